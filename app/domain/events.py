@@ -1,0 +1,92 @@
+"""What Leshan tells us, in one form for all of its ways: event stream, webhook, older webhooks, reconciling.
+
+``age`` is how long ago the event happened, by Leshan's own clock alone (microseconds, 0 where nothing is told): clocks
+of different hosts are never compared. ``ordered`` says that the source keeps order, so that SLEEPING can be believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.domain.values import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A client's registration as far as Leshan told it; what was not told is None.
+
+    ``registered_at`` and ``last_update`` are Leshan's own milliseconds: good for comparing with each other only.
+    The older webhook form has no id: there ``registration_id`` is None and ``registered_at`` tells registrations apart.
+    """
+
+    registration_id: str | None = None
+    registered_at: int | None = None
+    last_update: int | None = None
+    lifetime_seconds: int | None = None
+    lwm2m_version: str | None = None
+    binding_mode: str | None = None
+    queue_mode: bool | None = None
+    address: str | None = None
+    object_links: Sequence[Mapping[str, JsonValue]] | None = None
+    awake_millis: int | None = None
+    """The registration attribute ``at``; honoured only of a server that honours it itself."""
+    sleeping: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Any event: somebody heard this endpoint."""
+
+    endpoint: str
+    age: int = 0
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered(Heard):
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updated(Heard):
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deregistered(Heard):
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awake(Heard):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sleeping(Heard):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported(Heard):
+    """Values that came without being asked for just now: a NOTIFICATION, a SEND, or an older webhook's values.
+
+    ``nodes`` maps a path (``"/3303/0/5700"``) to Leshan's node there, None where the device had none. ``wakes`` is
+    set when the server that reports is known to take the device as awake from now on (a stock Leshan does not).
+    """
+
+    nodes: Mapping[str, JsonValue]
+    wakes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestResponse(Heard):
+    """The answer to a delayed request. ``response`` is Leshan's answer object, as a direct call would have had it."""
+
+    request_id: str
+    response: Mapping[str, JsonValue]
+
+
+Event: TypeAlias = Registered | Updated | Deregistered | Awake | Sleeping | Reported | RequestResponse

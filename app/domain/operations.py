@@ -1,0 +1,75 @@
+"""An operation as it is asked for, and the two properties of a kind that decide how it may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.domain.values import JsonValue
+from app.domain.words import ContentFormat, OperationKind, ValueType
+
+COMPOSITES: Final = frozenset(
+    {
+        OperationKind.READ_COMPOSITE,
+        OperationKind.WRITE_COMPOSITE,
+        OperationKind.OBSERVE_COMPOSITE,
+        OperationKind.CANCEL_OBSERVE_COMPOSITE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRequest:
+    """What is asked of a device: all that the Leshan client needs to speak, and nothing of how it goes.
+
+    Attributes:
+        path: ``"/5/0/1"``; None for the composites.
+        paths: all paths, also of a single one.
+        value_type, value: WRITE of a resource or of a resource instance, in the contract's form. For a whole instance
+            (WRITE to an object instance, CREATE) ``value_type`` is None and ``value`` is Leshan's instance node.
+        values: WRITE_COMPOSITE: path -> ``{"type": .., "value": ..}``.
+        attributes: WRITE_ATTRIBUTES: name -> number, only those to be set.
+        timeout_seconds: how long Leshan waits for the device.
+    """
+
+    endpoint: str
+    kind: OperationKind
+    path: str | None = None
+    paths: tuple[str, ...] = ()
+    value_type: ValueType | None = None
+    value: JsonValue = None
+    values: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    replace: bool = True
+    arguments: str | None = None
+    attributes: Mapping[str, JsonValue] = field(default_factory=dict)
+    format: ContentFormat | None = None
+    timeout_seconds: int = 30
+
+
+TURN_ENDERS: Final = frozenset({(3, 4), (3, 5), (5, 2), (9, 4), (9, 6), (1, 4), (1, 9)})
+"""(object, resource) whose EXECUTE takes the device down: reboot, factory reset, firmware update, software install and
+uninstall, disable, bootstrap request trigger (LwM2M Core 1.1 objects 1 and 3; firmware 5; software management 9)."""
+
+REGISTRATION_UPDATE_TRIGGER: Final = (1, 8)
+"""Executing it twice does what once does, so it may be repeated."""
+
+
+def execute_target(kind: OperationKind, path: str | None) -> tuple[int, int] | None:
+    """(object id, resource id) of an EXECUTE, None for all other kinds."""
+    if kind is not OperationKind.EXECUTE or path is None:
+        return None
+    object_id, _, resource_id = path.strip("/").split("/")
+    return int(object_id), int(resource_id)
+
+
+def is_turn_ender(kind: OperationKind, path: str | None) -> bool:
+    """Whether the device goes down when it has done this, so that nothing may follow before it is back."""
+    return execute_target(kind, path) in TURN_ENDERS
+
+
+def repeatable_by_kind(kind: OperationKind, path: str | None) -> bool:
+    """Whether doing it twice is the same as doing it once: all but CREATE and EXECUTE (but for 1/x/8)."""
+    if kind is OperationKind.CREATE:
+        return False
+    return kind is not OperationKind.EXECUTE or execute_target(kind, path) == REGISTRATION_UPDATE_TRIGGER

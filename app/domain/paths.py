@@ -1,0 +1,91 @@
+"""LwM2M paths: ``/object/instance/resource/resourceInstance``, each part an id of 0..65535."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.words import OperationKind
+
+MAX_ID: Final = 65_535
+_DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,4}")
+
+
+class InvalidPath(ValueError):
+    """A text that is no LwM2M path, or one that does not fit the operation. The message says what is expected."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LwM2mPath:
+    """A path of one to four ids (LwM2M Core 1.1, 7.2). The root path ``/`` is none: no operation of ours targets it."""
+
+    ids: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> LwM2mPath:
+        """Read ``"/5/0/1"`` or ``"5/0/1"``.
+
+        Raises:
+            InvalidPath: not one to four decimal ids of 0..65535.
+        """
+        parts = text.removeprefix("/").split("/")
+        if not 1 <= len(parts) <= 4 or not all(_DIGITS.fullmatch(part) for part in parts):
+            raise InvalidPath(f"{text[:100]!r} is no LwM2M path: one to four ids are expected, like /5/0/1")
+        ids = tuple(int(part) for part in parts)
+        if max(ids) > MAX_ID:
+            raise InvalidPath(f"{text!r} has an id above {MAX_ID}, the largest that LwM2M knows")
+        return cls(ids)
+
+    def __str__(self) -> str:
+        return "/" + "/".join(map(str, self.ids))
+
+    @property
+    def depth(self) -> int:
+        """1 for an object, 2 an object instance, 3 a resource, 4 a resource instance."""
+        return len(self.ids)
+
+    @property
+    def object_id(self) -> int:
+        return self.ids[0]
+
+    @property
+    def resource_id(self) -> int | None:
+        return self.ids[2] if len(self.ids) > 2 else None
+
+    def child(self, id_: int) -> LwM2mPath:
+        return LwM2mPath((*self.ids, id_))
+
+
+LEVELS: Final = ("an object", "an object instance", "a resource", "a resource instance")
+
+DEPTHS: Final[dict[OperationKind, tuple[int, ...]]] = {
+    OperationKind.READ: (1, 2, 3, 4),
+    OperationKind.WRITE: (2, 3, 4),
+    OperationKind.EXECUTE: (3,),
+    OperationKind.CREATE: (1,),
+    OperationKind.DELETE: (2,),
+    OperationKind.DISCOVER: (1, 2, 3),
+    OperationKind.OBSERVE: (1, 2, 3, 4),
+    OperationKind.CANCEL_OBSERVE: (1, 2, 3, 4),
+    OperationKind.WRITE_ATTRIBUTES: (1, 2, 3, 4),
+    OperationKind.READ_COMPOSITE: (1, 2, 3, 4),
+    OperationKind.WRITE_COMPOSITE: (3, 4),
+    OperationKind.OBSERVE_COMPOSITE: (1, 2, 3, 4),
+    OperationKind.CANCEL_OBSERVE_COMPOSITE: (1, 2, 3, 4),
+}
+"""How deep a path may be for each kind, as Leshan's request classes check it (``captures/m18-rest.json``)."""
+
+
+def path_for(kind: OperationKind, text: str) -> LwM2mPath:
+    """Read a path and check that it fits the kind.
+
+    Raises:
+        InvalidPath: no path, or too deep or too shallow for the kind.
+    """
+    path = LwM2mPath.parse(text)
+    allowed = DEPTHS[kind]
+    if path.depth not in allowed:
+        expected = " or ".join(LEVELS[depth - 1] for depth in allowed)
+        raise InvalidPath(f"{kind} takes the path of {expected}, but {path} is {LEVELS[path.depth - 1]}")
+    return path

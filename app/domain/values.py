@@ -1,0 +1,178 @@
+"""Values of resources in the one JSON form that the contract fixes by LwM2M type.
+
+INTEGER and UNSIGNED_INTEGER are strings of digits, FLOAT a number, BOOLEAN a boolean, STRING and CORELINK strings,
+TIME an RFC 3339 string, OPAQUE a string of hex digits, OBJLNK ``{"objectId": .., "objectInstanceId": ..}``, and a
+multiple resource ``{"0": .., "5": ..}`` of these. This form is what the database keeps and GraphQL answers; Leshan's
+own form is made from it in ``app/leshan/nodes.py``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+from app.domain.paths import MAX_ID
+from app.domain.words import ValueType
+
+JsonValue: TypeAlias = Any
+"""Anything that ``json`` can write; the shape follows from the :class:`ValueType` beside it."""
+
+MAX_TEXT_BYTES: Final = 64 * 1024
+INTEGER_RANGE: Final = (-(2**63), 2**63 - 1)
+UNSIGNED_RANGE: Final = (0, 2**64 - 1)
+
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_DIGITS: Final = re.compile(r"-?[0-9]{1,20}")
+
+
+class InvalidValue(ValueError):
+    """A value that its type does not allow. The message says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedValue:
+    """A resource's value with its type. ``value`` is one value, or ``{"0": .., "5": ..}`` of a multiple resource."""
+
+    type: ValueType
+    value: JsonValue
+
+    @property
+    def multiple(self) -> bool:
+        return is_multiple(self.value)
+
+    def as_json(self) -> dict[str, JsonValue]:
+        return {"type": str(self.type), "value": self.value}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, JsonValue]) -> TypedValue:
+        return cls(ValueType(stored["type"]), stored["value"])
+
+
+def is_multiple(value: JsonValue) -> bool:
+    """Whether a value in the contract's form is a multiple resource's. An OBJLNK is told apart by its keys."""
+    return isinstance(value, dict) and all(key.isdigit() for key in value)
+
+
+def canonical(type_: ValueType, value: JsonValue) -> JsonValue:
+    """Check one value (not a multiple) and answer it in the contract's form.
+
+    Integers are taken as integers or as strings of digits, times as RFC 3339 strings or aware datetimes.
+
+    Raises:
+        InvalidValue: the type does not allow the value, or it is outside the type's range.
+    """
+    return _CHECKS[type_](value)
+
+
+def _text(value: JsonValue) -> str:
+    if not isinstance(value, str):
+        raise InvalidValue("a string is expected")
+    if len(value.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+        raise InvalidValue(f"at most {MAX_TEXT_BYTES} bytes of text are taken")
+    if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise InvalidValue("text with a lone surrogate is no Unicode")
+    return value
+
+
+def _integer(bounds: tuple[int, int], name: str) -> Callable[[JsonValue], str]:
+    def check(value: JsonValue) -> str:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise InvalidValue(f"an integer or a string of digits is expected for {name}")
+        if isinstance(value, str) and not _DIGITS.fullmatch(value):
+            raise InvalidValue(f"a string of digits is expected for {name}")
+        number = int(value)
+        if not bounds[0] <= number <= bounds[1]:
+            raise InvalidValue(f"{name} is {bounds[0]} to {bounds[1]}")
+        return str(number)
+
+    return check
+
+
+def _float(value: JsonValue) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidValue("a number is expected")
+    if isinstance(value, int) and abs(value) > 2**1023:
+        raise InvalidValue("a number of double precision is expected")
+    if not math.isfinite(value):
+        raise InvalidValue("a finite number is expected: LwM2M knows no NaN and no infinity in JSON")
+    return float(value)
+
+
+def _boolean(value: JsonValue) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue("true or false is expected")
+    return value
+
+
+def _opaque(value: JsonValue) -> str:
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
+        raise InvalidValue("an even number of hex digits is expected, two for each byte")
+    if len(value) > 2 * MAX_TEXT_BYTES:
+        raise InvalidValue(f"at most {MAX_TEXT_BYTES} bytes are taken")
+    return value.lower()
+
+
+def _time(value: JsonValue) -> str:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise InvalidValue("a time in RFC 3339 form is expected, like 2026-11-23T10:00:00Z") from None
+    if moment.tzinfo is None:
+        raise InvalidValue("a time needs its offset from UTC, like 2026-11-23T10:00:00Z")
+    try:
+        return rfc3339(moment)
+    except OverflowError:
+        raise InvalidValue("a time within the years 1 to 9999 UTC is expected") from None
+
+
+def rfc3339(moment: datetime) -> str:
+    """The time in UTC with ``Z``, with microseconds only where there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def time_from_millis(millis: int) -> str:
+    """A TIME value from Leshan's milliseconds since the epoch.
+
+    Raises:
+        InvalidValue: outside the years 1 to 9999.
+    """
+    try:
+        whole, rest = divmod(millis, 1000)
+        return rfc3339(datetime.fromtimestamp(whole, UTC).replace(microsecond=rest * 1000))
+    except (OverflowError, ValueError, OSError):
+        raise InvalidValue(f"{millis} ms since the epoch is outside the years 1 to 9999") from None
+
+
+def time_to_millis(text: str) -> int:
+    """The milliseconds since the epoch of a TIME value in the contract's form."""
+    moment = datetime.fromisoformat(text)
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def _object_link(value: JsonValue) -> dict[str, int]:
+    keys = ("objectId", "objectInstanceId")
+    if not isinstance(value, Mapping) or not all(_is_id(value.get(key)) for key in keys):
+        raise InvalidValue(f"{{objectId, objectInstanceId}}, each 0 to {MAX_ID}, is expected")
+    return {key: value[key] for key in keys}
+
+
+def _is_id(value: JsonValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID
+
+
+_CHECKS: Final[dict[ValueType, Callable[[JsonValue], JsonValue]]] = {
+    ValueType.STRING: _text,
+    ValueType.INTEGER: _integer(INTEGER_RANGE, "INTEGER"),
+    ValueType.UNSIGNED_INTEGER: _integer(UNSIGNED_RANGE, "UNSIGNED_INTEGER"),
+    ValueType.FLOAT: _float,
+    ValueType.BOOLEAN: _boolean,
+    ValueType.OPAQUE: _opaque,
+    ValueType.TIME: _time,
+    ValueType.OBJLNK: _object_link,
+    ValueType.CORELINK: _text,
+}
