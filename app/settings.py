@@ -1,0 +1,258 @@
+"""Settings: read once, checked at the edge, passed down as values. The only reader of the environment.
+
+Every setting is one field of :class:`Settings`; the README's table is rendered from the same fields.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.security import Access, is_loopback, parse_access, parse_token
+
+PREFIX: Final = "REVEILLE_"
+TEST_PREFIX: Final = "REVEILLE_TEST_"
+"""Variables of the test suite, which are no settings of the program."""
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used. The message is one line which names it and holds no secret."""
+
+
+class LeshanEvents(StrEnum):
+    """Where events of the Leshan server are taken from."""
+
+    WEBHOOK = "webhook"
+    STREAM = "stream"
+    BOTH = "both"
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _one_of(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in schemes:
+            raise ValueError("expected " + " or ".join(f"{scheme}://.." for scheme in schemes))
+        if parts.scheme == "sqlite" and not (parts.netloc + parts.path):
+            raise ValueError("expected a file: sqlite://PATH, or sqlite:///PATH for an absolute one")
+        return url
+
+    return AfterValidator(check)
+
+
+def _leshan_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected http://HOST.. or https://HOST..")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("expected an address without user, query and fragment; credentials go to LESHAN_HEADERS")
+    return url.rstrip("/")
+
+
+def _file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    try:
+        key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not 24 <= len(key) <= 64:
+        raise ValueError("expected whsec_ and base64 of 24 to 64 bytes, as Standard Webhooks say")
+    return secret
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    parse_token(secret.get_secret_value())
+    return secret
+
+
+def _headers(headers: dict[str, str]) -> dict[str, str]:
+    if any(re.search(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]", name) or not name for name in headers):
+        raise ValueError("expected header names of RFC 9110")
+    if any(re.search(r"[\x00\r\n]", value) for value in headers.values()):
+        raise ValueError("a header's value has no line breaks")
+    return headers
+
+
+def _access(value: object) -> object:
+    return parse_access(value) if isinstance(value, str) else value
+
+
+def _words(value: object) -> object:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+ExistingFile = Annotated[Path, AfterValidator(_file)]
+
+
+class Settings(BaseSettings):
+    """All of them. Field ``database_url`` is the variable ``REVEILLE_DATABASE_URL``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    database_url: Annotated[str, _one_of("sqlite", "postgres", "postgresql")] = Field(
+        "sqlite://.reveille/reveille.db",
+        repr=False,
+        description="Database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`",
+    )
+    redis_url: Annotated[str, _one_of("memory", "redis", "rediss", "unix")] = Field(
+        "memory://",
+        repr=False,
+        description="Bus between processes: `redis://..`, `rediss://..`, or `memory://` for one process alone",
+    )
+    leshan_url: Annotated[str, AfterValidator(_leshan_url)] | None = Field(
+        None, description="Address of the Leshan server, without `/api`; without it the built-in simulator is started"
+    )
+    leshan_name: str = Field(
+        "leshan", min_length=1, max_length=64, description="Name of the Leshan server, as stored with every endpoint"
+    )
+    leshan_headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(
+        default_factory=dict,
+        repr=False,
+        description='Headers of every call to Leshan, a JSON object such as `{"Authorization": "Bearer .."}`',
+    )
+    leshan_ca: ExistingFile | None = Field(
+        None, description="File of the certificate authorities that vouch for Leshan"
+    )
+    leshan_cert: ExistingFile | None = Field(None, description="File of our client certificate for Leshan")
+    leshan_key: ExistingFile | None = Field(None, description="File of its private key, if not in the same file")
+    leshan_timeout: int = Field(
+        30, ge=1, le=600, description="Seconds a device has to answer, unless the operation says otherwise"
+    )
+    leshan_max_in_flight: int = Field(
+        120, ge=1, le=100_000, description="Calls open at the Leshan server at once, over all processes"
+    )
+    leshan_events: LeshanEvents = Field(
+        LeshanEvents.BOTH,
+        description="Where events come from: `webhook`, `stream` or `both` (then readings from the stream only)",
+    )
+    leshan_notifications_wake: bool = Field(
+        False, description="Whether a NOTIFICATION or SEND makes a queue mode device sendable; stock Leshan: no"
+    )
+    awake_window: int = Field(
+        93, ge=5, le=86_400, description="Seconds a queue mode device listens after it was heard, as Leshan has it"
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="Attempts that may reach the device, unless the operation says otherwise"
+    )
+    retention: int = Field(90, ge=1, le=36_500, description="Days an ended operation and its transitions are kept")
+    webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
+        None, description="Secret that signs webhook calls (Standard Webhooks, `whsec_..`)"
+    )
+    webhook_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
+        None, description="Bearer token of webhook calls, also the one in `/w/{token}/..`; 16 characters or more"
+    )
+    auth: Annotated[tuple[Access, ...], NoDecode, BeforeValidator(_access)] = Field(
+        (),
+        repr=False,
+        description="Who may ask: `name:role:token`, separated by commas; roles `viewer` and `operator`",
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="Address to serve on")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to serve on; 0 takes a free one")
+    allow_open: bool = Field(False, description="Serve other hosts than this one although AUTH is empty")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        (), description="Origins of other web pages that may ask, separated by commas; `*` for all"
+    )
+    log_format: LogFormat = Field(LogFormat.TEXT, description="`text` or `json`")
+    log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
+    simulate_devices: int = Field(10, ge=0, le=100_000, description="Sleeping devices of the built-in simulator")
+    simulate_seed: int = Field(1, ge=0, description="Seed of the built-in simulator: the same one, the same run")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.leshan_key and not self.leshan_cert:
+            raise ValueError(f"{PREFIX}LESHAN_KEY: a key needs its certificate in {PREFIX}LESHAN_CERT")
+        if not (is_loopback(self.host) or self.auth or self.allow_open):
+            raise ValueError(
+                f"{PREFIX}HOST: without tokens in {PREFIX}AUTH only this machine is served; "
+                f"set them, or say {PREFIX}ALLOW_OPEN=true"
+            )
+        return self
+
+    @property
+    def is_embedded_database(self) -> bool:
+        return self.database_url.startswith("sqlite:")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + name.upper()
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: with one line that names every setting that cannot be used.
+    """
+    known = {variable(name) for name in Settings.model_fields}
+    unknown = [name for name in os.environ if _is_setting(name) and name.upper() not in known]
+    if unknown:
+        raise SettingsError("; ".join(_unknown(name, known) for name in sorted(unknown)))
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentences(error))) from None
+    except ValueError as error:  # pydantic-settings could not decode JSON
+        raise SettingsError(_undecoded(error)) from None
+
+
+def _is_setting(name: str) -> bool:
+    return name.upper().startswith(PREFIX) and not name.upper().startswith(TEST_PREFIX)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name.upper(), known, n=1)
+    return f"{name}: there is no such setting" + (f"; perhaps {near[0]} is meant" if near else "")
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        text = item["msg"].removeprefix("Value error, ")
+        names = [part for part in item["loc"] if part in Settings.model_fields]
+        yield " ".join((f"{variable(str(names[0]))}: {text}" if names else text).split())
+
+
+def _undecoded(error: ValueError) -> str:
+    field = re.search(r'field "(\w+)"', str(error))
+    return f"{variable(field[1]) if field else PREFIX + '*'}: expected a JSON object"
+
+
+def settings_table() -> str:
+    """The README's table in Markdown: one row per setting, in the order of the fields."""
+    fields = Settings.model_fields.items()
+    rows = [f"| `{variable(name)}` | {_default(field)} | {field.description} |" for name, field in fields]
+    return "\n".join(["| Setting | Default | What it says |", "|---|---|---|", *rows])
+
+
+def _default(field: FieldInfo) -> str:
+    value: Any = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "" if value in (None, (), {}) else f"`{value}`"
