@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from app.bus.contract import EVERYTHING, Bus, BusHealth, Channel, Pending, Subscribers, Subscription
 from app.telemetry import BUS_CONNECTED, BUS_FAILURES, get_logger
@@ -31,7 +30,7 @@ FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
 """Seconds between attempts to reach a Redis that is away."""
 
-_UNREACHABLE: Final = (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError)
+_CONNECTING: Final = "not connected yet"
 
 
 class RedisBus:
@@ -42,7 +41,7 @@ class RedisBus:
         self._subscribers = Subscribers()
         self._outbox = {channel: Pending() for channel in Channel}
         self._published = asyncio.Event()
-        self._trouble: dict[str, str] = {"listen": "not connected yet"}
+        self._trouble: dict[str, str] = {"listen": _CONNECTING}
         # Redis keeps pub/sub apart by name only, so the database's number becomes part of it
         database = client.connection_pool.connection_kwargs.get("db") or 0
         self._names = {channel: f"reveille:{database}:{channel}" for channel in Channel}
@@ -67,7 +66,7 @@ class RedisBus:
             self._published.clear()
             try:
                 await self._flush()
-            except _UNREACHABLE as error:
+            except Exception as error:  # whatever it is: the next whisper may get through
                 self._failed("publish", error)
                 await asyncio.sleep(next(pauses))
             else:
@@ -91,7 +90,7 @@ class RedisBus:
                     async for message in _messages(pubsub):
                         self._hear(message)
                         pauses = _pauses()
-            except _UNREACHABLE as error:
+            except Exception as error:  # whatever it is: hearing goes on
                 self._failed("listen", error)
                 BUS_CONNECTED.set(0)
             await asyncio.sleep(next(pauses))
@@ -107,11 +106,11 @@ class RedisBus:
             BUS_CONNECTED.set(1)
             self._subscribers.tell(channel, EVERYTHING)
         elif isinstance(data := message["data"], bytes):
-            self._subscribers.tell(channel, data.decode())
+            self._subscribers.tell(channel, data.decode(errors="replace"))
 
     def _failed(self, side: str, error: BaseException) -> None:
         BUS_FAILURES.labels(side=side).inc()
-        if side not in self._trouble:  # one line per outage, not one per attempt
+        if self._trouble.get(side) in {None, _CONNECTING}:  # one line per outage, not one per attempt
             log.warning("the bus is silent, polling goes on", side=side, error=str(error) or type(error).__name__)
         self._trouble[side] = type(error).__name__
 

