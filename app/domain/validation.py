@@ -1,0 +1,190 @@
+"""Checking an operation against the device's own object models before it is queued.
+
+Only what the model surely excludes is refused. A resource that the model does not name may be the device's own: such an
+operation is accepted unchecked, and the device decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from app.domain.object_models import ObjectModel, ResourceModel
+from app.domain.operations import OperationRequest
+from app.domain.paths import MAX_ID, LwM2mPath
+from app.domain.values import InvalidValue, JsonValue, canonical, is_multiple, time_from_millis
+from app.domain.words import OperationKind, ValueType
+
+ModelOf: TypeAlias = Callable[[int], ObjectModel | None]
+
+_READING: Final = frozenset(
+    {
+        OperationKind.READ,
+        OperationKind.OBSERVE,
+        OperationKind.READ_COMPOSITE,
+        OperationKind.OBSERVE_COMPOSITE,
+    }
+)
+
+
+_INSTANCE_ID: Final = re.compile(r"[0-9]{1,5}")
+
+
+class InvalidOperation(ValueError):
+    """An operation that the device's object model excludes. ``field`` names the input field at fault."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def validate(request: OperationRequest, model_of: ModelOf) -> bool:
+    """Check an operation whose paths and values are well formed by themselves.
+
+    Returns:
+        Whether all of it was checked against a model; False where one is not known.
+
+    Raises:
+        InvalidOperation: the model excludes it, or an instance node is no such node.
+    """
+    if request.kind is OperationKind.WRITE_COMPOSITE:
+        members = [_check_member(path, member, model_of) for path, member in request.values.items()]
+        return all(members)
+    if request.kind is OperationKind.CREATE or (request.kind is OperationKind.WRITE and request.value_type is None):
+        return _check_instance(request, model_of)
+    paths = (request.path,) if request.path else request.paths
+    checked = [_check_path(request, LwM2mPath.parse(path), model_of) for path in paths]
+    return all(checked)
+
+
+def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf) -> bool:
+    model = model_of(path.object_id)
+    if model is None or path.resource_id is None:
+        return model is not None
+    resource = model.resources.get(path.resource_id)
+    if resource is None:
+        return False
+    field = "path" if request.path else "paths"
+    _check_depth(path, resource, field)
+    if request.kind in _READING:
+        _check_readable(path, resource, field)
+    elif request.kind is OperationKind.EXECUTE:
+        _check_executable(path, resource)
+    elif request.kind is OperationKind.WRITE:
+        _check_writable(path, resource, "path")
+        _check_value(path, resource, request.value_type, request.value, "value")
+    return True
+
+
+def _check_member(text: str, member: Mapping[str, JsonValue], model_of: ModelOf) -> bool:
+    path = LwM2mPath.parse(text)
+    model = model_of(path.object_id)
+    resource = model.resources.get(path.ids[2]) if model else None
+    if resource is None:
+        return False
+    _check_depth(path, resource, "values")
+    _check_writable(path, resource, "values")
+    _check_value(path, resource, ValueType(member["type"]), member["value"], "values")
+    return True
+
+
+def _check_depth(path: LwM2mPath, resource: ResourceModel, field: str) -> None:
+    if path.depth > 3 and not resource.multiple:
+        raise InvalidOperation(f"{_of(path)} is a single resource: it has no instances", field)
+
+
+def _check_readable(path: LwM2mPath, resource: ResourceModel, field: str) -> None:
+    if resource.operations and "R" not in resource.operations:
+        what = "an executable resource" if "E" in resource.operations else "write-only"
+        raise InvalidOperation(f"{_of(path)} ({resource.name}) is {what}: it cannot be read", field)
+
+
+def _check_executable(path: LwM2mPath, resource: ResourceModel) -> None:
+    if resource.operations and "E" not in resource.operations:
+        raise InvalidOperation(f"{path} ({resource.name}) is not executable", "path")
+
+
+def _check_writable(path: LwM2mPath, resource: ResourceModel, field: str) -> None:
+    if resource.operations and "W" not in resource.operations:
+        what = "executable" if "E" in resource.operations else "read-only"
+        raise InvalidOperation(f"{_of(path)} ({resource.name}) is {what}: it cannot be written", field)
+
+
+def _check_value(
+    path: LwM2mPath, resource: ResourceModel, type_: ValueType | None, value: JsonValue, field: str
+) -> None:
+    if resource.type is not None and type_ is not resource.type:
+        raise InvalidOperation(f"{_of(path)} ({resource.name}) is {resource.type}, not {type_}", field)
+    if path.depth > 3:
+        return
+    if resource.multiple and not is_multiple(value):
+        raise InvalidOperation(
+            f"{path} ({resource.name}) is a multiple resource: values by instance are expected", field
+        )
+    if not resource.multiple and is_multiple(value):
+        raise InvalidOperation(f"{path} ({resource.name}) is a single resource: give one value", field)
+
+
+def _of(path: LwM2mPath) -> LwM2mPath:
+    return LwM2mPath(path.ids[:3])
+
+
+def _check_instance(request: OperationRequest, model_of: ModelOf) -> bool:
+    """WRITE to an object instance and CREATE: each resource of the node, in Leshan's own form."""
+    path = LwM2mPath.parse(request.path or "")
+    model = model_of(path.object_id)
+    known = model is not None
+    for node in _instance_resources(request.value):
+        resource_path = LwM2mPath((path.object_id, path.ids[1] if path.depth > 1 else 0, node["id"]))
+        type_, value = _node_value(resource_path, node)
+        resource = model.resources.get(node["id"]) if model else None
+        if resource is None:
+            known = False
+            continue
+        if request.kind is OperationKind.WRITE:
+            _check_writable(resource_path, resource, "value")
+        _check_value(resource_path, resource, type_, value, "value")
+    return known
+
+
+def _instance_resources(node: JsonValue) -> list[dict[str, JsonValue]]:
+    if not isinstance(node, dict) or node.get("kind", "instance") != "instance":
+        raise InvalidOperation('an instance node is expected: {"kind": "instance", "resources": [..]}', "value")
+    if "id" in node and not _is_id(node["id"]):
+        raise InvalidOperation(f"the instance's id is 0 to {MAX_ID}", "value")
+    resources = node.get("resources")
+    if not isinstance(resources, list) or not all(isinstance(one, dict) and _is_id(one.get("id")) for one in resources):
+        raise InvalidOperation("an instance node has a list of resources, each with its id", "value")
+    return resources
+
+
+def _node_value(path: LwM2mPath, node: Mapping[str, JsonValue]) -> tuple[ValueType, JsonValue]:
+    """Type and value(s) of a resource node, checked by themselves: Leshan fails on them with a null pointer."""
+    kind, type_ = node.get("kind"), node.get("type")
+    if kind not in ("singleResource", "multiResource") or type_ not in list(ValueType):
+        raise InvalidOperation(f"{path}: kind singleResource or multiResource and a type are expected", "value")
+    values = node.get("values") if kind == "multiResource" else {"0": node.get("value")}
+    if not isinstance(values, dict) or not all(_INSTANCE_ID.fullmatch(key) for key in values):
+        raise InvalidOperation(f"{path}: values by instance are expected of a multiResource", "value")
+    for value in values.values():
+        _check_leshan_value(path, ValueType(type_), value)
+    return ValueType(type_), values if kind == "multiResource" else node.get("value")
+
+
+def _check_leshan_value(path: LwM2mPath, type_: ValueType, value: JsonValue) -> None:
+    try:
+        if type_ is ValueType.TIME:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InvalidValue("milliseconds since the epoch are expected in a node")
+            time_from_millis(value)
+        elif type_ is ValueType.FLOAT and isinstance(value, str):
+            canonical(type_, float(value))
+        else:
+            canonical(type_, value)
+    except ValueError as error:
+        raise InvalidOperation(f"{path}: {error}", "value") from None
+
+
+def _is_id(value: JsonValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID

@@ -1,0 +1,195 @@
+"""What came back of a call, read from the answer's body: 200 with ``success:false`` is no success.
+
+One function per row of the verdict table's first column. All texts are those of Leshan's own servlets, of 2.0.0-M4
+(``no registered client``, no blank after the colon) up to today, and of our own Leshan server, which answers errors as
+``{"code", "text", "delivery"}``. A text is compared from its start: what follows may quote a device or a user.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import orjson
+
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.values import JsonValue
+from app.domain.words import Delivery, OperationKind
+
+MAX_DETAIL: Final = 1000
+
+_CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
+_DEVICE_STATUS: Final = re.compile(r"[A-Za-z_ ]{0,60}\(([1-5]\d\d)\)")
+_TITLE: Final = re.compile(r"<title>(.{0,300}?)</title>", re.IGNORECASE | re.DOTALL)
+_CHARSET: Final = re.compile(r"charset=\"?([\w.:-]{1,40})", re.IGNORECASE)
+
+_NOT_REGISTERED: Final = re.compile(r"no registered client\b", re.IGNORECASE)
+_ASLEEP: Final = re.compile(r"invalid request:\s*(?:the )?destination client\b.{0,300}?is sleeping", re.IGNORECASE)
+_TIMEOUT: Final = re.compile(r"request timeout\b", re.IGNORECASE)
+_NO_OBSERVATION: Final = re.compile(r"no (?:composite )?observation\b", re.IGNORECASE)
+_NONSENSE: Final = re.compile(r"invalid response:", re.IGNORECASE)
+_NOT_CONNECTED: Final = re.compile(
+    r"(?:(?:unexpected exception|request rejected|request cancelled):\s*)?"
+    r"(?:unable to send request|(?!invalid )[^<\"]{0,300}?\bpeer is not connected)",
+    re.IGNORECASE,
+)
+
+_PROXY_SPEAKS: Final = frozenset({408, 499, 502, 503})
+_TURNED_AWAY: Final = frozenset({401, 403, 407, 429})
+_OWN_CODES: Final = {
+    "CLIENT_SLEEPING": OutcomeKind.ASLEEP,
+    "BUSY": OutcomeKind.LESHAN_REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer with its text taken out of whatever wrapped it. ``code`` and ``delivery`` are our own server's."""
+
+    kind: OperationKind
+    status: int
+    body: bytes
+    text: str
+    code: str | None = None
+    delivery: str | None = None
+
+    def outcome(self, kind: OutcomeKind, detail: str | None = None) -> Outcome:
+        return Outcome(kind, http_status=self.status, detail=(detail or self.text)[:MAX_DETAIL] or None)
+
+
+def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+    """What an answer of Leshan, or of a proxy before it, means for an operation of this kind. Never raises."""
+    text = readable_text(headers.get("Content-Type", ""), body)
+    answer = _unwrapped(_Answer(kind, status, body, text))
+    if 200 <= status < 300:
+        return _read_success(answer)
+    if own := _OWN_CODES.get(answer.code or ""):
+        return answer.outcome(own)
+    return _read_error(answer)
+
+
+def _read_error(answer: _Answer) -> Outcome:
+    status = answer.status
+    if status == 400:
+        return _read_400(answer)
+    if status == 500:
+        return _read_500(answer)
+    if status == 504:
+        silent = _TIMEOUT.match(answer.text)
+        return answer.outcome(OutcomeKind.DEVICE_SILENT if silent else OutcomeKind.PROXY_ERROR)
+    if status in _TURNED_AWAY:
+        return answer.outcome(OutcomeKind.LESHAN_REFUSED)
+    if status == 404 and answer.kind in _CANCELS and _NO_OBSERVATION.match(answer.text):
+        return answer.outcome(OutcomeKind.SUCCESS)
+    if status in _PROXY_SPEAKS or status > 505:
+        return answer.outcome(OutcomeKind.PROXY_ERROR)
+    return answer.outcome(OutcomeKind.UNEXPECTED)
+
+
+def _read_400(answer: _Answer) -> Outcome:
+    if _NOT_REGISTERED.match(answer.text):
+        return answer.outcome(OutcomeKind.NOT_REGISTERED)
+    if _ASLEEP.match(answer.text):
+        return answer.outcome(OutcomeKind.ASLEEP)
+    return answer.outcome(OutcomeKind.BAD_REQUEST)
+
+
+def _read_500(answer: _Answer) -> Outcome:
+    """A 500 mostly leaves open whether the device had the request; our own server tells when it had not."""
+    if _NONSENSE.match(answer.text):
+        return answer.outcome(OutcomeKind.DEVICE_ANSWERED_NONSENSE)
+    if _NOT_CONNECTED.match(answer.text):
+        return answer.outcome(OutcomeKind.NOT_CONNECTED)
+    if answer.delivery == Delivery.NOT_SENT:
+        return answer.outcome(OutcomeKind.BAD_REQUEST)
+    return answer.outcome(OutcomeKind.ANSWER_LOST)
+
+
+def _read_success(answer: _Answer) -> Outcome:
+    if not answer.body.strip():
+        if answer.kind in _CANCELS:
+            return answer.outcome(OutcomeKind.SUCCESS)
+        return answer.outcome(OutcomeKind.ANSWER_LOST, "Leshan answered without a body")
+    content = _json_object(answer.body)
+    if content is None:
+        return answer.outcome(OutcomeKind.ANSWER_LOST, f"unreadable answer: {answer.text}")
+    return replace(_read_object(content), http_status=answer.status)
+
+
+def read_response_object(kind: OperationKind, response: Mapping[str, JsonValue]) -> Outcome:
+    """What the ``response`` of a REQUEST_RESPONSE event means: the answer that a direct call would have had."""
+    del kind  # a device's answer reads alike for all kinds; an empty one, which does not, comes in no event
+    return _read_object(response)
+
+
+def _read_object(answer: Mapping[str, JsonValue]) -> Outcome:
+    request_id = answer.get("requestId")
+    if answer.get("delayed") is True and "success" not in answer:
+        if isinstance(request_id, str) and request_id:
+            return Outcome(OutcomeKind.DELAYED, request_id=request_id, detail="Leshan keeps it until the device wakes")
+        return Outcome(OutcomeKind.ANSWER_LOST, detail="Leshan delayed the request without telling its id")
+    status = answer.get("status")
+    match = _DEVICE_STATUS.fullmatch(status) if isinstance(status, str) else None
+    success = answer.get("success")
+    if match is None or not isinstance(success, bool) or success != match[1].startswith("2"):
+        return Outcome(OutcomeKind.ANSWER_LOST, detail=_cut(f"unreadable answer: {_shown(answer)}"))
+    return Outcome(
+        OutcomeKind.SUCCESS if success else OutcomeKind.DEVICE_ANSWERED_NO,
+        device_code=int(match[1]),
+        device_status=status,
+        detail=_error_message(answer),
+        content=answer.get("content"),
+        object_links=_links(answer.get("objectLinks")),
+        location=answer["location"] if isinstance(answer.get("location"), str) else None,
+    )
+
+
+def _error_message(answer: Mapping[str, JsonValue]) -> str | None:
+    message = answer.get("errormessage")
+    return _cut(message) if isinstance(message, str) and message else None
+
+
+def _links(links: JsonValue) -> list[Mapping[str, JsonValue]] | None:
+    return [link for link in links if isinstance(link, Mapping)] if isinstance(links, list) else None
+
+
+def _shown(answer: Mapping[str, JsonValue]) -> str:
+    return orjson.dumps(dict(answer), default=str).decode(errors="replace")
+
+
+def _cut(text: str) -> str:
+    return text[:MAX_DETAIL]
+
+
+def _json_object(body: bytes) -> dict[str, JsonValue] | None:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _unwrapped(answer: _Answer) -> _Answer:
+    """Our own server's errors with their text taken out of the JSON."""
+    if answer.status < 400 or not answer.body.lstrip().startswith(b"{"):
+        return answer
+    content = _json_object(answer.body) or {}
+    code, text, delivery = (content.get(key) for key in ("code", "text", "delivery"))
+    if not isinstance(code, str) or not isinstance(text, str):
+        return answer
+    return replace(answer, text=text, code=code, delivery=delivery if isinstance(delivery, str) else None)
+
+
+def readable_text(content_type: str, body: bytes) -> str:
+    """An answer's text for people: of an HTML page its title; at most 4,000 bytes are looked at."""
+    charset = _CHARSET.search(content_type)
+    try:
+        text = body[:4000].decode(charset[1] if charset else "utf-8", errors="replace")
+    except LookupError:
+        text = body[:4000].decode("utf-8", errors="replace")
+    if text.lstrip()[:1] == "<" and (title := _TITLE.search(text)):
+        text = html.unescape(title[1])
+    return " ".join(text.replace("\x00", "").split())

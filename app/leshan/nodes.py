@@ -1,0 +1,207 @@
+"""Leshan's JSON nodes: made from values in the contract's form, and read back into them, typed by the object model.
+
+Three dialects are read: today's nodes with ``kind`` and ``type``; those of 2.0.0-M4, which have neither and give raw
+values; and those of servers that know few object models, whose types follow the device's content format. In the last
+two the object model decides (``app/leshan/raw_values.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from app.domain.object_models import ObjectModel, ResourceModel
+from app.domain.paths import InvalidPath, LwM2mPath
+from app.domain.values import InvalidValue, JsonValue, TypedValue, time_to_millis
+from app.domain.words import ValueType
+from app.leshan.raw_values import Unreadable, read_value
+
+Models: TypeAlias = Callable[[int], ObjectModel | None]
+"""The object model that an endpoint uses for an object id, None where it is not known."""
+
+MAX_RESOURCES: Final = 20_000
+"""Resources read from one content. More than any object has; what comes beyond is left out and said."""
+
+_LEVELS: Final = {"root": 0, "obj": 1, "instance": 2, "singleResource": 3, "multiResource": 3, "resourceInstance": 4}
+_CHILDREN: Final = {"root": "objects", "obj": "instances", "instance": "resources"}
+
+
+class InvalidNode(ValueError):
+    """What Leshan sent is no node, or one that says nothing readable."""
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a content said: readable resources by path, and one sentence for each that could not be read."""
+
+    values: dict[str, TypedValue] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def resource_node(path: LwM2mPath, value: TypedValue) -> dict[str, JsonValue]:
+    """The node that writes a value to a resource (single or multiple) or to an instance of a resource."""
+    if path.depth == len(_LEVELS) - 2:
+        kind = "resourceInstance"
+    else:
+        kind = "multiResource" if value.multiple else "singleResource"
+    node: dict[str, JsonValue] = {"id": path.ids[-1], "kind": kind, "type": str(value.type)}
+    if kind == "multiResource":
+        node["values"] = {key: leshan_value(value.type, one) for key, one in value.value.items()}
+    else:
+        node["value"] = leshan_value(value.type, value.value)
+    return node
+
+
+def leshan_value(type_: ValueType, value: JsonValue) -> JsonValue:
+    """One value in Leshan's form: numbers as strings, so that no digit is lost, TIME as milliseconds."""
+    if type_ is ValueType.FLOAT:
+        return repr(float(value))
+    if type_ is ValueType.TIME:
+        return time_to_millis(value)
+    return value
+
+
+def decode_content(path: str | None, content: JsonValue, models: Models) -> Decoded:
+    """Read the ``content`` of an answer: a node at ``path``, or, without one (composites), a map of path -> node.
+
+    A resource that cannot be read is left out and named in ``problems``; its neighbours are kept.
+
+    Raises:
+        InvalidNode: the content as a whole is neither a node nor a map of them.
+    """
+    if path is not None:
+        return decode_nodes({path: content}, models)
+    if not isinstance(content, Mapping):
+        raise InvalidNode("the content is no map of paths to nodes")
+    return decode_nodes(content, models)
+
+
+def decode_nodes(nodes: Mapping[str, JsonValue], models: Models) -> Decoded:
+    """Read a map of path -> node, as events and composites bring it. A null node (the device had none) is skipped."""
+    decoded = Decoded()
+    for text, node in nodes.items():
+        if node is None:
+            continue
+        try:
+            _decode_node(_ids(text), node, models, decoded)
+        except (InvalidNode, InvalidPath) as error:
+            decoded.problems.append(f"{str(text)[:100]}: {error}")
+    return decoded
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    return () if text in {"/", ""} else LwM2mPath.parse(text).ids
+
+
+def _decode_node(ids: tuple[int, ...], node: JsonValue, models: Models, decoded: Decoded) -> None:
+    for path, resource in _resources(ids, node, decoded):
+        if len(decoded.values) >= MAX_RESOURCES:
+            raise InvalidNode(f"more than {MAX_RESOURCES} resources in one content")
+        try:
+            decoded.values[str(path)] = _typed_value(path, resource, models)
+        except (Unreadable, InvalidValue) as error:
+            decoded.problems.append(f"{path}: {error}")
+
+
+def _resources(
+    ids: tuple[int, ...], node: JsonValue, decoded: Decoded
+) -> Iterator[tuple[LwM2mPath, Mapping[str, JsonValue]]]:
+    """The resources below a node with their paths. Depth is that of LwM2M, so no nesting can exhaust the stack."""
+    kind = _kind(node, len(ids))
+    level = _LEVELS[kind]
+    ids = _completed(ids, level, node)
+    if level > 2:
+        yield LwM2mPath(ids), node
+        return
+    children = node.get(_CHILDREN[kind])
+    if not isinstance(children, list):
+        raise InvalidNode(f"a node of kind {kind} has no list of {_CHILDREN[kind]}")
+    for child in children:
+        try:
+            yield from _resources((*ids, _id(child)), child, decoded)
+        except InvalidNode as error:
+            decoded.problems.append(f"{LwM2mPath(ids) if ids else '/'}: {error}")
+
+
+def _kind(node: JsonValue, depth: int) -> str:
+    """The node's kind, by its shape where it is not told (2.0.0-M4)."""
+    if not isinstance(node, Mapping):
+        raise InvalidNode("a node is a JSON object")
+    told = node.get("kind")
+    if told is None:
+        return _kind_by_shape(node, depth)
+    if not isinstance(told, str) or told not in _LEVELS:
+        raise InvalidNode(f"unknown kind of node {str(told)[:50]!r}")
+    return told
+
+
+def _kind_by_shape(node: Mapping[str, JsonValue], depth: int) -> str:
+    for kind, children in _CHILDREN.items():
+        if children in node:
+            return kind
+    if "values" in node:
+        return "multiResource"
+    if "value" in node:
+        return "resourceInstance" if depth > 3 else "singleResource"
+    raise InvalidNode("a node without kind and without value")
+
+
+def _completed(ids: tuple[int, ...], level: int, node: Mapping[str, JsonValue]) -> tuple[int, ...]:
+    """The node's own path: older webhooks give the object alone. An instance that is not told is instance 0."""
+    if len(ids) > level:
+        raise InvalidNode("the node stands higher than its path says")
+    if len(ids) == level:
+        return ids
+    missing = level - len(ids) - 1
+    if missing > 1 or (missing == 1 and len(ids) != 1):
+        raise InvalidNode("the node stands deeper than its path says")
+    return (*ids, *([0] * missing), _id(node))
+
+
+def _id(node: JsonValue) -> int:
+    id_ = node.get("id") if isinstance(node, Mapping) else None
+    if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ <= 65_535:
+        raise InvalidNode("a node without a valid id")
+    return id_
+
+
+def _typed_value(path: LwM2mPath, node: Mapping[str, JsonValue], models: Models) -> TypedValue:
+    told = _told_type(node)
+    model = _resource_model(path, models)
+    wanted = model.type if model else None
+    if "values" not in node:
+        if "value" not in node:
+            raise Unreadable("a resource without a value")
+        return read_value(told, node["value"], wanted)
+    values = node["values"]
+    if not isinstance(values, Mapping):
+        raise Unreadable("the values of a multiple resource are no JSON object")
+    return _multiple(told, values, wanted)
+
+
+def _multiple(told: ValueType | None, values: Mapping[str, JsonValue], wanted: ValueType | None) -> TypedValue:
+    """All instances have one type: where they came out differently, that which was told."""
+    if not all(str(key).isascii() and str(key).isdigit() and len(str(key)) <= 5 for key in values):
+        raise Unreadable("the ids of a multiple resource's instances are no numbers")
+    read = {str(int(key)): read_value(told, one, wanted) for key, one in values.items()}
+    types = {one.type for one in read.values()}
+    if len(types) > 1 and wanted is not None:
+        return _multiple(told, values, None)
+    if len(types) > 1:
+        raise Unreadable("the instances of a multiple resource have different types")
+    type_ = types.pop() if types else (wanted or told or ValueType.STRING)
+    return TypedValue(type_, {key: one.value for key, one in read.items()})
+
+
+def _told_type(node: Mapping[str, JsonValue]) -> ValueType | None:
+    told = node.get("type")
+    try:
+        return ValueType(told.upper()) if isinstance(told, str) else None
+    except ValueError:
+        return None
+
+
+def _resource_model(path: LwM2mPath, models: Models) -> ResourceModel | None:
+    model = models(path.object_id)
+    return model.resources.get(path.ids[2]) if model else None

@@ -1,0 +1,185 @@
+"""One value as Leshan tells it, in the contract's form: as told, or converted to what the object model says.
+
+A server without the object's model tells what the device's content format has: the bytes of TLV or text as hex digits
+(OPAQUE, or untyped), SenML's numbers as INTEGER or FLOAT, text as STRING. Where the model is known these are turned
+into its type; where that fails the value is kept as it was told.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from app.domain.values import InvalidValue, JsonValue, TypedValue, canonical, time_from_millis
+from app.domain.words import ValueType
+
+_NUMBER: Final = re.compile(r"[+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,4})?")
+_INTEGER: Final = re.compile(r"[+-]?\d{1,20}")
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_LINK: Final = re.compile(r"(\d{1,5}):(\d{1,5})")
+
+_END_OF_SECONDS: Final = 253_402_300_800
+"""The year 10000 in seconds: a greater TIME can only be the milliseconds that 2.0.0-M4 writes."""
+
+
+class Unreadable(ValueError):
+    """A value that its type does not allow. The message says what is wrong."""
+
+
+def read_value(told: ValueType | None, raw: JsonValue, wanted: ValueType | None) -> TypedValue:
+    """Read one value.
+
+    Args:
+        told: the type that Leshan tells beside it, None in the dialect of 2.0.0-M4.
+        wanted: the type of the resource in its object's model, None where that is not known.
+
+    Raises:
+        Unreadable: the value is not of the type it was told to be.
+    """
+    if wanted is not None and told is not wanted:
+        try:
+            return TypedValue(wanted, canonical(wanted, _converted(told, raw, wanted)))
+        except (InvalidValue, Unreadable, ValueError, OverflowError, struct.error):
+            pass
+    type_ = told or _natural_type(raw)
+    try:
+        return TypedValue(type_, _as_told(type_, raw))
+    except (InvalidValue, ValueError, OverflowError) as error:
+        raise Unreadable(f"no readable {type_}: {error}") from None
+
+
+def _natural_type(raw: JsonValue) -> ValueType:
+    """The type of an untyped value whose object model is not known: the one that JSON shows."""
+    if isinstance(raw, bool):
+        return ValueType.BOOLEAN
+    if isinstance(raw, int):
+        return ValueType.INTEGER
+    if isinstance(raw, float):
+        return ValueType.FLOAT
+    return ValueType.OBJLNK if isinstance(raw, Mapping) else ValueType.STRING
+
+
+def _as_told(type_: ValueType, raw: JsonValue) -> JsonValue:
+    """A value of the type that Leshan tells: FLOAT as a string (``"1.0E300"``) or number, TIME in milliseconds."""
+    if type_ is ValueType.FLOAT:
+        return canonical(type_, _number(raw))
+    if type_ is ValueType.TIME:
+        if isinstance(raw, bool) or not isinstance(raw, int):
+            raise Unreadable("milliseconds since the epoch are expected")
+        return time_from_millis(raw)
+    return canonical(type_, raw)
+
+
+def _converted(told: ValueType | None, raw: JsonValue, wanted: ValueType) -> JsonValue:
+    """A value of another type, or of an untold one, as the wanted type's."""
+    if told is ValueType.OPAQUE or (told is None and isinstance(raw, str) and _HEX.fullmatch(raw) and raw):
+        return _from_bytes(_bytes(raw), wanted, strict=told is not None)
+    return _FROM_JSON[wanted](raw)
+
+
+def _bytes(raw: JsonValue) -> bytes:
+    if not isinstance(raw, str) or not _HEX.fullmatch(raw):
+        raise Unreadable("an even number of hex digits is expected")
+    return bytes.fromhex(raw)
+
+
+def _from_bytes(data: bytes, wanted: ValueType, *, strict: bool) -> JsonValue:
+    """TLV's bytes (LwM2M Core 1.1, appendix C). Not strict: a text is taken only if people can read it."""
+    if wanted in {ValueType.STRING, ValueType.CORELINK}:
+        text = data.decode()
+        if not strict and not text.isprintable():
+            raise Unreadable("these bytes are no text")
+        return text
+    return _FROM_BYTES[wanted](data)
+
+
+def _integer_bytes(data: bytes, *, signed: bool = True) -> int:
+    if len(data) not in {1, 2, 4, 8}:
+        raise Unreadable("TLV has integers of 1, 2, 4 or 8 bytes")
+    return int.from_bytes(data, "big", signed=signed)
+
+
+def _float_bytes(data: bytes) -> float:
+    if len(data) not in {4, 8}:
+        raise Unreadable("TLV has floats of 4 or 8 bytes")
+    number: float = struct.unpack(">f" if len(data) == 4 else ">d", data)[0]
+    return number
+
+
+def _boolean_bytes(data: bytes) -> bool:
+    if data not in {b"\x00", b"\x01"}:
+        raise Unreadable("TLV has booleans of one byte, 00 or 01")
+    return data == b"\x01"
+
+
+def _link_bytes(data: bytes) -> dict[str, int]:
+    object_id, instance_id = struct.unpack(">HH", data)
+    return {"objectId": object_id, "objectInstanceId": instance_id}
+
+
+_FROM_BYTES: Final[dict[ValueType, Callable[[bytes], JsonValue]]] = {
+    ValueType.INTEGER: _integer_bytes,
+    ValueType.UNSIGNED_INTEGER: lambda data: _integer_bytes(data, signed=False),
+    ValueType.FLOAT: _float_bytes,
+    ValueType.BOOLEAN: _boolean_bytes,
+    ValueType.TIME: lambda data: _time_from_seconds(_integer_bytes(data)),
+    ValueType.OBJLNK: _link_bytes,
+    ValueType.OPAQUE: bytes.hex,
+}
+
+
+def _number(raw: JsonValue) -> float:
+    if isinstance(raw, str):
+        if not _NUMBER.fullmatch(raw):
+            raise Unreadable("a number is expected")
+        raw = float(raw)
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+        raise Unreadable("a finite number is expected")
+    return float(raw)
+
+
+def _whole(raw: JsonValue) -> int:
+    if isinstance(raw, str) and _INTEGER.fullmatch(raw):
+        return int(raw)
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        return raw
+    number = _number(raw)
+    if not number.is_integer():
+        raise Unreadable("a whole number is expected")
+    return int(number)
+
+
+def _truth(raw: JsonValue) -> JsonValue:
+    words = {"1": True, "true": True, "0": False, "false": False}
+    return words.get(raw.lower(), raw) if isinstance(raw, str) else {1: True, 0: False}.get(_whole(raw), raw)
+
+
+def _text(raw: JsonValue) -> JsonValue:
+    return str(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else raw
+
+
+def _link(raw: JsonValue) -> JsonValue:
+    """SenML and text have a link as ``"3:0"``."""
+    match = _LINK.fullmatch(raw) if isinstance(raw, str) else None
+    return {"objectId": int(match[1]), "objectInstanceId": int(match[2])} if match else raw
+
+
+def _time_from_seconds(seconds: int) -> str:
+    """TLV, SenML and text have a time in seconds."""
+    return time_from_millis(seconds * 1000 if seconds < _END_OF_SECONDS else seconds)
+
+
+_FROM_JSON: Final[dict[ValueType, Callable[[JsonValue], JsonValue]]] = {
+    ValueType.STRING: _text,
+    ValueType.CORELINK: _text,
+    ValueType.INTEGER: _whole,
+    ValueType.UNSIGNED_INTEGER: _whole,
+    ValueType.FLOAT: _number,
+    ValueType.BOOLEAN: _truth,
+    ValueType.TIME: lambda raw: _time_from_seconds(_whole(raw)),
+    ValueType.OBJLNK: _link,
+    ValueType.OPAQUE: lambda raw: raw,
+}

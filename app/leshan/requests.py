@@ -1,0 +1,262 @@
+"""An operation as the HTTP request that Leshan's REST API takes for it.
+
+Addresses are relative to the API's root (``http://HOST:8080/api``). The facts were read in the source of Leshan's
+``ClientServlet`` and seen on running servers (``tests/captures``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+from urllib.parse import quote
+
+from app.domain.operations import COMPOSITES, OperationRequest
+from app.domain.paths import LwM2mPath
+from app.domain.values import JsonValue, TypedValue
+from app.domain.words import ContentFormat, OperationKind, ValueType
+from app.leshan.nodes import resource_node
+
+JSON_TYPE: Final = "application/json; charset=utf-8"
+TEXT_TYPE: Final = "text/plain; charset=utf-8"
+
+_UNSAFE: Final = re.compile(r"[/%\\;\x00-\x1f\x7f]")
+_COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
+
+
+class Unaddressable(ValueError):
+    """A stock Leshan cannot be asked about an endpoint of this name without the risk of asking about another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeshanRequest:
+    """One HTTP request: ``target`` is path and query, percent-encoded, relative to the API's root."""
+
+    method: str
+    target: str
+    body: bytes | None = None
+    content_type: str | None = None
+
+
+def endpoint_segment(endpoint: str) -> str:
+    """The endpoint's name as one segment of an address.
+
+    ``/`` and ``%`` are refused or split by Leshan's web server even when encoded, and a proxy before it may decode
+    ``%3B`` and ``%5C``, whereupon what follows ``;`` is cut off and ``\\`` becomes a separator.
+
+    Raises:
+        Unaddressable: the name could make the call reach another path or client.
+    """
+    if endpoint in {"", ".", ".."} or _UNSAFE.search(endpoint):
+        raise Unaddressable(
+            f"Leshan cannot be asked about the endpoint {endpoint[:100]!r}: "
+            "an address safely holds no name that is empty, '.' or '..', or has one of / % \\ ; or a control character"
+        )
+    try:
+        return quote(endpoint, safe="")
+    except UnicodeEncodeError:
+        raise Unaddressable("Leshan cannot be asked about an endpoint whose name is no Unicode text") from None
+
+
+def probe_request(endpoint: str) -> LeshanRequest:
+    """Ask for one registration: changes nothing and reaches no device."""
+    return LeshanRequest("GET", f"/clients/{endpoint_segment(endpoint)}")
+
+
+def clients_request() -> LeshanRequest:
+    """Ask for all registrations."""
+    return LeshanRequest("GET", "/clients")
+
+
+def objectspecs_request(endpoint: str) -> LeshanRequest:
+    """Ask for the object models that Leshan uses for an endpoint."""
+    return LeshanRequest("GET", f"/objectspecs/{endpoint_segment(endpoint)}")
+
+
+def request_for(op: OperationRequest) -> LeshanRequest:
+    """The HTTP request of an operation that was checked before it was queued.
+
+    Raises:
+        Unaddressable: the endpoint's name cannot be asked about.
+    """
+    client = f"/clients/{endpoint_segment(op.endpoint)}"
+    return _COMPOSERS[op.kind](op, client)
+
+
+def _read(op: OperationRequest, client: str) -> LeshanRequest:
+    return LeshanRequest("GET", client + _path(op) + _query(_timeout(op), _format(op)))
+
+
+def _write(op: OperationRequest, client: str) -> LeshanRequest:
+    replace = "" if op.replace else "replace=false"
+    return _json("PUT", client + _path(op) + _query(_timeout(op), _format(op), replace), _written_node(op))
+
+
+def _written_node(op: OperationRequest) -> JsonValue:
+    path = LwM2mPath.parse(_path(op))
+    if op.value_type is None:
+        return {"kind": "instance", **op.value, "id": path.ids[-1]}
+    return resource_node(path, TypedValue(op.value_type, op.value))
+
+
+def _execute(op: OperationRequest, client: str) -> LeshanRequest:
+    """The body is always there, if empty: Leshan drops arguments that come without ``Content-Length``."""
+    body = (op.arguments or "").encode()
+    return LeshanRequest("POST", client + _path(op) + _query(_timeout(op)), body, TEXT_TYPE)
+
+
+def _create(op: OperationRequest, client: str) -> LeshanRequest:
+    return _json("POST", client + _path(op) + _query(_timeout(op), _format(op)), {"kind": "instance", **op.value})
+
+
+def _delete(op: OperationRequest, client: str) -> LeshanRequest:
+    return LeshanRequest("DELETE", client + _path(op) + _query(_timeout(op)))
+
+
+def _discover(op: OperationRequest, client: str) -> LeshanRequest:
+    return LeshanRequest("GET", f"{client}{_path(op)}/discover{_query(_timeout(op))}")
+
+
+def _observe(op: OperationRequest, client: str) -> LeshanRequest:
+    return LeshanRequest("POST", f"{client}{_path(op)}/observe{_query(_timeout(op), _format(op))}", b"")
+
+
+def _cancel_observe(op: OperationRequest, client: str) -> LeshanRequest:
+    """The passive form: Leshan forgets the observation and answers the device's next notification with a reset.
+
+    It succeeds whether the device sleeps or not, and whether anything was observed or not; LwM2M allows both forms.
+    """
+    return LeshanRequest("DELETE", f"{client}{_path(op)}/observe")
+
+
+def _write_attributes(op: OperationRequest, client: str) -> LeshanRequest:
+    """Without ``timeout``: Leshan reads the whole query as the list of attributes, and waits its own 5 seconds."""
+    attributes = "&".join(f"{name}={_plain(value)}" for name, value in op.attributes.items())
+    return LeshanRequest("PUT", f"{client}{_path(op)}/attributes?{attributes}", b"")
+
+
+def _read_composite(op: OperationRequest, client: str) -> LeshanRequest:
+    return LeshanRequest("GET", f"{client}/composite" + _query(_paths(op), *_composite_formats(op), _timeout(op)))
+
+
+def _write_composite(op: OperationRequest, client: str) -> LeshanRequest:
+    nodes = {path: _member_node(path, typed) for path, typed in op.values.items()}
+    return _json("PUT", f"{client}/composite" + _query(*_composite_formats(op), _timeout(op)), nodes)
+
+
+def _member_node(path: str, typed: Mapping[str, JsonValue]) -> JsonValue:
+    return resource_node(LwM2mPath.parse(path), TypedValue(ValueType(typed["type"]), typed["value"]))
+
+
+def _observe_composite(op: OperationRequest, client: str) -> LeshanRequest:
+    query = _query(_paths(op), *_composite_formats(op), _timeout(op))
+    return LeshanRequest("POST", f"{client}/composite/observe{query}", b"")
+
+
+def _cancel_observe_composite(op: OperationRequest, client: str) -> LeshanRequest:
+    return LeshanRequest("DELETE", f"{client}/composite/observe{_query(_paths(op), *_composite_formats(op))}")
+
+
+_COMPOSERS: Final[dict[OperationKind, Callable[[OperationRequest, str], LeshanRequest]]] = {
+    OperationKind.READ: _read,
+    OperationKind.WRITE: _write,
+    OperationKind.EXECUTE: _execute,
+    OperationKind.CREATE: _create,
+    OperationKind.DELETE: _delete,
+    OperationKind.DISCOVER: _discover,
+    OperationKind.OBSERVE: _observe,
+    OperationKind.CANCEL_OBSERVE: _cancel_observe,
+    OperationKind.WRITE_ATTRIBUTES: _write_attributes,
+    OperationKind.READ_COMPOSITE: _read_composite,
+    OperationKind.WRITE_COMPOSITE: _write_composite,
+    OperationKind.OBSERVE_COMPOSITE: _observe_composite,
+    OperationKind.CANCEL_OBSERVE_COMPOSITE: _cancel_observe_composite,
+}
+
+
+def _json(method: str, target: str, node: JsonValue) -> LeshanRequest:
+    """ASCII alone: where no charset is believed, Leshan reads with the platform's."""
+    body = json.dumps(node, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return LeshanRequest(method, target, body, JSON_TYPE)
+
+
+def _path(op: OperationRequest) -> str:
+    if op.path is None:
+        raise ValueError(f"{op.kind} needs a path")
+    return str(LwM2mPath.parse(op.path))
+
+
+def _paths(op: OperationRequest) -> str:
+    return "paths=" + ",".join(str(LwM2mPath.parse(path)) for path in op.paths)
+
+
+def _query(*parts: str) -> str:
+    filled = "&".join(part for part in parts if part)
+    return f"?{filled}" if filled else ""
+
+
+def _timeout(op: OperationRequest) -> str:
+    return f"timeout={op.timeout_seconds}"
+
+
+def _format(op: OperationRequest) -> str:
+    return f"format={op.format}" if op.format else ""
+
+
+def _composite_formats(op: OperationRequest) -> tuple[str, str]:
+    """Both are required: without them Leshan fails on a null pointer and sends nothing."""
+    chosen = op.format if op.format in _COMPOSITE_FORMATS else ContentFormat.SENML_JSON
+    return f"pathformat={chosen}", f"nodeformat={chosen}"
+
+
+def _plain(value: JsonValue) -> str:
+    """A number without exponent, as the attribute grammar has it (LwM2M Core 1.1, 7.3.2): 0.00001, never 1e-05."""
+    if isinstance(value, int):
+        return str(value)
+    text = format(Decimal(repr(float(value))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+_CODES: Final = {112: ContentFormat.SENML_CBOR, 110: ContentFormat.SENML_JSON, 11542: ContentFormat.TLV}
+_WRITING: Final = frozenset({OperationKind.WRITE, OperationKind.CREATE})
+
+
+def best_format(
+    kind: OperationKind, request: OperationRequest, object_links: Sequence[Mapping[str, JsonValue]] | None
+) -> ContentFormat | None:
+    """The content format to ask for, from what the device registered; None leaves the choice to Leshan.
+
+    Only where it is of use: Leshan writes TLV whatever the device takes, and for composites the two forms of SenML
+    are all there is. A read is left to the device, which knows best what it can say. A CREATE that leaves the new
+    instance's id to the device can only go out as TLV, Leshan's own choice.
+    """
+    if request.format is not None:
+        return request.format
+    if kind not in _WRITING and kind not in COMPOSITES:
+        return None
+    if kind is OperationKind.CREATE and _new_instance_id(request.value) is None:
+        return None
+    taken = _registered_formats(object_links or ())
+    allowed = _COMPOSITE_FORMATS if kind in COMPOSITES else tuple(_CODES.values())
+    return next((format_ for format_ in allowed if format_ in taken), None)
+
+
+def _new_instance_id(node: JsonValue) -> JsonValue:
+    return node.get("id") if isinstance(node, Mapping) else None
+
+
+def _registered_formats(links: Sequence[Mapping[str, JsonValue]]) -> set[ContentFormat]:
+    """What the root link's ``ct`` says: one code or several, bare (``110``) or quoted (``"110 112"``)."""
+    codes = re.findall(r"\d{1,5}", str(_root_attributes(links).get("ct", "")))
+    return {_CODES[int(code)] for code in codes if int(code) in _CODES}
+
+
+def _root_attributes(links: Sequence[Mapping[str, JsonValue]]) -> Mapping[str, JsonValue]:
+    """The link of type ``oma.lwm2m`` (its url is not ``/`` with an alternate path), else the one of ``/``."""
+    candidates = [link for link in links if isinstance(link.get("attributes"), Mapping)]
+    marked = [link for link in candidates if "oma.lwm2m" in str(link["attributes"].get("rt", ""))]
+    plain = [link for link in candidates if link.get("url") == "/"]
+    return next((link["attributes"] for link in marked + plain), {})
