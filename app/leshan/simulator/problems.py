@@ -1,0 +1,74 @@
+"""Answers that end a request early: the server's own (nothing was sent) and the device's refusals."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXT: Final = "text/plain;charset=utf-8"
+HTML: Final = "text/html;charset=iso-8859-1"
+
+
+class ServerAnswer(Exception):  # noqa: N818 - an answer, and mostly no error of ours
+    """The server answers by itself. ``content_type`` None: stock Leshan sets none on many of its errors."""
+
+    def __init__(self, status: int, text: str, content_type: str | None = None) -> None:
+        super().__init__(f"{status} {text}")
+        self.status = status
+        self.text = text
+        self.content_type = content_type
+
+
+class Refused(Exception):  # noqa: N818 - the device's word for it
+    """The device refuses, with a CoAP code (404 is 4.04) and perhaps a text."""
+
+    def __init__(self, code: int, text: str | None = None) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+
+
+def invalid_request(text: str) -> ServerAnswer:
+    """Leshan's answer to a request that its own classes do not take."""
+    return ServerAnswer(400, f"Invalid request: {text}")
+
+
+def unexpected(text: str) -> ServerAnswer:
+    """Leshan's answer where it fails itself: mostly a body that it could not read."""
+    return ServerAnswer(500, f"Unexpected exception: {text}")
+
+
+def html_error(status: int, title: str) -> ServerAnswer:
+    """A page of the web server under Leshan (Jetty)."""
+    page = (
+        '<html>\n<head>\n<meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>\n'
+        f"<title>Error {status} {title}</title>\n</head>\n<body>\n<h2>HTTP ERROR {status} {title}</h2>\n</body>\n</html>\n"
+    )
+    return ServerAnswer(status, page, HTML)
+
+
+def no_registered_client(name: str) -> ServerAnswer:
+    return ServerAnswer(400, f"No registered client with id '{name}'", TEXT)
+
+
+CODES: Final = {
+    201: "CREATED",
+    202: "DELETED",
+    204: "CHANGED",
+    205: "CONTENT",
+    400: "BAD_REQUEST",
+    401: "UNAUTHORIZED",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    406: "NOT_ACCEPTABLE",
+    408: "REQUEST_ENTITY_INCOMPLETE",
+    412: "PRECONDITION_FAILED",
+    413: "REQUEST_ENTITY_TOO_LARGE",
+    415: "UNSUPPORTED_CONTENT_FORMAT",
+    500: "INTERNAL_SERVER_ERROR",
+}
+"""Leshan's ``ResponseCode``; it writes a code that it has no name for as ``UNKNOWN(429)``."""
+
+
+def status_text(code: int) -> str:
+    """``"CHANGED(204)"``, as Leshan writes a CoAP code."""
+    return f"{CODES.get(code, 'UNKNOWN')}({code})"
