@@ -1,0 +1,30 @@
+"""GraphiQL works without a network: each file that its page asks for is ours, and is the file that Strawberry means."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+import pytest
+
+from app.schema import graphiql
+
+ASSETS = re.findall(r"(?:src|href)=\"(/[^\"]+)\"\s+integrity=\"sha384-([^\"]+)\"", graphiql.graphiql_page())
+
+
+def test_the_page_asks_nobody_else() -> None:
+    assert not re.findall(r"(?:src|href)=\"(?!/static/graphiql/|data:)[^\"]*", graphiql.graphiql_page())
+    assert len(ASSETS) == 7
+
+
+@pytest.mark.parametrize(("address", "integrity"), ASSETS)
+def test_every_file_is_the_one_the_page_means(address: str, integrity: str) -> None:
+    content = (graphiql.FILES / address.removeprefix(graphiql.ADDRESS + "/")).read_bytes()
+    assert base64.b64encode(hashlib.sha384(content).digest()).decode() == integrity
+
+
+def test_a_page_with_an_unknown_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphiql, "get_graphql_ide_html", lambda _: '<script src="https://example.org/new.js">')
+    with pytest.raises(RuntimeError, match="outside address"):
+        graphiql.graphiql_page()
