@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import total_ordering
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,18 +19,15 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """The characters that RFC 6750 allows in a bearer token: no comma, so that entries can be listed."""
 
 
-@total_ordering
 class Role(StrEnum):
-    """What a viewer may do: a viewer reads, an operator also acts on devices."""
+    """What a viewer may do: a viewer reads, an operator also acts on devices. Each may all that those before it may."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
 
-    def __lt__(self, other: str) -> bool:
-        if not isinstance(other, Role):
-            return NotImplemented
-        ranks = tuple(Role)
-        return ranks.index(self) < ranks.index(other)
+    @property
+    def rank(self) -> int:
+        return tuple(Role).index(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class Viewer:
 
     def may(self, role: Role) -> bool:
         """Whether this viewer's role is at least the given one."""
-        return self.role >= role
+        return self.role.rank >= role.rank
 
 
 @dataclass(frozen=True, slots=True)

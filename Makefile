@@ -1,0 +1,111 @@
+# Everything a person types. `make` alone lists it.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+PYTEST := $(BIN)/python -m pytest
+
+# The first Python that is new enough and can make a virtual environment: `python3` may be a version manager's shim
+# that runs nothing, or an old one beside a new `python3.12`. Say PYTHON=.. to choose.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14 python /usr/bin/python3; do \
+	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
+
+# Two `make run` in one clone: the second waits for what the first one installs.
+LOCK := $(shell command -v flock >/dev/null 2>&1 && echo flock .venv.lock)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(LOCK) $(PIP) install --quiet
+
+export PIP_REQUIRE_VIRTUALENV := true
+export UV_PYTHON_DOWNLOADS := never
+
+##@ Use
+
+.PHONY: run
+run: $(INSTALLED) ## serve everything on http://127.0.0.1:8000, with a simulated Leshan unless REVEILLE_LESHAN_URL is set
+	@exec $(BIN)/reveille serve
+
+.PHONY: leshan
+leshan: ## build and start our Leshan server with real LwM2M devices (Java 17 and Maven)
+	@exec leshan-server/run $(LESHAN_ARGS)
+
+.PHONY: migrate
+migrate: $(INSTALLED) ## bring the database of REVEILLE_DATABASE_URL to the present schema
+	@exec $(BIN)/reveille migrate
+
+##@ Work on it
+
+.PHONY: test
+test: $(INSTALLED_DEV) ## run all tests on SQLite, then those that use a database on PostgreSQL
+	REVEILLE_TEST_DATABASE=sqlite $(PYTEST) $(TESTS)
+	REVEILLE_TEST_DATABASE=postgres $(PYTEST) -m database $(TESTS)
+
+.PHONY: check
+check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schema, README's table, addresses and paths
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/reveille schema --check
+	$(BIN)/python -m tools.settings_table --check
+	$(BIN)/python -m tools.hygiene
+
+.PHONY: format
+format: $(INSTALLED_DEV) ## mend what a tool can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(INSTALLED_DEV) ## measure, and print ratios
+	@exec $(BIN)/python -m bench $(BENCH_ARGS)
+
+.PHONY: schema
+schema: $(INSTALLED) ## write schema.graphql, and the README's settings table
+	$(BIN)/reveille schema
+	$(BIN)/python -m tools.settings_table
+
+.PHONY: lock
+lock: $(INSTALLED_DEV) ## pin every dependency anew, with hashes and without addresses (UPGRADE=1 takes newer ones)
+	$(COMPILE) --group build --output-file requirements.txt
+	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(BIN)/python -m tools.hygiene
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header $(if $(UPGRADE),--upgrade)
+
+.PHONY: graphiql
+graphiql: $(INSTALLED_DEV) ## copy GraphiQL's built files anew (Node.js and npm); the lock file is in tools/graphiql
+	cd tools/graphiql && npm install --package-lock-only && npm ci
+	$(BIN)/python -m tools.locks
+	$(BIN)/python -m tools.vendor_graphiql
+
+.PHONY: clean
+clean: ## remove what was built or installed; databases stay
+	rm -rf $(VENV) .venv.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results
+	rm -rf leshan-server/target tools/graphiql/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- the virtual environment: installed once, and again after the requirements changed
+
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed: make run PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON)"
+	@$(LOCK) "$(PYTHON)" -m venv $(VENV)
+
+$(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip
+	@echo "Installing what Reveille needs (once)"
+	@$(INSTALL) --require-hashes --requirement requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
+	@echo "Installing what work on Reveille needs (once)"
+	@$(INSTALL) --require-hashes --requirement requirements-dev.txt
+	@touch $@

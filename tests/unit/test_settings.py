@@ -1,0 +1,136 @@
+"""Settings: read from the environment once, refused with one line that names what is wrong and tells no secret."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from app.security import Role
+from app.settings import LeshanEvents, Settings, SettingsError, load_settings, settings_table, variable
+from tools.settings_table import README, filled
+
+TOKEN = "correct-horse-battery"
+SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
+
+
+def load(environment: pytest.MonkeyPatch, **values: str) -> Settings:
+    for name, value in values.items():
+        environment.setenv(f"REVEILLE_{name}", value)
+    return load_settings()
+
+
+def test_the_defaults_serve_this_machine_alone(clean_environment: pytest.MonkeyPatch) -> None:
+    settings = load(clean_environment)
+    assert settings.database_url == "sqlite://.reveille/reveille.db"
+    assert settings.redis_url == "memory://"
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.leshan_url is None
+    assert settings.auth == ()
+    assert (settings.leshan_timeout, settings.leshan_max_in_flight, settings.awake_window) == (30, 120, 93)
+
+
+def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
+    settings = load(
+        clean_environment,
+        DATABASE_URL="postgres://joe@db/reveille",
+        REDIS_URL="rediss://cache:6380/3",
+        LESHAN_URL="https://leshan.example.org/lwm2m/",
+        LESHAN_HEADERS='{"Authorization": "Bearer x"}',
+        LESHAN_EVENTS="stream",
+        LESHAN_NOTIFICATIONS_WAKE="true",
+        AUTH=f"joe:operator:{TOKEN}, eve:viewer:{TOKEN}2",
+        HOST="0.0.0.0",
+        ALLOWED_ORIGINS="https://a.example.org, https://b.example.org",
+        WEBHOOK_SECRET=SECRET,
+    )
+    assert settings.leshan_url == "https://leshan.example.org/lwm2m"
+    assert settings.leshan_headers == {"Authorization": "Bearer x"}
+    assert settings.leshan_events is LeshanEvents.STREAM
+    assert [(entry.name, entry.role) for entry in settings.auth] == [("joe", Role.OPERATOR), ("eve", Role.VIEWER)]
+    assert settings.allowed_origins == ("https://a.example.org", "https://b.example.org")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("DATABASE_URL", "mysql://joe:hush@db/reveille", "expected sqlite://"),
+        ("DATABASE_URL", "sqlite://", "expected a file"),
+        ("REDIS_URL", "http://cache", "expected memory://"),
+        ("LESHAN_URL", "leshan:8080", "expected http://HOST"),
+        ("LESHAN_URL", "http://joe:hush@leshan", "credentials go to LESHAN_HEADERS"),
+        ("LESHAN_HEADERS", "Authorization: hush", "expected a JSON object"),
+        ("LESHAN_HEADERS", '{"a b": "hush"}', "header names"),
+        ("LESHAN_HEADERS", '{"a": "hush\\r\\nb: c"}', "line breaks"),
+        ("LESHAN_CA", "/nowhere/ca.pem", "no such file"),
+        ("LESHAN_TIMEOUT", "0", "greater than or equal to 1"),
+        ("LESHAN_EVENTS", "carrier-pigeon", "'webhook', 'stream' or 'both'"),
+        ("AWAKE_WINDOW", "soon", "valid integer"),
+        ("PORT", "65536", "less than or equal to 65535"),
+        ("WEBHOOK_SECRET", "hush", "Standard Webhooks"),
+        ("WEBHOOK_TOKEN", "hush", "at least 16 characters"),
+        ("WEBHOOK_TOKEN", "hush hush hush hush", "letters, digits"),
+        ("AUTH", f"joe:{TOKEN}", "name:role:token"),
+        ("AUTH", f"joe:root:{TOKEN}", "viewer or operator"),
+        ("AUTH", "joe:viewer:hush", "at least 16 characters"),
+        ("AUTH", f"joe:viewer:{TOKEN},eve:viewer:{TOKEN}", "the same token"),
+        ("HOST", "0.0.0.0", "REVEILLE_ALLOW_OPEN"),
+        ("LESHAN_KEY", __file__, "REVEILLE_LESHAN_CERT"),
+        ("LOG_LEVEL", "loud", "'debug', 'info'"),
+        ("LESHAN_ULR", "http://leshan", "perhaps REVEILLE_LESHAN_URL is meant"),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_line_without_its_secret(
+    clean_environment: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(clean_environment, **{name: value})
+    line = str(caught.value)
+    assert line.startswith(f"REVEILLE_{name}: ")
+    assert says in line
+    assert "\n" not in line
+    assert "hush" not in line
+    assert TOKEN not in line
+
+
+def test_all_bad_settings_are_named_at_once(clean_environment: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"REVEILLE_RETENTION: .*; REVEILLE_PORT: "):
+        load(clean_environment, PORT="x", RETENTION="y")
+
+
+def test_an_open_door_must_be_asked_for(clean_environment: pytest.MonkeyPatch) -> None:
+    assert load(clean_environment, HOST="0.0.0.0", ALLOW_OPEN="true").allow_open
+
+
+def test_variables_of_the_tests_are_no_settings(clean_environment: pytest.MonkeyPatch) -> None:
+    load(clean_environment, TEST_LESHAN="http://leshan")
+
+
+def test_no_secret_is_shown(clean_environment: pytest.MonkeyPatch) -> None:
+    settings = load(
+        clean_environment,
+        DATABASE_URL="postgres://joe:hush@db/reveille",
+        REDIS_URL="redis://:hush@cache",
+        LESHAN_HEADERS='{"Authorization": "hush"}',
+        AUTH="joe:viewer:hush-hush-hush-hush",
+        WEBHOOK_TOKEN="hush-hush-hush-hush",
+        WEBHOOK_SECRET=SECRET,
+    )
+    assert "hush" not in repr(settings) + str(settings.auth)
+    assert SECRET not in repr(settings)
+
+
+def test_the_table_has_every_setting() -> None:
+    rows = settings_table().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == [variable(name) for name in Settings.model_fields]
+
+
+def test_the_readme_has_the_present_table() -> None:
+    text = README.read_text()
+    assert filled(text) == text, "run `make schema`"
+
+
+def test_a_readme_without_a_place_for_the_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="place"):
+        filled("# Reveille")

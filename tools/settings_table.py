@@ -1,0 +1,43 @@
+"""Keep the README's table of settings equal to the settings: write it, or with `--check` only compare.
+
+The table stands between the lines `<!-- settings -->` and `<!-- /settings -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from app.settings import settings_table
+
+README: Final = Path(__file__).parents[1] / "README.md"
+_PLACE: Final = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """The text with the present table in its place.
+
+    Raises:
+        ValueError: it has no such place, or more than one.
+    """
+    new, places = _PLACE.subn(lambda _: f"\n{settings_table()}\n\n", text)
+    if places != 1:
+        raise ValueError("README.md has not exactly one place for the settings")
+    return new
+
+
+def main() -> int:
+    text = README.read_text()
+    new = filled(text)
+    if "--check" not in sys.argv[1:]:
+        README.write_text(new)
+    elif new != text:
+        print("README.md: the table of settings is not the present one; run `make schema`")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
