@@ -75,6 +75,8 @@ def _text(value: JsonValue) -> str:
         raise InvalidValue(f"at most {MAX_TEXT_BYTES} bytes of text are taken")
     if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
         raise InvalidValue("text with a lone surrogate is no Unicode")
+    if "\x00" in value:
+        raise InvalidValue("text with NUL cannot be kept: PostgreSQL stores none")
     return value
 
 

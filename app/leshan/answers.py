@@ -18,6 +18,7 @@ import orjson
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
 from app.domain.words import Delivery, OperationKind
+from app.leshan.links import read_links
 
 MAX_DETAIL: Final = 1000
 
@@ -142,7 +143,7 @@ def _read_object(answer: Mapping[str, JsonValue]) -> Outcome:
         device_status=status,
         detail=_error_message(answer),
         content=answer.get("content"),
-        object_links=_links(answer.get("objectLinks")),
+        object_links=read_links(answer.get("objectLinks")),
         location=answer["location"] if isinstance(answer.get("location"), str) else None,
     )
 
@@ -152,16 +153,13 @@ def _error_message(answer: Mapping[str, JsonValue]) -> str | None:
     return _cut(message) if isinstance(message, str) and message else None
 
 
-def _links(links: JsonValue) -> list[Mapping[str, JsonValue]] | None:
-    return [link for link in links if isinstance(link, Mapping)] if isinstance(links, list) else None
-
-
 def _shown(answer: Mapping[str, JsonValue]) -> str:
     return orjson.dumps(dict(answer), default=str).decode(errors="replace")
 
 
 def _cut(text: str) -> str:
-    return text[:MAX_DETAIL]
+    """Without NUL, which no database of ours stores in a text."""
+    return text.replace("\x00", "")[:MAX_DETAIL]
 
 
 def _json_object(body: bytes) -> dict[str, JsonValue] | None:

@@ -1,0 +1,114 @@
+"""Leshan's event stream, ``GET /api/event`` (server-sent events), as the domain's events.
+
+The stream has no event ids and no replay: what happens while nobody listens is lost, so that after :class:`Opened` the
+caller reads all registrations. Reconnecting is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+import orjson
+import structlog
+from httpx_sse import EventSource, ServerSentEvent, SSEError
+
+from app.domain.events import Event
+from app.leshan.events import BrokenEvent, MissingField, UnknownEvent, parse_event
+
+HEARTBEAT_SECONDS: Final = 30.0
+"""Silence after which the stream is taken as dead; Leshan's heartbeat comes every 10 seconds."""
+
+MAX_EVENT: Final = 4 * 1024 * 1024
+"""Bytes of one event. What comes beyond is dropped, so that the event is broken and the next one is read."""
+
+# Leshan's servlet compares the whole header: with anything beside this media type it answers 405.
+_HEADERS: Final = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
+
+_log = structlog.get_logger(__name__)
+
+
+class StreamLost(Exception):
+    """The stream did not open, or ended. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The stream is open: from now on nothing is missed until it is lost."""
+
+
+async def event_stream(
+    client: httpx.AsyncClient,
+    *,
+    notifications_wake: bool = False,
+    on_broken: Callable[[], None] = lambda: None,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> AsyncIterator[Opened | Event]:
+    """Yield :class:`Opened`, then every event that can be read.
+
+    Args:
+        client: rooted at Leshan's API (``LeshanClient.cold``).
+        notifications_wake: whether this server takes a device that notifies as awake.
+        on_broken: called once for each event that cannot be read, beside its log line.
+        heartbeat_seconds: silence after which the stream is lost.
+
+    Raises:
+        StreamLost: it did not open, ended, or was silent for too long. It always ends so.
+    """
+    timeout = httpx.Timeout(10.0, read=heartbeat_seconds)
+    try:
+        async with client.stream("GET", "/event", headers=_HEADERS, timeout=timeout) as answer:
+            if answer.status_code != 200:
+                raise StreamLost(f"the event stream answers HTTP {answer.status_code}")
+            source = EventSource(httpx.Response(200, headers=_type_of(answer), stream=_Bounded(answer)))
+            yield Opened()
+            async for sse in source.aiter_sse():
+                if (event := _read(sse, notifications_wake, on_broken)) is not None:
+                    yield event
+    except (httpx.HTTPError, httpx.StreamError, SSEError) as error:
+        raise StreamLost(f"the event stream: {type(error).__name__}: {error}") from error
+    raise StreamLost("the event stream was closed by the server")
+
+
+def _type_of(answer: httpx.Response) -> dict[str, str]:
+    return {"Content-Type": answer.headers.get("Content-Type", "")}
+
+
+def _read(sse: ServerSentEvent, notifications_wake: bool, on_broken: Callable[[], None]) -> Event | None:
+    """One event, None where it means nothing here or cannot be read: a name with a quote breaks Leshan's own JSON."""
+    try:
+        return parse_event(sse.event, orjson.loads(sse.data), ordered=True, notifications_wake=notifications_wake)
+    except UnknownEvent:
+        return None
+    except (orjson.JSONDecodeError, MissingField, BrokenEvent) as error:
+        on_broken()
+        _log.warning("stream_event_broken", stream_event=sse.event[:50], reason=str(error)[:200], data=sse.data[:200])
+        return None
+
+
+class _Bounded(httpx.AsyncByteStream):
+    """The answer's bytes with the surplus of an event that is too large left out, line ends excepted."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self._event = 0
+        self._line = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._answer.aiter_bytes():
+            yield b"".join(map(self._kept, chunk.splitlines(keepends=True)))
+
+    def _kept(self, line: bytes) -> bytes:
+        """One line or a piece of it. An empty line ends the event, and with it what was counted."""
+        text = line.rstrip(b"\r\n")
+        end = line[len(text) :]
+        room = max(0, MAX_EVENT - self._event)
+        self._event += len(text)
+        self._line += len(text)
+        if b"\n" in end:
+            if self._line == 0:
+                self._event = 0
+            self._line = 0
+        return text[:room] + end

@@ -1,0 +1,228 @@
+"""Leshan's events, by name and JSON, as the domain's: for the event stream, the webhook and ``GET /clients`` alike.
+
+Names come from devices and are hostile input: whatever stands in an event, only the three errors below come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from app.domain.events import (
+    Awake,
+    Deregistered,
+    Event,
+    Registered,
+    Registration,
+    Reported,
+    RequestResponse,
+    Sleeping,
+    Updated,
+)
+from app.domain.values import JsonValue
+from app.domain.words import SECOND
+from app.leshan.links import read_links
+
+MAX_NAME: Final = 255
+"""Characters of an endpoint's name: what a database column holds, and more than any device has."""
+
+_MAX_INTEGER: Final = 2**53
+_MAX_DEPTH: Final = 32
+"""Nesting of an answer, which is kept until its call is known; Leshan's own have at most ten."""
+
+
+class UnknownEvent(ValueError):
+    """No event of Leshan's has this name."""
+
+
+class MissingField(ValueError):
+    """The event lacks a field that it needs, or has another kind of value there. ``field`` is its path."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} is missing or not what Leshan has there")
+        self.field = field
+
+
+class BrokenEvent(ValueError):
+    """The event cannot be read. The message says why; ``field`` is the path of what is at fault."""
+
+    def __init__(self, message: str, field: str = "data") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def parse_event(
+    name: str, data: JsonValue, *, age: int = 0, ordered: bool = False, notifications_wake: bool = False
+) -> Event:
+    """Read one event.
+
+    Args:
+        age: how long ago it happened, in microseconds.
+        ordered: whether its source keeps order.
+        notifications_wake: whether this server takes a device that notifies as awake.
+
+    Raises:
+        UnknownEvent, MissingField, BrokenEvent: see there.
+    """
+    parser = _PARSERS.get(name)
+    if parser is None:
+        raise UnknownEvent(f"{str(name)[:50]!r} is no event that means something here")
+    if not isinstance(data, Mapping):
+        raise BrokenEvent(f"the data of {name} is no JSON object")
+    return parser(data, {"age": max(0, age), "ordered": ordered}, notifications_wake)
+
+
+def endpoint_name(value: JsonValue, field: str) -> str:
+    """An endpoint's name as it may be stored.
+
+    Raises:
+        MissingField: no text at all. BrokenEvent: empty, too long, with NUL, or no Unicode.
+    """
+    if not isinstance(value, str):
+        raise MissingField(field)
+    if not value or len(value) > MAX_NAME or "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise BrokenEvent(f"an endpoint's name has 1 to {MAX_NAME} characters and no NUL", field)
+    return value
+
+
+def registration_of(data: JsonValue, field: str = "data") -> tuple[str, Registration]:
+    """The endpoint and its registration, from Leshan's registration object.
+
+    Raises:
+        MissingField, BrokenEvent: it has no usable name or id.
+    """
+    if not isinstance(data, Mapping):
+        raise MissingField(field)
+    name = endpoint_name(data.get("endpoint"), f"{field}.endpoint")
+    attributes = data.get("additionalRegistrationAttributes")
+    return name, Registration(
+        registration_id=_required_text(data, "registrationId", field),
+        registered_at=_millis(data.get("registrationDate")),
+        last_update=_millis(data.get("lastUpdate")),
+        lifetime_seconds=_integer(data.get("lifetime")),
+        lwm2m_version=_text(data.get("lwM2mVersion")),
+        binding_mode=_text(data.get("bindingMode")),
+        queue_mode=_boolean(data.get("queuemode")),
+        address=_text(data.get("address")),
+        object_links=read_links(data.get("objectLinks")),
+        awake_millis=_awake_millis(attributes.get("at")) if isinstance(attributes, Mapping) else None,
+        sleeping=_boolean(data.get("sleeping")),
+    )
+
+
+_Common = dict[str, Any]
+
+
+def _registered(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
+    endpoint, registration = registration_of(data)
+    return Registered(endpoint=endpoint, registration=registration, **common)
+
+
+def _updated(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
+    endpoint, registration = registration_of(data.get("registration"), "data.registration")
+    return Updated(endpoint=endpoint, registration=registration, **common)
+
+
+def _deregistered(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
+    endpoint, registration = registration_of(data)
+    return Deregistered(endpoint=endpoint, registration=registration, **common)
+
+
+def _awake(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
+    return Awake(endpoint=_endpoint(data), **common)
+
+
+def _sleeping(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
+    return Sleeping(endpoint=_endpoint(data), **common)
+
+
+def _notification(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
+    """Of 2.0.0-M4, which has no composites, there is no ``kind``."""
+    if data.get("kind", "single") != "single":
+        return _sent(data, common, wake)
+    path = _required_text(data, "res", "data")
+    if "val" not in data:
+        raise MissingField("data.val")
+    return Reported(endpoint=_endpoint(data), nodes={path: data["val"]}, wakes=wake, **common)
+
+
+def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
+    nodes = data.get("val")
+    if not isinstance(nodes, Mapping):
+        raise MissingField("data.val")
+    return Reported(endpoint=_endpoint(data), nodes=nodes, wakes=wake, **common)
+
+
+def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
+    response = data.get("response")
+    if not isinstance(response, Mapping):
+        raise MissingField("data.response")
+    if _nested_deeper(response, _MAX_DEPTH):
+        raise BrokenEvent(f"an answer is nested at most {_MAX_DEPTH} deep", "data.response")
+    request_id = _required_text(data, "requestId", "data")
+    return RequestResponse(endpoint=_endpoint(data), request_id=request_id, response=response, **common)
+
+
+_PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Event]]] = {
+    "REGISTRATION": _registered,
+    "UPDATED": _updated,
+    "DEREGISTRATION": _deregistered,
+    "AWAKE": _awake,
+    "SLEEPING": _sleeping,
+    "NOTIFICATION": _notification,
+    "SEND": _sent,
+    "REQUEST_RESPONSE": _request_response,
+}
+
+
+def _nested_deeper(value: JsonValue, depth: int) -> bool:
+    if not isinstance(value, Mapping | list):
+        return False
+    children = value.values() if isinstance(value, Mapping) else value
+    return depth == 0 or any(_nested_deeper(child, depth - 1) for child in children)
+
+
+def _endpoint(data: Mapping[str, JsonValue]) -> str:
+    return endpoint_name(data.get("ep"), "data.ep")
+
+
+def _required_text(data: Mapping[str, JsonValue], key: str, field: str) -> str:
+    if (text := _text(data.get(key))) is None:
+        raise MissingField(f"{field}.{key}")
+    return text
+
+
+def _text(value: JsonValue) -> str | None:
+    """A short text that can be stored: PostgreSQL takes no NUL."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_NAME and "\x00" not in value else None
+
+
+def _integer(value: JsonValue) -> int | None:
+    usable = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_INTEGER
+    return value if usable else None
+
+
+def _boolean(value: JsonValue) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _awake_millis(value: JsonValue) -> int | None:
+    """The attribute ``at`` is text, as all registration attributes are."""
+    if isinstance(value, str):
+        digits = value.strip('"')
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
+    return _integer(value)
+
+
+def _millis(value: JsonValue) -> int | None:
+    """A date in milliseconds; 2.0.0-M4 has it as ISO text (``"2026-11-23T15:51:20Z"``)."""
+    if not isinstance(value, str):
+        return _integer(value)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return _integer(int(moment.timestamp() * SECOND) // 1000)

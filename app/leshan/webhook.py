@@ -1,0 +1,164 @@
+"""The webhook ``POST /leshan/events``: Leshan's events with their own names and payloads, one or a list of them.
+
+    {"event": "UPDATED", "data": {..}, "time": 1795448703071, "seq": 17, "server": "leshan"}
+
+``time`` is when it happened, in milliseconds of Leshan's clock; its age is taken against ``webhook-timestamp``, when it
+was sent, of the same clock. ``seq`` says that the source keeps order. Whatever else stands there is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.domain.events import Event
+from app.domain.values import JsonValue
+from app.leshan.events import BrokenEvent, MissingField, UnknownEvent, parse_event
+from app.leshan.old_webhooks import parse_composite, parse_single
+from app.leshan.webhook_http import (
+    Batch,
+    Form,
+    Hear,
+    HearingUnavailable,
+    Keys,
+    Refusal,
+    answered,
+    check_caller,
+    delivery_id,
+    is_local,
+    read_body,
+    read_json,
+    refused,
+)
+from app.security import same_secret
+
+__all__ = ["Batch", "Form", "Hear", "HearingUnavailable", "webhook_routes"]
+
+MAX_EVENTS: Final = 1000
+
+_Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def webhook_routes(
+    hear: Hear, *, secrets: Sequence[str] = (), token: str | None = None, notifications_wake: bool = False
+) -> list[Route]:
+    """The routes of the webhook and of its two older forms.
+
+    Args:
+        hear: commits a batch.
+        secrets: ``whsec_..`` of Standard Webhooks; several while one is being replaced.
+        token: bearer token, also the one in ``/w/{token}/..``.
+        notifications_wake: whether this Leshan server takes a device that notifies as awake.
+    """
+    keys = Keys(tuple(secrets), token)
+    single, composite = _older(hear, keys, parse_single), _older(hear, keys, parse_composite)
+    return [
+        Route("/leshan/events", _events(hear, keys, notifications_wake), methods=["POST"]),
+        Route("/leshan_api/resource/single", single, methods=["POST"]),
+        Route("/leshan_api/resource/composite", composite, methods=["POST"]),
+        Route("/w/{token}/leshan_api/resource/single", single, methods=["POST"]),
+        Route("/w/{token}/leshan_api/resource/composite", composite, methods=["POST"]),
+    ]
+
+
+def _events(hear: Hear, keys: Keys, notifications_wake: bool) -> _Endpoint:
+    async def receive(request: Request) -> Response:
+        body = await read_body(request)
+        check_caller(request, body, keys)
+        events = parse_events(read_json(body), _sent_millis(request), notifications_wake=notifications_wake)
+        return await answered(hear, Batch(events, delivery_id(request.headers)))
+
+    return _guarded(receive)
+
+
+def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event]) -> _Endpoint:
+    async def receive(request: Request) -> Response:
+        _check_older_caller(request, keys)
+        body = read_json(await read_body(request))
+        try:
+            event = parse(body)
+        except (MissingField, BrokenEvent) as error:
+            raise Refusal(422, str(error), error.field) from None
+        return await answered(hear, Batch([event], form=Form.OLDER))
+
+    return _guarded(receive)
+
+
+def _check_older_caller(request: Request, keys: Keys) -> None:
+    """Such a server can be told another address and nothing else, so the token stands in the address."""
+    given = request.path_params.get("token")
+    if given is None and not is_local(request):
+        raise Refusal(401, "from elsewhere than this machine the address is /w/TOKEN/leshan_api/..")
+    if given is not None and not (keys.token and same_secret(keys.token, given)):
+        raise Refusal(401, "the token in the address is not the webhook's")
+
+
+def _guarded(receive: _Endpoint) -> _Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await receive(request)
+        except Refusal as refusal:
+            return refused(refusal)
+        except ClientDisconnect:
+            return refused(Refusal(400, "the call ended before its body did"))
+
+    return endpoint
+
+
+def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake: bool = False) -> list[Event]:
+    """Read one event or a list of them, all or none.
+
+    Args:
+        sent_millis: when they were sent, of the sender's clock; None when that was not told.
+
+    Raises:
+        Refusal: 400 unknown event or no event at all, 413 too many, 422 a field is missing or unusable.
+    """
+    members = body if isinstance(body, list) else [body]
+    if len(members) > MAX_EVENTS:
+        raise Refusal(413, f"at most {MAX_EVENTS} events are taken at once")
+    where = "[{}]." if isinstance(body, list) else ""
+    return [
+        _event(member, where.format(index), sent_millis, notifications_wake) for index, member in enumerate(members)
+    ]
+
+
+def _event(member: JsonValue, where: str, sent_millis: int | None, notifications_wake: bool) -> Event:
+    if not isinstance(member, Mapping):
+        raise Refusal(400, f'{where or "the body"}: an event {{"event": NAME, "data": {{..}}}} is expected')
+    for field, kind in (("event", str), ("data", dict)):
+        if not isinstance(member.get(field), kind):
+            raise Refusal(422, f"{where}{field} is missing", f"{where}{field}")
+    try:
+        return parse_event(
+            member["event"],
+            member["data"],
+            age=_age(member.get("time"), sent_millis, where),
+            ordered=member.get("seq") is not None,
+            notifications_wake=notifications_wake,
+        )
+    except UnknownEvent as error:
+        raise Refusal(400, str(error), f"{where}event") from None
+    except MissingField as error:
+        raise Refusal(422, f"{where}{error}", f"{where}{error.field}") from None
+    except BrokenEvent as error:
+        raise Refusal(422, f"{where}{error.field}: {error}", f"{where}{error.field}") from None
+
+
+def _age(time: JsonValue, sent_millis: int | None, where: str) -> int:
+    """Microseconds between an event and its sending, 0 where either is not told."""
+    if time is None:
+        return 0
+    if isinstance(time, bool) or not isinstance(time, int):
+        raise Refusal(422, f"{where}time is in milliseconds, an integer", f"{where}time")
+    return 0 if sent_millis is None else max(0, sent_millis - time) * 1000
+
+
+def _sent_millis(request: Request) -> int | None:
+    """``webhook-timestamp`` is in seconds."""
+    told = request.headers.get("webhook-timestamp", "")
+    return int(told) * 1000 if told.isascii() and told.isdigit() and len(told) < 13 else None
