@@ -1,0 +1,130 @@
+"""The verdict: what follows from an outcome. One row per outcome, as a table; ``docs/lifecycle.md`` shows the same rows.
+
+A row says what the attempt told (delivery), whether it counts, and where the operation goes when it is repeatable and
+when it is not. "Perhaps" rows (the device may have had the request) end an operation that may not be repeated as
+OUTCOME_UNKNOWN: nobody can say what happened, and asking again could do it twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.domain.outcomes import OutcomeKind
+from app.domain.verdicts import Attempt, BreakerSignal, Report, Verdict
+from app.domain.words import Delivery, OperationKind, OperationStatus, Presence, ReasonCode
+
+PASSING_CODES: Final = frozenset({408, 429, 500, 502, 503, 504})
+"""Device codes that tell of a passing trouble: worth another attempt at the next wake."""
+
+NOT_DONE_CODES: Final = frozenset({429, 503})
+"""Of these, the codes that say it was not done, so that even an operation that may not be repeated is tried again."""
+
+_Q, _F, _C, _S = OperationStatus.QUEUED, OperationStatus.FAILED, OperationStatus.CONFIRMED, OperationStatus.SENDING
+_R, _K = ReasonCode, OutcomeKind
+_MAY, _NOT, _ANSWERED = Delivery.MAY_HAVE_REACHED, Delivery.NOT_SENT, Delivery.ANSWERED
+_WELL, _TROUBLE, _DOWN = BreakerSignal.WELL, BreakerSignal.TROUBLE, BreakerSignal.DOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table.
+
+    Attributes:
+        again: QUEUED rows only: the reason shown while the operation waits for its next attempt.
+        used_up: the reason of FAILED when a counted attempt was the last one.
+        once: (status, reason) for an operation that may not be repeated; None means the same as for one that may.
+    """
+
+    delivery: Delivery
+    status: OperationStatus
+    again: ReasonCode | None = None
+    counted: bool = False
+    used_up: ReasonCode | None = None
+    once: tuple[OperationStatus, ReasonCode] | None = None
+    presence: Presence | None = None
+    heard: bool = False
+    set_back: bool = False
+    breaker: BreakerSignal = BreakerSignal.NONE
+
+
+_UNKNOWN: Final = (_F, _R.OUTCOME_UNKNOWN)
+
+TABLE: Final[dict[OutcomeKind, Row]] = {
+    _K.SUCCESS: Row(_ANSWERED, _C, heard=True, breaker=_WELL),
+    _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, heard=True, breaker=_WELL),
+    _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
+    _K.DEVICE_SILENT: Row(
+        _MAY, _Q, _R.NO_ANSWER, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN, presence=Presence.ASLEEP, breaker=_WELL
+    ),
+    _K.ANSWER_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
+    _K.PROXY_ERROR: Row(_MAY, _Q, _R.LESHAN_UNREACHABLE, once=_UNKNOWN, set_back=True, breaker=_TROUBLE),
+    _K.LEASE_LOST: Row(_MAY, _Q, _R.LEASE_LOST, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
+    _K.DELAYED_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
+    _K.DELAYED_DROPPED: Row(_NOT, _Q, _R.RELEASED),
+    _K.NOT_CONNECTED: Row(_NOT, _Q, _R.DEVICE_ASLEEP, presence=Presence.ASLEEP, breaker=_WELL),
+    _K.DELAYED: Row(_NOT, _S, _R.DELAYED_BY_LESHAN, presence=Presence.ASLEEP, breaker=_WELL),
+    _K.NOT_REGISTERED: Row(_NOT, _Q, _R.NOT_REGISTERED, presence=Presence.OFFLINE, breaker=_WELL),
+    _K.ASLEEP: Row(_NOT, _Q, _R.DEVICE_ASLEEP, presence=Presence.ASLEEP, breaker=_WELL),
+    _K.BAD_REQUEST: Row(_NOT, _F, _R.INVALID_REQUEST, breaker=_WELL),
+    _K.UNREACHABLE: Row(_NOT, _Q, _R.LESHAN_UNREACHABLE, set_back=True, breaker=_DOWN),
+    _K.LESHAN_REFUSED: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_DOWN),
+    _K.UNEXPECTED: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_DOWN),
+    _K.TOO_LATE: Row(_NOT, _Q, _R.RELEASED),
+}
+
+UNEXPECTED_OF_A_HEALTHY_LESHAN: Final = Row(_NOT, _F, _R.INVALID_REQUEST, breaker=_WELL)
+"""One poison operation ends by itself: Leshan serves others well, so it is this request that it will not take."""
+
+PASSING_DEVICE_ERROR: Final = Row(
+    _ANSWERED, _Q, _R.DEVICE_ERROR, counted=True, used_up=_R.DEVICE_ERROR, once=(_F, _R.DEVICE_ERROR), heard=True, breaker=_WELL
+)
+NOT_DONE_DEVICE_ERROR: Final = replace(PASSING_DEVICE_ERROR, once=None)
+
+
+def judge(attempt: Attempt, report: Report) -> Verdict:
+    """What follows from what came back. Pure: the same facts give the same verdict, whoever asks."""
+    if _already_gone(attempt, report):
+        return replace(_carry_out(TABLE[_K.SUCCESS], attempt), detail="already gone")
+    row = row_for(report)
+    detail = report.outcome.detail
+    if report.outcome.deadline_passed:
+        row = replace(row, breaker=_TROUBLE)
+    if row.presence is Presence.ASLEEP and report.outcome.kind is _K.DEVICE_SILENT and not attempt.queue_mode:
+        row = replace(row, presence=None)
+    return replace(_carry_out(row, attempt), detail=detail)
+
+
+def row_for(report: Report) -> Row:
+    """The table's row for what came back, before the operation's own properties are looked at."""
+    outcome = report.outcome
+    if outcome.kind is _K.DEVICE_ANSWERED_NO and outcome.device_code in PASSING_CODES:
+        return NOT_DONE_DEVICE_ERROR if outcome.device_code in NOT_DONE_CODES else PASSING_DEVICE_ERROR
+    if outcome.kind is _K.UNEXPECTED and report.leshan_healthy:
+        return UNEXPECTED_OF_A_HEALTHY_LESHAN
+    return TABLE[outcome.kind]
+
+
+def _already_gone(attempt: Attempt, report: Report) -> bool:
+    """A DELETE answered 4.04 after an earlier attempt that may have reached the device: that one did it."""
+    outcome = report.outcome
+    refused = outcome.kind is _K.DEVICE_ANSWERED_NO and outcome.device_code == 404
+    return refused and attempt.kind is OperationKind.DELETE and attempt.delivery is _MAY
+
+
+def _carry_out(row: Row, attempt: Attempt) -> Verdict:
+    status, reason = row.status, row.again
+    if not attempt.repeatable and row.once is not None:
+        status, reason = row.once
+    elif row.counted and attempt.attempts + 1 >= attempt.max_attempts:
+        status, reason = _F, row.used_up
+    return Verdict(
+        status=status,
+        reason=reason,
+        delivery=row.delivery,
+        counted=row.counted,
+        presence=row.presence,
+        heard=row.heard,
+        set_back=row.set_back,
+        breaker=row.breaker,
+    )

@@ -1,0 +1,37 @@
+"""Column types that mean the same on SQLite and PostgreSQL.
+
+JSON stands in plain TEXT on both: nothing is ever searched inside it, it comes back exactly as it went in (JSONB would
+turn 1e300 into an integer of 301 digits), and both drivers hand it over as the same string.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from tortoise import fields
+from tortoise.models import Model
+
+
+def dump_json(value: Any) -> str | None:
+    """The TEXT of a JSON column; None stays NULL."""
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def load_json(text: str | None) -> Any:
+    """What :func:`dump_json` was given."""
+    return None if text is None else orjson.loads(text)
+
+
+class JsonField(fields.TextField):
+    """Any JSON value in a TEXT column."""
+
+    def to_python_value(self, value: Any) -> Any:
+        return load_json(value) if isinstance(value, str) else value
+
+    def to_db_value(self, value: Any, instance: type[Model] | Model) -> Any:
+        return dump_json(value)
+
+
+class InstantField(fields.BigIntField):
+    """A point in time as :data:`app.domain.words.Instant`: microseconds since the epoch, UTC, in a BIGINT."""

@@ -1,0 +1,49 @@
+"""The ledger: the only module that writes. Verbs are members; :class:`Ledger` commits them in groups."""
+
+from app.models.ledger.cancel import Cancel
+from app.models.ledger.claim import Claim, Claimed
+from app.models.ledger.create import Create, Created, NewOperation
+from app.models.ledger.hear import Hear, HeardEvent
+from app.models.ledger.keep import Configure, HoldBridge, KeepModels, Provision, StoredModel
+from app.models.ledger.ledger import Ledger, LedgerOverloaded, LedgerUnavailable
+from app.models.ledger.listing import Ask, EndListing, Listed
+from app.models.ledger.members import Conflict, LedgerError, NotFound
+from app.models.ledger.rules import Rules
+from app.models.ledger.settle import Release, Settle
+from app.models.ledger.store import StoreUnavailable, UnsafeDatabase, open_store
+from app.models.ledger.tend import Probed, Prune, Sweep, TakeProbe
+
+__all__ = [
+    "Ask",
+    "Cancel",
+    "Claim",
+    "Claimed",
+    "Configure",
+    "Conflict",
+    "Create",
+    "Created",
+    "EndListing",
+    "Hear",
+    "HeardEvent",
+    "HoldBridge",
+    "KeepModels",
+    "Ledger",
+    "LedgerError",
+    "LedgerOverloaded",
+    "LedgerUnavailable",
+    "Listed",
+    "NewOperation",
+    "NotFound",
+    "Probed",
+    "Provision",
+    "Prune",
+    "Release",
+    "Rules",
+    "Settle",
+    "StoreUnavailable",
+    "StoredModel",
+    "Sweep",
+    "TakeProbe",
+    "UnsafeDatabase",
+    "open_store",
+]

@@ -1,0 +1,119 @@
+"""Claiming: SENDING is committed, with fence and lease, before anything leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from app.domain.operations import OperationRequest
+from app.domain.words import SECOND, OperationStatus
+from app.models.ledger.group import Group
+from app.models.ledger.leases import take_lease
+from app.models.ledger.load import load_endpoints, load_operations
+from app.models.ledger.members import Member, Phase
+from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.rules import START_MARGIN
+from app.models.ledger.store import Row
+
+SILENT_SHARE: Final = 4
+"""Endpoints that did not answer at their last wake share one part in four of the open calls."""
+
+_LEASED: Final = """
+    SELECT lease_operation, lease_token, call_open, silent FROM endpoint
+    WHERE server_id = $1 AND lease_operation IS NOT NULL
+"""
+_READY: Final = """
+    SELECT e.id, e.awake_until,
+        (SELECT o.seq FROM operation o WHERE o.endpoint_id = e.id AND o.status = 'QUEUED'
+         ORDER BY o.priority DESC, o.seq LIMIT 1) AS head
+    FROM endpoint e
+    WHERE e.server_id = $1 AND e.silent = $2 AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.awake_until > $3
+    ORDER BY e.awake_until LIMIT $4
+"""
+_SPARE: Final = 16
+"""Read a few more than there are slots: some may have too little of their window left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An attempt that may be made now: the operation is SENDING, and this attempt's number is the fence."""
+
+    seq: int
+    id: str
+    attempt: int
+    endpoint_id: int
+    request: OperationRequest
+    object_links: Sequence[dict[str, Any]] | None
+
+
+@dataclass(slots=True)
+class Claim(Member[list[Claimed]]):
+    """Take up to ``slots`` operations of different endpoints, those whose window ends first before the others.
+
+    ``token`` is made before the transaction: when the answer to the COMMIT is lost, the repeat finds what it claimed.
+    """
+
+    phase: ClassVar[Phase] = Phase.CLAIM
+    slots: int
+    token: str
+    chosen: list[tuple[int, int]] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
+    free: int = 0
+    free_silent: int = 0
+
+    async def find(self, group: Group) -> None:
+        leased = await group.store.fetch(_LEASED, group.server.id)
+        self.held = [row["lease_operation"] for row in leased if row["lease_token"] == self.token]
+        self.chosen = []
+        if group.server.breaker_opened_at is None and not self.held:
+            self.chosen = await self._choose(group, leased)
+        heads = {head for _, head in self.chosen} | set(self.held)
+        await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint")
+        owners = {operation.endpoint_id for operation in group.operations.values()}
+        await load_endpoints(group, owners | {id_ for id_, _ in self.chosen})
+
+    async def _choose(self, group: Group, leased: Sequence[Row]) -> list[tuple[int, int]]:
+        limit = group.rules.max_in_flight
+        calls = [row for row in leased if row["call_open"]]
+        self.free = min(self.slots, limit - len(calls))
+        self.free_silent = max(1, limit // SILENT_SHARE) - sum(1 for row in calls if row["silent"])
+        talking = await self._ready(group, silent=False, most=self.free)
+        silent = await self._ready(group, silent=True, most=min(self.free, self.free_silent))
+        ordered = sorted((*talking, *silent), key=lambda row: row["awake_until"])
+        return [(row["id"], row["head"]) for row in ordered if row["head"] is not None]
+
+    async def _ready(self, group: Group, *, silent: bool, most: int) -> list[Row]:
+        if most <= 0:
+            return []
+        return list(await group.store.fetch(_READY, group.server.id, silent, group.now, most + _SPARE))
+
+    def apply(self, group: Group) -> list[Claimed]:
+        taken = [_claimed(group, group.operations[seq]) for seq in self.held]
+        for endpoint_id, head in self.chosen:
+            endpoint, operation = group.endpoints[endpoint_id], group.operations[head]
+            if self.free and _fits(group, endpoint, operation) and self._admits(endpoint):
+                take_lease(group, endpoint, operation, self.token)
+                taken.append(_claimed(group, operation))
+        return taken
+
+    def _admits(self, endpoint: EndpointRow) -> bool:
+        if endpoint.silent:
+            if self.free_silent <= 0:
+                return False
+            self.free_silent -= 1
+        self.free -= 1
+        return True
+
+
+def _fits(group: Group, endpoint: EndpointRow, operation: OperationRow) -> bool:
+    if endpoint.lease_operation is not None or operation.status is not OperationStatus.QUEUED:
+        return False
+    margin = min(START_MARGIN, operation.timeout_seconds * SECOND)
+    return endpoint.awake_until is not None and endpoint.awake_until - group.now >= margin
+
+
+def _claimed(group: Group, operation: OperationRow) -> Claimed:
+    endpoint = group.endpoints[operation.endpoint_id]
+    request = operation.request(endpoint.name)
+    return Claimed(operation.seq, operation.id, operation.attempt, endpoint.id, request, endpoint.object_links)

@@ -1,0 +1,169 @@
+"""Creating operations: a batch is stored whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from app.domain.operations import OperationRequest
+from app.domain.words import SECOND, OperationStatus, ReasonCode
+from app.models.ledger.group import Group
+from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase
+from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.lifecycle import TERMINAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOperation:
+    """An operation to be created, checked already.
+
+    Attributes:
+        id: a UUID made before the transaction, so that a lost COMMIT is recognised when it is repeated.
+        fingerprint: a digest of everything asked for: the same idempotency key may only come with the same one.
+    """
+
+    id: str
+    request: OperationRequest
+    priority: int
+    max_attempts: int
+    repeatable: bool
+    validated: bool
+    ttl_seconds: int | None = None
+    supersede: bool = False
+    idempotency_key: str | None = None
+    fingerprint: str
+    created_by: str | None = None
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """Which operation it is, and whether this call made it (False for a known idempotency key)."""
+
+    id: str
+    seq: int
+    created: bool
+
+
+@dataclass(slots=True)
+class Create(Member[list[Created]]):
+    """Queue operations. Raises NotFound for an unknown endpoint, Conflict for a key used with another input; both
+    carry ``index``."""
+
+    phase: ClassVar[Phase] = Phase.CREATE
+    operations: Sequence[NewOperation]
+
+    def needs(self, needs: Needs) -> None:
+        for new in self.operations:
+            needs.endpoint_names.add(new.request.endpoint)
+            needs.operation_ids.add(new.id)
+            if new.idempotency_key is not None:
+                needs.idempotency_keys.add(new.idempotency_key)
+            if new.supersede and new.request.path is not None:
+                needs.superseded_paths.add(new.request.path)
+            if new.retry_of is not None:
+                needs.retried_seqs.add(new.retry_of)
+                needs.operation_seqs.add(new.retry_of)
+
+    def apply(self, group: Group) -> list[Created]:
+        found = [self._find(group, index, new) for index, new in enumerate(self.operations)]
+        first_of_key: dict[tuple[str, str], Created] = {}
+        results = []
+        for new, known in zip(self.operations, found, strict=True):
+            key = (new.request.endpoint, new.idempotency_key) if new.idempotency_key is not None else None
+            if known is None and key is not None:
+                known = first_of_key.get(key)
+            created = known or _store(group, new)
+            if key is not None:
+                first_of_key.setdefault(key, Created(created.id, created.seq, created=False))
+            results.append(created)
+        return results
+
+    def _find(self, group: Group, index: int, new: NewOperation) -> Created | None:
+        """The operation that this one already is, if any; everything that is in the way raises here."""
+        endpoint = group.names.get(new.request.endpoint)
+        if endpoint is None:
+            name = new.request.endpoint
+            raise NotFound(f"no endpoint is named {name!r}: it has not registered yet", index=index, field="endpoint")
+        self._check_own_keys(index, new)
+        for operation in group.operations.values():
+            if operation.endpoint_id != endpoint.id:
+                continue
+            if operation.id == new.id:
+                return Created(operation.id, operation.seq, created=True)
+            if new.idempotency_key is not None and operation.idempotency_key == new.idempotency_key:
+                if operation.fingerprint != new.fingerprint:
+                    message = "this idempotency key was used with another input"
+                    raise Conflict(message, index=index, id=operation.id, field="idempotencyKey")
+                return Created(operation.id, operation.seq, created=False)
+        _check_retry(group, new)
+        return None
+
+    def _check_own_keys(self, index: int, new: NewOperation) -> None:
+        if new.idempotency_key is None:
+            return
+        for earlier in self.operations[:index]:
+            same = earlier.idempotency_key == new.idempotency_key and earlier.request.endpoint == new.request.endpoint
+            if same and earlier.fingerprint != new.fingerprint:
+                message = "this idempotency key stands in the batch twice, with different inputs"
+                raise Conflict(message, index=index, id=earlier.id, field="idempotencyKey")
+
+
+def _check_retry(group: Group, new: NewOperation) -> None:
+    if new.retry_of is None:
+        return
+    old = group.operations.get(new.retry_of)
+    if old is None:
+        raise NotFound("the operation to be retried is not there any more")
+    if old.status not in TERMINAL:
+        raise Conflict(f"the operation is {old.status}: only one that has ended can be retried", id=old.id, status=old.status)
+    for operation in group.operations.values():
+        if operation.retry_of == old.seq and operation.status not in TERMINAL:
+            raise Conflict("the operation has an unfinished retry", id=operation.id, status=operation.status)
+
+
+def _store(group: Group, new: NewOperation) -> Created:
+    endpoint = group.names[new.request.endpoint]
+    request = new.request
+    operation = OperationRow(
+        seq=group.draw(),
+        id=new.id,
+        endpoint_id=endpoint.id,
+        kind=request.kind,
+        path=request.path,
+        paths=list(request.paths),
+        value_type=request.value_type,
+        value=request.value,
+        composite=dict(request.values) or None,
+        replace=request.replace,
+        arguments=request.arguments,
+        attributes=dict(request.attributes) or None,
+        format=request.format,
+        priority=new.priority,
+        max_attempts=new.max_attempts,
+        repeatable=new.repeatable,
+        validated=new.validated,
+        timeout_seconds=request.timeout_seconds,
+        created_at=group.now,
+        created_by=new.created_by,
+        expires_at=None if new.ttl_seconds is None else group.now + new.ttl_seconds * SECOND,
+        idempotency_key=new.idempotency_key,
+        fingerprint=new.fingerprint,
+        retry_of=new.retry_of,
+    )
+    if new.supersede:
+        _supersede(group, endpoint, request)
+    group.add_operation(operation)
+    return Created(operation.id, operation.seq, created=True)
+
+
+def _supersede(group: Group, endpoint: EndpointRow, request: OperationRequest) -> None:
+    """Older writes to the same path end; one that is out now ends should it come back."""
+    for older in list(group.operations.values()):
+        if older.endpoint_id != endpoint.id or older.kind is not request.kind or older.path != request.path:
+            continue
+        if older.status is OperationStatus.QUEUED:
+            group.move(older, OperationStatus.CANCELED, ReasonCode.SUPERSEDED)
+        elif older.status is OperationStatus.SENDING:
+            older.superseded = True

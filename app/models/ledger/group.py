@@ -1,0 +1,247 @@
+"""One group commit: what its members read and changed, written back in a handful of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from app.domain.values import TypedValue
+from app.domain.words import Instant, OperationStatus, Presence, ReasonCode
+from app.models.fields import dump_json
+from app.models.ledger.readiness import ready_at
+from app.models.ledger.rows import (
+    CHANGING_COLUMNS,
+    ENDPOINT_COLUMNS,
+    LIVE_COLUMNS,
+    OPERATION_COLUMNS,
+    REGISTRATION_COLUMNS,
+    SERVER_COLUMNS,
+    EndpointRow,
+    OperationRow,
+    ServerRow,
+    TransitionRow,
+)
+from app.models.ledger.rules import Rules
+from app.models.ledger.store import Row, Store
+from app.models.lifecycle import TERMINAL, check_move
+
+MAX_DETAIL: Final = 1_000
+
+
+def _insert(table: str, columns: Iterable[str], conflict: str = "") -> str:
+    names = list(columns)
+    marks = ", ".join(f"${n}" for n in range(1, len(names) + 1))
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) {conflict}".rstrip()
+
+
+def _update(table: str, key: str, columns: Iterable[str]) -> str:
+    sets = ", ".join(f"{column} = ${n}" for n, column in enumerate(columns, start=2))
+    return f"UPDATE {table} SET {sets} WHERE {key} = $1"
+
+
+INSERT_ENDPOINT: Final = _insert("endpoint", ENDPOINT_COLUMNS)
+UPDATE_LIVE: Final = _update("endpoint", "id", LIVE_COLUMNS)
+UPDATE_REGISTRATION: Final = _update("endpoint", "id", REGISTRATION_COLUMNS)
+INSERT_OPERATION: Final = _insert("operation", OPERATION_COLUMNS)
+UPDATE_OPERATION: Final = _update("operation", "seq", CHANGING_COLUMNS)
+UPDATE_SERVER: Final = _update("leshan_server", "id", SERVER_COLUMNS[1:])
+INSERT_TRANSITION: Final = _insert("transition", TransitionRow.__slots__)
+INSERT_PRESENCE: Final = _insert("presence_change", ("seq", "endpoint_id", "presence", "at"))
+INSERT_CHANGE: Final = _insert("resource_change", ("seq", "endpoint_id", "path", "type", "value", "at"))
+UPSERT_STATE: Final = _insert(
+    "resource_state",
+    ("id", "endpoint_id", "path", "type", "value", "at"),
+    "ON CONFLICT (endpoint_id, path) DO UPDATE SET type = excluded.type, value = excluded.value, at = excluded.at",
+)
+
+
+@dataclass(slots=True)
+class Group:
+    """The working set of one transaction. Members find rows here, change them, and the group writes what changed.
+
+    ``now`` is the database's time, read once after the append lock was taken; ``seq`` continues the one counter.
+    ``again`` is set when the group is repeated because the answer to its COMMIT was lost.
+    """
+
+    store: Store
+    rules: Rules
+    server: ServerRow
+    now: Instant
+    seq: int
+    horizon: int
+    again: bool = False
+    endpoints: dict[int, EndpointRow] = field(default_factory=dict)
+    names: dict[str, EndpointRow] = field(default_factory=dict)
+    operations: dict[int, OperationRow] = field(default_factory=dict)
+    early: dict[str, Any] = field(default_factory=dict)
+    delivered: set[str] = field(default_factory=set)
+    logged: bool = False
+    woken: bool = False
+    _live: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    _registered: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    _steps: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    _server: tuple[Any, ...] = ()
+    _written: tuple[int, int] = (0, 0)
+    _transitions: list[TransitionRow] = field(default_factory=list)
+    _presences: list[tuple[Any, ...]] = field(default_factory=list)
+    _changes: list[tuple[Any, ...]] = field(default_factory=list)
+    statements: list[tuple[str, list[tuple[Any, ...]]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._server = self.server.stored()
+        self._written = (self.seq, self.horizon)
+
+    def draw(self) -> int:
+        """The next number of the one sequence of operations, transitions and changes."""
+        self.seq += 1
+        return self.seq
+
+    # --- loading
+
+    def take_endpoints(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            if row["id"] not in self.endpoints:
+                endpoint = EndpointRow.load(row)
+                self.endpoints[endpoint.id] = self.names[endpoint.name] = endpoint
+                self._live[endpoint.id] = endpoint.stored(LIVE_COLUMNS)
+                self._registered[endpoint.id] = endpoint.stored(REGISTRATION_COLUMNS)
+
+    def take_operations(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            if row["seq"] not in self.operations:
+                operation = OperationRow.load(row)
+                self.operations[operation.seq] = operation
+                self._steps[operation.seq] = operation.stored(CHANGING_COLUMNS)
+
+    def new_endpoint(self, name: str) -> EndpointRow:
+        """An endpoint that nobody had heard of, OFFLINE until its first registration."""
+        endpoint = EndpointRow(id=self.draw(), server_id=self.server.id, name=name)
+        self.endpoints[endpoint.id] = self.names[name] = endpoint
+        return endpoint
+
+    def add_operation(self, operation: OperationRow) -> None:
+        self.operations[operation.seq] = operation
+        self.move(operation, OperationStatus.QUEUED, None)
+
+    # --- the one way in which a status is written
+
+    def move(
+        self, operation: OperationRow, to: OperationStatus, reason: ReasonCode | None, detail: str | None = None
+    ) -> None:
+        """Move an operation one step: row, counters and log together.
+
+        Raises:
+            IllegalMove: the lifecycle table has no such move.
+        """
+        before = operation.status if operation.version else None
+        check_move(before, to)
+        detail = detail[:MAX_DETAIL] if detail else None
+        operation.status, operation.reason, operation.detail = to, reason, detail
+        operation.version += 1
+        operation.last_seq = self.draw()
+        operation.finished_at = self.now if to in TERMINAL else None
+        self._count(operation, before, to)
+        self._transitions.append(
+            TransitionRow(
+                operation.last_seq, operation.seq, operation.version, before, to, operation.attempt, reason, detail,
+                self.now,
+            )
+        )
+
+    def _count(self, operation: OperationRow, before: OperationStatus | None, to: OperationStatus) -> None:
+        for counts in (self.endpoints[operation.endpoint_id], self.server):
+            if before is not None:
+                counts.count(before, -1)
+            counts.count(to, 1)
+
+    # --- values
+
+    def report(self, endpoint: EndpointRow, values: Mapping[str, TypedValue], at: Instant) -> None:
+        """Store values as the latest that are known, and tell subscribers of each."""
+        for path, typed in values.items():
+            self._changes.append((self.draw(), endpoint.id, path, typed.type, dump_json(typed.value), at))
+
+    # --- writing back
+
+    async def flush(self) -> None:
+        """Write what changed so far; may be called again after further changes."""
+        self._tell_presences()
+        new_endpoints = [e for e in self.endpoints.values() if e.id not in self._live]
+        self._settle_readiness()
+        await self._many(INSERT_ENDPOINT, [e.stored(ENDPOINT_COLUMNS) for e in new_endpoints])
+        await self._write_endpoints(UPDATE_LIVE, LIVE_COLUMNS, self._live)
+        await self._write_endpoints(UPDATE_REGISTRATION, REGISTRATION_COLUMNS, self._registered)
+        await self._write_operations()
+        await self._write_log()
+        await self._write_heads()
+        for sql, rows in self.statements:
+            await self._many(sql, rows)
+        self.statements.clear()
+
+    async def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        if rows:
+            await self.store.execute_many(sql, rows)
+
+    def _tell_presences(self) -> None:
+        for endpoint in self.endpoints.values():
+            if endpoint.presence is endpoint.told_presence:
+                endpoint.announce_at = None
+            elif endpoint.announce_at is None or endpoint.presence is not Presence.OFFLINE:
+                self.tell_presence(endpoint)
+
+    def tell_presence(self, endpoint: EndpointRow) -> None:
+        """Put an endpoint's presence into the log."""
+        endpoint.told_presence, endpoint.announce_at = endpoint.presence, None
+        self._presences.append((self.draw(), endpoint.id, endpoint.presence, self.now))
+
+    def _settle_readiness(self) -> None:
+        for endpoint in self.endpoints.values():
+            before, endpoint.ready_at = endpoint.ready_at, ready_at(endpoint)
+            if endpoint.ready_at is not None and before is None:
+                self.woken = True
+
+    async def _write_endpoints(self, sql: str, columns: tuple[str, ...], known: dict[int, tuple[Any, ...]]) -> None:
+        changed = []
+        for endpoint in self.endpoints.values():
+            stored = endpoint.stored(columns)
+            before = known.get(endpoint.id)
+            known[endpoint.id] = stored
+            if before is not None and before != stored:
+                changed.append((endpoint.id, *stored))
+        await self._many(sql, changed)
+
+    async def _write_operations(self) -> None:
+        new, changed = [], []
+        for operation in self.operations.values():
+            steps = operation.stored(CHANGING_COLUMNS)
+            before = self._steps.get(operation.seq)
+            self._steps[operation.seq] = steps
+            if before is None:
+                new.append(operation.stored(OPERATION_COLUMNS))
+            elif before != steps:
+                changed.append((operation.seq, *steps))
+        await self._many(INSERT_OPERATION, new)
+        # an endpoint's old SENDING row leaves before its new one arrives: the partial unique index looks at each row
+        await self._many(UPDATE_OPERATION, sorted(changed, key=lambda row: row[1] == OperationStatus.SENDING))
+
+    async def _write_log(self) -> None:
+        if not (self._transitions or self._presences or self._changes):
+            return
+        self.logged = True
+        slots = TransitionRow.__slots__
+        await self._many(INSERT_TRANSITION, [tuple(getattr(t, name) for name in slots) for t in self._transitions])
+        await self._many(INSERT_PRESENCE, self._presences)
+        await self._many(INSERT_CHANGE, self._changes)
+        latest = {(change[1], change[2]): change for change in self._changes}
+        await self._many(UPSERT_STATE, list(latest.values()))
+        self._transitions, self._presences, self._changes = [], [], []
+
+    async def _write_heads(self) -> None:
+        stored = self.server.stored()
+        if stored != self._server:
+            self._server = stored
+            await self.store.execute(UPDATE_SERVER, *stored)
+        if (self.seq, self.horizon) != self._written:
+            self._written = (self.seq, self.horizon)
+            await self.store.execute("UPDATE ledger_head SET seq = $1, horizon = $2", self.seq, self.horizon)

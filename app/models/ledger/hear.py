@@ -1,0 +1,105 @@
+"""Hearing: events become presence, values, ended delayed requests, and wakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from app.domain.events import Deregistered, Event, Registered, RequestResponse, Updated
+from app.domain.outcomes import OutcomeKind
+from app.domain.values import TypedValue
+from app.domain.verdicts import Report
+from app.domain.words import OperationStatus
+from app.models.fields import dump_json
+from app.models.ledger import presence
+from app.models.ledger.early import report_to_json
+from app.models.ledger.group import Group
+from app.models.ledger.leases import end_attempt, expect_answer, give_up_held
+from app.models.ledger.members import Member, Needs, Phase
+from app.models.ledger.rows import EndpointRow
+
+_KEEP_EARLY: Final = (
+    "INSERT INTO early_response (request_id, endpoint, outcome, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+)
+_KEEP_DELIVERY: Final = "INSERT INTO webhook_delivery (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True)
+class HeardEvent:
+    """An event with its values typed, and for a RequestResponse what it says of the request."""
+
+    event: Event
+    values: Mapping[str, TypedValue] = field(default_factory=dict)
+    report: Report | None = None
+
+
+@dataclass(slots=True)
+class Hear(Member[int]):
+    """Take a list of events, whole or not at all; answers how many endpoints it was news for.
+
+    ``missed`` says that events may have been lost before these (a stream was reopened): a delayed request of an
+    endpoint that has woken meanwhile is then over, and nobody can say how.
+    """
+
+    phase: ClassVar[Phase] = Phase.HEAR
+    events: Sequence[HeardEvent]
+    delivery_id: str | None = None
+    missed: bool = False
+
+    def needs(self, needs: Needs) -> None:
+        needs.endpoint_names.update(heard.event.endpoint for heard in self.events)
+        needs.request_ids.update(h.event.request_id for h in self.events if isinstance(h.event, RequestResponse))
+        if self.delivery_id is not None:
+            needs.delivery_ids.add(self.delivery_id)
+
+    def apply(self, group: Group) -> int:
+        if self.delivery_id is not None:
+            if self.delivery_id in group.delivered:
+                return 0
+            group.delivered.add(self.delivery_id)
+            group.statements.append((_KEEP_DELIVERY, [(self.delivery_id, group.now)]))
+        for heard in self.events:
+            self._apply_one(group, heard)
+        return len(self.events)
+
+    def _apply_one(self, group: Group, heard: HeardEvent) -> None:
+        event = heard.event
+        endpoint = group.names.get(event.endpoint) or group.new_endpoint(event.endpoint)
+        if isinstance(event, RequestResponse):
+            _answered(group, event, heard.report)
+        before = endpoint.wake_seq
+        held_since_claim = before == endpoint.lease_wake_seq
+        registration = endpoint.registration_id, endpoint.leshan_registered_at
+        presence.hear(endpoint, event, group.now, group.rules)
+        if isinstance(event, Registered | Updated | Deregistered):
+            replaced = registration != (endpoint.registration_id, endpoint.leshan_registered_at)
+            self._see_to_held(group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim)
+        group.report(endpoint, heard.values, group.now - event.age)
+
+    def _see_to_held(self, group: Group, endpoint: EndpointRow, *, replaced: bool, woke: bool, calm: bool) -> None:
+        """What an event means for a request that Leshan holds. ``calm``: no wake had come since it was delayed."""
+        if self.missed and (replaced or woke):
+            give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "events were missed while Leshan held the request")
+        elif replaced and calm:
+            give_up_held(group, endpoint, OutcomeKind.DELAYED_DROPPED, "the registration ended while Leshan held it")
+        elif woke:
+            expect_answer(group, endpoint)
+
+
+def _answered(group: Group, event: RequestResponse, report: Report | None) -> None:
+    """The answer to a delayed request: it ends its operation, or is kept for our own commit of "delayed"."""
+    if report is None:
+        return
+    for operation in group.operations.values():
+        if operation.request_id == event.request_id:
+            if operation.status is OperationStatus.SENDING and _holds(group, operation.endpoint_id, operation.seq):
+                end_attempt(group, operation, report)
+            return
+    group.early[event.request_id] = kept = report_to_json(report)
+    group.statements.append((_KEEP_EARLY, [(event.request_id, event.endpoint, dump_json(kept), group.now)]))
+
+
+def _holds(group: Group, endpoint_id: int, seq: int) -> bool:
+    endpoint = group.endpoints[endpoint_id]
+    return endpoint.lease_operation == seq and not endpoint.call_open

@@ -1,0 +1,101 @@
+"""Keeping: endpoints made by hand, their settings, object models, and who listens to a Leshan server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from app.domain.words import Instant
+from app.models.fields import dump_json
+from app.models.ledger.group import Group
+from app.models.ledger.members import Member, Needs, NotFound, Phase
+
+_KEEP_MODEL: Final = (
+    "INSERT INTO object_model (id, server_id, object_id, version, model, stored_at) VALUES ($1, $2, $3, $4, $5, $6) "
+    "ON CONFLICT (id) DO UPDATE SET model = excluded.model, stored_at = excluded.stored_at"
+)
+
+
+@dataclass(slots=True)
+class Provision(Member[int]):
+    """Make an endpoint ahead of its first registration; an existing one is answered. Answers its id."""
+
+    phase: ClassVar[Phase] = Phase.CREATE
+    name: str
+
+    def needs(self, needs: Needs) -> None:
+        needs.endpoint_names.add(self.name)
+
+    def apply(self, group: Group) -> int:
+        return (group.names.get(self.name) or group.new_endpoint(self.name)).id
+
+
+@dataclass(slots=True)
+class Configure(Member[int]):
+    """Set an endpoint's own awake window (seconds; None takes it back). Raises NotFound."""
+
+    phase: ClassVar[Phase] = Phase.CREATE
+    name: str
+    awake_window_seconds: int | None
+
+    def needs(self, needs: Needs) -> None:
+        needs.endpoint_names.add(self.name)
+
+    def apply(self, group: Group) -> int:
+        endpoint = group.names.get(self.name)
+        if endpoint is None:
+            raise NotFound(f"no endpoint is named {self.name!r}", field="name")
+        endpoint.awake_window_seconds = self.awake_window_seconds
+        return endpoint.id
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """An object model in its stored JSON form."""
+
+    object_id: int
+    version: str
+    model: dict[str, object]
+
+
+@dataclass(slots=True)
+class KeepModels(Member[None]):
+    """Store object models by object id and version; a newer text of the same version takes its place."""
+
+    phase: ClassVar[Phase] = Phase.CREATE
+    models: Sequence[StoredModel]
+
+    def apply(self, group: Group) -> None:
+        server = group.server.id
+        rows = [
+            (f"{server}/{m.object_id}/{m.version}", server, m.object_id, m.version, dump_json(m.model), group.now)
+            for m in self.models
+        ]
+        group.statements.append((_KEEP_MODEL, rows))
+
+
+@dataclass(slots=True)
+class HoldBridge(Member[bool]):
+    """Become, or stay, the one bridge that listens to the Leshan server, for ``span`` microseconds from now.
+
+    Answers False while another one holds it. ``span`` 0 gives it back.
+    """
+
+    phase: ClassVar[Phase] = Phase.TEND
+    holder: str
+    span: Instant
+    held: bool = field(default=False)
+
+    async def find(self, group: Group) -> None:
+        sql = "SELECT bridge_holder, bridge_until FROM leshan_server WHERE id = $1"
+        (row,) = await group.store.fetch(sql, group.server.id)
+        free = row["bridge_holder"] in (None, self.holder) or (row["bridge_until"] or 0) <= group.now
+        if free:
+            holder, until = (self.holder, group.now + self.span) if self.span else (None, None)
+            update = "UPDATE leshan_server SET bridge_holder = $2, bridge_until = $3 WHERE id = $1"
+            await group.store.execute(update, group.server.id, holder, until)
+        self.held = free
+
+    def apply(self, group: Group) -> bool:  # noqa: ARG002 - the answer was found in the database
+        return self.held

@@ -1,0 +1,129 @@
+"""Leases: who is calling an endpoint, until when, and how a call's end changes the endpoint."""
+
+from __future__ import annotations
+
+from app.domain.operations import is_turn_ender
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.verdicts import Attempt, Report, Verdict
+from app.domain.words import SECOND, Delivery, OperationStatus, Presence, ReasonCode
+from app.models.ledger import breaker
+from app.models.ledger.group import Group
+from app.models.ledger.presence import open_window
+from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
+
+_CERTAINTY = (Delivery.NOT_SENT, Delivery.MAY_HAVE_REACHED, Delivery.ANSWERED)
+
+
+def take_lease(group: Group, endpoint: EndpointRow, operation: OperationRow, token: str) -> None:
+    """QUEUED to SENDING: the attempt's number is the fence, and from here on the lease's end is counted."""
+    operation.attempt += 1
+    operation.last_attempt_at = group.now
+    endpoint.lease_operation, endpoint.lease_token = operation.seq, token
+    endpoint.lease_until = group.now + operation.timeout_seconds * SECOND + ANSWER_MARGIN + LEASE_MARGIN
+    endpoint.lease_wake_seq, endpoint.call_open = endpoint.wake_seq, True
+    group.move(operation, OperationStatus.SENDING, None)
+
+
+def end_attempt(group: Group, operation: OperationRow, report: Report) -> Verdict:
+    """Carry out the verdict on the operation's present attempt: operation, endpoint and breaker together."""
+    endpoint = group.endpoints[operation.endpoint_id]
+    verdict = group.rules.judge(attempt_of(operation, endpoint), report)
+    slept_on = endpoint.wake_seq == endpoint.lease_wake_seq
+    _note_delivery(operation, verdict, report.outcome)
+    _change_presence(group, endpoint, verdict, slept_on=slept_on)
+    breaker.note(group, endpoint, verdict)
+    if verdict.status is OperationStatus.SENDING:
+        _let_leshan_hold(group, endpoint, operation, report.outcome, verdict)
+        return verdict
+    _hold_back(group, endpoint, operation, verdict)
+    endpoint.silent = verdict.reason in _SILENCE if not verdict.heard and verdict.counted else endpoint.silent
+    if verdict.heard:
+        endpoint.silent = False
+        group.report(endpoint, report.values, group.now)
+    operation.answer = report.answer if verdict.status is OperationStatus.CONFIRMED else operation.answer
+    _release(endpoint)
+    group.move(operation, verdict.status, verdict.reason, verdict.detail)
+    if operation.superseded and operation.status is OperationStatus.QUEUED:
+        group.move(operation, OperationStatus.CANCELED, ReasonCode.SUPERSEDED)
+    return verdict
+
+
+_SILENCE = frozenset({ReasonCode.NO_ANSWER, ReasonCode.OUTCOME_UNKNOWN})
+
+
+def attempt_of(operation: OperationRow, endpoint: EndpointRow) -> Attempt:
+    return Attempt(
+        kind=operation.kind,
+        repeatable=operation.repeatable,
+        attempts=operation.attempts,
+        max_attempts=operation.max_attempts,
+        delivery=operation.delivery,
+        queue_mode=endpoint.sleeps,
+    )
+
+
+def give_up_held(group: Group, endpoint: EndpointRow, kind: OutcomeKind, detail: str) -> None:
+    """End a delayed request of which nothing more will be heard: DELAYED_LOST ("perhaps") or DELAYED_DROPPED."""
+    if endpoint.lease_operation is not None and not endpoint.call_open:
+        operation = group.operations[endpoint.lease_operation]
+        end_attempt(group, operation, Report(Outcome(kind, detail=detail)))
+
+
+def expect_answer(group: Group, endpoint: EndpointRow) -> None:
+    """The device woke: Leshan sends what it held now, so its answer is due within the time-out."""
+    if endpoint.lease_operation is not None and not endpoint.call_open:
+        operation = group.operations[endpoint.lease_operation]
+        due = group.now + operation.timeout_seconds * SECOND + ANSWER_MARGIN
+        endpoint.lease_until = min(endpoint.lease_until or due, due)
+
+
+def _note_delivery(operation: OperationRow, verdict: Verdict, outcome: Outcome) -> None:
+    if _CERTAINTY.index(verdict.delivery) > _CERTAINTY.index(operation.delivery):
+        operation.delivery = verdict.delivery
+    if verdict.counted:
+        operation.attempts += 1
+    if outcome.device_status is not None:
+        operation.device_status = outcome.device_status
+
+
+def _change_presence(group: Group, endpoint: EndpointRow, verdict: Verdict, *, slept_on: bool) -> None:
+    if verdict.heard:
+        endpoint.last_seen_at = group.now
+        endpoint.setbacks, endpoint.not_before = 0, None
+        if not verdict.counted:
+            endpoint.retries, endpoint.retry_at = 0, None
+        open_window(endpoint, group.now, group.now, group.rules)
+    elif verdict.presence is not None and slept_on and endpoint.presence is not Presence.OFFLINE:
+        endpoint.presence, endpoint.awake_until = verdict.presence, None
+
+
+def _hold_back(group: Group, endpoint: EndpointRow, operation: OperationRow, verdict: Verdict) -> None:
+    if verdict.counted:
+        # what Leshan held went out under the present wake, a call of ours under the one at its claim
+        endpoint.held_wake_seq = endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq
+        if not endpoint.sleeps:
+            pause = RETRY_PAUSES[min(endpoint.retries, len(RETRY_PAUSES) - 1)]
+            endpoint.retry_at, endpoint.retries = group.now + pause, endpoint.retries + 1
+    if verdict.set_back:
+        endpoint.not_before = group.now + min(SETBACK_LIMIT, SECOND << min(endpoint.setbacks, 6))
+        endpoint.setbacks += 1
+    done = verdict.status is OperationStatus.CONFIRMED or verdict.reason is ReasonCode.OUTCOME_UNKNOWN
+    if done and is_turn_ender(operation.kind, operation.path):
+        endpoint.down_since = group.now
+
+
+def _let_leshan_hold(
+    group: Group, endpoint: EndpointRow, operation: OperationRow, outcome: Outcome, verdict: Verdict
+) -> None:
+    endpoint.call_open = False
+    endpoint.lease_until = max(endpoint.lifetime_ends_at or 0, group.now) + HELD_BY_LESHAN_LIMIT
+    operation.request_id = outcome.request_id
+    group.move(operation, OperationStatus.SENDING, verdict.reason, verdict.detail)
+    if endpoint.wake_seq != endpoint.lease_wake_seq:
+        expect_answer(group, endpoint)
+
+
+def _release(endpoint: EndpointRow) -> None:
+    endpoint.lease_operation = endpoint.lease_token = endpoint.lease_until = endpoint.lease_wake_seq = None
+    endpoint.call_open = False

@@ -1,0 +1,266 @@
+"""The ledger: the only writer. It collects what concurrent callers ask for and commits it together.
+
+One task owns the connection. Callers wait for a future; when a caller is cancelled (a client that left) its wish is
+carried out all the same, and nothing inside a transaction is ever interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from app.domain.words import Instant
+from app.models.ledger.group import Group
+from app.models.ledger.load import load
+from app.models.ledger.members import LedgerError, Member, Needs, Phase
+from app.models.ledger.rows import SERVER_COLUMNS, ServerRow
+from app.models.ledger.rules import Rules
+from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+MAX_GROUP: Final = 500
+MAX_WAITING: Final = 20_000
+TRIES: Final = 4
+"""How often a group is tried on a connection that breaks, with growing pauses, before its callers are told."""
+
+Publish = Callable[[str, str], None]
+"""(channel, message): must not block and must not raise."""
+
+
+class LedgerUnavailable(RuntimeError):
+    """The database cannot be reached. What was asked for may have happened: repeat it with the same ids."""
+
+
+class LedgerOverloaded(LedgerUnavailable):
+    """More is waiting than can be written soon; nothing of this was stored."""
+
+
+@dataclass(slots=True)
+class _Wish:
+    member: Member[Any]
+    answer: asyncio.Future[Any]
+
+
+class Ledger:
+    """Group commit over one :class:`Store`.
+
+    Args:
+        server_id, server_name: the Leshan server whose devices this ledger writes about.
+        publish: called after each commit with ``("changed", seq)`` and ``("wake", server)``, never before.
+        clock: what to make of the database's time; tests move it, everybody else leaves it alone.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        *,
+        publish: Publish,
+        server_id: int = 1,
+        server_name: str = "leshan",
+        clock: Callable[[Instant], Instant] = lambda now: now,
+        observe: Callable[[int, float], None] = lambda members, seconds: None,
+    ) -> None:
+        self.rules = rules
+        self.server_id = server_id
+        self._store = store
+        self._server_name = server_name
+        self._publish = publish
+        self._clock = clock
+        self._observe = observe
+        self._wishes: deque[_Wish] = deque()
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._open = False
+
+    async def start(self) -> None:
+        """Connect, and make the Leshan server's row when it is new.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached.
+            UnsafeDatabase: it would lose acknowledged commits.
+        """
+        await self._store.open()
+        self._open = True
+        await self._store.begin()
+        sql = "INSERT INTO leshan_server (id, name) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name"
+        await self._store.execute(sql, self.server_id, self._server_name)
+        await self._store.commit()
+        self._task = asyncio.create_task(self._run(), name="ledger")
+
+    async def close(self) -> None:
+        """Write what is waiting, then close the connection."""
+        self._closing = True
+        self._arrived.set()
+        if self._task is not None:
+            await self._task
+        await self._store.close()
+
+    async def submit(self, member: Member[Result]) -> Result:
+        """Have a member committed with whatever else is waiting; returns once it is durable.
+
+        Raises:
+            LedgerError: an expected refusal (NotFound, Conflict).
+            LedgerUnavailable: the database cannot be reached.
+        """
+        return await self.enqueue(member)
+
+    def enqueue(self, member: Member[Result]) -> asyncio.Future[Result]:
+        """Like :meth:`submit`, without waiting: the future is done once the commit is."""
+        if self._closing:
+            raise LedgerUnavailable("the ledger is closing")
+        if len(self._wishes) >= MAX_WAITING:
+            raise LedgerOverloaded("too much is waiting to be written")
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._wishes.append(_Wish(member, answer))
+        self._arrived.set()
+        return answer
+
+    @property
+    def waiting(self) -> int:
+        """How many members wait for a commit."""
+        return len(self._wishes)
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if not self._wishes:
+                if self._closing:
+                    return
+                self._arrived.clear()
+                continue
+            wishes = [self._wishes.popleft() for _ in range(min(MAX_GROUP, len(self._wishes)))]
+            await self._serve(wishes)
+
+    async def _serve(self, wishes: Sequence[_Wish]) -> None:
+        try:
+            await self._commit(wishes)
+        except StoreUnavailable as error:
+            log.error("ledger_unavailable", error=str(error), members=len(wishes))
+            _fail(wishes, LedgerUnavailable(str(error)))
+        except Exception as error:
+            await self._one_by_one(wishes, error)
+
+    async def _one_by_one(self, wishes: Sequence[_Wish], error: Exception) -> None:
+        """A bad member fails alone: the group was rolled back, so each of it is tried by itself."""
+        if len(wishes) == 1:
+            log.error("ledger_member_failed", member=type(wishes[0].member).__name__, exc_info=error)
+            _fail(wishes, error)
+            return
+        for wish in wishes:
+            await self._serve([wish])
+
+    async def _commit(self, wishes: Sequence[_Wish]) -> None:
+        again = False
+        for attempt in range(1, TRIES + 1):
+            try:
+                await self._once(wishes, again=again)
+            except StoreUnavailable:
+                again = True
+                await self._disconnect()
+                if attempt == TRIES:
+                    raise
+                await asyncio.sleep(0.05 * 4 ** (attempt - 1))
+            else:
+                return
+
+    async def _once(self, wishes: Sequence[_Wish], *, again: bool) -> None:
+        if not self._open:
+            await self._store.open()
+            self._open = True
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            group = await self._begin(again=again)
+            answers = await apply_all(group, [wish.member for wish in wishes])
+            await self._store.commit()
+        except StoreUnavailable:
+            raise
+        except BaseException:
+            await self._roll_back()
+            raise
+        self._observe(len(wishes), loop.time() - started)
+        self._whisper(group)
+        for wish, answer in zip(wishes, answers, strict=True):
+            _resolve(wish, answer)
+
+    async def _begin(self, *, again: bool) -> Group:
+        now = self._clock(await self._store.begin())
+        (head,) = await self._store.fetch("SELECT seq, horizon FROM ledger_head")
+        columns = ", ".join(SERVER_COLUMNS)
+        sql = f"SELECT {columns} FROM leshan_server WHERE id = $1"  # noqa: S608 - column names are ours
+        (server,) = await self._store.fetch(sql, self.server_id)
+        return Group(
+            self._store, self.rules, ServerRow.load(server), now, head["seq"], head["horizon"], again=again
+        )
+
+    async def _roll_back(self) -> None:
+        try:
+            await self._store.rollback()
+        except (StoreUnavailable, StoreRefused):
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        self._open = False
+        with contextlib.suppress(Exception):
+            await self._store.close()
+
+    def _whisper(self, group: Group) -> None:
+        if group.logged:
+            self._publish("changed", str(group.seq))
+        if group.woken:
+            self._publish("wake", str(self.server_id))
+
+
+@dataclass(slots=True)
+class Refused:
+    """A member's expected refusal, kept beside the answers of the others."""
+
+    error: LedgerError
+
+
+async def apply_all(group: Group, members: Sequence[Member[Any]]) -> list[Any]:
+    """Load what the members need, apply them phase by phase, and write everything they changed."""
+    needs = Needs()
+    for member in members:
+        member.needs(needs)
+    await load(group, needs)
+    answers: dict[int, Any] = {}
+    for index in sorted(range(len(members)), key=lambda i: members[i].phase):
+        member = members[index]
+        if member.phase >= Phase.TEND:
+            await group.flush()
+            await member.find(group)
+        try:
+            answers[index] = member.apply(group)
+        except LedgerError as error:
+            answers[index] = Refused(error)
+    await group.flush()
+    return [answers[index] for index in range(len(members))]
+
+
+def _resolve(wish: _Wish, answer: Any) -> None:
+    if wish.answer.done():
+        return
+    if isinstance(answer, Refused):
+        wish.answer.set_exception(answer.error)
+    else:
+        wish.answer.set_result(answer)
+
+
+def _fail(wishes: Sequence[_Wish], error: Exception) -> None:
+    for wish in wishes:
+        if not wish.answer.done():
+            wish.answer.set_exception(error)
+
+

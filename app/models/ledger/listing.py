@@ -1,0 +1,75 @@
+"""Reconciling with ``GET /clients``: who is registered though we missed it, and who is not though we think so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from app.domain.outcomes import OutcomeKind
+from app.domain.words import Presence
+from app.models.ledger import presence
+from app.models.ledger.group import Group
+from app.models.ledger.leases import give_up_held
+from app.models.ledger.load import load_endpoints, load_held
+from app.models.ledger.members import Member, Needs, Phase
+
+
+@dataclass(slots=True)
+class EndListing(Member[int]):
+    """After ``GET /clients`` was read to its end: whoever was not in it, and was last heard before it was asked for,
+    is not registered. Answers how many were marked OFFLINE; call it again until that is 0.
+
+    ``asked_at`` is the ledger's time before the GET was sent (:class:`Ask`).
+    """
+
+    phase: ClassVar[Phase] = Phase.TEND
+    asked_at: int
+    found: list[int] = field(default_factory=list)
+
+    async def find(self, group: Group) -> None:
+        rows = await group.store.fetch(_UNLISTED, group.server.id, self.asked_at)
+        self.found = [row["id"] for row in rows]
+        await load_endpoints(group, self.found)
+        await load_held(group)
+
+    def apply(self, group: Group) -> int:
+        for id_ in self.found:
+            endpoint = group.endpoints[id_]
+            presence.go_offline(endpoint)
+            give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "events were missed while Leshan held the request")
+        return len(self.found)
+
+
+_UNLISTED: Final = f"""
+    SELECT id FROM endpoint
+    WHERE server_id = $1 AND presence <> '{Presence.OFFLINE}' AND registration_id IS NOT NULL
+      AND coalesce(last_seen_at, 0) < $2 AND coalesce(listed_at, 0) < $2
+    LIMIT 500
+"""
+
+
+@dataclass(slots=True)
+class Listed(Member[None]):
+    """Endpoints that ``GET /clients`` named: they are registered, whatever else is known of them."""
+
+    phase: ClassVar[Phase] = Phase.SETTLE
+    names: Sequence[str]
+
+    def needs(self, needs: Needs) -> None:
+        needs.endpoint_names.update(self.names)
+
+    def apply(self, group: Group) -> None:
+        for name in self.names:
+            if (endpoint := group.names.get(name)) is not None:
+                endpoint.listed_at = group.now
+
+
+@dataclass(slots=True)
+class Ask(Member[int]):
+    """The ledger's time: what ``asked_at`` of :class:`EndListing` is measured by."""
+
+    phase: ClassVar[Phase] = Phase.HEAR
+
+    def apply(self, group: Group) -> int:
+        return group.now

@@ -1,0 +1,87 @@
+"""Loading what a group's members need: a handful of SELECTs, however many members there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from app.models.fields import load_json
+from app.models.ledger.group import Group
+from app.models.ledger.members import Needs
+from app.models.ledger.rows import ENDPOINT_COLUMNS, OPERATION_COLUMNS
+
+_ENDPOINT: Final = "SELECT " + ", ".join(f"e.{column}" for column in ENDPOINT_COLUMNS) + " FROM endpoint e WHERE "
+_OPERATION: Final = "SELECT " + ", ".join(f"o.{column}" for column in OPERATION_COLUMNS) + " FROM operation o WHERE "
+
+
+async def load(group: Group, needs: Needs) -> None:
+    """Bring everything that ``needs`` names into the group's working set."""
+    await load_operations(group, "o.seq", needs.operation_seqs, "bigint")
+    await load_operations(group, "o.id", needs.operation_ids, "uuid")
+    await load_operations(group, "o.request_id", needs.request_ids, "text")
+    owners = {operation.endpoint_id for operation in group.operations.values()}
+    await load_endpoints(group, needs.endpoint_ids | owners)
+    await _load_names(group, needs.endpoint_names)
+    await _load_queues(group, needs)
+    await load_held(group)
+    await _load_receipts(group, needs)
+
+
+async def load_endpoints(group: Group, ids: Iterable[int]) -> None:
+    missing = set(ids) - group.endpoints.keys()
+    if missing:
+        where = group.store.among("e.id", "$1", "bigint")
+        group.take_endpoints(await group.store.fetch(_ENDPOINT + where, group.store.array(missing)))
+
+
+async def load_operations(group: Group, column: str, keys: Iterable[Any], type_: str) -> None:
+    """Operations by one of their keys. Their endpoints have to be loaded, too, before they can be moved."""
+    wanted = set(keys)
+    if wanted:
+        where = group.store.among(column, "$1", type_)
+        group.take_operations(await group.store.fetch(_OPERATION + where, group.store.array(wanted)))
+
+
+async def _load_names(group: Group, names: set[str]) -> None:
+    missing = names - group.names.keys()
+    if missing:
+        where = "e.server_id = $2 AND " + group.store.among("e.name", "$1", "text")
+        rows = await group.store.fetch(_ENDPOINT + where, group.store.array(missing), group.server.id)
+        group.take_endpoints(rows)
+
+
+async def _load_queues(group: Group, needs: Needs) -> None:
+    """Operations that a new one may meet: same idempotency key, same path to be superseded, retries of the same."""
+    ids = group.store.array(endpoint.id for endpoint in group.endpoints.values())
+    among = group.store.among
+    if needs.idempotency_keys:
+        where = f"{among('o.endpoint_id', '$1', 'bigint')} AND {among('o.idempotency_key', '$2', 'text')}"
+        keys = group.store.array(needs.idempotency_keys)
+        group.take_operations(await group.store.fetch(_OPERATION + where, ids, keys))
+    if needs.superseded_paths:
+        where = (
+            f"{among('o.endpoint_id', '$1', 'bigint')} AND {among('o.path', '$2', 'text')} "
+            "AND o.kind = 'WRITE' AND o.status IN ('QUEUED', 'SENDING')"
+        )
+        paths = group.store.array(needs.superseded_paths)
+        group.take_operations(await group.store.fetch(_OPERATION + where, ids, paths))
+    if needs.retried_seqs:
+        where = f"{among('o.retry_of', '$1', 'bigint')} AND o.status IN ('QUEUED', 'SENDING')"
+        group.take_operations(await group.store.fetch(_OPERATION + where, group.store.array(needs.retried_seqs)))
+
+
+async def load_held(group: Group) -> None:
+    """Delayed operations of loaded endpoints: a wake or a lost registration decides their fate."""
+    held = [e.lease_operation for e in group.endpoints.values() if e.lease_operation and not e.call_open]
+    await load_operations(group, "o.seq", set(held) - group.operations.keys(), "bigint")
+
+
+async def _load_receipts(group: Group, needs: Needs) -> None:
+    among, array, fetch = group.store.among, group.store.array, group.store.fetch
+    if needs.request_ids:
+        sql = f"SELECT request_id, outcome FROM early_response WHERE {among('request_id', '$1', 'text')}"
+        rows = await fetch(sql, array(needs.request_ids))
+        group.early.update({row["request_id"]: load_json(row["outcome"]) for row in rows})
+    if needs.delivery_ids:
+        sql = f"SELECT id FROM webhook_delivery WHERE {among('id', '$1', 'text')}"
+        group.delivered.update(row["id"] for row in await fetch(sql, array(needs.delivery_ids)))

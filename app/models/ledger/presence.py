@@ -1,0 +1,176 @@
+"""What an event means for an endpoint's presence. Pure: the row, the event and the time decide (``docs/presence.md``).
+
+Two facts are kept apart. *Heard* (``last_seen_at``) moves with every event. *Sendable* (``awake_until``) moves with
+registrations, updates, AWAKE and answers of the device; only registrations and updates that are news raise ``wake_seq``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.domain.events import Awake, Deregistered, Event, Registered, Registration, Reported, Sleeping, Updated
+from app.domain.words import SECOND, Instant, Presence
+from app.models.ledger.rows import EndpointRow
+from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, WINDOW_MARGIN, Rules
+
+NO_END: Final[Instant] = 2**62
+"""The window of a device that does not sleep and told no lifetime."""
+
+_REMEMBERED = 8
+
+
+def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
+    """Let an endpoint have heard an event."""
+    at = now - event.age
+    endpoint.last_seen_at = max(endpoint.last_seen_at or 0, at)
+    match event:
+        case Registered():
+            _registered(endpoint, event.registration, at, now, rules)
+        case Updated():
+            _updated(endpoint, event, at, now, rules)
+        case Deregistered():
+            _deregistered(endpoint, event.registration, now)
+        case Awake():
+            open_window(endpoint, at, now, rules)
+        case Sleeping() if event.ordered and endpoint.sleeps and endpoint.registered:
+            endpoint.awake_until, endpoint.presence = None, Presence.ASLEEP
+        case Reported() if event.wakes:
+            open_window(endpoint, at, now, rules)
+        case _:
+            pass
+
+
+def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) -> None:
+    """The device was in contact at ``at``: it can be called until its window, counted from then, ends."""
+    if not endpoint.registered:
+        return
+    until = at + window_of(endpoint, rules) - WINDOW_MARGIN if endpoint.sleeps else (endpoint.lifetime_ends_at or NO_END)
+    if until > now:
+        endpoint.awake_until = max(until, endpoint.awake_until or 0) if endpoint.sleeps else until
+        endpoint.presence = Presence.ONLINE
+    elif (endpoint.awake_until or 0) <= now:
+        endpoint.presence = Presence.ASLEEP
+
+
+def window_of(endpoint: EndpointRow, rules: Rules) -> Instant:
+    """The awake window: the endpoint's own setting, then its attribute ``at`` where that is honoured, then the default."""
+    if endpoint.awake_window_seconds is not None:
+        return endpoint.awake_window_seconds * SECOND
+    if rules.honours_at and endpoint.awake_millis is not None:
+        return endpoint.awake_millis * 1000
+    return rules.awake_window
+
+
+def go_offline(endpoint: EndpointRow) -> None:
+    endpoint.presence, endpoint.awake_until = Presence.OFFLINE, None
+
+
+def _registered(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, rules: Rules) -> None:
+    if not _same(endpoint, new):
+        if not _is_past(endpoint, new):
+            _begin(endpoint, new, at, now, rules)
+    elif new.last_update is not None:
+        _refresh(endpoint, new, at, now, rules, ordered=False)
+
+
+def _begin(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, rules: Rules) -> None:
+    _forget_registration(endpoint)
+    endpoint.registration_id = new.registration_id
+    endpoint.leshan_registered_at = new.registered_at
+    endpoint.registered_at = at
+    endpoint.down_since = None
+    endpoint.awake_until = None
+    _wake(endpoint, new, at, now, rules)
+
+
+def _updated(endpoint: EndpointRow, event: Updated, at: Instant, now: Instant, rules: Rules) -> None:
+    told = event.registration
+    if told.registration_id is None and endpoint.registered:
+        # the older webhook form: every update is news, but not beside a source that tells more
+        if endpoint.registration_id is None:
+            _wake(endpoint, told, at, now, rules)
+    elif _same(endpoint, told):
+        _refresh(endpoint, told, at, now, rules, ordered=event.ordered)
+    elif not _is_past(endpoint, told):
+        _begin(endpoint, told, at, now, rules)
+
+
+def _refresh(
+    endpoint: EndpointRow, known: Registration, at: Instant, now: Instant, rules: Rules, *, ordered: bool
+) -> None:
+    if not _is_news(endpoint, known):
+        # from an ordered source, after a SLEEPING that was believed, it is the later word of the two
+        if ordered and endpoint.presence is Presence.ASLEEP and endpoint.awake_until is None:
+            open_window(endpoint, at, now, rules)
+        return
+    _wake(endpoint, known, at, now, rules)
+
+
+def _wake(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant, rules: Rules) -> None:
+    _learn(endpoint, told, at)
+    if endpoint.down_since is not None and at >= endpoint.down_since + TURN_ENDER_PAUSE:
+        endpoint.down_since = None
+    endpoint.wake_seq += 1
+    endpoint.retries, endpoint.retry_at = 0, None
+    if endpoint.lifetime_seconds is not None:
+        endpoint.lifetime_ends_at = at + endpoint.lifetime_seconds * SECOND
+    open_window(endpoint, at, now, rules)
+
+
+def _learn(endpoint: EndpointRow, told: Registration, at: Instant) -> None:
+    endpoint.last_update_at = at
+    if told.last_update is not None:
+        endpoint.leshan_last_update = told.last_update
+    for ours, theirs in _TOLD:
+        if (value := getattr(told, theirs)) is not None:
+            setattr(endpoint, ours, list(value) if ours == "object_links" else value)
+
+
+_TOLD: Final = tuple(
+    (name, name)
+    for name in ("lifetime_seconds", "lwm2m_version", "binding_mode", "queue_mode", "address", "object_links", "awake_millis")
+)
+
+
+def _deregistered(endpoint: EndpointRow, gone: Registration, now: Instant) -> None:
+    if not endpoint.registered or not _ends(endpoint, gone):
+        return
+    _forget_registration(endpoint)
+    go_offline(endpoint)
+    endpoint.announce_at = now + FAREWELL_PAUSE
+
+
+def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
+    """Whether this is the end of the registration that we know, not of an older one."""
+    if gone.registration_id is not None and endpoint.registration_id is not None:
+        return gone.registration_id == endpoint.registration_id
+    return gone.registered_at is None or gone.registered_at >= (endpoint.leshan_registered_at or 0)
+
+
+def _forget_registration(endpoint: EndpointRow) -> None:
+    if endpoint.registration_id is not None:
+        endpoint.past_registrations = [endpoint.registration_id, *(endpoint.past_registrations or [])][:_REMEMBERED]
+    for column in ("registration_id", "leshan_registered_at", "leshan_last_update", "registered_at", "last_update_at"):
+        setattr(endpoint, column, None)
+    for column, _ in _TOLD:
+        setattr(endpoint, column, None)
+    endpoint.lifetime_ends_at = None
+
+
+def _same(endpoint: EndpointRow, told: Registration) -> bool:
+    if not endpoint.registered:
+        return False
+    if told.registration_id is not None and endpoint.registration_id is not None:
+        return told.registration_id == endpoint.registration_id
+    # the older webhook form tells no id: its registrations are told apart by their date
+    return told.registered_at is not None and told.registered_at == endpoint.leshan_registered_at
+
+
+def _is_past(endpoint: EndpointRow, told: Registration) -> bool:
+    return told.registration_id is not None and told.registration_id in (endpoint.past_registrations or [])
+
+
+def _is_news(endpoint: EndpointRow, told: Registration) -> bool:
+    if told.last_update is None or endpoint.leshan_last_update is None:
+        return True
+    return told.last_update > endpoint.leshan_last_update

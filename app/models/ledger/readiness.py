@@ -1,0 +1,27 @@
+"""Whether, and from when on, an endpoint's next operation may be claimed: one pure function, kept in one column."""
+
+from __future__ import annotations
+
+from app.domain.words import Instant
+from app.models.ledger.rows import EndpointRow
+
+
+def ready_at(endpoint: EndpointRow) -> Instant | None:
+    """The earliest moment at which the endpoint may be claimed; None while something else must happen first.
+
+    What must happen first: an operation to be queued, the present call to end, a wake (window or turn), a return from
+    a reboot. The window's end is not looked at here: a claim compares ``awake_until`` with the clock.
+    """
+    if endpoint.queued == 0 or endpoint.lease_operation is not None:
+        return None
+    if endpoint.awake_until is None or endpoint.down_since is not None:
+        return None
+    earliest = endpoint.not_before or 0
+    if not turn_is_over(endpoint):
+        return earliest
+    return None if endpoint.retry_at is None else max(earliest, endpoint.retry_at)
+
+
+def turn_is_over(endpoint: EndpointRow) -> bool:
+    """Whether a counted failure ended the endpoint's turn and it has not woken since."""
+    return endpoint.held_wake_seq is not None and endpoint.wake_seq <= endpoint.held_wake_seq

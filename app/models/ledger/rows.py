@@ -1,0 +1,256 @@
+"""Rows as the ledger holds them during a transaction: loaded once, changed in memory, written back together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+from app.domain.operations import OperationRequest
+from app.domain.values import JsonValue
+from app.domain.words import (
+    ContentFormat,
+    Delivery,
+    Instant,
+    OperationKind,
+    OperationStatus,
+    Presence,
+    ReasonCode,
+    ValueType,
+)
+from app.models.fields import dump_json, load_json
+
+STATUS_COLUMNS: Final = {status: status.lower() for status in OperationStatus}
+"""The column that counts operations of a status, on the endpoint and on the Leshan server."""
+
+
+class Counts:
+    """Mixin: one counter per status."""
+
+    __slots__ = ()
+
+    def count(self, status: OperationStatus, by: int) -> None:
+        column = STATUS_COLUMNS[status]
+        setattr(self, column, getattr(self, column) + by)
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerRow(Counts):
+    """A Leshan server: breaker and counters."""
+
+    id: int
+    name: str
+    swept_at: Instant | None = None
+    breaker_opened_at: Instant | None = None
+    breaker_reason: str | None = None
+    breaker_failures: int = 0
+    breaker_endpoint: int | None = None
+    probe_at: Instant | None = None
+    probe_backoff: int = 0
+    queued: int = 0
+    sending: int = 0
+    confirmed: int = 0
+    failed: int = 0
+    canceled: int = 0
+    expired: int = 0
+
+    @classmethod
+    def load(cls, row: Any) -> Self:
+        return cls(**{column: row[column] for column in SERVER_COLUMNS})
+
+    def stored(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, column) for column in SERVER_COLUMNS)
+
+
+SERVER_COLUMNS: Final = tuple(field.name for field in fields(ServerRow))
+
+
+@dataclass(slots=True, kw_only=True)
+class EndpointRow(Counts):
+    """A device: everything that decides whether it may be called now. Columns as in ``app.models.tables.Endpoint``."""
+
+    id: int
+    server_id: int
+    name: str
+    presence: Presence = Presence.OFFLINE
+    told_presence: Presence = Presence.OFFLINE
+    announce_at: Instant | None = None
+    last_seen_at: Instant | None = None
+    awake_until: Instant | None = None
+    lifetime_ends_at: Instant | None = None
+    awake_window_seconds: int | None = None
+    wake_seq: int = 0
+    listed_at: Instant | None = None
+    lease_operation: int | None = None
+    lease_token: str | None = None
+    lease_until: Instant | None = None
+    lease_wake_seq: int | None = None
+    call_open: bool = False
+    ready_at: Instant | None = None
+    held_wake_seq: int | None = None
+    retry_at: Instant | None = None
+    retries: int = 0
+    not_before: Instant | None = None
+    setbacks: int = 0
+    down_since: Instant | None = None
+    silent: bool = False
+    queued: int = 0
+    sending: int = 0
+    confirmed: int = 0
+    failed: int = 0
+    canceled: int = 0
+    expired: int = 0
+    registration_id: str | None = None
+    past_registrations: list[str] | None = None
+    leshan_registered_at: int | None = None
+    leshan_last_update: int | None = None
+    registered_at: Instant | None = None
+    last_update_at: Instant | None = None
+    lifetime_seconds: int | None = None
+    lwm2m_version: str | None = None
+    binding_mode: str | None = None
+    queue_mode: bool | None = None
+    awake_millis: int | None = None
+    address: str | None = None
+    object_links: list[dict[str, Any]] | None = None
+
+    @classmethod
+    def load(cls, row: Any) -> Self:
+        values = {column: row[column] for column in ENDPOINT_COLUMNS}
+        values["presence"] = Presence(values["presence"])
+        values["told_presence"] = Presence(values["told_presence"])
+        values["call_open"] = bool(values["call_open"])
+        values["silent"] = bool(values["silent"])
+        values["queue_mode"] = None if values["queue_mode"] is None else bool(values["queue_mode"])
+        values["past_registrations"] = load_json(values["past_registrations"])
+        values["object_links"] = load_json(values["object_links"])
+        return cls(**values)
+
+    def stored(self, columns: tuple[str, ...]) -> tuple[Any, ...]:
+        return tuple(
+            dump_json(value) if isinstance(value := getattr(self, column), list) else value for column in columns
+        )
+
+    @property
+    def registered(self) -> bool:
+        """Whether a registration is known and was not ended by Leshan."""
+        return self.registered_at is not None
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether the device uses queue mode; one of which nothing is told is taken to."""
+        return self.queue_mode is not False
+
+
+ENDPOINT_COLUMNS: Final = tuple(field.name for field in fields(EndpointRow))
+_REGISTRATION_START: Final = ENDPOINT_COLUMNS.index("registration_id")
+LIVE_COLUMNS: Final = ENDPOINT_COLUMNS[3:_REGISTRATION_START]
+"""What changes with every contact and every attempt."""
+REGISTRATION_COLUMNS: Final = ENDPOINT_COLUMNS[_REGISTRATION_START:]
+"""What changes with registrations and updates only."""
+
+
+@dataclass(slots=True, kw_only=True)
+class OperationRow:
+    """An operation. Columns as in ``app.models.tables.Operation``."""
+
+    seq: int
+    id: str
+    endpoint_id: int
+    kind: OperationKind
+    path: str | None
+    paths: list[str]
+    value_type: ValueType | None
+    value: JsonValue
+    composite: dict[str, Any] | None
+    replace: bool
+    arguments: str | None
+    attributes: dict[str, Any] | None
+    format: ContentFormat | None
+    priority: int
+    max_attempts: int
+    repeatable: bool
+    validated: bool
+    timeout_seconds: int
+    created_at: Instant
+    created_by: str | None
+    expires_at: Instant | None
+    idempotency_key: str | None
+    fingerprint: str | None
+    retry_of: int | None
+    status: OperationStatus = OperationStatus.QUEUED
+    version: int = 0
+    last_seq: int = 0
+    attempt: int = 0
+    attempts: int = 0
+    delivery: Delivery = Delivery.NOT_SENT
+    last_attempt_at: Instant | None = None
+    finished_at: Instant | None = None
+    reason: ReasonCode | None = None
+    detail: str | None = None
+    device_status: str | None = None
+    answer: JsonValue = None
+    request_id: str | None = None
+    superseded: bool = False
+
+    @classmethod
+    def load(cls, row: Any) -> Self:
+        values = {column: row[column] for column in OPERATION_COLUMNS}
+        values["id"] = str(values["id"])
+        for column, word in _WORDS.items():
+            values[column] = None if values[column] is None else word(values[column])
+        for column in JSON_COLUMNS:
+            values[column] = load_json(values[column])
+        for column in ("replace", "repeatable", "validated", "superseded"):
+            values[column] = bool(values[column])
+        return cls(**values)
+
+    def stored(self, columns: tuple[str, ...]) -> tuple[Any, ...]:
+        return tuple(
+            dump_json(getattr(self, column)) if column in JSON_COLUMNS else getattr(self, column) for column in columns
+        )
+
+    def request(self, endpoint: str) -> OperationRequest:
+        """What the Leshan client needs of this operation to speak."""
+        return OperationRequest(
+            endpoint=endpoint,
+            kind=self.kind,
+            path=self.path,
+            paths=tuple(self.paths),
+            value_type=self.value_type,
+            value=self.value,
+            values=self.composite or {},
+            replace=self.replace,
+            arguments=self.arguments,
+            attributes=self.attributes or {},
+            format=self.format,
+            timeout_seconds=self.timeout_seconds,
+        )
+
+
+JSON_COLUMNS: Final = frozenset({"paths", "value", "composite", "attributes", "answer"})
+_WORDS: Final[dict[str, Any]] = {
+    "kind": OperationKind,
+    "value_type": ValueType,
+    "format": ContentFormat,
+    "status": OperationStatus,
+    "delivery": Delivery,
+    "reason": ReasonCode,
+}
+OPERATION_COLUMNS: Final = tuple(field.name for field in fields(OperationRow))
+CHANGING_COLUMNS: Final = OPERATION_COLUMNS[OPERATION_COLUMNS.index("status") :]
+"""What an operation's steps change; the rest is as it was asked for."""
+
+
+@dataclass(slots=True, frozen=True)
+class TransitionRow:
+    """One step, as it is written to the log."""
+
+    seq: int
+    operation_id: int
+    number: int
+    from_status: OperationStatus | None
+    to_status: OperationStatus
+    attempt: int
+    reason: ReasonCode | None
+    detail: str | None
+    at: Instant

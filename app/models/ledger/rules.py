@@ -1,0 +1,57 @@
+"""The few values that the ledger is given: spans in microseconds, limits, and the verdict table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.verdicts import Judge
+from app.domain.words import SECOND, Instant
+
+WINDOW_MARGIN: Final = 3 * SECOND
+"""Taken off every awake window: Leshan's own ends at the same moment, and a call needs its way."""
+
+START_MARGIN: Final = 5 * SECOND
+"""No call starts with less than this (or its own time-out, if shorter) of the window left."""
+
+ANSWER_MARGIN: Final = 5 * SECOND
+"""A call's deadline is its time-out and this much more, for the answer's way back."""
+
+LEASE_MARGIN: Final = 10 * SECOND
+"""A lease outlives the call's deadline by this much."""
+
+RETRY_PAUSES: Final = (30 * SECOND, 120 * SECOND, 600 * SECOND)
+"""A device that does not sleep has no wake to wait for: it is tried again after these, then always after the last."""
+
+TURN_ENDER_PAUSE: Final = 60 * SECOND
+"""An UPDATED this long after a turn-ender says that the device is back (or never went)."""
+
+FAREWELL_PAUSE: Final = 2 * SECOND
+"""A deregistration is told to subscribers after this, unless a new registration came meanwhile."""
+
+SETBACK_LIMIT: Final = 60 * SECOND
+TROUBLES_IN_A_ROW: Final = 5
+PROBE_FIRST: Final = SECOND
+PROBE_LIMIT: Final = 30 * SECOND
+EARLY_RESPONSE_SPAN: Final = 600 * SECOND
+DELIVERY_SPAN: Final = 24 * 3600 * SECOND
+HELD_BY_LESHAN_LIMIT: Final = 24 * 3600 * SECOND
+"""How long a delayed request is kept where no lifetime is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say and the ledger needs.
+
+    Attributes:
+        awake_window: how long a queue-mode device is awake after a contact (microseconds).
+        max_in_flight: calls that may be open at the Leshan server, over all processes.
+        retention: how long ended operations and the log are kept (microseconds).
+        honours_at: whether the Leshan server honours the registration attribute ``at``.
+    """
+
+    judge: Judge
+    awake_window: Instant = 93 * SECOND
+    max_in_flight: int = 120
+    retention: Instant = 90 * 24 * 3600 * SECOND
+    honours_at: bool = False

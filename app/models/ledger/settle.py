@@ -1,0 +1,59 @@
+"""Settling: what a call came to ends the attempt, if it is still the present one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.verdicts import Report
+from app.domain.words import OperationStatus
+from app.models.ledger.group import Group
+from app.models.ledger.early import report_from_json
+from app.models.ledger.leases import end_attempt
+from app.models.ledger.members import Member, Needs, Phase
+
+
+@dataclass(slots=True)
+class Settle(Member[OperationStatus | None]):
+    """End an attempt with what came back. Answers the operation's new status; None when the fence was stale, that is,
+    when the attempt had been ended by somebody else: then nothing changes."""
+
+    phase: ClassVar[Phase] = Phase.SETTLE
+    operation_seq: int
+    attempt: int
+    report: Report
+
+    def needs(self, needs: Needs) -> None:
+        needs.operation_seqs.add(self.operation_seq)
+        if self.report.outcome.request_id is not None:
+            needs.request_ids.add(self.report.outcome.request_id)
+
+    def apply(self, group: Group) -> OperationStatus | None:
+        operation = group.operations.get(self.operation_seq)
+        if operation is None or operation.status is not OperationStatus.SENDING or operation.attempt != self.attempt:
+            return None
+        if not group.endpoints[operation.endpoint_id].call_open:
+            return operation.status
+        verdict = end_attempt(group, operation, self.report)
+        if self.report.outcome.kind is OutcomeKind.DELAYED:
+            early = group.early.get(self.report.outcome.request_id or "")
+            if early is not None:
+                verdict = end_attempt(group, operation, report_from_json(early))
+        return verdict.status
+
+
+@dataclass(slots=True)
+class Release(Member[bool]):
+    """Give an attempt back that was claimed and not sent (shut-down, or its deadline passed before it left)."""
+
+    phase: ClassVar[Phase] = Phase.SETTLE
+    operation_seq: int
+    attempt: int
+
+    def needs(self, needs: Needs) -> None:
+        needs.operation_seqs.add(self.operation_seq)
+
+    def apply(self, group: Group) -> bool:
+        settle = Settle(self.operation_seq, self.attempt, Report(Outcome(OutcomeKind.TOO_LATE)))
+        return settle.apply(group) is OperationStatus.QUEUED

@@ -1,0 +1,236 @@
+"""The ledger's own connection: one writer, one transaction at a time, on PostgreSQL or SQLite.
+
+It stands beside the ORM's connections on purpose (``docs/decisions/0002-ledger-connection.md``): a transaction of the
+ledger must not be reachable by a client's cancellation, needs its own time-outs, and tells the difference between
+"refused" and "nobody knows whether it was committed". SQL is written once, with ``$1`` placeholders.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import aiosqlite
+import asyncpg
+import orjson
+
+from app.domain.words import Instant
+
+APPEND_LOCK: Final = 0x5265_7665  # "Reve": the advisory lock that every ledger transaction takes first
+
+LEDGER_TIMEOUTS: Final = {
+    "idle_in_transaction_session_timeout": "2s",
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+}
+"""A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after two seconds."""
+
+
+class StoreUnavailable(ConnectionError):
+    """The database cannot be reached, or the connection broke. What was in flight was rolled back, or nobody knows."""
+
+
+class StoreRefused(RuntimeError):
+    """The database refused a statement (a CHECK, a unique index): one member of the group is bad."""
+
+
+class UnsafeDatabase(RuntimeError):
+    """The database would acknowledge what a power cut can take back (``fsync`` or ``synchronous_commit`` is off)."""
+
+
+Row = Any
+"""A row that answers ``row["column"]``."""
+
+
+class Store(Protocol):
+    """One connection that writes. Not safe for concurrent use: the ledger's one task owns it."""
+
+    postgres: bool
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    async def begin(self) -> Instant: ...
+    async def commit(self) -> None: ...
+    async def rollback(self) -> None: ...
+    async def fetch(self, sql: str, *values: Any) -> Sequence[Row]: ...
+    async def execute(self, sql: str, *values: Any) -> None: ...
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None: ...
+    def among(self, column: str, placeholder: str, type_: str) -> str: ...
+    def array(self, values: Iterable[Any]) -> Any: ...
+
+
+_LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+_BUSY = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.IdleInTransactionSessionTimeoutError)
+
+
+@contextlib.contextmanager
+def _postgres_errors() -> Any:
+    try:
+        yield
+    except (*_LOST, *_BUSY) as error:
+        raise StoreUnavailable(str(error) or type(error).__name__) from error
+    except asyncpg.PostgresError as error:
+        raise StoreRefused(str(error)) from error
+
+
+class PostgresStore:
+    """PostgreSQL, by asyncpg. ``unsafe`` lets tests run without ``fsync``; nothing else may set it."""
+
+    postgres = True
+
+    def __init__(self, url: str, *, unsafe: bool = False) -> None:
+        self._url = url
+        self._unsafe = unsafe
+        self._connection: asyncpg.Connection[Any] | None = None
+
+    async def open(self) -> None:
+        with _postgres_errors():
+            connection = await asyncpg.connect(self._url, server_settings=LEDGER_TIMEOUTS, timeout=10)
+            self._connection = connection
+            if not self._unsafe:
+                await self._check_durability()
+
+    async def _check_durability(self) -> None:
+        for name in ("fsync", "synchronous_commit"):
+            if (value := await self._live.fetchval(f"SHOW {name}")) == "off":
+                await self.close()
+                raise UnsafeDatabase(f"PostgreSQL runs with {name} = {value}: a power cut would lose acknowledged work")
+
+    @property
+    def _live(self) -> asyncpg.Connection[Any]:
+        if self._connection is None:
+            raise StoreUnavailable("the ledger's connection is closed")
+        return self._connection
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def begin(self) -> Instant:
+        with _postgres_errors():
+            await self._live.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
+            return int(await self._live.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+
+    async def commit(self) -> None:
+        with _postgres_errors():
+            await self._live.execute("COMMIT")
+
+    async def rollback(self) -> None:
+        with _postgres_errors():
+            await self._live.execute("ROLLBACK")
+
+    async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
+        with _postgres_errors():
+            return await self._live.fetch(sql, *values)
+
+    async def execute(self, sql: str, *values: Any) -> None:
+        with _postgres_errors():
+            await self._live.execute(sql, *values)
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        with _postgres_errors():
+            await self._live.executemany(sql, rows)
+
+    def among(self, column: str, placeholder: str, type_: str) -> str:
+        return f"{column} = ANY({placeholder}::{type_}[])"
+
+    def array(self, values: Iterable[Any]) -> Any:
+        return list(values)
+
+
+_BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
+               sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
+@contextlib.contextmanager
+def _sqlite_errors() -> Any:
+    try:
+        yield
+    except (sqlite3.OperationalError, sqlite3.ProgrammingError, ValueError) as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if isinstance(error, ValueError) or (code is not None and code & 0xFF in _BUSY_CODES):
+            raise StoreUnavailable(str(error)) from error
+        raise StoreRefused(str(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreRefused(str(error)) from error
+
+
+class SqliteStore:
+    """SQLite in WAL with ``synchronous=FULL``: a commit that was answered survives a power cut."""
+
+    postgres = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: aiosqlite.Connection | None = None
+
+    async def open(self) -> None:
+        with _sqlite_errors():
+            connection = await aiosqlite.connect(self._path, isolation_level=None)
+            self._connection = connection
+            connection.row_factory = sqlite3.Row
+            for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                await connection.execute(f"PRAGMA {pragma}")
+
+    @property
+    def _live(self) -> aiosqlite.Connection:
+        if self._connection is None:
+            raise StoreUnavailable("the ledger's connection is closed")
+        return self._connection
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def begin(self) -> Instant:
+        with _sqlite_errors():
+            await self._live.execute("BEGIN IMMEDIATE")
+        return time.time_ns() // 1000
+
+    async def commit(self) -> None:
+        with _sqlite_errors():
+            await self._live.execute("COMMIT")
+
+    async def rollback(self) -> None:
+        with _sqlite_errors():
+            if self._live.in_transaction:
+                await self._live.execute("ROLLBACK")
+
+    async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
+        with _sqlite_errors():
+            return list(await self._live.execute_fetchall(numbered(sql), values))
+
+    async def execute(self, sql: str, *values: Any) -> None:
+        with _sqlite_errors():
+            await self._live.execute(numbered(sql), values)
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        with _sqlite_errors():
+            await self._live.executemany(numbered(sql), rows)
+
+    def among(self, column: str, placeholder: str, type_: str) -> str:  # noqa: ARG002 - SQLite needs no type
+        return f"{column} IN (SELECT value FROM json_each({placeholder}))"
+
+    def array(self, values: Iterable[Any]) -> Any:
+        return orjson.dumps(list(values), default=str).decode()
+
+
+@functools.lru_cache(maxsize=512)
+def numbered(sql: str) -> str:
+    """``$1`` is PostgreSQL's; SQLite counts with ``?1``."""
+    return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+def open_store(database_url: str, *, unsafe: bool = False) -> Store:
+    """A store (not yet opened) for ``sqlite://path`` or ``postgres://..``."""
+    if database_url.startswith("sqlite://"):
+        return SqliteStore(Path(database_url.removeprefix("sqlite://")))
+    return PostgresStore(database_url.replace("postgres://", "postgresql://", 1), unsafe=unsafe)

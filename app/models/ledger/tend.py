@@ -1,0 +1,186 @@
+"""Tending: what the clock changes without anybody asking. One ``Sweep`` a second over all processes is enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.verdicts import Report
+from app.domain.words import SECOND, Instant, OperationStatus, Presence, ReasonCode
+from app.models.ledger import breaker, presence
+from app.models.ledger.group import Group
+from app.models.ledger.leases import end_attempt, give_up_held
+from app.models.ledger.load import load_endpoints, load_held, load_operations
+from app.models.ledger.members import Member, Phase
+from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
+
+PIECE: Final = 500
+"""Rows of a kind in one sweep: a long list is done in several short transactions."""
+
+_EXPIRED: Final = """
+    SELECT seq FROM operation WHERE status = 'QUEUED' AND expires_at IS NOT NULL AND expires_at <= $1
+    ORDER BY expires_at LIMIT $2
+"""
+_LOST: Final = """
+    SELECT id, lease_operation FROM endpoint
+    WHERE server_id = $3 AND lease_operation IS NOT NULL AND lease_until <= $1 LIMIT $2
+"""
+_WINDOWS: Final = "SELECT id FROM endpoint WHERE server_id = $3 AND presence = 'ONLINE' AND awake_until <= $1 LIMIT $2"
+_LIFETIMES: Final = """
+    SELECT id FROM endpoint WHERE server_id = $3 AND presence <> 'OFFLINE' AND lifetime_ends_at <= $1 LIMIT $2
+"""
+_FAREWELLS: Final = """
+    SELECT id FROM endpoint WHERE server_id = $3 AND announce_at IS NOT NULL AND announce_at <= $1 LIMIT $2
+"""
+
+
+@dataclass(slots=True)
+class Sweep(Member[bool]):
+    """Expiry, lost leases, ends of windows and lifetimes, farewells. Also the sign of life of a dispatcher.
+
+    Answers whether there is more to do at once.
+    """
+
+    phase: ClassVar[Phase] = Phase.TEND
+    expired: list[int] = field(default_factory=list)
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    windows: list[int] = field(default_factory=list)
+    lifetimes: list[int] = field(default_factory=list)
+    farewells: list[int] = field(default_factory=list)
+
+    async def find(self, group: Group) -> None:
+        fetch, now, server = group.store.fetch, group.now, group.server.id
+        self.expired = [row["seq"] for row in await fetch(_EXPIRED, now, PIECE)]
+        self.lost = [(row["id"], row["lease_operation"]) for row in await fetch(_LOST, now, PIECE, server)]
+        self.windows = [row["id"] for row in await fetch(_WINDOWS, now, PIECE, server)]
+        self.lifetimes = [row["id"] for row in await fetch(_LIFETIMES, now, PIECE, server)]
+        self.farewells = [row["id"] for row in await fetch(_FAREWELLS, now, PIECE, server)]
+        await load_operations(group, "o.seq", {*self.expired, *(seq for _, seq in self.lost)}, "bigint")
+        owners = {operation.endpoint_id for operation in group.operations.values()}
+        await load_endpoints(group, owners.union(self.windows, self.lifetimes, self.farewells))
+        await load_held(group)
+
+    def apply(self, group: Group) -> bool:
+        group.server.swept_at = group.now
+        for seq in self.expired:
+            operation = group.operations[seq]
+            if operation.status is OperationStatus.QUEUED:
+                group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)
+        for id_, seq in self.lost:
+            self._lose(group, id_, seq)
+        for id_ in self.lifetimes:
+            _end_lifetime(group, id_)
+        for id_ in self.windows:
+            _end_window(group, id_)
+        for id_ in self.farewells:
+            group.tell_presence(group.endpoints[id_])
+        return any(len(found) == PIECE for found in (self.expired, self.lost, self.windows, self.lifetimes))
+
+    def _lose(self, group: Group, endpoint_id: int, seq: int) -> None:
+        endpoint, operation = group.endpoints[endpoint_id], group.operations[seq]
+        if endpoint.lease_operation != seq:
+            return
+        if endpoint.call_open:
+            detail = "the process that made the call did not come back"
+            end_attempt(group, operation, Report(Outcome(OutcomeKind.LEASE_LOST, detail=detail)))
+        else:
+            give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "Leshan held the request and told no answer")
+
+
+def _end_window(group: Group, endpoint_id: int) -> None:
+    endpoint = group.endpoints[endpoint_id]
+    if endpoint.presence is Presence.ONLINE and (endpoint.awake_until or 0) <= group.now:
+        endpoint.presence, endpoint.awake_until = Presence.ASLEEP, None
+
+
+def _end_lifetime(group: Group, endpoint_id: int) -> None:
+    endpoint = group.endpoints[endpoint_id]
+    calm = endpoint.wake_seq == endpoint.lease_wake_seq
+    presence.go_offline(endpoint)
+    kind = OutcomeKind.DELAYED_DROPPED if calm else OutcomeKind.DELAYED_LOST
+    give_up_held(group, endpoint, kind, "the registration's lifetime ran out while Leshan held the request")
+
+
+@dataclass(slots=True)
+class Prune(Member[bool]):
+    """Forget what is older than the retention, a piece at a time; answers whether there is more.
+
+    Ended operations go with their transitions; the horizon moves with them, so that a cursor from before is
+    refused (CURSOR_EXPIRED) and never silently skips.
+    """
+
+    phase: ClassVar[Phase] = Phase.TEND
+    operations: list[int] = field(default_factory=list)
+
+    async def find(self, group: Group) -> None:
+        edge = group.now - group.rules.retention
+        rows = await group.store.fetch(_ENDED, edge, PIECE)
+        self.operations = [row["seq"] for row in rows]
+        await load_operations(group, "o.seq", self.operations, "bigint")
+        await load_endpoints(group, {group.operations[seq].endpoint_id for seq in self.operations})
+        horizon = max((group.operations[seq].last_seq for seq in self.operations), default=group.horizon)
+        for table in ("presence_change", "resource_change"):
+            newest = await group.store.fetch(_OLDEST.format(table=table), PIECE)
+            gone = [row["seq"] for row in newest if row["at"] < edge]
+            horizon = max(horizon, *gone, group.horizon) if gone else horizon
+            group.statements.append((f"DELETE FROM {table} WHERE seq = $1", [(seq,) for seq in gone]))  # noqa: S608
+        group.horizon = max(group.horizon, horizon)
+        group.statements.append(("DELETE FROM webhook_delivery WHERE at < $1", [(group.now - DELIVERY_SPAN,)]))
+        group.statements.append(("DELETE FROM early_response WHERE at < $1", [(group.now - EARLY_RESPONSE_SPAN,)]))
+
+    def apply(self, group: Group) -> bool:
+        for seq in self.operations:
+            operation = group.operations.pop(seq)
+            group.server.count(operation.status, -1)
+            group.endpoints[operation.endpoint_id].count(operation.status, -1)
+        group.statements.append(("DELETE FROM operation WHERE seq = $1", [(seq,) for seq in self.operations]))
+        return len(self.operations) == PIECE
+
+
+_ENDED: Final = "SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
+_OLDEST: Final = "SELECT seq, at FROM {table} ORDER BY seq LIMIT $1"
+
+
+@dataclass(slots=True)
+class TakeProbe(Member[str | None]):
+    """Ask for the right to probe a Leshan server whose breaker is open: the name of an endpoint to ask it about, or
+    None when it is not time yet or another process does it."""
+
+    phase: ClassVar[Phase] = Phase.TEND
+
+    async def find(self, group: Group) -> None:
+        self_rows = await group.store.fetch(_ANYBODY, group.server.id)
+        group.take_endpoints(self_rows)
+
+    def apply(self, group: Group) -> str | None:
+        server = group.server
+        if server.breaker_opened_at is None or (server.probe_at or 0) > group.now:
+            return None
+        pause = min(PROBE_LIMIT, SECOND << min(server.probe_backoff, 5))
+        server.probe_backoff += 1
+        server.probe_at = group.now + jittered(pause, group.seq)
+        return next(iter(group.names), "reveille-probe")
+
+
+def jittered(pause: Instant, seed: int) -> Instant:
+    """A pause lengthened by up to a quarter, so that processes do not knock at the same moment."""
+    return pause + pause * (seed * 2_654_435_761 % 1024) // 4096
+
+
+_ANYBODY: Final = "SELECT * FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"
+
+
+@dataclass(slots=True)
+class Probed(Member[None]):
+    """What a probe said of the Leshan server."""
+
+    phase: ClassVar[Phase] = Phase.SETTLE
+    healthy: bool
+    detail: str | None = None
+
+    def apply(self, group: Group) -> None:
+        if self.healthy:
+            breaker.mend(group)
+        elif group.server.breaker_opened_at is not None and self.detail:
+            group.server.breaker_reason = self.detail[:500]

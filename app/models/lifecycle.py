@@ -1,0 +1,42 @@
+"""The legal moves of an operation, as a table. ``docs/lifecycle.md`` and the tests are this same table.
+
+| from | to | who moves it |
+|---|---|---|
+| (none) | QUEUED | the ledger's ``create`` |
+| QUEUED | SENDING | ``claim``: committed before the request leaves |
+| QUEUED | CANCELED | ``cancel``, or a newer operation that supersedes it |
+| QUEUED | EXPIRED | ``sweep``, when ``expiresAt`` has passed |
+| SENDING | SENDING | ``settle``: a stock Leshan answered "delayed" and holds the request until the next wake |
+| SENDING | CONFIRMED, FAILED, QUEUED | ``settle``, as the verdict says; ``sweep`` for a lease that ran out |
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.domain.words import OperationStatus
+
+_S = OperationStatus
+
+MOVES: Final[dict[OperationStatus | None, frozenset[OperationStatus]]] = {
+    None: frozenset({_S.QUEUED}),
+    _S.QUEUED: frozenset({_S.SENDING, _S.CANCELED, _S.EXPIRED}),
+    _S.SENDING: frozenset({_S.SENDING, _S.CONFIRMED, _S.FAILED, _S.QUEUED}),
+    _S.CONFIRMED: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.CANCELED: frozenset(),
+    _S.EXPIRED: frozenset(),
+}
+
+TERMINAL: Final = frozenset(status for status, onward in MOVES.items() if status is not None and not onward)
+"""Statuses that an operation never leaves; retrying makes a new operation."""
+
+
+class IllegalMove(RuntimeError):
+    """A bug of ours: somebody asked for a move that the table does not have."""
+
+
+def check_move(before: OperationStatus | None, after: OperationStatus) -> None:
+    """Raises :class:`IllegalMove` unless the table has this move."""
+    if after not in MOVES[before]:
+        raise IllegalMove(f"no operation moves from {before} to {after}")

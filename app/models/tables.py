@@ -1,0 +1,265 @@
+"""What is true: the tables, as Tortoise models. Only the ledger writes them; everybody may read them.
+
+The migrations in ``migrations/`` make these tables (a test compares both). Every ``seq`` is drawn from the one counter
+in ``ledger_head`` under the append lock, so their order is the order of commits: the only order that is ever used.
+"""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from app.domain.words import ContentFormat, Delivery, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
+from app.models.fields import InstantField, JsonField
+
+
+class LedgerHead(Model):
+    """One row: where the log stands (``seq``) and up to where it has been pruned (``horizon``)."""
+
+    id = fields.SmallIntField(primary_key=True, generated=False)
+    seq = fields.BigIntField()
+    horizon = fields.BigIntField()
+
+    class Meta:
+        table = "ledger_head"
+
+
+class LeshanServer(Model):
+    """One Leshan server: its breaker, who listens to its event stream, and how many operations stand where."""
+
+    id = fields.SmallIntField(primary_key=True, generated=False)
+    name = fields.CharField(max_length=255, unique=True)
+    swept_at: fields.Field[int | None] = InstantField(null=True)
+    breaker_opened_at: fields.Field[int | None] = InstantField(null=True)
+    breaker_reason = fields.TextField(null=True)
+    breaker_failures = fields.IntField(default=0)
+    breaker_endpoint = fields.BigIntField(null=True)
+    probe_at: fields.Field[int | None] = InstantField(null=True)
+    probe_backoff = fields.IntField(default=0)
+    bridge_holder = fields.CharField(max_length=64, null=True)
+    bridge_until: fields.Field[int | None] = InstantField(null=True)
+    queued = fields.BigIntField(default=0)
+    sending = fields.BigIntField(default=0)
+    confirmed = fields.BigIntField(default=0)
+    failed = fields.BigIntField(default=0)
+    canceled = fields.BigIntField(default=0)
+    expired = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "leshan_server"
+
+
+class Endpoint(Model):
+    """A device by its LwM2M endpoint client name: presence, registration, lease, and what holds its next call back."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    server: fields.ForeignKeyRelation[LeshanServer] = fields.ForeignKeyField(
+        "models.LeshanServer", on_delete=fields.RESTRICT
+    )
+    name = fields.CharField(max_length=255)
+
+    presence = fields.CharEnumField(Presence, max_length=8)
+    told_presence = fields.CharEnumField(Presence, max_length=8)
+    announce_at: fields.Field[int | None] = InstantField(null=True)
+    last_seen_at: fields.Field[int | None] = InstantField(null=True)
+    awake_until: fields.Field[int | None] = InstantField(null=True)
+    lifetime_ends_at: fields.Field[int | None] = InstantField(null=True)
+    awake_window_seconds = fields.IntField(null=True)
+    wake_seq = fields.BigIntField(default=0)
+    listed_at: fields.Field[int | None] = InstantField(null=True)
+
+    lease_operation = fields.BigIntField(null=True)
+    lease_token = fields.CharField(max_length=36, null=True)
+    lease_until: fields.Field[int | None] = InstantField(null=True)
+    lease_wake_seq = fields.BigIntField(null=True)
+    call_open = fields.BooleanField(default=False)
+    ready_at: fields.Field[int | None] = InstantField(null=True)
+    held_wake_seq = fields.BigIntField(null=True)
+    retry_at: fields.Field[int | None] = InstantField(null=True)
+    retries = fields.IntField(default=0)
+    not_before: fields.Field[int | None] = InstantField(null=True)
+    setbacks = fields.IntField(default=0)
+    down_since: fields.Field[int | None] = InstantField(null=True)
+    silent = fields.BooleanField(default=False)
+
+    queued = fields.IntField(default=0)
+    sending = fields.IntField(default=0)
+    confirmed = fields.IntField(default=0)
+    failed = fields.IntField(default=0)
+    canceled = fields.IntField(default=0)
+    expired = fields.IntField(default=0)
+
+    registration_id = fields.CharField(max_length=255, null=True)
+    past_registrations = JsonField(null=True)
+    leshan_registered_at = fields.BigIntField(null=True)
+    leshan_last_update = fields.BigIntField(null=True)
+    registered_at: fields.Field[int | None] = InstantField(null=True)
+    last_update_at: fields.Field[int | None] = InstantField(null=True)
+    lifetime_seconds = fields.BigIntField(null=True)
+    lwm2m_version = fields.CharField(max_length=16, null=True)
+    binding_mode = fields.CharField(max_length=16, null=True)
+    queue_mode = fields.BooleanField(null=True)
+    awake_millis = fields.BigIntField(null=True)
+    address = fields.CharField(max_length=255, null=True)
+    object_links = JsonField(null=True)
+
+    class Meta:
+        table = "endpoint"
+        unique_together = (("server", "name"),)
+        indexes = [Index(fields=("name",), name="ix_endpoint_name")]
+
+
+class Operation(Model):
+    """One thing that somebody wants of a device, from its creation to its end."""
+
+    seq = fields.BigIntField(primary_key=True, generated=False)
+    id = fields.UUIDField(unique=True)
+    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField(
+        "models.Endpoint", on_delete=fields.RESTRICT
+    )
+    kind = fields.CharEnumField(OperationKind, max_length=24)
+    path = fields.CharField(max_length=32, null=True)
+    paths = JsonField()
+    value_type = fields.CharEnumField(ValueType, max_length=16, null=True)
+    value = JsonField(null=True)
+    composite = JsonField(null=True)
+    replace = fields.BooleanField()
+    arguments = fields.TextField(null=True)
+    attributes = JsonField(null=True)
+    format = fields.CharEnumField(ContentFormat, max_length=12, null=True)
+    priority = fields.SmallIntField()
+    max_attempts = fields.SmallIntField()
+    repeatable = fields.BooleanField()
+    validated = fields.BooleanField()
+    timeout_seconds = fields.SmallIntField()
+    created_at: fields.Field[int] = InstantField()
+    created_by = fields.CharField(max_length=255, null=True)
+    expires_at: fields.Field[int | None] = InstantField(null=True)
+    idempotency_key = fields.CharField(max_length=255, null=True)
+    fingerprint = fields.CharField(max_length=64, null=True)
+    retry_of = fields.BigIntField(null=True)
+
+    status = fields.CharEnumField(OperationStatus, max_length=9)
+    version = fields.IntField()
+    last_seq = fields.BigIntField()
+    attempt = fields.IntField(default=0)
+    attempts = fields.SmallIntField(default=0)
+    delivery = fields.CharEnumField(Delivery, max_length=16)
+    last_attempt_at: fields.Field[int | None] = InstantField(null=True)
+    finished_at: fields.Field[int | None] = InstantField(null=True)
+    reason = fields.CharEnumField(ReasonCode, max_length=20, null=True)
+    detail = fields.TextField(null=True)
+    device_status = fields.CharField(max_length=64, null=True)
+    answer = JsonField(null=True)
+    request_id = fields.CharField(max_length=64, null=True)
+    superseded = fields.BooleanField(default=False)
+
+    class Meta:
+        table = "operation"
+
+
+class Transition(Model):
+    """One step of one operation: the log that subscribers follow."""
+
+    seq = fields.BigIntField(primary_key=True, generated=False)
+    operation: fields.ForeignKeyRelation[Operation] = fields.ForeignKeyField(
+        "models.Operation", on_delete=fields.CASCADE
+    )
+    number = fields.IntField()
+    from_status = fields.CharEnumField(OperationStatus, max_length=9, null=True)
+    to_status = fields.CharEnumField(OperationStatus, max_length=9)
+    attempt = fields.IntField()
+    reason = fields.CharEnumField(ReasonCode, max_length=20, null=True)
+    detail = fields.TextField(null=True)
+    at: fields.Field[int] = InstantField()
+
+    class Meta:
+        table = "transition"
+        unique_together = (("operation", "number"),)
+
+
+class PresenceChange(Model):
+    """One change of an endpoint's presence, as subscribers are told it."""
+
+    seq = fields.BigIntField(primary_key=True, generated=False)
+    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField(
+        "models.Endpoint", on_delete=fields.CASCADE
+    )
+    presence = fields.CharEnumField(Presence, max_length=8)
+    at: fields.Field[int] = InstantField()
+
+    class Meta:
+        table = "presence_change"
+
+
+class ResourceState(Model):
+    """The latest known value of one resource of one endpoint."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField(
+        "models.Endpoint", on_delete=fields.CASCADE
+    )
+    path = fields.CharField(max_length=32)
+    type = fields.CharEnumField(ValueType, max_length=16)
+    value = JsonField()
+    at: fields.Field[int] = InstantField()
+
+    class Meta:
+        table = "resource_state"
+        unique_together = (("endpoint", "path"),)
+
+
+class ResourceChange(Model):
+    """One value that a resource had, in the order of arrival: what ``resourceChanges`` is resumed from."""
+
+    seq = fields.BigIntField(primary_key=True, generated=False)
+    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField(
+        "models.Endpoint", on_delete=fields.CASCADE
+    )
+    path = fields.CharField(max_length=32)
+    type = fields.CharEnumField(ValueType, max_length=16)
+    value = JsonField()
+    at: fields.Field[int] = InstantField()
+
+    class Meta:
+        table = "resource_change"
+
+
+class ObjectModelRow(Model):
+    """An object model as a device's Leshan server told it, by object id and version."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    server: fields.ForeignKeyRelation[LeshanServer] = fields.ForeignKeyField(
+        "models.LeshanServer", on_delete=fields.RESTRICT
+    )
+    object_id = fields.IntField()
+    version = fields.CharField(max_length=16)
+    model = JsonField()
+    stored_at: fields.Field[int] = InstantField()
+
+    class Meta:
+        table = "object_model"
+        unique_together = (("server", "object_id", "version"),)
+
+
+class WebhookDelivery(Model):
+    """The id of a webhook delivery whose effect is stored, kept 24 hours so that a repeat changes nothing."""
+
+    id = fields.CharField(max_length=255, primary_key=True)
+    at: fields.Field[int] = InstantField()
+
+    class Meta:
+        table = "webhook_delivery"
+
+
+class EarlyResponse(Model):
+    """The answer to a delayed request that came before our commit of "delayed"; kept 10 minutes to be found then."""
+
+    request_id = fields.CharField(max_length=64, primary_key=True)
+    endpoint = fields.CharField(max_length=255)
+    outcome = JsonField()
+    at: fields.Field[int] = InstantField()
+
+    class Meta:
+        table = "early_response"
