@@ -1,0 +1,96 @@
+package org.reveille.leshan;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.concurrent.Callable;
+import org.reveille.leshan.devices.ControlApi;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.server.StockServer;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The command line. Each program prints one JSON line with its ports on standard output when it is ready. */
+@Command(name = "leshan-server", mixinStandardHelpOptions = true, version = "0.1.0",
+        subcommands = {Main.Server.class, Main.Devices.class, Main.Both.class},
+        description = "A LwM2M server with the REST API of Leshan's demo server, and real LwM2M devices to try it on.")
+public final class Main {
+    private static final String MAX_BODY = "Largest value in bytes, after block-wise transfer (default: ${DEFAULT-VALUE}).";
+
+    private Main() {
+    }
+
+    public static void main(String[] arguments) {
+        System.exit(new CommandLine(new Main()).setCaseInsensitiveEnumValuesAllowed(true).execute(arguments));
+    }
+
+    /** The LwM2M server alone. */
+    @Command(name = "server", mixinStandardHelpOptions = true,
+            description = "Start the LwM2M server. Ready line: {\"http\": port, \"coap\": port}")
+    static final class Server implements Callable<Integer> {
+        @Mixin
+        private ServerOptions options;
+        @Mixin
+        private Life life;
+        @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES", description = MAX_BODY)
+        private int maxBody;
+
+        @Override
+        public Integer call() throws Exception {
+            StockServer server = options.start(maxBody);
+            return life.run(ports(server), server);
+        }
+    }
+
+    /** Devices alone, for any LwM2M server. */
+    @Command(name = "devices", mixinStandardHelpOptions = true,
+            description = "Start the control address of LwM2M devices. Ready line: {\"control\": port}")
+    static final class Devices implements Callable<Integer> {
+        @Option(names = "--host", defaultValue = "127.0.0.1", paramLabel = "ADDRESS",
+                description = "Address to bind (default: ${DEFAULT-VALUE}). There is no authentication.")
+        private String host;
+        @Option(names = "--control-port", defaultValue = "8081", paramLabel = "PORT",
+                description = "Control address; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
+        private int controlPort;
+        @Option(names = "--server", paramLabel = "URI",
+                description = "LwM2M server of devices which name none, such as coap://127.0.0.1:5683.")
+        private String server;
+        @Mixin
+        private Life life;
+        @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES", description = MAX_BODY)
+        private int maxBody;
+
+        @Override
+        public Integer call() throws Exception {
+            ControlApi control = new ControlApi(host, controlPort, server, maxBody);
+            return life.run(Json.object().put("control", control.port()), control);
+        }
+    }
+
+    /** Server and devices in one process. */
+    @Command(name = "both", mixinStandardHelpOptions = true,
+            description = "Start both. Ready line: {\"http\": port, \"coap\": port, \"control\": port}")
+    static final class Both implements Callable<Integer> {
+        @Mixin
+        private ServerOptions options;
+        @Option(names = "--control-port", defaultValue = "8081", paramLabel = "PORT",
+                description = "Control address of the devices; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
+        private int controlPort;
+        @Mixin
+        private Life life;
+        @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES", description = MAX_BODY)
+        private int maxBody;
+
+        @Override
+        public Integer call() throws Exception {
+            StockServer server = options.start(maxBody);
+            String uri = "coap://" + options.host + ":" + server.coapPort();
+            ControlApi control = new ControlApi(options.host, controlPort, uri, maxBody);
+            return life.run(ports(server).put("control", control.port()), server, control);
+        }
+    }
+
+    private static ObjectNode ports(StockServer server) {
+        return Json.object().put("http", server.httpPort()).put("coap", server.coapPort());
+    }
+}

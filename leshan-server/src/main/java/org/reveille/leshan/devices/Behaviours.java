@@ -1,0 +1,45 @@
+package org.reveille.leshan.devices;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import org.eclipse.leshan.core.node.LwM2mPath;
+import org.reveille.leshan.json.Json;
+
+/** What a device was told to do with requests. Of several which are for a request the one with the deepest path counts. */
+final class Behaviours {
+    private final List<Behaviour> told = new ArrayList<>();
+
+    /** Sets the behaviour of a path, in the place of the one it had. */
+    synchronized void set(Behaviour behaviour) {
+        told.removeIf(other -> other.path().equals(behaviour.path()));
+        told.add(behaviour);
+        told.sort(Comparator.comparingInt((Behaviour each) -> each.path().toString().split("/").length).reversed());
+    }
+
+    synchronized void clear() {
+        told.clear();
+    }
+
+    /** The behaviour for a request which has just come in; uses up one of its times. */
+    synchronized Optional<Behaviour> take(LwM2mPath requested) {
+        Optional<Behaviour> found = told.stream().filter(each -> each.isFor(requested)).findFirst();
+        found.filter(behaviour -> behaviour.times() > 0).ifPresent(behaviour -> {
+            int index = told.indexOf(behaviour);
+            if (behaviour.times() == 1) {
+                told.remove(index);
+            } else {
+                told.set(index, behaviour.once());
+            }
+        });
+        return found;
+    }
+
+    synchronized ArrayNode write() {
+        ArrayNode json = Json.object().arrayNode();
+        told.forEach(behaviour -> json.add(behaviour.write()));
+        return json;
+    }
+}

@@ -1,0 +1,186 @@
+package org.reveille.leshan.devices;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.javalin.Javalin;
+import io.javalin.http.Context;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BiFunction;
+import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.request.ContentFormat;
+import org.reveille.leshan.json.Json;
+
+/** The small HTTP address over which devices are told what to do. JSON in, JSON out; a refusal is a 400 or a 404. */
+public final class ControlApi implements AutoCloseable {
+    private final Fleet fleet;
+    private final String server;
+    private final Javalin http;
+
+    /**
+     * Starts it.
+     *
+     * @param port 0 chooses a free one
+     * @param server the LwM2M server of devices which name none, or null
+     * @param maxBody bytes, the largest value that a device takes
+     */
+    public ControlApi(String host, int port, String server, int maxBody) {
+        this.fleet = new Fleet(Shared.create(maxBody));
+        this.server = server;
+        this.http = web().start(host, port);
+    }
+
+    public int port() {
+        return http.port();
+    }
+
+    @Override
+    public void close() {
+        http.stop();
+        fleet.close();
+    }
+
+    private Javalin web() {
+        Javalin app = Javalin.create(config -> config.showJavalinBanner = false);
+        app.get("/devices", context -> json(context, list()));
+        app.post("/devices", this::create);
+        app.get("/devices/{device}", context -> json(context, device(context).write()));
+        app.delete("/devices/{device}", this::remove);
+        app.post("/devices/{device}/wake", context -> uplink(context, (device, told) ->
+                device.wake(newPort(told), told.hasNonNull("lifetime") ? told.get("lifetime").asLong() : null)));
+        app.post("/devices/{device}/register", context -> uplink(context, (device, told) ->
+                device.register(newPort(told))));
+        app.post("/devices/{device}/deregister", context -> uplink(context, (device, told) -> device.deregister()));
+        app.post("/devices/{device}/send", context -> uplink(context, ControlApi::send));
+        app.post("/devices/{device}/notify", this::notifyObservers);
+        app.post("/devices/{device}/sleep", this::sleep);
+        app.post("/devices/{device}/awake", this::awake);
+        app.post("/devices/{device}/stop", this::stop);
+        app.get("/devices/{device}/value", context ->
+                json(context, device(context).value(new LwM2mPath(context.queryParam("path")))));
+        app.get("/devices/{device}/received", this::received);
+        app.delete("/devices/{device}/received", this::resetReceived);
+        app.get("/devices/{device}/behaviour", context -> json(context, device(context).behaviours().write()));
+        app.put("/devices/{device}/behaviour", this::behave);
+        app.delete("/devices/{device}/behaviour", this::behaveWell);
+        app.exception(NoSuchElementException.class, (error, context) -> refuse(context, 404, error));
+        app.exception(RuntimeException.class, (error, context) -> refuse(context, 400, error));
+        return app;
+    }
+
+    private ArrayNode list() {
+        ArrayNode json = Json.object().arrayNode();
+        fleet.all().forEach(device -> json.add(device.write()));
+        return json;
+    }
+
+    /** One device or a list of them; answers when each of them has registered or could not. */
+    private void create(Context context) throws Exception {
+        JsonNode told = body(context);
+        List<DeviceSpec> specs = new ArrayList<>();
+        for (JsonNode each : told.isArray() ? told : Json.object().arrayNode().add(told)) {
+            specs.add(DeviceSpec.read(each, server));
+        }
+        boolean register = !"false".equals(context.queryParam("register"));
+        List<Device> devices = specs.stream().map(fleet::add).toList();
+        CompletableFuture<?>[] registered = devices.stream()
+                .filter(device -> register).map(device -> device.register(false)).toArray(CompletableFuture[]::new);
+        context.status(201);
+        context.future(() -> CompletableFuture.allOf(registered).thenRun(() -> {
+            ArrayNode json = Json.object().arrayNode();
+            devices.forEach(device -> json.add(device.write()));
+            json(context, told.isArray() ? json : json.get(0));
+        }));
+    }
+
+    private void remove(Context context) {
+        Device device = device(context);
+        CompletableFuture<?> told = "true".equals(context.queryParam("deregister"))
+                ? device.deregister() : CompletableFuture.completedFuture(null);
+        context.status(204);
+        context.future(() -> told.thenRun(() -> fleet.remove(device)));
+    }
+
+    private void notifyObservers(Context context) throws Exception {
+        JsonNode told = body(context);
+        device(context).set(new LwM2mPath(told.get("path").asText()), told.get("value"));
+        context.status(204);
+    }
+
+    private void sleep(Context context) throws Exception {
+        boolean hold = body(context).path("hold").asBoolean(false);
+        device(context).gate().hear(hold ? AirGate.Hearing.HELD : AirGate.Hearing.OFF);
+        context.status(204);
+    }
+
+    private void awake(Context context) {
+        device(context).gate().hear(AirGate.Hearing.ON);
+        context.status(204);
+    }
+
+    private void stop(Context context) {
+        device(context).close();
+        context.status(204);
+    }
+
+    private void received(Context context) {
+        Device device = device(context);
+        ArrayNode deliveries = device.received().list(context.queryParam("method"), context.queryParam("path"));
+        ObjectNode json = Json.object().put("count", deliveries.size());
+        json.set("deliveries", deliveries);
+        json.putObject("datagrams").put("requests", device.gate().requests()).put("dropped", device.gate().dropped());
+        json(context, json);
+    }
+
+    private void resetReceived(Context context) {
+        device(context).received().reset();
+        device(context).gate().resetCounts();
+        context.status(204);
+    }
+
+    private void behave(Context context) throws Exception {
+        device(context).behaviours().set(Behaviour.read(body(context)));
+        context.status(204);
+    }
+
+    private void behaveWell(Context context) {
+        device(context).behaviours().clear();
+        context.status(204);
+    }
+
+    private void uplink(Context context, BiFunction<Device, JsonNode, CompletableFuture<Uplink>> operation)
+            throws Exception {
+        CompletableFuture<Uplink> answer = operation.apply(device(context), body(context));
+        context.future(() -> answer.thenAccept(given -> json(context, given.write())));
+    }
+
+    private static CompletableFuture<Uplink> send(Device device, JsonNode told) {
+        List<String> paths = new ArrayList<>();
+        told.get("paths").forEach(path -> paths.add(path.asText()));
+        return device.send(paths, ContentFormat.fromName(told.path("format").asText("SENML_CBOR")));
+    }
+
+    private static boolean newPort(JsonNode told) {
+        return told.path("newPort").asBoolean(false);
+    }
+
+    private Device device(Context context) {
+        return fleet.get(context.pathParam("device"));
+    }
+
+    private static JsonNode body(Context context) throws Exception {
+        return context.body().isBlank() ? Json.object() : Json.read(context.body());
+    }
+
+    private static void json(Context context, JsonNode json) {
+        context.contentType("application/json").result(Json.write(json));
+    }
+
+    private static void refuse(Context context, int status, Exception error) {
+        context.status(status);
+        json(context, Json.object().put("error", String.valueOf(error.getMessage())));
+    }
+}

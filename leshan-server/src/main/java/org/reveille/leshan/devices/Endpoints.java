@@ -1,0 +1,70 @@
+package org.reveille.leshan.devices;
+
+import java.net.InetSocketAddress;
+import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
+import org.eclipse.californium.core.CoapResource;
+import org.eclipse.californium.core.config.CoapConfig;
+import org.eclipse.californium.elements.Connector;
+import org.eclipse.californium.elements.config.Configuration;
+import org.eclipse.leshan.client.endpoint.ClientEndpointToolbox;
+import org.eclipse.leshan.client.notification.NotificationManager;
+import org.eclipse.leshan.client.request.DownlinkRequestReceiver;
+import org.eclipse.leshan.client.resource.LwM2mObjectTree;
+import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointFactory;
+import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointsProvider;
+import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientEndpointFactory;
+import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientProtocolProvider;
+
+/** A device's CoAP endpoint: a socket behind its gate, run by the executor which all devices share. */
+final class Endpoints extends CaliforniumClientEndpointsProvider {
+    private final Shared shared;
+    private final UnaryOperator<DownlinkRequestReceiver> around;
+
+    private Endpoints(Builder builder, Shared shared, UnaryOperator<DownlinkRequestReceiver> around) {
+        super(builder);
+        this.shared = shared;
+        this.around = around;
+    }
+
+    /** @param around puts what the device was told before the receiver of requests */
+    static Endpoints create(Shared shared, AirGate gate, UnaryOperator<DownlinkRequestReceiver> around) {
+        return new Endpoints(new GatedBuilder(gate, shared.maxBody()), shared, around);
+    }
+
+    @Override
+    public void init(LwM2mObjectTree objects, DownlinkRequestReceiver receiver, NotificationManager notifications,
+            ClientEndpointToolbox toolbox) {
+        super.init(objects, around.apply(receiver), notifications, toolbox);
+        getCoapServer().setExecutor(shared.protocol(), true);
+    }
+
+    /** Observations belong to the socket they were made over: after a change of port none may notify any more. */
+    void forgetObservations() {
+        getCoapServer().getRoot().getChildren().stream()
+                .filter(CoapResource.class::isInstance).map(CoapResource.class::cast)
+                .forEach(CoapResource::clearObserveRelations);
+    }
+
+    private static final class GatedBuilder extends Builder {
+        GatedBuilder(AirGate gate, int maxBody) {
+            super(new CoapClientProtocolProvider() {
+                @Override
+                public CaliforniumClientEndpointFactory createDefaultEndpointFactory() {
+                    return new CoapClientEndpointFactory() {
+                        @Override
+                        protected Connector createConnector(InetSocketAddress address, Configuration configuration) {
+                            return gate.connector(address, configuration);
+                        }
+                    };
+                }
+            });
+            Configuration configuration = createDefaultConfiguration();
+            configuration.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, maxBody);
+            // Bodies of 64 KiB in blocks are received in some hundred milliseconds; a stalled transfer is forgotten soon.
+            configuration.set(CoapConfig.BLOCKWISE_STATUS_LIFETIME, 60, TimeUnit.SECONDS);
+            setConfiguration(configuration);
+            generateDefaultValue();
+        }
+    }
+}

@@ -1,0 +1,29 @@
+package org.reveille.leshan.devices;
+
+import org.eclipse.californium.elements.util.ExecutorsUtil;
+import org.eclipse.californium.elements.util.NamedThreadFactory;
+import org.eclipse.californium.elements.util.ProtocolScheduledExecutorService;
+import org.eclipse.leshan.core.model.LwM2mModel;
+import org.eclipse.leshan.core.model.StaticModel;
+import org.reveille.leshan.Models;
+
+/**
+ * What all devices of the process have in common.
+ *
+ * @param protocol runs every device's CoAP stack, notifications and delayed answers; nothing may block in it
+ * @param maxBody bytes, the largest value that a device takes
+ */
+record Shared(ProtocolScheduledExecutorService protocol, LwM2mModel model, int maxBody) {
+    private static final int THREADS = 4;
+
+    static Shared create(int maxBody) {
+        return new Shared(
+                ExecutorsUtil.newProtocolScheduledThreadPool(THREADS, new NamedThreadFactory("devices#")),
+                new StaticModel(Models.newest()),
+                maxBody);
+    }
+
+    void close() {
+        protocol.shutdownNow();
+    }
+}

@@ -1,0 +1,30 @@
+package org.reveille.leshan.devices;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import org.eclipse.leshan.core.response.LwM2mResponse;
+import org.reveille.leshan.json.Json;
+
+/**
+ * What came of a request of the device to its server.
+ *
+ * @param operation REGISTER, UPDATE, DEREGISTER or SEND
+ * @param code the server's answer such as 204, or 0 when none came
+ * @param error why there was none, or the text of a refusal, or null
+ */
+record Uplink(String operation, int code, String error) {
+    static Uplink answered(String operation, LwM2mResponse response) {
+        return new Uplink(operation, response.getCode().getCode(), response.getErrorMessage());
+    }
+
+    static Uplink failed(String operation, Throwable error) {
+        return new Uplink(operation, 0, error.toString());
+    }
+
+    boolean isSuccess() {
+        return code / 100 == 2;
+    }
+
+    ObjectNode write() {
+        return Json.object().put("operation", operation).put("code", code).put("error", error);
+    }
+}

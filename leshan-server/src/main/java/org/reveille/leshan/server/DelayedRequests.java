@@ -1,0 +1,91 @@
+package org.reveille.leshan.server;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Collection;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import org.eclipse.leshan.core.observation.Observation;
+import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
+import org.eclipse.leshan.core.response.LwM2mResponse;
+import org.eclipse.leshan.server.LeshanServer;
+import org.eclipse.leshan.server.registration.Registration;
+import org.eclipse.leshan.server.registration.RegistrationListener;
+import org.eclipse.leshan.server.registration.RegistrationUpdate;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.json.ResponseWriter;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The stock server's memory of requests to clients which sleep: one per registration, a newer one replaces it without
+ * a word, sent at the next wake. A device's answer is told as the event REQUEST_RESPONSE; a failure is told to nobody
+ * (recorded from 2.0.0-M18).
+ */
+final class DelayedRequests implements RegistrationListener {
+    private static final Logger LOG = LoggerFactory.getLogger(DelayedRequests.class);
+
+    private record Waiting(DownlinkDeviceManagementRequest<?> request, ObjectNode told, long timeoutMillis) {
+    }
+
+    private final LeshanServer server;
+    private final EventStreams events;
+    private final Map<String, Waiting> byRegistration = new ConcurrentHashMap<>();
+
+    DelayedRequests(LeshanServer server, EventStreams events) {
+        this.server = server;
+        this.events = events;
+    }
+
+    /** Keeps a request for the client's next wake and says what the caller is answered. */
+    ObjectNode keep(Registration client, DownlinkDeviceManagementRequest<?> request, String path, long timeoutMillis) {
+        ObjectNode told = Json.object().put("ep", client.getEndpoint()).put("path", path);
+        told.put("requestId", UUID.randomUUID().toString());
+        byRegistration.put(client.getId(), new Waiting(request, told, timeoutMillis));
+        // The client may have woken after the request was refused and before it was kept: its wake saw nothing to send.
+        if (server.getPresenceService().isClientAwake(client)) {
+            sendWaiting(client);
+        }
+        return told.deepCopy().put("delayed", true);
+    }
+
+    @Override
+    public void registered(Registration client, Registration previous, Collection<Observation> observations) {
+        // A new registration has a new id, under which nothing waits.
+    }
+
+    @Override
+    public void updated(RegistrationUpdate update, Registration client, Registration previous) {
+        sendWaiting(client);
+    }
+
+    @Override
+    public void unregistered(Registration client, Collection<Observation> observations, boolean expired,
+            Registration next) {
+        byRegistration.remove(client.getId());
+    }
+
+    private void sendWaiting(Registration client) {
+        Waiting waiting = byRegistration.remove(client.getId());
+        if (waiting != null) {
+            send(client, waiting.request(), waiting);
+        }
+    }
+
+    private <T extends LwM2mResponse> void send(
+            Registration client, DownlinkDeviceManagementRequest<T> request, Waiting waiting) {
+        try {
+            server.send(client, request, waiting.timeoutMillis(),
+                    response -> events.publish("REQUEST_RESPONSE", client.getEndpoint(), answered(waiting, response)),
+                    error -> LOG.info("delayed request of {} failed: {}", client.getEndpoint(), error.getMessage()));
+        } catch (RuntimeException unsendable) {
+            LOG.info("delayed request of {} could not be sent: {}", client.getEndpoint(), unsendable.getMessage());
+        }
+    }
+
+    private static String answered(Waiting waiting, LwM2mResponse response) {
+        ObjectNode json = waiting.told().deepCopy();
+        json.set("response", ResponseWriter.write(response));
+        return Json.write(json.put("delayed", true));
+    }
+}

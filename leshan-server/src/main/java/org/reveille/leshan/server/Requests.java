@@ -1,0 +1,84 @@
+package org.reveille.leshan.server;
+
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.eclipse.leshan.core.link.attributes.InvalidAttributeException;
+import org.eclipse.leshan.core.link.lwm2m.attributes.DefaultLwM2mAttributeParser;
+import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttribute;
+import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributeParser;
+import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributeSet;
+import org.eclipse.leshan.core.node.LwM2mNode;
+import org.eclipse.leshan.core.node.LwM2mObjectInstance;
+import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.node.LwM2mSingleResource;
+import org.eclipse.leshan.core.request.CreateRequest;
+import org.eclipse.leshan.core.request.ExecuteRequest;
+import org.eclipse.leshan.core.request.ObserveCompositeRequest;
+import org.eclipse.leshan.core.request.ReadCompositeRequest;
+import org.eclipse.leshan.core.request.WriteAttributesRequest;
+import org.eclipse.leshan.core.request.WriteCompositeRequest;
+import org.eclipse.leshan.core.request.WriteRequest;
+import org.eclipse.leshan.core.request.exception.InvalidRequestException;
+import org.reveille.leshan.json.NodeReader;
+
+/** LwM2M requests out of HTTP requests. Every method throws what {@link Failures} has an answer for. */
+final class Requests {
+    private static final LwM2mAttributeParser ATTRIBUTES = new DefaultLwM2mAttributeParser();
+
+    private Requests() {
+    }
+
+    static WriteRequest write(HttpCall call) {
+        String target = call.target(0);
+        WriteRequest.Mode mode = call.replace() ? WriteRequest.Mode.REPLACE : WriteRequest.Mode.UPDATE;
+        return new WriteRequest(mode, call.format("format"), target, node(call));
+    }
+
+    static CreateRequest create(HttpCall call) {
+        if (!(node(call) instanceof LwM2mObjectInstance instance)) {
+            throw new IllegalArgumentException("payload must contain an object instance");
+        }
+        if (instance.getId() == LwM2mObjectInstance.UNDEFINED) {
+            return new CreateRequest(call.format("format"), call.target(0), instance.getResources().values());
+        }
+        return new CreateRequest(call.format("format"), call.target(0), instance);
+    }
+
+    static ExecuteRequest execute(HttpCall call) {
+        return new ExecuteRequest(call.target(0), call.arguments());
+    }
+
+    /** The whole query string is the list of attributes, so no `timeout` can stand in it. */
+    static WriteAttributesRequest writeAttributes(HttpCall call) throws InvalidAttributeException {
+        Collection<LwM2mAttribute<?>> attributes = ATTRIBUTES.parseUriQuery(call.query());
+        return new WriteAttributesRequest(call.target(1), new LwM2mAttributeSet(attributes));
+    }
+
+    static ReadCompositeRequest readComposite(HttpCall call) {
+        return new ReadCompositeRequest(call.format("pathformat"), call.format("nodeformat"), call.paths());
+    }
+
+    static ObserveCompositeRequest observeComposite(HttpCall call) {
+        List<LwM2mPath> paths = LwM2mPath.getLwM2mPathList(call.paths());
+        return new ObserveCompositeRequest(call.format("pathformat"), call.format("nodeformat"), paths);
+    }
+
+    static WriteCompositeRequest writeComposite(HttpCall call) {
+        Map<LwM2mPath, LwM2mNode> nodes = new HashMap<>();
+        call.json().fields().forEachRemaining(
+                entry -> nodes.put(new LwM2mPath(entry.getKey()), NodeReader.read(entry.getValue())));
+        return new WriteCompositeRequest(call.format("nodeformat"), nodes, null);
+    }
+
+    private static LwM2mNode node(HttpCall call) {
+        if ("application/json".equals(call.mediaType())) {
+            return NodeReader.read(call.json());
+        }
+        if ("text/plain".equals(call.mediaType())) {
+            return LwM2mSingleResource.newStringResource(Integer.parseInt(call.last()), call.body());
+        }
+        throw new InvalidRequestException("content type %s not supported", call.mediaType());
+    }
+}
