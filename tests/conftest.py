@@ -9,6 +9,7 @@ from typing import NoReturn
 import pytest
 import pytest_asyncio
 
+from app.models.database import migrate
 from tests.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
 from tests.servers.postgres import PostgresServer, postgres
 from tests.servers.postgres import binaries as postgres_binaries
@@ -61,13 +62,13 @@ def own_valkey() -> Iterator[ValkeyServer]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    """The source of this run's databases, its template ready."""
+    """The source of this run's databases, its template migrated as every start-up does it."""
     source: Databases
     if KIND is DatabaseKind.POSTGRES:
         source = PostgresDatabases(request.getfixturevalue("postgres_server"))
     else:
         source = SqliteDatabases(tmp_path_factory.mktemp("databases"))
-    await source.make_template()
+    await migrate(await source.make_template())
     return source
 
 

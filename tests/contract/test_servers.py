@@ -11,6 +11,7 @@ import aiosqlite
 import asyncpg
 import pytest
 
+from app.models.database import migrate
 from tests.servers.databases import KIND, DatabaseKind, Databases
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
@@ -36,6 +37,11 @@ async def test_every_test_has_a_database_of_its_own(empty_database_url: str, dat
     async with databases.empty() as other:
         assert other != empty_database_url
         await execute(other, "CREATE TABLE mine (id int)")
+
+
+@pytest.mark.asyncio
+async def test_a_test_finds_a_migrated_database(database_url: str) -> None:
+    assert await migrate(database_url) == []
 
 
 @pytest.mark.asyncio

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
@@ -49,8 +49,7 @@ class SqliteDatabases:
     @asynccontextmanager
     async def copy(self) -> AsyncIterator[str]:
         async with self.empty() as url:
-            if self._template.exists():
-                shutil.copyfile(self._template, url.removeprefix("sqlite://"))
+            self._copy_to(Path(url.removeprefix("sqlite://")))
             yield url
 
     @asynccontextmanager
@@ -59,6 +58,11 @@ class SqliteDatabases:
         yield self._url(file)
         for left in self._folder.glob(f"{file.name}*"):
             left.unlink()
+
+    def _copy_to(self, file: Path) -> None:
+        """By SQLite itself: in WAL mode a part of the template may still stand in the file beside it."""
+        with closing(sqlite3.connect(self._template)) as source, closing(sqlite3.connect(file)) as target:
+            source.backup(target)
 
     @staticmethod
     def _url(file: Path) -> str:
