@@ -15,7 +15,7 @@
 ``sleeping``       400 ``Invalid request: .. is sleeping ..``
 ``client_sleeping`` 409 ``CLIENT_SLEEPING``
 ``invalid``        400 ``Invalid request: ..``
-``http``           any ``status`` with ``text`` (HTML where it starts with ``<``): 401, 403, 404, 405, 413, 429, 502, 503 ..
+``http``           any ``status`` with ``text`` (HTML where it starts with ``<``): 401, 404, 413, 429, 502, 503 ..
 ``redirect``       ``status`` (default 302) with ``text`` as the new address
 ``close``          the connection is closed after the request was read
 ``reset``          the same with a TCP reset
@@ -138,7 +138,7 @@ SILENT: Final = Behaviour(kind=Kind.SILENT)
 
 
 class Behaviours:
-    """What was told. Rules for some requests come first, in the order they were told; then those for good, newest first."""
+    """What was told: first rules for some requests, in the order they were told; then those for good, newest first."""
 
     __slots__ = ("_rules",)
 

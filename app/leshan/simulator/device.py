@@ -18,6 +18,9 @@ ROOT_LINK: Final = {"url": "/", "attributes": {"rt": '"oma.lwm2m"', "ct": '"60 1
 ROOT_LINK_OF_UPDATE: Final = {"url": "/", "attributes": {"rt": '"oma.lwm2m"'}}
 """The demo client leaves its formats out when it tells new objects."""
 
+Observation = tuple[bool, tuple[Path, ...]]
+"""What is observed: whether as a composite, and the paths."""
+
 
 @dataclass(slots=True)
 class Request:
@@ -85,8 +88,7 @@ class Registration:
     lifetime: int
     attributes: dict[str, str]
     root_link: Json = field(default_factory=lambda: ROOT_LINK)
-    observed: set[tuple[Path, ...]] = field(default_factory=set)
-    """Observed paths; a composite observation has several (or is one of a single path)."""
+    observed: set[Observation] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -86,7 +86,8 @@ class Events:
     def __init__(self, *, well_formed: bool) -> None:
         self._well_formed = well_formed
         self._listeners: set[Listener] = set()
-        self._sinks: list[Sink] = []
+        self.sink: Sink | None = None
+        """One more who is told: the webhook."""
         self.counters: Counter[str] = Counter()
         self.newest: deque[tuple[str, bytes]] = deque(maxlen=_KEPT)
         """The newest events, name and JSON, for tests in the same process."""
@@ -105,9 +106,6 @@ class Events:
         for listener in list(self._listeners):
             self.leave(listener)
 
-    def add_sink(self, sink: Sink) -> None:
-        self._sinks.append(sink)
-
     @property
     def listeners(self) -> int:
         return len(self._listeners)
@@ -116,8 +114,8 @@ class Events:
         """Tell everybody who listens."""
         self.counters[name] += 1
         self.newest.append((name, data))
-        for sink in self._sinks:
-            sink(name, data, time.time())
+        if self.sink is not None:
+            self.sink(name, data, time.time())
         if self._listeners:
             frame = b"event: %s\r\ndata: %s\r\n\r\n" % (name.encode(), data)
             for listener in list(self._listeners):

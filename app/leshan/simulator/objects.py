@@ -1,4 +1,4 @@
-"""The object tree of one device: what an LwM2M client does when it is asked to read, write, create, delete, discover."""
+"""The object tree of one device: what an LwM2M client does to read, write, create, delete and discover."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ class Objects:
         elif model.multiple != (node.kind == "multiResource"):
             raise Refused(400, "a single value for a multiple resource, or the other way round")
         else:
-            target[path[2]] = node.value if replace or not model.multiple else {**instance.get(path[2], {}), **node.value}
+            target[path[2]] = (
+                node.value if replace or not model.multiple else {**instance.get(path[2], {}), **node.value}
+            )
 
     def _write_instance(self, path: Path, node: Node, *, replace: bool) -> None:
         resources: Mapping[int, Node] = node.value
@@ -234,7 +236,12 @@ def pristine_tree(objects: Sequence[int]) -> Tree:
 def resource_node(model: Resource, value: Json) -> Json:
     """A resource's node with its keys in Leshan's order."""
     if model.multiple:
-        return {"kind": "multiResource", "values": {str(k): v for k, v in value.items()}, "id": model.id, "type": model.type}
+        return {
+            "kind": "multiResource",
+            "values": {str(k): v for k, v in value.items()},
+            "id": model.id,
+            "type": model.type,
+        }
     shown = int(time.time()) * 1000 if value == NOW and model.type == "TIME" else value
     return {"kind": "singleResource", "id": model.id, "type": model.type, "value": shown}
 

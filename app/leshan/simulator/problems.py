@@ -8,7 +8,7 @@ TEXT: Final = "text/plain;charset=utf-8"
 HTML: Final = "text/html;charset=iso-8859-1"
 
 
-class ServerAnswer(Exception):  # noqa: N818 - an answer, and mostly no error of ours
+class ServerAnswer(Exception):
     """The server answers by itself. ``content_type`` None: stock Leshan sets none on many of its errors."""
 
     def __init__(self, status: int, text: str, content_type: str | None = None) -> None:
@@ -18,7 +18,7 @@ class ServerAnswer(Exception):  # noqa: N818 - an answer, and mostly no error of
         self.content_type = content_type
 
 
-class Refused(Exception):  # noqa: N818 - the device's word for it
+class Refused(Exception):
     """The device refuses, with a CoAP code (404 is 4.04) and perhaps a text."""
 
     def __init__(self, code: int, text: str | None = None) -> None:
@@ -41,7 +41,8 @@ def html_error(status: int, title: str) -> ServerAnswer:
     """A page of the web server under Leshan (Jetty)."""
     page = (
         '<html>\n<head>\n<meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>\n'
-        f"<title>Error {status} {title}</title>\n</head>\n<body>\n<h2>HTTP ERROR {status} {title}</h2>\n</body>\n</html>\n"
+        f"<title>Error {status} {title}</title>\n</head>\n<body>\n"
+        f"<h2>HTTP ERROR {status} {title}</h2>\n</body>\n</html>\n"
     )
     return ServerAnswer(status, page, HTML)
 

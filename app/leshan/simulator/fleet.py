@@ -1,0 +1,309 @@
+"""The devices and what the server knows of them: registration, presence, notifications. Timers only, no tasks.
+
+Presence as stock Leshan keeps it: AWAKE and SLEEPING only when the state changes; a registration, an update and every
+answer of the device begin the window anew; NOTIFICATION and SEND do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from typing import Any
+
+from app.leshan.simulator.config import Mode, SimulatorConfig
+from app.leshan.simulator.device import ROOT_LINK_OF_UPDATE, Device, Registration
+from app.leshan.simulator.events import Events
+from app.leshan.simulator.nodes import Path, java_double
+from app.leshan.simulator.objects import Objects, pristine_tree, text
+from app.leshan.simulator.problems import Refused
+
+_TEMPERATURE: Path = (3303, 0, 5700)
+_LIFETIME: Path = (1, 0, 1)
+
+
+class Interruption(Enum):
+    """What ended a wait."""
+
+    ELAPSED = auto()
+    CANCELLED = auto()
+    """The device registered anew or came from another address: Leshan cancels its open calls."""
+    STOPPED = auto()
+
+
+def settle(wait: asyncio.Future[Interruption], how: Interruption) -> None:
+    """End a wait, if it has not ended already."""
+    if not wait.done():
+        wait.set_result(how)
+
+
+class Fleet:
+    """All devices. Methods are called in the running loop; ``woken`` is told of each contact that begins a wake."""
+
+    def __init__(self, config: SimulatorConfig, events: Events) -> None:
+        self._config = config
+        self._events = events
+        self._pristine = pristine_tree(config.objects)
+        if 1 in self._pristine:
+            self._pristine[1][0][1] = str(config.lifetime_seconds)
+        self.devices: dict[str, Device] = {}
+        self.woken: Callable[[Device], None] = lambda _: None
+
+    # --- who there is
+
+    def add(self, name: str, *, queue_mode: bool | None = None) -> Device:
+        """One more device, not registered yet. A name that is there already keeps its device."""
+        if name in self.devices:
+            return self.devices[name]
+        config = self._config
+        device = Device(
+            name,
+            seed=config.seed,
+            queue_mode=True,
+            objects=Objects(self._pristine),
+            kept=config.received_kept,
+        )
+        device.queue_mode = device.dice.share() < config.queue_mode_share if queue_mode is None else queue_mode
+        self.devices[name] = device
+        return device
+
+    def remove(self, device: Device) -> None:
+        """Deregister a device and forget it."""
+        self.deregister(device)
+        device.disarm_all()
+        self.devices.pop(device.name, None)
+
+    def registered(self, name: str) -> Device | None:
+        """The device of a registered client."""
+        device = self.devices.get(name)
+        return device if device is not None and device.registration is not None else None
+
+    # --- what devices do
+
+    def start(self, device: Device) -> None:
+        """Let an autonomous device live: it registers within ``start_within_seconds``."""
+        if self._config.autonomous:
+            self._arm_wake(device, device.dice.share() * self._config.start_within_seconds)
+
+    def register(self, device: Device, *, old_after: bool = False) -> None:
+        """REGISTRATION with a new id; one that was there is replaced, its DEREGISTRATION told before or after."""
+        old = device.registration
+        if old is not None and not old_after:
+            self._events.deregistered(device, old)
+        self._drop_server_state(device)
+        now = int(time.time() * 1000)
+        device.registration = Registration(
+            id=device.dice.text(10),
+            date=now,
+            last_update=now,
+            address=self._address(device),
+            lifetime=self._lifetime(device),
+            attributes=self._config.registration_attributes,
+        )
+        self._contact(device)
+        self._events.registered(device, device.registration)
+        if old is not None and old_after:
+            self._events.deregistered(device, old)
+        self._alive(device)
+
+    def update(self, device: Device, *, new_address: bool = False, with_links: bool = False) -> None:
+        """UPDATED; a device that is not registered registers instead, as Leshan would make it do."""
+        registration = device.registration
+        if registration is None:
+            self.register(device)
+            return
+        registration.last_update = max(int(time.time() * 1000), registration.last_update + 1)
+        registration.lifetime = self._lifetime(device)
+        if new_address:
+            registration.address = self._address(device)
+            self._cancel_calls(device)
+        if with_links:
+            registration.root_link = ROOT_LINK_OF_UPDATE
+        self._contact(device)
+        self._events.updated(device, registration, with_links=with_links)
+        self._alive(device)
+
+    def sleep(self, device: Device) -> None:
+        """The device goes deaf now, and in queue mode the server knows it (SLEEPING)."""
+        device.deaf = True
+        if device.awake:
+            self.taken_asleep(device)
+
+    def deregister(self, device: Device) -> None:
+        """DEREGISTRATION, by the device's wish or because its lifetime ran out."""
+        registration = device.registration
+        if registration is None:
+            return
+        self._drop_server_state(device)
+        self._events.deregistered(device, registration)
+        device.registration = None
+        if self._config.autonomous:
+            self._arm_wake(device, device.dice.within(self._config.asleep_seconds))
+
+    def reboot(self, device: Device) -> None:
+        """The device goes down, deregisters, and registers anew after ``reboot_seconds``."""
+        self.deregister(device)
+        device.deaf = True
+        device.disarm("wake")
+        if self._config.reboot_seconds is not None:
+            self._arm(device, "wake", self._config.reboot_seconds, self.register)
+
+    def forget_registrations(self) -> None:
+        """What a restart of Leshan does: no registration and no delayed request is left, and nobody is told."""
+        for device in self.devices.values():
+            self._drop_server_state(device)
+            device.registration = None
+            if self._config.autonomous and "wake" not in device.timers:
+                self._arm_wake(device, device.dice.within(self._config.asleep_seconds))
+
+    def notify(self, device: Device, path: Path) -> int:
+        """NOTIFICATION of every observation that covers the path; how many there were."""
+        registration = device.registration
+        observations = [] if registration is None else sorted(registration.observed)
+        told = 0
+        for composite, paths in observations:
+            if any(path[: len(other)] == other or other[: len(path)] == path for other in paths):
+                told += 1
+                self._notify(device, composite, paths)
+        if told:
+            self._reported(device)
+        return told
+
+    def notify_anyway(self, device: Device, path: Path) -> None:
+        """One NOTIFICATION of this path, observed or not."""
+        self._notify(device, False, (path,))
+        self._reported(device)
+
+    def _notify(self, device: Device, composite: bool, paths: tuple[Path, ...]) -> None:
+        try:
+            if composite:
+                self._events.notified_composite(device, device.objects.read_many(paths), map(text, paths))
+            else:
+                self._events.notified(device, text(paths[0]), device.objects.read(paths[0]))
+        except Refused:
+            return
+
+    def send(self, device: Device, paths: Iterable[Path]) -> None:
+        """SEND with the present values of these paths."""
+        self._events.sent(device, device.objects.read_many(paths))
+        self._reported(device)
+
+    # --- what the server takes from it
+
+    def answered(self, device: Device) -> None:
+        """Every answer of the device begins its window anew."""
+        if device.registration is not None:
+            self._present(device)
+
+    def taken_asleep(self, device: Device) -> None:
+        """SLEEPING: its window ended, or a request to it was not answered."""
+        if not device.awake:
+            return
+        device.awake = False
+        device.disarm("window")
+        self._events.sleeping(device)
+        if self._config.autonomous and "wake" not in device.timers:
+            self._arm_wake(device, device.dice.within(self._config.asleep_seconds))
+
+    def close(self) -> None:
+        """End all timers and waits."""
+        for device in self.devices.values():
+            device.disarm_all()
+            for wait in list(device.waits):
+                settle(wait, Interruption.STOPPED)
+
+    # --- within
+
+    def _contact(self, device: Device) -> None:
+        device.deaf = False
+        self._present(device)
+
+    def _present(self, device: Device) -> None:
+        loop = asyncio.get_running_loop()
+        config = self._config
+        if config.listen_seconds is not None:
+            device.arm("listen", loop.call_later(config.listen_seconds, setattr, device, "deaf", True))
+        if not device.queue_mode:
+            return
+        device.awake_until = loop.time() + config.awake_window_seconds
+        if not device.awake:
+            device.awake = True
+            self._events.awake(device)
+        if "window" not in device.timers:
+            device.arm("window", loop.call_at(device.awake_until, self._window_ended, device))
+
+    def _window_ended(self, device: Device) -> None:
+        loop = asyncio.get_running_loop()
+        device.disarm("window")
+        if loop.time() < device.awake_until - 0.001:
+            device.arm("window", loop.call_at(device.awake_until, self._window_ended, device))
+        else:
+            self.sleep(device)
+
+    def _alive(self, device: Device) -> None:
+        """After a registration or update: lifetime, what was delayed, an autonomous device's next turn."""
+        if "lifetime" not in device.timers:
+            self._arm(device, "lifetime", self._left(device), self._expire)
+        self.woken(device)
+        if self._config.autonomous:
+            device.disarm("wake")
+            if not device.queue_mode:
+                pause = self._config.awake_window_seconds + device.dice.within(self._config.asleep_seconds)
+                self._arm_wake(device, pause)
+
+    def _left(self, device: Device) -> float:
+        registration = device.registration
+        return 0.0 if registration is None else registration.last_update / 1000 + registration.lifetime - time.time()
+
+    def _expire(self, device: Device) -> None:
+        left = self._left(device)
+        if left > 0:
+            self._arm(device, "lifetime", left, self._expire)
+        elif self._config.autonomous and not device.deaf:
+            self.update(device)
+        else:
+            self.deregister(device)
+
+    def _wake(self, device: Device) -> None:
+        """An autonomous device's turn."""
+        if device.dice.share() < self._config.update_with_registration_share:
+            self.register(device)
+        else:
+            self.update(device)
+        if device.objects.value(_TEMPERATURE) is not None:
+            warmer = float(device.objects.value(_TEMPERATURE)) + device.dice.within((-0.5, 0.5))
+            device.objects.put(_TEMPERATURE, java_double(round(warmer, 1)))
+            self.notify(device, _TEMPERATURE)
+
+    def _arm_wake(self, device: Device, seconds: float) -> None:
+        self._arm(device, "wake", min(seconds, 0.8 * self._lifetime(device)), self._wake)
+
+    def _arm(self, device: Device, name: str, seconds: float, act: Callable[[Device], Any]) -> None:
+        def fire() -> None:
+            device.timers.pop(name, None)
+            act(device)
+
+        device.arm(name, asyncio.get_running_loop().call_later(seconds, fire))
+
+    def _reported(self, device: Device) -> None:
+        if self._config.mode is Mode.REVEILLE and device.registration is not None:
+            self._present(device)
+
+    def _drop_server_state(self, device: Device) -> None:
+        device.awake = False
+        device.delayed = None
+        device.disarm("window")
+        device.disarm("lifetime")
+        self._cancel_calls(device)
+
+    def _cancel_calls(self, device: Device) -> None:
+        for wait in list(device.waits):
+            settle(wait, Interruption.CANCELLED)
+
+    def _lifetime(self, device: Device) -> int:
+        value = device.objects.value(_LIFETIME)
+        return self._config.lifetime_seconds if value is None else int(value)
+
+    def _address(self, device: Device) -> str:
+        return f"127.0.0.1:{32_768 + device.dice.below(28_000)}"

@@ -1,0 +1,99 @@
+"""Posts events as Reveille takes them at ``/leshan/events``: lists in order, signed, repeated until they are taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import aiohttp
+import orjson
+from standardwebhooks import Webhook
+
+from app.leshan.simulator.config import SimulatorConfig
+
+_BATCH: Final = 500
+_KEPT: Final = 100_000
+_AGAIN_SECONDS: Final = 1.0
+
+
+class WebhookPoster:
+    """An outbox in memory and the one task that empties it. Events beyond 100,000 unsent ones push out the oldest."""
+
+    def __init__(self, config: SimulatorConfig) -> None:
+        self._config = config
+        self._url = config.webhook_url
+        self._signer = Webhook(config.webhook_secret) if config.webhook_secret else None
+        self._outbox: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._seq = 0
+        self.posted = 0
+        self.refused = 0
+
+    def take(self, name: str, data: bytes, moment: float) -> None:
+        """One event, to be posted soon."""
+        self._seq += 1
+        event = {"event": name, "data": _data(data), "time": int(moment * 1000), "seq": self._seq}
+        if self._config.server_name is not None:
+            event["server"] = self._config.server_name
+        self._outbox.append(event)
+        self._ready.set()
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop; what was not posted yet is lost, as with a stock server."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def _run(self) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+            while True:
+                await self._ready.wait()
+                self._ready.clear()
+                while self._outbox:
+                    batch = [self._outbox.popleft() for _ in range(min(_BATCH, len(self._outbox)))]
+                    await self._post(session, orjson.dumps(batch if len(batch) > 1 else batch[0]))
+
+    async def _post(self, session: aiohttp.ClientSession, body: bytes) -> None:
+        """Post until it is taken, or refused for good (4xx): the same ``webhook-id`` each time."""
+        message_id = f"msg_{uuid4().hex}"
+        while True:
+            try:
+                async with session.post(str(self._url), data=body, headers=self._headers(message_id, body)) as answer:
+                    if answer.status < 300:
+                        self.posted += 1
+                        return
+                    if answer.status < 500 and answer.status != 429:
+                        self.refused += 1
+                        return
+            except (aiohttp.ClientError, TimeoutError):
+                pass
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _headers(self, message_id: str, body: bytes) -> dict[str, str]:
+        now = datetime.now(UTC)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+        }
+        if self._signer is not None:
+            headers["webhook-signature"] = self._signer.sign(message_id, now, body.decode())
+        if self._config.webhook_token is not None:
+            headers["authorization"] = f"Bearer {self._config.webhook_token}"
+        return headers
+
+
+def _data(data: bytes) -> Any:
+    """The event's JSON; what stock Leshan broke by a name with ``"`` goes as the text it is."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data.decode()
