@@ -23,8 +23,7 @@ _HOSTS: Final = "|".join(
         ("yarnpkg", "com"),
         ("unpkg", "com"),
         ("jsdelivr", "net"),
-        ("maven", "(?:apache|google)"),
-        (r"repo1\.maven", "org"),
+        (r"repo\d?\.maven", r"(?:apache\.)?org"),  # not maven.apache.org, the name of a POM's XML namespace
     )
 )
 RULES: Final = {
