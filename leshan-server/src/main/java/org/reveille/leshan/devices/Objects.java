@@ -10,6 +10,7 @@ import org.eclipse.leshan.client.object.Security;
 import org.eclipse.leshan.client.object.Server;
 import org.eclipse.leshan.client.resource.BaseInstanceEnablerFactory;
 import org.eclipse.leshan.client.resource.LwM2mInstanceEnabler;
+import org.eclipse.leshan.client.resource.LwM2mInstanceEnablerFactory;
 import org.eclipse.leshan.client.resource.LwM2mObjectEnabler;
 import org.eclipse.leshan.client.resource.ObjectsInitializer;
 import org.eclipse.leshan.core.LwM2mId;
@@ -28,14 +29,20 @@ final class Objects {
         objects.setInstancesForObject(LwM2mId.SECURITY, Security.noSec(spec.server(), SHORT_SERVER_ID));
         objects.setInstancesForObject(LwM2mId.SERVER, new Server(SHORT_SERVER_ID, spec.lifetime(),
                 EnumSet.of(BindingMode.U), false, BindingMode.U));
-        spec.objects().forEach(id -> objects.setInstancesForObject(id, instance(id)));
-        objects.setFactoryForObject(3442, new BaseInstanceEnablerFactory() {
-            @Override
-            public LwM2mInstanceEnabler create() {
-                return new TestObject();
-            }
+        spec.objects().forEach(id -> {
+            objects.setFactoryForObject(id, factory(id));
+            objects.setInstancesForObject(id, instance(id));
         });
         return objects.createAll();
+    }
+
+    private static LwM2mInstanceEnablerFactory factory(int object) {
+        return new BaseInstanceEnablerFactory() {
+            @Override
+            public LwM2mInstanceEnabler create() {
+                return instance(object);
+            }
+        };
     }
 
     private static LwM2mInstanceEnabler instance(int object) {

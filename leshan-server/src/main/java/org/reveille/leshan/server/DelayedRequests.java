@@ -51,7 +51,8 @@ final class DelayedRequests implements RegistrationListener {
 
     @Override
     public void registered(Registration client, Registration previous, Collection<Observation> observations) {
-        // A new registration has a new id, under which nothing waits.
+        // The id is new, but a caller may have come between the registration and the client's being awake.
+        sendWaiting(client);
     }
 
     @Override

@@ -1,0 +1,127 @@
+"""Starts `leshan-server/run` as child processes which die with the test run.
+
+Source of the facts: `leshan-server/README.md`. Java 17 and Maven are needed; the first start builds. Call everything
+here from the main thread: Linux ties the death signal to the thread that forked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from tests.leshan.devices import Devices
+from tests.servers.process import Server, start
+
+RUN: Final = Path(__file__).resolve().parents[2] / "leshan-server" / "run"
+WITHIN: Final = 180.0
+"""Seconds until a program must be ready, a build before it included. No test's verdict depends on its size."""
+
+
+class LeshanServer:
+    """A running LwM2M server: `url` of its REST API with `/api`, `coap_uri` for devices, `process` to stop it."""
+
+    def __init__(self, process: Server, http_port: int, coap_port: int) -> None:
+        self.process = process
+        self.http_port = http_port
+        self.coap_port = coap_port
+        self.url = f"http://127.0.0.1:{http_port}/api"
+        self.coap_uri = f"coap://127.0.0.1:{coap_port}"
+
+    def stop(self) -> None:
+        """End it; its registrations are gone with it."""
+        self.process.stop()
+
+    def clients(self) -> list[dict[str, Any]]:
+        """All registrations, as `GET /clients` tells them."""
+        answer = httpx.get(f"{self.url}/clients", timeout=10).raise_for_status()
+        clients: list[dict[str, Any]] = answer.json()
+        return clients
+
+
+def missing_tools() -> list[str]:
+    """What this machine lacks for real LwM2M servers and devices: of `java` and `mvn`."""
+    return [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+
+
+def build() -> None:
+    """Build everything once before the first start: a start then takes a second or two."""
+    subprocess.run([RUN, "build"], check=True, stdin=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def leshan_server(
+    *, http_port: int = 0, coap_port: int = 0, awake_time: float = 93.0, max_body: int = 131_072
+) -> Iterator[LeshanServer]:
+    """Our Leshan server; `awake_time` in seconds. Give the ports of one that was stopped to start it again."""
+    options = ["--http-port", http_port, "--coap-port", coap_port, "--awake-time", awake_time, "--max-body", max_body]
+    with _program("server", *options) as (process, ports):
+        yield LeshanServer(process, ports["http"], ports["coap"])
+
+
+@contextlib.contextmanager
+def leshan_devices(server: str | None = None, *, max_body: int = 131_072) -> Iterator[Devices]:
+    """Real LwM2M clients; `server` is the CoAP address of devices that name none."""
+    address = [] if server is None else ["--server", server]
+    options = ["--control-port", 0, "--max-body", max_body, *address]
+    with _program("devices", *options) as (_, ports), Devices(f"http://127.0.0.1:{ports['control']}") as devices:
+        yield devices
+
+
+@contextlib.contextmanager
+def leshan_m4() -> Iterator[LeshanServer]:
+    """The stock Leshan demo server 2.0.0-M4, on ports that were free a moment ago: it can choose none itself."""
+    http_port, coap_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
+    ready = _answers(f"http://127.0.0.1:{http_port}/api/clients")
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [str(RUN), "m4", "--http-port", str(http_port), "--coap-port", str(coap_port)]
+        process = start(arguments, Path(folder), ready=ready, within=WITHIN)
+        try:
+            yield LeshanServer(process, http_port, coap_port)
+        finally:
+            process.stop()
+
+
+@contextlib.contextmanager
+def _program(command: str, *options: object) -> Iterator[tuple[Server, dict[str, int]]]:
+    """A program of `run` that prints a line with its ports when it is ready."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        arguments = [str(RUN), command, *map(str, options)]
+        process = start(arguments, folder, ready=lambda: _ready_line(folder) is not None, within=WITHIN)
+        try:
+            yield process, _ready_line(folder) or {}
+        finally:
+            process.stop()
+
+
+def _ready_line(folder: Path) -> dict[str, int] | None:
+    for line in (folder / "server.log").read_text(errors="replace").splitlines(keepends=True):
+        if line.startswith("{") and line.endswith("\n"):
+            ports: dict[str, int] = json.loads(line)
+            return ports
+    return None
+
+
+def _answers(url: str) -> Callable[[], bool]:
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(url, timeout=10).is_success
+        return False
+
+    return answers
+
+
+def _free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
