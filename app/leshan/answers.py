@@ -33,8 +33,8 @@ _TIMEOUT: Final = re.compile(r"request timeout\b", re.IGNORECASE)
 _NO_OBSERVATION: Final = re.compile(r"no (?:composite )?observation\b", re.IGNORECASE)
 _NONSENSE: Final = re.compile(r"invalid response:", re.IGNORECASE)
 _NOT_CONNECTED: Final = re.compile(
-    r"(?:(?:unexpected exception|request rejected|request cancelled):\s*)?"
-    r"(?:unable to send request|(?!invalid )[^<\"]{0,300}?\bpeer is not connected)",
+    r"(?:(?:unexpected exception|request rejected|request cancelled):\s*)?+(?!invalid )"
+    r"(?:unable to send request|[^<\"]{0,300}?\bpeer is not connected)",
     re.IGNORECASE,
 )
 

@@ -7,7 +7,7 @@ always the date of the registration, so two updates look alike and arrival is wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from app.domain.events import Deregistered, Event, Registered, Registration, Reported, Updated
 from app.domain.paths import MAX_ID
@@ -16,11 +16,8 @@ from app.leshan.events import BrokenEvent, MissingField, endpoint_name
 
 REGISTRATION_OBJECT: Final = 10_240
 
-_REGISTRATION_EVENTS: Final[dict[int, type[Registered] | type[Deregistered] | type[Updated]]] = {
-    0: Registered,
-    1: Deregistered,
-    2: Updated,
-}
+_RegistrationEvent: TypeAlias = type[Registered] | type[Deregistered] | type[Updated]
+_REGISTRATION_EVENTS: Final[dict[int, _RegistrationEvent]] = {0: Registered, 1: Deregistered, 2: Updated}
 
 
 def parse_single(body: JsonValue) -> Event:

@@ -26,7 +26,7 @@ from app.leshan.requests import LeshanRequest
 MAX_ANSWER: Final = 4 * 1024 * 1024
 """Bytes of an answer's body; more is not read, and the answer counts as lost."""
 
-CONNECT_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 5.0
 KEPT_SECONDS: Final = 4.0
 """How long an idle connection is kept: less than any server we know of, so that it is not closed under a request."""
 DNS_SECONDS: Final = 30
@@ -38,7 +38,7 @@ class Failure(Enum):
     """Why no answer came."""
 
     UNREACHABLE = auto()
-    """No connection: refused, no such host, TLS, or none within the time for it."""
+    """No connection: refused, no such host, TLS, or none in time (also when we ourselves were frozen meanwhile)."""
     TOO_LATE = auto()
     """The deadline had passed before the request was written."""
     DEADLINE = auto()
@@ -106,16 +106,21 @@ class _Attempt:
     status: int | None = None
 
 
-async def _before_write(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    attempt: _Attempt = context.trace_request_ctx
+def _refuse_second_send(attempt: _Attempt) -> None:
     if attempt.left:
         raise SecondSend
+
+
+async def _before_write(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    attempt: _Attempt = context.trace_request_ctx
+    _refuse_second_send(attempt)
     if time.monotonic() >= attempt.deadline:
         raise TooLateToSend
     attempt.left = True
 
 
 async def _on_connect(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    _refuse_second_send(context.trace_request_ctx)
     context.trace_request_ctx.connecting = True
 
 
@@ -171,6 +176,8 @@ class AiohttpTransport:
     ) -> Exchange:
         """See :class:`Transport`."""
         attempt = _Attempt(deadline)
+        if time.monotonic() >= deadline:
+            return _failed(attempt, TooLateToSend())
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 return await self._send(request, attempt, headers)
