@@ -73,8 +73,7 @@ def _reset_extremes(_: Fleet, device: Device, request: Request) -> None:
 
 
 def _reset(_: Fleet, device: Device, request: Request) -> None:
-    initial = {id_: value for id_, value in MODELS[_TEST_OBJECT].values.items() if id_ >= 110}
-    device.objects.fill(request.path[:2], initial)
+    device.objects.fill(request.path[:2], MODELS[_TEST_OBJECT].values)
 
 
 def _randomize(fleet: Fleet, device: Device, request: Request) -> None:

@@ -49,7 +49,10 @@ def node_from(tree: Json) -> Node:
         ServerAnswer: as Leshan answers what it cannot read.
     """
     if not isinstance(tree, dict) or "kind" not in tree:
-        raise _null("com.fasterxml.jackson.databind.JsonNode.asText()", "JsonNode.get(String)")
+        raise unexpected(
+            'Cannot invoke "com.fasterxml.jackson.databind.JsonNode.asText()" because the return value of '
+            '"com.fasterxml.jackson.databind.JsonNode.get(String)" is null'
+        )
     kind, id_ = tree["kind"], tree.get("id")
     if kind == "instance":
         nodes = [node_from(item) for item in tree.get("resources", [])]
@@ -63,10 +66,6 @@ def node_from(tree: Json) -> Node:
         values = {int(key): read(item) for key, item in tree.get("values", {}).items()}
         return Node(kind, id_, tree["type"], values)
     return Node(kind, id_, tree["type"], read(tree.get("value")))
-
-
-def _null(method: str, cause: str) -> Exception:
-    return unexpected(f'Cannot invoke "{method}" because the return value of "{cause}" is null')
 
 
 def check_types(path: Path, node: Node) -> None:

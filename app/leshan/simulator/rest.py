@@ -167,6 +167,8 @@ class Rest:
             return self._object_specs(parts[2])
         if parts == ["api", "server", "endpoint"]:
             return Answer(200, orjson.dumps([_ENDPOINT]), JSON)
+        if parts == ["api", "server", "security"]:
+            return Answer(200, b"{}", JSON)
         if parts == ["api", "security", "clients"]:
             return Answer(200, b"[]", JSON)
         raise html_error(404, "Not Found")
