@@ -83,9 +83,13 @@ class Reported(Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestResponse(Heard):
-    """The answer to a delayed request. ``response`` is Leshan's answer object, as a direct call would have had it."""
+    """The answer to a delayed request. ``response`` is Leshan's answer object, as a direct call would have had it.
+
+    ``path`` is None for a composite.
+    """
 
     request_id: str
+    path: str | None = None
     response: Mapping[str, JsonValue]
 
 

@@ -161,7 +161,8 @@ def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: boo
     if _nested_deeper(response, _MAX_DEPTH):
         raise BrokenEvent(f"an answer is nested at most {_MAX_DEPTH} deep", "data.response")
     request_id = _required_text(data, "requestId", "data")
-    return RequestResponse(endpoint=_endpoint(data), request_id=request_id, response=response, **common)
+    path = _text(data.get("path"))
+    return RequestResponse(endpoint=_endpoint(data), request_id=request_id, path=path, response=response, **common)
 
 
 _PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Event]]] = {

@@ -1,0 +1,107 @@
+"""The dispatcher: woken by a whisper, a free slot or the poll, it claims what may be sent now and makes attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from app.bus import Bus, Channel
+from app.dispatcher.runner import Runner
+from app.domain.words import Instant
+from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable
+from app.models.ready import anything_ready
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS: Final = 2.0
+"""A whisper may be lost: this is how much later it is found all the same."""
+
+DRAIN_SECONDS: Final = 20.0
+"""How long a dispatcher that is told to stop waits for its open calls."""
+
+
+class Dispatcher:
+    """Serves one Leshan server. Never holds more work than it has free hands: a claim is asked for free slots only."""
+
+    def __init__(
+        self, ledger: Ledger, bus: Bus, *, slots: int, clock: Callable[[Instant], Instant] = lambda now: now
+    ) -> None:
+        self._ledger, self._bus, self._slots, self._clock = ledger, bus, slots, clock
+        self._running: set[asyncio.Task[None]] = set()
+        self._look = asyncio.Event()
+        self._sure = False
+        self._stopping = False
+
+    def nudge(self) -> None:
+        """A call ends: its endpoint may have more, and a slot gets free. The claim joins the commit that settles it."""
+        self._sure = True
+        self._look.set()
+
+    async def run(self, runner: Runner) -> None:
+        """Dispatch for ever; when cancelled, claim no more and wait a while for the open calls."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen())
+                tasks.create_task(self._serve(runner))
+        finally:
+            await self._drain()
+
+    async def _listen(self) -> None:
+        with self._bus.subscribe(Channel.WAKE) as whispers:
+            while True:
+                await whispers.wait(POLL_SECONDS)
+                self._look.set()
+
+    async def _serve(self, runner: Runner) -> None:
+        while True:
+            await self._look.wait()
+            self._look.clear()
+            sure, self._sure = self._sure, False
+            try:
+                await self._claim_all(runner, sure=sure)
+            except Exception as error:
+                if not isinstance(error, LedgerUnavailable):
+                    log.exception("claim_failed")
+                await asyncio.sleep(0.5)
+
+    async def _claim_all(self, runner: Runner, *, sure: bool) -> None:
+        while free := self._slots - len(self._running):
+            if not sure and not await anything_ready(self._ledger.server_id, self._clock):
+                return
+            asked_at = time.monotonic()
+            claimed = await self._ledger.submit(Claim(free, str(uuid.uuid4())))
+            for one in claimed:
+                self._begin(runner, one, asked_at)
+            if len(claimed) < free:
+                return
+            sure = False
+
+    def _begin(self, runner: Runner, claimed: Claimed, asked_at: float) -> None:
+        task = asyncio.create_task(self._guarded(runner, claimed, asked_at), name=f"attempt {claimed.id}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: self._look.set())
+
+    async def _guarded(self, runner: Runner, claimed: Claimed, asked_at: float) -> None:
+        try:
+            await runner.run(claimed, asked_at)
+        except LedgerUnavailable as error:
+            log.critical("result_not_stored", operation=claimed.id, attempt=claimed.attempt, error=str(error))
+        except Exception:
+            # the lease runs out and says "perhaps": never guess here what the device may have had
+            log.exception("attempt_failed", operation=claimed.id, attempt=claimed.attempt)
+
+    async def _drain(self) -> None:
+        """Wait for open calls; those that stay open keep their leases, which say what is not known."""
+        if self._running:
+            log.info("waiting_for_open_calls", calls=len(self._running))
+            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+        for task in self._running:
+            task.cancel()
+
+

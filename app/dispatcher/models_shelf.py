@@ -1,0 +1,128 @@
+"""The object models that are known, by object and version, at hand in memory; missing ones are fetched from Leshan."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from app.domain.object_models import ObjectModel
+from app.leshan.client import LeshanClient, LeshanUnavailable
+from app.leshan.nodes import Models
+from app.leshan.object_models import model_from_json, model_to_json, object_versions
+from app.leshan.requests import Unaddressable
+from app.models import tables
+from app.models.ledger import KeepModels, Ledger, LedgerUnavailable, StoredModel
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS: Final = 2.0
+REFETCH_SECONDS: Final = 60.0
+"""Leshan is not asked about the same unknown object again before this: it may not know it either."""
+
+Versions = Mapping[int, str]
+Links = Sequence[Mapping[str, Any]] | None
+
+
+class ModelShelf:
+    """Known object models of one Leshan server. ``run`` keeps it fresh; ``want`` has missing ones fetched."""
+
+    def __init__(self, server_id: int) -> None:
+        self._server_id = server_id
+        self._models: dict[tuple[int, str], ObjectModel] = {}
+        self._any_version: dict[int, ObjectModel] = {}
+        self._newest = 0
+
+    async def refresh(self) -> None:
+        """Read what was stored since the last time."""
+        rows = tables.ObjectModelRow.filter(server_id=self._server_id, stored_at__gt=self._newest)
+        for model, stored_at in await rows.order_by("stored_at").values_list("model", "stored_at"):
+            self._put(model_from_json(model))
+            self._newest = max(self._newest, stored_at)
+
+    async def run(self) -> None:
+        """Refresh for ever; a database that is away for a while costs nothing but news."""
+        while True:
+            try:
+                await self.refresh()
+            except Exception as error:
+                log.warning("models_not_refreshed", error=str(error))
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def _put(self, model: ObjectModel) -> None:
+        self._models[model.id, model.version] = model
+        self._any_version[model.id] = model
+
+    def of(self, versions: Versions) -> Models:
+        """Look-up for a device of these object versions; another version stands in where its own is not known."""
+
+        def model(object_id: int) -> ObjectModel | None:
+            exact = self._models.get((object_id, versions.get(object_id, "1.0")))
+            return exact or self._any_version.get(object_id)
+
+        return model
+
+    def missing(self, versions: Versions) -> set[tuple[int, str]]:
+        return set(versions.items()) - self._models.keys()
+
+
+class ModelFetcher:
+    """Fetches ``/objectspecs`` for devices that registered objects nobody knows yet, one call at a time."""
+
+    def __init__(self, shelf: ModelShelf, client: LeshanClient, ledger: Ledger) -> None:
+        self._shelf, self._client, self._ledger = shelf, client, ledger
+        self._asked: dict[tuple[int, str], float] = {}
+        self._wanted: asyncio.Queue[tuple[str, set[tuple[int, str]]]] = asyncio.Queue(1_000)
+        self._seen = 0
+
+    def want(self, endpoint: str, links: Links) -> None:
+        """Note that a registered device needs models; costs nothing when all are known. Never blocks."""
+        now = time.monotonic()
+        missing = self._shelf.missing(object_versions(links))
+        due = {key for key in missing if now - self._asked.get(key, -REFETCH_SECONDS) >= REFETCH_SECONDS}
+        if due and not self._wanted.full():
+            self._asked.update(dict.fromkeys(due, now))
+            self._wanted.put_nowait((endpoint, due))
+
+    async def run(self) -> None:
+        """Follow who comes online, and fetch what is missing, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._fetch())
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                for endpoint, links in await self._came_online():
+                    self.want(endpoint, links)
+            except Exception as error:
+                log.warning("registrations_not_followed", error=str(error))
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _came_online(self) -> Iterable[tuple[str, Links]]:
+        changes = tables.PresenceChange.filter(seq__gt=self._seen, presence="ONLINE").order_by("seq").limit(500)
+        rows = await changes.values_list("seq", "endpoint__name", "endpoint__object_links")
+        if rows:
+            self._seen = rows[-1][0]
+        return [(name, links) for _, name, links in rows]
+
+    async def _fetch(self) -> None:
+        while True:
+            endpoint, due = await self._wanted.get()
+            try:
+                models = await self._client.object_models(endpoint)
+                await self._ledger.submit(KeepModels(self._stored(models)))
+                await self._shelf.refresh()
+            except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:
+                log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
+
+    def _stored(self, models: Iterable[ObjectModel]) -> list[StoredModel]:
+        new = self._shelf.missing
+        return [
+            StoredModel(model.id, model.version, model_to_json(model))
+            for model in models
+            if new({model.id: model.version})
+        ]

@@ -1,0 +1,100 @@
+"""One attempt: call Leshan, read what came of it, settle. Between the claim and the settle nothing else decides."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from app.dispatcher.models_shelf import ModelFetcher, ModelShelf
+from app.dispatcher.reports import report_of
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.verdicts import Report
+from app.leshan.client import LeshanClient
+from app.leshan.object_models import object_versions
+from app.leshan.requests import best_format
+from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle
+from app.telemetry import ATTEMPTS, CALL_SECONDS, OPEN_CALLS
+
+log = structlog.get_logger(__name__)
+
+ANSWER_SECONDS: Final = 5.0
+"""A call's deadline is the device's time-out and this much more."""
+
+SETTLE_SECONDS: Final = 30.0
+"""How long a result is offered to a database that is away, before the lease's end is left to speak."""
+
+REQUEST_HEADER: Final = "Reveille-Request"
+"""``{operation}/{attempt}``: a server that knows it never sends the same attempt twice."""
+
+
+class Runner:
+    """Makes attempts. ``nudge`` is called when one is about to be settled, so that a claim joins that commit."""
+
+    def __init__(
+        self,
+        client: LeshanClient,
+        ledger: Ledger,
+        shelf: ModelShelf,
+        fetcher: ModelFetcher,
+        *,
+        server: str,
+        nudge: Callable[[], None],
+    ) -> None:
+        self._client, self._ledger, self._shelf, self._fetcher = client, ledger, shelf, fetcher
+        self._server, self._nudge = server, nudge
+
+    async def run(self, claimed: Claimed, asked_at: float) -> None:
+        """Make one attempt. ``asked_at`` is the monotonic time before the claim was asked for: the deadline counts
+        from there, so that a process which was frozen after the claim does not wake up and send."""
+        self._fetcher.want(claimed.request.endpoint, claimed.object_links)
+        report = await self._attempt(claimed, asked_at)
+        await self._settle(Settle(claimed.seq, claimed.attempt, report))
+
+    async def _attempt(self, claimed: Claimed, asked_at: float) -> Report:
+        format_ = best_format(claimed.request.kind, claimed.request, claimed.object_links)
+        request = replace(claimed.request, format=format_)
+        deadline = asked_at + request.timeout_seconds + ANSWER_SECONDS
+        started = time.monotonic()
+        with OPEN_CALLS.labels(self._server).track_inprogress():
+            headers = {REQUEST_HEADER: f"{claimed.id}/{claimed.attempt}"}
+            outcome = await self._client.call(request, deadline, headers)
+        CALL_SECONDS.labels(self._server).observe(time.monotonic() - started)
+        ATTEMPTS.labels(self._server, outcome.kind.name.lower()).inc()
+        self._note(claimed, outcome)
+        report = report_of(request, outcome, self._shelf.of(object_versions(claimed.object_links)))
+        if outcome.kind is OutcomeKind.UNEXPECTED:
+            probe = await self._client.probe(request.endpoint)
+            report = replace(report, leshan_healthy=probe.healthy)
+        return report
+
+    def _note(self, claimed: Claimed, outcome: Outcome) -> None:
+        log.debug(
+            "attempt",
+            operation=claimed.id,
+            attempt=claimed.attempt,
+            endpoint=claimed.request.endpoint,
+            kind=str(claimed.request.kind),
+            outcome=outcome.kind.name,
+            http=outcome.http_status,
+            detail=outcome.detail,
+        )
+
+    async def _settle(self, settle: Settle) -> None:
+        give_up = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                settled = self._ledger.enqueue(settle)
+                self._nudge()
+                if await settled is None:
+                    log.warning("stale_result", operation_seq=settle.operation_seq, attempt=settle.attempt)
+            except LedgerUnavailable:
+                if time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                return

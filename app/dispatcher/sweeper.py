@@ -1,0 +1,69 @@
+"""What the clock brings: expiry, lost leases, ends of windows, probes of a Leshan that was away, and forgetting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from app.domain.words import Instant
+from app.leshan.client import LeshanClient
+from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe
+from app.models.ready import due_for_probe, due_for_sweep
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS: Final = 0.5
+PRUNE_SECONDS: Final = 60.0
+BETWEEN_PIECES: Final = 0.05
+
+
+class Sweeper:
+    """Runs in every dispatcher; whoever comes first in a second does the work of all."""
+
+    def __init__(
+        self, ledger: Ledger, client: LeshanClient, *, clock: Callable[[Instant], Instant] = lambda now: now
+    ) -> None:
+        self._ledger, self._client, self._clock = ledger, client, clock
+
+    async def run(self) -> None:
+        """Sweep, probe and prune for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._every(SWEEP_SECONDS, self._sweep))
+            tasks.create_task(self._every(SWEEP_SECONDS, self._probe))
+            tasks.create_task(self._every(PRUNE_SECONDS, self._prune))
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except LedgerUnavailable as error:
+                log.warning("sweeper_waits_for_the_database", error=str(error))
+            except Exception:
+                log.exception("sweeper_failed")
+            await asyncio.sleep(seconds)
+
+    async def _sweep(self) -> None:
+        if await due_for_sweep(self._ledger.server_id, SWEEP_SECONDS, self._clock):
+            await self._piece_by_piece(Sweep)
+
+    async def _probe(self) -> None:
+        if not await due_for_probe(self._ledger.server_id, self._clock):
+            return
+        endpoint = await self._ledger.submit(TakeProbe())
+        if endpoint is not None:
+            probe = await self._client.probe(endpoint)
+            log.info("leshan_probed", healthy=probe.healthy, detail=probe.detail)
+            await self._ledger.submit(Probed(probe.healthy, probe.detail))
+
+    async def _prune(self) -> None:
+        await self._piece_by_piece(Prune)
+
+    async def _piece_by_piece(self, kind: type[Sweep] | type[Prune]) -> None:
+        """Short transactions with room between them for everybody else."""
+        more = await self._ledger.submit(kind())
+        while more:
+            await asyncio.sleep(BETWEEN_PIECES)
+            more = await self._ledger.submit(kind())

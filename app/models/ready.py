@@ -1,0 +1,49 @@
+"""A look at the ready list without a lock: what a dispatcher reads before it asks for a claim."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tortoise import connections
+
+from app.domain.words import SECOND, Instant
+
+_READY: Final = """
+    SELECT 1 AS ready FROM endpoint
+    WHERE server_id = {server} AND silent IN (FALSE, TRUE) AND ready_at IS NOT NULL AND ready_at <= {now}
+      AND awake_until > {now}
+    LIMIT 1
+"""
+_NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
+_SWEPT: Final = "SELECT swept_at, breaker_opened_at, probe_at FROM leshan_server WHERE id = {server}"
+
+
+async def database_now() -> Instant:
+    """The database's time, for reading; what decides who owns what is read inside the ledger's transactions only."""
+    connection = connections.get("default")
+    if connection.capabilities.dialect == "sqlite":
+        return time.time_ns() // 1000
+    return int((await connection.execute_query_dict(_NOW))[0]["now"])
+
+
+async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
+    """Whether some endpoint could be claimed now, as far as one can tell without asking the ledger."""
+    now = clock(await database_now())
+    sql = _READY.format(server=int(server_id), now=int(now))
+    return bool(await connections.get("default").execute_query_dict(sql))
+
+
+async def due_for_sweep(server_id: int, every: float, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
+    """Whether nobody swept within the last ``every`` seconds: of many dispatchers one a second is enough."""
+    now = clock(await database_now())
+    rows = await connections.get("default").execute_query_dict(_SWEPT.format(server=int(server_id)))
+    return not rows or rows[0]["swept_at"] is None or now - rows[0]["swept_at"] >= every * SECOND
+
+
+async def due_for_probe(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
+    """Whether the breaker is open and it is time to look whether Leshan is back."""
+    now = clock(await database_now())
+    rows = await connections.get("default").execute_query_dict(_SWEPT.format(server=int(server_id)))
+    return bool(rows) and rows[0]["breaker_opened_at"] is not None and (rows[0]["probe_at"] or 0) <= now
