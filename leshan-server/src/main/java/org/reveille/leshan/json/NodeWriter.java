@@ -45,10 +45,14 @@ public final class NodeWriter {
         return resourceInstance((LwM2mResourceInstance) node);
     }
 
-    /** The nodes of a composite answer, a composite notification or a Send, by their path. */
+    /** The nodes of a composite answer, a composite notification or a Send, by their path; missing ones are left out. */
     public static JsonNode write(Map<LwM2mPath, ? extends LwM2mNode> nodes) {
         ObjectNode json = Json.object();
-        nodes.forEach((path, node) -> json.set(path.toString(), write(node)));
+        nodes.forEach((path, node) -> {
+            if (node != null) {
+                json.set(path.toString(), write(node));
+            }
+        });
         return json;
     }
 

@@ -24,9 +24,7 @@ public final class ObjectSpecWriter {
         json.put("description", model.description);
         json.put("description2", model.description2);
         ArrayNode resources = json.putArray("resourcedefs");
-        model.resources.values().stream()
-                .sorted((a, b) -> Integer.compare(a.id, b.id))
-                .forEach(resource -> resources.add(write(resource)));
+        model.resources.values().forEach(resource -> resources.add(write(resource)));
         return json;
     }
 
@@ -34,7 +32,7 @@ public final class ObjectSpecWriter {
         ObjectNode json = Json.object();
         json.put("id", model.id);
         json.put("name", model.name);
-        json.put("operations", model.operations == ResourceModel.Operations.NONE ? "" : model.operations.name());
+        json.put("operations", model.operations.name());
         json.put("instancetype", cardinality(model.multiple));
         json.put("mandatory", model.mandatory);
         json.put("type", model.type.name().toLowerCase(Locale.ROOT));

@@ -5,10 +5,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.Date;
 import java.util.Locale;
 import java.util.function.Function;
-import org.eclipse.leshan.core.link.DefaultLinkParser;
 import org.eclipse.leshan.core.link.Link;
 import org.eclipse.leshan.core.link.LinkParseException;
 import org.eclipse.leshan.core.link.LinkParser;
+import org.eclipse.leshan.core.link.lwm2m.DefaultLwM2mLinkParser;
 import org.eclipse.leshan.core.model.ResourceModel.Type;
 import org.eclipse.leshan.core.node.ObjectLink;
 import org.eclipse.leshan.core.util.Hex;
@@ -19,7 +19,7 @@ import org.eclipse.leshan.core.util.datatype.ULong;
  * which the stock server 2.0.0-M18 was recorded with.
  */
 public final class ValueReader {
-    private static final LinkParser LINKS = new DefaultLinkParser();
+    private static final LinkParser LINKS = new DefaultLwM2mLinkParser();
 
     private ValueReader() {
     }

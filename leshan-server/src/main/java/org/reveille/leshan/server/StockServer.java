@@ -88,13 +88,13 @@ public final class StockServer implements AutoCloseable {
         Javalin app = Javalin.create(config -> {
             config.showJavalinBanner = false;
             // As the stock server's web container: an encoded slash or percent sign in a path is refused with a 400.
-            config.jetty.modifyHttpConfiguration(jetty -> jetty.setUriCompliance(UriCompliance.DEFAULT));
+            config.jetty.modifyHttpConfiguration(jetty -> jetty.setUriCompliance(UriCompliance.RFC3986_UNAMBIGUOUS));
         });
         app.get("/*", this::get);
         app.put("/*", onClient(clients::put));
         app.post("/*", onClient(clients::post));
         app.delete("/*", onClient(clients::delete));
-        app.patch("/*", context -> context.status(501));
+        app.patch("/*", context -> answer(context, HttpAnswer.failure(501, "")));
         return app;
     }
 
