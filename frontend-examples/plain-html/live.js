@@ -30,7 +30,7 @@ export class Live {
     this.#socket = socket;
     this.#onUnauthenticated = onUnauthenticated;
     // lastSeenAt and awakeUntil move without a transition and without a change of presence
-    setInterval(() => document.hidden || this.refresh(), QUIET_REFRESH_MS);
+    setInterval(() => document.hidden || !this.#following.has("transitions") || this.refresh(), QUIET_REFRESH_MS);
   }
 
   /** Read everything and follow the log from there. Also the answer to a lost thread. */
@@ -184,6 +184,7 @@ export class Live {
 
   #subscriptionFailed({ message, extensions }) {
     const code = extensions?.code;
+    this.#unfollowAll(); // the others would only say the same
     if (code === "UNAUTHENTICATED") return this.#onUnauthenticated();
     if (LOST_THE_THREAD.has(code)) {
       this.#store.note("This page fell behind; everything was read anew.");

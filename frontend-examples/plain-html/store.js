@@ -128,7 +128,7 @@ export class Store {
     const { endpoint } = operation;
     this.#count(transition.fromStatus, -1);
     this.#count(transition.toStatus, +1);
-    this.#feed({ type: "transition", endpoint: endpoint.name, ...transition });
+    this.#feed({ ...transition, type: "transition", endpoint: endpoint.name });
     if (endpoint.name === this.selected) {
       this.keepOperation(operation);
       if (this.steps.has(operation.id)) this.#keepStep(operation.id, transition);
@@ -137,7 +137,7 @@ export class Store {
   }
 
   heardPresence(change) {
-    this.#feed({ type: "presence", endpoint: change.endpoint.name, ...change });
+    this.#feed({ ...change, type: "presence", endpoint: change.endpoint.name });
     return this.heardEndpoint(change.endpoint);
   }
 

@@ -71,8 +71,8 @@ function explainWaiting({ waitingFor, reason, attempts }) {
   return now + before;
 }
 
-function explainEnd({ status, reason, delivery }) {
-  if (status === "CONFIRMED") return "The device confirmed it.";
+function explainEnd({ status, reason, delivery, deviceStatus }) {
+  if (status === "CONFIRMED") return `The device confirmed it${deviceStatus ? `: ${deviceStatus}` : ""}.`;
   const why = reason ? `${reasonText(reason)}.` : "";
   const perhaps = (status === "CANCELED" || status === "EXPIRED") && delivery === "MAY_HAVE_REACHED";
   return perhaps ? `${why} An earlier attempt may still arrive.`.trim() : why;
@@ -96,10 +96,23 @@ export function operationValue({ value, values, attributes, arguments: args }) {
   return carried === null || carried === undefined ? "" : valueText(carried);
 }
 
+/** What the device answered, in one line: values by path, links, or a location; "" when there is nothing to show. */
+export function answerText({ answer }) {
+  if (answer === null || answer === undefined) return "";
+  if (typeof answer !== "object" || Array.isArray(answer)) return valueText(answer);
+  return Object.entries(answer).map(([name, value]) => `${name} = ${valueText(value)}`).join("  ");
+}
+
+/** A value in the contract's form in one line. */
 export function valueText(value) {
   if (typeof value === "string") return value;
   if (isObjectLink(value)) return `${value.objectId}:${value.objectInstanceId}`;
+  if (isMultiple(value)) return Object.entries(value).map(([id, one]) => `${id}: ${valueText(one)}`).join(", ");
   return JSON.stringify(value);
+}
+
+function isMultiple(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).every((key) => /^\d+$/.test(key));
 }
 
 function isObjectLink(value) {

@@ -51,7 +51,8 @@ export class EndpointsView {
     const awake = clock(awakeFor);
     const seen = clock((iso) => `seen ${ago(iso)}`);
     const times = el("span", { class: "times muted num" }, awake.node, seen.node);
-    const link = el("a", { class: "endpoint" }, name, pending, presence.node, times);
+    const lines = [[name, pending], [presence.node, times]].map((parts) => el("span", { class: "line" }, ...parts));
+    const link = el("a", { class: "endpoint" }, ...lines);
     return {
       node: el("li", {}, link),
       update(row) {

@@ -2,8 +2,8 @@
 
 import { badge, clock, el, setAttribute, setText, syncList } from "../dom.js";
 import {
-  ago, deliveryText, clockTime, expiresIn, explain, fullTime, hasEnded, operationTitle, operationValue, reasonText,
-  statusTone, valueText,
+  ago, answerText, deliveryText, clockTime, expiresIn, explain, fullTime, hasEnded, operationTitle, operationValue, reasonText,
+  statusTone,
 } from "../words.js";
 
 /**
@@ -24,8 +24,10 @@ class OperationRow {
   #value = el("bdi", { class: "value" });
   #sentence = el("p", { class: "sentence" });
   #detail = el("p", { class: "detail" });
+  #answer = el("p", { class: "answer" });
   #problem = el("p", { class: "problem", role: "alert", hidden: true });
   #attempts = el("span", { class: "num" });
+  #delivery = el("span");
   #when = clock(ago);
   #expires = clock(expiresIn);
   #priority = el("span", { class: "num" });
@@ -40,9 +42,9 @@ class OperationRow {
     this.#actions = actions;
     this.#store = store;
     const head = el("div", { class: "operation-head" }, this.#badge.node, this.#title, this.#value);
-    const meta = el("p", { class: "meta muted" }, this.#when.node, this.#attempts, this.#priority, this.#expires.node);
+    const meta = el("p", { class: "meta muted" }, this.#when.node, this.#attempts, this.#delivery, this.#priority, this.#expires.node);
     const buttons = el("div", { class: "operation-actions" }, this.#cancel, this.#retry, this.#more);
-    this.node = el("li", { class: "operation" }, head, this.#sentence, this.#detail, this.#problem, meta, buttons, this.#full);
+    this.node = el("li", { class: "operation" }, head, this.#sentence, this.#answer, this.#detail, this.#problem, meta, buttons, this.#full);
   }
 
   update(operation) {
@@ -54,9 +56,11 @@ class OperationRow {
     setText(this.#title, title);
     setText(this.#value, operationValue(operation));
     setText(this.#sentence, explain(operation));
+    setText(this.#answer, answerText(operation));
     setText(this.#detail, operation.detail ?? "");
     this.#when.update(operation.finishedAt ?? operation.createdAt, fullTime(operation.createdAt));
     setText(this.#attempts, attemptsText(operation));
+    setText(this.#delivery, ended || operation.delivery !== "NOT_SENT" ? deliveryText(operation.delivery) : "");
     setText(this.#priority, operation.priority ? `priority ${operation.priority}` : "");
     this.#expires.update(ended ? null : operation.expiresAt);
     this.#cancel.hidden = operation.status !== "QUEUED";
@@ -106,7 +110,7 @@ function operationFacts(operation) {
     ["Value", operationValue(operation) || null],
     ["Type", operation.valueType],
     ["Paths", operation.path ? null : operation.paths.join("  ")],
-    ["Answer", operation.answer === null ? null : valueText(operation.answer)],
+    ["Answer", answerText(operation) || null],
     ["Device status", operation.deviceStatus],
     ["Delivery", deliveryText(operation.delivery)],
     ["Attempts", `${operation.attempts} of ${operation.maxAttempts}`],

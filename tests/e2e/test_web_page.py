@@ -1,0 +1,269 @@
+"""The web page at ``/``, in Chromium, against a running Reveille: what a person sees, types and presses.
+
+``reveille_url`` is the address of a server without access tokens. Every test makes endpoints of its own and needs no
+device: an operation for an endpoint that never registered stays QUEUED.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, WebSocketRoute, async_playwright, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio]
+
+CHROMIUM_FLAGS: Final = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+BOUND_MS: Final = 15_000
+"""How long a condition of the page is waited for."""
+
+CREATE: Final = """
+mutation ($input: CreateDeviceOperationInput!) { createDeviceOperation(input: $input) { operation { id } } }"""
+PROVISION: Final = "mutation ($name: String!) { provisionEndpoint(name: $name) { name } }"
+
+
+class Api:
+    """Reveille's GraphQL API beside the page: what other clients do meanwhile."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    async def run(self, query: str, **variables: Any) -> dict[str, Any]:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            response = await client.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
+        answer: dict[str, Any] = response.json()
+        assert not answer.get("errors"), answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def provision(self, name: str = "page") -> str:
+        """A new endpoint that never registered; its name begins with ``name``."""
+        unique = f"{name}-{uuid4().hex[:8]}"
+        await self.run(PROVISION, name=unique)
+        return unique
+
+    async def write(self, endpoint: str, path: str, text: str) -> None:
+        await self.run(CREATE, input={"endpoint": endpoint, "kind": "WRITE", "path": path, "value": {"string": text}})
+
+
+@pytest.fixture
+def api(reveille_url: str) -> Api:
+    return Api(reveille_url)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found, "Chromium is needed: apt-get install chromium fonts-dejavu-core"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        yield browser
+        await browser.close()
+
+
+class Watched:
+    """A page with all that it complained about and asked for."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requested: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    def _request(self, request: Request) -> None:
+        self.requested.append(request.url)
+
+
+@pytest_asyncio.fixture
+async def watched(chromium: Browser) -> AsyncIterator[Watched]:
+    context = await chromium.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(BOUND_MS)
+    yield Watched(await context.new_page())
+    await context.close()
+
+
+async def open_endpoint(page: Page, api: Api, name: str) -> None:
+    await page.goto(f"{api.url}/#/endpoint/{quote(name, safe='')}")
+    await expect(page.get_by_role("button", name="New operation")).to_be_visible(timeout=BOUND_MS)
+    await expect(page.locator("#link-text")).to_have_text("Live", timeout=BOUND_MS)
+
+
+async def fill_write(page: Page, path: str, value: str) -> None:
+    await page.get_by_role("button", name="New operation").click()
+    form = page.get_by_role("form", name="New operation")
+    await form.get_by_label("Path").first.fill(path)
+    await form.get_by_label("Value", exact=True).first.fill(value)
+    await form.get_by_role("button", name="Create", exact=True).click()
+
+
+async def test_an_endpoint_is_found_by_name_and_chosen_with_the_keyboard(watched: Watched, api: Api) -> None:
+    name, other = await api.provision("needle"), await api.provision("hay")
+    page = watched.page
+    await page.goto(api.url)
+    await page.get_by_role("searchbox", name="Filter by name").fill(name[2:])
+    link = page.locator("#endpoints").get_by_role("link", name=name)
+    await expect(link).to_be_visible(timeout=BOUND_MS)
+    await expect(page.locator("#endpoints").get_by_role("link", name=other)).to_have_count(0)
+    await link.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=2, name=name)).to_be_focused(timeout=BOUND_MS)
+    await expect(page.locator("#device-state .badge")).to_have_text("OFFLINE")
+
+
+async def test_an_operation_is_created_canceled_and_retried(watched: Watched, api: Api) -> None:
+    name = await api.provision()
+    page = watched.page
+    await open_endpoint(page, api, name)
+    await fill_write(page, "/5/0/1", "https://url.com/fw.bin")
+    queued = page.locator("#queue .operation")
+    await expect(queued).to_have_count(1, timeout=BOUND_MS)
+    await expect(queued).to_contain_text("QUEUED")
+    await expect(queued).to_contain_text("https://url.com/fw.bin")
+    await expect(queued.locator(".sentence")).to_have_text(re.compile("^(Waits|No dispatcher)"))
+
+    await queued.get_by_role("button", name="Cancel").click()
+    ended = page.locator("#history .operation")
+    await expect(ended).to_contain_text("CANCELED", timeout=BOUND_MS)
+    await expect(queued).to_have_count(0)
+
+    await ended.get_by_role("button", name="Retry").click()
+    await expect(queued).to_have_count(1, timeout=BOUND_MS)
+    await expect(page.locator("#feed li", has_text=name)).to_have_count(3, timeout=BOUND_MS)
+
+
+async def test_the_steps_of_an_operation_are_shown_on_demand(watched: Watched, api: Api) -> None:
+    name = await api.provision()
+    await api.write(name, "/5/0/1", "a")
+    page = watched.page
+    await open_endpoint(page, api, name)
+    details = page.get_by_role("button", name="Details: WRITE /5/0/1")
+    await details.click()
+    await expect(details).to_have_attribute("aria-expanded", "true")
+    await expect(page.locator("#queue .steps li")).to_have_count(1, timeout=BOUND_MS)
+    await page.get_by_role("button", name="Cancel: WRITE /5/0/1").click()
+    await expect(page.locator("#history .operation")).to_have_count(1, timeout=BOUND_MS)
+
+
+async def test_what_is_wrong_is_said_at_the_field_and_announced(watched: Watched, api: Api) -> None:
+    page = watched.page
+    await open_endpoint(page, api, await api.provision())
+    await fill_write(page, "nonsense", "x")
+    field = page.get_by_role("form", name="New operation").get_by_label("Path").first
+    await expect(field).to_have_attribute("aria-invalid", "true", timeout=BOUND_MS)
+    await expect(field).to_be_focused()
+    note = page.locator(f"#{await field.get_attribute('aria-describedby')}")
+    await expect(note).to_contain_text("LwM2M path")
+    await expect(page.locator("#queue .operation")).to_have_count(0)
+
+    await field.fill("/5/0/1")
+    await page.get_by_role("button", name="Create", exact=True).click()
+    await expect(page.locator("#queue .operation")).to_have_count(1, timeout=BOUND_MS)
+    await expect(field).not_to_have_attribute("aria-invalid", "true")
+
+
+async def test_a_64_bit_integer_is_not_rounded_on_its_way(watched: Watched, api: Api) -> None:
+    page = watched.page
+    await open_endpoint(page, api, await api.provision())
+    await page.get_by_role("button", name="New operation").click()
+    form = page.get_by_role("form", name="New operation")
+    await form.get_by_label("Type").first.select_option("unsignedInteger")
+    await form.get_by_label("Path").first.fill("/3442/0/150")
+    await form.get_by_label("Value", exact=True).first.fill("18446744073709551615")
+    await form.get_by_role("button", name="Create", exact=True).click()
+    await expect(page.locator("#queue .operation")).to_contain_text("18446744073709551615", timeout=BOUND_MS)
+
+
+async def test_names_and_values_of_devices_stay_text(watched: Watched, api: Api) -> None:
+    name = await api.provision('<img src=x onerror="window.hurt=1"><b>')
+    await api.write(name, "/5/0/1", "<script>window.hurt=1</script>")
+    page = watched.page
+    await open_endpoint(page, api, name)
+    await expect(page.get_by_role("heading", level=2, name=name)).to_be_visible()
+    await expect(page.locator("#queue .operation .value")).to_have_text("<script>window.hurt=1</script>")
+    assert await page.locator("main img, main b, main script").count() == 0
+    assert await page.evaluate("window.hurt") is None
+    assert watched.complaints == []
+
+
+async def test_what_others_do_appears_by_itself(watched: Watched, api: Api) -> None:
+    name = await api.provision()
+    page = watched.page
+    await open_endpoint(page, api, name)
+    await api.write(name, "/5/0/1", "from elsewhere")
+    await expect(page.locator("#queue .operation")).to_contain_text("from elsewhere", timeout=BOUND_MS)
+    await expect(page.locator("#feed li", has_text=name)).to_have_count(1, timeout=BOUND_MS)
+
+
+async def test_nothing_is_missed_and_nothing_repeated_while_the_socket_was_down(watched: Watched, api: Api) -> None:
+    name = await api.provision()
+    page = watched.page
+    down = False
+    sockets: list[WebSocketRoute] = []
+
+    async def through(route: WebSocketRoute) -> None:
+        if down:
+            await route.close(code=1012)
+            return
+        sockets.append(route)
+        route.connect_to_server()
+
+    await page.route_web_socket(re.compile("/graphql$"), through)
+    await open_endpoint(page, api, name)
+    await api.write(name, "/5/0/1", "before")
+    steps = page.locator("#feed li", has_text=name)
+    await expect(steps).to_have_count(1, timeout=BOUND_MS)
+
+    down = True
+    await sockets[-1].close(code=1012)
+    await expect(page.locator("#link-text")).not_to_have_text("Live", timeout=BOUND_MS)
+    await api.write(name, "/5/0/1", "meanwhile 1")
+    await api.write(name, "/5/0/1", "meanwhile 2")
+    down = False
+    await expect(page.locator("#link-text")).to_have_text("Live", timeout=2 * BOUND_MS)
+    await expect(page.locator("#queue .operation")).to_have_count(3, timeout=BOUND_MS)
+    await expect(steps).to_have_count(3)
+
+
+async def test_the_page_asks_nobody_else_and_complains_of_nothing(watched: Watched, api: Api) -> None:
+    await open_endpoint(watched.page, api, await api.provision())
+    origin = urlsplit(api.url).netloc
+    assert {urlsplit(url).netloc for url in watched.requested} == {origin}
+    assert watched.complaints == []
+
+
+@pytest.mark.parametrize("width", [380, 1000, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nothing_is_cut_off_at_any_width(watched: Watched, api: Api, width: int, scheme: Any) -> None:
+    name = await api.provision("an-endpoint-with-a-rather-long-name-urn:imei:356938035643809")
+    await api.write(name, "/5/0/1", "https://example.com/" + "a" * 300)
+    page = watched.page
+    await page.emulate_media(color_scheme=scheme)
+    await page.set_viewport_size({"width": width, "height": 800})
+    await open_endpoint(page, api, name)
+    await page.get_by_role("button", name="New operation").click()
+    await expect(page.locator("#queue .operation")).to_have_count(1, timeout=BOUND_MS)
+    assert await page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    panes = await page.locator(".pane-body").all()
+    assert not [pane for pane in panes if await pane.evaluate("pane => pane.scrollWidth > pane.clientWidth")]
