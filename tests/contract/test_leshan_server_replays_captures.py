@@ -1,0 +1,183 @@
+"""Our Leshan server answers what a stock Leshan 2.0.0-M18 was recorded to answer: the same 210 requests, in order.
+
+Statuses, content types and bodies are compared, the bodies as text: key order, spelling and numbers count. Times, ids,
+ports and the demo client's wandering sensor values are not comparable; `DIFFERENT` names all that differs besides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.conftest import missing
+from tests.leshan.devices import Device
+from tests.leshan.launch import LeshanServer, leshan_devices, leshan_server, missing_tools
+from tests.waiting import eventually
+
+CAPTURES: Final = Path(__file__).resolve().parents[1] / "captures"
+EXCHANGES: Final[list[dict[str, Any]]] = json.loads((CAPTURES / "m18-rest.json").read_text())
+OBJECTS: Final = (3, 6, 3303, 3442)
+STOCK_MAX_BODY: Final = 8192
+"""Bytes: the limit of the recorded demo client. Our devices take more unless told otherwise."""
+
+NOT_COMPARABLE: Final = [
+    (r'"registrationId":"[^"]+"', '"registrationId":""'),
+    (r'"requestId":"[0-9a-f-]{36}"', '"requestId":""'),
+    (r'"(registrationDate|lastUpdate)":\d+', r'"\1":0'),
+    (r"(registrationDate|lastUpdate)=\w{3} \w{3} \d\d [\d:]+ UTC \d+", r"\1="),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:"),
+    (r", id=\w+,", ", id=,"),
+    # Temperature, its smallest and largest; battery, free memory, battery status; clock, time of the location.
+    (r'("id":(?:5700|5601|5602),"type":"FLOAT","value":)"[^"]*"', r'\1""'),
+    (r'("id":(?:9|10|20),"type":"INTEGER","value":)"\d+"', r'\1""'),
+    (r'("id":(?:5|13),"type":"TIME","value":)\d+', r"\1"),
+]
+
+PAGE: Final = "the stock server shows a page of HTML (of Jetty 12) which nobody reads; the status is the same"
+ENDPOINTS: Final = "one CoAP endpoint without security, where the stock server has four"
+DIFFERENT: Final[dict[str, str]] = {
+    "server endpoint": ENDPOINTS,
+    "dots": ENDPOINTS,
+    "server security": "there is no DTLS, so no certificate to tell of: 404",
+    "objectspecs unknown": PAGE,
+    "missing api": PAGE,
+    "weird enc": PAGE,
+    "weird enc read": PAGE,
+    "dots enc": PAGE,
+    "slash enc": PAGE,
+}
+OTHER_STATUS: Final = {"server security"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    content_type: str | None
+    body: str
+
+    def comparable(self) -> Answer:
+        """Without what no two runs have in common."""
+        body = self.body
+        for pattern, stead in NOT_COMPARABLE:
+            body = re.sub(pattern, stead, body)
+        return Answer(self.status, self.content_type, body)
+
+
+@dataclass(frozen=True)
+class Players:
+    """The devices that the recording was made with."""
+
+    server: LeshanServer
+    plain_2: Device
+    plain_3: Device
+    queue_3: Device
+
+    def prepare(self, label: str) -> None:
+        """Do what the recorder did with the devices before the exchange of this label."""
+        match label:
+            case "frozen read default timeout":
+                self.plain_3.sleep(hold=True)
+            case "thawed read":
+                self.plain_3.awake()
+                self._until(lambda: self.plain_3.value("/3442/0/110") == string(110, "late"))
+            case "queue frozen awake read timeout=2":
+                self.queue_3.sleep()
+            case "cancel active none":
+                self._until(lambda: self._test_object_instances("plain-2") == [0, 8])
+            case _:
+                pass
+
+    def _test_object_instances(self, name: str) -> list[int]:
+        registration = next(client for client in self.server.clients() if client["endpoint"] == name)
+        instances: list[int] = registration["availableInstances"]["3442"]
+        return instances
+
+    @staticmethod
+    def _until(condition: Callable[[], bool]) -> None:
+        asyncio.run(eventually(condition))
+
+
+def string(identifier: int, value: str) -> dict[str, object]:
+    """A resource's node."""
+    return {"kind": "singleResource", "id": identifier, "type": "STRING", "value": value}
+
+
+@pytest.fixture(scope="module")
+def players() -> Iterator[Players]:
+    if missing_tools():
+        missing(" and ".join(missing_tools()))
+    with leshan_server() as server, leshan_devices(server.coap_uri, max_body=STOCK_MAX_BODY) as devices:
+        plain_2 = devices.create("plain-2", lifetime=300, objects=OBJECTS, attributes={"at": "30"})
+        devices.create("urn:imei:123456789012345", lifetime=300, objects=OBJECTS)
+        plain_3 = devices.create("plain-3", lifetime=3600, objects=OBJECTS)
+        queue_3 = devices.create("queue-3", queue_mode=True, lifetime=3600, objects=OBJECTS)
+        asyncio.run(eventually(lambda: all(not client.get("sleeping") for client in server.clients())))
+        yield Players(server, plain_2, plain_3, queue_3)
+
+
+@pytest.fixture(scope="module")
+def answers(players: Players) -> list[Answer]:
+    """Every recorded request, made again in order: many depend on the ones before."""
+    given = []
+    for exchange in EXCHANGES:
+        players.prepare(exchange["label"])
+        given.append(ask(players.server, exchange))
+    return given
+
+
+def ask(server: LeshanServer, exchange: dict[str, Any]) -> Answer:
+    """Make a recorded request, with its path as it is."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
+    body = request_body(exchange)
+    headers = {} if body is None else {"Content-Type": content_type(body)}
+    connection.request(exchange["request"]["method"], exchange["request"]["path"], body, headers)
+    response = connection.getresponse()
+    answer = Answer(response.status, response.getheader("Content-Type"), response.read().decode())
+    connection.close()
+    return answer
+
+
+def request_body(exchange: dict[str, Any]) -> bytes | None:
+    """The recorded body; the recording cut long values short, whose length stands in the label."""
+    body: str | None = exchange["request"].get("body")
+    if body is not None and "…" in body:
+        kind, length = exchange["label"].split()
+        body = body.replace("x…", "x" * int(length)).replace("ab…", "ab" * int(length))
+        assert kind in {"write", "opaque"}
+    return None if body is None else body.encode()
+
+
+def content_type(body: bytes) -> str:
+    """The recording has no request headers: only an execute's arguments and "hello" were text."""
+    return "application/json" if body.startswith(b"{") else "text/plain"
+
+
+@pytest.mark.parametrize("index", range(len(EXCHANGES)), ids=lambda index: f"{index}-{EXCHANGES[index]['label']}")
+def test_the_answer_is_the_recorded_one(answers: list[Answer], index: int) -> None:
+    label = EXCHANGES[index]["label"]
+    recorded = EXCHANGES[index]["response"]
+    want = Answer(recorded["status"], recorded["contentType"], recorded["body"]).comparable()
+    got = answers[index].comparable()
+    if label in DIFFERENT:
+        assert (got.status == want.status) == (label not in OTHER_STATUS)
+        assert got != want, f"{label} is no difference any more"
+    elif want.body.endswith("…"):
+        assert (got.status, got.content_type) == (want.status, want.content_type)
+        assert got.body.startswith(want.body.removesuffix("…"))
+    else:
+        assert got == want
+
+
+def test_object_models_are_the_recorded_ones(players: Players) -> None:
+    exchange = {"request": {"method": "GET", "path": "/api/objectspecs/plain-2"}, "label": "objectspecs"}
+    assert json.loads(ask(players.server, exchange).body) == json.loads((CAPTURES / "m18-objectspecs.json").read_text())
