@@ -167,7 +167,7 @@ async def follow(reveille: Reveille, operation_id: str, cursor: str | None) -> A
 
 
 def is_last(step: dict[str, Any]) -> bool:
-    """Whether the operation ended with this step: told by facts, as statuses may be added. (It may be newer than the step.)"""
+    """Whether the operation ended with this step. The operation told beside a step may be newer than the step."""
     operation = step["operation"]
     return operation["finishedAt"] is not None and step["number"] == operation["version"]
 

@@ -173,7 +173,7 @@ export class CreateView {
       return input;
     } catch (failure) {
       if (!(failure instanceof BadValue)) throw failure;
-      this.#showError(failure.field, failure.message);
+      this.#showError(failure.field, failure.message, failure.control);
       return null;
     }
   }
@@ -185,7 +185,7 @@ export class CreateView {
     }));
   }
 
-  #showError(name, message) {
+  #showError(name, message, typed = null) {
     const place = name ? this.#placeOf(name.replace(/^input\./, "")) : null;
     const control = place?.querySelector("input:not([hidden]), select, textarea");
     if (!place || place.hidden || !control) {
@@ -194,7 +194,7 @@ export class CreateView {
       return;
     }
     place.closest("details")?.setAttribute("open", "");
-    const target = place.querySelector("[data-value]") ?? control;
+    const target = typed ?? place.querySelector("[data-value]") ?? control;
     const note = el("p", { class: "field-error", id: nextId("error") });
     setText(note, message);
     place.append(note);
@@ -253,7 +253,7 @@ function options() {
       field("Timeout of a call (s)", number("timeoutSeconds", { min: 1, max: 600, placeholder: "30" }), "timeoutSeconds"),
       field("Attempts at most", number("maxAttempts", { min: 1, max: 100, placeholder: "3" }), "maxAttempts"),
       field("Repeatable", select("repeatable", [["", "By kind"], ["yes", "Yes"], ["no", "No"]], ""), "repeatable"),
-      field("Format", select("format", [["", "Best that the device takes"], ...FORMATS.map((name) => [name, name])], ""), "format")));
+      field("Format", select("format", [["", "Automatic"], ...FORMATS.map((name) => [name, name])], ""), "format")));
 }
 
 function attributesEditor() {

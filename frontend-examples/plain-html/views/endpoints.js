@@ -1,7 +1,7 @@
 /** The list of endpoints: presence, the awake window, when last seen, how much waits. */
 
 import { badge, byId, clock, el, setAttribute, setText, syncList } from "../dom.js";
-import { ago, awakeFor, fullTime, presenceTone } from "../words.js";
+import { ago, awakeFor, fullTime, presenceTone, visible } from "../words.js";
 
 const FILTER_PAUSE_MS = 250;
 
@@ -58,6 +58,7 @@ export class EndpointsView {
       update(row) {
         link.dataset.name = row.name;
         setAttribute(link, "href", deviceHash(row.name));
+        setAttribute(link, "title", visible(row.name));
         setText(name, row.name);
         presence.update(row.presence, presenceTone(row.presence));
         setText(pending, row.pendingOperations ? `${row.pendingOperations} waiting` : "");

@@ -2,8 +2,10 @@
 
 import { el, setAttribute } from "../dom.js";
 
-/** A text that cannot be made a value; `message` says what is expected. */
-export class BadValue extends Error {}
+/** A text that cannot be made a value; `message` says what is expected, `control` is where it was typed. */
+export class BadValue extends Error {
+  control = null;
+}
 
 /** Fields of ResourceValueInput by the ValueType of the answers. */
 export const FIELD_OF_TYPE = {
@@ -76,6 +78,20 @@ function json(text) {
   }
 }
 
+function readControl(control, read) {
+  try {
+    return read(control.value);
+  } catch (failure) {
+    failure.control = control;
+    throw failure;
+  }
+}
+
+function instanceId(text) {
+  if (!/^\s*\d{1,5}\s*$/.test(text)) throw new BadValue("An instance id of 0 to 65535 is expected.");
+  return Number(text);
+}
+
 let lastId = 0;
 export const nextId = (name) => `${name}-${++lastId}`;
 
@@ -108,15 +124,14 @@ export class ValueEditor {
   /** @throws {BadValue} when the text is no value of the type */
   read() {
     const type = this.#type.value;
-    if (!this.#isMultiple) return { [type]: READERS[type](this.#single.querySelector("[data-value]").value) };
+    if (!this.#isMultiple) return { [type]: readControl(this.#single.querySelector("[data-value]"), READERS[type]) };
     const rows = [...this.#instances.querySelectorAll(".instance")];
     return { multiple: rows.map((row) => this.#readInstance(row, type)) };
   }
 
   #readInstance(row, type) {
-    const id = row.querySelector("[data-id]").value.trim();
-    if (!/^\d{1,5}$/.test(id)) throw new BadValue("An instance id of 0 to 65535 is expected.");
-    return { id: Number(id), value: { [type]: READERS[type](row.querySelector("[data-value]").value) } };
+    const id = readControl(row.querySelector("[data-id]"), instanceId);
+    return { id, value: { [type]: readControl(row.querySelector("[data-value]"), READERS[type]) } };
   }
 
   get #isMultiple() {
