@@ -1,0 +1,155 @@
+"""The event stream over HTTP, as Leshan writes it, and as it should not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from app.domain.events import Awake, Event, Heard, Reported, Sleeping
+from app.leshan.event_stream import MAX_EVENT, Opened, StreamLost, event_stream
+from tests.unit.leshan.captures import FOLDER
+
+pytestmark = pytest.mark.asyncio
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=utf-8\r\nConnection: close\r\n\r\n"
+
+
+@asynccontextmanager
+async def serving(
+    *pieces: bytes, head: bytes = HEAD, hold: bool = False
+) -> AsyncIterator[tuple[httpx.AsyncClient, list[bytes]]]:
+    """A server that writes these pieces one by one, then closes or falls silent."""
+    requests: list[bytes] = []
+    silent = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(head)
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        if hold:
+            await silent.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api", trust_env=False) as client:
+        try:
+            yield client, requests
+        finally:
+            silent.set()
+            server.close()
+
+
+async def listen(client: httpx.AsyncClient, **settings: Any) -> tuple[list[Opened | Event], str]:
+    """What was heard until the stream was lost, and why it was."""
+    heard: list[Opened | Event] = []
+
+    async def run() -> None:
+        async for item in event_stream(client, **settings):
+            heard.append(item)  # noqa: PERF401 - what came before the end of the stream counts
+
+    with pytest.raises(StreamLost) as lost:
+        await run()
+    return heard, str(lost.value)
+
+
+def counter() -> tuple[list[None], Callable[[], None]]:
+    counted: list[None] = []
+    return counted, lambda: counted.append(None)
+
+
+def event(name: str, data: str, end: str = "\r\n") -> bytes:
+    return f"event: {name}{end}data: {data}{end}{end}".encode()
+
+
+async def test_the_recorded_stream_with_its_broken_event() -> None:
+    recorded = (FOLDER / "m18-events.sse").read_bytes().replace(b"\n", b"\r\n")
+    broken, count = counter()
+    async with serving(recorded) as (client, requests):
+        heard, _ = await listen(client, on_broken=count)
+    assert b"GET /api/event HTTP/1.1" in requests[0]
+    assert b"accept: text/event-stream\r\n" in requests[0].lower()
+    assert isinstance(heard[0], Opened)
+    assert len(heard) == recorded.count(b"event: ") - len(broken) + 1
+    assert len(broken) == 1
+    last = heard[-1]
+    assert isinstance(last, Heard)
+    assert (last.endpoint, last.ordered) == ('a"b', True)
+
+
+async def test_heartbeats_and_pieces_cut_anywhere() -> None:
+    stream = b"\r\n\r\n" + event("AWAKE", '{"ep":"\u00e9\u2028x"}') + b"\r\n" + event("SLEEPING", '{"ep":"b"}', "\n")
+    async with serving(*(stream[index : index + 1] for index in range(len(stream)))) as (client, _):
+        heard, reason = await listen(client)
+    assert heard == [Opened(), Awake(endpoint="é\u2028x", ordered=True), Sleeping(endpoint="b", ordered=True)]
+    assert "closed" in reason
+
+
+async def test_broken_events_cost_themselves_alone() -> None:
+    broken, count = counter()
+    pieces = [
+        event("AWAKE", '{"ep":"a"b"}'),
+        event("AWAKE", '{"ep":5}'),
+        event("UPDATED", "[]"),
+        event("AWAKE", "\xff" + "[" * 10_000),
+        event("COAPLOG", "{}"),
+        event("AWAKE", '{"ep":"good"}'),
+    ]
+    async with serving(*pieces) as (client, _):
+        heard, _ = await listen(client, on_broken=count)
+    assert heard == [Opened(), Awake(endpoint="good", ordered=True)]
+    assert len(broken) == 4
+
+
+async def test_an_event_without_end_is_dropped_and_the_next_is_read() -> None:
+    broken, count = counter()
+    surplus = [b"event: AWAKE\r\ndata: ", *[b"x" * 1_000_000] * (MAX_EVENT // 1_000_000 + 3), b"\r\n\r\n"]
+    lines = [b"data: x\r\n" * 100_000] * (MAX_EVENT // 900_000 + 2)
+    async with serving(*surplus, b"event: AWAKE\r\n", *lines, b"\r\n", event("AWAKE", '{"ep":"good"}')) as (client, _):
+        heard, _ = await listen(client, on_broken=count)
+    assert heard == [Opened(), Awake(endpoint="good", ordered=True)]
+    assert len(broken) == 2
+
+
+async def test_silence_ends_the_stream() -> None:
+    async with serving(event("AWAKE", '{"ep":"a"}'), hold=True) as (client, _):
+        heard, reason = await listen(client, heartbeat_seconds=0.05)
+    assert len(heard) == 2
+    assert "ReadTimeout" in reason
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n", "405"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nConnection: close\r\n\r\n", "302"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>", "text/html"),
+        (b"nonsense\r\n\r\n", "RemoteProtocolError"),
+    ],
+)
+async def test_what_is_no_stream_is_said(head: bytes, reason: str) -> None:
+    async with serving(head=head) as (client, _):
+        _, lost = await listen(client)
+    assert reason in lost
+
+
+async def test_nobody_there_is_said() -> None:
+    async with serving() as (client, _):
+        pass
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:1/api", trust_env=False) as client:
+        heard, reason = await listen(client)
+    assert (heard, "ConnectError" in reason) == ([], True)
+
+
+async def test_whether_notifications_wake_is_the_servers_matter() -> None:
+    async with serving(event("SEND", '{"ep":"a","val":{}}')) as (client, _):
+        heard, _ = await listen(client, notifications_wake=True)
+    assert heard[1:] == [Reported(endpoint="a", nodes={}, wakes=True, ordered=True)]

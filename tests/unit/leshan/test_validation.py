@@ -1,0 +1,145 @@
+"""Only what a device's own object model surely excludes is refused before it is queued."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.domain.object_models import ObjectModel
+from app.domain.operations import OperationRequest
+from app.domain.validation import InvalidOperation, validate
+from app.domain.words import OperationKind, ValueType
+from app.leshan.object_models import parse_object_specs
+from tests.unit.leshan.captures import load
+
+MODELS = {model.id: model for model in parse_object_specs(load("m18-objectspecs.json"))}
+K, T = OperationKind, ValueType
+
+
+def model_of(object_id: int) -> ObjectModel | None:
+    return MODELS.get(object_id)
+
+
+def op(kind: OperationKind, path: str | None = None, **more: Any) -> OperationRequest:
+    return OperationRequest("ep", kind, path=path, **more)
+
+
+def write(path: str, type_: ValueType, value: Any) -> OperationRequest:
+    return op(K.WRITE, path, value_type=type_, value=value)
+
+
+def instance(*resources: Any, **more: Any) -> dict[str, Any]:
+    return {"kind": "instance", "resources": list(resources), **more}
+
+
+def single(id_: int, type_: str, value: Any) -> dict[str, Any]:
+    return {"id": id_, "kind": "singleResource", "type": type_, "value": value}
+
+
+CHECKED = [
+    op(K.READ, "/3"),
+    op(K.READ, "/3/0"),
+    op(K.READ, "/3/0/0"),
+    op(K.READ, "/3/0/11/0"),
+    op(K.DISCOVER, "/3/0/4"),
+    op(K.OBSERVE, "/3303/0/5700"),
+    op(K.EXECUTE, "/3/0/4"),
+    op(K.DELETE, "/3442/1"),
+    op(K.WRITE_ATTRIBUTES, "/3303/0/5700"),
+    op(K.READ_COMPOSITE, paths=("/3/0/0", "/3442/0")),
+    write("/3442/0/120", T.INTEGER, "5"),
+    write("/3442/0/170", T.OBJLNK, {"objectId": 3, "objectInstanceId": 0}),
+    write("/3442/0/1110", T.STRING, {"0": "a"}),
+    write("/3442/0/1110/0", T.STRING, "a"),
+    op(K.WRITE_COMPOSITE, values={"/3442/0/120": {"type": "INTEGER", "value": "5"}}),
+    op(K.CREATE, "/3442", value=instance(single(110, "STRING", "a"), single(160, "TIME", 1_700_000_000_000))),
+    op(K.CREATE, "/3", value=instance(single(0, "STRING", "read-only ones are set at creation"))),
+    op(K.WRITE, "/3442/0", value=instance(single(130, "FLOAT", "1.0E300"), single(120, "INTEGER", "1"), id=0)),
+]
+
+UNKNOWN = [
+    op(K.READ, "/5/0/1"),
+    op(K.READ, "/3/0/99"),
+    op(K.EXECUTE, "/3/0/99"),
+    write("/5/0/1", T.STRING, "https://url.com/fw.bin"),
+    write("/3442/0/999", T.STRING, "x"),
+    op(K.READ_COMPOSITE, paths=("/3/0/0", "/5/0/1")),
+    op(K.WRITE_COMPOSITE, values={"/5/0/1": {"type": "STRING", "value": "x"}}),
+    op(K.CREATE, "/5", value=instance()),
+    op(K.CREATE, "/3442", value=instance(single(999, "STRING", "x"))),
+]
+
+REFUSED = [
+    (write("/3442/0/110", T.INTEGER, "5"), "value", "/3442/0/110 .* is STRING, not INTEGER"),
+    (write("/3442/0/120", T.UNSIGNED_INTEGER, "5"), "value", "is INTEGER, not UNSIGNED_INTEGER"),
+    (write("/3442/0/125", T.INTEGER, "5"), "value", "is UNSIGNED_INTEGER, not INTEGER"),
+    (write("/3/0/0", T.STRING, "x"), "path", "read-only"),
+    (write("/3/0/4", T.STRING, "x"), "path", "executable"),
+    (write("/3442/0/1110", T.STRING, "a"), "value", "multiple resource"),
+    (write("/3442/0/110", T.STRING, {"0": "a"}), "value", "single resource"),
+    (write("/3442/0/110/0", T.STRING, "a"), "path", "no instances"),
+    (write("/3442/0/1110/0", T.INTEGER, "1"), "value", "is STRING, not INTEGER"),
+    (op(K.EXECUTE, "/3/0/0"), "path", "not executable"),
+    (op(K.READ, "/3/0/4"), "path", "cannot be read"),
+    (op(K.OBSERVE, "/3/0/4"), "path", "cannot be read"),
+    (op(K.READ, "/3/0/0/0"), "path", "no instances"),
+    (op(K.READ_COMPOSITE, paths=("/3/0/0", "/3/0/4")), "paths", "cannot be read"),
+    (op(K.WRITE_COMPOSITE, values={"/3/0/0": {"type": "STRING", "value": "x"}}), "values", "read-only"),
+    (op(K.WRITE_COMPOSITE, values={"/3442/0/120": {"type": "STRING", "value": "x"}}), "values", "is INTEGER"),
+    (op(K.WRITE_COMPOSITE, values={"/3442/0/1120": {"type": "INTEGER", "value": "1"}}), "values", "multiple"),
+    (op(K.WRITE, "/3/0", value=instance(single(0, "STRING", "x"))), "value", "read-only"),
+    (op(K.CREATE, "/3442", value=instance(single(120, "STRING", "x"))), "value", "is INTEGER, not STRING"),
+]
+
+NO_NODES = [
+    None,
+    "x",
+    {"kind": "singleResource", "resources": []},
+    {"kind": "instance"},
+    instance(id=-1),
+    instance(id="0"),
+    instance("x"),
+    instance({"kind": "singleResource", "type": "STRING", "value": "x"}),
+    instance({"id": 1, "type": "STRING", "value": "x"}),
+    instance({"id": 1, "kind": ["x"], "type": "STRING", "value": "x"}),
+    instance({"id": 1, "kind": "singleResource", "value": "x"}),
+    instance({"id": 1, "kind": "singleResource", "type": ["x"], "value": "x"}),
+    instance(single(1, "INTEGER", "12x")),
+    instance(single(1, "FLOAT", "NaN")),
+    instance(single(1, "TIME", "2023-11-14T22:13:20Z")),
+    instance(single(1, "TIME", 10**18)),
+    instance(single(1, "BOOLEAN", "true")),
+    instance({"id": 1, "kind": "multiResource", "type": "STRING", "value": "x"}),
+    instance({"id": 1, "kind": "multiResource", "type": "STRING", "values": {"²": "x"}}),
+    instance({"id": 1, "kind": "multiResource", "type": "INTEGER", "values": {"0": "x"}}),
+]
+
+
+@pytest.mark.parametrize("request_", CHECKED, ids=str)
+def test_what_the_model_allows_is_checked(request_: OperationRequest) -> None:
+    assert validate(request_, model_of) is True
+    assert validate(request_, lambda _object_id: None) is False
+
+
+@pytest.mark.parametrize("request_", UNKNOWN, ids=str)
+def test_what_no_model_knows_is_accepted_unchecked(request_: OperationRequest) -> None:
+    assert validate(request_, model_of) is False
+
+
+@pytest.mark.parametrize(("request_", "field", "message"), REFUSED)
+def test_what_the_model_excludes_is_refused(request_: OperationRequest, field: str, message: str) -> None:
+    with pytest.raises(InvalidOperation, match=message) as refusal:
+        validate(request_, model_of)
+    assert refusal.value.field == field
+    assert validate(request_, lambda _object_id: None) is False
+
+
+@pytest.mark.parametrize("kind_path", [(K.CREATE, "/5"), (K.WRITE, "/5/0")])
+@pytest.mark.parametrize("node", NO_NODES, ids=str)
+def test_what_is_no_instance_node_is_refused_even_without_a_model(
+    kind_path: tuple[OperationKind, str], node: Any
+) -> None:
+    with pytest.raises(InvalidOperation) as refusal:
+        validate(op(*kind_path, value=node), lambda _object_id: None)
+    assert refusal.value.field == "value"

@@ -1,0 +1,231 @@
+"""The webhook over HTTP: who may call, what is taken whole, and how a refusal looks."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks import Webhook
+from starlette.applications import Starlette
+
+from app.domain.events import Awake, Registered, Reported
+from app.leshan.webhook import Batch, Form, HearingUnavailable, webhook_routes
+from tests.unit.leshan.captures import load
+
+pytestmark = pytest.mark.asyncio
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+TOKEN = "a-token-of-the-webhook"
+AWAKE = {"event": "AWAKE", "data": {"ep": "dev"}}
+
+
+class Ear:
+    """Takes batches, or cannot."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.unavailable = False
+
+    async def __call__(self, batch: Batch) -> None:
+        if self.unavailable:
+            raise HearingUnavailable
+        self.batches.append(batch)
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+async def post(
+    ear: Ear,
+    body: Any = AWAKE,
+    *,
+    path: str = "/leshan/events",
+    headers: dict[str, str] | None = None,
+    caller: str = "127.0.0.1",
+    **settings: Any,
+) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear, **settings)), client=(caller, 40_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+        return await client.post(path, content=content, headers=headers)
+
+
+def signed(body: bytes, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
+    moment = datetime.fromtimestamp(time.time() if at is None else at, UTC)
+    signature = Webhook(secret).sign("msg_1", moment, body.decode())
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(int(moment.timestamp())), "webhook-signature": signature}
+
+
+async def test_one_event_from_this_machine(ear: Ear) -> None:
+    answer = await post(ear)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
+    assert ear.batches == [Batch([Awake(endpoint="dev")], None, Form.WEBHOOK)]
+
+
+async def test_a_list_is_one_batch(ear: Ear) -> None:
+    answer = await post(ear, [AWAKE, {"event": "SLEEPING", "data": {"ep": "x"}, "more": 1}])
+    assert answer.json() == {"accepted": 2}
+    assert len(ear.batches) == 1
+
+
+async def test_a_list_is_taken_whole_or_not_at_all(ear: Ear) -> None:
+    answer = await post(ear, [AWAKE, {"event": "AWAKE", "data": {}}])
+    assert (answer.status_code, answer.json()["field"]) == (422, "[1].data.ep")
+    assert ear.batches == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b"{", 400, None),
+        (b"", 400, None),
+        (b'{"event":"AWAKE","data":{"ep":"a","x":NaN}}', 400, None),
+        (b"[" * 100_000, 400, None),
+        (b'"AWAKE"', 400, None),
+        (b"\xff\xfe", 400, None),
+        ({"event": "WAVE", "data": {}}, 400, "event"),
+        ({"event": "COAPLOG", "data": {}}, 400, "event"),
+        ([7], 400, None),
+        ({"data": {}}, 422, "event"),
+        ({"event": 5, "data": {}}, 422, "event"),
+        ({"event": "AWAKE"}, 422, "data"),
+        ({"event": "AWAKE", "data": []}, 422, "data"),
+        ({"event": "AWAKE", "data": {"ep": "a\x00b"}}, 422, "data.ep"),
+        ({"event": "AWAKE", "data": {"ep": "a"}, "time": "now"}, 422, "time"),
+        ([AWAKE] * 1001, 413, None),
+        (b" " * (1024 * 1024 + 1), 413, None),
+    ],
+)
+async def test_bad_bodies_get_a_sentence(ear: Ear, body: Any, status: int, field: str | None) -> None:
+    answer = await post(ear, body)
+    assert answer.status_code == status
+    assert answer.json().get("field") == field
+    assert answer.json()["error"]
+    assert "Traceback" not in answer.text
+    assert ear.batches == []
+
+
+async def test_a_number_without_end_is_no_harm(ear: Ear) -> None:
+    body = b'{"event":"AWAKE","data":{"ep":"a"},"time":' + b"9" * 5000 + b"}"
+    assert (await post(ear, body)).status_code in {400, 422}
+
+
+async def test_the_age_is_measured_by_leshans_clock_alone(ear: Ear) -> None:
+    body = {**AWAKE, "time": 1_795_448_700_000, "seq": 3}
+    await post(ear, body, headers={"webhook-timestamp": "1795449300"})
+    await post(ear, body)
+    await post(ear, {**AWAKE, "time": 1_795_449_400_000}, headers={"webhook-timestamp": "1795449300"})
+    events = [batch.events[0] for batch in ear.batches]
+    assert [(event.age, event.ordered) for event in events] == [(600_000_000, True), (0, True), (0, False)]
+
+
+async def test_a_signature_lets_pass(ear: Ear) -> None:
+    body = json.dumps(AWAKE).encode()
+    answer = await post(ear, body, headers=signed(body), caller="203.0.113.7", secrets=[OTHER, SECRET])
+    assert answer.status_code == 202
+    assert ear.batches[0].delivery_id == "msg_1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"webhook-signature": "v1,AAAA"},
+        {"webhook-signature": "nonsense"},
+        {"webhook-signature": "v1,%%%"},
+        {"webhook-timestamp": "1"},
+        {"webhook-timestamp": "9" * 400},
+        {"webhook-timestamp": "soon"},
+        {"webhook-id": "msg_2"},
+    ],
+)
+async def test_a_wrong_signature_does_not(ear: Ear, change: dict[str, str]) -> None:
+    body = json.dumps(AWAKE).encode()
+    answer = await post(ear, body, headers={**signed(body), **change}, secrets=[SECRET])
+    assert answer.status_code == 401
+    assert ear.batches == []
+
+
+async def test_an_old_signature_does_not(ear: Ear) -> None:
+    body = json.dumps(AWAKE).encode()
+    assert (await post(ear, body, headers=signed(body, at=time.time() - 3600), secrets=[SECRET])).status_code == 401
+
+
+async def test_a_signed_body_that_is_no_text_is_refused(ear: Ear) -> None:
+    assert (await post(ear, b"\xff\xfe", headers=signed(b"x"), secrets=[SECRET])).status_code == 401
+
+
+async def test_a_bearer_token_lets_pass_and_a_wrong_one_does_not(ear: Ear) -> None:
+    right, wrong = {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": "Bearer wrong"}
+    assert (await post(ear, headers=right, caller="203.0.113.7", token=TOKEN)).status_code == 202
+    assert (await post(ear, headers=wrong, token=TOKEN)).status_code == 401
+    assert (await post(ear, token=TOKEN)).status_code == 401
+    assert (await post(ear, headers=right, secrets=[SECRET])).status_code == 401
+
+
+async def test_without_secret_and_token_this_machine_alone(ear: Ear) -> None:
+    assert (await post(ear, caller="203.0.113.7")).status_code == 401
+    assert (await post(ear, headers={"X-Forwarded-For": "203.0.113.7"})).status_code == 401
+    assert (await post(ear, caller="::1")).status_code == 202
+
+
+async def test_a_delivery_id_that_cannot_be_stored_is_refused(ear: Ear) -> None:
+    assert (await post(ear, headers={"webhook-id": "x" * 256})).status_code == 400
+
+
+async def test_the_database_down_is_said(ear: Ear) -> None:
+    ear.unavailable = True
+    answer = await post(ear)
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    assert answer.json()["error"]
+
+
+POSTS = load("old-webhooks.json")
+
+
+@pytest.mark.parametrize("old", POSTS, ids=range(len(POSTS)))
+async def test_every_older_post_is_taken(ear: Ear, old: dict[str, Any]) -> None:
+    pretty = json.dumps(old["body"], indent=2).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+        "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+    }
+    answer = await post(ear, pretty, path=old["path"], headers=headers)
+    assert answer.status_code == 202
+    assert [batch.form for batch in ear.batches] == [Form.OLDER]
+    assert ear.batches[0].events[0].endpoint == old["body"]["ep"]
+
+
+SINGLE = {"ep": "dev", "obj_id": 10240, "val": {"kind": "singleResource", "id": 0, "type": "TIME", "value": 5}}
+
+
+async def test_from_elsewhere_the_older_address_needs_the_token(ear: Ear) -> None:
+    path = "/leshan_api/resource/single"
+    elsewhere: dict[str, Any] = {"caller": "203.0.113.7", "token": TOKEN}
+    assert (await post(ear, SINGLE, path=path, **elsewhere)).status_code == 401
+    assert (await post(ear, SINGLE, path=f"/w/wrong{path}", **elsewhere)).status_code == 401
+    assert (await post(ear, SINGLE, path=f"/w/{TOKEN}{path}", **elsewhere)).status_code == 202
+    assert (await post(ear, SINGLE, path=f"/w/{TOKEN}{path}")).status_code == 401
+    assert (await post(ear, SINGLE, path=path, token=TOKEN)).status_code == 202
+    assert isinstance(ear.batches[0].events[0], Registered)
+
+
+async def test_an_older_post_that_cannot_be_read_names_the_field(ear: Ear) -> None:
+    answer = await post(ear, {"ep": "dev", "val": 5}, path="/leshan_api/resource/composite")
+    assert (answer.status_code, answer.json()["field"]) == (422, "val")
+    assert (await post(ear, b"{", path="/leshan_api/resource/single")).status_code == 400
+
+
+async def test_whether_notifications_wake_is_the_servers_matter(ear: Ear) -> None:
+    event = {"event": "SEND", "data": {"ep": "dev", "val": {}}}
+    await post(ear, event)
+    await post(ear, event, notifications_wake=True)
+    assert [one.wakes for batch in ear.batches for one in batch.events if isinstance(one, Reported)] == [False, True]
