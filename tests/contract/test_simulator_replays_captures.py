@@ -159,7 +159,8 @@ async def test_answers_as_the_stock_server_did() -> None:
             if number == 180:
                 path += "?timeout=0"
             status, kind, text = await asyncio.to_thread(exchange, sim.url, request["method"], path, body, headers)
-            real, ours = [response["status"]], [status]
+            real: list[Any] = [response["status"]]
+            ours: list[Any] = [status]
             if number not in DIFFERENT:
                 real += [response["contentType"], comparable(response["body"] or "", response["contentType"])]
                 ours += [kind, comparable(text, kind)]

@@ -82,7 +82,11 @@ class Fleet:
     # --- what devices do
 
     def start(self, device: Device) -> None:
-        """Let an autonomous device live: it registers within ``start_within_seconds``."""
+        """Let a device live: its clocks go on; an autonomous one has its turn within ``start_within_seconds``."""
+        if device.registration is not None:
+            self._arm(device, "lifetime", self._left(device), self._expire)
+        if device.awake:
+            self._window_ended(device)
         if self._config.autonomous:
             self._arm_wake(device, device.dice.share() * self._config.start_within_seconds)
 
