@@ -23,7 +23,7 @@ from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
 from app.domain.words import OperationKind
 from app.leshan.answers import read_answer, readable_text
-from app.leshan.events import BrokenEvent, MissingField, registration_of
+from app.leshan.events import UnreadableEvent, registration_of
 from app.leshan.object_models import InvalidModels, parse_object_specs
 from app.leshan.requests import (
     LeshanRequest,
@@ -109,7 +109,7 @@ class RegistrationList:
     def _known(self, entry: JsonValue) -> KnownRegistration | None:
         try:
             return KnownRegistration(*registration_of(entry))
-        except (BrokenEvent, MissingField) as error:
+        except UnreadableEvent as error:
             self.skipped += 1
             _log.warning("registration_unreadable", reason=str(error))
             return None

@@ -16,7 +16,7 @@ import structlog
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from app.domain.events import Event
-from app.leshan.events import BrokenEvent, MissingField, UnknownEvent, parse_event
+from app.leshan.events import UnknownEvent, UnreadableEvent, parse_event
 
 HEARTBEAT_SECONDS: Final = 30.0
 """Silence after which the stream is taken as dead; Leshan's heartbeat comes every 10 seconds."""
@@ -82,7 +82,7 @@ def _read(sse: ServerSentEvent, notifications_wake: bool, on_broken: Callable[[]
         return parse_event(sse.event, orjson.loads(sse.data), ordered=True, notifications_wake=notifications_wake)
     except UnknownEvent:
         return None
-    except (orjson.JSONDecodeError, MissingField, BrokenEvent) as error:
+    except (orjson.JSONDecodeError, UnreadableEvent) as error:
         on_broken()
         _log.warning("stream_event_broken", stream_event=sse.event[:50], reason=str(error)[:200], data=sse.data[:200])
         return None

@@ -36,20 +36,23 @@ class UnknownEvent(ValueError):
     """No event of Leshan's has this name."""
 
 
-class MissingField(ValueError):
-    """The event lacks a field that it needs, or has another kind of value there. ``field`` is its path."""
-
-    def __init__(self, field: str) -> None:
-        super().__init__(f"{field} is missing or not what Leshan has there")
-        self.field = field
-
-
-class BrokenEvent(ValueError):
+class UnreadableEvent(ValueError):
     """The event cannot be read. The message says why; ``field`` is the path of what is at fault."""
 
     def __init__(self, message: str, field: str = "data") -> None:
         super().__init__(message)
         self.field = field
+
+
+class MissingField(UnreadableEvent):
+    """The event lacks a field that it needs, or has another kind of value there."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} is missing or not what Leshan has there", field)
+
+
+class BrokenEvent(UnreadableEvent):
+    """Something in the event cannot be kept: a name with NUL, an answer nested without end."""
 
 
 def parse_event(

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from app.domain.events import Event
 from app.domain.values import JsonValue
-from app.leshan.events import BrokenEvent, MissingField, UnknownEvent, parse_event
+from app.leshan.events import BrokenEvent, UnknownEvent, UnreadableEvent, parse_event
 from app.leshan.old_webhooks import parse_composite, parse_single
 from app.leshan.webhook_http import (
     Batch,
@@ -81,7 +81,7 @@ def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event]) -> _Endp
         body = read_json(await read_body(request))
         try:
             event = parse(body)
-        except (MissingField, BrokenEvent) as error:
+        except UnreadableEvent as error:
             raise Refusal(422, str(error), error.field) from None
         return await answered(hear, Batch([event], form=Form.OLDER))
 
@@ -143,10 +143,9 @@ def _event(member: JsonValue, where: str, sent_millis: int | None, notifications
         )
     except UnknownEvent as error:
         raise Refusal(400, str(error), f"{where}event") from None
-    except MissingField as error:
-        raise Refusal(422, f"{where}{error}", f"{where}{error.field}") from None
-    except BrokenEvent as error:
-        raise Refusal(422, f"{where}{error.field}: {error}", f"{where}{error.field}") from None
+    except UnreadableEvent as error:
+        sentence = f"{where}{error.field}: {error}" if isinstance(error, BrokenEvent) else f"{where}{error}"
+        raise Refusal(422, sentence, f"{where}{error.field}") from None
 
 
 def _age(time: JsonValue, sent_millis: int | None, where: str) -> int:
