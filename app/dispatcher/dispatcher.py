@@ -13,7 +13,7 @@ import structlog
 from app.bus import Bus, Channel
 from app.dispatcher.runner import Runner
 from app.domain.words import Instant
-from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable
+from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release
 from app.models.ready import anything_ready
 
 log = structlog.get_logger(__name__)
@@ -74,12 +74,22 @@ class Dispatcher:
             if not sure and not await anything_ready(self._ledger.server_id, self._clock):
                 return
             asked_at = time.monotonic()
-            claimed = await self._ledger.submit(Claim(free, str(uuid.uuid4())))
+            claimed = await self._claim(free)
             for one in claimed:
                 self._begin(runner, one, asked_at)
             if len(claimed) < free:
                 return
             sure = False
+
+    async def _claim(self, free: int) -> list[Claimed]:
+        claim = self._ledger.enqueue(Claim(free, str(uuid.uuid4())))
+        try:
+            return await asyncio.shield(claim)
+        except asyncio.CancelledError:
+            # told to stop while the claim is being committed: nothing of it was sent, so it goes back at once
+            for one in await claim:
+                await self._ledger.submit(Release(one.seq, one.attempt))
+            raise
 
     def _begin(self, runner: Runner, claimed: Claimed, asked_at: float) -> None:
         task = asyncio.create_task(self._guarded(runner, claimed, asked_at), name=f"attempt {claimed.id}")
