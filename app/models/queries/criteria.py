@@ -1,0 +1,53 @@
+"""What a list may be asked for, and the SQL conditions that it means."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from app.domain.words import Instant, OperationKind, OperationStatus, Presence
+from app.models.queries.reading import Statement, on_postgres
+
+ENDPOINT_BY_NAME = "(SELECT n.id FROM endpoint n WHERE n.name = {name} LIMIT 1)"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCriteria:
+    """Which operations. None means any; an empty list of statuses or kinds means none.
+
+    Attributes:
+        endpoint: an exact name.
+        path_prefix: whole parts: ``"/3"`` is object 3 and all below it, never object 3303. With the leading slash.
+        created_after, created_before: both exclusive, microseconds since the epoch.
+    """
+
+    endpoint: str | None = None
+    statuses: Collection[OperationStatus] | None = None
+    kinds: Collection[OperationKind] | None = None
+    path_prefix: str | None = None
+    created_after: Instant | None = None
+    created_before: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCriteria:
+    """Which endpoints. ``name_contains`` is taken letter by letter: no wildcards, upper and lower case differ."""
+
+    name_contains: str | None = None
+    presences: Collection[Presence] | None = None
+
+
+def below(column: str, prefix: str, statement: Statement) -> list[str]:
+    """The two conditions, either of which holds for a path that is ``prefix`` or below it.
+
+    They are ranges, so an index on the column serves them: ``"0"`` is the character after ``"/"``, and paths are
+    compared byte by byte on both databases.
+    """
+    prefix = prefix.rstrip("/")
+    low, high = statement.add(f"{prefix}/"), statement.add(f"{prefix}0")
+    return [f"{column} = {statement.add(prefix)}", f"({column} >= {low} AND {column} < {high})"]
+
+
+def contains(column: str, part: str, statement: Statement) -> str:
+    """A condition: the text contains ``part``, letter by letter."""
+    return f"{'strpos' if on_postgres() else 'instr'}({column}, {statement.add(part)}) > 0"

@@ -1,0 +1,105 @@
+"""Endpoints: pages by name, rows by their keys, the heads of their queues, and their resources."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from app.domain.words import Presence
+from app.models.cursors import parse_page_cursor
+from app.models.queries.criteria import EndpointCriteria, below, contains
+from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
+from app.models.queries.reading import Statement, among, array, fetch
+from app.models.queries.views import EndpointView, ResourceStateView, columns
+
+_COLUMNS: Final = columns(EndpointView, "e")
+_STATE: Final = columns(ResourceStateView, "r")
+_KIND: Final = "endpoint"
+
+
+async def endpoint_page(criteria: EndpointCriteria, first: int, after: str | None = None) -> Page[EndpointView]:
+    """Endpoints by name: one statement, and another one when the total is asked for.
+
+    Raises:
+        InvalidCursor: ``after`` is no cursor of a list of endpoints.
+        ReadUnavailable: the database cannot be reached.
+    """
+    name = "" if after is None else parse_page_cursor(_KIND, after)
+    statement = endpoint_statement(criteria, name, first + 1)
+    found = [EndpointView.load(row) for row in await fetch(statement.sql, statement.values)]
+
+    async def total() -> tuple[int, bool]:
+        return await count_endpoints(criteria)
+
+    return Page.of(_KIND, found, first, lambda e: e.name, continued=after is not None, total=total)
+
+
+def endpoint_statement(criteria: EndpointCriteria, after: str, limit: int) -> Statement:
+    """The statement of one page: ``limit`` endpoints whose names come after ``after``."""
+    statement = Statement("", [after, limit])
+    branches = [f"{branch} AND e.name > $1" for branch in _branches(criteria, statement, _COLUMNS)]
+    order = "e.name" if len(branches) == 1 else "name"
+    statement.sql = merged(branches, order, "$2")
+    return statement
+
+
+def _branches(criteria: EndpointCriteria, statement: Statement, selected: str) -> list[str]:
+    part = criteria.name_contains
+    named = "TRUE" if not part else contains("e.name", part, statement)
+    select = f"SELECT {selected} FROM endpoint e WHERE {named}"  # noqa: S608
+    if criteria.presences is None or set(criteria.presences) == set(Presence):
+        return [select]
+    return [f"{select} AND e.presence = '{presence}'" for presence in Presence if presence in criteria.presences] or [
+        f"{select} AND FALSE"
+    ]
+
+
+async def count_endpoints(criteria: EndpointCriteria) -> tuple[int, bool]:
+    """How many endpoints there are, counted to 10,000."""
+    statement = Statement("", [COUNT_LIMIT + 1])
+    branches = " UNION ALL ".join(_branches(criteria, statement, "1"))
+    ((count,),) = await fetch(f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c", statement.values)  # noqa: S608
+    return capped(count)
+
+
+async def endpoint_by_name(name: str) -> EndpointView | None:
+    """An endpoint by its LwM2M endpoint client name."""
+    rows = await fetch(f"SELECT {_COLUMNS} FROM endpoint e WHERE e.name = $1 LIMIT 1", [name])  # noqa: S608
+    return EndpointView.load(rows[0]) if rows else None
+
+
+async def endpoint_by_id(id_: int) -> EndpointView | None:
+    """An endpoint by its row's id."""
+    return (await endpoints_by_id([id_])).get(id_)
+
+
+async def endpoints_by_id(ids: Collection[int]) -> dict[int, EndpointView]:
+    """Endpoints by their rows' ids; unknown ones are left out."""
+    if not ids:
+        return {}
+    sql = f"SELECT {_COLUMNS} FROM endpoint e WHERE {among('e.id', '$1', 'bigint')}"  # noqa: S608
+    return {view.id: view for view in map(EndpointView.load, await fetch(sql, [array(ids)]))}
+
+
+async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
+    """The ``seq`` of the operation that goes next, by endpoint; endpoints with nothing queued are left out."""
+    if not endpoint_ids:
+        return {}
+    sql = f"""
+        SELECT e.id, (
+            SELECT o.seq FROM operation o WHERE o.endpoint_id = e.id AND o.status = 'QUEUED'
+            ORDER BY o.priority DESC, o.seq LIMIT 1
+        ) FROM endpoint e WHERE {among('e.id', '$1', 'bigint')} AND e.queued > 0
+    """  # noqa: S608
+    rows = await fetch(sql, [array(endpoint_ids)])
+    return {id_: head for id_, head in map(tuple, rows) if head is not None}
+
+
+async def resource_states(endpoint_id: int, path_prefix: str | None = None) -> list[ResourceStateView]:
+    """The latest known value of every resource of an endpoint, by path (as text), of one part of it with a prefix."""
+    statement = Statement("", [endpoint_id])
+    where = "r.endpoint_id = $1"
+    if path_prefix is not None:
+        where += f" AND ({' OR '.join(below('r.path', path_prefix, statement))})"
+    sql = f"SELECT {_STATE} FROM resource_state r WHERE {where} ORDER BY r.path"  # noqa: S608
+    return [ResourceStateView.load(row) for row in await fetch(sql, statement.values)]

@@ -1,0 +1,138 @@
+"""Operations: pages newest first, and rows by their keys."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from typing import Final
+
+from app.domain.words import OperationKind, OperationStatus
+from app.models.cursors import parse_seq_cursor
+from app.models.queries.criteria import ENDPOINT_BY_NAME, OperationCriteria, below
+from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
+from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch
+from app.models.queries.server import operation_counts
+from app.models.queries.views import OperationView, columns
+
+_COLUMNS: Final = columns(OperationView, "o")
+_KIND: Final = "operation"
+
+
+async def operation_page(criteria: OperationCriteria, first: int, after: str | None = None) -> Page[OperationView]:
+    """Operations, newest first: one statement, and another one when the total is asked for.
+
+    Raises:
+        InvalidCursor: ``after`` is no cursor of a list of operations.
+        ReadUnavailable: the database cannot be reached.
+    """
+    before = MAX_SEQ if after is None else parse_seq_cursor(_KIND, after)
+    statement = operation_statement(criteria, before, first + 1)
+    found = [OperationView.load(row) for row in await fetch(statement.sql, statement.values)]
+
+    async def total() -> tuple[int, bool]:
+        return await count_operations(criteria)
+
+    return Page.of(_KIND, found, first, lambda o: o.seq, continued=after is not None, total=total)
+
+
+def operation_statement(criteria: OperationCriteria, before: int, limit: int) -> Statement:
+    """The statement of one page: ``limit`` operations with a ``seq`` below ``before``."""
+    statement = Statement("", [before, limit])
+    branches = [f"{branch} AND o.seq < $1" for branch in _branches(criteria, statement)]
+    if len(branches) == 1:
+        statement.sql = merged([branches[0].replace("SELECT o.seq", f"SELECT {_COLUMNS}", 1)], "o.seq DESC", "$2")
+    else:
+        seqs = merged(branches, "seq DESC", "$2")
+        statement.sql = f"SELECT {_COLUMNS} FROM operation o JOIN ({seqs}) p ON p.seq = o.seq ORDER BY o.seq DESC"  # noqa: S608
+    return statement
+
+
+def _branches(criteria: OperationCriteria, statement: Statement) -> list[str]:
+    """SELECTs of ``seq`` that are disjoint, each with conditions that one index serves in order."""
+    fixed = _conditions(criteria, statement)
+    choices = [[*fixed]]
+    for alternatives in (_statuses(criteria), _kinds(criteria), _paths(criteria, statement)):
+        if alternatives is not None:
+            choices = [[*chosen, one] for chosen in choices for one in alternatives]
+    where = [" AND ".join(chosen) for chosen in choices]
+    return [f"SELECT o.seq FROM operation o WHERE {conditions or 'TRUE'}" for conditions in where] or [_NONE]  # noqa: S608
+
+
+_NONE: Final = "SELECT o.seq FROM operation o WHERE FALSE"
+
+
+def _conditions(criteria: OperationCriteria, statement: Statement) -> list[str]:
+    conditions = []
+    if criteria.endpoint is not None:
+        conditions.append("o.endpoint_id = " + ENDPOINT_BY_NAME.format(name=statement.add(criteria.endpoint)))
+    if criteria.created_after is not None:
+        conditions.append(f"o.created_at > {statement.add(criteria.created_after)}")
+    if criteria.created_before is not None:
+        conditions.append(f"o.created_at < {statement.add(criteria.created_before)}")
+    return conditions
+
+
+def _statuses(criteria: OperationCriteria) -> list[str] | None:
+    if criteria.statuses is None or set(criteria.statuses) == set(OperationStatus):
+        return None
+    return [f"o.status = '{status}'" for status in OperationStatus if status in criteria.statuses]
+
+
+def _kinds(criteria: OperationCriteria) -> list[str] | None:
+    if criteria.kinds is None or set(criteria.kinds) == set(OperationKind):
+        return None
+    return [f"o.kind = '{kind}'" for kind in OperationKind if kind in criteria.kinds]
+
+
+def _paths(criteria: OperationCriteria, statement: Statement) -> list[str] | None:
+    return None if criteria.path_prefix is None else below("o.path", criteria.path_prefix, statement)
+
+
+async def count_operations(criteria: OperationCriteria) -> tuple[int, bool]:
+    """How many operations there are, counted to 10,000; from the kept counters where they tell it."""
+    if criteria == OperationCriteria(endpoint=criteria.endpoint, statuses=criteria.statuses):
+        wanted = OperationStatus if criteria.statuses is None else set(criteria.statuses)
+        counts = await operation_counts(criteria.endpoint)
+        return capped(sum(counts[status] for status in wanted))
+    statement = count_statement(criteria)
+    ((count,),) = await fetch(statement.sql, statement.values)
+    return capped(count)
+
+
+def count_statement(criteria: OperationCriteria) -> Statement:
+    """The statement that counts a list, up to one more than the limit."""
+    statement = Statement("", [COUNT_LIMIT + 1])
+    branches = " UNION ALL ".join(_branches(criteria, statement))
+    statement.sql = f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c"  # noqa: S608
+    return statement
+
+
+async def operation_by_id(id_: str) -> OperationView | None:
+    """An operation by its UUID; None for an unknown one, and for a text that is no UUID."""
+    return (await operations_by_id([id_])).get(id_)
+
+
+async def operations_by_id(ids: Collection[str]) -> dict[str, OperationView]:
+    """Operations by their UUIDs, under the texts that were asked for; unknown ones are left out."""
+    canonical = {text: known for text in ids if (known := _uuid(text)) is not None}
+    if not canonical:
+        return {}
+    sql = f"SELECT {_COLUMNS} FROM operation o WHERE {among('o.id', '$1', 'uuid')}"  # noqa: S608
+    rows = await fetch(sql, [array(set(canonical.values()))])
+    found = {view.id: view for view in map(OperationView.load, rows)}
+    return {text: found[known] for text, known in canonical.items() if known in found}
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return None
+
+
+async def operations_by_seq(seqs: Collection[int]) -> dict[int, OperationView]:
+    """Operations by their ``seq``; unknown ones are left out."""
+    if not seqs:
+        return {}
+    sql = f"SELECT {_COLUMNS} FROM operation o WHERE {among('o.seq', '$1', 'bigint')}"  # noqa: S608
+    return {view.seq: view for view in map(OperationView.load, await fetch(sql, [array(seqs)]))}

@@ -1,0 +1,97 @@
+"""The one way to the database for readers: a statement, its values, its rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+import orjson
+from tortoise.connection import get_connection
+from tortoise.exceptions import OperationalError
+
+from app.models.ledger.store import numbered
+from app.models.queries.views import Row
+
+MAX_SEQ: Final = 2**63 - 1
+
+
+class ReadUnavailable(RuntimeError):
+    """The database cannot be reached, or did not answer in time. Asking again later is right."""
+
+
+_UNREACHABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientResourcesError,
+)
+_SQLITE_CODES: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+}
+
+
+@dataclass(slots=True)
+class Statement:
+    """SQL with ``$1`` placeholders, and the values for them, growing together."""
+
+    sql: str
+    values: list[Any]
+
+    def add(self, value: Any) -> str:
+        """Take a value; answers its placeholder."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
+    """The rows of a statement.
+
+    Raises:
+        ReadUnavailable: the database cannot be reached, or the statement ran into its time-out.
+    """
+    try:
+        connection = get_connection("default")
+        text = sql if on_postgres() else numbered(sql)
+        _, rows = await connection.execute_query(text, list(values))
+    except Exception as error:
+        if _unavailable(error):
+            raise ReadUnavailable(str(error) or type(error).__name__) from error
+        raise
+    return rows  # type: ignore[return-value]  # Tortoise says dict; the rows of both drivers are sequences, too
+
+
+def _unavailable(error: BaseException) -> bool:
+    """Whether the database failed and not the statement. Tortoise wraps some of the drivers' errors."""
+    if isinstance(error, OperationalError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
+    return isinstance(error, _UNREACHABLE)
+
+
+def on_postgres() -> bool:
+    """Whether the default connection is PostgreSQL's."""
+    return bool(get_connection("default").capabilities.dialect == "postgres")
+
+
+def among(column: str, placeholder: str, type_: str) -> str:
+    """A condition: the column's value is in a list that was passed as :func:`array`."""
+    if on_postgres():
+        return f"{column} = ANY({placeholder}::{type_}[])"
+    return f"{column} IN (SELECT value FROM json_each({placeholder}))"  # noqa: S608 - a placeholder
+
+
+def array(values: Iterable[Any]) -> Any:
+    """A list as one value of a statement."""
+    return list(values) if on_postgres() else orjson.dumps(list(values)).decode()

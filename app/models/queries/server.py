@@ -1,0 +1,84 @@
+"""Where the log and the Leshan server stand: heads, counters, object models, the database's time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.values import JsonValue
+from app.domain.words import Instant, OperationStatus
+from app.models.fields import load_json
+from app.models.queries.reading import among, array, fetch, on_postgres
+from app.models.queries.views import ServerView
+
+_COUNTERS: Final = ", ".join(status.lower() for status in OperationStatus)
+_SUMS: Final = ", ".join(f"CAST(coalesce(sum({status.lower()}), 0) AS BIGINT)" for status in OperationStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The newest ``seq`` that is committed, and the one up to which the log has been pruned."""
+
+    seq: int
+    horizon: int
+
+
+async def log_head() -> LogHead:
+    """Where the log stands now."""
+    ((seq, horizon),) = await fetch("SELECT seq, horizon FROM ledger_head")
+    return LogHead(seq, horizon)
+
+
+async def log_position() -> int:
+    """The newest ``seq`` that is committed. What is read after this call is at least as new."""
+    return (await log_head()).seq
+
+
+async def server_view() -> ServerView:
+    """The Leshan server (one today) with the database's time. Before any ledger was started there is none: an empty one
+    is answered, without a sign of life."""
+    now = _NOW if on_postgres() else str(_clock())
+    sql = f"""
+        SELECT id, name, swept_at, breaker_opened_at, breaker_reason, bridge_holder, bridge_until, {_COUNTERS}, {now}
+        FROM leshan_server ORDER BY id LIMIT 1
+    """  # noqa: S608
+    rows = await fetch(sql)
+    return ServerView.load(rows[0] if rows else (0, "", *[None] * 5, *[0] * 6, await database_now()))
+
+
+async def database_now() -> Instant:
+    """The clock that the ledger decides by: PostgreSQL's own, this host's for SQLite."""
+    if not on_postgres():
+        return _clock()
+    ((now,),) = await fetch(f"SELECT {_NOW}")
+    return int(now)
+
+
+_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+def _clock() -> Instant:
+    return time.time_ns() // 1000
+
+
+async def operation_counts(endpoint: str | None = None) -> dict[OperationStatus, int]:
+    """How many operations stand where, zeros too: of one endpoint by name (all zero when there is none), or of all.
+
+    Read from the counters that the ledger keeps, so it costs the same with a million operations.
+    """
+    if endpoint is None:
+        rows = await fetch(f"SELECT {_SUMS} FROM leshan_server")  # noqa: S608
+    else:
+        rows = await fetch(f"SELECT {_SUMS} FROM endpoint WHERE name = $1", [endpoint])  # noqa: S608
+    return dict(zip(OperationStatus, rows[0], strict=True))
+
+
+async def object_models(object_ids: Collection[int]) -> dict[tuple[int, str], JsonValue]:
+    """Object models in their stored JSON form, by object id and version."""
+    if not object_ids:
+        return {}
+    sql = f"SELECT object_id, version, model FROM object_model WHERE {among('object_id', '$1', 'int')}"  # noqa: S608
+    rows = await fetch(sql, [array(object_ids)])
+    return {(object_id, version): load_json(model) for object_id, version, model in map(tuple, rows)}

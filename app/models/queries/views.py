@@ -1,0 +1,321 @@
+"""Rows as they are read: slotted, made by position in one go, words as enums, JSON parsed when it is asked for.
+
+A page of 50 operations makes 150 of them, so they are not Tortoise models: those cost five times as much to make.
+They are values: nobody changes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from app.domain.values import JsonValue
+from app.domain.words import (
+    ContentFormat,
+    Delivery,
+    Instant,
+    OperationKind,
+    OperationStatus,
+    Presence,
+    ReasonCode,
+    ValueType,
+)
+from app.models.fields import load_json
+
+Row = Sequence[Any]
+"""A row of either driver, its columns in the order of a view's fields."""
+
+
+def _words(of: type[StrEnum]) -> dict[str | None, Any]:
+    """Looked up instead of called: an enum's call costs ten times as much. The tables' CHECKs keep the words known."""
+    return {None: None, **{str(word): word for word in of}}
+
+
+_STATUS: Final = _words(OperationStatus)
+_KIND: Final = _words(OperationKind)
+_PRESENCE: Final = _words(Presence)
+_REASON: Final = _words(ReasonCode)
+_DELIVERY: Final = _words(Delivery)
+_FORMAT: Final = _words(ContentFormat)
+_TYPE: Final = _words(ValueType)
+
+
+@dataclass(slots=True)
+class OperationView:
+    """An operation. Times are microseconds since the epoch; the ``*_json`` fields are the stored text of what the
+    properties parse."""
+
+    seq: int
+    id: str
+    endpoint_id: int
+    kind: OperationKind
+    path: str | None
+    paths_json: str
+    value_type: ValueType | None
+    value_json: str | None
+    composite_json: str | None
+    replace: bool
+    arguments: str | None
+    attributes_json: str | None
+    format: ContentFormat | None
+    priority: int
+    max_attempts: int
+    repeatable: bool
+    validated: bool
+    timeout_seconds: int
+    created_at: Instant
+    created_by: str | None
+    expires_at: Instant | None
+    idempotency_key: str | None
+    fingerprint: str | None
+    retry_of: int | None
+    status: OperationStatus
+    version: int
+    last_seq: int
+    attempt: int
+    attempts: int
+    delivery: Delivery
+    last_attempt_at: Instant | None
+    finished_at: Instant | None
+    reason: ReasonCode | None
+    detail: str | None
+    device_status: str | None
+    answer_json: str | None
+    superseded: bool
+
+    @property
+    def paths(self) -> list[str]:
+        """All paths, also of a single one."""
+        paths: list[str] = load_json(self.paths_json)
+        return paths
+
+    @property
+    def value(self) -> JsonValue:
+        """WRITE and CREATE: the value in the contract's form."""
+        return load_json(self.value_json)
+
+    @property
+    def values(self) -> dict[str, dict[str, JsonValue]] | None:
+        """WRITE_COMPOSITE: path -> ``{"type": .., "value": ..}``."""
+        values: dict[str, dict[str, JsonValue]] | None = load_json(self.composite_json)
+        return values
+
+    @property
+    def attributes(self) -> dict[str, JsonValue] | None:
+        """WRITE_ATTRIBUTES: name -> number, those that were set."""
+        attributes: dict[str, JsonValue] | None = load_json(self.attributes_json)
+        return attributes
+
+    @property
+    def answer(self) -> JsonValue:
+        """What the device answered, in the contract's form."""
+        return load_json(self.answer_json)
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        (
+            seq, id_, endpoint_id, kind, path, paths, value_type, value, composite, replace, arguments, attributes,
+            format_, priority, max_attempts, repeatable, validated, timeout_seconds, created_at, created_by, expires_at,
+            idempotency_key, fingerprint, retry_of, status, version, last_seq, attempt, attempts, delivery,
+            last_attempt_at, finished_at, reason, detail, device_status, answer, superseded,
+        ) = row  # fmt: skip
+        return cls(
+            seq, str(id_), endpoint_id, _KIND[kind], path, paths, _TYPE[value_type], value, composite, bool(replace),
+            arguments, attributes, _FORMAT[format_], priority, max_attempts, bool(repeatable), bool(validated),
+            timeout_seconds, created_at, created_by, expires_at, idempotency_key, fingerprint, retry_of,
+            _STATUS[status], version, last_seq, attempt, attempts, _DELIVERY[delivery], last_attempt_at, finished_at,
+            _REASON[reason], detail, device_status, answer, bool(superseded),
+        )  # fmt: skip
+
+
+class _Counted:
+    """Mixin: the kept counters, one per status."""
+
+    __slots__ = ()
+
+    @property
+    def counts(self) -> dict[OperationStatus, int]:
+        """How many operations stand where; zeros too."""
+        return {status: getattr(self, status.lower()) for status in OperationStatus}
+
+
+@dataclass(slots=True)
+class EndpointView(_Counted):
+    """A device. What is not of interest to readers (Leshan's own dates, set-backs) is left out."""
+
+    id: int
+    server_id: int
+    name: str
+    presence: Presence
+    last_seen_at: Instant | None
+    awake_until: Instant | None
+    lifetime_ends_at: Instant | None
+    awake_window_seconds: int | None
+    wake_seq: int
+    lease_operation: int | None
+    call_open: bool
+    ready_at: Instant | None
+    queued: int
+    sending: int
+    confirmed: int
+    failed: int
+    canceled: int
+    expired: int
+    registration_id: str | None
+    registered_at: Instant | None
+    last_update_at: Instant | None
+    lifetime_seconds: int | None
+    lwm2m_version: str | None
+    binding_mode: str | None
+    queue_mode: bool | None
+    address: str | None
+    object_links_json: str | None
+
+    @property
+    def pending(self) -> int:
+        """Operations that have not ended."""
+        return self.queued + self.sending
+
+    @property
+    def registered(self) -> bool:
+        """Whether a registration is known that Leshan has not ended."""
+        return self.registered_at is not None
+
+    @property
+    def object_links(self) -> list[Mapping[str, JsonValue]] | None:
+        """The links of the registration, as Leshan told them."""
+        links: list[Mapping[str, JsonValue]] | None = load_json(self.object_links_json)
+        return links
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        values = list(row)
+        values[_PRESENCE_AT] = _PRESENCE[values[_PRESENCE_AT]]
+        values[_CALL_OPEN_AT] = bool(values[_CALL_OPEN_AT])
+        if values[_QUEUE_MODE_AT] is not None:
+            values[_QUEUE_MODE_AT] = bool(values[_QUEUE_MODE_AT])
+        return cls(*values)
+
+
+@dataclass(slots=True)
+class TransitionView:
+    """One step of an operation; ``seq`` is its place in the log."""
+
+    seq: int
+    operation_seq: int
+    number: int
+    from_status: OperationStatus | None
+    to_status: OperationStatus
+    attempt: int
+    reason: ReasonCode | None
+    detail: str | None
+    at: Instant
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        seq, operation, number, from_status, to_status, attempt, reason, detail, at = row
+        to = OperationStatus(to_status)
+        return cls(seq, operation, number, _STATUS[from_status], to, attempt, _REASON[reason], detail, at)
+
+
+@dataclass(slots=True)
+class PresenceChangeView:
+    """One change of an endpoint's presence, as subscribers are told it."""
+
+    seq: int
+    endpoint_id: int
+    presence: Presence
+    at: Instant
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        seq, endpoint_id, presence, at = row
+        return cls(seq, endpoint_id, Presence(presence), at)
+
+
+@dataclass(slots=True)
+class ResourceStateView:
+    """The latest known value of a resource."""
+
+    path: str
+    type: ValueType
+    value_json: str
+    at: Instant
+
+    @property
+    def value(self) -> JsonValue:
+        """The value in the contract's form."""
+        return load_json(self.value_json)
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        path, type_, value, at = row
+        return cls(path, ValueType(type_), value, at)
+
+
+@dataclass(slots=True)
+class ResourceChangeView:
+    """One value that a resource had."""
+
+    seq: int
+    endpoint_id: int
+    path: str
+    type: ValueType
+    value_json: str
+    at: Instant
+
+    @property
+    def value(self) -> JsonValue:
+        """The value in the contract's form."""
+        return load_json(self.value_json)
+
+    @property
+    def state(self) -> ResourceStateView:
+        """The same as the state that it was then."""
+        return ResourceStateView(self.path, self.type, self.value_json, self.at)
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        seq, endpoint_id, path, type_, value, at = row
+        return cls(seq, endpoint_id, path, ValueType(type_), value, at)
+
+
+@dataclass(slots=True)
+class ServerView(_Counted):
+    """A Leshan server: breaker, sign of life of the dispatchers, counters, and the database's time of reading it."""
+
+    id: int
+    name: str
+    swept_at: Instant | None
+    breaker_opened_at: Instant | None
+    breaker_reason: str | None
+    bridge_holder: str | None
+    bridge_until: Instant | None
+    queued: int
+    sending: int
+    confirmed: int
+    failed: int
+    canceled: int
+    expired: int
+    now: Instant
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        return cls(*row)
+
+
+_COLUMN_OF: Final = {"operation_seq": "operation_id"}
+
+
+def columns(view: type[Any], table: str) -> str:
+    """The columns of a view, in the order of its fields, for a SELECT in which ``table`` is the table's alias."""
+    names = (_COLUMN_OF.get(field.name, field.name.removesuffix("_json")) for field in fields(view))
+    return ", ".join(f"{table}.{name}" for name in names)
+
+
+_ENDPOINT_FIELDS: Final = [field.name for field in fields(EndpointView)]
+_PRESENCE_AT: Final = _ENDPOINT_FIELDS.index("presence")
+_CALL_OPEN_AT: Final = _ENDPOINT_FIELDS.index("call_open")
+_QUEUE_MODE_AT: Final = _ENDPOINT_FIELDS.index("queue_mode")

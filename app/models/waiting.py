@@ -1,0 +1,61 @@
+"""What a queued operation waits for: one pure function, so that "why is it not done?" has an answer on every row."""
+
+from __future__ import annotations
+
+from app.domain.words import SECOND, Instant, OperationStatus, WaitingFor
+from app.models.ledger.rules import START_MARGIN
+from app.models.lifecycle import TERMINAL
+from app.models.queries.views import EndpointView, OperationView, ServerView
+
+DISPATCHER_SPAN: Instant = 10 * SECOND
+"""Dispatchers sweep every second; when none has for this long, none is alive."""
+
+
+def waiting_for(
+    operation: OperationView, endpoint: EndpointView, server: ServerView, now: Instant, head: int | None = None
+) -> WaitingFor:
+    """What has to happen next, as an operator wants to read it: the outermost obstacle is named first.
+
+    ``head`` is the ``seq`` of the endpoint's next operation (``queries.heads_of``); None where it is not known, and it
+    need not be where :func:`needs_head` says so.
+
+    | in this order | answer |
+    |---|---|
+    | it has ended | NOTHING |
+    | it is SENDING and Leshan said "delayed" | LESHAN_HOLDS_IT |
+    | it is SENDING | DEVICE_ANSWER |
+    | no dispatcher swept for 10 s: nobody would even notice that Leshan is back | DISPATCHER |
+    | the breaker is open: no device can be called | LESHAN |
+    | another operation of the endpoint is out | TURN |
+    | the endpoint is not sendable, is down, or its turn is over until the next wake | DEVICE_WAKE |
+    | another operation of the endpoint goes first | TURN |
+    | the endpoint pauses after a failure | RETRY_DELAY |
+    | all of that is well, so the calls that may be open are all open | CAPACITY |
+    """
+    if operation.status in TERMINAL:
+        return WaitingFor.NOTHING
+    if operation.status is OperationStatus.SENDING:
+        held = endpoint.lease_operation == operation.seq and not endpoint.call_open
+        return WaitingFor.LESHAN_HOLDS_IT if held else WaitingFor.DEVICE_ANSWER
+    if server.swept_at is None or now - server.swept_at > DISPATCHER_SPAN:
+        return WaitingFor.DISPATCHER
+    if server.breaker_opened_at is not None:
+        return WaitingFor.LESHAN
+    return _at_the_endpoint(operation, endpoint, now, head)
+
+
+def _at_the_endpoint(operation: OperationView, endpoint: EndpointView, now: Instant, head: int | None) -> WaitingFor:
+    if endpoint.lease_operation is not None:
+        # its own lease: the two rows were read a moment apart, and it is out by now
+        return WaitingFor.DEVICE_ANSWER if endpoint.lease_operation == operation.seq else WaitingFor.TURN
+    margin = min(START_MARGIN, operation.timeout_seconds * SECOND)
+    if endpoint.ready_at is None or endpoint.awake_until is None or endpoint.awake_until - now < margin:
+        return WaitingFor.DEVICE_WAKE
+    if head is not None and head != operation.seq:
+        return WaitingFor.TURN
+    return WaitingFor.RETRY_DELAY if endpoint.ready_at > now else WaitingFor.CAPACITY
+
+
+def needs_head(operation: OperationView, endpoint: EndpointView) -> bool:
+    """Whether the head of the endpoint's queue can make a difference, and has to be read."""
+    return operation.status is OperationStatus.QUEUED and endpoint.queued > 1 and endpoint.ready_at is not None
