@@ -21,6 +21,7 @@ from app.domain.words import Delivery, OperationKind
 from app.leshan.links import read_links
 
 MAX_DETAIL: Final = 1000
+MAX_REQUEST_ID: Final = 255
 
 _CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
 _DEVICE_STATUS: Final = re.compile(r"[A-Za-z_ ]{0,60}\(([1-5]\d\d)\)")
@@ -63,10 +64,11 @@ class _Answer:
 
 def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     """What an answer of Leshan, or of a proxy before it, means for an operation of this kind. Never raises."""
-    text = readable_text(headers.get("Content-Type", ""), body)
-    answer = _unwrapped(_Answer(kind, status, body, text))
+    if 200 <= status < 300 and (content := _json_object(body)) is not None:
+        return _read_object(content, status)
+    answer = _unwrapped(_Answer(kind, status, body, readable_text(headers.get("Content-Type", ""), body)))
     if 200 <= status < 300:
-        return _read_success(answer)
+        return _read_unreadable(answer)
     if own := _OWN_CODES.get(answer.code or ""):
         return answer.outcome(own)
     return _read_error(answer)
@@ -109,36 +111,33 @@ def _read_500(answer: _Answer) -> Outcome:
     return answer.outcome(OutcomeKind.ANSWER_LOST)
 
 
-def _read_success(answer: _Answer) -> Outcome:
-    if not answer.body.strip():
-        if answer.kind in _CANCELS:
-            return answer.outcome(OutcomeKind.SUCCESS)
-        return answer.outcome(OutcomeKind.ANSWER_LOST, "Leshan answered without a body")
-    content = _json_object(answer.body)
-    if content is None:
+def _read_unreadable(answer: _Answer) -> Outcome:
+    """A 2xx without a JSON object: right for a passive cancel alone, which is answered without a body."""
+    if answer.body.strip():
         return answer.outcome(OutcomeKind.ANSWER_LOST, f"unreadable answer: {answer.text}")
-    return replace(_read_object(content), http_status=answer.status)
+    if answer.kind in _CANCELS:
+        return answer.outcome(OutcomeKind.SUCCESS)
+    return answer.outcome(OutcomeKind.ANSWER_LOST, "Leshan answered without a body")
 
 
 def read_response_object(kind: OperationKind, response: Mapping[str, JsonValue]) -> Outcome:
     """What the ``response`` of a REQUEST_RESPONSE event means: the answer that a direct call would have had."""
     del kind  # a device's answer reads alike for all kinds; an empty one, which does not, comes in no event
-    return _read_object(response)
+    return _read_object(response, None)
 
 
-def _read_object(answer: Mapping[str, JsonValue]) -> Outcome:
-    request_id = answer.get("requestId")
+def _read_object(answer: Mapping[str, JsonValue], http_status: int | None) -> Outcome:
     if answer.get("delayed") is True and "success" not in answer:
-        if isinstance(request_id, str) and request_id:
-            return Outcome(OutcomeKind.DELAYED, request_id=request_id, detail="Leshan keeps it until the device wakes")
-        return Outcome(OutcomeKind.ANSWER_LOST, detail="Leshan delayed the request without telling its id")
+        return _read_delayed(answer, http_status)
     status = answer.get("status")
     match = _DEVICE_STATUS.fullmatch(status) if isinstance(status, str) else None
     success = answer.get("success")
     if match is None or not isinstance(success, bool) or success != match[1].startswith("2"):
-        return Outcome(OutcomeKind.ANSWER_LOST, detail=_cut(f"unreadable answer: {_shown(answer)}"))
+        detail = _cut(f"unreadable answer: {_shown(answer)}")
+        return Outcome(OutcomeKind.ANSWER_LOST, http_status=http_status, detail=detail)
     return Outcome(
         OutcomeKind.SUCCESS if success else OutcomeKind.DEVICE_ANSWERED_NO,
+        http_status=http_status,
         device_code=int(match[1]),
         device_status=status,
         detail=_error_message(answer),
@@ -146,6 +145,15 @@ def _read_object(answer: Mapping[str, JsonValue]) -> Outcome:
         object_links=read_links(answer.get("objectLinks")),
         location=answer["location"] if isinstance(answer.get("location"), str) else None,
     )
+
+
+def _read_delayed(answer: Mapping[str, JsonValue], http_status: int | None) -> Outcome:
+    request_id = answer.get("requestId")
+    if isinstance(request_id, str) and 0 < len(request_id) <= MAX_REQUEST_ID and "\x00" not in request_id:
+        detail = "Leshan keeps it until the device wakes"
+        return Outcome(OutcomeKind.DELAYED, http_status=http_status, request_id=request_id, detail=detail)
+    detail = "Leshan delayed the request without telling a usable id"
+    return Outcome(OutcomeKind.ANSWER_LOST, http_status=http_status, detail=detail)
 
 
 def _error_message(answer: Mapping[str, JsonValue]) -> str | None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ from app.leshan.nodes import resource_node
 JSON_TYPE: Final = "application/json; charset=utf-8"
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 _UNSAFE: Final = re.compile(r"[/%\\;\x00-\x1f\x7f]")
 _COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 
@@ -41,6 +43,7 @@ class LeshanRequest:
     content_type: str | None = None
 
 
+@lru_cache(maxsize=8192)
 def endpoint_segment(endpoint: str) -> str:
     """The endpoint's name as one segment of an address.
 
@@ -96,7 +99,7 @@ def _write(op: OperationRequest, client: str) -> LeshanRequest:
 
 
 def _written_node(op: OperationRequest) -> JsonValue:
-    path = LwM2mPath.parse(_path(op))
+    path = _parsed(_path(op))
     if op.value_type is None:
         return {"kind": "instance", **op.value, "id": path.ids[-1]}
     return resource_node(path, TypedValue(op.value_type, op.value))
@@ -148,7 +151,7 @@ def _write_composite(op: OperationRequest, client: str) -> LeshanRequest:
 
 
 def _member_node(path: str, typed: Mapping[str, JsonValue]) -> JsonValue:
-    return resource_node(LwM2mPath.parse(path), TypedValue(ValueType(typed["type"]), typed["value"]))
+    return resource_node(_parsed(path), TypedValue(ValueType(typed["type"]), typed["value"]))
 
 
 def _observe_composite(op: OperationRequest, client: str) -> LeshanRequest:
@@ -179,18 +182,27 @@ _COMPOSERS: Final[dict[OperationKind, Callable[[OperationRequest, str], LeshanRe
 
 def _json(method: str, target: str, node: JsonValue) -> LeshanRequest:
     """ASCII alone: where no charset is believed, Leshan reads with the platform's."""
-    body = json.dumps(node, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
-    return LeshanRequest(method, target, body, JSON_TYPE)
+    return LeshanRequest(method, target, _ENCODER.encode(node).encode("ascii"), JSON_TYPE)
+
+
+@lru_cache(maxsize=8192)
+def _parsed(path: str) -> LwM2mPath:
+    return LwM2mPath.parse(path)
+
+
+@lru_cache(maxsize=8192)
+def _slashed(path: str) -> str:
+    return str(LwM2mPath.parse(path))
 
 
 def _path(op: OperationRequest) -> str:
     if op.path is None:
         raise ValueError(f"{op.kind} needs a path")
-    return str(LwM2mPath.parse(op.path))
+    return _slashed(op.path)
 
 
 def _paths(op: OperationRequest) -> str:
-    return "paths=" + ",".join(str(LwM2mPath.parse(path)) for path in op.paths)
+    return "paths=" + ",".join(map(_slashed, op.paths))
 
 
 def _query(*parts: str) -> str:
