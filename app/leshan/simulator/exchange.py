@@ -198,7 +198,7 @@ def client_sleeping(name: str) -> Answer:
     """Reveille's own Leshan server, asked for a client that sleeps."""
     body = {
         "code": "CLIENT_SLEEPING",
-        "message": f"Client {name} is sleeping, nothing was sent",
+        "text": f"Client {name} is sleeping, nothing was sent",
         "delivery": "NOT_SENT",
     }
     return Answer(409, orjson.dumps(body), JSON)

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Final
 
 Json = Any
-"""Anything that JSON can say; what stands where follows from Leshan's forms (``docs`` of its REST API)."""
+"""Anything that JSON can say."""
 
 NOW: Final = "now"
 """In ``models.json``: this TIME is the device's clock."""
