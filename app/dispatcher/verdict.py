@@ -1,4 +1,4 @@
-"""The verdict: what follows from an outcome. One row per outcome, as a table; ``docs/lifecycle.md`` shows the same rows.
+"""The verdict: what follows from an outcome. A table with a row per outcome; ``docs/lifecycle.md`` shows the same.
 
 A row says what the attempt told (delivery), whether it counts, and where the operation goes when it is repeatable and
 when it is not. "Perhaps" rows (the device may have had the request) end an operation that may not be repeated as
@@ -55,7 +55,14 @@ TABLE: Final[dict[OutcomeKind, Row]] = {
     _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, heard=True, breaker=_WELL),
     _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
     _K.DEVICE_SILENT: Row(
-        _MAY, _Q, _R.NO_ANSWER, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN, presence=Presence.ASLEEP, breaker=_WELL
+        _MAY,
+        _Q,
+        _R.NO_ANSWER,
+        counted=True,
+        used_up=_R.NO_ANSWER,
+        once=_UNKNOWN,
+        presence=Presence.ASLEEP,
+        breaker=_WELL,
     ),
     _K.ANSWER_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
     _K.PROXY_ERROR: Row(_MAY, _Q, _R.LESHAN_UNREACHABLE, once=_UNKNOWN, set_back=True, breaker=_TROUBLE),
@@ -77,7 +84,14 @@ UNEXPECTED_OF_A_HEALTHY_LESHAN: Final = Row(_NOT, _F, _R.INVALID_REQUEST, breake
 """One poison operation ends by itself: Leshan serves others well, so it is this request that it will not take."""
 
 PASSING_DEVICE_ERROR: Final = Row(
-    _ANSWERED, _Q, _R.DEVICE_ERROR, counted=True, used_up=_R.DEVICE_ERROR, once=(_F, _R.DEVICE_ERROR), heard=True, breaker=_WELL
+    _ANSWERED,
+    _Q,
+    _R.DEVICE_ERROR,
+    counted=True,
+    used_up=_R.DEVICE_ERROR,
+    once=(_F, _R.DEVICE_ERROR),
+    heard=True,
+    breaker=_WELL,
 )
 NOT_DONE_DEVICE_ERROR: Final = replace(PASSING_DEVICE_ERROR, once=None)
 

@@ -34,7 +34,9 @@ def sqlite_path(database_url: str) -> Path:
 
 def tortoise_config(database_url: str, *, writable: bool = False) -> dict[str, Any]:
     """Tortoise's configuration: read-only, but for the migrations."""
-    connection = _sqlite(database_url, writable=writable) if is_sqlite(database_url) else _postgres(database_url, writable)
+    connection = (
+        _sqlite(database_url, writable=writable) if is_sqlite(database_url) else _postgres(database_url, writable)
+    )
     return {
         "connections": {"default": connection},
         "apps": {"models": {"models": ["app.models.tables", "aerich.models"], "default_connection": "default"}},
@@ -112,5 +114,3 @@ async def reading(database_url: str) -> AsyncIterator[None]:
         # requests run in other tasks than the lifespan, and see the context only by the global fallback
         await context.init(config=tortoise_config(database_url), _enable_global_fallback=True)
         yield
-
-

@@ -29,7 +29,7 @@ class JsonField(fields.TextField):
     def to_python_value(self, value: Any) -> Any:
         return load_json(value) if isinstance(value, str) else value
 
-    def to_db_value(self, value: Any, instance: type[Model] | Model) -> Any:
+    def to_db_value(self, value: Any, instance: type[Model] | Model) -> Any:  # noqa: ARG002 - Tortoise's signature
         return dump_json(value)
 
 

@@ -107,7 +107,7 @@ class Endpoint(Model):
     class Meta:
         table = "endpoint"
         unique_together = (("server", "name"),)
-        indexes = [Index(fields=("name",), name="ix_endpoint_name")]
+        indexes = (Index(fields=("name",), name="ix_endpoint_name"),)
 
 
 class Operation(Model):
@@ -115,9 +115,7 @@ class Operation(Model):
 
     seq = fields.BigIntField(primary_key=True, generated=False)
     id = fields.UUIDField(unique=True)
-    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField(
-        "models.Endpoint", on_delete=fields.RESTRICT
-    )
+    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.RESTRICT)
     kind = fields.CharEnumField(OperationKind, max_length=24)
     path = fields.CharField(max_length=32, null=True)
     paths = JsonField()
@@ -183,9 +181,7 @@ class PresenceChange(Model):
     """One change of an endpoint's presence, as subscribers are told it."""
 
     seq = fields.BigIntField(primary_key=True, generated=False)
-    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField(
-        "models.Endpoint", on_delete=fields.CASCADE
-    )
+    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.CASCADE)
     presence = fields.CharEnumField(Presence, max_length=8)
     at: fields.Field[int] = InstantField()
 
@@ -197,9 +193,7 @@ class ResourceState(Model):
     """The latest known value of one resource of one endpoint."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
-    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField(
-        "models.Endpoint", on_delete=fields.CASCADE
-    )
+    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.CASCADE)
     path = fields.CharField(max_length=32)
     type = fields.CharEnumField(ValueType, max_length=16)
     value = JsonField()
@@ -214,9 +208,7 @@ class ResourceChange(Model):
     """One value that a resource had, in the order of arrival: what ``resourceChanges`` is resumed from."""
 
     seq = fields.BigIntField(primary_key=True, generated=False)
-    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField(
-        "models.Endpoint", on_delete=fields.CASCADE
-    )
+    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.CASCADE)
     path = fields.CharField(max_length=32)
     type = fields.CharEnumField(ValueType, max_length=16)
     value = JsonField()

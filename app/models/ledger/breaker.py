@@ -1,4 +1,4 @@
-"""The breaker of a Leshan server: when to stop calling, when to look again. Kept in the server's row, for all processes."""
+"""The breaker of a Leshan server: when to stop calling, when to look again. Kept in its row, for all processes."""
 
 from __future__ import annotations
 

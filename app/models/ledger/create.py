@@ -69,16 +69,18 @@ class Create(Member[list[Created]]):
     def apply(self, group: Group) -> list[Created]:
         found = [self._find(group, index, new) for index, new in enumerate(self.operations)]
         first_of_key: dict[tuple[str, str], Created] = {}
-        results = []
-        for new, known in zip(self.operations, found, strict=True):
-            key = (new.request.endpoint, new.idempotency_key) if new.idempotency_key is not None else None
-            if known is None and key is not None:
-                known = first_of_key.get(key)
-            created = known or _store(group, new)
-            if key is not None:
-                first_of_key.setdefault(key, Created(created.id, created.seq, created=False))
-            results.append(created)
-        return results
+        return [self._take(group, new, known, first_of_key) for new, known in zip(self.operations, found, strict=True)]
+
+    def _take(
+        self, group: Group, new: NewOperation, known: Created | None, first_of_key: dict[tuple[str, str], Created]
+    ) -> Created:
+        """Store it, unless it is there already, or stands in this batch with the same key."""
+        if new.idempotency_key is None:
+            return known or _store(group, new)
+        key = new.request.endpoint, new.idempotency_key
+        created = known or first_of_key.get(key) or _store(group, new)
+        first_of_key.setdefault(key, Created(created.id, created.seq, created=False))
+        return created
 
     def _find(self, group: Group, index: int, new: NewOperation) -> Created | None:
         """The operation that this one already is, if any; everything that is in the way raises here."""
@@ -117,7 +119,8 @@ def _check_retry(group: Group, new: NewOperation) -> None:
     if old is None:
         raise NotFound("the operation to be retried is not there any more")
     if old.status not in TERMINAL:
-        raise Conflict(f"the operation is {old.status}: only one that has ended can be retried", id=old.id, status=old.status)
+        message = f"the operation is {old.status}: only one that has ended can be retried"
+        raise Conflict(message, id=old.id, status=old.status)
     for operation in group.operations.values():
         if operation.retry_of == old.seq and operation.status not in TERMINAL:
             raise Conflict("the operation has an unfinished retry", id=operation.id, status=operation.status)

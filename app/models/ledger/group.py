@@ -1,5 +1,7 @@
 """One group commit: what its members read and changed, written back in a handful of statements."""
 
+# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -144,7 +146,14 @@ class Group:
         self._count(operation, before, to)
         self._transitions.append(
             TransitionRow(
-                operation.last_seq, operation.seq, operation.version, before, to, operation.attempt, reason, detail,
+                operation.last_seq,
+                operation.seq,
+                operation.version,
+                before,
+                to,
+                operation.attempt,
+                reason,
+                detail,
                 self.now,
             )
         )

@@ -74,7 +74,9 @@ class Hear(Member[int]):
         presence.hear(endpoint, event, group.now, group.rules)
         if isinstance(event, Registered | Updated | Deregistered):
             replaced = registration != (endpoint.registration_id, endpoint.leshan_registered_at)
-            self._see_to_held(group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim)
+            self._see_to_held(
+                group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim
+            )
         group.report(endpoint, heard.values, group.now - event.age)
 
     def _see_to_held(self, group: Group, endpoint: EndpointRow, *, replaced: bool, woke: bool, calm: bool) -> None:

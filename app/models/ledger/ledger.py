@@ -68,7 +68,7 @@ class Ledger:
         server_id: int = 1,
         server_name: str = "leshan",
         clock: Callable[[Instant], Instant] = lambda now: now,
-        observe: Callable[[int, float], None] = lambda members, seconds: None,
+        observe: Callable[[int, float], None] = lambda _members, _seconds: None,
     ) -> None:
         self.rules = rules
         self.server_id = server_id
@@ -146,7 +146,7 @@ class Ledger:
         try:
             await self._commit(wishes)
         except StoreUnavailable as error:
-            log.error("ledger_unavailable", error=str(error), members=len(wishes))
+            log.warning("ledger_unavailable", error=str(error), members=len(wishes))
             _fail(wishes, LedgerUnavailable(str(error)))
         except Exception as error:
             await self._one_by_one(wishes, error)
@@ -200,9 +200,7 @@ class Ledger:
         columns = ", ".join(SERVER_COLUMNS)
         sql = f"SELECT {columns} FROM leshan_server WHERE id = $1"  # noqa: S608 - column names are ours
         (server,) = await self._store.fetch(sql, self.server_id)
-        return Group(
-            self._store, self.rules, ServerRow.load(server), now, head["seq"], head["horizon"], again=again
-        )
+        return Group(self._store, self.rules, ServerRow.load(server), now, head["seq"], head["horizon"], again=again)
 
     async def _roll_back(self) -> None:
         try:
@@ -262,5 +260,3 @@ def _fail(wishes: Sequence[_Wish], error: Exception) -> None:
     for wish in wishes:
         if not wish.answer.done():
             wish.answer.set_exception(error)
-
-

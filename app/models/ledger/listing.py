@@ -1,5 +1,7 @@
 """Reconciling with ``GET /clients``: who is registered though we missed it, and who is not though we think so."""
 
+# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """What an event means for an endpoint's presence. Pure: the row, the event and the time decide (``docs/presence.md``).
 
 Two facts are kept apart. *Heard* (``last_seen_at``) moves with every event. *Sendable* (``awake_until``) moves with
-registrations, updates, AWAKE and answers of the device; only registrations and updates that are news raise ``wake_seq``.
+registrations, updates, AWAKE and answers of the device; only registrations and updates that are news raise
+``wake_seq``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, WINDOW_MAR
 NO_END: Final[Instant] = 2**62
 """The window of a device that does not sleep and told no lifetime."""
 
-_REMEMBERED = 8
+_REMEMBERED: Final = 8
+"""Ended registrations whose late events are still recognised."""
+
+_KNOWN: Final = ("registration_id", "leshan_registered_at", "leshan_last_update", "registered_at", "last_update_at")
 
 
 def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
@@ -44,7 +48,7 @@ def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) 
     """The device was in contact at ``at``: it can be called until its window, counted from then, ends."""
     if not endpoint.registered:
         return
-    until = at + window_of(endpoint, rules) - WINDOW_MARGIN if endpoint.sleeps else (endpoint.lifetime_ends_at or NO_END)
+    until = _window_end(endpoint, at, rules)
     if until > now:
         endpoint.awake_until = max(until, endpoint.awake_until or 0) if endpoint.sleeps else until
         endpoint.presence = Presence.ONLINE
@@ -52,8 +56,14 @@ def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) 
         endpoint.presence = Presence.ASLEEP
 
 
+def _window_end(endpoint: EndpointRow, at: Instant, rules: Rules) -> Instant:
+    if endpoint.sleeps:
+        return at + window_of(endpoint, rules) - WINDOW_MARGIN
+    return NO_END if endpoint.lifetime_ends_at is None else endpoint.lifetime_ends_at
+
+
 def window_of(endpoint: EndpointRow, rules: Rules) -> Instant:
-    """The awake window: the endpoint's own setting, then its attribute ``at`` where that is honoured, then the default."""
+    """The awake window: the endpoint's own setting, its attribute ``at`` where that is honoured, or the default."""
     if endpoint.awake_window_seconds is not None:
         return endpoint.awake_window_seconds * SECOND
     if rules.honours_at and endpoint.awake_millis is not None:
@@ -121,15 +131,21 @@ def _learn(endpoint: EndpointRow, told: Registration, at: Instant) -> None:
     endpoint.last_update_at = at
     if told.last_update is not None:
         endpoint.leshan_last_update = told.last_update
-    for ours, theirs in _TOLD:
-        if (value := getattr(told, theirs)) is not None:
-            setattr(endpoint, ours, list(value) if ours == "object_links" else value)
+    for name in _TOLD:
+        if (value := getattr(told, name)) is not None:
+            setattr(endpoint, name, list(value) if name == "object_links" else value)
 
 
-_TOLD: Final = tuple(
-    (name, name)
-    for name in ("lifetime_seconds", "lwm2m_version", "binding_mode", "queue_mode", "address", "object_links", "awake_millis")
+_TOLD: Final = (
+    "lifetime_seconds",
+    "lwm2m_version",
+    "binding_mode",
+    "queue_mode",
+    "address",
+    "object_links",
+    "awake_millis",
 )
+"""What a registration may tell anew with each update; it has the same names there and in the row."""
 
 
 def _deregistered(endpoint: EndpointRow, gone: Registration, now: Instant) -> None:
@@ -150,9 +166,7 @@ def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
 def _forget_registration(endpoint: EndpointRow) -> None:
     if endpoint.registration_id is not None:
         endpoint.past_registrations = [endpoint.registration_id, *(endpoint.past_registrations or [])][:_REMEMBERED]
-    for column in ("registration_id", "leshan_registered_at", "leshan_last_update", "registered_at", "last_update_at"):
-        setattr(endpoint, column, None)
-    for column, _ in _TOLD:
+    for column in (*_KNOWN, *_TOLD):
         setattr(endpoint, column, None)
     endpoint.lifetime_ends_at = None
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.domain.words import OperationStatus
-from app.models.ledger.group import Group
 from app.models.ledger.early import report_from_json
+from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt
 from app.models.ledger.members import Member, Needs, Phase
 

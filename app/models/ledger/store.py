@@ -5,6 +5,8 @@ ledger must not be reachable by a client's cancellation, needs its own time-outs
 "refused" and "nobody knows whether it was committed". SQL is written once, with ``$1`` placeholders.
 """
 
+# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+
 from __future__ import annotations
 
 import contextlib
@@ -29,7 +31,7 @@ LEDGER_TIMEOUTS: Final = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
 }
-"""A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after two seconds."""
+"""A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after 2 s."""
 
 
 class StoreUnavailable(ConnectionError):
@@ -128,7 +130,8 @@ class PostgresStore:
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
         with _postgres_errors():
-            return await self._live.fetch(sql, *values)
+            rows: Sequence[Row] = await self._live.fetch(sql, *values)
+            return rows
 
     async def execute(self, sql: str, *values: Any) -> None:
         with _postgres_errors():
@@ -145,8 +148,14 @@ class PostgresStore:
         return list(values)
 
 
-_BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
-               sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+_BUSY_CODES = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+)
 
 
 @contextlib.contextmanager

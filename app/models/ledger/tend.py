@@ -138,7 +138,9 @@ class Prune(Member[bool]):
         return len(self.operations) == PIECE
 
 
-_ENDED: Final = "SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
+_ENDED: Final = (
+    "SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
+)
 _OLDEST: Final = "SELECT seq, at FROM {table} ORDER BY seq LIMIT $1"
 
 
