@@ -1,0 +1,297 @@
+"""The laws that hold at every moment (``docs/lifecycle.md``), as questions to a live database: what breaks them?
+
+Read-only. Each question is one statement, so it sees one moment; tables without an end are walked in pieces of
+:data:`PIECE` rows, so that neither time nor memory grows with what is stored.
+"""
+
+# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from tortoise.context import TortoiseContext
+
+from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode
+from app.models.database import is_sqlite, tortoise_config
+from app.models.ledger.claim import SILENT_SHARE
+from app.models.ledger.rows import STATUS_COLUMNS
+from app.models.ledger.rules import START_MARGIN
+from app.models.ledger.store import numbered
+from app.models.lifecycle import MOVES, TERMINAL
+
+PIECE: Final = 5_000
+MOST: Final = 20
+"""Breaches of one law that are named; whoever reads them has enough to look into by then."""
+
+OVERDUE: Final = 10 * SECOND
+"""What should be done within a second is late after this."""
+
+
+class _Walk(StrEnum):
+    """What is walked in pieces: the table's key, by which a question's ``$1`` (above) and ``$2`` (up to) bound it."""
+
+    OPERATIONS = "SELECT seq AS key FROM operation WHERE seq > $1 ORDER BY seq"
+    ENDPOINTS = "SELECT id AS key FROM endpoint WHERE id > $1 ORDER BY id"
+
+
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """A question whose rows (``who``) break a law. ``given`` names the moments and limits that follow ``$1`` and
+    ``$2`` of a walk, or stand alone where nothing is walked."""
+
+    number: int
+    breach: str
+    sql: str
+    walk: _Walk | None = None
+    given: tuple[str, ...] = ()
+
+
+def _words(statuses: Sequence[OperationStatus | ReasonCode]) -> str:
+    return ", ".join(f"'{status}'" for status in sorted(statuses))
+
+
+_ALLOWED: Final = " OR ".join(
+    f"(t.from_status {'IS NULL' if before is None else f'= {before.value!r}'} AND t.to_status IN ({_words([*after])}))"
+    for before, after in MOVES.items()
+    if after
+)
+_TERMINAL: Final = _words([*TERMINAL])
+_PERHAPS: Final = _words([ReasonCode.NO_ANSWER, ReasonCode.LEASE_LOST, ReasonCode.OUTCOME_UNKNOWN])
+_COUNTS: Final = ", ".join(
+    f"sum(CASE WHEN status = '{status}' THEN 1 ELSE 0 END) AS {column}" for status, column in STATUS_COLUMNS.items()
+)
+_SUMS: Final = ", ".join(f"coalesce(sum({column}), 0) AS {column}" for column in STATUS_COLUMNS.values())
+
+
+def _differ(left: str, right: str) -> str:
+    return " OR ".join(f"{left}.{column} <> coalesce({right}.{column}, 0)" for column in STATUS_COLUMNS.values())
+
+
+LAWS: Final = (
+    _Law(
+        1,
+        "its transitions are not numbered 1..n up to its version, or the last is not its last",
+        """
+        SELECT o.seq AS who FROM operation o LEFT JOIN (
+            SELECT operation_id, count(*) AS steps, min(number) AS first, max(number) AS last, max(seq) AS newest
+            FROM transition WHERE operation_id > $1 AND operation_id <= $2 GROUP BY operation_id
+        ) t ON t.operation_id = o.seq
+        WHERE o.seq > $1 AND o.seq <= $2 AND (
+            t.steps IS NULL OR t.first <> 1 OR t.steps <> o.version OR t.last <> o.version OR t.newest <> o.last_seq
+        )
+        """,
+        _Walk.OPERATIONS,
+    ),
+    _Law(
+        1,
+        "a transition does not go on where the one before it ended, or is older than it",
+        """
+        SELECT t.operation_id AS who FROM transition t
+        LEFT JOIN transition p ON p.operation_id = t.operation_id AND p.number = t.number - 1
+        WHERE t.operation_id > $1 AND t.operation_id <= $2 AND t.number > 1
+          AND (p.seq IS NULL OR p.to_status <> t.from_status OR p.seq >= t.seq OR p.attempt > t.attempt)
+        """,
+        _Walk.OPERATIONS,
+    ),
+    _Law(
+        1,
+        "a transition is no move of the lifecycle",
+        f"""
+        SELECT t.operation_id AS who FROM transition t
+        WHERE t.operation_id > $1 AND t.operation_id <= $2 AND NOT ({_ALLOWED})
+        """,
+        _Walk.OPERATIONS,
+    ),
+    _Law(
+        1,
+        "its last transition does not equal the row",
+        """
+        SELECT o.seq AS who FROM operation o JOIN transition t ON t.seq = o.last_seq
+        WHERE o.seq > $1 AND o.seq <= $2 AND (
+            t.operation_id <> o.seq OR t.to_status <> o.status OR t.attempt <> o.attempt
+            OR coalesce(t.reason, '') <> coalesce(o.reason, '') OR coalesce(t.detail, '') <> coalesce(o.detail, '')
+            OR coalesce(o.finished_at, t.at) <> t.at
+        )
+        """,
+        _Walk.OPERATIONS,
+    ),
+    _Law(
+        2,
+        "finishedAt is not there exactly when it has ended",
+        f"""
+        SELECT seq AS who FROM operation
+        WHERE seq > $1 AND seq <= $2 AND (finished_at IS NOT NULL) <> (status IN ({_TERMINAL}))
+        """,
+        _Walk.OPERATIONS,
+    ),
+    _Law(
+        2,
+        "it is SENDING without the lease of its endpoint",
+        """
+        SELECT o.seq AS who FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
+        WHERE o.status = 'SENDING' AND (e.lease_operation IS NULL OR e.lease_operation <> o.seq)
+        """,
+    ),
+    _Law(
+        2,
+        "its endpoint's lease is for an operation that is not SENDING",
+        """
+        SELECT e.lease_operation AS who FROM endpoint e LEFT JOIN operation o ON o.seq = e.lease_operation
+        WHERE e.lease_operation IS NOT NULL AND (o.seq IS NULL OR o.status <> 'SENDING' OR o.endpoint_id <> e.id)
+        """,
+    ),
+    _Law(
+        2,
+        "an endpoint's counters do not equal what they count",
+        f"""
+        SELECT e.name AS who FROM endpoint e LEFT JOIN (
+            SELECT endpoint_id, {_COUNTS} FROM operation WHERE endpoint_id > $1 AND endpoint_id <= $2
+            GROUP BY endpoint_id
+        ) c ON c.endpoint_id = e.id
+        WHERE e.id > $1 AND e.id <= $2 AND ({_differ("e", "c")})
+        """,
+        _Walk.ENDPOINTS,
+    ),
+    _Law(
+        2,
+        "a Leshan server's counters do not equal the sums of its endpoints'",
+        f"""
+        SELECT s.name AS who FROM leshan_server s LEFT JOIN (
+            SELECT server_id, {_SUMS} FROM endpoint GROUP BY server_id
+        ) c ON c.server_id = s.id
+        WHERE {_differ("s", "c")}
+        """,
+    ),
+    _Law(
+        3,
+        "more than one operation of an endpoint is SENDING",
+        """
+        SELECT endpoint_id AS who FROM operation WHERE status = 'SENDING' GROUP BY endpoint_id HAVING count(*) > 1
+        """,
+    ),
+    _Law(
+        4,
+        "it has more counted attempts than it may have, or than were made",
+        """
+        SELECT seq AS who FROM operation
+        WHERE seq > $1 AND seq <= $2 AND (attempts > max_attempts OR attempts > attempt)
+        """,
+        _Walk.OPERATIONS,
+    ),
+    _Law(
+        5,
+        "it may not be repeated, and was queued again after an attempt that the device may have had",
+        f"""
+        SELECT DISTINCT o.seq AS who FROM operation o JOIN transition t ON t.operation_id = o.seq
+        WHERE o.seq > $1 AND o.seq <= $2 AND NOT o.repeatable
+          AND t.from_status = 'SENDING' AND t.to_status = 'QUEUED' AND (t.reason IS NULL OR t.reason IN ({_PERHAPS}))
+        """,
+        _Walk.OPERATIONS,
+    ),
+    _Law(
+        7,
+        "a lease is long past its end",
+        "SELECT name AS who FROM endpoint WHERE lease_operation IS NOT NULL AND lease_until < $1",
+        given=("overdue",),
+    ),
+    _Law(
+        7,
+        "it is QUEUED long past its expiresAt",
+        "SELECT seq AS who FROM operation WHERE status = 'QUEUED' AND expires_at IS NOT NULL AND expires_at < $1",
+        given=("overdue",),
+    ),
+    _Law(
+        7,
+        "an endpoint could have been called for long, while calls were free",
+        """
+        SELECT e.name AS who FROM endpoint e JOIN leshan_server s ON s.id = e.server_id
+        WHERE e.ready_at IS NOT NULL AND e.ready_at < $1 AND e.last_seen_at < $1
+          AND e.awake_until >= $2 AND s.breaker_opened_at IS NULL
+          AND (SELECT count(*) FROM endpoint c WHERE c.server_id = s.id AND c.call_open) < $3
+          AND (NOT e.silent OR $4 >
+               (SELECT count(*) FROM endpoint c WHERE c.server_id = s.id AND c.call_open AND c.silent))
+          AND NOT EXISTS (SELECT 1 FROM operation o WHERE o.endpoint_id = e.id AND o.last_attempt_at >= $1)
+          AND EXISTS (SELECT 1 FROM operation o
+                      WHERE o.endpoint_id = e.id AND o.status = 'QUEUED' AND o.created_at < $1)
+        """,
+        given=("overdue", "window", "calls", "silent_calls"),
+    ),
+    _Law(
+        8,
+        "it is CONFIRMED without an answer of the device that says success",
+        """
+        SELECT seq AS who FROM operation
+        WHERE seq > $1 AND seq <= $2 AND status = 'CONFIRMED' AND (
+            delivery <> 'ANSWERED'
+            OR (device_status NOT LIKE '%(2__)' AND NOT (kind = 'DELETE' AND coalesce(detail, '') = 'already gone'))
+        )
+        """,
+        _Walk.OPERATIONS,
+    ),
+)
+
+
+class _Reader(Protocol):
+    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]: ...
+
+
+async def broken_laws(database_url: str, *, now: Instant | None = None, max_in_flight: int = 120) -> list[str]:
+    """What breaks the laws in this database: a sentence each, none where all is well.
+
+    Args:
+        now: the database host's time; tests that move the ledger's clock hand that in.
+        max_in_flight: how many calls may be open at a Leshan server (law 7).
+    """
+    moment = time.time_ns() // 1000 if now is None else now
+    given = {
+        "overdue": moment - OVERDUE,
+        "window": moment + START_MARGIN,
+        "calls": max_in_flight,
+        "silent_calls": max(1, max_in_flight // SILENT_SHARE),
+    }
+    broken: list[str] = []
+    async with TortoiseContext() as context:
+        await context.init(config=tortoise_config(database_url))
+        reader: _Reader = context.connections.get("default")
+        ask = _Asker(reader, sqlite=is_sqlite(database_url))
+        for law in LAWS:
+            broken += [f"law {law.number}: {who}: {law.breach}" async for who in ask.breaches(law, given)]
+    return broken
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    reader: _Reader
+    sqlite: bool
+
+    async def breaches(self, law: _Law, given: dict[str, int]) -> AsyncIterator[Any]:
+        """Whoever breaks this law, at most :data:`MOST`."""
+        found = 0
+        values = [given[name] for name in law.given]
+        async for bounds in self._pieces(law.walk):
+            for row in await self._rows(f"{law.sql} LIMIT {MOST - found}", [*bounds, *values]):
+                found += 1
+                yield row["who"]
+            if found >= MOST:
+                return
+
+    async def _pieces(self, walk: _Walk | None) -> AsyncIterator[tuple[int, ...]]:
+        if walk is None:
+            yield ()
+            return
+        above = -1
+        while True:
+            sql = f"SELECT max(key) AS last FROM ({walk} LIMIT {PIECE}) piece"
+            (row,) = await self._rows(sql, [above])
+            if row["last"] is None:
+                return
+            yield above, row["last"]
+            above = row["last"]
+
+    async def _rows(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
+        return await self.reader.execute_query_dict(numbered(sql) if self.sqlite else sql, values)
