@@ -1,0 +1,33 @@
+"""A world of its own for every test; when the test is over, the laws are asked of what it left."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from app.models.ledger import open_store
+from tests.integration.ledger.kit import World
+from tests.laws import broken_laws
+
+
+@pytest_asyncio.fixture
+async def empty_world(database_url: str) -> AsyncIterator[World]:
+    """A world without a ledger: the test starts its own."""
+    reader = open_store(database_url, unsafe=True)
+    await reader.open()
+    world = World(database_url, reader)
+    try:
+        yield world
+        for ledger in world.ledgers:
+            await ledger.close()
+        assert await broken_laws(database_url, now=0) == []
+    finally:
+        await reader.close()
+
+
+@pytest_asyncio.fixture
+async def world(empty_world: World) -> World:
+    """A world with one ledger."""
+    await empty_world.ledger()
+    return empty_world
