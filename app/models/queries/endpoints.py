@@ -89,7 +89,7 @@ async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
         SELECT e.id, (
             SELECT o.seq FROM operation o WHERE o.endpoint_id = e.id AND o.status = 'QUEUED'
             ORDER BY o.priority DESC, o.seq LIMIT 1
-        ) FROM endpoint e WHERE {among('e.id', '$1', 'bigint')} AND e.queued > 0
+        ) FROM endpoint e WHERE {among("e.id", "$1", "bigint")} AND e.queued > 0
     """  # noqa: S608
     rows = await fetch(sql, [array(endpoint_ids)])
     return {id_: head for id_, head in map(tuple, rows) if head is not None}

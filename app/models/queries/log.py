@@ -29,6 +29,7 @@ class Entry(Protocol):
 
 
 E = TypeVar("E", bound=Entry)
+T = TypeVar("T")
 
 
 class Expired(Exception):
@@ -36,10 +37,10 @@ class Expired(Exception):
 
 
 @dataclass(slots=True)
-class Piece(Generic[E]):
+class Piece(Generic[T]):
     """Rows after a position, in order. ``upto`` is where to go on: nothing is left between the last row and it."""
 
-    rows: list[E]
+    rows: list[T]
     upto: int
     head: int
 
@@ -93,9 +94,7 @@ async def read_resources(
     conditions = _of_endpoint(endpoint, statement)
     if path_prefix is not None:
         conditions.append(f"({' OR '.join(below('l.path', path_prefix, statement))})")
-    return await _read(
-        ResourceChangeView, "resource_change l", conditions, statement, windowed=path_prefix is not None
-    )
+    return await _read(ResourceChangeView, "resource_change l", conditions, statement, windowed=path_prefix is not None)
 
 
 def _of_endpoint(endpoint: str | None, statement: Statement) -> list[str]:

@@ -1,0 +1,17 @@
+"""The live log: what is written reaches every subscriber who asked for it, once and in order."""
+
+from app.models.live.criteria import PresenceCriteria, ResourceCriteria, TransitionCriteria
+from app.models.live.events import CursorExpired, Lagged, LivePresence, LiveResource, LiveTransition
+from app.models.live.log import LiveLog
+
+__all__ = [
+    "CursorExpired",
+    "Lagged",
+    "LiveLog",
+    "LivePresence",
+    "LiveResource",
+    "LiveTransition",
+    "PresenceCriteria",
+    "ResourceCriteria",
+    "TransitionCriteria",
+]

@@ -1,0 +1,75 @@
+"""What subscribers get: a row of the log with the rows that it belongs to, read at or after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.models.cursors import log_cursor
+from app.models.queries.views import (
+    EndpointView,
+    OperationView,
+    PresenceChangeView,
+    ResourceChangeView,
+    TransitionView,
+)
+
+
+class Lagged(RuntimeError):
+    """The subscriber took events more slowly than they came. Nothing is lost: it goes on after ``cursor``."""
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__("events came faster than they were taken: subscribe again after the cursor")
+        self.cursor = cursor
+
+
+class CursorExpired(ValueError):
+    """The log has been pruned beyond the cursor: what came after it cannot be told completely any more."""
+
+
+@dataclass(slots=True)
+class LiveTransition:
+    """A transition with its operation (never older than it) and the operation's endpoint."""
+
+    transition: TransitionView
+    operation: OperationView
+    endpoint: EndpointView
+
+    @property
+    def seq(self) -> int:
+        return self.transition.seq
+
+    @property
+    def cursor(self) -> str:
+        return log_cursor(self.transition.seq)
+
+
+@dataclass(slots=True)
+class LivePresence:
+    """A change of presence with its endpoint, which may have changed again since."""
+
+    change: PresenceChangeView
+    endpoint: EndpointView
+
+    @property
+    def seq(self) -> int:
+        return self.change.seq
+
+    @property
+    def cursor(self) -> str:
+        return log_cursor(self.change.seq)
+
+
+@dataclass(slots=True)
+class LiveResource:
+    """A value that a resource had, with its endpoint."""
+
+    change: ResourceChangeView
+    endpoint: EndpointView
+
+    @property
+    def seq(self) -> int:
+        return self.change.seq
+
+    @property
+    def cursor(self) -> str:
+        return log_cursor(self.change.seq)

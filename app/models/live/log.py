@@ -1,0 +1,197 @@
+"""The live log: one reader per process, any number of subscribers, no gap and no repeat.
+
+The bus and the poll only say "look now"; what subscribers get is read from the database, in the one order of ``seq``.
+
+Joining is free of races because of three facts. A feed's position says up to where its subscribers have been told;
+attaching to a feed and looking at its position happen in one step of the event loop; and whatever the position covers
+is committed, so it can be read from the log. A subscriber therefore attaches first, reads the log up to the position
+that it met, and its queue takes only what comes after both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from app.models.cursors import InvalidCursor, log_cursor
+from app.models.live.criteria import PresenceCriteria, ResourceCriteria, TransitionCriteria
+from app.models.live.events import CursorExpired, Lagged, LivePresence, LiveResource, LiveTransition
+from app.models.live.feed import Ending, Feed, V
+from app.models.live.sources import Presences, Resources, Transitions
+from app.models.queries.log import Expired, Piece
+from app.models.queries.reading import ReadUnavailable
+from app.models.queries.server import LogHead, log_head
+
+log = structlog.get_logger(__name__)
+
+NEAR: Final = 2_000
+"""A subscriber that is further behind reads the log before it attaches, so that nothing piles up for it meanwhile."""
+
+QUEUE_LIMIT: Final = 10_000
+
+T = TypeVar("T")
+Wait = Callable[[float], Awaitable[object]]
+"""Returns when the log may have grown, or after so many seconds: a bus subscription's ``wait``."""
+
+
+class LiveLog:
+    """Follow the log.
+
+    Args:
+        wait: the bus's subscription to "changed"; it may lose messages, the poll finds what they announced.
+        poll: seconds between two looks without a message, and between two tries while the database is away.
+        queue_limit: events that may wait for one subscriber before it is dropped as lagging.
+    """
+
+    def __init__(self, wait: Wait, *, poll: float = 1.0, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._wait = wait
+        self._poll = poll
+        self._queue_limit = queue_limit
+        self._transitions: Feed[LiveTransition] = Feed(Transitions(), TransitionCriteria())
+        self._presences: Feed[LivePresence] = Feed(Presences(), PresenceCriteria())
+        self._resources: Feed[LiveResource] = Feed(Resources(), ResourceCriteria())
+        self._feeds: tuple[Feed[Any], ...] = (self._transitions, self._presences, self._resources)
+        self._closed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to read; call it where the database is open for reading."""
+        self._task = asyncio.create_task(self._run(), name="live-log")
+
+    async def close(self) -> None:
+        """Stop reading; every subscription ends without an error."""
+        self._closed.set()
+        for feed in self._feeds:
+            feed.end(Ending.CLOSED)
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    @property
+    def subscribers(self) -> int:
+        """How many listen now."""
+        return sum(len(feed) for feed in self._feeds)
+
+    def transitions(
+        self, criteria: TransitionCriteria, after: int | None = None
+    ) -> AsyncGenerator[LiveTransition, None]:
+        """Transitions after a position of the log and then as they come; ``after`` None means from now on.
+
+        The generator ends when the live log is closed. While the database is away it waits.
+
+        Raises:
+            InvalidCursor: ``after`` is beyond the end of the log.
+            CursorExpired: the log has been pruned beyond ``after``.
+            Lagged: events came faster than they were taken.
+        """
+        return self._follow(self._transitions, criteria, after)
+
+    def presences(self, endpoint: str | None = None, after: int | None = None) -> AsyncGenerator[LivePresence, None]:
+        """Changes of presence, as :meth:`transitions`."""
+        return self._follow(self._presences, PresenceCriteria(endpoint), after)
+
+    def resources(
+        self, endpoint: str | None = None, path_prefix: str | None = None, after: int | None = None
+    ) -> AsyncGenerator[LiveResource, None]:
+        """Values of resources, as :meth:`transitions`."""
+        return self._follow(self._resources, ResourceCriteria(endpoint, path_prefix), after)
+
+    # --- the reader
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                more = [await feed.advance() for feed in self._feeds]
+            except ReadUnavailable as error:
+                log.warning("live_log_waits_for_database", error=str(error))
+                await self._pause()
+            except Exception:
+                # a reader that died would leave every subscriber waiting in silence
+                log.exception("live_log_failed")
+                await self._pause()
+            else:
+                if not any(more):
+                    await self._wait(self._poll)
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._poll):
+                await self._closed.wait()
+
+    # --- one subscriber
+
+    async def _follow(self, feed: Feed[V], criteria: Any, after: int | None) -> AsyncGenerator[V, None]:
+        head = await self._persist(log_head)
+        if head is None:
+            return
+        served = head.seq if after is None else after
+        _check(served, head)
+        while head.seq - served > NEAR:
+            async with contextlib.aclosing(self._stored(feed, criteria, served, head.seq)) as stored:
+                async for event in stored:
+                    yield event
+            served = head.seq
+            head = await self._persist(log_head)
+            if head is None:
+                return
+        async with contextlib.aclosing(self._join(feed, criteria, served, head.seq)) as joined:
+            async for event in joined:
+                yield event
+
+    async def _join(self, feed: Feed[V], criteria: Any, served: int, head: int) -> AsyncGenerator[V, None]:
+        """Attach, read the log up to where the feed stands, then take what comes."""
+        subscriber, position = feed.attach(criteria, served, head, self._queue_limit)
+        try:
+            async with contextlib.aclosing(self._stored(feed, criteria, served, position)) as stored:
+                async for event in stored:
+                    served = event.seq
+                    yield event
+            served = max(served, position)
+            while (taken := await subscriber.take()) is not None:
+                served = taken.seq
+                yield taken
+        finally:
+            feed.detach(subscriber)
+        if subscriber.ending is Ending.LAGGED:
+            raise Lagged(log_cursor(served))
+        if subscriber.ending is Ending.EXPIRED:
+            raise CursorExpired("the log was pruned before it could be read")
+
+    async def _stored(self, feed: Feed[V], criteria: Any, after: int, until: int) -> AsyncGenerator[V, None]:
+        """What the log has of ``after < seq <= until``; ends early when the live log is closed."""
+        while after < until:
+            piece = await self._persist(lambda start=after: _read(feed, criteria, start, until))  # type: ignore[misc]
+            if piece is None:
+                return
+            for event in piece.rows:
+                yield event
+            after = piece.upto
+
+    async def _persist(self, read: Callable[[], Awaitable[T]]) -> T | None:
+        """Read, however long the database is away; None once the live log is closed."""
+        while not self._closed.is_set():
+            try:
+                return await read()
+            except ReadUnavailable as error:
+                log.warning("subscriber_waits_for_database", error=str(error))
+                await self._pause()
+        return None
+
+
+async def _read(feed: Feed[V], criteria: Any, after: int, until: int) -> Piece[V]:
+    try:
+        return await feed.source.read(criteria, after, until)
+    except Expired as error:
+        raise CursorExpired(str(error)) from None
+
+
+def _check(after: int, head: LogHead) -> None:
+    if after > head.seq:
+        raise InvalidCursor("the cursor is from beyond the end of the log: is it one of another database?")
+    if after < head.horizon:
+        raise CursorExpired("the log has been pruned beyond the cursor: read the list anew, and subscribe after that")
