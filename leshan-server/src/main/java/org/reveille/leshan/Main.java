@@ -15,7 +15,8 @@ import picocli.CommandLine.Option;
         subcommands = {Main.Server.class, Main.Devices.class, Main.Both.class},
         description = "A LwM2M server with the REST API of Leshan's demo server, and real LwM2M devices to try it on.")
 public final class Main {
-    private static final String MAX_BODY = "Largest value in bytes, after block-wise transfer (default: ${DEFAULT-VALUE}).";
+    private static final String MAX_BODY =
+            "Largest value in bytes, after block-wise transfer (default: ${DEFAULT-VALUE}).";
 
     private Main() {
     }

@@ -42,7 +42,7 @@ final class AirGate {
         Late(Long delayMillis) {
             long now = System.nanoTime();
             notBefore = delayMillis == null ? null : now + TimeUnit.MILLISECONDS.toNanos(delayMillis);
-            // A server retransmits for at most 93 s (RFC 7252, MAX_TRANSMIT_WAIT); afterwards a token may mean another request.
+            // A server retransmits for at most 93 s (RFC 7252, MAX_TRANSMIT_WAIT); later a token may be used anew.
             forgetAt = now + TimeUnit.SECONDS.toNanos(120);
         }
     }

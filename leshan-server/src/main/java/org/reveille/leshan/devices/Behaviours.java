@@ -8,7 +8,7 @@ import java.util.Optional;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.reveille.leshan.json.Json;
 
-/** What a device was told to do with requests. Of several which are for a request the one with the deepest path counts. */
+/** What a device was told to do with requests. Of several for one request the one with the deepest path counts. */
 final class Behaviours {
     private final List<Behaviour> told = new ArrayList<>();
 

@@ -42,7 +42,8 @@ final class Device implements AutoCloseable {
         this.id = id;
         this.spec = spec;
         this.gate = new AirGate(shared.protocol());
-        this.endpoints = Endpoints.create(shared, gate, objects -> new ToldReceiver(objects, received, behaviours, gate));
+        this.endpoints = Endpoints.create(
+                shared, gate, objects -> new ToldReceiver(objects, received, behaviours, gate));
         this.client = new LeshanClientBuilder(spec.name())
                 .setObjects(Objects.of(spec, shared.model()))
                 .setEndpointsProviders(endpoints)
@@ -105,7 +106,7 @@ final class Device implements AutoCloseable {
         return answer;
     }
 
-    /** Puts a value into a resource as the device itself, which notifies whoever observes it, also with an equal value. */
+    /** Puts a value into a resource as the device itself; observers are notified, of an equal value too. */
     void set(LwM2mPath path, JsonNode value) {
         LwM2mObjectEnabler object = object(path);
         ResourceModel model = object.getObjectModel().resources.get(path.getResourceId());

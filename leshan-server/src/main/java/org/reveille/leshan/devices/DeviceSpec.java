@@ -26,7 +26,8 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
             throw new IllegalArgumentException("name is missing");
         }
         Map<String, String> attributes = new HashMap<>();
-        json.path("attributes").fields().forEachRemaining(each -> attributes.put(each.getKey(), each.getValue().asText()));
+        json.path("attributes").fields().forEachRemaining(
+                each -> attributes.put(each.getKey(), each.getValue().asText()));
         String uri = json.hasNonNull("server") ? json.get("server").asText() : server;
         if (uri == null) {
             throw new IllegalArgumentException("server is missing, and the program was started without one");

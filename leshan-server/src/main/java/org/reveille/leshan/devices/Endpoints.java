@@ -1,7 +1,6 @@
 package org.reveille.leshan.devices;
 
 import java.net.InetSocketAddress;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.eclipse.californium.core.CoapResource;
 import org.eclipse.californium.core.config.CoapConfig;
@@ -61,8 +60,6 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
             });
             Configuration configuration = createDefaultConfiguration();
             configuration.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, maxBody);
-            // Bodies of 64 KiB in blocks are received in some hundred milliseconds; a stalled transfer is forgotten soon.
-            configuration.set(CoapConfig.BLOCKWISE_STATUS_LIFETIME, 60, TimeUnit.SECONDS);
             setConfiguration(configuration);
             generateDefaultValue();
         }

@@ -56,7 +56,7 @@ final class Objects {
         };
     }
 
-    /** Reboot (4), factory reset (5) and reset of the error code (12) are answered and counted; the test does the rest. */
+    /** Reboot (4), factory reset (5) and reset of the error code (12) are answered and noted, nothing else. */
     private static LwM2mInstanceEnabler device() {
         Map<Integer, Object> values = Map.ofEntries(
                 Map.entry(0, "Leshan Demo Device"), Map.entry(1, "Model 500"), Map.entry(2, "LT-500-000-0001"),

@@ -44,7 +44,8 @@ final class Refusal extends DownLinkRequestVisitorAdapter {
 
     /** @param text the diagnostic payload, or null */
     @SuppressWarnings("unchecked") // each visit method makes the response of the request's own class
-    static <T extends LwM2mResponse> SendableResponse<T> of(DownlinkRequest<T> request, ResponseCode code, String text) {
+    static <T extends LwM2mResponse> SendableResponse<T> of(
+            DownlinkRequest<T> request, ResponseCode code, String text) {
         Refusal refusal = new Refusal(code, text);
         request.accept(refusal);
         return new SendableResponse<>((T) refusal.response);

@@ -31,10 +31,14 @@ public final class NodeReader {
             case "obj" -> new LwM2mObject(id(json), instances(json.get("instances")));
             case "instance" -> instance(json);
             case "singleResource", "multiResource" -> resource(json, kind);
-            case "resourceInstance" ->
-                LwM2mResourceInstance.newInstance(id(json), ValueReader.read(json.get("value"), type(json)), type(json));
+            case "resourceInstance" -> resourceInstance(json);
             default -> throw new IllegalArgumentException("Invalid kind of node: " + kind);
         };
+    }
+
+    private static LwM2mResourceInstance resourceInstance(JsonNode json) {
+        Type type = type(json);
+        return LwM2mResourceInstance.newInstance(id(json), ValueReader.read(json.get("value"), type), type);
     }
 
     private static LwM2mObjectInstance instance(JsonNode json) {

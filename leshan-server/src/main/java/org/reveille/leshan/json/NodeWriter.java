@@ -45,7 +45,7 @@ public final class NodeWriter {
         return resourceInstance((LwM2mResourceInstance) node);
     }
 
-    /** The nodes of a composite answer, a composite notification or a Send, by their path; missing ones are left out. */
+    /** The nodes of a composite answer or notification or of a Send, by their path; missing ones are left out. */
     public static JsonNode write(Map<LwM2mPath, ? extends LwM2mNode> nodes) {
         ObjectNode json = Json.object();
         nodes.forEach((path, node) -> {

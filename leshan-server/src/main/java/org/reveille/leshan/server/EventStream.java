@@ -54,7 +54,7 @@ final class EventStream {
     private void write() {
         try {
             String next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);
-            while (next != END) {
+            while (!END.equals(next)) {
                 output.write((next == null ? "\r\n" : next).getBytes(StandardCharsets.UTF_8));
                 output.flush();
                 next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);

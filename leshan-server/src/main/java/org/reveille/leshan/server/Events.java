@@ -24,7 +24,7 @@ import org.reveille.leshan.json.RegistrationWriter;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Turns what the LwM2M server tells its listeners into events of the stream, named and formed as the stock server's. */
+/** Turns what the LwM2M server tells its listeners into events of the stream, in the stock server's form. */
 final class Events implements RegistrationListener, PresenceListener, ObservationListener, SendListener {
     private static final Logger LOG = LoggerFactory.getLogger(Events.class);
 
@@ -113,7 +113,7 @@ final class Events implements RegistrationListener, PresenceListener, Observatio
         // Not an event of the stream.
     }
 
-    /** The name is not escaped, as in the stock server: a `"` in it makes broken JSON (recorded), which others must bear. */
+    /** The name is not escaped, as in the stock server: a `"` in it makes broken JSON (recorded). */
     private void publish(String name, Registration client, String rest) {
         streams.publish(name, client.getEndpoint(), "{\"ep\":\"" + client.getEndpoint() + "\"" + rest + "}");
     }

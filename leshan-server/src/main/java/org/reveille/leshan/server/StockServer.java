@@ -122,7 +122,8 @@ public final class StockServer implements AutoCloseable {
                 answer(context, HttpAnswer.refusal(404, "Not Found"));
                 return;
             }
-            CompletableFuture<HttpAnswer> answer = operation.apply(new HttpCall(context, parts.subList(2, parts.size())));
+            HttpCall call = new HttpCall(context, parts.subList(2, parts.size()));
+            CompletableFuture<HttpAnswer> answer = operation.apply(call);
             context.future(() -> answer.thenAccept(given -> answer(context, given)));
         };
     }

@@ -39,10 +39,12 @@ class NodeJsonTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"INTEGER,'\"9223372036854775808\"'", "UNSIGNED_INTEGER,'\"-1\"'", "FLOAT,'\"NaN\"'", "FLOAT,'\"Infinity\"'",
-        "BOOLEAN,'\"true\"'", "TIME,'\"1\"'", "OPAQUE,'\"abc\"'", "OBJLNK,'\"3:0\"'", "STRING,5"})
+    @CsvSource({"INTEGER,'\"9223372036854775808\"'", "UNSIGNED_INTEGER,'\"-1\"'", "FLOAT,'\"NaN\"'",
+        "FLOAT,'\"Infinity\"'", "BOOLEAN,'\"true\"'", "TIME,'\"1\"'", "OPAQUE,'\"abc\"'", "OBJLNK,'\"3:0\"'",
+        "STRING,5"})
     void valuesOfAnotherTypeAreRefused(String type, String value) throws Exception {
-        var node = Json.read("{\"id\":1,\"kind\":\"singleResource\",\"type\":\"" + type + "\",\"value\":" + value + "}");
+        var node = Json.read(String.format(
+                "{\"id\":1,\"kind\":\"singleResource\",\"type\":\"%s\",\"value\":%s}", type, value));
         assertThrows(IllegalArgumentException.class, () -> NodeReader.read(node));
     }
 }
