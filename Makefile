@@ -30,7 +30,7 @@ run: $(INSTALLED) ## serve everything on http://127.0.0.1:8000, with a simulated
 
 .PHONY: leshan
 leshan: ## build and start our Leshan server with real LwM2M devices (Java 17 and Maven)
-	@exec leshan-server/run $(LESHAN_ARGS)
+	@exec leshan-server/run both $(LESHAN_ARGS)
 
 .PHONY: migrate
 migrate: $(INSTALLED) ## bring the database of REVEILLE_DATABASE_URL to the present schema
