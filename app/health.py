@@ -1,0 +1,102 @@
+"""Health: whether the process lives, and whether the whole road to the devices is open; what is wrong, in JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.bus import BusHealth
+from app.domain.words import SECOND
+from app.models import tables
+from app.models.ready import database_now
+from app.telemetry import BREAKER_OPEN
+
+DATABASE_SECONDS: Final = 3.0
+ALIVE: Final = 10 * SECOND
+"""A dispatcher sweeps every half second; after this long without one, none is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part of the road, and what is wrong with it."""
+
+    ok: bool
+    detail: str
+
+    def as_json(self) -> dict[str, object]:
+        return {"ok": self.ok, "detail": self.detail}
+
+
+class Health:
+    """The checks of one process. ``hears_stream`` adds the bridge to what has to be there."""
+
+    def __init__(self, server_id: int, bus: Callable[[], BusHealth], *, hears_stream: bool) -> None:
+        self._server_id, self._bus, self._hears_stream = server_id, bus, hears_stream
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/health/live", self.live),
+            Route("/health/ready", self.ready),
+            Route("/metrics", self.metrics),
+        ]
+
+    async def live(self, _request: Request) -> Response:
+        """200 as long as the event loop turns."""
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """200, or 503 when something stops operations on their way. ``?only=database,bus`` looks at these alone: an
+        API process behind a load balancer serves well while Leshan is away."""
+        wanted = [name for name in request.query_params.get("only", "").split(",") if name]
+        checks = await self.checks(wanted)
+        ok = all(check.ok for check in checks.values())
+        body = {"status": "ok" if ok else "unavailable", "checks": {n: c.as_json() for n, c in checks.items()}}
+        return JSONResponse(body, 200 if ok else 503)
+
+    async def metrics(self, _request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    async def checks(self, only: Collection[str] = ()) -> dict[str, Check]:
+        bus = self._bus()
+        # without the bus everything is only slower, so it never makes a process unready
+        checks = {"database": Check(ok=True, detail="answers"), "bus": Check(ok=True, detail=bus.detail)}
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS):
+                checks |= await self._server_checks()
+        except Exception as error:
+            checks["database"] = Check(ok=False, detail=f"{type(error).__name__}: {error}"[:300])
+        return {name: check for name, check in checks.items() if not only or name in only}
+
+    async def _server_checks(self) -> dict[str, Check]:
+        now = await database_now()
+        server = await tables.LeshanServer.get(id=self._server_id)
+        BREAKER_OPEN.labels(server.name).set(server.breaker_opened_at is not None)
+        checks = {
+            "leshan": Check(ok=server.breaker_opened_at is None, detail=_leshan(server, now)),
+            "dispatcher": _alive(server.swept_at, now, "a dispatcher", "no dispatcher is alive: nothing is sent"),
+        }
+        if self._hears_stream:
+            checks["bridge"] = _alive(
+                server.bridge_until, now - ALIVE, "the event stream", "nobody listens to the event stream"
+            )
+        return checks
+
+
+def _leshan(server: tables.LeshanServer, now: int) -> str:
+    if server.breaker_opened_at is None:
+        return "nothing is wrong with it as far as known"
+    seconds = max(0, now - server.breaker_opened_at) // SECOND
+    return f"not called for {seconds} s: {server.breaker_reason}"
+
+
+def _alive(at: int | None, now: int, what: str, otherwise: str) -> Check:
+    if at is not None and at >= now - ALIVE:
+        return Check(ok=True, detail=f"{what} is looked after")
+    return Check(ok=False, detail=otherwise)

@@ -1,0 +1,193 @@
+"""Putting the parts together: which of them a process runs, in which order they start, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Any, Final
+
+import structlog
+
+from app.bus import Bus, Channel, open_bus
+from app.dispatcher.bridge import Bridge
+from app.dispatcher.dispatcher import Dispatcher
+from app.dispatcher.hearing import Hearing
+from app.dispatcher.models_shelf import ModelFetcher, ModelShelf
+from app.dispatcher.runner import Runner
+from app.dispatcher.sweeper import Sweeper
+from app.dispatcher.verdict import judge
+from app.domain.words import SECOND, Instant
+from app.health import Health
+from app.leshan.client import LeshanClient
+from app.models.database import reading
+from app.models.ledger import Ledger, Rules, open_store
+from app.settings import LeshanEvents, Settings
+from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE
+
+log = structlog.get_logger(__name__)
+
+SERVER_ID: Final = 1
+"""One Leshan server today; every row knows its own already."""
+
+DAY: Final = 24 * 3600 * SECOND
+
+
+class Role(Flag):
+    """What a process does. Embedded, one does it all."""
+
+    API = auto()
+    DISPATCH = auto()
+    BRIDGE = auto()
+    EVERYTHING = API | DISPATCH | BRIDGE
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a running process consists of; ``ended`` is set when a part that should run for ever has failed."""
+
+    settings: Settings
+    ledger: Ledger
+    bus: Bus
+    shelf: ModelShelf
+    hearing: Hearing
+    health: Health
+    ended: asyncio.Event
+    dispatcher: Dispatcher | None = None
+    bridge: Bridge | None = None
+
+
+def rules_of(settings: Settings) -> Rules:
+    """What the ledger needs of the settings."""
+    return Rules(
+        judge=judge,
+        awake_window=settings.awake_window * SECOND,
+        max_in_flight=settings.leshan_max_in_flight,
+        retention=settings.retention * DAY,
+        honours_at=settings.leshan_notifications_wake,
+    )
+
+
+def leshan_client(settings: Settings) -> LeshanClient:
+    """The client of the Leshan server that the settings name, with its headers and certificates."""
+    if settings.leshan_url is None:
+        raise ValueError("a Leshan address is needed: set REVEILLE_LESHAN_URL")
+    return LeshanClient(
+        settings.leshan_url,
+        headers=settings.leshan_headers,
+        ca=settings.leshan_ca,
+        cert=settings.leshan_cert,
+        key=settings.leshan_key,
+        max_in_flight=settings.leshan_max_in_flight,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, roles: Role, *, clock: Callable[[Instant], Instant] = lambda now: now, unsafe: bool = False
+) -> AsyncIterator[Parts]:
+    """Run the parts of these roles for as long as the block lasts. The database must have been migrated.
+
+    Args:
+        clock: what to make of the database's time; tests move it.
+        unsafe: take a database that may lose commits; for tests alone.
+
+    Raises:
+        StoreUnavailable, UnsafeDatabase: the database cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(reading(settings.database_url))
+        bus = await stack.enter_async_context(open_bus(settings.redis_url))
+        ledger = _ledger(settings, bus, clock, unsafe=unsafe)
+        await ledger.start()
+        stack.push_async_callback(ledger.close)
+        shelf = ModelShelf(SERVER_ID)
+        await shelf.refresh()
+        hears_stream = settings.leshan_events is not LeshanEvents.WEBHOOK
+        hearing = Hearing(ledger, shelf, webhook_readings=not hears_stream)
+        health = Health(SERVER_ID, bus.health, hears_stream=hears_stream)
+        parts = Parts(settings, ledger, bus, shelf, hearing, health, asyncio.Event())
+        start = await stack.enter_async_context(_background(parts.ended))
+        start(shelf.run())
+        if roles & (Role.DISPATCH | Role.BRIDGE):
+            client = leshan_client(settings)
+            stack.push_async_callback(client.aclose)
+            start = await stack.enter_async_context(_background(parts.ended))
+            if roles & Role.DISPATCH:
+                _start_dispatching(parts, client, clock, start)
+            if roles & Role.BRIDGE and hears_stream:
+                _start_bridge(parts, client, start)
+        yield parts
+
+
+def _ledger(settings: Settings, bus: Bus, clock: Callable[[Instant], Instant], *, unsafe: bool) -> Ledger:
+    def publish(channel: str, message: str) -> None:
+        bus.publish(Channel(channel), message)
+
+    def observe(members: int, seconds: float) -> None:
+        LEDGER_GROUP_SIZE.observe(members)
+        LEDGER_GROUP_SECONDS.observe(seconds)
+
+    return Ledger(
+        open_store(settings.database_url, unsafe=unsafe),
+        rules_of(settings),
+        publish=publish,
+        server_id=SERVER_ID,
+        server_name=settings.leshan_name,
+        clock=clock,
+        observe=observe,
+    )
+
+
+Start = Callable[[Coroutine[Any, Any, None]], None]
+
+
+def _start_dispatching(
+    parts: Parts, client: LeshanClient, clock: Callable[[Instant], Instant], start: Start
+) -> None:
+    settings = parts.settings
+    parts.dispatcher = Dispatcher(parts.ledger, parts.bus, slots=settings.leshan_max_in_flight, clock=clock)
+    fetcher = ModelFetcher(parts.shelf, client, parts.ledger)
+    runner = Runner(
+        client, parts.ledger, parts.shelf, fetcher, server=settings.leshan_name, nudge=parts.dispatcher.nudge
+    )
+    start(fetcher.run())
+    start(Sweeper(parts.ledger, client, clock=clock).run())
+    start(parts.dispatcher.run(runner))
+
+
+def _start_bridge(parts: Parts, client: LeshanClient, start: Start) -> None:
+    settings = parts.settings
+    parts.bridge = Bridge(
+        parts.ledger,
+        parts.hearing,
+        client,
+        notifications_wake=settings.leshan_notifications_wake,
+        window=settings.awake_window * SECOND,
+    )
+    start(parts.bridge.run())
+
+
+@contextlib.asynccontextmanager
+async def _background(ended: asyncio.Event) -> AsyncIterator[Start]:
+    """Tasks that run until the block ends. One that ends before is a fault: ``ended`` is set, the process stops."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def note(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.critical("part_ended", part=task.get_name(), error=repr(task.exception()))
+            ended.set()
+
+    def start(work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=getattr(work, "__qualname__", "part"))
+        task.add_done_callback(note)
+        tasks.add(task)
+
+    try:
+        yield start
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

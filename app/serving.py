@@ -1,0 +1,73 @@
+"""Serving HTTP by uvicorn, on a socket of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+STUCK_READER_MS: Final = 20_000
+"""The kernel drops a peer that stopped reading after this long: uvicorn's ping closes only once its buffer is empty."""
+
+SHUTDOWN_SECONDS: Final = 5
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_READER_MS)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    listening.listen(2048)
+    listening.setblocking(False)
+    return listening
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        """Signals end the process's parts in their order (``app.main``), not the HTTP server alone."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, sockets: list[socket.socket]) -> AsyncIterator[None]:
+    """Serve as long as the block lasts; then finish what is under way, for at most :data:`SHUTDOWN_SECONDS`."""
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_keep_alive=30,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        ws_max_size=1 << 20,
+        ws_per_message_deflate=False,
+        proxy_headers=True,
+        forwarded_allow_ips="127.0.0.1",
+        date_header=True,
+        server_header=False,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=sockets), name="http")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)

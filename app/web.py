@@ -1,0 +1,84 @@
+"""The HTTP surface of an API process: GraphQL, webhooks, the web page, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.schema.graphiql import ADDRESS as GRAPHIQL_ADDRESS
+from app.schema.graphiql import FILES as GRAPHIQL_FILES
+from app.security import is_loopback
+
+PAGE: Final = Path(__file__).parents[1] / "frontend-examples" / "plain-html"
+
+SAFE_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+class SafeHeaders:
+    """Puts on every answer what a browser should know about it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *SAFE_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class LoopbackNames:
+    """Without tokens only this machine is served, and only under its own name: a page elsewhere whose name was made to
+    point to 127.0.0.1 (DNS rebinding) asks under that name, and is refused."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and not is_loopback(_host(Headers(scope=scope).get("host", ""))):
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 4403})
+                return
+            refusal = PlainTextResponse("This server has no tokens set, so it answers as localhost only.", 403)
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _host(header: str) -> str:
+    """The name in a Host header, without the port."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.rpartition(":")[0] if ":" in header else header
+
+
+def health_app(routes: Sequence[BaseRoute]) -> Starlette:
+    """The little that a process without an API serves."""
+    return Starlette(routes=list(routes))
+
+
+def web_app(routes: Sequence[BaseRoute], *, loopback_only: bool) -> Starlette:
+    """The Starlette application. ``routes`` come first; the web page answers what is left."""
+    middleware: Collection[Middleware] = [Middleware(SafeHeaders)]
+    if loopback_only:
+        middleware = [Middleware(LoopbackNames), *middleware]
+    files: list[BaseRoute] = [
+        Mount(GRAPHIQL_ADDRESS, StaticFiles(directory=GRAPHIQL_FILES)),
+        Mount("/", StaticFiles(directory=PAGE, html=True)),
+    ]
+    return Starlette(routes=[*routes, *files], middleware=list(middleware))
