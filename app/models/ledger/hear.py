@@ -36,7 +36,7 @@ class HeardEvent:
 
 @dataclass(slots=True)
 class Hear(Member[int]):
-    """Take a list of events, whole or not at all; answers how many endpoints it was news for.
+    """Take a list of events, whole or not at all; answers how many were taken (0 for a delivery taken before).
 
     ``missed`` says that events may have been lost before these (a stream was reopened): a delayed request of an
     endpoint that has woken meanwhile is then over, and nobody can say how.
@@ -70,10 +70,10 @@ class Hear(Member[int]):
             _answered(group, event, heard.report)
         before = endpoint.wake_seq
         held_since_claim = before == endpoint.lease_wake_seq
-        registration = endpoint.registration_id, endpoint.leshan_registered_at
+        known = endpoint.registration_id, endpoint.leshan_registered_at
         presence.hear(endpoint, event, group.now, group.rules)
         if isinstance(event, Registered | Updated | Deregistered):
-            replaced = registration != (endpoint.registration_id, endpoint.leshan_registered_at)
+            replaced = _replaced(known, endpoint)
             self._see_to_held(
                 group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim
             )
@@ -87,6 +87,14 @@ class Hear(Member[int]):
             give_up_held(group, endpoint, OutcomeKind.DELAYED_DROPPED, "the registration ended while Leshan held it")
         elif woke:
             expect_answer(group, endpoint)
+
+
+def _replaced(known: tuple[str | None, int | None], endpoint: EndpointRow) -> bool:
+    """Whether another registration, or none, has taken the known one's place; learning the id of one is no change."""
+    id_, date = known
+    if id_ is None and endpoint.registered:
+        return date is not None and date != endpoint.leshan_registered_at
+    return known != (endpoint.registration_id, endpoint.leshan_registered_at)
 
 
 def _answered(group: Group, event: RequestResponse, report: Report | None) -> None:

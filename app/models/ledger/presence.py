@@ -7,7 +7,7 @@ registrations, updates, AWAKE and answers of the device; only registrations and 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from app.domain.events import Awake, Deregistered, Event, Registered, Registration, Reported, Sleeping, Updated
 from app.domain.words import SECOND, Instant, Presence
@@ -15,7 +15,7 @@ from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, WINDOW_MARGIN, Rules
 
 NO_END: Final[Instant] = 2**62
-"""The window of a device that does not sleep and told no lifetime."""
+"""The window of a device that does not sleep and told no lifetime; nothing that a device tells lasts longer."""
 
 _REMEMBERED: Final = 8
 """Ended registrations whose late events are still recognised."""
@@ -53,12 +53,12 @@ def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) 
         endpoint.awake_until = max(until, endpoint.awake_until or 0) if endpoint.sleeps else until
         endpoint.presence = Presence.ONLINE
     elif (endpoint.awake_until or 0) <= now:
-        endpoint.presence = Presence.ASLEEP
+        endpoint.presence, endpoint.awake_until = Presence.ASLEEP, None
 
 
 def _window_end(endpoint: EndpointRow, at: Instant, rules: Rules) -> Instant:
     if endpoint.sleeps:
-        return at + window_of(endpoint, rules) - WINDOW_MARGIN
+        return min(at + window_of(endpoint, rules) - WINDOW_MARGIN, NO_END)
     return NO_END if endpoint.lifetime_ends_at is None else endpoint.lifetime_ends_at
 
 
@@ -88,7 +88,8 @@ def _begin(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, 
     endpoint.registration_id = new.registration_id
     endpoint.leshan_registered_at = new.registered_at
     endpoint.registered_at = at
-    endpoint.down_since = None
+    if endpoint.down_since is not None and at >= endpoint.down_since:
+        endpoint.down_since = None
     endpoint.awake_until = None
     _wake(endpoint, new, at, now, rules)
 
@@ -123,7 +124,7 @@ def _wake(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant, 
     endpoint.wake_seq += 1
     endpoint.retries, endpoint.retry_at = 0, None
     if endpoint.lifetime_seconds is not None:
-        endpoint.lifetime_ends_at = at + endpoint.lifetime_seconds * SECOND
+        endpoint.lifetime_ends_at = min(at + endpoint.lifetime_seconds * SECOND, NO_END)
     open_window(endpoint, at, now, rules)
 
 
@@ -131,10 +132,21 @@ def _learn(endpoint: EndpointRow, told: Registration, at: Instant) -> None:
     endpoint.last_update_at = at
     if told.last_update is not None:
         endpoint.leshan_last_update = told.last_update
+    if endpoint.registration_id is None:
+        endpoint.registration_id = told.registration_id  # known from the older webhook so far, which tells none
     for name in _TOLD:
         if (value := getattr(told, name)) is not None:
-            setattr(endpoint, name, list(value) if name == "object_links" else value)
+            setattr(endpoint, name, _storable(name, value))
 
+
+def _storable(name: str, value: Any) -> Any:
+    """A device's own words, cut to their column: one that is too long must not cost the other events of its list."""
+    if isinstance(value, str):
+        return value[: _WIDTHS[name]]
+    return list(value) if name == "object_links" else value
+
+
+_WIDTHS: Final = {"lwm2m_version": 16, "binding_mode": 16, "address": 255}
 
 _TOLD: Final = (
     "lifetime_seconds",
