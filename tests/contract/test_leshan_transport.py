@@ -6,6 +6,7 @@ The server speaks raw TCP, misbehaves in a chosen way after it has read a reques
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import ssl
 import struct
@@ -25,6 +26,7 @@ from app.domain.words import OperationKind, ValueType
 from app.leshan.client import LeshanClient, outcome_of
 from app.leshan.requests import LeshanRequest
 from app.leshan.transport import MAX_ANSWER, AiohttpTransport, Exchange, Failure, tls_context
+from tests.conftest import missing
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -276,6 +278,33 @@ async def test_waiting_for_a_free_connection_past_the_deadline_sends_nothing() -
     assert len(server.requests) == 1
 
 
+async def test_with_another_kept_connection_at_hand_nothing_is_sent_twice() -> None:
+    """The connection closes after the request was read while another one idles in the pool."""
+    both = asyncio.Barrier(2)
+
+    async def together(writer: Writer) -> None:
+        await both.wait()
+        await answer_well(writer)
+
+    async with serving(together, together, close) as server, transport(server.url) as sender:
+        await asyncio.gather(*(sender.exchange(request("GET"), soon()) for _ in range(2)))
+        assert server.connections == 2
+        exchange = await sender.exchange(request("PUT"), soon())
+    assert (exchange.left, exchange.failure) == (True, Failure.LOST)
+    assert (len(server.requests), server.connections) == (3, 2)
+
+
+async def test_lost_and_late_calls_give_their_place_back() -> None:
+    async with serving(*[close] * 10, never, answer_well) as server, transport(server.url, max_in_flight=1) as sender:
+        for _ in range(10):
+            assert (await sender.exchange(request("PUT"), soon())).failure is Failure.LOST
+        assert (await sender.exchange(request("PUT"), soon(0.05))).failure is Failure.DEADLINE
+        for _ in range(5):
+            assert (await sender.exchange(request("PUT"), soon(-1))).failure is Failure.TOO_LATE
+        assert (await sender.exchange(request("PUT"), soon())).status == 200
+    assert len(server.requests) == 12
+
+
 async def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
     async with serving(redirect, cookie, answer_well) as server, transport(server.url) as sender:
         assert (await sender.exchange(request("DELETE"), soon())).status == 307
@@ -354,6 +383,8 @@ def unused_port() -> int:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate for localhost and its key, by the machine's openssl."""
+    if shutil.which("openssl") is None:
+        missing("openssl")
     folder = tmp_path_factory.mktemp("tls")
     cert, key = folder / "cert.pem", folder / "key.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
