@@ -11,6 +11,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.leshan.upgrade_offer import UpgradeOfferIgnored
+
 STUCK_READER_MS: Final = 20_000
 """The kernel drops a peer that stopped reading after this long: uvicorn's ping closes only once its buffer is empty."""
 
@@ -50,6 +52,7 @@ async def serving(app: ASGIApp, sockets: list[socket.socket]) -> AsyncIterator[N
     """Serve as long as the block lasts; then finish what is under way, for at most :data:`SHUTDOWN_SECONDS`."""
     config = uvicorn.Config(
         app,
+        http=UpgradeOfferIgnored,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +16,16 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.bus import Channel
+from app.main import Parts
+from app.models.live import LiveLog
+from app.schema.context import SchemaContext
 from app.schema.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.graphiql import FILES as GRAPHIQL_FILES
-from app.security import is_loopback
+from app.schema.http import graphql_routes
+from app.schema.input_checks import Defaults
+from app.security import OPEN_VIEWER, Viewer, find_viewer, is_loopback
+from app.settings import Settings
 
 PAGE: Final = Path(__file__).parents[1] / "frontend-examples" / "plain-html"
 
@@ -65,6 +74,31 @@ def _host(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0]
     return header.rpartition(":")[0] if ":" in header else header
+
+
+@contextlib.asynccontextmanager
+async def api_routes(parts: Parts) -> AsyncIterator[list[BaseRoute]]:
+    """GraphQL's routes, with the process's one reader of the log running behind them."""
+    settings = parts.settings
+    with parts.bus.subscribe(Channel.CHANGED) as changed:
+        live = LiveLog(changed.wait)
+        await live.start()
+        context = SchemaContext(
+            ledger=parts.ledger,
+            live=live,
+            authenticate=partial(viewer_of, settings),
+            defaults=Defaults(settings.leshan_timeout, settings.max_attempts),
+            allowed_origins=settings.allowed_origins,
+        )
+        try:
+            yield list(graphql_routes(context))
+        finally:
+            await live.close()
+
+
+def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
+    """Who a bearer token belongs to. Where no tokens are set everybody who is let in may do everything."""
+    return find_viewer(settings.auth, token) if settings.auth else OPEN_VIEWER
 
 
 def health_app(routes: Sequence[BaseRoute]) -> Starlette:
