@@ -23,6 +23,12 @@ def load_json(text: str | None) -> Any:
     return None if text is None else orjson.loads(text)
 
 
+def storable_text(text: str, most: int) -> str:
+    """Text of others (a device, Leshan, a proxy) as both databases can store it: no NUL, no half of a surrogate pair,
+    at most so many characters."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:most]
+
+
 class JsonField(fields.TextField):
     """Any JSON value in a TEXT column."""
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from app.domain.verdicts import BreakerSignal, Verdict
+from app.models.fields import storable_text
 from app.models.ledger.group import Group
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import PROBE_FIRST, TROUBLES_IN_A_ROW
+
+MAX_REASON: Final = 500
 
 
 def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
@@ -32,7 +37,7 @@ def trip(group: Group, reason: str) -> None:
     if server.breaker_opened_at is None:
         server.breaker_opened_at, server.probe_backoff = group.now, 0
         server.probe_at = group.now + PROBE_FIRST
-    server.breaker_reason = reason[:500]
+    server.breaker_reason = storable_text(reason, MAX_REASON)
 
 
 def mend(group: Group) -> None:

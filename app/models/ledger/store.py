@@ -68,7 +68,14 @@ class Store(Protocol):
 
 
 _LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
-_BUSY = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.IdleInTransactionSessionTimeoutError)
+_BUSY = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full: no member's fault
+    asyncpg.ReadOnlySQLTransactionError,  # this server has become a standby
+)
 
 
 @contextlib.contextmanager
@@ -162,6 +169,8 @@ _BUSY_CODES = (
 def _sqlite_errors() -> Any:
     try:
         yield
+    except UnicodeError as error:
+        raise StoreRefused(str(error)) from error
     except (sqlite3.OperationalError, sqlite3.ProgrammingError, ValueError) as error:
         code = getattr(error, "sqlite_errorcode", None)
         if isinstance(error, ValueError) or (code is not None and code & 0xFF in _BUSY_CODES):

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.domain.words import SECOND, Instant, OperationStatus, Presence, ReasonCode
+from app.models.fields import storable_text
 from app.models.ledger import breaker, presence
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt, give_up_held
@@ -112,17 +113,20 @@ class Prune(Member[bool]):
 
     phase: ClassVar[Phase] = Phase.TEND
     operations: list[int] = field(default_factory=list)
+    more: bool = False
 
     async def find(self, group: Group) -> None:
         edge = group.now - group.rules.retention
         rows = await group.store.fetch(_ENDED, edge, PIECE)
         self.operations = [row["seq"] for row in rows]
+        self.more = len(rows) == PIECE
         await load_operations(group, "o.seq", self.operations, "bigint")
         await load_endpoints(group, {group.operations[seq].endpoint_id for seq in self.operations})
         horizon = max((group.operations[seq].last_seq for seq in self.operations), default=group.horizon)
         for table in ("presence_change", "resource_change"):
             newest = await group.store.fetch(_OLDEST.format(table=table), PIECE)
             gone = [row["seq"] for row in newest if row["at"] < edge]
+            self.more = self.more or len(gone) == PIECE
             horizon = max(horizon, *gone, group.horizon) if gone else horizon
             group.statements.append((f"DELETE FROM {table} WHERE seq = $1", [(seq,) for seq in gone]))  # noqa: S608
         group.horizon = max(group.horizon, horizon)
@@ -135,7 +139,7 @@ class Prune(Member[bool]):
             group.server.count(operation.status, -1)
             group.endpoints[operation.endpoint_id].count(operation.status, -1)
         group.statements.append(("DELETE FROM operation WHERE seq = $1", [(seq,) for seq in self.operations]))
-        return len(self.operations) == PIECE
+        return self.more
 
 
 _ENDED: Final = (
@@ -185,4 +189,4 @@ class Probed(Member[None]):
         if self.healthy:
             breaker.mend(group)
         elif group.server.breaker_opened_at is not None and self.detail:
-            group.server.breaker_reason = self.detail[:500]
+            group.server.breaker_reason = storable_text(self.detail, breaker.MAX_REASON)
