@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from app.domain.values import TypedValue
 from app.domain.words import Instant, OperationStatus, Presence, ReasonCode
-from app.models.fields import dump_json
-from app.models.ledger.readiness import ready_at
+from app.models.fields import dump_json, storable_text
+from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.rows import (
     CHANGING_COLUMNS,
     ENDPOINT_COLUMNS,
@@ -29,6 +29,8 @@ from app.models.ledger.store import Row, Store
 from app.models.lifecycle import TERMINAL, check_move
 
 MAX_DETAIL: Final = 1_000
+_READY_AT: Final = LIVE_COLUMNS.index("ready_at")
+_AWAKE_UNTIL: Final = LIVE_COLUMNS.index("awake_until")
 
 
 def _insert(table: str, columns: Iterable[str], conflict: str = "") -> str:
@@ -138,7 +140,7 @@ class Group:
         """
         before = operation.status if operation.version else None
         check_move(before, to)
-        detail = detail[:MAX_DETAIL] if detail else None
+        detail = storable_text(detail, MAX_DETAIL) if detail else None
         operation.status, operation.reason, operation.detail = to, reason, detail
         operation.version += 1
         operation.last_seq = self.draw()
@@ -206,9 +208,14 @@ class Group:
 
     def _settle_readiness(self) -> None:
         for endpoint in self.endpoints.values():
-            before, endpoint.ready_at = endpoint.ready_at, ready_at(endpoint)
-            if endpoint.ready_at is not None and before is None:
+            endpoint.ready_at = ready_at(endpoint)
+            if callable_at(endpoint.ready_at, endpoint.awake_until, self.now) and not self._was_callable(endpoint):
                 self.woken = True
+
+    def _was_callable(self, endpoint: EndpointRow) -> bool:
+        """Whether dispatchers could find it before: judged by the clock, for the sweeper may be late."""
+        known = self._live.get(endpoint.id)
+        return known is not None and callable_at(known[_READY_AT], known[_AWAKE_UNTIL], self.now)
 
     async def _write_endpoints(self, sql: str, columns: tuple[str, ...], known: dict[int, tuple[Any, ...]]) -> None:
         changed = []

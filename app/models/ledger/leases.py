@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from app.domain.operations import is_turn_ender
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Attempt, Report, Verdict
 from app.domain.words import SECOND, Delivery, OperationStatus, Presence, ReasonCode
+from app.models.fields import storable_text
 from app.models.ledger import breaker
 from app.models.ledger.group import Group
 from app.models.ledger.presence import open_window
 from app.models.ledger.rows import EndpointRow, OperationRow
 from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
+
+MAX_DEVICE_STATUS: Final = 64
 
 _CERTAINTY = (Delivery.NOT_SENT, Delivery.MAY_HAVE_REACHED, Delivery.ANSWERED)
 
@@ -25,7 +30,7 @@ def take_lease(group: Group, endpoint: EndpointRow, operation: OperationRow, tok
     group.move(operation, OperationStatus.SENDING, None)
 
 
-def end_attempt(group: Group, operation: OperationRow, report: Report) -> Verdict:
+def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
     """Carry out the verdict on the operation's present attempt: operation, endpoint and breaker together."""
     endpoint = group.endpoints[operation.endpoint_id]
     verdict = group.rules.judge(attempt_of(operation, endpoint), report)
@@ -35,7 +40,7 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> Verdic
     breaker.note(group, endpoint, verdict)
     if verdict.status is OperationStatus.SENDING:
         _let_leshan_hold(group, endpoint, operation, report.outcome, verdict)
-        return verdict
+        return
     _hold_back(group, endpoint, operation, verdict)
     endpoint.silent = verdict.reason in _SILENCE if not verdict.heard and verdict.counted else endpoint.silent
     if verdict.heard:
@@ -46,7 +51,6 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> Verdic
     group.move(operation, verdict.status, verdict.reason, verdict.detail)
     if operation.superseded and operation.status is OperationStatus.QUEUED:
         group.move(operation, OperationStatus.CANCELED, ReasonCode.SUPERSEDED)
-    return verdict
 
 
 _SILENCE = frozenset({ReasonCode.NO_ANSWER, ReasonCode.OUTCOME_UNKNOWN})
@@ -84,7 +88,9 @@ def _note_delivery(operation: OperationRow, verdict: Verdict, outcome: Outcome) 
     if verdict.counted:
         operation.attempts += 1
     if outcome.device_status is not None:
-        operation.device_status = outcome.device_status
+        operation.device_status = storable_text(outcome.device_status, MAX_DEVICE_STATUS)
+    elif verdict.status is OperationStatus.CONFIRMED:
+        operation.device_status = None  # what an earlier attempt was answered is not this one's
 
 
 def _change_presence(group: Group, endpoint: EndpointRow, verdict: Verdict, *, slept_on: bool) -> None:
@@ -108,9 +114,17 @@ def _hold_back(group: Group, endpoint: EndpointRow, operation: OperationRow, ver
     if verdict.set_back:
         endpoint.not_before = group.now + min(SETBACK_LIMIT, SECOND << min(endpoint.setbacks, 6))
         endpoint.setbacks += 1
-    done = verdict.status is OperationStatus.CONFIRMED or verdict.reason is ReasonCode.OUTCOME_UNKNOWN
-    if done and is_turn_ender(operation.kind, operation.path):
+    if is_turn_ender(operation.kind, operation.path) and _goes_down(endpoint, operation, verdict):
         endpoint.down_since = group.now
+
+
+def _goes_down(endpoint: EndpointRow, operation: OperationRow, verdict: Verdict) -> bool:
+    """Whether a turn-ender took the device down, as far as anybody can say. One that never answered and has registered
+    since its attempt began is back already: its next registration may be days away."""
+    if verdict.status is OperationStatus.CONFIRMED:
+        return True
+    back = (endpoint.registered_at or 0) > (operation.last_attempt_at or 0)
+    return verdict.reason is ReasonCode.OUTCOME_UNKNOWN and not back
 
 
 def _let_leshan_hold(

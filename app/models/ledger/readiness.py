@@ -22,6 +22,11 @@ def ready_at(endpoint: EndpointRow) -> Instant | None:
     return None if endpoint.retry_at is None else max(earliest, endpoint.retry_at)
 
 
+def callable_at(ready: Instant | None, awake_until: Instant | None, now: Instant) -> bool:
+    """Whether an endpoint with these two columns may be called now: what a claim asks of the database."""
+    return ready is not None and ready <= now and awake_until is not None and awake_until > now
+
+
 def turn_is_over(endpoint: EndpointRow) -> bool:
     """Whether a counted failure ended the endpoint's turn and it has not woken since."""
     return endpoint.held_wake_seq is not None and endpoint.wake_seq <= endpoint.held_wake_seq

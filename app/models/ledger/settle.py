@@ -35,12 +35,12 @@ class Settle(Member[OperationStatus | None]):
             return None
         if not group.endpoints[operation.endpoint_id].call_open:
             return operation.status
-        verdict = end_attempt(group, operation, self.report)
+        end_attempt(group, operation, self.report)
         if self.report.outcome.kind is OutcomeKind.DELAYED:
             early = group.early.get(self.report.outcome.request_id or "")
             if early is not None:
-                verdict = end_attempt(group, operation, report_from_json(early))
-        return verdict.status
+                end_attempt(group, operation, report_from_json(early))
+        return operation.status
 
 
 @dataclass(slots=True)
