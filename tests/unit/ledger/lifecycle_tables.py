@@ -26,7 +26,7 @@ WHAT_CAME_BACK: Final[dict[OutcomeKind, str]] = {
     _K.DEVICE_ANSWERED_NO: "200, any other device code 4.xx, 5.01",
     _K.DEVICE_ANSWERED_NONSENSE: "500 `Invalid Response:`",
     _K.DEVICE_SILENT: "504 `Request timeout`",
-    _K.ANSWER_LOST: "our deadline passed; connection closed or reset after the request left; other 500; an unreadable 2xx",
+    _K.ANSWER_LOST: "our deadline passed; the connection broke after the request left; other 500; an unreadable 2xx",
     _K.PROXY_ERROR: "502, 503, 408, another 504 (a proxy speaks)",
     _K.LEASE_LOST: "nothing: the lease ran out",
     _K.DELAYED_LOST: "200, `delayed:true`, and after the wake no answer in time, or events were missed",
