@@ -1,0 +1,231 @@
+"""A stock Leshan keeps a request in its memory until the device wakes: how such a request ends, in every case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from app.domain.verdicts import Report
+from app.domain.words import OperationKind
+from app.models.ledger import Claimed, Hear, NewOperation, Prune, Settle
+from app.models.ledger.early import report_from_json, report_to_json
+from tests.integration.ledger.kit import (
+    BUSY,
+    REFUSED,
+    SUCCESS,
+    World,
+    delayed,
+    deregistered,
+    new,
+    registered,
+    response,
+    updated,
+)
+
+pytestmark = pytest.mark.asyncio
+
+Make = Callable[[], NewOperation]
+
+
+@pytest.fixture(params=["WRITE", "EXECUTE"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """One operation that may be repeated, and one that may not."""
+    if request.param == "WRITE":
+        return lambda: new("d")
+    return lambda: new("d", OperationKind.EXECUTE, "/3303/0/5605")
+
+
+async def hold(world: World, operation: NewOperation, request_id: str = "q1") -> int:
+    """Have Leshan hold an operation of a device that fell asleep."""
+    await world.hear(registered("d"))
+    (seq,) = await world.create(operation)
+    assert await world.attempt(delayed(request_id)) == "SENDING"
+    return seq
+
+
+async def test_a_delayed_request_stays_sending_and_the_device_is_asleep(world: World, make: Make) -> None:
+    seq = await hold(world, make())
+    assert await world.steps(seq) == [("QUEUED", None), ("SENDING", None), ("SENDING", "DELAYED_BY_LESHAN")]
+    row = await world.operation(seq)
+    assert (row["request_id"], row["attempts"], row["delivery"]) == ("q1", 0, "NOT_SENT")
+    assert await world.presence("d") == "ASLEEP"
+
+
+async def test_it_takes_none_of_the_open_calls(empty_world: World) -> None:
+    await empty_world.ledger(max_in_flight=1)
+    await hold(empty_world, new("d"))
+    await empty_world.hear(registered("other"))
+    await empty_world.create(new("other"))
+    assert len(await empty_world.claim()) == 1
+
+
+async def test_nothing_else_goes_to_the_endpoint_meanwhile(world: World, make: Make) -> None:
+    await hold(world, make())
+    await world.create(new("d", priority=100))
+    await world.hear(updated("d", 2))
+    assert await world.claim() == []
+
+
+@pytest.mark.parametrize(("report", "status"), [(SUCCESS, "CONFIRMED"), (REFUSED, "FAILED")])
+async def test_the_answer_event_after_our_commit_ends_it(world: World, make: Make, report: Report, status: str) -> None:
+    seq = await hold(world, make())
+    await world.hear(updated("d", 2), response("d", "q1", report))
+    assert await world.status(seq) == status
+    assert await world.presence("d") == "ONLINE"
+
+
+async def test_the_answer_event_before_our_commit_is_kept_and_found(world: World, make: Make) -> None:
+    await world.hear(registered("d"))
+    (seq,) = await world.create(make())
+    claimed = await world.claim_one()
+    await world.hear(updated("d", 2), response("d", "q1", SUCCESS))
+    assert await world.status(seq) == "SENDING"
+    assert await world.settle(claimed, delayed("q1")) == "CONFIRMED"
+    assert [status for status, _ in await world.steps(seq)] == ["QUEUED", "SENDING", "SENDING", "CONFIRMED"]
+
+
+async def test_the_answer_event_in_the_same_commit_is_found(world: World, make: Make) -> None:
+    await world.hear(registered("d"))
+    (seq,) = await world.create(make())
+    claimed = await world.claim_one()
+    ledger = world.ledgers[0]
+    settled = ledger.enqueue(Settle(claimed.seq, claimed.attempt, delayed("q1")))
+    heard = ledger.enqueue(Hear([response("d", "q1", SUCCESS)]))
+    await heard
+    assert await settled == "CONFIRMED"
+    assert await world.status(seq) == "CONFIRMED"
+
+
+async def test_no_answer_after_the_wake_is_perhaps(world: World, make: Make) -> None:
+    seq = await hold(world, make())
+    await world.hear(updated("d", 2))
+    world.pass_(34)
+    await world.sweep()
+    assert await world.status(seq) == "SENDING"
+    world.pass_(1)
+    await world.sweep()
+    row = await world.operation(seq)
+    if row["repeatable"]:
+        assert (row["status"], row["reason"], row["attempts"]) == ("QUEUED", "NO_ANSWER", 1)
+    else:
+        assert (row["status"], row["reason"]) == ("FAILED", "OUTCOME_UNKNOWN")
+    assert row["delivery"] == "MAY_HAVE_REACHED"
+
+
+async def test_a_second_wake_does_not_put_the_answers_end_off(world: World) -> None:
+    seq = await hold(world, new("d"))
+    await world.hear(updated("d", 2))
+    world.pass_(30)
+    await world.hear(updated("d", 3))
+    world.pass_(5)
+    await world.sweep()
+    assert await world.status(seq) == "QUEUED"
+
+
+async def test_a_wake_during_the_call_that_was_answered_delayed_counts_as_its_wake(world: World) -> None:
+    await world.hear(registered("d"))
+    (seq,) = await world.create(new("d"))
+    claimed = await world.claim_one()
+    await world.hear(updated("d", 2))
+    await world.settle(claimed, delayed("q1"))
+    world.pass_(35)
+    await world.sweep()
+    assert await world.status(seq) == "QUEUED"
+
+
+async def test_after_a_perhaps_the_next_wake_brings_the_next_attempt(world: World) -> None:
+    seq = await hold(world, new("d"))
+    await world.hear(updated("d", 2))
+    world.pass_(35)
+    await world.sweep()
+    assert await world.claim() == []
+    await world.hear(updated("d", 3))
+    assert (await world.claim_one()).seq == seq
+
+
+async def test_without_a_wake_it_waits_as_long_as_the_registration_lives(world: World) -> None:
+    seq = await hold(world, new("d"))
+    world.pass_(3_500)
+    await world.sweep()
+    assert await world.status(seq) == "SENDING"
+
+
+@pytest.mark.parametrize("how", ["replaced", "gone", "lifetime", "update of another"])
+async def test_a_registration_that_ended_without_a_wake_dropped_it_unsent(world: World, make: Make, how: str) -> None:
+    seq = await hold(world, make())
+    if how == "lifetime":
+        world.pass_(3_601)
+        await world.sweep()
+    else:
+        event = {
+            "replaced": registered("d", "r2"),
+            "gone": deregistered("d"),
+            "update of another": updated("d", 9, "r2"),
+        }
+        await world.hear(event[how])
+    row = await world.operation(seq)
+    assert (row["status"], row["reason"], row["attempts"], row["delivery"]) == ("QUEUED", "RELEASED", 0, "NOT_SENT")
+
+
+async def test_what_was_dropped_goes_out_under_the_new_registration(world: World, make: Make) -> None:
+    seq = await hold(world, make())
+    await world.hear(registered("d", "r2"))
+    claimed: Claimed = await world.claim_one()
+    assert (claimed.seq, claimed.attempt) == (seq, 2)
+
+
+async def test_a_registration_replaced_after_a_wake_is_perhaps_in_its_time(world: World, make: Make) -> None:
+    seq = await hold(world, make())
+    await world.hear(updated("d", 2), registered("d", "r2"))
+    assert await world.status(seq) == "SENDING"
+    world.pass_(35)
+    await world.sweep()
+    assert (await world.operation(seq))["delivery"] == "MAY_HAVE_REACHED"
+
+
+@pytest.mark.parametrize("what", ["update", "registration"])
+async def test_events_missed_meanwhile_make_it_perhaps_at_once(world: World, make: Make, what: str) -> None:
+    seq = await hold(world, make())
+    await world.hear(updated("d", 2) if what == "update" else registered("d", "r2"), missed=True)
+    row = await world.operation(seq)
+    assert (row["status"], row["delivery"]) == ("QUEUED" if row["repeatable"] else "FAILED", "MAY_HAVE_REACHED")
+
+
+async def test_missed_events_of_a_device_that_did_not_wake_mean_nothing(world: World) -> None:
+    seq = await hold(world, new("d"))
+    await world.hear(registered("d"), missed=True)
+    assert await world.status(seq) == "SENDING"
+
+
+async def test_an_answer_event_of_an_attempt_that_is_over_changes_nothing(world: World) -> None:
+    seq = await hold(world, new("d"))
+    await world.hear(registered("d", "r2"))
+    await world.hear(response("d", "q1", SUCCESS))
+    assert await world.status(seq) == "QUEUED"
+    await world.attempt(delayed("q2"))
+    await world.hear(response("d", "q1", SUCCESS))
+    assert await world.status(seq) == "SENDING"
+
+
+async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wake(world: World) -> None:
+    seq = await hold(world, new("d"))
+    await world.hear(updated("d", 2), response("d", "q1", BUSY))
+    assert await world.status(seq) == "QUEUED"
+    assert await world.claim() == []
+    await world.hear(updated("d", 3))
+    assert len(await world.claim()) == 1
+
+
+async def test_a_kept_answer_is_forgotten_after_ten_minutes(world: World) -> None:
+    await world.hear(registered("d"), response("d", "q1", SUCCESS))
+    world.pass_(599)
+    await world.ledgers[0].submit(Prune())
+    assert len(await world.rows("SELECT * FROM early_response")) == 1
+    world.pass_(2)
+    await world.ledgers[0].submit(Prune())
+    assert await world.rows("SELECT * FROM early_response") == []
+
+
+async def test_a_kept_answer_keeps_what_its_verdict_needs() -> None:
+    assert report_from_json(report_to_json(REFUSED)).outcome.device_code == 404
