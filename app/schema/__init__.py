@@ -1,0 +1,1 @@
+"""Who may ask, and how: the GraphQL schema and the routes that serve it."""

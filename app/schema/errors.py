@@ -1,0 +1,168 @@
+"""Failures as clients see them: a sentence and ``extensions.code``; ours are masked and found again by a reference."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.exceptions import MissingQueryError
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.graphql import OperationType
+
+from app.models.cursors import InvalidCursor
+from app.models.ledger import Conflict, LedgerError, LedgerUnavailable, NotFound
+from app.models.live import CursorExpired, Lagged
+from app.models.queries import ReadUnavailable
+from app.schema.ids import operation_id
+from app.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+class Code(StrEnum):
+    """``extensions.code``. Clients decide by it, so a member never changes its meaning."""
+
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
+    LAGGED = "LAGGED"
+    UNAVAILABLE = "UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+
+
+class ApiError(GraphQLError):
+    """An expected failure. ``facts`` become further extensions; those that are None are left out."""
+
+    def __init__(self, code: Code, message: str, **facts: Any) -> None:
+        told = {name: fact for name, fact in facts.items() if fact is not None}
+        super().__init__(message, extensions={"code": str(code), **told})
+
+
+def bad_input(message: str, field: str | None, **facts: Any) -> ApiError:
+    """An input that cannot be taken; ``field`` is its path within the input, as the client wrote it."""
+    return ApiError(Code.BAD_USER_INPUT, message, field=field, **facts)
+
+
+def over_limit(message: str, limit: int) -> ApiError:
+    """More than is served at once; ``limit`` says how much is."""
+    return ApiError(Code.LIMIT_EXCEEDED, message, limit=limit)
+
+
+MAX_TOKENS: Final = 10_000
+"""Of a document."""
+
+UNAVAILABLE: Final = (
+    "the database cannot be reached; try again, with the same idempotencyKey: what was asked for may have happened"
+)
+
+
+def refusal(error: LedgerError | LedgerUnavailable) -> ApiError:
+    """What the ledger refused, in the contract's words."""
+    if isinstance(error, LedgerUnavailable):
+        return ApiError(Code.UNAVAILABLE, UNAVAILABLE)
+    codes: Mapping[type[LedgerError], Code] = {NotFound: Code.NOT_FOUND, Conflict: Code.CONFLICT}
+    facts = dict(error.facts)
+    if "id" in facts:
+        facts["id"] = operation_id(facts["id"])
+    return ApiError(codes.get(type(error), Code.CONFLICT), str(error), **facts)
+
+
+def request_error(error: Exception, method: str = "POST") -> ApiError:
+    """A request that is no executable operation: Strawberry's exceptions for it as an expected failure."""
+    if isinstance(error, InvalidOperationTypeError):
+        if error.operation_type is OperationType.SUBSCRIPTION:
+            return bad_input("a subscription needs graphql-transport-ws, or Accept: text/event-stream", None)
+        return bad_input(f"a {error.operation_type.value} cannot be asked for with {method}", None)
+    if isinstance(error, CannotGetOperationTypeError):
+        return bad_input(error.as_http_error_reason(), "operationName")
+    return bad_input("the request has no query", "query")
+
+
+_REQUEST_ERRORS: Final = (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError)
+_TOO_LONG: Final = "Document contains more than"
+_COERCED: Final = re.compile(r"\bat '\w+\.([\w.\[\]]+)'")
+
+
+def presentable(error: GraphQLError) -> GraphQLError:
+    """The error as it may leave: with a code, and masked if it is one of ours."""
+    if error.extensions and "code" in error.extensions:
+        return error
+    cause = error.original_error
+    if isinstance(cause, _REQUEST_ERRORS):
+        return _like(error, request_error(cause))
+    if (told := _foreseen(cause)) is not None:
+        return _like(error, told)
+    if isinstance(error, GraphQLSyntaxError) and _TOO_LONG in error.message:
+        return _like(error, over_limit(error.message, MAX_TOKENS))
+    if cause is None or isinstance(cause, GraphQLError):
+        return _like(error, bad_input(error.message, _field_of(error)))
+    return _like(error, _masked(error, cause))
+
+
+def _foreseen(cause: Exception | None) -> ApiError | None:
+    """What a part of ours says on purpose."""
+    match cause:
+        case LedgerError() | LedgerUnavailable():
+            return refusal(cause)
+        case ReadUnavailable():
+            return ApiError(Code.UNAVAILABLE, "the database cannot be reached; try again")
+        case InvalidCursor():
+            return bad_input(str(cause), "after")
+        case CursorExpired():
+            return ApiError(Code.CURSOR_EXPIRED, str(cause))
+        case Lagged():
+            return ApiError(Code.LAGGED, str(cause), cursor=cause.cursor)
+        case RecursionError():
+            return bad_input("the document nests too deeply", "query")
+        case _:
+            return None
+
+
+def _field_of(error: GraphQLError) -> str | None:
+    """The input field that graphql-core names in the message of a value it could not coerce."""
+    found = _COERCED.search(error.message)
+    return found[1] if found else None
+
+
+def _masked(error: GraphQLError, cause: BaseException) -> ApiError:
+    reference = uuid.uuid4().hex[:12]
+    log.error("internal_error", reference=reference, path=error.path, exc_info=cause)
+    return ApiError(Code.INTERNAL, "something went wrong in Reveille; its log tells more", reference=reference)
+
+
+def _like(error: GraphQLError, told: ApiError) -> GraphQLError:
+    """The told error at the place where the original one happened."""
+    return GraphQLError(
+        told.message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=told.extensions,
+    )
+
+
+class PresentErrors(SchemaExtension):
+    """Makes every error of every result presentable, whatever the transport."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        self._present(self.execution_context.result)
+
+    def on_stream_result(self, result: Any) -> Iterator[None]:
+        self._present(result)
+        yield
+
+    @staticmethod
+    def _present(result: Any) -> None:
+        if result is not None and result.errors:
+            result.errors = [presentable(error) for error in result.errors]

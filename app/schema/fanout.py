@@ -1,0 +1,226 @@
+"""Subscriptions that ask for the same are executed once; what they get is serialized once.
+
+Those that begin now are shared. One that resumes after a cursor runs on its own: it has a past that the others do not
+share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    FieldNode,
+    NullValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+)
+
+from app.models.cursors import log_cursor
+from app.schema.context import SchemaContext
+from app.schema.documents import prepared
+from app.schema.errors import ApiError, Code
+from app.schema.schema import Schema, request_context
+from app.security import Role, Viewer
+from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS, get_logger
+
+log = get_logger(__name__)
+
+QUEUE_LIMIT: Final = 1_000
+"""Payloads that may wait for one socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A ``subscribe`` message's payload."""
+
+    query: str
+    variables: Mapping[str, Any] | None
+    operation_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Nothing more comes: with errors, or because the source is closed."""
+
+    errors: list[Mapping[str, Any]] | None = None
+
+
+Payload = str | Ended
+"""The JSON of a ``next`` message's payload, or the end."""
+
+
+def payload_of(result: Any) -> Payload:
+    """What a result of ``Schema.stream`` is on the wire. Errors of the stream itself, which have no path, end it."""
+    errors = [error.formatted for error in result.errors or ()]
+    if errors and result.data is None and all("path" not in error for error in errors):
+        return Ended(errors)
+    told = {"data": result.data, "errors": errors} if errors else {"data": result.data}
+    return orjson.dumps(told).decode()
+
+
+class Member:
+    """One subscriber of a group: payloads that its socket has not taken yet."""
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[Payload, int]] = deque()
+        self._arrived = asyncio.Event()
+        self._over = False
+
+    def put(self, payload: Payload, seq: int) -> None:
+        """Take a payload; the one that is too many ends the subscription where the socket stands."""
+        if self._over:
+            return
+        if len(self._queue) >= QUEUE_LIMIT:
+            LAGGED_SUBSCRIBERS.inc()
+            cursor = log_cursor(self._queue[0][1] - 1)
+            error = ApiError(
+                Code.LAGGED, "events came faster than they were taken: resume after the cursor", cursor=cursor
+            )
+            self._queue.clear()
+            payload = Ended([error.formatted])
+        self._over = isinstance(payload, Ended)
+        self._queue.append((payload, seq))
+        self._arrived.set()
+
+    async def take(self) -> Payload:
+        """The next payload, in order. After an :class:`Ended` there is none."""
+        while not self._queue:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._queue.popleft()[0]
+
+
+class Group:
+    """One execution, and those who share it."""
+
+    def __init__(self, run: Callable[[Group], Any]) -> None:
+        self.members: set[Member] = set()
+        self.task: asyncio.Task[None] = asyncio.create_task(run(self), name="shared-subscription")
+
+    def tell(self, payload: Payload, seq: int) -> None:
+        for member in self.members:
+            member.put(payload, seq)
+
+
+Key = tuple[Role, str, str | None, bytes]
+
+
+class Fanout:
+    """The shared subscriptions of this process."""
+
+    def __init__(self, schema: Schema, house: SchemaContext) -> None:
+        self._schema = schema
+        self._house = house
+        self._groups: dict[Key, Group] = {}
+
+    @property
+    def executions(self) -> int:
+        """How many executions serve all shared subscriptions."""
+        return len(self._groups)
+
+    def shareable(self, ask: Ask) -> bool:
+        """Whether it is a subscription, free of errors, that begins now."""
+        ready = prepared(self._schema.graphql_schema, ask.query)
+        if ready.document is None or ready.errors or (ready.operations > 1 and ask.operation_name is None):
+            return False
+        operation = _operation(ready.document, ask.operation_name)
+        return (
+            operation is not None
+            and operation.operation is OperationType.SUBSCRIPTION
+            and _begins_now(operation, ask.variables or {})
+        )
+
+    @contextmanager
+    def join(self, ask: Ask, viewer: Viewer) -> Iterator[Member]:
+        """Share an execution for as long as the context is open."""
+        variables = orjson.dumps(ask.variables or {}, option=orjson.OPT_SORT_KEYS)
+        key = (viewer.role, ask.query, ask.operation_name, variables)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(lambda group: self._run(key, group, ask, viewer))
+        else:
+            SUBSCRIBERS.inc()  # the execution counts as one
+        member = Member()
+        group.members.add(member)
+        try:
+            yield member
+        finally:
+            self._leave(key, group, member)
+
+    def _leave(self, key: Key, group: Group, member: Member) -> None:
+        group.members.discard(member)
+        if group.members:
+            SUBSCRIBERS.dec()
+        else:
+            self._forget(key, group)
+            group.task.cancel()
+
+    def _forget(self, key: Key, group: Group) -> None:
+        """Whoever comes now begins anew."""
+        if self._groups.get(key) is group:
+            del self._groups[key]
+
+    async def _run(self, key: Key, group: Group, ask: Ask, viewer: Viewer) -> None:
+        end = Ended()
+        try:
+            end = await self._execute(group, ask, viewer)
+        except Exception as error:
+            log.exception("shared_subscription_failed", error=str(error))
+            end = Ended([ApiError(Code.INTERNAL, "the subscription failed; subscribe again").formatted])
+        finally:
+            self._forget(key, group)
+            group.tell(end, 0)
+
+    async def _execute(self, group: Group, ask: Ask, viewer: Viewer) -> Ended:
+        context = request_context(self._house, viewer, ask.operation_name)
+        results = await self._schema.stream(
+            ask.query,
+            variable_values=dict(ask.variables) if ask.variables is not None else None,
+            context_value=context,
+            operation_name=ask.operation_name,
+        )
+        async with aclosing(results):
+            async for result in results:
+                payload = payload_of(result)
+                if isinstance(payload, Ended):
+                    return payload
+                group.tell(payload, context.told)
+        return Ended()
+
+
+def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            found = definition.name.value if definition.name else None
+            if name is None or found == name:
+                return definition
+    return None
+
+
+def _begins_now(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> bool:
+    """Whether the root field's ``after`` is left out or null. A fragment at the root is not looked into."""
+    (field, *others) = operation.selection_set.selections
+    if others or not isinstance(field, FieldNode):
+        return False
+    after = next((argument for argument in field.arguments or () if argument.name.value == "after"), None)
+    return after is None or _is_null(after, operation, variables)
+
+
+def _is_null(argument: ArgumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> bool:
+    value = argument.value
+    if isinstance(value, VariableNode):
+        name = value.name.value
+        defaults = (
+            one.default_value for one in operation.variable_definitions or () if one.variable.name.value == name
+        )
+        return variables.get(name) is None and all(default is None for default in defaults)
+    return isinstance(value, NullValueNode)

@@ -1,0 +1,68 @@
+"""Filters as the read side's criteria, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeVar
+
+from app.domain.paths import InvalidPath, LwM2mPath
+from app.models.queries import EndpointCriteria, OperationCriteria
+from app.schema.errors import bad_input
+from app.schema.input_checks import plain_text
+from app.schema.inputs import DeviceOperationFilter, EndpointFilter
+
+T = TypeVar("T")
+
+
+def checked_prefix(text: str | None, field: str) -> str | None:
+    """A path prefix with its leading slash; the root is no restriction.
+
+    Raises:
+        ApiError: no path.
+    """
+    if text is None or text in {"", "/"}:
+        return None
+    try:
+        return str(LwM2mPath.parse(text.removesuffix("/")))
+    except InvalidPath as error:
+        raise bad_input(str(error), field) from None
+
+
+def checked_name(text: str | None, field: str) -> str | None:
+    return None if text is None else plain_text(text, field)
+
+
+def operation_criteria(given: DeviceOperationFilter | None, *, of_endpoint: str | None = None) -> OperationCriteria:
+    """What a list of operations is restricted to; ``of_endpoint`` where the list is an endpoint's own.
+
+    Raises:
+        ApiError: BAD_USER_INPUT with its field.
+    """
+    if given is None:
+        return OperationCriteria(endpoint=of_endpoint)
+    name = checked_name(given.endpoint, "filter.endpoint")
+    elsewhere = name is not None and of_endpoint is not None and name != of_endpoint
+    return OperationCriteria(
+        endpoint=of_endpoint or name,
+        statuses=() if elsewhere else _distinct(given.statuses),
+        kinds=_distinct(given.kinds),
+        path_prefix=checked_prefix(given.path_prefix, "filter.pathPrefix"),
+        created_after=given.created_after,
+        created_before=given.created_before,
+    )
+
+
+def endpoint_criteria(given: EndpointFilter | None) -> EndpointCriteria:
+    """What a list of endpoints is restricted to.
+
+    Raises:
+        ApiError: BAD_USER_INPUT with its field.
+    """
+    if given is None:
+        return EndpointCriteria()
+    part = checked_name(given.name_contains or None, "filter.nameContains")
+    return EndpointCriteria(name_contains=part, presences=_distinct(given.presences))
+
+
+def _distinct(words: Collection[T] | None) -> tuple[T, ...] | None:
+    return None if words is None else tuple(dict.fromkeys(words))

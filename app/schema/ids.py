@@ -1,0 +1,63 @@
+"""Global ids of Relay's kind: base64 of ``Type:id``. Opaque to clients, stable for ever."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from typing import Final
+
+OPERATION: Final = "DeviceOperation"
+ENDPOINT: Final = "Endpoint"
+
+
+class NoSuchId(ValueError):
+    """A text that is no id of ours."""
+
+
+def global_id(type_name: str, key: str | int) -> str:
+    return base64.b64encode(f"{type_name}:{key}".encode()).decode()
+
+
+def operation_id(key: str | uuid.UUID) -> str:
+    return global_id(OPERATION, str(key))
+
+
+def endpoint_id(key: int) -> str:
+    return global_id(ENDPOINT, key)
+
+
+def parse_id(text: str) -> tuple[str, str]:
+    """Type name and key of a global id, as :func:`global_id` was given them.
+
+    Raises:
+        NoSuchId: something else.
+    """
+    try:
+        type_name, _, key = base64.b64decode(text, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise NoSuchId(f"{text[:100]!r} is no id") from None
+    if type_name == OPERATION and _is_uuid(key):
+        return type_name, key
+    if type_name == ENDPOINT and key.isascii() and key.isdigit() and len(key) <= 18:
+        return type_name, key
+    raise NoSuchId(f"{text[:100]!r} is no id")
+
+
+def parse_operation_id(text: str) -> str:
+    """The UUID of an operation's global id.
+
+    Raises:
+        NoSuchId: no id, or that of something else.
+    """
+    type_name, key = parse_id(text)
+    if type_name != OPERATION:
+        raise NoSuchId(f"{text[:100]!r} is no id of an operation")
+    return key
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

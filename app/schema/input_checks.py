@@ -1,0 +1,280 @@
+"""An operation as a client writes it, checked field by field and turned into what the ledger is asked for.
+
+Pure functions: they know neither database nor request. Every refusal names the field, as the client wrote it, and says
+what is expected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from app.domain.operations import COMPOSITES, OperationRequest, repeatable_by_kind
+from app.domain.paths import InvalidPath, LwM2mPath, path_for
+from app.domain.validation import InvalidOperation, ModelOf, validate
+from app.domain.values import JsonValue
+from app.domain.words import ContentFormat, OperationKind
+from app.models.ledger import NewOperation
+from app.schema.errors import bad_input
+from app.schema.input_values import attributes, instance_node, resource_value, single_value
+from app.schema.inputs import CompositeValueInput, CreateDeviceOperationInput, ResourceValueInput
+
+MAX_NAME: Final = 255
+MAX_PATHS: Final = 100
+MAX_ARGUMENTS: Final = 64 * 1024
+_K: Final = OperationKind
+
+_TAKES: Final[Mapping[OperationKind, frozenset[str]]] = {
+    **dict.fromkeys(_K, frozenset({"path"})),
+    _K.WRITE: frozenset({"path", "value", "supersede"}),
+    _K.CREATE: frozenset({"path", "value"}),
+    _K.EXECUTE: frozenset({"path", "arguments"}),
+    _K.WRITE_ATTRIBUTES: frozenset({"path", "attributes"}),
+    **dict.fromkeys(COMPOSITES, frozenset({"paths"})),
+    _K.WRITE_COMPOSITE: frozenset({"values"}),
+}
+"""What belongs to a kind; each but ``supersede`` and ``arguments`` is required. Others may not be given."""
+
+_OPTIONAL: Final = frozenset({"supersede", "arguments"})
+_PARTS: Final = ("path", "paths", "value", "values", "arguments", "attributes", "supersede")
+_COMPOSITE_FORMATS: Final = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR)
+_ARGUMENT: Final = r"([0-9])(?:='[!\x23-\x26\x28-\x5B\x5D-\x7E]*')?"
+_ARGUMENTS: Final = re.compile(f"{_ARGUMENT}(?:,{_ARGUMENT})*", re.ASCII)
+_NUL_OR_SURROGATE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the settings say where an input says nothing."""
+
+    timeout_seconds: int = 30
+    max_attempts: int = 3
+
+
+def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -> OperationRequest:
+    """What is asked of the device.
+
+    Raises:
+        ApiError: BAD_USER_INPUT with its field.
+    """
+    kind = given.kind or OperationKind.WRITE
+    _check_parts(given, kind)
+    request = OperationRequest(
+        endpoint=plain_text(given.endpoint, "endpoint"),
+        kind=kind,
+        replace=given.replace is not False,
+        format=_format(given.format, kind),
+        timeout_seconds=default_timeout
+        if given.timeout_seconds is None
+        else _between(given.timeout_seconds, 1, 600, "timeoutSeconds"),
+    )
+    request = _COMPLETE.get(kind, _with_path)(request, given)
+    _check_replace(request)
+    return request
+
+
+def _check_parts(given: CreateDeviceOperationInput, kind: OperationKind) -> None:
+    takes = _TAKES[kind]
+    for part in _PARTS:
+        there = getattr(given, part) not in (None, False)
+        if there and part not in takes:
+            raise bad_input(f"{kind} takes no {part}", part)
+        if not there and part in takes - _OPTIONAL:
+            raise bad_input(f"{kind} needs {part}", part)
+
+
+def plain_text(text: str, field: str, most: int = MAX_NAME) -> str:
+    """A name or a key: some characters, each of which every database can keep.
+
+    Raises:
+        ApiError: empty, too long, or with NUL or half a character.
+    """
+    if not 1 <= len(text) <= most:
+        raise bad_input(f"1 to {most} characters are expected", field)
+    if _NUL_OR_SURROGATE.search(text):
+        raise bad_input("text without NUL and without lone surrogates is expected", field)
+    return text
+
+
+def _path(kind: OperationKind, text: str, field: str) -> LwM2mPath:
+    try:
+        return path_for(kind, text)
+    except InvalidPath as error:
+        raise bad_input(str(error), field) from None
+
+
+def _with_path(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    path = str(_path(request.kind, given.path or "", "path"))
+    return replace(request, path=path, paths=(path,))
+
+
+def _write(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    request = _with_path(request, given)
+    path = LwM2mPath.parse(request.path or "")
+    value = _required(given.value)
+    if path.depth == 2:
+        return replace(request, value=instance_node(value, path.ids[1], "value"))
+    typed = resource_value(value, "value") if path.depth == 3 else single_value(value, "value")
+    return replace(request, value_type=typed.type, value=typed.value)
+
+
+def _create(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    return replace(_with_path(request, given), value=instance_node(_required(given.value), None, "value"))
+
+
+def _required(value: ResourceValueInput | None) -> ResourceValueInput:
+    if value is None:
+        raise bad_input("a value is expected", "value")
+    return value
+
+
+def _execute(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    return replace(_with_path(request, given), arguments=_arguments(given.arguments) if given.arguments else None)
+
+
+def _arguments(text: str) -> str:
+    expected = "arguments in LwM2M's form are expected: digits, each with an ASCII text or without, like 0='a',1"
+    if len(text) > MAX_ARGUMENTS or not _ARGUMENTS.fullmatch(text):
+        raise bad_input(expected, "arguments")
+    digits = re.findall(rf"(?:^|,){_ARGUMENT}(?=,|$)", text)
+    if len(set(digits)) < len(digits):
+        raise bad_input("each digit may stand once", "arguments")
+    return text
+
+
+def _write_attributes(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    request = _with_path(request, given)
+    if given.attributes is None:
+        raise bad_input("attributes are expected", "attributes")
+    depth = LwM2mPath.parse(request.path or "").depth
+    return replace(request, attributes=attributes(given.attributes, depth, "attributes"))
+
+
+def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    texts = given.paths or []
+    if len(texts) > MAX_PATHS:
+        raise bad_input(f"1 to {MAX_PATHS} paths are expected", "paths")
+    paths = [str(_path(request.kind, text, f"paths.{index}")) for index, text in enumerate(texts)]
+    _check_once(paths, "paths")
+    return replace(request, paths=tuple(paths))
+
+
+def _write_composite(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    members = given.values or []
+    if len(members) > MAX_PATHS:
+        raise bad_input(f"1 to {MAX_PATHS} values are expected", "values")
+    pairs = [_member(request.kind, member, f"values.{index}") for index, member in enumerate(members)]
+    _check_once([path for path, _ in pairs], "values")
+    return replace(request, paths=tuple(path for path, _ in pairs), values=dict(pairs))
+
+
+def _member(kind: OperationKind, member: CompositeValueInput, field: str) -> tuple[str, Mapping[str, JsonValue]]:
+    path = _path(kind, member.path, f"{field}.path")
+    return str(path), single_value(member.value, f"{field}.value").as_json()
+
+
+def _check_once(paths: list[str], field: str) -> None:
+    for index, path in enumerate(paths):
+        if path in paths[:index]:
+            raise bad_input(f"{path} stands here twice", f"{field}.{index}")
+
+
+_COMPLETE: Final[Mapping[OperationKind, Callable[[OperationRequest, CreateDeviceOperationInput], OperationRequest]]] = {
+    **dict.fromkeys(COMPOSITES, _with_paths),
+    _K.WRITE: _write,
+    _K.CREATE: _create,
+    _K.EXECUTE: _execute,
+    _K.WRITE_ATTRIBUTES: _write_attributes,
+    _K.WRITE_COMPOSITE: _write_composite,
+}
+
+
+def _format(given: ContentFormat | None, kind: OperationKind) -> ContentFormat | None:
+    if given is not None and kind in COMPOSITES and given not in _COMPOSITE_FORMATS:
+        raise bad_input("a composite goes as SENML_JSON or SENML_CBOR", "format")
+    return given
+
+
+def _check_replace(request: OperationRequest) -> None:
+    """Leshan refuses a partial update of a single resource (``captures/m18-rest.json``)."""
+    if request.replace:
+        return
+    multiple = isinstance(request.value, Mapping) and request.value_type is not None and request.value.keys() != _LINK
+    if request.kind is not OperationKind.WRITE or not (request.value_type is None or multiple):
+        raise bad_input("replace: false is for a WRITE to an object instance or to a multiple resource", "replace")
+
+
+_LINK: Final = {"objectId", "objectInstanceId"}
+
+
+def _between(value: int, least: int, most: int, field: str) -> int:
+    if not least <= value <= most:
+        raise bad_input(f"{least} to {most} is expected", field)
+    return value
+
+
+def new_operation(
+    given: CreateDeviceOperationInput, defaults: Defaults, model_of: ModelOf, *, id_: str, created_by: str
+) -> NewOperation:
+    """What the ledger is asked to queue.
+
+    Args:
+        model_of: the endpoint's own object models, as far as they are known.
+
+    Raises:
+        ApiError: BAD_USER_INPUT with its field.
+    """
+    request = operation_request(given, defaults.timeout_seconds)
+    try:
+        validated = validate(request, model_of)
+    except InvalidOperation as error:
+        raise bad_input(str(error), error.field) from None
+    by_kind = repeatable_by_kind(request.kind, request.path)
+    return NewOperation(
+        id=id_,
+        request=request,
+        priority=_between(given.priority or 0, -100, 100, "priority"),
+        max_attempts=defaults.max_attempts
+        if given.max_attempts is None
+        else _between(given.max_attempts, 1, 100, "maxAttempts"),
+        repeatable=by_kind if given.repeatable is None else given.repeatable,
+        validated=validated,
+        ttl_seconds=None if given.ttl_seconds is None else _between(given.ttl_seconds, 1, 2**31 - 1, "ttlSeconds"),
+        supersede=bool(given.supersede),
+        idempotency_key=None if given.idempotency_key is None else plain_text(given.idempotency_key, "idempotencyKey"),
+        fingerprint=fingerprint(request, given),
+        created_by=created_by,
+    )
+
+
+def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) -> str:
+    """A digest of what was asked for. Defaults are not in it: a changed setting makes no other input."""
+    asked = {
+        "endpoint": request.endpoint,
+        "kind": request.kind,
+        "paths": request.paths,
+        "type": request.value_type,
+        "value": request.value,
+        "values": request.values,
+        "replace": request.replace,
+        "arguments": request.arguments,
+        "attributes": request.attributes,
+        "format": request.format,
+        "timeout": given.timeout_seconds,
+        "priority": given.priority or 0,
+        "maxAttempts": given.max_attempts,
+        "repeatable": given.repeatable,
+        "ttl": given.ttl_seconds,
+        "supersede": bool(given.supersede),
+    }
+    return digest(asked)
+
+
+def digest(asked: Mapping[str, Any]) -> str:
+    """SHA-256 over JSON with sorted keys, in hex."""
+    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

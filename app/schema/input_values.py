@@ -1,0 +1,158 @@
+"""Values as clients write them, checked by themselves and turned into the contract's one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from app.domain.paths import MAX_ID
+from app.domain.values import InvalidValue, JsonValue, TypedValue, canonical
+from app.domain.words import ValueType
+from app.schema.errors import bad_input
+from app.schema.inputs import AttributesInput, ObjectLinkInput, ResourceInstanceInput, ResourceValueInput
+from app.schema.scalars import moment
+
+MAX_RESOURCES: Final = 1_000
+"""Resources of one instance node, and instances of one multiple resource."""
+
+_SCALARS: Final[Mapping[str, tuple[ValueType, str]]] = {
+    "string": (ValueType.STRING, "string"),
+    "integer": (ValueType.INTEGER, "integer"),
+    "unsigned_integer": (ValueType.UNSIGNED_INTEGER, "unsignedInteger"),
+    "float_": (ValueType.FLOAT, "float"),
+    "boolean": (ValueType.BOOLEAN, "boolean"),
+    "opaque": (ValueType.OPAQUE, "opaque"),
+    "time": (ValueType.TIME, "time"),
+    "object_link": (ValueType.OBJLNK, "objectLink"),
+    "core_link": (ValueType.CORELINK, "coreLink"),
+}
+
+
+def single_value(given: ResourceValueInput, field: str) -> TypedValue:
+    """One value: neither a multiple resource nor a node.
+
+    Raises:
+        ApiError: another member, or a value that its type does not allow.
+    """
+    if given.multiple is not None:
+        raise bad_input("one value is expected here, not a multiple resource", f"{field}.multiple")
+    if given.node is not None:
+        raise bad_input("one value is expected here: a node is for CREATE and for an object instance", f"{field}.node")
+    for member, (type_, name) in _SCALARS.items():
+        some = getattr(given, member)
+        if some is not None:
+            return TypedValue(type_, _canonical(type_, some.value, f"{field}.{name}"))
+    raise bad_input("exactly one member with a value is expected", field)
+
+
+def resource_value(given: ResourceValueInput, field: str) -> TypedValue:
+    """The value of a resource: one, or the instances of a multiple resource.
+
+    Raises:
+        ApiError: as :func:`single_value`; also instances of several types, or with the same id.
+    """
+    if given.multiple is None:
+        return single_value(given, field)
+    return _multiple(given.multiple.value, f"{field}.multiple")
+
+
+def _multiple(instances: Sequence[ResourceInstanceInput], field: str) -> TypedValue:
+    if not 1 <= len(instances) <= MAX_RESOURCES:
+        raise bad_input(f"1 to {MAX_RESOURCES} instances are expected", field)
+    values: dict[str, JsonValue] = {}
+    types: set[ValueType] = set()
+    for index, instance in enumerate(instances):
+        at = f"{field}.{index}"
+        if not 0 <= instance.id <= MAX_ID:
+            raise bad_input(f"an instance's id is 0 to {MAX_ID}", f"{at}.id")
+        if str(instance.id) in values:
+            raise bad_input(f"instance {instance.id} stands here twice", f"{at}.id")
+        value = single_value(instance.value, f"{at}.value")
+        values[str(instance.id)] = value.value
+        types.add(value.type)
+        if len(types) > 1:
+            raise bad_input("all instances of a resource have values of one type", f"{at}.value")
+    return TypedValue(types.pop(), values)
+
+
+def _canonical(type_: ValueType, value: Any, field: str) -> JsonValue:
+    if isinstance(value, ObjectLinkInput):
+        value = {"objectId": value.object_id, "objectInstanceId": value.object_instance_id}
+    elif type_ is ValueType.TIME:
+        value = moment(value)
+    try:
+        return canonical(type_, value)
+    except InvalidValue as error:
+        raise bad_input(str(error), field) from None
+
+
+def instance_node(given: ResourceValueInput, instance: int | None, field: str) -> dict[str, JsonValue]:
+    """A whole object instance as Leshan's node, with nothing in it but what Leshan knows.
+
+    What its resources hold is checked by :func:`app.domain.validation.validate`. ``instance`` is the id that the path
+    says, None for CREATE.
+
+    Raises:
+        ApiError: no node, too many resources, one of them twice, or another id than the path's.
+    """
+    if given.node is None:
+        raise bad_input("the node of a whole object instance is expected", f"{field}.node")
+    node, field = given.node.value, f"{field}.node"
+    if not isinstance(node, dict) or not isinstance(node.get("resources"), list):
+        raise bad_input('a node is expected: {"kind": "instance", "resources": [..]}', field)
+    resources = node["resources"]
+    if not 1 <= len(resources) <= MAX_RESOURCES or not all(isinstance(one, dict) for one in resources):
+        raise bad_input(f"a node has 1 to {MAX_RESOURCES} resources", f"{field}.resources")
+    _check_ids([one.get("id") for one in resources], f"{field}.resources")
+    known: dict[str, JsonValue] = {"kind": node.get("kind", "instance"), "resources": [_resource(r) for r in resources]}
+    if instance is not None and node.get("id", instance) != instance:
+        raise bad_input(f"the node's id is {node['id']}, but the path says {instance}", f"{field}.id")
+    if instance is not None or "id" in node:
+        known["id"] = node.get("id", instance)
+    return known
+
+
+def _resource(node: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {key: node[key] for key in ("id", "kind", "type", "value", "values") if key in node}
+
+
+def _check_ids(ids: Sequence[JsonValue], field: str) -> None:
+    seen: set[int] = set()
+    for index, id_ in enumerate(ids):
+        if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ <= MAX_ID:
+            raise bad_input(f"a resource has an id, 0 to {MAX_ID}", f"{field}.{index}.id")
+        if id_ in seen:
+            raise bad_input(f"resource {id_} stands here twice", f"{field}.{index}.id")
+        seen.add(id_)
+
+
+def attributes(given: AttributesInput, depth: int, field: str) -> dict[str, int | float]:
+    """Attributes of WRITE_ATTRIBUTES (LwM2M Core 1.1, 7.3): those that are given, by their names.
+
+    Raises:
+        ApiError: none at all, or ones that make no sense by themselves or together.
+    """
+    told = {name: value for name in _ATTRIBUTES if (value := getattr(given, name)) is not None}
+    if not told:
+        raise bad_input("at least one attribute is expected", field)
+    for name, value in told.items():
+        if name in _SECONDS and value < 0:
+            raise bad_input("0 seconds or more are expected", f"{field}.{name}")
+        if name not in _SECONDS and depth < 3:
+            raise bad_input(f"{name} is an attribute of resources only", f"{field}.{name}")
+    for least, most in (("pmin", "pmax"), ("epmin", "epmax")):
+        if told.get(least, 0) > told.get(most, told.get(least, 0)):
+            raise bad_input(f"{least} is at most {most}", f"{field}.{least}")
+    _check_thresholds(told, field)
+    return told
+
+
+def _check_thresholds(told: Mapping[str, float], field: str) -> None:
+    if "st" in told and told["st"] <= 0:
+        raise bad_input("a step above 0 is expected", f"{field}.st")
+    if "lt" in told and "gt" in told and told["lt"] + 2 * told.get("st", 0) >= told["gt"]:
+        raise bad_input("lt, and twice the step, is less than gt", f"{field}.lt")
+
+
+_SECONDS: Final = frozenset({"pmin", "pmax", "epmin", "epmax"})
+_ATTRIBUTES: Final = ("pmin", "pmax", "gt", "lt", "st", "epmin", "epmax")

@@ -1,0 +1,231 @@
+"""The root of asking. What is asked for is checked here, and done by the ledger; what was done is read back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import strawberry
+
+from app.domain.object_models import ObjectModel, model_from_json, object_versions
+from app.domain.operations import OperationRequest
+from app.models.ledger import (
+    Cancel,
+    Configure,
+    Create,
+    Created,
+    LedgerError,
+    LedgerUnavailable,
+    NewOperation,
+    Provision,
+)
+from app.models.ledger.members import Member
+from app.models.queries import (
+    EndpointView,
+    OperationView,
+    endpoint_by_id,
+    endpoint_by_name,
+    object_models,
+    operation_by_id,
+)
+from app.schema.context import Info, RequestContext
+from app.schema.errors import ApiError, Code, bad_input, over_limit, refusal
+from app.schema.fields import resolved
+from app.schema.ids import NoSuchId, parse_operation_id
+from app.schema.input_checks import digest, new_operation, plain_text
+from app.schema.inputs import CreateDeviceOperationInput, UpdateEndpointInput
+from app.schema.limits import MAX_CREATED
+from app.schema.types.change import DeviceOperationPayload
+from app.schema.types.endpoint import Endpoint, endpoint_of
+from app.schema.types.operation import DeviceOperation
+
+Result = TypeVar("Result")
+AWAKE_WINDOW = (5, 86_400)
+
+
+@strawberry.type(description="What can be asked for. The role operator is needed.")
+class Mutation:
+    @resolved("Queue an operation.")
+    async def create_device_operation(
+        self,
+        info: Info,
+        input: CreateDeviceOperationInput,  # noqa: A002
+    ) -> DeviceOperationPayload | None:
+        return (await _create(info.context, [input], batch=False))[0]
+
+    @resolved("Queue at most 1,000 operations: all of them, or none.")
+    async def create_device_operations(
+        self, info: Info, inputs: list[CreateDeviceOperationInput]
+    ) -> list[DeviceOperationPayload] | None:
+        if len(inputs) > MAX_CREATED:
+            raise over_limit(f"at most {MAX_CREATED} operations are taken at once", MAX_CREATED)
+        return await _create(info.context, inputs, batch=True)
+
+    @resolved("Take an operation back; only while it is QUEUED.")
+    async def cancel_device_operation(self, info: Info, id: strawberry.ID) -> DeviceOperation | None:  # noqa: A002
+        context = info.context
+        context.operator()
+        key = _operation_key(id)
+        await _submit(context, Cancel(key))
+        return await context.reads.operation_by_id(key)
+
+    @resolved("Ask again for what has ended: a new operation, unless the old one has an unfinished retry.")
+    async def retry_device_operation(
+        self,
+        info: Info,
+        id: strawberry.ID,  # noqa: A002
+        idempotency_key: str | None = None,
+    ) -> DeviceOperationPayload | None:
+        context = info.context
+        created_by = context.operator().name
+        old = await operation_by_id(_operation_key(id))
+        endpoint = await endpoint_by_id(old.endpoint_id) if old else None
+        if old is None or endpoint is None:
+            raise ApiError(Code.NOT_FOUND, "no operation has this id", field="id")
+        new = _retry_of(old, endpoint.name, idempotency_key, created_by)
+        return (await _stored(context, [new]))[0]
+
+    @resolved("Make an endpoint ahead of its first registration; one that exists already is answered.")
+    async def provision_endpoint(self, info: Info, name: str) -> Endpoint | None:
+        info.context.operator()
+        return await _endpoint(await _submit(info.context, Provision(plain_text(name, "name"))))
+
+    @resolved("Change the settings of an endpoint.")
+    async def update_endpoint(
+        self,
+        info: Info,
+        name: str,
+        input: UpdateEndpointInput,  # noqa: A002
+    ) -> Endpoint | None:
+        info.context.operator()
+        plain_text(name, "name")
+        if input.awake_window_seconds is None:
+            return endpoint_of(await _known_endpoint(name, "name"))
+        seconds = input.awake_window_seconds.value
+        if seconds is not None and not AWAKE_WINDOW[0] <= seconds <= AWAKE_WINDOW[1]:
+            raise bad_input(f"{AWAKE_WINDOW[0]} to {AWAKE_WINDOW[1]} is expected", "awakeWindowSeconds")
+        return await _endpoint(await _submit(info.context, Configure(name, seconds)))
+
+
+async def _submit(context: RequestContext, member: Member[Result]) -> Result:
+    context.reads.forget()
+    try:
+        return await context.house.ledger.submit(member)
+    except (LedgerError, LedgerUnavailable) as error:
+        raise refusal(error) from None
+
+
+async def _endpoint(id_: int) -> Endpoint | None:
+    view = await endpoint_by_id(id_)
+    return endpoint_of(view) if view else None
+
+
+def _operation_key(id_: str) -> str:
+    try:
+        return parse_operation_id(id_)
+    except NoSuchId:
+        raise ApiError(Code.NOT_FOUND, "no operation has this id", field="id") from None
+
+
+async def _create(
+    context: RequestContext, inputs: Sequence[CreateDeviceOperationInput], *, batch: bool
+) -> list[DeviceOperationPayload]:
+    created_by = context.operator().name
+    known: dict[str, dict[int, ObjectModel]] = {}
+    news = []
+    for index, given in enumerate(inputs):
+        try:
+            news.append(await _new(context, given, created_by, known))
+        except ApiError as error:
+            raise _at(error, index) if batch else error from None
+    return await _stored(context, news, batch=batch)
+
+
+async def _new(
+    context: RequestContext,
+    given: CreateDeviceOperationInput,
+    created_by: str,
+    known: dict[str, dict[int, ObjectModel]],
+) -> NewOperation:
+    """Check one input. ``known`` keeps the models of endpoints from one member of a batch to the next."""
+    name = plain_text(given.endpoint, "endpoint")
+    if name not in known:
+        known[name] = await _models_of(await _known_endpoint(name, "endpoint"))
+    defaults = context.house.defaults
+    return new_operation(given, defaults, known[name].get, id_=str(uuid.uuid4()), created_by=created_by)
+
+
+async def _known_endpoint(name: str, field: str) -> EndpointView:
+    view = await endpoint_by_name(name)
+    if view is None:
+        raise ApiError(Code.NOT_FOUND, f"no endpoint is named {name!r}: provisionEndpoint makes one", field=field)
+    return view
+
+
+async def _models_of(endpoint: EndpointView) -> dict[int, ObjectModel]:
+    """The object models that the endpoint's registration names, as far as they are stored."""
+    versions = object_versions(endpoint.object_links)
+    stored = await object_models(versions)
+    return {id_: model_from_json(stored[id_, version]) for id_, version in versions.items() if (id_, version) in stored}
+
+
+def _at(error: ApiError, index: int) -> ApiError:
+    facts = dict(error.extensions or {})
+    return ApiError(Code(facts.pop("code")), error.message, **facts, index=index)
+
+
+async def _stored(
+    context: RequestContext, news: Sequence[NewOperation], *, batch: bool = False
+) -> list[DeviceOperationPayload]:
+    if not news:
+        return []
+    try:
+        created = await _submit(context, Create(news))
+    except ApiError as error:
+        facts = error.extensions or {}
+        if not batch:
+            facts.pop("index", None)
+        raise
+    return await _payloads(context, created)
+
+
+async def _payloads(context: RequestContext, created: Sequence[Created]) -> list[DeviceOperationPayload]:
+    operations = await context.reads.operations_by_id([one.id for one in created])
+    return [DeviceOperationPayload(operation=operations[one.id], created=one.created) for one in created]
+
+
+def _retry_of(old: OperationView, endpoint: str, idempotency_key: str | None, created_by: str) -> NewOperation:
+    """The same request with the same settings; its time to live begins anew."""
+    ttl = None if old.expires_at is None else max(1, (old.expires_at - old.created_at) // 1_000_000)
+    return NewOperation(
+        id=str(uuid.uuid4()),
+        request=_request_of(old, endpoint),
+        priority=old.priority,
+        max_attempts=old.max_attempts,
+        repeatable=old.repeatable,
+        validated=old.validated,
+        ttl_seconds=ttl,
+        idempotency_key=None if idempotency_key is None else plain_text(idempotency_key, "idempotencyKey"),
+        fingerprint=digest({"retryOf": old.id}),
+        created_by=created_by,
+        retry_of=old.seq,
+    )
+
+
+def _request_of(old: OperationView, endpoint: str) -> OperationRequest:
+    values: Mapping[str, Mapping[str, object]] = old.values or {}
+    return OperationRequest(
+        endpoint=endpoint,
+        kind=old.kind,
+        path=old.path,
+        paths=tuple(old.paths),
+        value_type=old.value_type,
+        value=old.value,
+        values=values,
+        replace=old.replace,
+        arguments=old.arguments,
+        attributes=old.attributes or {},
+        format=old.format,
+        timeout_seconds=old.timeout_seconds,
+    )

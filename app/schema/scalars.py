@@ -1,0 +1,106 @@
+"""The scalars of the contract. Each parser's refusal is a sentence for the client, never a masked error."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NewType
+
+import orjson
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+from app.domain.values import INTEGER_RANGE, UNSIGNED_RANGE
+from app.domain.words import SECOND
+from app.schema.errors import ApiError, Code
+
+DateTime = NewType("DateTime", int)
+"""A point in time: inside, an :data:`app.domain.words.Instant`; outside, RFC 3339 with its offset."""
+
+BigInt = NewType("BigInt", int)
+"""An integer of 64 bits, signed or unsigned: JSON's numbers would lose digits, so it is answered as a string."""
+
+JSON = NewType("JSON", object)
+
+
+def stored_json(text: str | None) -> JSON | None:
+    """JSON as the database keeps it, which goes into the answer as it is: nobody here needs to look into it."""
+    return None if text is None else JSON(orjson.Fragment(text))
+
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_DIGITS: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
+_YEARS: Final = (-62_135_596_800 * SECOND, 253_402_300_800 * SECOND)
+
+
+def moment(instant: int) -> datetime:
+    """The aware time of an instant, exact to the microsecond."""
+    return EPOCH + timedelta(microseconds=instant)
+
+
+def write_datetime(instant: int) -> str:
+    return moment(instant).isoformat()[:-6] + "Z"
+
+
+def read_datetime(value: Any) -> DateTime:
+    """The instant of an RFC 3339 text.
+
+    Raises:
+        ApiError: another form, no offset, or no such time.
+    """
+    text = value.upper() if isinstance(value, str) and _RFC3339.fullmatch(value) else ""
+    try:
+        span = datetime.fromisoformat(text) - EPOCH
+    except (ValueError, OverflowError):
+        raise ApiError(
+            Code.BAD_USER_INPUT, "a time in RFC 3339 form with its offset is expected, like 2026-11-23T10:00:00Z"
+        ) from None
+    instant = (span.days * 86_400 + span.seconds) * SECOND + span.microseconds
+    if not _YEARS[0] <= instant < _YEARS[1]:
+        raise ApiError(Code.BAD_USER_INPUT, "a time within the years 1 to 9999 UTC is expected")
+    return DateTime(instant)
+
+
+def read_big_int(value: Any) -> BigInt:
+    """The integer of a number or a string of digits.
+
+    Raises:
+        ApiError: something else, or outside -2^63 .. 2^64-1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ApiError(Code.BAD_USER_INPUT, "an integer or a string of digits is expected")
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise ApiError(Code.BAD_USER_INPUT, "an integer or a string of digits is expected")
+    number = int(value)
+    if not INTEGER_RANGE[0] <= number <= UNSIGNED_RANGE[1]:
+        raise ApiError(Code.BAD_USER_INPUT, "an integer of 64 bits is expected: -2^63 to 2^64-1")
+    return BigInt(number)
+
+
+SCALARS: Final[dict[object, ScalarDefinition]] = {
+    DateTime: strawberry.scalar(
+        name="DateTime",
+        description="A point in time in RFC 3339 form, always with an offset: `2026-11-23T10:00:00.5Z`.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=write_datetime,
+        parse_value=read_datetime,
+    ),
+    BigInt: strawberry.scalar(
+        name="BigInt",
+        description="An integer of -2^63 to 2^64-1. Takes a number or a string of digits, answers a string of digits.",
+        serialize=str,
+        parse_value=read_big_int,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description=(
+            "Any JSON value. Of a resource, its LwM2M type fixes the form: INTEGER and UNSIGNED_INTEGER a string of "
+            "digits, FLOAT a number, BOOLEAN a boolean, STRING and CORELINK a string, TIME an RFC 3339 string, OPAQUE "
+            'a string of hex digits, OBJLNK `{"objectId": .., "objectInstanceId": ..}`, a multiple resource '
+            '`{"0": .., "5": ..}` of these.'
+        ),
+        serialize=lambda value: value,
+        parse_value=lambda value: value,
+    ),
+}

@@ -1,0 +1,128 @@
+"""The log, live. Each field takes ``after``, a cursor: first everything since, then live, without gap and repeat."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TypeVar
+
+import strawberry
+
+from app.models.cursors import parse_log_cursor
+from app.models.live import Lagged, LivePresence, LiveResource, LiveTransition, TransitionCriteria
+from app.models.queries import operations_by_id
+from app.schema.context import Info
+from app.schema.errors import ApiError, Code, bad_input, over_limit
+from app.schema.fields import followed
+from app.schema.filters import checked_name, checked_prefix
+from app.schema.ids import NoSuchId, parse_operation_id
+from app.schema.limits import MAX_CREATED
+from app.schema.scalars import DateTime
+from app.schema.types.change import EndpointPresenceChange, ResourceChange
+from app.schema.types.endpoint import endpoint_of, resource_state
+from app.schema.types.operation import OperationTransition
+from app.schema.words import OperationStatus
+from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS
+
+Event = TypeVar("Event", LiveTransition, LivePresence, LiveResource)
+
+
+@strawberry.type(description="What can be followed live.")
+class Subscription:
+    @followed("Steps of operations.")
+    async def operation_transitions(
+        self,
+        info: Info,
+        endpoint: str | None = None,
+        operation_ids: list[strawberry.ID] | None = None,
+        to_statuses: list[OperationStatus] | None = None,
+        after: str | None = None,
+    ) -> AsyncGenerator[OperationTransition, None]:
+        keys = None if operation_ids is None else await _operation_keys(operation_ids)
+        criteria = TransitionCriteria(
+            checked_name(endpoint, "endpoint"), keys, None if to_statuses is None else frozenset(to_statuses)
+        )
+        return _transitions(info, criteria, _position(after))
+
+    @followed("Changes of endpoints' presence.")
+    async def endpoint_presence(
+        self, info: Info, endpoint: str | None = None, after: str | None = None
+    ) -> AsyncGenerator[EndpointPresenceChange, None]:
+        return _presences(info, checked_name(endpoint, "endpoint"), _position(after))
+
+    @followed("Values of resources, as devices tell them.")
+    async def resource_changes(
+        self,
+        info: Info,
+        endpoint: str | None = None,
+        path_prefix: str | None = None,
+        after: str | None = None,
+    ) -> AsyncGenerator[ResourceChange, None]:
+        prefix = checked_prefix(path_prefix, "pathPrefix")
+        return _resources(info, checked_name(endpoint, "endpoint"), prefix, _position(after))
+
+
+def _position(after: str | None) -> int | None:
+    return None if after is None else parse_log_cursor(after)
+
+
+async def _operation_keys(ids: list[strawberry.ID]) -> tuple[str, ...]:
+    if len(ids) > MAX_CREATED:
+        raise over_limit(f"at most {MAX_CREATED} operations can be followed by their ids", MAX_CREATED)
+    keys: dict[str, str] = {}
+    for index, id_ in enumerate(ids):
+        try:
+            keys[parse_operation_id(id_)] = id_
+        except NoSuchId as error:
+            raise bad_input(str(error), f"operationIds.{index}") from None
+    missing = keys.keys() - (await operations_by_id(list(keys))).keys()
+    if missing:
+        raise ApiError(Code.NOT_FOUND, "no operation has this id", field="operationIds", id=keys[min(missing)])
+    return tuple(keys)
+
+
+async def _transitions(
+    info: Info, criteria: TransitionCriteria, after: int | None
+) -> AsyncGenerator[OperationTransition, None]:
+    async with aclosing(_follow(info, info.context.house.live.transitions(criteria, after))) as events:
+        async for event in events:
+            yield await info.context.reads.transition(event)
+
+
+async def _presences(
+    info: Info, endpoint: str | None, after: int | None
+) -> AsyncGenerator[EndpointPresenceChange, None]:
+    async with aclosing(_follow(info, info.context.house.live.presences(endpoint, after))) as events:
+        async for event in events:
+            yield EndpointPresenceChange(
+                cursor=event.cursor,
+                endpoint=endpoint_of(event.endpoint),
+                presence=event.change.presence,
+                at=DateTime(event.change.at),
+            )
+
+
+async def _resources(
+    info: Info, endpoint: str | None, prefix: str | None, after: int | None
+) -> AsyncGenerator[ResourceChange, None]:
+    async with aclosing(_follow(info, info.context.house.live.resources(endpoint, prefix, after))) as events:
+        async for event in events:
+            yield ResourceChange(
+                cursor=event.cursor,
+                endpoint=endpoint_of(event.endpoint),
+                resource=resource_state(event.change.state),
+            )
+
+
+async def _follow(info: Info, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """The events, each read anew: one event is executed to its end before the next one is taken."""
+    with SUBSCRIBERS.track_inprogress():
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    info.context.reads.forget()
+                    info.context.told = event.seq
+                    yield event
+        except Lagged:
+            LAGGED_SUBSCRIBERS.inc()
+            raise
