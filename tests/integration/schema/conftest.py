@@ -1,0 +1,49 @@
+"""A world whose database is open for reading, a live log of its own, and the schema over both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest_asyncio
+
+from app.models.database import reading
+from app.models.ledger import open_store
+from app.models.live import LiveLog
+from tests.integration.ledger.kit import World
+from tests.integration.reads.following import live_log
+from tests.integration.schema.kit import Api, app_of, served
+
+
+@pytest_asyncio.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    reader = open_store(database_url, unsafe=True)
+    await reader.open()
+    made = World(database_url, reader)
+    await made.ledger()
+    async with reading(database_url):
+        yield made
+    for ledger in made.ledgers:
+        await ledger.close()
+    await reader.close()
+
+
+@pytest_asyncio.fixture
+async def live(world: World) -> AsyncIterator[LiveLog]:
+    async with live_log() as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def api(world: World, live: LiveLog) -> AsyncIterator[Api]:
+    """The schema, asked without a socket."""
+    transport = httpx.ASGITransport(app=app_of(world, live))
+    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+        yield Api(client)
+
+
+@pytest_asyncio.fixture
+async def address(world: World, live: LiveLog) -> AsyncIterator[str]:
+    """The schema behind a real socket."""
+    async with served(app_of(world, live)) as address:
+        yield address

@@ -1,0 +1,130 @@
+"""A client of the schema, over HTTP without a socket and over a real WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from websockets.asyncio.client import ClientConnection, connect
+
+from app.models.live import LiveLog
+from app.schema.context import SchemaContext
+from app.schema.http import graphql_routes
+from app.security import Access, Role, Viewer, find_viewer
+from tests.integration.ledger.kit import World
+from tests.waiting import BOUND, eventually
+
+OPERATOR: Final = "operator-token-of-tests"
+VIEWER: Final = "viewer-token-of-tests"
+ACCESSES: Final = (Access("olga", Role.OPERATOR, OPERATOR), Access("victor", Role.VIEWER, VIEWER))
+
+JSON_HEADERS: Final = {"content-type": "application/json"}
+
+
+def authenticate(token: str | None) -> Viewer | None:
+    return find_viewer(ACCESSES, token)
+
+
+def app_of(world: World, live: LiveLog, **settings: Any) -> Starlette:
+    context = SchemaContext(ledger=world.ledgers[0], live=live, authenticate=authenticate, **settings)
+    return Starlette(routes=graphql_routes(context))
+
+
+@dataclass(slots=True)
+class Api:
+    """Short words for what a test asks."""
+
+    http: httpx.AsyncClient
+
+    async def post(self, body: Any, token: str | None = OPERATOR, **headers: str) -> httpx.Response:
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        content = body if isinstance(body, bytes | str) else json.dumps(body)
+        return await self.http.post("/graphql", content=content, headers={**JSON_HEADERS, **headers})
+
+    async def answer(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
+        """The whole answer."""
+        answer: dict[str, Any] = (await self.post({"query": query, "variables": variables}, token)).json()
+        return answer
+
+    async def ask(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
+        """The data of an answer without errors."""
+        answer = await self.answer(query, token, **variables)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def error(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
+        """The extensions of an answer's one error."""
+        (error,) = (await self.answer(query, token, **variables))["errors"]
+        assert error["message"]
+        extensions: dict[str, Any] = error["extensions"]
+        return extensions
+
+
+@asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[str]:
+    """The app behind a real socket; answers ``127.0.0.1:PORT``."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", access_log=False))
+    task = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+class Socket:
+    """A graphql-transport-ws client that says what a test wants, right or wrong."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self._put_back: list[dict[str, Any]] = []
+
+    async def say(self, message: Any) -> None:
+        await self.connection.send(message if isinstance(message, str) else json.dumps(message))
+
+    async def hear(self) -> dict[str, Any]:
+        async with asyncio.timeout(BOUND):
+            message: dict[str, Any] = json.loads(await self.connection.recv())
+        return message
+
+    async def closed(self) -> int:
+        """The code that the server closed with."""
+        async with asyncio.timeout(BOUND):
+            await self.connection.wait_closed()
+        assert self.connection.close_code is not None
+        return self.connection.close_code
+
+    async def begin(self, token: str = OPERATOR) -> None:
+        await self.say({"type": "connection_init", "payload": {"token": token}})
+        assert (await self.hear())["type"] == "connection_ack"
+
+    async def subscribe(self, id_: str, query: str, **variables: Any) -> None:
+        await self.say({"type": "subscribe", "id": id_, "payload": {"query": query, "variables": variables}})
+
+    async def data(self, id_: str) -> dict[str, Any]:
+        """The data of the next event, which has to belong to this subscription."""
+        message = await self.hear()
+        assert (message["id"], message["type"]) == (id_, "next"), message
+        assert "errors" not in message["payload"], message
+        data: dict[str, Any] = message["payload"]["data"]
+        return data
+
+
+@asynccontextmanager
+async def socket(address: str, **options: Any) -> AsyncIterator[Socket]:
+    async with connect(
+        f"ws://{address}/graphql", subprotocols=["graphql-transport-ws"], proxy=None, **options  # type: ignore[list-item]
+    ) as connection:
+        yield Socket(connection)

@@ -1,0 +1,243 @@
+"""Operations through GraphQL: created, read back, canceled, retried."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from app.models.ledger import Provision
+from app.schema.ids import operation_id
+from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
+from tests.integration.schema.kit import Api
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FIELDS = """
+  id kind path paths valueType value values replace arguments attributes status version delivery attempts maxAttempts
+  priority repeatable validated timeoutSeconds format createdAt lastAttemptAt finishedAt expiresAt reason detail
+  waitingFor deviceStatus answer idempotencyKey createdBy endpoint { name presence } retryOf { id }
+  lastTransition { cursor number fromStatus toStatus attempt reason at operation { id } }
+"""
+CREATE = f"mutation($input: CreateDeviceOperationInput!) {{ createDeviceOperation(input: $input) {{ created operation {{ {FIELDS} }} }} }}"
+CREATE_MANY = """
+  mutation($inputs: [CreateDeviceOperationInput!]!) { createDeviceOperations(inputs: $inputs) { created operation { id path } } }
+"""
+READ = f"query($id: ID!) {{ deviceOperation(id: $id) {{ {FIELDS} }} }}"
+CANCEL = "mutation($id: ID!) { cancelDeviceOperation(id: $id) { status reason version } }"
+RETRY = """
+  mutation($id: ID!, $key: String) {
+    retryDeviceOperation(id: $id, idempotencyKey: $key) {
+      created operation { id status path value priority maxAttempts retryOf { id status } }
+    }
+  }
+"""
+
+
+def write(path: str = "/5/0/1", text: str = "a", **more: Any) -> dict[str, Any]:
+    return {"endpoint": "d", "path": path, "value": {"string": text}, **more}
+
+
+async def create(api: Api, **more: Any) -> dict[str, Any]:
+    operation: dict[str, Any] = (await api.ask(CREATE, input=write(**more)))["createDeviceOperation"]["operation"]
+    return operation
+
+
+async def test_an_operation_is_read_back_as_it_was_asked_for(world: World, api: Api) -> None:
+    await world.hear(registered("d"))
+    payload = (await api.ask(CREATE, input=write("5/0/1", priority=7, ttlSeconds=60, format="TLV")))[
+        "createDeviceOperation"
+    ]
+    operation = payload["operation"]
+    assert payload["created"] is True
+    assert operation["path"] == "/5/0/1"
+    assert operation["paths"] == ["/5/0/1"]
+    assert (operation["valueType"], operation["value"]) == ("STRING", "a")
+    assert (operation["status"], operation["version"], operation["delivery"]) == ("QUEUED", 1, "NOT_SENT")
+    assert (operation["priority"], operation["maxAttempts"], operation["timeoutSeconds"]) == (7, 3, 30)
+    assert (operation["createdBy"], operation["repeatable"], operation["validated"]) == ("olga", True, False)
+    assert operation["createdAt"] == "2023-11-14T22:13:20Z"
+    assert operation["expiresAt"] == "2023-11-14T22:14:20Z"
+    assert operation["endpoint"] == {"name": "d", "presence": "ONLINE"}
+    assert operation["waitingFor"] == "DISPATCHER"
+    step = operation["lastTransition"]
+    assert (step["number"], step["fromStatus"], step["toStatus"]) == (1, None, "QUEUED")
+    assert step["operation"] == {"id": operation["id"]}
+    assert (await api.ask(READ, id=operation["id"]))["deviceOperation"] == operation
+    assert (await api.ask("query($id: ID!) { node(id: $id) { id __typename } }", id=operation["id"]))["node"] == {
+        "id": operation["id"],
+        "__typename": "DeviceOperation",
+    }
+
+
+VALUES: list[tuple[dict[str, Any], str, Any]] = [
+    ({"integer": "-9223372036854775808"}, "INTEGER", "-9223372036854775808"),
+    ({"unsignedInteger": 18446744073709551615}, "UNSIGNED_INTEGER", "18446744073709551615"),
+    ({"float": 1e300}, "FLOAT", 1e300),
+    ({"boolean": False}, "BOOLEAN", False),
+    ({"opaque": "00FF"}, "OPAQUE", "00ff"),
+    ({"time": "2026-11-23T12:00:00.25+02:00"}, "TIME", "2026-11-23T10:00:00.250000Z"),
+    ({"objectLink": {"objectId": 3, "objectInstanceId": 0}}, "OBJLNK", {"objectId": 3, "objectInstanceId": 0}),
+    ({"coreLink": "</3>"}, "CORELINK", "</3>"),
+    (
+        {"multiple": [{"id": 5, "value": {"integer": 1}}, {"id": 0, "value": {"integer": "2"}}]},
+        "INTEGER",
+        {"5": "1", "0": "2"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("value", "type_", "told"), VALUES)
+async def test_every_type_of_value_keeps_every_digit(
+    world: World, api: Api, value: dict[str, Any], type_: str, told: Any
+) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    operation = await create(api, value=value)
+    assert (operation["valueType"], operation["value"]) == (type_, told)
+
+
+async def test_composites_tell_values_by_path(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    values = [{"path": "3/0/14", "value": {"string": "+01"}}, {"path": "/3442/0/1120/2", "value": {"integer": 4}}]
+    given = {"endpoint": "d", "kind": "WRITE_COMPOSITE", "values": values}
+    operation = (await api.ask(CREATE, input=given))["createDeviceOperation"]["operation"]
+    assert operation["path"] is None
+    assert operation["paths"] == ["/3/0/14", "/3442/0/1120/2"]
+    assert operation["values"] == {"/3/0/14": "+01", "/3442/0/1120/2": "4"}
+
+
+async def test_the_answer_and_the_steps_of_what_was_done(world: World, api: Api) -> None:
+    await world.hear(registered("d"))
+    operation = await create(api)
+    await world.attempt(SUCCESS)
+    told = (
+        await api.ask(
+            """query($id: ID!) { deviceOperation(id: $id) {
+              status deviceStatus delivery finishedAt waitingFor
+              transitions(first: 2) { edges { cursor node { number toStatus } } pageInfo { hasNextPage endCursor } }
+            } }""",
+            id=operation["id"],
+        )
+    )["deviceOperation"]
+    assert (told["status"], told["deviceStatus"], told["delivery"]) == ("CONFIRMED", "CHANGED(204)", "ANSWERED")
+    assert told["waitingFor"] == "NOTHING"
+    assert [edge["node"]["toStatus"] for edge in told["transitions"]["edges"]] == ["QUEUED", "SENDING"]
+    assert told["transitions"]["pageInfo"]["hasNextPage"] is True
+    after = told["transitions"]["pageInfo"]["endCursor"]
+    query = "query($id: ID!, $after: String) { deviceOperation(id: $id) { transitions(after: $after) { edges { node { number } } } } }"
+    rest = (await api.ask(query, id=operation["id"], after=after))["deviceOperation"]["transitions"]["edges"]
+    assert rest == [{"node": {"number": 3}}]
+
+
+async def test_an_unknown_endpoint_is_not_found(world: World, api: Api) -> None:
+    assert await api.error(CREATE, input=write()) == {"code": "NOT_FOUND", "field": "endpoint"}
+
+
+async def test_the_same_key_and_input_answers_the_operation_made_before(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    first = await api.ask(CREATE, input=write(idempotencyKey="k"))
+    again = (await api.ask(CREATE, input=write(idempotencyKey="k")))["createDeviceOperation"]
+    id_ = first["createDeviceOperation"]["operation"]["id"]
+    assert (again["created"], again["operation"]["id"]) == (False, id_)
+    conflict = await api.error(CREATE, input=write(text="b", idempotencyKey="k"))
+    assert conflict == {"code": "CONFLICT", "field": "idempotencyKey", "id": id_}
+
+
+async def test_a_batch_with_a_bad_member_stores_nothing_and_names_it(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    inputs = [write(), write("/5/0"), write()]
+    error = await api.error(CREATE_MANY, inputs=inputs)
+    assert (error["code"], error["index"], error["field"]) == ("BAD_USER_INPUT", 1, "value.node")
+    error = await api.error(CREATE_MANY, inputs=[write(), {**write(), "endpoint": "unknown"}])
+    assert error == {"code": "NOT_FOUND", "field": "endpoint", "index": 1}
+    counts = (await api.ask("{ operationCounts { status count } }"))["operationCounts"]
+    assert counts == [
+        {"status": status, "count": 0} for status in ("QUEUED", "SENDING", "CONFIRMED", "FAILED", "CANCELED", "EXPIRED")
+    ]
+
+
+async def test_a_batch_of_a_thousand_is_stored_whole(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    inputs = [write(f"/5/0/{index}") for index in range(1_000)]
+    payloads = (await api.ask(CREATE_MANY, inputs=inputs))["createDeviceOperations"]
+    assert [payload["operation"]["path"] for payload in payloads] == [given["path"] for given in inputs]
+    error = await api.error(CREATE_MANY, inputs=[*inputs, write()])
+    assert error == {"code": "LIMIT_EXCEEDED", "limit": 1_000}
+
+
+async def test_only_a_queued_operation_can_be_canceled(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    operation = await create(api)
+    canceled = (await api.ask(CANCEL, id=operation["id"]))["cancelDeviceOperation"]
+    assert canceled == {"status": "CANCELED", "reason": "CANCELED_BY_USER", "version": 2}
+    error = await api.error(CANCEL, id=operation["id"])
+    assert error == {"code": "CONFLICT", "id": operation["id"], "status": "CANCELED"}
+
+
+@pytest.mark.parametrize("id_", ["nonsense", operation_id(str(uuid.uuid4())), ""])
+@pytest.mark.parametrize("mutation", [CANCEL, RETRY])
+async def test_an_unknown_operation_is_not_found(world: World, api: Api, id_: str, mutation: str) -> None:
+    assert await api.error(mutation, id=id_) == {"code": "NOT_FOUND", "field": "id"}
+    assert (await api.ask(READ, id=id_))["deviceOperation"] is None
+
+
+async def test_a_retry_is_a_new_operation_with_the_same_request(world: World, api: Api) -> None:
+    await world.hear(registered("d"))
+    old = await create(api, priority=4, maxAttempts=9)
+    assert (await api.error(RETRY, id=old["id"]))["status"] == "QUEUED"
+    await world.attempt(REFUSED)
+    payload = (await api.ask(RETRY, id=old["id"], key="again"))["retryDeviceOperation"]
+    operation = payload["operation"]
+    assert payload["created"] is True
+    assert operation["retryOf"] == {"id": old["id"], "status": "FAILED"}
+    assert (operation["path"], operation["value"]) == (old["path"], old["value"])
+    assert (operation["priority"], operation["maxAttempts"]) == (4, 9)
+    again = (await api.ask(RETRY, id=old["id"], key="again"))["retryDeviceOperation"]
+    assert (again["created"], again["operation"]["id"]) == (False, operation["id"])
+    unfinished = await api.error(RETRY, id=old["id"])
+    assert unfinished == {"code": "CONFLICT", "id": operation["id"], "status": "QUEUED"}
+
+
+async def test_the_devices_own_model_decides_before_anything_is_queued(world: World, api: Api) -> None:
+    from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
+    from app.domain.words import ValueType
+    from app.models.ledger import KeepModels, StoredModel
+
+    resource = ResourceModel(1, "Package URI", "RW", multiple=False, mandatory=True, type=ValueType.STRING)
+    model = ObjectModel(5, "1.1", "Firmware Update", multiple=False, resources={1: resource})
+    await world.ledgers[0].submit(KeepModels([StoredModel(5, "1.1", model_to_json(model))]))
+    links = [{"url": "/5", "attributes": {"ver": "1.1"}}, {"url": "/5/0", "attributes": {}}]
+    await world.hear(registered("d", object_links=links))
+    assert (await create(api))["validated"] is True
+    error = await api.error(CREATE, input=write(value={"integer": 1}))
+    assert error == {"code": "BAD_USER_INPUT", "field": "value"}
+
+
+async def test_a_page_costs_the_same_number_of_statements_however_long_it_is(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(12):
+        await world.hear(registered(f"d{index % 4}"))
+        await world.create(new(f"d{index % 4}", path=f"/5/0/{index}"))
+    query = f"query($first: Int) {{ deviceOperations(first: $first) {{ edges {{ node {{ {FIELDS} }} }} }} }}"
+    counts = [await statements(api, monkeypatch, query, first) for first in (2, 12)]
+    assert counts[0] == counts[1] <= 6
+
+
+async def statements(api: Api, monkeypatch: pytest.MonkeyPatch, query: str, first: int) -> int:
+    from tortoise.connection import get_connection
+
+    connection = type(get_connection("default"))
+    asked: list[str] = []
+    execute = connection.execute_query
+
+    async def counted(self: Any, sql: str, values: Any = None) -> Any:
+        asked.append(sql)
+        return await execute(self, sql, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "execute_query", counted)
+        data = await api.ask(query, first=first)
+    assert len(data["deviceOperations"]["edges"]) == first
+    return len(asked)
