@@ -21,7 +21,7 @@ class Cancel(Member[int]):
         needs.operation_ids.add(self.id)
 
     def apply(self, group: Group) -> int:
-        operation = next((o for o in group.operations.values() if o.id == self.id), None)
+        operation = group.ids.get(self.id)
         if operation is None:
             raise NotFound("no operation has this id", field="id")
         if group.again and operation.reason is ReasonCode.CANCELED_BY_USER:

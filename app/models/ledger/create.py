@@ -67,49 +67,48 @@ class Create(Member[list[Created]]):
                 needs.operation_seqs.add(new.retry_of)
 
     def apply(self, group: Group) -> list[Created]:
-        found = [self._find(group, index, new) for index, new in enumerate(self.operations)]
-        first_of_key: dict[tuple[str, str], Created] = {}
-        return [self._take(group, new, known, first_of_key) for new, known in zip(self.operations, found, strict=True)]
+        self._check_keys()
+        found = [_find(group, index, new) for index, new in enumerate(self.operations)]
+        return [known or _take(group, new) for new, known in zip(self.operations, found, strict=True)]
 
-    def _take(
-        self, group: Group, new: NewOperation, known: Created | None, first_of_key: dict[tuple[str, str], Created]
-    ) -> Created:
-        """Store it, unless it is there already, or stands in this batch with the same key."""
-        if new.idempotency_key is None:
-            return known or _store(group, new)
-        key = new.request.endpoint, new.idempotency_key
-        created = known or first_of_key.get(key) or _store(group, new)
-        first_of_key.setdefault(key, Created(created.id, created.seq, created=False))
-        return created
+    def _check_keys(self) -> None:
+        """A key that stands in the batch twice has to ask for the same."""
+        first: dict[tuple[str, str], NewOperation] = {}
+        for index, new in enumerate(self.operations):
+            if new.idempotency_key is not None:
+                earlier = first.setdefault((new.request.endpoint, new.idempotency_key), new)
+                if earlier.fingerprint != new.fingerprint:
+                    message = "this idempotency key stands in the batch twice, with different inputs"
+                    raise Conflict(message, index=index, id=earlier.id, field="idempotencyKey")
 
-    def _find(self, group: Group, index: int, new: NewOperation) -> Created | None:
-        """The operation that this one already is, if any; everything that is in the way raises here."""
-        endpoint = group.names.get(new.request.endpoint)
-        if endpoint is None:
-            name = new.request.endpoint
-            raise NotFound(f"no endpoint is named {name!r}: it has not registered yet", index=index, field="endpoint")
-        self._check_own_keys(index, new)
-        for operation in group.operations.values():
-            if operation.endpoint_id != endpoint.id:
-                continue
-            if operation.id == new.id:
-                return Created(operation.id, operation.seq, created=True)
-            if new.idempotency_key is not None and operation.idempotency_key == new.idempotency_key:
-                if operation.fingerprint != new.fingerprint:
-                    message = "this idempotency key was used with another input"
-                    raise Conflict(message, index=index, id=operation.id, field="idempotencyKey")
-                return Created(operation.id, operation.seq, created=False)
+
+def _find(group: Group, index: int, new: NewOperation) -> Created | None:
+    """The operation that this one already is, if any; everything that is in the way raises here."""
+    endpoint = group.names.get(new.request.endpoint)
+    if endpoint is None:
+        name = new.request.endpoint
+        raise NotFound(f"no endpoint is named {name!r}: it has not registered yet", index=index, field="endpoint")
+    same = group.ids.get(new.id)
+    if same is not None and same.endpoint_id == endpoint.id:
+        return Created(same.id, same.seq, created=True)
+    earlier = _of_key(group, endpoint, new)
+    if earlier is None:
         _check_retry(group, new)
         return None
+    if earlier.fingerprint != new.fingerprint:
+        message = "this idempotency key was used with another input"
+        raise Conflict(message, index=index, id=earlier.id, field="idempotencyKey")
+    return Created(earlier.id, earlier.seq, created=False)
 
-    def _check_own_keys(self, index: int, new: NewOperation) -> None:
-        if new.idempotency_key is None:
-            return
-        for earlier in self.operations[:index]:
-            same = earlier.idempotency_key == new.idempotency_key and earlier.request.endpoint == new.request.endpoint
-            if same and earlier.fingerprint != new.fingerprint:
-                message = "this idempotency key stands in the batch twice, with different inputs"
-                raise Conflict(message, index=index, id=earlier.id, field="idempotencyKey")
+
+def _of_key(group: Group, endpoint: EndpointRow, new: NewOperation) -> OperationRow | None:
+    return None if new.idempotency_key is None else group.keys.get((endpoint.id, new.idempotency_key))
+
+
+def _take(group: Group, new: NewOperation) -> Created:
+    """Store it, unless an earlier one of this batch came with the same key."""
+    earlier = _of_key(group, group.names[new.request.endpoint], new)
+    return _store(group, new) if earlier is None else Created(earlier.id, earlier.seq, created=False)
 
 
 def _check_retry(group: Group, new: NewOperation) -> None:
@@ -163,8 +162,8 @@ def _store(group: Group, new: NewOperation) -> Created:
 
 def _supersede(group: Group, endpoint: EndpointRow, request: OperationRequest) -> None:
     """Older writes to the same path end; one that is out now ends should it come back."""
-    for older in list(group.operations.values()):
-        if older.endpoint_id != endpoint.id or older.kind is not request.kind or older.path != request.path:
+    for older in group.targets.get((endpoint.id, request.path), ()):
+        if older.kind is not request.kind:
             continue
         if older.status is OperationStatus.QUEUED:
             group.move(older, OperationStatus.CANCELED, ReasonCode.SUPERSEDED)

@@ -78,6 +78,9 @@ class Group:
     endpoints: dict[int, EndpointRow] = field(default_factory=dict)
     names: dict[str, EndpointRow] = field(default_factory=dict)
     operations: dict[int, OperationRow] = field(default_factory=dict)
+    ids: dict[str, OperationRow] = field(default_factory=dict)
+    keys: dict[tuple[int, str], OperationRow] = field(default_factory=dict)
+    targets: dict[tuple[int, str | None], list[OperationRow]] = field(default_factory=dict)
     early: dict[str, Any] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
     logged: bool = False
@@ -115,7 +118,7 @@ class Group:
         for row in rows:
             if row["seq"] not in self.operations:
                 operation = OperationRow.load(row)
-                self.operations[operation.seq] = operation
+                self._know(operation)
                 self._steps[operation.seq] = operation.stored(CHANGING_COLUMNS)
 
     def new_endpoint(self, name: str) -> EndpointRow:
@@ -125,8 +128,15 @@ class Group:
         return endpoint
 
     def add_operation(self, operation: OperationRow) -> None:
-        self.operations[operation.seq] = operation
+        self._know(operation)
         self.move(operation, OperationStatus.QUEUED, None)
+
+    def _know(self, operation: OperationRow) -> None:
+        """Let it be found by its seq, its id, its endpoint with its idempotency key, and its endpoint with its path."""
+        self.operations[operation.seq] = self.ids[operation.id] = operation
+        if operation.idempotency_key is not None:
+            self.keys[operation.endpoint_id, operation.idempotency_key] = operation
+        self.targets.setdefault((operation.endpoint_id, operation.path), []).append(operation)
 
     # --- the one way in which a status is written
 
