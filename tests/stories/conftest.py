@@ -1,0 +1,27 @@
+"""What every story is told with."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+import pytest_asyncio
+
+from tests.stories.world import World
+
+Begin = Callable[..., AbstractAsyncContextManager[World]]
+
+
+@pytest.fixture
+def begin(database_url: str) -> Begin:
+    """Begin a world of the story's own making: ``async with begin("a", "b", awake_window=5) as world``."""
+    return functools.partial(World.begin, database_url)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(begin: Begin) -> AsyncIterator[World]:
+    """A world with one device, ``dev``, in queue mode, which nobody has heard of yet."""
+    async with begin() as world:
+        yield world

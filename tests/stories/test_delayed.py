@@ -1,0 +1,169 @@
+"""The promise: a request that Leshan holds for the next wake ends once, and rightly, however it goes on.
+
+From 2.0.0-M17 on a stock Leshan answers ``delayed:true`` for a client that it takes as asleep, keeps one request per registration in
+memory, and tells the answer as REQUEST_RESPONSE, or never.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import pytest
+
+from app.leshan.simulator import Behaviour, Kind
+from app.models.ledger.group import Group
+from app.models.ledger.members import Member, Phase
+from tests.stories.world import Op, World
+
+pytestmark = pytest.mark.asyncio
+
+KINDS = pytest.mark.parametrize("kind", ["WRITE", "EXECUTE"])
+
+
+async def delayed(world: World, kind: str) -> Op:
+    """An operation that Leshan holds: we took the device as awake, Leshan did not."""
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
+    op = await wanted(world, kind)
+    await world.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+    return op
+
+
+async def wanted(world: World, kind: str) -> Op:
+    path, value = ("/3442/0/110", "held") if kind == "WRITE" else ("/3442/0/0", None)
+    return await world.create(kind, path, value, timeout=1)
+
+
+@KINDS
+async def test_the_answer_comes_after_the_wake(world: World, kind: str) -> None:
+    op = await delayed(world, kind)
+    await world.settled()
+    await world.wake()
+    await world.confirmed(op)
+    assert await world.transitions(op) == ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", "CONFIRMED"]
+    assert (await world.operation(op)).attempts == 0
+    assert world.simulator.device("dev").counters["handedOver"] == 1
+
+
+async def test_what_the_device_said_is_the_verdict(world: World) -> None:
+    op = await delayed(world, "WRITE")
+    world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=405, times=1))
+    await world.wake()
+    await world.becomes(op, "FAILED", "DEVICE_REFUSED")
+    assert (await world.operation(op)).device_status == "METHOD_NOT_ALLOWED(405)"
+
+
+async def test_nothing_else_goes_to_the_device_meanwhile(world: World) -> None:
+    """A newer request would take the place of the one that Leshan holds, and nobody would be told."""
+    op = await delayed(world, "WRITE")
+    later = [await world.create("READ", "/3/0/0", priority=priority) for priority in (0, 10)]
+    await world.settled()
+    assert len(world.received()) == 1
+    await world.wake()
+    await world.confirmed(op, *later)
+
+
+@dataclass(slots=True)
+class Occupied(Member[None]):
+    """Keeps the ledger busy, so that what comes meanwhile is committed together."""
+
+    phase: ClassVar[Phase] = Phase.TEND
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def find(self, group: Group) -> None:
+        self.begun.set()
+        async with asyncio.timeout(1.5):
+            await self.over.wait()
+
+    def apply(self, group: Group) -> None:
+        pass
+
+
+@KINDS
+async def test_the_answer_comes_before_we_stored_that_it_is_delayed(world: World, kind: str) -> None:
+    """The device wakes right then: REQUEST_RESPONSE overtakes our own commit of ``delayed``."""
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
+    op = await wanted(world, kind)
+    await world.becomes(op, "SENDING")
+    occupied = Occupied()
+    busy = world.parts.ledger.enqueue(occupied)
+    await occupied.begun.wait()
+    await world.eventually(lambda: world.simulator.device("dev").delayed is not None, "Leshan holds it")
+    world.simulator.wake("dev")
+    await world.eventually(lambda: world.simulator.events.counters["REQUEST_RESPONSE"] == 1, "the answer was told")
+    await world.eventually(lambda: world.parts.ledger.waiting >= 2, "our commit and the events wait")
+    occupied.over.set()
+    await busy
+    await world.confirmed(op)
+    assert world.simulator.device("dev").counters["handedOver"] == 1
+
+
+async def test_a_write_without_any_answer_goes_again_at_the_next_wake(world: World) -> None:
+    """Leshan tells nothing when the later attempt times out."""
+    op = await delayed(world, "WRITE")
+    world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
+    await world.wake()
+    world.move_clock(7)
+    await world.becomes(op, "QUEUED", "NO_ANSWER", attempts=1)
+    await world.wake()
+    await world.confirmed(op)
+
+
+async def test_an_execute_without_any_answer_has_an_unknown_outcome(world: World) -> None:
+    op = await delayed(world, "EXECUTE")
+    world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
+    await world.wake()
+    world.move_clock(7)
+    await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
+
+
+@KINDS
+async def test_a_new_registration_drops_what_leshan_held(world: World, kind: str) -> None:
+    """It was kept with the old registration and never sent, so it goes out anew and does not count."""
+    op = await delayed(world, kind)
+    world.simulator.register("dev")
+    await world.confirmed(op)
+    steps = ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", "QUEUED RELEASED", "SENDING", "CONFIRMED"]
+    assert await world.transitions(op) == steps
+    assert (await world.operation(op)).attempts == 0
+    assert world.simulator.device("dev").counters["handedOver"] == 1
+
+
+@KINDS
+async def test_a_device_that_leaves_drops_it_too(world: World, kind: str) -> None:
+    op = await delayed(world, kind)
+    world.simulator.deregister("dev")
+    await world.becomes(op, "QUEUED", "RELEASED", attempts=0)
+    await world.wake()
+    await world.confirmed(op)
+    assert world.simulator.device("dev").counters["handedOver"] == 1
+
+
+async def test_leshan_restarted_in_between_and_a_write_goes_again(world: World) -> None:
+    """Events were missed, so perhaps it was sent before the end: it counts."""
+    op = await delayed(world, "WRITE")
+    world.simulator.restart()
+    await world.becomes(op, "QUEUED", "NO_ANSWER", attempts=1)
+    await world.wake()
+    await world.confirmed(op)
+
+
+async def test_leshan_restarted_in_between_and_an_execute_is_not_risked(world: World) -> None:
+    op = await delayed(world, "EXECUTE")
+    world.simulator.restart()
+    await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
+
+
+async def test_a_wake_that_was_missed_with_its_answer(world: World) -> None:
+    """The stream was down while the device woke: the update is read from the list, the answer nowhere."""
+    op = await delayed(world, "EXECUTE")
+    world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
+    world.simulator.events.close()
+    world.simulator.wake("dev")
+    await world.eventually(lambda: world.simulator.device("dev").counters["handedOver"] == 1, "the device had it")
+    world.simulator.behave_well()
+    await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")

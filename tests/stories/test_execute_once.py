@@ -1,0 +1,74 @@
+"""The promise: an EXECUTE is never handed to a device twice, unless its creator said that it may be.
+
+Every story's end checks the same of every device: of an operation that is not repeatable at most one request was
+handed over, by the device's own count.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.words import Delivery
+from app.leshan.simulator import Behaviour, Kind
+from tests.stories.world import World
+
+pytestmark = pytest.mark.asyncio
+
+RESET = "/3442/0/0"
+"""An executable resource of the test object."""
+
+PERHAPS = [
+    Behaviour(kind=Kind.SILENT, carry_out=True),
+    Behaviour(kind=Kind.CLOSE, carry_out=True),
+    Behaviour(kind=Kind.RESET, carry_out=True),
+    Behaviour(kind=Kind.HALF_BODY),
+    Behaviour(kind=Kind.UNREADABLE),
+    Behaviour(kind=Kind.CANCELLED, carry_out=True),
+    Behaviour(kind=Kind.UNEXPECTED, carry_out=True),
+    Behaviour(kind=Kind.HTTP, status=502, carry_out=True),
+]
+
+
+@pytest.mark.parametrize("behaviour", PERHAPS, ids=lambda behaviour: behaviour.kind)
+async def test_what_perhaps_reached_the_device_is_not_sent_again(world: World, behaviour: Behaviour) -> None:
+    await world.wake()
+    world.simulator.behave("dev", behaviour)
+    op = await world.create("EXECUTE", RESET, timeout=1)
+    await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
+    assert (await world.operation(op)).delivery is Delivery.MAY_HAVE_REACHED
+    world.simulator.behave_well()
+    await world.wake()
+    await world.confirmed(await world.create("READ", "/3/0/0"))
+    assert world.simulator.device("dev").counters["handedOver"] == 2, "the EXECUTE once, the READ once"
+
+
+async def test_what_surely_did_not_reach_it_is_sent_again(world: World) -> None:
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.SLEEPING, times=1))
+    op = await world.create("EXECUTE", RESET)
+    await world.becomes(op, "QUEUED", "DEVICE_ASLEEP")
+    await world.wake()
+    await world.confirmed(op)
+    assert world.simulator.device("dev").counters["handedOver"] == 1
+
+
+async def test_its_creator_may_say_that_twice_is_as_once(world: World) -> None:
+    await world.asleep()
+    op = await world.create("EXECUTE", RESET, timeout=1, repeatable=True)
+    world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
+    await world.wake()
+    await world.becomes(op, "QUEUED", "NO_ANSWER", attempts=1)
+    await world.wake()
+    await world.confirmed(op)
+    assert world.simulator.device("dev").counters["handedOver"] == 2
+
+
+async def test_a_trigger_of_registration_update_may_always_be_repeated(world: World) -> None:
+    """EXECUTE 1/x/8 makes the device update: which is also the wake that a second attempt needs."""
+    await world.asleep()
+    op = await world.create("EXECUTE", "/1/0/8", timeout=1)
+    world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
+    await world.wake()
+    await world.becomes(op, "QUEUED", "NO_ANSWER", attempts=1)
+    await world.wake()
+    await world.confirmed(op)

@@ -1,0 +1,374 @@
+"""The world of a story: a simulated Leshan server with its devices, a database, and Reveille between the two.
+
+A story wakes devices, wants things of them, and looks at three witnesses: the operation's transitions (what we say),
+the device's list of received requests (what really happened), and the laws (``app/models/laws.py``), checked when the
+story ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+from unittest import mock
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from starlette.applications import Starlette
+
+from app.domain.operations import OperationRequest, repeatable_by_kind
+from app.domain.values import JsonValue
+from app.domain.words import SECOND, Instant, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
+from app.leshan.simulator import Received, Simulator, SimulatorConfig
+from app.leshan.webhook import webhook_routes
+from app.main import Parts, Role, running
+from app.models import tables
+from app.models.laws import broken_laws
+from app.models.ledger import Create, NewOperation, Provision
+from app.models.queries import (
+    database_now,
+    endpoint_by_id,
+    heads_of,
+    operations_by_seq,
+    server_view,
+)
+from app.models.waiting import waiting_for
+from app.settings import Settings
+
+BOUND: Final = 40.0
+"""Seconds after which what must happen has not happened. No verdict depends on its size: some outcomes need ten
+seconds of Leshan's silence, and the machine may be busy."""
+
+WITNESS: Final = "witness"
+"""A well-behaved device of every world: what it sees shows that Reveille has had its turn (:meth:`World.settled`)."""
+
+FIRMWARE: Final = "https://url.com/fw.bin"
+
+Op = int
+"""An operation, by its ``seq``."""
+
+
+@dataclass(slots=True)
+class World:
+    """Verbs for stories. Names of devices are those of the simulator; times are seconds.
+
+    Attributes:
+        simulator: the Leshan server, to be told what its devices do.
+        parts: the process of ours that the story began with.
+        ahead: how much Reveille's clock is ahead of the machine's (:meth:`move_clock`).
+    """
+
+    simulator: Simulator
+    settings: Settings
+    ahead: Instant = 0
+    parts: Parts = field(init=False)
+    _port: int = 0
+    _serving: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def begin(
+        cls,
+        database_url: str,
+        *devices: str,
+        simulated: Mapping[str, Any] | None = None,
+        roles: Role = Role.EVERYTHING,
+        **settings: Any,
+    ) -> AsyncIterator[Self]:
+        """A world with these devices, none of them registered. ``simulated`` goes to the simulator's settings, the rest
+        to ours. When the story is over the laws are checked."""
+        config = SimulatorConfig.told(*(devices or ("dev",)), **(simulated or {}))
+        world = cls(Simulator(config), Settings(database_url=database_url))
+        await world.leshan_up()
+        world.settings = Settings(database_url=database_url, leshan_url=world.simulator.url, **settings)
+        world.simulator.add(WITNESS, queue_mode=False)
+        try:
+            async with running(world.settings, roles, clock=world.clock, unsafe=True) as world.parts:
+                await world._hears()
+                yield world
+                await world.leshan_down()  # open calls end, and nobody waits for them
+                await world.check_laws()
+        finally:
+            await world.leshan_down()
+
+    async def _hears(self) -> None:
+        if self.parts.bridge is not None:
+            await self.eventually(lambda: self.simulator.events.listeners == 1, "the bridge listens")
+
+    # --- Leshan
+
+    async def leshan_up(self) -> None:
+        """Leshan listens, on the port that it had."""
+        serving = self.simulator.serve(port=self._port)
+        await self._serving.enter_async_context(serving)
+        self._port = urlsplit(self.simulator.url).port or 0
+
+    async def leshan_down(self) -> None:
+        """Leshan's port is closed and its connections are gone. Its registrations stay."""
+        await self._serving.aclose()
+
+    def webhook(self) -> httpx.AsyncClient:
+        """A caller of our webhook, on this machine."""
+        app = Starlette(routes=webhook_routes(self.parts.hearing.from_webhook))
+        transport = httpx.ASGITransport(app, client=("127.0.0.1", 4711))
+        return httpx.AsyncClient(transport=transport, base_url="http://reveille")
+
+    async def tell(self, event: str, data: JsonValue, *, late: int = 0, ordered: bool = False) -> None:
+        """Post one event to ``/leshan/events``, as one that arrives ``late`` seconds after it happened."""
+        body: dict[str, JsonValue] = {"event": event, "data": data, "time": 1_800_000_000_000}
+        body |= {"seq": 1} if ordered else {}
+        async with self.webhook() as caller:
+            sent = {"webhook-timestamp": str(1_800_000_000 + late)}
+            answer = await caller.post("/leshan/events", content=orjson.dumps(body), headers=sent)
+        assert answer.status_code == 202, answer.text
+
+    async def tell_older(self, form: str, body: JsonValue) -> None:
+        """Post to ``/leshan_api/resource/{single|composite}``."""
+        async with self.webhook() as caller:
+            answer = await caller.post(f"/leshan_api/resource/{form}", content=orjson.dumps(body))
+        assert answer.status_code == 202, answer.text
+
+    def told(self, event: str) -> JsonValue:
+        """The newest event of this name that Leshan told, as it told it."""
+        return next(orjson.loads(data) for name, data in reversed(self.simulator.events.newest) if name == event)
+
+    # --- devices
+
+    async def wake(self, *names: str) -> None:
+        """The devices register, or update their registration where they have one; returns when we have heard it."""
+        for name in names or ("dev",):
+            self.simulator.wake(name)
+        for name in names or ("dev",):
+            await self.heard_of(name)
+
+    async def sleep(self, *names: str) -> None:
+        """The devices fall asleep, and Leshan tells; returns when we have heard it."""
+        for name in names or ("dev",):
+            self.simulator.sleep(name)
+        for name in names or ("dev",):
+            await self.presence_is(name, Presence.ASLEEP)
+
+    async def asleep(self, *names: str) -> None:
+        """The devices are registered, and sleep: known, and not to be called."""
+        await self.wake(*names)
+        await self.sleep(*names)
+
+    async def heard_of(self, name: str) -> None:
+        """Wait until we know of the registration that Leshan knows."""
+
+        async def known() -> bool:
+            told, row = self.simulator.device(name).registration, await self.endpoint(name)
+            return told is not None and row is not None and row.leshan_last_update == told.last_update
+
+        await self.eventually(known, f"the news of {name}")
+
+    async def presence_is(self, name: str, presence: Presence) -> None:
+        async def so() -> bool:
+            row = await self.endpoint(name)
+            return row is not None and row.presence is presence
+
+        await self.eventually(so, f"{name} is {presence}")
+
+    def received(self, name: str = "dev") -> list[Received]:
+        """What Leshan was asked to ask of the device, oldest first."""
+        return self.simulator.received(name)
+
+    def arrivals(self, operation: str, name: str = "dev") -> list[Received]:
+        """Those of one operation, by its id."""
+        return [one for one in self.received(name) if (one.request_id or "").startswith(f"{operation}/")]
+
+    async def call_is_open(self, name: str = "dev") -> None:
+        """Wait until Leshan has a call for the device that it has not answered."""
+        await self.eventually(lambda: self.simulator.device(name).open_calls == 1, f"an open call to {name}")
+
+    # --- operations
+
+    async def provision(self, name: str = "dev") -> None:
+        """Make a device known ahead of its first registration."""
+        await self.parts.ledger.submit(Provision(name))
+
+    async def create(self, kind: str, path: str, value: JsonValue = None, *, device: str = "dev", **more: Any) -> Op:
+        """Queue one operation: ``create("WRITE", "/5/0/1", "https://..")``. A device has 5 s for its answer."""
+        (op,) = await self.create_many([self.wanted(kind, path, value, device=device, **more)])
+        return op
+
+    async def create_many(self, wanted: Iterable[NewOperation]) -> list[Op]:
+        """Queue several in one batch."""
+        return [created.seq for created in await self.parts.ledger.submit(Create(list(wanted)))]
+
+    def wanted(
+        self,
+        kind: str,
+        path: str,
+        value: JsonValue = None,
+        *,
+        device: str = "dev",
+        timeout: int = 5,
+        repeatable: bool = False,
+        priority: int = 0,
+        max_attempts: int = 3,
+        **more: Any,
+    ) -> NewOperation:
+        """An operation to be created; texts are written as STRING. ``repeatable`` is the caller's own word for it."""
+        word = OperationKind(kind)
+        request = OperationRequest(
+            endpoint=device,
+            kind=word,
+            path=path,
+            paths=(path,),
+            value=value,
+            value_type=ValueType.STRING if isinstance(value, str) else None,
+            timeout_seconds=timeout,
+        )
+        return NewOperation(
+            id=str(uuid.uuid4()),
+            request=request,
+            priority=priority,
+            max_attempts=max_attempts,
+            repeatable=repeatable or repeatable_by_kind(word, path),
+            validated=False,
+            fingerprint="",
+            **more,
+        )
+
+    async def operation(self, op: Op) -> tables.Operation:
+        """The operation's row, as it stands now."""
+        return await tables.Operation.get(seq=op)
+
+    async def endpoint(self, name: str = "dev") -> tables.Endpoint | None:
+        """The device's row, as it stands now."""
+        return await tables.Endpoint.get_or_none(name=name)
+
+    async def transitions(self, op: Op) -> list[str]:
+        """The operation's story so far, like ``["QUEUED", "SENDING", "QUEUED NO_ANSWER"]``."""
+        rows = await tables.Transition.filter(operation_id=op).order_by("number")
+        return [f"{row.to_status} {row.reason or ''}".strip() for row in rows]
+
+    async def waits_for(self, op: Op) -> str:
+        """What the operation says that it waits for."""
+        view = (await operations_by_seq([op]))[op]
+        endpoint, server = await endpoint_by_id(view.endpoint_id), await server_view()
+        assert endpoint is not None
+        heads = await heads_of([endpoint.id])
+        return str(waiting_for(view, endpoint, server, self.clock(server.now), heads.get(endpoint.id)))
+
+    async def becomes(self, op: Op, status: str, reason: str | None = None, *, attempts: int | None = None) -> None:
+        """Wait until the operation stands so; fails with its transitions when it does not come to that."""
+        wanted, why = OperationStatus(status), ReasonCode(reason) if reason else None
+        try:
+            async with asyncio.timeout(BOUND):
+                while True:
+                    row = await self.operation(op)
+                    same = row.status is wanted and row.reason is why
+                    if same and attempts in (None, row.attempts):
+                        return
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            steps = await self.transitions(op)
+            raise AssertionError(f"{status} {reason} with {attempts} attempts was expected, but: {steps}") from None
+
+    async def confirmed(self, *ops: Op) -> None:
+        """Wait until all these are CONFIRMED."""
+        for op in ops:
+            await self.becomes(op, "CONFIRMED")
+
+    # --- time
+
+    def clock(self, now: Instant) -> Instant:
+        """Reveille's clock."""
+        return now + self.ahead
+
+    def move_clock(self, seconds: float) -> None:
+        """Let time pass for Reveille alone."""
+        self.ahead += int(seconds * SECOND)
+
+    async def settled(self) -> None:
+        """Wait until everything that was told or wanted before has been looked at: for "nothing happens".
+
+        The witness updates its registration after it, on the same stream, and something is wanted of the witness after
+        it, which the same look at the ready list finds. Twice, for one look may have begun before.
+        """
+        for _ in range(2):
+            await self.wake(WITNESS)
+            await self.confirmed(await self.create("READ", "/3/0/0", device=WITNESS))
+        await self.swept()
+
+    async def swept(self) -> None:
+        """Wait until the sweeper came by: all that was committed before has been looked at."""
+        before = (await tables.LeshanServer.get(id=1)).swept_at
+
+        async def again() -> bool:
+            return (await tables.LeshanServer.get(id=1)).swept_at != before
+
+        await self.eventually(again, "a sweep")
+
+    async def eventually(self, condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+        """Wait until a condition holds.
+
+        Raises:
+            AssertionError: it did not come to that.
+        """
+        try:
+            async with asyncio.timeout(BOUND):
+                while True:
+                    holds = condition()
+                    if holds if isinstance(holds, bool) else await holds:
+                        return
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"it never came to this: {what}") from None
+
+    # --- more processes, and the laws
+
+    @contextlib.asynccontextmanager
+    async def another(self, roles: Role) -> AsyncIterator[Parts]:
+        """Another process of ours on the same database; here both share the connections that are read through."""
+        with mock.patch("app.main.reading", return_value=contextlib.nullcontext()):
+            process = running(self.settings, roles, clock=self.clock, unsafe=True)
+            parts = await process.__aenter__()
+        try:
+            yield parts
+        finally:
+            await process.__aexit__(None, None, None)
+
+    async def check_laws(self) -> None:
+        """What holds at every moment: by the database, and by the devices' own lists of what they were asked."""
+        assert not self.parts.ended.is_set(), "a part of ours failed"
+        now = self.clock(await database_now())
+        limit = self.settings.leshan_max_in_flight
+        assert await broken_laws(self.settings.database_url, now=now, max_in_flight=limit) == []
+        for device in self.simulator.devices():
+            attempts = Counter(one.request_id for one in device.received)
+            doubled = [id_ for id_, count in attempts.items() if count > 1]
+            assert not doubled, f"{device.name} was asked twice in one attempt: {doubled}"
+            assert device.max_open_calls <= 1, f"{device.name} had {device.max_open_calls} calls open at once"
+            await self._check_handed_over(list(device.received))
+            await self._check_order(list(device.received))
+
+    async def _check_handed_over(self, received: list[Received]) -> None:
+        # a 200 without anything done is the device's own refusal, which says for certain that it was not done
+        handed = Counter(_operation_of(one) for one in received if one.handed_over and not _refused(one))
+        several = [id_ for id_, count in handed.items() if count > 1]
+        once = await tables.Operation.filter(id__in=several, repeatable=False) if several else []
+        assert not once, f"handed over more than once, and not repeatable: {[row.id for row in once]}"
+
+    async def _check_order(self, received: list[Received]) -> None:
+        ids = list(dict.fromkeys(map(_operation_of, received)))
+        rows = {str(row.id): row for row in await tables.Operation.filter(id__in=ids)} if ids else {}
+        last: dict[int, int] = {}
+        for row in (rows[id_] for id_ in ids if id_ in rows):
+            assert row.seq > last.get(row.priority, 0), f"operation {row.id} was overtaken"
+            last[row.priority] = row.seq
+
+
+def _refused(received: Received) -> bool:
+    return received.status == 200 and not received.carried_out
+
+
+def _operation_of(received: Received) -> str:
+    return (received.request_id or "").rpartition("/")[0]
