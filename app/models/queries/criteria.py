@@ -28,6 +28,11 @@ class OperationCriteria:
     created_after: Instant | None = None
     created_before: Instant | None = None
 
+    @property
+    def impossible(self) -> bool:
+        """Whether an empty list admits no operation at all."""
+        return any(words is not None and not words for words in (self.statuses, self.kinds))
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointCriteria:

@@ -26,8 +26,10 @@ async def operation_page(criteria: OperationCriteria, first: int, after: str | N
         ReadUnavailable: the database cannot be reached.
     """
     before = MAX_SEQ if after is None else parse_seq_cursor(_KIND, after)
-    statement = operation_statement(criteria, before, first + 1)
-    found = [OperationView.load(row) for row in await fetch(statement.sql, statement.values)]
+    found: list[OperationView] = []
+    if not criteria.impossible:
+        statement = operation_statement(criteria, before, first + 1)
+        found = [OperationView.load(row) for row in await fetch(statement.sql, statement.values)]
 
     async def total() -> tuple[int, bool]:
         return await count_operations(criteria)
@@ -49,16 +51,18 @@ def operation_statement(criteria: OperationCriteria, before: int, limit: int) ->
 
 def _branches(criteria: OperationCriteria, statement: Statement) -> list[str]:
     """SELECTs of ``seq`` that are disjoint, each with conditions that one index serves in order."""
+    statuses, kinds = _statuses(criteria), _kinds(criteria)
     fixed = _conditions(criteria, statement)
-    choices = [[*fixed]]
-    for alternatives in (_statuses(criteria), _kinds(criteria), _paths(criteria, statement)):
+    if statuses is not None and kinds:
+        # one of the two is enough to walk along: branches for both would be up to a hundred
+        fixed.append(f"({' OR '.join(kinds)})")
+        kinds = None
+    choices = [fixed]
+    for alternatives in (statuses, kinds, _paths(criteria, statement)):
         if alternatives is not None:
             choices = [[*chosen, one] for chosen in choices for one in alternatives]
     where = [" AND ".join(chosen) for chosen in choices]
-    return [f"SELECT o.seq FROM operation o WHERE {conditions or 'TRUE'}" for conditions in where] or [_NONE]  # noqa: S608
-
-
-_NONE: Final = "SELECT o.seq FROM operation o WHERE FALSE"
+    return [f"SELECT o.seq FROM operation o WHERE {conditions or 'TRUE'}" for conditions in where]  # noqa: S608
 
 
 def _conditions(criteria: OperationCriteria, statement: Statement) -> list[str]:
@@ -90,6 +94,8 @@ def _paths(criteria: OperationCriteria, statement: Statement) -> list[str] | Non
 
 async def count_operations(criteria: OperationCriteria) -> tuple[int, bool]:
     """How many operations there are, counted to 10,000; from the kept counters where they tell it."""
+    if criteria.impossible:
+        return 0, False
     if criteria == OperationCriteria(endpoint=criteria.endpoint, statuses=criteria.statuses):
         wanted = OperationStatus if criteria.statuses is None else set(criteria.statuses)
         counts = await operation_counts(criteria.endpoint)

@@ -1,0 +1,68 @@
+"""Filling a database with more than a planner can overlook, in a few statements."""
+
+from __future__ import annotations
+
+from app.models.ledger import open_store
+
+ENDPOINTS = 3_000
+OPERATIONS = 30_000
+
+_NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
+
+_ENDPOINTS = """
+    INSERT INTO endpoint (id, server_id, name, presence, told_presence, awake_until)
+    {numbers}
+    SELECT i, 1, 'device-' || (1000 + i), {presence}, 'OFFLINE', NULL FROM n
+"""
+_PRESENCE = "CASE i % 10 WHEN 0 THEN 'ONLINE' WHEN 1 THEN 'ASLEEP' ELSE 'OFFLINE' END"
+
+_OPERATIONS = """
+    INSERT INTO operation (
+        seq, id, endpoint_id, kind, path, paths, replace, priority, max_attempts, repeatable, validated,
+        timeout_seconds, created_at, status, version, last_seq, delivery, finished_at
+    )
+    {numbers}
+    SELECT 1000 + 2 * i, {id}, 1 + i % {endpoints},
+        CASE i % 20 WHEN 0 THEN 'EXECUTE' WHEN 1 THEN 'READ' WHEN 2 THEN 'READ' ELSE 'WRITE' END,
+        CASE i % 25 WHEN 0 THEN '/3/0/1' WHEN 1 THEN '/3303/0/5700' WHEN 2 THEN '/3/0' ELSE '/5/0/' || (i % 25) END,
+        '[]', TRUE, 0, 3, TRUE, FALSE, 30, 1700000000000000 + CAST(i AS BIGINT) * 1000000,
+        {status}, 1, 1001 + 2 * i, 'NOT_SENT', CASE WHEN {status} = 'QUEUED' THEN NULL ELSE 1 END
+    FROM n
+"""
+_STATUS = "CASE i % 30 WHEN 0 THEN 'QUEUED' WHEN 1 THEN 'FAILED' WHEN 2 THEN 'EXPIRED' ELSE 'CONFIRMED' END"
+
+_TRANSITIONS = """
+    INSERT INTO transition (seq, operation_id, number, from_status, to_status, attempt, at)
+    SELECT last_seq, seq, 1, NULL, 'QUEUED', 0, created_at FROM operation
+"""
+_CHANGES = """
+    INSERT INTO {table} ({columns})
+    {numbers}
+    SELECT 100000 + i, 1 + i % {endpoints}, {values}, 1700000000000000 + i FROM n
+"""
+
+
+async def fill(database_url: str, *, analyze: bool) -> None:
+    """Write it past the ledger, and tell the planner what is there."""
+    store = open_store(database_url, unsafe=True)
+    await store.open()
+    id_ = "CAST('00000000-0000-0000-0000-' || (100000000000 + i) AS UUID)"
+    if not store.postgres:
+        id_ = "'00000000-0000-0000-0000-' || (100000000000 + i)"
+    few, many = _NUMBERS.format(count=ENDPOINTS), _NUMBERS.format(count=OPERATIONS)
+    facts = {"id": id_, "endpoints": ENDPOINTS, "status": _STATUS, "presence": _PRESENCE}
+    presence = {"table": "presence_change", "columns": "seq, endpoint_id, presence, at", "values": "'ONLINE'"}
+    value = {"table": "resource_change", "columns": "seq, endpoint_id, path, type, value, at"}
+    value["values"] = "'/5/0/' || (i % 30), 'STRING', '\"x\"'"
+    await store.begin()
+    await store.execute("INSERT INTO leshan_server (id, name) VALUES (1, 'leshan')")
+    await store.execute(_ENDPOINTS.format(numbers=few, **facts))
+    await store.execute(_OPERATIONS.format(numbers=many, **facts))
+    await store.execute(_TRANSITIONS)
+    await store.execute(_CHANGES.format(numbers=many, **presence, endpoints=ENDPOINTS))
+    await store.execute(_CHANGES.format(numbers=many, **value, endpoints=ENDPOINTS))
+    await store.execute("UPDATE ledger_head SET seq = $1", 200_000)
+    await store.commit()
+    if analyze:
+        await store.execute("ANALYZE")
+    await store.close()

@@ -1,0 +1,59 @@
+"""Following the live log in a test: a live log that polls, and a follower that keeps what it was told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from app.models.live import LiveLog
+from tests.waiting import BOUND
+
+POLL: Final = 0.002
+
+
+@asynccontextmanager
+async def live_log(**settings: Any) -> AsyncIterator[LiveLog]:
+    live = LiveLog(asyncio.sleep, poll=POLL, **settings)
+    await live.start()
+    try:
+        yield live
+    finally:
+        await live.close()
+
+
+class Follower:
+    """Takes events in a task of its own until it is told to stop, and keeps them."""
+
+    def __init__(self, events: AsyncGenerator[Any, None]) -> None:
+        self.events: list[Any] = []
+        self._arrived = asyncio.Event()
+        self._source = events
+        self._task = asyncio.create_task(self._take())
+
+    async def _take(self) -> None:
+        async for event in self._source:
+            self.events.append(event)
+            self._arrived.set()
+
+    @property
+    def seqs(self) -> list[int]:
+        return [event.seq for event in self.events]
+
+    async def upto(self, seq: int) -> list[Any]:
+        """The events, once one of ``seq`` or later is among them."""
+        async with asyncio.timeout(BOUND):
+            while not (self.events and self.events[-1].seq >= seq):
+                self._arrived.clear()
+                await self._arrived.wait()
+        return self.events
+
+    async def ended(self) -> None:
+        """Wait for the end of the subscription; raises what it ended with."""
+        async with asyncio.timeout(BOUND):
+            await self._task
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])

@@ -1,0 +1,145 @@
+"""Every combination of filters is served by the indexes that ``docs/queries.md`` names; no table is read whole."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from app.domain.words import OperationKind, OperationStatus, Presence
+from app.models.database import migrate, reading
+from app.models.queries import EndpointCriteria, OperationCriteria
+from app.models.queries.criteria import below
+from app.models.queries.endpoints import endpoint_statement
+from app.models.queries.log import log_sql
+from app.models.queries.operations import operation_statement
+from app.models.queries.reading import Statement, fetch, on_postgres
+from app.models.queries.views import PresenceChangeView, ResourceChangeView, TransitionView
+from tests.integration.reads.filling import fill
+from tests.servers.databases import KIND, DatabaseKind
+
+S, K = OperationStatus, OperationKind
+FIRST = 1_700_000_000_000_000
+MINUTE = 60_000_000
+END = 2**63 - 1
+
+ANALYZED = [True] if KIND is DatabaseKind.POSTGRES else [True, False]
+"""Nobody runs ANALYZE on an embedded SQLite; PostgreSQL's autovacuum does it by itself."""
+
+
+def operation_criteria() -> Iterator[OperationCriteria]:
+    for endpoint, statuses, kinds, path, (after, before) in itertools.product(
+        (None, "device-1007"),
+        (None, [S.FAILED], [S.QUEUED, S.SENDING, S.FAILED]),
+        (None, [K.READ], [K.READ, K.EXECUTE]),
+        (None, "/3", "/3303/0/5700"),
+        ((None, None), (FIRST + 490 * MINUTE, None), (None, FIRST + 10 * MINUTE), (FIRST, FIRST + 10 * MINUTE)),
+    ):
+        yield OperationCriteria(endpoint, statuses, kinds, path, after, before)
+
+
+def admitted_indexes(criteria: OperationCriteria) -> set[str]:
+    """The table of ``docs/queries.md``: each filter brings its index, any one of them may lead."""
+    indexes = {"operation_pkey"}
+    if criteria.endpoint:
+        indexes |= {"ix_operation_endpoint", "uq_operation_sending", "ix_endpoint_name"}
+    if criteria.statuses:
+        indexes |= {"ix_operation_status", "uq_operation_sending", "ix_operation_queue"}
+    if criteria.endpoint and criteria.statuses:
+        indexes.add("ix_operation_endpoint_status")
+    if criteria.kinds:
+        indexes.add("ix_operation_kind")
+    if criteria.path_prefix:
+        indexes.add("ix_operation_path")
+    if criteria.created_after or criteria.created_before:
+        indexes.add("ix_operation_created")
+    return indexes
+
+
+async def plan(statement: Statement) -> list[str]:
+    explain = "EXPLAIN" if on_postgres() else "EXPLAIN QUERY PLAN"
+    return [str(row[0 if on_postgres() else 3]) for row in await fetch(f"{explain} {statement.sql}", statement.values)]
+
+
+def used_indexes(lines: list[str]) -> set[str]:
+    found = re.findall(r"(?:using|Bitmap Index Scan on|INDEX) (\w+)", "\n".join(lines))
+    return {re.sub(r"sqlite_autoindex_(\w+)_\d+", r"\1_pkey", name) for name in found if name != "TEMP"}
+
+
+def whole_tables(lines: list[str]) -> list[str]:
+    """Lines that read a table from one end to the other, in no order. A walk in an index's order ends with the page."""
+    if on_postgres():
+        return [line for line in lines if "Seq Scan on" in line and "ledger_head" not in line]
+    return [line for line in lines if re.match(r"SCAN (o|e|n|l)\b(?!.*USING)", line)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_every_combination_of_filters_has_its_index(database_url: str, analyze: bool) -> None:
+    await migrate(database_url)
+    await fill(database_url, analyze=analyze)
+    async with reading(database_url):
+        for criteria in operation_criteria():
+            for before in (END, 40_000):
+                lines = await plan(operation_statement(criteria, before, 51))
+                assert not whole_tables(lines), (criteria, lines)
+                assert used_indexes(lines) <= admitted_indexes(criteria), (criteria, lines)
+
+
+@pytest.mark.asyncio
+async def test_several_statuses_are_walked_in_order_and_not_sorted(database_url: str) -> None:
+    """The branch per status ends with the page: no statement reads a million CONFIRMED to show the newest fifty."""
+    await migrate(database_url)
+    await fill(database_url, analyze=True)
+    async with reading(database_url):
+        criteria = OperationCriteria(statuses=[S.CONFIRMED, S.FAILED])
+        statement = operation_statement(criteria, END, 51)
+        if on_postgres():
+            rows = await fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {statement.sql}", statement.values)
+            examined = [int(count) for row in rows for count in re.findall(r"actual rows=(\d+)", row[0])]
+            assert max(examined) <= 2 * 51
+        else:
+            assert "ix_operation_status" in used_indexes(await plan(statement))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_endpoints_are_walked_by_name(database_url: str, analyze: bool) -> None:
+    await migrate(database_url)
+    await fill(database_url, analyze=analyze)
+    async with reading(database_url):
+        for part, presences in itertools.product((None, "17"), (None, [Presence.ONLINE], [*Presence][:2])):
+            lines = await plan(endpoint_statement(EndpointCriteria(part, presences), "device-1100", 51))
+            assert not whole_tables(lines), lines
+            # PostgreSQL may find the few that are ONLINE by the sweeper's index, and sort them
+            admitted = {"ix_endpoint_name", "ix_endpoint_presence", "ix_endpoint_window"}
+            assert used_indexes(lines) <= (admitted if presences else {"ix_endpoint_name"}), lines
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_the_log_is_read_along_its_indexes(database_url: str, analyze: bool) -> None:
+    await migrate(database_url)
+    await fill(database_url, analyze=analyze)
+    async with reading(database_url):
+        pathed = Statement("", [])
+        prefix = f"({' OR '.join(below('l.path', '/5/0', pathed))})".replace("$3", "$6").replace("$2", "$5")
+        prefix = prefix.replace("$1", "$4")
+        for sql, values in (
+            (log_sql(TransitionView, "transition l", []), []),
+            (
+                log_sql(
+                    TransitionView, "transition l JOIN operation o ON o.seq = l.operation_id", ["o.endpoint_id = $4"]
+                ),
+                [7],
+            ),
+            (log_sql(TransitionView, "transition l", ["l.operation_id = $4"]), [1010]),
+            (log_sql(PresenceChangeView, "presence_change l", []), []),
+            (log_sql(PresenceChangeView, "presence_change l", ["l.endpoint_id = $4"]), [7]),
+            (log_sql(ResourceChangeView, "resource_change l", ["l.endpoint_id = $4"]), [7]),
+            (log_sql(ResourceChangeView, "resource_change l", [prefix]), pathed.values),
+        ):
+            lines = await plan(Statement(sql, [129_000, 129_500, 500, *values]))
+            assert not whole_tables(lines), (sql, lines)
