@@ -1,0 +1,159 @@
+"""List + cursor + subscribe has no gap: a thousand subscribers join while the ledger writes (law 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from app.domain.words import OperationStatus
+from app.models import queries
+from app.models.ledger import Claim, Create, Ledger, Settle, open_store
+from app.models.ledger.store import Store
+from app.models.live import LiveLog, TransitionCriteria
+from app.models.queries import OperationCriteria
+from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
+from tests.integration.reads.following import Follower, live_log
+from tests.waiting import eventually
+
+ENDPOINTS = [f"d{n}" for n in range(8)]
+JOINS = 1_000
+AT_ONCE = 25
+PAGE = 40
+
+
+@asynccontextmanager
+async def load(world: World, *ledgers: Ledger) -> AsyncIterator[None]:
+    """Creates, claims and settles, by every ledger at once, until the context ends."""
+    await world.hear(*(registered(name) for name in ENDPOINTS))
+    over = asyncio.Event()
+
+    async def work(ledger: Ledger, dice: random.Random) -> None:
+        while not over.is_set():
+            await ledger.submit(Create([new(dice.choice(ENDPOINTS)) for _ in range(dice.randrange(1, 4))]))
+            for claimed in await ledger.submit(Claim(4, f"{id(ledger)}/{dice.random()}"[:36])):
+                report = SUCCESS if dice.random() < 0.7 else REFUSED
+                await ledger.submit(Settle(claimed.seq, claimed.attempt, report))
+
+    tasks = [asyncio.create_task(work(ledger, random.Random(n))) for n, ledger in enumerate(ledgers)]
+    try:
+        yield
+    finally:
+        over.set()
+        await asyncio.gather(*tasks)
+
+
+async def join(live: LiveLog, most: int) -> tuple[int, dict[int, tuple[int, OperationStatus]], list[Any]]:
+    """As a frontend does it: the cursor first, then the list, then everything since the cursor, merged by version."""
+    cursor = await queries.log_position()
+    page = await queries.operation_page(OperationCriteria(), PAGE)
+    merged = {operation.seq: (operation.version, operation.status) for operation in page.items}
+    events: list[Any] = []
+    async with aclosing(live.transitions(TransitionCriteria(), cursor)) as source:
+        async for event in source:
+            events.append(event)
+            known = merged.get(event.operation.seq, (0, OperationStatus.QUEUED))
+            merged[event.operation.seq] = max(known, (event.operation.version, event.operation.status))
+            assert event.operation.version >= event.transition.number
+            if len(events) == most:
+                break
+    return cursor, merged, events
+
+
+async def steps(world: World) -> list[int]:
+    return [row["seq"] for row in await world.rows("SELECT seq FROM transition ORDER BY seq")]
+
+
+@pytest.mark.asyncio
+async def test_a_thousand_joins_under_load(world: World, live: LiveLog) -> None:
+    joined: list[tuple[int, list[int]]] = []
+
+    async def join_again(dice: random.Random) -> None:
+        for _ in range(JOINS // AT_ONCE):
+            cursor, _, events = await join(live, dice.randrange(1, 30))
+            joined.append((cursor, [event.seq for event in events]))
+
+    async with load(world, world.ledgers[0]):
+        await asyncio.gather(*(join_again(random.Random(n)) for n in range(AT_ONCE)))
+    log = await steps(world)
+    assert len(joined) == JOINS
+    for cursor, seqs in joined:
+        assert seqs == [seq for seq in log if cursor < seq <= seqs[-1]]
+
+
+@pytest.mark.asyncio
+async def test_the_merged_state_is_the_databases(world: World) -> None:
+    """Two processes' live logs; subscribers stay until all is written and compare with what stands there."""
+    async with live_log() as one, live_log() as other:
+        async with load(world, world.ledgers[0]):
+            staying = []
+            for n in range(50):
+                staying.append(asyncio.create_task(join((one, other)[n % 2], -1)))
+                await eventually(lambda n=n: one.subscribers + other.subscribers > n)  # type: ignore[misc]
+        last = (await steps(world))[-1]
+        await eventually(lambda: all((live._transitions.position or 0) >= last for live in (one, other)))
+    log = await steps(world)
+    for cursor, merged, events in await asyncio.gather(*staying):
+        assert [event.seq for event in events] == [seq for seq in log if seq > cursor]
+        rows = await queries.operations_by_seq(list(merged))
+        assert merged == {seq: (row.version, row.status) for seq, row in rows.items()}
+
+
+class Gate:
+    """Another process's store that is slow to commit: it waits until the gate is opened."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.arrived = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def commit(self) -> None:
+        self.arrived.set()
+        await self.opened.wait()
+        await self._store.commit()
+
+
+@pytest.mark.asyncio
+async def test_a_commit_that_is_slow_is_neither_skipped_nor_told_twice(world: World, live: LiveLog) -> None:
+    """The slow one has drawn its numbers first, so nothing of the quick one may be seen before it."""
+    await world.hear(registered("d"))
+    gate = Gate(open_store(world.url, unsafe=True))
+    gate.opened.set()
+    slow = await world.ledger(gate)  # type: ignore[arg-type]
+    follower = Follower(live.transitions(TransitionCriteria()))
+    await eventually(lambda: live.subscribers == 1)
+    start = await queries.log_position()
+    for _ in range(10):
+        gate.opened.clear()
+        gate.arrived.clear()
+        behind = slow.enqueue(Create([new("d"), new("d")]))
+        await gate.arrived.wait()
+        ahead = world.ledgers[0].enqueue(Create([new("d")]))
+        piece = await queries.read_transitions(start, 100)
+        assert piece.head == piece.upto == start
+        gate.opened.set()
+        first, second = (await behind)[0].seq, (await ahead)[0].seq
+        assert first < second
+        start = await queries.log_position()
+    await follower.upto(start)
+    assert follower.seqs == await steps(world)
+    await follower.stop()
+
+
+@pytest.mark.asyncio
+async def test_several_writers_at_once_are_read_in_one_order(world: World, live: LiveLog) -> None:
+    others = [await world.ledger() for _ in range(2)]
+    follower = Follower(live.transitions(TransitionCriteria(), 0))
+    async with load(world, world.ledgers[0], *others):
+        await eventually(lambda: len(follower.events) > 400)
+    log = await steps(world)
+    await follower.upto(log[-1])
+    assert follower.seqs == log
+    await follower.stop()
