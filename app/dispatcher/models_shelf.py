@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 
 from app.domain.object_models import ObjectModel
+from app.domain.words import Presence
 from app.leshan.client import LeshanClient, LeshanUnavailable
 from app.leshan.nodes import Models
 from app.leshan.object_models import model_from_json, model_to_json, object_versions
@@ -20,6 +21,7 @@ from app.models.ledger import KeepModels, Ledger, LedgerUnavailable, StoredModel
 log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS: Final = 2.0
+PIECE: Final = 500
 REFETCH_SECONDS: Final = 60.0
 """Leshan is not asked about the same unknown object again before this: it may not know it either."""
 
@@ -76,7 +78,6 @@ class ModelFetcher:
         self._shelf, self._client, self._ledger = shelf, client, ledger
         self._asked: dict[tuple[int, str], float] = {}
         self._wanted: asyncio.Queue[tuple[str, set[tuple[int, str]]]] = asyncio.Queue(1_000)
-        self._seen = 0
 
     def want(self, endpoint: str, links: Links) -> None:
         """Note that a registered device needs models; costs nothing when all are known. Never blocks."""
@@ -94,20 +95,34 @@ class ModelFetcher:
             tasks.create_task(self._fetch())
 
     async def _follow(self) -> None:
+        seen = (await tables.LedgerHead.get(id=1)).seq
+        await self._look_at_everybody()
         while True:
             try:
-                for endpoint, links in await self._came_online():
-                    self.want(endpoint, links)
+                seen = await self._look_at_newcomers(seen)
             except Exception as error:
                 log.warning("registrations_not_followed", error=str(error))
             await asyncio.sleep(REFRESH_SECONDS)
 
-    async def _came_online(self) -> Iterable[tuple[str, Links]]:
-        changes = tables.PresenceChange.filter(seq__gt=self._seen, presence="ONLINE").order_by("seq").limit(500)
+    async def _look_at_everybody(self) -> None:
+        """Once, at the start: whoever is online now."""
+        last = 0
+        while True:
+            online = tables.Endpoint.filter(id__gt=last, presence=Presence.ONLINE).order_by("id").limit(PIECE)
+            rows = await online.values_list("id", "name", "object_links")
+            for _, name, links in rows:
+                self.want(name, links)
+            if len(rows) < PIECE:
+                return
+            last = rows[-1][0]
+
+    async def _look_at_newcomers(self, seen: int) -> int:
+        """Whoever came online after this place of the log; answers up to where it has been read."""
+        changes = tables.PresenceChange.filter(seq__gt=seen, presence=Presence.ONLINE).order_by("seq").limit(PIECE)
         rows = await changes.values_list("seq", "endpoint__name", "endpoint__object_links")
-        if rows:
-            self._seen = rows[-1][0]
-        return [(name, links) for _, name, links in rows]
+        for _, name, links in rows:
+            self.want(name, links)
+        return rows[-1][0] if rows else seen
 
     async def _fetch(self) -> None:
         while True:
