@@ -189,8 +189,7 @@ class Ledger:
         except BaseException:
             await self._roll_back()
             raise
-        self._observe(len(wishes), loop.time() - started)
-        self._whisper(group)
+        self._tell(group, len(wishes), loop.time() - started)
         for wish, answer in zip(wishes, answers, strict=True):
             _resolve(wish, answer)
 
@@ -212,6 +211,14 @@ class Ledger:
         self._open = False
         with contextlib.suppress(Exception):
             await self._store.close()
+
+    def _tell(self, group: Group, members: int, seconds: float) -> None:
+        """What follows a commit. Nothing here may fail the group: it would be taken as not committed, and repeated."""
+        try:
+            self._observe(members, seconds)
+            self._whisper(group)
+        except Exception:
+            log.exception("ledger_whisper_failed")
 
     def _whisper(self, group: Group) -> None:
         if group.logged:

@@ -1,0 +1,290 @@
+"""Many callers, one commit: a bad one fails alone, one that leaves changes nothing, a lost answer repeats nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from app.dispatcher.verdict import judge
+from app.models.ledger import (
+    Cancel,
+    Claim,
+    Conflict,
+    Create,
+    Hear,
+    HeardEvent,
+    Ledger,
+    LedgerOverloaded,
+    LedgerUnavailable,
+    Rules,
+    Settle,
+    open_store,
+)
+from app.models.ledger.store import Store, StoreUnavailable
+from tests.integration.ledger.kit import SUCCESS, World, new, registered
+
+pytestmark = pytest.mark.asyncio
+
+
+@dataclass
+class LosingStore:
+    """A store whose connection breaks when it is told to: after a COMMIT was done, or before."""
+
+    store: Store
+    after_commit: int = 0
+    before_commit: int = 0
+    opened: int = 0
+    postgres: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.postgres = self.store.postgres
+
+    async def open(self) -> None:
+        self.opened += 1
+        await self.store.open()
+
+    async def commit(self) -> None:
+        if self.before_commit:
+            self.before_commit -= 1
+            await self.store.close()
+            raise StoreUnavailable("the connection broke before the commit")
+        await self.store.commit()
+        if self.after_commit:
+            self.after_commit -= 1
+            await self.store.close()
+            raise StoreUnavailable("the connection broke, and nobody knows whether it was committed")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+@dataclass
+class Losing:
+    """A world whose one ledger stands on a :class:`LosingStore`."""
+
+    world: World
+    store: LosingStore
+
+    @contextmanager
+    def lost(self) -> Iterator[None]:
+        """The answer to the next COMMIT is lost."""
+        self.store.after_commit = 1
+        yield
+        assert self.store.after_commit == 0
+
+
+@pytest_asyncio.fixture
+async def losing(empty_world: World) -> Losing:
+    store = LosingStore(open_store(empty_world.url, unsafe=True))
+    await empty_world.ledger(store)
+    await empty_world.hear(registered("d"))
+    return Losing(empty_world, store)
+
+
+async def test_a_create_whose_commit_was_answered_by_nobody_is_stored_once(losing: Losing) -> None:
+    with losing.lost():
+        (created,) = await losing.world.ledgers[0].submit(Create([new("d")]))
+    assert created.created
+    assert (await losing.world.endpoint("d"))["queued"] == 1
+
+
+async def test_a_keyed_create_is_found_after_a_lost_commit_and_says_that_it_was_made(losing: Losing) -> None:
+    with losing.lost():
+        (created,) = await losing.world.ledgers[0].submit(Create([new("d", idempotency_key="k")]))
+    assert created.created
+    (again,) = await losing.world.ledgers[0].submit(Create([new("d", idempotency_key="k")]))
+    assert (again.seq, again.created) == (created.seq, False)
+
+
+async def test_a_claim_is_found_by_its_token_after_a_lost_commit(losing: Losing) -> None:
+    world = losing.world
+    (seq,) = await world.create(new("d"))
+    with losing.lost():
+        claimed = await world.claim_one()
+    assert (claimed.seq, claimed.attempt) == (seq, 1)
+    assert (await world.operation(seq))["attempt"] == 1
+    assert await world.settle(claimed, SUCCESS) == "CONFIRMED"
+
+
+async def test_a_settle_is_carried_out_once_over_a_lost_commit(losing: Losing) -> None:
+    world = losing.world
+    (seq,) = await world.create(new("d"))
+    claimed = await world.claim_one()
+    with losing.lost():
+        await world.settle(claimed, SUCCESS)
+    assert len(await world.steps(seq)) == 3
+
+
+async def test_a_cancel_is_no_conflict_with_itself_over_a_lost_commit(losing: Losing) -> None:
+    operation = new("d")
+    (seq,) = await losing.world.create(operation)
+    with losing.lost():
+        assert await losing.world.ledgers[0].submit(Cancel(operation.id)) == seq
+
+
+async def test_a_delivery_takes_effect_once_over_a_lost_commit(losing: Losing) -> None:
+    with losing.lost():
+        await losing.world.hear(registered("d", "r2"), delivery="w1")
+    await losing.world.hear(registered("d", "r3"), delivery="w1")
+    endpoint = await losing.world.endpoint("d")
+    assert (endpoint["registration_id"], endpoint["wake_seq"]) == ("r2", 2)
+
+
+async def test_a_connection_that_breaks_before_the_commit_is_made_anew_and_nothing_is_lost(losing: Losing) -> None:
+    losing.store.before_commit = 2
+    (seq,) = await losing.world.create(new("d"))
+    assert await losing.world.status(seq) == "QUEUED"
+    assert losing.store.opened == 3
+
+
+async def test_a_database_that_stays_away_is_told_and_what_comes_later_is_stored(losing: Losing) -> None:
+    losing.store.before_commit = 4
+    with pytest.raises(LedgerUnavailable):
+        await losing.world.create(new("d"))
+    assert (await losing.world.endpoint("d"))["queued"] == 0
+    await losing.world.create(new("d"))
+    assert (await losing.world.endpoint("d"))["queued"] == 1
+
+
+async def test_a_refused_member_fails_alone(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d", idempotency_key="k"))
+    ledger = world.ledgers[0]
+    good = [ledger.enqueue(Create([new("d")])) for _ in range(3)]
+    bad = ledger.enqueue(Create([new("d", idempotency_key="k", value="other")]))
+    good.append(ledger.enqueue(Create([new("d")])))
+    assert [(await future)[0].created for future in good] == [True] * 4
+    with pytest.raises(Conflict):
+        await bad
+
+
+async def test_a_member_that_the_database_refuses_fails_alone(world: World) -> None:
+    await world.hear(registered("d"))
+    ledger = world.ledgers[0]
+    good = [ledger.enqueue(Create([new("d")])) for _ in range(3)]
+    bad = ledger.enqueue(Create([new("d"), new("d", priority=1_000)]))
+    also_good = ledger.enqueue(Hear([HeardEvent(registered("other"))]))
+    results = await asyncio.gather(*good, bad, also_good, return_exceptions=True)
+    assert [isinstance(result, Exception) for result in results] == [False, False, False, True, False]
+    assert not isinstance(results[3], LedgerUnavailable)
+    assert (await world.endpoint("d"))["queued"] == 3
+    assert await world.presence("other") == "ONLINE"
+
+
+@pytest.mark.parametrize("name", ["n\ud800", "d" * 100], ids=["half a surrogate pair", "a number too large"])
+async def test_input_that_the_driver_refuses_fails_alone(world: World, name: str) -> None:
+    await world.hear(registered("d"))
+    ledger = world.ledgers[0]
+    good = ledger.enqueue(Create([new("d")]))
+    event = registered(name, last_update=2**70 if len(name) > 2 else 1)
+    bad = ledger.enqueue(Hear([HeardEvent(registered("whole")), HeardEvent(event)]))
+    results = await asyncio.gather(good, bad, return_exceptions=True)
+    assert isinstance(results[1], Exception)
+    assert not isinstance(results[1], LedgerUnavailable)
+    assert not isinstance(results[0], BaseException)
+    assert await world.rows("SELECT * FROM endpoint WHERE name = 'whole'") == []
+
+
+async def test_callers_who_leave_change_nothing_for_the_others(world: World) -> None:
+    await world.hear(*(registered(f"d{n}") for n in range(10)))
+    ledger = world.ledgers[0]
+    waiting = [asyncio.create_task(ledger.submit(Create([new(f"d{n % 10}")]))) for n in range(1_000)]
+    await asyncio.sleep(0)
+    for task in waiting[::2]:
+        task.cancel()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results[::2])
+    seqs = [result[0].seq for result in results[1::2] if not isinstance(result, BaseException)]
+    assert len(set(seqs)) == 500
+    stored = {row["seq"] for row in await world.rows("SELECT seq FROM operation")}
+    assert set(seqs) <= stored
+    assert len(await world.claim()) == 10
+
+
+async def test_members_of_one_commit_are_applied_events_first_and_claims_last(world: World) -> None:
+    """Whatever the order of asking: a device that registers in this commit can be called in this commit."""
+    ledger = world.ledgers[0]
+    claim = ledger.enqueue(Claim(10, str(uuid.uuid4())))
+    create = ledger.enqueue(Create([new("d")]))
+    ledger.enqueue(Hear([HeardEvent(registered("d"))]))
+    (created,) = await create
+    assert [claimed.seq for claimed in await claim] == [created.seq]
+
+
+async def test_publishing_comes_after_the_commit_and_only_when_there_is_something_to_say(world: World) -> None:
+    await world.hear(registered("d"))
+    world.published.clear()
+    await world.hear(registered("d"))
+    assert world.published == []
+    (seq,) = await world.create(new("d"))
+    head = await world.row("SELECT seq FROM ledger_head")
+    assert world.published == [("changed", str(head["seq"])), ("wake", "1")]
+    assert head["seq"] > seq
+
+
+async def test_closing_writes_what_is_waiting_and_takes_nothing_more(empty_world: World) -> None:
+    ledger = await empty_world.ledger()
+    futures = [ledger.enqueue(Hear([HeardEvent(registered(f"d{n}"))])) for n in range(50)]
+    await ledger.close()
+    assert all(future.done() and not future.exception() for future in futures)
+    with pytest.raises(LedgerUnavailable):
+        ledger.enqueue(Hear([]))
+
+
+async def test_more_than_can_be_written_soon_is_refused_before_it_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.ledger.ledger.MAX_WAITING", 2)
+    ledger = world.ledgers[0]
+    futures = [ledger.enqueue(Hear([])) for _ in range(2)]
+    with pytest.raises(LedgerOverloaded):
+        ledger.enqueue(Hear([]))
+    await asyncio.gather(*futures)
+
+
+async def test_a_whisper_that_fails_repeats_nothing(empty_world: World) -> None:
+    """What was committed is not done again because nobody could be told of it."""
+
+    def publish(_channel: str, _message: str) -> None:
+        raise RuntimeError("no bus")
+
+    ledger = Ledger(open_store(empty_world.url, unsafe=True), Rules(judge=judge), publish=publish)
+    await ledger.start()
+    empty_world.ledgers.append(ledger)
+    await empty_world.hear(registered("d"))
+    await empty_world.create(new("d"))
+    claimed = await empty_world.claim_one()
+    assert await ledger.submit(Settle(claimed.seq, claimed.attempt, SUCCESS)) == "CONFIRMED"
+
+
+async def test_a_reader_never_sees_a_number_appear_below_one_that_it_has_seen(empty_world: World) -> None:
+    """Two processes write at once: the order of numbers is the order of commits."""
+    ledgers = [await empty_world.ledger(clock=False) for _ in range(2)]
+    await empty_world.hear(*(registered(f"d{n}") for n in range(4)))
+    seen: list[int] = []
+    writing = True
+
+    async def read() -> None:
+        while writing:
+            rows = await empty_world.rows("SELECT seq FROM transition ORDER BY seq")
+            now = [row["seq"] for row in rows]
+            assert now[: len(seen)] == seen
+            seen[:] = now
+            await asyncio.sleep(0)
+
+    async def write(ledger: Ledger, name: str) -> None:
+        for _ in range(40):
+            await ledger.submit(Create([new(name)]))
+
+    reader = asyncio.create_task(read())
+    await asyncio.gather(*(write(ledgers[n % 2], f"d{n}") for n in range(4)))
+    writing = False
+    await reader
+    assert (await empty_world.row("SELECT count(*) AS n FROM transition"))["n"] == 160
