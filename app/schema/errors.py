@@ -89,7 +89,11 @@ def request_error(error: Exception, method: str = "POST") -> ApiError:
 
 _REQUEST_ERRORS: Final = (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError)
 _TOO_LONG: Final = "Document contains more than"
-_COERCED: Final = re.compile(r"\bat '\w+\.([\w.\[\]]+)'")
+_COERCED: Final = re.compile(r"has invalid value at (?:\[(?P<index>\d+)\])?(?P<path>[\w.\[\]]*):")
+_LACKING: Final = re.compile(r"(?:required|unknown) field '(\w+)'")
+_ONE_OF: Final = "OneOf Input Object"
+LONGEST_MESSAGE: Final = 1_000
+"""Characters. Some messages quote what the client sent."""
 
 
 def presentable(error: GraphQLError) -> GraphQLError:
@@ -104,7 +108,7 @@ def presentable(error: GraphQLError) -> GraphQLError:
     if isinstance(error, GraphQLSyntaxError) and _TOO_LONG in error.message:
         return _like(error, over_limit(error.message, MAX_TOKENS))
     if cause is None or isinstance(cause, GraphQLError):
-        return _like(error, bad_input(error.message, _field_of(error)))
+        return _like(error, bad_input(error.message[:LONGEST_MESSAGE], **_place_of(error.message)))
     return _like(error, _masked(error, cause))
 
 
@@ -127,10 +131,15 @@ def _foreseen(cause: Exception | None) -> ApiError | None:
             return None
 
 
-def _field_of(error: GraphQLError) -> str | None:
-    """The input field that graphql-core names in the message of a value it could not coerce."""
-    found = _COERCED.search(error.message)
-    return found[1] if found else None
+def _place_of(message: str) -> dict[str, Any]:
+    """The input field, and the member of a batch, that graphql-core names where it could not coerce a value."""
+    found = _COERCED.search(message)
+    index, path = (found["index"], found["path"]) if found else (None, "")
+    if message.startswith(_ONE_OF):
+        path = "value"  # there is only one such type, and nothing tells where it stood
+    lacking = _LACKING.search(message)
+    parts = [*re.findall(r"\w+", path), *([lacking[1]] if lacking else [])]
+    return {"field": ".".join(parts) or None, "index": None if index is None else int(index)}
 
 
 def _masked(error: GraphQLError, cause: BaseException) -> ApiError:

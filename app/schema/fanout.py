@@ -23,6 +23,7 @@ from graphql import (
     OperationType,
     VariableNode,
 )
+from strawberry.types.execution import PreExecutionError
 
 from app.models.cursors import log_cursor
 from app.schema.context import SchemaContext
@@ -59,9 +60,11 @@ Payload = str | Ended
 
 
 def payload_of(result: Any) -> Payload:
-    """What a result of ``Schema.stream`` is on the wire. Errors of the stream itself, which have no path, end it."""
-    errors = [error.formatted for error in result.errors or ()]
-    if errors and result.data is None and all("path" not in error for error in errors):
+    """What a result of ``Schema.stream`` is on the wire. Errors of the request or of the stream itself, not of a field
+    of an event, end it."""
+    errors: list[Any] = [error.formatted for error in result.errors or ()]
+    pathless = errors and result.data is None and all("path" not in error for error in errors)
+    if pathless or isinstance(result, PreExecutionError):
         return Ended(errors)
     told = {"data": result.data, "errors": errors} if errors else {"data": result.data}
     return orjson.dumps(told).decode()

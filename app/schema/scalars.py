@@ -8,11 +8,11 @@ from typing import Any, Final, NewType
 
 import orjson
 import strawberry
+from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
 from app.domain.values import INTEGER_RANGE, UNSIGNED_RANGE
 from app.domain.words import SECOND
-from app.schema.errors import ApiError, Code
 
 DateTime = NewType("DateTime", int)
 """A point in time: inside, an :data:`app.domain.words.Instant`; outside, RFC 3339 with its offset."""
@@ -47,18 +47,16 @@ def read_datetime(value: Any) -> DateTime:
     """The instant of an RFC 3339 text.
 
     Raises:
-        ApiError: another form, no offset, or no such time.
+        GraphQLError: another form, no offset, or no such time.
     """
     text = value.upper() if isinstance(value, str) and _RFC3339.fullmatch(value) else ""
     try:
         span = datetime.fromisoformat(text) - EPOCH
     except (ValueError, OverflowError):
-        raise ApiError(
-            Code.BAD_USER_INPUT, "a time in RFC 3339 form with its offset is expected, like 2026-11-23T10:00:00Z"
-        ) from None
+        raise GraphQLError("a time in RFC 3339 form with its offset is expected, like 2026-11-23T10:00:00Z") from None
     instant = (span.days * 86_400 + span.seconds) * SECOND + span.microseconds
     if not _YEARS[0] <= instant < _YEARS[1]:
-        raise ApiError(Code.BAD_USER_INPUT, "a time within the years 1 to 9999 UTC is expected")
+        raise GraphQLError("a time within the years 1 to 9999 UTC is expected")
     return DateTime(instant)
 
 
@@ -66,15 +64,15 @@ def read_big_int(value: Any) -> BigInt:
     """The integer of a number or a string of digits.
 
     Raises:
-        ApiError: something else, or outside -2^63 .. 2^64-1.
+        GraphQLError: something else, or outside -2^63 .. 2^64-1.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ApiError(Code.BAD_USER_INPUT, "an integer or a string of digits is expected")
+        raise GraphQLError("an integer or a string of digits is expected")
     if isinstance(value, str) and not _DIGITS.fullmatch(value):
-        raise ApiError(Code.BAD_USER_INPUT, "an integer or a string of digits is expected")
+        raise GraphQLError("an integer or a string of digits is expected")
     number = int(value)
     if not INTEGER_RANGE[0] <= number <= UNSIGNED_RANGE[1]:
-        raise ApiError(Code.BAD_USER_INPUT, "an integer of 64 bits is expected: -2^63 to 2^64-1")
+        raise GraphQLError("an integer of 64 bits is expected: -2^63 to 2^64-1")
     return BigInt(number)
 
 

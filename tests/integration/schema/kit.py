@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from app.models.live import LiveLog
 from app.schema.context import SchemaContext
@@ -25,6 +26,7 @@ OPERATOR: Final = "operator-token-of-tests"
 VIEWER: Final = "viewer-token-of-tests"
 ACCESSES: Final = (Access("olga", Role.OPERATOR, OPERATOR), Access("victor", Role.VIEWER, VIEWER))
 
+PROTOCOL: Final = Subprotocol("graphql-transport-ws")
 JSON_HEADERS: Final = {"content-type": "application/json"}
 
 
@@ -125,6 +127,9 @@ class Socket:
 @asynccontextmanager
 async def socket(address: str, **options: Any) -> AsyncIterator[Socket]:
     async with connect(
-        f"ws://{address}/graphql", subprotocols=["graphql-transport-ws"], proxy=None, **options  # type: ignore[list-item]
+        f"ws://{address}/graphql",
+        subprotocols=[PROTOCOL],
+        proxy=None,
+        **options,
     ) as connection:
         yield Socket(connection)

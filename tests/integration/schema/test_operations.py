@@ -6,8 +6,11 @@ import uuid
 from typing import Any
 
 import pytest
+from tortoise.connection import get_connection
 
-from app.models.ledger import Provision
+from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
+from app.domain.words import ValueType
+from app.models.ledger import KeepModels, Provision, StoredModel
 from app.schema.ids import operation_id
 from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
 from tests.integration.schema.kit import Api
@@ -20,11 +23,22 @@ FIELDS = """
   waitingFor deviceStatus answer idempotencyKey createdBy endpoint { name presence } retryOf { id }
   lastTransition { cursor number fromStatus toStatus attempt reason at operation { id } }
 """
-CREATE = f"mutation($input: CreateDeviceOperationInput!) {{ createDeviceOperation(input: $input) {{ created operation {{ {FIELDS} }} }} }}"
+CREATE = f"""
+  mutation($input: CreateDeviceOperationInput!) {{
+    createDeviceOperation(input: $input) {{ created operation {{ {FIELDS} }} }}
+  }}
+"""
 CREATE_MANY = """
-  mutation($inputs: [CreateDeviceOperationInput!]!) { createDeviceOperations(inputs: $inputs) { created operation { id path } } }
+  mutation($inputs: [CreateDeviceOperationInput!]!) {
+    createDeviceOperations(inputs: $inputs) { created operation { id path } }
+  }
 """
 READ = f"query($id: ID!) {{ deviceOperation(id: $id) {{ {FIELDS} }} }}"
+NEXT_STEPS = """
+  query($id: ID!, $after: String) {
+    deviceOperation(id: $id) { transitions(after: $after) { edges { node { number } } } }
+  }
+"""
 CANCEL = "mutation($id: ID!) { cancelDeviceOperation(id: $id) { status reason version } }"
 RETRY = """
   mutation($id: ID!, $key: String) {
@@ -125,8 +139,7 @@ async def test_the_answer_and_the_steps_of_what_was_done(world: World, api: Api)
     assert [edge["node"]["toStatus"] for edge in told["transitions"]["edges"]] == ["QUEUED", "SENDING"]
     assert told["transitions"]["pageInfo"]["hasNextPage"] is True
     after = told["transitions"]["pageInfo"]["endCursor"]
-    query = "query($id: ID!, $after: String) { deviceOperation(id: $id) { transitions(after: $after) { edges { node { number } } } } }"
-    rest = (await api.ask(query, id=operation["id"], after=after))["deviceOperation"]["transitions"]["edges"]
+    rest = (await api.ask(NEXT_STEPS, id=operation["id"], after=after))["deviceOperation"]["transitions"]["edges"]
     assert rest == [{"node": {"number": 3}}]
 
 
@@ -200,10 +213,6 @@ async def test_a_retry_is_a_new_operation_with_the_same_request(world: World, ap
 
 
 async def test_the_devices_own_model_decides_before_anything_is_queued(world: World, api: Api) -> None:
-    from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
-    from app.domain.words import ValueType
-    from app.models.ledger import KeepModels, StoredModel
-
     resource = ResourceModel(1, "Package URI", "RW", multiple=False, mandatory=True, type=ValueType.STRING)
     model = ObjectModel(5, "1.1", "Firmware Update", multiple=False, resources={1: resource})
     await world.ledgers[0].submit(KeepModels([StoredModel(5, "1.1", model_to_json(model))]))
@@ -226,8 +235,6 @@ async def test_a_page_costs_the_same_number_of_statements_however_long_it_is(
 
 
 async def statements(api: Api, monkeypatch: pytest.MonkeyPatch, query: str, first: int) -> int:
-    from tortoise.connection import get_connection
-
     connection = type(get_connection("default"))
     asked: list[str] = []
     execute = connection.execute_query

@@ -1,0 +1,234 @@
+"""GraphQL over HTTP: who may ask, what is refused and how, media types, batches, server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from graphql import get_introspection_query
+
+from app.models.ledger import Ledger, LedgerUnavailable
+from app.models.live import LiveLog
+from app.models.queries import operation_counts
+from tests.integration.ledger.kit import World, new, registered
+from tests.integration.schema.kit import OPERATOR, VIEWER, Api
+from tests.waiting import BOUND, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PROVISION = 'mutation { provisionEndpoint(name: "d") { name } }'
+NEW_MEDIA_TYPE = "application/graphql-response+json"
+
+
+def errors(response: httpx.Response) -> list[dict[str, Any]]:
+    body = response.json()
+    assert "data" not in body or body["data"] is None
+    return [error["extensions"] for error in body["errors"]]
+
+
+@pytest.mark.parametrize("token", [None, "somebody-elses-token"])
+async def test_without_a_valid_token_nothing_is_answered(api: Api, token: str | None) -> None:
+    response = await api.post({"query": "{ transitionCursor }"}, token)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert errors(response) == [{"code": "UNAUTHENTICATED"}]
+
+
+async def test_a_viewer_reads_and_does_not_act(world: World, api: Api) -> None:
+    await api.ask("{ operationCounts { count } }", VIEWER)
+    assert await api.error(PROVISION, VIEWER) == {"code": "FORBIDDEN"}
+    assert (await api.ask('query { endpoint(name: "d") { id } }', VIEWER))["endpoint"] is None
+
+
+async def test_one_failing_field_does_not_take_the_others_with_it(api: Api) -> None:
+    answer = await api.answer('{ bad: endpoints(after: "x") { edges { cursor } } operationCounts { count } }')
+    assert answer["data"]["bad"] is None
+    assert len(answer["data"]["operationCounts"]) == 6
+    (error,) = answer["errors"]
+    assert error["path"] == ["bad"]
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": "after"}
+
+
+DEEP = "{ deviceOperation(id: 1) { " + "retryOf { " * 16 + "id" + " }" * 16 + " } }"
+MANY_ALIASES = "{ " + " ".join(f"a{index}: transitionCursor" for index in range(51)) + " }"
+BOMB = (
+    "query { ...F0 } "
+    + " ".join(f"fragment F{i} on Query {{ ...F{i + 1} a{i}: __typename ...F{i + 1} }}" for i in range(45))
+    + " fragment F45 on Query { b: __typename }"
+)
+NESTED = """{ endpoints(first: 200) { edges { node { operations(first: 200) { edges { node {
+    transitions(first: 200) { edges { cursor } } } } } } } } }"""
+TOO_MUCH: list[tuple[str, int]] = [
+    (DEEP, 15),
+    (MANY_ALIASES, 50),
+    (BOMB, 50),
+    ("{ " + "__typename " * 1_001 + "}", 1_000),
+    ("{ " + "__typename " * 10_001 + "}", 10_000),
+    ("{ endpoints(first: 201) { edges { cursor } } }", 200),
+    (NESTED, 50_000),
+    ("query($n: Int = 201) { endpoints(first: $n) { edges { cursor } } }", 200),
+]
+
+
+@pytest.mark.parametrize(("query", "limit"), TOO_MUCH, ids=range(len(TOO_MUCH)))
+async def test_what_asks_for_too_much_is_refused_and_named(api: Api, query: str, limit: int) -> None:
+    assert await api.error(query) == {"code": "LIMIT_EXCEEDED", "limit": limit}
+
+
+async def test_a_body_above_a_mebibyte_is_refused(api: Api) -> None:
+    response = await api.post({"query": "{ __typename }", "variables": {"a": "x" * 1_048_576}})
+    assert response.status_code == 413
+    assert errors(response) == [{"code": "LIMIT_EXCEEDED", "limit": 1_048_576}]
+
+
+async def test_a_batch_answers_each_and_has_at_most_ten(api: Api) -> None:
+    answers = (await api.post([{"query": "{ a: __typename }"}, {"query": "{ b: __typename }"}])).json()
+    assert answers == [{"data": {"a": "Query"}}, {"data": {"b": "Query"}}]
+    response = await api.post([{"query": "{ __typename }"}] * 11)
+    assert response.status_code == 400
+    assert errors(response) == [{"code": "LIMIT_EXCEEDED", "limit": 10}]
+
+
+BROKEN: list[tuple[Any, int]] = [
+    ("no json", 400),
+    ('"text"', 400),
+    ("[1]", 400),
+    ("[]", 400),
+    ("{}", 400),
+    ('{"query": 5}', 400),
+    ('{"query": "{ __typename }", "variables": []}', 400),
+    ('{"query": "{ __typename }", "operationName": "B"}', 400),
+    ('{"query": "{ __typename }", "variables": {"a": NaN}}', 400),
+    ('{"query": "subscription { endpointPresence { cursor } }"}', 400),
+    (b"\xff\xfe", 400),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), BROKEN, ids=range(len(BROKEN)))
+async def test_a_request_that_is_none_is_refused(api: Api, body: Any, status: int) -> None:
+    response = await api.post(body)
+    assert response.status_code == status
+    assert errors(response)[0]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("query", ["{", "{ nonsense }", "query A { __typename } query B { __typename }"])
+@pytest.mark.parametrize(("accept", "status"), [(NEW_MEDIA_TYPE, 400), ("application/json", 200), ("*/*", 200)])
+async def test_a_request_error_has_no_data(api: Api, query: str, accept: str, status: int) -> None:
+    response = await api.post({"query": query}, accept=accept)
+    assert response.status_code == status
+    assert response.headers["content-type"].startswith(accept if accept != "*/*" else "application/json")
+    assert "data" not in response.json()
+    assert errors(response)[0]["code"] == "BAD_USER_INPUT"
+
+
+WRITE = {"endpoint": "d", "path": "/5/0/1", "value": {"string": "a"}}
+UNCOERCED: list[tuple[dict[str, Any], str]] = [
+    ({**WRITE, "value": {"integer": "1x"}}, "value.integer"),
+    ({**WRITE, "value": {"integer": 2**64}}, "value.integer"),
+    ({**WRITE, "value": {"time": "2026-11-23T10:00:00"}}, "value.time"),
+    ({**WRITE, "kind": "NONSENSE"}, "kind"),
+    ({"path": "/5/0/1"}, "endpoint"),
+    ({**WRITE, "value": {"multiple": [{"id": 0, "value": {"boolean": 1}}]}}, "value.multiple.0.value.boolean"),
+]
+
+
+@pytest.mark.parametrize(("given", "field"), UNCOERCED, ids=range(len(UNCOERCED)))
+async def test_a_value_that_cannot_be_coerced_names_its_field(api: Api, given: dict[str, Any], field: str) -> None:
+    query = "mutation($input: CreateDeviceOperationInput!) { createDeviceOperation(input: $input) { created } }"
+    assert await api.error(query, input=given) == {"code": "BAD_USER_INPUT", "field": field}
+    query = "mutation($inputs: [CreateDeviceOperationInput!]!) { createDeviceOperations(inputs: $inputs) { created } }"
+    error = await api.error(query, inputs=[WRITE, given])
+    assert error == {"code": "BAD_USER_INPUT", "field": field, "index": 1}
+
+
+async def test_get_is_for_queries(api: Api) -> None:
+    headers = {"authorization": f"Bearer {OPERATOR}"}
+    answer = await api.http.get("/graphql", params={"query": "{ __typename }"}, headers=headers)
+    assert answer.json() == {"data": {"__typename": "Query"}}
+    refused = await api.http.get("/graphql", params={"query": PROVISION}, headers=headers)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    assert errors(refused)[0]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+async def test_what_a_foreign_page_can_send_unasked_is_refused(api: Api, kind: str) -> None:
+    response = await api.post({"query": PROVISION}, content_type=kind)
+    assert response.status_code == 415
+    assert (await api.ask('{ endpoint(name: "d") { id } }'))["endpoint"] is None
+
+
+async def test_browsers_are_shown_graphiql_without_a_token(api: Api) -> None:
+    page = await api.http.get("/graphql", headers={"accept": "text/html,*/*"})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "GraphiQL" in page.text
+    assert (await api.http.get("/graphql")).status_code == 401
+
+
+async def test_errors_of_ours_are_masked_with_a_reference(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("app.schema.queries.operation_counts", broken)
+    response = await api.post({"query": "{ operationCounts { count } transitionCursor }"})
+    assert "secret" not in response.text
+    body = response.json()
+    assert body["data"]["transitionCursor"]
+    (error,) = body["errors"]
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert len(error["extensions"]["reference"]) == 12
+
+
+async def test_a_database_that_is_away_says_so(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: Any) -> None:
+        raise LedgerUnavailable("connection refused")
+
+    monkeypatch.setattr(Ledger, "submit", away)
+    assert await api.error(PROVISION) == {"code": "UNAVAILABLE"}
+
+
+async def test_the_cursor_is_read_before_everything_else(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever happens while the document is answered comes after its cursor."""
+    await world.hear(registered("d"))
+
+    async def meanwhile(endpoint: str | None) -> Any:
+        await world.create(new("d"))
+        return await operation_counts(endpoint)
+
+    monkeypatch.setattr("app.schema.queries.operation_counts", meanwhile)
+    before = (await api.ask("{ transitionCursor }"))["transitionCursor"]
+    data = await api.ask("{ operationCounts { count } ...F } fragment F on Query { late: transitionCursor }")
+    assert data["late"] == before
+    assert (await api.ask("{ transitionCursor }"))["transitionCursor"] != before
+
+
+async def test_a_subscription_by_server_sent_events(world: World, live: LiveLog, address: str) -> None:
+    await world.hear(registered("d"))
+    query = "subscription { operationTransitions { toStatus operation { path } } }"
+    headers = {"authorization": f"Bearer {VIEWER}", "accept": "text/event-stream"}
+    async with httpx.AsyncClient() as client, asyncio.timeout(BOUND):
+        stream = client.stream("POST", f"http://{address}/graphql", json={"query": query}, headers=headers)
+        async with stream as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            await eventually(lambda: live.subscribers == 1)
+            await world.create(new("d"))
+            lines = response.aiter_lines()
+            told = [json.loads(line[5:]) async for line in first_data(lines)]
+            assert told == [{"data": {"operationTransitions": {"toStatus": "QUEUED", "operation": {"path": "/5/0/1"}}}}]
+
+
+async def first_data(lines: Any) -> Any:
+    async for line in lines:
+        if line.startswith("data:") and len(line) > 6:
+            yield line
+            return
+
+
+async def test_introspection_is_answered(api: Api) -> None:
+    assert (await api.ask(get_introspection_query()))["__schema"]["queryType"]["name"] == "Query"
