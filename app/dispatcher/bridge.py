@@ -147,7 +147,8 @@ class Bridge:
             async for piece in _pieces(listed):
                 events = [self._as_event(known, listed.server_millis) for known in piece]
                 await self._hearing.hear(events, source="listing", missed=True)
-                await self._ledger.submit(Listed([known.endpoint for known in piece]))
+                asleep = frozenset(known.endpoint for known in piece if known.registration.sleeping)
+                await self._ledger.submit(Listed([known.endpoint for known in piece], asleep, asked_at))
                 count += len(piece)
         gone = 0
         while marked := await self._ledger.submit(EndListing(asked_at)):

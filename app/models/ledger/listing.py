@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -53,10 +53,16 @@ _UNLISTED: Final = f"""
 
 @dataclass(slots=True)
 class Listed(Member[None]):
-    """Endpoints that ``GET /clients`` named: they are registered, whatever else is known of them."""
+    """Endpoints that ``GET /clients`` named: they are registered, whatever else is known of them.
+
+    ``asleep`` are those that it said sleep; believed of whoever was not heard since ``asked_at``, for SLEEPING may be
+    among the events that were missed.
+    """
 
     phase: ClassVar[Phase] = Phase.SETTLE
     names: Sequence[str]
+    asleep: Collection[str] = ()
+    asked_at: int = 0
 
     def needs(self, needs: Needs) -> None:
         needs.endpoint_names.update(self.names)
@@ -65,6 +71,8 @@ class Listed(Member[None]):
         for name in self.names:
             if (endpoint := group.names.get(name)) is not None:
                 endpoint.listed_at = group.now
+                if name in self.asleep and endpoint.sleeps and (endpoint.last_seen_at or 0) < self.asked_at:
+                    presence.fall_asleep(endpoint)
 
 
 @dataclass(slots=True)

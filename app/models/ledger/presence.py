@@ -37,7 +37,7 @@ def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> Non
         case Awake():
             open_window(endpoint, at, now, rules)
         case Sleeping() if event.ordered and endpoint.sleeps and endpoint.registered:
-            endpoint.awake_until, endpoint.presence = None, Presence.ASLEEP
+            fall_asleep(endpoint)
         case Reported() if event.wakes:
             open_window(endpoint, at, now, rules)
         case _:
@@ -69,6 +69,11 @@ def window_of(endpoint: EndpointRow, rules: Rules) -> Instant:
     if rules.honours_at and endpoint.awake_millis is not None:
         return endpoint.awake_millis * 1000
     return rules.awake_window
+
+
+def fall_asleep(endpoint: EndpointRow) -> None:
+    """Leshan says that the device sleeps: its window is over, whatever the clock says."""
+    endpoint.presence, endpoint.awake_until = Presence.ASLEEP, None
 
 
 def go_offline(endpoint: EndpointRow) -> None:

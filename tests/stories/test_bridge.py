@@ -1,0 +1,132 @@
+"""The promise: what Leshan told while nobody listened is found again, and of several bridges one listens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.domain.words import SECOND, Presence
+from app.leshan.simulator import Behaviour, Kind
+from app.main import Parts, Role
+from app.models import tables
+from app.models.ledger import HoldBridge
+from tests.stories.conftest import Begin
+from tests.stories.world import World
+
+pytestmark = pytest.mark.asyncio
+
+
+@contextlib.asynccontextmanager
+async def stream_down(world: World) -> AsyncIterator[None]:
+    """The event stream is closed and does not come back as long as this lasts."""
+    world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
+    world.simulator.events.close()
+    await world.eventually(lambda: not listening(world.parts), "the bridge noticed")
+    yield
+    world.simulator.behave_well()
+
+
+def listening(parts: Parts) -> bool:
+    return parts.bridge is not None and parts.bridge.listening
+
+
+async def test_a_wake_that_was_missed_is_found_when_the_stream_is_back(world: World) -> None:
+    await world.asleep()
+    op = await world.create("WRITE", "/3442/0/110", "x")
+    async with stream_down(world):
+        world.simulator.wake("dev")
+        for _ in range(3):
+            await world.swept()
+        assert await world.transitions(op) == ["QUEUED"]
+    await world.confirmed(op)
+
+
+async def test_a_registration_that_was_missed_is_found_too(world: World) -> None:
+    await world.provision()
+    op = await world.create("WRITE", "/3442/0/110", "x")
+    async with stream_down(world):
+        world.simulator.register("dev")
+    await world.confirmed(op)
+
+
+async def test_who_is_gone_meanwhile_is_offline(world: World) -> None:
+    await world.wake()
+    async with stream_down(world):
+        world.simulator.deregister("dev")
+    await world.presence_is("dev", Presence.OFFLINE)
+    op = await world.create("READ", "/3/0/0")
+    await world.settled()
+    assert await world.transitions(op) == ["QUEUED"]
+    await world.wake()
+    await world.confirmed(op)
+
+
+async def test_who_fell_asleep_meanwhile_is_asleep(world: World) -> None:
+    """Leshan lists it as sleeping, so its window is over, whatever our clock says."""
+    await world.wake()
+    async with stream_down(world):
+        world.simulator.wake("dev")
+        world.simulator.sleep("dev")
+    await world.presence_is("dev", Presence.ASLEEP)
+    op = await world.create("READ", "/3/0/0")
+    await world.settled()
+    assert await world.waits_for(op) == "DEVICE_WAKE"
+    assert world.received() == []
+    await world.wake()
+    await world.confirmed(op)
+
+
+async def test_leshan_restarts_and_its_devices_come_back(world: World) -> None:
+    """All registrations are gone without a word; each device comes back with a new one."""
+    await world.wake()
+    world.simulator.restart()
+    await world.presence_is("dev", Presence.OFFLINE)
+    op = await world.create("WRITE", "/3442/0/110", "x")
+    await world.settled()
+    assert await world.transitions(op) == ["QUEUED"]
+    await world.wake()
+    await world.confirmed(op)
+
+
+async def test_of_two_bridges_one_listens_and_the_other_takes_over(begin: Begin) -> None:
+    async with begin(roles=Role.DISPATCH) as world:
+        async with world.another(Role.BRIDGE) as first:
+            await world.eventually(lambda: listening(first), "the first one listens")
+            async with world.another(Role.BRIDGE) as second:
+                holder = (await tables.LeshanServer.get(id=1)).bridge_holder
+                for _ in range(8):
+                    await world.swept()
+                assert not listening(second)
+                assert world.simulator.events.listeners == 1
+                assert (await tables.LeshanServer.get(id=1)).bridge_holder == holder
+        async with world.another(Role.BRIDGE) as third:
+            await world.eventually(lambda: listening(third), "another one takes over at once: the first gave it back")
+            await world.wake()
+            await world.confirmed(await world.create("READ", "/3/0/0"))
+
+
+async def test_a_standby_takes_over_while_it_stands_by(begin: Begin) -> None:
+    async with begin(roles=Role.DISPATCH) as world:
+        ends = contextlib.AsyncExitStack()
+        first = await ends.enter_async_context(world.another(Role.BRIDGE))
+        await world.eventually(lambda: listening(first), "the first one listens")
+        async with world.another(Role.BRIDGE) as second:
+            await ends.aclose()
+            world.simulator.register("dev")
+            await world.eventually(lambda: listening(second), "the standby takes over")
+            await world.heard_of("dev")
+            await world.confirmed(await world.create("READ", "/3/0/0"))
+
+
+async def test_a_bridge_that_died_is_replaced_when_its_hold_runs_out(begin: Begin) -> None:
+    async with begin(roles=Role.DISPATCH) as world:
+        await world.parts.ledger.submit(HoldBridge("one that died", 10 * SECOND))
+        async with world.another(Role.BRIDGE) as standby:
+            for _ in range(2):
+                await world.swept()
+            assert not listening(standby)
+            world.move_clock(11)
+            await world.eventually(lambda: listening(standby), "the standby takes over")
+            await world.wake()
