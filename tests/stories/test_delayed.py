@@ -1,7 +1,7 @@
 """The promise: a request that Leshan holds for the next wake ends once, and rightly, however it goes on.
 
-From 2.0.0-M17 on a stock Leshan answers ``delayed:true`` for a client that it takes as asleep, keeps one request per registration in
-memory, and tells the answer as REQUEST_RESPONSE, or never.
+From 2.0.0-M17 on a stock Leshan answers ``delayed:true`` for a client that it takes as asleep, keeps one request per
+registration in memory, and tells the answer as REQUEST_RESPONSE, or never.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ SLOW = Behaviour(delay_ms=25_000, times=1)
 
 @pytest.mark.parametrize("anew", [False, True], ids=["a new port", "a new registration"])
 async def test_leshan_cancels_the_open_call_and_it_goes_out_again(world: World, anew: bool) -> None:
-    """Leshan answers 500 ``Request cancelled`` together with the event, in any order. Perhaps it was done, so it counts;
+    """500 ``Request cancelled`` comes together with the event, in any order. Perhaps it was done, so it counts;
     the wake that came meanwhile lets it go out at once."""
     await world.wake()
     world.simulator.behave("dev", SLOW)

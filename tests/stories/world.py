@@ -240,6 +240,10 @@ class World:
         """The operation's row, as it stands now."""
         return await tables.Operation.get(seq=op)
 
+    async def answer(self, op: Op) -> JsonValue:
+        """What the device answered, as the operation shows it."""
+        return (await self.operation(op)).answer
+
     async def endpoint(self, name: str = "dev") -> tables.Endpoint | None:
         """The device's row, as it stands now."""
         return await tables.Endpoint.get_or_none(name=name)

@@ -1,0 +1,136 @@
+"""The promise: values that come, asked for or not, become the device's latest ones, typed by its own object model."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.values import JsonValue
+from app.leshan.simulator import Behaviour, Kind
+from app.models import tables
+from tests.stories.conftest import Begin
+from tests.stories.world import World
+
+pytestmark = pytest.mark.asyncio
+
+TEMPERATURE = "/3303/0/5700"
+
+
+async def latest(world: World, path: str, name: str = "dev") -> tuple[str, JsonValue] | None:
+    """Type and value of a resource, as they are known."""
+    row = await tables.ResourceState.get_or_none(endpoint__name=name, path=path)
+    return None if row is None else (str(row.type), row.value)
+
+
+async def history(path: str) -> list[JsonValue]:
+    """All values that came, in the order of arrival."""
+    return [row.value for row in await tables.ResourceChange.filter(path=path).order_by("seq")]
+
+
+async def becomes(world: World, path: str, type_: str, value: JsonValue) -> None:
+    async def so() -> bool:
+        return await latest(world, path) == (type_, value)
+
+    await world.eventually(so, f"{path} is {type_} {value!r}")
+
+
+async def registers_by_webhook(world: World) -> None:
+    """The device registers, which only the webhook tells; its object models are fetched for it."""
+    world.simulator.register("dev")
+    await world.tell("REGISTRATION", world.told("REGISTRATION"))
+    await world.eventually(lambda: world.parts.shelf.of({})(3303) is not None, "its object models are known")
+
+
+async def test_what_a_read_answers(world: World) -> None:
+    await world.wake()
+    op = await world.create("READ", "/3/0")
+    await world.confirmed(op)
+    assert await latest(world, "/3/0/0") == ("STRING", "Simulated Devices")
+    assert await latest(world, "/3/0/9") == ("INTEGER", "87")
+    answer = await world.answer(op)
+    assert isinstance(answer, dict)
+    assert answer["/3/0/9"] == "87"
+
+
+async def test_what_an_observation_answers_and_what_it_brings_later(world: World) -> None:
+    await world.wake()
+    world.simulator.set_value("dev", TEMPERATURE, "20.5")
+    await world.confirmed(await world.create("OBSERVE", TEMPERATURE))
+    await becomes(world, TEMPERATURE, "FLOAT", 20.5)
+    for value in ("21.5", "22.5", "23.5"):
+        assert world.simulator.notify("dev", TEMPERATURE, value) == 1
+    await becomes(world, TEMPERATURE, "FLOAT", 23.5)
+    assert await history(TEMPERATURE) == [20.5, 21.5, 22.5, 23.5], "in order, none left out"
+
+
+async def test_what_a_send_brings(world: World) -> None:
+    await world.wake()
+    world.simulator.set_value("dev", TEMPERATURE, "19.5")
+    world.simulator.send("dev", [TEMPERATURE, "/3/0/9"])
+    await becomes(world, TEMPERATURE, "FLOAT", 19.5)
+    await becomes(world, "/3/0/9", "INTEGER", "87")
+
+
+async def test_what_a_held_request_answers(world: World) -> None:
+    """REQUEST_RESPONSE carries the answer to a request that Leshan delayed."""
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
+    op = await world.create("READ", "/3/0/9")
+    await world.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+    await world.wake()
+    await world.confirmed(op)
+    assert await latest(world, "/3/0/9") == ("INTEGER", "87")
+    assert await world.answer(op) == {"/3/0/9": "87"}
+
+
+async def test_what_the_webhook_brings_when_no_stream_is_heard(begin: Begin) -> None:
+    async with begin(leshan_events="webhook") as world:
+        node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "24.5"}
+        await world.tell("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
+        assert await latest(world, TEMPERATURE) == ("FLOAT", 24.5)
+        await world.tell("SEND", {"ep": "dev", "val": {TEMPERATURE: node | {"value": "25.5"}}})
+        assert await latest(world, TEMPERATURE) == ("FLOAT", 25.5)
+
+
+async def test_with_a_stream_the_webhooks_readings_are_left_out(world: World) -> None:
+    """The stream brings the same ones, in order."""
+    await world.wake()
+    node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "99.5"}
+    await world.tell("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
+    assert await latest(world, TEMPERATURE) is None
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [("FLOAT", "25.5"), ("STRING", "25.5"), ("OPAQUE", "4039800000000000"), ("INTEGER", "25")],
+)
+async def test_the_older_form_is_typed_by_the_devices_object_model(begin: Begin, type_: str, value: str) -> None:
+    """That server types by content format: the model says what it really is."""
+    async with begin(leshan_events="webhook") as world:
+        await registers_by_webhook(world)
+        node = {"kind": "singleResource", "id": 5700, "type": type_, "value": value}
+        await world.tell_older("single", {"ep": "dev", "obj_id": 3303, "val": node})
+        assert await latest(world, TEMPERATURE) == ("FLOAT", 25.0 if type_ == "INTEGER" else 25.5)
+
+
+async def test_the_older_composite_form(begin: Begin) -> None:
+    async with begin(leshan_events="webhook") as world:
+        resources = [
+            {"kind": "singleResource", "id": 0, "type": "STRING", "value": "Zephyr"},
+            {"kind": "multiResource", "id": 7, "type": "INTEGER", "values": {"0": "1", "1": "5"}},
+        ]
+        instance = {"kind": "instance", "id": 0, "resources": resources}
+        await world.tell_older(
+            "composite", {"ep": "dev", "val": {"/3": {"kind": "obj", "id": 3, "instances": [instance]}}}
+        )
+        assert await latest(world, "/3/0/0") == ("STRING", "Zephyr")
+        assert await latest(world, "/3/0/7") == ("INTEGER", {"0": "1", "1": "5"})
+        await world.tell_older("composite", {"ep": "dev", "val": None})
+
+
+async def test_a_value_that_cannot_be_read_costs_only_itself(world: World) -> None:
+    await world.wake()
+    data = world.simulator.events
+    bad = b'{"ep":"dev","val":{"/3303/0/5700":{"kind":"singleResource","id":5700,"type":"FLOAT","value":"NaN"},'
+    data.tell("SEND", "dev", bad + b'"/3/0/9":{"kind":"singleResource","id":9,"type":"INTEGER","value":"41"}}}')
+    await becomes(world, "/3/0/9", "INTEGER", "41")
+    assert await latest(world, TEMPERATURE) is None
