@@ -1,0 +1,131 @@
+"""The breaker: when calls to a Leshan server stop, who looks again, and what it takes to go on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from app.domain.verdicts import Report
+from app.models.ledger import Probed, TakeProbe
+from tests.integration.ledger.kit import (
+    FROZEN,
+    LOST,
+    PROXY,
+    SILENT,
+    SUCCESS,
+    UNREACHABLE,
+    World,
+    new,
+    registered,
+    updated,
+)
+
+pytestmark = pytest.mark.asyncio
+
+
+async def queue(world: World, *names: str) -> None:
+    await world.hear(*(registered(name) for name in names))
+    await world.create(*(new(name, max_attempts=100) for name in names))
+
+
+async def is_open(world: World) -> bool:
+    return (await world.server())["breaker_opened_at"] is not None
+
+
+async def test_it_opens_at_once_when_leshan_cannot_be_reached(world: World) -> None:
+    await queue(world, "d")
+    await world.attempt(UNREACHABLE)
+    server = await world.server()
+    assert (server["breaker_opened_at"], server["breaker_reason"]) == (world.now, "connection refused")
+
+
+@pytest.mark.parametrize("report", [PROXY, FROZEN], ids=["proxy error", "passed deadline"])
+async def test_it_opens_after_five_troubles_in_a_row_over_different_endpoints(world: World, report: Report) -> None:
+    await queue(world, *(f"d{n}" for n in range(5)))
+    for count, claimed in enumerate(await world.claim(), start=1):
+        await world.settle(claimed, report)
+        assert await is_open(world) is (count == 5)
+
+
+async def test_a_good_answer_in_between_begins_the_row_anew(world: World) -> None:
+    await queue(world, *(f"d{n}" for n in range(9)))
+    claims = await world.claim()
+    for claimed in claims[:4]:
+        await world.settle(claimed, PROXY)
+    await world.settle(claims[4], SUCCESS)
+    for claimed in claims[5:]:
+        await world.settle(claimed, PROXY)
+    assert not await is_open(world)
+
+
+@pytest.mark.parametrize("report", [LOST, SILENT], ids=["broken connections", "silent devices"])
+async def test_what_says_nothing_of_leshan_never_opens_it(world: World, report: Report) -> None:
+    await queue(world, *(f"d{n}" for n in range(9)))
+    for claimed in await world.claim():
+        await world.settle(claimed, report)
+    assert not await is_open(world)
+
+
+async def test_one_poison_operation_never_opens_it(world: World) -> None:
+    await queue(world, "d")
+    for n in range(20):
+        await world.attempt(PROXY)
+        world.pass_(61)
+        await world.hear(updated("d", n + 2))
+    assert not await is_open(world)
+
+
+async def test_an_endpoint_pauses_longer_with_each_trouble_of_leshans(world: World) -> None:
+    await queue(world, "d")
+    for pause in (1, 2, 4):
+        await world.attempt(PROXY)
+        world.pass_(pause - 0.5)
+        assert await world.claim() == []
+        world.pass_(0.5)
+    assert len(await world.claim()) == 1
+
+
+async def test_one_process_has_the_right_to_probe_and_names_an_endpoint(empty_world: World) -> None:
+    one, two = [await empty_world.ledger() for _ in range(2)]
+    assert await one.submit(TakeProbe()) is None
+    await queue(empty_world, "d")
+    await empty_world.attempt(UNREACHABLE)
+    assert await one.submit(TakeProbe()) is None
+    empty_world.pass_(1)
+    assert [await one.submit(TakeProbe()), await two.submit(TakeProbe())] == ["d", None]
+
+
+async def test_probes_come_less_often_the_longer_it_lasts_and_never_stop(world: World) -> None:
+    await queue(world, "d")
+    await world.attempt(UNREACHABLE)
+    pauses = []
+    for _ in range(9):
+        server = await world.server()
+        pauses.append((server["probe_at"] - world.now) / 1_000_000)
+        world.now = server["probe_at"]
+        assert await world.ledgers[0].submit(TakeProbe()) == "d"
+        await world.ledgers[0].submit(Probed(healthy=False, detail="still refused"))
+    assert pauses[0] == 1
+    assert all(before <= after * 1.25 for before, after in pairwise(pauses))
+    assert 30 <= pauses[-1] <= 37.5
+    assert (await world.server())["breaker_reason"] == "still refused"
+
+
+async def test_a_good_probe_closes_it_and_wakes_the_dispatchers(world: World) -> None:
+    await queue(world, "d")
+    await world.attempt(UNREACHABLE)
+    world.published.clear()
+    await world.ledgers[0].submit(Probed(healthy=True))
+    assert not await is_open(world)
+    assert ("wake", "1") in world.published
+    world.pass_(5)
+    assert await world.attempt(SUCCESS) == "CONFIRMED"
+
+
+async def test_what_was_out_when_it_opened_is_settled_all_the_same(world: World) -> None:
+    await queue(world, "a", "b")
+    one, two = await world.claim()
+    await world.settle(one, UNREACHABLE)
+    assert await world.settle(two, SUCCESS) == "CONFIRMED"
+    assert await is_open(world)

@@ -1,0 +1,213 @@
+"""What the clock changes without anybody asking."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.words import OperationKind
+from app.models.ledger import Ask, EndListing, HoldBridge, Listed, Prune
+from app.models.ledger.tend import PIECE
+from tests.integration.ledger.kit import (
+    REFUSED,
+    SUCCESS,
+    World,
+    deregistered,
+    new,
+    old_registered,
+    registered,
+    updated,
+)
+
+pytestmark = pytest.mark.asyncio
+
+DAY = 24 * 3600
+
+
+async def test_a_lease_that_ran_out_is_perhaps(world: World) -> None:
+    await world.hear(registered("d"), registered("e"))
+    repeatable, once = await world.create(new("d"), new("e", OperationKind.EXECUTE, "/3303/0/5605"))
+    await world.claim()
+    world.pass_(44)
+    await world.sweep()
+    assert await world.status(repeatable) == "SENDING"
+    world.pass_(1)
+    await world.sweep()
+    row = await world.operation(repeatable)
+    assert (row["status"], row["reason"], row["attempts"]) == ("QUEUED", "LEASE_LOST", 1)
+    assert (await world.operation(once))["reason"] == "OUTCOME_UNKNOWN"
+
+
+async def test_an_answer_after_the_lease_ran_out_changes_nothing(world: World) -> None:
+    await world.hear(registered("d"))
+    (seq,) = await world.create(new("d"))
+    claimed = await world.claim_one()
+    world.pass_(45)
+    await world.sweep()
+    assert await world.settle(claimed, SUCCESS) is None
+    assert await world.status(seq) == "QUEUED"
+
+
+async def test_a_lease_is_as_long_as_its_operations_timeout_asks(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d", timeout=600))
+    await world.claim_one()
+    assert (await world.endpoint("d"))["lease_until"] == world.now + 615 * 1_000_000
+
+
+async def test_what_waits_beyond_its_time_to_live_expires(world: World) -> None:
+    await world.hear(registered("d"))
+    short, long = await world.create(new("d", ttl_seconds=10), new("d", ttl_seconds=11))
+    world.pass_(10)
+    await world.sweep()
+    assert [await world.status(seq) for seq in (short, long)] == ["EXPIRED", "QUEUED"]
+
+
+async def test_thousands_expire_in_pieces(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(*(new("d", ttl_seconds=1) for _ in range(PIECE + 10)))
+    world.pass_(1)
+    await world.sweep()
+    assert (await world.endpoint("d"))["expired"] == PIECE + 10
+
+
+async def test_a_window_that_ended_is_asleep(world: World) -> None:
+    await world.hear(registered("d"))
+    world.pass_(89)
+    await world.sweep()
+    assert await world.presence("d") == "ONLINE"
+    world.pass_(1)
+    await world.sweep()
+    assert await world.presence("d") == "ASLEEP"
+    assert await world.told("d") == ["ONLINE", "ASLEEP"]
+
+
+async def test_a_lifetime_that_ran_out_is_offline_until_an_update_revives_it(world: World) -> None:
+    await world.hear(registered("d", lifetime_seconds=100))
+    world.pass_(100)
+    await world.sweep()
+    assert await world.presence("d") == "OFFLINE"
+    await world.hear(updated("d", 2, lifetime_seconds=100))
+    await world.sweep()
+    assert await world.presence("d") == "ONLINE"
+
+
+async def test_a_device_that_does_not_sleep_is_online_until_its_lifetime_ends(world: World) -> None:
+    await world.hear(registered("d", queue_mode=False, lifetime_seconds=1_000))
+    world.pass_(999)
+    await world.sweep()
+    assert await world.presence("d") == "ONLINE"
+    world.pass_(1)
+    await world.sweep()
+    assert await world.presence("d") == "OFFLINE"
+
+
+async def test_an_endpoint_known_from_the_older_webhook_is_never_offline_by_the_clock(world: World) -> None:
+    await world.hear(old_registered("d", 100))
+    world.pass_(365 * DAY)
+    await world.sweep()
+    assert await world.presence("d") == "ASLEEP"
+
+
+async def test_a_device_that_registers_anew_within_two_seconds_was_never_gone(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.hear(deregistered("d"))
+    world.pass_(1)
+    await world.hear(registered("d", "r2"))
+    world.pass_(5)
+    await world.sweep()
+    assert await world.told("d") == ["ONLINE"]
+
+
+async def test_a_farewell_is_told_after_two_seconds(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.hear(deregistered("d"))
+    await world.sweep()
+    assert (await world.presence("d"), await world.told("d")) == ("OFFLINE", ["ONLINE"])
+    world.pass_(2)
+    await world.sweep()
+    assert await world.told("d") == ["ONLINE", "OFFLINE"]
+
+
+async def test_a_listing_ends_only_registrations_that_were_silent_since_before_it(world: World) -> None:
+    ledger = world.ledgers[0]
+    await world.hear(registered("gone"), registered("listed"), registered("heard"), old_registered("older", 1))
+    world.pass_(10)
+    asked_at = await ledger.submit(Ask())
+    await world.hear(updated("heard", 2))
+    await ledger.submit(Listed(["listed", "nobody"]))
+    assert await ledger.submit(EndListing(asked_at)) == 1
+    assert await ledger.submit(EndListing(asked_at)) == 0
+    names = ("gone", "listed", "heard", "older")
+    assert [await world.presence(name) for name in names] == ["OFFLINE", "ONLINE", "ONLINE", "ONLINE"]
+
+
+async def test_a_device_that_a_listing_missed_is_back_with_its_next_update(world: World) -> None:
+    ledger = world.ledgers[0]
+    await world.hear(registered("d"))
+    world.pass_(10)
+    await ledger.submit(EndListing(await ledger.submit(Ask())))
+    await world.hear(updated("d", 2))
+    assert await world.presence("d") == "ONLINE"
+
+
+async def test_one_bridge_listens_until_it_gives_up_or_is_silent(empty_world: World) -> None:
+    one, two = [await empty_world.ledger() for _ in range(2)]
+    assert await one.submit(HoldBridge("one", 10_000_000))
+    assert not await two.submit(HoldBridge("two", 10_000_000))
+    empty_world.pass_(9)
+    assert await one.submit(HoldBridge("one", 10_000_000))
+    empty_world.pass_(10)
+    assert await two.submit(HoldBridge("two", 10_000_000))
+    assert not await one.submit(HoldBridge("one", 10_000_000))
+    assert await two.submit(HoldBridge("two", 0))
+    assert await one.submit(HoldBridge("one", 10_000_000))
+
+
+async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon_moves(empty_world: World) -> None:
+    ledger = await empty_world.ledger(retention=DAY * 1_000_000)
+    await empty_world.hear(registered("d", lifetime_seconds=10 * DAY))
+    old, waiting = await empty_world.create(new("d"), new("d", max_attempts=9))
+    await empty_world.attempt(REFUSED)
+    last_of_old = (await empty_world.operation(old))["last_seq"]
+    empty_world.pass_(DAY + 1)
+    await empty_world.hear(updated("d", 2, lifetime_seconds=10 * DAY))
+    (young,) = await empty_world.create(new("d", priority=9))
+    await empty_world.attempt(SUCCESS)
+    while await ledger.submit(Prune()):
+        pass
+    left = {row["seq"] for row in await empty_world.rows("SELECT seq FROM operation")}
+    assert left == {waiting, young}
+    assert await empty_world.steps(old) == []
+    head = await empty_world.row("SELECT seq, horizon FROM ledger_head")
+    assert last_of_old <= head["horizon"] < (await empty_world.operation(young))["last_seq"]
+    endpoint = await empty_world.endpoint("d")
+    assert (endpoint["failed"], endpoint["confirmed"], endpoint["queued"]) == (0, 1, 1)
+
+
+async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empty_world: World) -> None:
+    """The transitions of an operation that took days are older and younger than others': the horizon covers all."""
+    ledger = await empty_world.ledger(retention=DAY * 1_000_000)
+    await empty_world.hear(*(registered(f"d{n}") for n in range(5)))
+    await empty_world.create(*(new(f"d{n}") for n in range(5)))
+    for claimed in await empty_world.claim():
+        await empty_world.settle(claimed, REFUSED)
+        empty_world.pass_(DAY // 3)
+    before = {row["seq"] for row in await empty_world.rows("SELECT seq FROM transition")}
+    await ledger.submit(Prune())
+    after = {row["seq"] for row in await empty_world.rows("SELECT seq FROM transition")}
+    horizon = (await empty_world.row("SELECT horizon FROM ledger_head"))["horizon"]
+    assert before - after
+    assert max(before - after) <= horizon
+
+
+async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
+    empty_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.ledger.tend.PIECE", 3)
+    ledger = await empty_world.ledger(retention=DAY * 1_000_000)
+    for n in range(10):
+        await empty_world.hear(registered(f"d{n}"))
+    empty_world.pass_(DAY + 1)
+    while await ledger.submit(Prune()):
+        pass
+    assert await empty_world.rows("SELECT * FROM presence_change") == []
