@@ -35,7 +35,7 @@ class Ending(Enum):
 
 
 class Subscriber(Generic[V]):
-    """One subscriber's queue, bounded. Events up to ``floor`` are none of its business: it has them from the log."""
+    """One subscriber's queue, bounded. Events up to ``floor`` it has already: its cursor may be ahead of the feed."""
 
     def __init__(self, criteria: Any, floor: int, limit: int) -> None:
         self.criteria = criteria
@@ -94,7 +94,7 @@ class Feed(Generic[V]):
         """
         if self.position is None:
             self.position = head
-        subscriber: Subscriber[V] = Subscriber(criteria, max(served, self.position), limit)
+        subscriber: Subscriber[V] = Subscriber(criteria, served, limit)
         self._subscribers.add(subscriber)
         for key in criteria.interests():
             self._by_key.setdefault(key, set()).add(subscriber)

@@ -69,7 +69,11 @@ async def steps(world: World) -> list[int]:
 
 
 @pytest.mark.asyncio
-async def test_a_thousand_joins_under_load(world: World, live: LiveLog) -> None:
+@pytest.mark.parametrize("turn", [1, 2_000])
+async def test_a_thousand_joins_under_load(
+    world: World, live: LiveLog, turn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.live.feed.TURN", turn)
     joined: list[tuple[int, list[int]]] = []
 
     async def join_again(dice: random.Random) -> None:
