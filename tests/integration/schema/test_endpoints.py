@@ -1,0 +1,161 @@
+"""Endpoints through GraphQL: found, paged, provisioned, configured, with their operations and resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.domain.events import Reported
+from app.domain.values import TypedValue
+from app.domain.words import ValueType
+from app.models.ledger import HeardEvent, Provision
+from tests.integration.ledger.kit import REBOOT, World, new, registered
+from tests.integration.schema.kit import Api
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ENDPOINT = """
+  query($name: String!) { endpoint(name: $name) {
+    id name presence awakeUntil awakeWindowSeconds lastSeenAt pendingOperations
+    registration { registrationId registeredAt lastUpdateAt lifetimeSeconds queueMode address objectLinks }
+  } }
+"""
+PAGE = """
+  query($filter: EndpointFilter, $first: Int, $after: String) {
+    endpoints(filter: $filter, first: $first, after: $after) {
+      edges { cursor node { name } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+      totalCount totalCountCapped
+    }
+  }
+"""
+OPERATIONS = """
+  query($filter: DeviceOperationFilter, $first: Int, $after: String) {
+    deviceOperations(filter: $filter, first: $first, after: $after) {
+      edges { node { kind path } } pageInfo { hasNextPage endCursor } totalCount
+    }
+  }
+"""
+UPDATE = """
+  mutation($name: String!, $input: UpdateEndpointInput!) {
+    updateEndpoint(name: $name, input: $input) { name awakeWindowSeconds }
+  }
+"""
+
+
+async def test_an_endpoint_and_its_registration(world: World, api: Api) -> None:
+    links = [{"url": "/3/0", "attributes": {}}]
+    await world.hear(registered("d", object_links=links, address="192.0.2.1:5683", lifetime_seconds=2**40))
+    endpoint = (await api.ask(ENDPOINT, name="d"))["endpoint"]
+    assert (endpoint["name"], endpoint["presence"], endpoint["pendingOperations"]) == ("d", "ONLINE", 0)
+    assert endpoint["lastSeenAt"] == "2023-11-14T22:13:20Z"
+    assert endpoint["awakeUntil"] == "2023-11-14T22:14:50Z"
+    registration = endpoint["registration"]
+    assert (registration["registrationId"], registration["queueMode"]) == ("r1", True)
+    assert registration["lifetimeSeconds"] == 2**31 - 1
+    assert registration["objectLinks"] == links
+    node = (await api.ask("query($id: ID!) { node(id: $id) { ... on Endpoint { name } } }", id=endpoint["id"]))["node"]
+    assert node == {"name": "d"}
+
+
+async def test_an_endpoint_is_provisioned_once(world: World, api: Api) -> None:
+    provision = 'mutation { provisionEndpoint(name: "d") { id name presence registration { registeredAt } } }'
+    made = (await api.ask(provision))["provisionEndpoint"]
+    assert (made["name"], made["presence"], made["registration"]) == ("d", "OFFLINE", None)
+    assert (await api.ask(provision))["provisionEndpoint"] == made
+    error = await api.error('mutation { provisionEndpoint(name: "") { id } }')
+    assert error == {"code": "BAD_USER_INPUT", "field": "name"}
+
+
+async def test_the_awake_window_is_set_kept_and_taken_back(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    for given, told in (({"awakeWindowSeconds": 20}, 20), ({}, 20), ({"awakeWindowSeconds": None}, None)):
+        updated = (await api.ask(UPDATE, name="d", input=given))["updateEndpoint"]
+        assert updated == {"name": "d", "awakeWindowSeconds": told}
+    error = await api.error(UPDATE, name="d", input={"awakeWindowSeconds": 0})
+    assert error == {"code": "BAD_USER_INPUT", "field": "awakeWindowSeconds"}
+    for given in ({}, {"awakeWindowSeconds": 20}):
+        assert await api.error(UPDATE, name="unknown", input=given) == {"code": "NOT_FOUND", "field": "name"}
+
+
+async def test_endpoints_are_paged_by_name(world: World, api: Api) -> None:
+    for name in ("c", "a", "b"):
+        await world.ledgers[0].submit(Provision(name))
+    first = (await api.ask(PAGE, first=2))["endpoints"]
+    assert [edge["node"]["name"] for edge in first["edges"]] == ["a", "b"]
+    assert (first["totalCount"], first["totalCountCapped"]) == (3, False)
+    info = first["pageInfo"]
+    assert (info["hasNextPage"], info["hasPreviousPage"]) == (True, False)
+    assert [info["startCursor"], info["endCursor"]] == [edge["cursor"] for edge in first["edges"]]
+    second = (await api.ask(PAGE, first=2, after=info["endCursor"]))["endpoints"]
+    assert [edge["node"]["name"] for edge in second["edges"]] == ["c"]
+    assert second["pageInfo"]["hasNextPage"] is False
+    found = (await api.ask(PAGE, filter={"nameContains": "b", "presences": ["OFFLINE"]}))["endpoints"]
+    assert found["totalCount"] == 1
+    assert (await api.ask(PAGE, filter={"presences": []}))["endpoints"]["edges"] == []
+
+
+async def test_operations_by_endpoint_status_kind_and_path(world: World, api: Api) -> None:
+    await world.hear(registered("d"), registered("e"))
+    await world.create(new("d", path="/3303/0/1"), new("d", path="/3/0/1"), new("d", *REBOOT), new("e"))
+
+    async def found(**filter_: Any) -> list[str]:
+        page = (await api.ask(OPERATIONS, filter=filter_))["deviceOperations"]
+        assert page["totalCount"] == len(page["edges"])
+        return [edge["node"]["path"] for edge in page["edges"]]
+
+    assert await found() == ["/5/0/1", "/3/0/4", "/3/0/1", "/3303/0/1"]
+    assert await found(pathPrefix="3") == ["/3/0/4", "/3/0/1"]
+    assert await found(kinds=["EXECUTE"], statuses=["QUEUED"]) == ["/3/0/4"]
+    assert await found(endpoint="e") == ["/5/0/1"]
+    assert await found(createdAfter="2023-11-14T22:13:20Z") == []
+    assert await found(createdBefore="2023-11-14T22:13:20.000001Z", endpoint="e") == ["/5/0/1"]
+    assert await api.error(OPERATIONS, filter={"pathPrefix": "x"}) == {
+        "code": "BAD_USER_INPUT",
+        "field": "filter.pathPrefix",
+    }
+
+
+async def test_an_endpoints_own_operations_and_counts(world: World, api: Api) -> None:
+    await world.hear(registered("d"), registered("e"))
+    await world.create(new("d"), new("d"), new("e"))
+    query = """{
+      endpoint(name: "d") {
+        pendingOperations
+        operations(first: 1) { edges { node { endpoint { name } } } totalCount pageInfo { hasNextPage } }
+        none: operations(filter: { endpoint: "e" }) { totalCount }
+      }
+      operationCounts(endpoint: "d") { status count }
+    }"""
+    data = await api.ask(query)
+    operations = data["endpoint"]["operations"]
+    assert operations["edges"] == [{"node": {"endpoint": {"name": "d"}}}]
+    assert (operations["totalCount"], operations["pageInfo"]["hasNextPage"]) == (2, True)
+    assert (data["endpoint"]["pendingOperations"], data["endpoint"]["none"]["totalCount"]) == (2, 0)
+    assert data["operationCounts"][0] == {"status": "QUEUED", "count": 2}
+
+
+async def test_the_latest_value_of_every_resource(world: World, api: Api) -> None:
+    await world.hear(registered("d"))
+    values = {"/3/0/9": TypedValue(ValueType.INTEGER, "42"), "/3303/0/5700": TypedValue(ValueType.FLOAT, 1e300)}
+    await world.hear(HeardEvent(Reported(endpoint="d", nodes={}), values=values))
+    query = 'query($prefix: String) { endpoint(name: "d") { resources(pathPrefix: $prefix) { path type value } } }'
+    resources = (await api.ask(query))["endpoint"]["resources"]
+    assert {resource["path"]: resource["value"] for resource in resources} == {"/3/0/9": "42", "/3303/0/5700": 1e300}
+    assert (await api.ask(query, prefix="/3"))["endpoint"]["resources"] == [
+        {"path": "/3/0/9", "type": "INTEGER", "value": "42"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "error"),
+    [
+        (0, {"code": "BAD_USER_INPUT", "field": "first"}),
+        (-1, {"code": "BAD_USER_INPUT", "field": "first"}),
+        (201, {"code": "LIMIT_EXCEEDED", "limit": 200}),
+    ],
+)
+async def test_a_page_has_1_to_200_entries(api: Api, first: int, error: dict[str, Any]) -> None:
+    assert await api.error(PAGE, first=first) == error
+    assert await api.error(OPERATIONS, first=first) == error
+    assert (await api.ask(PAGE, first=None))["endpoints"]["edges"] == []

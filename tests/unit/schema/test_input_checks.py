@@ -1,0 +1,232 @@
+"""Every rule for what an operation may look like: what is taken, and which field a refusal names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from strawberry import Some
+
+from app.domain.object_models import ObjectModel
+from app.domain.operations import OperationRequest
+from app.domain.words import ContentFormat, OperationKind, ValueType
+from app.schema.errors import ApiError
+from app.schema.input_checks import Defaults, new_operation, operation_request
+from app.schema.inputs import (
+    AttributesInput,
+    CompositeValueInput,
+    CreateDeviceOperationInput,
+    ObjectLinkInput,
+    ResourceInstanceInput,
+    ResourceValueInput,
+)
+
+K = OperationKind
+
+
+def no_model(_object_id: int) -> ObjectModel | None:
+    return None
+
+
+def value(**members: Any) -> ResourceValueInput:
+    names = (
+        "string", "integer", "unsigned_integer", "float_", "boolean", "opaque", "time", "object_link", "core_link",
+        "multiple", "node",
+    )  # fmt: skip
+    return ResourceValueInput(**{name: Some(members[name]) if name in members else None for name in names})
+
+
+def given(kind: OperationKind = K.WRITE, path: str | None = None, **more: Any) -> CreateDeviceOperationInput:
+    return CreateDeviceOperationInput(endpoint=more.pop("endpoint", "d"), kind=kind, path=path, **more)
+
+
+def request(*args: Any, **more: Any) -> OperationRequest:
+    return operation_request(given(*args, **more), 30)
+
+
+def refused(asked: CreateDeviceOperationInput) -> tuple[str, str]:
+    """(code, field) of the refusal."""
+    with pytest.raises(ApiError) as error:
+        new_operation(asked, Defaults(), no_model, id_="1", created_by="olga")
+    extensions: dict[str, Any] = error.value.extensions or {}
+    return extensions["code"], extensions["field"]
+
+
+TEXT = value(string="a")
+NODE = value(node={"id": 0, "resources": [{"id": 1, "kind": "singleResource", "type": "STRING", "value": "x"}]})
+
+
+def node(**resource: Any) -> ResourceValueInput:
+    known = {"id": 1, "kind": "singleResource", "type": "STRING", "value": "x"}
+    return value(node={"kind": "instance", "resources": [{**known, **resource}]})
+
+
+def instances(*pairs: tuple[int, ResourceValueInput]) -> ResourceValueInput:
+    return value(multiple=[ResourceInstanceInput(id=id_, value=one) for id_, one in pairs])
+
+
+REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
+    # paths
+    (given(K.READ, "nonsense"), "path"),
+    (given(K.READ, "/3/0/70000"), "path"),
+    (given(K.READ, "/3/0/0/0/0"), "path"),
+    (given(K.READ, ""), "path"),
+    (given(K.READ), "path"),
+    (given(K.WRITE, "/3", value=TEXT), "path"),
+    (given(K.EXECUTE, "/3/0"), "path"),
+    (given(K.CREATE, "/3/0", value=NODE), "path"),
+    (given(K.DELETE, "/3/0/1"), "path"),
+    (given(K.READ_COMPOSITE, paths=["/3/0", "/x"]), "paths.1"),
+    (given(K.READ_COMPOSITE, paths=["/3/0", "3/0"]), "paths.1"),
+    (given(K.READ_COMPOSITE, paths=[f"/3/{i}" for i in range(101)]), "paths"),
+    # what belongs to a kind
+    (given(K.READ, "/3", value=TEXT), "value"),
+    (given(K.READ, "/3", paths=["/3"]), "paths"),
+    (given(K.WRITE, "/5/0/1"), "value"),
+    (given(K.WRITE, "/5/0/1", value=TEXT, arguments="0"), "arguments"),
+    (given(K.READ_COMPOSITE, "/3"), "path"),
+    (given(K.READ_COMPOSITE), "paths"),
+    (given(K.WRITE_COMPOSITE, paths=["/3/0/1"]), "paths"),
+    (given(K.WRITE_COMPOSITE), "values"),
+    (given(K.WRITE_ATTRIBUTES, "/3"), "attributes"),
+    (given(K.EXECUTE, "/3/0/4", supersede=True), "supersede"),
+    # values
+    (given(path="/5/0/1", value=value()), "value"),
+    (given(path="/5/0/1", value=NODE), "value.node"),
+    (given(path="/5/0", value=TEXT), "value.node"),
+    (given(path="/5/0/1/0", value=instances((0, TEXT))), "value.multiple"),
+    (given(path="/5/0/1", value=instances()), "value.multiple"),
+    (given(path="/5/0/1", value=instances((0, TEXT), (0, TEXT))), "value.multiple.1.id"),
+    (given(path="/5/0/1", value=instances((65_536, TEXT))), "value.multiple.0.id"),
+    (given(path="/5/0/1", value=instances((0, TEXT), (1, value(boolean=True)))), "value.multiple.1.value"),
+    (given(path="/5/0/1", value=instances((0, instances((0, TEXT))))), "value.multiple.0.value.multiple"),
+    (given(path="/5/0/1", value=value(string="x" * 65_537)), "value.string"),
+    (given(path="/5/0/1", value=value(string="a\x00")), "value.string"),
+    (given(path="/5/0/1", value=value(integer=2**63)), "value.integer"),
+    (given(path="/5/0/1", value=value(unsigned_integer=-1)), "value.unsignedInteger"),
+    (given(path="/5/0/1", value=value(float_=float("nan"))), "value.float"),
+    (given(path="/5/0/1", value=value(float_=float("inf"))), "value.float"),
+    (given(path="/5/0/1", value=value(opaque="abc")), "value.opaque"),
+    (given(path="/5/0/1", value=value(opaque="xx")), "value.opaque"),
+    (
+        given(path="/5/0/1", value=value(object_link=ObjectLinkInput(object_id=-1, object_instance_id=0))),
+        "value.objectLink",
+    ),
+    # nodes
+    (given(path="/5/0", value=value(node=[])), "value.node"),
+    (given(path="/5/0", value=value(node={"resources": []})), "value.node.resources"),
+    (given(path="/5/0", value=value(node={"resources": [{"id": 1}, {"id": 1}]})), "value.node.resources.1.id"),
+    (given(path="/5/0", value=value(node={"resources": [{"id": "1"}]})), "value.node.resources.0.id"),
+    (given(path="/5/1", value=NODE), "value.node.id"),
+    (given(path="/5/0", value=node(kind="resourceInstance")), "value"),
+    (given(path="/5/0", value=node(type="NONSENSE")), "value"),
+    (given(path="/5/0", value=node(type="INTEGER", value="1.5")), "value"),
+    (given(K.CREATE, "/5", value=node(type="TIME", value="today")), "value"),
+    # composites write single resources only: a stock Leshan answers 500 to the rest and sends nothing
+    (
+        given(K.WRITE_COMPOSITE, values=[CompositeValueInput(path="/3/0/7", value=instances((0, TEXT)))]),
+        "values.0.value.multiple",
+    ),
+    (given(K.WRITE_COMPOSITE, values=[CompositeValueInput(path="/3/0", value=TEXT)]), "values.0.path"),
+    (
+        given(K.WRITE_COMPOSITE, values=[CompositeValueInput(path=path, value=TEXT) for path in ("/3/0/1", "3/0/1")]),
+        "values.1",
+    ),
+    (given(K.READ_COMPOSITE, paths=["/3"], format=ContentFormat.TLV), "format"),
+    # partial updates
+    (given(path="/5/0/1", value=TEXT, replace=False), "replace"),
+    (
+        given(
+            path="/5/0/1",
+            value=value(object_link=ObjectLinkInput(object_id=3, object_instance_id=0)),
+            replace=False,
+        ),
+        "replace",
+    ),
+    (given(K.READ, "/3", replace=False), "replace"),
+    # arguments
+    (given(K.EXECUTE, "/3/0/4", arguments="hello"), "arguments"),
+    (given(K.EXECUTE, "/3/0/4", arguments="0='a'b'"), "arguments"),
+    (given(K.EXECUTE, "/3/0/4", arguments="0,0='a'"), "arguments"),
+    (given(K.EXECUTE, "/3/0/4", arguments="0='ä'"), "arguments"),
+    (given(K.EXECUTE, "/3/0/4", arguments="0\n"), "arguments"),
+    # attributes
+    (given(K.WRITE_ATTRIBUTES, "/3", attributes=AttributesInput()), "attributes"),
+    (given(K.WRITE_ATTRIBUTES, "/3", attributes=AttributesInput(pmin=-1)), "attributes.pmin"),
+    (given(K.WRITE_ATTRIBUTES, "/3", attributes=AttributesInput(pmin=2, pmax=1)), "attributes.pmin"),
+    (given(K.WRITE_ATTRIBUTES, "/3", attributes=AttributesInput(epmin=2, epmax=1)), "attributes.epmin"),
+    (given(K.WRITE_ATTRIBUTES, "/3/0", attributes=AttributesInput(gt=1.0)), "attributes.gt"),
+    (given(K.WRITE_ATTRIBUTES, "/3/0/9", attributes=AttributesInput(gt=1.0, lt=1.0)), "attributes.lt"),
+    (given(K.WRITE_ATTRIBUTES, "/3/0/9", attributes=AttributesInput(st=0.0)), "attributes.st"),
+    # settings
+    (given(K.READ, "/3", priority=101), "priority"),
+    (given(K.READ, "/3", priority=-101), "priority"),
+    (given(K.READ, "/3", max_attempts=0), "maxAttempts"),
+    (given(K.READ, "/3", max_attempts=101), "maxAttempts"),
+    (given(K.READ, "/3", ttl_seconds=0), "ttlSeconds"),
+    (given(K.READ, "/3", timeout_seconds=0), "timeoutSeconds"),
+    (given(K.READ, "/3", timeout_seconds=601), "timeoutSeconds"),
+    (given(K.READ, "/3", idempotency_key=""), "idempotencyKey"),
+    (given(K.READ, "/3", idempotency_key="x" * 256), "idempotencyKey"),
+    (given(K.READ, "/3", endpoint=""), "endpoint"),
+    (given(K.READ, "/3", endpoint="x" * 256), "endpoint"),
+    (given(K.READ, "/3", endpoint="a\x00"), "endpoint"),
+]
+
+
+@pytest.mark.parametrize(("asked", "field"), REFUSED, ids=range(len(REFUSED)))
+def test_a_refusal_names_its_field(asked: CreateDeviceOperationInput, field: str) -> None:
+    assert refused(asked) == ("BAD_USER_INPUT", field)
+
+
+def test_a_path_is_answered_with_its_slash() -> None:
+    asked = request(K.READ, "5/0/1")
+    assert (asked.path, asked.paths) == ("/5/0/1", ("/5/0/1",))
+
+
+def test_kind_and_replace_have_their_defaults_also_when_null() -> None:
+    asked = operation_request(
+        CreateDeviceOperationInput(endpoint="d", kind=None, path="/5/0/1", value=TEXT, replace=None, priority=None), 7
+    )
+    assert (asked.kind, asked.replace, asked.timeout_seconds) == (K.WRITE, True, 7)
+
+
+def test_a_node_keeps_nothing_that_leshan_does_not_know() -> None:
+    resource = {"id": 1, "kind": "singleResource", "type": "STRING", "value": "x"}
+    asked = request(path="/5/0", value=value(node={"more": 1, "resources": [{**resource, "more": [[[]]]}]}))
+    assert asked.value == {"kind": "instance", "id": 0, "resources": [resource]}
+    assert asked.value_type is None
+
+
+def test_a_partial_update_of_an_instance_or_a_multiple_resource() -> None:
+    assert not request(path="/5/0", value=NODE, replace=False).replace
+    many = request(path="/5/0/1", value=instances((0, TEXT), (7, TEXT)), replace=False)
+    assert (many.value_type, many.value) == (ValueType.STRING, {"0": "a", "7": "a"})
+
+
+@pytest.mark.parametrize("arguments", ["0", "0,1", "0='a'", "2='10.3'", "7,0='https://www.example.com/~x!'"])
+def test_arguments_in_lwm2ms_form(arguments: str) -> None:
+    assert request(K.EXECUTE, "/3/0/4", arguments=arguments).arguments == arguments
+
+
+def test_only_given_attributes_are_asked_for() -> None:
+    asked = request(K.WRITE_ATTRIBUTES, "/3/0/9", attributes=AttributesInput(pmin=0, gt=5.5, lt=1.0, st=2.0))
+    assert asked.attributes == {"pmin": 0, "gt": 5.5, "lt": 1.0, "st": 2.0}
+
+
+def made(asked: CreateDeviceOperationInput, **defaults: int) -> Any:
+    return new_operation(asked, Defaults(**defaults), no_model, id_="1", created_by="olga")
+
+
+def test_repeatable_follows_the_kind_unless_it_is_said() -> None:
+    assert made(given(K.READ, "/3")).repeatable
+    assert not made(given(K.EXECUTE, "/3/0/4")).repeatable
+    assert made(given(K.EXECUTE, "/1/0/8")).repeatable
+    assert made(given(K.EXECUTE, "/3/0/4", repeatable=True)).repeatable
+
+
+def test_a_changed_setting_makes_no_other_input() -> None:
+    one, two = made(given(K.READ, "/3")), made(given(K.READ, "3"), timeout_seconds=60, max_attempts=9)
+    assert one.fingerprint == two.fingerprint
+    assert made(given(K.READ, "/3", timeout_seconds=30)).fingerprint != one.fingerprint
+    assert made(given(K.READ, "/3", priority=1)).fingerprint != one.fingerprint
