@@ -1,0 +1,189 @@
+"""What a test of the contract has in hand: a Leshan server, the client that is asked, and the events it tells."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from app.domain.events import Event, Heard
+from app.domain.operations import OperationRequest
+from app.domain.outcomes import Outcome
+from app.domain.words import OperationKind
+from app.leshan.client import LeshanClient
+from app.leshan.event_stream import Opened, event_stream
+from app.leshan.simulator import Simulator
+from tests.contract.leshan.differences import Difference
+from tests.contract.leshan.told_devices import RealDevice, SimulatedDevice, ToldDevice
+from tests.leshan.devices import Devices
+from tests.waiting import BOUND, eventually
+
+AnyEvent = TypeVar("AnyEvent", bound=Heard)
+
+PATIENCE: Final = 10
+"""Seconds that a device has for its answer where one is expected. No verdict depends on its size."""
+
+_numbers = itertools.count()
+
+
+class Ear:
+    """All events of one server, as :func:`event_stream` reads them."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.opened = False
+        self.broken = 0
+
+    @contextlib.asynccontextmanager
+    async def listening(self, client: httpx.AsyncClient) -> AsyncIterator[Ear]:
+        """Listen as long as the block runs; from its first line nothing is missed."""
+        task = asyncio.create_task(self._listen(client))
+        try:
+            await eventually(lambda: self.opened or task.done())
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _listen(self, client: httpx.AsyncClient) -> None:
+        async for item in event_stream(client, on_broken=self._count):
+            if isinstance(item, Opened):
+                self.opened = True
+            else:
+                self.events.append(item)
+
+    def _count(self) -> None:
+        self.broken += 1
+
+    def of(self, kind: type[AnyEvent], endpoint: str) -> list[AnyEvent]:
+        """The events of a kind about one endpoint, oldest first."""
+        return [event for event in self.events if isinstance(event, kind) and event.endpoint == endpoint]
+
+    async def hears(self, kind: type[AnyEvent], endpoint: str, count: int = 1) -> AnyEvent:
+        """Wait for the ``count``-th event of a kind about an endpoint."""
+        try:
+            await eventually(lambda: len(self.of(kind, endpoint)) >= count)
+        except TimeoutError:
+            told = [type(event).__name__ for event in self.of(Heard, endpoint)]
+            raise AssertionError(f"{count} {kind.__name__} of {endpoint!r} did not come, but {told}") from None
+        return self.of(kind, endpoint)[count - 1]
+
+    def names(self, endpoint: str) -> list[str]:
+        """What was told about an endpoint, by name."""
+        return [type(event).__name__ for event in self.of(Heard, endpoint)]
+
+
+@dataclass(slots=True)
+class Contract:
+    """One Leshan server under contract."""
+
+    name: str
+    differences: frozenset[Difference]
+    root: str
+    client: LeshanClient
+    rest: httpx.AsyncClient
+    ear: Ear
+    make: Callable[[str, bool], Awaitable[ToldDevice]]
+    made: list[ToldDevice] = field(default_factory=list)
+
+    async def device(self, name: str | None = None, *, queue_mode: bool = False, register: bool = True) -> ToldDevice:
+        """A new device, registered unless told otherwise."""
+        device = await self.make(name or f"device-{next(_numbers)}", queue_mode)
+        self.made.append(device)
+        if register:
+            await device.register()
+        return device
+
+    async def sleeper(self) -> ToldDevice:
+        """A device in queue mode that sleeps, and the server knows it: it did not answer."""
+        device = await self.device(queue_mode=True)
+        await self.send_to_sleep(device)
+        return device
+
+    async def send_to_sleep(self, device: ToldDevice) -> None:
+        """Have a request to a deaf device time out: then every Leshan takes a client in queue mode as asleep."""
+        await device.deafen()
+        answer = await self.rest.get(f"{_client(device.name)}/3/0/0", params={"timeout": 0})
+        assert answer.status_code == 504, answer.text
+
+    async def call(self, device: ToldDevice | str, kind: str, path: str | None = None, **more: Any) -> Outcome:
+        """Ask the device once, through the client; ``more`` are OperationRequest's own."""
+        name = device if isinstance(device, str) else device.name
+        paths = more.pop("paths", (path,) if path else ())
+        request = OperationRequest(name, OperationKind(kind), path, paths, timeout_seconds=PATIENCE)
+        request = replace(request, **more)
+        return await self.client.call(request, time.monotonic() + request.timeout_seconds + 5)
+
+    async def request_is_out(self, device: ToldDevice) -> None:
+        """Wait until a request to a device that will not answer is on its way."""
+        async with asyncio.timeout(BOUND):
+            while not await device.has_request():  # noqa: ASYNC110 - a condition of another process
+                await asyncio.sleep(0.01)
+
+    async def read_back(self, device: ToldDevice, path: str) -> Any:
+        """The node at a path by Leshan's own REST API, read anew from the device."""
+        answer = await self.rest.get(f"{_client(device.name)}{path}", params={"timeout": PATIENCE})
+        content: dict[str, Any] = answer.raise_for_status().json()
+        assert content["success"], content
+        return content["content"]
+
+    async def registration(self, device: ToldDevice) -> dict[str, Any]:
+        """The device's registration by Leshan's own REST API."""
+        answer = await self.rest.get(_client(device.name))
+        content: dict[str, Any] = answer.raise_for_status().json()
+        return content
+
+    async def clear(self) -> None:
+        """Remove the devices of one test."""
+        for device in self.made:
+            if isinstance(device, RealDevice):
+                await device.remove()
+        self.made.clear()
+
+
+def _client(name: str) -> str:
+    return f"/clients/{quote(name, safe='')}"
+
+
+@contextlib.asynccontextmanager
+async def contracted(
+    name: str,
+    differences: frozenset[Difference],
+    root: str,
+    make: Callable[[str, bool], Awaitable[ToldDevice]],
+) -> AsyncIterator[Contract]:
+    """Put a running server under contract; ``root`` is the address of its REST API, with ``/api``."""
+    client = LeshanClient(root)
+    try:
+        async with (
+            httpx.AsyncClient(base_url=root, timeout=60, trust_env=False) as rest,
+            Ear().listening(client.cold) as ear,
+        ):
+            yield Contract(name, differences, root, client, rest, ear, make)
+    finally:
+        await client.aclose()
+
+
+def simulated(simulator: Simulator) -> Callable[[str, bool], Awaitable[ToldDevice]]:
+    """Devices of the simulator."""
+
+    async def make(name: str, queue_mode: bool) -> ToldDevice:
+        return SimulatedDevice(simulator, name, queue_mode=queue_mode)
+
+    return make
+
+
+def real(devices: Devices, coap_uri: str) -> Callable[[str, bool], Awaitable[ToldDevice]]:
+    """Real LwM2M clients of the server at this address."""
+
+    async def make(name: str, queue_mode: bool) -> ToldDevice:
+        return await RealDevice.make(devices, name, coap_uri, queue_mode=queue_mode)
+
+    return make

@@ -1,0 +1,64 @@
+"""Where Leshan servers differ in what Reveille relies on: the one list.
+
+What does not hold on a server with a difference is marked ``without`` it, and not collected there; what such a server
+does instead is told by a test marked ``only_with`` it. So the list is tested as well, and nothing is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+
+class Difference(Enum):
+    """One difference from stock Leshan 2.0.0-M18, which our own server follows, with its reason."""
+
+    REFUSES_WHEN_ASLEEP = (
+        "Up to 2.0.0-M16 a request for a client that sleeps is a 400 (ASLEEP); later ones keep it (DELAYED)."
+    )
+    NO_COMPOSITES = (
+        "2.0.0-M4 knows no composite operations: it takes `composite` for a path. Read and cancel are a 500 then, which "
+        "cannot be told from a request that was lost (ANSWER_LOST); write and observe are a 400."
+    )
+    NO_SEND = "2.0.0-M4 acknowledges a Send of LwM2M 1.1 and tells nobody."
+    UNTYPED_JSON = (
+        "2.0.0-M4 reads no `type`: our integers, strings of digits, are strings to it. If it knows the object's model "
+        "in the device's version it refuses them (BAD_REQUEST). If not, they go out as text: refused by the "
+        "device as SenML, stored wrong as TLV. Only STRING can be written through it for sure."
+    )
+    NO_RESOURCE_INSTANCES = "2.0.0-M4 writes one instance of a multiple resource in a way that the device refuses."
+    FEW_MODELS = (
+        "2.0.0-M4 knows no model of the test object 3442, nor of objects 3 and 5 in the versions that devices have: "
+        "their values come back as hex of the device's bytes."
+    )
+    DATES_IN_SECONDS = (
+        "2.0.0-M4 tells dates as ISO text in whole seconds: of two updates within a second the later one looks like a "
+        "duplicate."
+    )
+    NO_DTLS = "The real devices speak CoAP without security, so that no `peer is not connected` (NOT_CONNECTED) comes."
+    ALL_IS_READABLE = (
+        "The real devices answer nothing that Leshan 2.0.0-M18 cannot read, so that no `Invalid Response` "
+        "(DEVICE_ANSWERED_NONSENSE) comes. From 2.0.0-M4 one does: it cannot read their CBOR."
+    )
+
+
+_D = Difference
+
+SERVERS: Final[Mapping[str, frozenset[Difference]]] = {
+    "simulator": frozenset(),
+    "ours": frozenset({_D.NO_DTLS, _D.ALL_IS_READABLE}),
+    "m4": frozenset(
+        {
+            _D.REFUSES_WHEN_ASLEEP,
+            _D.NO_COMPOSITES,
+            _D.NO_SEND,
+            _D.UNTYPED_JSON,
+            _D.NO_RESOURCE_INSTANCES,
+            _D.FEW_MODELS,
+            _D.DATES_IN_SECONDS,
+            _D.NO_DTLS,
+        }
+    ),
+}
+"""The servers under contract. Any other one is taken as ``ours``, unless told which of these it is like."""

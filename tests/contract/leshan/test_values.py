@@ -1,0 +1,179 @@
+"""The contract: a value of any type arrives at the device as it was written, and reads back equal."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.operations import OperationRequest
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.values import TypedValue
+from app.domain.words import ContentFormat, OperationKind, ValueType
+from app.leshan.nodes import decode_content, leshan_value
+from app.leshan.requests import best_format
+from tests.contract.leshan.contract import Contract
+from tests.contract.leshan.differences import Difference
+from tests.contract.leshan.values import MULTIPLE, SINGLE, Case, equal, same
+
+pytestmark = pytest.mark.asyncio
+
+FORMATS = [ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.TLV]
+"""The content formats that are chosen for writing, in the order of choice."""
+
+CHANGED = (OutcomeKind.SUCCESS, 204, "CHANGED(204)")
+
+typed_json = pytest.mark.without(Difference.UNTYPED_JSON)
+
+
+def facts(outcome: Outcome) -> tuple[OutcomeKind, int | None, str | None]:
+    return outcome.kind, outcome.device_code, outcome.device_status
+
+
+@typed_json
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_single_values_of_every_type(contract: Contract, format_: ContentFormat) -> None:
+    await check_all(contract, SINGLE, format_)
+
+
+@typed_json
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_multiple_values_of_every_type(contract: Contract, format_: ContentFormat) -> None:
+    await check_all(contract, MULTIPLE, format_)
+
+
+async def check_all(contract: Contract, cases: list[Case], format_: ContentFormat) -> None:
+    device = await contract.device()
+    models = {model.id: model for model in await contract.client.object_models(device.name)}
+    wrong = []
+    for case in cases:
+        typed = case.typed
+        outcome = await contract.call(
+            device, "WRITE", case.path, value_type=typed.type, value=typed.value, format=format_
+        )
+        node = await contract.read_back(device, case.path)
+        read = await contract.call(device, "READ", case.path)
+        decoded = decode_content(case.path, read.content, models.get)
+        arrived = facts(outcome) == CHANGED and equal(node, typed) and decoded.values == {case.path: typed}
+        if not (arrived and equal({"value": None, **_held(typed, await device.held(case.path))}, typed)):
+            wrong.append((str(case), facts(outcome), node, decoded))
+    assert not wrong
+
+
+def _held(typed: TypedValue, held: object) -> dict[str, object]:
+    return {"values": held} if typed.multiple else {"value": held}
+
+
+@typed_json
+@pytest.mark.without(Difference.NO_RESOURCE_INSTANCES)
+@pytest.mark.parametrize("case", MULTIPLE, ids=lambda case: str(case.typed.type))
+async def test_an_instance_of_a_multiple_resource(contract: Contract, case: Case) -> None:
+    device = await contract.device()
+    type_, value = case.typed.type, case.typed.value["0"]
+    written = await contract.call(device, "WRITE", f"{case.path}/0", value_type=type_, value=value)
+    assert facts(written) == CHANGED
+    assert same(type_, (await contract.read_back(device, f"{case.path}/0"))["value"], value)
+    assert same(type_, (await device.held(case.path))["0"], value)
+
+
+@typed_json
+@pytest.mark.parametrize("replace", [True, False], ids=["replaced", "updated"])
+async def test_a_whole_instance(contract: Contract, replace: bool) -> None:
+    device = await contract.device()
+    cases = {case.resource: case for case in (*SINGLE, *MULTIPLE)}
+    node = {"resources": [resource(case) for case in cases.values() if case.typed.type is not ValueType.STRING]}
+    written = await contract.call(device, "WRITE", "/3442/0", value=node, replace=replace)
+    assert facts(written) == CHANGED
+    told = {one["id"]: one for one in (await contract.read_back(device, "/3442/0"))["resources"]}
+    for case in cases.values():
+        if case.typed.type is not ValueType.STRING:
+            assert equal(told[case.resource], case.typed), case
+    assert (110 in told) is not replace, "what is not in the node stays when it is an update, and goes when it replaces"
+
+
+def resource(case: Case) -> dict[str, object]:
+    """A resource of an instance node."""
+    typed = case.typed
+    node: dict[str, object] = {"id": case.resource, "type": str(typed.type)}
+    if typed.multiple:
+        values = {key: leshan_value(typed.type, one) for key, one in typed.value.items()}
+        return {**node, "kind": "multiResource", "values": values}
+    return {**node, "kind": "singleResource", "value": leshan_value(typed.type, typed.value)}
+
+
+@typed_json
+async def test_a_time_is_cut_to_whole_seconds_on_its_way(contract: Contract) -> None:
+    device = await contract.device()
+    moment = "2026-11-23T10:00:00.987000Z"
+    await contract.call(device, "WRITE", "/3442/0/160", value_type=ValueType.TIME, value=moment)
+    assert (await contract.read_back(device, "/3442/0/160"))["value"] == 1795428000000
+
+
+@typed_json
+async def test_a_multiple_resource_is_updated_in_part(contract: Contract) -> None:
+    device = await contract.device()
+    for value, replace in (({"0": "1", "1": "2"}, True), ({"1": "3", "2": "4"}, False)):
+        more = {"value_type": ValueType.INTEGER, "value": value, "replace": replace}
+        assert facts(await contract.call(device, "WRITE", "/3442/0/1120", **more)) == CHANGED
+    assert (await contract.read_back(device, "/3442/0/1120"))["values"] == {"0": "1", "1": "3", "2": "4"}
+
+
+async def test_a_text_in_the_format_that_the_device_registered(contract: Contract) -> None:
+    device = await contract.device()
+    links = (await contract.registration(device))["objectLinks"]
+    text = SINGLE[1].typed.value
+    more = {"value_type": ValueType.STRING, "value": text}
+    request = OperationKind.WRITE, "/5/0/1"
+    format_ = best_format(request[0], _request(device.name, request[1], text), links)
+    assert format_ is ContentFormat.SENML_CBOR
+    assert facts(await contract.call(device, *request, **more, format=format_)) == CHANGED
+    assert await device.held("/5/0/1") == text
+
+
+def _request(name: str, path: str, text: str) -> OperationRequest:
+    return OperationRequest(name, OperationKind.WRITE, path, (path,), ValueType.STRING, text)
+
+
+async def test_64_kib_of_text(contract: Contract) -> None:
+    device = await contract.device()
+    text = "\u20ac" * 21_845
+    more = {"value_type": ValueType.STRING, "value": text, "timeout_seconds": 30}
+    assert facts(await contract.call(device, "WRITE", "/5/0/1", **more)) == CHANGED
+    assert await device.held("/5/0/1") == text
+
+
+@pytest.mark.only_with(Difference.UNTYPED_JSON)
+async def test_without_types_an_integer_is_refused_as_senml_and_stored_wrong_as_tlv(contract: Contract) -> None:
+    device = await contract.device()
+    more = {"value_type": ValueType.INTEGER, "value": "42"}
+    senml = await contract.call(device, "WRITE", "/3442/0/120", **more, format=ContentFormat.SENML_CBOR)
+    assert facts(senml) == (OutcomeKind.DEVICE_ANSWERED_NO, 400, "BAD_REQUEST(400)")
+    assert await device.held("/3442/0/120") == "1024"
+    tlv = await contract.call(device, "WRITE", "/3442/0/120", **more, format=ContentFormat.TLV)
+    assert facts(tlv) == CHANGED
+    assert await device.held("/3442/0/120") == str(int.from_bytes(b"42", "big"))
+
+
+@pytest.mark.only_with(Difference.UNTYPED_JSON)
+async def test_without_types_an_integer_of_a_known_object_is_not_taken(contract: Contract) -> None:
+    device = await contract.device()
+    outcome = await contract.call(device, "WRITE", "/1/0/1", value_type=ValueType.INTEGER, value="7200")
+    assert outcome.kind is OutcomeKind.BAD_REQUEST
+    assert "expected INTEGER, got STRING" in (outcome.detail or "")
+    assert await device.reached() == []
+
+
+@pytest.mark.only_with(Difference.UNTYPED_JSON)
+async def test_without_types_texts_arrive_all_the_same(contract: Contract) -> None:
+    await check_texts(contract, "/3442/0/110", "x", OutcomeKind.SUCCESS)
+    await check_texts(contract, "/3442/0/1110", {"0": "x", "7": "y"}, OutcomeKind.SUCCESS)
+
+
+@pytest.mark.only_with(Difference.NO_RESOURCE_INSTANCES)
+async def test_an_instance_of_a_multiple_resource_is_refused_where_leshan_knows_none(contract: Contract) -> None:
+    await check_texts(contract, "/3442/0/1110/0", "x", OutcomeKind.DEVICE_ANSWERED_NO)
+
+
+async def check_texts(contract: Contract, path: str, value: object, kind: OutcomeKind) -> None:
+    device = await contract.device()
+    assert (await contract.call(device, "WRITE", path, value_type=ValueType.STRING, value=value)).kind is kind
+    if kind is OutcomeKind.SUCCESS:
+        assert await device.held(path) == value
