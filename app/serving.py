@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import AsyncIterator
 from typing import Final
@@ -19,11 +20,15 @@ STUCK_READER_MS: Final = 20_000
 SHUTDOWN_SECONDS: Final = 5
 
 
+class AddressUnusable(OSError):
+    """The address to serve on is taken, or is not ours."""
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one.
 
     Raises:
-        OSError: the address is taken or not ours.
+        AddressUnusable: it is taken, or not ours.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -32,9 +37,9 @@ def listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_READER_MS)
     try:
         listening.bind((host, port))
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        raise AddressUnusable(f"{host}:{port} cannot be served on: {error.strerror}") from error
     listening.listen(2048)
     listening.setblocking(False)
     return listening
@@ -74,3 +79,11 @@ async def serving(app: ASGIApp, sockets: list[socket.socket]) -> AsyncIterator[N
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
+
+
+def told_to_end() -> asyncio.Event:
+    """Set once SIGTERM or SIGINT comes; from now on these end nothing else."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told

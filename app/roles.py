@@ -1,0 +1,106 @@
+"""What each verb of the command line runs: the parts of a role, served, until a signal comes.
+
+Apart from ``app/cli.py``, because these imports are most of a start: ``reveille --help`` and ``migrate`` need none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import structlog
+
+from app.leshan.simulator import Simulator, SimulatorConfig
+from app.leshan.webhook import webhook_routes
+from app.main import Parts, Role, running
+from app.models.database import migrate
+from app.serving import listen, serving, told_to_end
+from app.settings import Settings
+from app.web import api_routes, health_app, web_app
+
+log = structlog.get_logger(__name__)
+
+
+async def run_everything(settings: Settings) -> None:
+    """Migrate, serve, dispatch and listen in this process; with a simulator where no Leshan server is named.
+
+    Raises:
+        OSError, StoreUnavailable, UnsafeDatabase: the address or the database cannot be used.
+        SystemExit: with 1, a part failed that should run for ever.
+    """
+    await migrate(settings.database_url)
+    listening = listen(settings.host, settings.port)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.leshan_url is None:
+            settings = await stack.enter_async_context(_simulated(settings))
+        parts = await stack.enter_async_context(running(settings, Role.EVERYTHING))
+        await _serve_until_told(parts, stack, listening)
+
+
+async def run_api(settings: Settings) -> None:
+    """Serve GraphQL, the webhook and the page. Raises as :func:`run_everything` does."""
+    await migrate(settings.database_url)
+    listening = listen(settings.host, settings.port)
+    async with running(settings, Role.API) as parts, contextlib.AsyncExitStack() as stack:
+        await _serve_until_told(parts, stack, listening)
+
+
+async def run_worker(settings: Settings, role: Role, health_port: int | None) -> None:
+    """Dispatch, or listen to the event stream; health and metrics on ``health_port``. Raises as
+    :func:`run_everything` does."""
+    await migrate(settings.database_url)
+    async with running(settings, role) as parts, contextlib.AsyncExitStack() as stack:
+        if health_port is not None:
+            listening = listen(settings.host, health_port)
+            await stack.enter_async_context(serving(health_app(parts.health.routes()), [listening]))
+            log.info("health", port=listening.getsockname()[1])
+        log.info("running", role=role.name)
+        await _signal_or_end(parts)
+
+
+@contextlib.asynccontextmanager
+async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
+    config = SimulatorConfig.demo(
+        devices=settings.simulate_devices, seed=settings.simulate_seed, start_within_seconds=1.0
+    )
+    async with Simulator(config).serve() as simulator:
+        log.info(
+            "simulator",
+            devices=settings.simulate_devices,
+            address=simulator.url,
+            hint="set REVEILLE_LESHAN_URL to use a Leshan server",
+        )
+        window = int(config.awake_window_seconds)
+        yield settings.model_copy(update={"leshan_url": simulator.url, "awake_window": window})
+
+
+async def _serve_until_told(parts: Parts, stack: contextlib.AsyncExitStack, listening: socket.socket) -> None:
+    """Serve the API until a signal comes or a part fails."""
+    settings = parts.settings
+    webhook = webhook_routes(
+        parts.hearing.from_webhook,
+        secrets=[settings.webhook_secret.get_secret_value()] if settings.webhook_secret else [],
+        token=settings.webhook_token.get_secret_value() if settings.webhook_token else None,
+        notifications_wake=settings.leshan_notifications_wake,
+    )
+    routes = await stack.enter_async_context(api_routes(parts))
+    loopback_only = not (settings.auth or settings.allow_open)
+    app = web_app([*routes, *webhook, *parts.health.routes()], loopback_only=loopback_only)
+    await stack.enter_async_context(serving(app, [listening]))
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    log.info("serving", page=f"http://{shown}:{port}/", graphql=f"http://{shown}:{port}/graphql")
+    await _signal_or_end(parts)
+
+
+async def _signal_or_end(parts: Parts) -> None:
+    """Return at SIGTERM or SIGINT. A part that failed ends the process with exit code 1, so that it is restarted."""
+    waiting = [asyncio.create_task(told_to_end().wait()), asyncio.create_task(parts.ended.wait())]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    if parts.ended.is_set():
+        raise SystemExit(1)
+    log.info("stopping")
