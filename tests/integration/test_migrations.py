@@ -1,0 +1,238 @@
+"""Migrations make the tables that the models declare, refuse impossible rows, and run once however many start."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from aerich import Command
+from tortoise import fields
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import OperationalError
+from tortoise.models import Model
+
+from app.models import tables
+from app.models.database import MIGRATIONS, is_sqlite, migrate, tortoise_config
+from app.models.ledger import open_store
+from app.models.ledger.rows import ENDPOINT_COLUMNS, OPERATION_COLUMNS, SERVER_COLUMNS
+from app.models.ledger.store import Store, StoreRefused
+
+pytestmark = pytest.mark.asyncio
+
+MODELS: Final = [
+    model
+    for model in vars(tables).values()
+    if isinstance(model, type) and issubclass(model, Model) and model is not Model
+]
+
+_TYPES: Final[dict[type[fields.Field[Any]], set[str]]] = {
+    fields.BigIntField: {"BIGINT"},
+    fields.SmallIntField: {"SMALLINT"},
+    fields.IntField: {"INT", "INTEGER"},
+    fields.BooleanField: {"BOOL", "BOOLEAN"},
+    fields.TextField: {"TEXT"},
+    fields.UUIDField: {"UUID", "CHAR(36)"},
+    fields.CharField: {"VARCHAR", "CHARACTER VARYING"},
+}
+
+
+@pytest_asyncio.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    opened = open_store(database_url, unsafe=True)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def columns_of(store: Store, table: str) -> dict[str, tuple[str, bool]]:
+    """Column -> (type, may it be null), as the database has it."""
+    if store.postgres:
+        sql = (
+            "SELECT column_name AS name, data_type || coalesce('(' || character_maximum_length || ')', '') AS type, "
+            "is_nullable = 'YES' AS nullable FROM information_schema.columns WHERE table_name = $1"
+        )
+        rows = await store.fetch(sql, table)
+        return {row["name"]: (row["type"].upper(), row["nullable"]) for row in rows}
+    rows = await store.fetch("SELECT name, type, [notnull] = 0 AS nullable FROM pragma_table_info($1)", table)
+    return {row["name"]: (row["type"].upper(), bool(row["nullable"])) for row in rows}
+
+
+def declared(model: type[Model]) -> Mapping[str, fields.Field[Any]]:
+    """Column -> its field; a foreign key's column is that of the key it points at."""
+    meta = model._meta
+    return {
+        field.source_field or name: field
+        for name, field in meta.fields_map.items()
+        if name in meta.fields_db_projection
+    }
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+async def test_a_migrated_table_is_the_declared_one(store: Store, model: type[Model]) -> None:
+    found, wanted = await columns_of(store, model._meta.db_table), declared(model)
+    assert found.keys() == wanted.keys()
+    for name, field in wanted.items():
+        type_, nullable = found[name]
+        assert nullable is field.null, name
+        kind = next(words for base, words in _TYPES.items() if isinstance(field, base))
+        assert type_ in kind or type_.split("(")[0] in kind, (name, type_)
+        if isinstance(field, fields.CharField):
+            assert type_.endswith(f"({field.max_length})"), name
+
+
+async def test_every_migrated_table_is_declared(store: Store) -> None:
+    if store.postgres:
+        sql = "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'"
+    else:
+        sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    names = {row["name"] for row in await store.fetch(sql)}
+    assert names == {model._meta.db_table for model in MODELS} | {"aerich"}
+
+
+async def test_the_ledgers_rows_name_columns_that_exist(store: Store) -> None:
+    for table, columns in (
+        ("leshan_server", SERVER_COLUMNS),
+        ("endpoint", ENDPOINT_COLUMNS),
+        ("operation", OPERATION_COLUMNS),
+    ):
+        assert set(columns) <= (await columns_of(store, table)).keys()
+
+
+SERVER: Final = "INSERT INTO leshan_server (id, name) VALUES (1, 'leshan')"
+ENDPOINT: Final = (
+    "INSERT INTO endpoint (id, server_id, name, presence, told_presence) VALUES (1, 1, 'd', 'OFFLINE', 'OFFLINE')"
+)
+OPERATION: Final = (
+    "INSERT INTO operation (seq, id, endpoint_id, kind, paths, replace, priority, max_attempts, repeatable, validated, "
+    "timeout_seconds, created_at, status, version, last_seq, delivery) VALUES "
+    "($1, $2, 1, 'READ', '[]', TRUE, 0, 3, TRUE, FALSE, 30, 1, 'QUEUED', 1, 3, 'NOT_SENT')"
+)
+TRANSITION: Final = (
+    "INSERT INTO transition (seq, operation_id, number, from_status, to_status, attempt, at) VALUES (3, 2, {}, 0, 1)"
+)
+IDS: Final = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
+
+IMPOSSIBLE: Final = {
+    "two heads": "INSERT INTO ledger_head (id, seq, horizon) VALUES (2, 0, 0)",
+    "a horizon beyond the log": "UPDATE ledger_head SET horizon = seq + 1",
+    "a counter below nothing": "UPDATE leshan_server SET queued = -1",
+    "an endpoint's counter below nothing": "UPDATE endpoint SET failed = -1",
+    "two sending at one endpoint": "UPDATE endpoint SET sending = 2",
+    "a lease without an end": "UPDATE endpoint SET lease_operation = 2, sending = 1",
+    "a call without a lease": "UPDATE endpoint SET call_open = TRUE",
+    "offline and sendable": "UPDATE endpoint SET awake_until = 5",
+    "an unknown presence": "UPDATE endpoint SET presence = 'AWAY'",
+    "a window of no length": "UPDATE endpoint SET awake_window_seconds = 0",
+    "a second endpoint of that name": ENDPOINT.replace("(1, 1,", "(9, 1,"),
+    "an endpoint of no server": ENDPOINT.replace("(1, 1, 'd'", "(9, 9, 'e'"),
+    "an unknown status": "UPDATE operation SET status = 'LOST'",
+    "an unknown kind": "UPDATE operation SET kind = 'GUESS'",
+    "an unknown delivery": "UPDATE operation SET delivery = 'SURE'",
+    "an end without a time": "UPDATE operation SET status = 'FAILED'",
+    "a time without an end": "UPDATE operation SET finished_at = 5",
+    "more attempts than may be": "UPDATE operation SET attempts = 4, attempt = 9",
+    "more attempts counted than made": "UPDATE operation SET attempts = 1",
+    "no attempt at all": "UPDATE operation SET max_attempts = 0",
+    "a timeout of nothing": "UPDATE operation SET timeout_seconds = 0",
+    "a priority out of range": "UPDATE operation SET priority = 101",
+    "both operations sending": "UPDATE operation SET status = 'SENDING'",
+    "one key for two": "UPDATE operation SET idempotency_key = 'k'",
+    "a first step from somewhere": TRANSITION.format("1, 'QUEUED', 'SENDING'"),
+    "a later step from nowhere": TRANSITION.format("2, NULL, 'QUEUED'"),
+    "a move that the lifecycle has not": TRANSITION.format("2, 'QUEUED', 'CONFIRMED'"),
+    "a move out of an end": TRANSITION.format("2, 'FAILED', 'QUEUED'"),
+    "an endpoint gone before its operations": "DELETE FROM endpoint",
+}
+
+
+@pytest_asyncio.fixture
+async def peopled(store: Store) -> Store:
+    """One server, one endpoint, two queued operations."""
+    for sql in (SERVER, ENDPOINT):
+        await store.execute(sql)
+    for seq, id_ in zip((2, 4), IDS, strict=True):
+        await store.execute(OPERATION, seq, id_)
+    return store
+
+
+@pytest.mark.parametrize("sql", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+async def test_an_impossible_row_is_refused(peopled: Store, sql: str) -> None:
+    with pytest.raises(StoreRefused):
+        await peopled.execute(sql)
+
+
+async def test_transitions_go_with_their_operation(peopled: Store) -> None:
+    await peopled.execute(TRANSITION.format("1, NULL, 'QUEUED'"))
+    await peopled.execute("DELETE FROM operation WHERE seq = 2")
+    assert list(await peopled.fetch("SELECT * FROM transition")) == []
+
+
+async def test_migrating_a_migrated_database_does_nothing(empty_database_url: str) -> None:
+    assert len(await migrate(empty_database_url)) == 1
+    assert await migrate(empty_database_url) == []
+
+
+_MIGRATE: Final = (
+    "import asyncio, sys; from app.models.database import migrate; print(len(asyncio.run(migrate(sys.argv[1]))))"
+)
+
+
+async def test_of_processes_that_start_at_once_one_migrates_and_the_others_wait(empty_database_url: str) -> None:
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", _MIGRATE, empty_database_url]
+        root = Path(__file__).parents[2]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root)
+
+    processes = [start() for _ in range(3)]
+    outputs = [await asyncio.to_thread(process.communicate, timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    assert sorted(output for output, _ in outputs) == ["0\n", "0\n", "1\n"]
+
+
+async def test_a_migration_that_was_cut_off_is_taken_up_again(empty_database_url: str) -> None:
+    """SQLite runs a migration outside of any transaction: the process may have ended after the first tables. PostgreSQL
+    runs it inside of one: what was cut off has left nothing."""
+    store = open_store(empty_database_url, unsafe=True)
+    if is_sqlite(empty_database_url):
+        await migrate(empty_database_url)
+        await store.open()
+        for table in ("aerich", "early_response", "webhook_delivery", "transition"):
+            await store.execute(f"DROP TABLE {table}")
+    else:
+        await store.open()
+        await store.execute("CREATE TABLE transition (in_the_way INT)")
+        with pytest.raises(OperationalError):
+            await migrate(empty_database_url)
+        assert await columns_of(store, "operation") == {}
+        await store.execute("DROP TABLE transition")
+    assert len(await migrate(empty_database_url)) == 1
+    assert "operation_id" in await columns_of(store, "transition")
+    await store.close()
+
+
+async def test_a_downgrade_takes_everything_back_and_an_upgrade_brings_it_again(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+    dialect = "sqlite" if is_sqlite(empty_database_url) else "postgres"
+    config = tortoise_config(empty_database_url, writable=True)
+    async with TortoiseContext() as context:
+        await context.init(config=config)
+        command = Command(config, app="models", location=str(MIGRATIONS / dialect))
+        await command.downgrade(version=1, delete=False)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    assert all([not await columns_of(store, model._meta.db_table) for model in MODELS])
+    await store.close()
+    assert len(await migrate(empty_database_url)) == 1
+
+
+async def test_reading_connections_cannot_write(database_url: str) -> None:
+    async with TortoiseContext() as context:
+        await context.init(config=tortoise_config(database_url))
+        with pytest.raises(Exception, match=r"read-?only"):
+            await context.connections.get("default").execute_query("UPDATE ledger_head SET seq = 1")
