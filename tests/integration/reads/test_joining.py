@@ -130,7 +130,7 @@ async def test_a_commit_that_is_slow_is_neither_skipped_nor_told_twice(world: Wo
     await world.hear(registered("d"))
     gate = Gate(open_store(world.url, unsafe=True))
     gate.opened.set()
-    slow = await world.ledger(gate)  # type: ignore[arg-type]
+    slow = await world.ledger(gate)
     follower = Follower(live.transitions(TransitionCriteria()))
     await eventually(lambda: live.subscribers == 1)
     start = await queries.log_position()

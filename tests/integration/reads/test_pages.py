@@ -101,7 +101,7 @@ async def test_pages_neither_skip_nor_repeat_under_inserts(world: World) -> None
 @pytest.mark.asyncio
 async def test_totals_stop_at_ten_thousand(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await busy(world)
-    for module in (queries.pages, queries.operations, queries.endpoints):  # type: ignore[attr-defined]
+    for module in (queries.pages, queries.operations, queries.endpoints):
         monkeypatch.setattr(module, "COUNT_LIMIT", 5)
     for criteria in (OperationCriteria(), OperationCriteria(kinds=[K.READ])):
         assert await (await queries.operation_page(criteria, 1)).total() == (5, True)
