@@ -18,8 +18,8 @@ class Difference(Enum):
         "Up to 2.0.0-M16 a request for a client that sleeps is a 400 (ASLEEP); later ones keep it (DELAYED)."
     )
     NO_COMPOSITES = (
-        "2.0.0-M4 knows no composite operations: it takes `composite` for a path. Read and cancel are a 500 then, which "
-        "cannot be told from a request that was lost (ANSWER_LOST); write and observe are a 400."
+        "2.0.0-M4 knows no composite operations and takes `composite` for a path: read and cancel are a 500 then, "
+        "which cannot be told from a request that was lost (ANSWER_LOST); write and observe are a 400."
     )
     NO_SEND = "2.0.0-M4 acknowledges a Send of LwM2M 1.1 and tells nobody."
     UNTYPED_JSON = (
