@@ -26,7 +26,7 @@ from app.schema.errors import bad_input, over_limit
 
 MAX_DEPTH: Final = 15
 MAX_ALIASES: Final = 50
-MAX_SELECTIONS: Final = 1_000
+MAX_SELECTIONS: Final = 500
 """Fields and spreads as they stand in the document: comparing those of one name takes the square of their number."""
 MAX_NODES: Final = 50_000
 MAX_PAGE: Final = 200

@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 from app.models.ledger import Provision
 from app.models.live import LiveLog
 from tests.integration.ledger.kit import SUCCESS, World, new, registered
+from tests.integration.reads.following import live_log
 from tests.integration.schema.kit import OPERATOR, VIEWER, Api, app_of, served, socket
 from tests.waiting import eventually
 
@@ -256,3 +257,19 @@ async def test_shutting_the_log_completes_every_subscription(world: World, live:
         await eventually(lambda: live.subscribers == 1)
         await live.close()
         assert await ws.hear() == {"id": "1", "type": "complete"}
+
+
+async def test_who_falls_behind_is_told_where_to_go_on(world: World) -> None:
+    await world.hear(registered("d"))
+    async with live_log(queue_limit=5) as live, served(app_of(world, live)) as address, socket(address) as ws:
+        await ws.begin()
+        await ws.subscribe("1", STEPS)
+        await eventually(lambda: live.subscribers == 1)
+        await world.create(*(new("d", path=f"/5/0/{index}") for index in range(20)))
+        message = await ws.hear()
+        assert (message["id"], message["type"]) == ("1", "error")
+        facts = message["payload"][0]["extensions"]
+        assert facts["code"] == "LAGGED"
+        await ws.subscribe("2", STEPS, after=facts["cursor"])
+        numbers = [(await ws.data("2"))["operationTransitions"]["number"] for _ in range(20)]
+        assert numbers == [1] * 20

@@ -1,0 +1,75 @@
+"""Shared subscriptions: who may share, and what becomes of a socket that does not take what it gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.models.cursors import log_cursor
+from app.schema.fanout import QUEUE_LIMIT, Ask, Ended, Fanout, Member
+from app.schema.schema import schema
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+WITH_VARIABLE = "subscription($after: String) { operationTransitions(after: $after) { cursor } }"
+
+
+def shareable(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> bool:
+    house: Any = None
+    return Fanout(schema, house).shareable(Ask(query, variables, name))
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("subscription { operationTransitions { cursor } }", None),
+        ("subscription { operationTransitions(after: null) { cursor } }", {}),
+        (WITH_VARIABLE, None),
+        (WITH_VARIABLE, {"after": None}),
+    ],
+)
+async def test_what_begins_now_is_shared(query: str, variables: dict[str, Any] | None) -> None:
+    assert shareable(query, variables)
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("{ transitionCursor }", None),
+        ('subscription { operationTransitions(after: "x") { cursor } }', None),
+        (WITH_VARIABLE, {"after": "x"}),
+        (WITH_VARIABLE.replace("String", 'String = "x"'), None),
+        ("subscription { ...F } fragment F on Subscription { operationTransitions { cursor } }", None),
+        ("subscription { nonsense }", None),
+        ("subscription {", None),
+    ],
+)
+async def test_what_has_a_past_or_is_none_is_not(query: str, variables: dict[str, Any] | None) -> None:
+    assert not shareable(query, variables)
+
+
+async def test_of_several_operations_the_named_one_counts() -> None:
+    both = "query A { transitionCursor } subscription B { endpointPresence { cursor } }"
+    assert shareable(both, name="B")
+    assert not shareable(both, name="A")
+    assert not shareable(both)
+    assert not shareable(both, name="C")
+
+
+async def test_a_socket_that_takes_nothing_is_let_go_where_it_stands() -> None:
+    member = Member()
+    for seq in range(10, 10 + QUEUE_LIMIT + 5):
+        member.put(str(seq), seq)
+    end = await member.take()
+    assert isinstance(end, Ended)
+    assert end.errors is not None
+    assert end.errors[0]["extensions"] == {"code": "LAGGED", "cursor": log_cursor(9)}
+
+
+async def test_what_came_before_the_end_is_taken_first() -> None:
+    member = Member()
+    member.put("1", 1)
+    member.put(Ended(), 0)
+    member.put("2", 2)
+    assert [await member.take(), await member.take()] == ["1", Ended()]
