@@ -32,7 +32,8 @@ async def test_the_dead_do_not_starve_the_living(begin: Begin, valkey_server: Va
     """300 devices were silent at their last wake. They wake again together with 50 healthy ones, two dispatchers see
     it, and every healthy device is served before the first of the silent ones has timed out."""
     settings = {"leshan_max_in_flight": LIMIT, "redis_url": valkey_server.url}
-    async with begin(*SILENT, *HEALTHY, **settings) as world, world.another(Role.DISPATCH):
+    async with begin(*SILENT, *HEALTHY, **settings) as world:
+        await world.joined_by(Role.DISPATCH)
         silent = [world.wanted("READ", "/3/0/0", device=name, timeout=20) for name in SILENT]
         for name in SILENT:
             await world.provision(name)
@@ -61,7 +62,9 @@ async def test_the_dead_do_not_starve_the_living(begin: Begin, valkey_server: Va
 
 async def test_the_limit_of_open_calls_holds_over_all_processes(begin: Begin, valkey_server: ValkeyServer) -> None:
     settings = {"leshan_max_in_flight": 10, "redis_url": valkey_server.url}
-    async with begin(*HEALTHY, **settings) as world, world.another(Role.DISPATCH), world.another(Role.DISPATCH):
+    async with begin(*HEALTHY, **settings) as world:
+        for _ in range(2):
+            await world.joined_by(Role.DISPATCH)
         world.simulator.behave_all(Behaviour(delay_ms=50))
         for name in HEALTHY:
             await world.provision(name)

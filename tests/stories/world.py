@@ -69,6 +69,7 @@ class World:
     parts: Parts = field(init=False)
     _port: int = 0
     _serving: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    _others: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -88,11 +89,11 @@ class World:
         world.settings = Settings(database_url=database_url, leshan_url=world.simulator.url, **settings)
         world.simulator.add(WITNESS, queue_mode=False)
         try:
-            async with running(world.settings, roles, clock=world.clock, unsafe=True) as world.parts:
+            async with running(world.settings, roles, clock=world.clock, unsafe=True) as world.parts, world._others:
                 await world._hears()
                 yield world
-                await world.leshan_down()  # open calls end, and nobody waits for them
                 await world.check_laws()
+                await world.leshan_down()  # open calls end, and nobody waits for them
         finally:
             await world.leshan_down()
 
@@ -340,12 +341,17 @@ class World:
         finally:
             await process.__aexit__(None, None, None)
 
+    async def joined_by(self, roles: Role) -> Parts:
+        """:meth:`another`, to the story's end."""
+        return await self._others.enter_async_context(self.another(roles))
+
     async def check_laws(self) -> None:
         """What holds at every moment: by the database, and by the devices' own lists of what they were asked."""
         assert not self.parts.ended.is_set(), "a part of ours failed"
         now = self.clock(await database_now())
         limit = self.settings.leshan_max_in_flight
-        assert await broken_laws(self.settings.database_url, now=now, max_in_flight=limit) == []
+        broken = await broken_laws(self.settings.database_url, now=now, max_in_flight=limit)
+        assert not broken, broken
         for device in self.simulator.devices():
             attempts = Counter(one.request_id for one in device.received)
             doubled = [id_ for id_, count in attempts.items() if count > 1]
