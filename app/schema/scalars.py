@@ -39,6 +39,10 @@ def moment(instant: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant)
 
 
+def time_or_none(instant: int | None) -> DateTime | None:
+    return None if instant is None else DateTime(instant)
+
+
 def write_datetime(instant: int) -> str:
     return moment(instant).isoformat()[:-6] + "Z"
 

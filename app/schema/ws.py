@@ -5,11 +5,12 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -18,12 +19,15 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 
 from app.schema.context import Asker
-from app.schema.errors import over_limit
+from app.schema.errors import ApiError, Code, over_limit
 from app.schema.fanout import Ask, Ended, payload_of
 from app.schema.limits import MAX_SUBSCRIPTIONS
+from app.telemetry import get_logger
 
 if TYPE_CHECKING:
     from app.schema.http import GraphQLView
+
+log = get_logger(__name__)
 
 
 class TokenMissing(Exception):
@@ -31,9 +35,14 @@ class TokenMissing(Exception):
 
 
 class TextWebSocket(ASGIWebSocketAdapter):
-    """Also sends text that is JSON already."""
+    """Also sends text that is JSON already, and knows when nobody listens any more."""
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        await self.send_text(orjson.dumps(message).decode())
 
     async def send_text(self, text: str) -> None:
+        if self.ws.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnected  # closed by us, for another operation's sake
         try:
             await self.ws.send_text(text)
         except WebSocketDisconnect as error:
@@ -81,9 +90,9 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
         except WebSocketDisconnected:
             return
         except Exception as error:
-            await self.handle_task_exception(error)
-            self.operations.pop(operation.id, None)
-            await self.websocket.close(code=4500, reason="Internal error")
+            log.exception("websocket_operation_failed", error=str(error))
+            with suppress(WebSocketDisconnected):
+                await self._finish(operation, Ended([ApiError(Code.INTERNAL, "it failed; ask again").formatted]))
 
     async def _share(self, operation: Operation[Asker, None], ask: Ask) -> Ended:
         viewer = self.context.viewer

@@ -14,7 +14,7 @@ from app.schema.filters import checked_prefix, operation_criteria
 from app.schema.ids import endpoint_id
 from app.schema.inputs import DeviceOperationFilter
 from app.schema.limits import DEFAULT_PAGE, page_size
-from app.schema.scalars import JSON, DateTime, stored_json
+from app.schema.scalars import JSON, DateTime, stored_json, time_or_none
 from app.schema.types.node import Node, PageInfo, Total, page_info
 from app.schema.words import Presence, ValueType
 
@@ -105,9 +105,9 @@ def endpoint_of(view: EndpointView) -> Endpoint:
         id=strawberry.ID(endpoint_id(view.id)),
         name=view.name,
         presence=view.presence,
-        awake_until=_time(view.awake_until),
+        awake_until=time_or_none(view.awake_until),
         awake_window_seconds=view.awake_window_seconds,
-        last_seen_at=_time(view.last_seen_at),
+        last_seen_at=time_or_none(view.last_seen_at),
         registration=_registration(view),
         pending_operations=view.pending,
         view=view,
@@ -128,10 +128,6 @@ def _registration(view: EndpointView) -> Registration | None:
         address=view.address,
         object_links=stored_json(view.object_links_json),
     )
-
-
-def _time(instant: int | None) -> DateTime | None:
-    return None if instant is None else DateTime(instant)
 
 
 def resource_state(view: ResourceStateView) -> ResourceState:

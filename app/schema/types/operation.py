@@ -12,7 +12,7 @@ from app.schema.context import Info
 from app.schema.fields import resolved
 from app.schema.ids import operation_id
 from app.schema.limits import DEFAULT_PAGE, page_size
-from app.schema.scalars import JSON, DateTime, stored_json
+from app.schema.scalars import JSON, DateTime, stored_json, time_or_none
 from app.schema.types.endpoint import Endpoint
 from app.schema.types.node import Node, PageInfo, Total, page_info
 from app.schema.words import (
@@ -147,9 +147,9 @@ def operation_of(view: OperationView, endpoint: Endpoint, waiting_for: WaitingFo
         timeout_seconds=view.timeout_seconds,
         format=view.format,
         created_at=DateTime(view.created_at),
-        last_attempt_at=_time(view.last_attempt_at),
-        finished_at=_time(view.finished_at),
-        expires_at=_time(view.expires_at),
+        last_attempt_at=time_or_none(view.last_attempt_at),
+        finished_at=time_or_none(view.finished_at),
+        expires_at=time_or_none(view.expires_at),
         reason=view.reason,
         detail=view.detail,
         waiting_for=waiting_for,
@@ -169,10 +169,6 @@ _ABSENT: Any = None
 def _values(view: OperationView) -> JSON | None:
     values = view.values
     return None if values is None else JSON({path: member["value"] for path, member in values.items()})
-
-
-def _time(instant: int | None) -> DateTime | None:
-    return None if instant is None else DateTime(instant)
 
 
 def transition_of(view: TransitionView, operation: DeviceOperation) -> OperationTransition:
