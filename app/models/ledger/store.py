@@ -67,7 +67,13 @@ class Store(Protocol):
     def array(self, values: Iterable[Any]) -> Any: ...
 
 
-_LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+_LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "cannot switch to state ..": a session that was ended while it was being spoken to
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 _BUSY = (
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
@@ -100,10 +106,15 @@ class PostgresStore:
 
     async def open(self) -> None:
         with _postgres_errors():
-            connection = await asyncpg.connect(self._url, server_settings=LEDGER_TIMEOUTS, timeout=10)
-            self._connection = connection
+            self._connection = await self._connect()
             if not self._unsafe:
                 await self._check_durability()
+
+    async def _connect(self) -> asyncpg.Connection[Any]:
+        try:
+            return await asyncpg.connect(self._url, server_settings=LEDGER_TIMEOUTS, timeout=10)
+        except asyncpg.PostgresError as error:  # no such database, wrong password: no member of a group is to blame
+            raise StoreUnavailable(str(error)) from error
 
     async def _check_durability(self) -> None:
         for name in ("fsync", "synchronous_commit"):

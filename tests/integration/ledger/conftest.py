@@ -9,6 +9,10 @@ import pytest_asyncio
 from app.models.ledger import open_store
 from tests.integration.ledger.kit import World
 from tests.laws import broken_laws
+from tests.servers.databases import KIND, DatabaseKind
+
+# SQLite has no server that could die
+collect_ignore = ["test_faults.py"] if KIND is DatabaseKind.SQLITE else []
 
 
 @pytest_asyncio.fixture

@@ -1,0 +1,143 @@
+"""The database dies under the ledger, and a process freezes with the append lock in its hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from app.models.database import migrate
+from app.models.ledger import Create, LedgerUnavailable, UnsafeDatabase, open_store
+from app.models.ledger.store import APPEND_LOCK, StoreUnavailable
+from tests.integration.ledger.kit import World, new, registered
+from tests.laws import broken_laws
+from tests.servers.postgres import _ENVIRONMENT, PostgresServer, _account, _pid_file, postgres
+from tests.servers.process import Server, start
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.database,
+]
+
+
+@pytest_asyncio.fixture
+async def own() -> AsyncIterator[tuple[World, PostgresServer]]:
+    """A world on a PostgreSQL of its own, to be mistreated."""
+    with postgres() as server:
+        url = await server.create("reveille")
+        await migrate(url)
+        reader = open_store(url, unsafe=True)
+        world = World(url, reader)
+        await world.ledger()
+        yield world, server
+        for ledger in world.ledgers:
+            await ledger.close()
+        await reader.close()
+        server.server.stop()  # one that was started again is not the context's own
+
+
+async def _backends(server: PostgresServer, verb: str) -> None:
+    connection = await asyncpg.connect(server.url())
+    try:
+        await connection.execute(f"SELECT {verb}(pid) FROM pg_stat_activity WHERE datname = 'reveille'")  # noqa: S608
+    finally:
+        await connection.close()
+
+
+async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tuple[World, PostgresServer]) -> None:
+    world, server = own
+    await world.hear(*(registered(f"d{n}") for n in range(5)))
+    for _ in range(4):
+        waiting = [asyncio.create_task(world.create(new(f"d{n % 5}"))) for n in range(50)]
+        await asyncio.sleep(0)
+        await _backends(server, "pg_terminate_backend")
+        assert len({seq for (seq,) in await asyncio.gather(*waiting)}) == 50
+    await world.reader.open()
+    assert (await world.row("SELECT count(*) AS n FROM operation"))["n"] == 200
+    assert await broken_laws(world.url, now=0) == []
+
+
+async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(own: tuple[World, PostgresServer]) -> None:
+    world, server = own
+    await world.hear(registered("d"))
+    await world.create(new("d"))
+    server.server.kill()
+    operations = [new("d"), new("d")]
+    with pytest.raises(LedgerUnavailable):
+        await world.ledgers[0].submit(Create(operations))
+
+
+async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(own: tuple[World, PostgresServer]) -> None:
+    world, server = own
+    await world.hear(registered("d"))
+    (before,) = await world.create(new("d"))
+    server.server.stop()
+    operation = new("d")
+    with pytest.raises(LedgerUnavailable):
+        await world.ledgers[0].submit(Create([operation]))
+    server.server = start_again(server)
+    (created,) = await world.ledgers[0].submit(Create([operation]))
+    await world.reader.open()
+    assert [row["seq"] for row in await world.rows("SELECT seq FROM operation ORDER BY seq")] == [before, created.seq]
+    assert await broken_laws(world.url, now=0) == []
+
+
+def start_again(server: PostgresServer) -> Server:
+    """The same PostgreSQL on the same data."""
+    folder = server.server.folder
+    return start(
+        list(server.server.process.args),  # type: ignore[arg-type]
+        folder,
+        ready=lambda: "ready" in _pid_file(folder),
+        account=_account(),
+        environment=_ENVIRONMENT,
+        stop_signal=server.server.stop_signal,
+    )
+
+
+async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long(
+    own: tuple[World, PostgresServer],
+) -> None:
+    world, _server = own
+    await world.hear(registered("d"))
+    frozen = open_store(world.url, unsafe=True)
+    await frozen.open()
+    await frozen.begin()
+    (seq,) = await world.create(new("d"))
+    assert seq
+    with pytest.raises(StoreUnavailable):
+        await frozen.commit()
+    await frozen.close()
+
+
+async def test_every_ledger_transaction_takes_the_append_lock_first(own: tuple[World, PostgresServer]) -> None:
+    world, _server = own
+    store = open_store(world.url, unsafe=True)
+    await store.open()
+    await store.begin()
+    await world.reader.open()
+    (lock,) = await world.rows("SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    assert lock["objid"] == APPEND_LOCK
+    await store.rollback()
+    await store.close()
+
+
+async def test_a_database_that_forgets_commits_is_refused(own: tuple[World, PostgresServer]) -> None:
+    world, _server = own
+    with pytest.raises(UnsafeDatabase, match="fsync"):
+        await open_store(world.url).open()
+
+
+@pytest.mark.parametrize("address", ["postgres://postgres@127.0.0.1:1/nowhere", "postgres://u@/x?host=/nowhere"])
+async def test_a_database_that_cannot_be_reached_is_unavailable(address: str) -> None:
+    with pytest.raises(StoreUnavailable):
+        await open_store(address).open()
+
+
+async def test_a_database_that_is_not_there_is_unavailable(own: tuple[World, PostgresServer]) -> None:
+    _world, server = own
+    with pytest.raises(StoreUnavailable):
+        await open_store(server.url("nowhere"), unsafe=True).open()
