@@ -12,7 +12,6 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from socket import gaierror
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -147,7 +146,7 @@ def simulate(
             get_logger(__name__).info("simulator", address=simulator.url, devices=devices, hint=hint)
             await told_to_end().wait()
 
-    _run(simulated())
+    _run(simulated(), database=False)
 
 
 @cli.command()
@@ -184,7 +183,7 @@ def _settings(*, needs_leshan: bool = False) -> Settings:
     return settings
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, None], *, database: bool = True) -> None:
     """Run to the end.
 
     Raises:
@@ -194,13 +193,14 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=_loop) as runner:
             runner.run(work)
     except Exception as error:
-        if (line := _known(error)) is None:
-            raise
-        raise Trouble(line) from None
+        if database and _of_the_database(error):
+            raise Trouble(f"REVEILLE_DATABASE_URL: {_line(error)}") from None
+        if isinstance(error, OSError):
+            raise Trouble(_line(error)) from None
+        raise
 
 
-def _known(error: Exception) -> str | None:
-    """What to say of an error that a start may end with; None for one that is a fault of ours."""
+def _of_the_database(error: Exception) -> bool:
     import sqlite3
 
     from asyncpg import InterfaceError, PostgresError
@@ -209,14 +209,8 @@ def _known(error: Exception) -> str | None:
     from app.models.ledger import UnsafeDatabase
     from app.serving import AddressUnusable
 
-    if isinstance(error, AddressUnusable):
-        return _line(error)
-    unreachable = (ConnectionError, TimeoutError, gaierror, PermissionError, FileNotFoundError, NotADirectoryError)
-    if isinstance(
-        error, (*unreachable, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, UnsafeDatabase)
-    ):
-        return f"REVEILLE_DATABASE_URL: {_line(error)}"
-    return _line(error) if isinstance(error, OSError) else None
+    troubles = (OSError, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, UnsafeDatabase)
+    return isinstance(error, troubles) and not isinstance(error, AddressUnusable)
 
 
 def _line(error: BaseException) -> str:

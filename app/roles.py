@@ -32,32 +32,37 @@ async def run_everything(settings: Settings) -> None:
     """
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
+    told = told_to_end()  # before anything is claimed or heard that has to be let go of in order
     async with contextlib.AsyncExitStack() as stack:
         if settings.leshan_url is None:
             settings = await stack.enter_async_context(_simulated(settings))
         parts = await stack.enter_async_context(running(settings, Role.EVERYTHING))
-        await _serve_until_told(parts, stack, listening)
+        await _serve(parts, stack, listening)
+        await _told_or_ended(told, parts)
 
 
 async def run_api(settings: Settings) -> None:
     """Serve GraphQL, the webhook and the page. Raises as :func:`run_everything` does."""
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
+    told = told_to_end()
     async with running(settings, Role.API) as parts, contextlib.AsyncExitStack() as stack:
-        await _serve_until_told(parts, stack, listening)
+        await _serve(parts, stack, listening)
+        await _told_or_ended(told, parts)
 
 
 async def run_worker(settings: Settings, role: Role, health_port: int | None) -> None:
     """Dispatch, or listen to the event stream; health and metrics on ``health_port``. Raises as
     :func:`run_everything` does."""
     await migrate(settings.database_url)
+    told = told_to_end()
     async with running(settings, role) as parts, contextlib.AsyncExitStack() as stack:
         if health_port is not None:
             listening = listen(settings.host, health_port)
             await stack.enter_async_context(serving(health_app(parts.health.routes()), [listening]))
             log.info("health", port=listening.getsockname()[1])
         log.info("running", role=role.name)
-        await _signal_or_end(parts)
+        await _told_or_ended(told, parts)
 
 
 @contextlib.asynccontextmanager
@@ -76,8 +81,8 @@ async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
         yield settings.model_copy(update={"leshan_url": simulator.url, "awake_window": window})
 
 
-async def _serve_until_told(parts: Parts, stack: contextlib.AsyncExitStack, listening: socket.socket) -> None:
-    """Serve the API until a signal comes or a part fails."""
+async def _serve(parts: Parts, stack: contextlib.AsyncExitStack, listening: socket.socket) -> None:
+    """Serve the API as long as the stack is open."""
     settings = parts.settings
     webhook = webhook_routes(
         parts.hearing.from_webhook,
@@ -92,12 +97,11 @@ async def _serve_until_told(parts: Parts, stack: contextlib.AsyncExitStack, list
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     log.info("serving", page=f"http://{shown}:{port}/", graphql=f"http://{shown}:{port}/graphql")
-    await _signal_or_end(parts)
 
 
-async def _signal_or_end(parts: Parts) -> None:
+async def _told_or_ended(told: asyncio.Event, parts: Parts) -> None:
     """Return at SIGTERM or SIGINT. A part that failed ends the process with exit code 1, so that it is restarted."""
-    waiting = [asyncio.create_task(told_to_end().wait()), asyncio.create_task(parts.ended.wait())]
+    waiting = [asyncio.create_task(told.wait()), asyncio.create_task(parts.ended.wait())]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()

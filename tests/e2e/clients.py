@@ -1,0 +1,141 @@
+"""What a frontend has: GraphQL over HTTP, and any number of subscriptions over one WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+BOUND: Final = 60.0
+"""Seconds after which what must happen has not happened. No test's verdict depends on its size."""
+
+CREATE: Final = """
+mutation ($inputs: [CreateDeviceOperationInput!]!) {
+  createDeviceOperations(inputs: $inputs) { operation { id status } }
+}"""
+
+
+class Api:
+    """GraphQL over HTTP."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self.http = httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=BOUND)
+
+    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of an answer without errors."""
+        response = await self.http.post("/graphql", json={"query": query, "variables": variables})
+        answer: dict[str, Any] = response.json()
+        assert not answer.get("errors"), answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def create(self, *inputs: dict[str, Any]) -> list[str]:
+        """Create operations; their ids."""
+        return [one["operation"]["id"] for one in (await self.ask(CREATE, inputs=inputs))["createDeviceOperations"]]
+
+    async def subscribers(self) -> int:
+        """How many subscriptions this process has, by its own metrics."""
+        for line in (await self.http.get("/metrics")).text.splitlines():
+            if line.startswith("reveille_subscribers "):
+                return int(float(line.split()[1]))
+        raise AssertionError("no metric reveille_subscribers")
+
+
+@asynccontextmanager
+async def api(url: str, token: str | None = None) -> AsyncIterator[Api]:
+    client = Api(url, token)
+    async with client.http:
+        yield client
+
+
+def write(endpoint: str, path: str = "/5/0/1", text: str = "https://url.com/fw.bin", **more: Any) -> dict[str, Any]:
+    """The input of a WRITE."""
+    return {"endpoint": endpoint, "kind": "WRITE", "path": path, "value": {"string": text}, **more}
+
+
+class Subscription:
+    """One subscription's events, oldest first."""
+
+    def __init__(self, live: Live, id_: str) -> None:
+        self._live, self._id = live, id_
+        self.arrived: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def next(self, within: float = BOUND) -> Any:
+        """The one root field of the next event's data."""
+        async with asyncio.timeout(within):
+            message = await self.arrived.get()
+        assert message["type"] == "next", message
+        assert "errors" not in message["payload"], message
+        (value,) = message["payload"]["data"].values()
+        return value
+
+    async def end(self) -> None:
+        """Complete it; what arrives later is not kept."""
+        await self._live.forget(self._id)
+
+
+class Live:
+    """A graphql-transport-ws connection (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md)."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._subscriptions: dict[str, Subscription] = {}
+        self._count = 0
+
+    async def subscribe(self, query: str, **variables: Any) -> Subscription:
+        self._count += 1
+        id_ = str(self._count)
+        subscription = self._subscriptions[id_] = Subscription(self, id_)
+        await self._say({"type": "subscribe", "id": id_, "payload": {"query": query, "variables": variables}})
+        return subscription
+
+    async def forget(self, id_: str) -> None:
+        del self._subscriptions[id_]
+        await self._say({"type": "complete", "id": id_})
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        await self._connection.send(json.dumps(message))
+
+    async def hand_out(self) -> None:
+        """Give every message to its subscription, until the connection ends."""
+        async for text in self._connection:
+            message = json.loads(text)
+            if message["type"] == "ping":
+                await self._say({"type": "pong"})
+            elif subscription := self._subscriptions.get(message.get("id", "")):
+                subscription.arrived.put_nowait(message)
+
+
+@asynccontextmanager
+async def socket(url: str, **options: Any) -> AsyncIterator[ClientConnection]:
+    """A WebSocket to ``/graphql`` on which nothing has been said yet."""
+    address = f"ws://{urlsplit(url).netloc}/graphql"
+    options = {"subprotocols": ["graphql-transport-ws"], "proxy": None, "max_queue": None} | options
+    async with connect(address, **options) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def live(url: str, token: str | None = None) -> AsyncIterator[Live]:
+    """A connection that has been acknowledged."""
+    async with socket(url) as connection:
+        payload = {"token": token} if token else {}
+        await connection.send(json.dumps({"type": "connection_init", "payload": payload}))
+        assert json.loads(await connection.recv())["type"] == "connection_ack"
+        client = Live(connection)
+        reading = asyncio.create_task(client.hand_out())
+        try:
+            yield client
+        finally:
+            reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reading
