@@ -242,22 +242,31 @@ def best_format(
     """The content format to ask for, from what the device registered; None leaves the choice to Leshan.
 
     Only where it is of use: Leshan writes TLV whatever the device takes, and for composites the two forms of SenML
-    are all there is. A read is left to the device, which knows best what it can say. A CREATE that leaves the new
-    instance's id to the device can only go out as TLV, Leshan's own choice.
+    are all there is. A read is left to the device, which knows best what it can say. In SenML only the values of a
+    CREATE tell the new instance's id: one that leaves the id to the device, or gives no values, can only go out as TLV,
+    Leshan's own choice.
     """
     if request.format is not None:
         return request.format
     if kind not in _WRITING and kind not in COMPOSITES:
         return None
-    if kind is OperationKind.CREATE and _new_instance_id(request.value) is None:
+    if kind is OperationKind.CREATE and not _senml_tells_the_instance(request.value):
         return None
     taken = _registered_formats(object_links or ())
     allowed = _COMPOSITE_FORMATS if kind in COMPOSITES else tuple(_CODES.values())
     return next((format_ for format_ in allowed if format_ in taken), None)
 
 
-def _new_instance_id(node: JsonValue) -> JsonValue:
-    return node.get("id") if isinstance(node, Mapping) else None
+def _senml_tells_the_instance(node: JsonValue) -> bool:
+    if not isinstance(node, Mapping) or node.get("id") is None:
+        return False
+    resources = node.get("resources")
+    return isinstance(resources, list) and any(_has_values(resource) for resource in resources)
+
+
+def _has_values(resource: JsonValue) -> bool:
+    """A multiple resource may have none."""
+    return isinstance(resource, Mapping) and ("value" in resource or bool(resource.get("values")))
 
 
 def _registered_formats(links: Sequence[Mapping[str, JsonValue]]) -> set[ContentFormat]:

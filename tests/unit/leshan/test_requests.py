@@ -189,6 +189,8 @@ CBOR, SENML, TLV = ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFo
         (write("/5/0/1", "STRING", "x", format=TLV), links('"112"'), TLV),
         (op(K.CREATE, "/3442", value=INSTANCE), links('"112"'), None),
         (op(K.CREATE, "/3442", value={"id": 1, **INSTANCE}), links('"112"'), CBOR),
+        (op(K.CREATE, "/3442", value={"id": 1, "resources": []}), links('"112"'), None),
+        (op(K.CREATE, "/3442", value={"id": 1, "resources": [{"id": 4, "values": {}}]}), links('"112"'), None),
         (op(K.READ_COMPOSITE, paths=PATHS), links('"112 11542"'), CBOR),
         (op(K.READ_COMPOSITE, paths=PATHS), links("11542"), None),
         (op(K.READ, "/3"), links('"112"'), None),
