@@ -1,0 +1,272 @@
+"""The whole road in one process: Reveille between a database and a real Leshan server with real LwM2M devices.
+
+A test has three witnesses: the operation's transitions (what we say), the device's own list of what it received (what
+really happened), and Leshan's REST API (what it knows). The laws of ``docs/lifecycle.md`` are asked when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+
+from app.domain.operations import OperationRequest, repeatable_by_kind
+from app.domain.values import JsonValue
+from app.domain.words import OperationKind, OperationStatus, Presence, ReasonCode, ValueType
+from app.leshan.events import registration_of
+from app.main import Parts, Role, running
+from app.models import tables
+from app.models.ledger import Create, NewOperation
+from app.settings import Settings
+from tests.laws import broken_laws
+from tests.leshan.devices import Delivery, Device, Devices, Uplink
+from tests.leshan.launch import LeshanServer
+
+BOUND: Final = 60.0
+"""Seconds after which what must happen has not happened. No verdict depends on its size."""
+
+FIRMWARE: Final = "https://url.com/fw.bin"
+TEMPERATURE: Final = "/3303/0/5700"
+
+Op = int
+"""An operation, by its ``seq``."""
+
+_numbers = itertools.count()
+
+
+@dataclass(slots=True)
+class Road:
+    """Verbs for the tests. Devices speak only when they are told to."""
+
+    database_url: str
+    leshan: LeshanServer
+    devices: Devices
+    rest: httpx.AsyncClient
+    parts: Parts
+    made: list[Device] = field(default_factory=list)
+    witness: Device | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def begin(
+        cls, database_url: str, leshan: LeshanServer, devices: Devices, **settings: Any
+    ) -> AsyncIterator[Self]:
+        """Run Reveille; when the test is over its devices are removed and the laws are asked."""
+        url = leshan.url.removesuffix("/api")
+        chosen = Settings(database_url=database_url, leshan_url=url, **settings)
+        async with (
+            httpx.AsyncClient(base_url=leshan.url, timeout=30, trust_env=False) as rest,
+            running(chosen, Role.EVERYTHING, unsafe=True) as parts,
+        ):
+            road = cls(database_url, leshan, devices, rest, parts)
+            try:
+                await road.listens()
+                yield road
+                assert not parts.ended.is_set(), "a part of ours failed"
+                assert await broken_laws(database_url) == []
+            finally:
+                for device in road.made:
+                    await asyncio.to_thread(device.remove)
+
+    async def listens(self) -> None:
+        """Wait until the event stream is heard."""
+        bridge = self.parts.bridge
+        await self.eventually(lambda: bridge is not None and bridge.listening, "the bridge listens")
+
+    # --- devices
+
+    async def device(self, name: str | None = None, **spec: Any) -> Device:
+        """A new device which is registered, and we know it."""
+        name = name or f"road-{next(_numbers)}"
+        device = await asyncio.to_thread(self.devices.create, name, server=self.leshan.coap_uri, lifetime=3600, **spec)
+        self.made.append(device)
+        await self.heard_of(device)
+        return device
+
+    async def sleeper(self, **spec: Any) -> Device:
+        """A new device in queue mode that sleeps."""
+        device = await self.device(queue_mode=True, **spec)
+        await self.sleep(device)
+        return device
+
+    async def sleep(self, device: Device) -> None:
+        """The device falls asleep; Leshan finds out by a question of ours, and tells."""
+        await asyncio.to_thread(device.sleep)
+        answer = await self.rest.get(f"{_client(device)}/3/0/0", params={"timeout": 0})
+        assert (answer.status_code, answer.text) == (504, "Request timeout")
+        await self.presence_is(device, Presence.ASLEEP)
+
+    async def wake(self, device: Device, **how: Any) -> None:
+        """The device sends a registration update, and hears."""
+        _taken(await asyncio.to_thread(device.wake, **how))
+
+    async def register(self, device: Device, **how: Any) -> None:
+        """The device registers anew."""
+        _taken(await asyncio.to_thread(device.register, **how))
+
+    async def leave(self, device: Device) -> None:
+        """The device says goodbye, and we know it."""
+        _taken(await asyncio.to_thread(device.deregister))
+        await self.presence_is(device, Presence.OFFLINE)
+
+    async def heard_of(self, device: Device) -> None:
+        """Wait until we know the registration that Leshan knows."""
+        listed = (await self.rest.get("/clients")).raise_for_status().json()
+        (told,) = [registration for name, registration in map(registration_of, listed) if name == device.name]
+
+        async def known() -> bool:
+            row = await self.endpoint(device)
+            same = row is not None and row.registration_id == told.registration_id
+            return same and row is not None and row.leshan_last_update == told.last_update
+
+        await self.eventually(known, f"the news of {device.name}")
+
+    async def presence_is(self, device: Device, presence: Presence) -> None:
+        async def so() -> bool:
+            row = await self.endpoint(device)
+            return row is not None and row.presence is presence
+
+        await self.eventually(so, f"{device.name} is {presence}")
+
+    async def received(self, device: Device, method: str | None = None) -> list[Delivery]:
+        """What reached the device, oldest first."""
+        return await asyncio.to_thread(device.received, method=method)
+
+    async def texts(self, device: Device) -> list[str | None]:
+        """What was written to the device, oldest first."""
+        return [one.value for one in await self.received(device, "WRITE")]
+
+    async def notify(self, device: Device, value: str) -> None:
+        """The device notifies its temperature, and we know it."""
+        await asyncio.to_thread(device.notify, TEMPERATURE, value)
+        row = await self.known_row(device)
+
+        async def known() -> bool:
+            state = await tables.ResourceState.get_or_none(endpoint_id=row.id, path=TEMPERATURE)
+            return state is not None and float(state.value) == float(value)
+
+        await self.eventually(known, f"{device.name} measured {value}")
+
+    # --- operations
+
+    async def create(self, device: Device, kind: str, path: str | None = None, **more: Any) -> Op:
+        """Queue one operation; ``more`` as :meth:`wanted` takes it."""
+        (op,) = await self.create_many([self.wanted(device, kind, path, **more)])
+        return op
+
+    async def create_many(self, wanted: Iterable[NewOperation]) -> list[Op]:
+        """Queue several in one batch."""
+        return [created.seq for created in await self.parts.ledger.submit(Create(list(wanted)))]
+
+    def wanted(
+        self,
+        device: Device,
+        kind: str,
+        path: str | None = None,
+        *,
+        text: str | None = None,
+        priority: int = 0,
+        timeout: int = 10,
+        **request: Any,
+    ) -> NewOperation:
+        """An operation to be created. ``text`` is written as STRING; ``request`` is OperationRequest's own."""
+        word = OperationKind(kind)
+        if text is not None:
+            request |= {"value_type": ValueType.STRING, "value": text}
+        request.setdefault("paths", (path,) if path else ())
+        return NewOperation(
+            id=str(uuid.uuid4()),
+            request=OperationRequest(device.name, word, path, timeout_seconds=timeout, **request),
+            priority=priority,
+            max_attempts=3,
+            repeatable=repeatable_by_kind(word, path),
+            validated=False,
+            fingerprint="",
+        )
+
+    async def operation(self, op: Op) -> tables.Operation:
+        """The operation's row, as it stands now."""
+        return await tables.Operation.get(seq=op)
+
+    async def endpoint(self, device: Device) -> tables.Endpoint | None:
+        """The device's row, as it stands now."""
+        return await tables.Endpoint.get_or_none(name=device.name)
+
+    async def known_row(self, device: Device) -> tables.Endpoint:
+        """The row of a device that we know."""
+        return await tables.Endpoint.get(name=device.name)
+
+    async def steps(self, op: Op) -> list[str]:
+        """The operation's transitions so far, like ``["QUEUED", "SENDING", "QUEUED NO_ANSWER"]``."""
+        rows = await tables.Transition.filter(operation_id=op).order_by("number")
+        return [f"{row.to_status} {row.reason or ''}".strip() for row in rows]
+
+    async def becomes(self, op: Op, status: str, reason: str | None = None, *, attempts: int | None = None) -> None:
+        """Wait until the operation stands so; fails with its transitions when it does not come to that."""
+        wanted, why = OperationStatus(status), ReasonCode(reason) if reason else None
+
+        async def so() -> bool:
+            row = await self.operation(op)
+            return row.status is wanted and row.reason is why and attempts in (None, row.attempts)
+
+        try:
+            await self.eventually(so, "")
+        except AssertionError:
+            steps = await self.steps(op)
+            raise AssertionError(f"{status} {reason} with {attempts} attempts was expected, but: {steps}") from None
+
+    async def confirmed(self, *ops: Op) -> None:
+        """Wait until all these are CONFIRMED."""
+        for op in ops:
+            await self.becomes(op, "CONFIRMED")
+
+    async def settled(self) -> None:
+        """Wait until everything that was told or wanted before has been looked at: for "nothing happens".
+
+        A witness updates its registration after it, on the same stream, and something is wanted of it after it, which
+        the same look at the ready list finds. Twice, for one look may have begun before.
+        """
+        if self.witness is None:
+            self.witness = await self.device()
+        for _ in range(2):
+            await self.wake(self.witness)
+            await self.heard_of(self.witness)
+            await self.confirmed(await self.create(self.witness, "READ", "/3/0/0"))
+
+    async def read_back(self, device: Device, path: str) -> JsonValue:
+        """The node at a path by Leshan's own REST API, read anew from the device."""
+        answer = await self.rest.get(f"{_client(device)}{path}", params={"timeout": 10})
+        content: dict[str, Any] = answer.raise_for_status().json()
+        assert content["success"], content
+        return content["content"]
+
+    async def eventually(self, condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+        """Wait until a condition holds.
+
+        Raises:
+            AssertionError: it did not come to that.
+        """
+        try:
+            async with asyncio.timeout(BOUND):
+                while True:
+                    holds = condition()
+                    if holds if isinstance(holds, bool) else await holds:
+                        return
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"it never came to this: {what}") from None
+
+
+def _client(device: Device) -> str:
+    return f"/clients/{quote(device.name, safe='')}"
+
+
+def _taken(uplink: Uplink) -> None:
+    assert uplink.ok, f"{uplink.operation}: {uplink.code} {uplink.error or ''}"
