@@ -25,20 +25,25 @@ _LEASED: Final = """
     SELECT lease_operation, lease_token, call_open, silent FROM endpoint
     WHERE server_id = $1 AND lease_operation IS NOT NULL
 """
+_HEAD: Final = """
+    SELECT q.{column} FROM operation q
+    WHERE q.endpoint_id = e.id AND q.status = 'QUEUED' AND (q.expires_at IS NULL OR q.expires_at > $3)
+    ORDER BY q.priority DESC, q.seq LIMIT 1
+"""
 _READY: Final = f"""
-    SELECT e.id, e.awake_until, o.seq AS head
-    FROM endpoint e JOIN operation o ON o.seq = (
-        SELECT q.seq FROM operation q
-        WHERE q.endpoint_id = e.id AND q.status = 'QUEUED' AND (q.expires_at IS NULL OR q.expires_at > $3)
-        ORDER BY q.priority DESC, q.seq LIMIT 1
-    )
+    SELECT e.id, e.awake_until, ({_HEAD.format(column="seq")}) AS head
+    FROM endpoint e
     WHERE e.server_id = $1 AND e.silent = $2 AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.awake_until > $3
-      AND e.awake_until - $3 >= CASE
-          WHEN o.timeout_seconds < {START_MARGIN // SECOND} THEN o.timeout_seconds * {SECOND} ELSE {START_MARGIN} END
+      AND (e.awake_until - $3 >= {START_MARGIN}
+           OR e.awake_until - $3 >= ({_HEAD.format(column="timeout_seconds")}) * {SECOND})
     ORDER BY e.awake_until LIMIT $4
 """
 """Too little of the window left is told apart here and not afterwards: a thousand windows that are nearly over would
-hide everybody else. What expired is passed over, though nobody may have swept it yet."""
+hide everybody else. Heads are looked for behind the limit: a condition on them made PostgreSQL do so for every ready
+endpoint. What expired is passed over, though nobody may have swept it yet; then there may be no head."""
+
+_SPARE: Final = 16
+"""Read a few more than there are slots: some may have nothing left but what expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +92,12 @@ class Claim(Member[list[Claimed]]):
         talking = await self._ready(group, silent=False, most=self.free)
         silent = await self._ready(group, silent=True, most=min(self.free, self.free_silent))
         ordered = sorted((*talking, *silent), key=lambda row: row["awake_until"])
-        return [(row["id"], row["head"]) for row in ordered]
+        return [(row["id"], row["head"]) for row in ordered if row["head"] is not None]
 
     async def _ready(self, group: Group, *, silent: bool, most: int) -> list[Row]:
         if most <= 0:
             return []
-        return list(await group.store.fetch(_READY, group.server.id, silent, group.now, most))
+        return list(await group.store.fetch(_READY, group.server.id, silent, group.now, most + _SPARE))
 
     def apply(self, group: Group) -> list[Claimed]:
         taken = [_claimed(group, group.operations[seq]) for seq in self.held]

@@ -120,7 +120,7 @@ def new(
         "max_attempts": 3,
         "repeatable": repeatable_by_kind(kind, path),
         "validated": False,
-        "fingerprint": f"{kind} {path} {value}",
+        "fingerprint": f"{kind} {path} {value!r}",
     }
     return NewOperation(request=request, **{**facts, **more})
 
