@@ -25,7 +25,7 @@ class Faults:
         """The answer, after the behaviour's delay; None where the connection has none to expect any more."""
         if behaviour.delay_ms:
             await asyncio.sleep(behaviour.delay_ms / 1000)
-        self._exchange.counters[behaviour.kind] += 1
+        self._exchange.counters[behaviour.kind.value] += 1
         if behaviour.kind in _WIRE:
             _WIRE[behaviour.kind](connection, device_answer or _ANSWER)
             return None

@@ -13,7 +13,7 @@ from aiohttp import web
 from standardwebhooks import Webhook
 from yarl import URL
 
-from app.leshan.simulator import Mode, Simulator, SimulatorConfig
+from app.leshan.simulator import Behaviour, Kind, Mode, Simulator, SimulatorConfig
 from tests.unit.simulator.wire import STRING, ask
 from tests.waiting import eventually
 
@@ -150,6 +150,15 @@ async def test_is_controlled_over_http() -> None:
         assert [one["endpoint"] for one in added] == ["a", "dev-0001"]
         assert (await ask(url, "DELETE", "/sim/devices?ep=a")).status == 200
         assert (await ask(url, "GET", "/sim/stats")).json["devices"] == 2
+
+
+async def test_its_figures_name_what_was_done_to_requests() -> None:
+    async with Simulator(SimulatorConfig.told("dev")).serve() as sim:
+        sim.register("dev")
+        sim.behave("dev", Behaviour(kind=Kind.UNREADABLE, times=1))
+        await ask(sim.url, "PUT", "/api/clients/dev/3442/0/110", STRING)
+        figures = (await ask(sim.url, "GET", "/sim/stats")).json
+        assert (figures["outcomes"], figures["statuses"]) == ({"unreadable": 1}, {"200": 1})
 
 
 async def test_says_what_is_wrong_with_a_control_request() -> None:
