@@ -6,15 +6,10 @@ registration in memory, and tells the answer as REQUEST_RESPONSE, or never.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
-from typing import ClassVar
-
 import pytest
 
 from app.leshan.simulator import Behaviour, Kind
-from app.models.ledger.group import Group
-from app.models.ledger.members import Member, Phase
+from app.models import tables
 from tests.stories.world import Op, World
 
 pytestmark = pytest.mark.asyncio
@@ -65,40 +60,18 @@ async def test_nothing_else_goes_to_the_device_meanwhile(world: World) -> None:
     await world.confirmed(op, *later)
 
 
-@dataclass(slots=True)
-class Occupied(Member[None]):
-    """Keeps the ledger busy, so that what comes meanwhile is committed together."""
-
-    phase: ClassVar[Phase] = Phase.TEND
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def find(self, group: Group) -> None:
-        self.begun.set()
-        async with asyncio.timeout(1.5):
-            await self.over.wait()
-
-    def apply(self, group: Group) -> None:
-        pass
-
-
 @KINDS
 async def test_the_answer_comes_before_we_stored_that_it_is_delayed(world: World, kind: str) -> None:
-    """The device wakes right then: REQUEST_RESPONSE overtakes our own commit of ``delayed``."""
+    """The device wakes right then: REQUEST_RESPONSE overtakes the answer ``delayed`` itself."""
     await world.wake()
-    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
+    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, delay_ms=1_500, times=1))
     op = await wanted(world, kind)
-    await world.becomes(op, "SENDING")
-    occupied = Occupied()
-    busy = world.parts.ledger.enqueue(occupied)
-    await occupied.begun.wait()
     await world.eventually(lambda: world.simulator.device("dev").delayed is not None, "Leshan holds it")
     world.simulator.wake("dev")
-    await world.eventually(lambda: world.simulator.events.counters["REQUEST_RESPONSE"] == 1, "the answer was told")
-    await world.eventually(lambda: world.parts.ledger.waiting >= 2, "our commit and the events wait")
-    occupied.over.set()
-    await busy
+    await world.eventually(tables.EarlyResponse.all().exists, "the answer was heard, and kept")
+    assert await world.transitions(op) == ["QUEUED", "SENDING"]
     await world.confirmed(op)
+    assert await world.transitions(op) == ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", "CONFIRMED"]
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
@@ -167,3 +140,4 @@ async def test_a_wake_that_was_missed_with_its_answer(world: World) -> None:
     await world.eventually(lambda: world.simulator.device("dev").counters["handedOver"] == 1, "the device had it")
     world.simulator.behave_well()
     await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
+    assert (await world.operation(op)).detail == "events were missed while Leshan held the request"

@@ -48,7 +48,9 @@ class Exchange:
         if behaviour is not None and not behaviour.of_the_device:
             device.behaviours.take(request.kind, request.texts())
             if behaviour.kind is Kind.DELAYED:
-                return self._delay(device, request, received)
+                held = self._delay(device, request, received)
+                await asyncio.sleep((behaviour.delay_ms or 0) / 1000)
+                return held
             return behaviour
         if not device.callable:
             return self._asleep(device, request, received)
