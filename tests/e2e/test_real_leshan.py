@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from app.domain.words import Delivery, OperationKind, Presence
 from tests.contract.leshan.values import MULTIPLE, SINGLE, equal
-from tests.e2e.road import FIRMWARE, TEMPERATURE, Road
+from tests.e2e.road import FIRMWARE, TEMPERATURE, Op, Road
 from tests.leshan.devices import Device, Devices
 from tests.leshan.launch import LeshanServer, leshan_server
 
@@ -232,21 +232,19 @@ async def test_a_delayed_request_whose_registration_is_replaced_is_sent_again(be
     """Leshan drops what it kept, and tells nobody; nothing of it had reached the device."""
     async with begin(leshan_notifications_wake=True) as road:
         device = await road.device(queue_mode=True)
-        await road.confirmed(await road.create(device, "OBSERVE", TEMPERATURE))
-        await road.sleep(device)
-        op = await road.create(device, "EXECUTE", "/3442/0/3", arguments="0='once'")
-        await road.notify(device, "21.5")
-        await road.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+        op = await delayed(road, device)
         await road.register(device)
         await road.confirmed(op)
         assert [one.value for one in await road.received(device, "EXECUTE")] == ["0='once'"]
 
 
 async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -> None:
-    """All registrations are gone, and devices come back by an update that Leshan does not know any more."""
+    """All registrations are gone, and devices come back by an update that Leshan does not know any more. What it kept
+    is gone too; but nobody listened meanwhile, so it may have been sent, and an EXECUTE is not sent again."""
     with leshan_server() as first:
-        async with Road.begin(database_url, first, leshan_devices) as road:
-            device, sleeper = await road.device(), await road.sleeper()
+        async with Road.begin(database_url, first, leshan_devices, leshan_notifications_wake=True) as road:
+            device, sleeper, keeping = await road.device(), await road.sleeper(), await road.device(queue_mode=True)
+            kept = await delayed(road, keeping)
             first.stop()
             op = await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
             later = await road.create(sleeper, "WRITE", FIRMWARE_URI, text=FIRMWARE)
@@ -254,11 +252,23 @@ async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -
             with leshan_server(http_port=first.http_port, coap_port=first.coap_port):
                 await road.listens()
                 await road.presence_is(device, Presence.OFFLINE)
-                for each in (device, sleeper):
+                for each in (device, sleeper, keeping):
                     await road.wake(each)
                 await road.confirmed(op, later)
+                await road.becomes(kept, "FAILED", "OUTCOME_UNKNOWN")
                 assert [await road.texts(each) for each in (device, sleeper)] == [[FIRMWARE], [FIRMWARE]]
+                assert await road.received(keeping, "EXECUTE") == []
                 assert (await road.operation(later)).attempts == 0
+
+
+async def delayed(road: Road, device: Device) -> Op:
+    """An EXECUTE which Leshan keeps for a sleeping device: we were wrongly told that a NOTIFICATION wakes it."""
+    await road.confirmed(await road.create(device, "OBSERVE", TEMPERATURE))
+    await road.sleep(device)
+    op = await road.create(device, "EXECUTE", "/3442/0/3", arguments="0='once'")
+    await road.notify(device, "21.5")
+    await road.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+    return op
 
 
 async def test_a_hostile_name_reaches_nobody_else(road: Road) -> None:
