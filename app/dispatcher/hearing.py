@@ -8,11 +8,11 @@ from typing import Final
 from app.dispatcher.models_shelf import ModelShelf
 from app.dispatcher.reports import NO_VALUES, read_values, typed_report
 from app.domain.events import Event, Registered, Reported, RequestResponse, Updated
+from app.domain.object_models import object_versions
 from app.domain.values import TypedValue
 from app.domain.words import OperationKind
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
-from app.leshan.object_models import object_versions
 from app.leshan.webhook_http import Batch, HearingUnavailable
 from app.models import tables
 from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable

@@ -95,3 +95,27 @@ def _version(attributes: JsonValue) -> str | None:
     told = attributes.get("ver") if isinstance(attributes, Mapping) else None
     text = str(told).strip('"') if isinstance(told, str | float | int) and not isinstance(told, bool) else ""
     return text if re.fullmatch(r"\d{1,3}\.\d{1,3}", text) else None
+
+
+def with_known_formats(
+    known: Sequence[Mapping[str, JsonValue]] | None, told: Sequence[Mapping[str, JsonValue]]
+) -> list[Mapping[str, JsonValue]]:
+    """The links that an update told, with the content formats (``ct``) of the root link that we know already.
+
+    A client that was given an instance, or lost one, updates its links and leaves the root's ``ct`` out; it speaks what
+    it spoke before (seen with Leshan's own client, 2.0.0-M18).
+    """
+    formats = next((_formats(link) for link in known or () if _formats(link) is not None), None)
+    if formats is None or any(_formats(link) is not None for link in told):
+        return list(told)
+    return [_with_formats(link, formats) if link.get("url") == "/" else link for link in told]
+
+
+def _formats(link: Mapping[str, JsonValue]) -> JsonValue:
+    attributes = link.get("attributes")
+    return attributes.get("ct") if isinstance(attributes, Mapping) else None
+
+
+def _with_formats(link: Mapping[str, JsonValue], formats: JsonValue) -> Mapping[str, JsonValue]:
+    attributes = link.get("attributes")
+    return {**link, "attributes": {**(attributes if isinstance(attributes, Mapping) else {}), "ct": formats}}

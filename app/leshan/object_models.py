@@ -1,21 +1,14 @@
-"""Object models as Leshan tells them (``GET /objectspecs/{ep}``), and in a plain form for storing."""
+"""Object models as Leshan tells them (``GET /objectspecs/{ep}``)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Final, TypeGuard
+from collections.abc import Mapping
+from typing import TypeGuard
 
-from app.domain.object_models import ObjectModel, ResourceModel
+from app.domain.object_models import DEFAULT_VERSION, ObjectModel, ResourceModel
 from app.domain.paths import MAX_ID
 from app.domain.values import JsonValue
 from app.domain.words import ValueType
-
-DEFAULT_VERSION: Final = "1.0"
-"""The version of an object whose link has no ``ver`` (LwM2M Core 1.1, 7.2.2)."""
-
-_OBJECT_URL: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})")
-_INSTANCE_URL: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})/[0-9]{1,5}")
 
 
 class InvalidModels(ValueError):
@@ -79,64 +72,3 @@ def _text(spec: Mapping[str, JsonValue], key: str) -> str:
 
 def _is_id(value: JsonValue) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID
-
-
-def model_to_json(model: ObjectModel) -> dict[str, JsonValue]:
-    """A model in a plain form for storing, that :func:`model_from_json` reads back."""
-    return {
-        "id": model.id,
-        "version": model.version,
-        "name": model.name,
-        "multiple": model.multiple,
-        "resources": [
-            {
-                "id": resource.id,
-                "name": resource.name,
-                "operations": resource.operations,
-                "multiple": resource.multiple,
-                "mandatory": resource.mandatory,
-                "type": str(resource.type) if resource.type else None,
-                "range": resource.range,
-                "units": resource.units,
-            }
-            for resource in model.resources.values()
-        ],
-    }
-
-
-def model_from_json(stored: Mapping[str, JsonValue]) -> ObjectModel:
-    """The model that :func:`model_to_json` stored."""
-    resources = [
-        ResourceModel(**{**resource, "type": ValueType(resource["type"]) if resource["type"] else None})
-        for resource in stored["resources"]
-    ]
-    return ObjectModel(
-        id=stored["id"],
-        version=stored["version"],
-        name=stored["name"],
-        multiple=stored["multiple"],
-        resources={resource.id: resource for resource in resources},
-    )
-
-
-def object_versions(object_links: Sequence[Mapping[str, JsonValue]] | None) -> dict[int, str]:
-    """The objects a registration names, with their versions: ``ver`` of the object's link, else 1.0.
-
-    The attribute is quoted or bare (``"1.1"``, ``1.1``), and links may stand below an alternate path (``/lwm2m/3``).
-    """
-    versions: dict[int, str] = {}
-    for link in object_links or ():
-        url = str(link.get("url", ""))
-        prefix = _INSTANCE_URL.fullmatch(url) or _OBJECT_URL.fullmatch(url)
-        if prefix is None or int(prefix[1]) > MAX_ID:
-            continue
-        told = _version(link.get("attributes"))
-        if told or int(prefix[1]) not in versions:
-            versions[int(prefix[1])] = told or DEFAULT_VERSION
-    return versions
-
-
-def _version(attributes: JsonValue) -> str | None:
-    told = attributes.get("ver") if isinstance(attributes, Mapping) else None
-    text = str(told).strip('"') if isinstance(told, str | float | int) and not isinstance(told, bool) else ""
-    return text if re.fullmatch(r"\d{1,3}\.\d{1,3}", text) else None

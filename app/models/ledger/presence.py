@@ -7,10 +7,12 @@ registrations, updates, AWAKE and answers of the device; only registrations and 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from app.domain.events import Awake, Deregistered, Event, Registered, Registration, Reported, Sleeping, Updated
+from app.domain.object_models import with_known_formats
 from app.domain.words import SECOND, Instant, Presence
+from app.models.fields import dump_json, load_json
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, WINDOW_MARGIN, Rules
 
@@ -46,7 +48,7 @@ def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> Non
 
 def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) -> None:
     """The device was in contact at ``at``: it can be called until its window, counted from then, ends."""
-    if not endpoint.registered:
+    if not endpoint.registered or (endpoint.lifetime_ends_at or NO_END) <= now:
         return
     until = _window_end(endpoint, at, rules)
     if until > now:
@@ -141,17 +143,14 @@ def _learn(endpoint: EndpointRow, told: Registration, at: Instant) -> None:
         endpoint.registration_id = told.registration_id  # known from the older webhook so far, which tells none
     for name in _TOLD:
         if (value := getattr(told, name)) is not None:
-            setattr(endpoint, name, _storable(name, value))
-
-
-def _storable(name: str, value: Any) -> Any:
-    """A device's own words, cut to their column: one that is too long must not cost the other events of its list."""
-    if isinstance(value, str):
-        return value[: _WIDTHS[name]]
-    return list(value) if name == "object_links" else value
+            setattr(endpoint, name, value[: _WIDTHS[name]] if isinstance(value, str) else value)
+    if told.object_links is not None:
+        links = with_known_formats(load_json(endpoint.object_links), told.object_links)
+        endpoint.object_links = dump_json(links)
 
 
 _WIDTHS: Final = {"lwm2m_version": 16, "binding_mode": 16, "address": 255}
+"""A device's own words are cut to their column: one that is too long must not cost the other events of its list."""
 
 _TOLD: Final = (
     "lifetime_seconds",
@@ -159,7 +158,6 @@ _TOLD: Final = (
     "binding_mode",
     "queue_mode",
     "address",
-    "object_links",
     "awake_millis",
 )
 """What a registration may tell anew with each update; it has the same names there and in the row."""
@@ -182,8 +180,8 @@ def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
 
 def _forget_registration(endpoint: EndpointRow) -> None:
     if endpoint.registration_id is not None:
-        endpoint.past_registrations = [endpoint.registration_id, *(endpoint.past_registrations or [])][:_REMEMBERED]
-    for column in (*_KNOWN, *_TOLD):
+        endpoint.past_registrations = dump_json([endpoint.registration_id, *_past(endpoint)][:_REMEMBERED])
+    for column in (*_KNOWN, *_TOLD, "object_links"):
         setattr(endpoint, column, None)
     endpoint.lifetime_ends_at = None
 
@@ -198,10 +196,17 @@ def _same(endpoint: EndpointRow, told: Registration) -> bool:
 
 
 def _is_past(endpoint: EndpointRow, told: Registration) -> bool:
-    return told.registration_id is not None and told.registration_id in (endpoint.past_registrations or [])
+    return told.registration_id is not None and told.registration_id in _past(endpoint)
+
+
+def _past(endpoint: EndpointRow) -> list[str]:
+    return load_json(endpoint.past_registrations) or []
 
 
 def _is_news(endpoint: EndpointRow, told: Registration) -> bool:
     if told.last_update is None or endpoint.leshan_last_update is None:
         return True
+    if told.last_update == endpoint.leshan_last_update:
+        # Leshan up to M4 tells whole seconds, so two updates may share one: a new address tells them apart
+        return told.address is not None and told.address != endpoint.address
     return told.last_update > endpoint.leshan_last_update

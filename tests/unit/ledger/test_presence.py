@@ -76,6 +76,22 @@ def test_a_doubled_update_changes_nothing_but_last_seen() -> None:
     assert endpoint.last_seen_at == START + 10 * SECOND
 
 
+def test_a_new_address_tells_two_updates_of_one_second_apart() -> None:
+    """Leshan up to M4 tells whole seconds only."""
+    endpoint = after(registered("d", address="10.0.0.1:5683"), updated("d", 2000, address="10.0.0.1:5683"))
+    after(updated("d", 2000, address="10.0.0.1:5683"), endpoint=endpoint)
+    assert endpoint.wake_seq == 2
+    after(updated("d", 2000, address="10.0.0.1:6000"), endpoint=endpoint)
+    assert endpoint.wake_seq == 3
+
+
+def test_awake_after_the_lifetime_revives_nobody() -> None:
+    endpoint = after(registered("d", lifetime_seconds=60))
+    go_offline(endpoint)
+    after(awake("d"), endpoint=endpoint, now=START + 61 * SECOND)
+    assert (endpoint.presence, endpoint.awake_until) == (Presence.OFFLINE, None)
+
+
 def test_an_update_older_than_what_we_know_changes_nothing() -> None:
     endpoint = after(registered("d"), updated("d", 9))
     after(updated("d", 5), endpoint=endpoint, now=START + 10 * SECOND)

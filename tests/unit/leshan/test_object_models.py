@@ -7,14 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.object_models import model_from_json, model_to_json, object_versions, with_known_formats
 from app.domain.words import ValueType
-from app.leshan.object_models import (
-    InvalidModels,
-    model_from_json,
-    model_to_json,
-    object_versions,
-    parse_object_specs,
-)
+from app.leshan.object_models import InvalidModels, parse_object_specs
 from tests.unit.leshan.captures import load
 
 
@@ -76,3 +71,11 @@ def test_versions_of_the_registered_objects() -> None:
     ]
     assert object_versions(links) == {1: "1.0", 3: "1.2", 5: "1.1", 6: "1.0", 7: "2.0", 8: "1.0"}
     assert object_versions(None) == {}
+
+
+def test_an_update_that_leaves_the_formats_out_keeps_those_we_know() -> None:
+    known = [{"url": "/", "attributes": {"rt": '"oma.lwm2m"', "ct": '"110 112"'}}, {"url": "/3/0", "attributes": {}}]
+    told = [{"url": "/", "attributes": {"rt": '"oma.lwm2m"'}}, {"url": "/3442/7", "attributes": {}}]
+    assert with_known_formats(known, told) == [known[0], told[1]]
+    assert with_known_formats(told, known) == known
+    assert with_known_formats(None, told) == told
