@@ -113,5 +113,3 @@ class Dispatcher:
             await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
         for task in self._running:
             task.cancel()
-
-

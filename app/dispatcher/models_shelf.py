@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
-from app.domain.object_models import ObjectModel
+from app.domain.object_models import ObjectModel, model_from_json, model_to_json, object_versions
 from app.domain.words import Presence
 from app.leshan.client import LeshanClient, LeshanUnavailable
 from app.leshan.nodes import Models
-from app.leshan.object_models import model_from_json, model_to_json, object_versions
 from app.leshan.requests import Unaddressable
 from app.models import tables
+from app.models.fields import load_json
 from app.models.ledger import KeepModels, Ledger, LedgerUnavailable, StoredModel
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,19 @@ REFETCH_SECONDS: Final = 60.0
 
 Versions = Mapping[int, str]
 Links = Sequence[Mapping[str, Any]] | None
+
+
+@functools.lru_cache(maxsize=4_096)
+def told_links(links: str | None) -> Links:
+    """The object links of a registration, of their stored text; devices of one make share theirs."""
+    told: Links = load_json(links)
+    return told
+
+
+@functools.lru_cache(maxsize=4_096)
+def told_versions(links: str | None) -> Versions:
+    """The objects and versions that a registration told, of the stored text of its links."""
+    return object_versions(told_links(links))
 
 
 class ModelShelf:
@@ -79,10 +93,10 @@ class ModelFetcher:
         self._asked: dict[tuple[int, str], float] = {}
         self._wanted: asyncio.Queue[tuple[str, set[tuple[int, str]]]] = asyncio.Queue(1_000)
 
-    def want(self, endpoint: str, links: Links) -> None:
+    def want(self, endpoint: str, versions: Versions) -> None:
         """Note that a registered device needs models; costs nothing when all are known. Never blocks."""
         now = time.monotonic()
-        missing = self._shelf.missing(object_versions(links))
+        missing = self._shelf.missing(versions)
         due = {key for key in missing if now - self._asked.get(key, -REFETCH_SECONDS) >= REFETCH_SECONDS}
         if due and not self._wanted.full():
             self._asked.update(dict.fromkeys(due, now))
@@ -111,7 +125,7 @@ class ModelFetcher:
             online = tables.Endpoint.filter(id__gt=last, presence=Presence.ONLINE).order_by("id").limit(PIECE)
             rows = await online.values_list("id", "name", "object_links")
             for _, name, links in rows:
-                self.want(name, links)
+                self.want(name, object_versions(links))
             if len(rows) < PIECE:
                 return
             last = rows[-1][0]
@@ -121,7 +135,7 @@ class ModelFetcher:
         changes = tables.PresenceChange.filter(seq__gt=seen, presence=Presence.ONLINE).order_by("seq").limit(PIECE)
         rows = await changes.values_list("seq", "endpoint__name", "endpoint__object_links")
         for _, name, links in rows:
-            self.want(name, links)
+            self.want(name, object_versions(links))
         return rows[-1][0] if rows else seen
 
     async def _fetch(self) -> None:

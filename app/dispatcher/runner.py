@@ -10,12 +10,11 @@ from typing import Final
 
 import structlog
 
-from app.dispatcher.models_shelf import ModelFetcher, ModelShelf
+from app.dispatcher.models_shelf import ModelFetcher, ModelShelf, told_links, told_versions
 from app.dispatcher.reports import report_of
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.leshan.client import LeshanClient
-from app.leshan.object_models import object_versions
 from app.leshan.requests import best_format
 from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle
 from app.telemetry import ATTEMPTS, CALL_SECONDS, OPEN_CALLS
@@ -51,12 +50,12 @@ class Runner:
     async def run(self, claimed: Claimed, asked_at: float) -> None:
         """Make one attempt. ``asked_at`` is the monotonic time before the claim was asked for: the deadline counts
         from there, so that a process which was frozen after the claim does not wake up and send."""
-        self._fetcher.want(claimed.request.endpoint, claimed.object_links)
+        self._fetcher.want(claimed.request.endpoint, told_versions(claimed.object_links))
         report = await self._attempt(claimed, asked_at)
         await self._settle(Settle(claimed.seq, claimed.attempt, report))
 
     async def _attempt(self, claimed: Claimed, asked_at: float) -> Report:
-        format_ = best_format(claimed.request.kind, claimed.request, claimed.object_links)
+        format_ = best_format(claimed.request.kind, claimed.request, told_links(claimed.object_links))
         request = replace(claimed.request, format=format_)
         deadline = asked_at + request.timeout_seconds + ANSWER_SECONDS
         started = time.monotonic()
@@ -66,7 +65,7 @@ class Runner:
         CALL_SECONDS.labels(self._server).observe(time.monotonic() - started)
         ATTEMPTS.labels(self._server, outcome.kind.name.lower()).inc()
         self._note(claimed, outcome)
-        report = report_of(request, outcome, self._shelf.of(object_versions(claimed.object_links)))
+        report = report_of(request, outcome, self._shelf.of(told_versions(claimed.object_links)))
         if outcome.kind is OutcomeKind.UNEXPECTED:
             probe = await self._client.probe(request.endpoint)
             report = replace(report, leshan_healthy=probe.healthy)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from app.domain.operations import OperationRequest
 from app.domain.words import SECOND
@@ -55,7 +55,7 @@ class Claimed:
     attempt: int
     endpoint_id: int
     request: OperationRequest
-    object_links: Sequence[dict[str, Any]] | None
+    object_links: str | None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from app.domain.operations import OperationRequest
 from app.domain.words import SECOND, OperationStatus, ReasonCode
+from app.models.fields import dump_json
 from app.models.ledger.group import Group
 from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase
 from app.models.ledger.rows import EndpointRow, OperationRow
@@ -134,13 +135,13 @@ def _store(group: Group, new: NewOperation) -> Created:
         endpoint_id=endpoint.id,
         kind=request.kind,
         path=request.path,
-        paths=list(request.paths),
+        paths=dump_json(list(request.paths)) or "[]",
         value_type=request.value_type,
-        value=request.value,
-        composite=dict(request.values) or None,
+        value=dump_json(request.value),
+        composite=dump_json(dict(request.values) or None),
         replace=request.replace,
         arguments=request.arguments,
-        attributes=dict(request.attributes) or None,
+        attributes=dump_json(dict(request.attributes) or None),
         format=request.format,
         priority=new.priority,
         max_attempts=new.max_attempts,

@@ -8,7 +8,7 @@ from app.domain.operations import is_turn_ender
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Attempt, Report, Verdict
 from app.domain.words import SECOND, Delivery, OperationStatus, Presence, ReasonCode
-from app.models.fields import storable_text
+from app.models.fields import dump_json, storable_text
 from app.models.ledger import breaker
 from app.models.ledger.group import Group
 from app.models.ledger.presence import open_window
@@ -46,7 +46,7 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
     if verdict.heard:
         endpoint.silent = False
         group.report(endpoint, report.values, group.now)
-    operation.answer = report.answer if verdict.status is OperationStatus.CONFIRMED else operation.answer
+    operation.answer = dump_json(report.answer) if verdict.status is OperationStatus.CONFIRMED else operation.answer
     _release(endpoint)
     group.move(operation, verdict.status, verdict.reason, verdict.detail)
     if operation.superseded and operation.status is OperationStatus.QUEUED:

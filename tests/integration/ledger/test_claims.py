@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from app.domain.words import SECOND
+from app.models.fields import load_json
 from app.models.ledger import Claim
 from tests.integration.ledger.kit import BUSY, SILENT, SUCCESS, UNREACHABLE, World, new, registered, updated
 
@@ -179,4 +180,4 @@ async def test_a_claim_answers_what_the_leshan_client_needs(world: World) -> Non
     claimed = await world.claim_one()
     assert claimed.request == operation.request
     assert (claimed.id, claimed.attempt) == (operation.id, 1)
-    assert claimed.object_links == [{"url": "/", "attributes": {"ct": "112"}}]
+    assert load_json(claimed.object_links) == [{"url": "/", "attributes": {"ct": "112"}}]
