@@ -144,9 +144,7 @@ def _ledger(settings: Settings, bus: Bus, clock: Callable[[Instant], Instant], *
 Start = Callable[[Coroutine[Any, Any, None]], None]
 
 
-def _start_dispatching(
-    parts: Parts, client: LeshanClient, clock: Callable[[Instant], Instant], start: Start
-) -> None:
+def _start_dispatching(parts: Parts, client: LeshanClient, clock: Callable[[Instant], Instant], start: Start) -> None:
     settings = parts.settings
     parts.dispatcher = Dispatcher(parts.ledger, parts.bus, slots=settings.leshan_max_in_flight, clock=clock)
     fetcher = ModelFetcher(parts.shelf, client, parts.ledger)

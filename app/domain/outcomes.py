@@ -10,7 +10,7 @@ from app.domain.values import JsonValue
 
 
 class OutcomeKind(Enum):
-    """One member per row of the verdict table (``docs/lifecycle.md``), named for what was seen, not for what follows."""
+    """One member per row of the verdict table (``docs/lifecycle.md``), named for what was seen, not what follows."""
 
     SUCCESS = auto()
     """200 with ``success:true``; for a cancelled observation also an empty 200 and 404 ``no observation``."""
@@ -21,7 +21,7 @@ class OutcomeKind(Enum):
     DEVICE_SILENT = auto()
     """504 ``Request timeout``: Leshan had no answer of the device in time."""
     ANSWER_LOST = auto()
-    """The request left and no readable answer came: connection closed or reset, half a body, our deadline, other 500s."""
+    """The request left and no readable answer came: closed or reset, half a body, our deadline, other 500s."""
     PROXY_ERROR = auto()
     """502, 503, 408, or a 504 that is not Leshan's: something between us and Leshan speaks."""
     NOT_CONNECTED = auto()

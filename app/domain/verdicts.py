@@ -1,4 +1,4 @@
-"""What follows from an outcome, as data. The table itself is ``app/dispatcher/verdict.py``; the ledger carries it out."""
+"""What follows from an outcome, as data. The table is ``app/dispatcher/verdict.py``; the ledger carries it out."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BreakerSignal(Enum):
     WELL = auto()
     """It answered as Leshan answers."""
     TROUBLE = auto()
-    """A proxy's error or a passed deadline: it opens the breaker when it is the fifth in a row over several endpoints."""
+    """A proxy's error or a passed deadline: the fifth in a row over different endpoints opens the breaker."""
     DOWN = auto()
     """It could not be reached, or turned us away: the breaker opens at once."""
 

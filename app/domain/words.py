@@ -1,6 +1,6 @@
 """The words everything else is written in: one enum per noun of the contract.
 
-Each is a ``StrEnum`` whose value is its own name, so the same word stands in the database, in GraphQL and in a log line.
+Each is a ``StrEnum`` whose value is its own name: the same word stands in the database, in GraphQL and in a log line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SECOND: Final = 1_000_000
 
 class _Word(StrEnum):
     @staticmethod
-    def _generate_next_value_(name: str, start: int, count: int, last_values: list[str]) -> str:
+    def _generate_next_value_(name: str, *_: object) -> str:
         return name
 
 
@@ -33,7 +33,7 @@ class OperationStatus(_Word):
 
 
 class OperationKind(_Word):
-    """What is asked of the device: the LwM2M operations of the Device Management and Information Reporting interfaces."""
+    """What is asked of the device: the operations of LwM2M's interfaces for device management and for reporting."""
 
     READ = auto()
     WRITE = auto()
