@@ -155,10 +155,10 @@ async def test_is_controlled_over_http() -> None:
 async def test_its_figures_name_what_was_done_to_requests() -> None:
     async with Simulator(SimulatorConfig.told("dev")).serve() as sim:
         sim.register("dev")
-        sim.behave("dev", Behaviour(kind=Kind.UNREADABLE, times=1))
+        sim.behave("dev", Behaviour(kind=Kind.INVALID, times=1))
         await ask(sim.url, "PUT", "/api/clients/dev/3442/0/110", STRING)
         figures = (await ask(sim.url, "GET", "/sim/stats")).json
-        assert (figures["outcomes"], figures["statuses"]) == ({"unreadable": 1}, {"200": 1})
+        assert (figures["outcomes"], figures["statuses"]) == ({"invalid": 1}, {"400": 1})
 
 
 async def test_says_what_is_wrong_with_a_control_request() -> None:
