@@ -102,6 +102,8 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
         return replace(_carry_out(TABLE[_K.SUCCESS], attempt), detail="already gone")
     row = row_for(report)
     detail = report.outcome.detail
+    if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
+        detail = report.outcome.device_status  # most devices say no more than their code: then it is the text
     if report.outcome.deadline_passed:
         row = replace(row, breaker=_TROUBLE)
     if row.presence is Presence.ASLEEP and report.outcome.kind is _K.DEVICE_SILENT and not attempt.queue_mode:

@@ -46,7 +46,7 @@ async def test_a_device_without_the_object_refuses_and_its_own_words_are_kept(be
         await world.becomes(op, "FAILED", "DEVICE_REFUSED")
         row = await world.operation(op)
         assert row.device_status == "NOT_FOUND(404)"
-        assert not row.detail, "this device said no more than its code"
+        assert row.detail == "NOT_FOUND(404)", "this device said no more than its code: then that is the text"
         assert row.delivery is Delivery.ANSWERED
         assert row.attempts == 0, "an answer is no attempt that failed"
 
