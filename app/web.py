@@ -59,7 +59,7 @@ class LoopbackNames:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and not is_loopback(_host(Headers(scope=scope).get("host", ""))):
+        if scope["type"] in ("http", "websocket") and not _asks_loopback(Headers(scope=scope)):
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 4403})
                 return
@@ -67,6 +67,11 @@ class LoopbackNames:
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _asks_loopback(headers: Headers) -> bool:
+    hosts = headers.getlist("host")  # of several one could be ours, and another the one that is believed elsewhere
+    return bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
 
 
 def _host(header: str) -> str:
