@@ -25,6 +25,7 @@ cli = typer.Typer(
     name="reveille",
     help="Operations for LwM2M devices that sleep: kept, sent through Leshan when the device wakes, told step by step.",
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -50,3 +50,19 @@ def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(level="warning")
     get_logger("app.test").info("not shown")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_trace_shows_no_local_variables(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> None:
+    configure_logging(json=as_json)
+    try:
+        _fails("-".join(("a", "secret")))  # put together, so that the line itself does not hold it
+    except ZeroDivisionError:
+        get_logger("app.test").exception("went wrong")
+    shown = capsys.readouterr().err
+    assert "ZeroDivisionError" in shown
+    assert "a-secret" not in shown
+
+
+def _fails(token: str) -> float:
+    return len(token) / 0
