@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -19,6 +18,7 @@ from app.models.ledger import Conflict, LedgerError, LedgerUnavailable, NotFound
 from app.models.live import CursorExpired, Lagged
 from app.models.queries import ReadUnavailable
 from app.schema.ids import operation_id
+from app.schema.places import place_of
 from app.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -89,15 +89,12 @@ def request_error(error: Exception, method: str = "POST") -> ApiError:
 
 _REQUEST_ERRORS: Final = (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError)
 _TOO_LONG: Final = "Document contains more than"
-_COERCED: Final = re.compile(r"has invalid value at (?:\[(?P<index>\d+)\])?(?P<path>[\w.\[\]]*):")
-_LACKING: Final = re.compile(r"(?:required|unknown) field '(\w+)'")
-_ONE_OF: Final = "OneOf Input Object"
 LONGEST_MESSAGE: Final = 1_000
 """Characters. Some messages quote what the client sent."""
 
 
-def presentable(error: GraphQLError) -> GraphQLError:
-    """The error as it may leave: with a code, and masked if it is one of ours."""
+def presentable(error: GraphQLError, document: DocumentNode | None = None) -> GraphQLError:
+    """The error as it may leave: with a code, and masked if it is one of ours. ``document`` is where it happened."""
     if error.extensions and "code" in error.extensions:
         return error
     cause = error.original_error
@@ -108,7 +105,7 @@ def presentable(error: GraphQLError) -> GraphQLError:
     if isinstance(error, GraphQLSyntaxError) and _TOO_LONG in error.message:
         return _like(error, over_limit(error.message, MAX_TOKENS))
     if cause is None or isinstance(cause, GraphQLError):
-        return _like(error, bad_input(error.message[:LONGEST_MESSAGE], **_place_of(error.message)))
+        return _like(error, bad_input(error.message[:LONGEST_MESSAGE], **place_of(error, document)))
     return _like(error, _masked(error, cause))
 
 
@@ -129,17 +126,6 @@ def _foreseen(cause: Exception | None) -> ApiError | None:
             return bad_input("the document nests too deeply", "query")
         case _:
             return None
-
-
-def _place_of(message: str) -> dict[str, Any]:
-    """The input field, and the member of a batch, that graphql-core names where it could not coerce a value."""
-    found = _COERCED.search(message)
-    index, path = (found["index"], found["path"]) if found else (None, "")
-    if message.startswith(_ONE_OF):
-        path = "value"  # there is only one such type, and nothing tells where it stood
-    lacking = _LACKING.search(message)
-    parts = [*re.findall(r"\w+", path), *([lacking[1]] if lacking else [])]
-    return {"field": ".".join(parts) or None, "index": None if index is None else int(index)}
 
 
 def _masked(error: GraphQLError, cause: BaseException) -> ApiError:
@@ -171,7 +157,7 @@ class PresentErrors(SchemaExtension):
         self._present(result)
         yield
 
-    @staticmethod
-    def _present(result: Any) -> None:
+    def _present(self, result: Any) -> None:
         if result is not None and result.errors:
-            result.errors = [presentable(error) for error in result.errors]
+            document = self.execution_context.graphql_document
+            result.errors = [presentable(error, document) for error in result.errors]

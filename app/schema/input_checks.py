@@ -157,7 +157,7 @@ def _write_attributes(request: OperationRequest, given: CreateDeviceOperationInp
 
 def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
     texts = given.paths or []
-    if len(texts) > MAX_PATHS:
+    if not 1 <= len(texts) <= MAX_PATHS:
         raise bad_input(f"1 to {MAX_PATHS} paths are expected", "paths")
     paths = [str(_path(request.kind, text, f"paths.{index}")) for index, text in enumerate(texts)]
     _check_once(paths, "paths")
@@ -166,7 +166,7 @@ def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) ->
 
 def _write_composite(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
     members = given.values or []
-    if len(members) > MAX_PATHS:
+    if not 1 <= len(members) <= MAX_PATHS:
         raise bad_input(f"1 to {MAX_PATHS} values are expected", "values")
     pairs = [_member(request.kind, member, f"values.{index}") for index, member in enumerate(members)]
     _check_once([path for path, _ in pairs], "values")

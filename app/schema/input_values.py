@@ -42,7 +42,7 @@ def single_value(given: ResourceValueInput, field: str) -> TypedValue:
         some = getattr(given, member)
         if some is not None:
             return TypedValue(type_, _canonical(type_, some.value, f"{field}.{name}"))
-    raise bad_input("exactly one member with a value is expected", field)
+    raise bad_input("exactly one member, and not null, is expected", field)
 
 
 def resource_value(given: ResourceValueInput, field: str) -> TypedValue:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NewType
 
 import orjson
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition
 
 from app.domain.values import INTEGER_RANGE, UNSIGNED_RANGE
@@ -30,7 +31,9 @@ def stored_json(text: str | None) -> JSON | None:
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_DIGITS: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
+_DIGITS: Final = re.compile(r"-?[0-9]+", re.ASCII)
+_MOST_DIGITS: Final = 40
+"""Reading many more would take the square of their number."""
 _YEARS: Final = (-62_135_596_800 * SECOND, 253_402_300_800 * SECOND)
 
 
@@ -74,10 +77,23 @@ def read_big_int(value: Any) -> BigInt:
         raise GraphQLError("an integer or a string of digits is expected")
     if isinstance(value, str) and not _DIGITS.fullmatch(value):
         raise GraphQLError("an integer or a string of digits is expected")
-    number = int(value)
-    if not INTEGER_RANGE[0] <= number <= UNSIGNED_RANGE[1]:
+    long = isinstance(value, str) and len(value) > _MOST_DIGITS
+    number = 0 if long else int(value)
+    if long or not INTEGER_RANGE[0] <= number <= UNSIGNED_RANGE[1]:
         raise GraphQLError("an integer of 64 bits is expected: -2^63 to 2^64-1")
     return BigInt(number)
+
+
+def _literal(read: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The same for a literal: graphql-core adds no place to a GraphQLError, so a refusal here brings its node."""
+
+    def read_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+        try:
+            return read(value_from_ast_untyped(node, variables))
+        except GraphQLError as error:
+            raise GraphQLError(error.message, node) from None
+
+    return read_literal
 
 
 SCALARS: Final[dict[object, ScalarDefinition]] = {
@@ -87,12 +103,14 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=write_datetime,
         parse_value=read_datetime,
+        parse_literal=_literal(read_datetime),
     ),
     BigInt: strawberry.scalar(
         name="BigInt",
         description="An integer of -2^63 to 2^64-1. Takes a number or a string of digits, answers a string of digits.",
         serialize=str,
         parse_value=read_big_int,
+        parse_literal=_literal(read_big_int),
     ),
     JSON: strawberry.scalar(
         name="JSON",

@@ -123,19 +123,35 @@ def _without_null_defaults(built: Schema) -> Schema:
     return built
 
 
+def _with_own_one_of(built: Schema) -> Schema:
+    """Strawberry refuses a oneOf input without saying where it stood. Emptied, it is refused where it is used, by
+    :mod:`app.schema.input_values`, with its field and the index of its batch's member."""
+    for type_ in built.graphql_schema.type_map.values():
+        definition = type_.extensions.get("strawberry-definition")
+        if isinstance(type_, GraphQLInputObjectType) and definition is not None and definition.is_one_of:
+            setattr(type_, "out_type", _the_one_or_none)  # noqa: B010 - a plain function, which mypy takes for a method
+    return built
+
+
+def _the_one_or_none(members: dict[str, Any]) -> dict[str, Any]:
+    return members if len(members) == 1 and None not in members.values() else {}
+
+
 def _drop_nulls(values: Iterable[GraphQLArgument | GraphQLInputField]) -> None:
     for value in values:
         if value.default_value is None:
             value.default_value = Undefined
 
 
-schema: Final = _without_null_defaults(
-    Schema(
-        Query,
-        Mutation,
-        Subscription,
-        extensions=[PresentErrors, PreparedDocuments, CursorFirst],
-        config=StrawberryConfig(info_class=Info, scalar_map=SCALARS, batching_config={"max_operations": MAX_BATCH}),
+schema: Final = _with_own_one_of(
+    _without_null_defaults(
+        Schema(
+            Query,
+            Mutation,
+            Subscription,
+            extensions=[PresentErrors, PreparedDocuments, CursorFirst],
+            config=StrawberryConfig(info_class=Info, scalar_map=SCALARS, batching_config={"max_operations": MAX_BATCH}),
+        )
     )
 )
 """Built once: it knows no database and no process; those come with the context."""

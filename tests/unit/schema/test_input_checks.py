@@ -86,6 +86,8 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
     (given(K.WRITE, "/5/0/1", value=TEXT, arguments="0"), "arguments"),
     (given(K.READ_COMPOSITE, "/3"), "path"),
     (given(K.READ_COMPOSITE), "paths"),
+    (given(K.READ_COMPOSITE, paths=[]), "paths"),
+    (given(K.WRITE_COMPOSITE, values=[]), "values"),
     (given(K.WRITE_COMPOSITE, paths=["/3/0/1"]), "paths"),
     (given(K.WRITE_COMPOSITE), "values"),
     (given(K.WRITE_ATTRIBUTES, "/3"), "attributes"),

@@ -1,0 +1,88 @@
+"""Where a value stood that graphql-core could not take: ``extensions.field`` and ``extensions.index`` of its errors.
+
+Our own checks know the field that they look at. graphql-core knows a node of the document, or a variable and a path
+within its value; both are told to clients in the one form that our own checks use: by the names of the arguments, but
+for ``input`` and ``inputs``, whose members stand by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    GraphQLError,
+    ListValueNode,
+    Node,
+    ObjectFieldNode,
+    ObjectValueNode,
+    ValueNode,
+    VariableDefinitionNode,
+    VariableNode,
+    Visitor,
+    visit,
+)
+
+Place: TypeAlias = tuple[str, ...]
+
+_BARE: Final = frozenset({"input", "inputs"})
+_WITHIN: Final = re.compile(r"has invalid value at ([\w.\[\]]+):")
+_LACKING: Final = re.compile(r"(?:required|unknown) field '(\w+)'|^Argument '[\w.]+\((\w+):\)'")
+
+
+def place_of(error: GraphQLError, document: DocumentNode | None) -> dict[str, Any]:
+    """``field``, and the ``index`` of a batch's member, of an error that names a place in the document; else None."""
+    place = _place(error, document)
+    index = int(place[0]) if place and place[0].isdigit() else None
+    return {"field": ".".join(place if index is None else place[1:]) or None, "index": index}
+
+
+def _place(error: GraphQLError, document: DocumentNode | None) -> Place:
+    node = error.nodes[0] if error.nodes else None
+    places = _Places()
+    if document is not None and node is not None:
+        visit(document, places)
+    if isinstance(node, VariableDefinitionNode):
+        within = _WITHIN.search(error.message)
+        start = places.of_variables.get(node.variable.name.value, ())
+        place = (*start, *re.findall(r"\w+", within[1] if within else ""))
+    else:
+        place = places.of_nodes.get(id(node), ())
+    lacking = _LACKING.search(error.message)
+    name = (lacking[1] or lacking[2]) if lacking else None
+    return place if name is None or place[-1:] == (name,) else (*place, name)
+
+
+class _Places(Visitor):
+    """Every value of a document by its node, and the first use of every variable, with the place where it stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_nodes: dict[int, Place] = {}
+        self.of_variables: dict[str, Place] = {}
+
+    def enter_argument(self, node: ArgumentNode, *_args: Any) -> None:
+        place = () if node.name.value in _BARE else (node.name.value,)
+        self.of_nodes[id(node)] = place
+        for value, at in _values(node.value, place):
+            self.of_nodes[id(value)] = at
+            if isinstance(value, VariableNode):
+                self.of_variables.setdefault(value.name.value, at)
+
+
+def _values(node: ValueNode, place: Place) -> Iterator[tuple[Node, Place]]:
+    yield node, place
+    if isinstance(node, ListValueNode):
+        for index, member in enumerate(node.values):
+            yield from _values(member, (*place, str(index)))
+    elif isinstance(node, ObjectValueNode):
+        for field in node.fields:
+            yield from _field(field, (*place, field.name.value))
+
+
+def _field(node: ObjectFieldNode, place: Place) -> Iterator[tuple[Node, Place]]:
+    yield node, place
+    yield from _values(node.value, place)
