@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from app.dispatcher.models_shelf import ModelShelf
 from app.dispatcher.reports import NO_VALUES, read_values, typed_report
@@ -14,8 +14,8 @@ from app.domain.words import OperationKind
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
 from app.leshan.webhook_http import Batch, HearingUnavailable
-from app.models import tables
 from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable
+from app.models.queries import ReadUnavailable, object_links_of
 from app.telemetry import HEARD_EVENTS
 
 MAX_KNOWN: Final = 50_000
@@ -61,7 +61,7 @@ class Hearing:
                 return HeardEvent(event, self._values(event, models))
             case RequestResponse():
                 outcome = read_response_object(OperationKind.READ, event.response)
-                return HeardEvent(event, report=typed_report(_path(event), outcome, models))
+                return HeardEvent(event, report=typed_report(event.path, outcome, models))
             case _:
                 return HeardEvent(event)
 
@@ -78,10 +78,8 @@ class Hearing:
                 self._remember(event.endpoint, object_versions(event.registration.object_links))
         unknown = {e.endpoint for e in events if isinstance(e, Reported | RequestResponse)} - self._versions.keys()
         if unknown:
-            rows = await tables.Endpoint.filter(name__in=list(unknown)).values_list("name", "object_links")
-            for name, links in rows:
-                if links is not None:
-                    self._remember(name, object_versions(links))
+            for name, links in (await _links_of(unknown)).items():
+                self._remember(name, object_versions(links))
 
     def _remember(self, endpoint: str, versions: Mapping[int, str]) -> None:
         if len(self._versions) >= MAX_KNOWN:
@@ -89,11 +87,15 @@ class Hearing:
         self._versions[endpoint] = versions
 
 
+async def _links_of(endpoints: Collection[str]) -> Mapping[str, Any]:
+    """What the database cannot tell now it cannot take either: the events are told again, as after a lost commit."""
+    try:
+        return await object_links_of(endpoints)
+    except ReadUnavailable as error:
+        raise LedgerUnavailable(str(error)) from error
+
+
 def _without_values(event: Event) -> Event:
     if not isinstance(event, Reported):
         return event
     return Reported(endpoint=event.endpoint, age=event.age, ordered=event.ordered, nodes={}, wakes=event.wakes)
-
-
-def _path(event: RequestResponse) -> str | None:
-    return event.path

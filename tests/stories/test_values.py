@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
+from app.dispatcher import hearing
 from app.domain.values import JsonValue
 from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
+from app.models.queries import ReadUnavailable
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 
@@ -134,3 +138,14 @@ async def test_a_value_that_cannot_be_read_costs_only_itself(world: World) -> No
     data.tell("SEND", "dev", bad + b'"/3/0/9":{"kind":"singleResource","id":9,"type":"INTEGER","value":"41"}}}')
     await becomes(world, "/3/0/9", "INTEGER", "41")
     assert await latest(world, TEMPERATURE) is None
+
+
+async def test_values_that_come_while_the_database_is_away_are_asked_for_again(world: World) -> None:
+    """The types of a device's objects are read before its values are written: this read is no reason for a 500."""
+    event = {"event": "NOTIFICATION", "data": {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": None}}
+    async with world.webhook() as caller:
+        away = mock.patch.object(hearing, "object_links_of", side_effect=ReadUnavailable("the database is away"))
+        with away:
+            answer = await caller.post("/leshan/events", json=event)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        assert (await caller.post("/leshan/events", json=event)).status_code == 202

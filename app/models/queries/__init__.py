@@ -10,6 +10,7 @@ from app.models.queries.endpoints import (
     endpoint_page,
     endpoints_by_id,
     heads_of,
+    object_links_of,
     resource_states,
 )
 from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
@@ -60,6 +61,7 @@ __all__ = [
     "heads_of",
     "log_head",
     "log_position",
+    "object_links_of",
     "object_models",
     "operation_by_id",
     "operation_counts",

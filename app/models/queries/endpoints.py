@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from app.domain.values import JsonValue
 from app.domain.words import Presence
 from app.models.cursors import parse_page_cursor
+from app.models.fields import load_json
 from app.models.queries.criteria import EndpointCriteria, below, contains
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
 from app.models.queries.reading import Statement, among, array, fetch
@@ -52,6 +54,16 @@ def _branches(criteria: EndpointCriteria, statement: Statement, selected: str) -
     return [f"{select} AND e.presence = '{presence}'" for presence in Presence if presence in criteria.presences] or [
         f"{select} AND FALSE"
     ]
+
+
+async def object_links_of(names: Collection[str]) -> dict[str, JsonValue]:
+    """The object links that these endpoints registered, by name; endpoints that told none are left out.
+
+    Raises:
+        ReadUnavailable: the database cannot be reached.
+    """
+    sql = f"SELECT name, object_links FROM endpoint WHERE object_links IS NOT NULL AND {among('name', '$1', 'text')}"  # noqa: S608
+    return {name: load_json(links) for name, links in await fetch(sql, [array(names)])}
 
 
 async def count_endpoints(criteria: EndpointCriteria) -> tuple[int, bool]:
