@@ -83,9 +83,8 @@ class Health:
             "dispatcher": _alive(server.swept_at, now, "a dispatcher", "no dispatcher is alive: nothing is sent"),
         }
         if self._hears_stream:
-            checks["bridge"] = _alive(
-                server.bridge_until, now - ALIVE, "the event stream", "nobody listens to the event stream"
-            )
+            held_since = server.bridge_until and server.bridge_until - ALIVE  # a hold ends as long after it was renewed
+            checks["bridge"] = _alive(held_since, now, "the event stream", "nobody listens to the event stream")
         return checks
 
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -117,15 +117,21 @@ class Bridge:
                 batch.append(events.get_nowait())
             await self._commit(batch)
 
-    async def _commit(self, batch: list[Event]) -> None:
+    async def _commit(self, batch: Sequence[Event], source: str = "stream", *, missed: bool = False) -> None:
+        """Have events committed; what the database will never take costs itself alone."""
         while True:
             try:
-                await self._hearing.hear(batch, source="stream")
+                await self._hearing.hear(batch, source=source, missed=missed)
             except LedgerUnavailable as error:
                 log.warning("events_wait_for_the_database", error=str(error))
                 await asyncio.sleep(0.5)
             except Exception:
-                log.exception("events_not_taken", events=len(batch))
+                if len(batch) > 1:
+                    for event in batch:
+                        await self._commit([event], source, missed=missed)
+                else:
+                    _count_broken()
+                    log.exception("event_not_taken", endpoint=batch[0].endpoint, name=type(batch[0]).__name__)
                 return
             else:
                 return
@@ -136,9 +142,11 @@ class Bridge:
                 await self._read_list()
             except (LeshanUnavailable, LedgerUnavailable) as error:
                 log.warning("not_reconciled", reason=str(error))
-                await asyncio.sleep(RECONCILE_SECONDS)
+            except Exception:
+                log.exception("reconciling_failed")
             else:
                 return
+            await asyncio.sleep(RECONCILE_SECONDS)
 
     async def _read_list(self) -> None:
         asked_at = await self._ledger.submit(Ask())
@@ -146,7 +154,7 @@ class Bridge:
         async with self._client.registrations() as listed:
             async for piece in _pieces(listed):
                 events = [self._as_event(known, listed.server_millis) for known in piece]
-                await self._hearing.hear(events, source="listing", missed=True)
+                await self._commit(events, "listing", missed=True)
                 asleep = frozenset(known.endpoint for known in piece if known.registration.sleeping)
                 await self._ledger.submit(Listed([known.endpoint for known in piece], asleep, asked_at))
                 count += len(piece)

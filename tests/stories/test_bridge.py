@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+from unittest import mock
 
 import pytest
 
+from app.domain.events import Event
 from app.domain.words import SECOND, Presence
 from app.leshan.simulator import Behaviour, Kind
 from app.main import Parts, Role
@@ -26,6 +30,21 @@ async def stream_down(world: World) -> AsyncIterator[None]:
     await world.eventually(lambda: not listening(world.parts), "the bridge noticed")
     yield
     world.simulator.behave_well()
+
+
+@contextlib.contextmanager
+def refused(world: World, endpoint: str) -> Iterator[asyncio.Event]:
+    """The database takes no event of this endpoint. What comes waits for the yielded event, to come together."""
+    hear, together = world.parts.hearing.hear, asyncio.Event()
+
+    async def hear_others(events: Sequence[Event], **more: Any) -> None:
+        await together.wait()
+        if any(event.endpoint == endpoint for event in events):
+            raise RuntimeError("a CHECK refuses it")
+        await hear(events, **more)
+
+    with mock.patch.object(world.parts.hearing, "hear", hear_others):
+        yield together
 
 
 def listening(parts: Parts) -> bool:
@@ -76,6 +95,37 @@ async def test_who_fell_asleep_meanwhile_is_asleep(world: World) -> None:
     assert world.received() == []
     await world.wake()
     await world.confirmed(op)
+
+
+async def test_an_event_that_is_never_taken_costs_itself_alone(begin: Begin) -> None:
+    async with begin("poison", "dev") as world:
+        with refused(world, "poison") as together:
+            for name in ("poison", "poison", "dev"):
+                world.simulator.wake(name)
+            together.set()
+            await world.heard_of("dev")
+        assert await world.endpoint("poison") is None
+        await world.wake("poison")
+
+
+async def test_a_registration_that_is_never_taken_does_not_hide_the_others(begin: Begin) -> None:
+    async with begin("poison", "dev") as world:
+        with refused(world, "poison") as together:
+            together.set()
+            async with stream_down(world):
+                world.simulator.register("poison")
+                world.simulator.register("dev")
+            await world.heard_of("dev")
+        assert await world.endpoint("poison") is None
+
+
+async def test_nobody_listens_once_the_hold_of_a_bridge_ran_out(begin: Begin) -> None:
+    async with begin(roles=Role.DISPATCH) as world:
+        await world.parts.ledger.submit(HoldBridge("one that lives", 10 * SECOND))
+        assert (await world.parts.health.checks())["bridge"].ok
+        world.move_clock(-11)
+        await world.parts.ledger.submit(HoldBridge("one that lives", 10 * SECOND))
+        assert not (await world.parts.health.checks())["bridge"].ok
 
 
 async def test_leshan_restarts_and_its_devices_come_back(world: World) -> None:
