@@ -18,10 +18,10 @@ import orjson
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
 from app.domain.words import Delivery, OperationKind
+from app.leshan.events import MAX_REQUEST_ID
 from app.leshan.links import read_links
 
 MAX_DETAIL: Final = 1000
-MAX_REQUEST_ID: Final = 255
 
 _CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
 _DEVICE_STATUS: Final = re.compile(r"[A-Za-z_ ]{0,60}\(([1-5]\d\d)\)")

@@ -27,6 +27,9 @@ from app.leshan.links import read_links
 MAX_NAME: Final = 255
 """Characters of an endpoint's name: what a database column holds, and more than any device has."""
 
+MAX_REQUEST_ID: Final = 64
+"""Characters of the id of a delayed request: what a database column holds; Leshan's own is a UUID."""
+
 _MAX_INTEGER: Final = 2**53
 _MAX_DEPTH: Final = 32
 """Nesting of an answer, which is kept until its call is known; Leshan's own have at most ten."""
@@ -164,6 +167,8 @@ def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: boo
     if _nested_deeper(response, _MAX_DEPTH):
         raise BrokenEvent(f"an answer is nested at most {_MAX_DEPTH} deep", "data.response")
     request_id = _required_text(data, "requestId", "data")
+    if len(request_id) > MAX_REQUEST_ID:
+        raise BrokenEvent(f"the id of a request has at most {MAX_REQUEST_ID} characters", "data.requestId")
     path = _text(data.get("path"))
     return RequestResponse(endpoint=_endpoint(data), request_id=request_id, path=path, response=response, **common)
 

@@ -39,6 +39,7 @@ from app.security import same_secret
 __all__ = ["Batch", "Form", "Hear", "HearingUnavailable", "webhook_routes"]
 
 MAX_EVENTS: Final = 1000
+MAX_MILLIS: Final = 2**53
 
 _Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -152,7 +153,7 @@ def _age(time: JsonValue, sent_millis: int | None, where: str) -> int:
     """Microseconds between an event and its sending, 0 where either is not told."""
     if time is None:
         return 0
-    if isinstance(time, bool) or not isinstance(time, int):
+    if isinstance(time, bool) or not isinstance(time, int) or not 0 <= time < MAX_MILLIS:
         raise Refusal(422, f"{where}time is in milliseconds, an integer", f"{where}time")
     return 0 if sent_millis is None else max(0, sent_millis - time) * 1000
 

@@ -134,6 +134,7 @@ ROWS = [
     (200, '{"success":true,"status":"CHANGED(204)"}', OutcomeKind.SUCCESS),
     (200, '{"delayed":true,"requestId":"a"}', OutcomeKind.DELAYED),
     (200, '{"delayed":true}', OutcomeKind.ANSWER_LOST),
+    (200, '{"delayed":true,"requestId":"' + "a" * 65 + '"}', OutcomeKind.ANSWER_LOST),
     (200, "<html>login</html>", OutcomeKind.ANSWER_LOST),
     (204, "", OutcomeKind.ANSWER_LOST),
     (200, "[" * 100_000, OutcomeKind.ANSWER_LOST),

@@ -167,3 +167,5 @@ def test_unknown_and_broken_events() -> None:
         deep = {"x": deep}
     with pytest.raises(BrokenEvent):
         parse_event("REQUEST_RESPONSE", {"ep": "a", "requestId": "r", "response": deep})
+    with pytest.raises(BrokenEvent):
+        parse_event("REQUEST_RESPONSE", {"ep": "a", "requestId": "r" * 65, "response": {}})
