@@ -16,6 +16,7 @@ from app.leshan.simulator import Simulator, SimulatorConfig
 from app.leshan.webhook import webhook_routes
 from app.main import Parts, Role, running
 from app.models.database import migrate
+from app.models.ledger import Provision
 from app.serving import listen, serving, told_to_end
 from app.settings import Settings
 from app.web import api_routes, health_app, web_app
@@ -34,9 +35,12 @@ async def run_everything(settings: Settings) -> None:
     listening = listen(settings.host, settings.port)
     told = told_to_end()  # before anything is claimed or heard that has to be let go of in order
     async with contextlib.AsyncExitStack() as stack:
+        devices: list[str] = []
         if settings.leshan_url is None:
-            settings = await stack.enter_async_context(_simulated(settings))
+            settings, devices = await stack.enter_async_context(_simulated(settings))
         parts = await stack.enter_async_context(running(settings, Role.EVERYTHING))
+        # somebody who pastes the first operation at once need not wait for the device's first registration
+        await asyncio.gather(*(parts.ledger.submit(Provision(name)) for name in devices))
         await _serve(parts, stack, listening)
         await _told_or_ended(told, parts)
 
@@ -66,7 +70,8 @@ async def run_worker(settings: Settings, role: Role, health_port: int | None) ->
 
 
 @contextlib.asynccontextmanager
-async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
+async def _simulated(settings: Settings) -> AsyncIterator[tuple[Settings, list[str]]]:
+    """A simulator beside us: the settings that go with it, and its devices' names."""
     config = SimulatorConfig.demo(
         devices=settings.simulate_devices, seed=settings.simulate_seed, start_within_seconds=1.0
     )
@@ -78,7 +83,7 @@ async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
             hint="set REVEILLE_LESHAN_URL to use a Leshan server",
         )
         window = int(config.awake_window_seconds)
-        yield settings.model_copy(update={"leshan_url": simulator.url, "awake_window": window})
+        yield settings.model_copy(update={"leshan_url": simulator.url, "awake_window": window}), config.names()
 
 
 async def _serve(parts: Parts, stack: contextlib.AsyncExitStack, listening: socket.socket) -> None:

@@ -73,6 +73,7 @@ def configure_logging(*, json: bool = False, level: str = "info") -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # uvicorn brings handlers of its own
         logger = logging.getLogger(name)
         logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
         logger.propagate = True
     for name in ("httpx", "httpcore", "aiosqlite", "tortoise.db_client"):  # a line per call, and bodies with secrets
         logging.getLogger(name).setLevel(logging.WARNING)
