@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
 
 MIN_TOKEN_LENGTH: Final = 16
+MAX_NAME_LENGTH: Final = 255
+"""It is stored with everything that its bearer asks for (`createdBy`)."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """The characters that RFC 6750 allows in a bearer token: no comma, so that entries can be listed."""
 
@@ -87,6 +88,8 @@ def _entry(text: str, number: int) -> Access:
     role, _, token = rest.partition(":")
     if not (name and role and token):
         raise ValueError(f"entry {number} is not of the form name:role:token")
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise ValueError(f"entry {number}: a name has at most {MAX_NAME_LENGTH} characters, all of them printable")
     if role not in tuple(Role):
         raise ValueError(f"entry {number} has an unknown role: viewer or operator is expected")
     try:
@@ -129,14 +132,3 @@ def is_loopback(host: str | None) -> bool:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
-
-
-def is_allowed_origin(origin: str | None, host: str | None, allowed: Iterable[str]) -> bool:
-    """Whether a browser page may talk to us: no `Origin` at all, the same `Host`, or one that the settings list.
-
-    Browsers send `Origin` with every WebSocket and every POST, but guard neither: without this check any page that a
-    person opens could use the open loopback mode.
-    """
-    if origin is None or "*" in (listed := tuple(allowed)):
-        return True
-    return origin in listed or (host is not None and urlsplit(origin).netloc.lower() == host.lower())

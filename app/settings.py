@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import os
 import re
+import ssl
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -53,6 +54,7 @@ class LogLevel(StrEnum):
 def _one_of(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         parts = urlsplit(url)
+        _check_port(parts)
         if parts.scheme not in schemes:
             raise ValueError("expected " + " or ".join(f"{scheme}://.." for scheme in schemes))
         if parts.scheme == "sqlite" and not (parts.netloc + parts.path):
@@ -62,8 +64,16 @@ def _one_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _check_port(parts: SplitResult) -> None:
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("expected a port of 0 to 65535 after the host, or none") from None
+
+
 def _leshan_url(url: str) -> str:
     parts = urlsplit(url)
+    _check_port(parts)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("expected http://HOST.. or https://HOST..")
     if parts.query or parts.fragment or parts.username is not None:
@@ -193,6 +203,22 @@ class Settings(BaseSettings):
                 f"{PREFIX}HOST: without tokens in {PREFIX}AUTH only this machine is served; "
                 f"set them, or say {PREFIX}ALLOW_OPEN=true"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_certificates(self) -> Self:
+        """Now, by their names: at the first call they would be an error of no setting's."""
+        try:
+            context = ssl.create_default_context(cafile=self.leshan_ca)
+        except OSError:
+            raise ValueError(f"{PREFIX}LESHAN_CA: a file with certificates in PEM form is expected") from None
+        if self.leshan_cert:
+            try:
+                context.load_cert_chain(self.leshan_cert, self.leshan_key, password="")
+            except (OSError, ValueError):
+                raise ValueError(
+                    f"{PREFIX}LESHAN_CERT: a certificate and its key without a password, in PEM form, are expected"
+                ) from None
         return self
 
     @property

@@ -9,7 +9,6 @@ from app.security import (
     Viewer,
     bearer_token,
     find_viewer,
-    is_allowed_origin,
     is_loopback,
     parse_access,
     same_secret,
@@ -65,19 +64,3 @@ def test_bearer_tokens(header: str | None, token: str | None) -> None:
 )
 def test_loopback(host: str | None, here: bool) -> None:
     assert is_loopback(host) is here
-
-
-@pytest.mark.parametrize(
-    ("origin", "allowed", "may"),
-    [
-        (None, (), True),
-        ("http://127.0.0.1:8000", (), True),
-        ("http://evil.example.org", (), False),
-        ("null", (), False),
-        ("https://app.example.org", ("https://app.example.org",), True),
-        ("https://app.example.org.evil.org", ("https://app.example.org",), False),
-        ("http://evil.example.org", ("*",), True),
-    ],
-)
-def test_origins(origin: str | None, allowed: tuple[str, ...], may: bool) -> None:
-    assert is_allowed_origin(origin, "127.0.0.1:8000", allowed) is may
