@@ -20,7 +20,8 @@ MAX_BODY: Final = 1024 * 1024
 MAX_DELIVERY_ID: Final = 255
 RETRY_AFTER_SECONDS: Final = 2
 
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+_NOT_FROM_HERE: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "origin")
+"""What proxies add, and what browsers do: any web page could post from this machine, and no Leshan is a web page."""
 
 
 class Form(StrEnum):
@@ -70,9 +71,9 @@ class Keys:
 
 
 def is_local(request: Request) -> bool:
-    """Whether the call comes from this machine itself, and not through a proxy on it."""
+    """Whether the call comes from this machine itself, and not through a proxy or a browser on it."""
     client = request.client.host if request.client else None
-    return is_loopback(client) and not any(name in request.headers for name in _FORWARDED)
+    return is_loopback(client) and not any(name in request.headers for name in _NOT_FROM_HERE)
 
 
 def check_caller(request: Request, body: bytes, keys: Keys) -> None:

@@ -26,7 +26,7 @@ class SchemaContext:
     Attributes:
         authenticate: the viewer of a bearer token (None where none was given); None for one who may not ask at all.
         defaults: what the settings say where an input says nothing.
-        allowed_origins: of web pages elsewhere that may open a WebSocket.
+        allowed_origins: of web pages elsewhere that may ask, over HTTP (CORS) and WebSocket.
         connection_init_timeout: how long a WebSocket may stay without ``connection_init``.
     """
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import orjson
 from cross_web import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -50,7 +52,14 @@ def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseR
     GraphiQL expects the folder ``app.schema.graphiql.FILES`` at ``app.schema.graphiql.ADDRESS``.
     """
     view = GraphQLView(context)
-    return [Route(path, view), WebSocketRoute(path, view)]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=context.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+    )
+    middleware = [cors] if context.allowed_origins else []
+    return [Route(path, view, middleware=middleware), WebSocketRoute(path, view)]
 
 
 class GraphQLView(GraphQL[Asker, None]):

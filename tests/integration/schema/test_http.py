@@ -14,7 +14,7 @@ from app.models.ledger import Ledger, LedgerUnavailable
 from app.models.live import LiveLog
 from app.models.queries import operation_counts
 from tests.integration.ledger.kit import World, new, registered
-from tests.integration.schema.kit import OPERATOR, VIEWER, Api
+from tests.integration.schema.kit import OPERATOR, VIEWER, Api, app_of
 from tests.waiting import BOUND, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -232,3 +232,16 @@ async def first_data(lines: Any) -> Any:
 
 async def test_introspection_is_answered(api: Api) -> None:
     assert (await api.ask(get_introspection_query()))["__schema"]["queryType"]["name"] == "Query"
+
+
+async def test_a_listed_page_elsewhere_may_ask_and_no_other(world: World, live: LiveLog) -> None:
+    listed, other = "https://dashboard.example", "https://evil.example"
+    transport = httpx.ASGITransport(app=app_of(world, live, allowed_origins=(listed,)))
+    asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+        for origin, may in ((listed, True), (other, False)):
+            preflight = await client.options("/graphql", headers={"origin": origin, **asks})
+            answer = await Api(client).post({"query": "{ transitionCursor }"}, VIEWER, origin=origin)
+            for response in (preflight, answer):
+                assert response.headers.get("access-control-allow-origin") == (listed if may else None)
+            assert preflight.is_success is may

@@ -219,6 +219,14 @@ async def test_from_elsewhere_the_older_address_needs_the_token(ear: Ear) -> Non
     assert isinstance(ear.batches[0].events[0], Registered)
 
 
+@pytest.mark.parametrize("path", ["/leshan/events", "/leshan_api/resource/single"])
+async def test_what_a_web_page_posts_is_not_taken_for_this_machines(ear: Ear, path: str) -> None:
+    """A browser lets any page post text to 127.0.0.1, and says from where."""
+    headers = {"Content-Type": "text/plain", "Origin": "https://evil.example"}
+    assert (await post(ear, SINGLE, path=path, headers=headers)).status_code == 401
+    assert ear.batches == []
+
+
 async def test_an_older_post_that_cannot_be_read_names_the_field(ear: Ear) -> None:
     answer = await post(ear, {"ep": "dev", "val": 5}, path="/leshan_api/resource/composite")
     assert (answer.status_code, answer.json()["field"]) == (422, "val")
