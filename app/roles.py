@@ -73,7 +73,10 @@ async def run_worker(settings: Settings, role: Role, health_port: int | None) ->
 async def _simulated(settings: Settings) -> AsyncIterator[tuple[Settings, list[str]]]:
     """A simulator beside us: the settings that go with it, and its devices' names."""
     config = SimulatorConfig.demo(
-        devices=settings.simulate_devices, seed=settings.simulate_seed, start_within_seconds=1.0
+        devices=settings.simulate_devices,
+        seed=settings.simulate_seed,
+        start_within_seconds=1.0,
+        asleep_seconds=(2.0, 8.0),
     )
     async with Simulator(config).serve() as simulator:
         log.info(
