@@ -26,6 +26,9 @@ PIECE: Final = 500
 REFETCH_SECONDS: Final = 60.0
 """Leshan is not asked about the same unknown object again before this: it may not know it either."""
 
+MAX_ASKED: Final = 10_000
+"""Objects in versions that are remembered as asked about; devices may name any."""
+
 Versions = Mapping[int, str]
 Links = Sequence[Mapping[str, Any]] | None
 
@@ -99,6 +102,8 @@ class ModelFetcher:
         missing = self._shelf.missing(versions)
         due = {key for key in missing if now - self._asked.get(key, -REFETCH_SECONDS) >= REFETCH_SECONDS}
         if due and not self._wanted.full():
+            if len(self._asked) >= MAX_ASKED:
+                self._asked.clear()
             self._asked.update(dict.fromkeys(due, now))
             self._wanted.put_nowait((endpoint, due))
 
@@ -109,14 +114,19 @@ class ModelFetcher:
             tasks.create_task(self._fetch())
 
     async def _follow(self) -> None:
-        seen = (await tables.LedgerHead.get(id=1)).seq
-        await self._look_at_everybody()
+        seen: int | None = None
         while True:
+            more = False
             try:
-                seen = await self._look_at_newcomers(seen)
+                if seen is None:
+                    begin = (await tables.LedgerHead.get(id=1)).seq
+                    await self._look_at_everybody()
+                    seen = begin
+                seen, more = await self._look_at_newcomers(seen)
             except Exception as error:
                 log.warning("registrations_not_followed", error=str(error))
-            await asyncio.sleep(REFRESH_SECONDS)
+            if not more:
+                await asyncio.sleep(REFRESH_SECONDS)
 
     async def _look_at_everybody(self) -> None:
         """Once, at the start: whoever is online now."""
@@ -130,13 +140,14 @@ class ModelFetcher:
                 return
             last = rows[-1][0]
 
-    async def _look_at_newcomers(self, seen: int) -> int:
-        """Whoever came online after this place of the log; answers up to where it has been read."""
+    async def _look_at_newcomers(self, seen: int) -> tuple[int, bool]:
+        """Whoever came online after this place of the log; answers up to where it has been read, and whether there is
+        more at once."""
         changes = tables.PresenceChange.filter(seq__gt=seen, presence=Presence.ONLINE).order_by("seq").limit(PIECE)
         rows = await changes.values_list("seq", "endpoint__name", "endpoint__object_links")
         for _, name, links in rows:
             self.want(name, object_versions(links))
-        return rows[-1][0] if rows else seen
+        return (rows[-1][0] if rows else seen), len(rows) == PIECE
 
     async def _fetch(self) -> None:
         while True:
@@ -147,6 +158,9 @@ class ModelFetcher:
                 await self._shelf.refresh()
             except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:
                 log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
+            except Exception:
+                # models are a help: one that cannot be stored or read back must not stop the process
+                log.exception("models_not_kept", endpoint=endpoint, objects=sorted(due))
 
     def _stored(self, models: Iterable[ObjectModel]) -> list[StoredModel]:
         new = self._shelf.missing

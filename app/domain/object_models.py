@@ -40,6 +40,9 @@ class ObjectModel:
 DEFAULT_VERSION: Final = "1.0"
 """The version of an object whose link has no ``ver`` (LwM2M Core 1.1, 7.2.2)."""
 
+VERSION: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
+"""What is a version of an object, be it a device's word or Leshan's."""
+
 _LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})")
 _INSTANCE_LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})/[0-9]{1,5}")
 
@@ -94,7 +97,7 @@ def object_versions(object_links: Sequence[Mapping[str, JsonValue]] | None) -> d
 def _version(attributes: JsonValue) -> str | None:
     told = attributes.get("ver") if isinstance(attributes, Mapping) else None
     text = str(told).strip('"') if isinstance(told, str | float | int) and not isinstance(told, bool) else ""
-    return text if re.fullmatch(r"\d{1,3}\.\d{1,3}", text) else None
+    return text if VERSION.fullmatch(text) else None
 
 
 def with_known_formats(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeGuard
 
-from app.domain.object_models import DEFAULT_VERSION, ObjectModel, ResourceModel
+from app.domain.object_models import DEFAULT_VERSION, VERSION, ObjectModel, ResourceModel
 from app.domain.paths import MAX_ID
 from app.domain.values import JsonValue
 from app.domain.words import ValueType
@@ -29,12 +29,13 @@ def parse_object_specs(specs: JsonValue) -> list[ObjectModel]:
 
 def _object_model(spec: Mapping[str, JsonValue]) -> ObjectModel | None:
     id_, definitions = spec.get("id"), spec.get("resourcedefs")
-    if not _is_id(id_) or not isinstance(definitions, list):
+    version = _text(spec, "version") or DEFAULT_VERSION
+    if not _is_id(id_) or not isinstance(definitions, list) or not VERSION.fullmatch(version):
         return None
     resources = (_resource_model(definition) for definition in definitions if isinstance(definition, Mapping))
     return ObjectModel(
         id=id_,
-        version=_text(spec, "version") or DEFAULT_VERSION,
+        version=version,
         name=_text(spec, "name"),
         multiple=spec.get("instancetype") == "multiple",
         resources={resource.id: resource for resource in resources if resource is not None},

@@ -37,6 +37,7 @@ def test_a_model_survives_being_stored() -> None:
         {"id": 70_000, "resourcedefs": []},
         {"id": True, "resourcedefs": []},
         {"id": 3, "resourcedefs": {}},
+        {"id": 3, "resourcedefs": [], "version": "1.1-a-version-of-our-own"},
     ],
 )
 def test_a_model_without_sense_is_left_out(spec: Any) -> None:
