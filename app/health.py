@@ -40,6 +40,11 @@ class Health:
     def __init__(self, server_id: int, bus: Callable[[], BusHealth], *, hears_stream: bool) -> None:
         self._server_id, self._bus, self._hears_stream = server_id, bus, hears_stream
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all checks."""
+        return ("database", "bus", "leshan", "dispatcher", *(("bridge",) if self._hears_stream else ()))
+
     def routes(self) -> list[Route]:
         return [
             Route("/health/live", self.live),
@@ -55,23 +60,29 @@ class Health:
         """200, or 503 when something stops operations on their way. ``?only=database,bus`` looks at these alone: an
         API process behind a load balancer serves well while Leshan is away."""
         wanted = [name for name in request.query_params.get("only", "").split(",") if name]
+        if unknown := [name for name in wanted if name not in self.names]:
+            told = f"there is no check named {unknown[0]!r} here: {', '.join(self.names)}"
+            return JSONResponse({"status": "unknown", "detail": told}, 400)
         checks = await self.checks(wanted)
         ok = all(check.ok for check in checks.values())
         body = {"status": "ok" if ok else "unavailable", "checks": {n: c.as_json() for n, c in checks.items()}}
         return JSONResponse(body, 200 if ok else 503)
 
     async def metrics(self, _request: Request) -> Response:
+        await self.checks()  # which also say whether the breaker is open: the sweep of any process may have opened it
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def checks(self, only: Collection[str] = ()) -> dict[str, Check]:
-        bus = self._bus()
         # without the bus everything is only slower, so it never makes a process unready
-        checks = {"database": Check(ok=True, detail="answers"), "bus": Check(ok=True, detail=bus.detail)}
+        checks = {"database": Check(ok=True, detail="answers"), "bus": Check(ok=True, detail=self._bus().detail)}
         try:
             async with asyncio.timeout(DATABASE_SECONDS):
                 checks |= await self._server_checks()
         except Exception as error:
-            checks["database"] = Check(ok=False, detail=f"{type(error).__name__}: {error}"[:300])
+            BREAKER_OPEN.clear()
+            unknown = Check(ok=False, detail="not known: the database does not answer")
+            away = Check(ok=False, detail=f"{type(error).__name__}: {error}"[:300])
+            checks = {**dict.fromkeys(self.names, unknown), **checks, "database": away}
         return {name: check for name, check in checks.items() if not only or name in only}
 
     async def _server_checks(self) -> dict[str, Check]:

@@ -23,9 +23,9 @@ from app.domain.words import SECOND, Instant
 from app.health import Health
 from app.leshan.client import LeshanClient
 from app.models.database import reading
-from app.models.ledger import Ledger, Rules, open_store
+from app.models.ledger import Committed, Ledger, Rules, open_store
 from app.settings import LeshanEvents, Settings
-from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE
+from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, TRANSITIONS
 
 log = structlog.get_logger(__name__)
 
@@ -126,9 +126,11 @@ def _ledger(settings: Settings, bus: Bus, clock: Callable[[Instant], Instant], *
     def publish(channel: str, message: str) -> None:
         bus.publish(Channel(channel), message)
 
-    def observe(members: int, seconds: float) -> None:
-        LEDGER_GROUP_SIZE.observe(members)
-        LEDGER_GROUP_SECONDS.observe(seconds)
+    def observe(committed: Committed) -> None:
+        LEDGER_GROUP_SIZE.observe(committed.members)
+        LEDGER_GROUP_SECONDS.observe(committed.seconds)
+        for (before, to, reason), times in committed.moves.items():
+            TRANSITIONS.labels(before or "", to, reason or "").inc(times)
 
     return Ledger(
         open_store(settings.database_url, unsafe=unsafe),

@@ -5,7 +5,7 @@ from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.create import Create, Created, NewOperation
 from app.models.ledger.hear import Hear, HeardEvent
 from app.models.ledger.keep import Configure, HoldBridge, KeepModels, Provision, StoredModel
-from app.models.ledger.ledger import Ledger, LedgerOverloaded, LedgerUnavailable
+from app.models.ledger.ledger import Committed, Ledger, LedgerOverloaded, LedgerUnavailable
 from app.models.ledger.listing import Ask, EndListing, Listed
 from app.models.ledger.members import Conflict, LedgerError, NotFound
 from app.models.ledger.rules import Rules
@@ -18,6 +18,7 @@ __all__ = [
     "Cancel",
     "Claim",
     "Claimed",
+    "Committed",
     "Configure",
     "Conflict",
     "Create",

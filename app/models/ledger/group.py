@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from app.domain.values import TypedValue
 from app.domain.words import Instant, OperationStatus, Presence, ReasonCode
@@ -60,6 +61,10 @@ UPSERT_STATE: Final = _insert(
 )
 
 
+Move: TypeAlias = tuple[OperationStatus | None, OperationStatus, ReasonCode | None]
+"""A step of an operation: from, to, and why."""
+
+
 @dataclass(slots=True)
 class Group:
     """The working set of one transaction. Members find rows here, change them, and the group writes what changed.
@@ -85,6 +90,7 @@ class Group:
     delivered: set[str] = field(default_factory=set)
     logged: bool = False
     woken: bool = False
+    moves: Counter[Move] = field(default_factory=Counter)
     _live: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     _registered: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     _steps: dict[int, tuple[Any, ...]] = field(default_factory=dict)
@@ -156,6 +162,7 @@ class Group:
         operation.last_seq = self.draw()
         operation.finished_at = self.now if to in TERMINAL else None
         self._count(operation, before, to)
+        self.moves[before, to, reason] += 1
         self._transitions.append(
             TransitionRow(
                 operation.last_seq,

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from app.domain.words import Instant
-from app.models.ledger.group import Group
+from app.models.ledger.group import Group, Move
 from app.models.ledger.load import load
 from app.models.ledger.members import LedgerError, Member, Needs, Phase
 from app.models.ledger.rows import SERVER_COLUMNS, ServerRow
@@ -34,6 +34,15 @@ TRIES: Final = 4
 
 Publish = Callable[[str, str], None]
 """(channel, message): must not block and must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a group was: how many members it had, how long it took, and how often each move was made."""
+
+    members: int
+    seconds: float
+    moves: Mapping[Move, int]
 
 
 class LedgerUnavailable(RuntimeError):
@@ -57,6 +66,7 @@ class Ledger:
         server_id, server_name: the Leshan server whose devices this ledger writes about.
         publish: called after each commit with ``("changed", seq)`` and ``("wake", server)``, never before.
         clock: what to make of the database's time; tests move it, everybody else leaves it alone.
+        observe: called after each commit, for figures; must not block.
     """
 
     def __init__(
@@ -68,7 +78,7 @@ class Ledger:
         server_id: int = 1,
         server_name: str = "leshan",
         clock: Callable[[Instant], Instant] = lambda now: now,
-        observe: Callable[[int, float], None] = lambda _members, _seconds: None,
+        observe: Callable[[Committed], None] = lambda _committed: None,
     ) -> None:
         self.rules = rules
         self.server_id = server_id
@@ -215,7 +225,7 @@ class Ledger:
     def _tell(self, group: Group, members: int, seconds: float) -> None:
         """What follows a commit. Nothing here may fail the group: it would be taken as not committed, and repeated."""
         try:
-            self._observe(members, seconds)
+            self._observe(Committed(members, seconds, group.moves))
             self._whisper(group)
         except Exception:
             log.exception("ledger_whisper_failed")

@@ -1,0 +1,25 @@
+"""The promise: what happened can be read from the metrics, and from no log."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import REGISTRY
+
+from tests.stories.world import FIRMWARE, World
+
+pytestmark = pytest.mark.asyncio
+
+STEPS = (("", "QUEUED", ""), ("QUEUED", "SENDING", ""), ("SENDING", "CONFIRMED", ""))
+
+
+def steps() -> list[float]:
+    names = ("from_status", "to_status", "reason")
+    samples = (dict(zip(names, step, strict=True)) for step in STEPS)
+    return [REGISTRY.get_sample_value("reveille_operation_transitions_total", labels) or 0 for labels in samples]
+
+
+async def test_every_step_is_counted_once_it_is_committed(world: World) -> None:
+    await world.wake()
+    before = steps()
+    await world.confirmed(await world.create("WRITE", "/5/0/1", FIRMWARE))
+    assert [now - then for now, then in zip(steps(), before, strict=True)] == [1, 1, 1]

@@ -1,0 +1,55 @@
+"""Readiness by its parts: a check that cannot be made, or that nobody knows, is never an "ok"."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from prometheus_client import REGISTRY
+from starlette.applications import Starlette
+
+from app.bus import BusHealth
+from app.health import Check, Health
+from app.telemetry import BREAKER_OPEN
+
+pytestmark = pytest.mark.asyncio
+
+
+async def get(health: Health, path: str) -> httpx.Response:
+    transport = httpx.ASGITransport(app=Starlette(routes=list(health.routes())))
+    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+        return await client.get(path)
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health(1, lambda: BusHealth(ok=True, detail="connected"), hears_stream=True)
+
+
+async def test_without_a_database_nothing_but_the_bus_is_well(health: Health) -> None:
+    BREAKER_OPEN.labels("leshan").set(1)
+    assert (await get(health, "/health/live")).status_code == 200
+    for only in ("", "?only=database", "?only=dispatcher", "?only=bus,bridge", "?only=leshan"):
+        assert (await get(health, f"/health/ready{only}")).status_code == 503, only
+    assert (await get(health, "/health/ready?only=bus")).status_code == 200
+    told = (await get(health, "/health/ready")).json()["checks"]
+    assert [name for name, check in told.items() if check["ok"]] == ["bus"]
+    assert told.keys() == set(health.names)
+    assert (await get(health, "/metrics")).status_code == 200
+    assert REGISTRY.get_sample_value("reveille_breaker_open", {"server": "leshan"}) is None
+
+
+async def test_a_check_that_is_not_there_is_no_good_news(health: Health) -> None:
+    answer = await get(health, "/health/ready?only=databse")
+    assert (answer.status_code, answer.json()["status"]) == (400, "unknown")
+    assert "database, bus, leshan, dispatcher, bridge" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("opened", [True, False])
+async def test_a_scrape_tells_of_the_breaker(health: Health, monkeypatch: pytest.MonkeyPatch, opened: bool) -> None:
+    async def told() -> dict[str, Check]:
+        BREAKER_OPEN.labels("leshan").set(opened)
+        return {}
+
+    monkeypatch.setattr(health, "_server_checks", told)
+    text = (await get(health, "/metrics")).text
+    assert f'reveille_breaker_open{{server="leshan"}} {float(opened)}' in text
