@@ -33,12 +33,18 @@ class Dispatcher:
     ) -> None:
         self._ledger, self._bus, self._slots, self._clock = ledger, bus, slots, clock
         self._running: set[asyncio.Task[None]] = set()
+        self._calling: set[asyncio.Task[None]] = set()
+        self._asked: Claim | None = None
         self._look = asyncio.Event()
         self._sure = False
         self._stopping = False
 
     def nudge(self) -> None:
-        """A call ends: its endpoint may have more, and a slot gets free. The claim joins the commit that settles it."""
+        """A call ends: its endpoint may have more, and a slot gets free. The claim joins the commit that settles it.
+
+        To be called in the attempt's own task.
+        """
+        self._has_called(asyncio.current_task())
         self._sure = True
         self._look.set()
 
@@ -70,19 +76,24 @@ class Dispatcher:
                 await asyncio.sleep(0.5)
 
     async def _claim_all(self, runner: Runner, *, sure: bool) -> None:
-        while free := self._slots - len(self._running):
+        while free := self._free():
             if not sure and not await anything_ready(self._ledger.server_id, self._clock):
                 return
             asked_at = time.monotonic()
-            claimed = await self._claim(free)
+            claimed = await self._claim()
             for one in claimed:
                 self._begin(runner, one, asked_at)
             if len(claimed) < free:
                 return
             sure = False
 
-    async def _claim(self, free: int) -> list[Claimed]:
-        claim = self._ledger.enqueue(Claim(free, str(uuid.uuid4())))
+    def _free(self) -> int:
+        """Slots are for calls: an attempt that waits for its result to be stored has left its own."""
+        return self._slots - len(self._calling)
+
+    async def _claim(self) -> list[Claimed]:
+        self._asked = Claim(self._free(), str(uuid.uuid4()))
+        claim = self._ledger.enqueue(self._asked)
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:
@@ -90,12 +101,25 @@ class Dispatcher:
             for one in await claim:
                 await self._ledger.submit(Release(one.seq, one.attempt))
             raise
+        finally:
+            self._asked = None
 
     def _begin(self, runner: Runner, claimed: Claimed, asked_at: float) -> None:
         task = asyncio.create_task(self._guarded(runner, claimed, asked_at), name=f"attempt {claimed.id}")
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        task.add_done_callback(lambda _: self._look.set())
+        self._calling.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._has_called(task)
+        self._look.set()
+
+    def _has_called(self, task: asyncio.Task[None] | None) -> None:
+        if task in self._calling:
+            self._calling.discard(task)
+            if self._asked is not None:
+                self._asked.slots += 1  # it still waits for its group, or the next claim takes this slot
 
     async def _guarded(self, runner: Runner, claimed: Claimed, asked_at: float) -> None:
         try:
