@@ -17,7 +17,7 @@ import httpx
 from tests.e2e.clients import Api, api
 from tests.e2e.processes import Process, Processes
 from tests.e2e.waiting import eventually
-from tests.servers.postgres import postgres
+from tests.servers.postgres import PostgresServer, postgres
 from tests.servers.valkey import ValkeyServer, valkey
 
 DURABLE: Final = ("fsync=on", "synchronous_commit=on")
@@ -29,10 +29,13 @@ class Cluster:
     """The processes, and verbs for tests. Names of devices are the test's own: nobody else uses them."""
 
     processes: Processes
+    database: PostgresServer
     valkey: ValkeyServer
+    simulator: Process
     settings: dict[str, str]
     sim: httpx.AsyncClient
     apis: list[Api] = field(default_factory=list)
+    serving: list[Process] = field(default_factory=list)
     dispatchers: list[Process] = field(default_factory=list)
     bridges: list[Process] = field(default_factory=list)
 
@@ -116,8 +119,7 @@ class Cluster:
             return await self.figure("eventListeners") == 1
 
         await eventually(one_listens, "a bridge listens")
-        listening = [bridge for bridge in self.bridges if "event_stream_open" in bridge.log]
-        return max(listening, key=lambda bridge: bridge.log.rindex("event_stream_open"))
+        return max((bridge for bridge in self.bridges if bridge.lives), key=_listens_since)
 
     # --- the judges
 
@@ -137,6 +139,11 @@ class Cluster:
         assert not doubled, f"asked more than once in one attempt: {doubled}"
         for operation, count in Counter(request.partition("/")[0] for request in asked).items():
             assert count == attempts[operation], f"{operation}: {attempts[operation]} attempts, {count} requests"
+
+
+def _listens_since(bridge: Process) -> str:
+    """The time of its log's last line that says so; empty where none does."""
+    return max((line.split()[0] for line in bridge.log.splitlines() if "event_stream_open" in line), default="")
 
 
 def key(id_: str) -> str:
@@ -163,7 +170,8 @@ async def cluster(processes: Processes) -> AsyncIterator[Cluster]:
             api(first.url) as one,
             api(second.url) as other,
         ):
-            whole = Cluster(processes, bus, settings, sim, [one, other], roles["dispatch"], roles["bridge"])
+            running = (roles["api"], roles["dispatch"], roles["bridge"])
+            whole = Cluster(processes, database, bus, simulator, settings, sim, [one, other], *running)
             await whole.active_bridge()
             yield whole
             processes.end_all()

@@ -65,6 +65,10 @@ class Process:
     def pid(self) -> int:
         return self.server.process.pid
 
+    @property
+    def lives(self) -> bool:
+        return self.server.process.poll() is None
+
     def kill(self) -> None:
         """As a crash."""
         self.server.kill()
@@ -117,7 +121,7 @@ class Processes:
         """Wait for something of a process that has to run meanwhile."""
         deadline = time.monotonic() + BOUND
         while not condition():
-            if process.server.process.poll() is not None or time.monotonic() > deadline:
+            if not process.lives or time.monotonic() > deadline:
                 raise ServerFailed(f"{process.name} is not ready:\n{process.log[-4_000:]}")
             time.sleep(0.01)
 
@@ -136,7 +140,7 @@ class Processes:
     def end_all(self) -> None:
         """End what still runs, the newest first: a dispatcher ends before the server that it calls."""
         for process in reversed(self.running):
-            if process.server.process.poll() is None:
+            if process.lives:
                 process.server.process.send_signal(signal.SIGTERM)
         for process in reversed(self.running):
             process.server.stop()
