@@ -19,6 +19,7 @@ import typer
 if TYPE_CHECKING:
     from app.settings import Settings
 
+MAX_PORT: Final = 65_535
 SCHEMA_FILE: Final = Path(__file__).parents[1] / "schema.graphql"
 
 cli = typer.Typer(
@@ -31,7 +32,10 @@ cli = typer.Typer(
 )
 
 HealthPort = Annotated[
-    int | None, typer.Option(help="Serve /health and /metrics on this port of REVEILLE_HOST; 0 takes a free one.")
+    int | None,
+    typer.Option(
+        min=0, max=MAX_PORT, help="Serve /health and /metrics on this port of REVEILLE_HOST; 0 takes a free one."
+    ),
 ]
 
 
@@ -124,11 +128,13 @@ def check() -> None:
 def simulate(
     *,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.")] = 8080,
-    devices: Annotated[int, typer.Option(help="How many sleeping devices.")] = 10,
+    port: Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port to serve on; 0 takes a free one.")] = 8080,
+    devices: Annotated[int, typer.Option(min=0, help="How many sleeping devices.")] = 10,
     seed: Annotated[int, typer.Option(help="The same seed gives the same run.")] = 1,
-    silent_rate: Annotated[float, typer.Option(help="Share of requests that a device leaves unanswered.")] = 0.0,
-    refuse_rate: Annotated[float, typer.Option(help="Share of requests that a device refuses.")] = 0.0,
+    silent_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of requests that a device leaves unanswered.")
+    ] = 0.0,
+    refuse_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of requests that a device refuses.")] = 0.0,
     told: Annotated[bool, typer.Option("--told", help="The devices do nothing but what /sim tells them.")] = False,
 ) -> None:
     """Run a Leshan look-alike with sleeping devices, over real HTTP, for trying things out."""

@@ -1,6 +1,6 @@
 """Lock files name versions and hashes, never addresses: take out of npm's what it adds for the curious.
 
-Run by `make lock`.
+Run by `make graphiql`.
 """
 
 from __future__ import annotations
