@@ -139,7 +139,7 @@ def _event(member: JsonValue, where: str, sent_millis: int | None, notifications
             member["event"],
             member["data"],
             age=_age(member.get("time"), sent_millis, where),
-            ordered=member.get("seq") is not None,
+            ordered=_is_ordered(member.get("seq"), where),
             notifications_wake=notifications_wake,
         )
     except UnknownEvent as error:
@@ -147,6 +147,13 @@ def _event(member: JsonValue, where: str, sent_millis: int | None, notifications
     except UnreadableEvent as error:
         sentence = f"{where}{error.field}: {error}" if isinstance(error, BrokenEvent) else f"{where}{error}"
         raise Refusal(422, sentence, f"{where}{error.field}") from None
+
+
+def _is_ordered(seq: JsonValue, where: str) -> bool:
+    """That there is a number is all that counts: this sender keeps order."""
+    if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int | float)):
+        raise Refusal(422, f"{where}seq is a number", f"{where}seq")
+    return seq is not None
 
 
 def _age(time: JsonValue, sent_millis: int | None, where: str) -> int:

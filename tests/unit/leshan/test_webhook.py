@@ -100,6 +100,7 @@ async def test_a_list_is_taken_whole_or_not_at_all(ear: Ear) -> None:
         ({"event": "AWAKE", "data": {"ep": "a\x00b"}}, 422, "data.ep"),
         ({"event": "AWAKE", "data": {"ep": "a"}, "time": "now"}, 422, "time"),
         ({"event": "AWAKE", "data": {"ep": "a"}, "time": -(2**63)}, 422, "time"),
+        ({"event": "AWAKE", "data": {"ep": "a"}, "seq": "7"}, 422, "seq"),
         ([AWAKE] * 1001, 413, None),
         (b" " * (1024 * 1024 + 1), 413, None),
     ],
