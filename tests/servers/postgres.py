@@ -42,9 +42,11 @@ _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 @dataclass
 class PostgresServer:
-    """A running PostgreSQL."""
+    """A PostgreSQL that can be ended and started again on the same data."""
 
     server: Server
+    arguments: Sequence[str | Path]
+    account: Account | None
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database, understood by asyncpg, Tortoise and REVEILLE_DATABASE_URL alike."""
@@ -58,6 +60,15 @@ class PostgresServer:
     async def drop(self, database: str) -> None:
         """Remove a database with whatever is still connected to it."""
         await self._run(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def stop(self, how: signal.Signals = signal.SIGINT, within: float = 30) -> None:
+        """End it; SIGQUIT does so as a crash would: sessions end at once, and the start replays the log."""
+        self.server.process.send_signal(how)
+        self.server.process.wait(within)
+
+    def restart(self) -> None:
+        """Start it again after :meth:`stop`."""
+        self.server = _start(self.arguments, self.server.folder, self.account)
 
     async def _run(self, statement: str) -> None:
         connection = await asyncpg.connect(self.url())
@@ -94,18 +105,22 @@ def postgres(options: Sequence[str] = FAST) -> Iterator[PostgresServer]:
         arguments: list[str | Path] = [programs / "postgres", "-D", home / "data", "-k", home]
         for option in (*_COMMON, *options):
             arguments += ["-c", option]
-        server = start(
-            arguments,
-            home,
-            ready=lambda: "ready" in _pid_file(home),
-            account=account,
-            environment=_ENVIRONMENT,
-            stop_signal=signal.SIGINT,
-        )
+        running = PostgresServer(_start(arguments, home, account), arguments, account)
         try:
-            yield PostgresServer(server)
+            yield running
         finally:
-            server.stop()
+            running.server.stop()
+
+
+def _start(arguments: Sequence[str | Path], home: Path, account: Account | None) -> Server:
+    return start(
+        arguments,
+        home,
+        ready=lambda: "ready" in _pid_file(home),
+        account=account,
+        environment=_ENVIRONMENT,
+        stop_signal=signal.SIGINT,
+    )
 
 
 def _required_binaries() -> Path:

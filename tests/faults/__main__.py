@@ -1,0 +1,37 @@
+"""``python -m tests.faults --runs N [--seed S] [--jobs J]``: random faults on real processes, judged by laws.
+
+Run n has the seed S + n.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+
+from rich.console import Console
+
+from tests.faults.figures import Figures
+from tests.faults.jobs import results
+
+
+def main() -> None:
+    """Run, print each run's line and the table, and exit with 1 when anything is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--seed", type=int, help="of the first run; default: a new one, which is printed")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time, each with processes of its own")
+    asked = parser.parse_args()
+    first = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
+    console = Console(soft_wrap=True)
+    console.print(f"seed {first}")
+    figures = Figures()
+    for result in results(range(first, first + asked.runs), min(asked.jobs, asked.runs)):
+        figures.add(result)
+        console.print(figures.line(result), markup=False, highlight=False)
+    console.print(figures.table())
+    sys.exit(1 if figures.broken else 0)
+
+
+if __name__ == "__main__":
+    main()

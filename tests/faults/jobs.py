@@ -1,0 +1,77 @@
+"""Runs at the same time: each job is a process with a site of its own, which stays as long as nothing is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from multiprocessing.queues import Queue
+from pathlib import Path
+from typing import Final
+
+from tests.faults.plan import plan
+from tests.faults.run import Result, run
+from tests.faults.site import site
+
+KEPT: Final = Path("test-results") / "faults"
+"""Where the logs of a broken run go."""
+
+
+def results(seeds: range, jobs: int) -> Iterator[Result]:
+    """The results of all these runs, as they come."""
+    context = multiprocessing.get_context("spawn")
+    told: Queue[str] = context.Queue()
+    workers = [context.Process(target=work, args=(seeds[job::jobs], told)) for job in range(jobs)]
+    for worker in workers:
+        worker.start()
+    for _ in seeds:
+        yield Result(**json.loads(told.get()))
+    for worker in workers:
+        worker.join()
+
+
+def work(seeds: range, told: Queue[str]) -> None:
+    """What one job does."""
+    asyncio.run(_work(seeds, told))
+
+
+async def _work(seeds: Sequence[int], told: Queue[str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="reveille-faults-") as own:
+        while seeds:
+            folder = Path(tempfile.mkdtemp(dir=own))
+            try:
+                seeds = await _as_long_as_whole(seeds, folder, Path(own) / "pycache", told)
+            except Exception as error:
+                told.put(_broken(seeds[0], f"no site for it: {error!r}"))
+                seeds = seeds[1:]
+
+
+async def _as_long_as_whole(seeds: Sequence[int], folder: Path, pycache: Path, told: Queue[str]) -> Sequence[int]:
+    """Runs on one site, until one is broken; the seeds that are left."""
+    async with site(folder, pycache) as here:
+        for index, seed in enumerate(seeds):
+            begun = time.monotonic()
+            try:
+                result = json.dumps(asdict(await run(here, plan(seed))))
+            except Exception as error:
+                result = _broken(seed, f"could not be finished: {error!r}", time.monotonic() - begun)
+            told.put(result)
+            if json.loads(result)["broken"]:
+                _keep(folder, seed)
+                return seeds[index + 1 :]
+    return []
+
+
+def _broken(seed: int, how: str, seconds: float = 0.0) -> str:
+    return json.dumps(asdict(Result(seed, seconds, broken=[how])))
+
+
+def _keep(folder: Path, seed: int) -> None:
+    kept = KEPT / str(seed)
+    kept.mkdir(parents=True, exist_ok=True)
+    for log in folder.glob("*/server.log"):
+        (kept / f"{log.parent.name}.log").write_bytes(log.read_bytes())

@@ -1,0 +1,147 @@
+"""The judges of a run: the database, the devices, the subscribers, and what was promised to whoever created."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import asyncpg
+
+from tests.e2e.cluster import Cluster
+from tests.faults.watching import Step, Watcher
+
+_OPERATIONS: Final = """
+    SELECT o.id::text AS id, o.seq, e.name, o.kind, o.repeatable, o.priority, o.attempt, o.status, o.reason, o.delivery,
+           o.detail, o.finished_at, o.idempotency_key AS key
+    FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = ANY($1::text[]) ORDER BY o.seq
+"""
+_TRANSITIONS: Final = """
+    SELECT o.id::text AS id, t.number, t.seq, t.to_status
+    FROM transition t JOIN operation o ON o.seq = t.operation_id JOIN endpoint e ON e.id = o.endpoint_id
+    WHERE e.name = ANY($1::text[]) ORDER BY t.seq
+"""
+
+
+@dataclass
+class Evidence:
+    """All that is known about the operations of some devices."""
+
+    operations: dict[str, asyncpg.Record]
+    transitions: list[asyncpg.Record]
+    received: dict[str, list[dict[str, Any]]]
+    """By device: what Leshan was asked to ask of it."""
+    by_operation: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for requests in self.received.values():
+            for request in requests:
+                self.by_operation[str(request["request_id"]).partition("/")[0]].append(request)
+
+    @property
+    def steps(self) -> list[Step]:
+        """Every transition, in the one order."""
+        return [(row["id"], row["number"]) for row in self.transitions]
+
+    def ends(self) -> Counter[str]:
+        """How operations ended, like ``FAILED NO_ANSWER``."""
+        return Counter(f"{row['status']} {row['reason'] or ''}".strip() for row in self.operations.values())
+
+
+async def gather(whole: Cluster, devices: list[str]) -> Evidence:
+    """Ask the database and the devices."""
+    operations = await whole.rows(_OPERATIONS, devices)
+    transitions = await whole.rows(_TRANSITIONS, devices)
+    received = {device: await whole.received(device) for device in devices}
+    return Evidence({row["id"]: row for row in operations}, transitions, received)
+
+
+def breaches(evidence: Evidence) -> list[str]:
+    """What breaks a promise, by the database's word against the devices'."""
+    return [
+        *_not_ended(evidence),
+        *_sent_twice(evidence),
+        *_done_twice(evidence),
+        *_said_wrongly(evidence),
+        *_out_of_order(evidence),
+    ]
+
+
+def _not_ended(evidence: Evidence) -> Iterator[str]:
+    for row in evidence.operations.values():
+        if row["finished_at"] is None:
+            yield f"{_name(row)} is still {row['status']} ({row['reason']})"
+
+
+def _sent_twice(evidence: Evidence) -> Iterator[str]:
+    asked = Counter(one["request_id"] for requests in evidence.received.values() for one in requests)
+    for request, count in asked.items():
+        operation, _, attempt = str(request).partition("/")
+        row = evidence.operations.get(operation)
+        if row is None:
+            yield f"Leshan was asked for {request}, which no operation made"
+        elif count > 1:
+            yield f"{_name(row)}: attempt {attempt} arrived {count} times"
+        elif int(attempt) > row["attempt"]:
+            yield f"{_name(row)}: attempt {attempt} arrived, but only {row['attempt']} were begun"
+
+
+def _done_twice(evidence: Evidence) -> Iterator[str]:
+    for row in evidence.operations.values():
+        if not row["repeatable"] and (count := _handed_over(evidence, row)) > 1:
+            yield f"{_name(row)} may not be repeated, and the device had it {count} times"
+
+
+def _said_wrongly(evidence: Evidence) -> Iterator[str]:
+    for row in evidence.operations.values():
+        count = _handed_over(evidence, row)
+        if count and row["delivery"] == "NOT_SENT":
+            yield f"{_name(row)} says NOT_SENT, and the device had it"
+        if not count and row["status"] == "CONFIRMED":
+            yield f"{_name(row)} is CONFIRMED, and the device never had it"
+
+
+def _handed_over(evidence: Evidence, row: asyncpg.Record) -> int:
+    return sum(one["handed_over"] for one in evidence.by_operation[row["id"]])
+
+
+def _out_of_order(evidence: Evidence) -> Iterator[str]:
+    """First sends of an endpoint and priority happen in queue order: by the log, and by the device's own list."""
+    sent = [row["id"] for row in evidence.transitions if row["to_status"] == "SENDING"]
+    yield from _unordered(evidence, sent, "was first sent")
+    for requests in evidence.received.values():
+        arrived = [str(one["request_id"]).partition("/")[0] for one in requests]
+        yield from _unordered(evidence, arrived, "first arrived")
+
+
+def _unordered(evidence: Evidence, ids: Iterable[str], what: str) -> Iterator[str]:
+    last: dict[tuple[str, int], asyncpg.Record] = {}
+    for id_ in dict.fromkeys(ids):
+        row = evidence.operations.get(id_)
+        if row is None:
+            continue
+        before = last.get((row["name"], row["priority"]))
+        if before is not None and before["seq"] > row["seq"]:
+            yield f"{_name(row)} {what} after {_name(before)}, which was queued later"
+        last[row["name"], row["priority"]] = row
+
+
+def _name(row: asyncpg.Record) -> str:
+    return f"{row['kind']} {row['id']} of {row['name']}"
+
+
+def unseen(evidence: Evidence, watcher: Watcher) -> list[str]:
+    """What a subscriber missed, saw twice, or saw in another order."""
+    if watcher.seen == evidence.steps:
+        return []
+    seen, happened = Counter(watcher.seen), Counter(evidence.steps)
+    missed, doubled = list((happened - seen).elements()), list((seen - happened).elements())
+    return [f"a subscriber missed {missed[:5]}, and saw too often {doubled[:5]}, or saw another order"]
+
+
+async def broken_laws(whole: Cluster) -> list[str]:
+    """What ``reveille check`` finds."""
+    done = await asyncio.to_thread(whole.processes.run, "check", **whole.settings)
+    return [] if done.returncode == 0 else (done.stdout + done.stderr).splitlines()

@@ -1,0 +1,173 @@
+"""What a seed stands for: the operations of one run, what its devices do, and which faults happen when.
+
+Pure: the same seed gives the same plan. How the processes then meet each other is not in anybody's hand.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+DEVICES: Final = 20
+BATCHES: Final = 40
+SPAN: Final = 5.0
+"""Seconds within which operations are created and faults begin."""
+
+PAST_THE_LEASE: Final = 18.5
+"""Seconds: an operation of 1 s has a lease of 16 s, one of 2 s of 17 s."""
+
+PROCESS_FAULTS: Final = ("kill", "freeze")
+ROLES: Final = ("api", "dispatch", "dispatch", "bridge")
+OTHER_FAULTS: Final = (
+    "redis_stopped",
+    "redis_frozen",
+    "postgres_sessions_ended",
+    "postgres_restarted",
+    "postgres_crashed",
+    "leshan_frozen",
+    "leshan_restarted",
+    "leshan_never_answers",
+    "leshan_closes_after_delivery",
+    "leshan_resets_after_delivery",
+    "proxy_502_after_delivery",
+    "answer_unreadable",
+)
+FROZEN_PAST_THE_LEASE: Final = "freeze_dispatch_past_lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Operations that are created together. ``twice``: asked for by both API processes at once, with the same keys."""
+
+    at: float
+    inputs: list[Json]
+    twice: bool
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it can be asked for again without being done again."""
+        return all("idempotencyKey" in one for one in self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a device does, or how it is going to take its next requests: a call of the simulator's ``/sim``."""
+
+    at: float
+    device: str
+    verb: str
+    body: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that begins at ``at`` and lasts for ``seconds``; ``which`` chooses its victim."""
+
+    at: float
+    kind: str
+    seconds: float
+    which: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run."""
+
+    seed: int
+    devices: list[str]
+    awake: frozenset[str]
+    """Devices without queue mode."""
+    batches: list[Batch]
+    moves: list[Move]
+    faults: list[Fault]
+
+
+def plan(seed: int) -> Plan:
+    """The run of this seed."""
+    dice = random.Random(seed)
+    devices = [f"s{seed}-{number}" for number in range(DEVICES)]
+    awake = frozenset(dice.sample(devices, 3))
+    batches = sorted((_batch(dice, devices, number) for number in range(BATCHES)), key=lambda batch: batch.at)
+    moves = [_move(dice, device) for device in devices for _ in range(dice.randint(4, 9))]
+    return Plan(seed, devices, awake, batches, sorted(moves, key=lambda move: move.at), _faults(dice))
+
+
+def _batch(dice: random.Random, devices: list[str], number: int) -> Batch:
+    keyed = dice.random() < 0.8
+    inputs = [_operation(dice, dice.choice(devices)) for _ in range(dice.choice((1, 1, 2, 3, 5)))]
+    for index, one in enumerate(inputs):
+        one |= {"timeoutSeconds": dice.choice((1, 1, 1, 2))}
+        if dice.random() < 0.2:
+            one["priority"] = dice.choice((-5, 1, 5))
+        if dice.random() < 0.1:
+            one["ttlSeconds"] = dice.randint(1, 6)
+        if keyed:
+            one["idempotencyKey"] = f"{number}/{index}"
+    return Batch(dice.uniform(0, SPAN), inputs, twice=keyed and dice.random() < 0.2)
+
+
+def _operation(dice: random.Random, device: str) -> Json:
+    kind = dice.choices(list(_OPERATIONS), (30, 20, 30, 10, 8, 2))[0]
+    return {"endpoint": device, "kind": kind.split()[0], **_OPERATIONS[kind](dice)}
+
+
+_TEXT: Final = {"id": 110, "kind": "singleResource", "type": "STRING", "value": "made"}
+
+_OPERATIONS: Final[dict[str, Callable[[random.Random], Json]]] = {
+    "WRITE": lambda dice: {"path": "/5/0/1", "value": {"string": f"https://url.com/{dice.random()}.bin"}},
+    "READ": lambda dice: {"path": dice.choice(("/3/0/0", "/3303/0/5700", "/1/0"))},
+    "EXECUTE": lambda dice: {"path": dice.choice(("/3442/0/0", "/3442/0/2", "/3303/0/5605"))},
+    "CREATE": lambda dice: {
+        "path": "/3442",
+        "value": {"node": {"kind": "instance", "id": dice.randint(1, 60_000), "resources": [_TEXT]}},
+    },
+    "DELETE": lambda dice: {"path": f"/3442/{dice.randint(1, 9)}"},
+    "EXECUTE reboot": lambda _: {"path": "/3/0/4"},
+}
+
+
+def _move(dice: random.Random, device: str) -> Move:
+    at = dice.uniform(0, SPAN)
+    verb = dice.choices(("wake", "sleep", "deafen", "hear", "register", "behaviour"), (40, 12, 6, 6, 6, 30))[0]
+    return Move(at, device, verb, {**dice.choice(_BEHAVIOURS), "times": 1} if verb == "behaviour" else {})
+
+
+_BEHAVIOURS: Final[tuple[Json, ...]] = (
+    {"kind": "success", "delay_ms": 150},
+    {"kind": "success", "delay_ms": 600},
+    {"kind": "success", "delay_ms": 900},
+    {"kind": "success", "delay_ms": 1_500},  # done, and answered when nobody waits any more
+    {"kind": "silent"},
+    {"kind": "silent", "carry_out": True, "carry_out_after_ms": 2_500},
+    {"kind": "refuse", "code": 404},
+    {"kind": "refuse", "code": 500},
+    {"kind": "refuse", "code": 503},
+    {"kind": "nonsense"},
+    {"kind": "cancelled"},
+    {"kind": "not_connected"},
+    {"kind": "delayed"},
+    {"kind": "sleeping"},
+    {"kind": "half_body"},
+)
+
+
+def _faults(dice: random.Random) -> list[Fault]:
+    faults = [_fault(dice) for _ in range(dice.randint(3, 6))]
+    if dice.random() < 0.25:
+        which = dice.randrange(2)
+        faults.append(Fault(dice.uniform(0.3, 2.0), FROZEN_PAST_THE_LEASE, PAST_THE_LEASE, which))
+    return sorted(faults, key=lambda fault: fault.at)
+
+
+def _fault(dice: random.Random) -> Fault:
+    at, which = dice.uniform(0.2, SPAN), dice.randrange(1_000)
+    if dice.random() < 0.5:
+        kind = f"{dice.choice(PROCESS_FAULTS)}_{dice.choice(ROLES)}"
+        # a lease lasts 16 s: who dies later than this only makes the run longer
+        at = min(at, dice.uniform(0.2, 2.5)) if kind == "kill_dispatch" else at
+        return Fault(at, kind, dice.uniform(0.1, 3.0), which)
+    return Fault(at, dice.choice(OTHER_FAULTS), dice.uniform(0.2, 2.5), which)

@@ -1,0 +1,179 @@
+"""One run: operations are created, devices live, faults happen; then all is healed, everything ends, and is judged."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.e2e.clients import CREATE
+from tests.e2e.cluster import key
+from tests.faults import judging
+from tests.faults.kinds import happen
+from tests.faults.plan import Batch, Move, Plan
+from tests.faults.site import Site, Unanswered
+from tests.faults.watching import watchers
+
+ANSWERED_WITHIN: Final = 60.0
+ENDED_WITHIN: Final = 90.0
+"""Bounds: nothing that must happen takes longer, and no verdict depends on their size."""
+
+SUBSCRIBERS: Final = 2
+REGISTRATION_EVERY: Final = 4
+"""Every so often a waking device registers anew: what went down with a turn-ender is back only then."""
+
+_UNFINISHED: Final = """
+    SELECT DISTINCT e.name FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
+    WHERE o.finished_at IS NULL AND e.name = ANY($1::text[])
+"""
+
+
+@dataclass
+class Result:
+    """What became of a run."""
+
+    seed: int
+    seconds: float = 0.0
+    ends: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    attempts: int = 0
+    reconnections: int = 0
+    broken: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Promises:
+    """What clients were told."""
+
+    ids: set[str] = field(default_factory=set)
+    perhaps: int = 0
+    """Operations of batches without keys that nobody answered: they are there wholly or not at all."""
+    broken: list[str] = field(default_factory=list)
+
+
+async def run(site: Site, plan: Plan) -> Result:
+    """Carry out a plan. Its devices are gone afterwards, and the site is whole again."""
+    begun, whole = time.monotonic(), site.whole
+    await _devices(site, plan)
+    (first, *_) = site.of("api")
+    cursor = (await site.ask(first, "{ transitionCursor }"))["transitionCursor"]
+    promises = _Promises()
+    async with watchers(site, cursor, SUBSCRIBERS) as watching:
+        await _trouble(site, plan, promises)
+        await site.heal()
+        stuck = await _let_everything_end(site, plan)
+        evidence = await judging.gather(whole, plan.devices)
+        await _all_seen([watcher.seen for watcher in watching], len(evidence.transitions))
+    broken = [*site.gave_up, *promises.broken, *stuck, *_unkept(promises, evidence), *judging.breaches(evidence)]
+    broken += [breach for watcher in watching for breach in judging.unseen(evidence, watcher)]
+    broken += await judging.broken_laws(whole)
+    for device in plan.devices:
+        (await whole.sim.delete("/sim/devices", params={"ep": device})).raise_for_status()
+    return Result(
+        seed=plan.seed,
+        seconds=time.monotonic() - begun,
+        ends=dict(evidence.ends()),
+        faults=dict(Counter(fault.kind for fault in plan.faults)),
+        attempts=sum(map(len, evidence.received.values())),
+        reconnections=sum(watcher.connections - 1 for watcher in watching),
+        broken=broken,
+    )
+
+
+async def _devices(site: Site, plan: Plan) -> None:
+    whole = site.whole
+    for names, queue_mode in (([*plan.awake], False), ([d for d in plan.devices if d not in plan.awake], True)):
+        body = {"names": names, "queueMode": queue_mode}
+        (await whole.sim.post("/sim/devices", json=body)).raise_for_status()
+    await whole.wake(*plan.devices)
+    await whole.known(plan.devices, "ONLINE")
+
+
+async def _trouble(site: Site, plan: Plan, promises: _Promises) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for batch in plan.batches:
+            tasks.create_task(_at(batch.at, _create, site, plan, batch, promises))
+        for move in plan.moves:
+            tasks.create_task(_at(move.at, _move, site, move))
+        for fault in plan.faults:
+            tasks.create_task(_at(fault.at, happen, site, plan, fault))
+
+
+async def _at(seconds: float, act: Any, *arguments: Any) -> None:
+    await asyncio.sleep(seconds)
+    await act(*arguments)
+
+
+async def _move(site: Site, move: Move) -> None:
+    await site.whole.tell(move.verb, move.device, **move.body)
+
+
+# --- creating
+
+
+async def _create(site: Site, plan: Plan, batch: Batch, promises: _Promises) -> None:
+    clients = range(1 + batch.twice)
+    answers = await asyncio.gather(*(_answered(site, plan, batch, client, promises) for client in clients))
+    for ids in answers:
+        if ids is None:
+            promises.perhaps += len(batch.inputs)
+        else:
+            promises.ids.update(ids)
+            if ids != answers[0]:
+                promises.broken.append(f"the same idempotency keys were answered {ids} and {answers[0]}")
+
+
+async def _answered(site: Site, plan: Plan, batch: Batch, number: int, promises: _Promises) -> list[str] | None:
+    """The ids that a client was told; with keys it asks until it is told, now here, now there."""
+    dice = random.Random(f"{plan.seed}/{batch.at}/{number}")
+    async with asyncio.timeout(ANSWERED_WITHIN):
+        while True:
+            try:
+                data = await site.ask(dice.choice(site.of("api")), CREATE, inputs=batch.inputs)
+            except Unanswered:
+                if not batch.keyed:
+                    return None
+                await asyncio.sleep(0.2)
+            except ValueError as error:
+                promises.broken.append(f"a client was refused: {error}")
+                return None
+            else:
+                return [key(payload["operation"]["id"]) for payload in data["createDeviceOperations"]]
+
+
+def _unkept(promises: _Promises, evidence: judging.Evidence) -> list[str]:
+    there = set(evidence.operations)
+    broken = [f"operation {id_} was answered and is not there" for id_ in promises.ids - there]
+    unasked = there - promises.ids
+    if len(unasked) > promises.perhaps:
+        broken.append(f"{len(unasked)} operations are there that nobody was told of, of at most {promises.perhaps}")
+    keyed = [id_ for id_ in unasked if evidence.operations[id_]["key"] is not None]
+    return [*broken, *(f"operation {id_} has a key, and its client was told of another" for id_ in keyed)]
+
+
+# --- ending
+
+
+async def _let_everything_end(site: Site, plan: Plan) -> list[str]:
+    """Devices wake until nothing is left to do; what is left then never ends."""
+    deadline, rounds = time.monotonic() + ENDED_WITHIN, 0
+    while waiting := [row["name"] for row in await site.whole.rows(_UNFINISHED, plan.devices)]:
+        if time.monotonic() > deadline:
+            return [f"operations of {waiting} do not end"]
+        rounds += 1
+        states = {device["endpoint"]: device for device in (await site.whole.sim.get("/sim/devices")).json()}
+        for name in waiting:
+            anew = rounds % REGISTRATION_EVERY == 0 and not states[name]["openCalls"]
+            await site.whole.tell("register" if anew else "wake", name)
+        await asyncio.sleep(0.7)
+    return []
+
+
+async def _all_seen(seen: list[list[Any]], count: int) -> None:
+    """Subscribers may be a moment behind; who has seen another number after a while is judged as it is."""
+    deadline = time.monotonic() + 20
+    while any(len(one) < count for one in seen) and time.monotonic() < deadline:  # noqa: ASYNC110 - of other processes
+        await asyncio.sleep(0.05)

@@ -1,0 +1,160 @@
+"""A cluster whose processes are ended, frozen and replaced while it works, as a service manager would do it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from tests.e2e.cluster import Cluster, cluster
+from tests.e2e.processes import Process, processes
+from tests.servers.process import ServerFailed
+
+ROLES: Final = ("api", "dispatch", "bridge")
+REPLACED_WITHIN: Final = 60.0
+CLIENT_SECONDS: Final = 5.0
+"""A client's own patience: an API process may be frozen."""
+
+
+class Unanswered(Exception):
+    """Nobody said whether it was done: no answer, or UNAVAILABLE."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place for one process of a role; whoever dies in it is replaced."""
+
+    role: str
+    process: Process
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
+class Site:
+    """The cluster, and its processes by slot."""
+
+    whole: Cluster
+    slots: list[Slot]
+    clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    gave_up: list[str] = field(default_factory=list)
+    """Processes that ended by themselves."""
+
+    def of(self, role: str) -> list[Slot]:
+        return [slot for slot in self.slots if slot.role == role]
+
+    def lock(self, name: str) -> asyncio.Lock:
+        """Of a server, so that no two faults end it at once."""
+        return self.locks.setdefault(name, asyncio.Lock())
+
+    # --- processes
+
+    async def replace(self, slot: Slot) -> None:
+        """Put a new process where one has ended; as long as it cannot start, again."""
+        async with asyncio.timeout(REPLACED_WITHIN):
+            while True:
+                new = self.whole.processes.spawn(slot.role, **self.whole.settings)
+                try:
+                    await asyncio.to_thread(self.whole.processes.ready, new)
+                except ServerFailed:  # the database is away
+                    new.kill()
+                    await asyncio.sleep(0.2)
+                else:
+                    slot.process = new
+                    return
+
+    def note_if_ended(self, slot: Slot) -> None:
+        """Remember who ended without having been told to."""
+        code = slot.process.server.process.poll()
+        if code is not None:
+            self.gave_up.append(f"{slot.process.name} ended by itself with {code}: {slot.process.log[-1_500:]}")
+
+    async def heal(self) -> None:
+        """All that is needed is there again."""
+        for slot in self.slots:
+            self.note_if_ended(slot)
+        self.whole.simulator.server.thaw()
+        await self.well_behaved()
+        for slot in self.slots:
+            slot.process.server.thaw()
+            if slot.process.server.process.poll() is not None:
+                await self.replace(slot)
+
+    async def well_behaved(self) -> None:
+        """The simulator and its devices do nothing but what is asked of them."""
+        (await self.whole.sim.delete("/sim/behaviour")).raise_for_status()
+
+    # --- asking
+
+    async def ask(self, slot: Slot, query: str, **variables: Any) -> dict[str, Any]:
+        """Ask one API process once.
+
+        Raises:
+            Unanswered: it did not answer, or could not know.
+            ValueError: it refused; the message is the error's code.
+        """
+        client = self.clients.setdefault(slot.process.url, self._client(slot.process.url))
+        try:
+            response = await client.post("/graphql", json={"query": query, "variables": variables})
+            answer = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise Unanswered(repr(error)) from error
+        if errors := answer.get("errors"):
+            code = errors[0].get("extensions", {}).get("code")
+            raise Unanswered(code) if code == "UNAVAILABLE" else ValueError(f"{code}: {errors[0]['message']}")
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    @staticmethod
+    def _client(url: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=url, trust_env=False, timeout=CLIENT_SECONDS)
+
+    async def close(self) -> None:
+        for client in self.clients.values():
+            await client.aclose()
+
+    # --- servers
+
+    async def end_postgres(self, how: signal.Signals, seconds: float) -> None:
+        """PostgreSQL is away for a while."""
+        async with self.lock("postgres"):
+            await asyncio.to_thread(self.whole.database.stop, how)
+            await asyncio.sleep(seconds)
+            self.whole.database.restart()
+
+    async def end_sessions(self) -> None:
+        """PostgreSQL ends everybody's session, in whatever it is doing."""
+        async with self.lock("postgres"):
+            await self.whole.rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+
+@asynccontextmanager
+async def site(folder: Path, pycache: Path) -> AsyncIterator[Site]:
+    """A cluster of its own, until the block ends."""
+    with processes(folder, pycache) as group:
+        async with cluster(group) as whole, adopted(whole) as ready:
+            yield ready
+
+
+@asynccontextmanager
+async def adopted(whole: Cluster) -> AsyncIterator[Site]:
+    """The slots of a cluster that runs."""
+    running = {"api": whole.serving, "dispatch": whole.dispatchers, "bridge": whole.bridges[:1]}
+    for spare in whole.bridges[1:]:  # who takes over from a killed one is told elsewhere
+        await asyncio.to_thread(spare.end)
+    here = Site(whole, [Slot(role, process) for role in ROLES for process in running[role]])
+    try:
+        yield here
+    finally:
+        with contextlib.suppress(Exception):
+            await here.close()
