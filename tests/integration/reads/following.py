@@ -1,4 +1,4 @@
-"""Following the live log in a test: a live log that polls, and a follower that keeps what it was told."""
+"""Reading in a test: a world open for reading, a live log that polls, a follower that keeps what it was told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from app.models.database import reading
+from app.models.ledger import open_store
 from app.models.live import LiveLog
+from tests.integration.ledger.kit import World
 from tests.waiting import BOUND
 
 POLL: Final = 0.002
@@ -57,3 +60,17 @@ class Follower:
     async def stop(self) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
+
+
+@asynccontextmanager
+async def readable_world(database_url: str) -> AsyncIterator[World]:
+    """A world with one ledger, whose database is open for reading."""
+    reader = open_store(database_url, unsafe=True)
+    await reader.open()
+    made = World(database_url, reader)
+    await made.ledger()
+    async with reading(database_url):
+        yield made
+    for ledger in made.ledgers:
+        await ledger.close()
+    await reader.close()

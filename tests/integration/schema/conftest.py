@@ -7,25 +7,16 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest_asyncio
 
-from app.models.database import reading
-from app.models.ledger import open_store
 from app.models.live import LiveLog
 from tests.integration.ledger.kit import World
-from tests.integration.reads.following import live_log
+from tests.integration.reads.following import live_log, readable_world
 from tests.integration.schema.kit import Api, app_of, served
 
 
 @pytest_asyncio.fixture
 async def world(database_url: str) -> AsyncIterator[World]:
-    reader = open_store(database_url, unsafe=True)
-    await reader.open()
-    made = World(database_url, reader)
-    await made.ledger()
-    async with reading(database_url):
+    async with readable_world(database_url) as made:
         yield made
-    for ledger in made.ledgers:
-        await ledger.close()
-    await reader.close()
 
 
 @pytest_asyncio.fixture
