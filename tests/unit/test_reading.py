@@ -1,0 +1,36 @@
+"""Reading from a database that fails: what is the database's fault is told as such, and may be asked again."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import asyncpg
+import pytest
+
+from app.models.queries import ReadUnavailable, reading
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+        asyncpg.AdminShutdownError("terminating connection due to administrator command"),
+        asyncpg.CannotConnectNowError("the database system is starting up"),
+        FileNotFoundError("no such socket"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_database_that_is_away_is_unavailable(error: Exception) -> None:
+    connection = mock.Mock(execute_query=mock.AsyncMock(side_effect=error))
+    connection.capabilities.dialect = "postgres"
+    with mock.patch.object(reading, "get_connection", return_value=connection), pytest.raises(ReadUnavailable):
+        await reading.fetch("SELECT 1")
+
+
+async def test_a_bad_statement_is_no_unavailable_database() -> None:
+    connection = mock.Mock(execute_query=mock.AsyncMock(side_effect=asyncpg.UndefinedColumnError("no such column")))
+    connection.capabilities.dialect = "postgres"
+    with mock.patch.object(reading, "get_connection", return_value=connection), pytest.raises(asyncpg.PostgresError):
+        await reading.fetch("SELECT nothing")
