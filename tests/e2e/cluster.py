@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
-from tests.e2e.clients import Api, api
+from tests.e2e.clients import BOUND, Api, api
 from tests.e2e.processes import Process, Processes
 from tests.e2e.waiting import eventually
 from tests.servers.postgres import PostgresServer, postgres
@@ -166,7 +166,7 @@ async def cluster(processes: Processes) -> AsyncIterator[Cluster]:
         processes.ready(*(process for both in roles.values() for process in both))
         first, second = roles["api"]
         async with (
-            httpx.AsyncClient(base_url=simulator.url, trust_env=False) as sim,
+            httpx.AsyncClient(base_url=simulator.url, trust_env=False, timeout=BOUND) as sim,
             api(first.url) as one,
             api(second.url) as other,
         ):

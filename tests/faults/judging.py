@@ -19,7 +19,7 @@ _OPERATIONS: Final = """
     FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = ANY($1::text[]) ORDER BY o.seq
 """
 _TRANSITIONS: Final = """
-    SELECT o.id::text AS id, t.number, t.seq, t.to_status
+    SELECT o.id::text AS id, t.number, t.seq, t.to_status, t.reason
     FROM transition t JOIN operation o ON o.seq = t.operation_id JOIN endpoint e ON e.id = o.endpoint_id
     WHERE e.name = ANY($1::text[]) ORDER BY t.seq
 """
@@ -91,7 +91,7 @@ def _sent_twice(evidence: Evidence) -> Iterator[str]:
 def _done_twice(evidence: Evidence) -> Iterator[str]:
     for row in evidence.operations.values():
         if not row["repeatable"] and (count := _handed_over(evidence, row)) > 1:
-            yield f"{_name(row)} may not be repeated, and the device had it {count} times"
+            yield f"{_name(row)} may not be repeated, and the device had it {count} times: {_story(evidence, row)}"
 
 
 def _said_wrongly(evidence: Evidence) -> Iterator[str]:
@@ -104,7 +104,21 @@ def _said_wrongly(evidence: Evidence) -> Iterator[str]:
 
 
 def _handed_over(evidence: Evidence, row: asyncpg.Record) -> int:
-    return sum(one["handed_over"] for one in evidence.by_operation[row["id"]])
+    """How often the device had it, without the times when it refused: a 5.03 says that it was not done."""
+    return sum(one["handed_over"] and not _refused(one) for one in evidence.by_operation[row["id"]])
+
+
+def _refused(request: dict[str, Any]) -> bool:
+    return bool(request["status"] == 200 and not request["carried_out"])
+
+
+def _story(evidence: Evidence, row: asyncpg.Record) -> str:
+    steps = [f"{step['to_status']} {step['reason'] or ''}" for step in evidence.transitions if step["id"] == row["id"]]
+    requests = [
+        {name: one[name] for name in ("request_id", "handed_over", "carried_out", "status")}
+        for one in evidence.by_operation[row["id"]]
+    ]
+    return f"{steps} {requests}"
 
 
 def _out_of_order(evidence: Evidence) -> Iterator[str]:

@@ -127,7 +127,7 @@ class Site:
         async with self.lock("postgres"):
             await asyncio.to_thread(self.whole.database.stop, how)
             await asyncio.sleep(seconds)
-            self.whole.database.restart()
+            await asyncio.to_thread(self.whole.database.restart)  # replaying the log may take a while
 
     async def end_sessions(self) -> None:
         """PostgreSQL ends everybody's session, in whatever it is doing."""
