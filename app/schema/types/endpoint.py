@@ -115,7 +115,8 @@ def endpoint_of(view: EndpointView) -> Endpoint:
 
 
 def _registration(view: EndpointView) -> Registration | None:
-    if view.registered_at is None:
+    # what an OFFLINE endpoint had is kept, so that late events of it are known for what they are
+    if view.registered_at is None or view.presence is Presence.OFFLINE:
         return None
     return Registration(
         registration_id=view.registration_id,

@@ -10,7 +10,7 @@ from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.domain.words import ValueType
 from app.models.ledger import HeardEvent, Provision
-from tests.integration.ledger.kit import REBOOT, World, new, registered
+from tests.integration.ledger.kit import REBOOT, World, deregistered, new, registered
 from tests.integration.schema.kit import Api
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -56,6 +56,13 @@ async def test_an_endpoint_and_its_registration(world: World, api: Api) -> None:
     assert registration["objectLinks"] == links
     node = (await api.ask("query($id: ID!) { node(id: $id) { ... on Endpoint { name } } }", id=endpoint["id"]))["node"]
     assert node == {"name": "d"}
+
+
+async def test_one_that_is_no_longer_registered_has_no_registration(world: World, api: Api) -> None:
+    await world.hear(registered("d"))
+    await world.hear(deregistered("d"))
+    endpoint = (await api.ask(ENDPOINT, name="d"))["endpoint"]
+    assert (endpoint["presence"], endpoint["registration"]) == ("OFFLINE", None)
 
 
 async def test_an_endpoint_is_provisioned_once(world: World, api: Api) -> None:
