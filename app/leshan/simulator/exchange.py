@@ -122,7 +122,7 @@ class Exchange:
         return self._answer(device, request, received, behaviour)
 
     def _device_behaviour(self, device: Device, request: Request) -> Behaviour:
-        told = device.behaviours.take(request.kind, request.texts()) if device.behaviours else None
+        told = self._told(device, request)
         if device.deaf:
             return told if told is not None and told.kind is Kind.SILENT else SILENT
         if told is not None:
@@ -133,6 +133,13 @@ class Exchange:
         if config.refuse_rate and device.dice.share() < config.refuse_rate:
             return Behaviour(kind=Kind.REFUSE, code=500, text="refused by chance")
         return SUCCESS
+
+    @staticmethod
+    def _told(device: Device, request: Request) -> Behaviour | None:
+        """What the device was told to do; what stands between has nothing to say to a request that Leshan held."""
+        wanted = request.kind, request.texts()
+        next_one = device.behaviours.peek(*wanted) if device.behaviours else None
+        return device.behaviours.take(*wanted) if next_one is not None and next_one.of_the_device else None
 
     async def _time_out(self, device: Device, request: Request) -> Answer:
         if not await self._pause(device, request.timeout_seconds):

@@ -168,3 +168,14 @@ async def test_the_whole_server_can_hang_or_be_hidden_by_a_proxy() -> None:
         call.cancel()
         with pytest.raises(ValueError, match="device's behaviour"):
             sim.server_behaves(Behaviour(kind=Kind.REFUSE))
+
+
+async def test_a_request_that_was_held_is_not_met_by_what_stands_between() -> None:
+    """What is told of the next call stays for the next call; the device does what Leshan held for it."""
+    async with simulator().serve() as sim:
+        sim.register("dev")
+        sim.behave("dev", Behaviour(kind=Kind.DELAYED, times=2))
+        assert b'"delayed":true' in await raw(sim.url, "PUT", PATH, WRITE)
+        sim.wake("dev")
+        await eventually(lambda: sim.received("dev")[0].carried_out)
+        assert b'"delayed":true' in await raw(sim.url, "PUT", PATH, WRITE)
