@@ -54,7 +54,10 @@ class DeviceOperation(Node):
     status: OperationStatus = strawberry.field(description="Where it stands.")
     version: int = strawberry.field(description="Number of its last transition: of two copies keep the higher one.")
     delivery: Delivery = strawberry.field(description="What is known of the request and the device.")
-    attempts: int = strawberry.field(description="Attempts that may have reached the device.")
+    attempts: int = strawberry.field(
+        description="Counted attempts: those that the device may have had and that did not succeed. 0 when the first "
+        "one was answered well."
+    )
     max_attempts: int = strawberry.field(description="How many of them there may be.")
     priority: int = strawberry.field(description="A higher one goes first within the endpoint.")
     repeatable: bool = strawberry.field(description="Whether doing it twice does no harm.")
