@@ -37,6 +37,7 @@ from app.leshan.transport import AiohttpTransport, Exchange, Failure, Transport,
 
 PROBE_SECONDS: Final = 10.0
 COLD_TIMEOUT: Final = httpx.Timeout(10.0, read=60.0)
+NEUTRAL_PROBE: Final = probe_request("reveille-probe")
 MAX_SPECS: Final = 16 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
@@ -56,10 +57,11 @@ class LeshanUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether Leshan answers as Leshan does."""
+    """Whether Leshan answers as Leshan does; ``answered`` is False where nobody did."""
 
     healthy: bool
     detail: str
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +178,19 @@ class LeshanClient:
         return outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
 
     async def probe(self, endpoint: str) -> Probe:
-        """Ask for one registration: Leshan is healthy if it tells it, or says in its own words that there is none."""
+        """Ask for one registration: Leshan is healthy if it tells it, or says in its own words that there is none.
+
+        Where something else is answered, the name may be what is not served (by a proxy that dislikes it, say): then a
+        name without fault is asked about.
+        """
         try:
             request = probe_request(endpoint)
         except Unaddressable:
-            request = probe_request("reveille-probe")
+            return await self._probe(NEUTRAL_PROBE)
+        probe = await self._probe(request)
+        return probe if probe.healthy or not probe.answered else await self._probe(NEUTRAL_PROBE)
+
+    async def _probe(self, request: LeshanRequest) -> Probe:
         exchange = await self._transport.exchange(request, time.monotonic() + PROBE_SECONDS)
         outcome = outcome_of(OperationKind.READ, exchange)
         if outcome.kind is OutcomeKind.NOT_REGISTERED:
@@ -188,7 +198,8 @@ class LeshanClient:
         if exchange.failure is None and exchange.status == 200 and _tells_a_registration(exchange.body):
             return Probe(healthy=True, detail="answers with a registration")
         status = f"HTTP {exchange.status}: " if exchange.status else ""
-        return Probe(healthy=False, detail=f"{status}{outcome.detail or 'no answer of Leshan'}"[:500])
+        detail = f"{status}{outcome.detail or 'no answer of Leshan'}"[:500]
+        return Probe(healthy=False, detail=detail, answered=exchange.status is not None)
 
     @asynccontextmanager
     async def registrations(self) -> AsyncIterator[RegistrationList]:

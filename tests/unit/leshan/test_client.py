@@ -90,6 +90,21 @@ async def test_a_probe_of_a_name_that_cannot_be_spoken_asks_for_another() -> Non
     assert b"/clients/reveille-probe " in requests[0]
 
 
+async def test_a_probe_of_a_name_that_a_proxy_dislikes_asks_for_another() -> None:
+    class Proxy:
+        async def exchange(self, request: LeshanRequest, *_: object) -> Exchange:
+            if "script" in request.target:
+                return Exchange(left=True, status=404, body=b"<html>not here</html>")
+            return Exchange(left=True, status=400, body=b"No registered client with id 'reveille-probe'")
+
+        async def aclose(self) -> None:
+            pass
+
+    client = LeshanClient("http://leshan", transport=Proxy())
+    assert (await client.probe("<script>")).healthy
+    await client.aclose()
+
+
 async def test_registrations_with_their_clock() -> None:
     entries = [json.loads(REGISTRATION), {"endpoint": "x"}, 7, {**json.loads(REGISTRATION), "endpoint": "b"}]
     body = json.dumps(entries).encode()
