@@ -17,7 +17,7 @@ _READY: Final = """
     LIMIT 1
 """
 _NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
-_SWEPT: Final = "SELECT swept_at, breaker_opened_at, probe_at FROM leshan_server WHERE id = {server}"
+_SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server}"
 
 
 async def database_now() -> Instant:
@@ -43,7 +43,7 @@ async def due_for_sweep(server_id: int, every: float, clock: Callable[[Instant],
 
 
 async def due_for_probe(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
-    """Whether the breaker is open and it is time to look whether Leshan is back."""
+    """Whether it is time to look whether Leshan is back, or still there."""
     now = clock(await database_now())
     rows = await connections.get("default").execute_query_dict(_SWEPT.format(server=int(server_id)))
-    return bool(rows) and rows[0]["breaker_opened_at"] is not None and (rows[0]["probe_at"] or 0) <= now
+    return bool(rows) and rows[0]["probe_at"] is not None and rows[0]["probe_at"] <= now

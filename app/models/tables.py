@@ -34,7 +34,7 @@ class LeshanServer(Model):
     breaker_opened_at: fields.Field[int | None] = InstantField(null=True)
     breaker_reason = fields.TextField(null=True)
     breaker_failures = fields.IntField(default=0)
-    breaker_endpoint = fields.BigIntField(null=True)
+    breaker_endpoints = fields.TextField(null=True)
     probe_at: fields.Field[int | None] = InstantField(null=True)
     probe_backoff = fields.IntField(default=0)
     bridge_holder = fields.CharField(max_length=64, null=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from app.domain.verdicts import BreakerSignal, Verdict
-from app.models.fields import storable_text
+from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger.group import Group
-from app.models.ledger.rows import EndpointRow
+from app.models.ledger.rows import EndpointRow, ServerRow
 from app.models.ledger.rules import PROBE_FIRST, TROUBLES_IN_A_ROW
 
 MAX_REASON: Final = 500
@@ -18,17 +18,40 @@ def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
     server = group.server
     match verdict.breaker:
         case BreakerSignal.WELL:
-            server.breaker_failures, server.breaker_endpoint = 0, None
+            _forget_troubles(server)
         case BreakerSignal.DOWN:
             trip(group, verdict.detail or "Leshan could not be reached")
         case BreakerSignal.TROUBLE:
-            if server.breaker_endpoint != endpoint.id:
-                server.breaker_failures += 1
-                server.breaker_endpoint = endpoint.id
-            if server.breaker_failures >= TROUBLES_IN_A_ROW:
-                trip(group, verdict.detail or "Leshan does not answer")
+            _count_trouble(group, endpoint, verdict.detail or "Leshan does not answer")
         case BreakerSignal.NONE:
             pass
+
+
+def _count_trouble(group: Group, endpoint: EndpointRow, reason: str) -> None:
+    """Enough of them over as many endpoints open it at once. Over fewer, it may be these endpoints or all of a small
+    site: then a probe is asked for, and only a bad one opens it."""
+    server = group.server
+    troubled = {endpoint.id, *(load_json(server.breaker_endpoints) or ())}
+    server.breaker_failures += 1
+    server.breaker_endpoints = dump_json(sorted(troubled)[:TROUBLES_IN_A_ROW])
+    if len(troubled) >= TROUBLES_IN_A_ROW:
+        trip(group, reason)
+    elif server.breaker_failures >= TROUBLES_IN_A_ROW and server.probe_at is None:
+        server.probe_at = group.now
+
+
+def _forget_troubles(server: ServerRow) -> None:
+    server.breaker_failures, server.breaker_endpoints = 0, None
+    if server.breaker_opened_at is None:
+        server.probe_at, server.probe_backoff = None, 0
+
+
+def probed(group: Group, *, healthy: bool, detail: str) -> None:
+    """A probe was answered: well, which closes it, or not, which opens it if a probe is still wanted."""
+    if healthy:
+        mend(group)
+    elif group.server.probe_at is not None:
+        trip(group, detail)
 
 
 def trip(group: Group, reason: str) -> None:
@@ -43,6 +66,6 @@ def trip(group: Group, reason: str) -> None:
 def mend(group: Group) -> None:
     """Close it: a probe was answered as Leshan answers."""
     server = group.server
-    server.breaker_opened_at = server.breaker_reason = server.probe_at = server.breaker_endpoint = None
-    server.breaker_failures = server.probe_backoff = 0
+    server.breaker_opened_at = server.breaker_reason = None
+    _forget_troubles(server)
     group.woken = True

@@ -54,7 +54,7 @@ class ServerRow(Counts):
     breaker_opened_at: Instant | None = None
     breaker_reason: str | None = None
     breaker_failures: int = 0
-    breaker_endpoint: int | None = None
+    breaker_endpoints: str | None = None
     probe_at: Instant | None = None
     probe_backoff: int = 0
     queued: int = 0

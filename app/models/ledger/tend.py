@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.domain.words import SECOND, Instant, OperationStatus, Presence, ReasonCode
-from app.models.fields import storable_text
 from app.models.ledger import breaker, presence
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt, give_up_held
@@ -150,8 +149,8 @@ _OLDEST: Final = "SELECT seq, at FROM {table} ORDER BY seq LIMIT $1"
 
 @dataclass(slots=True)
 class TakeProbe(Member[str | None]):
-    """Ask for the right to probe a Leshan server whose breaker is open: the name of an endpoint to ask it about, or
-    None when it is not time yet or another process does it."""
+    """Ask for the right to probe a Leshan server whose breaker is open, or might have to be: the name of an endpoint to
+    ask it about, or None when it is not time yet or another process does it."""
 
     phase: ClassVar[Phase] = Phase.TEND
 
@@ -161,7 +160,7 @@ class TakeProbe(Member[str | None]):
 
     def apply(self, group: Group) -> str | None:
         server = group.server
-        if server.breaker_opened_at is None or (server.probe_at or 0) > group.now:
+        if server.probe_at is None or server.probe_at > group.now:
             return None
         pause = min(PROBE_LIMIT, SECOND << min(server.probe_backoff, 5))
         server.probe_backoff += 1
@@ -186,7 +185,4 @@ class Probed(Member[None]):
     detail: str | None = None
 
     def apply(self, group: Group) -> None:
-        if self.healthy:
-            breaker.mend(group)
-        elif group.server.breaker_opened_at is not None and self.detail:
-            group.server.breaker_reason = storable_text(self.detail, breaker.MAX_REASON)
+        breaker.probed(group, healthy=self.healthy, detail=self.detail or "a probe was not answered")

@@ -1,5 +1,4 @@
-"""The first schema: the ledger's tables, with the rules that no row may break.
-"""
+"""The first schema: the ledger's tables, with the rules that no row may break."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             breaker_opened_at BIGINT,
             breaker_reason TEXT,
             breaker_failures INT NOT NULL DEFAULT 0,
-            breaker_endpoint BIGINT,
+            breaker_endpoints TEXT,
             probe_at BIGINT,
             probe_backoff INT NOT NULL DEFAULT 0,
             bridge_holder VARCHAR(64),

@@ -76,6 +76,45 @@ async def test_one_poison_operation_never_opens_it(world: World) -> None:
     assert not await is_open(world)
 
 
+async def troubles_in_turn(world: World, *names: str) -> None:
+    """Six passed deadlines of these endpoints, one after the other, and nothing that would speak for Leshan."""
+    await queue(world, *names)
+    for n in range(6):
+        (claimed,) = await world.claim(slots=1)
+        await world.settle(claimed, FROZEN)
+        await world.hear(updated(claimed.request.endpoint, n + 2))
+
+
+async def test_few_poison_endpoints_in_turn_have_leshan_probed_and_go_on(world: World) -> None:
+    await troubles_in_turn(world, "one", "two")
+    assert not await is_open(world)
+    assert await world.ledgers[0].submit(TakeProbe()) is not None
+    await world.ledgers[0].submit(Probed(healthy=True))
+    server = await world.server()
+    assert not await is_open(world)
+    assert (server["breaker_failures"], server["probe_at"]) == (0, None)
+    assert len(await world.claim()) == 2
+
+
+async def test_where_few_devices_are_all_there_is_a_bad_probe_opens_it(world: World) -> None:
+    await troubles_in_turn(world, "one")
+    assert await world.ledgers[0].submit(TakeProbe()) == "one"
+    await world.ledgers[0].submit(Probed(healthy=False, detail="no answer before the deadline"))
+    assert await is_open(world)
+    assert (await world.server())["breaker_reason"] == "no answer before the deadline"
+
+
+async def test_a_good_answer_takes_the_wish_for_a_probe_back(world: World) -> None:
+    await troubles_in_turn(world, "one")
+    await world.hear(registered("well"))
+    await world.create(new("well", priority=1))
+    for claimed in await world.claim():
+        await world.settle(claimed, SUCCESS)
+    assert await world.ledgers[0].submit(TakeProbe()) is None
+    await world.ledgers[0].submit(Probed(healthy=False, detail="too late"))
+    assert not await is_open(world)
+
+
 async def test_an_endpoint_pauses_longer_with_each_trouble_of_leshans(world: World) -> None:
     await queue(world, "d")
     for pause in (1, 2, 4):
