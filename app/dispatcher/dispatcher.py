@@ -36,8 +36,8 @@ class Dispatcher:
         self._calling: set[asyncio.Task[None]] = set()
         self._asked: Claim | None = None
         self._look = asyncio.Event()
+        self._unanswered: tuple[str, float] | None = None
         self._sure = False
-        self._stopping = False
 
     def nudge(self) -> None:
         """A call ends: its endpoint may have more, and a slot gets free. The claim joins the commit that settles it.
@@ -76,33 +76,58 @@ class Dispatcher:
                 await asyncio.sleep(0.5)
 
     async def _claim_all(self, runner: Runner, *, sure: bool) -> None:
+        await self._take_up_unanswered(runner)
         while free := self._free():
             if not sure and not await anything_ready(self._ledger.server_id, self._clock):
                 return
-            asked_at = time.monotonic()
-            claimed = await self._claim()
-            for one in claimed:
-                self._begin(runner, one, asked_at)
-            if len(claimed) < free:
+            claimed = await self._claim_free(runner)
+            if claimed < free:
                 return
             sure = False
+
+    async def _take_up_unanswered(self, runner: Runner) -> None:
+        """What a claim got whose answer the database still owes, found by its token. Its deadline counts from then."""
+        if self._unanswered is not None:
+            token, asked_at = self._unanswered
+            for one in await self._claim(Claim(0, token)):
+                self._begin(runner, one, asked_at)
+            self._unanswered = None
+
+    async def _claim_free(self, runner: Runner) -> int:
+        """Claim for the free slots; how many got something to do."""
+        token, asked_at = str(uuid.uuid4()), time.monotonic()
+        self._asked = Claim(self._free(), token)
+        try:
+            claimed = await self._claim(self._asked)
+        except LedgerUnavailable:
+            self._unanswered = token, asked_at
+            raise
+        finally:
+            self._asked = None
+        for one in claimed:
+            self._begin(runner, one, asked_at)
+        return len(claimed)
 
     def _free(self) -> int:
         """Slots are for calls: an attempt that waits for its result to be stored has left its own."""
         return self._slots - len(self._calling)
 
-    async def _claim(self) -> list[Claimed]:
-        self._asked = Claim(self._free(), str(uuid.uuid4()))
-        claim = self._ledger.enqueue(self._asked)
+    async def _claim(self, claim: Claim) -> list[Claimed]:
+        claimed = self._ledger.enqueue(claim)
         try:
-            return await asyncio.shield(claim)
+            return await asyncio.shield(claimed)
         except asyncio.CancelledError:
             # told to stop while the claim is being committed: nothing of it was sent, so it goes back at once
-            for one in await claim:
-                await self._ledger.submit(Release(one.seq, one.attempt))
+            await self._give_back(claimed)
             raise
-        finally:
-            self._asked = None
+
+    async def _give_back(self, claimed: asyncio.Future[list[Claimed]]) -> None:
+        """Whatever comes in the way, stopping goes on: what is not given back is ended by its lease."""
+        try:
+            for one in await claimed:
+                await self._ledger.submit(Release(one.seq, one.attempt))
+        except Exception as error:
+            log.warning("claim_not_given_back", error=str(error))
 
     def _begin(self, runner: Runner, claimed: Claimed, asked_at: float) -> None:
         task = asyncio.create_task(self._guarded(runner, claimed, asked_at), name=f"attempt {claimed.id}")

@@ -1,0 +1,96 @@
+"""Claims whose answer does not come: none is forgotten, and none keeps a process from ending."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final
+from unittest import mock
+
+import pytest
+
+from app.bus.memory import MemoryBus
+from app.dispatcher import dispatcher as module
+from app.dispatcher.dispatcher import Dispatcher
+from app.domain.operations import OperationRequest
+from app.domain.words import OperationKind
+from app.models.ledger import Claim, Claimed, LedgerUnavailable
+
+pytestmark = pytest.mark.asyncio
+
+ONE: Final = Claimed(1, "one", 1, 1, OperationRequest("d", OperationKind.READ, "/3"), None)
+
+
+class Ledger:
+    """Answers as it is told to; keeps what was claimed."""
+
+    server_id = 1
+
+    def __init__(self) -> None:
+        self.claims: list[tuple[Claim, asyncio.Future[Any]]] = []
+        self.asked = asyncio.Event()
+
+    def enqueue(self, claim: Claim) -> asyncio.Future[Any]:
+        answer = asyncio.get_running_loop().create_future()
+        self.claims.append((claim, answer))
+        self.asked.set()
+        return answer
+
+    async def next_claim(self) -> tuple[Claim, asyncio.Future[Any]]:
+        async with asyncio.timeout(10):
+            await self.asked.wait()
+        self.asked.clear()
+        return self.claims[-1]
+
+
+class Runner:
+    """Notes what it is given to run."""
+
+    def __init__(self) -> None:
+        self.ran: asyncio.Future[tuple[Claimed, float]] = asyncio.get_running_loop().create_future()
+
+    async def run(self, claimed: Claimed, asked_at: float) -> None:
+        if not self.ran.done():
+            self.ran.set_result((claimed, asked_at))
+
+
+@pytest.fixture(autouse=True)
+def always_ready() -> Iterator[None]:
+    with mock.patch.object(module, "anything_ready", return_value=True):
+        yield
+
+
+async def test_it_stops_though_the_database_does_not_answer_its_claim() -> None:
+    ledger = Ledger()
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run(Runner()))  # type: ignore[arg-type]
+    dispatcher.nudge()
+    _, answer = await ledger.next_claim()
+    running.cancel()
+    await asyncio.sleep(0)
+    answer.set_exception(LedgerUnavailable("the database is away"))
+    done, _ = await asyncio.wait([running], timeout=10)
+    assert done
+    assert running.cancelled()
+
+
+async def test_what_a_claim_got_whose_answer_was_lost_is_taken_up_by_its_token() -> None:
+    ledger, runner = Ledger(), Runner()
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
+    dispatcher.nudge()
+    first, answer = await ledger.next_claim()
+    asked_before = asyncio.get_running_loop().time()
+    answer.set_exception(LedgerUnavailable("nobody knows whether it was committed"))
+    again, answer = await ledger.next_claim()
+    assert (again.token, again.slots) == (first.token, 0)
+    answer.set_result([ONE])
+    async with asyncio.timeout(10):
+        claimed, asked_at = await runner.ran
+    assert claimed is ONE
+    assert asked_at <= asked_before
+    fresh, answer = await ledger.next_claim()
+    assert fresh.token != first.token
+    answer.set_result([])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
