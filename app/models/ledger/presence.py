@@ -106,7 +106,9 @@ def _updated(endpoint: EndpointRow, event: Updated, at: Instant, now: Instant, r
     if told.registration_id is None and endpoint.registered:
         # the older webhook form: every update is news, but not beside a source that tells more
         if endpoint.registration_id is None:
-            _wake(endpoint, told, at, now, rules)
+            # one of a later registration, whose own event was lost or is late, tells of that one as well
+            known = _same(endpoint, told) or _is_past(endpoint, told)
+            (_wake if known else _begin)(endpoint, told, at, now, rules)
     elif _same(endpoint, told):
         _refresh(endpoint, told, at, now, rules, ordered=event.ordered)
     elif not _is_past(endpoint, told):
@@ -196,7 +198,11 @@ def _same(endpoint: EndpointRow, told: Registration) -> bool:
 
 
 def _is_past(endpoint: EndpointRow, told: Registration) -> bool:
-    return told.registration_id is not None and told.registration_id in _past(endpoint)
+    """Whether it is of a registration that has been replaced. The older webhook form keeps no order and tells no id:
+    there the date says so."""
+    if told.registration_id is not None:
+        return told.registration_id in _past(endpoint)
+    return told.registered_at is not None and told.registered_at < (endpoint.leshan_registered_at or 0)
 
 
 def _past(endpoint: EndpointRow) -> list[str]:

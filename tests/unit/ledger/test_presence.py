@@ -172,6 +172,16 @@ def test_events_of_a_registration_that_has_ended_do_not_bring_it_back() -> None:
     assert endpoint.presence is Presence.OFFLINE
 
 
+def test_an_older_registration_that_comes_late_by_the_older_webhook_changes_nothing() -> None:
+    endpoint = after(old_registered("d", 20), old_registered("d", 10), old_unregistered("d", 10))
+    assert (endpoint.presence, endpoint.leshan_registered_at, endpoint.wake_seq) == (Presence.ONLINE, 20, 1)
+
+
+def test_by_the_older_webhook_an_update_tells_of_a_registration_that_was_missed() -> None:
+    endpoint = after(old_registered("d", 10), old_updated("d", 20), old_unregistered("d", 10))
+    assert (endpoint.presence, endpoint.leshan_registered_at, endpoint.wake_seq) == (Presence.ONLINE, 20, 2)
+
+
 def test_a_device_without_queue_mode_is_sendable_until_its_lifetime_runs_out() -> None:
     assert after(registered("d", queue_mode=False, lifetime_seconds=300)).awake_until == START + 300 * SECOND
     assert after(registered("d", queue_mode=False, lifetime_seconds=None)).awake_until == NO_END
