@@ -21,9 +21,9 @@ from app.models.ledger.store import Row
 SILENT_SHARE: Final = 4
 """Endpoints that did not answer at their last wake share one part in four of the open calls."""
 
-_LEASED: Final = """
-    SELECT lease_operation, lease_token, call_open, silent FROM endpoint
-    WHERE server_id = $1 AND lease_operation IS NOT NULL
+_CALLS: Final = """
+    SELECT lease_operation, lease_token, silent FROM endpoint
+    WHERE server_id = $1 AND lease_operation IS NOT NULL AND call_open
 """
 _HEAD: Final = """
     SELECT q.{column} FROM operation q
@@ -74,7 +74,7 @@ class Claim(Member[list[Claimed]]):
     free_silent: int = 0
 
     async def find(self, group: Group) -> None:
-        leased = await group.store.fetch(_LEASED, group.server.id)
+        leased = await group.store.fetch(_CALLS, group.server.id)
         self.held = [row["lease_operation"] for row in leased if row["lease_token"] == self.token]
         self.chosen = []
         if group.server.breaker_opened_at is None and not self.held:
@@ -86,9 +86,8 @@ class Claim(Member[list[Claimed]]):
 
     async def _choose(self, group: Group, leased: Sequence[Row]) -> list[tuple[int, int]]:
         limit = group.rules.max_in_flight
-        calls = [row for row in leased if row["call_open"]]
-        self.free = min(self.slots, limit - len(calls))
-        self.free_silent = max(1, limit // SILENT_SHARE) - sum(1 for row in calls if row["silent"])
+        self.free = min(self.slots, limit - len(leased))
+        self.free_silent = max(1, limit // SILENT_SHARE) - sum(1 for row in leased if row["silent"])
         talking = await self._ready(group, silent=False, most=self.free)
         silent = await self._ready(group, silent=True, most=min(self.free, self.free_silent))
         ordered = sorted((*talking, *silent), key=lambda row: row["awake_until"])
