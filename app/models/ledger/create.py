@@ -55,6 +55,10 @@ class Create(Member[list[Created]]):
     phase: ClassVar[Phase] = Phase.CREATE
     operations: Sequence[NewOperation]
 
+    @property
+    def weight(self) -> int:
+        return len(self.operations)
+
     def needs(self, needs: Needs) -> None:
         for new in self.operations:
             needs.endpoint_names.add(new.request.endpoint)

@@ -47,6 +47,10 @@ class Hear(Member[int]):
     delivery_id: str | None = None
     missed: bool = False
 
+    @property
+    def weight(self) -> int:
+        return len(self.events)
+
     def needs(self, needs: Needs) -> None:
         needs.endpoint_names.update(heard.event.endpoint for heard in self.events)
         needs.request_ids.update(h.event.request_id for h in self.events if isinstance(h.event, RequestResponse))

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 MAX_GROUP: Final = 500
+MAX_WEIGHT: Final = 2_000
+"""Events and operations in one group: others wait for the append lock meanwhile, and give up after their time-out."""
 MAX_WAITING: Final = 20_000
 TRIES: Final = 4
 """How often a group is tried on a connection that breaks, with growing pauses, before its callers are told."""
@@ -149,8 +151,16 @@ class Ledger:
                     return
                 self._arrived.clear()
                 continue
-            wishes = [self._wishes.popleft() for _ in range(min(MAX_GROUP, len(self._wishes)))]
-            await self._serve(wishes)
+            await self._serve(self._next_group())
+
+    def _next_group(self) -> list[_Wish]:
+        """What waits longest, as much as fits one short transaction; a member that is too large goes alone."""
+        wishes = [self._wishes.popleft()]
+        weight = wishes[0].member.weight
+        while self._wishes and len(wishes) < MAX_GROUP and weight + self._wishes[0].member.weight <= MAX_WEIGHT:
+            wishes.append(self._wishes.popleft())
+            weight += wishes[-1].member.weight
+        return wishes
 
     async def _serve(self, wishes: Sequence[_Wish]) -> None:
         try:

@@ -45,6 +45,11 @@ class Member(Generic[Result]):
 
     phase: ClassVar[Phase]
 
+    @property
+    def weight(self) -> int:
+        """How many things it brings: a group takes so many and no more."""
+        return 1
+
     def needs(self, needs: Needs) -> None:
         """Say what has to be loaded."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import pytest
 import pytest_asyncio
@@ -247,6 +248,15 @@ async def test_more_than_can_be_written_soon_is_refused_before_it_is_taken(
     with pytest.raises(LedgerOverloaded):
         ledger.enqueue(Hear([]))
     await asyncio.gather(*futures)
+
+
+async def test_long_lists_do_not_make_one_endless_transaction(losing: Losing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.models.ledger.ledger.MAX_WEIGHT", 5)
+    with mock.patch.object(losing.store, "commit", wraps=losing.store.commit) as commits:
+        lists = [[registered(f"d{n}") for n in range(length)] for length in (3, 3, 2, 7)]
+        await asyncio.gather(*(losing.world.hear(*events) for events in lists))
+    assert commits.call_count == 3
+    assert (await losing.world.row("SELECT count(*) AS n FROM endpoint"))["n"] == 8
 
 
 async def test_a_whisper_that_fails_repeats_nothing(empty_world: World) -> None:
