@@ -43,6 +43,11 @@ test: $(INSTALLED_DEV) ## run all tests on SQLite, then those that use a databas
 	REVEILLE_TEST_DATABASE=sqlite $(PYTEST) $(TESTS)
 	REVEILLE_TEST_DATABASE=postgres $(PYTEST) -m database $(TESTS)
 
+RUNS ?= 20
+.PHONY: faults
+faults: $(INSTALLED_DEV) ## let faults happen to real processes: RUNS=20 at random, SEED=.. again, JOBS=.. at once
+	@exec $(BIN)/python -m tests.faults --runs $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
+
 .PHONY: check
 check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schema, README's table, addresses and paths
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ def results(seeds: range, jobs: int) -> Iterator[Result]:
     """The results of all these runs, as they come."""
     context = multiprocessing.get_context("spawn")
     told: Queue[str] = context.Queue()
-    workers = [context.Process(target=work, args=(seeds[job::jobs], told)) for job in range(jobs)]
+    workers = [context.Process(target=work, args=(seeds[job::jobs], told), daemon=True) for job in range(jobs)]
     for worker in workers:
         worker.start()
     for _ in seeds:

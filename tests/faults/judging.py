@@ -96,11 +96,11 @@ def _done_twice(evidence: Evidence) -> Iterator[str]:
 
 def _said_wrongly(evidence: Evidence) -> Iterator[str]:
     for row in evidence.operations.values():
-        count = _handed_over(evidence, row)
+        count = sum(one["handed_over"] for one in evidence.by_operation[row["id"]])
         if count and row["delivery"] == "NOT_SENT":
-            yield f"{_name(row)} says NOT_SENT, and the device had it"
+            yield f"{_name(row)} says NOT_SENT, and the device had it: {_story(evidence, row)}"
         if not count and row["status"] == "CONFIRMED":
-            yield f"{_name(row)} is CONFIRMED, and the device never had it"
+            yield f"{_name(row)} is CONFIRMED, and the device never had it: {_story(evidence, row)}"
 
 
 def _handed_over(evidence: Evidence, row: asyncpg.Record) -> int:

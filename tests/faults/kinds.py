@@ -19,6 +19,8 @@ async def happen(site: Site, plan: Plan, fault: Fault) -> None:
         await _freeze(site.of("dispatch")[fault.which], fault.seconds)
     elif verb == "kill":
         await _kill(site, _chosen(site.of(role), fault), fault.seconds)
+    elif verb == "restart":
+        await _restart(site, _chosen(site.of(role), fault))
     elif verb == "freeze":
         await _freeze(_chosen(site.of(role), fault), fault.seconds)
     else:
@@ -34,6 +36,16 @@ async def _kill(site: Site, slot: Slot, seconds: float) -> None:
         site.note_if_ended(slot)
         slot.process.kill()
         await asyncio.sleep(seconds)
+        await site.replace(slot)
+
+
+async def _restart(site: Site, slot: Slot) -> None:
+    """In order, as an upgrade does it."""
+    async with slot.lock:
+        site.note_if_ended(slot)
+        code = await asyncio.to_thread(slot.process.end)
+        if code:
+            site.gave_up.append(f"{slot.process.name} was told to end, and ended with {code}")
         await site.replace(slot)
 
 

@@ -20,7 +20,7 @@ SPAN: Final = 5.0
 PAST_THE_LEASE: Final = 18.5
 """Seconds: an operation of 1 s has a lease of 16 s, one of 2 s of 17 s."""
 
-PROCESS_FAULTS: Final = ("kill", "freeze")
+PROCESS_FAULTS: Final = ("kill", "freeze", "restart")
 ROLES: Final = ("api", "dispatch", "dispatch", "bridge")
 OTHER_FAULTS: Final = (
     "redis_stopped",

@@ -1,0 +1,61 @@
+"""A Leshan whose door is full: whoever calls stands before it, connecting, and cannot write yet."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_SYN_SENT: Final = "02"
+"""State of a connection that was not taken yet, in ``/proc/net/tcp`` (proc(5))."""
+
+
+@dataclass
+class DeafDoor:
+    """A listening socket that takes nobody in until it is opened."""
+
+    listening: socket.socket
+    filler: socket.socket
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+
+    def somebody_stands_before_it(self) -> bool:
+        """Whether a connection is being made that has not been taken."""
+        port = f":{self.listening.getsockname()[1]:04X}"
+        lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return any(line[2].endswith(port) and line[3] == _SYN_SENT for line in lines)
+
+    def open(self) -> bytes:
+        """Take everybody in who comes, until whoever stood before the door has gone; what they said."""
+        heard = b""
+        self.listening.settimeout(0.2)
+        while True:
+            try:
+                caller, _ = self.listening.accept()
+            except TimeoutError:
+                if not self.somebody_stands_before_it():
+                    return heard
+                continue
+            with caller:
+                caller.settimeout(0.2)
+                heard += _said(caller)
+
+
+def _said(caller: socket.socket) -> bytes:
+    try:
+        return caller.recv(65_536)
+    except (TimeoutError, ConnectionResetError):
+        return b""
+
+
+@contextmanager
+def deaf_door() -> Iterator[DeafDoor]:
+    """A door that is full: one connection waits to be taken, and there is room for no other."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, socket.socket() as filler:
+        filler.connect(listening.getsockname())
+        yield DeafDoor(listening, filler)

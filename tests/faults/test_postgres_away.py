@@ -1,0 +1,165 @@
+"""PostgreSQL goes and comes back, or somebody stands still in the middle of it: the processes help themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.models.ledger.store import APPEND_LOCK, LEDGER_TIMEOUTS
+from tests.e2e.clients import CREATE, write
+from tests.e2e.cluster import Cluster, key
+from tests.e2e.waiting import eventually
+from tests.faults.judging import broken_laws
+from tests.faults.site import Site, Slot, Unanswered
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+BATCH = 3
+
+
+class Client:
+    """Asks one API process for a batch after the other, each with its keys until it is answered."""
+
+    def __init__(self, site: Site, slot: Slot, devices: list[str], name: str) -> None:
+        self._site, self._slot, self._devices, self._name = site, slot, devices, name
+        self.answered: dict[int, list[str]] = {}
+        self.refusals: Counter[str] = Counter()
+
+    def batch(self, number: int) -> list[dict[str, Any]]:
+        keys = [f"{self._name}/{number}/{index}" for index in range(BATCH)]
+        return [write(device, idempotencyKey=one) for device, one in zip(self._devices, keys, strict=True)]
+
+    async def ask(self, number: int) -> list[str]:
+        data = await self._site.ask(self._slot, CREATE, inputs=self.batch(number))
+        return [payload["operation"]["id"] for payload in data["createDeviceOperations"]]
+
+    async def run(self) -> None:
+        for number in count():
+            while number not in self.answered:
+                try:
+                    self.answered[number] = await self.ask(number)
+                except Unanswered as error:
+                    self.refusals[str(error)] += 1
+                    await asyncio.sleep(0.05)
+
+
+async def test_a_restart_under_load_is_survived_by_all(site: Site) -> None:
+    whole = site.whole
+    devices = await whole.devices("load", BATCH)
+    clients = [Client(site, slot, devices, f"client {n}") for n, slot in enumerate(site.of("api"))]
+    before = [slot.process.pid for slot in site.slots]
+    async with _running(*clients):
+        await _more_answers(clients, 5)
+        await asyncio.to_thread(whole.database.stop, signal.SIGQUIT)
+        await eventually(lambda: _all_refused(clients), "both APIs say that they cannot")
+        await asyncio.to_thread(whole.database.restart)
+        await _more_answers(clients, 5)
+    assert {refusal for client in clients for refusal in client.refusals} == {"UNAVAILABLE"}
+    assert [slot.process.pid for slot in site.slots if slot.process.server.process.poll() is None] == before
+    for client in clients:
+        for number, ids in client.answered.items():
+            assert await client.ask(number) == ids, "the same keys, and another answer"
+    created = [id_ for client in clients for ids in client.answered.values() for id_ in ids]
+    await whole.confirmed(created)
+    await _nothing_half_stored(whole, created)
+    assert await broken_laws(whole) == []
+
+
+async def _nothing_half_stored(whole: Cluster, answered: list[str]) -> None:
+    """Batches were stored whole or not at all; at most the last one of each client was never answered."""
+    rows = await whole.rows("SELECT id, idempotency_key FROM operation WHERE idempotency_key LIKE 'client %'")
+    batches = Counter(row["idempotency_key"].rpartition("/")[0] for row in rows)
+    assert set(batches.values()) == {BATCH}
+    assert {key(id_) for id_ in answered} <= {str(row["id"]) for row in rows}
+
+
+async def _more_answers(clients: list[Client], more: int) -> None:
+    wanted = [len(client.answered) + more for client in clients]
+
+    async def so() -> bool:
+        return all(len(client.answered) >= number for client, number in zip(clients, wanted, strict=True))
+
+    await eventually(so, "clients are answered")
+
+
+async def _all_refused(clients: list[Client]) -> bool:
+    return all(client.refusals for client in clients)
+
+
+@asynccontextmanager
+async def _running(*clients: Client) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(client.run()) for client in clients]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            assert isinstance(result, asyncio.CancelledError), result
+
+
+async def test_others_write_on_while_a_writer_stands_still_with_the_lock(site: Site) -> None:
+    """A session like the ledger's takes the append lock and says no more: PostgreSQL ends it."""
+    whole = site.whole
+    (name,) = await whole.devices("locked", 1)
+    frozen = await asyncpg.connect(whole.settings["database_url"], server_settings=LEDGER_TIMEOUTS)
+    try:
+        await frozen.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
+        (id_,) = await whole.apis[0].create(write(name))
+        await whole.confirmed([id_])
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):  # its session is gone
+            await frozen.execute("COMMIT")
+    finally:
+        frozen.terminate()
+    assert await broken_laws(whole) == []
+
+
+async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transaction(site: Site) -> None:
+    whole = site.whole
+    (name,) = await whole.devices("inside", 1)
+    victim, other = (slot.process.server for slot in site.of("dispatch"))
+    (bridge,) = (slot.process.server for slot in site.of("bridge"))
+    for bystander in (other, bridge):
+        bystander.freeze()
+    holder = await asyncpg.connect(whole.settings["database_url"])
+    try:
+        await holder.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
+        await eventually(lambda: _waiters(holder, 1), "the dispatcher waits for the lock")
+        victim.freeze()
+        await holder.execute("COMMIT")  # the lock is the frozen dispatcher's now
+        assert await _holders(holder) == 1
+        for bystander in (other, bridge):
+            bystander.thaw()
+        (id_,) = await whole.apis[0].create(write(name))
+        await whole.confirmed([id_])
+    finally:
+        await holder.close()
+        for server in (other, bridge, victim):
+            server.thaw()
+    other.freeze()
+    try:
+        (alone,) = await whole.apis[1].create(write(name))
+        await whole.confirmed([alone])  # by the one that was frozen
+    finally:
+        other.thaw()
+    assert await broken_laws(whole) == []
+
+
+_LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = $1 AND granted = $2"
+
+
+async def _waiters(connection: asyncpg.Connection[Any], count: int) -> bool:
+    return bool(await connection.fetchval(_LOCKS, APPEND_LOCK, False) == count)
+
+
+async def _holders(connection: asyncpg.Connection[Any]) -> int:
+    """Sessions of others that hold the append lock."""
+    return int(await connection.fetchval(_LOCKS, APPEND_LOCK, True))
