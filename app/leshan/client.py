@@ -36,6 +36,9 @@ from app.leshan.requests import (
 from app.leshan.transport import AiohttpTransport, Exchange, Failure, Transport, tls_context
 
 PROBE_SECONDS: Final = 10.0
+PROBES: Final = 4
+"""Connections beyond the limit of calls: a Leshan that answers no call must still be asked whether it is back."""
+
 COLD_TIMEOUT: Final = httpx.Timeout(10.0, read=60.0)
 NEUTRAL_PROBE: Final = probe_request("reveille-probe")
 MAX_SPECS: Final = 16 * 1024 * 1024
@@ -144,7 +147,8 @@ class LeshanClient:
         """
         root = api_root(base_url)
         tls = tls_context(ca, cert, key) if root.startswith("https:") else None
-        self._transport = transport or AiohttpTransport(root, headers=headers, tls=tls, max_in_flight=max_in_flight)
+        connections = max_in_flight + PROBES
+        self._transport = transport or AiohttpTransport(root, headers=headers, tls=tls, max_in_flight=connections)
         self._cold = httpx.AsyncClient(
             base_url=root,
             headers=dict(headers or {}),

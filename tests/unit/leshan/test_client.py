@@ -105,6 +105,29 @@ async def test_a_probe_of_a_name_that_a_proxy_dislikes_asks_for_another() -> Non
     await client.aclose()
 
 
+async def test_a_probe_has_room_beside_calls_that_are_never_answered() -> None:
+    called = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/discover" in await reader.readuntil(b"\r\n\r\n"):
+            called.set()
+            await reader.read()
+        writer.writelines(answer("400 Bad Request", b"No registered client with id 'x'"))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client = LeshanClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", max_in_flight=1)
+    discover = OperationRequest("x", OperationKind.DISCOVER, "/3")
+    call = asyncio.create_task(client.call(discover, time.monotonic() + 60))
+    async with asyncio.timeout(30):
+        await called.wait()
+    assert (await client.probe("x")).healthy
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    await client.aclose()
+    server.close()
+
+
 async def test_registrations_with_their_clock() -> None:
     entries = [json.loads(REGISTRATION), {"endpoint": "x"}, 7, {**json.loads(REGISTRATION), "endpoint": "b"}]
     body = json.dumps(entries).encode()
