@@ -9,6 +9,7 @@ from app.dispatcher.models_shelf import ModelShelf
 from app.dispatcher.reports import NO_VALUES, read_values, typed_report
 from app.domain.events import Event, Registered, Reported, RequestResponse, Updated
 from app.domain.object_models import object_versions
+from app.domain.paths import InvalidPath, LwM2mPath
 from app.domain.values import TypedValue
 from app.domain.words import OperationKind
 from app.leshan.answers import read_response_object
@@ -61,7 +62,7 @@ class Hearing:
                 return HeardEvent(event, self._values(event, models))
             case RequestResponse():
                 outcome = read_response_object(OperationKind.READ, event.response)
-                return HeardEvent(event, report=typed_report(event.path, outcome, models))
+                return HeardEvent(event, report=typed_report(_one_path(event), outcome, models))
             case _:
                 return HeardEvent(event)
 
@@ -99,3 +100,11 @@ def _without_values(event: Event) -> Event:
     if not isinstance(event, Reported):
         return event
     return Reported(endpoint=event.endpoint, age=event.age, ordered=event.ordered, nodes={}, wakes=event.wakes)
+
+
+def _one_path(event: RequestResponse) -> str | None:
+    """The path that the answer is about; None for a composite, whichever way it names its paths."""
+    try:
+        return None if event.path is None else str(LwM2mPath.parse(event.path))
+    except InvalidPath:
+        return None

@@ -38,8 +38,9 @@ def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> Non
             _deregistered(endpoint, event.registration, now)
         case Awake():
             open_window(endpoint, at, now, rules)
-        case Sleeping() if event.ordered and endpoint.sleeps and endpoint.registered:
-            fall_asleep(endpoint)
+        case Sleeping() if event.ordered and at >= (endpoint.last_update_at or 0):
+            if endpoint.sleeps and endpoint.registered:
+                fall_asleep(endpoint)
         case Reported() if event.wakes:
             open_window(endpoint, at, now, rules)
         case _:

@@ -33,6 +33,11 @@ LEDGER_TIMEOUTS: Final = {
 }
 """A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after 2 s."""
 
+FIRST_WITH_TRANSACTION_TIMEOUT: Final = 17
+TRANSACTION_TIMEOUT: Final = "15s"
+"""Ends the session of a process that froze while it sent the rows of a statement: that one is neither idle in its
+transaction nor inside the statement, so none of the others would."""
+
 
 class StoreUnavailable(ConnectionError):
     """The database cannot be reached, or the connection broke. What was in flight was rolled back, or nobody knows."""
@@ -107,6 +112,8 @@ class PostgresStore:
     async def open(self) -> None:
         with _postgres_errors():
             self._connection = await self._connect()
+            if self._connection.get_server_version().major >= FIRST_WITH_TRANSACTION_TIMEOUT:
+                await self._connection.execute(f"SET transaction_timeout = '{TRANSACTION_TIMEOUT}'")
             if not self._unsafe:
                 await self._check_durability()
 

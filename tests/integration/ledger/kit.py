@@ -87,8 +87,8 @@ def awake(endpoint: str, age: float = 0) -> Event:
     return Awake(endpoint=endpoint, age=int(age * SECOND))
 
 
-def sleeping(endpoint: str, ordered: bool = True) -> Event:
-    return Sleeping(endpoint=endpoint, ordered=ordered)
+def sleeping(endpoint: str, ordered: bool = True, age: float = 0) -> Event:
+    return Sleeping(endpoint=endpoint, ordered=ordered, age=int(age * SECOND))
 
 
 def response(endpoint: str, request_id: str, report: Report) -> HeardEvent:

@@ -76,6 +76,13 @@ def test_a_doubled_update_changes_nothing_but_last_seen() -> None:
     assert endpoint.last_seen_at == START + 10 * SECOND
 
 
+def test_a_sleeping_from_before_the_last_update_is_not_believed() -> None:
+    """A webhook's sender may keep order and its posts may overtake each other all the same."""
+    endpoint = after(registered("d"), updated("d", 2, age=1))
+    assert after(sleeping("d", age=5), endpoint=endpoint).presence is Presence.ONLINE
+    assert after(sleeping("d"), endpoint=endpoint).presence is Presence.ASLEEP
+
+
 def test_a_new_address_tells_two_updates_of_one_second_apart() -> None:
     """Leshan up to M4 tells whole seconds only."""
     endpoint = after(registered("d", address="10.0.0.1:5683"), updated("d", 2000, address="10.0.0.1:5683"))
