@@ -8,7 +8,7 @@ import pytest
 
 from app.dispatcher.hearing import Hearing
 from app.dispatcher.models_shelf import ModelShelf
-from app.domain.events import Registered, Registration, RequestResponse
+from app.domain.events import Event, Registered, Registration, RequestResponse
 from app.models.ledger import Hear, Ledger
 
 
@@ -33,7 +33,7 @@ async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | N
     response = {"status": "CONTENT(205)", "valid": True, "success": True, "failure": False, "content": content}
     kept = Kept()
     hearing = Hearing(cast(Ledger, kept), ModelShelf(1), webhook_readings=True)
-    events = [
+    events: list[Event] = [
         Registered(endpoint="d", registration=Registration(registration_id="r1", object_links=[])),
         RequestResponse(endpoint="d", request_id="1", path=path, response=response),
     ]
