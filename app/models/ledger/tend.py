@@ -13,6 +13,7 @@ from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt, give_up_held
 from app.models.ledger.load import load_endpoints, load_held, load_operations
 from app.models.ledger.members import Member, Phase
+from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
 
 PIECE: Final = 500
@@ -173,7 +174,8 @@ def jittered(pause: Instant, seed: int) -> Instant:
     return pause + pause * (seed * 2_654_435_761 % 1024) // 4096
 
 
-_ANYBODY: Final = "SELECT * FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"
+_COLUMNS: Final = ", ".join(ENDPOINT_COLUMNS)
+_ANYBODY: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"  # noqa: S608 - ours
 
 
 @dataclass(slots=True)
