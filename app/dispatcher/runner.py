@@ -46,6 +46,8 @@ class Runner:
     ) -> None:
         self._client, self._ledger, self._shelf, self._fetcher = client, ledger, shelf, fetcher
         self._server, self._nudge = server, nudge
+        # looked up once: finding a metric by its labels takes a lock and builds a key
+        self._open_calls, self._call_seconds = OPEN_CALLS.labels(server), CALL_SECONDS.labels(server)
 
     async def run(self, claimed: Claimed, asked_at: float) -> None:
         """Make one attempt. ``asked_at`` is the monotonic time before the claim was asked for: the deadline counts
@@ -56,13 +58,13 @@ class Runner:
 
     async def _attempt(self, claimed: Claimed, asked_at: float) -> Report:
         format_ = best_format(claimed.request.kind, claimed.request, told_links(claimed.object_links))
-        request = replace(claimed.request, format=format_)
+        request = claimed.request if format_ is claimed.request.format else replace(claimed.request, format=format_)
         deadline = asked_at + request.timeout_seconds + ANSWER_SECONDS
         started = time.monotonic()
-        with OPEN_CALLS.labels(self._server).track_inprogress():
+        with self._open_calls.track_inprogress():
             headers = {REQUEST_HEADER: f"{claimed.id}/{claimed.attempt}"}
             outcome = await self._client.call(request, deadline, headers)
-        CALL_SECONDS.labels(self._server).observe(time.monotonic() - started)
+        self._call_seconds.observe(time.monotonic() - started)
         ATTEMPTS.labels(self._server, outcome.kind.name.lower()).inc()
         self._note(claimed, outcome)
         report = report_of(request, outcome, self._shelf.of(told_versions(claimed.object_links)))

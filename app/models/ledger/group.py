@@ -24,6 +24,7 @@ from app.models.ledger.rows import (
     OperationRow,
     ServerRow,
     TransitionRow,
+    values_of,
 )
 from app.models.ledger.rules import Rules
 from app.models.ledger.store import Row, Store
@@ -262,8 +263,8 @@ class Group:
         if not (self._transitions or self._presences or self._changes):
             return
         self.logged = True
-        slots = TransitionRow.__slots__
-        await self._many(INSERT_TRANSITION, [tuple(getattr(t, name) for name in slots) for t in self._transitions])
+        step = values_of(TransitionRow.__slots__)
+        await self._many(INSERT_TRANSITION, [step(transition) for transition in self._transitions])
         await self._many(INSERT_PRESENCE, self._presences)
         await self._many(INSERT_CHANGE, self._changes)
         latest = {(change[1], change[2]): change for change in self._changes}
