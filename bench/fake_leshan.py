@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,8 +14,25 @@ _ANSWER: Final = (
 ) + _BODY
 
 
+class FakeLeshan:
+    """Where it listens, and when it was last called (of ``time.perf_counter``)."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.called_at = 0.0
+        self.called = asyncio.Event()
+
+    def note(self) -> None:
+        """A request has arrived."""
+        self.called_at = time.perf_counter()
+        self.called.set()
+
+
 class _Calls(asyncio.Protocol):
     """One connection: an answer for each complete request, without looking at what it asks."""
+
+    def __init__(self, leshan: FakeLeshan) -> None:
+        self._leshan = leshan
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -27,6 +45,7 @@ class _Calls(asyncio.Protocol):
             if len(self._buffer) < end + 4 + length:
                 return
             self._buffer = self._buffer[end + 4 + length :]
+            self._leshan.note()
             self._transport.write(_ANSWER)  # type: ignore[attr-defined]
 
 
@@ -38,9 +57,11 @@ def _content_length(head: bytes) -> int:
 
 
 @asynccontextmanager
-async def fake_leshan() -> AsyncIterator[str]:
-    """Serve on a free port of this machine; yields the address."""
-    server = await asyncio.get_running_loop().create_server(_Calls, "127.0.0.1", 0)
+async def fake_leshan() -> AsyncIterator[FakeLeshan]:
+    """Serve on a free port of this machine."""
+    leshan = FakeLeshan()
+    server = await asyncio.get_running_loop().create_server(lambda: _Calls(leshan), "127.0.0.1", 0)
     async with server:
         host, port = server.sockets[0].getsockname()[:2]
-        yield f"http://{host}:{port}"
+        leshan.address = f"http://{host}:{port}"
+        yield leshan
