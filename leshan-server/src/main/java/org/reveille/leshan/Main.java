@@ -1,9 +1,13 @@
 package org.reveille.leshan;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.reveille.leshan.devices.ControlApi;
 import org.reveille.leshan.json.Json;
+import org.reveille.leshan.options.Environment;
+import org.reveille.leshan.options.SectionedHelp;
+import org.reveille.leshan.options.ServerOptions;
 import org.reveille.leshan.server.StockServer;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -15,14 +19,32 @@ import picocli.CommandLine.Option;
         subcommands = {Main.Server.class, Main.Devices.class, Main.Both.class},
         description = "A LwM2M server with the REST API of Leshan's demo server, and real LwM2M devices to try it on.")
 public final class Main {
-    private static final String MAX_BODY =
-            "Largest value in bytes, after block-wise transfer (default: ${DEFAULT-VALUE}).";
-
     private Main() {
     }
 
     public static void main(String[] arguments) {
-        System.exit(new CommandLine(new Main()).setCaseInsensitiveEnumValuesAllowed(true).execute(arguments));
+        System.exit(commandLine(System.getenv()).execute(arguments));
+    }
+
+    /** The command line; {@code environment} has what it does not say. */
+    static CommandLine commandLine(Map<String, String> environment) {
+        CommandLine command = new CommandLine(new Main());
+        SectionedHelp.install(command);
+        command.setDefaultValueProvider(new Environment(environment));
+        command.setParameterExceptionHandler((error, arguments) -> refuse(error.getCommandLine(), error));
+        command.setExecutionExceptionHandler((error, failed, result) -> {
+            if (error instanceof BadSetting) {
+                return refuse(failed, error);
+            }
+            throw error;
+        });
+        return command.setCaseInsensitiveEnumValuesAllowed(true);
+    }
+
+    /** A bad setting ends the start with one line. */
+    private static int refuse(CommandLine command, Exception error) {
+        command.getErr().println(error.getMessage() + " (`" + command.getCommandName() + " --help` tells more)");
+        return command.getCommandSpec().exitCodeOnInvalidInput();
     }
 
     /** The LwM2M server alone. */
@@ -33,12 +55,10 @@ public final class Main {
         private ServerOptions options;
         @Mixin
         private Life life;
-        @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES", description = MAX_BODY)
-        private int maxBody;
 
         @Override
         public Integer call() throws Exception {
-            StockServer server = options.start(maxBody);
+            StockServer server = options.start();
             return life.run(ports(server), server);
         }
     }
@@ -58,7 +78,8 @@ public final class Main {
         private String server;
         @Mixin
         private Life life;
-        @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES", description = MAX_BODY)
+        @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES",
+                description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
         private int maxBody;
 
         @Override
@@ -79,14 +100,12 @@ public final class Main {
         private int controlPort;
         @Mixin
         private Life life;
-        @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES", description = MAX_BODY)
-        private int maxBody;
 
         @Override
         public Integer call() throws Exception {
-            StockServer server = options.start(maxBody);
-            String uri = "coap://" + options.host + ":" + server.coapPort();
-            ControlApi control = new ControlApi(options.host, controlPort, uri, maxBody);
+            StockServer server = options.start();
+            String uri = "coap://" + options.coapHost() + ":" + server.coapPort();
+            ControlApi control = new ControlApi(options.host(), controlPort, uri, options.maxBody());
             return life.run(ports(server).put("control", control.port()), server, control);
         }
     }

@@ -31,13 +31,15 @@ public final class StockServer implements AutoCloseable {
     /**
      * How a server is started.
      *
-     * @param host the address to bind, for HTTP and CoAP
+     * @param httpHost the address to bind
      * @param httpPort 0 chooses a free one
+     * @param coapHost the address to bind
      * @param coapPort 0 chooses a free one
      * @param awakeMillis how long a client in queue mode counts as awake after it was heard
      * @param maxBody bytes, the largest value in one CoAP message after block-wise transfer
      */
-    public record Options(String host, int httpPort, int coapPort, int awakeMillis, int maxBody) {
+    public record Options(
+            String httpHost, int httpPort, String coapHost, int coapPort, int awakeMillis, int maxBody) {
     }
 
     private final LeshanServer server;
@@ -53,7 +55,7 @@ public final class StockServer implements AutoCloseable {
         server.getRegistrationService().addListener(delayed);
         clients = new ClientsApi(server, new Sender(server, delayed));
         server.start();
-        http = web().start(options.host(), options.httpPort());
+        http = web().start(options.httpHost(), options.httpPort());
     }
 
     public int httpPort() {
@@ -75,7 +77,7 @@ public final class StockServer implements AutoCloseable {
         CaliforniumServerEndpointsProvider endpoints =
                 new CaliforniumServerEndpointsProvider.Builder(new CoapServerProtocolProvider())
                         .setConfiguration(config -> config.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, options.maxBody()))
-                        .addEndpoint(new InetSocketAddress(options.host(), options.coapPort()), Protocol.COAP)
+                        .addEndpoint(new InetSocketAddress(options.coapHost(), options.coapPort()), Protocol.COAP)
                         .build();
         return new LeshanServerBuilder()
                 .setEndpointsProviders(endpoints)

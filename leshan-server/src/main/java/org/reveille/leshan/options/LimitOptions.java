@@ -1,0 +1,11 @@
+package org.reveille.leshan.options;
+
+import picocli.CommandLine.Option;
+
+/** How much is taken at once. */
+@Section("Limits")
+public final class LimitOptions {
+    @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES",
+            description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
+    int maxBody;
+}
