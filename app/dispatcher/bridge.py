@@ -18,8 +18,9 @@ import structlog
 from app.dispatcher.hearing import Hearing
 from app.domain.events import Event, Updated
 from app.domain.words import SECOND, Instant
-from app.leshan.client import KnownRegistration, LeshanClient, LeshanUnavailable
+from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Opened, StreamLost, event_stream
+from app.leshan.registrations import KnownRegistration, LeshanUnavailable
 from app.models.ledger import Ask, EndListing, HoldBridge, Ledger, LedgerUnavailable, Listed
 from app.telemetry import BROKEN_EVENTS
 

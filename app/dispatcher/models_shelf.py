@@ -12,8 +12,9 @@ import structlog
 
 from app.domain.object_models import ObjectModel, model_from_json, model_to_json, object_versions
 from app.domain.words import Presence
-from app.leshan.client import LeshanClient, LeshanUnavailable
+from app.leshan.client import LeshanClient
 from app.leshan.nodes import Models
+from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import Unaddressable
 from app.models import tables
 from app.models.fields import load_json

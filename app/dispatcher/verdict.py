@@ -76,6 +76,8 @@ TABLE: Final[dict[OutcomeKind, Row]] = {
     _K.BAD_REQUEST: Row(_NOT, _F, _R.INVALID_REQUEST, breaker=_WELL),
     _K.UNREACHABLE: Row(_NOT, _Q, _R.LESHAN_UNREACHABLE, set_back=True, breaker=_DOWN),
     _K.LESHAN_REFUSED: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_DOWN),
+    _K.LESHAN_BUSY: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_WELL),
+    _K.NOT_SENT: Row(_NOT, _Q, _R.RELEASED, set_back=True),
     _K.UNEXPECTED: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_DOWN),
     _K.TOO_LATE: Row(_NOT, _Q, _R.RELEASED),
 }

@@ -38,6 +38,11 @@ class OutcomeKind(Enum):
     """Refused, no such host, TLS failed, or no connection before the deadline: the request did not leave."""
     LESHAN_REFUSED = auto()
     """401, 403, 407, 429: Leshan, or the proxy before it, turns us away."""
+    LESHAN_BUSY = auto()
+    """409 ``BUSY``, 429 ``TOO_MANY_CALLS`` (our own Leshan server): it is well, and has all the calls that it takes."""
+    NOT_SENT = auto()
+    """Our own Leshan server says that it sent nothing: asked, it had not received the request and will not send it any
+    more, or it ended the call before anything left."""
     UNEXPECTED = auto()
     """Anything else (3xx, 404, 405, 413, 414, 431 ..): this address is not served as Leshan serves it."""
     LEASE_LOST = auto()

@@ -42,9 +42,33 @@ _NOT_CONNECTED: Final = re.compile(
 _PROXY_SPEAKS: Final = frozenset({408, 499, 502, 503})
 _TURNED_AWAY: Final = frozenset({401, 403, 407, 429})
 _OWN_CODES: Final = {
+    "NOT_REGISTERED": OutcomeKind.NOT_REGISTERED,
+    "INVALID_REQUEST": OutcomeKind.BAD_REQUEST,
+    "INVALID_ATTRIBUTES": OutcomeKind.BAD_REQUEST,
+    "INVALID_PATH": OutcomeKind.BAD_REQUEST,
+    "NO_OBSERVATION": OutcomeKind.BAD_REQUEST,
+    "REQUEST_ID_REUSED": OutcomeKind.BAD_REQUEST,
     "CLIENT_SLEEPING": OutcomeKind.ASLEEP,
-    "BUSY": OutcomeKind.LESHAN_REFUSED,
+    "BUSY": OutcomeKind.LESHAN_BUSY,
+    "TOO_MANY_CALLS": OutcomeKind.LESHAN_BUSY,
+    "REQUEST_TIMEOUT": OutcomeKind.DEVICE_SILENT,
+    "REQUEST_REJECTED": OutcomeKind.ANSWER_LOST,
+    "REQUEST_CANCELLED": OutcomeKind.ANSWER_LOST,
+    "INTERRUPTED": OutcomeKind.ANSWER_LOST,
+    "INVALID_RESPONSE": OutcomeKind.DEVICE_ANSWERED_NONSENSE,
+    "NOT_CONNECTED": OutcomeKind.NOT_CONNECTED,
+    "SHUTTING_DOWN": OutcomeKind.UNREACHABLE,
+    "UNAUTHORIZED": OutcomeKind.LESHAN_REFUSED,
+    "REQUEST_CLOSED": OutcomeKind.NOT_SENT,
 }
+"""What the codes of our own Leshan server mean, where ``delivery`` does not say otherwise."""
+
+_PERHAPS: Final = {
+    OutcomeKind.DEVICE_SILENT: OutcomeKind.NOT_CONNECTED,
+    OutcomeKind.ANSWER_LOST: OutcomeKind.NOT_SENT,
+    OutcomeKind.PROXY_ERROR: OutcomeKind.NOT_SENT,
+}
+"""Outcomes that leave open whether the device had the request, and what they are where nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +93,30 @@ def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], bo
     answer = _unwrapped(_Answer(kind, status, body, readable_text(headers.get("Content-Type", ""), body)))
     if 200 <= status < 300:
         return _read_unreadable(answer)
-    if own := _OWN_CODES.get(answer.code or ""):
-        return answer.outcome(own)
+    if answer.code is not None:
+        return _read_own(answer, answer.code)
     return _read_error(answer)
+
+
+def _read_own(answer: _Answer, code: str) -> Outcome:
+    """An error of our own Leshan server: the code says what, ``delivery`` says how far it had got by then."""
+    if code == "NO_OBSERVATION" and answer.kind in _CANCELS:
+        return answer.outcome(OutcomeKind.SUCCESS)
+    known = _OWN_CODES.get(code)
+    if known is None and answer.status == 500 and answer.delivery == Delivery.NOT_SENT:
+        return answer.outcome(OutcomeKind.BAD_REQUEST)  # it failed over this request, and will again
+    kind = known or _read_error(answer).kind
+    return answer.outcome(_by_delivery(kind, answer.delivery))
+
+
+def _by_delivery(kind: OutcomeKind, delivery: str | None) -> OutcomeKind:
+    if delivery == Delivery.NOT_SENT:
+        return _PERHAPS.get(kind, kind)
+    if delivery == Delivery.MAY_HAVE_REACHED and kind not in _PERHAPS:
+        return OutcomeKind.ANSWER_LOST
+    if delivery == Delivery.ANSWERED and kind is not OutcomeKind.SUCCESS:
+        return OutcomeKind.DEVICE_ANSWERED_NONSENSE
+    return kind
 
 
 def _read_error(answer: _Answer) -> Outcome:
@@ -101,13 +146,11 @@ def _read_400(answer: _Answer) -> Outcome:
 
 
 def _read_500(answer: _Answer) -> Outcome:
-    """A 500 mostly leaves open whether the device had the request; our own server tells when it had not."""
+    """A 500 mostly leaves open whether the device had the request."""
     if _NONSENSE.match(answer.text):
         return answer.outcome(OutcomeKind.DEVICE_ANSWERED_NONSENSE)
     if _NOT_CONNECTED.match(answer.text):
         return answer.outcome(OutcomeKind.NOT_CONNECTED)
-    if answer.delivery == Delivery.NOT_SENT:
-        return answer.outcome(OutcomeKind.BAD_REQUEST)
     return answer.outcome(OutcomeKind.ANSWER_LOST)
 
 
@@ -118,6 +161,14 @@ def _read_unreadable(answer: _Answer) -> Outcome:
     if answer.kind in _CANCELS:
         return answer.outcome(OutcomeKind.SUCCESS)
     return answer.outcome(OutcomeKind.ANSWER_LOST, "Leshan answered without a body")
+
+
+def read_own_error(kind: OperationKind, error: Mapping[str, JsonValue]) -> Outcome:
+    """What the ``error`` of our own server's REQUEST_RESPONSE means: the same that a direct call would have had."""
+    code, text, delivery = (error.get(key) for key in ("code", "text", "delivery"))
+    told = code if isinstance(code, str) else ""
+    answer = _Answer(kind, 500, b"", _cut(text) if isinstance(text, str) else "")
+    return _read_own(replace(answer, delivery=delivery if isinstance(delivery, str) else None), told)
 
 
 def read_response_object(kind: OperationKind, response: Mapping[str, JsonValue]) -> Outcome:
@@ -186,7 +237,7 @@ def _unwrapped(answer: _Answer) -> _Answer:
     code, text, delivery = (content.get(key) for key in ("code", "text", "delivery"))
     if not isinstance(code, str) or not isinstance(text, str):
         return answer
-    return replace(answer, text=text, code=code, delivery=delivery if isinstance(delivery, str) else None)
+    return replace(answer, text=_cut(text), code=code, delivery=delivery if isinstance(delivery, str) else None)
 
 
 def readable_text(content_type: str, body: bytes) -> str:

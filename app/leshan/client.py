@@ -6,40 +6,47 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
-import ijson  # type: ignore[import-untyped]
 import orjson
 import structlog
 
-from app.domain.events import Registration
 from app.domain.object_models import ObjectModel
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.values import JsonValue
 from app.domain.words import OperationKind
 from app.leshan.answers import read_answer, readable_text
-from app.leshan.events import UnreadableEvent, registration_of
 from app.leshan.object_models import InvalidModels, parse_object_specs
+from app.leshan.past_calls import Asked, read_state
+from app.leshan.registrations import LeshanUnavailable, PagedRegistrations, Registrations, listed
 from app.leshan.requests import (
     LeshanRequest,
     Unaddressable,
     clients_request,
+    closing_request,
+    info_request,
     objectspecs_request,
     probe_request,
     request_for,
 )
-from app.leshan.transport import AiohttpTransport, Exchange, Failure, Transport, tls_context
+from app.leshan.server_info import STOCK, ServerInfo, read_server_info
+from app.leshan.transport import ACCEPT, AiohttpTransport, Exchange, Failure, Transport, tls_context
 
 PROBE_SECONDS: Final = 10.0
 PROBES: Final = 4
 """Connections beyond the limit of calls: a Leshan that answers no call must still be asked whether it is back."""
 
 COLD_TIMEOUT: Final = httpx.Timeout(10.0, read=60.0)
+INFO_SECONDS: Final = 5.0
+SAYS_WHAT_IT_CAN: Final = frozenset({200, 400, 404, 405})
+"""Statuses that are the server's own word; 404 is a stock one's. Whoever turns us away says nothing of what it can."""
+
+ASK_ANSWER_SECONDS: Final = 3.0
+"""How much longer than it was told to wait a server may take to say what became of a call."""
+
 NEUTRAL_PROBE: Final = probe_request("reveille-probe")
 MAX_SPECS: Final = 16 * 1024 * 1024
 
@@ -54,10 +61,6 @@ _OUTCOMES: Final = {
 }
 
 
-class LeshanUnavailable(Exception):
-    """A question about the server itself was not answered as Leshan answers it. The message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Probe:
     """Whether Leshan answers as Leshan does; ``answered`` is False where nobody did."""
@@ -67,59 +70,6 @@ class Probe:
     answered: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class KnownRegistration:
-    """One client of ``GET /clients``."""
-
-    endpoint: str
-    registration: Registration
-
-
-class RegistrationList:
-    """The answer of ``GET /clients``, read in pieces while it is iterated; a broken entry is skipped and counted.
-
-    Attributes:
-        sent_at: when the question was sent, of ``time.monotonic``.
-        server_millis: the server's own clock when it answered (header ``Date``), None where it tells none.
-        skipped: entries so far that could not be read.
-    """
-
-    def __init__(self, sent_at: float, answer: httpx.Response) -> None:
-        self.sent_at = sent_at
-        self.server_millis = _server_millis(answer)
-        self.skipped = 0
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[KnownRegistration]:
-        """Raises LeshanUnavailable when the answer ends early or is no JSON list: then nothing is known of the rest."""
-        found: list[JsonValue] = ijson.sendable_list()
-        parser = ijson.items_coro(found, "item", use_float=True)
-        complete = started = False
-        try:
-            async for piece in self._answer.aiter_bytes(65_536):
-                started = started or _starts_a_list(piece)
-                parser.send(piece)
-                for entry in found:
-                    if (known := self._known(entry)) is not None:
-                        yield known
-                found.clear()
-            parser.close()
-            complete = True
-        except (ijson.JSONError, httpx.HTTPError) as error:
-            raise LeshanUnavailable(f"GET /clients: {type(error).__name__}: {error}") from error
-        finally:
-            if not complete:
-                await self._answer.aclose()
-
-    def _known(self, entry: JsonValue) -> KnownRegistration | None:
-        try:
-            return KnownRegistration(*registration_of(entry))
-        except UnreadableEvent as error:
-            self.skipped += 1
-            _log.warning("registration_unreadable", reason=str(error))
-            return None
-
-
 def api_root(base_url: str) -> str:
     """The root of the REST API: the server's address with ``/api``, which may also be given."""
     root = base_url.rstrip("/")
@@ -127,7 +77,11 @@ def api_root(base_url: str) -> str:
 
 
 class LeshanClient:
-    """One Leshan server. Made and used inside one event loop; close it with :meth:`aclose`."""
+    """One Leshan server. Made and used inside one event loop; close it with :meth:`aclose`.
+
+    Attributes:
+        info: what the server said that it can, when it was last looked at; a stock server's until then.
+    """
 
     def __init__(
         self,
@@ -145,13 +99,14 @@ class LeshanClient:
         Raises:
             OSError, ssl.SSLError: a certificate or key cannot be read.
         """
+        self.info = STOCK
         root = api_root(base_url)
         tls = tls_context(ca, cert, key) if root.startswith("https:") else None
         connections = max_in_flight + PROBES
         self._transport = transport or AiohttpTransport(root, headers=headers, tls=tls, max_in_flight=connections)
         self._cold = httpx.AsyncClient(
             base_url=root,
-            headers=dict(headers or {}),
+            headers={"Accept": ACCEPT, **(headers or {})},
             verify=tls or True,
             timeout=COLD_TIMEOUT,
             trust_env=False,
@@ -176,10 +131,33 @@ class LeshanClient:
             asyncio.CancelledError: and nothing else.
         """
         try:
-            request = request_for(op)
+            request = request_for(op, any_name=self.info.any_name)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return _not_speakable(op, error)
         return outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
+
+    async def look(self) -> ServerInfo:
+        """Ask the server what it can, and keep it as :attr:`info`.
+
+        Raises:
+            LeshanUnavailable: nobody answered; what was known of it stays.
+        """
+        exchange = await self._transport.exchange(info_request(), time.monotonic() + INFO_SECONDS)
+        if exchange.failure is not None or exchange.status not in SAYS_WHAT_IT_CAN:
+            raise LeshanUnavailable(f"GET /server/info: {exchange.detail or exchange.status}")
+        self.info = read_server_info(exchange.status, exchange.body)
+        return self.info
+
+    async def ask(self, kind: OperationKind, request_id: str, wait_seconds: int) -> Outcome | Asked:
+        """What became of the call that was made with this id; one that the server never received is closed by it, so
+        that it cannot arrive any more. One that is still open is waited for, up to ``wait_seconds`` (at most 30).
+
+        Raises:
+            asyncio.CancelledError: and nothing else.
+        """
+        request = closing_request(request_id, wait_seconds)
+        deadline = time.monotonic() + wait_seconds + ASK_ANSWER_SECONDS
+        return read_state(kind, await self._transport.exchange(request, deadline))
 
     async def probe(self, endpoint: str) -> Probe:
         """Ask for one registration: Leshan is healthy if it tells it, or says in its own words that there is none.
@@ -188,7 +166,7 @@ class LeshanClient:
         name without fault is asked about.
         """
         try:
-            request = probe_request(endpoint)
+            request = probe_request(endpoint, any_name=self.info.any_name)
         except Unaddressable:
             return await self._probe(NEUTRAL_PROBE)
         probe = await self._probe(request)
@@ -206,20 +184,17 @@ class LeshanClient:
         return Probe(healthy=False, detail=detail, answered=exchange.status is not None)
 
     @asynccontextmanager
-    async def registrations(self) -> AsyncIterator[RegistrationList]:
+    async def registrations(self) -> AsyncIterator[Registrations]:
         """``GET /clients``, read in pieces: 100,000 registrations never stand in memory at once.
 
         Raises:
             LeshanUnavailable: no answer, or not Leshan's. Also while iterating.
         """
-        sent_at = time.monotonic()
-        try:
-            async with self._cold.stream("GET", clients_request().target) as answer:
-                if answer.status_code != 200:
-                    raise LeshanUnavailable(f"GET /clients: HTTP {answer.status_code}")
-                yield RegistrationList(sent_at, answer)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise LeshanUnavailable(f"GET /clients: {type(error).__name__}: {error}") from error
+        if self.info.paging:
+            yield PagedRegistrations(self._cold)
+        else:
+            async with listed(self._cold, clients_request()) as found:
+                yield found
 
     async def object_models(self, endpoint: str) -> list[ObjectModel]:
         """The object models that Leshan uses for a registered endpoint.
@@ -228,7 +203,7 @@ class LeshanClient:
             LeshanUnavailable: no answer, the endpoint is not registered, or the answer makes no sense.
             Unaddressable: the endpoint's name cannot be asked about.
         """
-        request = objectspecs_request(endpoint)
+        request = objectspecs_request(endpoint, any_name=self.info.any_name)
         try:
             body = await self._bounded(request)
             return parse_object_specs(orjson.loads(body))
@@ -275,22 +250,3 @@ def _tells_a_registration(body: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     return isinstance(content, dict) and isinstance(content.get("endpoint"), str)
-
-
-def _starts_a_list(piece: bytes) -> bool:
-    """Whether the answer begins as a list does; anything else would read as a list of nobody.
-
-    Raises:
-        LeshanUnavailable: it does not.
-    """
-    text = piece.lstrip()
-    if text and not text.startswith(b"["):
-        raise LeshanUnavailable("GET /clients: the answer is no list of registrations")
-    return bool(text)
-
-
-def _server_millis(answer: httpx.Response) -> int | None:
-    try:
-        return int(parsedate_to_datetime(answer.headers["Date"]).timestamp() * 1000)
-    except (KeyError, ValueError, OverflowError):
-        return None

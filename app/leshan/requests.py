@@ -30,7 +30,7 @@ _COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 
 
 class Unaddressable(ValueError):
-    """A stock Leshan cannot be asked about an endpoint of this name without the risk of asking about another one."""
+    """This Leshan cannot be asked about an endpoint of this name without the risk of asking about another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,17 @@ class LeshanRequest:
 
 
 @lru_cache(maxsize=8192)
-def endpoint_segment(endpoint: str) -> str:
+def endpoint_segment(endpoint: str, any_name: bool = False) -> str:
     """The endpoint's name as one segment of an address.
 
-    ``/`` and ``%`` are refused or split by Leshan's web server even when encoded, and a proxy before it may decode
-    ``%3B`` and ``%5C``, whereupon what follows ``;`` is cut off and ``\\`` becomes a separator.
+    ``/`` and ``%`` are refused or split by a stock Leshan's web server even when encoded, and a proxy before it may
+    decode ``%3B`` and ``%5C``, whereupon what follows ``;`` is cut off and ``\\`` becomes a separator. A server that
+    says so (``any_name``) takes them.
 
     Raises:
         Unaddressable: the name could make the call reach another path or client.
     """
-    if endpoint in {"", ".", ".."} or _UNSAFE.search(endpoint):
+    if endpoint in {"", ".", ".."} or (not any_name and _UNSAFE.search(endpoint)):
         raise Unaddressable(
             f"Leshan cannot be asked about the endpoint {endpoint[:100]!r}: "
             "an address safely holds no name that is empty, '.' or '..', or has one of / % \\ ; or a control character"
@@ -64,28 +65,40 @@ def endpoint_segment(endpoint: str) -> str:
         raise Unaddressable("Leshan cannot be asked about an endpoint whose name is no Unicode text") from None
 
 
-def probe_request(endpoint: str) -> LeshanRequest:
+def probe_request(endpoint: str, *, any_name: bool = False) -> LeshanRequest:
     """Ask for one registration: changes nothing and reaches no device."""
-    return LeshanRequest("GET", f"/clients/{endpoint_segment(endpoint)}")
+    return LeshanRequest("GET", f"/clients/{endpoint_segment(endpoint, any_name)}")
 
 
-def clients_request() -> LeshanRequest:
-    """Ask for all registrations."""
-    return LeshanRequest("GET", "/clients")
+def clients_request(limit: int | None = None, after: str | None = None) -> LeshanRequest:
+    """Ask for all registrations, or with ``limit`` for so many of them, those that follow the endpoint ``after``."""
+    page = "" if limit is None else f"limit={limit}"
+    return LeshanRequest("GET", "/clients" + _query(page, "" if after is None else f"after={quote(after, safe='')}"))
 
 
-def objectspecs_request(endpoint: str) -> LeshanRequest:
+def info_request() -> LeshanRequest:
+    """Ask the server what it can."""
+    return LeshanRequest("GET", "/server/info")
+
+
+def closing_request(request_id: str, wait_seconds: int) -> LeshanRequest:
+    """Ask what became of a call, and have it refused from now on if it has not arrived: asking alone would race with a
+    packet that is late. ``wait_seconds``: how long a call that is still open is waited for, at most 30."""
+    return LeshanRequest("DELETE", f"/requests/{request_id}?wait={wait_seconds}")
+
+
+def objectspecs_request(endpoint: str, *, any_name: bool = False) -> LeshanRequest:
     """Ask for the object models that Leshan uses for an endpoint."""
-    return LeshanRequest("GET", f"/objectspecs/{endpoint_segment(endpoint)}")
+    return LeshanRequest("GET", f"/objectspecs/{endpoint_segment(endpoint, any_name)}")
 
 
-def request_for(op: OperationRequest) -> LeshanRequest:
+def request_for(op: OperationRequest, *, any_name: bool = False) -> LeshanRequest:
     """The HTTP request of an operation that was checked before it was queued.
 
     Raises:
         Unaddressable: the endpoint's name cannot be asked about.
     """
-    client = f"/clients/{endpoint_segment(op.endpoint)}"
+    client = f"/clients/{endpoint_segment(op.endpoint, any_name)}"
     return _COMPOSERS[op.kind](op, client)
 
 

@@ -31,7 +31,10 @@ KEPT_SECONDS: Final = 4.0
 """How long an idle connection is kept: less than any server we know of, so that it is not closed under a request."""
 DNS_SECONDS: Final = 30
 
-_IDENTITY: Final = {"Accept-Encoding": "identity", "User-Agent": "reveille"}
+ACCEPT: Final = "application/json, */*;q=0.5"
+"""Our own Leshan server then answers errors as JSON, which says what was sent; a stock one does not look at it."""
+
+_IDENTITY: Final = {"Accept": ACCEPT, "Accept-Encoding": "identity", "User-Agent": "reveille"}
 
 
 class Failure(Enum):

@@ -38,6 +38,8 @@ WHAT_CAME_BACK: Final[dict[OutcomeKind, str]] = {
     _K.BAD_REQUEST: "any other 400",
     _K.UNREACHABLE: "refused, DNS, TLS: the request did not leave",
     _K.LESHAN_REFUSED: "401, 403, 407, 429",
+    _K.LESHAN_BUSY: "409 BUSY, 429 TOO_MANY_CALLS (our server)",
+    _K.NOT_SENT: "our server, asked, had not received it, and refuses it from now on; or it ended the call unsent",
     _K.UNEXPECTED: "anything else (3xx, 404, 405, 413, 414, 431 ..), and Leshan does not answer a probe",
     _K.TOO_LATE: "nothing: the deadline had passed before the request was written",
 }

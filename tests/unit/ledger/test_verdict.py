@@ -96,6 +96,8 @@ CASES = [
     Case(Outcome(_K.BAD_REQUEST, 400), twice=(_S.FAILED, _R.INVALID_REQUEST), **NOT_SENT),
     Case(Outcome(_K.UNREACHABLE), twice=(_S.QUEUED, _R.LESHAN_UNREACHABLE), breaker=_B.DOWN, **NOT_SENT),
     Case(Outcome(_K.LESHAN_REFUSED, 401), twice=(_S.QUEUED, _R.LESHAN_REFUSED), breaker=_B.DOWN, **NOT_SENT),
+    Case(Outcome(_K.LESHAN_BUSY, 409), twice=(_S.QUEUED, _R.LESHAN_REFUSED), **NOT_SENT),
+    Case(Outcome(_K.NOT_SENT), twice=(_S.QUEUED, _R.RELEASED), breaker=_B.NONE, **NOT_SENT),
     Case(Outcome(_K.UNEXPECTED, 404), twice=(_S.QUEUED, _R.LESHAN_REFUSED), breaker=_B.DOWN, healthy=False, **NOT_SENT),
     Case(Outcome(_K.UNEXPECTED, 404), twice=(_S.FAILED, _R.INVALID_REQUEST), healthy=True, **NOT_SENT),
     Case(Outcome(_K.TOO_LATE), twice=(_S.QUEUED, _R.RELEASED), breaker=_B.NONE, **NOT_SENT),
@@ -153,6 +155,8 @@ def test_a_leshan_of_which_nothing_is_known_is_not_called_healthy() -> None:
     assert judge(FIRST, Report(Outcome(_K.UNEXPECTED, 404))).status is _S.QUEUED
 
 
-@pytest.mark.parametrize("kind", [_K.PROXY_ERROR, _K.UNREACHABLE, _K.LESHAN_REFUSED, _K.UNEXPECTED])
+@pytest.mark.parametrize(
+    "kind", [_K.PROXY_ERROR, _K.UNREACHABLE, _K.LESHAN_REFUSED, _K.LESHAN_BUSY, _K.NOT_SENT, _K.UNEXPECTED]
+)
 def test_leshans_own_trouble_lets_the_endpoint_pause(kind: OutcomeKind) -> None:
     assert judge(FIRST, Report(Outcome(kind))).set_back

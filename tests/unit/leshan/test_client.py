@@ -14,7 +14,8 @@ import pytest
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import OutcomeKind
 from app.domain.words import OperationKind
-from app.leshan.client import LeshanClient, LeshanUnavailable, api_root
+from app.leshan.client import LeshanClient, api_root
+from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import LeshanRequest, Unaddressable
 from app.leshan.transport import Exchange, Failure
 from tests.unit.leshan.captures import answered, load

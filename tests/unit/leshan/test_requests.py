@@ -156,10 +156,27 @@ def test_a_name_that_could_reach_another_path_is_not_spoken(name: str, kind: Ope
         request_for(OperationRequest(name, kind, path="/3/0/4"))
 
 
-@given(st.text(max_size=300))
-def test_no_name_escapes_its_segment(name: str) -> None:
+def test_a_server_that_says_so_is_asked_about_any_name() -> None:
+    def target(name: str) -> str:
+        return request_for(OperationRequest(name, K.READ, path="/3/0/4", timeout_seconds=5), any_name=True).target
+
+    assert target("a/b%2Fc") == "/clients/a%2Fb%252Fc/3/0/4?timeout=5"
+    for name in ("", ".", ".."):
+        with pytest.raises(Unaddressable):
+            target(name)
+
+
+def test_a_page_of_registrations() -> None:
+    assert clients_request().target == "/clients"
+    assert clients_request(1_000).target == "/clients?limit=1000"
+    assert clients_request(1_000, "a/b&c").target == "/clients?limit=1000&after=a%2Fb%26c"
+
+
+@pytest.mark.parametrize("any_name", [False, True])
+@given(name=st.text(max_size=300))
+def test_no_name_escapes_its_segment(name: str, any_name: bool) -> None:
     try:
-        target = request_for(OperationRequest(name, K.READ, path="/3/0/4")).target
+        target = request_for(OperationRequest(name, K.READ, path="/3/0/4"), any_name=any_name).target
     except Unaddressable:
         return
     path = target.partition("?")[0]

@@ -1,0 +1,67 @@
+"""What became of a call, asked of a server that keeps request ids (``DELETE /requests/{operation}/{attempt}``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+import orjson
+
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.values import JsonValue
+from app.domain.words import Delivery, OperationKind
+from app.leshan.answers import read_answer
+from app.leshan.transport import Exchange
+
+
+class Asked(Enum):
+    """Why a question about a call brought no outcome."""
+
+    RUNNING = auto()
+    """The server still waits for the device."""
+    AWAY = auto()
+    """The server did not answer, or something before it did: ask again."""
+    NO_IDS = auto()
+    """The server keeps no request ids (any more): nobody can say."""
+
+
+def read_state(kind: OperationKind, exchange: Exchange) -> Outcome | Asked:
+    """What the answer says of a call of an operation of this kind."""
+    if exchange.failure is not None or exchange.status is None:
+        return Asked.AWAY
+    told = _object(exchange.body) if exchange.status == 200 else None
+    if told is None:
+        return Asked.NO_IDS if exchange.status in {200, 400, 404, 405} else Asked.AWAY
+    match told.get("state"):
+        case "RUNNING":
+            return Asked.RUNNING
+        case "NOT_RECEIVED":
+            return Outcome(OutcomeKind.NOT_SENT, detail="Leshan had not received the request, and will not send it now")
+        case "INTERRUPTED":
+            return _interrupted(told)
+        case "DONE" if isinstance(answer := told.get("answer"), dict):
+            return _answered(kind, answer)
+        case _:
+            return Asked.NO_IDS
+
+
+def _interrupted(told: Mapping[str, JsonValue]) -> Outcome:
+    if told.get("delivery") == Delivery.NOT_SENT:
+        return Outcome(OutcomeKind.NOT_SENT, detail="Leshan stopped before it sent the request")
+    return Outcome(OutcomeKind.ANSWER_LOST, detail="Leshan stopped while the call was open")
+
+
+def _answered(kind: OperationKind, answer: Mapping[str, JsonValue]) -> Outcome | Asked:
+    status, type_, body = (answer.get(key) for key in ("status", "contentType", "body"))
+    if not isinstance(status, int):
+        return Asked.NO_IDS
+    headers = {"Content-Type": type_} if isinstance(type_, str) else {}
+    return read_answer(kind, status, headers, body.encode() if isinstance(body, str) else b"")
+
+
+def _object(body: bytes) -> dict[str, JsonValue] | None:
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return told if isinstance(told, dict) else None

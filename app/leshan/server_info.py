@@ -1,0 +1,75 @@
+"""What a Leshan server says that it can: ``GET /server/info`` of our own; a stock Leshan has no such address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from app.domain.values import JsonValue
+
+MAX_BOOT_ID: Final = 64
+_MOST: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """The features that Reveille makes use of; a server that tells none has none.
+
+    Attributes:
+        request_ids: a call with an id is never sent twice, and the server can be asked what became of it.
+        any_name: an endpoint's name may hold ``/`` and ``%``.
+        paging: ``GET /clients`` takes ``limit`` and ``after``.
+        json_errors: errors are JSON with ``code``, ``text`` and ``delivery``.
+        event_envelope, event_replay: the event stream has envelopes, and replays what came after an id.
+        notifications_wake: a device that notifies or sends is taken as awake, and the attribute ``at`` is honoured.
+        open_calls: how many calls it takes at once; None: it does not say.
+        boot_id: of this run of the server: with another one all registrations are gone.
+    """
+
+    request_ids: bool = False
+    any_name: bool = False
+    paging: bool = False
+    json_errors: bool = False
+    event_envelope: bool = False
+    event_replay: bool = False
+    notifications_wake: bool = False
+    open_calls: int | None = None
+    boot_id: str | None = None
+
+
+STOCK: Final = ServerInfo()
+
+
+def read_server_info(status: int, body: bytes) -> ServerInfo:
+    """What an answer to ``GET /server/info`` says; anything but a 200 with such an object is a stock server's."""
+    try:
+        told = orjson.loads(body) if status == 200 else None
+    except orjson.JSONDecodeError:
+        return STOCK
+    if not isinstance(told, dict) or not isinstance(features := told.get("features"), dict):
+        return STOCK
+    return ServerInfo(
+        request_ids=features.get("requestIds") is True,
+        any_name=features.get("anyName") is True,
+        paging=features.get("paging") is True,
+        json_errors=features.get("jsonErrors") is True,
+        event_envelope=features.get("eventEnvelope") == 1,
+        event_replay=features.get("eventReplay") is True,
+        notifications_wake=features.get("notificationsWake") is True,
+        open_calls=_open_calls(told.get("limits")),
+        boot_id=boot_id_of(told.get("bootId")),
+    )
+
+
+def boot_id_of(value: JsonValue) -> str | None:
+    """A ``bootId`` that can be stored and compared."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_BOOT_ID and "\x00" not in value else None
+
+
+def _open_calls(limits: JsonValue) -> int | None:
+    most = limits.get("openCalls") if isinstance(limits, Mapping) else None
+    usable = isinstance(most, int) and not isinstance(most, bool) and 0 < most <= _MOST
+    return most if usable else None

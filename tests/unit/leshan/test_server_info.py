@@ -1,0 +1,156 @@
+"""What a server says that it can, and what it says of a past call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from app.domain.outcomes import OutcomeKind
+from app.domain.words import OperationKind
+from app.leshan.client import LeshanClient
+from app.leshan.past_calls import Asked
+from app.leshan.registrations import PAGE, LeshanUnavailable
+from app.leshan.server_info import STOCK, ServerInfo, read_server_info
+
+FEATURES = {
+    "neverDelayed": True,
+    "requestIds": True,
+    "requestHistorySeconds": 86400,
+    "anyName": True,
+    "paging": True,
+    "jsonErrors": True,
+    "eventEnvelope": 1,
+    "eventReplay": True,
+    "notificationsWake": True,
+}
+INFO = {"name": "reveille-leshan-server", "bootId": "b", "features": FEATURES, "limits": {"openCalls": 7}}
+ALL = ServerInfo(
+    request_ids=True,
+    any_name=True,
+    paging=True,
+    json_errors=True,
+    event_envelope=True,
+    event_replay=True,
+    notifications_wake=True,
+    open_calls=7,
+    boot_id="b",
+)
+
+
+def test_all_features_are_read() -> None:
+    assert read_server_info(200, json.dumps(INFO).encode()) == ALL
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "<html>Not Found</html>"),
+        (200, "<html>a login page</html>"),
+        (200, "[]"),
+        (200, "{}"),
+        (200, '{"features": []}'),
+        (200, '{"features": {"requestIds": "yes", "eventEnvelope": 2}, "limits": {"openCalls": true}, "bootId": 1}'),
+    ],
+)
+def test_anything_else_is_a_stock_server(status: int, body: str) -> None:
+    assert read_server_info(status, body.encode()) == STOCK
+
+
+@asynccontextmanager
+async def answering(status: int, body: Any) -> AsyncIterator[tuple[LeshanClient, list[str]]]:
+    """A server that answers everything so; ``body`` is JSON, or a function of the request's target that gives it."""
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        method, target, _ = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)
+        asked.append(f"{method.decode()} {target.decode()}")
+        content = json.dumps(body(target.decode()) if callable(body) else body).encode()
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + content)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client = LeshanClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    try:
+        yield client, asked
+    finally:
+        await client.aclose()
+        server.close()
+
+
+@pytest.mark.asyncio
+async def test_a_look_is_remembered() -> None:
+    async with answering(200, INFO) as (client, asked):
+        assert await client.look() == client.info == ALL
+        assert asked == ["GET /api/server/info"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [401, 429, 502, 503])
+async def test_who_turns_us_away_says_nothing_of_what_the_server_can(status: int) -> None:
+    async with answering(status, {}) as (client, _):
+        client.info = ALL
+        with pytest.raises(LeshanUnavailable):
+            await client.look()
+        assert client.info == ALL
+
+
+DONE = {"status": 200, "contentType": "application/json", "body": '{"status":"CHANGED(204)","success":true}'}
+REFUSED = {
+    "status": 504,
+    "contentType": "application/json",
+    "body": '{"code":"REQUEST_TIMEOUT","text":"Request timeout"}',
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "told", "expected"),
+    [
+        (200, {"state": "DONE", "answer": DONE}, OutcomeKind.SUCCESS),
+        (200, {"state": "DONE", "answer": REFUSED}, OutcomeKind.DEVICE_SILENT),
+        (200, {"state": "NOT_RECEIVED"}, OutcomeKind.NOT_SENT),
+        (200, {"state": "INTERRUPTED"}, OutcomeKind.ANSWER_LOST),
+        (200, {"state": "INTERRUPTED", "delivery": "NOT_SENT"}, OutcomeKind.NOT_SENT),
+        (200, {"state": "RUNNING"}, Asked.RUNNING),
+        (200, {"state": "DONE"}, Asked.NO_IDS),
+        (200, {"state": "NEW"}, Asked.NO_IDS),
+        (200, [], Asked.NO_IDS),
+        (404, "Not Found", Asked.NO_IDS),
+        (502, {"state": "DONE", "answer": DONE}, Asked.AWAY),
+        (401, {}, Asked.AWAY),
+    ],
+)
+async def test_what_became_of_a_call(status: int, told: Any, expected: OutcomeKind | Asked) -> None:
+    async with answering(status, told) as (client, asked):
+        found = await client.ask(OperationKind.WRITE, "0b1e/2", 3)
+    assert (found if isinstance(found, Asked) else found.kind) is expected
+    assert asked == ["DELETE /api/requests/0b1e/2?wait=3"]
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_cannot_be_asked_is_away() -> None:
+    client = LeshanClient("http://127.0.0.1:1")
+    assert await client.ask(OperationKind.WRITE, "0b1e/2", 0) is Asked.AWAY
+    await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_registrations_by_pages() -> None:
+    names = [f"dev/{number:04}" for number in range(PAGE + 2)]
+
+    def page(target: str) -> list[dict[str, str]]:
+        found = names[PAGE:] if "after=" in target else names[:PAGE]
+        return [{"endpoint": name, "registrationId": "r"} for name in found] + [{}] * ("after=" in target)
+
+    async with answering(200, page) as (client, asked):
+        client.info = ALL
+        async with client.registrations() as listed:
+            assert [known.endpoint async for known in listed] == names
+        assert listed.skipped == 1
+    assert asked == [f"GET /api/clients?limit={PAGE}", f"GET /api/clients?limit={PAGE}&after=dev%2F{PAGE - 1:04}"]
