@@ -49,7 +49,7 @@ public final class Main {
 
     /** The LwM2M server alone. */
     @Command(name = "server", mixinStandardHelpOptions = true,
-            description = "Start the LwM2M server. Ready line: {\"http\": port, \"coap\": port}")
+            description = "Start the LwM2M server. Ready line: {\"http\": port, \"coap\": port, \"coaps\": port}")
     static final class Server implements Callable<Integer> {
         @Mixin
         private ServerOptions options;
@@ -91,7 +91,7 @@ public final class Main {
 
     /** Server and devices in one process. */
     @Command(name = "both", mixinStandardHelpOptions = true,
-            description = "Start both. Ready line: {\"http\": port, \"coap\": port, \"control\": port}")
+            description = "Start both. Ready line: {\"http\": port, \"coap\": port, \"coaps\": port, \"control\": port}")
     static final class Both implements Callable<Integer> {
         @Mixin
         private ServerOptions options;
@@ -104,13 +104,17 @@ public final class Main {
         @Override
         public Integer call() throws Exception {
             StockServer server = options.start();
-            String uri = "coap://" + options.coapHost() + ":" + server.coapPort();
+            String uri = server.coapPort() == null ? null : "coap://" + options.coapHost() + ":" + server.coapPort();
             ControlApi control = new ControlApi(options.host(), controlPort, uri, options.maxBody());
             return life.run(ports(server).put("control", control.port()), server, control);
         }
     }
 
     private static ObjectNode ports(StockServer server) {
-        return Json.object().put("http", server.httpPort()).put("coap", server.coapPort());
+        ObjectNode ports = Json.object().put("http", server.httpPort());
+        if (server.coapPort() != null) {
+            ports.put("coap", server.coapPort());
+        }
+        return server.coapsPort() == null ? ports : ports.put("coaps", server.coapsPort());
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import picocli.CommandLine;
@@ -33,6 +34,26 @@ class CommandLineTest {
     @Test
     void aBadOptionIsAnsweredWithOneLine() {
         assertEquals(2, run(Map.of(), "server", "--coap-port", "x"));
+        assertEquals(1, said.toString().lines().count(), said.toString());
+    }
+
+    @Test
+    void whatWouldBeOpenToEverybodyDoesNotStart() {
+        assertRefused("The REST API would be open to everybody", "--http-host", "0.0.0.0");
+        assertRefused("would be without security", "--coap-host", "0.0.0.0");
+        assertRefused("leaves devices no way in", "--no-coap");
+        assertRefused("--coaps-cert and --coaps-key belong together", "--coaps-cert", "server.pem");
+        assertRefused("there is no address", "--host", "no.such.host.invalid");
+        assertRefused("--api-token-file: cannot read", "--api-token-file", "no-such-file");
+    }
+
+    private void assertRefused(String sentence, String... options) {
+        String[] arguments = new String[options.length + 1];
+        arguments[0] = "server";
+        System.arraycopy(options, 0, arguments, 1, options.length);
+        assertEquals(2, run(Map.of(), arguments));
+        assertTrue(said.toString().toLowerCase(Locale.ROOT).contains(sentence.toLowerCase(Locale.ROOT)),
+                said.toString());
         assertEquals(1, said.toString().lines().count(), said.toString());
     }
 

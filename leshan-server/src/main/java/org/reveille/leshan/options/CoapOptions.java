@@ -1,16 +1,47 @@
 package org.reveille.leshan.options;
 
+import java.nio.file.Path;
+import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.security.Credentials;
+import org.reveille.leshan.security.Identity;
+import org.reveille.leshan.server.CoapSettings;
 import picocli.CommandLine.Option;
 
 /** Where and how devices are spoken with. */
 @Section("CoAP")
 public final class CoapOptions {
-    @Option(names = "--coap-host", paramLabel = "ADDRESS", description = "Address to bind (default: that of --host).")
+    private static final int DEFAULT_SECURE_PORT = 5684;
+
+    @Option(names = "--coap-host", paramLabel = "ADDRESS",
+            description = "Address to bind, for CoAP and CoAPS (default: that of --host).")
     String host;
 
     @Option(names = "--coap-port", defaultValue = "5683", paramLabel = "PORT",
             description = "CoAP without security; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
     int port;
+
+    @Option(names = "--no-coap", description = "No CoAP without security: every device has to use CoAPS.")
+    boolean secureOnly;
+
+    @Option(names = "--insecure-coap",
+            description = "Let other machines speak CoAP without security: whoever reaches the port can be any device.")
+    boolean insecure;
+
+    @Option(names = "--coaps-port", paramLabel = "PORT",
+            description = "CoAP over DTLS; 0 chooses a free port (default: " + DEFAULT_SECURE_PORT
+                    + " if there is a certificate or a device has credentials, otherwise off).")
+    Integer securePort;
+
+    @Option(names = "--coaps-cert", paramLabel = "FILE",
+            description = "Certificate to show to devices that use X.509 or raw public keys: PEM, on P-256.")
+    Path certificate;
+
+    @Option(names = "--coaps-key", paramLabel = "FILE", description = "The certificate's key: PEM, PKCS #8.")
+    Path key;
+
+    @Option(names = "--coaps-trust", paramLabel = "FILE",
+            description = "Authorities which sign devices' certificates, whose common name is the endpoint name: PEM.")
+    Path authorities;
 
     @Option(names = "--awake-time", defaultValue = "93", paramLabel = "SECONDS",
             description = "How long a client in queue mode counts as awake once heard; fractions are allowed "
@@ -19,5 +50,26 @@ public final class CoapOptions {
 
     int awakeMillis() {
         return (int) Math.round(awakeSeconds * 1000);
+    }
+
+    /** @throws BadSetting when it would serve devices of elsewhere without security, or nobody */
+    CoapSettings settings(String address, Credentials credentials, int maxBody) {
+        Identity identity = Identity.read("--coaps", certificate, key, "--coaps-trust", authorities);
+        Integer secure = securePort(identity, credentials);
+        if (secureOnly && secure == null) {
+            throw new BadSetting("--no-coap leaves devices no way in: give --coaps-port too.");
+        }
+        if (!secureOnly && !insecure && !Addresses.isLoopback(address)) {
+            throw new BadSetting("CoAP at " + address + " would be without security: give --no-coap for CoAPS alone, "
+                    + "bind 127.0.0.1 with --coap-host, or say --insecure-coap if the network is safe.");
+        }
+        return new CoapSettings(address, secureOnly ? null : port, secure, identity, credentials, maxBody);
+    }
+
+    private Integer securePort(Identity identity, Credentials credentials) {
+        if (securePort == null && (identity.exists() || !credentials.isEmpty())) {
+            return DEFAULT_SECURE_PORT;
+        }
+        return securePort;
     }
 }

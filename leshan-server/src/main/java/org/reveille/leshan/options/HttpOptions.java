@@ -1,14 +1,86 @@
 package org.reveille.leshan.options;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.security.Access;
+import org.reveille.leshan.security.Identity;
+import org.reveille.leshan.server.HttpSettings;
 import picocli.CommandLine.Option;
 
-/** Where the REST API is served. */
+/** Where the REST API is served, and to whom. */
 @Section("REST API and event stream")
 public final class HttpOptions {
-    @Option(names = "--http-host", paramLabel = "ADDRESS", description = "Address to bind (default: that of --host).")
+    /** A token on the command line could be read by everybody on the machine, so there is no option for it. */
+    private static final String TOKEN_VARIABLE = "LESHAN_SERVER_API_TOKEN";
+
+    @Option(names = "--http-host", paramLabel = "ADDRESS",
+            description = "Address to bind (default: that of --host). Other machines reach it only if a token or "
+                    + "--https-client-ca is set.")
     String host;
 
     @Option(names = "--http-port", defaultValue = "8080", paramLabel = "PORT",
             description = "0 chooses a free port (default: ${DEFAULT-VALUE}).")
     int port;
+
+    @Option(names = "--api-token-file", paramLabel = "FILE",
+            description = "Callers must send `Authorization: Bearer TOKEN` with a line of this file. The environment "
+                    + "variable " + TOKEN_VARIABLE + " can hold one instead.")
+    Path tokenFile;
+
+    @Option(names = "--https-cert", paramLabel = "FILE",
+            description = "Serve HTTPS with this certificate: PEM, with what is between it and its authority.")
+    Path certificate;
+
+    @Option(names = "--https-key", paramLabel = "FILE", description = "The certificate's key: PEM, PKCS #8.")
+    Path key;
+
+    @Option(names = "--https-client-ca", paramLabel = "FILE",
+            description = "Callers must show a certificate which one of these authorities has signed: PEM.")
+    Path clientAuthorities;
+
+    /** @throws BadSetting when it would let everybody in from elsewhere */
+    HttpSettings settings(String address, String environmentToken) {
+        Identity identity = Identity.read("--https", certificate, key, "--https-client-ca", clientAuthorities);
+        Access access = new Access(tokens(environmentToken));
+        if (!access.needsToken() && !identity.asksForCertificates() && !Addresses.isLoopback(address)) {
+            throw new BadSetting("The REST API would be open to everybody at " + address + ": set a token ("
+                    + TOKEN_VARIABLE + " or --api-token-file), give --https-client-ca, or bind 127.0.0.1 "
+                    + "with --http-host.");
+        }
+        return new HttpSettings(address, port, identity, access);
+    }
+
+    private List<String> tokens(String environmentToken) {
+        if (environmentToken != null && tokenFile != null) {
+            throw new BadSetting("Give either " + TOKEN_VARIABLE + " or --api-token-file, not both.");
+        }
+        if (environmentToken != null) {
+            return nonEmpty(TOKEN_VARIABLE, List.of(environmentToken));
+        }
+        return tokenFile == null ? List.of() : nonEmpty("--api-token-file", lines());
+    }
+
+    /** An empty token must not open what the operator wanted closed. */
+    private static List<String> nonEmpty(String setting, List<String> lines) {
+        List<String> tokens = lines.stream().map(String::strip).filter(line -> !line.isEmpty()).toList();
+        if (tokens.isEmpty()) {
+            throw new BadSetting(setting + " has no token in it.");
+        }
+        return tokens;
+    }
+
+    private List<String> lines() {
+        try {
+            return Files.readAllLines(tokenFile);
+        } catch (IOException unreadable) {
+            throw new BadSetting("--api-token-file: cannot read " + tokenFile);
+        }
+    }
+
+    static String environmentToken() {
+        return System.getenv(TOKEN_VARIABLE);
+    }
 }

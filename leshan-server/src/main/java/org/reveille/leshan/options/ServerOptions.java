@@ -1,5 +1,6 @@
 package org.reveille.leshan.options;
 
+import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.server.StockServer;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -32,7 +33,9 @@ public final class ServerOptions {
     /** Starts what the options ask for. */
     public StockServer start() {
         return new StockServer(new StockServer.Options(
-                host(http.host), http.port, coapHost(), coap.port, coap.awakeMillis(), limits.maxBody));
+                http.settings(host(http.host), HttpOptions.environmentToken()),
+                coap.settings(coapHost(), new Credentials(), limits.maxBody),
+                coap.awakeMillis()));
     }
 
     /** The address that everything binds which is not told another. */

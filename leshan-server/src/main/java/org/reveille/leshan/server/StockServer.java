@@ -5,13 +5,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.javalin.Javalin;
 import io.javalin.http.Context;
 import io.javalin.http.Handler;
-import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import org.eclipse.jetty.http.UriCompliance;
-import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.leshan.core.endpoint.EndpointUri;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.server.LeshanServer;
@@ -20,28 +18,24 @@ import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
 import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
 import org.eclipse.leshan.server.registration.Registration;
-import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
-import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
 import org.reveille.leshan.Models;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.ObjectSpecWriter;
+import org.reveille.leshan.operations.Health;
+import org.reveille.leshan.operations.Metrics;
 
 /** A LwM2M server over CoAP (NoSec) whose REST API and event stream behave as the stock demo server 2.0.0-M18's. */
 public final class StockServer implements AutoCloseable {
     /**
      * How a server is started.
      *
-     * @param httpHost the address to bind
-     * @param httpPort 0 chooses a free one
-     * @param coapHost the address to bind
-     * @param coapPort 0 chooses a free one
      * @param awakeMillis how long a client in queue mode counts as awake after it was heard
-     * @param maxBody bytes, the largest value in one CoAP message after block-wise transfer
      */
-    public record Options(
-            String httpHost, int httpPort, String coapHost, int coapPort, int awakeMillis, int maxBody) {
+    public record Options(HttpSettings http, CoapSettings coap, int awakeMillis) {
     }
 
+    private final Health health = new Health();
+    private final Metrics metrics = new Metrics();
     private final LeshanServer server;
     private final EventStreams streams = new EventStreams();
     private final ClientsApi clients;
@@ -55,15 +49,35 @@ public final class StockServer implements AutoCloseable {
         server.getRegistrationService().addListener(delayed);
         clients = new ClientsApi(server, new Sender(server, delayed));
         server.start();
-        http = web().start(options.httpHost(), options.httpPort());
+        metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
+        http = web(options).start(options.http().host(), options.http().port());
     }
 
     public int httpPort() {
         return http.port();
     }
 
-    public int coapPort() {
-        return server.getEndpoint(Protocol.COAP).getURI().getPort();
+    /** Where CoAP without security is served, or null. */
+    public Integer coapPort() {
+        return port(Protocol.COAP);
+    }
+
+    /** Where CoAP over DTLS is served, or null. */
+    public Integer coapsPort() {
+        return port(Protocol.COAPS);
+    }
+
+    private Integer port(Protocol protocol) {
+        LwM2mServerEndpoint endpoint = server.getEndpoint(protocol);
+        return endpoint == null ? null : endpoint.getURI().getPort();
+    }
+
+    private long registrations() {
+        long count = 0;
+        for (var all = server.getRegistrationService().getAllRegistrations(); all.hasNext(); all.next()) {
+            count++;
+        }
+        return count;
     }
 
     @Override
@@ -74,24 +88,19 @@ public final class StockServer implements AutoCloseable {
     }
 
     private static LeshanServer leshan(Options options) {
-        CaliforniumServerEndpointsProvider endpoints =
-                new CaliforniumServerEndpointsProvider.Builder(new CoapServerProtocolProvider())
-                        .setConfiguration(config -> config.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, options.maxBody()))
-                        .addEndpoint(new InetSocketAddress(options.coapHost(), options.coapPort()), Protocol.COAP)
-                        .build();
-        return new LeshanServerBuilder()
-                .setEndpointsProviders(endpoints)
+        LeshanServerBuilder builder = new LeshanServerBuilder()
                 .setObjectModelProvider(new VersionedModelProvider(Models.allVersions()))
-                .setClientAwakeTimeProvider(new StaticClientAwakeTimeProvider(options.awakeMillis()))
-                .build();
+                .setClientAwakeTimeProvider(new StaticClientAwakeTimeProvider(options.awakeMillis()));
+        options.coap().applyTo(builder);
+        return builder.build();
     }
 
-    private Javalin web() {
-        Javalin app = Javalin.create(config -> {
-            config.showJavalinBanner = false;
-            // As the stock server's web container: an encoded slash or percent sign in a path is refused with a 400.
-            config.jetty.modifyHttpConfiguration(jetty -> jetty.setUriCompliance(UriCompliance.RFC3986_UNAMBIGUOUS));
-        });
+    private Javalin web(Options options) {
+        // As the stock server's web container: an encoded slash or percent sign in a path is refused with a 400.
+        Javalin app = Web.create(options.http(), config -> config.jetty.modifyHttpConfiguration(
+                jetty -> jetty.setUriCompliance(UriCompliance.RFC3986_UNAMBIGUOUS)));
+        OperationsApi.addTo(app, health, metrics);
+        SecurityApi.addTo(app, options.coap().credentials(), options.coap().identity());
         app.get("/*", this::get);
         app.put("/*", onClient(clients::put));
         app.post("/*", onClient(clients::post));
@@ -108,8 +117,6 @@ public final class StockServer implements AutoCloseable {
             answer(context, clients.all());
         } else if (parts.equals(List.of("api", "server", "endpoint"))) {
             answer(context, endpoints());
-        } else if (parts.equals(List.of("api", "security", "clients"))) {
-            answer(context, HttpAnswer.json(Json.object().arrayNode()));
         } else if (parts.size() == 3 && parts.subList(0, 2).equals(List.of("api", "objectspecs"))) {
             answer(context, objectSpecs(parts.get(2)));
         } else {

@@ -7,6 +7,8 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -73,6 +75,7 @@ public final class Store implements AutoCloseable {
         Files.createDirectories(file.toAbsolutePath().getParent());
         lock = lock(file.resolveSibling(file.getFileName() + ".lock"));
         try {
+            makePrivate(file);
             forWriting = open(file);
             forWriting.setAutoCommit(false);
             forReading = open(file);
@@ -185,6 +188,17 @@ public final class Store implements AutoCloseable {
         config.setSynchronous(SQLiteConfig.SynchronousMode.FULL);
         config.setBusyTimeout(10_000);
         return config.createConnection("jdbc:sqlite:" + file);
+    }
+
+    /** Devices' keys are in it: the file is its owner's alone, and SQLite makes those beside it alike. */
+    private static void makePrivate(Path file) throws IOException {
+        if (Files.notExists(file)) {
+            Files.createFile(file);
+        }
+        PosixFileAttributeView rights = Files.getFileAttributeView(file, PosixFileAttributeView.class);
+        if (rights != null) {
+            rights.setPermissions(PosixFilePermissions.fromString("rw-------"));
+        }
     }
 
     private static FileLock lock(Path file) throws IOException {

@@ -1,0 +1,74 @@
+package org.reveille.leshan.operations;
+
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.Timer;
+import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
+import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * What `/metrics` tells in Prometheus' text form. Each part of the server counts what it does here; names begin with
+ * {@code leshan_}. Safe for every thread.
+ */
+public final class Metrics {
+    private static final Duration[] LATENCIES = {Duration.ofMillis(5), Duration.ofMillis(20), Duration.ofMillis(100),
+        Duration.ofMillis(500), Duration.ofSeconds(2), Duration.ofSeconds(10), Duration.ofSeconds(60)};
+
+    private final PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+    private final AtomicInteger openCalls = new AtomicInteger();
+
+    public Metrics() {
+        new JvmMemoryMetrics().bindTo(registry);
+        new JvmThreadMetrics().bindTo(registry);
+        gauge("leshan.calls.open", "Calls of the REST API that a device is yet to answer", openCalls::get);
+    }
+
+    /**
+     * Counts a call as open until its future is done, then by its outcome, with the time it took.
+     *
+     * @param outcome few and fixed words, each one a series
+     */
+    public <T> CompletableFuture<T> call(CompletableFuture<T> call, Function<T, String> outcome) {
+        openCalls.incrementAndGet();
+        Timer.Sample started = Timer.start(registry);
+        return call.whenComplete((answer, error) -> {
+            openCalls.decrementAndGet();
+            started.stop(latency(error == null ? outcome.apply(answer) : "UNEXPECTED"));
+        });
+    }
+
+    /** Counts an event by its name, as it is told. */
+    public void event(String name) {
+        Counter.builder("leshan.events").description("Events told").tag("event", name).register(registry).increment();
+    }
+
+    /** Adds to a counter; {@code name} with dots, without `_total`. */
+    public void count(String name, String description, double amount) {
+        Counter.builder(name).description(description).register(registry).increment(amount);
+    }
+
+    /** A value that is asked for when the metrics are; {@code name} with dots and its unit, without `_total`. */
+    public void gauge(String name, String description, Supplier<Number> value) {
+        Gauge.builder(name, value).description(description).strongReference(true).register(registry);
+    }
+
+    /** Everything as text of {@link #CONTENT_TYPE}. */
+    public String text() {
+        return registry.scrape();
+    }
+
+    /** The media type of {@link #text}. */
+    public static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+    private Timer latency(String outcome) {
+        return Timer.builder("leshan.calls").description("Calls of the REST API to devices, from request to answer")
+                .tag("outcome", outcome).serviceLevelObjectives(LATENCIES).register(registry);
+    }
+}

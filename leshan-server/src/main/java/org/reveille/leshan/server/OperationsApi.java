@@ -1,0 +1,30 @@
+package org.reveille.leshan.server;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.javalin.Javalin;
+import io.javalin.http.Context;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.operations.Health;
+import org.reveille.leshan.operations.Metrics;
+
+/** `/health/live`, `/health/ready` and `/metrics`: for those who run the server. */
+final class OperationsApi {
+    static final String LIVE = "/health/live";
+    static final String READY = "/health/ready";
+
+    private OperationsApi() {
+    }
+
+    static void addTo(Javalin app, Health health, Metrics metrics) {
+        app.get(LIVE, context -> json(context, 200, Json.object().put("live", true)));
+        app.get(READY, context -> {
+            ObjectNode ready = health.ready();
+            json(context, ready.get("ready").asBoolean() ? 200 : 503, ready);
+        });
+        app.get("/metrics", context -> context.contentType(Metrics.CONTENT_TYPE).result(metrics.text()));
+    }
+
+    private static void json(Context context, int status, ObjectNode body) {
+        context.status(status).contentType("application/json").result(Json.write(body));
+    }
+}

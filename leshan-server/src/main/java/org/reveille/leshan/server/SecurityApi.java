@@ -1,0 +1,92 @@
+package org.reveille.leshan.server;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import io.javalin.Javalin;
+import io.javalin.http.Context;
+import java.util.Comparator;
+import org.eclipse.leshan.servers.security.NonUniqueSecurityInfoException;
+import org.eclipse.leshan.servers.security.SecurityInfo;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.security.CredentialJson;
+import org.reveille.leshan.security.Credentials;
+import org.reveille.leshan.security.Identity;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * `/api/security`, as the stock demo server's: what devices have to show for their names, and the server's own
+ * certificate. Unlike there, a secret that was written is never told again.
+ */
+final class SecurityApi {
+    private static final Logger LOG = LoggerFactory.getLogger(SecurityApi.class);
+    private static final String CLIENTS = "/api/security/clients";
+
+    private final Credentials credentials;
+    private final Identity identity;
+
+    private SecurityApi(Credentials credentials, Identity identity) {
+        this.credentials = credentials;
+        this.identity = identity;
+    }
+
+    static void addTo(Javalin app, Credentials credentials, Identity identity) {
+        SecurityApi api = new SecurityApi(credentials, identity);
+        app.get(CLIENTS, api::list);
+        app.get(CLIENTS + "/<endpoint>", api::get);
+        app.put(CLIENTS, api::put);
+        app.delete(CLIENTS + "/<endpoint>", api::delete);
+        // The first is where 2.0.0-M18 has it, the second where earlier ones had.
+        app.get("/api/server/security", api::server);
+        app.get("/api/security/server", api::server);
+    }
+
+    private void list(Context context) {
+        ArrayNode all = Json.object().arrayNode();
+        credentials.getAll().stream().sorted(Comparator.comparing(SecurityInfo::getEndpoint))
+                .map(CredentialJson::write).forEach(all::add);
+        json(context, Json.write(all));
+    }
+
+    private void get(Context context) {
+        SecurityInfo info = credentials.getByEndpoint(context.pathParam("endpoint"));
+        if (info == null) {
+            text(context, 404, "No security information of this client");
+        } else {
+            json(context, Json.write(CredentialJson.write(info)));
+        }
+    }
+
+    private void put(Context context) {
+        try {
+            SecurityInfo info = CredentialJson.read(context.body());
+            credentials.add(info);
+            LOG.info("security information of {} written", info.getEndpoint());
+        } catch (IllegalArgumentException unreadable) {
+            text(context, 400, "Invalid request body: " + unreadable.getMessage());
+        } catch (NonUniqueSecurityInfoException taken) {
+            text(context, 400, taken.getMessage());
+        }
+    }
+
+    /** The device's connections end at once: what was deleted may be known to others. */
+    private void delete(Context context) {
+        String endpoint = context.pathParam("endpoint");
+        if (credentials.remove(endpoint, true) == null) {
+            json(context, "{\"message\":\"not_found\"}");
+        } else {
+            LOG.info("security information of {} deleted", endpoint);
+        }
+    }
+
+    private void server(Context context) {
+        json(context, Json.write(CredentialJson.write(identity)));
+    }
+
+    private static void json(Context context, String body) {
+        context.contentType("application/json").result(body);
+    }
+
+    private static void text(Context context, int status, String sentence) {
+        context.status(status).contentType("text/plain;charset=utf-8").result(sentence);
+    }
+}

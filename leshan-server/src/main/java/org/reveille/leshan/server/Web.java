@@ -1,0 +1,84 @@
+package org.reveille.leshan.server;
+
+import io.javalin.Javalin;
+import io.javalin.config.JavalinConfig;
+import io.javalin.http.Context;
+import java.security.GeneralSecurityException;
+import java.util.function.Consumer;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManager;
+import org.eclipse.californium.elements.util.SslContextUtil;
+import org.eclipse.jetty.server.HttpConfiguration;
+import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.SecureRequestCustomizer;
+import org.eclipse.jetty.server.Server;
+import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.util.ssl.SslContextFactory;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.security.Identity;
+
+/** The web server under the REST API: TLS, and nobody in without a token where one is needed. */
+final class Web {
+    private Web() {
+    }
+
+    /** A web server of these settings, yet without routes; {@code start} it with their host and port. */
+    static Javalin create(HttpSettings settings, Consumer<JavalinConfig> more) {
+        Javalin app = Javalin.create(config -> {
+            config.showJavalinBanner = false;
+            if (settings.identity().exists()) {
+                config.jetty.addConnector((server, http) -> connector(settings, server, http));
+            }
+            more.accept(config);
+        });
+        app.before(context -> {
+            if (!isHealth(context) && !settings.access().allows(context.header("Authorization"))) {
+                refuse(context);
+            }
+        });
+        return app;
+    }
+
+    /** Who watches over the server need not know its token: health tells nothing of any device. */
+    private static boolean isHealth(Context context) {
+        String path = context.req().getPathInfo();
+        return OperationsApi.LIVE.equals(path) || OperationsApi.READY.equals(path);
+    }
+
+    private static void refuse(Context context) {
+        String sentence = "Unauthorized: this server wants `Authorization: Bearer` with one of its tokens";
+        context.status(401).header("WWW-Authenticate", "Bearer");
+        String accept = context.header("Accept");
+        if (accept != null && accept.contains("application/json")) {
+            context.contentType("application/json").result(Json.write(Json.object()
+                    .put("code", "UNAUTHORIZED").put("text", sentence).put("delivery", "NOT_SENT")));
+        } else {
+            context.contentType("text/plain;charset=utf-8").result(sentence);
+        }
+        context.skipRemainingHandlers();
+    }
+
+    private static ServerConnector connector(HttpSettings settings, Server server, HttpConfiguration http) {
+        // The name in a certificate is the client's to check; here it may be reached under any.
+        http.addCustomizer(new SecureRequestCustomizer(false));
+        SslContextFactory.Server tls = new SslContextFactory.Server();
+        tls.setSslContext(context(settings.identity()));
+        tls.setNeedClientAuth(settings.identity().asksForCertificates());
+        ServerConnector connector = new ServerConnector(server, tls, new HttpConnectionFactory(http));
+        connector.setHost(settings.host());
+        connector.setPort(settings.port());
+        return connector;
+    }
+
+    private static SSLContext context(Identity identity) {
+        try {
+            TrustManager[] trust = identity.asksForCertificates()
+                    ? SslContextUtil.createTrustManager("trusted", identity.trusted()) : null;
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(SslContextUtil.createKeyManager("server", identity.key(), identity.chain()), trust, null);
+            return context;
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("the server's certificate cannot be used: " + e.getMessage(), e);
+        }
+    }
+}

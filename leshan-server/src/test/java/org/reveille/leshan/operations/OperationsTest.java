@@ -1,0 +1,52 @@
+package org.reveille.leshan.operations;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+
+class OperationsTest {
+    private final Metrics metrics = new Metrics();
+
+    @Test
+    void aCallIsOpenUntilItIsDoneAndThenCountedByItsOutcome() {
+        CompletableFuture<String> call = new CompletableFuture<>();
+        metrics.call(call, answer -> answer);
+        assertTold("leshan_calls_open 1.0");
+        call.complete("ANSWERED");
+        assertTold("leshan_calls_open 0.0");
+        assertTold("leshan_calls_seconds_count{outcome=\"ANSWERED\"} 1");
+    }
+
+    @Test
+    void metricsTellOfEventsValuesAndTheMachine() {
+        metrics.event("SEND");
+        metrics.event("SEND");
+        metrics.gauge("leshan.outbox.bytes", "Bytes that wait", () -> 7);
+        assertTold("leshan_events_total{event=\"SEND\"} 2.0");
+        assertTold("leshan_outbox_bytes 7.0");
+        assertTold("jvm_threads_live_threads");
+        assertTold("jvm_memory_used_bytes");
+    }
+
+    @Test
+    void aServerIsReadyWhenNoPartIsInTrouble() {
+        Health health = new Health();
+        health.check("store", Optional::empty);
+        assertTrue(health.ready().get("ready").asBoolean());
+        health.check("outbox", () -> Optional.of("the receiver refuses our token"));
+        health.check("coap", () -> {
+            throw new IllegalStateException("the socket is closed");
+        });
+        assertFalse(health.ready().get("ready").asBoolean());
+        assertEquals("{\"coap\":\"the socket is closed\",\"outbox\":\"the receiver refuses our token\"}",
+                health.ready().get("reasons").toString());
+    }
+
+    private void assertTold(String line) {
+        assertTrue(metrics.text().contains(line), line + " is not in\n" + metrics.text());
+    }
+}

@@ -1,0 +1,118 @@
+package org.reveille.leshan.security;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import org.eclipse.leshan.servers.security.NonUniqueSecurityInfoException;
+import org.eclipse.leshan.servers.security.SecurityInfo;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.store.Store;
+
+class CredentialsTest {
+    private static final String KEY = "00112233445566778899aabbccddeeff";
+
+    @TempDir
+    private Path folder;
+
+    @Test
+    void credentialsSurviveARestartAndDeletedOnesDoNot() throws Exception {
+        try (Store store = new Store(folder.resolve("state.db"))) {
+            Credentials credentials = new Credentials(store);
+            credentials.add(psk("kept", "one"));
+            credentials.add(psk("gone", "two"));
+            credentials.add(SecurityInfo.newX509CertInfo("certified"));
+            credentials.remove("gone", true);
+            assertPrivate("state.db", "state.db-wal");
+        }
+        try (Store store = new Store(folder.resolve("state.db"))) {
+            Credentials credentials = new Credentials(store);
+            assertEquals(KEY, HexFormat.of().formatHex(credentials.getByIdentity("one").getPreSharedKey()));
+            assertNull(credentials.getByEndpoint("gone"));
+            assertTrue(credentials.getByEndpoint("certified").useX509Cert());
+        }
+    }
+
+    @Test
+    void anIdentityBelongsToOneEndpoint() throws Exception {
+        try (Store store = new Store(folder.resolve("state.db"))) {
+            Credentials credentials = new Credentials(store);
+            credentials.add(psk("first", "one"));
+            assertThrows(NonUniqueSecurityInfoException.class, () -> credentials.add(psk("second", "one")));
+            assertNull(credentials.getByEndpoint("second"));
+        }
+    }
+
+    @Test
+    void whatCannotBeWrittenIsNotTaken() throws Exception {
+        Store store = new Store(folder.resolve("state.db"));
+        Credentials credentials = new Credentials(store);
+        credentials.add(psk("kept", "one"));
+        store.close();
+        assertThrows(IllegalStateException.class, () -> credentials.add(psk("new", "two")));
+        assertThrows(IllegalStateException.class, () -> credentials.add(psk("kept", "three")));
+        assertEquals("one", credentials.getByEndpoint("kept").getPskIdentity());
+        assertNull(credentials.getByIdentity("two"));
+        assertNull(credentials.getByIdentity("three"));
+    }
+
+    @Test
+    void whatIsToldOfCredentialsIsStocksFormWithoutTheSecret() {
+        SecurityInfo info = psk("device", "one");
+        assertEquals("{\"endpoint\":\"device\",\"tls\":{\"mode\":\"psk\",\"details\":{\"identity\":\"one\"}}}",
+                Json.write(CredentialJson.write(info)));
+        assertFalse(info.toString().contains(KEY));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "{\"endpoint\":\"device\",\"tls\":{\"mode\":\"psk\",\"details\":{\"identity\":\"one\",\"key\":\"5ec2e7x\"}}}",
+        "{\"endpoint\":\"device\",\"tls\":{\"mode\":\"rpk\",\"details\":{\"key\":\"5ec2e7\"}}}",
+        "{\"endpoint\":\"device\",\"tls\":{\"mode\":\"psk\",\"details\":{\"key\":\"5ec2e7\"}}}",
+        "{\"endpoint\":\"device\",\"oscore\":{\"msec\":\"5ec2e7\"}}",
+        "{\"endpoint\":\"device\",\"tls\":\"5ec2e7\"",
+        "\"5ec2e7\""})
+    void noRefusalRepeatsWhatWasWritten(String body) {
+        Exception refused = assertThrows(IllegalArgumentException.class, () -> CredentialJson.read(body));
+        for (Throwable each = refused; each != null; each = each.getCause()) {
+            assertFalse(each.toString().contains("5ec2e7"), each.toString());
+        }
+    }
+
+    @Test
+    void accessIsForThoseWhoShowAToken() {
+        Access access = new Access(List.of("old", "new"));
+        assertTrue(access.allows("Bearer new"));
+        assertTrue(access.allows("bearer old"));
+        for (String wrong : new String[] {null, "", "new", "Bearer", "Bearer ", "Bearer newer", "Basic new"}) {
+            assertFalse(access.allows(wrong), wrong);
+        }
+        assertTrue(new Access(List.of()).allows(null));
+    }
+
+    private void assertPrivate(String... names) throws IOException {
+        for (String name : names) {
+            Set<PosixFilePermission> rights = Files.getPosixFilePermissions(folder.resolve(name));
+            assertEquals("rw-------", PosixFilePermissions.toString(rights), name);
+        }
+    }
+
+    private static SecurityInfo psk(String endpoint, String identity) {
+        return CredentialJson.read("{\"endpoint\":\"" + endpoint + "\",\"tls\":{\"mode\":\"psk\",\"details\":{"
+                + "\"identity\":\"" + identity + "\",\"key\":\"" + KEY + "\"}}}");
+    }
+}
