@@ -33,7 +33,7 @@ from app.leshan.requests import (
     request_for,
 )
 from app.leshan.server_info import STOCK, ServerInfo, read_server_info
-from app.leshan.transport import ACCEPT, AiohttpTransport, Exchange, Failure, Transport, tls_context
+from app.leshan.transport import ACCEPT, Exchange, Failure, PooledTransport, Transport, tls_context
 
 PROBE_SECONDS: Final = 10.0
 PROBES: Final = 4
@@ -103,7 +103,7 @@ class LeshanClient:
         root = api_root(base_url)
         tls = tls_context(ca, cert, key) if root.startswith("https:") else None
         connections = max_in_flight + PROBES
-        self._transport = transport or AiohttpTransport(root, headers=headers, tls=tls, max_in_flight=connections)
+        self._transport = transport or PooledTransport(root, headers=headers, tls=tls, max_in_flight=connections)
         self._cold = httpx.AsyncClient(
             base_url=root,
             headers={"Accept": ACCEPT, **(headers or {})},

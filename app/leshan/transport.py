@@ -1,9 +1,9 @@
 """The hot call: one HTTP request of one attempt, with the fact whether it left.
 
-aiohttp is used bare, the fastest that was measured. Of what it does by itself only this is left: pooling, TLS and the
-wire. It sends an idempotent request a second time when a kept connection closes; here a second send of one attempt is
-refused inside the only hook that runs before every write. The same hook records that the request leaves, and looks at
-the deadline for the last time: a process that was frozen until past its deadline sends nothing.
+HTTP clients do more than a call needs, and two of their kindnesses are wrong here: sending again by themselves when a
+kept connection closes, and hiding whether a request left. So this is the least: connections that are kept for the next
+call, and one place where a request is written, after a last look at the deadline: a process that was frozen until past
+it sends nothing.
 """
 
 from __future__ import annotations
@@ -15,21 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
+from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
-
+from app.leshan.connection import MAX_ANSWER, Answer, AnswerTooLarge, Connection
 from app.leshan.requests import LeshanRequest
-
-MAX_ANSWER: Final = 4 * 1024 * 1024
-"""Bytes of an answer's body; more is not read, and the answer counts as lost."""
 
 CONNECT_SECONDS: Final = 5.0
 KEPT_SECONDS: Final = 4.0
 """How long an idle connection is kept: less than any server we know of, so that it is not closed under a request."""
-DNS_SECONDS: Final = 30
 
 ACCEPT: Final = "application/json, */*;q=0.5"
 """Our own Leshan server then answers errors as JSON, which says what was sent; a stock one does not look at it."""
@@ -93,42 +87,12 @@ class TooLateToSend(Exception):
     """The deadline passed before the write."""
 
 
-class SecondSend(Exception):
-    """The HTTP library was about to send a request again by itself."""
-
-
-class AnswerTooLarge(Exception):
-    """The answer's body is larger than is read."""
-
-
 @dataclass(slots=True)
 class _Attempt:
     deadline: float
     left: bool = False
     connecting: bool = False
     status: int | None = None
-
-
-def _refuse_second_send(attempt: _Attempt) -> None:
-    if attempt.left:
-        raise SecondSend
-
-
-async def _before_write(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    attempt: _Attempt = context.trace_request_ctx
-    _refuse_second_send(attempt)
-    if time.monotonic() >= attempt.deadline:
-        raise TooLateToSend
-    attempt.left = True
-
-
-async def _on_connect(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    _refuse_second_send(context.trace_request_ctx)
-    context.trace_request_ctx.connecting = True
-
-
-async def _on_connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.connecting = False
 
 
 def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
@@ -143,8 +107,8 @@ def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSL
     return context
 
 
-class AiohttpTransport:
-    """The hot call on aiohttp. Made and used inside one event loop."""
+class PooledTransport:
+    """The hot call over connections that are kept. Made and used inside one event loop."""
 
     def __init__(
         self,
@@ -155,74 +119,98 @@ class AiohttpTransport:
         max_in_flight: int,
     ) -> None:
         """``api_root`` ends with ``/api``; ``headers`` go with every request."""
-        self._root = api_root
-        traces = aiohttp.TraceConfig()
-        traces.on_request_headers_sent.append(_before_write)
-        traces.on_connection_create_start.append(_on_connect)
-        traces.on_connection_create_end.append(_on_connected)
-        self._session = aiohttp.ClientSession(
-            connector=_connector(tls, max_in_flight),
-            headers={**_IDENTITY, **(headers or {})},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            trace_configs=[traces],
-            trust_env=False,
-            auto_decompress=False,
-        )
+        root = urlsplit(api_root)
+        self._host, self._tls = root.hostname or "", tls
+        self._port = root.port or (443 if tls else 80)
+        self._path = root.path
+        own = {name.title(): value for name, value in (headers or {}).items()}
+        self._head = _lines({"Host": root.netloc, **_IDENTITY, **own})
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._open: set[Connection] = set()
+        self._kept: list[tuple[Connection, float]] = []
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        for connection in self._open:
+            connection.close()
+        await asyncio.sleep(0)
 
     async def exchange(
         self, request: LeshanRequest, deadline: float, headers: Mapping[str, str] | None = None
     ) -> Exchange:
         """See :class:`Transport`."""
         attempt = _Attempt(deadline)
-        if time.monotonic() >= deadline:
+        left = deadline - time.monotonic()
+        if left <= 0:
             return _failed(attempt, TooLateToSend())
         try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                return await self._send(request, attempt, headers)
+            async with asyncio.timeout(left):
+                answer = await self._send(self._question(request, headers), attempt)
         except Exception as error:  # whatever it is: the attempt's own record says if it left
             return _failed(attempt, error)
+        return Exchange(left=True, status=answer.status, headers=answer.headers, body=answer.body)
 
-    async def _send(self, request: LeshanRequest, attempt: _Attempt, headers: Mapping[str, str] | None) -> Exchange:
+    def _question(self, request: LeshanRequest, headers: Mapping[str, str] | None) -> bytes:
         own = dict(headers or {})
         if request.content_type:
             own["Content-Type"] = request.content_type
-        async with self._session.request(
-            request.method,
-            URL(self._root + request.target, encoded=True),
-            data=request.body,
-            headers=own,
-            allow_redirects=False,
-            trace_request_ctx=attempt,
-        ) as answer:
-            attempt.status = answer.status
-            body = await _body(answer)
-            return Exchange(left=True, status=answer.status, headers=answer.headers, body=body)
+        if request.body is not None:
+            own["Content-Length"] = str(len(request.body))
+        start = f"{request.method} {_plain(self._path + request.target)} HTTP/1.1\r\n"
+        return (start + self._head + _lines(own) + "\r\n").encode("latin-1") + (request.body or b"")
+
+    async def _send(self, question: bytes, attempt: _Attempt) -> Answer:
+        """The one place where a request leaves, once for each call."""
+        async with self._slots:
+            connection = self._kept_connection() or await self._connect(attempt)
+            try:
+                if time.monotonic() >= attempt.deadline:
+                    raise TooLateToSend
+                if not connection.usable:
+                    raise ConnectionResetError("the connection closed before the request was sent")
+                attempt.left = True
+                answer = await connection.ask(question)
+            finally:
+                attempt.status = connection.status
+                if connection.usable:
+                    self._kept.append((connection, time.monotonic()))
+                else:
+                    connection.close()
+            return answer
+
+    def _kept_connection(self) -> Connection | None:
+        """The connection that was used last, if it is still good: those that wait long are closed by and by."""
+        while self._kept:
+            connection, since = self._kept.pop()
+            if connection.usable and time.monotonic() - since < KEPT_SECONDS:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self, attempt: _Attempt) -> Connection:
+        attempt.connecting = True
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(self._open.discard), self._host, self._port, ssl=self._tls
+            )
+        attempt.connecting = False
+        self._open.add(connection)
+        return connection
 
 
-def _connector(tls: ssl.SSLContext | None, max_in_flight: int) -> aiohttp.TCPConnector:
-    settings: dict[str, Any] = {"ssl": tls} if tls else {}
-    return aiohttp.TCPConnector(
-        limit=max_in_flight, keepalive_timeout=KEPT_SECONDS, ttl_dns_cache=DNS_SECONDS, **settings
-    )
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {_plain(value)}\r\n" for name, value in headers.items())
 
 
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    if (answer.content_length or 0) > MAX_ANSWER:
-        raise AnswerTooLarge
-    if answer.content_length is not None:
-        return await answer.read()
-    pieces, size = [], 0
-    async for piece in answer.content.iter_any():
-        size += len(piece)
-        if size > MAX_ANSWER:
-            raise AnswerTooLarge
-        pieces.append(piece)
-    return b"".join(pieces)
+def _plain(text: str) -> str:
+    """A text that can stand in a request's head.
+
+    Raises:
+        ValueError: it would end its line.
+    """
+    if "\r" in text or "\n" in text or "\x00" in text:
+        raise ValueError("a line of a request's head holds a line break")
+    return text
 
 
 def _failed(attempt: _Attempt, error: Exception) -> Exchange:
@@ -249,7 +237,6 @@ def _failure_after(error: Exception) -> Failure:
 def _words(error: Exception) -> str:
     known = {
         TooLateToSend: "the deadline passed before the request was sent",
-        SecondSend: "the connection closed before an answer came",
         AnswerTooLarge: f"the answer has more than {MAX_ANSWER} bytes",
         TimeoutError: "no answer before the deadline",
     }

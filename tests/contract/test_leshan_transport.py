@@ -24,8 +24,9 @@ from app.domain.operations import OperationRequest
 from app.domain.outcomes import OutcomeKind
 from app.domain.words import OperationKind, ValueType
 from app.leshan.client import LeshanClient, outcome_of
+from app.leshan.connection import MAX_ANSWER
 from app.leshan.requests import LeshanRequest
-from app.leshan.transport import MAX_ANSWER, AiohttpTransport, Exchange, Failure, tls_context
+from app.leshan.transport import Exchange, Failure, PooledTransport, tls_context
 from tests.conftest import missing
 from tests.waiting import eventually
 
@@ -103,6 +104,35 @@ async def cookie(writer: Writer) -> None:
     writer.write(OK[:-2] + b"Set-Cookie: session=1; Path=/\r\n\r\n" + BODY)
 
 
+async def interim_first(writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK + BODY)
+
+
+async def until_the_end(writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + BODY)
+    writer.close()
+
+
+async def two_answers(writer: Writer) -> None:
+    writer.write(OK + BODY + OK + BODY)
+
+
+async def one_more_later(writer: Writer) -> None:
+    writer.write(OK + BODY)
+    await asyncio.sleep(0.02)
+    writer.write(OK + BODY)
+
+
+async def another_protocol(writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n")
+
+
+async def endless_head(writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(20_000):
+        writer.write(b"X-%d: x\r\n" % number)
+
+
 @dataclass
 class Server:
     """Counts the requests that arrive; the n-th is answered by the n-th of ``answers``, the last one repeated."""
@@ -111,6 +141,7 @@ class Server:
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
+    ended: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
         self.connections += 1
@@ -119,6 +150,7 @@ class Server:
                 self.requests.append(await read_request(reader))
                 await self.answers[min(len(self.requests), len(self.answers)) - 1](writer)
         except (asyncio.IncompleteReadError, ConnectionError):
+            self.ended += 1
             writer.close()
 
     @property
@@ -145,8 +177,8 @@ async def serving(*answers: Answer, tls: ssl.SSLContext | None = None) -> AsyncI
 
 
 @asynccontextmanager
-async def transport(url: str, **settings: Any) -> AsyncIterator[AiohttpTransport]:
-    made = AiohttpTransport(url, **{"max_in_flight": 4, **settings})
+async def transport(url: str, **settings: Any) -> AsyncIterator[PooledTransport]:
+    made = PooledTransport(url, **{"max_in_flight": 4, **settings})
     try:
         yield made
     finally:
@@ -171,6 +203,8 @@ LOST: list[tuple[Answer, Failure]] = [
     (half_a_body, Failure.LOST),
     (nonsense, Failure.LOST),
     (chunked_without_end, Failure.LOST),
+    (another_protocol, Failure.LOST),
+    (endless_head, Failure.LOST),
     (too_large, Failure.TOO_LARGE),
     (too_large_chunked, Failure.TOO_LARGE),
     (never, Failure.DEADLINE),
@@ -225,6 +259,33 @@ async def test_a_good_answer_comes_whole_with_what_was_asked() -> None:
     assert {"Authorization: Bearer abc", "X-Own: 1", "traceparent: 00-1", "Content-Length: 8"} <= set(lines)
     assert "Content-Type: application/json; charset=utf-8" in lines
     assert body == b'{"id":1}'
+
+
+@pytest.mark.parametrize("answer", [interim_first, until_the_end])
+async def test_every_whole_form_of_an_answer_is_read(answer: Answer) -> None:
+    async with serving(answer) as server, transport(server.url) as sender:
+        for _ in range(2):
+            exchange = await sender.exchange(request("PUT"), soon())
+            assert (exchange.status, exchange.headers["content-type"]) == (200, "application/json")
+            assert exchange.body == BODY
+
+
+async def test_a_second_answer_is_never_taken_for_the_next_call_s() -> None:
+    async with serving(two_answers, one_more_later, answer_well) as server, transport(server.url) as sender:
+        for arrived in (1, 2):
+            assert (await sender.exchange(request("PUT"), soon())).body == BODY
+            assert server.connections == arrived
+        await eventually(lambda: server.ended == 2)
+        assert (await sender.exchange(request("PUT"), soon())).body == BODY
+    assert (len(server.requests), server.connections) == (3, 3)
+
+
+async def test_what_would_end_a_line_of_the_head_is_not_sent() -> None:
+    async with serving(answer_well) as server, transport(server.url) as sender:
+        split = LeshanRequest("GET", "/clients/dev\r\nX-Own: 1")
+        assert not (await sender.exchange(split, soon())).left
+        assert not (await sender.exchange(request("GET"), soon(), {"X-Own": "1\nX-Other: 2"})).left
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,0 +1,158 @@
+"""One connection to Leshan, over which one question at a time is asked: bytes out, one HTTP/1.1 answer in.
+
+llhttp (by httptools) reads the answers; what is here is only what becomes of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+import httptools
+from multidict import CIMultiDict
+
+MAX_ANSWER: Final = 4 * 1024 * 1024
+"""Bytes of an answer's body; more is not read, and the answer counts as lost."""
+
+MAX_HEAD: Final = 64 * 1024
+"""Bytes before an answer's body."""
+
+
+class AnswerTooLarge(Exception):
+    """The answer's body is larger than is read."""
+
+
+class AnswerBroken(Exception):
+    """What came is no whole HTTP answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; ``keep``: the connection may be asked again."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    keep: bool
+
+
+class Connection(asyncio.Protocol):
+    """A connection. ``ended`` is called once, when it is closed from either side.
+
+    Attributes:
+        usable: whether a question may be asked: nobody has closed it, and no answer is awaited.
+        status: of the answer to the last question, as soon as its head is read.
+    """
+
+    def __init__(self, ended: Callable[[Connection], None]) -> None:
+        self._ended = ended
+        self.usable = False
+        self.status: int | None = None
+        self._waiter: asyncio.Future[Answer] | None = None
+
+    def ask(self, question: bytes) -> asyncio.Future[Answer]:
+        """Write a question; the future has the whole answer, or why there is none:
+
+        OSError or AnswerBroken (the connection ended, or no HTTP came), AnswerTooLarge.
+        """
+        self.usable = False
+        self.status, self._size, self._read, self._keep = None, 0, 0, False
+        self._whole = False
+        self._headers: CIMultiDict[str] = CIMultiDict()
+        self._pieces: list[bytes] = []
+        self._problem: Exception | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._transport.write(question)
+        return self._waiter
+
+    def close(self) -> None:
+        """Close it now; an answer that is awaited is lost."""
+        self.usable = False
+        self._transport.abort()
+
+    # --- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.usable = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None or self._waiter.done():
+            self.close()  # nobody asked: whatever follows could be taken for the answer to the next question
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._keep = False
+            self._problem = self._problem or AnswerBroken(f"no HTTP answer: {error}")
+        self._read += len(data)
+        if not self._whole and self.status is None and self._read > MAX_HEAD:
+            self._problem = AnswerBroken(f"the answer's head has more than {MAX_HEAD} bytes")
+        if self._whole:
+            self._deliver()
+        elif self._problem is not None:
+            self._fail(self._problem)
+            self.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.usable = False
+        if self._waiter is not None and not self._waiter.done():
+            if error is None and self._ends_with_the_connection():
+                self._deliver()
+            else:
+                self._fail(error or AnswerBroken("the connection closed before the answer was whole"))
+        self._ended(self)
+
+    def _deliver(self) -> None:
+        waiter, status = self._waiter, self.status
+        if waiter is None or waiter.done() or status is None:
+            return
+        self.usable = self._keep
+        waiter.set_result(Answer(status, self._headers, b"".join(self._pieces), self._keep))
+
+    def _fail(self, problem: Exception) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(problem)
+
+    def _ends_with_the_connection(self) -> bool:
+        """Whether the answer says neither its length nor that it comes in chunks."""
+        lengths = ("Content-Length", "Transfer-Encoding")
+        return self.status is not None and self._problem is None and not any(name in self._headers for name in lengths)
+
+    # --- the parser's side
+
+    def on_message_begin(self) -> None:
+        if self._whole:
+            self._keep = False  # two answers to one question
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._whole:
+            self._headers.add(name.decode("latin-1"), value.decode("latin-1"))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self._whole or 100 <= status < 200:
+            return
+        self.status = status
+        self._keep = self._parser.should_keep_alive()
+        length = self._headers.get("Content-Length", "0")
+        if length.isdigit() and int(length) > MAX_ANSWER:
+            self._problem = AnswerTooLarge()
+
+    def on_body(self, piece: bytes) -> None:
+        if self._whole:
+            return
+        self._size += len(piece)
+        if self._size > MAX_ANSWER:
+            self._problem = AnswerTooLarge()
+        else:
+            self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        if self.status is None:
+            self._headers.clear()  # an interim answer (1xx): the answer itself follows
+        else:
+            self._whole = True
