@@ -1,0 +1,104 @@
+package org.reveille.leshan.events;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
+import org.eclipse.leshan.server.registration.Registration;
+
+/**
+ * How long clients in queue mode stay awake after each contact: as the attribute `at` of their registration says
+ * (milliseconds, as Leshan's client sends it), otherwise the server's own time.
+ *
+ * <p>Leshan's presence service asks this at every contact, so this is also where a contact is known that no listener is
+ * told of: a device's answer. To be given to {@code LeshanServerBuilder.setClientAwakeTimeProvider}.
+ */
+public final class Contacts implements ClientAwakeTimeProvider {
+    /** Why a client counts as awake. */
+    public enum Cause { REGISTRATION, UPDATE, NOTIFICATION, SEND, ANSWER }
+
+    /**
+     * The newest contact with a client.
+     *
+     * @param lastUpdate of its registration as it was then, milliseconds
+     * @param until when it ends, milliseconds since the epoch
+     */
+    public record Contact(String registrationId, long lastUpdate, long until, Cause cause) {
+    }
+
+    /** Is told of contacts by an answer, which no listener of Leshan is told of. */
+    @FunctionalInterface
+    interface AnswerListener {
+        void answered(Registration client, Contact contact);
+    }
+
+    private static final String AWAKE_TIME = "at";
+    private static final int LONGEST_MS = 24 * 3600 * 1000;
+
+    private final int awakeMillis;
+    private final Map<String, Contact> byEndpoint = new ConcurrentHashMap<>();
+    private final ThreadLocal<Cause> cause = new ThreadLocal<>();
+    private volatile AnswerListener listener = (client, contact) -> { };
+
+    /** @param awakeMillis of clients which do not say it themselves */
+    public Contacts(int awakeMillis) {
+        this.awakeMillis = awakeMillis;
+    }
+
+    /** Called by Leshan at each contact with a client in queue mode. */
+    @Override
+    public int getClientAwakeTime(Registration client) {
+        int millis = millis(client);
+        long now = System.currentTimeMillis();
+        Contact contact = byEndpoint.compute(client.getEndpoint(), (name, last) -> new Contact(client.getId(),
+                client.getLastUpdate().getTime(), now + millis, causeOf(client, last)));
+        if (contact.cause() == Cause.ANSWER) {
+            listener.answered(client, contact);
+        }
+        return millis;
+    }
+
+    /** The newest contact with this registration, or null when there was none. */
+    public Contact of(Registration client) {
+        Contact contact = byEndpoint.get(client.getEndpoint());
+        return contact != null && contact.registrationId().equals(client.getId()) ? contact : null;
+    }
+
+    void onAnswer(AnswerListener told) {
+        listener = told;
+    }
+
+    /** Does something that makes a client count as awake, and says why. */
+    void because(Cause why, Runnable setAwake) {
+        cause.set(why);
+        try {
+            setAwake.run();
+        } finally {
+            cause.remove();
+        }
+    }
+
+    void forget(Registration client) {
+        byEndpoint.computeIfPresent(client.getEndpoint(),
+                (name, last) -> last.registrationId().equals(client.getId()) ? null : last);
+    }
+
+    /** Leshan's own listener of registrations comes before ours and cannot say why: the registration tells it. */
+    private Cause causeOf(Registration client, Contact last) {
+        Cause said = cause.get();
+        if (said != null) {
+            return said;
+        }
+        if (last == null || !last.registrationId().equals(client.getId())) {
+            return Cause.REGISTRATION;
+        }
+        return client.getLastUpdate().getTime() > last.lastUpdate() ? Cause.UPDATE : Cause.ANSWER;
+    }
+
+    private int millis(Registration client) {
+        String said = client.getAdditionalRegistrationAttributes().get(AWAKE_TIME);
+        if (said == null || !said.matches("[1-9]\\d{0,8}")) {
+            return awakeMillis;
+        }
+        return Math.min(LONGEST_MS, Integer.parseInt(said));
+    }
+}

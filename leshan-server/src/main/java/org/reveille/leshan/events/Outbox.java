@@ -1,0 +1,333 @@
+package org.reveille.leshan.events;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.net.URI;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.store.Store;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Events on their way to one webhook: numbered, on disk before anybody hears of them, posted in order until they are
+ * taken. Some stay after that for listeners of `/api/event` who come back.
+ *
+ * <p>It depends on nothing else of this server: {@code new Outbox(store, options)} works in any program.
+ */
+public final class Outbox implements AutoCloseable {
+    /**
+     * How an outbox works.
+     *
+     * @param server the name told with each event
+     * @param webhook where events are posted, or null: then they are kept for `/api/event` alone
+     * @param secrets of Standard Webhooks (`whsec_..`); each signs, so that a new one can be made known before the old
+     *     one goes. Empty: posts are not signed
+     * @param token sent as `Authorization: Bearer`, or null
+     * @param maxBytes how much may wait; above that presence is coalesced, then the oldest is dropped
+     * @param maxAge how long an event may wait before it is dropped
+     * @param replayBytes how much is kept after delivery
+     * @param replayAge how long it is kept after it happened
+     */
+    public record Options(String server, URI webhook, List<String> secrets, String token, long maxBytes,
+            Duration maxAge, long replayBytes, Duration replayAge) {
+        public static final long MAX_BYTES = 256L << 20;
+        public static final Duration MAX_AGE = Duration.ofDays(7);
+        public static final long REPLAY_BYTES = 64L << 20;
+        public static final Duration REPLAY_AGE = Duration.ofHours(24);
+
+        /** With the default bounds. */
+        public Options(String server, URI webhook, List<String> secrets, String token) {
+            this(server, webhook, secrets, token, MAX_BYTES, MAX_AGE, REPLAY_BYTES, REPLAY_AGE);
+        }
+    }
+
+    /**
+     * How it goes.
+     *
+     * @param waiting events not yet delivered
+     * @param waitingBytes roughly their size
+     * @param oldestMillis the age of the oldest of them, 0 without any
+     * @param delivered events taken by the receiver since the start
+     * @param setAside events kept apart because the receiver refuses them
+     * @param dropped events dropped since the start because too much waited
+     * @param stopped the receiver answered 401: nothing goes out until it takes a post again
+     * @param trouble why the last post failed, or null
+     */
+    public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long setAside, long dropped,
+            boolean stopped, String trouble) {
+    }
+
+    private static final Logger LOG = LoggerFactory.getLogger(Outbox.class);
+    static final int MOST_IN_A_POST = 500;
+    private static final long MOST_BYTES_IN_A_POST = 256L << 10;
+    /** What is dropped to make room goes down to this part of the bound, so that it is not done for each event. */
+    private static final double ROOM = 0.9;
+
+    private final Store store;
+    private final Options options;
+    private final EventTable table;
+    private final String bootId = UUID.randomUUID().toString();
+    private final List<Consumer<Event>> listeners = new CopyOnWriteArrayList<>();
+    private final ScheduledExecutorService keeper =
+            Executors.newSingleThreadScheduledExecutor(work -> new Thread(work, "outbox"));
+    private final WebhookSender sender;
+    private long seq;
+
+    // Written on the store's thread alone, inside the writes that change them.
+    private volatile EventTable.Place place;
+    private volatile EventTable.Backlog backlog;
+    private volatile long logBytes;
+    private volatile long dropped;
+    private volatile long setAside;
+    private volatile boolean uncertain;
+
+    /**
+     * Opens the outbox in a store; its tables are made where they are missing.
+     *
+     * @throws SQLException when the store cannot be written
+     */
+    public Outbox(Store store, Options options) throws SQLException {
+        this.store = store;
+        this.options = options;
+        this.table = new EventTable(options.server());
+        store.write(this::open).join();
+        keeper.scheduleWithFixedDelay(this::keep, 1, 1, TimeUnit.SECONDS);
+        sender = options.webhook() == null ? null : new WebhookSender(this, options);
+    }
+
+    /** Of this process, told with each of its events. */
+    public String bootId() {
+        return bootId;
+    }
+
+    /**
+     * Publishes an event.
+     *
+     * @param endpoint the client it is about, or null
+     * @param name such as UPDATED
+     * @return completes when it is on disk, on the store's thread (see {@link Store#write}); fails when it is not, and
+     *     then nobody hears of it
+     */
+    public CompletableFuture<Event> publish(String endpoint, String name, JsonNode data) {
+        String text = Json.write(data);
+        // Numbers are given and writes asked for in one order; listeners hear in the same.
+        synchronized (table) {
+            long number = ++seq;
+            Event event = new Event(bootId + "-" + number, number, options.server(), bootId,
+                    System.currentTimeMillis(), name, endpoint, text);
+            CompletableFuture<Event> written = write(connection -> insert(connection, event));
+            written.whenComplete((done, failure) -> written(event, failure));
+            return written;
+        }
+    }
+
+    /** Adds a listener, who is told of each event once it is on disk, in order, on the store's thread. */
+    public void listen(Consumer<Event> listener) {
+        listeners.add(listener);
+    }
+
+    /** Events that are kept, delivered or not, whose number is greater; at most some hundred, in order. */
+    public List<Event> after(long number) throws SQLException {
+        return store.read(connection ->
+                table.read(connection, number, Long.MAX_VALUE, MOST_IN_A_POST, MOST_BYTES_IN_A_POST));
+    }
+
+    public Status status() {
+        EventTable.Backlog now = backlog;
+        boolean posts = sender != null;
+        long age = posts && now.events() > 0 ? Math.max(0, System.currentTimeMillis() - now.oldest()) : 0;
+        return new Status(posts ? now.events() : 0, posts ? now.bytes() : 0, age, posts ? sender.delivered() : 0,
+                setAside, dropped, posts && sender.stopped(), posts ? sender.trouble() : null);
+    }
+
+    /** Waits until everything is delivered, at most so long. Publish nothing meanwhile. */
+    public boolean drain(Duration most) throws InterruptedException {
+        long end = System.nanoTime() + most.toNanos();
+        while (status().waiting() > 0 && System.nanoTime() < end) {
+            TimeUnit.MILLISECONDS.sleep(20);
+        }
+        return status().waiting() == 0;
+    }
+
+    /** Stops posting; what waits is posted after the next start. The store stays open. */
+    @Override
+    public void close() throws InterruptedException {
+        keeper.shutdownNow();
+        if (sender != null) {
+            sender.close();
+        }
+    }
+
+    /**
+     * What the next post carries; empty when nothing waits. Its range is on disk before it is posted: a post that was
+     * not answered is made again as it was, under its id, also by the next process.
+     *
+     * @param anew do not make it as it was, but of {@code most} events
+     */
+    List<Event> nextBatch(boolean anew, int most) {
+        return write(connection -> {
+            boolean again = !anew && place.batch() > place.delivered();
+            List<Event> batch = again
+                    ? table.read(connection, place.delivered(), place.batch(), MOST_IN_A_POST, Long.MAX_VALUE)
+                    : table.read(connection, place.delivered(), Long.MAX_VALUE, most, MOST_BYTES_IN_A_POST);
+            if (!again && !batch.isEmpty()) {
+                move(connection, place.delivered(), batch.get(batch.size() - 1).seq());
+            }
+            return batch;
+        }).join();
+    }
+
+    /** The receiver has taken a batch. */
+    void delivered(List<Event> batch) {
+        write(connection -> {
+            advance(connection, batch);
+            return null;
+        }).join();
+    }
+
+    /** The receiver refuses this event, whatever is posted with it. */
+    void setAside(Event event, int status, String answer) {
+        write(connection -> {
+            EventTable.setAside(connection, event, status, answer);
+            advance(connection, List.of(event));
+            setAside++;
+            return null;
+        }).join();
+        LOG.error("{} of {} (seq {}) was refused with {} and is set aside: {}", event.name(), event.endpoint(),
+                event.seq(), status, answer);
+    }
+
+    /** Holds what waits and what is kept within their bounds. Done every second. */
+    CompletableFuture<Void> trim(long now) {
+        return write(connection -> {
+            trim(connection, now);
+            return null;
+        });
+    }
+
+    /** As the store's; after a failure what is known of the tables is read from them before they are written again. */
+    private <T> CompletableFuture<T> write(Store.Work<T> work) {
+        CompletableFuture<T> written = store.write(connection -> {
+            if (uncertain) {
+                place = EventTable.place(connection);
+                count(connection);
+            }
+            return work.run(connection);
+        });
+        written.whenComplete((done, failure) -> uncertain |= failure != null);
+        return written;
+    }
+
+    private Void open(Connection connection) throws SQLException {
+        EventTable.create(connection);
+        seq = EventTable.lastSeq(connection);
+        setAside = EventTable.refused(connection);
+        place = EventTable.place(connection);
+        if (options.webhook() == null) {
+            move(connection, seq, seq);
+        }
+        count(connection);
+        return null;
+    }
+
+    private Event insert(Connection connection, Event event) throws SQLException {
+        EventTable.insert(connection, event);
+        if (options.webhook() == null) {
+            logBytes += event.size();
+        } else {
+            EventTable.Backlog was = backlog;
+            backlog = new EventTable.Backlog(was.events() + 1, was.bytes() + event.size(),
+                    was.events() == 0 ? event.time() : was.oldest());
+        }
+        return event;
+    }
+
+    private void written(Event event, Throwable failure) {
+        if (failure != null) {
+            LOG.error("{} of {} could not be written and is lost", event.name(), event.endpoint(), failure);
+            return;
+        }
+        listeners.forEach(listener -> listener.accept(event));
+        if (sender != null) {
+            sender.wake();
+        }
+    }
+
+    private void advance(Connection connection, List<Event> batch) throws SQLException {
+        long last = batch.get(batch.size() - 1).seq();
+        move(connection, last, last);
+        EventTable.Backlog was = backlog;
+        long bytes = batch.stream().mapToLong(Event::size).sum();
+        logBytes += bytes;
+        backlog = new EventTable.Backlog(was.events() - batch.size(), was.bytes() - bytes,
+                batch.get(batch.size() - 1).time());
+    }
+
+    private void move(Connection connection, long delivered, long batch) throws SQLException {
+        EventTable.Place next = new EventTable.Place(delivered, batch);
+        EventTable.place(connection, next);
+        place = next;
+    }
+
+    private void count(Connection connection) throws SQLException {
+        backlog = EventTable.backlog(connection, place.delivered());
+        logBytes = EventTable.backlog(connection, 0).bytes() - backlog.bytes();
+        uncertain = false;
+    }
+
+    private void trim(Connection connection, long now) throws SQLException {
+        if (options.webhook() == null) {
+            // A webhook that is given at a later start is not told what happened before.
+            long last = EventTable.lastSeq(connection);
+            if (last > place.delivered()) {
+                move(connection, last, last);
+            }
+        } else {
+            trimBacklog(connection, now - options.maxAge().toMillis());
+        }
+        if (logBytes > options.replayBytes() || isOld(connection, now)) {
+            long tooMuch = logBytes - (long) (options.replayBytes() * ROOM);
+            EventTable.forget(connection, place.delivered(), tooMuch, now - options.replayAge().toMillis());
+            count(connection);
+        }
+    }
+
+    private void trimBacklog(Connection connection, long before) throws SQLException {
+        if (backlog.bytes() > options.maxBytes()) {
+            EventTable.coalescePresence(connection, place.floor());
+            count(connection);
+        }
+        boolean full = backlog.bytes() > options.maxBytes();
+        if (full || backlog.events() > 0 && backlog.oldest() < before) {
+            long tooMuch = full ? backlog.bytes() - (long) (options.maxBytes() * ROOM) : 0;
+            long gone = EventTable.drop(connection, place.floor(), tooMuch, before, bootId);
+            if (gone > 0) {
+                dropped += gone;
+                LOG.error("the webhook takes too little: {} events were dropped and are counted in an event GAP", gone);
+            }
+            count(connection);
+        }
+    }
+
+    private boolean isOld(Connection connection, long now) throws SQLException {
+        List<Event> oldest = table.read(connection, 0, place.delivered(), 1, Long.MAX_VALUE);
+        return !oldest.isEmpty() && oldest.get(0).time() < now - options.replayAge().toMillis();
+    }
+
+    private void keep() {
+        trim(System.currentTimeMillis()).exceptionally(failure -> {
+            LOG.error("the outbox cannot be trimmed", failure);
+            return null;
+        });
+    }
+}

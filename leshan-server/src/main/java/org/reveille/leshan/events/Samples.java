@@ -1,0 +1,85 @@
+package org.reveille.leshan.events;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.eclipse.leshan.core.node.LwM2mNode;
+import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.node.TimestampedLwM2mNode;
+import org.eclipse.leshan.core.node.TimestampedLwM2mNodes;
+import org.eclipse.leshan.core.response.ObserveCompositeResponse;
+import org.eclipse.leshan.core.response.ObserveResponse;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.json.NodeWriter;
+
+/**
+ * What a device reported at one time.
+ *
+ * @param time the device's own, milliseconds since the epoch, or null when it named none: then it means "now"
+ */
+record Samples(Long time, Map<LwM2mPath, ? extends LwM2mNode> nodes) {
+    private static final Comparator<Samples> OLDEST_FIRST =
+            Comparator.comparing(Samples::time, Comparator.nullsLast(Comparator.naturalOrder()));
+
+    static List<Samples> of(TimestampedLwM2mNodes nodes) {
+        Set<Instant> times = nodes.getTimestamps();
+        return sorted(times.stream().map(time -> new Samples(millis(time), nodes.getNodesAt(time))).toList());
+    }
+
+    /** Empty for a notification that brings an error. */
+    static List<Samples> of(LwM2mPath path, ObserveResponse response) {
+        List<TimestampedLwM2mNode> timed = response.getTimestampedLwM2mNodes();
+        if (timed != null) {
+            return sorted(timed.stream()
+                    .map(one -> new Samples(millis(one.getTimestamp()), Map.of(path, one.getNode()))).toList());
+        }
+        LwM2mNode content = response.getContent();
+        return content == null ? List.of() : List.of(new Samples(null, Map.of(path, content)));
+    }
+
+    /** Empty for a notification that brings an error. */
+    static List<Samples> of(ObserveCompositeResponse response) {
+        TimestampedLwM2mNodes timed = response.getTimestampedLwM2mNodes();
+        if (timed != null) {
+            return of(timed);
+        }
+        Map<LwM2mPath, LwM2mNode> content = response.getContent();
+        return content == null ? List.of() : List.of(new Samples(null, content));
+    }
+
+    /** The newest node of each path. */
+    static Map<LwM2mPath, LwM2mNode> newest(List<Samples> samples) {
+        Map<LwM2mPath, LwM2mNode> newest = new HashMap<>();
+        samples.forEach(sample -> newest.putAll(sample.nodes()));
+        return newest;
+    }
+
+    static ArrayNode write(List<Samples> samples) {
+        return samples.stream().map(Samples::write)
+                .collect(Collectors.collectingAndThen(Collectors.toList(), Json.object().arrayNode()::addAll));
+    }
+
+    private JsonNode write() {
+        ObjectNode json = Json.object().put("time", time);
+        json.set("val", NodeWriter.write(nodes));
+        return json;
+    }
+
+    private static Long millis(Instant time) {
+        return time == null ? null : time.toEpochMilli();
+    }
+
+    private static List<Samples> sorted(List<Samples> samples) {
+        List<Samples> sorted = new ArrayList<>(samples);
+        sorted.sort(OLDEST_FIRST);
+        return sorted;
+    }
+}

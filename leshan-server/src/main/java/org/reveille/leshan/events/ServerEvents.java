@@ -1,0 +1,214 @@
+package org.reveille.leshan.events;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Collection;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.eclipse.leshan.core.node.LwM2mNode;
+import org.eclipse.leshan.core.node.TimestampedLwM2mNodes;
+import org.eclipse.leshan.core.observation.CompositeObservation;
+import org.eclipse.leshan.core.observation.Observation;
+import org.eclipse.leshan.core.observation.SingleObservation;
+import org.eclipse.leshan.core.request.SendRequest;
+import org.eclipse.leshan.core.response.ObserveCompositeResponse;
+import org.eclipse.leshan.core.response.ObserveResponse;
+import org.eclipse.leshan.server.LeshanServer;
+import org.eclipse.leshan.server.observation.ObservationListener;
+import org.eclipse.leshan.server.queue.PresenceListener;
+import org.eclipse.leshan.server.queue.PresenceServiceImpl;
+import org.eclipse.leshan.server.registration.Registration;
+import org.eclipse.leshan.server.registration.RegistrationListener;
+import org.eclipse.leshan.server.registration.RegistrationUpdate;
+import org.eclipse.leshan.server.send.SendListener;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.json.NodeWriter;
+import org.reveille.leshan.json.RegistrationWriter;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Puts everything that a Leshan server tells its listeners into an outbox: the stock demo server's events, with what it
+ * leaves out. A client in queue mode that notifies or sends counts as awake from then on.
+ */
+public final class ServerEvents implements RegistrationListener, PresenceListener, ObservationListener, SendListener {
+    private static final Logger LOG = LoggerFactory.getLogger(ServerEvents.class);
+    /** The presence service's timer and our clock are not the same. */
+    private static final int TIMER_SLACK_MS = 100;
+
+    private final LeshanServer server;
+    private final PresenceServiceImpl presence;
+    private final Outbox outbox;
+    private final Contacts contacts;
+    private final ThreadLocal<CompletableFuture<Event>> sent = new ThreadLocal<>();
+
+    private ServerEvents(LeshanServer server, Outbox outbox, Contacts contacts) {
+        this.server = server;
+        this.presence = (PresenceServiceImpl) server.getPresenceService();
+        this.outbox = outbox;
+        this.contacts = contacts;
+    }
+
+    /**
+     * Listens to a server from now on. Call it before the server starts, and before listeners of your own that send
+     * requests: then the event of a wake is told before the answers to what the wake let out.
+     *
+     * @param contacts what the server was built with as its {@code ClientAwakeTimeProvider}
+     */
+    public static ServerEvents listen(LeshanServer server, Outbox outbox, Contacts contacts) {
+        ServerEvents events = new ServerEvents(server, outbox, contacts);
+        server.getRegistrationService().addListener(events);
+        server.getPresenceService().addListener(events);
+        server.getObservationService().addListener(events);
+        server.getSendService().addListener(events);
+        contacts.onAnswer((client, contact) -> events.awake(client, contact, Contacts.Cause.ANSWER));
+        return events;
+    }
+
+    @Override
+    public void registered(Registration client, Registration previous, Collection<Observation> observations) {
+        publish("REGISTRATION", client, registration(client));
+        awake(client, Contacts.Cause.REGISTRATION);
+    }
+
+    @Override
+    public void updated(RegistrationUpdate update, Registration client, Registration previous) {
+        ObjectNode json = Json.object();
+        json.set("registration", registration(client));
+        json.set("update", RegistrationWriter.write(update));
+        publish("UPDATED", client, json);
+        awake(client, Contacts.Cause.UPDATE);
+    }
+
+    @Override
+    public void unregistered(Registration client, Collection<Observation> observations, boolean expired,
+            Registration next) {
+        if (observations != null) {
+            observations.forEach(observation -> publish("OBSERVATION_ENDED", client, observation(client, observation)));
+        }
+        String reason = expired ? "EXPIRED" : next != null ? "REPLACED" : "CLIENT";
+        publish("DEREGISTRATION", client, registration(client).put("reason", reason));
+        contacts.forget(client);
+    }
+
+    /** Not told: it comes only when the state changes. AWAKE is an event of every contact. */
+    @Override
+    public void onAwake(Registration client) {
+    }
+
+    @Override
+    public void onSleeping(Registration client) {
+        Contacts.Contact last = contacts.of(client);
+        boolean inTime = last != null && System.currentTimeMillis() < last.until() - TIMER_SLACK_MS;
+        publish("SLEEPING", client, about(client).put("cause", inTime ? "NO_ANSWER" : "TIMER"));
+    }
+
+    @Override
+    public void onResponse(SingleObservation observation, Registration client, ObserveResponse response) {
+        List<Samples> samples = Samples.of(observation.getPath(), response);
+        LwM2mNode newest = Samples.newest(samples).get(observation.getPath());
+        ObjectNode json = Json.object().put("ep", client.getEndpoint()).put("kind", "single");
+        json.put("res", observation.getPath().toString());
+        json.set("val", NodeWriter.write(newest));
+        json.set("samples", Samples.write(samples));
+        publish("NOTIFICATION", client, json);
+        heard(client, Contacts.Cause.NOTIFICATION);
+    }
+
+    @Override
+    public void onResponse(CompositeObservation observation, Registration client, ObserveCompositeResponse response) {
+        List<Samples> samples = Samples.of(response);
+        ObjectNode json = Json.object().put("ep", client.getEndpoint()).put("kind", "composite");
+        json.set("val", samples.isEmpty() ? json.nullNode() : NodeWriter.write(Samples.newest(samples)));
+        json.set("paths", paths(observation));
+        json.set("samples", Samples.write(samples));
+        publish("NOTIFICATION", client, json);
+        heard(client, Contacts.Cause.NOTIFICATION);
+    }
+
+    @Override
+    public void dataReceived(Registration client, TimestampedLwM2mNodes data, SendRequest request) {
+        List<Samples> samples = Samples.of(data);
+        ObjectNode json = Json.object().put("ep", client.getEndpoint());
+        json.set("val", NodeWriter.write(Samples.newest(samples)));
+        json.set("samples", Samples.write(samples));
+        sent.set(publish("SEND", client, json));
+        heard(client, Contacts.Cause.SEND);
+    }
+
+    @Override
+    public void onError(Observation observation, Registration client, Exception error) {
+        LOG.warn("unreadable notification from {}: {}", client.getEndpoint(), error.getMessage());
+    }
+
+    @Override
+    public void onError(Registration client, String message, Exception error) {
+        LOG.warn("unreadable Send: {}", message);
+    }
+
+    @Override
+    public void newObservation(Observation observation, Registration client) {
+        publish("OBSERVATION_ADDED", client, observation(client, observation));
+    }
+
+    @Override
+    public void cancelled(Observation observation) {
+        Registration client = server.getRegistrationService().getById(observation.getRegistrationId());
+        if (client != null) {
+            publish("OBSERVATION_ENDED", client, observation(client, observation));
+        }
+    }
+
+    /** The Send that was last received on this thread, being written; null when there was none since the last call. */
+    CompletableFuture<Event> takeSent() {
+        CompletableFuture<Event> event = sent.get();
+        sent.remove();
+        return event;
+    }
+
+    private void heard(Registration client, Contacts.Cause cause) {
+        if (client.usesQueueMode()) {
+            contacts.because(cause, () -> presence.setAwake(client));
+            awake(client, cause);
+        }
+    }
+
+    private void awake(Registration client, Contacts.Cause cause) {
+        Contacts.Contact contact = client.usesQueueMode() ? contacts.of(client) : null;
+        if (contact != null) {
+            awake(client, contact, cause);
+        }
+    }
+
+    private void awake(Registration client, Contacts.Contact contact, Contacts.Cause cause) {
+        publish("AWAKE", client, about(client).put("until", contact.until()).put("cause", cause.name()));
+    }
+
+    private ObjectNode registration(Registration client) {
+        return RegistrationWriter.write(client, presence.isClientAwake(client));
+    }
+
+    private static ObjectNode observation(Registration client, Observation observation) {
+        ObjectNode json = about(client);
+        if (observation instanceof SingleObservation single) {
+            return json.put("kind", "single").put("res", single.getPath().toString());
+        }
+        json.put("kind", "composite").set("paths", paths((CompositeObservation) observation));
+        return json;
+    }
+
+    private static ArrayNode paths(CompositeObservation observation) {
+        ArrayNode paths = Json.object().arrayNode();
+        observation.getPaths().forEach(path -> paths.add(path.toString()));
+        return paths;
+    }
+
+    private static ObjectNode about(Registration client) {
+        return Json.object().put("ep", client.getEndpoint()).put("registrationId", client.getId());
+    }
+
+    private CompletableFuture<Event> publish(String name, Registration client, JsonNode data) {
+        return outbox.publish(client.getEndpoint(), name, data);
+    }
+}

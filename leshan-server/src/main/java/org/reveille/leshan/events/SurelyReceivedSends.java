@@ -1,0 +1,77 @@
+package org.reveille.leshan.events;
+
+import java.util.concurrent.CompletableFuture;
+import org.eclipse.californium.core.CoapExchange;
+import org.eclipse.californium.core.CoapResource;
+import org.eclipse.californium.core.CoapServer;
+import org.eclipse.californium.core.coap.CoAP.ResponseCode;
+import org.eclipse.californium.core.coap.Response;
+import org.eclipse.californium.core.server.resources.Resource;
+import org.eclipse.leshan.transport.californium.LwM2mCoapResource;
+import org.eclipse.leshan.transport.californium.identity.IdentityHandlerProvider;
+
+/**
+ * The CoAP resource `/dp` for LwM2M Send, which answers 2.04 only when the event SEND is on disk, and 5.03 when it
+ * could not be written, so that the device keeps its values. Leshan's own resource does the work, and would have answered before
+ * anybody was told; its answer is held back meanwhile. No thread waits.
+ */
+public final class SurelyReceivedSends extends LwM2mCoapResource {
+    private static final String NAME = "dp";
+
+    private final CoapResource leshans;
+    private final ServerEvents events;
+
+    private SurelyReceivedSends(CoapResource leshans, ServerEvents events) {
+        super(NAME, new IdentityHandlerProvider());
+        this.leshans = leshans;
+        this.events = events;
+    }
+
+    /**
+     * Takes the place of Leshan's resource.
+     *
+     * @param server {@code CaliforniumServerEndpointsProvider.getCoapServer()}, once the LwM2M server is built
+     */
+    public static void install(CoapServer server, ServerEvents events) {
+        Resource leshans = server.getRoot().getChild(NAME);
+        server.remove(leshans);
+        server.add(new SurelyReceivedSends((CoapResource) leshans, events));
+    }
+
+    @Override
+    public void handlePOST(CoapExchange exchange) {
+        events.takeSent();
+        Held held = new Held(exchange);
+        leshans.handlePOST(held);
+        CompletableFuture<Event> sent = events.takeSent();
+        if (sent == null) {
+            held.letGo();
+        } else {
+            sent.whenComplete((event, failure) -> {
+                if (failure == null) {
+                    held.letGo();
+                } else {
+                    exchange.respond(ResponseCode.SERVICE_UNAVAILABLE);
+                }
+            });
+        }
+    }
+
+    /** An exchange whose answer waits. */
+    private static final class Held extends CoapExchange {
+        private Response answer;
+
+        Held(CoapExchange exchange) {
+            super(exchange.advanced());
+        }
+
+        @Override
+        public void respond(Response response) {
+            answer = response;
+        }
+
+        void letGo() {
+            super.respond(answer);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+package org.reveille.leshan.events;
+
+import com.standardwebhooks.Webhook;
+import com.standardwebhooks.exceptions.WebhookSigningException;
+import java.io.IOException;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Posts what waits, one post at a time, so that everything arrives in order. */
+final class WebhookSender implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(WebhookSender.class);
+    private static final long LONGEST_PAUSE_MS = 60_000;
+    private static final Duration CONNECT = Duration.ofSeconds(10);
+    private static final Duration ANSWER = Duration.ofSeconds(30);
+
+    private final Outbox outbox;
+    private final HttpRequest.Builder base;
+    private final List<Webhook> signers;
+    /** HTTP/1.1: otherwise every post would offer an upgrade to HTTP/2, which some receivers trip over. */
+    private final HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
+            .connectTimeout(CONNECT).build();
+    private final Semaphore news = new Semaphore(1);
+    private final Thread thread = new Thread(this::run, "webhook");
+
+    private int most = Outbox.MOST_IN_A_POST;
+    private boolean split;
+    private int failures;
+    private volatile boolean closed;
+    private volatile long delivered;
+    private volatile boolean stopped;
+    private volatile String trouble;
+
+    WebhookSender(Outbox outbox, Outbox.Options options) {
+        this.outbox = outbox;
+        this.base = request(options);
+        this.signers = options.secrets().stream().map(Webhook::new).toList();
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    void wake() {
+        if (news.availablePermits() == 0) {
+            news.release();
+        }
+    }
+
+    long delivered() {
+        return delivered;
+    }
+
+    boolean stopped() {
+        return stopped;
+    }
+
+    String trouble() {
+        return trouble;
+    }
+
+    @Override
+    public void close() throws InterruptedException {
+        closed = true;
+        thread.interrupt();
+        thread.join();
+    }
+
+    private void run() {
+        while (!closed) {
+            try {
+                List<Event> batch = outbox.nextBatch(split, most);
+                if (batch.isEmpty()) {
+                    news.acquire();
+                    news.drainPermits();
+                } else {
+                    post(batch);
+                }
+            } catch (InterruptedException end) {
+                return;
+            } catch (CompletionException unwritten) {
+                if (closed) {
+                    return;
+                }
+                failed("the outbox cannot be written: " + unwritten.getCause().getMessage());
+                pause(pauseMillis());
+            }
+        }
+    }
+
+    private void post(List<Event> batch) throws InterruptedException {
+        HttpResponse<String> answer;
+        try {
+            answer = http.send(request(batch), HttpResponse.BodyHandlers.ofString());
+        } catch (IOException noAnswer) {
+            failed("no answer: " + noAnswer);
+            pause(pauseMillis());
+            return;
+        }
+        int status = answer.statusCode();
+        if (status / 100 == 2) {
+            taken(batch);
+        } else if (status == 401) {
+            refusedAll();
+        } else if (status / 100 == 4 && status != 408 && status != 425 && status != 429) {
+            refused(batch, answer);
+        } else {
+            failed("answered " + status);
+            pause(Math.max(pauseMillis(), retryAfterMillis(answer)));
+        }
+    }
+
+    private void taken(List<Event> batch) {
+        outbox.delivered(batch);
+        delivered += batch.size();
+        if (trouble != null) {
+            LOG.warn("the webhook takes events again");
+        }
+        failures = 0;
+        trouble = null;
+        stopped = false;
+        split = false;
+        most = Math.min(Outbox.MOST_IN_A_POST, most * 2);
+    }
+
+    /** One of them is bad: half as many are tried until it is alone. */
+    private void refused(List<Event> batch, HttpResponse<String> answer) {
+        failures = 0;
+        stopped = false;
+        split = batch.size() > 1;
+        if (split) {
+            most = batch.size() / 2;
+        } else {
+            outbox.setAside(batch.get(0), answer.statusCode(), start(answer.body()));
+        }
+    }
+
+    /** It is we whom it does not take: splitting would not help, and nothing is to be thrown away. */
+    private void refusedAll() {
+        if (!stopped) {
+            LOG.error("the webhook answered 401: secret or token are wrong. Nothing is lost; it is tried once a minute");
+        }
+        stopped = true;
+        trouble = "answered 401";
+        pause(LONGEST_PAUSE_MS);
+    }
+
+    private void failed(String why) {
+        if (trouble == null) {
+            LOG.warn("the webhook takes nothing, it is tried again: {}", why);
+        }
+        trouble = why;
+        failures++;
+    }
+
+    /** 1 to 60 s, doubled with each failure, of which up to a half is left to chance. */
+    private long pauseMillis() {
+        long longest = Math.min(LONGEST_PAUSE_MS, 1000L << Math.min(failures, 6));
+        return longest / 2 + ThreadLocalRandom.current().nextLong(longest / 2 + 1);
+    }
+
+    private static long retryAfterMillis(HttpResponse<?> answer) {
+        String seconds = answer.headers().firstValue("Retry-After").orElse("");
+        return seconds.matches("\\d{1,4}") ? Math.min(LONGEST_PAUSE_MS, Long.parseLong(seconds) * 1000) : 0;
+    }
+
+    private void pause(long millis) {
+        try {
+            TimeUnit.MILLISECONDS.sleep(millis);
+        } catch (InterruptedException end) {
+            thread.interrupt();
+        }
+    }
+
+    private static HttpRequest.Builder request(Outbox.Options options) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(options.webhook()).timeout(ANSWER)
+                .header("Content-Type", "application/json; charset=utf-8")
+                .header("User-Agent", "reveille-leshan-server");
+        return options.token() == null ? request : request.header("Authorization", "Bearer " + options.token());
+    }
+
+    private HttpRequest request(List<Event> batch) {
+        String body = batch.stream().map(Event::envelope).collect(Collectors.joining(",", "[", "]"));
+        String id = batch.get(0).id() + "-" + batch.get(batch.size() - 1).seq();
+        long seconds = System.currentTimeMillis() / 1000;
+        HttpRequest.Builder request = base.copy().header("webhook-id", id)
+                .header("webhook-timestamp", Long.toString(seconds));
+        if (!signers.isEmpty()) {
+            request.header("webhook-signature",
+                    signers.stream().map(signer -> sign(signer, id, seconds, body)).collect(Collectors.joining(" ")));
+        }
+        return request.POST(HttpRequest.BodyPublishers.ofString(body, StandardCharsets.UTF_8)).build();
+    }
+
+    private static String sign(Webhook signer, String id, long seconds, String body) {
+        try {
+            return signer.sign(id, seconds, body);
+        } catch (WebhookSigningException noHmac) {
+            throw new IllegalStateException("this Java cannot sign", noHmac);
+        }
+    }
+
+    private static String start(String text) {
+        return text.length() > 500 ? text.substring(0, 500) : text;
+    }
+}

@@ -1,0 +1,336 @@
+package org.reveille.leshan.events;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.standardwebhooks.Webhook;
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.store.Store;
+
+class OutboxTest {
+    private static final String OLD = "whsec_b2xkIHNlY3JldCBvZiB0aGUgb3V0Ym94IQ==";
+    private static final String NEW = "whsec_bmV3IHNlY3JldCBvZiB0aGUgb3V0Ym94IQ==";
+
+    @TempDir
+    private Path folder;
+    private Receiver receiver;
+    private Store store;
+    private Outbox outbox;
+
+    @BeforeEach
+    void start() throws Exception {
+        receiver = new Receiver();
+    }
+
+    @AfterEach
+    void stop() throws Exception {
+        close();
+        receiver.close();
+    }
+
+    @Test
+    void everythingArrivesOnceAndInOrder() throws Exception {
+        open(options(receiver.uri()));
+        publish(0, 1_300);
+        await(() -> receiver.taken().size() == 1_300);
+        List<JsonNode> taken = receiver.taken();
+        assertEquals(IntStream.range(0, 1_300).boxed().toList(), numbers(taken));
+        assertEquals(IntStream.rangeClosed(1, 1_300).boxed().toList(),
+                taken.stream().map(event -> event.get("seq").asInt()).toList());
+        assertTrue(receiver.posts.stream().allMatch(post -> post.events().size() <= 500));
+        await(() -> outbox.status().delivered() == 1_300);
+        assertEquals(0, outbox.status().waiting());
+    }
+
+    @Test
+    void anEnvelopeTellsWhoAndWhen() throws Exception {
+        open(options(receiver.uri()));
+        Event event = outbox.publish("a\"b", "AWAKE", Json.object().put("ep", "a\"b")).get();
+        await(() -> !receiver.taken().isEmpty());
+        JsonNode told = receiver.taken().get(0);
+        assertEquals(List.of("id", "seq", "server", "bootId", "time", "event", "data"), names(told));
+        assertEquals(event.id(), told.get("id").asText());
+        assertEquals("test", told.get("server").asText());
+        assertEquals(outbox.bootId(), told.get("bootId").asText());
+        assertEquals("a\"b", told.get("data").get("ep").asText());
+    }
+
+    @Test
+    void aPostHoldsNoMoreThanItMay() throws Exception {
+        open(options(receiver.uri()));
+        String large = "x".repeat(100 << 10);
+        for (int i = 0; i < 6; i++) {
+            outbox.publish("dev", "SEND", Json.object().put("n", i).put("text", large));
+        }
+        outbox.publish("dev", "SEND", Json.object().put("n", 6).put("text", large.repeat(4)));
+        await(() -> receiver.taken().size() == 7);
+        assertEquals(List.of(0, 1, 2, 3, 4, 5, 6), numbers(receiver.taken()));
+        assertTrue(receiver.posts.stream()
+                .allMatch(post -> post.events().size() == 1 || post.body().length() <= 256 << 10));
+    }
+
+    @Test
+    void bothSecretsSign() throws Exception {
+        open(new Outbox.Options("test", receiver.uri(), List.of(NEW, OLD), "the-token"));
+        publish(0, 1);
+        await(() -> !receiver.posts.isEmpty());
+        Receiver.Post post = receiver.posts.get(0);
+        for (String secret : List.of(OLD, NEW)) {
+            new Webhook(secret).verify(post.body(), post.headers().entrySet().stream().collect(
+                    Collectors.toMap(header -> header.getKey().toLowerCase(Locale.ROOT), Map.Entry::getValue)));
+        }
+        assertEquals(2, post.headers().get("Webhook-signature").get(0).split(" ").length);
+        assertEquals(List.of("Bearer the-token"), post.headers().get("Authorization"));
+    }
+
+    @Test
+    void aPostThatFailsIsMadeAgainAsItWas() throws Exception {
+        receiver.answers = post -> receiver.posts.size() < 2 ? 503 : 200;
+        open(options(receiver.uri()));
+        publish(0, 3);
+        await(() -> receiver.posts.size() == 1);
+        publish(3, 5);
+        await(() -> receiver.taken().size() == 5);
+        List<Receiver.Post> posts = receiver.posts;
+        assertEquals(posts.get(0).id(), posts.get(1).id());
+        assertEquals(posts.get(0).body(), posts.get(1).body());
+        assertEquals(posts.get(0).body(), posts.get(2).body());
+        assertEquals(IntStream.range(0, 5).boxed().toList(), numbers(receiver.taken()));
+        assertEquals(null, outbox.status().trouble());
+    }
+
+    @Test
+    void aPostUnderWayIsMadeAgainByTheNextProcess() throws Exception {
+        receiver.answers = post -> 500;
+        open(options(receiver.uri()));
+        publish(0, 3);
+        await(() -> !receiver.posts.isEmpty());
+        Receiver.Post before = receiver.posts.get(0);
+        publish(3, 5);
+        close();
+
+        receiver.answers = post -> 200;
+        open(options(receiver.uri()));
+        publish(5, 6);
+        await(() -> receiver.taken().size() == 6);
+        List<Receiver.Post> taken = receiver.posts.stream().filter(post -> post.answer() == 200).toList();
+        assertEquals(before.id(), taken.get(0).id());
+        assertEquals(before.body(), taken.get(0).body());
+        assertEquals(IntStream.range(0, 6).boxed().toList(), numbers(receiver.taken()));
+        assertEquals(6, new HashSet<>(receiver.taken().stream().map(event -> event.get("seq")).toList()).size());
+        assertEquals(6, new HashSet<>(receiver.taken().stream().map(event -> event.get("id")).toList()).size());
+        assertNotEquals(receiver.taken().get(0).get("bootId"), receiver.taken().get(5).get("bootId"));
+    }
+
+    @Test
+    void aReceiverThatIsAwayGetsEverythingWhenItIsBack() throws Exception {
+        int port = receiver.port();
+        receiver.close();
+        open(options(receiver.uri()));
+        publish(0, 700);
+        await(() -> outbox.status().trouble() != null);
+        receiver = new Receiver(port);
+        await(() -> receiver.taken().size() == 700);
+        assertEquals(IntStream.range(0, 700).boxed().toList(), numbers(receiver.taken()));
+    }
+
+    @Test
+    void badEventsAreFoundAndSetAside() throws Exception {
+        receiver.answers = post -> post.names().contains("BAD") ? 422 : 200;
+        open(options(receiver.uri()));
+        List<Integer> good = new ArrayList<>();
+        for (int i = 0; i < 300; i++) {
+            boolean bad = i == 17 || i == 18 || i == 255;
+            outbox.publish("dev", bad ? "BAD" : "SEND", Json.object().put("n", i));
+            if (!bad) {
+                good.add(i);
+            }
+        }
+        await(() -> receiver.taken().size() == 297 && outbox.status().setAside() == 3);
+        assertEquals(good, numbers(receiver.taken()));
+        close();
+        open(options(receiver.uri()));
+        assertEquals(3, outbox.status().setAside());
+    }
+
+    @Test
+    void nothingIsThrownAwayWhileTheReceiverSays401() throws Exception {
+        receiver.answers = post -> 401;
+        open(options(receiver.uri()));
+        publish(0, 10);
+        await(() -> outbox.status().stopped());
+        assertEquals("answered 401", outbox.status().trouble());
+        assertEquals(0, outbox.status().setAside());
+        assertEquals(10, outbox.status().waiting());
+        close();
+        receiver.answers = post -> 200;
+        open(options(receiver.uri()));
+        await(() -> receiver.taken().size() == 10);
+        assertFalse(outbox.status().stopped());
+    }
+
+    @Test
+    void presenceGoesBeforeAnythingElse() throws Exception {
+        stuck(20_000, Duration.ofDays(1));
+        for (int i = 0; i < 200; i++) {
+            String endpoint = "dev-" + i % 2;
+            outbox.publish(endpoint, "SLEEPING", Json.object().put("ep", endpoint).put("n", i));
+            outbox.publish(endpoint, i % 10 == 0 ? "SEND" : "AWAKE", Json.object().put("ep", endpoint).put("n", i));
+        }
+        outbox.trim(System.currentTimeMillis()).get();
+        comeBack();
+        List<JsonNode> taken = receiver.taken();
+        assertEquals(20, count(taken, "SEND"));
+        assertEquals(0, count(taken, "GAP"));
+        assertTrue(taken.size() < 200, () -> "taken " + taken.size());
+        for (int i = 198; i < 200; i++) {
+            String endpoint = "dev-" + i % 2;
+            JsonNode newest = taken.stream().filter(event -> event.get("data").path("ep").asText().equals(endpoint)
+                    && event.get("event").asText().equals("AWAKE")).reduce((a, b) -> b).orElseThrow();
+            assertEquals(i, newest.get("data").get("n").asInt());
+        }
+    }
+
+    @Test
+    void whatIsDroppedIsCounted() throws Exception {
+        stuck(20_000, Duration.ofDays(1));
+        publish(0, 200);
+        outbox.trim(System.currentTimeMillis()).get();
+        publish(200, 300);
+        outbox.trim(System.currentTimeMillis()).get();
+        long dropped = outbox.status().dropped();
+        assertTrue(outbox.status().waitingBytes() <= 20_000 + 300);
+        comeBack();
+        List<JsonNode> taken = receiver.taken();
+        assertEquals("FIRST", taken.get(0).get("event").asText());
+        JsonNode gap = taken.get(1);
+        assertEquals("GAP", gap.get("event").asText());
+        assertEquals(dropped, gap.get("data").get("dropped").asLong());
+        assertEquals(dropped, gap.get("data").get("byEvent").get("SEND").asLong());
+        assertTrue(gap.get("data").get("fromTime").asLong() <= gap.get("data").get("toTime").asLong());
+        assertEquals(1, count(taken, "GAP"));
+        assertEquals(300, dropped + count(taken, "SEND"));
+        assertEquals(299, numbers(taken).get(taken.size() - 1));
+    }
+
+    @Test
+    void whatIsTooOldIsDropped() throws Exception {
+        stuck(1 << 20, Duration.ofHours(1));
+        publish(0, 5);
+        outbox.trim(System.currentTimeMillis() + Duration.ofMinutes(61).toMillis()).get();
+        publish(5, 7);
+        comeBack();
+        assertEquals(List.of("FIRST", "GAP", "SEND", "SEND"),
+                receiver.taken().stream().map(event -> event.get("event").asText()).toList());
+        assertEquals(5, outbox.status().dropped());
+    }
+
+    @Test
+    void listenersWhoComeBackFindWhatTheyMissed() throws Exception {
+        List<Long> heard = new ArrayList<>();
+        open(options(null));
+        outbox.listen(event -> heard.add(event.seq()));
+        publish(0, 10);
+        close();
+        assertEquals(IntStream.rangeClosed(1, 10).asLongStream().boxed().toList(), heard);
+        open(options(null));
+        publish(10, 12);
+        assertEquals(List.of(8L, 9L, 10L, 11L, 12L), outbox.after(7).stream().map(Event::seq).toList());
+        assertEquals(0, outbox.status().waiting());
+    }
+
+    @Test
+    void theLogIsBounded() throws Exception {
+        open(new Outbox.Options("test", null, List.of(), null, 1 << 20, Duration.ofDays(1), 10_000,
+                Duration.ofHours(1)));
+        publish(0, 500);
+        outbox.trim(System.currentTimeMillis()).get();
+        outbox.trim(System.currentTimeMillis()).get();
+        List<Event> kept = outbox.after(0);
+        assertTrue(kept.size() < 60 && kept.size() > 20, () -> "kept " + kept.size());
+        assertEquals(500, kept.get(kept.size() - 1).seq());
+        outbox.trim(System.currentTimeMillis() + Duration.ofHours(2).toMillis()).get();
+        assertEquals(List.of(), outbox.after(0));
+        close();
+        open(options(null));
+        publish(0, 1);
+        assertEquals(501, outbox.after(0).get(0).seq());
+    }
+
+    /** Opens an outbox whose first post, of one event FIRST, goes on failing. */
+    private void stuck(long maxBytes, Duration maxAge) throws Exception {
+        receiver.answers = post -> 503;
+        open(new Outbox.Options("test", receiver.uri(), List.of(), null, maxBytes, maxAge, 1 << 20,
+                Duration.ofHours(1)));
+        outbox.publish("dev", "FIRST", Json.object().put("n", -1)).get();
+        await(() -> !receiver.posts.isEmpty());
+    }
+
+    private void comeBack() {
+        receiver.answers = post -> 200;
+        await(() -> outbox.status().waiting() == 0);
+    }
+
+    private Outbox.Options options(URI webhook) {
+        return new Outbox.Options("test", webhook, List.of(), null);
+    }
+
+    private void open(Outbox.Options options) throws Exception {
+        store = new Store(folder.resolve("outbox.db"));
+        outbox = new Outbox(store, options);
+    }
+
+    private void close() throws Exception {
+        outbox.close();
+        store.close();
+    }
+
+    private void publish(int from, int to) {
+        CompletableFuture<?> last = CompletableFuture.completedFuture(null);
+        for (int i = from; i < to; i++) {
+            last = outbox.publish("dev-" + i % 3, "SEND", Json.object().put("n", i));
+        }
+        last.join();
+    }
+
+    private static List<Integer> numbers(List<JsonNode> events) {
+        return events.stream().map(event -> event.get("data").path("n").asInt()).toList();
+    }
+
+    private static List<String> names(JsonNode object) {
+        List<String> names = new ArrayList<>();
+        object.fieldNames().forEachRemaining(names::add);
+        return names;
+    }
+
+    private static int count(List<JsonNode> events, String name) {
+        return (int) events.stream().filter(event -> event.get("event").asText().equals(name)).count();
+    }
+
+    private static void await(BooleanSupplier condition) {
+        long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+        while (!condition.getAsBoolean()) {
+            assertTrue(System.nanoTime() < end, "did not come true within 30 s");
+            Thread.onSpinWait();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+package org.reveille.leshan.events;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
+import org.reveille.leshan.json.Json;
+
+/** A receiver of webhooks that answers as it is told, and notes what comes. */
+final class Receiver implements AutoCloseable {
+    /** One post. */
+    record Post(String id, Map<String, List<String>> headers, String body, int answer) {
+        List<JsonNode> events() {
+            List<JsonNode> events = new ArrayList<>();
+            try {
+                Json.read(body).forEach(events::add);
+            } catch (IOException e) {
+                throw new IllegalStateException(e);
+            }
+            return events;
+        }
+
+        List<String> names() {
+            return events().stream().map(event -> event.get("event").asText()).toList();
+        }
+    }
+
+    final List<Post> posts = new CopyOnWriteArrayList<>();
+    volatile Function<Post, Integer> answers = post -> 204;
+    private final HttpServer http;
+
+    Receiver() throws IOException {
+        this(0);
+    }
+
+    Receiver(int port) throws IOException {
+        http = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
+        http.createContext("/", this::take);
+        http.start();
+    }
+
+    int port() {
+        return http.getAddress().getPort();
+    }
+
+    URI uri() {
+        return URI.create("http://127.0.0.1:" + port() + "/leshan/events");
+    }
+
+    /** Events of the posts that were taken, in order. */
+    List<JsonNode> taken() {
+        return posts.stream().filter(post -> post.answer() / 100 == 2).flatMap(post -> post.events().stream()).toList();
+    }
+
+    @Override
+    public void close() {
+        http.stop(0);
+    }
+
+    private void take(HttpExchange exchange) throws IOException {
+        String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
+        String id = exchange.getRequestHeaders().getFirst("webhook-id");
+        int answer = answers.apply(new Post(id, exchange.getRequestHeaders(), body, 0));
+        posts.add(new Post(id, exchange.getRequestHeaders(), body, answer));
+        exchange.sendResponseHeaders(answer, -1);
+        exchange.close();
+    }
+}
