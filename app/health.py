@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -15,6 +16,8 @@ from starlette.routing import Route
 from app.bus import BusHealth
 from app.domain.words import SECOND
 from app.models import tables
+from app.models.ledger.keep import NOT_OPEN
+from app.models.queries import PauseView, pauses
 from app.models.ready import database_now
 from app.telemetry import BREAKER_OPEN
 
@@ -43,7 +46,7 @@ class Health:
     @property
     def names(self) -> tuple[str, ...]:
         """Of all checks."""
-        return ("database", "bus", "leshan", "dispatcher", *(("bridge",) if self._hears_stream else ()))
+        return ("database", "bus", "leshan", "dispatcher", "pauses", *(("bridge",) if self._hears_stream else ()))
 
     def routes(self) -> list[Route]:
         return [
@@ -93,9 +96,9 @@ class Health:
             "leshan": Check(ok=server.breaker_opened_at is None, detail=_leshan(server, now)),
             "dispatcher": _alive(server.swept_at, now, "a dispatcher", "no dispatcher is alive: nothing is sent"),
         }
+        checks["pauses"] = _pauses(await pauses())
         if self._hears_stream:
-            held_since = server.bridge_until and server.bridge_until - ALIVE  # a hold ends as long after it was renewed
-            checks["bridge"] = _alive(held_since, now, "the event stream", "nobody listens to the event stream")
+            checks["bridge"] = _bridge(server, now)
         return checks
 
 
@@ -104,6 +107,33 @@ def _leshan(server: tables.LeshanServer, now: int) -> str:
         return "nothing is wrong with it as far as known"
     seconds = max(0, now - server.breaker_opened_at) // SECOND
     return f"not called for {seconds} s: {server.breaker_reason}"
+
+
+def _pauses(present: list[PauseView]) -> Check:
+    """Whether somebody holds everything back; what single endpoints are paused is told, and no trouble of the road."""
+    wide = [pause for pause in present if pause.endpoint is None]
+    if wide:
+        what = "all dispatch" if wide[0].server is None else f"all dispatch to {wide[0].server}"
+        since = moment(wide[0].paused_at)
+        return Check(ok=False, detail=f"{what} is paused since {since} by {wide[0].paused_by}: {wide[0].reason}")
+    endpoints = len(present)
+    return Check(ok=True, detail=f"{endpoints} endpoints are paused" if endpoints else "nothing is paused")
+
+
+def _bridge(server: tables.LeshanServer, now: int) -> Check:
+    held_since = server.bridge_until and server.bridge_until - ALIVE  # a hold ends as long after it was renewed
+    held = _alive(held_since, now, "the event stream", "nobody listens to the event stream")
+    if not held.ok or server.bridge_open_since is None:
+        return held
+    if server.bridge_open_since == NOT_OPEN:
+        return Check(ok=False, detail="a bridge is there, and the event stream is not open")
+    seconds = max(0, now - server.bridge_open_since) // SECOND
+    return Check(ok=True, detail=f"the event stream is open since {moment(server.bridge_open_since)} ({seconds} s)")
+
+
+def moment(instant: int) -> str:
+    """A time as people and programs read it: RFC 3339, to the second."""
+    return datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _alive(at: int | None, now: int, what: str, otherwise: str) -> Check:

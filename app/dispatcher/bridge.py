@@ -11,7 +11,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -46,7 +46,18 @@ class Bridge:
         self._notifications_wake = notifications_wake
         self._window = window
         self._holder = str(uuid.uuid4())
-        self.listening = False
+        self._open_since: float | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def listening(self) -> bool:
+        """Whether the event stream is open."""
+        return self._open_since is not None
+
+    def _note_open(self, *, is_open: bool) -> None:
+        if is_open is not self.listening:
+            self._open_since = time.monotonic() if is_open else None
+            self._changed.set()  # readiness of every process tells it
 
     async def run(self) -> None:
         """Stand by until nobody else listens, then listen; for ever."""
@@ -61,7 +72,9 @@ class Bridge:
 
     async def _hold(self) -> bool:
         try:
-            return await self._ledger.submit(HoldBridge(self._holder, HOLD_SECONDS * SECOND))
+            since = self._open_since
+            open_for = None if since is None else int((time.monotonic() - since) * SECOND)
+            return await self._ledger.submit(HoldBridge(self._holder, HOLD_SECONDS * SECOND, open_for))
         except LedgerUnavailable as error:
             log.warning("bridge_waits_for_the_database", error=str(error))
             return False
@@ -72,13 +85,20 @@ class Bridge:
         held_until = time.monotonic() + HOLD_SECONDS
         try:
             while not listening.done() and time.monotonic() < held_until:
-                await asyncio.wait([listening], timeout=RENEW_SECONDS)
+                await self._until_changed(listening)
                 renewed = time.monotonic()
                 if await self._hold():
                     held_until = renewed + HOLD_SECONDS
         finally:
             await _end([listening])
-            self.listening = False
+            self._note_open(is_open=False)
+
+    async def _until_changed(self, listening: asyncio.Task[None]) -> None:
+        """Wait until it is time to renew, the stream has opened or ended, or listening itself has."""
+        changed = asyncio.create_task(self._changed.wait())
+        await asyncio.wait([listening, changed], timeout=RENEW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await _end([changed])
+        self._changed.clear()
 
     async def _listen(self) -> None:
         failures = 0
@@ -90,7 +110,7 @@ class Bridge:
             except Exception:
                 log.exception("event_stream_failed")
             failures = 0 if self.listening else failures + 1
-            self.listening = False
+            self._note_open(is_open=False)
             await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
 
     async def _one_stream(self) -> None:
@@ -101,7 +121,7 @@ class Bridge:
         try:
             async for item in stream:
                 if isinstance(item, Opened):
-                    self.listening = True
+                    self._note_open(is_open=True)
                     log.info("event_stream_open")
                     beside += [asyncio.create_task(self._forward(events)), asyncio.create_task(self._reconcile())]
                 elif events.full():
@@ -174,7 +194,7 @@ class Bridge:
         return Updated(endpoint=known.endpoint, age=age, registration=registration)
 
 
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -168,6 +168,17 @@ LAWS: Final = (
         """,
     ),
     _Law(
+        2,
+        "an endpoint's mark of being paused and its pauses do not agree",
+        """
+        SELECT e.name AS who FROM endpoint e
+        WHERE e.id > $1 AND e.id <= $2 AND e.paused <> EXISTS (
+            SELECT 1 FROM dispatch_pause p WHERE p.endpoint_id = e.id AND p.resumed_at IS NULL
+        )
+        """,
+        _Walk.ENDPOINTS,
+    ),
+    _Law(
         3,
         "more than one operation of an endpoint is SENDING",
         """
@@ -212,6 +223,10 @@ LAWS: Final = (
         SELECT e.name AS who FROM endpoint e JOIN leshan_server s ON s.id = e.server_id
         WHERE e.ready_at IS NOT NULL AND e.ready_at < $1 AND e.last_seen_at < $1
           AND e.awake_until >= $2 AND s.breaker_opened_at IS NULL
+          AND NOT EXISTS (SELECT 1 FROM dispatch_pause p
+                          WHERE (p.resumed_at IS NULL OR p.resumed_at >= $1)
+                            AND (p.server_id IS NULL OR p.server_id = s.id)
+                            AND (p.endpoint_id IS NULL OR p.endpoint_id = e.id))
           AND (SELECT count(*) FROM endpoint c WHERE c.server_id = s.id AND c.call_open) < $3
           AND (NOT e.silent OR $4 >
                (SELECT count(*) FROM endpoint c WHERE c.server_id = s.id AND c.call_open AND c.silent))

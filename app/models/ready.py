@@ -9,11 +9,12 @@ from typing import Final
 from tortoise import connections
 
 from app.domain.words import SECOND, Instant
+from app.models.ledger.brake import HELD_BACK
 
 _READY: Final = """
     SELECT 1 AS ready FROM endpoint
     WHERE server_id = {server} AND silent IN (FALSE, TRUE) AND ready_at IS NOT NULL AND ready_at <= {now}
-      AND awake_until > {now}
+      AND awake_until > {now} AND NOT paused AND NOT EXISTS ({held_back})
     LIMIT 1
 """
 _NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
@@ -31,7 +32,8 @@ async def database_now() -> Instant:
 async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
     """Whether some endpoint could be claimed now, as far as one can tell without asking the ledger."""
     now = clock(await database_now())
-    sql = _READY.format(server=int(server_id), now=int(now))
+    held_back = HELD_BACK.format(server=int(server_id))
+    sql = _READY.format(server=int(server_id), now=int(now), held_back=held_back)
     return bool(await connections.get("default").execute_query_dict(sql))
 
 

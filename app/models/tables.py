@@ -39,6 +39,7 @@ class LeshanServer(Model):
     probe_backoff = fields.IntField(default=0)
     bridge_holder = fields.CharField(max_length=64, null=True)
     bridge_until: fields.Field[int | None] = InstantField(null=True)
+    bridge_open_since: fields.Field[int | None] = InstantField(null=True)
     queued = fields.BigIntField(default=0)
     sending = fields.BigIntField(default=0)
     confirmed = fields.BigIntField(default=0)
@@ -82,6 +83,7 @@ class Endpoint(Model):
     setbacks = fields.IntField(default=0)
     down_since: fields.Field[int | None] = InstantField(null=True)
     silent = fields.BooleanField(default=False)
+    paused = fields.BooleanField(default=False)
 
     queued = fields.IntField(default=0)
     sending = fields.IntField(default=0)
@@ -108,6 +110,26 @@ class Endpoint(Model):
         table = "endpoint"
         unique_together = (("server", "name"),)
         indexes = (Index(fields=("name",), name="ix_endpoint_name"),)
+
+
+class DispatchPause(Model):
+    """A pause of the dispatch, present or past: of one endpoint, of one Leshan server, or (both null) of everything."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    server: fields.ForeignKeyNullableRelation[LeshanServer] = fields.ForeignKeyField(
+        "models.LeshanServer", on_delete=fields.RESTRICT, null=True
+    )
+    endpoint: fields.ForeignKeyNullableRelation[Endpoint] = fields.ForeignKeyField(
+        "models.Endpoint", on_delete=fields.CASCADE, null=True
+    )
+    reason = fields.TextField()
+    paused_by = fields.CharField(max_length=255)
+    paused_at: fields.Field[int] = InstantField()
+    resumed_by = fields.CharField(max_length=255, null=True)
+    resumed_at: fields.Field[int | None] = InstantField(null=True)
+
+    class Meta:
+        table = "dispatch_pause"
 
 
 class Operation(Model):
@@ -137,6 +159,7 @@ class Operation(Model):
     idempotency_key = fields.CharField(max_length=255, null=True)
     fingerprint = fields.CharField(max_length=64, null=True)
     retry_of = fields.BigIntField(null=True)
+    batch = fields.CharField(max_length=255, null=True)
 
     status = fields.CharEnumField(OperationStatus, max_length=9)
     version = fields.IntField()

@@ -24,6 +24,7 @@ def waiting_for(
     | it has ended | NOTHING |
     | it is SENDING and Leshan said "delayed" | LESHAN_HOLDS_IT |
     | it is SENDING | DEVICE_ANSWER |
+    | the endpoint, its Leshan server or everything is paused: nothing but the resume changes that | PAUSED |
     | no dispatcher swept for 10 s: nobody would even notice that Leshan is back | DISPATCHER |
     | the breaker is open: no device can be called | LESHAN |
     | another operation of the endpoint is out | TURN |
@@ -37,6 +38,8 @@ def waiting_for(
     if operation.status is OperationStatus.SENDING:
         held = endpoint.lease_operation == operation.seq and not endpoint.call_open
         return WaitingFor.LESHAN_HOLDS_IT if held else WaitingFor.DEVICE_ANSWER
+    if endpoint.paused or server.paused:
+        return WaitingFor.PAUSED
     if server.swept_at is None or now - server.swept_at > DISPATCHER_SPAN:
         return WaitingFor.DISPATCHER
     if server.breaker_opened_at is not None:

@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.models.queries import EndpointCriteria, OperationCriteria
-from app.schema.errors import bad_input
+from app.schema.errors import bad_input, over_limit
 from app.schema.input_checks import plain_text
 from app.schema.inputs import DeviceOperationFilter, EndpointFilter
+from app.schema.limits import MAX_NAMES
 
 T = TypeVar("T")
 
@@ -49,6 +50,11 @@ def operation_criteria(given: DeviceOperationFilter | None, *, of_endpoint: str 
         path_prefix=checked_prefix(given.path_prefix, "filter.pathPrefix"),
         created_after=given.created_after,
         created_before=given.created_before,
+        endpoints=_names(given.endpoints),
+        reasons=_distinct(given.reasons),
+        batch=checked_name(given.batch, "filter.batch"),
+        created_by=checked_name(given.created_by, "filter.createdBy"),
+        retried=given.retried,
     )
 
 
@@ -62,6 +68,12 @@ def endpoint_criteria(given: EndpointFilter | None) -> EndpointCriteria:
         return EndpointCriteria()
     part = checked_name(given.name_contains or None, "filter.nameContains")
     return EndpointCriteria(name_contains=part, presences=_distinct(given.presences))
+
+
+def _names(given: Collection[str] | None) -> tuple[str, ...] | None:
+    if given is not None and len(given) > MAX_NAMES:
+        raise over_limit(f"at most {MAX_NAMES} endpoints can be named", MAX_NAMES)
+    return _distinct(given if given is None else [plain_text(name, "filter.endpoints") for name in given])
 
 
 def _distinct(words: Collection[T] | None) -> tuple[T, ...] | None:

@@ -249,12 +249,13 @@ def new_operation(
         idempotency_key=None if given.idempotency_key is None else plain_text(given.idempotency_key, "idempotencyKey"),
         fingerprint=fingerprint(request, given),
         created_by=created_by,
+        batch=None if given.batch is None else plain_text(given.batch, "batch"),
     )
 
 
 def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) -> str:
     """A digest of what was asked for. Defaults are not in it: a changed setting makes no other input."""
-    asked = {
+    asked: dict[str, Any] = {
         "endpoint": request.endpoint,
         "kind": request.kind,
         "paths": request.paths,
@@ -272,6 +273,8 @@ def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) ->
         "ttl": given.ttl_seconds,
         "supersede": bool(given.supersede),
     }
+    if given.batch is not None:  # only then: the digests of those who know no batch stay as they were
+        asked["batch"] = given.batch
     return digest(asked)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from app.schema.scalars import JSON, BigInt, DateTime
-from app.schema.words import ContentFormat, OperationKind, OperationStatus, Presence
+from app.schema.words import ContentFormat, OperationKind, OperationStatus, Presence, ReasonCode
 
 
 @strawberry.input(description="Which operations are meant; all that is given has to hold.")
@@ -18,6 +18,18 @@ class DeviceOperationFilter:
     )
     created_after: DateTime | None = strawberry.field(default=None, description="Created after this time.")
     created_before: DateTime | None = strawberry.field(default=None, description="Created before this time.")
+    endpoints: list[str] | None = strawberry.field(
+        default=None, description="Names of endpoints, exactly: one of these, at most 1,000."
+    )
+    reasons: list[ReasonCode] | None = strawberry.field(
+        default=None, description="One of these as the reason of the last transition."
+    )
+    batch: str | None = strawberry.field(default=None, description="Created with this `batch`, exactly.")
+    created_by: str | None = strawberry.field(default=None, description="Created by this one, exactly.")
+    retried: bool | None = strawberry.field(
+        default=None,
+        description="Whether it was asked for again: there is an operation that retries it.",
+    )
 
 
 @strawberry.input(description="Which endpoints are meant; all that is given has to hold.")
@@ -123,6 +135,13 @@ class CreateDeviceOperationInput:
         description=(
             "At most 255 characters. Within an endpoint the same key and input answers the operation made before; "
             "another input is a CONFLICT."
+        ),
+    )
+    batch: str | None = strawberry.field(
+        default=None,
+        description=(
+            "At most 255 characters: a word of your own for operations that belong together, by which they are found, "
+            "canceled and retried together."
         ),
     )
 

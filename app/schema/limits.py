@@ -34,6 +34,11 @@ DEFAULT_PAGE: Final = 50
 MAX_BODY: Final = 1_048_576
 MAX_BATCH: Final = 10
 MAX_CREATED: Final = 1_000
+MAX_NAMES: Final = 1_000
+"""Endpoints that one filter may name."""
+MAX_CANCELED: Final = 200_000
+MAX_RETRIED: Final = 10_000
+"""Operations that one mutation cancels, or retries."""
 MAX_SUBSCRIPTIONS: Final = 100
 """Operations open at once on one WebSocket."""
 

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import strawberry
 
 from app.domain.object_models import ObjectModel, model_from_json, object_versions
-from app.domain.operations import OperationRequest
 from app.models.ledger import (
     Cancel,
     Configure,
     Create,
     Created,
-    LedgerError,
-    LedgerUnavailable,
     NewOperation,
     Provision,
 )
-from app.models.ledger.members import Member
 from app.models.queries import (
     EndpointView,
-    OperationView,
     endpoint_by_id,
     endpoint_by_name,
     object_models,
     operation_by_id,
 )
+from app.schema.asking import retry_of, submit
+from app.schema.brake import BrakeMutation
 from app.schema.context import Info, RequestContext
-from app.schema.errors import ApiError, Code, bad_input, over_limit, refusal
+from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.fields import resolved
 from app.schema.ids import NoSuchId, parse_operation_id
-from app.schema.input_checks import digest, new_operation, plain_text
+from app.schema.input_checks import new_operation, plain_text
 from app.schema.inputs import CreateDeviceOperationInput, UpdateEndpointInput
 from app.schema.limits import MAX_CREATED
 from app.schema.types.change import DeviceOperationPayload
@@ -45,7 +42,7 @@ AWAKE_WINDOW = (5, 86_400)
 
 
 @strawberry.type(description="What can be asked for. The role operator is needed.")
-class Mutation:
+class Mutation(BrakeMutation):
     @resolved("Queue an operation.")
     async def create_device_operation(
         self,
@@ -67,7 +64,7 @@ class Mutation:
         context = info.context
         context.operator()
         key = _operation_key(id)
-        await _submit(context, Cancel(key))
+        await submit(context, Cancel(key))
         return await context.reads.operation_by_id(key)
 
     @resolved("Ask again for what has ended: a new operation, unless the old one has an unfinished retry.")
@@ -83,13 +80,13 @@ class Mutation:
         endpoint = await endpoint_by_id(old.endpoint_id) if old else None
         if old is None or endpoint is None:
             raise ApiError(Code.NOT_FOUND, "no operation has this id", field="id")
-        new = _retry_of(old, endpoint.name, idempotency_key, created_by)
+        new = retry_of(old, endpoint.name, idempotency_key, created_by)
         return (await _stored(context, [new]))[0]
 
     @resolved("Make an endpoint ahead of its first registration; one that exists already is answered.")
     async def provision_endpoint(self, info: Info, name: str) -> Endpoint | None:
         info.context.operator()
-        return await _endpoint(await _submit(info.context, Provision(plain_text(name, "name"))))
+        return await _endpoint(await submit(info.context, Provision(plain_text(name, "name"))))
 
     @resolved("Change the settings of an endpoint.")
     async def update_endpoint(
@@ -105,15 +102,7 @@ class Mutation:
         seconds = input.awake_window_seconds.value
         if seconds is not None and not AWAKE_WINDOW[0] <= seconds <= AWAKE_WINDOW[1]:
             raise bad_input(f"{AWAKE_WINDOW[0]} to {AWAKE_WINDOW[1]} is expected", "awakeWindowSeconds")
-        return await _endpoint(await _submit(info.context, Configure(name, seconds)))
-
-
-async def _submit(context: RequestContext, member: Member[Result]) -> Result:
-    context.reads.forget()
-    try:
-        return await context.house.ledger.submit(member)
-    except (LedgerError, LedgerUnavailable) as error:
-        raise refusal(error) from None
+        return await _endpoint(await submit(info.context, Configure(name, seconds)))
 
 
 async def _endpoint(id_: int) -> Endpoint | None:
@@ -181,7 +170,7 @@ async def _stored(
     if not news:
         return []
     try:
-        created = await _submit(context, Create(news))
+        created = await submit(context, Create(news))
     except ApiError as error:
         facts = error.extensions or {}
         if not batch:
@@ -193,39 +182,3 @@ async def _stored(
 async def _payloads(context: RequestContext, created: Sequence[Created]) -> list[DeviceOperationPayload]:
     operations = await context.reads.operations_by_id([one.id for one in created])
     return [DeviceOperationPayload(operation=operations[one.id], created=one.created) for one in created]
-
-
-def _retry_of(old: OperationView, endpoint: str, idempotency_key: str | None, created_by: str) -> NewOperation:
-    """The same request with the same settings; its time to live begins anew."""
-    ttl = None if old.expires_at is None else max(1, (old.expires_at - old.created_at) // 1_000_000)
-    return NewOperation(
-        id=str(uuid.uuid4()),
-        request=_request_of(old, endpoint),
-        priority=old.priority,
-        max_attempts=old.max_attempts,
-        repeatable=old.repeatable,
-        validated=old.validated,
-        ttl_seconds=ttl,
-        idempotency_key=None if idempotency_key is None else plain_text(idempotency_key, "idempotencyKey"),
-        fingerprint=digest({"retryOf": old.id}),
-        created_by=created_by,
-        retry_of=old.seq,
-    )
-
-
-def _request_of(old: OperationView, endpoint: str) -> OperationRequest:
-    values: Mapping[str, Mapping[str, object]] = old.values or {}
-    return OperationRequest(
-        endpoint=endpoint,
-        kind=old.kind,
-        path=old.path,
-        paths=tuple(old.paths),
-        value_type=old.value_type,
-        value=old.value,
-        values=values,
-        replace=old.replace,
-        arguments=old.arguments,
-        attributes=old.attributes or {},
-        format=old.format,
-        timeout_seconds=old.timeout_seconds,
-    )

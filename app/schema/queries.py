@@ -6,6 +6,7 @@ import strawberry
 
 from app.models.cursors import log_cursor
 from app.models.queries import endpoint_by_id, endpoint_by_name, endpoint_page, operation_counts
+from app.schema.brake import BrakeQuery
 from app.schema.context import Info
 from app.schema.fields import resolved
 from app.schema.filters import checked_name, endpoint_criteria, operation_criteria
@@ -20,7 +21,7 @@ from app.schema.types.operation import DeviceOperation, DeviceOperationConnectio
 
 
 @strawberry.type(description="What can be read.")
-class Query:
+class Query(BrakeQuery):
     @resolved("Anything by its global id; null when there is none.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         try:

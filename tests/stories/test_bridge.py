@@ -121,11 +121,25 @@ async def test_a_registration_that_is_never_taken_does_not_hide_the_others(begin
 
 async def test_nobody_listens_once_the_hold_of_a_bridge_ran_out(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
-        await world.parts.ledger.submit(HoldBridge("one that lives", 10 * SECOND))
+        await world.parts.ledger.submit(HoldBridge("one that lives", 10 * SECOND, open_for=0))
         assert (await world.parts.health.checks())["bridge"].ok
         world.move_clock(-11)
-        await world.parts.ledger.submit(HoldBridge("one that lives", 10 * SECOND))
+        await world.parts.ledger.submit(HoldBridge("one that lives", 10 * SECOND, open_for=0))
         assert not (await world.parts.health.checks())["bridge"].ok
+
+
+async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: World) -> None:
+    """Whoever holds it says at once when the stream has opened or ended: in readiness, for every process."""
+
+    async def told(sentence: str) -> bool:
+        check = (await world.parts.health.checks())["bridge"]
+        assert check.ok is check.detail.startswith("the event stream is open since ")
+        return check.detail.startswith(sentence)
+
+    await world.eventually(lambda: told("the event stream is open since "), "the stream is open")
+    async with stream_down(world):
+        await world.eventually(lambda: told("a bridge is there, and the event stream is not open"), "it is not")
+    await world.eventually(lambda: told("the event stream is open since "), "the stream is open again")
 
 
 async def test_leshan_restarts_and_its_devices_come_back(world: World) -> None:

@@ -41,7 +41,7 @@ async def test_without_a_database_nothing_but_the_bus_is_well(health: Health) ->
 async def test_a_check_that_is_not_there_is_no_good_news(health: Health) -> None:
     answer = await get(health, "/health/ready?only=databse")
     assert (answer.status_code, answer.json()["status"]) == (400, "unknown")
-    assert "database, bus, leshan, dispatcher, bridge" in answer.json()["detail"]
+    assert "database, bus, leshan, dispatcher, pauses, bridge" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("opened", [True, False])

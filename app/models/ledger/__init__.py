@@ -1,6 +1,7 @@
 """The ledger: the only module that writes. Verbs are members; :class:`Ledger` commits them in groups."""
 
-from app.models.ledger.cancel import Cancel
+from app.models.ledger.brake import PauseDispatch, ResumeDispatch, Scope
+from app.models.ledger.cancel import Cancel, CancelMany
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.create import Create, Created, NewOperation
 from app.models.ledger.hear import Hear, HeardEvent
@@ -16,6 +17,7 @@ from app.models.ledger.tend import Probed, Prune, Sweep, TakeProbe
 __all__ = [
     "Ask",
     "Cancel",
+    "CancelMany",
     "Claim",
     "Claimed",
     "Committed",
@@ -35,11 +37,14 @@ __all__ = [
     "Listed",
     "NewOperation",
     "NotFound",
+    "PauseDispatch",
     "Probed",
     "Provision",
     "Prune",
     "Release",
+    "ResumeDispatch",
     "Rules",
+    "Scope",
     "Settle",
     "StoreUnavailable",
     "StoredModel",

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from app.domain.operations import OperationRequest
 from app.domain.words import SECOND
+from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
 from app.models.ledger.load import load_endpoints, load_operations
@@ -34,13 +35,15 @@ _READY: Final = f"""
     SELECT e.id, e.awake_until, ({_HEAD.format(column="seq")}) AS head
     FROM endpoint e
     WHERE e.server_id = $1 AND e.silent = $2 AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.awake_until > $3
+      AND NOT e.paused AND NOT EXISTS ({HELD_BACK.format(server="$1")})
       AND (e.awake_until - $3 >= {START_MARGIN}
            OR e.awake_until - $3 >= ({_HEAD.format(column="timeout_seconds")}) * {SECOND})
     ORDER BY e.awake_until LIMIT $4
 """
 """Too little of the window left is told apart here and not afterwards: a thousand windows that are nearly over would
 hide everybody else. Heads are looked for behind the limit: a condition on them made PostgreSQL do so for every ready
-endpoint. What expired is passed over, though nobody may have swept it yet; then there may be no head."""
+endpoint. What expired is passed over, though nobody may have swept it yet; then there may be no head. The brake is
+looked at here, within the claim's transaction: whoever commits a pause knows that no later claim takes anything."""
 
 _SPARE: Final = 16
 """Read a few more than there are slots: some may have nothing left but what expired."""

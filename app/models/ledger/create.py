@@ -21,6 +21,7 @@ class NewOperation:
 
     Attributes:
         id: a UUID made before the transaction, so that a lost COMMIT is recognised when it is repeated.
+        batch: the caller's own word for operations that belong together.
         fingerprint: a digest of everything asked for: the same idempotency key may only come with the same one.
     """
 
@@ -36,6 +37,7 @@ class NewOperation:
     fingerprint: str
     created_by: str | None = None
     retry_of: int | None = None
+    batch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _find(group: Group, index: int, new: NewOperation) -> Created | None:
         return Created(same.id, same.seq, created=True)
     earlier = _of_key(group, endpoint, new)
     if earlier is None:
-        _check_retry(group, new)
+        _check_retry(group, index, new)
         return None
     if earlier.fingerprint != new.fingerprint:
         message = "this idempotency key was used with another input"
@@ -116,18 +118,19 @@ def _take(group: Group, new: NewOperation) -> Created:
     return _store(group, new) if earlier is None else Created(earlier.id, earlier.seq, created=False)
 
 
-def _check_retry(group: Group, new: NewOperation) -> None:
+def _check_retry(group: Group, index: int, new: NewOperation) -> None:
     if new.retry_of is None:
         return
     old = group.operations.get(new.retry_of)
     if old is None:
-        raise NotFound("the operation to be retried is not there any more")
+        raise NotFound("the operation to be retried is not there any more", index=index)
     if old.status not in TERMINAL:
         message = f"the operation is {old.status}: only one that has ended can be retried"
-        raise Conflict(message, id=old.id, status=old.status)
+        raise Conflict(message, index=index, id=old.id, status=old.status)
     for operation in group.operations.values():
         if operation.retry_of == old.seq and operation.status not in TERMINAL:
-            raise Conflict("the operation has an unfinished retry", id=operation.id, status=operation.status)
+            message = "the operation has an unfinished retry"
+            raise Conflict(message, index=index, id=operation.id, status=operation.status)
 
 
 def _store(group: Group, new: NewOperation) -> Created:
@@ -158,6 +161,7 @@ def _store(group: Group, new: NewOperation) -> Created:
         idempotency_key=new.idempotency_key,
         fingerprint=new.fingerprint,
         retry_of=new.retry_of,
+        batch=new.batch,
     )
     if new.supersede:
         _supersede(group, endpoint, request)

@@ -16,6 +16,10 @@ _KEEP_MODEL: Final = (
     "ON CONFLICT (id) DO UPDATE SET model = excluded.model, stored_at = excluded.stored_at"
 )
 
+_HOLD: Final = "UPDATE leshan_server SET bridge_holder = $2, bridge_until = $3, bridge_open_since = $4 WHERE id = $1"
+NOT_OPEN: Final[Instant] = 0
+"""In ``bridge_open_since``: who holds the bridge does not hear. NULL is a bridge of a version that does not tell."""
+
 
 @dataclass(slots=True)
 class Provision(Member[int]):
@@ -79,12 +83,14 @@ class KeepModels(Member[None]):
 class HoldBridge(Member[bool]):
     """Become, or stay, the one bridge that listens to the Leshan server, for ``span`` microseconds from now.
 
-    Answers False while another one holds it. ``span`` 0 gives it back.
+    Answers False while another one holds it. ``span`` 0 gives it back. ``open_for`` says how long the event stream has
+    been open (microseconds); None that it is not.
     """
 
     phase: ClassVar[Phase] = Phase.TEND
     holder: str
     span: Instant
+    open_for: Instant | None = None
     held: bool = field(default=False)
 
     async def find(self, group: Group) -> None:
@@ -93,8 +99,8 @@ class HoldBridge(Member[bool]):
         free = row["bridge_holder"] in (None, self.holder) or (row["bridge_until"] or 0) <= group.now
         if free:
             holder, until = (self.holder, group.now + self.span) if self.span else (None, None)
-            update = "UPDATE leshan_server SET bridge_holder = $2, bridge_until = $3 WHERE id = $1"
-            await group.store.execute(update, group.server.id, holder, until)
+            since = NOT_OPEN if self.open_for is None else group.now - self.open_for
+            await group.store.execute(_HOLD, group.server.id, holder, until, since)
         self.held = free
 
     def apply(self, group: Group) -> bool:  # noqa: ARG002 - the answer was found in the database

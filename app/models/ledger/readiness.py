@@ -9,10 +9,11 @@ from app.models.ledger.rows import EndpointRow
 def ready_at(endpoint: EndpointRow) -> Instant | None:
     """The earliest moment at which the endpoint may be claimed; None while something else must happen first.
 
-    What must happen first: an operation to be queued, the present call to end, a wake (window or turn), a return from
-    a reboot. The window's end is not looked at here: a claim compares ``awake_until`` with the clock.
+    What must happen first: an operation to be queued, the present call to end, a pause of the endpoint to be taken
+    back, a wake (window or turn), a return from a reboot. The window's end is not looked at here: a claim compares
+    ``awake_until`` with the clock.
     """
-    if endpoint.queued == 0 or endpoint.lease_operation is not None:
+    if endpoint.queued == 0 or endpoint.lease_operation is not None or endpoint.paused:
         return None
     if endpoint.awake_until is None or endpoint.down_since is not None:
         return None

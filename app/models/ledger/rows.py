@@ -122,6 +122,7 @@ class EndpointRow(Counts):
     setbacks: int = 0
     down_since: Instant | None = None
     silent: bool = False
+    paused: bool = False
     queued: int = 0
     sending: int = 0
     confirmed: int = 0
@@ -150,6 +151,7 @@ class EndpointRow(Counts):
         endpoint.told_presence = _PRESENCES[endpoint.told_presence]
         endpoint.call_open = bool(endpoint.call_open)
         endpoint.silent = bool(endpoint.silent)
+        endpoint.paused = bool(endpoint.paused)
         endpoint.queue_mode = None if endpoint.queue_mode is None else bool(endpoint.queue_mode)
         return endpoint
 
@@ -203,6 +205,7 @@ class OperationRow:
     idempotency_key: str | None
     fingerprint: str | None
     retry_of: int | None
+    batch: str | None = None
     status: OperationStatus = OperationStatus.QUEUED
     version: int = 0
     last_seq: int = 0

@@ -130,6 +130,7 @@ class Prune(Member[bool]):
             horizon = max(horizon, *gone, group.horizon) if gone else horizon
             group.statements.append((f"DELETE FROM {table} WHERE seq = $1", [(seq,) for seq in gone]))  # noqa: S608
         group.horizon = max(group.horizon, horizon)
+        group.statements.append(("DELETE FROM dispatch_pause WHERE resumed_at < $1", [(edge,)]))
         group.statements.append(("DELETE FROM webhook_delivery WHERE at < $1", [(group.now - DELIVERY_SPAN,)]))
         group.statements.append(("DELETE FROM early_response WHERE at < $1", [(group.now - EARLY_RESPONSE_SPAN,)]))
 

@@ -77,6 +77,12 @@ class LiveLog:
         """How many listen now."""
         return sum(len(feed) for feed in self._feeds)
 
+    def behind(self, head: int) -> int:
+        """How many entries of the log, which stands at ``head``, its slowest reader has yet to tell; 0 while nobody
+        listens."""
+        positions = [feed.position for feed in self._feeds if feed.position is not None]
+        return max(0, head - min(positions, default=head))
+
     def transitions(
         self, criteria: TransitionCriteria, after: int | None = None
     ) -> AsyncGenerator[LiveTransition, None]:

@@ -14,8 +14,10 @@ from app.models.queries.endpoints import (
     resource_states,
 )
 from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
+from app.models.queries.many import exact_count, operation_seqs
 from app.models.queries.operations import operation_by_id, operation_page, operations_by_id, operations_by_seq
 from app.models.queries.pages import COUNT_LIMIT, Page
+from app.models.queries.pauses import pause_by_id, pauses
 from app.models.queries.reading import ReadUnavailable
 from app.models.queries.server import (
     LogHead,
@@ -26,10 +28,12 @@ from app.models.queries.server import (
     operation_counts,
     server_view,
 )
+from app.models.queries.status import Leases, Waiting, leases, longest_waiting, waiting_endpoints
 from app.models.queries.transitions import transition_page, transitions_by_seq
 from app.models.queries.views import (
     EndpointView,
     OperationView,
+    PauseView,
     PresenceChangeView,
     ResourceChangeView,
     ResourceStateView,
@@ -42,10 +46,12 @@ __all__ = [
     "EndpointCriteria",
     "EndpointView",
     "Expired",
+    "Leases",
     "LogHead",
     "OperationCriteria",
     "OperationView",
     "Page",
+    "PauseView",
     "Piece",
     "PresenceChangeView",
     "ReadUnavailable",
@@ -53,21 +59,28 @@ __all__ = [
     "ResourceStateView",
     "ServerView",
     "TransitionView",
+    "Waiting",
     "database_now",
     "endpoint_by_id",
     "endpoint_by_name",
     "endpoint_page",
     "endpoints_by_id",
+    "exact_count",
     "heads_of",
+    "leases",
     "log_head",
     "log_position",
+    "longest_waiting",
     "object_links_of",
     "object_models",
     "operation_by_id",
     "operation_counts",
     "operation_page",
+    "operation_seqs",
     "operations_by_id",
     "operations_by_seq",
+    "pause_by_id",
+    "pauses",
     "read_presences",
     "read_resources",
     "read_transitions",
@@ -75,4 +88,5 @@ __all__ = [
     "server_view",
     "transition_page",
     "transitions_by_seq",
+    "waiting_endpoints",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from app.domain.words import Instant, OperationKind, OperationStatus, Presence
+from app.domain.words import Instant, OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.queries.reading import Statement, on_postgres
 
 ENDPOINT_BY_NAME = "(SELECT n.id FROM endpoint n WHERE n.name = {name} LIMIT 1)"
@@ -19,6 +19,10 @@ class OperationCriteria:
         endpoint: an exact name.
         path_prefix: whole parts: ``"/3"`` is object 3 and all below it, never object 3303. With the leading slash.
         created_after, created_before: both exclusive, microseconds since the epoch.
+        endpoints: exact names, one of which it has to be.
+        reasons: of the last transition.
+        batch: the word that it was created with.
+        retried: whether there is an operation that retries it.
     """
 
     endpoint: str | None = None
@@ -27,11 +31,23 @@ class OperationCriteria:
     path_prefix: str | None = None
     created_after: Instant | None = None
     created_before: Instant | None = None
+    endpoints: Collection[str] | None = None
+    reasons: Collection[ReasonCode] | None = None
+    batch: str | None = None
+    created_by: str | None = None
+    retried: bool | None = None
 
     @property
     def impossible(self) -> bool:
         """Whether an empty list admits no operation at all."""
-        return any(words is not None and not words for words in (self.statuses, self.kinds))
+        return any(
+            words is not None and not words for words in (self.statuses, self.kinds, self.reasons, self.endpoints)
+        )
+
+    @property
+    def unrestricted(self) -> bool:
+        """Whether every operation is meant."""
+        return self == OperationCriteria()
 
 
 @dataclass(frozen=True, slots=True)

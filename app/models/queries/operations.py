@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Collection
 from typing import Final
 
-from app.domain.words import OperationKind, OperationStatus
+from app.domain.words import OperationKind, OperationStatus, ReasonCode
 from app.models.cursors import parse_seq_cursor
 from app.models.queries.criteria import ENDPOINT_BY_NAME, OperationCriteria, below
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch
+from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch, on_postgres
 from app.models.queries.server import operation_counts
 from app.models.queries.views import OperationView, columns
 
@@ -40,7 +40,7 @@ async def operation_page(criteria: OperationCriteria, first: int, after: str | N
 def operation_statement(criteria: OperationCriteria, before: int, limit: int) -> Statement:
     """The statement of one page: ``limit`` operations with a ``seq`` below ``before``."""
     statement = Statement("", [before, limit])
-    branches = [f"{branch} AND o.seq < $1" for branch in _branches(criteria, statement)]
+    branches = [f"{branch} AND o.seq < $1" for branch in operation_branches(criteria, statement)]
     if len(branches) == 1:
         statement.sql = merged([branches[0].replace("SELECT o.seq", f"SELECT {_COLUMNS}", 1)], "o.seq DESC", "$2")
     else:
@@ -49,16 +49,14 @@ def operation_statement(criteria: OperationCriteria, before: int, limit: int) ->
     return statement
 
 
-def _branches(criteria: OperationCriteria, statement: Statement) -> list[str]:
+def operation_branches(criteria: OperationCriteria, statement: Statement) -> list[str]:
     """SELECTs of ``seq`` that are disjoint, each with conditions that one index serves in order."""
-    statuses, kinds = _statuses(criteria), _kinds(criteria)
     fixed = _conditions(criteria, statement)
-    if statuses is not None and kinds:
-        # one of the two is enough to walk along: branches for both would be up to a hundred
-        fixed.append(f"({' OR '.join(kinds)})")
-        kinds = None
+    words = [one for one in (_statuses(criteria), _reasons(criteria), _kinds(criteria)) if one is not None]
+    # one of them is enough to walk along: branches for all would be more than a thousand
+    fixed += [f"({' OR '.join(checked)})" for checked in words[1:]]
     choices = [fixed]
-    for alternatives in (statuses, kinds, _paths(criteria, statement)):
+    for alternatives in (words[0] if words else None, _paths(criteria, statement)):
         if alternatives is not None:
             choices = [[*chosen, one] for chosen in choices for one in alternatives]
     where = [" AND ".join(chosen) for chosen in choices]
@@ -69,11 +67,26 @@ def _conditions(criteria: OperationCriteria, statement: Statement) -> list[str]:
     conditions = []
     if criteria.endpoint is not None:
         conditions.append("o.endpoint_id = " + ENDPOINT_BY_NAME.format(name=statement.add(criteria.endpoint)))
+    if criteria.endpoints is not None:
+        conditions.append(_of_endpoints(statement.add(array(criteria.endpoints))))
+    if criteria.batch is not None:
+        conditions.append(f"o.batch = {statement.add(criteria.batch)}")
+    if criteria.created_by is not None:
+        conditions.append(f"o.created_by = {statement.add(criteria.created_by)}")
+    if criteria.retried is not None:
+        exists = "EXISTS (SELECT 1 FROM operation r WHERE r.retry_of = o.seq)"
+        conditions.append(exists if criteria.retried else f"NOT {exists}")
     if criteria.created_after is not None:
         conditions.append(f"o.created_at > {statement.add(criteria.created_after)}")
     if criteria.created_before is not None:
         conditions.append(f"o.created_at < {statement.add(criteria.created_before)}")
     return conditions
+
+
+def _of_endpoints(names: str) -> str:
+    """PostgreSQL takes an array as a list of keys for the index, a subquery perhaps for a join of whole tables."""
+    select = f"SELECT n.id FROM endpoint n WHERE {among('n.name', names, 'text')}"  # noqa: S608
+    return f"o.endpoint_id = ANY(ARRAY({select}))" if on_postgres() else f"o.endpoint_id IN ({select})"
 
 
 def _statuses(criteria: OperationCriteria) -> list[str] | None:
@@ -86,6 +99,12 @@ def _kinds(criteria: OperationCriteria) -> list[str] | None:
     if criteria.kinds is None or set(criteria.kinds) == set(OperationKind):
         return None
     return [f"o.kind = '{kind}'" for kind in OperationKind if kind in criteria.kinds]
+
+
+def _reasons(criteria: OperationCriteria) -> list[str] | None:
+    if criteria.reasons is None:
+        return None
+    return [f"o.reason = '{reason}'" for reason in ReasonCode if reason in criteria.reasons]
 
 
 def _paths(criteria: OperationCriteria, statement: Statement) -> list[str] | None:
@@ -108,7 +127,7 @@ async def count_operations(criteria: OperationCriteria) -> tuple[int, bool]:
 def count_statement(criteria: OperationCriteria) -> Statement:
     """The statement that counts a list, up to one more than the limit."""
     statement = Statement("", [COUNT_LIMIT + 1])
-    branches = " UNION ALL ".join(_branches(criteria, statement))
+    branches = " UNION ALL ".join(operation_branches(criteria, statement))
     statement.sql = f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c"  # noqa: S608
     return statement
 

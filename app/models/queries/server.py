@@ -10,10 +10,12 @@ from typing import Final
 from app.domain.values import JsonValue
 from app.domain.words import Instant, OperationStatus
 from app.models.fields import load_json
+from app.models.ledger.brake import HELD_BACK
 from app.models.queries.reading import among, array, fetch, on_postgres
 from app.models.queries.views import ServerView
 
 _COUNTERS: Final = ", ".join(status.lower() for status in OperationStatus)
+_HELD_BACK: Final = HELD_BACK.format(server="leshan_server.id")
 _SUMS: Final = ", ".join(f"CAST(coalesce(sum({status.lower()}), 0) AS BIGINT)" for status in OperationStatus)
 
 
@@ -41,11 +43,12 @@ async def server_view() -> ServerView:
     is answered, without a sign of life."""
     now = _NOW if on_postgres() else str(_clock())
     sql = f"""
-        SELECT id, name, swept_at, breaker_opened_at, breaker_reason, bridge_holder, bridge_until, {_COUNTERS}, {now}
+        SELECT id, name, swept_at, breaker_opened_at, breaker_reason, probe_at, bridge_holder, bridge_until,
+               bridge_open_since, {_COUNTERS}, EXISTS ({_HELD_BACK}), {now}
         FROM leshan_server ORDER BY id LIMIT 1
     """  # noqa: S608
     rows = await fetch(sql)
-    return ServerView.load(rows[0] if rows else (0, "", *[None] * 5, *[0] * 6, await database_now()))
+    return ServerView.load(rows[0] if rows else (0, "", *[None] * 7, *[0] * 7, await database_now()))
 
 
 async def database_now() -> Instant:

@@ -71,6 +71,7 @@ class OperationView:
     idempotency_key: str | None
     fingerprint: str | None
     retry_of: int | None
+    batch: str | None
     status: OperationStatus
     version: int
     last_seq: int
@@ -118,15 +119,15 @@ class OperationView:
         (
             seq, id_, endpoint_id, kind, path, paths, value_type, value, composite, replace, arguments, attributes,
             format_, priority, max_attempts, repeatable, validated, timeout_seconds, created_at, created_by, expires_at,
-            idempotency_key, fingerprint, retry_of, status, version, last_seq, attempt, attempts, delivery,
+            idempotency_key, fingerprint, retry_of, batch, status, version, last_seq, attempt, attempts, delivery,
             last_attempt_at, finished_at, reason, detail, device_status, answer, superseded,
         ) = row  # fmt: skip
         return cls(
             seq, str(id_), endpoint_id, _KIND[kind], path, paths, _TYPE[value_type], value, composite, bool(replace),
             arguments, attributes, _FORMAT[format_], priority, max_attempts, bool(repeatable), bool(validated),
             timeout_seconds, created_at, created_by, expires_at, idempotency_key, fingerprint, retry_of,
-            _STATUS[status], version, last_seq, attempt, attempts, _DELIVERY[delivery], last_attempt_at, finished_at,
-            _REASON[reason], detail, device_status, answer, bool(superseded),
+            batch, _STATUS[status], version, last_seq, attempt, attempts, _DELIVERY[delivery], last_attempt_at,
+            finished_at, _REASON[reason], detail, device_status, answer, bool(superseded),
         )  # fmt: skip
 
 
@@ -157,6 +158,7 @@ class EndpointView(_Counted):
     lease_operation: int | None
     call_open: bool
     ready_at: Instant | None
+    paused: bool
     queued: int
     sending: int
     confirmed: int
@@ -194,6 +196,7 @@ class EndpointView(_Counted):
         values = list(row)
         values[_PRESENCE_AT] = _PRESENCE[values[_PRESENCE_AT]]
         values[_CALL_OPEN_AT] = bool(values[_CALL_OPEN_AT])
+        values[_PAUSED_AT] = bool(values[_PAUSED_AT])
         if values[_QUEUE_MODE_AT] is not None:
             values[_QUEUE_MODE_AT] = bool(values[_QUEUE_MODE_AT])
         return cls(*values)
@@ -284,22 +287,46 @@ class ResourceChangeView:
 
 @dataclass(slots=True)
 class ServerView(_Counted):
-    """A Leshan server: breaker, sign of life of the dispatchers, counters, and the database's time of reading it."""
+    """A Leshan server: breaker, sign of life of the dispatchers, counters, whether all of it is paused, and the
+    database's time of reading it."""
 
     id: int
     name: str
     swept_at: Instant | None
     breaker_opened_at: Instant | None
     breaker_reason: str | None
+    probe_at: Instant | None
     bridge_holder: str | None
     bridge_until: Instant | None
+    bridge_open_since: Instant | None
     queued: int
     sending: int
     confirmed: int
     failed: int
     canceled: int
     expired: int
+    paused: bool
     now: Instant
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        values = list(row)
+        values[-2] = bool(values[-2])  # paused
+        return cls(*values)
+
+
+@dataclass(slots=True)
+class PauseView:
+    """A pause of the dispatch, present or past. The names are of what it holds back; both None: everything."""
+
+    id: int
+    server: str | None
+    endpoint: str | None
+    reason: str
+    paused_by: str
+    paused_at: Instant
+    resumed_by: str | None
+    resumed_at: Instant | None
 
     @classmethod
     def load(cls, row: Row) -> Self:
@@ -318,4 +345,5 @@ def columns(view: type[Any], table: str) -> str:
 _ENDPOINT_FIELDS: Final = [field.name for field in fields(EndpointView)]
 _PRESENCE_AT: Final = _ENDPOINT_FIELDS.index("presence")
 _CALL_OPEN_AT: Final = _ENDPOINT_FIELDS.index("call_open")
+_PAUSED_AT: Final = _ENDPOINT_FIELDS.index("paused")
 _QUEUE_MODE_AT: Final = _ENDPOINT_FIELDS.index("queue_mode")

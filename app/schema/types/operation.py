@@ -77,6 +77,7 @@ class DeviceOperation(Node):
     )
     idempotency_key: str | None = strawberry.field(description="The key that it was created with.")
     created_by: str | None = strawberry.field(description="Who created it.")
+    batch: str | None = strawberry.field(description="The `batch` that it was created with.")
     last_transition: OperationTransition = strawberry.field(description="Its last step.")
     view: strawberry.Private[OperationView]
 
@@ -160,6 +161,7 @@ def operation_of(view: OperationView, endpoint: Endpoint, waiting_for: WaitingFo
         answer=stored_json(view.answer_json),
         idempotency_key=view.idempotency_key,
         created_by=view.created_by,
+        batch=view.batch,
         last_transition=_ABSENT,
         view=view,
     )

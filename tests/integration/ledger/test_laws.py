@@ -30,6 +30,7 @@ BREACHES = {
     "a lease for nobody": (2, "UPDATE endpoint SET lease_operation = 2"),
     "a wrong counter of an endpoint": (2, "UPDATE endpoint SET queued = 7"),
     "a wrong counter of a server": (2, "UPDATE leshan_server SET confirmed = 0"),
+    "a mark of being paused without a pause": (2, "UPDATE endpoint SET paused = TRUE"),
     "a success without an answer": (8, "UPDATE operation SET delivery = 'MAY_HAVE_REACHED' WHERE status = 'CONFIRMED'"),
     "a success with a refusal": (8, "UPDATE operation SET device_status = 'X(404)' WHERE status = 'CONFIRMED'"),
 }

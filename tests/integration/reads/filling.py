@@ -19,14 +19,16 @@ _PRESENCE = "CASE i % 10 WHEN 0 THEN 'ONLINE' WHEN 1 THEN 'ASLEEP' ELSE 'OFFLINE
 _OPERATIONS = """
     INSERT INTO operation (
         seq, id, endpoint_id, kind, path, paths, replace, priority, max_attempts, repeatable, validated,
-        timeout_seconds, created_at, status, version, last_seq, delivery, finished_at
+        timeout_seconds, created_at, status, version, last_seq, delivery, finished_at, reason, batch, created_by
     )
     {numbers}
     SELECT 1000 + 2 * i, {id}, 1 + i % {endpoints},
         CASE i % 20 WHEN 0 THEN 'EXECUTE' WHEN 1 THEN 'READ' WHEN 2 THEN 'READ' ELSE 'WRITE' END,
         CASE i % 25 WHEN 0 THEN '/3/0/1' WHEN 1 THEN '/3303/0/5700' WHEN 2 THEN '/3/0' ELSE '/5/0/' || (i % 25) END,
         '[]', TRUE, 0, 3, TRUE, FALSE, 30, 1700000000000000 + CAST(i AS BIGINT) * 1000000,
-        {status}, 1, 1001 + 2 * i, 'NOT_SENT', CASE WHEN {status} = 'QUEUED' THEN NULL ELSE 1 END
+        {status}, 1, 1001 + 2 * i, 'NOT_SENT', CASE WHEN {status} = 'QUEUED' THEN NULL ELSE 1 END,
+        CASE {status} WHEN 'FAILED' THEN CASE i % 4 WHEN 0 THEN 'NO_ANSWER' ELSE 'DEVICE_REFUSED' END END,
+        CASE i % 3 WHEN 0 THEN 'batch-' || (i / 1000) END, 'creator-' || (i % 100)
     FROM n
 """
 _STATUS = "CASE i % 30 WHEN 0 THEN 'QUEUED' WHEN 1 THEN 'FAILED' WHEN 2 THEN 'EXPIRED' ELSE 'CONFIRMED' END"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from app.domain.words import OperationKind, OperationStatus, Presence
+from app.domain.words import OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.database import migrate, reading
 from app.models.queries import EndpointCriteria, OperationCriteria
 from app.models.queries.criteria import below
@@ -20,13 +21,24 @@ from app.models.queries.views import PresenceChangeView, ResourceChangeView, Tra
 from tests.integration.reads.filling import fill
 from tests.servers.databases import KIND, DatabaseKind
 
-S, K = OperationStatus, OperationKind
+S, K, R = OperationStatus, OperationKind, ReasonCode
 FIRST = 1_700_000_000_000_000
 MINUTE = 60_000_000
 END = 2**63 - 1
 
 ANALYZED = [True] if KIND is DatabaseKind.POSTGRES else [True, False]
 """Nobody runs ANALYZE on an embedded SQLite; PostgreSQL's autovacuum does it by itself."""
+
+
+MORE: list[dict[str, Any]] = [
+    {"batch": "batch-7"},
+    {"created_by": "creator-3"},
+    {"reasons": [R.NO_ANSWER]},
+    {"reasons": [R.NO_ANSWER, R.DEVICE_REFUSED], "kinds": [K.READ]},
+    {"endpoints": ["device-1007", "device-1008"]},
+    {"endpoints": ["device-1007", "device-1008"], "reasons": [R.NO_ANSWER]},
+    {"batch": "batch-7", "retried": False},
+]
 
 
 def operation_criteria() -> Iterator[OperationCriteria]:
@@ -39,22 +51,31 @@ def operation_criteria() -> Iterator[OperationCriteria]:
     ):
         yield OperationCriteria(endpoint, statuses, kinds, path, after, before)
 
+    for statuses, more in itertools.product((None, [S.QUEUED], [S.CONFIRMED, S.FAILED]), MORE):
+        yield OperationCriteria(statuses=statuses, **more)
+
+
+BROUGHT: dict[str, set[str]] = {
+    "endpoint": {"ix_operation_endpoint", "uq_operation_sending", "ix_endpoint_name"},
+    "statuses": {"ix_operation_status", "uq_operation_sending", "ix_operation_queue"},
+    "kinds": {"ix_operation_kind"},
+    "path_prefix": {"ix_operation_path"},
+    "endpoints": {"ix_operation_endpoint", "ix_endpoint_name"},
+    "batch": {"ix_operation_batch"},
+    "created_by": {"ix_operation_creator"},
+    "reasons": {"ix_operation_reason"},
+    "retried": {"ix_operation_retry"},
+    "created_after": {"ix_operation_created"},
+    "created_before": {"ix_operation_created"},
+}
+
 
 def admitted_indexes(criteria: OperationCriteria) -> set[str]:
     """The table of ``docs/queries.md``: each filter brings its index, any one of them may lead."""
-    indexes = {"operation_pkey"}
-    if criteria.endpoint:
-        indexes |= {"ix_operation_endpoint", "uq_operation_sending", "ix_endpoint_name"}
-    if criteria.statuses:
-        indexes |= {"ix_operation_status", "uq_operation_sending", "ix_operation_queue"}
-    if criteria.endpoint and criteria.statuses:
+    given = {name for name in BROUGHT if getattr(criteria, name) is not None}
+    indexes = {"operation_pkey"}.union(*(BROUGHT[name] for name in given))
+    if "statuses" in given and given & {"endpoint", "endpoints"}:
         indexes.add("ix_operation_endpoint_status")
-    if criteria.kinds:
-        indexes.add("ix_operation_kind")
-    if criteria.path_prefix:
-        indexes.add("ix_operation_path")
-    if criteria.created_after or criteria.created_before:
-        indexes.add("ix_operation_created")
     return indexes
 
 
@@ -64,7 +85,7 @@ async def plan(statement: Statement) -> list[str]:
 
 
 def used_indexes(lines: list[str]) -> set[str]:
-    found = re.findall(r"(?:using|Bitmap Index Scan on|INDEX) (\w+)", "\n".join(lines))
+    found = re.findall(r"(?:using|Bitmap Index Scan on|INDEX) ([a-z]\w+)", "\n".join(lines))
     return {re.sub(r"sqlite_autoindex_(\w+)_\d+", r"\1_pkey", name) for name in found if name != "TEMP"}
 
 

@@ -1,0 +1,33 @@
+"""Which operations a filter means, all of them: for cancelling and retrying many."""
+
+# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+
+from __future__ import annotations
+
+from app.models.queries.criteria import OperationCriteria
+from app.models.queries.operations import operation_branches
+from app.models.queries.reading import Statement, fetch
+
+
+async def operation_seqs(criteria: OperationCriteria, most: int) -> list[int]:
+    """The ``seq`` of every operation that the criteria admit, oldest first, at most so many.
+
+    Raises:
+        ReadUnavailable: the database cannot be reached.
+    """
+    if criteria.impossible:
+        return []
+    statement = Statement("", [most])
+    branches = " UNION ALL ".join(operation_branches(criteria, statement))
+    statement.sql = f"SELECT seq FROM ({branches}) b ORDER BY seq LIMIT $1"
+    return [row[0] for row in await fetch(statement.sql, statement.values)]
+
+
+async def exact_count(criteria: OperationCriteria) -> int:
+    """How many operations the criteria admit, counted to the end. Raises as :func:`operation_seqs` does."""
+    if criteria.impossible:
+        return 0
+    statement = Statement("", [])
+    branches = " UNION ALL ".join(operation_branches(criteria, statement))
+    ((count,),) = await fetch(f"SELECT count(*) FROM ({branches}) b", statement.values)
+    return int(count)

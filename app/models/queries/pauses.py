@@ -1,0 +1,33 @@
+"""Pauses of the dispatch: those in force, and those that were."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.models.queries.reading import fetch
+from app.models.queries.views import PauseView
+
+MOST_PAUSES: Final = 1_000
+"""That are told at once; whoever paused more endpoints than that pauses the Leshan server better."""
+
+_SELECT: Final = """
+    SELECT p.id, s.name, e.name, p.reason, p.paused_by, p.paused_at, p.resumed_by, p.resumed_at
+    FROM dispatch_pause p LEFT JOIN leshan_server s ON s.id = p.server_id LEFT JOIN endpoint e ON e.id = p.endpoint_id
+"""
+
+
+async def pauses(*, past: bool = False, most: int = MOST_PAUSES) -> list[PauseView]:
+    """The pauses in force, the widest first, then by age; with ``past`` all that are kept, newest first.
+
+    Raises:
+        ReadUnavailable: the database cannot be reached.
+    """
+    present = "WHERE p.resumed_at IS NULL ORDER BY p.endpoint_id IS NOT NULL, p.server_id IS NOT NULL, p.id LIMIT $1"
+    chosen = "ORDER BY p.id DESC LIMIT $1" if past else present
+    return [PauseView.load(row) for row in await fetch(f"{_SELECT} {chosen}", [most])]
+
+
+async def pause_by_id(id_: int) -> PauseView | None:
+    """A pause by its id."""
+    rows = await fetch(f"{_SELECT} WHERE p.id = $1", [id_])
+    return PauseView.load(rows[0]) if rows else None

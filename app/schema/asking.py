@@ -1,0 +1,67 @@
+"""Asking the ledger: its refusals in the contract's words, and what a retry asks for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import TypeVar
+
+from app.domain.operations import OperationRequest
+from app.models.ledger import LedgerError, LedgerUnavailable, NewOperation
+from app.models.ledger.members import Member
+from app.models.queries import OperationView
+from app.schema.context import RequestContext
+from app.schema.errors import refusal
+from app.schema.input_checks import digest, plain_text
+
+Result = TypeVar("Result")
+
+
+async def submit(context: RequestContext, member: Member[Result]) -> Result:
+    """Have it committed; what is read from now on is read anew.
+
+    Raises:
+        ApiError: the ledger refused it, or cannot be reached.
+    """
+    context.reads.forget()
+    try:
+        return await context.house.ledger.submit(member)
+    except (LedgerError, LedgerUnavailable) as error:
+        raise refusal(error) from None
+
+
+def retry_of(old: OperationView, endpoint: str, idempotency_key: str | None, created_by: str) -> NewOperation:
+    """The same request with the same settings; its time to live begins anew."""
+    ttl = None if old.expires_at is None else max(1, (old.expires_at - old.created_at) // 1_000_000)
+    return NewOperation(
+        id=str(uuid.uuid4()),
+        request=_request_of(old, endpoint),
+        priority=old.priority,
+        max_attempts=old.max_attempts,
+        repeatable=old.repeatable,
+        validated=old.validated,
+        ttl_seconds=ttl,
+        idempotency_key=None if idempotency_key is None else plain_text(idempotency_key, "idempotencyKey"),
+        fingerprint=digest({"retryOf": old.id}),
+        created_by=created_by,
+        retry_of=old.seq,
+        batch=old.batch,
+    )
+
+
+def _request_of(old: OperationView, endpoint: str) -> OperationRequest:
+    values: Mapping[str, Mapping[str, object]] = old.values or {}
+    return OperationRequest(
+        endpoint=endpoint,
+        kind=old.kind,
+        path=old.path,
+        paths=tuple(old.paths),
+        value_type=old.value_type,
+        value=old.value,
+        values=values,
+        replace=old.replace,
+        arguments=old.arguments,
+        attributes=old.attributes or {},
+        format=old.format,
+        timeout_seconds=old.timeout_seconds,
+    )

@@ -1,0 +1,203 @@
+"""What an operator needs when it goes wrong: the brake, cancelling and retrying many, and how the dispatch stands.
+
+Many are done in short transactions, one after the other, with room between them for everybody else's. So a failure
+halfway leaves a part done; what was done is told, and asking again does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Final
+
+import strawberry
+
+from app.domain.words import OperationStatus
+from app.models.ledger import CancelMany, Create, Created, PauseDispatch, ResumeDispatch, Scope
+from app.models.lifecycle import TERMINAL
+from app.models.queries import (
+    OperationCriteria,
+    endpoints_by_id,
+    exact_count,
+    leases,
+    log_position,
+    longest_waiting,
+    operation_seqs,
+    operations_by_seq,
+    pause_by_id,
+    pauses,
+    server_view,
+    waiting_endpoints,
+)
+from app.schema.asking import retry_of, submit
+from app.schema.context import Info, RequestContext
+from app.schema.errors import ApiError, Code, bad_input, over_limit
+from app.schema.fields import resolved
+from app.schema.filters import checked_name, operation_criteria
+from app.schema.input_checks import plain_text
+from app.schema.inputs import DeviceOperationFilter
+from app.schema.limits import MAX_CANCELED, MAX_RETRIED
+from app.schema.types.dispatch import (
+    CancelDeviceOperationsPayload,
+    DispatchPause,
+    DispatchStatus,
+    RetryDeviceOperationsPayload,
+    pause_of,
+    status_of,
+)
+from app.schema.types.operation import DeviceOperation
+
+PIECE: Final = 500
+"""Operations in one transaction: others wait for the append lock meanwhile."""
+LONGEST: Final = 20
+
+RETRIED_UNLESS_SAID: Final = (OperationStatus.FAILED, OperationStatus.EXPIRED)
+"""What nobody wanted to end so; what was CONFIRMED or CANCELED is asked for again only by that very word."""
+
+
+@strawberry.type
+class BrakeQuery:
+    @resolved("What is paused; with `past` all pauses that are kept, newest first. At most 1,000.")
+    async def dispatch_pauses(self, past: bool = False) -> list[DispatchPause] | None:
+        return [pause_of(view) for view in await pauses(past=past)]
+
+    @resolved("How the dispatch stands: what waits, for whom, since when, and what is in the way.")
+    async def dispatch_status(self, info: Info) -> DispatchStatus | None:
+        context = info.context
+        server = await server_view()
+        longest = await _operations(context, await longest_waiting(LONGEST))
+        out = await leases(server.now)
+        behind = context.house.live.behind(await log_position())
+        return status_of(server, await pauses(), await waiting_endpoints(), longest=longest, out=out, behind=behind)
+
+    @resolved("How many operations a filter means, counted to the end.")
+    async def device_operation_count(
+        self,
+        filter: DeviceOperationFilter | None = None,  # noqa: A002
+    ) -> int | None:
+        return await exact_count(operation_criteria(filter))
+
+
+@strawberry.type
+class BrakeMutation:
+    @resolved(
+        "Stop sending: to one endpoint, to one Leshan server's devices, or (neither given) to all. Calls that are out "
+        "stay out; what is queued waits, expires and can be canceled. What is paused already is answered as it is."
+    )
+    async def pause_dispatch(
+        self, info: Info, reason: str, leshan_server: str | None = None, endpoint: str | None = None
+    ) -> DispatchPause | None:
+        by = info.context.operator().name
+        scope = _scope(leshan_server, endpoint)
+        return await _pause(info.context, PauseDispatch(scope, by, plain_text(reason.strip(), "reason")))
+
+    @resolved(
+        "Send again: takes back the pause of exactly this endpoint, this Leshan server, or (neither given) of all."
+    )
+    async def resume_dispatch(
+        self, info: Info, leshan_server: str | None = None, endpoint: str | None = None
+    ) -> DispatchPause | None:
+        by = info.context.operator().name
+        return await _pause(info.context, ResumeDispatch(_scope(leshan_server, endpoint), by))
+
+    @resolved(
+        "Take back what is QUEUED of what the filter means, each as `cancelDeviceOperation` does. Refused with "
+        "CONFLICT and `extensions.count` where that is not `expectedCount` operations. At most 200,000."
+    )
+    async def cancel_device_operations(
+        self,
+        info: Info,
+        filter: DeviceOperationFilter,  # noqa: A002
+        expected_count: int,
+    ) -> CancelDeviceOperationsPayload | None:
+        info.context.operator()
+        criteria = _restricted(filter, {OperationStatus.QUEUED}, (OperationStatus.QUEUED,))
+        seqs = await _expected(criteria, expected_count, MAX_CANCELED)
+        canceled = await _piece_by_piece(seqs, lambda piece: submit(info.context, CancelMany(piece)), "canceled")
+        return CancelDeviceOperationsPayload(canceled=canceled, passed_over=len(seqs) - canceled)
+
+    @resolved(
+        "Ask again for what has ended of what the filter means (without `statuses`: what is FAILED or EXPIRED), each "
+        "as `retryDeviceOperation` does, oldest first; what was asked for again already is left out. Refused with "
+        "CONFLICT and `extensions.count` where that is not `expectedCount` operations, if it is given. At most 10,000."
+    )
+    async def retry_device_operations(
+        self,
+        info: Info,
+        filter: DeviceOperationFilter,  # noqa: A002
+        expected_count: int | None = None,
+    ) -> RetryDeviceOperationsPayload | None:
+        by = info.context.operator().name
+        criteria = replace(_restricted(filter, TERMINAL, RETRIED_UNLESS_SAID), retried=False)
+        seqs = await _expected(criteria, expected_count, MAX_RETRIED)
+        created = await _piece_by_piece(seqs, lambda piece: _retry(info.context, piece, by), "created")
+        return RetryDeviceOperationsPayload(created=created, passed_over=len(seqs) - created)
+
+
+def _scope(server: str | None, endpoint: str | None) -> Scope:
+    if server is not None and endpoint is not None:
+        raise bad_input("an endpoint or a Leshan server is expected, or neither of them", "endpoint")
+    return Scope(checked_name(server, "leshanServer"), checked_name(endpoint, "endpoint"))
+
+
+async def _pause(context: RequestContext, member: PauseDispatch | ResumeDispatch) -> DispatchPause | None:
+    view = await pause_by_id(await submit(context, member))
+    return pause_of(view) if view else None
+
+
+async def _operations(context: RequestContext, seqs: Sequence[int]) -> list[DeviceOperation]:
+    views = await operations_by_seq(seqs)
+    return await context.reads.operations([views[seq] for seq in seqs if seq in views])
+
+
+def _restricted(
+    given: DeviceOperationFilter, possible: Collection[OperationStatus], default: Sequence[OperationStatus]
+) -> OperationCriteria:
+    """What the filter means of those statuses that can be acted on; one that means everything is no filter."""
+    criteria = operation_criteria(given)
+    if criteria.unrestricted:
+        raise bad_input("a filter that says which operations are meant is expected", "filter")
+    wanted = default if criteria.statuses is None else [status for status in criteria.statuses if status in possible]
+    return replace(criteria, statuses=tuple(wanted))
+
+
+async def _expected(criteria: OperationCriteria, count: int | None, most: int) -> list[int]:
+    """The operations that are meant, if they are as many as was said."""
+    seqs = await operation_seqs(criteria, most + 1)
+    actual = len(seqs) if len(seqs) <= most else await exact_count(criteria)
+    if count is not None and actual != count:
+        message = f"the filter means {actual} operations, not {count}: nothing was changed"
+        raise ApiError(Code.CONFLICT, message, count=actual)
+    if actual > most:
+        raise over_limit(f"the filter means {actual} operations; at most {most} are taken at once", most)
+    return seqs
+
+
+async def _piece_by_piece(seqs: Sequence[int], act: Callable[[Sequence[int]], Awaitable[int]], done: str) -> int:
+    """Act on so many at a time; a failure tells how many were done before it."""
+    total = 0
+    for start in range(0, len(seqs), PIECE):
+        try:
+            total += await act(seqs[start : start + PIECE])
+        except ApiError as error:
+            facts = dict(error.extensions or {})
+            raise ApiError(Code(facts.pop("code")), error.message, **{**facts, done: total}) from None
+    return total
+
+
+async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
+    """Queue these anew, but for those that are in the way of the rest: somebody else retries them by now."""
+    views = await operations_by_seq(seqs)
+    endpoints = await endpoints_by_id({view.endpoint_id for view in views.values()})
+    olds = [views[seq] for seq in seqs if seq in views]
+    news = [retry_of(old, endpoints[old.endpoint_id].name, None, by) for old in olds]
+    while news:
+        try:
+            stored: list[Created] = await submit(context, Create(news))
+            return len(stored)
+        except ApiError as error:
+            index = (error.extensions or {}).get("index")
+            if index is None:
+                raise
+            del news[index]
+    return 0
