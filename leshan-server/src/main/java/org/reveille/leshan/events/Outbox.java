@@ -8,7 +8,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -77,11 +76,10 @@ public final class Outbox implements AutoCloseable {
     private final Options options;
     private final EventTable table;
     private final String bootId = UUID.randomUUID().toString();
-    private final List<Consumer<Event>> listeners = new CopyOnWriteArrayList<>();
     private final ScheduledExecutorService keeper =
             Executors.newSingleThreadScheduledExecutor(work -> new Thread(work, "outbox"));
+    private final EventTeller teller;
     private final WebhookSender sender;
-    private long seq;
 
     // Written on the store's thread alone, inside the writes that change them.
     private volatile EventTable.Place place;
@@ -90,6 +88,7 @@ public final class Outbox implements AutoCloseable {
     private volatile long dropped;
     private volatile long setAside;
     private volatile boolean uncertain;
+    private long seq;
 
     /**
      * Opens the outbox in a store; its tables are made where they are missing.
@@ -102,6 +101,7 @@ public final class Outbox implements AutoCloseable {
         this.table = new EventTable(options.server());
         store.write(this::open).join();
         keeper.scheduleWithFixedDelay(this::keep, 1, 1, TimeUnit.SECONDS);
+        teller = new EventTeller(this, seq);
         sender = options.webhook() == null ? null : new WebhookSender(this, options);
     }
 
@@ -119,21 +119,33 @@ public final class Outbox implements AutoCloseable {
      *     then nobody hears of it
      */
     public CompletableFuture<Event> publish(String endpoint, String name, JsonNode data) {
+        long time = System.currentTimeMillis();
         String text = Json.write(data);
-        // Numbers are given and writes asked for in one order; listeners hear in the same.
-        synchronized (table) {
-            long number = ++seq;
-            Event event = new Event(bootId + "-" + number, number, options.server(), bootId,
-                    System.currentTimeMillis(), name, endpoint, text);
-            CompletableFuture<Event> written = write(connection -> insert(connection, event));
-            written.whenComplete((done, failure) -> written(event, failure));
-            return written;
-        }
+        CompletableFuture<Event> written = write(connection -> insert(connection, time, endpoint, name, text));
+        written.whenComplete((event, failure) -> {
+            if (failure == null) {
+                wake();
+            } else {
+                LOG.error("{} of {} could not be written and is lost", name, endpoint, failure);
+            }
+        });
+        return written;
     }
 
-    /** Adds a listener, who is told of each event once it is on disk, in order, on the store's thread. */
+    /**
+     * Publishes an event as part of a write of the caller's: both are on disk, or neither.
+     *
+     * @param connection of that write, on the store's thread
+     */
+    public void publish(Connection connection, String endpoint, String name, JsonNode data) throws SQLException {
+        insert(connection, System.currentTimeMillis(), endpoint, name, Json.write(data));
+        // This comes after the commit of what is being written.
+        write(committed -> null).thenRun(this::wake);
+    }
+
+    /** Adds a listener, who is told of each event from now on once it is on disk, in order, on a thread for this. */
     public void listen(Consumer<Event> listener) {
-        listeners.add(listener);
+        teller.add(listener);
     }
 
     /** Events that are kept, delivered or not, whose number is greater; at most some hundred, in order. */
@@ -163,6 +175,7 @@ public final class Outbox implements AutoCloseable {
     @Override
     public void close() throws InterruptedException {
         keeper.shutdownNow();
+        teller.close();
         if (sender != null) {
             sender.close();
         }
@@ -240,7 +253,12 @@ public final class Outbox implements AutoCloseable {
         return null;
     }
 
-    private Event insert(Connection connection, Event event) throws SQLException {
+    /** Numbers are given here, one write after the other: what has a smaller number is never committed later. */
+    private Event insert(Connection connection, long time, String endpoint, String name, String data)
+            throws SQLException {
+        long number = ++seq;
+        Event event =
+                new Event(bootId + "-" + number, number, options.server(), bootId, time, name, endpoint, data);
         EventTable.insert(connection, event);
         if (options.webhook() == null) {
             logBytes += event.size();
@@ -252,12 +270,8 @@ public final class Outbox implements AutoCloseable {
         return event;
     }
 
-    private void written(Event event, Throwable failure) {
-        if (failure != null) {
-            LOG.error("{} of {} could not be written and is lost", event.name(), event.endpoint(), failure);
-            return;
-        }
-        listeners.forEach(listener -> listener.accept(event));
+    private void wake() {
+        teller.wake();
         if (sender != null) {
             sender.wake();
         }

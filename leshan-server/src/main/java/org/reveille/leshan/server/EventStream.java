@@ -15,18 +15,30 @@ import java.util.concurrent.TimeUnit;
 final class EventStream {
     private static final int MOST_WAITING = 20_000;
     private static final int HEARTBEAT_S = 10;
-    private static final String END = "";
+    private static final Told END = new Told(0, "");
+
+    /** What was before the stream was opened. */
+    @FunctionalInterface
+    interface Past {
+        /** Writes it, and says up to which number; what is told live up to there is left out. */
+        long write(OutputStream output) throws IOException;
+    }
+
+    private record Told(long seq, String text) {
+    }
 
     private final String endpoint;
     private final OutputStream output;
-    private final BlockingQueue<String> waiting = new LinkedBlockingQueue<>(MOST_WAITING);
+    private final Past past;
+    private final BlockingQueue<Told> waiting = new LinkedBlockingQueue<>(MOST_WAITING);
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
     private final Thread writer;
 
     /** @param endpoint the only client whose events are wanted, or null for all */
-    EventStream(String endpoint, OutputStream output) {
+    EventStream(String endpoint, OutputStream output, Past past) {
         this.endpoint = endpoint;
         this.output = output;
+        this.past = past;
         this.writer = new Thread(this::write, "event stream");
         writer.setDaemon(true);
     }
@@ -40,8 +52,13 @@ final class EventStream {
         return closed;
     }
 
-    void offer(String client, String event) {
-        if ((endpoint == null || endpoint.equals(client)) && !waiting.offer(event)) {
+    boolean wants(String client) {
+        return endpoint == null || endpoint.equals(client);
+    }
+
+    /** @param seq the event's number, or {@code Long.MAX_VALUE} when it has none */
+    void offer(long seq, String event) {
+        if (!waiting.offer(new Told(seq, event))) {
             writer.interrupt();
         }
     }
@@ -53,10 +70,14 @@ final class EventStream {
 
     private void write() {
         try {
-            String next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);
-            while (!END.equals(next)) {
-                output.write((next == null ? "\r\n" : next).getBytes(StandardCharsets.UTF_8));
-                output.flush();
+            long before = past.write(output);
+            output.flush();
+            Told next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);
+            while (next != END) {
+                if (next == null || next.seq() > before) {
+                    output.write((next == null ? "\r\n" : next.text()).getBytes(StandardCharsets.UTF_8));
+                    output.flush();
+                }
                 next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);
             }
         } catch (IOException | InterruptedException gone) {

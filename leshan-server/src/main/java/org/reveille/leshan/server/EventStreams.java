@@ -3,22 +3,55 @@ package org.reveille.leshan.server;
 import io.javalin.http.Context;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.sql.SQLException;
 import java.util.Collections;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArraySet;
+import org.reveille.leshan.events.Event;
+import org.reveille.leshan.events.Outbox;
 
 /**
- * The event stream `/api/event`: server-sent events whose lines end with CR LF, a bare CR LF as heartbeat every 10 s,
- * no ids, no replay. Without `Accept: text/event-stream` it answers 405 (recorded from 2.0.0-M18).
+ * The event stream `/api/event`: server-sent events whose lines end with CR LF, a bare CR LF as heartbeat every 10 s.
+ * Without `Accept: text/event-stream` it answers 405 (recorded from 2.0.0-M18). In production mode events have ids, and
+ * those that are kept after `Last-Event-ID` are told again; the stock server has neither.
  */
 final class EventStreams {
+    private static final EventStream.Past NONE = output -> 0;
+
     private final Set<EventStream> open = new CopyOnWriteArraySet<>();
+    private final Set<EventStream> ofEnvelopes = ConcurrentHashMap.newKeySet();
+    private final Outbox outbox;
+
+    /** As the stock server's: what is published is told to whoever listens just then. */
+    EventStreams() {
+        this.outbox = null;
+    }
+
+    /** Tells the events of an outbox. */
+    EventStreams(Outbox outbox) {
+        this.outbox = outbox;
+        outbox.listen(this::publish);
+    }
 
     /** Tells every listener who asked for it. {@code data} goes out as it is, broken JSON included. */
     void publish(String name, String client, String data) {
         String event = "event: " + name + "\r\ndata: " + data + "\r\n\r\n";
-        open.forEach(stream -> stream.offer(client, event));
+        open.stream().filter(stream -> stream.wants(client)).forEach(stream -> stream.offer(Long.MAX_VALUE, event));
+    }
+
+    private void publish(Event event) {
+        open.stream().filter(stream -> stream.wants(event.endpoint())).forEach(
+                stream -> stream.offer(event.seq(), text(event, ofEnvelopes.contains(stream))));
+    }
+
+    private static String text(Event event, boolean envelope) {
+        String data = envelope ? event.envelope() : event.data();
+        return "id: " + event.seq() + "\r\nevent: " + event.name() + "\r\ndata: " + data + "\r\n\r\n";
     }
 
     /** Serves one listener until it goes; holds none of the web server's threads. */
@@ -31,17 +64,52 @@ final class EventStreams {
         response.setStatus(200);
         response.setContentType("text/event-stream;charset=utf-8");
         response.setHeader("Connection", "close");
-        EventStream stream = new EventStream(context.queryParam("ep"), response.getOutputStream());
+        boolean envelopes = outbox != null && Boolean.parseBoolean(context.queryParam("envelope"));
+        String endpoint = context.queryParam("ep");
+        EventStream stream =
+                new EventStream(endpoint, response.getOutputStream(), past(context, endpoint, envelopes));
+        if (envelopes) {
+            ofEnvelopes.add(stream);
+        }
         // Listening starts before the head is flushed: who has seen the 200 misses nothing that happens afterwards.
         open.add(stream);
         response.flushBuffer();
-        CompletableFuture<Void> served = stream.closed().whenComplete((nothing, error) -> open.remove(stream));
+        CompletableFuture<Void> served = stream.closed().whenComplete((nothing, error) -> {
+            open.remove(stream);
+            ofEnvelopes.remove(stream);
+        });
         stream.start();
         context.future(() -> served);
     }
 
     void closeAll() {
         open.forEach(EventStream::close);
+    }
+
+    private EventStream.Past past(Context context, String endpoint, boolean envelopes) {
+        String last = context.header("Last-Event-ID");
+        if (outbox == null || last == null || !last.matches("\\d{1,18}")) {
+            return NONE;
+        }
+        return output -> replay(Long.parseLong(last), endpoint, envelopes, output);
+    }
+
+    private long replay(long last, String endpoint, boolean envelopes, OutputStream output) throws IOException {
+        // Not `last`: a listener may know numbers of an earlier, now lost, folder of data.
+        long seq = 0;
+        try {
+            for (List<Event> kept = outbox.after(last); !kept.isEmpty(); kept = outbox.after(seq)) {
+                for (Event event : kept) {
+                    if (endpoint == null || endpoint.equals(event.endpoint())) {
+                        output.write(text(event, envelopes).getBytes(StandardCharsets.UTF_8));
+                    }
+                    seq = event.seq();
+                }
+            }
+        } catch (SQLException unreadable) {
+            throw new IOException(unreadable);
+        }
+        return seq;
     }
 
     private static boolean wantsEvents(Context context) {
