@@ -14,6 +14,8 @@ import org.eclipse.californium.elements.RawData;
 import org.eclipse.californium.elements.RawDataChannel;
 import org.eclipse.californium.elements.UDPConnector;
 import org.eclipse.californium.elements.config.Configuration;
+import org.eclipse.californium.scandium.DTLSConnector;
+import org.eclipse.californium.scandium.config.DtlsConnectorConfig;
 
 /**
  * What stands between a device's CoAP stack and the network: the device's radio. While it is off, datagrams which carry
@@ -103,6 +105,21 @@ final class AirGate {
     /** A UDP socket behind this gate. */
     UDPConnector connector(InetSocketAddress address, Configuration configuration) {
         return new UDPConnector(address, configuration) {
+            @Override
+            public void setRawDataReceiver(RawDataChannel receiver) {
+                super.setRawDataReceiver(data -> arrived(data, receiver));
+            }
+
+            @Override
+            public void send(RawData data) {
+                leaving(data, () -> super.send(data));
+            }
+        };
+    }
+
+    /** A DTLS connection behind this gate, which sees what is inside of its records. */
+    DTLSConnector connector(DtlsConnectorConfig configuration) {
+        return new DTLSConnector(configuration) {
             @Override
             public void setRawDataReceiver(RawDataChannel receiver) {
                 super.setRawDataReceiver(data -> arrived(data, receiver));

@@ -15,9 +15,10 @@ import java.util.TreeSet;
  * @param lifetime seconds, told at registration; nothing happens by itself when they run out
  * @param objects the objects it has besides 0 (security) and 1 (server)
  * @param attributes further attributes of its registration
+ * @param credentials how it proves to the server who it is
  */
 record DeviceSpec(String name, String server, boolean queueMode, long lifetime, Set<Integer> objects,
-        Map<String, String> attributes) {
+        Map<String, String> attributes, DeviceCredentials credentials) {
     private static final Set<Integer> KNOWN = Set.of(3, 5, 6, 3303, 3442);
 
     /** @throws IllegalArgumentException when the name is missing or an object is asked for that devices do not have */
@@ -33,7 +34,8 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
             throw new IllegalArgumentException("server is missing, and the program was started without one");
         }
         return new DeviceSpec(json.get("name").asText(), uri, json.path("queueMode").asBoolean(false),
-                json.path("lifetime").asLong(86_400), objects(json), attributes);
+                json.path("lifetime").asLong(86_400), objects(json), attributes,
+                DeviceCredentials.read(json));
     }
 
     private static Set<Integer> objects(JsonNode json) {

@@ -6,6 +6,8 @@ import org.eclipse.californium.core.CoapResource;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.elements.Connector;
 import org.eclipse.californium.elements.config.Configuration;
+import org.eclipse.californium.scandium.config.DtlsConfig;
+import org.eclipse.californium.scandium.config.DtlsConnectorConfig;
 import org.eclipse.leshan.client.endpoint.ClientEndpointToolbox;
 import org.eclipse.leshan.client.notification.NotificationManager;
 import org.eclipse.leshan.client.request.DownlinkRequestReceiver;
@@ -14,6 +16,8 @@ import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClien
 import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointsProvider;
 import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientEndpointFactory;
 import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientProtocolProvider;
+import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientEndpointFactory;
+import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientProtocolProvider;
 
 /** A device's CoAP endpoint: a socket behind its gate, run by the executor which all devices share. */
 final class Endpoints extends CaliforniumClientEndpointsProvider {
@@ -47,21 +51,49 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
 
     private static final class GatedBuilder extends Builder {
         GatedBuilder(AirGate gate, int maxBody) {
-            super(new CoapClientProtocolProvider() {
-                @Override
-                public CaliforniumClientEndpointFactory createDefaultEndpointFactory() {
-                    return new CoapClientEndpointFactory() {
-                        @Override
-                        protected Connector createConnector(InetSocketAddress address, Configuration configuration) {
-                            return gate.connector(address, configuration);
-                        }
-                    };
-                }
-            });
+            super(new GatedCoap(gate), new GatedCoaps(gate));
             Configuration configuration = createDefaultConfiguration();
             configuration.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, maxBody);
+            // 0: it sends with the connection id which the server chose, and needs none of its own (RFC 9146).
+            configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, 0);
             setConfiguration(configuration);
             generateDefaultValue();
+        }
+    }
+
+    private static final class GatedCoap extends CoapClientProtocolProvider {
+        private final AirGate gate;
+
+        GatedCoap(AirGate gate) {
+            this.gate = gate;
+        }
+
+        @Override
+        public CaliforniumClientEndpointFactory createDefaultEndpointFactory() {
+            return new CoapClientEndpointFactory() {
+                @Override
+                protected Connector createConnector(InetSocketAddress address, Configuration configuration) {
+                    return gate.connector(address, configuration);
+                }
+            };
+        }
+    }
+
+    private static final class GatedCoaps extends CoapsClientProtocolProvider {
+        private final AirGate gate;
+
+        GatedCoaps(AirGate gate) {
+            this.gate = gate;
+        }
+
+        @Override
+        public CaliforniumClientEndpointFactory createDefaultEndpointFactory() {
+            return new CoapsClientEndpointFactory() {
+                @Override
+                protected Connector createSecuredConnector(DtlsConnectorConfig configuration) {
+                    return gate.connector(configuration);
+                }
+            };
         }
     }
 }

@@ -6,7 +6,6 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.eclipse.leshan.client.object.Security;
 import org.eclipse.leshan.client.object.Server;
 import org.eclipse.leshan.client.resource.BaseInstanceEnablerFactory;
 import org.eclipse.leshan.client.resource.LwM2mInstanceEnabler;
@@ -26,7 +25,7 @@ final class Objects {
 
     static List<LwM2mObjectEnabler> of(DeviceSpec spec, LwM2mModel model) {
         ObjectsInitializer objects = new ObjectsInitializer(model);
-        objects.setInstancesForObject(LwM2mId.SECURITY, Security.noSec(spec.server(), SHORT_SERVER_ID));
+        objects.setInstancesForObject(LwM2mId.SECURITY, spec.credentials().security(spec.server(), SHORT_SERVER_ID));
         objects.setInstancesForObject(LwM2mId.SERVER, new Server(SHORT_SERVER_ID, spec.lifetime(),
                 EnumSet.of(BindingMode.U), false, BindingMode.U));
         spec.objects().forEach(id -> {

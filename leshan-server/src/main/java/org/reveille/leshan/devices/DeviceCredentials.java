@@ -1,0 +1,84 @@
+package org.reveille.leshan.devices;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
+import java.util.HexFormat;
+import org.eclipse.leshan.client.object.Security;
+
+/**
+ * How a device proves to its server who it is.
+ *
+ * <p>{@code {"psk": {"identity": TEXT, "key": HEX}}}, or {@code {"x509": {"certificate": PEM, "key": PEM, "server": PEM}}}
+ * with the certificate which the server is to show, or neither, which is CoAP without security.
+ */
+final class DeviceCredentials {
+    private enum Kind {
+        NONE, PSK, X509
+    }
+
+    private final Kind kind;
+    private final byte[] shown;
+    private final byte[] secret;
+    private final byte[] server;
+
+    private DeviceCredentials(Kind kind, byte[] shown, byte[] secret, byte[] server) {
+        this.kind = kind;
+        this.shown = shown;
+        this.secret = secret;
+        this.server = server;
+    }
+
+    /** @throws IllegalArgumentException when a part is missing or unreadable; the message has no secret in it */
+    static DeviceCredentials read(JsonNode spec) {
+        byte[] none = {};
+        if (spec.hasNonNull("psk")) {
+            JsonNode psk = spec.get("psk");
+            return new DeviceCredentials(
+                    Kind.PSK, text(psk, "identity").getBytes(StandardCharsets.UTF_8), hex(text(psk, "key")), none);
+        }
+        if (spec.hasNonNull("x509")) {
+            JsonNode x509 = spec.get("x509");
+            return new DeviceCredentials(Kind.X509, der(x509, "certificate"), der(x509, "key"), der(x509, "server"));
+        }
+        return new DeviceCredentials(Kind.NONE, none, none, none);
+    }
+
+    /** The security object which the client connects by. */
+    Security security(String server, int shortServerId) {
+        return switch (kind) {
+            case NONE -> Security.noSec(server, shortServerId);
+            case PSK -> Security.psk(server, shortServerId, shown, secret);
+            case X509 -> Security.x509(server, shortServerId, shown, secret, this.server);
+        };
+    }
+
+    @Override
+    public String toString() {
+        return kind.name();
+    }
+
+    private static byte[] der(JsonNode json, String field) {
+        String base64 = text(json, field).replaceAll("-----[A-Z ]+-----", "");
+        try {
+            return Base64.getMimeDecoder().decode(base64);
+        } catch (IllegalArgumentException unreadable) {
+            throw new IllegalArgumentException(field + " is to be PEM");
+        }
+    }
+
+    private static byte[] hex(String digits) {
+        try {
+            return HexFormat.of().parseHex(digits);
+        } catch (IllegalArgumentException unreadable) {
+            throw new IllegalArgumentException("key is to be hex digits, two for a byte");
+        }
+    }
+
+    private static String text(JsonNode json, String field) {
+        if (!json.path(field).isTextual()) {
+            throw new IllegalArgumentException(field + " is missing in the device's credentials");
+        }
+        return json.get(field).asText();
+    }
+}
