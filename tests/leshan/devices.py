@@ -164,8 +164,11 @@ class Devices:
         server: str | None = None,
         attributes: Mapping[str, str] | None = None,
         register: bool = True,
+        credentials: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Device:
         """A new device, registered when this returns; `lifetime` in seconds, objects 1 and 3 it always has.
+
+        `credentials` are `{"psk": {..}}` or `{"x509": {..}}` for a server at `coaps:`.
 
         Raises:
             DeviceError: the spec is bad. That its server did not answer is no error: ask `registration_id`.
@@ -178,7 +181,7 @@ class Devices:
             server=server,
             attributes=attributes,
         )
-        return Device(self._http, self._create(spec, register))
+        return Device(self._http, self._create(spec | dict(credentials or {}), register))
 
     def create_many(self, names: Iterable[str], **spec: Any) -> list[Device]:
         """Many devices of one kind at once; the keywords are those of `create`, without `register`."""

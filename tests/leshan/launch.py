@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,14 +28,19 @@ WITHIN: Final = 180.0
 
 
 class LeshanServer:
-    """A running LwM2M server: `url` of its REST API with `/api`, `coap_uri` for devices, `process` to stop it."""
+    """A running LwM2M server: `url` of its REST API with `/api`, `coap_uri` for devices, `process` to stop it.
 
-    def __init__(self, process: Server, http_port: int, coap_port: int) -> None:
+    `coaps_port` is 0 where there is no CoAP over DTLS.
+    """
+
+    def __init__(self, process: Server, http_port: int, coap_port: int, coaps_port: int = 0) -> None:
         self.process = process
         self.http_port = http_port
         self.coap_port = coap_port
+        self.coaps_port = coaps_port
         self.url = f"http://127.0.0.1:{http_port}/api"
         self.coap_uri = f"coap://127.0.0.1:{coap_port}"
+        self.coaps_uri = f"coaps://127.0.0.1:{coaps_port}"
 
     def stop(self) -> None:
         """End it; its registrations are gone with it."""
@@ -59,12 +65,24 @@ def build() -> None:
 
 @contextlib.contextmanager
 def leshan_server(
-    *, http_port: int = 0, coap_port: int = 0, awake_time: float = 93.0, max_body: int = 131_072
+    *,
+    http_port: int = 0,
+    coap_port: int = 0,
+    awake_time: float = 93.0,
+    max_body: int = 131_072,
+    options: Sequence[object] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[LeshanServer]:
-    """Our Leshan server; `awake_time` in seconds. Give the ports of one that was stopped to start it again."""
-    options = ["--http-port", http_port, "--coap-port", coap_port, "--awake-time", awake_time, "--max-body", max_body]
-    with _program("server", *options) as (process, ports):
-        yield LeshanServer(process, ports["http"], ports["coap"])
+    """Our Leshan server; `awake_time` in seconds, `options` are more of its own.
+
+    Give the ports of one that was stopped to start it again.
+
+    Raises:
+        ServerFailed: it did not start; the message has its reason.
+    """
+    usual = ["--http-port", http_port, "--coap-port", coap_port, "--awake-time", awake_time, "--max-body", max_body]
+    with _program("server", *usual, *options, environment=environment) as (process, ports):
+        yield LeshanServer(process, ports["http"], ports.get("coap", 0), ports.get("coaps", 0))
 
 
 @contextlib.contextmanager
@@ -91,12 +109,20 @@ def leshan_m4() -> Iterator[LeshanServer]:
 
 
 @contextlib.contextmanager
-def _program(command: str, *options: object) -> Iterator[tuple[Server, dict[str, int]]]:
-    """A program of `run` that prints a line with its ports when it is ready."""
+def _program(
+    command: str, *options: object, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[Server, dict[str, int]]]:
+    """A program of `run` that prints a line with its ports when it is ready; `environment` adds to this process's."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         arguments = [str(RUN), command, *map(str, options)]
-        process = start(arguments, folder, ready=lambda: _ready_line(folder) is not None, within=WITHIN)
+        process = start(
+            arguments,
+            folder,
+            ready=lambda: _ready_line(folder) is not None,
+            environment=dict(os.environ) | dict(environment or {}),
+            within=WITHIN,
+        )
         try:
             yield process, _ready_line(folder) or {}
         finally:

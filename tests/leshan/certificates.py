@@ -1,0 +1,51 @@
+"""Certificates for tests, by the machine's openssl: an authority and what it has signed, all on P-256."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+CURVE: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files of a certificate and its key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+def openssl_is_missing() -> bool:
+    """Whether this machine has no openssl."""
+    return shutil.which("openssl") is None
+
+
+def authority(folder: Path, name: str = "authority") -> Certificate:
+    """A certificate that may sign others."""
+    made = _files(folder, name)
+    _openssl("req", "-x509", *CURVE, "-subj", f"/CN={name}", "-keyout", made.key, "-out", made.certificate)
+    return made
+
+
+def signed_by(signer: Certificate, folder: Path, common_name: str, *, also: str = "DNS:localhost") -> Certificate:
+    """A certificate of this common name; `also` are its alternative names."""
+    made = _files(folder, common_name)
+    request = made.key.with_suffix(".csr")
+    extensions = made.key.with_suffix(".ext")
+    extensions.write_text(f"subjectAltName={also}\nbasicConstraints=CA:FALSE\n")
+    _openssl("req", *CURVE, "-subj", f"/CN={common_name}", "-keyout", made.key, "-out", request)
+    by = ("-CA", signer.certificate, "-CAkey", signer.key, "-CAcreateserial", "-days", "2", "-extfile", extensions)
+    _openssl("x509", "-req", "-in", request, *by, "-out", made.certificate)
+    return made
+
+
+def _files(folder: Path, name: str) -> Certificate:
+    return Certificate(folder / f"{name}.pem", folder / f"{name}.key")
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
