@@ -1,0 +1,156 @@
+"""Who may use the Leshan server's REST API, and what it refuses to start with."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.conftest import missing
+from tests.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
+from tests.leshan.fixtures import require_java
+from tests.leshan.launch import LeshanServer, leshan_server
+from tests.servers.process import ServerFailed
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+
+TOKEN: Final = "correct-horse-battery-staple"
+EVERYWHERE: Final = "0.0.0.0"
+
+
+class Pki:
+    """An authority, and what it has signed for a server and one of its callers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = authority(folder)
+        self.server = signed_by(self.authority, folder, "localhost", also="IP:127.0.0.1")
+        self.caller = signed_by(self.authority, folder, "caller")
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    if openssl_is_missing():
+        missing("openssl")
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def guarded(pki: Pki) -> Iterator[LeshanServer]:
+    """A server for those with the token, over HTTPS, from everywhere."""
+    require_java()
+    options = ["--http-host", EVERYWHERE, "--https-cert", pki.server.certificate, "--https-key", pki.server.key]
+    environment = {"LESHAN_SERVER_API_TOKEN": TOKEN, "LESHAN_SERVER_LOG": "TRACE"}
+    with leshan_server(options=options, environment=environment) as running:
+        yield running
+
+
+async def test_who_has_the_token_is_let_in(guarded: LeshanServer, pki: Pki) -> None:
+    answer = await ask(guarded, "/api/clients", pki, authorization=f"Bearer {TOKEN}")
+    assert (answer.status_code, answer.json()) == (200, [])
+
+
+@pytest.mark.parametrize("shown", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x"])
+@pytest.mark.parametrize("path", ["/api/clients", "/api/event", "/api/security/clients", "/metrics", "/", "/nothing"])
+async def test_who_has_not_is_told_so_and_nothing_else(
+    guarded: LeshanServer, pki: Pki, path: str, shown: str | None
+) -> None:
+    answer = await ask(guarded, path, pki, authorization=shown, accept="application/json")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert {key: answer.json()[key] for key in ("code", "delivery")} == {"code": "UNAUTHORIZED", "delivery": "NOT_SENT"}
+    plain = await ask(guarded, path, pki, authorization=shown, accept="text/event-stream")
+    assert (plain.status_code, plain.headers["content-type"]) == (401, "text/plain;charset=utf-8")
+
+
+async def test_health_can_be_asked_without_the_token(guarded: LeshanServer, pki: Pki) -> None:
+    for path in ("/health/live", "/health/ready"):
+        assert (await ask(guarded, path, pki)).status_code == 200
+    for path in ("/health/live/../../api/clients", "/health/ready;/api/clients", "/health/live/"):
+        assert (await ask(guarded, path, pki)).status_code in {400, 401, 404}, path
+
+
+async def test_the_token_is_not_in_the_log(guarded: LeshanServer, pki: Pki) -> None:
+    for shown in (TOKEN, "wrong-" + TOKEN):
+        await ask(guarded, "/api/clients", pki, authorization=f"Bearer {shown}")
+    assert TOKEN not in guarded.process.log.read_text(errors="replace")
+
+
+async def test_callers_with_a_certificate_of_the_authority_are_let_in(pki: Pki) -> None:
+    require_java()
+    with leshan_server(
+        options=[
+            *("--http-host", EVERYWHERE, "--https-cert", pki.server.certificate, "--https-key", pki.server.key),
+            *("--https-client-ca", pki.authority.certificate),
+        ]
+    ) as server:
+        assert (await ask(server, "/api/clients", pki, caller=pki.caller)).status_code == 200
+        with pytest.raises((httpx.TransportError, ssl.SSLError)):
+            await ask(server, "/api/clients", pki)
+
+
+async def test_a_token_file_can_hold_the_old_and_the_new_one(tmp_path: Path) -> None:
+    require_java()
+    tokens = tmp_path / "tokens"
+    tokens.write_text("old-token\n\nnew-token\n")
+    with leshan_server(options=["--api-token-file", tokens]) as server:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            for token, status in (("old-token", 200), ("new-token", 200), ("other", 401)):
+                answer = await client.get("/clients", headers={"Authorization": f"Bearer {token}"})
+                assert answer.status_code == status, token
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--http-host", EVERYWHERE], "would be open to everybody"),
+        (["--host", EVERYWHERE], "would be open to everybody"),
+        (["--coap-host", EVERYWHERE], "would be without security"),
+        (["--no-coap"], "leaves devices no way in"),
+    ],
+)
+async def test_what_would_be_open_to_everybody_does_not_start(options: list[str], sentence: str) -> None:
+    require_java()
+    with pytest.raises(ServerFailed, match=sentence), leshan_server(options=options):
+        pass
+
+
+async def test_an_open_network_has_to_be_asked_for() -> None:
+    require_java()
+    with leshan_server(options=["--coap-host", EVERYWHERE, "--insecure-coap"]) as server:
+        assert server.coap_port > 0
+    with leshan_server(options=["--coap-host", EVERYWHERE, "--no-coap", "--coaps-port", 0]) as server:
+        assert (server.coap_port, server.coaps_port > 0) == (0, True)
+
+
+async def test_options_come_from_the_environment_and_from_a_file(tmp_path: Path) -> None:
+    require_java()
+    settings = tmp_path / "settings"
+    settings.write_text('# where devices are\n--coap-host\n"127.0.0.2"\n')
+    with leshan_server(options=[f"@{settings}"], environment={"LESHAN_SERVER_COAPS_PORT": "0"}) as server:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            uris = [endpoint["uri"] for endpoint in (await client.get("/server/endpoint")).json()]
+    assert sorted((uri["scheme"], uri["host"]) for uri in uris) == [("coap", "127.0.0.2"), ("coaps", "127.0.0.2")]
+
+
+async def ask(
+    server: LeshanServer,
+    path: str,
+    pki: Pki,
+    *,
+    authorization: str | None = None,
+    accept: str = "*/*",
+    caller: Certificate | None = None,
+) -> httpx.Response:
+    """Ask over HTTPS; the path goes out as it stands."""
+    context = ssl.create_default_context(cafile=str(pki.authority.certificate))
+    if caller is not None:
+        context.load_cert_chain(caller.certificate, caller.key)
+    headers: dict[str, Any] = {"Accept": accept} | ({"Authorization": authorization} if authorization else {})
+    async with httpx.AsyncClient(verify=context) as client:
+        request = client.build_request("GET", f"https://127.0.0.1:{server.http_port}", headers=headers)
+        request.url = request.url.copy_with(raw_path=path.encode())
+        return await client.send(request)
