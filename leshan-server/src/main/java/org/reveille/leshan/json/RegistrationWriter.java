@@ -57,7 +57,7 @@ public final class RegistrationWriter {
         if (update.getObjectLinks() != null) {
             json.set("objectLinks", LinksWriter.write(update.getObjectLinks()));
         }
-        json.put("secure", false);
+        json.put("secure", update.getClientTransportData().getIdentity().isSecure());
         json.set("additionalAttributes", texts(update.getAdditionalAttributes()));
         return json;
     }
