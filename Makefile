@@ -64,8 +64,8 @@ format: $(INSTALLED_DEV) ## mend what a tool can mend
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: $(INSTALLED_DEV) ## measure, and print ratios
-	@exec $(BIN)/python -m bench $(BENCH_ARGS)
+bench: $(INSTALLED_DEV) ## measure, print ratios, write docs/bench: ONLY=dispatch for one line, BENCH_ARGS="--small" (--help)
+	@exec $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY),--out docs/bench) $(BENCH_ARGS)
 
 .PHONY: schema
 schema: $(INSTALLED) ## write schema.graphql, and the README's settings table

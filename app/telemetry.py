@@ -31,6 +31,7 @@ LEDGER_GROUP_SIZE: Final = Histogram(
     "reveille_ledger_group_size", "Requests committed together", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 )
 LEDGER_GROUP_SECONDS: Final = Histogram("reveille_ledger_group_seconds", "Duration of a group commit", buckets=_FAST)
+CLAIMS: Final = Counter("reveille_claims_total", "Claims asked of the ledger; many of them share a commit")
 SUBSCRIBERS: Final = Gauge("reveille_subscribers", "Open GraphQL subscriptions")
 LAGGED_SUBSCRIBERS: Final = Counter(
     "reveille_lagged_subscribers_total", "Subscriptions closed because they fell behind"

@@ -1,1 +1,1 @@
-"""Benchmarks: they measure and print, and assert nothing. ``make bench``."""
+"""Benchmarks: they measure and print, and assert nothing. ``make bench``, ``make bench ONLY=dispatch``."""

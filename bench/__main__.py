@@ -1,70 +1,109 @@
-"""Ratios measured side by side in one run, on this machine: ``make bench BENCH_ARGS="--only pages"``."""
+"""Ratios measured side by side in one run, on this machine: ``make bench``, or ``make bench ONLY=dispatch``.
+
+Each line of the table is measured a few times in a process of its own, with real databases that keep what they
+acknowledge; medians are printed, and written as JSON and as a page with plots. Nothing is left running.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from app.main import Role, running
-from app.models.database import migrate
-from app.settings import LeshanEvents, Settings
 from app.telemetry import configure_logging
-from bench.commits import commits
-from bench.dispatching import dispatching, waking
-from bench.fake_leshan import fake_leshan
-from bench.measuring import Figure
-from bench.reading import fanout, pages
+from bench.lines import LINES
+from bench.measuring import medians
+from bench.page import shown, write_page
+from bench.site import ran, settings_of, site
+from bench.size import SMALL, Size
 
-PARTS: Final = ("commits", "dispatching", "waking", "pages", "fanout")
+DATABASES: Final = ("sqlite", "postgres")
+DOCS: Final = "docs/bench"
 
 
 def main() -> None:
     """Measure and print."""
     arguments = _arguments()
     configure_logging(level="warning")
-    with tempfile.TemporaryDirectory() as folder:
-        arguments.database = arguments.database or f"sqlite://{Path(folder) / 'bench.db'}"
-        # the loop that `reveille serve` runs on
+    if arguments.line:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            figures = runner.run(_measure(arguments))
-    table = Table("what", "figure", title=f"{arguments.database.split(':', 1)[0]}, durable commits")
-    for what, figure in figures:
-        table.add_row(what, figure)
-    Console().print(table)
+            print(json.dumps(runner.run(_measure(arguments.line, arguments.database[0], _size(arguments)))))
+        return
+    report = asyncio.run(_report(arguments))
+    _print(report)
+    if arguments.out:
+        write_page(report, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, action="append", help="measure this; may be given again")
-    parser.add_argument("--devices", type=int, default=300)
-    parser.add_argument("--operations", type=int, default=6_000, help="also the number of updates")
-    parser.add_argument("--database", help="sqlite://.. or postgres://.. of an empty database; default: a SQLite file")
+    parser.add_argument("--only", choices=LINES, action="append", help="measure this line; may be given again")
+    parser.add_argument("--database", choices=DATABASES, action="append", help="on this database; else on both")
+    parser.add_argument("--rounds", type=int, help="how often each line is measured (default 3)")
+    parser.add_argument("--small", action="store_true", help="one round at a small size: see that it runs")
+    parser.add_argument("--out", type=Path, help=f"write figures.json and README.md with plots here, like {DOCS}")
+    parser.add_argument("--line", choices=LINES, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-async def _measure(arguments: argparse.Namespace) -> list[Figure]:
-    await migrate(arguments.database)
-    async with fake_leshan() as leshan:
-        settings = Settings(
-            database_url=arguments.database, leshan_url=leshan.address, leshan_events=LeshanEvents.WEBHOOK
-        )
-        async with running(settings, Role.API | Role.DISPATCH) as parts:
-            measures: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
-                "commits": lambda: commits(parts, arguments.devices, arguments.operations),
-                "dispatching": lambda: dispatching(parts, leshan, arguments.devices, arguments.operations),
-                "waking": lambda: waking(parts, leshan),
-                "pages": lambda: pages(parts),
-                "fanout": lambda: fanout(parts),
-            }
-            return [figure for name in arguments.only or PARTS for figure in await measures[name]()]
+def _size(arguments: argparse.Namespace) -> Size:
+    size = SMALL if arguments.small else Size()
+    return Size(**{**_fields(size), "rounds": arguments.rounds or size.rounds})
+
+
+def _fields(size: Size) -> dict[str, int]:
+    return {name: getattr(size, name) for name in Size.__slots__}
+
+
+async def _measure(line: str, database: str, size: Size) -> dict[str, Any]:
+    """In a process of its own: Tortoise binds its models to the first kind of database that it meets."""
+    async with site(database) as place:
+        settings = await settings_of(place)
+    return {"settings": settings, "figures": [one.as_json() for one in medians(await LINES[line](database, size))]}
+
+
+async def _report(arguments: argparse.Namespace) -> dict[str, Any]:
+    options = [*(["--small"] if arguments.small else []), "--rounds", str(_size(arguments).rounds)]
+    databases = arguments.database or DATABASES
+    lines: dict[str, dict[str, Any]] = {}
+    settings: dict[str, Any] = {}
+    for line in arguments.only or LINES:
+        for database in databases:
+            print(f"measuring {line} on {database} ..", file=sys.stderr, flush=True)
+            output = await ran("bench", "--line", line, "--database", database, *options)
+            told = json.loads(output.splitlines()[-1])
+            settings[database] = told["settings"]
+            lines.setdefault(line, {})[database] = told["figures"]
+    return {"machine": _machine(), "settings": settings, "lines": lines}
+
+
+def _machine() -> dict[str, Any]:
+    loads = [round(load, 2) for load in os.getloadavg()]
+    taken = datetime.now(UTC).isoformat(timespec="minutes")
+    return {"taken": taken, "cores": os.cpu_count(), "python": platform.python_version(), "load": loads}
+
+
+def _print(report: dict[str, Any]) -> None:
+    console = Console(width=140)
+    console.print(report["machine"])
+    for database, settings in report["settings"].items():
+        console.print(f"{database}: {', '.join(f'{name} = {value}' for name, value in settings.items())}")
+    for line, by_database in report["lines"].items():
+        for database, figures in by_database.items():
+            table = Table("what", "figure", "goal", title=f"{line}, {database}", title_justify="left", width=130)
+            for one in figures:
+                table.add_row(one["what"], f"{shown(one['value'])} {one['unit']}", one["goal"])
+            console.print(table)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,31 @@
-"""Devices that never sleep, and what is asked of them."""
+"""Devices, and what is asked of them."""
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Sequence
 
-from app.domain.events import Registered, Registration, Updated
+from app.domain.events import Registered, Registration
 from app.domain.operations import OperationRequest
 from app.domain.words import OperationKind, ValueType
-from app.models.ledger import Create, HeardEvent, NewOperation
+from app.models.ledger import Create, Hear, HeardEvent, Ledger, NewOperation, Provision
 
 PATH = "/5/0/1"
+PIECE = 500
 
 
-def registered(endpoint: str) -> HeardEvent:
-    """A first registration."""
-    registration = Registration(registration_id=endpoint, last_update=1, lifetime_seconds=3600, queue_mode=False)
-    return HeardEvent(Registered(endpoint=endpoint, registration=registration))
+def names(prefix: str, count: int) -> list[str]:
+    """Of so many devices."""
+    return [f"{prefix}-{number}" for number in range(count)]
 
 
-def updated(endpoint: str, number: int) -> HeardEvent:
-    """An update; ``number`` tells a newer one from an older one."""
-    return HeardEvent(
-        Updated(endpoint=endpoint, registration=Registration(registration_id=endpoint, last_update=number))
+def registered(endpoint: str, *, queue_mode: bool = False) -> HeardEvent:
+    """A registration: the device is awake, in queue mode for its awake window and otherwise for an hour."""
+    registration = Registration(
+        registration_id=uuid.uuid4().hex, last_update=1, lifetime_seconds=3600, queue_mode=queue_mode
     )
+    return HeardEvent(Registered(endpoint=endpoint, registration=registration))
 
 
 def write(endpoint: str) -> Create:
@@ -45,3 +48,22 @@ def write(endpoint: str) -> Create:
         fingerprint="",
     )
     return Create([operation])
+
+
+async def provision(ledger: Ledger, devices: Sequence[str]) -> None:
+    """Make the devices known; they have never been heard of."""
+    await asyncio.gather(*(ledger.submit(Provision(name)) for name in devices))
+
+
+async def queue(ledger: Ledger, devices: Sequence[str], operations: int) -> None:
+    """So many operations, in turn for each device."""
+    wishes = [write(devices[number % len(devices)]) for number in range(operations)]
+    for start in range(0, len(wishes), 10_000):
+        await asyncio.gather(*(ledger.submit(wish) for wish in wishes[start : start + 10_000]))
+
+
+async def wake(ledger: Ledger, devices: Sequence[str], *, queue_mode: bool = False) -> None:
+    """All register at once."""
+    events = [registered(name, queue_mode=queue_mode) for name in devices]
+    pieces = (events[start : start + PIECE] for start in range(0, len(events), PIECE))
+    await asyncio.gather(*(ledger.submit(Hear(piece)) for piece in pieces))

@@ -3,10 +3,75 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
 
-Figure = tuple[str, str]
-"""What was measured, and the figure, for people."""
+_TICKS: Final = 100
+"""Of ``/proc``, a second (``getconf CLK_TCK``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure. ``goal`` is what it is meant to be, in words; a yardstick has none."""
+
+    what: str
+    value: float
+    unit: str
+    goal: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What processes used: seconds of CPU since they began, and the most memory that they had, in MiB."""
+
+    cpu: float
+    memory: float
+
+
+def used_by(pids: Iterable[int]) -> Used:
+    """Of these processes together, with their children (PostgreSQL's sessions are processes)."""
+    own = [pid for first in pids for pid in _family(first)]
+    return Used(sum(map(_cpu, own)), sum(map(_memory, own)))
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(one for child in children for one in _family(int(child)))]
+
+
+def _cpu(pid: int) -> float:
+    """With that of children that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / _TICKS
+
+
+def _memory(pid: int) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(lines[0].split()[1]) / 1024 if lines else 0.0
+
+
+def medians(rounds: Sequence[Sequence[Figure]]) -> list[Figure]:
+    """Figure by figure the median of all rounds, in the order of the first one."""
+    values: dict[str, list[float]] = {}
+    for figure in (figure for figures in rounds for figure in figures):
+        values.setdefault(figure.what, []).append(figure.value)
+    return [Figure(one.what, median(values[one.what]), one.unit, one.goal) for one in rounds[0]]
 
 
 async def rate(count: int, work: Callable[[], Awaitable[object]]) -> float:
@@ -16,7 +81,6 @@ async def rate(count: int, work: Callable[[], Awaitable[object]]) -> float:
     return count / (time.perf_counter() - started)
 
 
-def spread(seconds: Sequence[float]) -> str:
-    """Median and 99th percentile, in milliseconds."""
-    ordered = sorted(seconds)
-    return f"p50 {ordered[len(ordered) // 2] * 1e3:.1f} ms, p99 {ordered[len(ordered) * 99 // 100] * 1e3:.1f} ms"
+def share(ordered: Sequence[float], part: float) -> float:
+    """The value that this part of all is not above, like 0.99."""
+    return sorted(ordered)[min(len(ordered) - 1, int(len(ordered) * part))]

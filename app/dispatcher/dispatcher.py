@@ -15,6 +15,7 @@ from app.dispatcher.runner import Runner
 from app.domain.words import Instant
 from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release
 from app.models.ready import anything_ready
+from app.telemetry import CLAIMS
 
 log = structlog.get_logger(__name__)
 
@@ -113,6 +114,7 @@ class Dispatcher:
         return self._slots - len(self._calling)
 
     async def _claim(self, claim: Claim) -> list[Claimed]:
+        CLAIMS.inc()
         claimed = self._ledger.enqueue(claim)
         try:
             return await asyncio.shield(claimed)

@@ -1,0 +1,37 @@
+"""A bare Starlette route that reads JSON and accepts it, served as Reveille is: the webhook's yardstick."""
+
+from __future__ import annotations
+
+import argparse
+
+import orjson
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.serving import listen, serving, told_to_end
+
+
+async def _accept(request: Request) -> Response:
+    events = orjson.loads(await request.body())
+    taken = len(events) if isinstance(events, list) else 1
+    return Response(orjson.dumps({"accepted": taken}), 202, media_type="application/json")
+
+
+async def _serve() -> None:
+    told, listening = told_to_end(), listen("127.0.0.1", 0)
+    async with serving(Starlette(routes=[Route("/leshan/events", _accept, methods=["POST"])]), [listening]):
+        print(f"address=http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+        await told.wait()
+
+
+def main() -> None:
+    """Serve until the process is ended; the first line says where."""
+    argparse.ArgumentParser(prog="python -m bench.bare_route", description=__doc__).parse_args()
+    uvloop.run(_serve())
+
+
+if __name__ == "__main__":
+    main()

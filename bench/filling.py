@@ -1,0 +1,68 @@
+"""Filling a database with very many operations in a few statements, past the ledger; its laws hold all the same."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.models.ledger.store import Store
+
+FAR: Final = 4_000_000_000_000_000
+"""An instant that never comes (microseconds)."""
+
+_NUMBERS: Final = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
+
+_ENDPOINTS: Final = """
+    INSERT INTO endpoint (id, server_id, name, presence, told_presence, awake_until, wake_seq, ready_at, queue_mode,
+        queued, confirmed, registration_id, registered_at)
+    {numbers}
+    SELECT {first} + i, 1, '{prefix}-' || i, 'ONLINE', 'ONLINE', {far}, 1, {ready}, FALSE, {queued}, {confirmed},
+        '{prefix}-' || i, 1
+    FROM n
+"""
+_OPERATIONS: Final = """
+    INSERT INTO operation (seq, id, endpoint_id, kind, path, paths, value_type, value, replace, priority, max_attempts,
+        repeatable, validated, timeout_seconds, created_at, status, version, last_seq, attempt, delivery, finished_at)
+    {numbers}
+    SELECT {first} + 2 * i, {id}, {endpoint} + i % {endpoints}, 'WRITE', '/5/0/1', '["/5/0/1"]', 'STRING', '"x"',
+        TRUE, 0, 3, TRUE, FALSE, 30, 1700000000000000 + {first} + i, '{status}', 1, {first} + 2 * i + 1,
+        0, 'NOT_SENT', {finished}
+    FROM n
+"""
+_TRANSITIONS: Final = """
+    INSERT INTO transition (seq, operation_id, number, from_status, to_status, attempt, at)
+    SELECT last_seq, seq, 1, NULL, 'QUEUED', 0, created_at FROM operation WHERE seq > $1
+"""
+
+
+async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, ended: bool = False) -> None:
+    """So many operations, QUEUED or CONFIRMED, of so many endpoints that are awake for ever."""
+    await store.begin()
+    head = int((await store.fetch("SELECT seq FROM ledger_head"))[0][0])
+    sql = "INSERT INTO leshan_server (id, name) VALUES (1, 'leshan') ON CONFLICT DO NOTHING"
+    await store.execute(sql)
+    each = operations // endpoints
+    queued, confirmed = (0, each) if ended else (each, 0)
+    facts = {"prefix": prefix, "first": head, "far": FAR, "queued": queued, "confirmed": confirmed}
+    ready = "NULL" if ended else "0"
+    await store.execute(_ENDPOINTS.format(numbers=_NUMBERS.format(count=endpoints), ready=ready, **facts))
+    await store.execute(_operations(store, head, endpoints, each * endpoints, ended=ended))
+    await store.execute(_TRANSITIONS, head)
+    counted = "UPDATE leshan_server SET queued = queued + $1, confirmed = confirmed + $2"
+    await store.execute(counted, queued * endpoints, confirmed * endpoints)
+    await store.execute("UPDATE ledger_head SET seq = $1", head + endpoints + 2 * each * endpoints + 2)
+    await store.commit()
+    await store.execute("ANALYZE")
+
+
+def _operations(store: Store, head: int, endpoints: int, count: int, *, ended: bool) -> str:
+    number = f"(100000000000 + {head + endpoints} + i)"
+    id_ = f"'00000000-0000-0000-0000-' || {number}"
+    return _OPERATIONS.format(
+        numbers=_NUMBERS.format(count=count),
+        first=head + endpoints,
+        id=f"CAST({id_} AS UUID)" if store.postgres else id_,
+        endpoint=head + 1,
+        endpoints=endpoints,
+        status="CONFIRMED" if ended else "QUEUED",
+        finished="1" if ended else "NULL",
+    )

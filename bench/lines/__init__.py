@@ -1,0 +1,23 @@
+"""One module a line of the table; each measures once and is asked for its figures a few times."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from bench.lines import claims, dispatch, fanout, pages, slow, wake, webhook
+from bench.measuring import Figure
+from bench.size import Size
+
+Line = Callable[[str, Size], Awaitable[list[list[Figure]]]]
+"""Measures on a kind of database; the figures of each round."""
+
+LINES: Final[dict[str, Line]] = {
+    "webhook": webhook.measure,
+    "dispatch": dispatch.measure,
+    "slow": slow.measure,
+    "wake": wake.measure,
+    "fanout": fanout.measure,
+    "claims": claims.measure,
+    "pages": pages.measure,
+}

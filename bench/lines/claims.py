@@ -1,0 +1,53 @@
+"""Claims with very many operations queued, beside the same claims with 1,000."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.verdicts import Report
+from app.models.ledger import Claim, Settle
+from bench.filling import fill
+from bench.measuring import Figure, share
+from bench.site import Site, site
+from bench.size import Size
+
+FEW = 1_000
+SLOTS = 50
+CLAIMS = 12
+EACH = 20
+
+
+async def measure(kind: str, size: Size) -> list[list[Figure]]:
+    """Every claim takes 50 endpoints' next operations, and all are settled before the next one. Statements are prepared
+    by a first claim that is not counted."""
+    async with site(kind) as place, site(kind) as crowded:
+        await fill(place.reader, "few", FEW, FEW)
+        await fill(crowded.reader, "many", size.queued // EACH, size.queued)
+        return [await _round(place, crowded, size) for _ in range(size.rounds)]
+
+
+async def _round(place: Site, crowded: Site, size: Size) -> list[Figure]:
+    few, many = [], []
+    for _ in range(CLAIMS):  # in turn, so that whatever else the machine does falls on both
+        few.append(await claim_once(place))
+        many.append(await claim_once(crowded))
+    few_ms, many_ms = share(few[1:], 0.5) * 1e3, share(many[1:], 0.5) * 1e3
+    return [
+        Figure(f"claim of {SLOTS}, {FEW:,} queued", few_ms, "ms"),
+        Figure(f"claim of {SLOTS}, {size.queued:,} queued", many_ms, "ms"),
+        Figure("claims a second, very many queued / 1,000 queued", few_ms / many_ms, "x", ">= 0.8x"),
+    ]
+
+
+async def claim_once(place: Site) -> float:
+    """Seconds of a claim; what it took goes back to the end of nobody's queue, by a Leshan that was not reached."""
+    started = time.perf_counter()
+    claimed = await place.ledger.submit(Claim(SLOTS, str(uuid.uuid4())))
+    seconds = time.perf_counter() - started
+    given_back = Report(Outcome(OutcomeKind.TOO_LATE))
+    for one in claimed:
+        place.ledger.enqueue(Settle(one.seq, one.attempt, given_back))
+    await place.ledger.submit(Claim(0, str(uuid.uuid4())))
+    return seconds

@@ -1,0 +1,119 @@
+"""Operations confirmed per second, by 1, 2 and 4 dispatchers, beside a bare aiohttp loop against the same Leshan."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from statistics import mean
+
+from bench.devices import names, provision, queue, wake
+from bench.measuring import Figure
+from bench.site import FakeLeshan, Site, fake_leshan, ran, site
+from bench.size import Size
+
+IDLE_WAKES = 2_000
+
+
+async def measure(kind: str, size: Size) -> list[list[Figure]]:
+    """A drain of what was queued while the devices slept; then created while they are awake; then wakes for nothing."""
+    rounds = []
+    async with fake_leshan() as leshan:
+        for _ in range(size.rounds):
+            figures = []
+            for dispatchers in (1,) if kind == "sqlite" else (1, 2, 4):
+                async with site(kind) as place:
+                    figures += await _round(place, leshan, size, dispatchers)
+            rounds.append(figures)
+    return rounds
+
+
+async def _round(place: Site, leshan: FakeLeshan, size: Size, dispatchers: int) -> list[Figure]:
+    devices = names("called", size.devices)
+    await provision(place.ledger, devices)
+    await queue(place.ledger, devices, size.operations)
+    await place.run(leshan, dispatchers=dispatchers)
+    await leshan.figures(begin=True)
+    before = await _bare(leshan, size.operations)
+    drained = await _drain(place, devices, size.operations)
+    created = await _create(place, devices, size.operations)
+    after = await _bare(leshan, size.operations)
+    idle = await _idle(place) if place.kind == "postgres" else []
+    by = f"{dispatchers} dispatcher{'s' if dispatchers > 1 else ''}"
+    bare = mean((before["rate"], after["rate"]))
+    goal = {1: ">= 40 %", 2: ">= 50 %"}.get(dispatchers, "")
+    memory = place.used().memory
+    return [
+        *([Figure("bare aiohttp loop, 100 open", bare, "/s")] if dispatchers == 1 else []),
+        *([Figure("bare aiohttp loop, CPU of a call", before["cpu"] * 1e6, "us")] if dispatchers == 1 else []),
+        Figure(f"{by}: queued operations confirmed", drained["rate"], "/s"),
+        Figure(f"{by}: confirmed / bare", drained["rate"] / bare * 100, "%", goal),
+        Figure(f"{by}: CPU of an operation, dispatchers", drained["cpu"] * 1e6, "us"),
+        *([Figure(f"{by}: CPU of an operation, PostgreSQL", drained["database"] * 1e6, "us")] if place.server else []),
+        Figure(f"{by}: operations created and confirmed", created, "/s"),
+        Figure(f"{by}: ledger transactions an operation", drained["groups"], "", "<= 1.2"),
+        Figure(f"{by}: claims asked an operation", drained["claims"], ""),
+        Figure(f"{by}: memory", memory, "MiB"),
+        *(Figure(f"{by}: {one.what}", one.value, one.unit, one.goal) for one in idle),
+    ]
+
+
+async def _bare(leshan: FakeLeshan, calls: int) -> dict[str, float]:
+    answer: dict[str, float] = json.loads(await ran("bench.bare_calls", leshan.address, "--calls", str(calls)))
+    return answer
+
+
+async def _drain(place: Site, devices: list[str], operations: int) -> dict[str, float]:
+    """All devices wake at once. Seconds by the database's clock, from the first claim to the last settle."""
+    seq, used, database = await place.seq(), place.used(), place.used_by_database()
+    groups, claims = await _groups(place), await _claims(place)
+    await wake(place.ledger, devices)
+    await place.confirmed(operations)
+    spent, by_database = place.used().cpu - used.cpu, place.used_by_database().cpu - database.cpu
+    return {
+        "rate": operations / await _seconds(place, seq),
+        "cpu": spent / operations,
+        "database": by_database / operations,
+        "groups": (await _groups(place) - groups) / operations,
+        "claims": (await _claims(place) - claims) / operations,
+    }
+
+
+async def _create(place: Site, devices: list[str], operations: int) -> float:
+    seq, confirmed = await place.seq(), int(await place.one("SELECT confirmed FROM leshan_server"))
+    await queue(place.ledger, devices, operations)
+    await place.confirmed(confirmed + operations)
+    return operations / await _seconds(place, seq)
+
+
+async def _idle(place: Site) -> list[Figure]:
+    """Wakes of devices with nothing queued: what dispatchers do beyond their sweeps, which go on at the same pace."""
+    await asyncio.sleep(3)
+    started = await _groups(place), await _claims(place)
+    await asyncio.sleep(4)
+    quiet = await _groups(place) - started[0], await _claims(place) - started[1]
+    begun = await _groups(place), await _claims(place)
+    rest = asyncio.create_task(asyncio.sleep(4))
+    idle = names("idle", IDLE_WAKES)
+    for number in range(0, IDLE_WAKES, 50):
+        await wake(place.ledger, idle[number : number + 50])
+        await asyncio.sleep(0.05)
+    await rest
+    woken = await _groups(place) - begun[0], await _claims(place) - begun[1]
+    what = f"{IDLE_WAKES:,} wakes with nothing queued"
+    return [
+        Figure(f"{what}: transactions beyond those of 4 quiet seconds", woken[0] - quiet[0], "", "0"),
+        Figure(f"{what}: claims asked", woken[1] - quiet[1], "", "0"),
+    ]
+
+
+async def _groups(place: Site) -> float:
+    return await place.metric("reveille_ledger_group_size_count")
+
+
+async def _claims(place: Site) -> float:
+    return await place.metric("reveille_claims_total")
+
+
+async def _seconds(place: Site, seq: int) -> float:
+    sql = "SELECT max(at) - min(at) FROM transition WHERE seq > $1"
+    return int(await place.one(sql, seq)) / 1e6

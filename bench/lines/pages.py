@@ -1,0 +1,112 @@
+"""A GraphQL page of operations, in process, beside the same execution with its rows at hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+from unittest.mock import patch
+
+import orjson
+from tortoise.connection import get_connection
+
+from app.models.database import reading
+from app.models.live import LiveLog
+from app.schema.context import Asker, SchemaContext
+from app.schema.schema import schema
+from app.security import OPEN_VIEWER
+from bench.devices import names, provision, queue
+from bench.measuring import Figure, rate
+from bench.site import Site, site
+from bench.size import Size
+
+PAGE_SIZE: Final = 50
+
+PAGE: Final = """
+query($first: Int) {
+  deviceOperations(first: $first) {
+    edges { node {
+      id kind path valueType value status version delivery attempts maxAttempts priority createdAt finishedAt
+      endpoint { name presence lastSeenAt }
+      lastTransition { number toStatus attempt reason at }
+    } }
+  }
+}
+"""
+"""21 fields of each operation."""
+
+
+async def measure(kind: str, size: Size) -> list[list[Figure]]:
+    """Pages one after the other, to JSON."""
+    async with site(kind) as place, reading(place.database_url):
+        devices = names("listed", PAGE_SIZE)
+        await provision(place.ledger, devices)
+        await queue(place.ledger, devices, PAGE_SIZE)
+        async with _house(place) as house:
+            return [await _round(house, size.pages) for _ in range(size.rounds)]
+
+
+async def _round(house: SchemaContext, count: int) -> list[Figure]:
+    replay = _Replay()
+    with replay.recording():
+        await _page(house)
+    with_sql = await rate(count, lambda: _pages(house, count))
+    with replay.playing():
+        without = await rate(count, lambda: _pages(house, count))
+    what = f"page of {PAGE_SIZE} operations, 21 fields"
+    return [
+        Figure(f"{what}, without SQL", without, "/s"),
+        Figure(what, with_sql, "/s", ">= 100/s"),
+        Figure("page / page without SQL", with_sql / without * 100, "%", ">= 60 %"),
+        Figure("SQL statements of a page", len(replay.rows), ""),
+    ]
+
+
+@asynccontextmanager
+async def _house(place: Site) -> AsyncIterator[SchemaContext]:
+    live = LiveLog(asyncio.sleep)
+    await live.start()
+    try:
+        yield SchemaContext(ledger=place.ledger, live=live, authenticate=lambda _: OPEN_VIEWER)
+    finally:
+        await live.close()
+
+
+async def _pages(house: SchemaContext, count: int) -> None:
+    for _ in range(count):
+        await _page(house)
+
+
+async def _page(house: SchemaContext) -> None:
+    result = await schema.execute(PAGE, {"first": PAGE_SIZE}, Asker(house, OPEN_VIEWER))
+    assert result.data is not None, result.errors
+    assert len(result.data["deviceOperations"]["edges"]) == PAGE_SIZE
+    orjson.dumps(result.data)
+
+
+class _Replay:
+    """The rows of each statement, kept at the first execution and given again without asking the database."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {}
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        connection = type(get_connection("default"))
+        execute = connection.execute_query
+
+        async def recorded(asked: Any, sql: str, values: Any = None) -> Any:
+            self.rows[sql] = rows = await execute(asked, sql, values)
+            return rows
+
+        with patch.object(connection, "execute_query", recorded):
+            yield
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        async def played(_: Any, sql: str, _values: Any = None) -> Any:
+            return self.rows[sql]
+
+        with patch.object(type(get_connection("default")), "execute_query", played):
+            yield

@@ -1,0 +1,39 @@
+"""Devices that take 2 seconds to answer, all awake at once: how near to the ideal, and how many calls are open."""
+
+from __future__ import annotations
+
+from bench.devices import names, provision, queue, wake
+from bench.measuring import Figure
+from bench.site import fake_leshan, site
+from bench.size import Size
+
+DELAY = 2.0
+
+
+async def measure(kind: str, size: Size) -> list[list[Figure]]:
+    """The ideal: always as many calls open as may be."""
+    rounds = []
+    devices = names("slow", size.slow_devices)
+    ideal = -(-size.slow_devices // size.slow_limit) * DELAY
+    async with fake_leshan(DELAY) as leshan:
+        for _ in range(size.rounds):
+            async with site(kind, max_in_flight=size.slow_limit) as place:
+                await provision(place.ledger, devices)
+                await queue(place.ledger, devices, size.slow_devices)
+                await place.run(leshan, leshan_max_in_flight=size.slow_limit)
+                await leshan.figures(begin=True)
+                await wake(place.ledger, devices)
+                await place.confirmed(size.slow_devices)
+                told = await leshan.figures()
+                spent = place.used()
+            what = f"{size.slow_devices:,} devices that answer in 2 s, {size.slow_limit} calls may be open"
+            rounds.append(
+                [
+                    Figure(f"{what}: first call to last answer", told["seconds"], "s"),
+                    Figure(f"{what}: that / the ideal", told["seconds"] / ideal, "x", "<= 1.15x"),
+                    Figure(f"{what}: most open at once", told["mostOpen"], "calls", "= the limit"),
+                    Figure(f"{what}: open in the mean", told["meanOpen"], "calls"),
+                    Figure(f"{what}: memory of the dispatcher", spent.memory, "MiB"),
+                ]
+            )
+    return rounds

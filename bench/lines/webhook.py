@@ -1,0 +1,99 @@
+"""Events that the webhook accepts and commits, by one process, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from app.models.ledger import open_store
+from bench.devices import names, provision, wake
+from bench.events import updates
+from bench.measuring import Figure, used_by
+from bench.site import WITHIN, Site, fake_leshan, python, site
+from bench.size import Size
+from tests.e2e.processes import ROOT
+
+BATCHES: Final = (1, 50)
+INSERTS: Final = 1_000
+
+
+async def measure(kind: str, size: Size) -> list[list[Figure]]:
+    """Single events and lists, the bare route beside them; and what a commit costs when each event has its own."""
+    async with fake_leshan() as leshan, _bare_route() as bare, site(kind) as place:
+        await place.run(leshan, web=True)
+        devices = names("heard", size.devices)
+        await provision(place.ledger, devices)
+        await wake(place.ledger, devices)
+        return [await _round(place, bare, devices, size.events, number) for number in range(size.rounds)]
+
+
+async def _round(place: Site, bare: str, devices: list[str], events: int, number: int) -> list[Figure]:
+    assert place.web is not None
+    figures = [Figure("one INSERT a transaction", await _inserts(place), "/s")]
+    for index, batch in enumerate(BATCHES):
+        # updates that are news, in every round and for every size of batch
+        first = (number * len(BATCHES) + index) * events
+        bodies = updates(devices, first + events, 1)[first:]
+        if batch > 1:
+            bodies = [b"[" + b",".join(bodies[at : at + batch]) + b"]" for at in range(0, events, batch)]
+        least = await _post(bare, bodies)
+        cpu = used_by([place.web.pid]).cpu
+        seconds = await _post(f"{place.web.url}/leshan/events", bodies)
+        cpu = used_by([place.web.pid]).cpu - cpu
+        what = "webhook, an event a call" if batch == 1 else f"webhook, {batch} events a call"
+        figures += [
+            Figure(f"{what}: bare Starlette route", events / least, "events/s"),
+            Figure(f"{what}: accepted and committed", events / seconds, "events/s", ">= 3,000/s"),
+            Figure(f"{what}: of the bare route", least / seconds * 100, "%"),
+            Figure(f"{what}: CPU of an event", cpu / events * 1e6, "us"),
+        ]
+    return [*figures, Figure("webhook: memory", used_by([place.web.pid]).memory, "MiB")]
+
+
+async def _post(address: str, bodies: list[bytes]) -> float:
+    """Seconds until all were answered with 202."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.load", address),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        async with asyncio.timeout(WITHIN):
+            output, _ = await process.communicate(b"\n".join(bodies))
+    except BaseException:
+        process.kill()
+        raise
+    told = json.loads(output)
+    assert told["statuses"] == {"202": len(bodies)}, told["statuses"]
+    return float(told["seconds"])
+
+
+async def _inserts(place: Site) -> float:
+    store = open_store(place.database_url)
+    await store.open()
+    await store.execute("CREATE TABLE IF NOT EXISTS bench_insert (id BIGINT PRIMARY KEY, body TEXT)")
+    await store.execute("DELETE FROM bench_insert")
+    started = time.perf_counter()
+    for number in range(INSERTS):
+        await store.execute("INSERT INTO bench_insert (id, body) VALUES ($1, $2)", number, "x" * 200)
+    seconds = time.perf_counter() - started
+    await store.close()
+    return INSERTS / seconds
+
+
+@asynccontextmanager
+async def _bare_route() -> AsyncIterator[str]:
+    with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
+        server = python("bench.bare_route", folder=Path(own))
+        try:
+            yield server.log.read_text().partition("address=")[2].split()[0] + "/leshan/events"
+        finally:
+            server.stop()

@@ -1,0 +1,208 @@
+"""The parts of a measurement: real databases that keep what they acknowledge, a Redis-protocol server, a fake Leshan in
+a process of its own, and Reveille's own processes. All of them are gone when their context ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from app.bus import Channel, open_bus
+from app.dispatcher.verdict import judge
+from app.models.database import migrate
+from app.models.ledger import Ledger, Rules, open_store
+from app.models.ledger.store import Store
+from bench.measuring import Used, used_by
+from tests.e2e.processes import ROOT, Process, Processes, environment, processes
+from tests.servers.postgres import PostgresServer, postgres
+from tests.servers.process import Server, start
+from tests.servers.valkey import valkey
+
+POSTGRES: Final = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "autovacuum=on", "shared_buffers=512MB")
+SQLITE: Final = ("journal_mode=WAL", "synchronous=FULL")
+WITHIN: Final = 900.0
+"""Seconds after which a measurement that does not end is given up."""
+
+
+@dataclass
+class Site:
+    """What runs. ``ledger`` writes to the same database as Reveille's processes, and whispers to them.
+
+    Attributes:
+        dispatchers: the processes that dispatch; on SQLite the one that does everything.
+        web: the process that serves HTTP, on SQLite the same one; None where none was asked for.
+    """
+
+    kind: str
+    database_url: str
+    bus_url: str
+    folder: Path
+    processes: Processes
+    server: PostgresServer | None = None
+    ledger: Ledger = field(init=False)
+    reader: Store = field(init=False)
+    dispatchers: list[Process] = field(default_factory=list)
+    web: Process | None = None
+
+    def settings(self, leshan: str, **more: object) -> dict[str, object]:
+        """Of a process of Reveille."""
+        own = {"database_url": self.database_url, "redis_url": self.bus_url, "leshan_events": "webhook"}
+        return own | {"leshan_url": leshan} | more
+
+    async def run(self, leshan: FakeLeshan, *, dispatchers: int = 1, web: bool = False, **settings: object) -> None:
+        """Start Reveille: on PostgreSQL a process for each role, on SQLite one for all."""
+        own = self.settings(leshan.address, **settings)
+        if self.kind == "sqlite":
+            started = [self.processes.spawn("serve", **own)]
+            self.dispatchers, self.web = started, started[0]
+        else:
+            self.dispatchers = [self.processes.spawn("dispatch", **own) for _ in range(dispatchers)]
+            self.web = self.processes.spawn("api", **own) if web else None
+            started = [*self.dispatchers, *([self.web] if self.web else [])]
+        await asyncio.to_thread(self.processes.ready, *started)
+
+    def end(self) -> None:
+        """End Reveille's processes."""
+        self.processes.end_all()
+        self.processes.running.clear()
+        self.dispatchers, self.web = [], None
+
+    async def one(self, sql: str, *values: Any) -> Any:
+        """The only value of a statement's only row."""
+        return (await self.reader.fetch(sql, *values))[0][0]
+
+    async def seq(self) -> int:
+        """Where the log stands."""
+        return int(await self.one("SELECT seq FROM ledger_head"))
+
+    async def confirmed(self, count: int, within: float = WITHIN) -> None:
+        """Wait until so many operations are CONFIRMED altogether."""
+        async with asyncio.timeout(within):
+            while await self.one("SELECT confirmed FROM leshan_server") < count:  # noqa: ASYNC110 - the database is what is asked
+                await asyncio.sleep(0.1)
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric over all dispatchers."""
+        total = 0.0
+        async with aiohttp.ClientSession() as session:
+            for process in self.dispatchers:
+                async with session.get(f"{process.url}/metrics") as answer:
+                    text = await answer.text()
+                total += sum(float(found) for found in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+        return total
+
+    def used(self) -> Used:
+        """By the dispatchers."""
+        return used_by(process.pid for process in self.dispatchers)
+
+    def used_by_database(self) -> Used:
+        """By PostgreSQL; SQLite works inside the processes that use it."""
+        return used_by([self.server.server.process.pid] if self.server else [])
+
+
+@dataclass
+class FakeLeshan:
+    """The fake Leshan's process."""
+
+    server: Server
+    address: str
+
+    @property
+    def pid(self) -> int:
+        return self.server.process.pid
+
+    async def figures(self, *, begin: bool = False) -> dict[str, float]:
+        """What it counted; ``begin`` starts anew."""
+        return dict(await self._ask("POST" if begin else "GET", "/bench"))
+
+    async def arrivals(self) -> list[tuple[str, float]]:
+        """Each call's endpoint, and when it came, of ``time.monotonic``."""
+        return [(str(name), float(at)) for name, at in await self._ask("GET", "/bench/arrivals")]
+
+    async def _ask(self, method: str, path: str) -> Any:
+        async with aiohttp.ClientSession() as session, session.request(method, self.address + path) as answer:
+            return await answer.json()
+
+
+@asynccontextmanager
+async def fake_leshan(delay: float = 0.0) -> AsyncIterator[FakeLeshan]:
+    """Run the fake; its devices answer after so many seconds."""
+    with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
+        server = python("bench.fake_leshan", "--delay", str(delay), folder=Path(own))
+        try:
+            yield FakeLeshan(server, _address(server))
+        finally:
+            server.kill()
+
+
+def python(module: str, *arguments: str, folder: Path) -> Server:
+    """Start a program of the bench that says ``address=..`` once it serves."""
+    (folder / "bytecode").mkdir(exist_ok=True)
+    return start(
+        [sys.executable, "-m", module, *arguments],
+        folder,
+        ready=lambda: "address=" in (folder / "server.log").read_text(),
+        environment=environment(folder / "bytecode", {}),
+    )
+
+
+def _address(server: Server) -> str:
+    return server.log.read_text().partition("address=")[2].split()[0]
+
+
+async def ran(module: str, *arguments: str) -> str:
+    """Run a program of the bench to its end; its output."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    try:
+        async with asyncio.timeout(WITHIN):
+            output, _ = await process.communicate()
+    except BaseException:
+        process.kill()
+        raise
+    if process.returncode:
+        raise RuntimeError(f"{module} ended with {process.returncode}")
+    return output.decode()
+
+
+@asynccontextmanager
+async def site(kind: str, *, max_in_flight: int = 120) -> AsyncIterator[Site]:
+    """An empty, migrated database of the kind with a ledger of the bench's own, and a bus."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reveille-bench-")))
+        server = stack.enter_context(postgres(POSTGRES)) if kind == "postgres" else None
+        bus_url = stack.enter_context(valkey()).url
+        url = await server.create("reveille") if server else f"sqlite://{folder / 'bench.db'}"
+        (folder / "bytecode").mkdir()
+        started = stack.enter_context(processes(folder, folder / "bytecode"))
+        own = Site(kind, url, bus_url, folder, started, server)
+        await migrate(url)
+        bus = await stack.enter_async_context(open_bus(bus_url))
+        own.reader = open_store(url)
+        await own.reader.open()
+        stack.push_async_callback(own.reader.close)
+        own.ledger = Ledger(
+            open_store(url),
+            Rules(judge=judge, max_in_flight=max_in_flight),
+            publish=lambda channel, message: bus.publish(Channel(channel), message),
+        )
+        await own.ledger.start()
+        stack.push_async_callback(own.ledger.close)
+        yield own
+
+
+async def settings_of(site: Site) -> dict[str, str]:
+    """The database's settings that a figure depends on."""
+    if site.server is None:
+        return dict(option.split("=") for option in SQLITE)
+    names: Sequence[str] = [option.partition("=")[0] for option in POSTGRES]
+    return {name: str(await site.one(f"SHOW {name}")) for name in ("server_version", *names)}
