@@ -118,6 +118,18 @@ async def test_what_would_be_open_to_everybody_does_not_start(options: list[str]
         pass
 
 
+async def test_a_server_that_cannot_have_one_of_its_ports_does_not_start_with_the_others() -> None:
+    require_java()
+    with leshan_server(options=["--coaps-port", 0]) as server:
+        with pytest.raises(ServerFailed, match=f"CoAP is not served at coap://127.0.0.1:{server.coap_port}"):
+            leshan_server(coap_port=server.coap_port, options=["--coaps-port", 0]).__enter__()
+        with pytest.raises(ServerFailed, match="Port already in use"):
+            leshan_server(http_port=server.http_port).__enter__()
+        async with httpx.AsyncClient() as client:
+            ready = await client.get(f"http://127.0.0.1:{server.http_port}/health/ready")
+        assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": {}})
+
+
 async def test_an_open_network_has_to_be_asked_for() -> None:
     require_java()
     with leshan_server(options=["--coap-host", EVERYWHERE, "--insecure-coap"]) as server:

@@ -1,6 +1,7 @@
 package org.reveille.leshan;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.javalin.util.JavalinBindException;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.reveille.leshan.devices.ControlApi;
@@ -33,7 +34,7 @@ public final class Main {
         command.setDefaultValueProvider(new Environment(environment));
         command.setParameterExceptionHandler((error, arguments) -> refuse(error.getCommandLine(), error));
         command.setExecutionExceptionHandler((error, failed, result) -> {
-            if (error instanceof BadSetting) {
+            if (error instanceof BadSetting || error instanceof JavalinBindException) {
                 return refuse(failed, error);
             }
             throw error;

@@ -1,13 +1,17 @@
 package org.reveille.leshan.server;
 
 import java.net.InetSocketAddress;
+import java.util.Optional;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.core.endpoint.Protocol;
+import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
+import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpoint;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
 import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
 import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerProtocolProvider;
+import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.security.Identity;
 
@@ -35,6 +39,30 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
         if (identity.asksForCertificates()) {
             server.setTrustedCertificates(identity.trusted());
         }
+    }
+
+    /**
+     * Starts a server, with all of its endpoints: by itself it would be content with one of them.
+     *
+     * @throws BadSetting when a port cannot be had
+     */
+    static void start(LeshanServer server) {
+        try {
+            server.start();
+        } catch (IllegalStateException notOne) {
+            // Told below, by its address.
+        }
+        trouble(server).ifPresent(sentence -> {
+            server.destroy();
+            throw new BadSetting(sentence + ": the port is taken, or the address is none of this machine's.");
+        });
+    }
+
+    /** Which of a server's endpoints is not served, as a sentence. */
+    static Optional<String> trouble(LeshanServer server) {
+        return server.getEndpoints().stream().map(CaliforniumServerEndpoint.class::cast)
+                .filter(endpoint -> !endpoint.getCoapEndpoint().isStarted()).findFirst()
+                .map(endpoint -> "CoAP is not served at " + endpoint.getURI());
     }
 
     private CaliforniumServerEndpointsProvider endpoints() {

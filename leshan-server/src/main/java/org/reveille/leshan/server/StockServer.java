@@ -48,7 +48,8 @@ public final class StockServer implements AutoCloseable {
         // After Events: UPDATED is told before the answer to what its wake let out.
         server.getRegistrationService().addListener(delayed);
         clients = new ClientsApi(server, new Sender(server, delayed));
-        server.start();
+        CoapSettings.start(server);
+        health.check("coap", () -> CoapSettings.trouble(server));
         metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
         http = web(options).start(options.http().host(), options.http().port());
     }
