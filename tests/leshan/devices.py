@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -42,6 +42,17 @@ class Delivery:
     node: Mapping[str, Any] | None
 
 
+RebootWhen = Literal["undone", "unanswered", "answered"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Values by path, and when they were measured: milliseconds since the epoch, or None to say no time."""
+
+    time: int | None
+    values: Mapping[str, object]
+
+
 class Device:
     """One real LwM2M client. Every method that has the device speak returns when its server has answered, or not."""
 
@@ -77,6 +88,32 @@ class Device:
         """LwM2M Send of the present values; also while it does not hear."""
         return self._uplink("send", {"paths": list(paths), "format": content_format})
 
+    def send_samples(self, samples: Iterable[Sample], *, content_format: str = "SENML_CBOR") -> Uplink:
+        """One LwM2M Send of values with their times; `set_clock` shifts these."""
+        told = [{"time": sample.time, "values": dict(sample.values)} for sample in samples]
+        return self._uplink("send", {"samples": told, "format": content_format})
+
+    def reboot(self, *, boot_ms: int = 0) -> Uplink:
+        """Loses its state and its CoAP memory, is off for so long, and registers anew; what it received is kept."""
+        return self._uplink("reboot", {"bootMs": boot_ms})
+
+    def set_clock(self, offset_ms: int) -> None:
+        """From now on its clock is wrong by so much, in the times of its samples and in 3/0/13."""
+        self._json("PUT", "/clock", {"offsetMs": offset_ms})
+
+    def radio(self, **weather: Any) -> dict[str, Any]:
+        """Sets its radio as `leshan-server/README.md` says (`loss=10, up={..}, hold=True`) and tells it, with counts.
+
+        Raises:
+            DeviceError: it was made without a radio.
+        """
+        told: dict[str, Any] = self._json("PUT", "/radio", weather)
+        return told
+
+    def rebind(self) -> None:
+        """Its radio takes a new source port, and the device does not notice."""
+        self._json("POST", "/radio/rebind")
+
     def notify(self, path: str, value: object) -> None:
         """Changes a value as the device itself, so that observers are notified. Values as in a write's JSON body."""
         self._json("POST", "/notify", {"path": path, "value": value})
@@ -97,9 +134,17 @@ class Device:
         """Is no more."""
         self._json("DELETE", f"?deregister={str(deregister).lower()}")
 
-    def refuse(self, code: str, *, path: str = "/", text: str | None = None, times: int = 0) -> None:
-        """Answers requests under `path` with a code like "4.05"; `times` 0 means always."""
-        self._behave({"path": path, "refuse": code, "text": text, "times": times})
+    def refuse(
+        self,
+        code: str,
+        *,
+        path: str = "/",
+        content_format: str | None = None,
+        text: str | None = None,
+        times: int = 0,
+    ) -> None:
+        """Answers requests under `path`, of one format only if named, with a code like "4.05"; `times` 0: always."""
+        self._behave({"path": path, "format": content_format, "refuse": code, "text": text, "times": times})
 
     def answer_late(self, milliseconds: int, *, path: str = "/", times: int = 0) -> None:
         """Carries requests out at once and answers them later."""
@@ -109,8 +154,12 @@ class Device:
         """Never answers; `carry_out` says whether it does what it is asked."""
         self._behave({"path": path, "silent" if carry_out else "ignore": True, "times": times})
 
+    def reboot_over(self, when: RebootWhen, *, path: str = "/", boot_ms: int = 0, times: int = 1) -> None:
+        """Reboots over a request which it has not carried out, not answered, or answered."""
+        self._behave({"path": path, "reboot": when, "bootMs": boot_ms, "times": times})
+
     def behave(self) -> None:
-        """Forgets every refusal, lateness and silence."""
+        """Forgets every refusal, lateness, silence and reboot."""
         self._json("DELETE", "/behaviour")
 
     def value(self, path: str) -> dict[str, Any] | None:
@@ -165,10 +214,11 @@ class Devices:
         attributes: Mapping[str, str] | None = None,
         register: bool = True,
         credentials: Mapping[str, Mapping[str, str]] | None = None,
+        **more: Any,
     ) -> Device:
         """A new device, registered when this returns; `lifetime` in seconds, objects 1 and 3 it always has.
 
-        `credentials` are `{"psk": {..}}` or `{"x509": {..}}` for a server at `coaps:`.
+        `credentials` are `{"psk": {..}}` or `{"x509": {..}}` for a server at `coaps:`; `more` as `device_spec` takes it.
 
         Raises:
             DeviceError: the spec is bad. That its server did not answer is no error: ask `registration_id`.
@@ -180,6 +230,7 @@ class Devices:
             objects=objects,
             server=server,
             attributes=attributes,
+            **more,
         )
         return Device(self._http, self._create(spec | dict(credentials or {}), register))
 
@@ -214,8 +265,17 @@ def device_spec(
     objects: Iterable[int] = (3, 5, 3303, 3442),
     server: str | None = None,
     attributes: Mapping[str, str] | None = None,
+    observes: bool = True,
+    room: int = 1 << 20,
+    radio: Mapping[str, Any] | None = None,
 ) -> dict[str, object]:
-    """The JSON with which a device is asked for."""
+    """The JSON with which a device is asked for.
+
+    Args:
+        observes: whether it knows CoAP's Observe.
+        room: bytes, the largest firmware package that it takes.
+        radio: the weather of its radio (`{}`: fair); None for no radio, it speaks to its server directly.
+    """
     return {
         "name": name,
         "queueMode": queue_mode,
@@ -223,6 +283,9 @@ def device_spec(
         "objects": sorted(objects),
         "server": server,
         "attributes": dict(attributes or {}),
+        "observes": observes,
+        "room": room,
+        "radio": None if radio is None else dict(radio),
     }
 
 

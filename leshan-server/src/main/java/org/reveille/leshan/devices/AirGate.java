@@ -102,6 +102,11 @@ final class AirGate {
         late.put(token, new Late(millis));
     }
 
+    /** After a reboot nothing is known of earlier requests: what answers them again is a new CoAP stack. */
+    void forgetAnswers() {
+        late.clear();
+    }
+
     /** A UDP socket behind this gate. */
     UDPConnector connector(InetSocketAddress address, Configuration configuration) {
         return new UDPConnector(address, configuration) {

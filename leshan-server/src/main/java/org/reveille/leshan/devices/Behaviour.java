@@ -2,37 +2,55 @@ package org.reveille.leshan.devices;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.eclipse.californium.core.coap.Request;
 import org.eclipse.leshan.core.ResponseCode;
 import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.request.ContentFormat;
 import org.reveille.leshan.json.Json;
 
 /**
  * How a device treats the requests under a path.
  *
  * @param path the path and all below it; the root stands for every request, composite ones included
+ * @param format only requests with a payload in this content format, or which accept it alone; null for any
  * @param refusal the code it answers instead of carrying the request out, or null
  * @param text the text of the refusal, or null
  * @param delayMillis how late it answers what it carried out at once; 0 for at once
  * @param silent it carries the request out and never answers
  * @param ignored it neither carries the request out nor answers
+ * @param reboot whether and when it reboots, or null
+ * @param bootMillis how long it is off then
  * @param times how many requests it is for; 0 for all that come
  */
-record Behaviour(LwM2mPath path, ResponseCode refusal, String text, long delayMillis, boolean silent, boolean ignored,
-        int times) {
+record Behaviour(LwM2mPath path, ContentFormat format, ResponseCode refusal, String text, long delayMillis,
+        boolean silent, boolean ignored, Reboot reboot, long bootMillis, int times) {
+    /** What a request has come to when the device reboots over it. */
+    enum Reboot {
+        /** It was received and not carried out. */
+        UNDONE,
+        /** It was carried out and not answered. */
+        UNANSWERED,
+        /** It was carried out and answered. */
+        ANSWERED
+    }
+
     private static final Pattern CODE = Pattern.compile("([45])\\.(\\d\\d)");
 
     /** @throws IllegalArgumentException for a code that is none of CoAP's errors, or a bad path */
     static Behaviour read(JsonNode json) {
-        JsonNode refuse = json.get("refuse");
         return new Behaviour(
                 new LwM2mPath(json.path("path").asText("/")),
-                refuse == null ? null : code(refuse.asText()),
-                json.hasNonNull("text") ? json.get("text").asText() : null,
+                text(json, "format") == null ? null : ContentFormat.fromName(text(json, "format")),
+                text(json, "refuse") == null ? null : code(text(json, "refuse")),
+                text(json, "text"),
                 json.path("delayMs").asLong(0),
                 json.path("silent").asBoolean(false),
                 json.path("ignore").asBoolean(false),
+                text(json, "reboot") == null ? null : Reboot.valueOf(text(json, "reboot").toUpperCase(Locale.ROOT)),
+                json.path("bootMs").asLong(0),
                 json.path("times").asInt(0));
     }
 
@@ -42,15 +60,34 @@ record Behaviour(LwM2mPath path, ResponseCode refusal, String text, long delayMi
             json.put("refuse", String.format("%d.%02d", refusal.getCode() / 100, refusal.getCode() % 100));
             json.put("text", text);
         }
+        if (format != null) {
+            json.put("format", format.getName());
+        }
+        if (reboot != null) {
+            json.put("reboot", reboot.name().toLowerCase(Locale.ROOT)).put("bootMs", bootMillis);
+        }
         return json.put("delayMs", delayMillis).put("silent", silent).put("ignore", ignored).put("times", times);
     }
 
-    boolean isFor(LwM2mPath requested) {
-        return requested.startWith(path);
+    boolean isFor(LwM2mPath requested, Request request) {
+        return requested.startWith(path) && (format == null || format.getCode() == request.getOptions().getContentFormat()
+                || format.getCode() == request.getOptions().getAccept());
+    }
+
+    boolean isAnswered() {
+        return !silent && !ignored && (reboot == null || reboot == Reboot.ANSWERED);
+    }
+
+    boolean isCarriedOut() {
+        return !ignored && refusal == null && reboot != Reboot.UNDONE;
     }
 
     Behaviour once() {
-        return new Behaviour(path, refusal, text, delayMillis, silent, ignored, times - 1);
+        return new Behaviour(path, format, refusal, text, delayMillis, silent, ignored, reboot, bootMillis, times - 1);
+    }
+
+    private static String text(JsonNode json, String key) {
+        return json.hasNonNull(key) ? json.get(key).asText() : null;
     }
 
     private static ResponseCode code(String text) {

@@ -4,19 +4,26 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
+import org.eclipse.californium.core.coap.Request;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.reveille.leshan.json.Json;
 
-/** What a device was told to do with requests. Of several for one request the one with the deepest path counts. */
+/**
+ * What a device was told to do with requests. Of several for one request the one with the deepest path counts, and of
+ * those the one which names its format.
+ */
 final class Behaviours {
     private final List<Behaviour> told = new ArrayList<>();
 
-    /** Sets the behaviour of a path, in the place of the one it had. */
+    /** Sets the behaviour of a path (and a format), in the place of the one it had. */
     synchronized void set(Behaviour behaviour) {
-        told.removeIf(other -> other.path().equals(behaviour.path()));
+        told.removeIf(other -> other.path().equals(behaviour.path())
+                && Objects.equals(other.format(), behaviour.format()));
         told.add(behaviour);
-        told.sort(Comparator.comparingInt((Behaviour each) -> each.path().toString().split("/").length).reversed());
+        told.sort(Comparator.comparingInt((Behaviour each) -> each.path().toString().split("/").length).reversed()
+                .thenComparing(each -> each.format() == null));
     }
 
     synchronized void clear() {
@@ -24,8 +31,8 @@ final class Behaviours {
     }
 
     /** The behaviour for a request which has just come in; uses up one of its times. */
-    synchronized Optional<Behaviour> take(LwM2mPath requested) {
-        Optional<Behaviour> found = told.stream().filter(each -> each.isFor(requested)).findFirst();
+    synchronized Optional<Behaviour> take(LwM2mPath requested, Request request) {
+        Optional<Behaviour> found = told.stream().filter(each -> each.isFor(requested, request)).findFirst();
         found.filter(behaviour -> behaviour.times() > 0).ifPresent(behaviour -> {
             int index = told.indexOf(behaviour);
             if (behaviour.times() == 1) {

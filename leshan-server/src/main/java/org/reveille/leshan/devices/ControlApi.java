@@ -54,11 +54,17 @@ public final class ControlApi implements AutoCloseable {
         app.post("/devices/{device}/register", context -> uplink(context, (device, told) ->
                 device.register(newPort(told))));
         app.post("/devices/{device}/deregister", context -> uplink(context, (device, told) -> device.deregister()));
+        app.post("/devices/{device}/reboot", context -> uplink(context, (device, told) ->
+                device.reboot(told.path("bootMs").asLong(0))));
         app.post("/devices/{device}/send", context -> uplink(context, ControlApi::send));
         app.post("/devices/{device}/notify", this::notifyObservers);
         app.post("/devices/{device}/sleep", this::sleep);
         app.post("/devices/{device}/awake", this::awake);
         app.post("/devices/{device}/stop", this::stop);
+        app.get("/devices/{device}/radio", context -> json(context, device(context).radio().write()));
+        app.put("/devices/{device}/radio", this::setRadio);
+        app.post("/devices/{device}/radio/rebind", this::rebind);
+        app.put("/devices/{device}/clock", this::setClock);
         app.get("/devices/{device}/value", context ->
                 json(context, device(context).value(new LwM2mPath(context.queryParam("path")))));
         app.get("/devices/{device}/received", this::received);
@@ -126,6 +132,23 @@ public final class ControlApi implements AutoCloseable {
         context.status(204);
     }
 
+    private void setRadio(Context context) throws Exception {
+        Radio radio = device(context).radio();
+        radio.set(body(context));
+        json(context, radio.write());
+    }
+
+    private void rebind(Context context) {
+        Radio radio = device(context).radio();
+        radio.rebind();
+        json(context, radio.write());
+    }
+
+    private void setClock(Context context) throws Exception {
+        device(context).clockOffset(body(context).path("offsetMs").asLong(0));
+        context.status(204);
+    }
+
     private void received(Context context) {
         Device device = device(context);
         ArrayNode deliveries = device.received().list(context.queryParam("method"), context.queryParam("path"));
@@ -158,9 +181,13 @@ public final class ControlApi implements AutoCloseable {
     }
 
     private static CompletableFuture<Uplink> send(Device device, JsonNode told) {
+        ContentFormat format = ContentFormat.fromName(told.path("format").asText("SENML_CBOR"));
+        if (told.hasNonNull("samples")) {
+            return device.sendSamples(told.get("samples"), format);
+        }
         List<String> paths = new ArrayList<>();
         told.get("paths").forEach(path -> paths.add(path.asText()));
-        return device.send(paths, ContentFormat.fromName(told.path("format").asText("SENML_CBOR")));
+        return device.send(paths, format);
     }
 
     private static boolean newPort(JsonNode told) {

@@ -2,59 +2,49 @@ package org.reveille.leshan.devices;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.net.URI;
 import java.util.List;
+import java.util.NoSuchElementException;
 import java.util.concurrent.CompletableFuture;
-import org.eclipse.leshan.client.LeshanClient;
-import org.eclipse.leshan.client.LeshanClientBuilder;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import org.eclipse.leshan.client.RegistrationUpdate;
-import org.eclipse.leshan.client.resource.BaseInstanceEnabler;
-import org.eclipse.leshan.client.resource.LwM2mObjectEnabler;
-import org.eclipse.leshan.client.resource.ObjectEnabler;
-import org.eclipse.leshan.client.servers.LwM2mServer;
-import org.eclipse.leshan.core.model.ResourceModel;
-import org.eclipse.leshan.core.node.LwM2mMultipleResource;
+import org.eclipse.leshan.client.request.DownlinkRequestReceiver;
 import org.eclipse.leshan.core.node.LwM2mPath;
-import org.eclipse.leshan.core.node.LwM2mResource;
-import org.eclipse.leshan.core.node.LwM2mSingleResource;
 import org.eclipse.leshan.core.request.ContentFormat;
-import org.eclipse.leshan.core.request.ReadRequest;
-import org.eclipse.leshan.core.response.ReadResponse;
+import org.eclipse.leshan.core.request.SendRequest;
 import org.reveille.leshan.json.Json;
-import org.reveille.leshan.json.NodeReader;
-import org.reveille.leshan.json.NodeWriter;
-import org.reveille.leshan.json.ValueReader;
 
-/** One real LwM2M client, which does what it is told and notes what it receives. */
+/** One real LwM2M client, which does what it is told and notes what it receives; it stays itself over its reboots. */
 final class Device implements AutoCloseable {
-    private static final long SEND_TIMEOUT_MS = 10_000;
+    /** How long an answer has to leave before the device reboots after it, and a state of its firmware update lasts. */
+    private static final long STEP_MS = 100;
+    private static final int TRIES_TO_REGISTER = 6;
 
     private final int id;
     private final DeviceSpec spec;
+    private final Shared shared;
     private final AirGate gate;
     private final Received received = new Received();
     private final Behaviours behaviours = new Behaviours();
-    private final Endpoints endpoints;
-    private final LeshanClient client;
-    private ToldEngine engine;
+    private final Radio radio;
+    private volatile Flash flash = Flash.FACTORY;
+    private volatile long clockOffset;
+    private volatile int boots;
+    private volatile Booted booted;
     private volatile boolean stopped;
 
     Device(int id, DeviceSpec spec, Shared shared) {
         this.id = id;
         this.spec = spec;
+        this.shared = shared;
         this.gate = new AirGate(shared.protocol());
-        this.endpoints = Endpoints.create(
-                shared, gate, objects -> new ToldReceiver(objects, received, behaviours, gate));
-        this.client = new LeshanClientBuilder(spec.name())
-                .setObjects(Objects.of(spec, shared.model()))
-                .setEndpointsProviders(endpoints)
-                .setSharedExecutor(shared.protocol())
-                .setAdditionalAttributes(spec.attributes())
-                .setRegistrationEngineFactory((name, tree, manager, sender, bootstrap, observer, attributes,
-                        bootstrapAttributes, formats, executor, links, servers) ->
-                        engine = new ToldEngine(new ToldEngine.Parts(name, tree.getObjectEnablers(), manager, sender,
-                                attributes, formats, links, servers), spec.queueMode()))
-                .build();
-        client.start();
+        this.radio = spec.radio() == null
+                ? null : new Radio(shared.air(), shared.protocol(), URI.create(spec.server()));
+        if (radio != null) {
+            radio.set(spec.radio());
+        }
+        this.booted = boot(0);
     }
 
     int id() {
@@ -77,64 +67,75 @@ final class Device implements AutoCloseable {
         return gate;
     }
 
+    /** @throws NoSuchElementException when it was made without */
+    Radio radio() {
+        if (radio == null) {
+            throw new NoSuchElementException("the device was made without a radio");
+        }
+        return radio;
+    }
+
+    /** Milliseconds by which its clock is wrong from now on: in the times of its samples, and as 3/0/13 says it. */
+    void clockOffset(long millis) {
+        clockOffset = millis;
+        set(new LwM2mPath(3, 0, 13), Json.object().numberNode(System.currentTimeMillis() + millis));
+    }
+
     /** Hears again and says so with a registration update. */
     CompletableFuture<Uplink> wake(boolean newPort, Long lifetime) {
         listen(newPort);
-        return engine.update(new RegistrationUpdate(lifetime));
+        return booted.engine().update(new RegistrationUpdate(lifetime));
     }
 
     /** Hears again and registers in full. */
     CompletableFuture<Uplink> register(boolean newPort) {
         listen(newPort);
-        return engine.register();
+        return booted.engine().register();
     }
 
     CompletableFuture<Uplink> deregister() {
-        return engine.deregister();
+        return booted.engine().deregister();
     }
 
     /** LwM2M Send of the present values under these paths; also while it does not hear. */
     CompletableFuture<Uplink> send(List<String> paths, ContentFormat format) {
-        CompletableFuture<Uplink> answer = new CompletableFuture<>();
-        try {
-            client.getSendService().sendData(engine.server(), format, paths, SEND_TIMEOUT_MS,
-                    response -> answer.complete(Uplink.answered("SEND", response)),
-                    error -> answer.complete(Uplink.failed("SEND", error)));
-        } catch (RuntimeException unsendable) {
-            answer.complete(Uplink.failed("SEND", unsendable));
-        }
-        return answer;
+        return booted.send(paths, format);
+    }
+
+    /** LwM2M Send of values with their times, as {@link Samples} reads them. */
+    CompletableFuture<Uplink> sendSamples(JsonNode samples, ContentFormat format) {
+        return booted.engine().send(
+                new SendRequest(format, Samples.read(samples, shared.model(), clockOffset), null));
     }
 
     /** Puts a value into a resource as the device itself; observers are notified, of an equal value too. */
     void set(LwM2mPath path, JsonNode value) {
-        LwM2mObjectEnabler object = object(path);
-        ResourceModel model = object.getObjectModel().resources.get(path.getResourceId());
-        if (model == null || !(instance(object, path) instanceof BaseInstanceEnabler instance)) {
-            throw new IllegalArgumentException("no resource at " + path);
-        }
-        LwM2mResource wanted = model.multiple
-                ? LwM2mMultipleResource.newResource(model.id, NodeReader.values(value, model.type), model.type)
-                : LwM2mSingleResource.newResource(model.id, ValueReader.read(value, model.type), model.type);
-        boolean same = wanted.equals(instance.read(LwM2mServer.SYSTEM, model.id).getContent());
-        instance.write(LwM2mServer.SYSTEM, true, model.id, wanted);
-        if (same) {
-            instance.fireResourceChange(model.id);
-        }
+        booted.set(path, value);
     }
 
     /** The value which the device holds, read past the network; JSON null where there is none. */
     JsonNode value(LwM2mPath path) {
-        ReadResponse response = object(path).read(LwM2mServer.SYSTEM, new ReadRequest(path.toString()));
-        return NodeWriter.write(response.getContent());
+        return booted.value(path);
+    }
+
+    /**
+     * Is off for so long, hears nothing meanwhile, then boots with the values it was made with and registers anew. What
+     * it received and how it was told to behave stays.
+     */
+    CompletableFuture<Uplink> reboot(long bootMillis) {
+        gate.hear(AirGate.Hearing.OFF);
+        int port = booted.port();
+        return CompletableFuture.runAsync(booted::close, after(0))
+                .thenRunAsync(() -> bootAgain(port), after(bootMillis))
+                .thenCompose(none -> registerUntilAnswered(TRIES_TO_REGISTER));
     }
 
     ObjectNode write() {
         ObjectNode json = Json.object().put("id", id).put("name", spec.name()).put("server", spec.server());
         json.put("queueMode", spec.queueMode()).put("lifetime", spec.lifetime());
-        json.put("registrationId", engine.registrationId());
-        json.put("hearing", gate.hearing().name()).put("stopped", stopped);
-        json.put("port", stopped ? null : client.getEndpoint(engine.server()).getURI().getPort());
+        json.put("registrationId", booted.engine().registrationId());
+        json.put("hearing", gate.hearing().name()).put("stopped", stopped).put("boots", boots);
+        json.put("port", stopped ? null : radio == null ? Integer.valueOf(booted.port()) : radio.outerPort());
         json.putArray("objects").add(1);
         spec.objects().forEach(json.withArray("objects")::add);
         return json;
@@ -142,11 +143,55 @@ final class Device implements AutoCloseable {
 
     /** Vanishes without a word: the socket is closed, the server is not told. */
     @Override
-    public void close() {
+    public synchronized void close() {
         if (!stopped) {
             stopped = true;
-            client.destroy(false);
+            booted.close();
+            if (radio != null) {
+                radio.close();
+            }
         }
+    }
+
+    private Booted boot(int port) {
+        boots++;
+        String server = radio == null ? spec.server() : radio.uri().toString();
+        return Booted.boot(spec, shared, server, gate, port, new Board(), this::told);
+    }
+
+    /** From the same port, so that what is still under way to the device finds it. */
+    private synchronized void bootAgain(int port) {
+        if (!stopped) {
+            gate.forgetAnswers();
+            booted = boot(port);
+            gate.hear(AirGate.Hearing.ON);
+        }
+    }
+
+    private CompletableFuture<Uplink> registerUntilAnswered(int tries) {
+        if (stopped) {
+            return CompletableFuture.completedFuture(new Uplink("REGISTER", 0, "stopped"));
+        }
+        return booted.engine().register().thenCompose(answer -> answer.code() != 0 || tries == 1
+                ? CompletableFuture.completedFuture(answer) : registerUntilAnswered(tries - 1));
+    }
+
+    private DownlinkRequestReceiver told(DownlinkRequestReceiver objects) {
+        return new ToldReceiver(objects, received, behaviours, gate, this::rebootOver);
+    }
+
+    private void rebootOver(Behaviour behaviour) {
+        if (behaviour.reboot() == Behaviour.Reboot.ANSWERED) {
+            after(STEP_MS).execute(() -> reboot(behaviour.bootMillis()));
+        } else {
+            gate.hear(AirGate.Hearing.OFF);
+            after(0).execute(() -> reboot(behaviour.bootMillis()));
+        }
+    }
+
+    /** Outside of the devices' few threads: a client takes a moment to end. */
+    private static Executor after(long millis) {
+        return CompletableFuture.delayedExecutor(millis, TimeUnit.MILLISECONDS);
     }
 
     private void listen(boolean newPort) {
@@ -154,21 +199,38 @@ final class Device implements AutoCloseable {
             throw new IllegalStateException("the device was stopped");
         }
         if (newPort) {
-            endpoints.forgetObservations();
-            engine.openPort();
+            booted.openPort();
+        }
+        if (radio != null) {
+            if (newPort) {
+                radio.rebind();
+            }
+            radio.letGo();
         }
         gate.hear(AirGate.Hearing.ON);
     }
 
-    private LwM2mObjectEnabler object(LwM2mPath path) {
-        LwM2mObjectEnabler object = client.getObjectTree().getObjectEnabler(path.getObjectId());
-        if (object == null) {
-            throw new IllegalArgumentException("no object at " + path);
+    /** The device as its firmware object sees it. */
+    private final class Board implements Firmware.Board {
+        @Override
+        public Flash flash() {
+            return flash;
         }
-        return object;
-    }
 
-    private static Object instance(LwM2mObjectEnabler object, LwM2mPath path) {
-        return ((ObjectEnabler) object).getInstance(path.getObjectInstanceId());
+        @Override
+        public int room() {
+            return spec.room();
+        }
+
+        @Override
+        public void later(Runnable step) {
+            after(STEP_MS).execute(step);
+        }
+
+        @Override
+        public void boot(Flash next) {
+            flash = next;
+            reboot(STEP_MS);
+        }
     }
 }

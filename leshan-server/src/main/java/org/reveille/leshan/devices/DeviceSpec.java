@@ -16,9 +16,13 @@ import java.util.TreeSet;
  * @param objects the objects it has besides 0 (security) and 1 (server)
  * @param attributes further attributes of its registration
  * @param credentials how it proves to the server who it is
+ * @param observes whether it knows CoAP's Observe
+ * @param room bytes, the largest firmware package that it has room for
+ * @param radio the settings of its radio, or null for none: then it speaks to its server directly
  */
 record DeviceSpec(String name, String server, boolean queueMode, long lifetime, Set<Integer> objects,
-        Map<String, String> attributes, DeviceCredentials credentials) {
+        Map<String, String> attributes, DeviceCredentials credentials, boolean observes, int room, JsonNode radio) {
+    private static final int ROOM = 1 << 20;
     private static final Set<Integer> KNOWN = Set.of(3, 5, 6, 3303, 3442);
 
     /** @throws IllegalArgumentException when the name is missing or an object is asked for that devices do not have */
@@ -34,8 +38,9 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
             throw new IllegalArgumentException("server is missing, and the program was started without one");
         }
         return new DeviceSpec(json.get("name").asText(), uri, json.path("queueMode").asBoolean(false),
-                json.path("lifetime").asLong(86_400), objects(json), attributes,
-                DeviceCredentials.read(json));
+                json.path("lifetime").asLong(86_400), objects(json), attributes, DeviceCredentials.read(json),
+                json.path("observes").asBoolean(true), json.path("room").asInt(ROOM),
+                json.hasNonNull("radio") ? json.get("radio") : null);
     }
 
     private static Set<Integer> objects(JsonNode json) {

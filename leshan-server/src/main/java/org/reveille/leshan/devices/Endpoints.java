@@ -1,9 +1,13 @@
 package org.reveille.leshan.devices;
 
 import java.net.InetSocketAddress;
+import java.security.cert.Certificate;
+import java.util.List;
 import java.util.function.UnaryOperator;
 import org.eclipse.californium.core.CoapResource;
+import org.eclipse.californium.core.coap.Request;
 import org.eclipse.californium.core.config.CoapConfig;
+import org.eclipse.californium.core.network.interceptors.MessageInterceptor;
 import org.eclipse.californium.elements.Connector;
 import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.californium.scandium.config.DtlsConfig;
@@ -12,6 +16,9 @@ import org.eclipse.leshan.client.endpoint.ClientEndpointToolbox;
 import org.eclipse.leshan.client.notification.NotificationManager;
 import org.eclipse.leshan.client.request.DownlinkRequestReceiver;
 import org.eclipse.leshan.client.resource.LwM2mObjectTree;
+import org.eclipse.leshan.client.servers.LwM2mServer;
+import org.eclipse.leshan.client.servers.ServerInfo;
+import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpoint;
 import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointFactory;
 import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointsProvider;
 import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientEndpointFactory;
@@ -22,17 +29,24 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClien
 /** A device's CoAP endpoint: a socket behind its gate, run by the executor which all devices share. */
 final class Endpoints extends CaliforniumClientEndpointsProvider {
     private final Shared shared;
+    private final boolean observes;
     private final UnaryOperator<DownlinkRequestReceiver> around;
 
-    private Endpoints(Builder builder, Shared shared, UnaryOperator<DownlinkRequestReceiver> around) {
+    private Endpoints(Builder builder, Shared shared, boolean observes, UnaryOperator<DownlinkRequestReceiver> around) {
         super(builder);
         this.shared = shared;
+        this.observes = observes;
         this.around = around;
     }
 
-    /** @param around puts what the device was told before the receiver of requests */
-    static Endpoints create(Shared shared, AirGate gate, UnaryOperator<DownlinkRequestReceiver> around) {
-        return new Endpoints(new GatedBuilder(gate, shared.maxBody()), shared, around);
+    /**
+     * @param port the first local port without DTLS, as before a reboot; 0 for a free one
+     * @param observes whether it knows CoAP's Observe; where not it answers an observe as a plain read (RFC 7641, 4.1)
+     * @param around puts what the device was told before the receiver of requests
+     */
+    static Endpoints create(Shared shared, AirGate gate, int port, boolean observes,
+            UnaryOperator<DownlinkRequestReceiver> around) {
+        return new Endpoints(new GatedBuilder(gate, shared.maxBody(), port), shared, observes, around);
     }
 
     @Override
@@ -40,6 +54,21 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
             ClientEndpointToolbox toolbox) {
         super.init(objects, around.apply(receiver), notifications, toolbox);
         getCoapServer().setExecutor(shared.protocol(), true);
+    }
+
+    @Override
+    public LwM2mServer createEndpoint(ServerInfo info, boolean clientInitiatedOnly, List<Certificate> trustStore,
+            ClientEndpointToolbox toolbox) {
+        LwM2mServer server = super.createEndpoint(info, clientInitiatedOnly, trustStore, toolbox);
+        if (!observes && getEndpoint(server) instanceof CaliforniumClientEndpoint endpoint) {
+            endpoint.getCoapEndpoint().addInterceptor(new MessageInterceptor() {
+                @Override
+                public void receiveRequest(Request request) {
+                    request.getOptions().removeObserve();
+                }
+            });
+        }
+        return server;
     }
 
     /** Observations belong to the socket they were made over: after a change of port none may notify any more. */
@@ -50,8 +79,8 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
     }
 
     private static final class GatedBuilder extends Builder {
-        GatedBuilder(AirGate gate, int maxBody) {
-            super(new GatedCoap(gate), new GatedCoaps(gate));
+        GatedBuilder(AirGate gate, int maxBody, int port) {
+            super(new GatedCoap(gate, port), new GatedCoaps(gate));
             Configuration configuration = createDefaultConfiguration();
             configuration.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, maxBody);
             // 0: it sends with the connection id which the server chose, and needs none of its own (RFC 9146).
@@ -63,9 +92,11 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
 
     private static final class GatedCoap extends CoapClientProtocolProvider {
         private final AirGate gate;
+        private int port;
 
-        GatedCoap(AirGate gate) {
+        GatedCoap(AirGate gate, int port) {
             this.gate = gate;
+            this.port = port;
         }
 
         @Override
@@ -73,7 +104,9 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
             return new CoapClientEndpointFactory() {
                 @Override
                 protected Connector createConnector(InetSocketAddress address, Configuration configuration) {
-                    return gate.connector(address, configuration);
+                    InetSocketAddress bound = new InetSocketAddress(address.getAddress(), port);
+                    port = 0;
+                    return gate.connector(bound, configuration);
                 }
             };
         }

@@ -3,7 +3,9 @@ package org.reveille.leshan.devices;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import org.eclipse.leshan.client.servers.LwM2mServer;
+import org.eclipse.leshan.core.model.ResourceModel.Type;
 import org.eclipse.leshan.core.node.LwM2mResource;
 import org.eclipse.leshan.core.node.LwM2mSingleResource;
 import org.eclipse.leshan.core.request.argument.Arguments;
@@ -11,8 +13,8 @@ import org.eclipse.leshan.core.response.ExecuteResponse;
 import org.eclipse.leshan.core.response.WriteResponse;
 
 /**
- * Object 5, Firmware Update: takes a package URI, has "downloaded" it at once, and updates when told (LwM2M 1.1, E.6).
- * State: 0 idle, 2 downloaded. Result: 0 initial, 1 updated.
+ * Object 5, Firmware Update, with the state machine of LwM2M 1.1, E.6. A package is pushed into 5/0/0 or downloaded from
+ * 5/0/1, verified, installed by 5/0/2, and after a reboot 3/0/3 has its version.
  */
 final class Firmware extends Valued {
     private static final int PACKAGE = 0;
@@ -20,35 +22,138 @@ final class Firmware extends Valued {
     private static final int UPDATE = 2;
     private static final int STATE = 3;
     private static final int RESULT = 5;
+    private static final int PACKAGE_VERSION = 7;
+    private static final int PROTOCOLS = 8;
+    private static final int DELIVERY = 9;
 
-    Firmware() {
-        super(List.of(PACKAGE, PACKAGE_URI, UPDATE, STATE, RESULT, 9), Set.of(UPDATE),
-                Map.of(PACKAGE_URI, "", STATE, 0L, RESULT, 0L, 9, 0L));
+    private static final long IDLE = 0;
+    private static final long DOWNLOADING = 1;
+    private static final long DOWNLOADED = 2;
+    private static final long UPDATING = 3;
+
+    private static final long UPDATED = 1;
+    private static final long UPDATE_FAILED = 8;
+    private static final long HTTP = 2;
+    private static final long PUSH_AND_PULL = 2;
+
+    /** The rest of the device. */
+    interface Board {
+        /** What it remembers from before it booted. */
+        Flash flash();
+
+        /** Bytes, the largest package that there is room for. */
+        int room();
+
+        /** Runs something after as long as a state lasts. */
+        void later(Runnable step);
+
+        /** Boots with another firmware. */
+        void boot(Flash next);
+    }
+
+    private final Board board;
+    private int attempt;
+
+    Firmware(Board board) {
+        super(List.of(PACKAGE, PACKAGE_URI, UPDATE, STATE, RESULT, PACKAGE_VERSION, PROTOCOLS, DELIVERY), Set.of(UPDATE),
+                Map.of(PACKAGE_URI, "", STATE, IDLE, RESULT, board.flash().updateResult(), PACKAGE_VERSION, "",
+                        PROTOCOLS, Map.of(0, HTTP), DELIVERY, PUSH_AND_PULL));
+        this.board = board;
     }
 
     @Override
-    public WriteResponse write(LwM2mServer server, boolean replace, int resource, LwM2mResource value) {
+    public synchronized WriteResponse write(LwM2mServer server, boolean replace, int resource, LwM2mResource value) {
+        if (server.isSystem() || (resource != PACKAGE && resource != PACKAGE_URI)) {
+            return super.write(server, replace, resource, value);
+        }
+        boolean resets = resets(value);
+        if (!resets && state() != IDLE) {
+            return WriteResponse.methodNotAllowed();
+        }
         WriteResponse response = super.write(server, replace, resource, value);
-        if (response.isSuccess() && !server.isSystem() && (resource == PACKAGE || resource == PACKAGE_URI)) {
-            set(STATE, "".equals(value.getValue()) ? 0 : 2);
-            set(RESULT, 0);
+        if (response.isSuccess()) {
+            attempt++;
+            become(resets ? IDLE : DOWNLOADING, 0);
+            if (!resets) {
+                bring(resource, value.getValue());
+            }
         }
         return response;
     }
 
     @Override
-    public ExecuteResponse execute(LwM2mServer server, int resource, Arguments arguments) {
-        if (resource == UPDATE && !Long.valueOf(2).equals(resources.get(STATE).getValue())) {
+    public synchronized ExecuteResponse execute(LwM2mServer server, int resource, Arguments arguments) {
+        if (resource != UPDATE) {
+            return super.execute(server, resource, arguments);
+        }
+        if (state() != DOWNLOADED) {
             return ExecuteResponse.methodNotAllowed();
         }
-        if (resource == UPDATE) {
-            set(STATE, 0);
-            set(RESULT, 1);
-        }
-        return super.execute(server, resource, arguments);
+        become(UPDATING, 0);
+        board.later(this::install);
+        return ExecuteResponse.success();
     }
 
-    private void set(int resource, long value) {
-        write(LwM2mServer.SYSTEM, true, resource, LwM2mSingleResource.newIntegerResource(resource, value));
+    private void bring(int resource, Object value) {
+        int mine = attempt;
+        CompletableFuture<Download> download = resource == PACKAGE
+                ? CompletableFuture.completedFuture(pushed((byte[]) value))
+                : Download.begin((String) value, board.room());
+        if (resource == PACKAGE_URI && download.isDone()) {
+            verify(mine, download.join());
+        } else {
+            download.thenAccept(got -> board.later(() -> verify(mine, got)));
+        }
+    }
+
+    private Download pushed(byte[] bytes) {
+        return bytes.length > board.room() ? new Download(null, Download.TOO_LARGE) : new Download(bytes, 0);
+    }
+
+    /** What a reset has overtaken is dropped. */
+    private synchronized void verify(int mine, Download got) {
+        if (mine != attempt) {
+            return;
+        }
+        FirmwarePackage found = got.result() == 0
+                ? FirmwarePackage.read(got.bytes()) : new FirmwarePackage(null, got.result());
+        if (found.result() == 0) {
+            set(LwM2mSingleResource.newStringResource(PACKAGE_VERSION, found.version()));
+        }
+        become(found.result() == 0 ? DOWNLOADED : IDLE, found.result());
+    }
+
+    /** A version that begins with "broken" cannot be installed. */
+    private synchronized void install() {
+        String version = (String) resources.get(PACKAGE_VERSION).getValue();
+        if (version.startsWith("broken")) {
+            become(DOWNLOADED, UPDATE_FAILED);
+        } else {
+            board.boot(new Flash(version, UPDATED));
+        }
+    }
+
+    private long state() {
+        return (Long) resources.get(STATE).getValue();
+    }
+
+    private void become(long state, long result) {
+        set(LwM2mSingleResource.newIntegerResource(RESULT, result));
+        set(LwM2mSingleResource.newIntegerResource(STATE, state));
+    }
+
+    private void set(LwM2mResource value) {
+        if (!value.equals(resources.get(value.getId()))) {
+            write(LwM2mServer.SYSTEM, true, value.getId(), value);
+        }
+    }
+
+    /** An empty text, or the one byte 0. */
+    private static boolean resets(LwM2mResource value) {
+        if (value.getType() == Type.OPAQUE) {
+            byte[] bytes = (byte[]) value.getValue();
+            return bytes.length == 0 || bytes.length == 1 && bytes[0] == 0;
+        }
+        return "".equals(value.getValue());
     }
 }

@@ -20,12 +20,20 @@ import org.eclipse.leshan.core.request.BindingMode;
 final class Objects {
     private static final int SHORT_SERVER_ID = 123;
 
-    private Objects() {
+    private final Firmware.Board board;
+
+    private Objects(Firmware.Board board) {
+        this.board = board;
     }
 
-    static List<LwM2mObjectEnabler> of(DeviceSpec spec, LwM2mModel model) {
+    /** @param server the URI at which the device finds its server */
+    static List<LwM2mObjectEnabler> of(DeviceSpec spec, String server, LwM2mModel model, Firmware.Board board) {
+        return new Objects(board).create(spec, server, model);
+    }
+
+    private List<LwM2mObjectEnabler> create(DeviceSpec spec, String server, LwM2mModel model) {
         ObjectsInitializer objects = new ObjectsInitializer(model);
-        objects.setInstancesForObject(LwM2mId.SECURITY, spec.credentials().security(spec.server(), SHORT_SERVER_ID));
+        objects.setInstancesForObject(LwM2mId.SECURITY, spec.credentials().security(server, SHORT_SERVER_ID));
         objects.setInstancesForObject(LwM2mId.SERVER, new Server(SHORT_SERVER_ID, spec.lifetime(),
                 EnumSet.of(BindingMode.U), false, BindingMode.U));
         spec.objects().forEach(id -> {
@@ -35,7 +43,7 @@ final class Objects {
         return objects.createAll();
     }
 
-    private static LwM2mInstanceEnablerFactory factory(int object) {
+    private LwM2mInstanceEnablerFactory factory(int object) {
         return new BaseInstanceEnablerFactory() {
             @Override
             public LwM2mInstanceEnabler create() {
@@ -44,10 +52,10 @@ final class Objects {
         };
     }
 
-    private static LwM2mInstanceEnabler instance(int object) {
+    private LwM2mInstanceEnabler instance(int object) {
         return switch (object) {
             case 3 -> device();
-            case 5 -> new Firmware();
+            case 5 -> new Firmware(board);
             case 6 -> location();
             case 3303 -> temperature();
             case 3442 -> new TestObject();
@@ -56,10 +64,10 @@ final class Objects {
     }
 
     /** Reboot (4), factory reset (5) and reset of the error code (12) are answered and noted, nothing else. */
-    private static LwM2mInstanceEnabler device() {
+    private LwM2mInstanceEnabler device() {
         Map<Integer, Object> values = Map.ofEntries(
                 Map.entry(0, "Leshan Demo Device"), Map.entry(1, "Model 500"), Map.entry(2, "LT-500-000-0001"),
-                Map.entry(3, "1.0.0"), Map.entry(9, 66L), Map.entry(10, 152_345L), Map.entry(11, Map.of(0, 0L)),
+                Map.entry(3, board.flash().version()), Map.entry(9, 66L), Map.entry(10, 152_345L), Map.entry(11, Map.of(0, 0L)),
                 Map.entry(13, new Date()), Map.entry(14, "Z"), Map.entry(15, "Etc/UTC"), Map.entry(16, "UT"),
                 Map.entry(17, "Demo"), Map.entry(18, "1.0.1"), Map.entry(19, "1.0.2"), Map.entry(20, 4L),
                 Map.entry(21, 204_800L));

@@ -11,19 +11,22 @@ import org.reveille.leshan.Models;
  * What all devices of the process have in common.
  *
  * @param protocol runs every device's CoAP stack, notifications and delayed answers; nothing may block in it
+ * @param air reads the sockets of their radios
  * @param maxBody bytes, the largest value that a device takes
  */
-record Shared(ProtocolScheduledExecutorService protocol, LwM2mModel model, int maxBody) {
+record Shared(ProtocolScheduledExecutorService protocol, LwM2mModel model, Air air, int maxBody) {
     private static final int THREADS = 4;
 
     static Shared create(int maxBody) {
         return new Shared(
                 ExecutorsUtil.newProtocolScheduledThreadPool(THREADS, new NamedThreadFactory("devices#")),
                 new StaticModel(Models.newest()),
+                Air.open(),
                 maxBody);
     }
 
     void close() {
         protocol.shutdownNow();
+        air.close();
     }
 }

@@ -24,6 +24,7 @@ import org.eclipse.leshan.core.request.BindingMode;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.DeregisterRequest;
 import org.eclipse.leshan.core.request.RegisterRequest;
+import org.eclipse.leshan.core.request.SendRequest;
 import org.eclipse.leshan.core.request.UpdateRequest;
 import org.eclipse.leshan.core.request.UplinkRequest;
 import org.eclipse.leshan.core.response.LwM2mResponse;
@@ -96,6 +97,11 @@ final class ToldEngine implements RegistrationEngine {
             return CompletableFuture.completedFuture(new Uplink("DEREGISTER", 0, "not registered"));
         }
         return send("DEREGISTER", new DeregisterRequest(registrationId), response -> registrationId = null);
+    }
+
+    /** LwM2M Send. */
+    CompletableFuture<Uplink> send(SendRequest request) {
+        return send("SEND", request, response -> { });
     }
 
     private <T extends LwM2mResponse> CompletableFuture<Uplink> send(

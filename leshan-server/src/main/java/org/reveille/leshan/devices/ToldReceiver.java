@@ -1,6 +1,7 @@
 package org.reveille.leshan.devices;
 
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.eclipse.californium.core.coap.Request;
 import org.eclipse.californium.core.coap.Token;
 import org.eclipse.leshan.client.request.DownlinkRequestReceiver;
@@ -16,29 +17,37 @@ final class ToldReceiver implements DownlinkRequestReceiver {
     private final Received received;
     private final Behaviours behaviours;
     private final AirGate gate;
+    private final Consumer<Behaviour> reboots;
 
-    ToldReceiver(DownlinkRequestReceiver objects, Received received, Behaviours behaviours, AirGate gate) {
+    /** @param reboots is told of a behaviour over which the device reboots, before it is carried out */
+    ToldReceiver(DownlinkRequestReceiver objects, Received received, Behaviours behaviours, AirGate gate,
+            Consumer<Behaviour> reboots) {
         this.objects = objects;
         this.received = received;
         this.behaviours = behaviours;
         this.gate = gate;
+        this.reboots = reboots;
     }
 
     @Override
     public <T extends LwM2mResponse> SendableResponse<T> requestReceived(
             LwM2mServer server, DownlinkRequest<T> request) {
         received.add(request);
-        Optional<Behaviour> told = behaviours.take(RequestText.path(request));
+        Request coapRequest = (Request) request.getCoapRequest();
+        Optional<Behaviour> told = behaviours.take(RequestText.path(request), coapRequest);
         if (told.isEmpty()) {
             return objects.requestReceived(server, request);
         }
         Behaviour behaviour = told.get();
-        time(behaviour, ((Request) request.getCoapRequest()).getToken());
-        if (behaviour.ignored()) {
-            return Refusal.of(request, ResponseCode.INTERNAL_SERVER_ERROR, "never leaves the device");
+        time(behaviour, coapRequest.getToken());
+        if (behaviour.reboot() != null) {
+            reboots.accept(behaviour);
+        }
+        if (behaviour.isCarriedOut()) {
+            return objects.requestReceived(server, request);
         }
         return behaviour.refusal() == null
-                ? objects.requestReceived(server, request)
+                ? Refusal.of(request, ResponseCode.INTERNAL_SERVER_ERROR, "never leaves the device")
                 : Refusal.of(request, behaviour.refusal(), behaviour.text());
     }
 
@@ -49,7 +58,7 @@ final class ToldReceiver implements DownlinkRequestReceiver {
     }
 
     private void time(Behaviour behaviour, Token token) {
-        if (behaviour.silent() || behaviour.ignored()) {
+        if (!behaviour.isAnswered()) {
             gate.mute(token);
         } else if (behaviour.delayMillis() > 0) {
             gate.delay(token, behaviour.delayMillis());

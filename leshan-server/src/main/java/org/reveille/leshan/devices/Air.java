@@ -1,0 +1,94 @@
+package org.reveille.leshan.devices;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ClosedSelectorException;
+import java.nio.channels.DatagramChannel;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** One thread which reads the sockets of all radios. */
+final class Air implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Air.class);
+    private static final int LARGEST_DATAGRAM = 65_535;
+
+    /** Takes what came in; runs in the one thread and may not block. */
+    interface Listener {
+        void heard(SocketAddress from, byte[] datagram);
+    }
+
+    private final Selector selector;
+
+    private Air(Selector selector) {
+        this.selector = selector;
+    }
+
+    static Air open() {
+        try {
+            Air air = new Air(Selector.open());
+            Thread thread = new Thread(air::run, "air");
+            thread.setDaemon(true);
+            thread.start();
+            return air;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** A UDP socket on a free port. A connected one hears its peer alone. */
+    DatagramChannel socket(InetSocketAddress bound, InetSocketAddress peer, Listener listener) {
+        try {
+            DatagramChannel channel = DatagramChannel.open();
+            channel.configureBlocking(false);
+            channel.bind(bound);
+            if (peer != null) {
+                channel.connect(peer);
+            }
+            channel.register(selector, SelectionKey.OP_READ, listener);
+            selector.wakeup();
+            return channel;
+        } catch (IOException e) {
+            throw new UncheckedIOException("a radio has no socket", e);
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            selector.close();
+        } catch (IOException e) {
+            LOG.debug("closing the air", e);
+        }
+    }
+
+    private void run() {
+        ByteBuffer buffer = ByteBuffer.allocate(LARGEST_DATAGRAM);
+        try {
+            while (selector.isOpen()) {
+                selector.select(key -> read(key, buffer));
+            }
+        } catch (ClosedSelectorException | IOException end) {
+            LOG.debug("the air is closed", end);
+        }
+    }
+
+    private static void read(SelectionKey key, ByteBuffer buffer) {
+        try {
+            buffer.clear();
+            SocketAddress from = ((DatagramChannel) key.channel()).receive(buffer);
+            if (from != null) {
+                byte[] datagram = new byte[buffer.flip().remaining()];
+                buffer.get(datagram);
+                ((Listener) key.attachment()).heard(from, datagram);
+            }
+        } catch (IOException | RuntimeException e) {
+            // Nobody listens there (ICMP), or the socket was closed: to a sender it is as lost as any other datagram.
+            LOG.debug("a datagram was lost", e);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+package org.reveille.leshan.devices;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.UnaryOperator;
+import org.eclipse.leshan.client.LeshanClient;
+import org.eclipse.leshan.client.LeshanClientBuilder;
+import org.eclipse.leshan.client.request.DownlinkRequestReceiver;
+import org.eclipse.leshan.client.resource.BaseInstanceEnabler;
+import org.eclipse.leshan.client.resource.LwM2mObjectEnabler;
+import org.eclipse.leshan.client.resource.ObjectEnabler;
+import org.eclipse.leshan.client.servers.LwM2mServer;
+import org.eclipse.leshan.core.model.ResourceModel;
+import org.eclipse.leshan.core.node.LwM2mMultipleResource;
+import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.node.LwM2mResource;
+import org.eclipse.leshan.core.node.LwM2mSingleResource;
+import org.eclipse.leshan.core.request.ContentFormat;
+import org.eclipse.leshan.core.request.ReadRequest;
+import org.eclipse.leshan.core.response.ReadResponse;
+import org.reveille.leshan.json.NodeReader;
+import org.reveille.leshan.json.NodeWriter;
+import org.reveille.leshan.json.ValueReader;
+
+/** A device from one boot to the next: its LwM2M client, whose values, observations and CoAP memory a reboot ends. */
+final class Booted implements AutoCloseable {
+    private static final long SEND_TIMEOUT_MS = 10_000;
+
+    private final Endpoints endpoints;
+    private final LeshanClient client;
+    private ToldEngine engine;
+
+    private Booted(DeviceSpec spec, Shared shared, Endpoints endpoints, List<LwM2mObjectEnabler> objects) {
+        this.endpoints = endpoints;
+        this.client = new LeshanClientBuilder(spec.name())
+                .setObjects(objects)
+                .setEndpointsProviders(endpoints)
+                .setSharedExecutor(shared.protocol())
+                .setAdditionalAttributes(spec.attributes())
+                .setRegistrationEngineFactory((name, tree, manager, sender, bootstrap, observer, attributes,
+                        bootstrapAttributes, formats, executor, links, servers) ->
+                        engine = new ToldEngine(new ToldEngine.Parts(name, tree.getObjectEnablers(), manager, sender,
+                                attributes, formats, links, servers), spec.queueMode()))
+                .build();
+        client.start();
+    }
+
+    /**
+     * Boots a device. It has its socket at once and says nothing.
+     *
+     * @param server the URI at which it finds its server
+     * @param port its local port, 0 for a free one
+     * @param around puts what the device was told before the receiver of requests
+     */
+    static Booted boot(DeviceSpec spec, Shared shared, String server, AirGate gate, int port, Firmware.Board board,
+            UnaryOperator<DownlinkRequestReceiver> around) {
+        Endpoints endpoints = Endpoints.create(shared, gate, port, spec.observes(), around);
+        return new Booted(spec, shared, endpoints, Objects.of(spec, server, shared.model(), board));
+    }
+
+    ToldEngine engine() {
+        return engine;
+    }
+
+    int port() {
+        return client.getEndpoint(engine.server()).getURI().getPort();
+    }
+
+    void openPort() {
+        endpoints.forgetObservations();
+        engine.openPort();
+    }
+
+    /** LwM2M Send of the present values under these paths. */
+    CompletableFuture<Uplink> send(List<String> paths, ContentFormat format) {
+        CompletableFuture<Uplink> answer = new CompletableFuture<>();
+        try {
+            client.getSendService().sendData(engine.server(), format, paths, SEND_TIMEOUT_MS,
+                    response -> answer.complete(Uplink.answered("SEND", response)),
+                    error -> answer.complete(Uplink.failed("SEND", error)));
+        } catch (RuntimeException unsendable) {
+            answer.complete(Uplink.failed("SEND", unsendable));
+        }
+        return answer;
+    }
+
+    /** Puts a value into a resource as the device itself; observers are notified, of an equal value too. */
+    void set(LwM2mPath path, JsonNode value) {
+        LwM2mObjectEnabler object = object(path);
+        ResourceModel model = object.getObjectModel().resources.get(path.getResourceId());
+        if (model == null || !(instance(object, path) instanceof BaseInstanceEnabler instance)) {
+            throw new IllegalArgumentException("no resource at " + path);
+        }
+        LwM2mResource wanted = model.multiple
+                ? LwM2mMultipleResource.newResource(model.id, NodeReader.values(value, model.type), model.type)
+                : LwM2mSingleResource.newResource(model.id, ValueReader.read(value, model.type), model.type);
+        boolean same = wanted.equals(instance.read(LwM2mServer.SYSTEM, model.id).getContent());
+        instance.write(LwM2mServer.SYSTEM, true, model.id, wanted);
+        if (same) {
+            instance.fireResourceChange(model.id);
+        }
+    }
+
+    /** The value which the device holds, read past the network; JSON null where there is none. */
+    JsonNode value(LwM2mPath path) {
+        ReadResponse response = object(path).read(LwM2mServer.SYSTEM, new ReadRequest(path.toString()));
+        return NodeWriter.write(response.getContent());
+    }
+
+    /** The socket is closed, the server is not told. */
+    @Override
+    public void close() {
+        client.destroy(false);
+    }
+
+    private LwM2mObjectEnabler object(LwM2mPath path) {
+        LwM2mObjectEnabler object = client.getObjectTree().getObjectEnabler(path.getObjectId());
+        if (object == null) {
+            throw new IllegalArgumentException("no object at " + path);
+        }
+        return object;
+    }
+
+    private static Object instance(LwM2mObjectEnabler object, LwM2mPath path) {
+        return ((ObjectEnabler) object).getInstance(path.getObjectInstanceId());
+    }
+}

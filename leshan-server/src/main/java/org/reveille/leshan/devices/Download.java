@@ -1,0 +1,73 @@
+package org.reveille.leshan.devices;
+
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandler;
+import java.net.http.HttpResponse.BodySubscribers;
+import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * What came of a firmware download. Devices download over HTTP from this machine alone: they are made for tests, and what
+ * a server writes into 5/0/1 shall lead them nowhere else.
+ *
+ * @param bytes the package, or null
+ * @param result 0, or why there is none as resource 5/0/5 says it
+ */
+record Download(byte[] bytes, long result) {
+    static final long TOO_LARGE = 2;
+    static final long CONNECTION_LOST = 4;
+    static final long INVALID_URI = 7;
+    static final long UNSUPPORTED_PROTOCOL = 9;
+    private static final Set<String> HERE = Set.of("127.0.0.1", "localhost", "[::1]");
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    /** Begins a download; the future always completes with a value. */
+    static CompletableFuture<Download> begin(String uri, int limit) {
+        URI parsed;
+        try {
+            parsed = new URI(uri);
+        } catch (URISyntaxException e) {
+            return failed(INVALID_URI);
+        }
+        if (parsed.getScheme() == null || parsed.getHost() == null) {
+            return failed(INVALID_URI);
+        }
+        if (!"http".equalsIgnoreCase(parsed.getScheme())) {
+            return failed(UNSUPPORTED_PROTOCOL);
+        }
+        return HERE.contains(parsed.getHost()) ? fetch(parsed, limit) : failed(INVALID_URI);
+    }
+
+    private static CompletableFuture<Download> fetch(URI uri, int limit) {
+        HttpRequest request = HttpRequest.newBuilder(uri).timeout(PATIENCE).build();
+        return Http.CLIENT.sendAsync(request, upTo(limit)).handle((answer, error) -> {
+            if (error != null) {
+                return new Download(null, CONNECTION_LOST);
+            }
+            if (answer.statusCode() != 200) {
+                return new Download(null, INVALID_URI);
+            }
+            byte[] bytes = answer.body();
+            return bytes == null || bytes.length > limit ? new Download(null, TOO_LARGE) : new Download(bytes, 0);
+        });
+    }
+
+    /** No body where its announced length is beyond the limit. */
+    private static BodyHandler<byte[]> upTo(int limit) {
+        return info -> info.headers().firstValueAsLong("Content-Length").orElse(0) > limit
+                ? BodySubscribers.replacing(null) : BodySubscribers.ofByteArray();
+    }
+
+    private static CompletableFuture<Download> failed(long result) {
+        return CompletableFuture.completedFuture(new Download(null, result));
+    }
+
+    /** Made when the first device downloads. */
+    private static final class Http {
+        static final HttpClient CLIENT = HttpClient.newHttpClient();
+    }
+}

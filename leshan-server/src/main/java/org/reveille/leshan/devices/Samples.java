@@ -1,0 +1,44 @@
+package org.reveille.leshan.devices;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Instant;
+import org.eclipse.leshan.core.model.LwM2mModel;
+import org.eclipse.leshan.core.model.ResourceModel;
+import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.node.LwM2mSingleResource;
+import org.eclipse.leshan.core.node.TimestampedLwM2mNodes;
+import org.reveille.leshan.json.ValueReader;
+
+/** Values of several times, as a device measured them and now sends all at once. */
+final class Samples {
+    private Samples() {
+    }
+
+    /**
+     * Reads {@code [{"time": milliseconds, "values": {PATH: value}}]}.
+     *
+     * @param clockOffset milliseconds by which the device's clock is wrong
+     * @throws IllegalArgumentException for a path that is no single resource of a known object, or a bad value
+     */
+    static TimestampedLwM2mNodes read(JsonNode samples, LwM2mModel model, long clockOffset) {
+        TimestampedLwM2mNodes.Builder nodes = TimestampedLwM2mNodes.builder();
+        for (JsonNode sample : samples) {
+            Instant time = sample.hasNonNull("time")
+                    ? Instant.ofEpochMilli(sample.get("time").asLong() + clockOffset) : null;
+            sample.path("values").fields().forEachRemaining(each -> {
+                LwM2mPath path = new LwM2mPath(each.getKey());
+                nodes.put(time, path, resource(path, each.getValue(), model));
+            });
+        }
+        return nodes.build();
+    }
+
+    private static LwM2mSingleResource resource(LwM2mPath path, JsonNode value, LwM2mModel model) {
+        ResourceModel resource = path.isResource()
+                ? model.getResourceModel(path.getObjectId(), path.getResourceId()) : null;
+        if (resource == null || resource.multiple) {
+            throw new IllegalArgumentException("no single resource at " + path);
+        }
+        return LwM2mSingleResource.newResource(resource.id, ValueReader.read(value, resource.type), resource.type);
+    }
+}

@@ -1,0 +1,34 @@
+package org.reveille.leshan.devices;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import org.reveille.leshan.json.Json;
+
+/**
+ * What becomes of the datagrams of one direction.
+ *
+ * @param loss percent that get lost
+ * @param duplicates percent that arrive twice
+ * @param delayMillis how long each takes at least
+ * @param spreadMillis by how much more at most; of two datagrams within it the later one may be first
+ */
+record Weather(double loss, double duplicates, long delayMillis, long spreadMillis) {
+    static final Weather FAIR = new Weather(0, 0, 0, 0);
+
+    Weather {
+        if (loss < 0 || loss > 100 || duplicates < 0 || duplicates > 100 || delayMillis < 0 || spreadMillis < 0) {
+            throw new IllegalArgumentException("loss and duplicates are percent, delayMs and spreadMs milliseconds");
+        }
+    }
+
+    /** This weather with what the JSON says otherwise. */
+    Weather with(JsonNode json) {
+        return new Weather(json.path("loss").asDouble(loss), json.path("duplicates").asDouble(duplicates),
+                json.path("delayMs").asLong(delayMillis), json.path("spreadMs").asLong(spreadMillis));
+    }
+
+    ObjectNode write() {
+        return Json.object().put("loss", loss).put("duplicates", duplicates)
+                .put("delayMs", delayMillis).put("spreadMs", spreadMillis);
+    }
+}
