@@ -11,6 +11,12 @@ import org.reveille.leshan.json.ValueReader;
 
 /** Values of several times, as a device measured them and now sends all at once. */
 final class Samples {
+    /**
+     * What a time is put late by. The library writes a time into SenML CBOR as a decimal fraction, and in 2.0.0-M18 fails
+     * to read one which a double could hold (SenMLCborPackSerDes.deserializeNumber), such as any whole second.
+     */
+    private static final long NANOS_LATE = 1_000;
+
     private Samples() {
     }
 
@@ -24,7 +30,7 @@ final class Samples {
         TimestampedLwM2mNodes.Builder nodes = TimestampedLwM2mNodes.builder();
         for (JsonNode sample : samples) {
             Instant time = sample.hasNonNull("time")
-                    ? Instant.ofEpochMilli(sample.get("time").asLong() + clockOffset) : null;
+                    ? Instant.ofEpochMilli(sample.get("time").asLong() + clockOffset).plusNanos(NANOS_LATE) : null;
             sample.path("values").fields().forEachRemaining(each -> {
                 LwM2mPath path = new LwM2mPath(each.getKey());
                 nodes.put(time, path, resource(path, each.getValue(), model));
