@@ -218,7 +218,7 @@ class Devices:
     ) -> Device:
         """A new device, registered when this returns; `lifetime` in seconds, objects 1 and 3 it always has.
 
-        `credentials` are `{"psk": {..}}` or `{"x509": {..}}` for a server at `coaps:`; `more` as `device_spec` takes it.
+        `credentials` are `{"psk": {..}}` or `{"x509": {..}}` for a server at `coaps:`; `more` is `device_spec`'s own.
 
         Raises:
             DeviceError: the spec is bad. That its server did not answer is no error: ask `registration_id`.

@@ -163,6 +163,7 @@ async def test_what_is_held_while_it_sleeps_arrives_in_order_when_it_wakes(
     assert device.received() == []
     assert device.radio()["down"]["held"] == 2
     assert device.wake().ok
+    await eventually(lambda: len(device.received(method="WRITE")) == 2)
     assert [each.value for each in device.received(method="WRITE")] == ["first", "second"]
 
 

@@ -1,8 +1,9 @@
 package org.reveille.leshan.devices;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.util.ArrayList;
+import java.util.ArrayDeque;
 import java.util.List;
+import java.util.Queue;
 import java.util.Random;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -12,11 +13,14 @@ import java.util.concurrent.TimeUnit;
  * same seed the n-th datagram meets the same fate.
  */
 final class RadioPath {
+    private static final long GAP_MS = 20;
+
     private final ScheduledExecutorService timer;
     private Random random = new Random();
     private Weather weather = Weather.FAIR;
     private boolean holding;
-    private final List<Runnable> held = new ArrayList<>();
+    private boolean draining;
+    private final Queue<Runnable> held = new ArrayDeque<>();
     private long carried;
     private long lost;
     private long duplicated;
@@ -50,12 +54,26 @@ final class RadioPath {
         }
     }
 
-    /** From now on datagrams wait, as in an operator's buffers; {@code false} delivers them in the order they came. */
+    /**
+     * From now on datagrams wait, as in an operator's buffers; {@code false} delivers them in the order they came, each
+     * a moment after the other: a CoAP stack of several threads would mix up what comes at once.
+     */
     synchronized void hold(boolean wanted) {
-        holding = wanted;
-        if (!wanted) {
-            held.forEach(Runnable::run);
-            held.clear();
+        draining = holding && !wanted;
+        holding = wanted || draining;
+        drain();
+    }
+
+    private synchronized void drain() {
+        if (!draining) {
+            return;
+        }
+        if (held.isEmpty()) {
+            draining = false;
+            holding = false;
+        } else {
+            held.remove().run();
+            timer.schedule(this::drain, GAP_MS, TimeUnit.MILLISECONDS);
         }
     }
 
