@@ -10,14 +10,14 @@ import pytest
 import pytest_asyncio
 
 from app.models.database import migrate
-from tests.leshan.fixtures import leshan_devices, leshan_m4_server, our_leshan
+from tests.leshan.fixtures import leshan_devices, leshan_m4_server, our_leshan, production_leshan
 from tests.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
 from tests.servers.postgres import PostgresServer, postgres
 from tests.servers.postgres import binaries as postgres_binaries
 from tests.servers.valkey import ValkeyServer, valkey
 from tests.servers.valkey import binary as valkey_binary
 
-__all__ = ["leshan_devices", "leshan_m4_server", "our_leshan"]
+__all__ = ["leshan_devices", "leshan_m4_server", "our_leshan", "production_leshan"]
 
 DATABASE_FIXTURES = {"database_url", "empty_database_url"}
 

@@ -31,7 +31,7 @@ EVENT_STREAM: Final = {"Accept": "text/event-stream"}
 def server() -> Iterator[LeshanServer]:
     if missing_tools():
         missing(" and ".join(missing_tools()))
-    with leshan_server(awake_time=AWAKE_TIME) as running:
+    with leshan_server(mode="stock", awake_time=AWAKE_TIME) as running:
         yield running
 
 
@@ -271,9 +271,9 @@ async def test_a_device_that_vanishes_is_deregistered_when_its_lifetime_has_run_
 
 
 async def test_after_a_restart_of_the_server_a_device_registers_anew_at_its_next_update(devices: Devices) -> None:
-    with leshan_server() as first:
+    with leshan_server(mode="stock") as first:
         wanderer = await told(lambda: devices.create("wanderer", server=first.coap_uri))
-    with leshan_server(http_port=first.http_port, coap_port=first.coap_port) as second:
+    with leshan_server(mode="stock", http_port=first.http_port, coap_port=first.coap_port) as second:
         assert (await told(wanderer.wake)).operation == "REGISTER"
         await eventually(lambda: [client["endpoint"] for client in second.clients()] == ["wanderer"])
     wanderer.remove()

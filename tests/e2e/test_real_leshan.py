@@ -139,7 +139,7 @@ async def test_a_wrong_guess_that_it_is_awake_costs_no_attempt(begin_on_any: Beg
 
 async def test_more_than_fits_into_one_window_goes_out_in_one_wake(database_url: str, leshan_devices: Devices) -> None:
     """Every answer of the device renews its window, at Leshan as with us."""
-    with leshan_server(awake_time=WINDOW) as leshan:
+    with leshan_server(mode="stock", awake_time=WINDOW) as leshan:
         async with Road.begin(database_url, leshan, leshan_devices, awake_window=WINDOW) as road:
             device = await road.sleeper()
             await asyncio.to_thread(device.answer_late, 1000)
@@ -241,7 +241,7 @@ async def test_a_delayed_request_whose_registration_is_replaced_is_sent_again(be
 async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -> None:
     """All registrations are gone, and devices come back by an update that Leshan does not know any more. What it kept
     is gone too; but nobody listened meanwhile, so it may have been sent, and an EXECUTE is not sent again."""
-    with leshan_server() as first:
+    with leshan_server(mode="stock") as first:
         async with Road.begin(database_url, first, leshan_devices, leshan_notifications_wake=True) as road:
             device, sleeper, keeping = await road.device(), await road.sleeper(), await road.device(queue_mode=True)
             kept = await delayed(road, keeping)
@@ -249,7 +249,7 @@ async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -
             op = await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
             later = await road.create(sleeper, "WRITE", FIRMWARE_URI, text=FIRMWARE)
             await road.becomes(op, "QUEUED", "LESHAN_UNREACHABLE", attempts=0)
-            with leshan_server(http_port=first.http_port, coap_port=first.coap_port):
+            with leshan_server(mode="stock", http_port=first.http_port, coap_port=first.coap_port):
                 await road.listens()
                 await road.presence_is(device, Presence.OFFLINE)
                 for each in (device, sleeper, keeping):

@@ -22,9 +22,17 @@ def require_java() -> None:
 
 @pytest.fixture(scope="session")
 def our_leshan() -> Iterator[LeshanServer]:
-    """Our Leshan server, whose clients in queue mode are awake for 93 s as those of the stock one."""
+    """Our Leshan server as the stock one behaves; its clients in queue mode are awake for 93 s as those of that one."""
     require_java()
-    with launch.leshan_server() as server:
+    with launch.leshan_server(mode="stock") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def production_leshan() -> Iterator[LeshanServer]:
+    """Our Leshan server as it is made for production."""
+    require_java()
+    with launch.leshan_server(mode="production") as server:
         yield server
 
 

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 
@@ -23,6 +23,8 @@ from tests.leshan.devices import Devices
 from tests.servers.process import Server, start
 
 RUN: Final = Path(__file__).resolve().parents[2] / "leshan-server" / "run"
+Mode = Literal["production", "stock"]
+
 WITHIN: Final = 180.0
 """Seconds until a program must be ready, a build before it included. No test's verdict depends on its size."""
 
@@ -66,6 +68,8 @@ def build() -> None:
 @contextlib.contextmanager
 def leshan_server(
     *,
+    mode: Mode = "production",
+    data: Path | None = None,
     http_port: int = 0,
     coap_port: int = 0,
     awake_time: float = 93.0,
@@ -75,14 +79,16 @@ def leshan_server(
 ) -> Iterator[LeshanServer]:
     """Our Leshan server; `awake_time` in seconds, `options` are more of its own.
 
-    Give the ports of one that was stopped to start it again.
+    Give the ports and the folder of `data` of one that was stopped to start it again; else its data ends with it.
 
     Raises:
         ServerFailed: it did not start; the message has its reason.
     """
-    usual = ["--http-port", http_port, "--coap-port", coap_port, "--awake-time", awake_time, "--max-body", max_body]
-    with _program("server", *usual, *options, environment=environment) as (process, ports):
-        yield LeshanServer(process, ports["http"], ports.get("coap", 0), ports.get("coaps", 0))
+    with tempfile.TemporaryDirectory() as folder:
+        usual = ["--mode", mode, "--data", data or folder, "--http-port", http_port, "--coap-port", coap_port]
+        limits = ["--awake-time", awake_time, "--max-body", max_body]
+        with _program("server", *usual, *limits, *options, environment=environment) as (process, ports):
+            yield LeshanServer(process, ports["http"], ports.get("coap", 0), ports.get("coaps", 0))
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from app.leshan.simulator import Simulator, SimulatorConfig
 from tests.contract.leshan.contract import Contract, contracted, real, simulated
 from tests.contract.leshan.differences import SERVERS, Difference
 
+FIXTURES: Final = {"ours": "our_leshan", "production": "production_leshan", "m4": "leshan_m4_server"}
+
 OTHER: Final = os.environ.get("REVEILLE_TEST_LESHAN")
 """The address of any other Leshan server, without ``/api``. Devices register at REVEILLE_TEST_LESHAN_COAP, by default
 ``coap://HOST:5683`` of the same host; REVEILLE_TEST_LESHAN_LIKE names the server of ``SERVERS`` that it is like."""
@@ -58,12 +60,8 @@ async def server_under_contract(request: pytest.FixtureRequest) -> AsyncIterator
         coap_uri = os.environ.get("REVEILLE_TEST_LESHAN_COAP", f"coap://{urlsplit(url).hostname}:5683")
         async with contracted(name, _differences(name), f"{url.rstrip('/')}/api", real(devices, coap_uri)) as contract:
             yield contract
-    elif name == "ours":
-        server = request.getfixturevalue("our_leshan")
-        async with contracted(name, _differences(name), server.url, real(devices, server.coap_uri)) as contract:
-            yield contract
     else:
-        server = request.getfixturevalue("leshan_m4_server")
+        server = request.getfixturevalue(FIXTURES[name])
         async with contracted(name, _differences(name), server.url, real(devices, server.coap_uri)) as contract:
             yield contract
 

@@ -12,10 +12,14 @@ from typing import Final
 
 
 class Difference(Enum):
-    """One difference from stock Leshan 2.0.0-M18, which our own server follows, with its reason."""
+    """One difference from stock Leshan 2.0.0-M18, which our own server follows in stock mode, with its reason."""
 
     REFUSES_WHEN_ASLEEP = (
         "Up to 2.0.0-M16 a request for a client that sleeps is a 400 (ASLEEP); later ones keep it (DELAYED)."
+    )
+    NEVER_DELAYED = "Our own server in production mode keeps no request for later either; it answers 409 (ASLEEP)."
+    ONE_CALL_AT_A_TIME = (
+        "Our own server in production mode has one call to a client open at a time, and refuses others (LESHAN_BUSY)."
     )
     NO_COMPOSITES = (
         "2.0.0-M4 knows no composite operations and takes `composite` for a path: read and cancel are a 500 then, "
@@ -48,6 +52,9 @@ _D = Difference
 SERVERS: Final[Mapping[str, frozenset[Difference]]] = {
     "simulator": frozenset(),
     "ours": frozenset({_D.NO_DTLS, _D.ALL_IS_READABLE}),
+    "production": frozenset(
+        {_D.REFUSES_WHEN_ASLEEP, _D.NEVER_DELAYED, _D.ONE_CALL_AT_A_TIME, _D.NO_DTLS, _D.ALL_IS_READABLE}
+    ),
     "m4": frozenset(
         {
             _D.REFUSES_WHEN_ASLEEP,

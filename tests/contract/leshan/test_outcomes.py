@@ -135,7 +135,8 @@ async def test_delayed_is_dropped_with_its_registration(contract: Contract) -> N
 async def test_asleep(contract: Contract) -> None:
     device = await contract.sleeper()
     outcome = saw(await contract.call(device, "WRITE", WRITE, **TEXT), OutcomeKind.ASLEEP)
-    assert outcome.http_status == 400
+    never_delays = Difference.NEVER_DELAYED in contract.differences
+    assert outcome.http_status == (409 if never_delays else 400)
     await device.wake()
     saw(await contract.call(device, "READ", "/3/0/0"), OutcomeKind.SUCCESS)
     assert await written(device) == []
@@ -223,6 +224,25 @@ async def listening(
         await server.wait_closed()
 
 
+@pytest.mark.only_with(Difference.ONE_CALL_AT_A_TIME)
+async def test_a_second_call_to_a_device_at_once(contract: Contract) -> None:
+    device = await contract.device()
+    await device.fall_silent()
+    first = asyncio.create_task(contract.call(device, "READ", "/3/0/0", timeout_seconds=2))
+    await contract.request_is_out(device)
+    saw(await contract.call(device, "READ", "/3/0/1"), OutcomeKind.LESHAN_BUSY)
+    saw(await first, OutcomeKind.DEVICE_SILENT)
+
+
+@pytest.mark.only_with(Difference.ONE_CALL_AT_A_TIME)
+async def test_not_sent(contract: Contract) -> None:
+    """The server was asked what became of a call, and knows nothing of it: from then on it does not take it."""
+    outcome = await contract.client.ask(OperationKind.WRITE, "never-came/1", 0)
+    assert isinstance(outcome, Outcome)
+    saw(outcome, OutcomeKind.NOT_SENT)
+
+
+@pytest.mark.without(Difference.ONE_CALL_AT_A_TIME)
 async def test_sixty_four_calls_at_once(contract: Contract) -> None:
     """Many devices at once, each answered with its own."""
     devices = [await contract.device() for _ in range(8)]

@@ -8,4 +8,9 @@ public final class LimitOptions {
     @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES",
             description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
     int maxBody;
+
+    @Option(names = "--max-open-calls", defaultValue = "2000", paramLabel = "N",
+            description = "Calls that may wait for their devices together; more are answered 429 "
+                    + "(default: ${DEFAULT-VALUE}).")
+    int maxOpenCalls;
 }

@@ -1,5 +1,8 @@
 package org.reveille.leshan.options;
 
+import java.io.IOException;
+import java.nio.file.Path;
+import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.server.StockServer;
 import picocli.CommandLine.Mixin;
@@ -9,7 +12,9 @@ import picocli.CommandLine.Option;
 public final class ServerOptions {
     /** Whose behaviour the server has. */
     enum Mode {
-        /** As the stock demo server 2.0.0-M18 was recorded. */
+        /** Told surely and never twice; nothing is promised to a device that sleeps. */
+        production,
+        /** As the stock demo server 2.0.0-M18 was recorded; nothing is kept on disk. */
         stock
     }
 
@@ -21,6 +26,14 @@ public final class ServerOptions {
             description = "Whose behaviour it has: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     Mode mode;
 
+    @Option(names = "--name", defaultValue = "leshan", paramLabel = "NAME",
+            description = "This server's name in what it tells (default: ${DEFAULT-VALUE}).")
+    String name;
+
+    @Option(names = "--data", defaultValue = "leshan-data", paramLabel = "FOLDER",
+            description = "What production mode keeps on disk; one server per folder (default: ./${DEFAULT-VALUE}).")
+    Path data;
+
     @Mixin
     HttpOptions http = new HttpOptions();
 
@@ -30,12 +43,22 @@ public final class ServerOptions {
     @Mixin
     LimitOptions limits = new LimitOptions();
 
-    /** Starts what the options ask for. */
+    /**
+     * Starts what the options ask for.
+     *
+     * @throws BadSetting when they cannot be had
+     */
     public StockServer start() {
-        return new StockServer(new StockServer.Options(
-                http.settings(host(http.host), HttpOptions.environmentToken()),
-                coap.settings(coapHost(), new Credentials(), limits.maxBody),
-                coap.awakeMillis()));
+        StockServer.Production production =
+                mode == Mode.stock ? null : new StockServer.Production(data, limits.maxOpenCalls);
+        try {
+            return new StockServer(new StockServer.Options(
+                    http.settings(host(http.host), HttpOptions.environmentToken()),
+                    coap.settings(coapHost(), new Credentials(), limits.maxBody),
+                    coap.awakeMillis(), name, production));
+        } catch (IOException unusable) {
+            throw new BadSetting("--data: " + unusable.getMessage());
+        }
     }
 
     /** The address that everything binds which is not told another. */

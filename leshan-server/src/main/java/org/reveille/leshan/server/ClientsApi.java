@@ -2,12 +2,14 @@ package org.reveille.leshan.server;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.javalin.http.Context;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.eclipse.leshan.core.link.attributes.InvalidAttributeException;
 import org.eclipse.leshan.core.node.LwM2mPath;
@@ -16,6 +18,7 @@ import org.eclipse.leshan.core.observation.Observation;
 import org.eclipse.leshan.core.observation.SingleObservation;
 import org.eclipse.leshan.core.request.CancelCompositeObservationRequest;
 import org.eclipse.leshan.core.request.CancelObservationRequest;
+import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.DeleteRequest;
 import org.eclipse.leshan.core.request.DiscoverRequest;
 import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
@@ -25,20 +28,45 @@ import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.registration.Registration;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.RegistrationWriter;
+import org.reveille.leshan.server.Failure.Code;
 
 /** `/api/clients`: which LwM2M operation an HTTP method and a path mean. */
 final class ClientsApi {
+    private static final int LONGEST_PAGE = 10_000;
+
     private final LeshanServer server;
     private final Sender sender;
+    private final Function<Registration, ContentFormat> compositeFormat;
 
-    ClientsApi(LeshanServer server, Sender sender) {
+    /** @param compositeFormat of composites whose call names none; null is none */
+    ClientsApi(LeshanServer server, Sender sender, Function<Registration, ContentFormat> compositeFormat) {
         this.server = server;
         this.sender = sender;
+        this.compositeFormat = compositeFormat;
     }
 
     HttpAnswer all() {
         ArrayNode clients = Json.object().arrayNode();
         server.getRegistrationService().getAllRegistrations().forEachRemaining(client -> clients.add(write(client)));
+        return HttpAnswer.json(clients);
+    }
+
+    /**
+     * All clients, or with `?limit` the first ones by name that come after the one named by `?after`. The last of a page
+     * is where the next one begins; a page which is not full is the last. No more than a page is held in memory.
+     */
+    HttpAnswer all(Context context) {
+        String limit = context.queryParam("limit");
+        if (limit == null) {
+            return all();
+        }
+        if (!limit.matches("\\d{1,5}") || Integer.parseInt(limit) < 1 || Integer.parseInt(limit) > LONGEST_PAGE) {
+            return HttpAnswer.refusal(Code.INVALID_REQUEST, "Invalid request: limit must be 1 to " + LONGEST_PAGE);
+        }
+        Page page = new Page(Integer.parseInt(limit), context.queryParam("after"));
+        server.getRegistrationService().getAllRegistrations().forEachRemaining(page::offer);
+        ArrayNode clients = Json.object().arrayNode();
+        page.clients().forEach(client -> clients.add(write(client)));
         return HttpAnswer.json(clients);
     }
 
@@ -48,7 +76,7 @@ final class ClientsApi {
         }
         if (call.isComposite()) {
             return withClient(call, (client, same) ->
-                    send(client, call, Requests.readComposite(call), call.paths().toString()));
+                    send(client, call, Requests.readComposite(call, compositeFormat.apply(client)), call.paths().toString()));
         }
         if (call.size() >= 3 && "discover".equals(call.last())) {
             return withClient(call, (client, same) ->
@@ -60,10 +88,10 @@ final class ClientsApi {
 
     CompletableFuture<HttpAnswer> put(HttpCall call) {
         if (call.isComposite()) {
-            return withClient(call, (client, same) -> send(client, call, Requests.writeComposite(call), "/"));
+            return withClient(call, (client, same) -> send(client, call, Requests.writeComposite(call, compositeFormat.apply(client)), "/"));
         }
         if (call.size() < 3) {
-            return done(HttpAnswer.refusal(400, "Invalid path"));
+            return done(HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path"));
         }
         if ("attributes".equals(call.last())) {
             return withClient(call, this::writeAttributes);
@@ -81,7 +109,7 @@ final class ClientsApi {
         if (call.size() == 2 || call.size() == 3) {
             return withClient(call, (client, same) -> send(client, call, Requests.create(call), call.target(0)));
         }
-        return done(HttpAnswer.refusal(400, "Invalid path"));
+        return done(HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path"));
     }
 
     CompletableFuture<HttpAnswer> delete(HttpCall call) {
@@ -105,7 +133,7 @@ final class ClientsApi {
     }
 
     private CompletableFuture<HttpAnswer> observeComposite(Registration client, HttpCall call) {
-        return send(client, call, Requests.observeComposite(call), call.paths().toString());
+        return send(client, call, Requests.observeComposite(call, compositeFormat.apply(client)), call.paths().toString());
     }
 
     private CompletableFuture<HttpAnswer> cancel(Registration client, HttpCall call) {
@@ -118,7 +146,7 @@ final class ClientsApi {
         return observations(client).filter(SingleObservation.class::isInstance).map(SingleObservation.class::cast)
                 .filter(observation -> observation.getPath().equals(path)).findFirst()
                 .map(observation -> send(client, call, new CancelObservationRequest(observation), target))
-                .orElseGet(() -> done(HttpAnswer.refusal(404,
+                .orElseGet(() -> done(HttpAnswer.refusal(Code.NO_OBSERVATION,
                         String.format("no observation for path %s for  client '%s'", target, client))));
     }
 
@@ -130,7 +158,7 @@ final class ClientsApi {
         }
         return composite(client, paths)
                 .map(found -> send(client, call, new CancelCompositeObservationRequest(found), paths.toString()))
-                .orElseGet(() -> done(HttpAnswer.refusal(404,
+                .orElseGet(() -> done(HttpAnswer.refusal(Code.NO_OBSERVATION,
                         String.format("no composite observation for paths %s for  client '%s'", paths, client))));
     }
 
@@ -146,7 +174,7 @@ final class ClientsApi {
 
     private CompletableFuture<HttpAnswer> send(
             Registration client, HttpCall call, DownlinkDeviceManagementRequest<?> request, String path) {
-        return sender.send(client, request, path, call.timeoutMillis());
+        return sender.send(client, request, path, call);
     }
 
     private CompletableFuture<HttpAnswer> withClient(
@@ -154,7 +182,7 @@ final class ClientsApi {
         Registration client = server.getRegistrationService().getByEndpoint(call.endpoint());
         if (client == null) {
             String sentence = String.format("No registered client with id '%s'", call.endpoint());
-            return done(HttpAnswer.refusal(400, sentence));
+            return done(HttpAnswer.refusal(Code.NOT_REGISTERED, sentence));
         }
         try {
             return then.apply(client, call);

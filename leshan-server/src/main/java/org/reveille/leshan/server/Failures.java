@@ -8,32 +8,62 @@ import org.eclipse.leshan.core.request.exception.InvalidResponseException;
 import org.eclipse.leshan.core.request.exception.RequestCanceledException;
 import org.eclipse.leshan.core.request.exception.RequestRejectedException;
 import org.eclipse.leshan.core.request.exception.TimeoutException;
+import org.eclipse.leshan.core.request.exception.UnconnectedPeerException;
+import org.reveille.leshan.server.Failure.Code;
 
-/** What the stock server answers when a request could not be made, sent or answered. */
+/** What the stock server says when a request could not be made, sent or answered. */
 final class Failures {
     private Failures() {
     }
 
+    /** For a request that was not even sent. */
     static HttpAnswer answer(Throwable error) {
+        return answer(error, Delivery.NOT_SENT);
+    }
+
+    static HttpAnswer answer(Throwable error, Delivery delivery) {
+        return HttpAnswer.failure(of(error, delivery));
+    }
+
+    private static Failure of(Throwable error, Delivery delivery) {
+        Code code = code(error);
+        String text = code == Code.REQUEST_TIMEOUT ? "Request timeout" : sentence(code) + ": " + error.getMessage();
+        return new Failure(code, text, delivery, null);
+    }
+
+    private static Code code(Throwable error) {
         if (error instanceof TimeoutException) {
-            return HttpAnswer.failure(504, "Request timeout");
+            return Code.REQUEST_TIMEOUT;
         }
         if (error instanceof InvalidAttributeException) {
-            return HttpAnswer.failure(400, "Invalid attributes: " + error.getMessage());
+            return Code.INVALID_ATTRIBUTES;
         }
-        if (error instanceof InvalidRequestException || error instanceof CodecException
-                || error instanceof ClientSleepingException) {
-            return HttpAnswer.failure(400, "Invalid request: " + error.getMessage());
+        if (error instanceof InvalidRequestException || error instanceof CodecException) {
+            return Code.INVALID_REQUEST;
+        }
+        if (error instanceof ClientSleepingException) {
+            return Code.CLIENT_SLEEPING;
         }
         if (error instanceof RequestRejectedException) {
-            return HttpAnswer.failure(500, "Request rejected: " + error.getMessage());
+            return Code.REQUEST_REJECTED;
         }
         if (error instanceof RequestCanceledException) {
-            return HttpAnswer.failure(500, "Request cancelled: " + error.getMessage());
+            return Code.REQUEST_CANCELLED;
         }
         if (error instanceof InvalidResponseException) {
-            return HttpAnswer.failure(500, "Invalid Response: " + error.getMessage());
+            return Code.INVALID_RESPONSE;
         }
-        return HttpAnswer.failure(500, "Unexpected exception: " + error.getMessage());
+        return error instanceof UnconnectedPeerException ? Code.NOT_CONNECTED : Code.UNEXPECTED;
+    }
+
+    private static String sentence(Code code) {
+        return switch (code) {
+            case INVALID_ATTRIBUTES -> "Invalid attributes";
+            case INVALID_REQUEST, CLIENT_SLEEPING -> "Invalid request";
+            case REQUEST_REJECTED -> "Request rejected";
+            case REQUEST_CANCELLED -> "Request cancelled";
+            case INVALID_RESPONSE -> "Invalid Response";
+            default -> "Unexpected exception";
+        };
     }
 }

@@ -3,21 +3,20 @@ package org.reveille.leshan.server;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.javalin.http.Context;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Stream;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.reveille.leshan.json.Json;
 
-/**
- * One HTTP request below `/api/clients/{endpoint}`.
- *
- * <p>The path is the servlet container's decoded and canonical one, as in the stock server: `;x=1` is cut off and `..`
- * climbs (recorded, both).
- */
+/** One HTTP request below `/api/clients/{endpoint}`. */
 final class HttpCall {
     private static final int DEFAULT_TIMEOUT_S = 5;
+    private static final String ID_HEADER = "Reveille-Request";
 
     private final Context context;
     private final List<String> parts;
@@ -28,10 +27,39 @@ final class HttpCall {
         this.parts = parts;
     }
 
-    /** The parts of a request's path which are not empty. */
-    static List<String> split(Context context) {
-        String path = context.req().getPathInfo();
-        return path == null ? List.of() : Stream.of(path.split("/")).filter(part -> !part.isEmpty()).toList();
+    /**
+     * The id under which the call's request is sent at most once, or null.
+     *
+     * @throws InvalidRequestException when it is none
+     */
+    String id() {
+        String id = context.header(ID_HEADER);
+        if (id != null && !RequestLog.isId(id)) {
+            throw new InvalidRequestException("%s must be {operation}/{attempt}", ID_HEADER);
+        }
+        return id;
+    }
+
+    /** What tells this request from another one under the same id: method, target and body as they came. */
+    String digest() {
+        String query = context.queryString();
+        String target = context.req().getRequestURI() + (query == null ? "" : "?" + query);
+        MessageDigest digest = sha256();
+        digest.update((context.req().getMethod() + " " + target + "\n").getBytes(StandardCharsets.UTF_8));
+        return HexFormat.of().formatHex(digest.digest(context.bodyAsBytes()));
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java has it", e);
+        }
+    }
+
+    /** Whether the CoAP request may go out only once. */
+    boolean withoutRetransmission() {
+        return "0".equals(context.queryParam("retransmit"));
     }
 
     String endpoint() {
@@ -62,6 +90,12 @@ final class HttpCall {
         } catch (NumberFormatException e) {
             return DEFAULT_TIMEOUT_S * 1000L;
         }
+    }
+
+    /** As {@link #format(String)}, with what to take when it is null. */
+    ContentFormat format(String parameter, ContentFormat otherwise) {
+        ContentFormat format = format(parameter);
+        return format == null ? otherwise : format;
     }
 
     /** A content format by its name; null when the parameter is missing or names none, so that Leshan chooses. */

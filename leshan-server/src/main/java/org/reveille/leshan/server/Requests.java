@@ -4,6 +4,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.eclipse.leshan.core.link.attributes.InvalidAttributeException;
 import org.eclipse.leshan.core.link.lwm2m.attributes.DefaultLwM2mAttributeParser;
 import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttribute;
@@ -13,6 +14,7 @@ import org.eclipse.leshan.core.node.LwM2mNode;
 import org.eclipse.leshan.core.node.LwM2mObjectInstance;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.node.LwM2mSingleResource;
+import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.CreateRequest;
 import org.eclipse.leshan.core.request.ExecuteRequest;
 import org.eclipse.leshan.core.request.ObserveCompositeRequest;
@@ -21,6 +23,7 @@ import org.eclipse.leshan.core.request.WriteAttributesRequest;
 import org.eclipse.leshan.core.request.WriteCompositeRequest;
 import org.eclipse.leshan.core.request.WriteRequest;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
+import org.eclipse.leshan.server.registration.Registration;
 import org.reveille.leshan.json.NodeReader;
 
 /** LwM2M requests out of HTTP requests. Every method throws what {@link Failures} has an answer for. */
@@ -56,20 +59,31 @@ final class Requests {
         return new WriteAttributesRequest(call.target(1), new LwM2mAttributeSet(attributes));
     }
 
-    static ReadCompositeRequest readComposite(HttpCall call) {
-        return new ReadCompositeRequest(call.format("pathformat"), call.format("nodeformat"), call.paths());
+    /** @param format where the call names none; the stock server has none then, and fails */
+    static ReadCompositeRequest readComposite(HttpCall call, ContentFormat format) {
+        return new ReadCompositeRequest(
+                call.format("pathformat", format), call.format("nodeformat", format), call.paths());
     }
 
-    static ObserveCompositeRequest observeComposite(HttpCall call) {
+    static ObserveCompositeRequest observeComposite(HttpCall call, ContentFormat format) {
         List<LwM2mPath> paths = LwM2mPath.getLwM2mPathList(call.paths());
-        return new ObserveCompositeRequest(call.format("pathformat"), call.format("nodeformat"), paths);
+        return new ObserveCompositeRequest(
+                call.format("pathformat", format), call.format("nodeformat", format), paths);
     }
 
-    static WriteCompositeRequest writeComposite(HttpCall call) {
+    static WriteCompositeRequest writeComposite(HttpCall call, ContentFormat format) {
         Map<LwM2mPath, LwM2mNode> nodes = new HashMap<>();
         call.json().fields().forEachRemaining(
                 entry -> nodes.put(new LwM2mPath(entry.getKey()), NodeReader.read(entry.getValue())));
-        return new WriteCompositeRequest(call.format("nodeformat"), nodes, null);
+        return new WriteCompositeRequest(call.format("nodeformat", format), nodes, null);
+    }
+
+    /** The format of composites for a client: of the two that there are, SenML CBOR only where it takes nothing else. */
+    static ContentFormat compositeFormat(Registration client) {
+        Set<ContentFormat> taken = client.getSupportedContentFormats();
+        boolean onlyCbor = taken != null && taken.contains(ContentFormat.SENML_CBOR)
+                && !taken.contains(ContentFormat.SENML_JSON);
+        return onlyCbor ? ContentFormat.SENML_CBOR : ContentFormat.SENML_JSON;
     }
 
     private static LwM2mNode node(HttpCall call) {

@@ -2,40 +2,17 @@ package org.reveille.leshan.server;
 
 import java.util.concurrent.CompletableFuture;
 import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
-import org.eclipse.leshan.core.request.exception.ClientSleepingException;
 import org.eclipse.leshan.core.response.LwM2mResponse;
-import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.registration.Registration;
-import org.reveille.leshan.json.ResponseWriter;
 
 /** Sends requests to devices. No thread waits for a device: the answer completes a future. */
-final class Sender {
-    private final LeshanServer server;
-    private final DelayedRequests delayed;
-
-    Sender(LeshanServer server, DelayedRequests delayed) {
-        this.server = server;
-        this.delayed = delayed;
-    }
-
+interface Sender {
     /**
-     * Sends a request now, or keeps it for the next wake when the client is in queue mode and asleep.
+     * Sends a request, or refuses it.
      *
-     * @param path what a `delayed` answer names as its path
+     * @param path how the request's target is named in what is told of it
      * @return never completes exceptionally: an error is an answer too
      */
     <T extends LwM2mResponse> CompletableFuture<HttpAnswer> send(
-            Registration client, DownlinkDeviceManagementRequest<T> request, String path, long timeoutMillis) {
-        CompletableFuture<HttpAnswer> answer = new CompletableFuture<>();
-        try {
-            server.send(client, request, timeoutMillis,
-                    response -> answer.complete(HttpAnswer.json(ResponseWriter.write(response))),
-                    error -> answer.complete(Failures.answer(error)));
-        } catch (ClientSleepingException asleep) {
-            answer.complete(HttpAnswer.json(delayed.keep(client, request, path, timeoutMillis)));
-        } catch (RuntimeException unsendable) {
-            answer.complete(Failures.answer(unsendable));
-        }
-        return answer;
-    }
+            Registration client, DownlinkDeviceManagementRequest<T> request, String path, HttpCall call);
 }

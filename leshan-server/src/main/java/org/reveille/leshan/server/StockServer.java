@@ -1,57 +1,96 @@
 package org.reveille.leshan.server;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.javalin.Javalin;
-import io.javalin.http.Context;
-import io.javalin.http.Handler;
-import java.nio.charset.StandardCharsets;
-import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.function.Function;
-import org.eclipse.jetty.http.UriCompliance;
-import org.eclipse.leshan.core.endpoint.EndpointUri;
+import java.io.IOException;
+import java.nio.file.Path;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
 import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
-import org.eclipse.leshan.server.registration.Registration;
 import org.reveille.leshan.Models;
 import org.reveille.leshan.json.Json;
-import org.reveille.leshan.json.ObjectSpecWriter;
 import org.reveille.leshan.operations.Health;
 import org.reveille.leshan.operations.Metrics;
+import org.reveille.leshan.store.Store;
 
-/** A LwM2M server over CoAP (NoSec) whose REST API and event stream behave as the stock demo server 2.0.0-M18's. */
+/**
+ * A LwM2M server with the REST API and event stream of the stock demo server 2.0.0-M18: just as that one, or with what
+ * production needs.
+ */
 public final class StockServer implements AutoCloseable {
     /**
      * How a server is started.
      *
      * @param awakeMillis how long a client in queue mode counts as awake after it was heard
+     * @param name the operator's name for the server, which is told with what it says
+     * @param production null for the stock server's behaviour
      */
-    public record Options(HttpSettings http, CoapSettings coap, int awakeMillis) {
+    public record Options(
+            HttpSettings http, CoapSettings coap, int awakeMillis, String name, Production production) {
+    }
+
+    /**
+     * What only production mode has.
+     *
+     * @param data the folder of all that is kept on disk
+     * @param maxOpenCalls how many calls may wait for their devices together
+     */
+    public record Production(Path data, int maxOpenCalls) {
     }
 
     private final Health health = new Health();
     private final Metrics metrics = new Metrics();
     private final LeshanServer server;
     private final EventStreams streams = new EventStreams();
-    private final ClientsApi clients;
+    private final ServerInfo info;
+    private final Store store;
     private final Javalin http;
 
-    public StockServer(Options options) {
+    /** @throws IOException when the folder of data cannot be used */
+    public StockServer(Options options) throws IOException {
         server = leshan(options);
+        info = ServerInfo.now(options.name());
         new Events(server, streams).listen();
-        DelayedRequests delayed = new DelayedRequests(server, streams);
-        // After Events: UPDATED is told before the answer to what its wake let out.
-        server.getRegistrationService().addListener(delayed);
-        clients = new ClientsApi(server, new Sender(server, delayed));
+        Production production = options.production();
+        store = production == null ? null : new Store(production.data().resolve("leshan.sqlite"));
+        Rest rest = production == null ? stock() : production(options);
         CoapSettings.start(server);
         health.check("coap", () -> CoapSettings.trouble(server));
         metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
-        http = web(options).start(options.http().host(), options.http().port());
+        http = web(options, rest).start(options.http().host(), options.http().port());
+    }
+
+    private Rest stock() {
+        DelayedRequests delayed = new DelayedRequests(server, streams);
+        // After Events: UPDATED is told before the answer to what its wake let out.
+        server.getRegistrationService().addListener(delayed);
+        ClientsApi clients = new ClientsApi(server, new StockSender(server, delayed), client -> null);
+        return rest(clients, info.json("stock", Json.object(), Json.object()), null);
+    }
+
+    private Rest production(Options options) {
+        SleepTimes sleeping = new SleepTimes();
+        server.getRegistrationService().addListener(sleeping);
+        server.getPresenceService().addListener(sleeping);
+        OpenCalls calls = new OpenCalls(options.production().maxOpenCalls());
+        RequestLog log = RequestLog.open(store,
+                (connection, endpoint, data) -> streams.publish("REQUEST_RESPONSE", endpoint, Json.write(data)),
+                System::currentTimeMillis);
+        ClientsApi clients = new ClientsApi(
+                server, new ProductionSender(server, calls, sleeping, log), Requests::compositeFormat);
+        ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
+                .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)
+                .put("jsonErrors", true);
+        ObjectNode limits = Json.object().put("openCalls", calls.most()).put("maxBody", options.coap().maxBody());
+        return rest(clients, info.json("production", features, limits), new NeverTwice(log));
+    }
+
+    private Rest rest(ClientsApi clients, ObjectNode told, NeverTwice neverTwice) {
+        ObjectSpecsApi specs = new ObjectSpecsApi(server, Models.allVersions());
+        return new Rest(server, streams, clients, specs, told, neverTwice, metrics);
     }
 
     public int httpPort() {
@@ -82,10 +121,13 @@ public final class StockServer implements AutoCloseable {
     }
 
     @Override
-    public void close() {
+    public void close() throws Exception {
         streams.closeAll();
         http.stop();
         server.destroy();
+        if (store != null) {
+            store.close();
+        }
     }
 
     private static LeshanServer leshan(Options options) {
@@ -96,76 +138,11 @@ public final class StockServer implements AutoCloseable {
         return builder.build();
     }
 
-    private Javalin web(Options options) {
-        // As the stock server's web container: an encoded slash or percent sign in a path is refused with a 400.
-        Javalin app = Web.create(options.http(), config -> config.jetty.modifyHttpConfiguration(
-                jetty -> jetty.setUriCompliance(UriCompliance.RFC3986_UNAMBIGUOUS)));
+    private Javalin web(Options options, Rest rest) {
+        Javalin app = Web.create(options.http(), rest::configure);
         OperationsApi.addTo(app, health, metrics);
         SecurityApi.addTo(app, options.coap().credentials(), options.coap().identity());
-        app.get("/*", this::get);
-        app.put("/*", onClient(clients::put));
-        app.post("/*", onClient(clients::post));
-        app.delete("/*", onClient(clients::delete));
-        app.patch("/*", context -> answer(context, HttpAnswer.failure(501, "")));
+        rest.addTo(app);
         return app;
-    }
-
-    private void get(Context context) throws Exception {
-        List<String> parts = HttpCall.split(context);
-        if (parts.equals(List.of("api", "event"))) {
-            streams.serve(context);
-        } else if (parts.equals(List.of("api", "clients"))) {
-            answer(context, clients.all());
-        } else if (parts.equals(List.of("api", "server", "endpoint"))) {
-            answer(context, endpoints());
-        } else if (parts.size() == 3 && parts.subList(0, 2).equals(List.of("api", "objectspecs"))) {
-            answer(context, objectSpecs(parts.get(2)));
-        } else {
-            onClient(clients::get).handle(context);
-        }
-    }
-
-    private static Handler onClient(Function<HttpCall, CompletableFuture<HttpAnswer>> operation) {
-        return context -> {
-            List<String> parts = HttpCall.split(context);
-            if (parts.size() < 3 || !parts.subList(0, 2).equals(List.of("api", "clients"))) {
-                answer(context, HttpAnswer.refusal(404, "Not Found"));
-                return;
-            }
-            HttpCall call = new HttpCall(context, parts.subList(2, parts.size()));
-            CompletableFuture<HttpAnswer> answer = operation.apply(call);
-            context.future(() -> answer.thenAccept(given -> answer(context, given)));
-        };
-    }
-
-    private HttpAnswer endpoints() {
-        ArrayNode endpoints = Json.object().arrayNode();
-        for (LwM2mServerEndpoint endpoint : server.getEndpoints()) {
-            EndpointUri uri = endpoint.getURI();
-            ObjectNode json = Json.object();
-            json.putObject("uri").put("full", uri.toString()).put("scheme", uri.getScheme())
-                    .put("host", uri.getHost()).put("port", uri.getPort());
-            endpoints.add(json.put("description", endpoint.getDescription()));
-        }
-        return HttpAnswer.json(endpoints);
-    }
-
-    private HttpAnswer objectSpecs(String endpoint) {
-        Registration client = server.getRegistrationService().getByEndpoint(endpoint);
-        if (client == null) {
-            // The stock server fails with a NullPointerException here: a 500 with a page of HTML.
-            return HttpAnswer.refusal(500, "No registered client with id '" + endpoint + "'");
-        }
-        ArrayNode specs = Json.object().arrayNode();
-        server.getModelProvider().getObjectModel(client).getObjectModels().stream()
-                .sorted((a, b) -> Integer.compare(a.id, b.id))
-                .forEach(model -> specs.add(ObjectSpecWriter.write(model)));
-        return HttpAnswer.json(specs);
-    }
-
-    private static void answer(Context context, HttpAnswer answer) {
-        context.status(answer.status());
-        context.res().setContentType(answer.contentType());
-        context.result(answer.body().getBytes(StandardCharsets.UTF_8));
     }
 }

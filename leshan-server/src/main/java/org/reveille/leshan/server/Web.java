@@ -41,7 +41,8 @@ final class Web {
 
     /** Who watches over the server need not know its token: health tells nothing of any device. */
     private static boolean isHealth(Context context) {
-        String path = context.req().getPathInfo();
+        // As it came: a path that climbs up to health from elsewhere may mean something else to a route.
+        String path = context.req().getRequestURI();
         return OperationsApi.LIVE.equals(path) || OperationsApi.READY.equals(path);
     }
 

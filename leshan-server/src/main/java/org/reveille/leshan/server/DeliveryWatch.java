@@ -1,0 +1,84 @@
+package org.reveille.leshan.server;
+
+import org.eclipse.californium.core.coap.CoAP.ResponseCode;
+import org.eclipse.californium.core.coap.MessageObserverAdapter;
+import org.eclipse.californium.core.coap.Request;
+import org.eclipse.californium.core.coap.Response;
+import org.eclipse.californium.core.network.stack.ReliabilityLayerParameters;
+import org.eclipse.leshan.server.request.LowerLayerConfig;
+
+/**
+ * Sees what becomes of one CoAP request, and may forbid that it is sent again.
+ *
+ * <p>Californium tells from several threads and in no strict order, and a cancelled request may still lie in its
+ * connector's queue. So a request counts as sent from the moment at which it is handed to the connector, unless the
+ * connector says that it could not send it and never did. The blocks of a large body tell the same observer.
+ */
+final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerConfig {
+    /** For a request that goes out once: how long after the caller's time-out CoAP would send it again, in milliseconds. */
+    private static final long PAST_TIMEOUT_MS = 10_000;
+
+    private final boolean once;
+    private final long timeoutMillis;
+    private volatile boolean handedOver;
+    private volatile boolean sent;
+    private volatile boolean unsendable;
+    private volatile boolean answered;
+
+    /**
+     * @param once whether the request's datagram goes out once, without retransmissions; a body of several blocks still
+     *     sends each block as often as it must
+     * @param timeoutMillis how long the caller waits for the response
+     */
+    DeliveryWatch(boolean once, long timeoutMillis) {
+        this.once = once;
+        this.timeoutMillis = timeoutMillis;
+    }
+
+    Delivery delivery() {
+        if (answered) {
+            return Delivery.ANSWERED;
+        }
+        return sent || handedOver && !unsendable ? Delivery.MAY_HAVE_REACHED : Delivery.NOT_SENT;
+    }
+
+    @Override
+    public void apply(Object lowerRequest) {
+        Request request = (Request) lowerRequest;
+        request.addMessageObserver(this);
+        if (once) {
+            request.setReliabilityLayerParameters(withoutRetransmission());
+        }
+    }
+
+    @Override
+    public void onReadyToSend() {
+        handedOver = true;
+    }
+
+    @Override
+    public void onSent(boolean retransmission) {
+        sent = true;
+    }
+
+    @Override
+    public void onSendError(Throwable error) {
+        unsendable = true;
+    }
+
+    @Override
+    public void onResponse(Response response) {
+        // The answer to a block that is not the last one says nothing of the request itself.
+        answered |= response.getCode() != ResponseCode.CONTINUE;
+    }
+
+    /**
+     * Californium allows no fewer than one retransmission, so that is moved behind the caller's time-out, at which the
+     * request is cancelled. A single transmission would be given up after 2 s besides.
+     */
+    private ReliabilityLayerParameters withoutRetransmission() {
+        int patience = (int) Math.min(timeoutMillis + PAST_TIMEOUT_MS, Integer.MAX_VALUE);
+        return ReliabilityLayerParameters.builder().ackTimeout(patience).maxAckTimeout(patience)
+                .ackRandomFactor(1).ackTimeoutScale(1).maxRetransmit(1).nstart(1).build();
+    }
+}

@@ -1,0 +1,78 @@
+package org.reveille.leshan.server;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import org.reveille.leshan.json.Json;
+
+/**
+ * Why a call brought no answer of a device.
+ *
+ * @param text the stock server's sentence, or one in its manner
+ * @param awakeUntil for CLIENT_SLEEPING: milliseconds since the epoch at which the client was last taken as awake, null
+ *     when it has not been heard since the server started
+ */
+record Failure(Code code, String text, Delivery delivery, Long awakeUntil) {
+    /** What went wrong, in one word for programs. */
+    enum Code {
+        NOT_REGISTERED(400, false),
+        INVALID_REQUEST(400, false),
+        INVALID_ATTRIBUTES(400, false),
+        INVALID_PATH(400, false),
+        CLIENT_SLEEPING(409, false),
+        BUSY(409, false),
+        TOO_MANY_CALLS(429, false),
+        SHUTTING_DOWN(503, false),
+        REQUEST_ID_REUSED(422, false),
+        REQUEST_CLOSED(409, false),
+        NOT_FOUND(404, false),
+        NO_OBSERVATION(404, false),
+        REQUEST_TIMEOUT(504, true),
+        REQUEST_REJECTED(500, true),
+        REQUEST_CANCELLED(500, true),
+        INVALID_RESPONSE(500, true),
+        NOT_CONNECTED(500, true),
+        UNEXPECTED(500, true),
+        INTERRUPTED(500, true);
+
+        private final int status;
+        private final boolean result;
+
+        Code(int status, boolean result) {
+            this.status = status;
+            this.result = result;
+        }
+
+        /** The HTTP status that goes with it. */
+        int status() {
+            return status;
+        }
+
+        /** Whether it is what came of trying: then it is kept with the request's id. A refusal may be tried again. */
+        boolean isResult() {
+            return result;
+        }
+
+        /** Whether the same call is welcome a second later. */
+        boolean isOverload() {
+            return this == TOO_MANY_CALLS || this == SHUTTING_DOWN;
+        }
+    }
+
+    /** A failure before anything was sent. */
+    static Failure refusal(Code code, String text) {
+        return new Failure(code, text, Delivery.NOT_SENT, null);
+    }
+
+    ObjectNode json() {
+        ObjectNode json = Json.object();
+        json.put("code", code.name()).put("text", text).put("delivery", delivery.name());
+        return code == Code.CLIENT_SLEEPING ? json.put("awakeUntil", awakeUntil) : json;
+    }
+
+    /** The failure that {@link #json()} wrote. */
+    static Failure of(JsonNode json) {
+        JsonNode until = json.path("awakeUntil");
+        return new Failure(Code.valueOf(json.path("code").asText()), json.path("text").asText(),
+                Delivery.valueOf(json.path("delivery").asText()), until.isNumber() ? until.asLong() : null);
+    }
+}

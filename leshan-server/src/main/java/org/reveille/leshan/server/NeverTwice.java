@@ -1,0 +1,99 @@
+package org.reveille.leshan.server;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.sql.SQLException;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Answers calls that have an id: a repeat joins the running call, or is answered what the first was. */
+final class NeverTwice {
+    private static final Logger LOG = LoggerFactory.getLogger(NeverTwice.class);
+
+    private record Running(String digest, CompletableFuture<HttpAnswer> answer) {
+    }
+
+    private final RequestLog log;
+    private final Map<String, Running> running = new ConcurrentHashMap<>();
+
+    NeverTwice(RequestLog log) {
+        this.log = log;
+    }
+
+    /** Does the operation, unless its id has been seen. A call without an id is done whenever it comes. */
+    CompletableFuture<HttpAnswer> answer(
+            HttpCall call, Function<HttpCall, CompletableFuture<HttpAnswer>> operation) {
+        String id;
+        try {
+            id = call.id();
+        } catch (RuntimeException unusable) {
+            return CompletableFuture.completedFuture(Failures.answer(unusable));
+        }
+        return id == null ? operation.apply(call) : once(id, call, operation);
+    }
+
+    /**
+     * Tells of an id, see {@link RequestEntry#json}.
+     *
+     * @param close whether an id of which nothing is known is refused from now on
+     * @param seconds how long to wait for a call that is running
+     */
+    CompletableFuture<ObjectNode> tell(String id, boolean close, long seconds) {
+        Running open = running.get(id);
+        if (open == null || seconds <= 0) {
+            return tell(id, close);
+        }
+        return open.answer().copy().completeOnTimeout(null, seconds, TimeUnit.SECONDS)
+                .thenComposeAsync(done -> tell(id, close));
+    }
+
+    private CompletableFuture<HttpAnswer> once(
+            String id, HttpCall call, Function<HttpCall, CompletableFuture<HttpAnswer>> operation) {
+        Running mine = new Running(call.digest(), new CompletableFuture<>());
+        Running other = running.putIfAbsent(id, mine);
+        if (other != null) {
+            return other.digest().equals(mine.digest()) ? other.answer()
+                    : CompletableFuture.completedFuture(RequestEntry.REUSED);
+        }
+        try {
+            operation.apply(call).thenAccept(answer -> end(id, mine, known(id, mine, answer)));
+        } catch (RuntimeException broken) {
+            end(id, mine, Failures.answer(broken));
+        }
+        return mine.answer();
+    }
+
+    private void end(String id, Running mine, HttpAnswer answer) {
+        running.remove(id);
+        mine.answer().complete(answer);
+    }
+
+    /** A repeat may be refused for what was not in the way of the first: then the first's answer is the answer. */
+    private HttpAnswer known(String id, Running mine, HttpAnswer answer) {
+        if (answer.failure() == null || answer.failure().delivery() != Delivery.NOT_SENT) {
+            return answer;
+        }
+        try {
+            RequestEntry entry = log.find(id);
+            return entry == null ? answer : entry.answerTo(mine.digest());
+        } catch (SQLException e) {
+            LOG.error("the log of requests cannot be read", e);
+            return answer;
+        }
+    }
+
+    private CompletableFuture<ObjectNode> tell(String id, boolean close) {
+        if (close) {
+            return log.close(id).thenApply(entry -> RequestEntry.json(id, entry));
+        }
+        try {
+            return CompletableFuture.completedFuture(RequestEntry.json(id, log.find(id)));
+        } catch (SQLException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package org.reveille.leshan.server;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import io.javalin.http.Context;
+import java.nio.charset.StandardCharsets;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.zip.CRC32;
+import org.eclipse.leshan.core.model.ObjectModel;
+import org.eclipse.leshan.server.LeshanServer;
+import org.eclipse.leshan.server.registration.Registration;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.json.ObjectSpecWriter;
+
+/** `/api/objectspecs`: the object models that this server knows. */
+final class ObjectSpecsApi {
+    private final LeshanServer server;
+    private final List<ObjectModel> models;
+
+    /** @param models every version of every object */
+    ObjectSpecsApi(LeshanServer server, List<ObjectModel> models) {
+        this.server = server;
+        this.models = models;
+    }
+
+    /** The models of a client's objects in the versions that it has. */
+    HttpAnswer ofClient(String endpoint) {
+        Registration client = server.getRegistrationService().getByEndpoint(endpoint);
+        if (client == null) {
+            // The stock server fails with a NullPointerException here: a 500 with a page of HTML.
+            return HttpAnswer.refusal(Failure.Code.UNEXPECTED, "No registered client with id '" + endpoint + "'");
+        }
+        return list(server.getModelProvider().getObjectModel(client).getObjectModels());
+    }
+
+    /** The models of one object, or of all: `?object=3&version=1.1`. */
+    HttpAnswer known(Context context) {
+        String object = context.queryParam("object");
+        String version = context.queryParam("version");
+        return list(models.stream()
+                .filter(model -> object == null || object.equals(String.valueOf(model.id)))
+                .filter(model -> version == null || version.equals(model.version)).toList());
+    }
+
+    /** The ETag of an answer. A checksum will do: models change with the program alone. */
+    static String tag(HttpAnswer answer) {
+        CRC32 sum = new CRC32();
+        sum.update(answer.body().getBytes(StandardCharsets.UTF_8));
+        return "\"" + Long.toHexString(sum.getValue()) + "-" + answer.body().length() + "\"";
+    }
+
+    private static HttpAnswer list(Collection<ObjectModel> models) {
+        ArrayNode specs = Json.object().arrayNode();
+        models.stream()
+                .sorted(Comparator.<ObjectModel>comparingInt(model -> model.id).thenComparing(model -> model.version))
+                .forEach(model -> specs.add(ObjectSpecWriter.write(model)));
+        return HttpAnswer.json(specs);
+    }
+}

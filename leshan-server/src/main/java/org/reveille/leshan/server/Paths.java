@@ -1,0 +1,58 @@
+package org.reveille.leshan.server;
+
+import io.javalin.http.Context;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.stream.Stream;
+import org.eclipse.leshan.core.request.exception.InvalidRequestException;
+
+/** The segments of a request's path, without the empty ones. */
+final class Paths {
+    private static final int HEX = 16;
+
+    private Paths() {
+    }
+
+    /** As in the stock server, decoded before it is split and made canonical: `;x=1` is cut off and `..` climbs. */
+    static List<String> canonical(Context context) {
+        return segments(context.req().getPathInfo()).toList();
+    }
+
+    /**
+     * Split as it came, then decoded: every endpoint name is one segment, also one with `/`, `%`, `;` or `..`.
+     *
+     * @throws InvalidRequestException when a segment is no percent-encoded UTF-8
+     */
+    static List<String> asSent(Context context) {
+        return segments(context.req().getRequestURI()).map(Paths::decode).toList();
+    }
+
+    static String decode(String segment) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream(segment.length());
+        byte[] encoded = segment.getBytes(StandardCharsets.UTF_8);
+        for (int i = 0; i < encoded.length; i++) {
+            bytes.write(encoded[i] == '%' ? (digit(encoded, ++i) * HEX + digit(encoded, ++i)) : encoded[i]);
+        }
+        try {
+            return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes.toByteArray())).toString();
+        } catch (CharacterCodingException e) {
+            throw new InvalidRequestException("path is not UTF-8: %s", segment);
+        }
+    }
+
+    private static int digit(byte[] encoded, int index) {
+        int digit = index < encoded.length ? Character.digit(encoded[index], HEX) : -1;
+        if (digit < 0) {
+            throw new InvalidRequestException("path is not percent-encoded: %s",
+                    new String(encoded, StandardCharsets.UTF_8));
+        }
+        return digit;
+    }
+
+    private static Stream<String> segments(String path) {
+        return path == null ? Stream.empty() : Stream.of(path.split("/")).filter(part -> !part.isEmpty());
+    }
+}

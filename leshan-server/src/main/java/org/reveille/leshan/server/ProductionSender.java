@@ -1,0 +1,87 @@
+package org.reveille.leshan.server;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
+import org.eclipse.leshan.core.request.exception.ClientSleepingException;
+import org.eclipse.leshan.core.response.LwM2mResponse;
+import org.eclipse.leshan.server.LeshanServer;
+import org.eclipse.leshan.server.registration.Registration;
+import org.reveille.leshan.json.ResponseWriter;
+import org.reveille.leshan.server.Failure.Code;
+
+/** Sends a request now or not at all: one per registration at a time, none to a client that sleeps, each id once. */
+final class ProductionSender implements Sender {
+    /** After this much more than its time-out CoAP has long given up (EXCHANGE_LIFETIME is 247 s). */
+    private static final long LOST_AFTER_MS = TimeUnit.SECONDS.toMillis(250);
+    private static final String SLEEPING = "The destination client is sleeping, request cannot be sent.";
+
+    private final LeshanServer server;
+    private final OpenCalls calls;
+    private final SleepTimes sleeping;
+    private final RequestLog log;
+
+    ProductionSender(LeshanServer server, OpenCalls calls, SleepTimes sleeping, RequestLog log) {
+        this.server = server;
+        this.calls = calls;
+        this.sleeping = sleeping;
+        this.log = log;
+    }
+
+    @Override
+    public <T extends LwM2mResponse> CompletableFuture<HttpAnswer> send(
+            Registration client, DownlinkDeviceManagementRequest<T> request, String path, HttpCall call) {
+        if (client.usesQueueMode() && !server.getPresenceService().isClientAwake(client)) {
+            return CompletableFuture.completedFuture(asleep(client));
+        }
+        Failure refusal = calls.open(client.getId());
+        if (refusal != null) {
+            return CompletableFuture.completedFuture(HttpAnswer.failure(refusal));
+        }
+        long timeoutMillis = call.timeoutMillis();
+        DeliveryWatch watch = new DeliveryWatch(call.withoutRetransmission(), timeoutMillis);
+        if (call.id() == null) {
+            return transmit(client, request, watch, timeoutMillis);
+        }
+        RequestEntry entry = RequestEntry.running(call.id(), client.getEndpoint(), path, call.digest());
+        // Not on the store's own thread, which has others' writes to do.
+        return log.begin(entry).handleAsync((known, unwritten) -> {
+            if (unwritten != null || known != null) {
+                calls.done(client.getId());
+                return CompletableFuture.completedFuture(
+                        known != null ? known.answerTo(entry.digest()) : Failures.answer(unwritten));
+            }
+            return transmit(client, request, watch, timeoutMillis)
+                    .thenCompose(answer -> log.end(entry, answer, watch.delivery()));
+        }).thenCompose(answer -> answer);
+    }
+
+    private <T extends LwM2mResponse> CompletableFuture<HttpAnswer> transmit(Registration client,
+            DownlinkDeviceManagementRequest<T> request, DeliveryWatch watch, long timeoutMillis) {
+        CompletableFuture<HttpAnswer> answer = new CompletableFuture<>();
+        try {
+            server.send(newest(client), request, watch, timeoutMillis,
+                    response -> answer.complete(HttpAnswer.json(ResponseWriter.write(response))),
+                    error -> answer.complete(Failures.answer(error, watch.delivery())));
+        } catch (ClientSleepingException fallenAsleep) {
+            answer.complete(asleep(client));
+        } catch (RuntimeException unsendable) {
+            answer.complete(Failures.answer(unsendable, watch.delivery()));
+        }
+        HttpAnswer lost = HttpAnswer.failure(new Failure(
+                Code.UNEXPECTED, "Unexpected exception: CoAP told nothing", Delivery.MAY_HAVE_REACHED, null));
+        return answer.completeOnTimeout(lost, timeoutMillis + LOST_AFTER_MS, TimeUnit.MILLISECONDS)
+                .whenComplete((given, never) -> calls.done(client.getId()));
+    }
+
+    /** The registration as its last update left it: its address may have changed while the id went to disk. */
+    private Registration newest(Registration client) {
+        Registration newest = server.getRegistrationService().getById(client.getId());
+        return newest == null ? client : newest;
+    }
+
+    private HttpAnswer asleep(Registration client) {
+        return HttpAnswer.failure(new Failure(Code.CLIENT_SLEEPING, "Invalid request: " + SLEEPING,
+                Delivery.NOT_SENT, sleeping.awakeUntil(client)));
+    }
+}

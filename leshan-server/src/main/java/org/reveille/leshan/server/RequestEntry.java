@@ -1,0 +1,84 @@
+package org.reveille.leshan.server;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import org.reveille.leshan.json.Json;
+import org.reveille.leshan.server.Failure.Code;
+
+/**
+ * What is known of one request id. Times are milliseconds since the epoch.
+ *
+ * @param path the request's target as events name it
+ * @param digest tells another request under the same id
+ * @param status what was answered, errors in their JSON form; null unless DONE
+ */
+record RequestEntry(String id, String endpoint, String path, String digest, State state, long receivedAt,
+        Long finishedAt, String delivery, Integer status, String contentType, String body) {
+    /** Where a request stands; CLOSED is an id that may not come any more. */
+    enum State { RUNNING, DONE, INTERRUPTED, CLOSED }
+
+    static final HttpAnswer REUSED = HttpAnswer.failure(
+            Failure.refusal(Code.REQUEST_ID_REUSED, "Request id reused: it belongs to another request"));
+    private static final HttpAnswer CLOSED = HttpAnswer.failure(
+            Failure.refusal(Code.REQUEST_CLOSED, "Request closed: it was asked for before it came, and given up"));
+    private static final HttpAnswer INTERRUPTED = HttpAnswer.failure(new Failure(Code.INTERRUPTED,
+            "Interrupted: the server stopped while the call was open", Delivery.MAY_HAVE_REACHED, null));
+
+    /** A request that is about to be sent. */
+    static RequestEntry running(String id, String endpoint, String path, String digest) {
+        return new RequestEntry(id, endpoint, path, digest, State.RUNNING, 0, null, null, null, null, null);
+    }
+
+    RequestEntry interrupted() {
+        return new RequestEntry(id, endpoint, path, digest, State.INTERRUPTED, receivedAt, finishedAt,
+                Delivery.MAY_HAVE_REACHED.name(), null, null, null);
+    }
+
+    /** What a call of this digest is answered under this id, which is known already. */
+    HttpAnswer answerTo(String callDigest) {
+        return state == State.CLOSED || digest.equals(callDigest) ? answer() : REUSED;
+    }
+
+    /** As `/api/requests/{id}` tells it; null is an id of which nothing is known. */
+    static ObjectNode json(String id, RequestEntry known) {
+        return known == null || known.state == State.CLOSED
+                ? Json.object().put("id", id).put("state", "NOT_RECEIVED") : known.json();
+    }
+
+    /** The data of the event that tells the result. */
+    ObjectNode event() {
+        ObjectNode json = Json.object().put("ep", endpoint).put("path", path).put("requestId", id);
+        Failure failure = answer().failure();
+        json.set(failure == null ? "response" : "error", failure == null ? read(body) : failure.json());
+        return json.put("delayed", false);
+    }
+
+    private ObjectNode json() {
+        ObjectNode json = Json.object().put("id", id).put("state", state.name());
+        json.put("endpoint", endpoint).put("receivedAt", receivedAt);
+        if (state != State.RUNNING) {
+            json.put("finishedAt", finishedAt).put("delivery", delivery);
+        }
+        if (state == State.DONE) {
+            json.putObject("answer").put("status", status).put("contentType", contentType).put("body", body);
+        }
+        return json;
+    }
+
+    private HttpAnswer answer() {
+        return switch (state) {
+            case CLOSED -> CLOSED;
+            case RUNNING, INTERRUPTED -> INTERRUPTED;
+            case DONE -> status < 300 ? HttpAnswer.json(body) : HttpAnswer.failure(Failure.of(read(body)));
+        };
+    }
+
+    private static JsonNode read(String json) {
+        try {
+            return Json.read(json);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("the log holds what was never written", e);
+        }
+    }
+}

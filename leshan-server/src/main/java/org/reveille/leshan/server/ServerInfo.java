@@ -1,0 +1,44 @@
+package org.reveille.leshan.server;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.Properties;
+import java.util.UUID;
+import org.eclipse.leshan.server.LeshanServer;
+import org.reveille.leshan.json.Json;
+
+/**
+ * Which server this is.
+ *
+ * @param name the operator's name for it
+ * @param bootId of this process alone
+ * @param startedAt milliseconds since the epoch
+ */
+record ServerInfo(String name, String bootId, long startedAt) {
+    static ServerInfo now(String name) {
+        return new ServerInfo(name, UUID.randomUUID().toString(), System.currentTimeMillis());
+    }
+
+    /** As `/api/server/info` tells it. */
+    ObjectNode json(String mode, ObjectNode features, ObjectNode limits) {
+        ObjectNode json = Json.object().put("name", "reveille-leshan-server").put("version", "0.1.0");
+        json.put("leshan", leshanVersion()).put("mode", mode);
+        json.put("server", name).put("bootId", bootId).put("startedAt", startedAt);
+        json.set("features", features);
+        json.set("limits", limits);
+        return json;
+    }
+
+    private static String leshanVersion() {
+        Properties properties = new Properties();
+        try (InputStream file = LeshanServer.class.getResourceAsStream(
+                "/META-INF/maven/org.eclipse.leshan/leshan-lwm2m-server/pom.properties")) {
+            properties.load(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return properties.getProperty("version");
+    }
+}
