@@ -40,16 +40,13 @@ class LeshanServer(Model):
     probe_backoff = fields.IntField(default=0)
     bridge_holder = fields.CharField(max_length=64, null=True)
     bridge_until: fields.Field[int | None] = InstantField(null=True)
-<<<<<<< HEAD
     bridge_open_since: fields.Field[int | None] = InstantField(null=True)
-=======
     boot_id = fields.CharField(max_length=64, null=True)
     request_ids = fields.BooleanField(default=False)
     notifications_wake = fields.BooleanField(default=False)
     open_calls = fields.IntField(null=True)
     stream_id = fields.CharField(max_length=64, null=True)
     missed_at: fields.Field[int | None] = InstantField(null=True)
->>>>>>> 4c9f46f (Keep what the Leshan server can beside its breaker, and hand lost leases to whoever asks it)
     queued = fields.BigIntField(default=0)
     sending = fields.BigIntField(default=0)
     confirmed = fields.BigIntField(default=0)
