@@ -1,6 +1,7 @@
 package org.reveille.leshan.events;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
 import java.net.URI;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -8,6 +9,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -93,13 +95,18 @@ public final class Outbox implements AutoCloseable {
     /**
      * Opens the outbox in a store; its tables are made where they are missing.
      *
-     * @throws SQLException when the store cannot be written
+     * @throws IOException when the store cannot be written
+     * @throws IllegalArgumentException when address, secrets or token cannot be used
      */
-    public Outbox(Store store, Options options) throws SQLException {
+    public Outbox(Store store, Options options) throws IOException {
         this.store = store;
         this.options = options;
         this.table = new EventTable(options.server());
-        store.write(this::open).join();
+        try {
+            store.write(this::open).join();
+        } catch (CompletionException unusable) {
+            throw new IOException(unusable.getCause().getMessage(), unusable);
+        }
         keeper.scheduleWithFixedDelay(this::keep, 1, 1, TimeUnit.SECONDS);
         teller = new EventTeller(this, seq);
         sender = options.webhook() == null ? null : new WebhookSender(this, options);

@@ -43,14 +43,17 @@ public final class ServerOptions {
     @Mixin
     LimitOptions limits = new LimitOptions();
 
+    @Mixin
+    EventOptions events = new EventOptions();
+
     /**
      * Starts what the options ask for.
      *
      * @throws BadSetting when they cannot be had
      */
     public StockServer start() {
-        StockServer.Production production =
-                mode == Mode.stock ? null : new StockServer.Production(data, limits.maxOpenCalls);
+        StockServer.Production production = mode == Mode.stock
+                ? null : new StockServer.Production(data, limits.maxOpenCalls, events.outbox(name));
         try {
             return new StockServer(new StockServer.Options(
                     http.settings(host(http.host), HttpOptions.environmentToken()),

@@ -17,8 +17,10 @@ import org.reveille.leshan.json.Json;
  * @param startedAt milliseconds since the epoch
  */
 record ServerInfo(String name, String bootId, long startedAt) {
-    static ServerInfo now(String name) {
-        return new ServerInfo(name, UUID.randomUUID().toString(), System.currentTimeMillis());
+    /** @param bootId null when nothing else tells it: then it is a new one */
+    static ServerInfo now(String name, String bootId) {
+        return new ServerInfo(name, bootId == null ? UUID.randomUUID().toString() : bootId,
+                System.currentTimeMillis());
     }
 
     /** As `/api/server/info` tells it. */

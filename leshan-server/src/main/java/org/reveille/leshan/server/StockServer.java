@@ -9,8 +9,10 @@ import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
+import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
 import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
 import org.reveille.leshan.Models;
+import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.operations.Health;
 import org.reveille.leshan.operations.Metrics;
@@ -37,25 +39,38 @@ public final class StockServer implements AutoCloseable {
      *
      * @param data the folder of all that is kept on disk
      * @param maxOpenCalls how many calls may wait for their devices together
+     * @param outbox who is told of events, and how much is kept for him
      */
-    public record Production(Path data, int maxOpenCalls) {
+    public record Production(Path data, int maxOpenCalls, Outbox.Options outbox) {
     }
 
     private final Health health = new Health();
     private final Metrics metrics = new Metrics();
     private final LeshanServer server;
-    private final EventStreams streams = new EventStreams();
+    private final EventStreams streams;
     private final ServerInfo info;
     private final Store store;
+    private final Telling telling;
     private final Javalin http;
 
     /** @throws IOException when the folder of data cannot be used */
     public StockServer(Options options) throws IOException {
-        server = leshan(options);
-        info = ServerInfo.now(options.name());
-        new Events(server, streams).listen();
         Production production = options.production();
-        store = production == null ? null : new Store(production.data().resolve("leshan.sqlite"));
+        if (production == null) {
+            store = null;
+            telling = null;
+            streams = new EventStreams();
+            server = leshan(options, new StaticClientAwakeTimeProvider(options.awakeMillis()));
+            new Events(server, streams).listen();
+        } else {
+            store = new Store(production.data().resolve("leshan.sqlite"));
+            telling = new Telling(store, production.outbox(), options.awakeMillis());
+            streams = new EventStreams(telling.outbox());
+            server = leshan(options, telling.contacts());
+            telling.listenTo(server);
+            telling.report(health, metrics);
+        }
+        info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
         Rest rest = production == null ? stock() : production(options);
         CoapSettings.start(server);
         health.check("coap", () -> CoapSettings.trouble(server));
@@ -77,13 +92,15 @@ public final class StockServer implements AutoCloseable {
         server.getPresenceService().addListener(sleeping);
         OpenCalls calls = new OpenCalls(options.production().maxOpenCalls());
         RequestLog log = RequestLog.open(store,
-                (connection, endpoint, data) -> streams.publish("REQUEST_RESPONSE", endpoint, Json.write(data)),
+                (connection, endpoint, data) ->
+                        telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
                 System::currentTimeMillis);
         ClientsApi clients = new ClientsApi(
                 server, new ProductionSender(server, calls, sleeping, log), Requests::compositeFormat);
         ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
                 .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)
-                .put("jsonErrors", true);
+                .put("jsonErrors", true).put("eventEnvelope", 1).put("eventReplay", true)
+                .put("notificationsWake", true);
         ObjectNode limits = Json.object().put("openCalls", calls.most()).put("maxBody", options.coap().maxBody());
         return rest(clients, info.json("production", features, limits), new NeverTwice(log));
     }
@@ -126,14 +143,15 @@ public final class StockServer implements AutoCloseable {
         http.stop();
         server.destroy();
         if (store != null) {
+            telling.close();
             store.close();
         }
     }
 
-    private static LeshanServer leshan(Options options) {
+    private static LeshanServer leshan(Options options, ClientAwakeTimeProvider awakeTimes) {
         LeshanServerBuilder builder = new LeshanServerBuilder()
                 .setObjectModelProvider(new VersionedModelProvider(Models.allVersions()))
-                .setClientAwakeTimeProvider(new StaticClientAwakeTimeProvider(options.awakeMillis()));
+                .setClientAwakeTimeProvider(awakeTimes);
         options.coap().applyTo(builder);
         return builder.build();
     }

@@ -1,0 +1,71 @@
+package org.reveille.leshan.server;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.function.Function;
+import org.eclipse.leshan.server.LeshanServer;
+import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
+import org.reveille.leshan.events.Contacts;
+import org.reveille.leshan.events.Outbox;
+import org.reveille.leshan.events.ServerEvents;
+import org.reveille.leshan.events.SurelyReceivedSends;
+import org.reveille.leshan.operations.Health;
+import org.reveille.leshan.operations.Metrics;
+import org.reveille.leshan.store.Store;
+
+/** How production mode tells what happens: everything through an outbox. */
+final class Telling implements AutoCloseable {
+    private static final Duration LAST_POSTS = Duration.ofSeconds(5);
+
+    private final Outbox outbox;
+    private final Contacts contacts;
+
+    Telling(Store store, Outbox.Options options, int awakeMillis) throws IOException {
+        outbox = new Outbox(store, options);
+        contacts = new Contacts(awakeMillis);
+    }
+
+    Outbox outbox() {
+        return outbox;
+    }
+
+    /** To be given to the LwM2M server's builder. */
+    Contacts contacts() {
+        return contacts;
+    }
+
+    /** Call it before the LwM2M server starts, and before any other listener is added to it. */
+    void listenTo(LeshanServer server) {
+        ServerEvents events = ServerEvents.listen(server, outbox, contacts);
+        server.getEndpointsProvider().forEach(provider -> SurelyReceivedSends.install(
+                ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), events));
+    }
+
+    /** Says how it goes. */
+    void report(Health health, Metrics metrics) {
+        health.check("webhook", () -> outbox.status().stopped()
+                ? Optional.of("the webhook answers 401: secret or token are wrong") : Optional.empty());
+        outbox.listen(event -> metrics.event(event.name()));
+        gauge(metrics, "waiting", "Events that wait for the webhook", Outbox.Status::waiting);
+        gauge(metrics, "waiting.bytes", "Their size", Outbox.Status::waitingBytes);
+        gauge(metrics, "oldest.seconds", "Age of the oldest of them", status -> status.oldestMillis() / 1000.0);
+        gauge(metrics, "delivered", "Events that the webhook took since the start", Outbox.Status::delivered);
+        gauge(metrics, "refused", "Events set aside because the webhook refuses them", Outbox.Status::setAside);
+        gauge(metrics, "dropped", "Events dropped since the start because too much waited", Outbox.Status::dropped);
+        gauge(metrics, "stopped", "1 while the webhook answers 401", status -> status.stopped() ? 1 : 0);
+    }
+
+    private void gauge(Metrics metrics, String name, String description, Function<Outbox.Status, Number> value) {
+        metrics.gauge("leshan.outbox." + name, description, () -> value.apply(outbox.status()));
+    }
+
+    /** Posts what waits if the webhook takes it just now; the rest is posted after the next start. */
+    @Override
+    public void close() throws InterruptedException {
+        if (outbox.status().trouble() == null) {
+            outbox.drain(LAST_POSTS);
+        }
+        outbox.close();
+    }
+}

@@ -1,0 +1,242 @@
+"""Our Leshan server in production mode tells its webhook, and whoever listens, everything that it hears, surely."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.leshan.devices import Device, Devices
+from tests.leshan.fixtures import require_java
+from tests.leshan.kills import kills
+from tests.leshan.launch import LeshanServer, leshan_server
+from tests.leshan.outage import outage, signed
+from tests.leshan.receiver import Envelope, Receiver, wait_until, wrong
+
+pytestmark = pytest.mark.leshan
+
+TEMPERATURE = "/3303/0/5700"
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def server(receiver: Receiver) -> Iterator[LeshanServer]:
+    require_java()
+    with signed(), leshan_server(options=["--webhook-url", receiver.url], awake_time=60) as server:
+        yield server
+
+
+@pytest.fixture
+def told(receiver: Receiver, server: LeshanServer) -> Told:
+    return Told(receiver, server)
+
+
+class Told:
+    """What the server told of a device, and the way to ask the device for something."""
+
+    def __init__(self, receiver: Receiver, server: LeshanServer) -> None:
+        self.server = server
+        self._receiver = receiver
+
+    def one(self, name: str, device: Device, at: int = 0, /, **data: object) -> dict[str, Any]:
+        """The data of an event of a device with these in it, waited for; with `at` a later one."""
+
+        def found() -> list[Envelope]:
+            events = self._receiver.named(name, device.name)
+            return [event for event in events if data.items() <= event["data"].items()]
+
+        wait_until(lambda: len(found()) > at)
+        told: dict[str, Any] = found()[at]["data"]
+        return told
+
+    def names(self, device: Device) -> list[str]:
+        """The events of a device so far."""
+        endpoint = device.name
+        return [
+            event["event"] for event in self._receiver.events if event in self._receiver.named(event["event"], endpoint)
+        ]
+
+    def call(self, method: str, device: Device, path: str) -> httpx.Response:
+        """A call of the REST API."""
+        return httpx.request(method, f"{self.server.url}/clients/{device.name}{path}", timeout=20)
+
+
+def registration_id(device: Device) -> str:
+    """As the server tells it; to the device it is the path of a resource."""
+    path = device.registration_id
+    assert path is not None
+    return path.removeprefix("/rd/")
+
+
+def test_each_contact_says_until_when_the_device_is_awake(told: Told, leshan_devices: Devices) -> None:
+    device = leshan_devices.create("awake", queue_mode=True, server=told.server.coap_uri)
+    first = told.one("AWAKE", device, cause="REGISTRATION")
+    assert first["registrationId"] == registration_id(device)
+    device.wake()
+    second = told.one("AWAKE", device, cause="UPDATE")
+    assert told.call("GET", device, "/3/0/0").is_success
+    third = told.one("AWAKE", device, cause="ANSWER")
+    assert told.call("POST", device, f"{TEMPERATURE}/observe").is_success
+    device.notify(TEMPERATURE, "21.5")
+    fourth = told.one("AWAKE", device, cause="NOTIFICATION")
+    device.send([TEMPERATURE])
+    fifth = told.one("AWAKE", device, cause="SEND")
+    untils = [each["until"] for each in (first, second, third, fourth, fifth)]
+    assert untils == sorted(untils)
+
+
+def test_the_registrations_awake_time_counts(told: Told, leshan_devices: Devices) -> None:
+    server = told.server.coap_uri
+    device = leshan_devices.create("at", queue_mode=True, server=server, attributes={"at": "600000"})
+    registration = told.one("REGISTRATION", device)
+    until = told.one("AWAKE", device)["until"]
+    # counted from when the server heard it, which is not before the registration's date
+    assert until - registration["registrationDate"] >= 600_000
+
+
+def test_a_device_without_queue_mode_has_no_presence(told: Told, leshan_devices: Devices) -> None:
+    device = leshan_devices.create("always", server=told.server.coap_uri)
+    device.wake()
+    device.deregister()
+    told.one("DEREGISTRATION", device)
+    assert told.names(device) == ["REGISTRATION", "UPDATED", "DEREGISTRATION"]
+
+
+def test_a_sleeping_device_that_speaks_is_awake_again(told: Told, leshan_devices: Devices) -> None:
+    device = leshan_devices.create("sleepy", queue_mode=True, server=told.server.coap_uri)
+    told.call("POST", device, f"{TEMPERATURE}/observe")
+    ways: list[Callable[[], object]] = [
+        lambda: device.notify(TEMPERATURE, "22.5"),
+        lambda: device.send([TEMPERATURE]),
+    ]
+    for n, speak in enumerate(ways):
+        device.sleep()
+        assert told.call("GET", device, "/3/0/0?timeout=1").status_code == 504
+        told.one("SLEEPING", device, n, cause="NO_ANSWER")
+        assert told.call("GET", device, "/3/0/0").status_code in {400, 409}
+        device.awake()
+        speak()
+        told.one("AWAKE", device, cause=("NOTIFICATION", "SEND")[n])
+        assert told.call("GET", device, "/3/0/0").is_success
+
+
+def test_a_device_falls_asleep_when_its_time_is_over(told: Told, leshan_devices: Devices) -> None:
+    attributes = {"at": "200"}
+    device = leshan_devices.create("timer", queue_mode=True, server=told.server.coap_uri, attributes=attributes)
+    sleeping = told.one("SLEEPING", device)
+    assert sleeping["cause"] == "TIMER"
+    assert sleeping["registrationId"] == registration_id(device)
+
+
+def test_a_deregistration_says_why(told: Told, leshan_devices: Devices) -> None:
+    device = leshan_devices.create("leaver", server=told.server.coap_uri)
+    old = registration_id(device)
+    device.register()
+    assert told.one("DEREGISTRATION", device)["registrationId"] == old
+    assert told.one("DEREGISTRATION", device)["reason"] == "REPLACED"
+    device.deregister()
+    assert told.one("DEREGISTRATION", device, 1)["reason"] == "CLIENT"
+    gone = leshan_devices.create("vanisher", lifetime=1, server=told.server.coap_uri)
+    gone.stop()
+    assert told.one("DEREGISTRATION", gone)["reason"] == "EXPIRED"
+
+
+def test_observations_begin_and_end(told: Told, leshan_devices: Devices) -> None:
+    device = leshan_devices.create("observed", server=told.server.coap_uri)
+    about = {"registrationId": registration_id(device), "kind": "single", "res": TEMPERATURE}
+    told.call("POST", device, f"{TEMPERATURE}/observe")
+    told.one("OBSERVATION_ADDED", device, **about)
+    told.call("DELETE", device, f"{TEMPERATURE}/observe")
+    told.one("OBSERVATION_ENDED", device, **about)
+    told.call("POST", device, f"{TEMPERATURE}/observe")
+    told.one("OBSERVATION_ADDED", device, 1, **about)
+    device.deregister()
+    told.one("OBSERVATION_ENDED", device, 1, **about)
+    told.one("DEREGISTRATION", device)
+    assert told.names(device).count("OBSERVATION_ENDED") == 2
+
+
+def test_a_notification_and_a_send_have_their_samples(told: Told, leshan_devices: Devices) -> None:
+    device = leshan_devices.create("sampler", server=told.server.coap_uri)
+    told.call("POST", device, f"{TEMPERATURE}/observe")
+    device.notify(TEMPERATURE, "20.5")
+    node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "20.5"}
+    notification = told.one("NOTIFICATION", device)
+    assert (notification["kind"], notification["res"], notification["val"]) == ("single", TEMPERATURE, node)
+    assert notification["samples"] == [{"time": None, "val": {TEMPERATURE: node}}]
+    assert device.send([TEMPERATURE, "/3/0/9"]).ok
+    send = told.one("SEND", device)
+    assert send["val"].keys() == {TEMPERATURE, "/3/0/9"}
+    assert [sample["val"].keys() for sample in send["samples"]] == [send["val"].keys()]
+
+
+def test_a_name_with_a_quotation_mark_is_whole(told: Told, leshan_devices: Devices) -> None:
+    device = leshan_devices.create('quo"te', queue_mode=True, server=told.server.coap_uri)
+    assert told.one("AWAKE", device)["ep"] == 'quo"te'
+
+
+def test_listeners_who_come_back_are_told_what_they_missed(
+    told: Told, receiver: Receiver, leshan_devices: Devices
+) -> None:
+    device = leshan_devices.create("listened", queue_mode=True, server=told.server.coap_uri)
+    told.one("AWAKE", device)
+    for _ in range(3):
+        device.wake()
+    told.one("AWAKE", device, 3)
+    events = [event for event in receiver.events if event["data"].get("ep") == device.name]
+    first, rest = events[0], [event for event in receiver.events if event["seq"] > events[0]["seq"]]
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": str(first["seq"])}
+    for envelope in (False, True):
+        params = {"envelope": "true"} if envelope else {}
+        url = f"{told.server.url}/event"
+        with httpx.stream("GET", url, params=params, headers=headers, timeout=20) as stream:
+            heard = _read(stream, len(rest))
+        assert [number for number, _, _ in heard] == [event["seq"] for event in rest]
+        assert [name for _, name, _ in heard] == [event["event"] for event in rest]
+        assert [data for _, _, data in heard] == [event if envelope else event["data"] for event in rest]
+
+
+def test_all_that_was_told_has_its_order(receiver: Receiver, told: Told) -> None:
+    assert receiver.events
+    assert wrong(receiver.events) == []
+
+
+@pytest.mark.timeout(300)
+def test_after_an_outage_each_event_arrives_once_and_in_order() -> None:
+    require_java()
+    report = outage(devices=20, seconds=5)
+    assert report.wrong == []
+    assert report.done["SEND"] > 0
+    assert report.done["UPDATED"] > 0
+
+
+@pytest.mark.timeout(300)
+def test_no_acknowledged_send_is_lost_by_kills() -> None:
+    require_java()
+    report = kills(times=3, devices=5, seconds=0.5)
+    assert report.wrong == []
+    assert report.boots == 4
+
+
+def _read(stream: httpx.Response, count: int) -> list[tuple[int, str, dict[str, Any]]]:
+    """So many events of a stream."""
+    heard: list[tuple[int, str, dict[str, Any]]] = []
+    fields: dict[str, str] = {}
+    for line in stream.iter_lines():
+        name, _, value = line.partition(": ")
+        if name:
+            fields[name] = value
+        elif fields:
+            heard.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
+            fields = {}
+        if len(heard) == count:
+            break
+    return heard

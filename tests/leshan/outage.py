@@ -1,0 +1,153 @@
+"""Events of a Leshan server whose receiver is away for a while: each arrives once, in order. ``--help`` tells more."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from tests.leshan.devices import Device
+from tests.leshan.launch import LeshanServer, leshan_devices, leshan_server
+from tests.leshan.receiver import SECRET, Receiver, wait_until, wrong
+
+OBSERVED: Final = "/3303/0/5700"
+NOTIFIED: Final = "NOTIFICATION"
+
+
+@dataclass
+class Report:
+    """What was done, what arrived, and what is wrong with it; ``newest`` is the last value that a device notified."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    newest: dict[str, str] = field(default_factory=dict)
+    arrived: Counter[str] = field(default_factory=Counter)
+    late: int = 0
+    seconds: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """A few lines for people."""
+        rate = self.late / self.seconds if self.seconds else 0
+        return "\n".join(
+            [
+                f"done: {dict(sorted(self.done.items()))}",
+                f"arrived: {dict(sorted(self.arrived.items()))}",
+                f"{self.late} events were waiting and arrived in {self.seconds:.1f} s ({rate:.0f}/s)",
+                *(f"WRONG: {each}" for each in self.wrong or []),
+                "each event once and in order" if not self.wrong else f"{len(self.wrong)} things are wrong",
+            ]
+        )
+
+
+@contextmanager
+def signed() -> Iterator[None]:
+    """The secret, in the environment of servers that are started within."""
+    os.environ["LESHAN_SERVER_WEBHOOK_SECRET"] = SECRET
+    try:
+        yield
+    finally:
+        del os.environ["LESHAN_SERVER_WEBHOOK_SECRET"]
+
+
+def outage(*, devices: int, seconds: float, threads: int = 8) -> Report:
+    """Let devices register, update, notify and send while the receiver is away for so long, and judge what arrives."""
+    with (
+        signed(),
+        Receiver() as receiver,
+        leshan_server(options=["--webhook-url", receiver.url]) as server,
+        leshan_devices(server.coap_uri) as fleet,
+    ):
+        report = Report()
+        members = fleet.create_many([f"out-{n:04d}" for n in range(devices)], queue_mode=True)
+        report.done["REGISTRATION"] += devices
+        _observe(server, members)
+        wait_until(lambda: len(receiver.named("OBSERVATION_ADDED")) == devices)
+        receiver.go()
+        _act(members, seconds, threads, report)
+        before = len(receiver.events)
+        receiver.come()
+        started = time.monotonic()
+        wait_until(lambda: not _missing(receiver, report), within=120)
+        report.late, report.seconds = len(receiver.events) - before, time.monotonic() - started
+        report.arrived = Counter(event["event"] for event in receiver.events)
+        report.wrong = wrong(receiver.events) + _missing(receiver, report)
+        return report
+
+
+def _observe(server: LeshanServer, members: list[Device]) -> None:
+    with httpx.Client(base_url=server.url, timeout=60) as http:
+        for device in members:
+            http.post(f"/clients/{device.name}{OBSERVED}/observe").raise_for_status()
+
+
+def _act(members: list[Device], seconds: float, threads: int, report: Report) -> None:
+    """Each thread has devices of its own; what a device did counts when its server has acknowledged it."""
+    end = time.monotonic() + seconds
+    with ThreadPoolExecutor(threads) as pool:
+        shares = [pool.submit(_act_share, members[n::threads], end, n, report) for n in range(threads)]
+        report.done += sum((share.result() for share in shares), Counter())
+
+
+def _act_share(members: list[Device], end: float, seed: int, report: Report) -> Counter[str]:
+    chance, done = random.Random(seed), Counter[str]()
+
+    def notify(device: Device) -> bool:
+        report.newest[device.name] = str(chance.random() * 100)
+        device.notify(OBSERVED, report.newest[device.name])
+        return True
+
+    acts: list[tuple[str, Callable[[Device], bool]]] = [
+        ("UPDATED", lambda device: device.wake().ok),
+        ("SEND", lambda device: device.send([OBSERVED]).ok),
+        (NOTIFIED, notify),
+    ]
+    while members and time.monotonic() < end:
+        name, act = chance.choice(acts)
+        done[name] += act(chance.choice(members))
+    return done
+
+
+def _missing(receiver: Receiver, report: Report) -> list[str]:
+    """What is not there (yet). Numbers without holes say that nothing of what the server heard is missing."""
+    events = list(receiver.events)
+    arrived = Counter(event["event"] for event in events)
+    found = [
+        f"{count} {name} were acknowledged, {arrived[name]} arrived"
+        for name, count in report.done.items()
+        if name != NOTIFIED and arrived[name] != count
+    ]
+    values = {event["data"]["ep"]: event["data"]["val"]["value"] for event in events if event["event"] == NOTIFIED}
+    # of values that follow each other fast, CoAP tells the newest
+    found += [f"the newest value of {name} is missing" for name, v in report.newest.items() if values.get(name) != v]
+    numbers = sorted(event["seq"] for event in events)
+    if numbers != list(range(1, len(numbers) + 1)):
+        found.append("numbers are missing")
+    return found
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.leshan.outage",
+        description="Devices register, update, notify and send while the webhook's receiver is away; "
+        "then every event must arrive once, in order. Java 17 and Maven are needed.",
+    )
+    parser.add_argument("--minutes", type=float, default=10, help="how long the receiver is away (default: 10)")
+    parser.add_argument("--devices", type=int, default=200, help="how many devices (default: 200)")
+    arguments = parser.parse_args()
+    report = outage(devices=arguments.devices, seconds=arguments.minutes * 60)
+    print(report.text())  # noqa: T201 - a command
+    raise SystemExit(bool(report.wrong))
+
+
+if __name__ == "__main__":
+    main()

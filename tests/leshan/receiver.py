@@ -1,0 +1,151 @@
+"""A receiver of our Leshan server's webhook that can be away, refuse, and says what it took."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+
+from standardwebhooks.webhooks import Webhook
+
+SECRET: Final = "whsec_YSBzZWNyZXQgdGhhdCBvbmx5IHRlc3RzIHVzZQ=="
+
+Envelope: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Post:
+    """One post and how it was answered."""
+
+    webhook_id: str
+    status: int
+    events: list[Envelope]
+
+
+class Receiver:
+    """Takes posts on a port of its own, which it keeps while it is away; every signature is verified.
+
+    ``events`` are those that it took, in the order in which they came; a post that comes again brings none.
+    """
+
+    def __init__(self) -> None:
+        self.posts: list[Post] = []
+        self.events: list[Envelope] = []
+        self._taken: set[str] = set()
+        self.status: Callable[[list[Envelope]], int] = lambda events: 204
+        self._port = 0
+        self._server: ThreadingHTTPServer | None = None
+        self.come()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}/leshan/events"
+
+    def come(self) -> None:
+        """Listen (again)."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self))
+        self._server.daemon_threads = True
+        self._port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def go(self) -> None:
+        """Be away: connections are refused."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def named(self, name: str, endpoint: str | None = None) -> list[Envelope]:
+        """The events of one name."""
+        return [e for e in list(self.events) if e["event"] == name and endpoint in {None, endpoint_of(e)}]
+
+    def take(self, headers: dict[str, str], body: bytes) -> int:
+        """Answer one post."""
+        Webhook(SECRET).verify(body, headers)
+        events = json.loads(body)
+        status = self.status(events)
+        webhook_id = headers["webhook-id"]
+        self.posts.append(Post(webhook_id, status, events))
+        if status // 100 == 2 and webhook_id not in self._taken:
+            self._taken.add(webhook_id)
+            self.events.extend(events)
+        return status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.go()
+
+
+def endpoint_of(event: Envelope) -> str | None:
+    """The endpoint that an event is about."""
+    data = event["data"]
+    registration = data.get("registration", data)
+    endpoint: str | None = registration.get("ep", registration.get("endpoint"))
+    return endpoint
+
+
+def wrong(events: Iterable[Envelope]) -> list[str]:
+    """What is wrong with the order or the numbers of events in the order of their arrival; a repeat is wrong, too."""
+    found: list[str] = []
+    ids: set[str] = set()
+    numbers: set[int] = set()
+    last: dict[str | None, int] = {}
+    for event in events:
+        identifier, seq, endpoint = event["id"], event["seq"], endpoint_of(event)
+        if identifier in ids:
+            found.append(f"{identifier} came twice")
+        if seq in numbers:
+            found.append(f"seq {seq} was used twice")
+        if last.get(endpoint, 0) > seq:
+            found.append(f"seq {seq} of {endpoint} came after {last[endpoint]}")
+        ids.add(identifier)
+        numbers.add(seq)
+        last[endpoint] = seq
+    return found
+
+
+def wait_until(condition: Callable[[], bool], within: float = 60) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        TimeoutError: it did not within so many seconds.
+    """
+    end = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"did not come true within {within} s")
+        time.sleep(0.01)
+
+
+def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # its server was killed
+                super().handle()
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            # once away it is away for connections that were open, too
+            status = receiver.take(headers, body) if receiver._server is not None else 503
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+            """Say nothing."""
+
+    return Handler
