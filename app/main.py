@@ -15,8 +15,10 @@ from app.bus import Bus, Channel, open_bus
 from app.dispatcher.bridge import Bridge
 from app.dispatcher.dispatcher import Dispatcher
 from app.dispatcher.hearing import Hearing
+from app.dispatcher.inquiry import Inquirer
 from app.dispatcher.models_shelf import ModelFetcher, ModelShelf
 from app.dispatcher.runner import Runner
+from app.dispatcher.server_watch import ServerWatch
 from app.dispatcher.sweeper import Sweeper
 from app.dispatcher.verdict import judge
 from app.domain.words import SECOND, Instant
@@ -115,8 +117,10 @@ async def running(
             client = leshan_client(settings)
             stack.push_async_callback(client.aclose)
             start = await stack.enter_async_context(_background(parts.ended))
+            watch = ServerWatch(client, ledger)
+            start(watch.run())
             if roles & Role.DISPATCH:
-                _start_dispatching(parts, client, clock, start)
+                _start_dispatching(parts, client, watch, clock, start)
             if roles & Role.BRIDGE and hears_stream:
                 _start_bridge(parts, client, start)
         yield parts
@@ -146,7 +150,9 @@ def _ledger(settings: Settings, bus: Bus, clock: Callable[[Instant], Instant], *
 Start = Callable[[Coroutine[Any, Any, None]], None]
 
 
-def _start_dispatching(parts: Parts, client: LeshanClient, clock: Callable[[Instant], Instant], start: Start) -> None:
+def _start_dispatching(
+    parts: Parts, client: LeshanClient, watch: ServerWatch, clock: Callable[[Instant], Instant], start: Start
+) -> None:
     settings = parts.settings
     parts.dispatcher = Dispatcher(parts.ledger, parts.bus, slots=settings.leshan_max_in_flight, clock=clock)
     fetcher = ModelFetcher(parts.shelf, client, parts.ledger)
@@ -154,7 +160,8 @@ def _start_dispatching(parts: Parts, client: LeshanClient, clock: Callable[[Inst
         client, parts.ledger, parts.shelf, fetcher, server=settings.leshan_name, nudge=parts.dispatcher.nudge
     )
     start(fetcher.run())
-    start(Sweeper(parts.ledger, client, clock=clock).run())
+    inquirer = Inquirer(client, parts.ledger, parts.shelf)
+    start(Sweeper(parts.ledger, client, inquirer, watch, clock=clock).run())
     start(parts.dispatcher.run(runner))
 
 

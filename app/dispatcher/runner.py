@@ -6,17 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
+from app.dispatcher.inquiry import id_of, inquire
 from app.dispatcher.models_shelf import ModelFetcher, ModelShelf, told_links, told_versions
 from app.dispatcher.reports import report_of
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.verdicts import Report
 from app.leshan.client import LeshanClient
+from app.leshan.past_calls import Asked
 from app.leshan.requests import best_format
-from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle
+from app.models.ledger import Claimed, HandOver, Ledger, LedgerUnavailable, Settle
 from app.telemetry import ATTEMPTS, CALL_SECONDS, OPEN_CALLS
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,16 @@ ANSWER_SECONDS: Final = 5.0
 
 SETTLE_SECONDS: Final = 30.0
 """How long a result is offered to a database that is away, before the lease's end is left to speak."""
+
+ASK_SECONDS: Final = 5.0
+"""How long after a call's deadline the server is asked what became of it: the answer to that comes within 3 s more, and
+the lease ends 10 s after the deadline."""
+
+PATIENCE_SECONDS: Final = 3.0
+"""How long a server that is away is asked: then the slot is wanted, and the attempt is left to the sweep."""
+
+LOST_ON_THE_WAY: Final = frozenset({OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR})
+"""Outcomes after which a server that keeps request ids knows more than we do."""
 
 REQUEST_HEADER: Final = "Reveille-Request"
 """``{operation}/{attempt}``: a server that knows it never sends the same attempt twice."""
@@ -53,17 +64,19 @@ class Runner:
         """Make one attempt. ``asked_at`` is the monotonic time before the claim was asked for: the deadline counts
         from there, so that a process which was frozen after the claim does not wake up and send."""
         self._fetcher.want(claimed.request.endpoint, told_versions(claimed.object_links))
-        report = await self._attempt(claimed, asked_at)
-        await self._settle(Settle(claimed.seq, claimed.attempt, report))
+        await self._settle(await self._attempt(claimed, asked_at))
 
-    async def _attempt(self, claimed: Claimed, asked_at: float) -> Report:
+    async def _attempt(self, claimed: Claimed, asked_at: float) -> Settle | HandOver:
         format_ = best_format(claimed.request.kind, claimed.request, told_links(claimed.object_links))
         request = claimed.request if format_ is claimed.request.format else replace(claimed.request, format=format_)
         deadline = asked_at + request.timeout_seconds + ANSWER_SECONDS
         started = time.monotonic()
         with self._open_calls.track_inprogress():
-            headers = {REQUEST_HEADER: f"{claimed.id}/{claimed.attempt}"}
-            outcome = await self._client.call(request, deadline, headers)
+            outcome = await self._client.call(request, deadline, {REQUEST_HEADER: id_of(claimed)})
+            found: Outcome | Asked = outcome
+            if outcome.kind in LOST_ON_THE_WAY and self._client.info.request_ids:
+                found = await inquire(self._client, claimed, deadline + ASK_SECONDS, PATIENCE_SECONDS)
+        outcome = found if isinstance(found, Outcome) else outcome
         self._call_seconds.observe(time.monotonic() - started)
         ATTEMPTS.labels(self._server, outcome.kind.name.lower()).inc()
         self._note(claimed, outcome)
@@ -71,7 +84,9 @@ class Runner:
         if outcome.kind is OutcomeKind.UNEXPECTED:
             probe = await self._client.probe(request.endpoint)
             report = replace(report, leshan_healthy=probe.healthy)
-        return report
+        if found is Asked.AWAY:
+            return HandOver(claimed.seq, claimed.attempt, claimed.token, report)
+        return Settle(claimed.seq, claimed.attempt, report, claimed.token)
 
     def _note(self, claimed: Claimed, outcome: Outcome) -> None:
         log.debug(
@@ -85,13 +100,13 @@ class Runner:
             detail=outcome.detail,
         )
 
-    async def _settle(self, settle: Settle) -> None:
+    async def _settle(self, settle: Settle | HandOver) -> None:
         give_up = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
-                settled = self._ledger.enqueue(settle)
+                settled: asyncio.Future[Any] = self._ledger.enqueue(settle)
                 self._nudge()
-                if await settled is None:
+                if not await settled:
                     log.warning("stale_result", operation_seq=settle.operation_seq, attempt=settle.attempt)
             except LedgerUnavailable:
                 if time.monotonic() > give_up:

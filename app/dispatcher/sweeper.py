@@ -8,6 +8,8 @@ from typing import Final
 
 import structlog
 
+from app.dispatcher.inquiry import Inquirer
+from app.dispatcher.server_watch import ServerWatch
 from app.domain.words import Instant
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe
@@ -24,9 +26,16 @@ class Sweeper:
     """Runs in every dispatcher; whoever comes first in a second does the work of all."""
 
     def __init__(
-        self, ledger: Ledger, client: LeshanClient, *, clock: Callable[[Instant], Instant] = lambda now: now
+        self,
+        ledger: Ledger,
+        client: LeshanClient,
+        inquirer: Inquirer,
+        watch: ServerWatch,
+        *,
+        clock: Callable[[Instant], Instant] = lambda now: now,
     ) -> None:
         self._ledger, self._client, self._clock = ledger, client, clock
+        self._inquirer, self._watch = inquirer, watch
 
     async def run(self) -> None:
         """Sweep, probe and prune for ever."""
@@ -47,7 +56,7 @@ class Sweeper:
 
     async def _sweep(self) -> None:
         if await due_for_sweep(self._ledger.server_id, SWEEP_SECONDS, self._clock):
-            await self._piece_by_piece(Sweep)
+            await asyncio.gather(self._inquirer.take_lost(), self._piece_by_piece(Sweep))
 
     async def _probe(self) -> None:
         if not await due_for_probe(self._ledger.server_id, self._clock):
@@ -56,6 +65,8 @@ class Sweeper:
         if endpoint is not None:
             probe = await self._client.probe(endpoint)
             log.info("leshan_probed", healthy=probe.healthy, detail=probe.detail)
+            if probe.healthy:
+                self._watch.nudge()  # it may have been restarted, or replaced
             await self._ledger.submit(Probed(probe.healthy, probe.detail))
 
     async def _prune(self) -> None:

@@ -78,6 +78,8 @@ def _type_of(answer: httpx.Response) -> dict[str, str]:
 
 def _read(sse: ServerSentEvent, notifications_wake: bool, on_broken: Callable[[], None]) -> Event | None:
     """One event, None where it means nothing here or cannot be read: a name with a quote breaks Leshan's own JSON."""
+    if not sse.data:
+        return None  # once an id was told, an empty line (the heartbeat) is read as an event
     try:
         return parse_event(sse.event, orjson.loads(sse.data), ordered=True, notifications_wake=notifications_wake)
     except UnknownEvent:

@@ -227,8 +227,11 @@ LAWS: Final = (
                           WHERE (p.resumed_at IS NULL OR p.resumed_at >= $1)
                             AND (p.server_id IS NULL OR p.server_id = s.id)
                             AND (p.endpoint_id IS NULL OR p.endpoint_id = e.id))
-          AND (SELECT count(*) FROM endpoint c WHERE c.server_id = s.id AND c.call_open) < $3
-          AND (NOT e.silent OR $4 >
+          AND (SELECT count(*) FROM endpoint c WHERE c.server_id = s.id AND c.call_open) <
+              CASE WHEN s.open_calls < $3 THEN s.open_calls ELSE $3 END
+          AND (NOT e.silent OR
+               CASE WHEN s.open_calls < $3 AND s.open_calls < 8 THEN 1 WHEN s.open_calls < $3 THEN s.open_calls / 4
+                    ELSE $4 END >
                (SELECT count(*) FROM endpoint c WHERE c.server_id = s.id AND c.call_open AND c.silent))
           AND NOT EXISTS (SELECT 1 FROM operation o WHERE o.endpoint_id = e.id AND o.last_attempt_at >= $1)
           AND EXISTS (SELECT 1 FROM operation o

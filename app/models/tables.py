@@ -26,7 +26,8 @@ class LedgerHead(Model):
 
 
 class LeshanServer(Model):
-    """One Leshan server: its breaker, who listens to its event stream, and how many operations stand where."""
+    """One Leshan server: its breaker, who listens to its event stream and how far that was heard, what the server said
+    that it can, since when events may have been missed, and how many operations stand where."""
 
     id = fields.SmallIntField(primary_key=True, generated=False)
     name = fields.CharField(max_length=255, unique=True)
@@ -40,6 +41,12 @@ class LeshanServer(Model):
     bridge_holder = fields.CharField(max_length=64, null=True)
     bridge_until: fields.Field[int | None] = InstantField(null=True)
     bridge_open_since: fields.Field[int | None] = InstantField(null=True)
+    boot_id = fields.CharField(max_length=64, null=True)
+    request_ids = fields.BooleanField(default=False)
+    notifications_wake = fields.BooleanField(default=False)
+    open_calls = fields.IntField(null=True)
+    stream_id = fields.CharField(max_length=64, null=True)
+    missed_at: fields.Field[int | None] = InstantField(null=True)
     queued = fields.BigIntField(default=0)
     sending = fields.BigIntField(default=0)
     confirmed = fields.BigIntField(default=0)

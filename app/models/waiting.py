@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from app.domain.words import SECOND, Instant, OperationStatus, WaitingFor
+from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode, WaitingFor
 from app.models.ledger.rules import START_MARGIN
 from app.models.lifecycle import TERMINAL
 from app.models.queries.views import EndpointView, OperationView, ServerView
 
 DISPATCHER_SPAN: Instant = 10 * SECOND
 """Dispatchers sweep every second; when none has for this long, none is alive."""
+
+
+ASKED_FOR = frozenset({ReasonCode.LEASE_LOST, ReasonCode.LESHAN_UNREACHABLE})
+"""Reasons of an operation that is SENDING still while the Leshan server is asked what became of its call."""
 
 
 def waiting_for(
@@ -22,6 +26,7 @@ def waiting_for(
     | in this order | answer |
     |---|---|
     | it has ended | NOTHING |
+    | it is SENDING, the answer was lost, and Leshan is asked what became of the call | LESHAN |
     | it is SENDING and Leshan said "delayed" | LESHAN_HOLDS_IT |
     | it is SENDING | DEVICE_ANSWER |
     | the endpoint, its Leshan server or everything is paused: nothing but the resume changes that | PAUSED |
@@ -36,6 +41,8 @@ def waiting_for(
     if operation.status in TERMINAL:
         return WaitingFor.NOTHING
     if operation.status is OperationStatus.SENDING:
+        if operation.reason in ASKED_FOR:
+            return WaitingFor.LESHAN
         held = endpoint.lease_operation == operation.seq and not endpoint.call_open
         return WaitingFor.LESHAN_HOLDS_IT if held else WaitingFor.DEVICE_ANSWER
     if endpoint.paused or server.paused:

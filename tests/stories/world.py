@@ -138,6 +138,14 @@ class World:
         """The newest event of this name that Leshan told, as it told it."""
         return next(orjson.loads(data) for name, data in reversed(self.simulator.events.newest) if name == event)
 
+    async def knows_the_server(self) -> None:
+        """Wait until we know what our own Leshan server can."""
+
+        async def known() -> bool:
+            return (await tables.LeshanServer.get(id=1)).request_ids
+
+        await self.eventually(known, "the server was asked what it can")
+
     # --- devices
 
     async def wake(self, *names: str) -> None:

@@ -27,7 +27,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -167,6 +167,9 @@ class Behaviours:
                         self._rules.remove(entry)
                 return entry[0]  # type: ignore[no-any-return]
         return None
+
+    def __iter__(self) -> Iterator[Behaviour]:
+        return (rule for rule, _ in self._rules)
 
     def __bool__(self) -> bool:
         return bool(self._rules)

@@ -19,7 +19,9 @@ class Mode(StrEnum):
     M18 = "M18"
     """Stock Leshan from 2.0.0-M17: 200 ``delayed:true``, kept in memory, one per registration."""
     REVEILLE = "reveille"
-    """Reveille's own Leshan server: 409 ``CLIENT_SLEEPING``; any name can be addressed; NOTIFICATION and SEND wake."""
+    """Reveille's own Leshan server: 409 ``CLIENT_SLEEPING``, ``BUSY`` and 429 instead of waiting; any name can be
+    addressed; NOTIFICATION and SEND wake; request ids, errors as JSON, ``/server/info``, and events in envelopes that
+    are replayed after their id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,8 @@ class SimulatorConfig:
         answer_seconds: how long a device takes to answer.
         refuse_rate, silent_rate: share of requests that a device refuses (5.00) or leaves unanswered.
         default_timeout_seconds: what Leshan takes without ``timeout=``.
-        max_open_calls: of the server, the others wait (a stock Leshan has about 200 threads); None: no limit.
+        max_open_calls: of the server, the others wait (a stock Leshan has about 200 threads), or are refused (our own);
+            None: no limit.
         max_body_bytes: a device answers REQUEST_ENTITY_TOO_LARGE(413) above it; None: no limit.
         objects: LwM2M objects that each device has.
         registration_attributes: further attributes of each registration, like ``{"at": "30"}``.

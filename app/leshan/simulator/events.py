@@ -9,12 +9,17 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import orjson
 
 from app.leshan.simulator.device import Device, Registration
 from app.leshan.simulator.models import Json
+
+if TYPE_CHECKING:
+    from app.leshan.simulator.exchange import Answer
 
 HEARTBEAT: Final = b"\r\n"
 _KEPT: Final = 10_000
@@ -46,10 +51,11 @@ def registration_json(device: Device, registration: Registration) -> dict[str, J
 class Listener:
     """One open event stream. What it does not take is kept up to a bound; beyond it the stream ends."""
 
-    __slots__ = ("_buffer", "_ready", "closed", "endpoint")
+    __slots__ = ("_buffer", "_ready", "closed", "endpoint", "envelope")
 
-    def __init__(self, endpoint: str | None) -> None:
+    def __init__(self, endpoint: str | None, *, envelope: bool = False) -> None:
         self.endpoint = endpoint
+        self.envelope = envelope
         self.closed = False
         self._buffer: list[bytes] = []
         self._ready = asyncio.Event()
@@ -76,26 +82,61 @@ class Listener:
         return b"".join(frames)
 
 
-Sink = Callable[[str, bytes, float], None]
-"""Told of each event: its name, its JSON as Leshan writes it, and its time in seconds since the epoch."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as it was told: its JSON as Leshan writes it, its time in seconds since the epoch."""
+
+    seq: int
+    name: str
+    endpoint: str
+    data: bytes
+    time: float
+    boot_id: str
+
+    def envelope(self) -> bytes:
+        """As Reveille's own Leshan server wraps it."""
+        facts = {"seq": self.seq, "bootId": self.boot_id, "time": int(self.time * 1000), "event": self.name}
+        return orjson.dumps({"id": f"sim-{self.seq}", **facts, "data": orjson.Fragment(self.data)})
+
+    def frame(self, *, envelope: bool) -> bytes:
+        data = self.envelope() if envelope else self.data
+        return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (self.seq, self.name.encode(), data)
+
+
+Sink = Callable[[Told], None]
+"""Told of each event."""
 
 
 class Events:
-    """Tells every listener, in one order."""
+    """Tells every listener, in one order. ``own``: as Reveille's own Leshan server does."""
 
-    def __init__(self, *, well_formed: bool) -> None:
-        self._well_formed = well_formed
+    def __init__(self, *, own: bool) -> None:
+        self._own = own
         self._listeners: set[Listener] = set()
+        self._kept: deque[Told] = deque(maxlen=_KEPT)
+        self.seq = 0
+        self.boot_id = str(uuid4())
         self.sink: Sink | None = None
         """One more who is told: the webhook."""
         self.counters: Counter[str] = Counter()
         self.newest: deque[tuple[str, bytes]] = deque(maxlen=_KEPT)
         """The newest events, name and JSON, for tests in the same process."""
 
-    def listen(self, endpoint: str | None = None) -> Listener:
-        listener = Listener(endpoint)
+    def listen(self, endpoint: str | None = None, *, envelope: bool = False) -> Listener:
+        listener = Listener(endpoint, envelope=self._own and envelope)
         self._listeners.add(listener)
         return listener
+
+    def replay(self, listener: Listener, after: int) -> None:
+        """Tell one listener again what came after an id."""
+        for told in self._kept:
+            if told.seq > after:
+                self._push(listener, told)
+
+    def restarted(self) -> None:
+        """Another run of the server: its events go on where the last one's ended."""
+        self.boot_id = str(uuid4())
+        self.close()
 
     def leave(self, listener: Listener) -> None:
         listener.close()
@@ -114,13 +155,26 @@ class Events:
         """Tell everybody who listens."""
         self.counters[name] += 1
         self.newest.append((name, data))
-        if self.sink is not None:
-            self.sink(name, data, time.time())
+        self.seq += 1
+        if self._own or self.sink is not None:
+            told = Told(self.seq, name, endpoint, data, time.time(), self.boot_id)
+            if self.sink is not None:
+                self.sink(told)
+            if self._own:
+                self._kept.append(told)
+                for listener in list(self._listeners):
+                    self._push(listener, told)
+                return
         if self._listeners:
             frame = b"event: %s\r\ndata: %s\r\n\r\n" % (name.encode(), data)
             for listener in list(self._listeners):
                 if listener.endpoint is None or listener.endpoint == endpoint:
                     listener.push(frame)
+
+    @staticmethod
+    def _push(listener: Listener, told: Told) -> None:
+        if listener.endpoint is None or listener.endpoint == told.endpoint:
+            listener.push(told.frame(envelope=listener.envelope))
 
     # --- one method per event
 
@@ -138,11 +192,25 @@ class Events:
     def deregistered(self, device: Device, registration: Registration) -> None:
         self.tell("DEREGISTRATION", device.name, orjson.dumps(registration_json(device, registration)))
 
-    def awake(self, device: Device) -> None:
-        self.tell("AWAKE", device.name, self._glued(device, {}))
+    def awake(self, device: Device, cause: str, until: float) -> None:
+        """``until``: seconds since the epoch. Stock Leshan tells neither that nor a cause."""
+        rest = {"registrationId": _id(device), "until": int(until * 1000), "cause": cause} if self._own else {}
+        self.tell("AWAKE", device.name, self._glued(device, rest))
 
     def sleeping(self, device: Device) -> None:
-        self.tell("SLEEPING", device.name, self._glued(device, {}))
+        rest = {"registrationId": _id(device), "cause": "TIMER"} if self._own else {}
+        self.tell("SLEEPING", device.name, self._glued(device, rest))
+
+    def gap(self, dropped: int) -> None:
+        """The outbox was full: so many events were dropped."""
+        self.tell("GAP", "", orjson.dumps({"dropped": dropped, "byEvent": {"UPDATED": dropped}}))
+
+    def result(self, device: Device, path: str, request_id: str, answer: Answer) -> None:
+        """What a request with an id came to, errors in the form of our own server."""
+        key = "response" if answer.status == 200 else "error"
+        body = answer.body or b"null"
+        data = {"ep": device.name, "path": path, "requestId": request_id, "delayed": False, key: orjson.Fragment(body)}
+        self.tell("REQUEST_RESPONSE", device.name, orjson.dumps(data))
 
     def notified(self, device: Device, path: str, node: Json) -> None:
         self.tell("NOTIFICATION", device.name, self._glued(device, {"kind": "single", "res": path, "val": node}))
@@ -159,7 +227,11 @@ class Events:
         self.tell("REQUEST_RESPONSE", device.name, orjson.dumps(data))
 
     def _glued(self, device: Device, rest: dict[str, Json]) -> bytes:
-        if self._well_formed:
+        if self._own:
             return orjson.dumps({"ep": device.name, **rest})
         tail = b"," + orjson.dumps(rest)[1:] if rest else b"}"
         return b'{"ep":"' + device.name.encode() + b'"' + tail
+
+
+def _id(device: Device) -> str | None:
+    return device.registration.id if device.registration else None

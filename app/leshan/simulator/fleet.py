@@ -105,7 +105,7 @@ class Fleet:
             lifetime=self._lifetime(device),
             attributes=self._config.registration_attributes,
         )
-        self._contact(device)
+        self._contact(device, "REGISTRATION")
         self._events.registered(device, device.registration)
         if old is not None and old_after:
             self._events.deregistered(device, old)
@@ -124,7 +124,7 @@ class Fleet:
             self._cancel_calls(device)
         if with_links:
             registration.root_link = ROOT_LINK_OF_UPDATE
-        self._contact(device)
+        self._contact(device, "UPDATE")
         self._events.updated(device, registration, with_links=with_links)
         self._alive(device)
 
@@ -171,13 +171,13 @@ class Fleet:
                 told += 1
                 self._notify(device, composite, paths)
         if told:
-            self._reported(device)
+            self._reported(device, "NOTIFICATION")
         return told
 
     def notify_anyway(self, device: Device, path: Path) -> None:
         """One NOTIFICATION of this path, observed or not."""
         self._notify(device, False, (path,))
-        self._reported(device)
+        self._reported(device, "NOTIFICATION")
 
     def _notify(self, device: Device, composite: bool, paths: tuple[Path, ...]) -> None:
         try:
@@ -191,14 +191,14 @@ class Fleet:
     def send(self, device: Device, paths: Iterable[Path]) -> None:
         """SEND with the present values of these paths."""
         self._events.sent(device, device.objects.read_many(paths))
-        self._reported(device)
+        self._reported(device, "SEND")
 
     # --- what the server takes from it
 
     def answered(self, device: Device) -> None:
         """Every answer of the device begins its window anew."""
         if device.registration is not None:
-            self._present(device)
+            self._present(device, "ANSWER")
 
     def taken_asleep(self, device: Device) -> None:
         """SLEEPING: its window ended, or a request to it was not answered."""
@@ -219,11 +219,12 @@ class Fleet:
 
     # --- within
 
-    def _contact(self, device: Device) -> None:
+    def _contact(self, device: Device, cause: str) -> None:
         device.deaf = False
-        self._present(device)
+        self._present(device, cause)
 
-    def _present(self, device: Device) -> None:
+    def _present(self, device: Device, cause: str) -> None:
+        """Begin its window anew. Stock Leshan tells so only of a device that was asleep."""
         loop = asyncio.get_running_loop()
         config = self._config
         if config.listen_seconds is not None:
@@ -231,9 +232,9 @@ class Fleet:
         if not device.queue_mode:
             return
         device.awake_until = loop.time() + config.awake_window_seconds
-        if not device.awake:
+        if not device.awake or config.mode is Mode.REVEILLE:
             device.awake = True
-            self._events.awake(device)
+            self._events.awake(device, cause, time.time() + config.awake_window_seconds)
         if "window" not in device.timers:
             device.arm("window", loop.call_at(device.awake_until, self._window_ended, device))
 
@@ -290,9 +291,9 @@ class Fleet:
 
         device.arm(name, asyncio.get_running_loop().call_later(seconds, fire))
 
-    def _reported(self, device: Device) -> None:
+    def _reported(self, device: Device, cause: str) -> None:
         if self._config.mode is Mode.REVEILLE and device.registration is not None:
-            self._present(device)
+            self._present(device, cause)
 
     def _drop_server_state(self, device: Device) -> None:
         device.awake = False

@@ -8,15 +8,17 @@ from typing import Final
 import orjson
 
 from app.leshan.simulator.behaviours import Behaviour, Behaviours
-from app.leshan.simulator.config import SimulatorConfig
+from app.leshan.simulator.config import Mode, SimulatorConfig
 from app.leshan.simulator.device import Device, Received
 from app.leshan.simulator.events import Events, registration_json
 from app.leshan.simulator.exchange import JSON, Answer, Exchange
 from app.leshan.simulator.faults import Faults
 from app.leshan.simulator.fleet import Fleet
 from app.leshan.simulator.http_call import Http, OpenCall, Receive, Scope, Send, Stats
-from app.leshan.simulator.models import MODELS
+from app.leshan.simulator.models import MODELS, Json
+from app.leshan.simulator.own_errors import as_own_error, own_error
 from app.leshan.simulator.problems import TEXT, ServerAnswer, html_error, no_registered_client
+from app.leshan.simulator.request_ids import NOT_KEPT, RequestIds
 from app.leshan.simulator.requests import Call, check_shape, is_passive_cancel, read_query, read_request, segments
 
 _PIECE: Final = 500
@@ -32,6 +34,8 @@ class Rest:
         self._exchange = exchange
         self._events = events
         self._faults = Faults(exchange)
+        self._own = config.mode is Mode.REVEILLE
+        self.ids = RequestIds()
         self._threads = asyncio.Semaphore(config.max_open_calls) if config.max_open_calls is not None else None
         self.behaviours = Behaviours()
         self.stats = Stats()
@@ -41,12 +45,19 @@ class Rest:
         try:
             await self._serve(http)
         except ServerAnswer as answer:
-            await http.reply(_as_answer(answer))
+            await self._reply(http, _as_answer(answer))
+
+    async def _reply(self, http: Http, answer: Answer) -> None:
+        wanted = self._own and "application/json" in (http.header(b"accept") or "")
+        await http.reply(as_own_error(answer) if wanted else answer)
 
     async def _serve(self, http: Http) -> None:
         parts = segments(http.scope["raw_path"], self._config.mode)
         if parts[:2] == ["api", "clients"] and len(parts) > 2 and parts[2]:
             await self._client(http, parts[2], parts[3:])
+            return
+        if self._own and parts == ["api", "server", "info"] and not self._breaks_down():
+            await http.reply(Answer(200, orjson.dumps(server_info(self._config, self._events)), JSON))
             return
         if self.behaviours and (behaviour := self.behaviours.take(http.method, ())):
             await self._misbehave(http, behaviour)
@@ -54,8 +65,17 @@ class Rest:
             await self._stream(http)
         elif parts[:2] == ["api", "clients"]:
             await self._list(http)
+        elif self._own and parts[:2] == ["api", "requests"] and len(parts) == 4:
+            wait_seconds = min(30.0, float(read_query(http.scope["query_string"]).get("wait", 0)))
+            id_, close = "/".join(parts[2:]), http.method == "DELETE"
+            await http.reply(await self.ids.tell(id_, close=close, wait_seconds=wait_seconds))
         else:
             await http.reply(self._rest(parts))
+
+    def _breaks_down(self) -> bool:
+        """Whether the server was told to misbehave for good. What it was told of its next few requests is not meant for
+        those that come by themselves."""
+        return any(behaviour.times is None for behaviour in self.behaviours)
 
     # --- one client
 
@@ -78,16 +98,39 @@ class Rest:
         if received is None:
             await http.reply(Answer(200, orjson.dumps(registration_json(device, device.registration)), JSON))
             return
+        if self._own and (refusal := self._too_much(device)):
+            received.status = refusal.status
+            await http.reply(refusal)
+            return
         open_call = OpenCall(self.stats, device, http.connection)
         try:
-            await self._ask(http, call, device, received)
+            await self._once(http, call, device, received)
         finally:
             open_call.end()
 
-    async def _ask(self, http: Http, call: Call, device: Device, received: Received) -> None:
+    def _too_much(self, device: Device) -> Answer | None:
+        """Our own server lets nobody wait: it refuses what is more than it takes."""
+        if device.open_calls:
+            return own_error(409, "BUSY", f"A call for {device.name} is open")
+        most = self._config.max_open_calls
+        if most is not None and self.stats.open_calls >= most:
+            return own_error(429, "TOO_MANY_CALLS", f"{most} calls are open")
+        return None
+
+    async def _once(self, http: Http, call: Call, device: Device, received: Received) -> None:
+        """Ask the device; on our own server once for each request id."""
+        id_ = received.request_id if self._own else None
+        if id_ is not None and not self.ids.begin(id_):
+            answer = await self.ids.again(id_)
+            received.status = answer.status
+            await http.reply(answer)
+            return
+        await self._ask(http, call, device, received, id_)
+
+    async def _ask(self, http: Http, call: Call, device: Device, received: Received, id_: str | None) -> None:
         answer: Answer | Behaviour
         try:
-            if self._threads is None:
+            if self._threads is None or self._own:
                 answer = await self._answer(call, device, received)
             else:
                 async with self._threads:
@@ -95,10 +138,22 @@ class Rest:
         except ServerAnswer as error:
             answer = _as_answer(error)
         if isinstance(answer, Behaviour):
-            await self._misbehave(http, answer, self._carried_out(answer, call, device, received), received)
+            body = self._carried_out(answer, call, device, received)
+            self._ended(device, received, id_, None if body is None else Answer(200, body, JSON))
+            await self._misbehave(http, answer, body, received)
         else:
             received.status = answer.status
-            await http.reply(answer)
+            self._ended(device, received, id_, answer)
+            await self._reply(http, answer)
+
+    def _ended(self, device: Device, received: Received, id_: str | None, answer: Answer | None) -> None:
+        """Keep what a request with an id came to, and tell it."""
+        if id_ is None:
+            return
+        self.ids.end(id_, answer)
+        if answer is not None and answer.status not in NOT_KEPT:
+            path = "/" + received.target.partition("?")[0].split("/", 4)[-1]
+            self._events.result(device, path, id_, as_own_error(answer))
 
     async def _answer(self, call: Call, device: Device, received: Received) -> Answer | Behaviour:
         request = read_request(call, self._config.default_timeout_seconds)
@@ -149,7 +204,10 @@ class Rest:
     async def _stream(self, http: Http) -> None:
         if "text/event-stream" not in (http.header(b"accept") or ""):
             raise html_error(405, "HTTP method GET is not supported by this URL")
-        listener = self._events.listen(read_query(http.scope["query_string"]).get("ep"))
+        query = read_query(http.scope["query_string"])
+        listener = self._events.listen(query.get("ep"), envelope=query.get("envelope") == "true")
+        if self._own and (last := http.header(b"last-event-id")) is not None and last.isdigit():
+            self._events.replay(listener, int(last))
         connection = http.connection
         connection.on_lost = listener.close
         try:
@@ -179,6 +237,22 @@ class Rest:
             raise html_error(500, "java.lang.NullPointerException: Cannot invoke Registration.getSupportedObject()")
         specs = [MODELS[object_id].spec() for object_id in sorted({path[0] for path in device.objects.instances()})]
         return Answer(200, orjson.dumps(specs), JSON)
+
+
+def server_info(config: SimulatorConfig, events: Events) -> dict[str, Json]:
+    """``GET /api/server/info`` of our own server."""
+    features = {
+        "neverDelayed": True,
+        "requestIds": True,
+        "requestHistorySeconds": 86_400,
+        "anyName": True,
+        "jsonErrors": True,
+        "eventEnvelope": 1,
+        "eventReplay": True,
+        "notificationsWake": True,
+    }
+    limits = {} if config.max_open_calls is None else {"openCalls": config.max_open_calls}
+    return {"name": "simulator", "mode": "production", "bootId": events.boot_id, "features": features, "limits": limits}
 
 
 _ENDPOINT: Final = {

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from app.leshan.simulator.behaviours import OF_THE_DEVICE, Behaviour, Kind
-from app.leshan.simulator.config import SimulatorConfig
+from app.leshan.simulator.config import Mode, SimulatorConfig
 from app.leshan.simulator.control import control
 from app.leshan.simulator.device import Device, Received
 from app.leshan.simulator.events import Events
@@ -35,7 +35,7 @@ class Simulator:
 
     def __init__(self, config: SimulatorConfig | None = None) -> None:
         self.config = config or SimulatorConfig()
-        self.events = Events(well_formed=self.config.mode == "reveille")
+        self.events = Events(own=self.config.mode is Mode.REVEILLE)
         self._fleet = Fleet(self.config, self.events)
         self._exchange = Exchange(self.config, self._fleet, self.events)
         self._rest = Rest(self.config, self._fleet, self._exchange, self.events)
@@ -189,8 +189,9 @@ class Simulator:
 
     def restart(self) -> None:
         """As a restarted Leshan: registrations and delayed requests are gone, event streams end, nobody is told."""
+        self._rest.ids.interrupt()
         self._fleet.forget_registrations()
-        self.events.close()
+        self.events.restarted()
 
     def reset(self) -> None:
         """Forget counters, received requests and behaviours; registrations and values stay."""

@@ -12,7 +12,8 @@ import aiohttp
 import orjson
 from standardwebhooks import Webhook
 
-from app.leshan.simulator.config import SimulatorConfig
+from app.leshan.simulator.config import Mode, SimulatorConfig
+from app.leshan.simulator.events import Told
 
 _BATCH: Final = 500
 _KEPT: Final = 100_000
@@ -29,14 +30,15 @@ class WebhookPoster:
         self._outbox: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._seq = 0
         self.posted = 0
         self.refused = 0
 
-    def take(self, name: str, data: bytes, moment: float) -> None:
+    def take(self, told: Told) -> None:
         """One event, to be posted soon."""
-        self._seq += 1
-        event = {"event": name, "data": _data(data), "time": int(moment * 1000), "seq": self._seq}
+        if self._config.mode is Mode.REVEILLE:
+            event = orjson.loads(told.envelope())
+        else:
+            event = {"event": told.name, "data": _data(told.data), "time": int(told.time * 1000), "seq": told.seq}
         if self._config.server_name is not None:
             event["server"] = self._config.server_name
         self._outbox.append(event)

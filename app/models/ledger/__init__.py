@@ -5,9 +5,10 @@ from app.models.ledger.cancel import Cancel, CancelMany
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.create import Create, Created, NewOperation
 from app.models.ledger.hear import Hear, HeardEvent
-from app.models.ledger.keep import Configure, HoldBridge, KeepModels, Provision, StoredModel
+from app.models.ledger.keep import Configure, HoldBridge, KeepModels, KeepServer, Provision, StoredModel
 from app.models.ledger.ledger import Committed, Ledger, LedgerOverloaded, LedgerUnavailable
 from app.models.ledger.listing import Ask, EndListing, Listed
+from app.models.ledger.lost import HandOver, TakeLost
 from app.models.ledger.members import Conflict, LedgerError, NotFound
 from app.models.ledger.rules import Rules
 from app.models.ledger.settle import Release, Settle
@@ -26,10 +27,12 @@ __all__ = [
     "Create",
     "Created",
     "EndListing",
+    "HandOver",
     "Hear",
     "HeardEvent",
     "HoldBridge",
     "KeepModels",
+    "KeepServer",
     "Ledger",
     "LedgerError",
     "LedgerOverloaded",
@@ -49,6 +52,7 @@ __all__ = [
     "StoreUnavailable",
     "StoredModel",
     "Sweep",
+    "TakeLost",
     "TakeProbe",
     "UnsafeDatabase",
     "open_store",

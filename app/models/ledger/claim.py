@@ -51,7 +51,8 @@ _SPARE: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An attempt that may be made now: the operation is SENDING, and this attempt's number is the fence."""
+    """An attempt that may be made now: the operation is SENDING, this attempt's number is the fence, and ``token`` says
+    that the lease is the holder's own."""
 
     seq: int
     id: str
@@ -59,6 +60,7 @@ class Claimed:
     endpoint_id: int
     request: OperationRequest
     object_links: str | None
+    token: str = ""
 
 
 @dataclass(slots=True)
@@ -102,12 +104,12 @@ class Claim(Member[list[Claimed]]):
         return list(await group.store.fetch(_READY, group.server.id, silent, group.now, most + _SPARE))
 
     def apply(self, group: Group) -> list[Claimed]:
-        taken = [_claimed(group, group.operations[seq]) for seq in self.held]
+        taken = [claimed(group, group.operations[seq]) for seq in self.held]
         for endpoint_id, head in self.chosen:
             endpoint, operation = group.endpoints[endpoint_id], group.operations[head]
             if self._admits(endpoint):
                 take_lease(group, endpoint, operation, self.token)
-                taken.append(_claimed(group, operation))
+                taken.append(claimed(group, operation))
         return taken
 
     def _admits(self, endpoint: EndpointRow) -> bool:
@@ -118,7 +120,9 @@ class Claim(Member[list[Claimed]]):
         return True
 
 
-def _claimed(group: Group, operation: OperationRow) -> Claimed:
+def claimed(group: Group, operation: OperationRow) -> Claimed:
+    """What the holder of an operation's lease has to know of it."""
     endpoint = group.endpoints[operation.endpoint_id]
     request = operation.request(endpoint.name)
-    return Claimed(operation.seq, operation.id, operation.attempt, endpoint.id, request, endpoint.object_links)
+    token = endpoint.lease_token or ""
+    return Claimed(operation.seq, operation.id, operation.attempt, endpoint.id, request, endpoint.object_links, token)

@@ -80,6 +80,25 @@ class KeepModels(Member[None]):
 
 
 @dataclass(slots=True)
+class KeepServer(Member[None]):
+    """What the Leshan server said of itself. With another boot id its registrations are gone: all are to be read."""
+
+    phase: ClassVar[Phase] = Phase.CREATE
+    boot_id: str | None = None
+    request_ids: bool = False
+    notifications_wake: bool = False
+    open_calls: int | None = None
+
+    def apply(self, group: Group) -> None:
+        server = group.server
+        if server.boot_id is not None and self.boot_id is not None and server.boot_id != self.boot_id:
+            server.missed_at = group.now
+        server.boot_id = self.boot_id
+        server.request_ids, server.notifications_wake = self.request_ids, self.notifications_wake
+        server.open_calls = self.open_calls
+
+
+@dataclass(slots=True)
 class HoldBridge(Member[bool]):
     """Become, or stay, the one bridge that listens to the Leshan server, for ``span`` microseconds from now.
 

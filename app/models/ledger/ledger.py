@@ -20,7 +20,7 @@ from app.models.ledger.group import Group, Move
 from app.models.ledger.load import load
 from app.models.ledger.members import LedgerError, Member, Needs, Phase
 from app.models.ledger.rows import SERVER_COLUMNS, ServerRow
-from app.models.ledger.rules import Rules
+from app.models.ledger.rules import Rules, rules_of_server
 from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -218,8 +218,10 @@ class Ledger:
         (head,) = await self._store.fetch("SELECT seq, horizon FROM ledger_head")
         columns = ", ".join(SERVER_COLUMNS)
         sql = f"SELECT {columns} FROM leshan_server WHERE id = $1"  # noqa: S608 - column names are ours
-        (server,) = await self._store.fetch(sql, self.server_id)
-        return Group(self._store, self.rules, ServerRow.load(server), now, head["seq"], head["horizon"], again=again)
+        (row,) = await self._store.fetch(sql, self.server_id)
+        server = ServerRow.load(row)
+        rules = rules_of_server(self.rules, bool(server.notifications_wake), server.open_calls)
+        return Group(self._store, rules, server, now, head["seq"], head["horizon"], again=again)
 
     async def _roll_back(self) -> None:
         try:

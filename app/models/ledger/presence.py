@@ -41,7 +41,7 @@ def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> Non
         case Sleeping() if event.ordered and at >= (endpoint.last_update_at or 0):
             if endpoint.sleeps and endpoint.registered:
                 fall_asleep(endpoint)
-        case Reported() if event.wakes:
+        case Reported() if event.wakes or rules.notifications_wake:
             open_window(endpoint, at, now, rules)
         case _:
             pass

@@ -64,7 +64,8 @@ class Counts:
 
 @dataclass(slots=True, kw_only=True)
 class ServerRow(Counts):
-    """A Leshan server: breaker and counters."""
+    """A Leshan server: breaker, what it said that it can, and counters. Columns as in
+    ``app.models.tables.LeshanServer``."""
 
     id: int
     name: str
@@ -75,6 +76,12 @@ class ServerRow(Counts):
     breaker_endpoints: str | None = None
     probe_at: Instant | None = None
     probe_backoff: int = 0
+    boot_id: str | None = None
+    request_ids: bool = False
+    notifications_wake: bool = False
+    open_calls: int | None = None
+    stream_id: str | None = None
+    missed_at: Instant | None = None
     queued: int = 0
     sending: int = 0
     confirmed: int = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.verdicts import Judge
@@ -39,6 +40,14 @@ HELD_BY_LESHAN_LIMIT: Final = 24 * 3600 * SECOND
 """How long a delayed request is kept where no lifetime is known."""
 
 
+ASK_SPAN: Final = 20 * SECOND
+"""How long a dispatcher has for asking what became of a call, before another one asks."""
+
+ASK_LIMIT: Final = 600 * SECOND
+"""How long after its lease the outcome of a call is asked for: a Leshan server that stays away cannot hold an endpoint
+for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the settings say and the ledger needs.
@@ -48,6 +57,7 @@ class Rules:
         max_in_flight: calls that may be open at the Leshan server, over all processes.
         retention: how long ended operations and the log are kept (microseconds).
         honours_at: whether the Leshan server honours the registration attribute ``at``.
+        notifications_wake: whether it said that it takes a device that notifies or sends as awake.
     """
 
     judge: Judge
@@ -55,3 +65,15 @@ class Rules:
     max_in_flight: int = 120
     retention: Instant = 90 * 24 * 3600 * SECOND
     honours_at: bool = False
+    notifications_wake: bool = False
+
+
+@functools.lru_cache(maxsize=16)
+def rules_of_server(rules: Rules, notifications_wake: bool, open_calls: int | None) -> Rules:
+    """The rules for a server that said this of itself: its word goes before the settings, its limit bounds ours."""
+    return replace(
+        rules,
+        honours_at=rules.honours_at or notifications_wake,
+        notifications_wake=notifications_wake,
+        max_in_flight=min(rules.max_in_flight, open_calls or rules.max_in_flight),
+    )

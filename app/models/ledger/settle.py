@@ -12,17 +12,23 @@ from app.models.ledger.early import report_from_json
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt
 from app.models.ledger.members import Member, Needs, Phase
+from app.models.ledger.rows import OperationRow
 
 
 @dataclass(slots=True)
 class Settle(Member[OperationStatus | None]):
     """End an attempt with what came back. Answers the operation's new status; None when the fence was stale, that is,
-    when the attempt had been ended by somebody else: then nothing changes."""
+    when the attempt had been ended by somebody else: then nothing changes.
+
+    ``token`` is the lease's. One who lost the lease to somebody that asks what became of the call has no say any more;
+    None speaks for Leshan itself, whoever holds the lease.
+    """
 
     phase: ClassVar[Phase] = Phase.SETTLE
     operation_seq: int
     attempt: int
     report: Report
+    token: str | None = None
 
     def needs(self, needs: Needs) -> None:
         needs.operation_seqs.add(self.operation_seq)
@@ -31,7 +37,7 @@ class Settle(Member[OperationStatus | None]):
 
     def apply(self, group: Group) -> OperationStatus | None:
         operation = group.operations.get(self.operation_seq)
-        if operation is None or operation.status is not OperationStatus.SENDING or operation.attempt != self.attempt:
+        if operation is None or not is_present(group, operation, self.attempt, self.token):
             return None
         if not group.endpoints[operation.endpoint_id].call_open:
             return operation.status
@@ -41,6 +47,13 @@ class Settle(Member[OperationStatus | None]):
             if early is not None:
                 end_attempt(group, operation, report_from_json(early))
         return operation.status
+
+
+def is_present(group: Group, operation: OperationRow, attempt: int, token: str | None) -> bool:
+    """Whether this attempt is the one that is out, and its lease still the one of this token."""
+    if operation.status is not OperationStatus.SENDING or operation.attempt != attempt:
+        return False
+    return token is None or group.endpoints[operation.endpoint_id].lease_token == token
 
 
 @dataclass(slots=True)

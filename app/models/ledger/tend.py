@@ -12,6 +12,7 @@ from app.models.ledger import breaker, presence
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt, give_up_held
 from app.models.ledger.load import load_endpoints, load_held, load_operations
+from app.models.ledger.lost import may_be_asked
 from app.models.ledger.members import Member, Phase
 from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
@@ -61,6 +62,11 @@ class Sweep(Member[bool]):
         owners = {operation.endpoint_id for operation in group.operations.values()}
         await load_endpoints(group, owners.union(self.windows, self.lifetimes, self.farewells))
         await load_held(group)
+        self.lost = [(id_, seq) for id_, seq in self.lost if not self._is_asked_for(group, id_, seq)]
+
+    @staticmethod
+    def _is_asked_for(group: Group, endpoint_id: int, seq: int) -> bool:
+        return may_be_asked(group, group.endpoints[endpoint_id], group.operations[seq])
 
     def apply(self, group: Group) -> bool:
         group.server.swept_at = group.now

@@ -1,0 +1,51 @@
+"""Errors as Reveille's own Leshan server answers them to whom JSON is welcome: ``{"code", "text", "delivery"}``."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import orjson
+
+from app.leshan.simulator.exchange import JSON, Answer
+
+_NOT_SENT: Final = "NOT_SENT"
+_MAY: Final = "MAY_HAVE_REACHED"
+_ANSWERED: Final = "ANSWERED"
+
+_CODES: Final = (
+    (400, "No registered client", "NOT_REGISTERED", _NOT_SENT),
+    (400, "Invalid request", "INVALID_REQUEST", _NOT_SENT),
+    (400, "Invalid attributes", "INVALID_ATTRIBUTES", _NOT_SENT),
+    (404, "no (composite )?observation", "NO_OBSERVATION", _NOT_SENT),
+    (504, "Request timeout", "REQUEST_TIMEOUT", _MAY),
+    (500, "Request rejected", "REQUEST_REJECTED", _MAY),
+    (500, "Request cancelled", "REQUEST_CANCELLED", _MAY),
+    (500, "Invalid Response", "INVALID_RESPONSE", _ANSWERED),
+    (500, "Unexpected exception", "UNEXPECTED", _MAY),
+)
+"""Status, how stock Leshan's text begins, code, and how far the request had got by then."""
+
+
+def own_error(status: int, code: str, text: str, delivery: str = _NOT_SENT) -> Answer:
+    """An error in the form of our own server."""
+    return Answer(status, orjson.dumps({"code": code, "text": text, "delivery": delivery}), JSON)
+
+
+def as_own_error(answer: Answer) -> Answer:
+    """A stock server's error in the form of our own; anything else, a page of the web server for one, as it is."""
+    if answer.status < 400 or answer.content_type == JSON:
+        return answer
+    text = answer.body.decode()
+    for status, start, code, delivery in _CODES:
+        if answer.status == status and re.match(start, text):
+            return own_error(status, code, text, delivery)
+    return answer
+
+
+def delivery_of(answer: Answer) -> str:
+    """How far the request had got that was answered so."""
+    if answer.status == 200:
+        return _ANSWERED
+    told = orjson.loads(answer.body) if answer.content_type == JSON else {}
+    return str(told.get("delivery", _MAY))

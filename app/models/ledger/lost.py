@@ -1,0 +1,96 @@
+"""Lost calls: their process died, froze, or had no answer. Where the Leshan server keeps request ids, it is asked.
+
+The attempt stays SENDING meanwhile, under a lease that whoever asks takes over with a token of its own. So of several
+dispatchers one asks, and the former owner, should it thaw, has no say any more
+(``docs/decisions/0012-ask-before-perhaps.md``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from app.domain.verdicts import Report
+from app.domain.words import SECOND, OperationStatus, ReasonCode
+from app.models.ledger import breaker
+from app.models.ledger.claim import Claimed, claimed
+from app.models.ledger.group import Group
+from app.models.ledger.leases import attempt_of
+from app.models.ledger.load import load_endpoints, load_operations
+from app.models.ledger.members import Member, Needs, Phase
+from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.rules import ANSWER_MARGIN, ASK_LIMIT, ASK_SPAN, LEASE_MARGIN
+from app.models.ledger.settle import is_present
+
+MOST: Final = 500
+
+_LOST: Final = """
+    SELECT id, lease_operation FROM endpoint
+    WHERE server_id = $1 AND lease_operation IS NOT NULL AND lease_until <= $2 AND call_open LIMIT $3
+"""
+
+
+def may_be_asked(group: Group, endpoint: EndpointRow, operation: OperationRow) -> bool:
+    """Whether the Leshan server can tell, and was not given up yet, what became of the call that is out."""
+    if not group.server.request_ids or not endpoint.call_open:
+        return False
+    margins = ANSWER_MARGIN + LEASE_MARGIN + ASK_LIMIT
+    return group.now < (operation.last_attempt_at or 0) + operation.timeout_seconds * SECOND + margins
+
+
+@dataclass(slots=True)
+class TakeLost(Member[list[Claimed]]):
+    """Take over the leases that ran out while a call was open, to ask the Leshan server what became of it."""
+
+    phase: ClassVar[Phase] = Phase.TEND
+    token: str
+    found: list[tuple[int, int]] = field(default_factory=list)
+
+    async def find(self, group: Group) -> None:
+        self.found = []
+        if group.server.request_ids:
+            rows = await group.store.fetch(_LOST, group.server.id, group.now, MOST)
+            self.found = [(row["id"], row["lease_operation"]) for row in rows]
+        await load_operations(group, "o.seq", {seq for _, seq in self.found} - group.operations.keys(), "bigint")
+        await load_endpoints(group, {id_ for id_, _ in self.found})
+
+    def apply(self, group: Group) -> list[Claimed]:
+        taken = []
+        for id_, seq in self.found:
+            endpoint, operation = group.endpoints[id_], group.operations[seq]
+            if endpoint.lease_operation == seq and may_be_asked(group, endpoint, operation):
+                self._take(group, endpoint, operation)
+                taken.append(claimed(group, operation))
+        return taken
+
+    def _take(self, group: Group, endpoint: EndpointRow, operation: OperationRow) -> None:
+        endpoint.lease_token, endpoint.lease_until = self.token, group.now + ASK_SPAN
+        if operation.reason is None:
+            detail = "its process did not come back: Leshan is asked what became of the call"
+            group.move(operation, OperationStatus.SENDING, ReasonCode.LEASE_LOST, detail)
+
+
+@dataclass(slots=True)
+class HandOver(Member[bool]):
+    """The answer was lost, and Leshan could not be asked: leave the attempt to whoever asks next. ``report`` is what
+    will be said of it should nobody learn more. Answers False when the attempt was not the caller's any more."""
+
+    phase: ClassVar[Phase] = Phase.SETTLE
+    operation_seq: int
+    attempt: int
+    token: str
+    report: Report
+
+    def needs(self, needs: Needs) -> None:
+        needs.operation_seqs.add(self.operation_seq)
+
+    def apply(self, group: Group) -> bool:
+        operation = group.operations.get(self.operation_seq)
+        if operation is None or not is_present(group, operation, self.attempt, self.token):
+            return False
+        endpoint = group.endpoints[operation.endpoint_id]
+        breaker.note(group, endpoint, group.rules.judge(attempt_of(operation, endpoint), self.report))
+        endpoint.lease_until = group.now
+        detail = f"Leshan is to be asked what became of the call: {self.report.outcome.detail or 'no answer came'}"
+        group.move(operation, OperationStatus.SENDING, ReasonCode.LESHAN_UNREACHABLE, detail)
+        return True
