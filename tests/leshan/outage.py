@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
+from unittest import mock
 
 import httpx
 
@@ -51,11 +52,8 @@ class Report:
 @contextmanager
 def signed() -> Iterator[None]:
     """The secret, in the environment of servers that are started within."""
-    os.environ["LESHAN_SERVER_WEBHOOK_SECRET"] = SECRET
-    try:
+    with mock.patch.dict(os.environ, {"LESHAN_SERVER_WEBHOOK_SECRET": SECRET}):
         yield
-    finally:
-        del os.environ["LESHAN_SERVER_WEBHOOK_SECRET"]
 
 
 def outage(*, devices: int, seconds: float, threads: int = 8) -> Report:
