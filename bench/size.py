@@ -16,6 +16,7 @@ class Size:
     subscribers, transitions: sockets that subscribe to the same, and what they are told one by one.
     queued: operations in the table beside which claims are compared with 1,000.
     pages: pages of a round.
+    braked: operations queued when the emergency brake is pulled.
     """
 
     rounds: int = 3
@@ -29,6 +30,7 @@ class Size:
     transitions: int = 30
     queued: int = 1_000_000
     pages: int = 200
+    braked: int = 40_000
 
 
 SMALL = Size(
@@ -43,4 +45,5 @@ SMALL = Size(
     transitions=5,
     queued=20_000,
     pages=40,
+    braked=3_000,
 )

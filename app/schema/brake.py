@@ -47,7 +47,7 @@ from app.schema.types.dispatch import (
 )
 from app.schema.types.operation import DeviceOperation
 
-PIECE: Final = 500
+PIECE: Final = 1_000
 """Operations in one transaction: others wait for the append lock meanwhile."""
 LONGEST: Final = 20
 
@@ -112,7 +112,7 @@ class BrakeMutation:
     ) -> CancelDeviceOperationsPayload | None:
         info.context.operator()
         criteria = _restricted(filter, {OperationStatus.QUEUED}, (OperationStatus.QUEUED,))
-        seqs = await _expected(criteria, expected_count, MAX_CANCELED)
+        seqs = await _expected(criteria, expected_count, MAX_CANCELED, by_endpoint=True)
         canceled = await _piece_by_piece(seqs, lambda piece: submit(info.context, CancelMany(piece)), "canceled")
         return CancelDeviceOperationsPayload(canceled=canceled, passed_over=len(seqs) - canceled)
 
@@ -161,9 +161,11 @@ def _restricted(
     return replace(criteria, statuses=tuple(wanted))
 
 
-async def _expected(criteria: OperationCriteria, count: int | None, most: int) -> list[int]:
+async def _expected(
+    criteria: OperationCriteria, count: int | None, most: int, *, by_endpoint: bool = False
+) -> list[int]:
     """The operations that are meant, if they are as many as was said."""
-    seqs = await operation_seqs(criteria, most + 1)
+    seqs = await operation_seqs(criteria, most + 1, by_endpoint=by_endpoint)
     actual = len(seqs) if len(seqs) <= most else await exact_count(criteria)
     if count is not None and actual != count:
         message = f"the filter means {actual} operations, not {count}: nothing was changed"

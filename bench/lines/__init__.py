@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bench.lines import claims, dispatch, fanout, pages, slow, wake, webhook
+from bench.lines import brake, claims, dispatch, fanout, pages, slow, wake, webhook
 from bench.measuring import Figure
 from bench.size import Size
 
@@ -20,4 +20,5 @@ LINES: Final[dict[str, Line]] = {
     "fanout": fanout.measure,
     "claims": claims.measure,
     "pages": pages.measure,
+    "brake": brake.measure,
 }

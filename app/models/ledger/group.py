@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, TypeAlias
 
 from app.domain.values import TypedValue
@@ -46,6 +46,25 @@ def _update(table: str, key: str, columns: Iterable[str]) -> str:
     return f"UPDATE {table} SET {sets} WHERE {key} = $1"
 
 
+def _types(row: type[Any], columns: Iterable[str]) -> Iterable[str]:
+    """PostgreSQL's arrays of these columns, each numbered: what ``unnest`` makes rows of."""
+    kinds = {field.name: str(field.type) for field in fields(row)}
+    for number, column in enumerate(columns, start=1):
+        kind = kinds[column]
+        type_ = "bool" if "bool" in kind else "bigint" if "int" in kind or "Instant" in kind else "text"
+        yield f"${number}::{type_}[]"
+
+
+def _update_at_once(table: str, key: str, row: type[Any], columns: tuple[str, ...]) -> str:
+    sets = ", ".join(f"{column} = v.{column}" for column in columns)
+    names, arrays = ", ".join((key, *columns)), ", ".join(_types(row, (key, *columns)))
+    return f"UPDATE {table} t SET {sets} FROM unnest({arrays}) AS v({names}) WHERE t.{key} = v.{key}"
+
+
+def _insert_at_once(table: str, row: type[Any], columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({', '.join(_types(row, columns))})"
+
+
 INSERT_ENDPOINT: Final = _insert("endpoint", ENDPOINT_COLUMNS)
 UPDATE_LIVE: Final = _update("endpoint", "id", LIVE_COLUMNS)
 UPDATE_REGISTRATION: Final = _update("endpoint", "id", REGISTRATION_COLUMNS)
@@ -53,6 +72,9 @@ INSERT_OPERATION: Final = _insert("operation", OPERATION_COLUMNS)
 UPDATE_OPERATION: Final = _update("operation", "seq", CHANGING_COLUMNS)
 UPDATE_SERVER: Final = _update("leshan_server", "id", SERVER_COLUMNS[1:])
 INSERT_TRANSITION: Final = _insert("transition", TransitionRow.__slots__)
+UPDATE_LIVE_AT_ONCE: Final = _update_at_once("endpoint", "id", EndpointRow, LIVE_COLUMNS)
+UPDATE_OPERATION_AT_ONCE: Final = _update_at_once("operation", "seq", OperationRow, CHANGING_COLUMNS)
+INSERT_TRANSITION_AT_ONCE: Final = _insert_at_once("transition", TransitionRow, TransitionRow.__slots__)
 INSERT_PRESENCE: Final = _insert("presence_change", ("seq", "endpoint_id", "presence", "at"))
 INSERT_CHANGE: Final = _insert("resource_change", ("seq", "endpoint_id", "path", "type", "value", "at"))
 UPSERT_STATE: Final = _insert(
@@ -199,7 +221,7 @@ class Group:
         new_endpoints = [e for e in self.endpoints.values() if e.id not in self._live]
         self._settle_readiness()
         await self._many(INSERT_ENDPOINT, [e.stored(ENDPOINT_COLUMNS) for e in new_endpoints])
-        await self._write_endpoints(UPDATE_LIVE, LIVE_COLUMNS, self._live)
+        await self._write_endpoints(UPDATE_LIVE, LIVE_COLUMNS, self._live, UPDATE_LIVE_AT_ONCE)
         await self._write_endpoints(UPDATE_REGISTRATION, REGISTRATION_COLUMNS, self._registered)
         await self._write_operations()
         await self._write_log()
@@ -208,9 +230,9 @@ class Group:
             await self._many(sql, rows)
         self.statements.clear()
 
-    async def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+    async def _many(self, sql: str, rows: list[tuple[Any, ...]], at_once: str | None = None) -> None:
         if rows:
-            await self.store.execute_many(sql, rows)
+            await self.store.execute_many(sql, rows, at_once)
 
     def _tell_presences(self) -> None:
         for endpoint in self.endpoints.values():
@@ -235,7 +257,9 @@ class Group:
         known = self._live.get(endpoint.id)
         return known is not None and callable_at(known[_READY_AT], known[_AWAKE_UNTIL], self.now)
 
-    async def _write_endpoints(self, sql: str, columns: tuple[str, ...], known: dict[int, tuple[Any, ...]]) -> None:
+    async def _write_endpoints(
+        self, sql: str, columns: tuple[str, ...], known: dict[int, tuple[Any, ...]], at_once: str | None = None
+    ) -> None:
         changed = []
         for endpoint in self.endpoints.values():
             stored = endpoint.stored(columns)
@@ -243,7 +267,7 @@ class Group:
             known[endpoint.id] = stored
             if before is not None and before != stored:
                 changed.append((endpoint.id, *stored))
-        await self._many(sql, changed)
+        await self._many(sql, changed, at_once)
 
     async def _write_operations(self) -> None:
         new, changed = [], []
@@ -257,14 +281,17 @@ class Group:
                 changed.append((operation.seq, *steps))
         await self._many(INSERT_OPERATION, new)
         # an endpoint's old SENDING row leaves before its new one arrives: the partial unique index looks at each row
-        await self._many(UPDATE_OPERATION, sorted(changed, key=lambda row: row[1] == OperationStatus.SENDING))
+        for sending in (False, True):
+            rows = [row for row in changed if (row[1] == OperationStatus.SENDING) is sending]
+            await self._many(UPDATE_OPERATION, rows, UPDATE_OPERATION_AT_ONCE)
 
     async def _write_log(self) -> None:
         if not (self._transitions or self._presences or self._changes):
             return
         self.logged = True
         step = values_of(TransitionRow.__slots__)
-        await self._many(INSERT_TRANSITION, [step(transition) for transition in self._transitions])
+        steps = [step(transition) for transition in self._transitions]
+        await self._many(INSERT_TRANSITION, steps, INSERT_TRANSITION_AT_ONCE)
         await self._many(INSERT_PRESENCE, self._presences)
         await self._many(INSERT_CHANGE, self._changes)
         latest = {(change[1], change[2]): change for change in self._changes}

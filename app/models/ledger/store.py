@@ -39,6 +39,10 @@ TRANSACTION_TIMEOUT: Final = "15s"
 transaction nor inside the statement, so none of the others would."""
 
 
+AT_ONCE: Final = 50
+"""From so many rows on PostgreSQL takes them as arrays in one statement (``at_once``): a third of the work for it."""
+
+
 class StoreUnavailable(ConnectionError):
     """The database cannot be reached, or the connection broke. What was in flight was rolled back, or nobody knows."""
 
@@ -67,7 +71,7 @@ class Store(Protocol):
     async def rollback(self) -> None: ...
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]: ...
     async def execute(self, sql: str, *values: Any) -> None: ...
-    async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None: ...
+    async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None: ...
     def among(self, column: str, placeholder: str, type_: str) -> str: ...
     def array(self, values: Iterable[Any]) -> Any: ...
 
@@ -162,9 +166,12 @@ class PostgresStore:
         with _postgres_errors():
             await self._live.execute(sql, *values)
 
-    async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None:
         with _postgres_errors():
-            await self._live.executemany(sql, rows)
+            if at_once is not None and len(rows) >= AT_ONCE:
+                await self._live.execute(at_once, *map(list, zip(*rows, strict=True)))
+            else:
+                await self._live.executemany(sql, rows)
 
     def among(self, column: str, placeholder: str, type_: str) -> str:
         return f"{column} = ANY({placeholder}::{type_}[])"
@@ -248,7 +255,7 @@ class SqliteStore:
         with _sqlite_errors():
             await self._live.execute(numbered(sql), values)
 
-    async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None:  # noqa: ARG002 - SQLite gains nothing by it
         with _sqlite_errors():
             await self._live.executemany(numbered(sql), rows)
 

@@ -9,8 +9,9 @@ from app.models.queries.operations import operation_branches
 from app.models.queries.reading import Statement, fetch
 
 
-async def operation_seqs(criteria: OperationCriteria, most: int) -> list[int]:
-    """The ``seq`` of every operation that the criteria admit, oldest first, at most so many.
+async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint: bool = False) -> list[int]:
+    """The ``seq`` of every operation that the criteria admit, oldest first, at most so many; with ``by_endpoint`` those
+    of an endpoint beside each other, so that a piece of them touches few endpoints.
 
     Raises:
         ReadUnavailable: the database cannot be reached.
@@ -20,6 +21,9 @@ async def operation_seqs(criteria: OperationCriteria, most: int) -> list[int]:
     statement = Statement("", [most])
     branches = " UNION ALL ".join(operation_branches(criteria, statement))
     statement.sql = f"SELECT seq FROM ({branches}) b ORDER BY seq LIMIT $1"
+    if by_endpoint:
+        joined = f"operation p JOIN ({branches}) b ON b.seq = p.seq"
+        statement.sql = f"SELECT p.seq FROM {joined} ORDER BY p.endpoint_id, p.seq LIMIT $1"
     return [row[0] for row in await fetch(statement.sql, statement.values)]
 
 

@@ -159,8 +159,8 @@ async def test_what_is_sent_meanwhile_is_passed_over(world: World, api: Api, mon
     await world.create(new("a"), new("a"))
     found = operation_seqs
 
-    async def then_one_is_claimed(*arguments: Any) -> list[int]:
-        seqs = await found(*arguments)
+    async def then_one_is_claimed(*arguments: Any, **more: Any) -> list[int]:
+        seqs = await found(*arguments, **more)
         await world.claim_one()
         return seqs
 
@@ -198,8 +198,8 @@ async def test_a_retry_that_somebody_else_made_is_passed_over(
     await world.attempt(REFUSED)
     found = operation_seqs
 
-    async def then_the_first_is_retried(*arguments: Any) -> list[int]:
-        seqs = await found(*arguments)
+    async def then_the_first_is_retried(*arguments: Any, **more: Any) -> list[int]:
+        seqs = await found(*arguments, **more)
         await world.create(new("a", retry_of=seqs[0]))
         return seqs
 

@@ -1,0 +1,76 @@
+"""The emergency brake with much queued: from the wish to the last call at Leshan, then all of it canceled by a filter.
+
+The wish goes to the API; on PostgreSQL two dispatchers are other processes. Nothing of it goes over the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+import aiohttp
+
+from app.models.laws import broken_laws
+from bench.devices import names, queue, wake
+from bench.measuring import Figure
+from bench.site import FakeLeshan, Site, fake_leshan, site
+from bench.size import Size
+
+RUNNING_SECONDS: Final = 1.0
+QUIET_SECONDS: Final = 2.5
+"""Longer than a dispatcher's poll: whoever would call on finds it by then."""
+
+PAUSE: Final = 'mutation { pauseDispatch(reason: "measured") { pausedAt } }'
+RESUME: Final = "mutation { resumeDispatch { resumedAt } }"
+CANCEL: Final = """
+mutation($count: Int!) {
+  cancelDeviceOperations(filter: {kinds: [WRITE], statuses: [QUEUED]}, expectedCount: $count) { canceled passedOver }
+}"""
+
+
+async def measure(kind: str, size: Size) -> list[list[Figure]]:
+    """A site of its own for each round: every one begins with the same queue."""
+    rounds = []
+    for _ in range(size.rounds):
+        async with fake_leshan() as leshan, site(kind) as place:
+            await place.run(leshan, dispatchers=2, web=True)
+            rounds.append(await _round(place, leshan, size))
+    return rounds
+
+
+async def _round(place: Site, leshan: FakeLeshan, size: Size) -> list[Figure]:
+    devices = names("braked", size.devices)
+    await _ask(place, PAUSE)
+    await wake(place.ledger, devices)
+    await queue(place.ledger, devices, size.braked)
+    await _ask(place, RESUME)
+    await asyncio.sleep(RUNNING_SECONDS)
+    wished = time.monotonic()
+    await _ask(place, PAUSE)
+    answered = time.monotonic()
+    await asyncio.sleep(QUIET_SECONDS)
+    last = max(at for _, at in await leshan.arrivals())
+    left = int(await place.one("SELECT queued FROM leshan_server"))
+    started = time.monotonic()
+    told = await _ask(place, CANCEL, count=left)
+    canceled = time.monotonic() - started
+    assert told["cancelDeviceOperations"] == {"canceled": left, "passedOver": 0}
+    broken = await broken_laws(place.database_url)
+    return [
+        Figure("queued when the brake was pulled", left, "operations"),
+        Figure("from the wish to its answer", (answered - wished) * 1e3, "ms"),
+        Figure("from the wish to the last call at Leshan", (last - wished) * 1e3, "ms", "< 1,000 ms"),
+        Figure("all of it canceled by a filter", canceled, "s", "< 5 s with 40,000"),
+        Figure("laws broken", len(broken), "", "0"),
+    ]
+
+
+async def _ask(place: Site, document: str, **variables: Any) -> dict[str, Any]:
+    assert place.web is not None
+    body = {"query": document, "variables": variables}
+    async with aiohttp.ClientSession() as session, session.post(f"{place.web.url}/graphql", json=body) as answer:
+        told = await answer.json()
+    assert "errors" not in told, told
+    data: dict[str, Any] = told["data"]
+    return data
