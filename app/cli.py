@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from app.operator_cli.commands import add_to
+from app.trouble import Trouble
+
 if TYPE_CHECKING:
     from app.settings import Settings
 
@@ -37,14 +40,6 @@ HealthPort = Annotated[
         min=0, max=MAX_PORT, help="Serve /health and /metrics on this port of REVEILLE_HOST; 0 takes a free one."
     ),
 ]
-
-
-class Trouble(Exception):
-    """An expected trouble: one line for whoever typed the command, and the exit code."""
-
-    def __init__(self, line: str, code: int = 1) -> None:
-        super().__init__(line)
-        self.code = code
 
 
 def main() -> None:
@@ -168,6 +163,9 @@ def schema(
         SCHEMA_FILE.write_text(text)
     elif not SCHEMA_FILE.exists() or SCHEMA_FILE.read_text() != text:
         raise Trouble("schema.graphql is not the present schema: run `make schema`")
+
+
+add_to(cli)
 
 
 def _settings(*, needs_leshan: bool = False) -> Settings:

@@ -25,6 +25,8 @@ from app.security import Access, is_loopback, parse_access, parse_token
 PREFIX: Final = "REVEILLE_"
 TEST_PREFIX: Final = "REVEILLE_TEST_"
 """Variables of the test suite, which are no settings of the program."""
+OF_THE_CLIENT: Final = frozenset({"REVEILLE_URL", "REVEILLE_TOKEN"})
+"""What `reveille status`, `ops`, `pause` and `resume` read: where they ask, as whom. Processes have no use for them."""
 
 
 class SettingsError(ValueError):
@@ -238,7 +240,7 @@ def load_settings() -> Settings:
         SettingsError: with one line that names every setting that cannot be used.
     """
     known = {variable(name) for name in Settings.model_fields}
-    unknown = [name for name in os.environ if _is_setting(name) and name.upper() not in known]
+    unknown = [name for name in os.environ if _is_setting(name) and name.upper() not in known | OF_THE_CLIENT]
     if unknown:
         raise SettingsError("; ".join(_unknown(name, known) for name in sorted(unknown)))
     try:

@@ -1,0 +1,276 @@
+"""The commands: what is typed. What they do is imported when they run, as in ``app/cli.py``."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.operator_cli.options import (
+    HERE,
+    After,
+    AsJson,
+    Batch,
+    Before,
+    Creator,
+    Endpoints,
+    Expected,
+    Ids,
+    Kinds,
+    Path,
+    Reasons,
+    Statuses,
+    Sure,
+    Token,
+    Url,
+    filter_of,
+    global_id,
+)
+from app.trouble import Trouble
+
+ops = typer.Typer(
+    name="ops",
+    help="Operations of a running Reveille: list, show, watch, cancel, retry, create. Asks --url, else REVEILLE_URL, "
+    "else this machine.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Put these commands beside those of the processes."""
+    cli.add_typer(ops)
+    for command in (status, pause, resume):
+        cli.command()(command)
+
+
+def status(
+    *,
+    live: Annotated[bool, typer.Option("--live", "-l", help="Stay, and draw it anew every two seconds.")] = False,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """Tell what waits, for whom, since when, and what is in the way. Exits with 3 when something is."""
+    from app.operator_cli.connection import Api
+    from app.operator_cli.status import status as told
+
+    raise typer.Exit(told(Api(url, token), as_json=as_json, live=live))
+
+
+def pause(
+    *,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; everybody who looks will read it.")],
+    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="This endpoint alone.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="This Leshan server's devices alone.")] = None,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """Stop sending: to everybody, to one Leshan server's devices, or to one endpoint. Calls that are out stay out."""
+    from app.operator_cli import documents, tables
+    from app.operator_cli.connection import Api
+
+    told = Api(url, token).ask_until_told(documents.PAUSE, reason=reason, endpoint=endpoint, server=server)
+    if as_json:
+        tables.print_json(told["pauseDispatch"])
+    else:
+        tables.show(tables.pauses_table([told["pauseDispatch"]]))
+
+
+def resume(
+    *,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="This endpoint.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="This Leshan server's devices.")] = None,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """Send again what was paused with the same options; tells what is paused still."""
+    from app.operator_cli import documents, tables
+    from app.operator_cli.connection import Api
+
+    api = Api(url, token)
+    told = api.ask(documents.RESUME, endpoint=endpoint, server=server)["resumeDispatch"]
+    left = api.ask(documents.PAUSES)["dispatchPauses"]
+    if as_json:
+        tables.print_json({"resumed": told, "paused": left})
+        return
+    typer.echo(f"{tables.scope(told)} is sent to again")
+    if left:
+        tables.show(tables.pauses_table(left))
+
+
+@ops.command("list")
+def list_(
+    *,
+    endpoint: Endpoints = None,
+    status: Statuses = None,
+    kind: Kinds = None,
+    reason: Reasons = None,
+    batch: Batch = None,
+    created_by: Creator = None,
+    path: Path = None,
+    created_after: After = None,
+    created_before: Before = None,
+    first: Annotated[int, typer.Option("--first", "-n", min=1, help="At most so many, the newest.")] = 50,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """List operations, newest first."""
+    from app.operator_cli.connection import Api
+    from app.operator_cli.listing import listing
+
+    wanted = filter_of(
+        endpoints=endpoint, statuses=status, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
+        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
+    )  # fmt: skip
+    listing(Api(url, token), wanted, first, as_json=as_json)
+
+
+@ops.command()
+def show(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of an operation.")],
+    *,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """Show an operation with all that is known of it, and every step that it made."""
+    from app.operator_cli.connection import Api
+    from app.operator_cli.listing import showing
+
+    showing(Api(url, token), global_id(id_), as_json=as_json)
+
+
+@ops.command()
+def watch(
+    ids: Ids = None,
+    *,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="Of this endpoint.")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Steps to this status; may be given again.")] = None,
+    after: Annotated[str | None, typer.Option("--after", help="Everything since this cursor first.")] = None,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """Follow operations step by step: those with these ids until all have ended (exit code 4 when one is not
+    CONFIRMED), else all that happens, until interrupted. A lost connection is resumed without a gap."""
+    from app.operator_cli.connection import Api
+    from app.operator_cli.watching import watch as watched
+
+    watched(Api(url, token), ids or [], endpoint=endpoint, to=to or [], after=after, as_json=as_json)
+
+
+@ops.command()
+def cancel(
+    ids: Ids = None,
+    *,
+    endpoint: Endpoints = None,
+    kind: Kinds = None,
+    reason: Reasons = None,
+    batch: Batch = None,
+    created_by: Creator = None,
+    path: Path = None,
+    created_after: After = None,
+    created_before: Before = None,
+    expect: Expected = None,
+    yes: Sure = False,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """Take back what is still QUEUED: by ids, or all that the options mean, if they are as many as you say."""
+    from app.operator_cli import many
+    from app.operator_cli.connection import Api
+
+    wanted = filter_of(
+        endpoints=endpoint, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
+        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
+    )  # fmt: skip
+    many.cancel(Api(url, token), ids or [], wanted, expected=expect, sure=yes, as_json=as_json)
+
+
+@ops.command()
+def retry(
+    ids: Ids = None,
+    *,
+    endpoint: Endpoints = None,
+    status: Statuses = None,
+    kind: Kinds = None,
+    reason: Reasons = None,
+    batch: Batch = None,
+    created_by: Creator = None,
+    path: Path = None,
+    created_after: After = None,
+    created_before: Before = None,
+    expect: Expected = None,
+    yes: Sure = False,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """Ask again for what has ended: by ids, or all that the options mean (without --status: FAILED and EXPIRED) and
+    nobody asked for again yet."""
+    from app.operator_cli import many
+    from app.operator_cli.connection import Api
+
+    wanted = filter_of(
+        endpoints=endpoint, statuses=status, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
+        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
+    )  # fmt: skip
+    many.retry(Api(url, token), ids or [], wanted, expected=expect, sure=yes, as_json=as_json)
+
+
+@ops.command()
+def create(
+    endpoint: Annotated[str | None, typer.Argument(help="Name of the endpoint.")] = None,
+    kind: Annotated[str | None, typer.Argument(help="READ, WRITE, EXECUTE, ..")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="path", help="One, or those of a composite.")] = None,
+    *,
+    value: Annotated[str | None, typer.Option("--value", "-v", help="Value of a WRITE or CREATE.")] = None,
+    type_: Annotated[
+        str, typer.Option("--type", "-t", help="Its type: string, integer, float, boolean, opaque, time, node, ..")
+    ] = "string",
+    arguments: Annotated[str | None, typer.Option("--arguments", help="Of an EXECUTE: 0='a',1")] = None,
+    priority: Annotated[int | None, typer.Option("--priority", help="-100 to 100.")] = None,
+    ttl: Annotated[int | None, typer.Option("--ttl", help="Seconds until it expires in the queue.")] = None,
+    timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds that the device has to answer.")] = None,
+    max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="1 to 100.")] = None,
+    supersede: Annotated[bool, typer.Option("--supersede", help="Take older writes to this path back.")] = False,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", "-f", help="Many, each as the API takes it: a JSON list, or one object a line; - is stdin."
+        ),
+    ] = None,
+    batch: Annotated[str | None, typer.Option("--batch", "-b", help="A word for those that belong together.")] = None,
+    key: Annotated[str | None, typer.Option("--idempotency-key", help="Again with the same: nothing twice.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Watch until all have ended.")] = False,
+    as_json: AsJson = False,
+    url: Url = HERE,
+    token: Token = None,
+) -> None:
+    """Queue one operation (reveille ops create dev-1 WRITE /5/0/1 --value https://..), or those of a file."""
+    from app.operator_cli import creating
+    from app.operator_cli.connection import Api
+    from app.operator_cli.watching import watch as watched
+
+    api = Api(url, token)
+    if (file is None) is (endpoint is None):
+        raise Trouble("an endpoint with a kind, or a --file, is expected: see --help", 2)
+    if file is not None:
+        inputs = creating.read_inputs(file)
+    else:
+        facts: dict[str, Any] = {
+            "endpoint": endpoint, "kind": (kind or "").upper(), "arguments": arguments, "priority": priority,
+            "ttlSeconds": ttl, "timeoutSeconds": timeout, "maxAttempts": max_attempts, "supersede": supersede or None,
+            "value": None if value is None else creating.value_of(value, type_),
+        }  # fmt: skip
+        inputs = [creating.one(facts, paths or [])]
+    ids = creating.create(api, creating.with_keys(inputs, key, batch), as_json=as_json)
+    if wait and ids:
+        watched(api, ids, endpoint=None, to=[], after=None, as_json=as_json)

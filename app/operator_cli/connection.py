@@ -1,0 +1,169 @@
+"""The two roads to a running Reveille: HTTP for what is asked once, a WebSocket for what is followed."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+import typer
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from app.trouble import Trouble
+
+ANSWER_SECONDS: Final = 120.0
+"""Canceling a hundred thousand operations takes a while."""
+PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between attempts to get a lost connection back; then always the last."""
+TRY_AGAIN: Final = "UNAVAILABLE"
+PROTOCOL: Final = Subprotocol("graphql-transport-ws")
+
+Answer = dict[str, Any]
+
+
+class Refused(Trouble):
+    """Reveille answered with an error; ``code`` and the other facts are its extensions."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        self.facts: Mapping[str, Any] = error.get("extensions") or {}
+        self.word = str(self.facts.get("code", ""))
+        super().__init__(f"{self.word}: {error.get('message')}" if self.word else str(error.get("message")))
+
+
+class Away(Trouble):
+    """Nobody answered, or not as Reveille does. What was asked for may have happened."""
+
+
+class Api:
+    """A Reveille at an address, asked with a token."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/").removesuffix("/graphql")
+        if urlsplit(self.url).scheme not in {"http", "https"} or not urlsplit(self.url).hostname:
+            raise Trouble(f"{url}: an address like http://127.0.0.1:8000 is expected (--url or REVEILLE_URL)", 2)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # a proxy that is set for everything else seldom knows the way to this machine
+        self._local = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+    def ask(self, document: str, **variables: Any) -> Answer:
+        """The data of a query or a mutation.
+
+        Raises:
+            Refused, Away
+        """
+        answer = self._exchange("POST", "/graphql", {"query": document, "variables": variables})
+        errors = answer.get("errors")
+        if errors:
+            raise Refused(errors[0])
+        data: Answer = answer["data"]
+        return data
+
+    def ask_until_told(self, document: str, **variables: Any) -> Answer:
+        """:meth:`ask` for what may be asked again safely: a database or a connection that is away may come back."""
+        for pause in PAUSES:
+            try:
+                return self.ask(document, **variables)
+            except Away:
+                time.sleep(pause)
+            except Refused as refused:
+                if refused.word != TRY_AGAIN:
+                    raise
+                time.sleep(pause)
+        return self.ask(document, **variables)
+
+    def ready(self) -> Answer:
+        """What ``/health/ready`` says. Raises Away."""
+        return self._exchange("GET", "/health/ready", None)
+
+    def _exchange(self, method: str, path: str, body: Answer | None) -> Answer:
+        try:
+            with httpx.Client(timeout=ANSWER_SECONDS, trust_env=not self._local, headers=self._headers) as client:
+                response = client.request(method, self.url + path, json=body)
+        except httpx.HTTPError as error:
+            raise Away(f"{self.url} cannot be reached: {_line(error)} (--url or REVEILLE_URL)") from None
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not answer.keys() & {"data", "errors", "checks"}:
+            raise Away(f"{self.url} answered {response.status_code}, and not as Reveille does: is it its address?")
+        if response.status_code == 401:
+            raise Refused({**answer["errors"][0], "message": "a known token is needed (--token or REVEILLE_TOKEN)"})
+        return answer
+
+    def follow(self, document: str, **variables: Any) -> Iterator[Answer]:
+        """The events of a subscription, until Reveille ends it.
+
+        Raises:
+            Refused: it cannot be followed (any more).
+            Away: the connection could not be made, or was lost.
+        """
+        try:
+            with self._socket() as socket:
+                yield from _events(socket, {"query": document, "variables": variables})
+        except (WebSocketException, OSError, ssl.SSLError, TimeoutError) as error:
+            raise Away(f"{self.url} was lost: {_line(error)}") from None
+
+    def _socket(self) -> ClientConnection:
+        return connect(
+            "ws" + self.url.removeprefix("http") + "/graphql",
+            subprotocols=[PROTOCOL],
+            additional_headers=self._headers,
+            max_size=None,
+            proxy=None if self._local else True,
+        )
+
+
+def _events(socket: ClientConnection, payload: Answer) -> Iterator[Answer]:
+    """The client's side of graphql-transport-ws, for one subscription."""
+    socket.send(json.dumps({"type": "connection_init"}))
+    while True:
+        message = json.loads(socket.recv())
+        match message["type"]:
+            case "connection_ack":
+                socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+            case "ping":
+                socket.send(json.dumps({"type": "pong"}))
+            case "next" if message["payload"].get("errors"):
+                raise Refused(message["payload"]["errors"][0])
+            case "next":
+                yield message["payload"]["data"]
+            case "error":
+                raise Refused(message["payload"][0])
+            case "complete":
+                return
+
+
+def follow_on(api: Api, document: str, field: str, after: str, **variables: Any) -> Iterator[Answer]:
+    """The events of a subscription after a cursor, for ever: a lost connection is made again, and resumed after the
+    last event that was seen, so that none is missed and none comes twice.
+
+    Raises:
+        Refused: it cannot be followed on, e.g. CURSOR_EXPIRED.
+    """
+    failures = 0
+    while True:
+        try:
+            for data in api.follow(document, after=after, **variables):
+                after, failures = data[field]["cursor"], 0
+                yield data[field]
+        except Away as away:
+            if failures == 0:
+                typer.echo(f"reveille: {away}; trying again", err=True)
+        except Refused as refused:
+            if refused.word == "LAGGED":
+                after = refused.facts.get("cursor") or after
+            elif refused.word != TRY_AGAIN:
+                raise
+        time.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+        failures += 1
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,126 @@
+"""``reveille ops create``: one operation from arguments, or many from a file."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from app.operator_cli import documents
+from app.operator_cli.connection import Api, Refused
+from app.operator_cli.tables import operations_table, print_json, show
+from app.trouble import Trouble
+
+MOST: Final = 1_000
+"""Operations in one mutation."""
+MOST_BYTES: Final = 500_000
+
+Input = dict[str, Any]
+
+
+def value_of(text: str, type_: str) -> dict[str, Any]:
+    """A ``ResourceValueInput``: digits stay text, what is no text is JSON.
+
+    Raises:
+        Trouble: no value of this type.
+    """
+    if type_ in {"string", "integer", "unsignedInteger", "opaque", "time", "coreLink"}:
+        return {type_: text}
+    try:
+        return {type_: json.loads(text)}
+    except json.JSONDecodeError:
+        raise Trouble(f"--value: {text!r} is no {type_} in JSON's form", 2) from None
+
+
+def one(facts: Input, paths: list[str]) -> Input:
+    """The input of one operation; several paths are those of a composite."""
+    composite = str(facts["kind"]).endswith("_COMPOSITE")
+    where: Input = {"paths": paths} if composite else {"path": paths[0] if paths else None}
+    if len(paths) > 1 and not composite:
+        raise Trouble(f"one path is expected, but for composites: {' '.join(paths)}", 2)
+    return {name: fact for name, fact in {**facts, **where}.items() if fact is not None}
+
+
+def read_inputs(file: str) -> list[Input]:
+    """The members of a JSON list, or of a file with one JSON object a line; ``-`` is standard input.
+
+    Raises:
+        Trouble: it cannot be read.
+    """
+    try:
+        text = typer.get_text_stream("stdin").read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise Trouble(f"{file}: {error}", 2) from None
+    listed = text.lstrip().startswith("[")
+    members = list(_parsed(file, [(1, text)] if listed else enumerate(text.splitlines(), start=1)))
+    inputs = members[0] if listed and members else members
+    for number, member in enumerate(inputs, start=1):
+        if not isinstance(member, dict):
+            raise Trouble(f"{file}: member {number} is no object", 2)
+    return list(inputs)
+
+
+def _parsed(file: str, parts: Iterable[tuple[int, str]]) -> Iterator[Any]:
+    for number, part in parts:
+        if part.strip():
+            try:
+                yield json.loads(part)
+            except json.JSONDecodeError as error:
+                raise Trouble(f"{file}, line {number + error.lineno - 1}: {error.msg}", 2) from None
+
+
+def with_keys(inputs: list[Input], key: str | None, batch: str | None) -> list[Input]:
+    """Each with an idempotency key of its own: without one, asking again after an answer that was lost could create
+    twice. Of a key that was given, a file run again makes the same ones."""
+    base = key or str(uuid.uuid4())
+    keys = [base] if len(inputs) == 1 else [f"{base}-{number}" for number in range(1, len(inputs) + 1)]
+    common = {} if batch is None else {"batch": batch}
+    return [{"idempotencyKey": own, **common, **given} for own, given in zip(keys, inputs, strict=True)]
+
+
+def create(api: Api, inputs: list[Input], *, as_json: bool) -> list[str]:
+    """Have them created, at most 1,000 at a time, all of a piece or none; answers their ids.
+
+    Raises:
+        Refused: with the member's number; the pieces before it were created.
+    """
+    ids: list[str] = []
+    new = 0
+    for piece in _pieces(inputs):
+        try:
+            payloads = api.ask_until_told(documents.CREATE, inputs=piece)["createDeviceOperations"]
+        except Refused as error:
+            number = len(ids) + int(error.facts.get("index", 0)) + 1
+            raise Trouble(f"member {number} of {len(inputs)}: {error}; {len(ids)} before it are created") from None
+        ids += [payload["operation"]["id"] for payload in payloads]
+        new += sum(payload["created"] for payload in payloads)
+        _tell(payloads, as_json=as_json, few=len(inputs) <= 20)
+    if not as_json:
+        typer.echo(f"{new} created, {len(ids) - new} were there already")
+    return ids
+
+
+def _tell(payloads: list[dict[str, Any]], *, as_json: bool, few: bool) -> None:
+    if as_json:
+        for payload in payloads:
+            print_json({"created": payload["created"], **payload["operation"]})
+    elif few:
+        show(operations_table(payload["operation"] for payload in payloads))
+
+
+def _pieces(inputs: list[Input]) -> Iterator[list[Input]]:
+    piece: list[Input] = []
+    size = 0
+    for given in inputs:
+        length = len(json.dumps(given))
+        if piece and (len(piece) == MOST or size + length > MOST_BYTES):
+            yield piece
+            piece, size = [], 0
+        piece.append(given)
+        size += length
+    if piece:
+        yield piece

@@ -1,0 +1,74 @@
+"""What is asked of the GraphQL API."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ROW: Final = """
+  id kind path paths status attempts maxAttempts waitingFor reason detail createdAt createdBy batch finishedAt
+  endpoint { name presence }
+"""
+EVERYTHING: Final = f"""
+  {ROW} valueType value values arguments attributes delivery priority repeatable validated timeoutSeconds format
+  lastAttemptAt expiresAt deviceStatus answer idempotencyKey version retryOf {{ id }}
+"""
+LIST: Final = f"""
+query($filter: DeviceOperationFilter, $first: Int, $after: String) {{
+  deviceOperations(filter: $filter, first: $first, after: $after) {{
+    totalCount totalCountCapped pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {ROW} }} }}
+  }}
+}}"""
+SHOW: Final = f"""
+query($id: ID!) {{
+  deviceOperation(id: $id) {{
+    {EVERYTHING}
+    transitions(first: 200) {{ edges {{ node {{ number fromStatus toStatus attempt reason detail at }} }} }}
+  }}
+}}"""
+COUNT: Final = "query($filter: DeviceOperationFilter) { deviceOperationCount(filter: $filter) }"
+CURSOR: Final = "{ transitionCursor }"
+FOLLOW: Final = f"""
+subscription($endpoint: String, $ids: [ID!], $to: [OperationStatus!], $after: String) {{
+  operationTransitions(endpoint: $endpoint, operationIds: $ids, toStatuses: $to, after: $after) {{
+    cursor number fromStatus toStatus attempt reason detail at operation {{ {ROW} }}
+  }}
+}}"""
+CANCEL_ONE: Final = "mutation($id: ID!) { cancelDeviceOperation(id: $id) { id status } }"
+CANCEL: Final = """
+mutation($filter: DeviceOperationFilter!, $count: Int!) {
+  cancelDeviceOperations(filter: $filter, expectedCount: $count) { canceled passedOver }
+}"""
+RETRY_ONE: Final = """
+mutation($id: ID!, $key: String) {
+  retryDeviceOperation(id: $id, idempotencyKey: $key) { created operation { id status } }
+}"""
+RETRY: Final = """
+mutation($filter: DeviceOperationFilter!, $count: Int!) {
+  retryDeviceOperations(filter: $filter, expectedCount: $count) { created passedOver }
+}"""
+CREATE: Final = f"""
+mutation($inputs: [CreateDeviceOperationInput!]!) {{
+  createDeviceOperations(inputs: $inputs) {{ created operation {{ {ROW} }} }}
+}}"""
+_PAUSE: Final = "leshanServerName endpointName reason pausedBy pausedAt resumedBy resumedAt"
+PAUSE: Final = f"""
+mutation($reason: String!, $server: String, $endpoint: String) {{
+  pauseDispatch(reason: $reason, leshanServer: $server, endpoint: $endpoint) {{ {_PAUSE} }}
+}}"""
+RESUME: Final = f"""
+mutation($server: String, $endpoint: String) {{
+  resumeDispatch(leshanServer: $server, endpoint: $endpoint) {{ {_PAUSE} }}
+}}"""
+PAUSES: Final = f"{{ dispatchPauses {{ {_PAUSE} }} }}"
+STATUS: Final = f"""
+{{
+  operationCounts {{ status count }}
+  dispatchStatus {{
+    at openCalls heldByLeshan lateLeases logBehind pauses {{ {_PAUSE} }}
+    waiting {{ presence endpoints operations }}
+    longestWaiting {{ id kind path waitingFor createdAt reason endpoint {{ name presence pendingOperations }} }}
+    leshanServer {{
+      name dispatcherSeenAt breakerOpenedAt breakerReason nextProbeAt bridgeHeldUntil streamOpenSince paused
+    }}
+  }}
+}}"""

@@ -1,0 +1,42 @@
+"""``reveille ops list`` and ``show``."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from app.operator_cli import documents
+from app.operator_cli.connection import Api
+from app.operator_cli.tables import facts_table, operations_table, print_json, show, steps_table
+from app.trouble import Trouble
+
+PAGE: Final = 200
+
+
+def listing(api: Api, wanted: dict[str, Any], first: int, *, as_json: bool) -> None:
+    """The newest operations that a filter means, page by page."""
+    found: list[dict[str, Any]] = []
+    after, total = None, ""
+    while len(found) < first:
+        size = min(PAGE, first - len(found))
+        page = api.ask(documents.LIST, filter=wanted, first=size, after=after)["deviceOperations"]
+        found += [edge["node"] for edge in page["edges"]]
+        total = f"{page['totalCount']}{'+' if page['totalCountCapped'] else ''}"
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    if as_json:
+        print_json(found)
+    else:
+        show(operations_table(found, f"{len(found)} of {total} operations"))
+
+
+def showing(api: Api, id_: str, *, as_json: bool) -> None:
+    """One operation, and its steps."""
+    operation = api.ask(documents.SHOW, id=id_)["deviceOperation"]
+    if operation is None:
+        raise Trouble(f"{id_}: no operation has this id")
+    steps = [edge["node"] for edge in operation.pop("transitions")["edges"]]
+    if as_json:
+        print_json({**operation, "transitions": steps})
+    else:
+        show(facts_table(operation), steps_table(steps))

@@ -1,0 +1,80 @@
+"""``reveille ops cancel`` and ``retry``: of single operations by their ids, or of all that a filter means."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from app.operator_cli import documents
+from app.operator_cli.connection import Api, Refused
+from app.operator_cli.options import global_id
+from app.operator_cli.tables import print_json
+from app.trouble import Trouble
+
+Filter = dict[str, Any]
+
+
+def cancel(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
+    """Cancel what is still queued of these."""
+    if _only_one_of(ids, wanted):
+        _each(ids, lambda id_: api.ask(documents.CANCEL_ONE, id=id_), "canceled", as_json=as_json)
+        return
+    queued = {**wanted, "statuses": ["QUEUED"]}
+    count = _agreed(api, queued, "cancel", expected=expected, sure=sure)
+    told = api.ask(documents.CANCEL, filter=queued, count=count)["cancelDeviceOperations"]
+    _tell(told, f"{told['canceled']} canceled", as_json=as_json)
+
+
+def retry(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
+    """Ask again for these, each once."""
+    if _only_one_of(ids, wanted):
+        key = str(uuid.uuid4())
+        _each(ids, lambda id_: api.ask_until_told(documents.RETRY_ONE, id=id_, key=key), "queued anew", as_json=as_json)
+        return
+    ended = {"statuses": ["FAILED", "EXPIRED"], **wanted, "retried": False}
+    count = _agreed(api, ended, "retry", expected=expected, sure=sure)
+    told = api.ask(documents.RETRY, filter=ended, count=count)["retryDeviceOperations"]
+    _tell(told, f"{told['created']} queued anew", as_json=as_json)
+
+
+def _only_one_of(ids: list[str], wanted: Filter) -> bool:
+    """Whether ids are given, and not a filter."""
+    if bool(ids) is bool(wanted):
+        raise Trouble("ids, or options that say which operations are meant, are expected: see --help", 2)
+    return bool(ids)
+
+
+def _each(ids: list[str], act: Callable[[str], Any], done: str, *, as_json: bool) -> None:
+    """One after the other; what is refused is told, and does not keep the others from it."""
+    refused = 0
+    for id_ in ids:
+        try:
+            answer = act(global_id(id_))
+        except Refused as error:
+            refused += 1
+            typer.echo(f"reveille: {id_}: {error}", err=True)
+        else:
+            _tell(answer, f"{id_} {done}", as_json=as_json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _agreed(api: Api, wanted: Filter, verb: str, *, expected: int | None, sure: bool) -> int:
+    """How many operations are meant, once whoever types has said that they are."""
+    if expected is not None:
+        return expected
+    count = int(api.ask(documents.COUNT, filter=wanted)["deviceOperationCount"])
+    if not sure and count:
+        typer.confirm(f"{verb} {count} operations?", abort=True, err=True)
+    return count
+
+
+def _tell(answer: Any, line: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    over = answer.get("passedOver")
+    typer.echo(f"{line}, {over} passed over: they had moved on" if over else line)

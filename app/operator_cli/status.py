@@ -1,0 +1,91 @@
+"""``reveille status``: what waits, for whom, since when, and what is in the way."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+
+from app.operator_cli import documents
+from app.operator_cli.connection import Api
+from app.operator_cli.tables import Answer, age, moment, pauses_table, print_json, show, table, where
+
+IN_THE_WAY: Final = 3
+"""The exit code where something stops operations on their way."""
+AGAIN_SECONDS: Final = 2.0
+
+
+def status(api: Api, *, as_json: bool, live: bool) -> int:
+    """Tell how the dispatch stands; answers the exit code."""
+    told = _asked(api)
+    if as_json:
+        print_json(told)
+    elif live:
+        _follow(api, told)
+    else:
+        show(_drawn(told))
+    return 0 if told["ready"]["status"] == "ok" and not told["lateLeases"] else IN_THE_WAY
+
+
+def _asked(api: Api) -> dict[str, Any]:
+    data = api.ask(documents.STATUS)
+    counts = {one["status"]: one["count"] for one in data["operationCounts"]}
+    return {"ready": api.ready(), "counts": counts, **data["dispatchStatus"]}
+
+
+def _follow(api: Api, told: dict[str, Any]) -> None:
+    with Live(_drawn(told), refresh_per_second=4) as shown:
+        while True:
+            time.sleep(AGAIN_SECONDS)
+            shown.update(_drawn(_asked(api)))
+
+
+def _drawn(told: Answer) -> RenderableType:
+    parts: list[RenderableType] = [_road(told), _counts(told)]
+    if told["pauses"]:
+        parts.append(pauses_table(told["pauses"]))
+    if told["waiting"]:
+        rows = [(w["presence"], w["endpoints"], w["operations"]) for w in told["waiting"]]
+        parts.append(table("what waits, by what is known of the device", ("presence", "endpoints", "operations"), rows))
+    if told["longestWaiting"]:
+        parts.append(_longest(told))
+    return Group(*parts)
+
+
+def _road(told: Answer) -> RenderableType:
+    """Readiness, and beside it what the database knows more exactly."""
+    checks = told["ready"]["checks"]
+    rows = [(name, "ok" if check["ok"] else "NOT OK", check["detail"]) for name, check in checks.items()]
+    late = told["lateLeases"]
+    rows.append(("leases", "NOT OK" if late else "ok", f"{told['openCalls']} calls are out, {late} past their time"))
+    if told["heldByLeshan"]:
+        rows.append(("held", "ok", f"{told['heldByLeshan']} requests are held by Leshan until their device wakes"))
+    rows.append(("log", "ok", f"{told['logBehind']} entries are still to be told to subscribers"))
+    probe = (told["leshanServer"] or {}).get("nextProbeAt")
+    if probe is not None:
+        rows.append(("probe", "ok", f"Leshan is looked for again at {probe}"))
+    return table("the road to the devices", ("part", "", "what is known"), rows)
+
+
+def _counts(told: Answer) -> RenderableType:
+    return table("operations", tuple(told["counts"]), [[f"{count:,}" for count in told["counts"].values()]])
+
+
+def _longest(told: Answer) -> RenderableType:
+    now = moment(told["at"])
+    rows = [
+        (
+            one["endpoint"]["name"],
+            one["endpoint"]["presence"],
+            one["endpoint"]["pendingOperations"],
+            one["kind"],
+            where(one),
+            one["waitingFor"],
+            age(one["createdAt"], now),
+        )
+        for one in told["longestWaiting"]
+    ]
+    columns = ("endpoint", "presence", "pending", "oldest", "path", "waits for", "since")
+    return table("who waits longest", columns, rows)

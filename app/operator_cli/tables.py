@@ -1,0 +1,130 @@
+"""How answers look on a terminal."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Answer = Mapping[str, Any]
+WIDTH: Final = 200
+"""Of tables that go to a file or a program: those of a terminal are as wide as it is."""
+
+_COLORS: Final = {
+    **dict.fromkeys(("CONFIRMED", "ONLINE"), "green"),
+    **dict.fromkeys(("FAILED", "PAUSED", "LESHAN", "DISPATCHER", "NOT OK"), "red"),
+    **dict.fromkeys(("CANCELED", "OFFLINE"), "dim"),
+    "QUEUED": "cyan",
+    "SENDING": "yellow",
+    "EXPIRED": "magenta",
+    "ASLEEP": "blue",
+}
+
+
+def print_json(answer: Any) -> None:
+    """One JSON document, on one line each where a stream of them is told."""
+    typer.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def show(*parts: Any) -> None:
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    for part in parts:
+        console.print(part)
+
+
+def short_id(id_: str) -> str:
+    """The UUID within a global id, as log lines tell it; every command takes either."""
+    try:
+        return base64.b64decode(id_).decode().partition(":")[2] or id_
+    except ValueError:
+        return id_
+
+
+def word(text: Any) -> str:
+    """A word of the contract, in its color; whatever devices and people wrote is no markup."""
+    plain = "" if text is None else escape(str(text))
+    color = _COLORS.get(plain)
+    return f"[{color}]{plain}[/]" if color else plain
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    made = Table(*columns, title=title, title_justify="left", header_style="bold", expand=False)
+    for column in made.columns:
+        column.overflow = "fold"
+    for row in rows:
+        made.add_row(*(word(cell) for cell in row))
+    return made
+
+
+def moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def age(text: str | None, now: datetime | None = None) -> str:
+    """How long ago, in the two largest units: ``3h 12m``."""
+    at = moment(text)
+    if at is None:
+        return ""
+    seconds = max(0, int(((now or datetime.now(UTC)) - at).total_seconds()))
+    units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+    parts: list[str] = []
+    for size, unit in units:
+        if seconds >= size or (unit == "s" and not parts):
+            parts.append(f"{seconds // size}{unit}")
+            seconds %= size
+    return " ".join(parts[:2])
+
+
+def where(operation: Answer) -> str:
+    """The path, or the paths of a composite."""
+    return operation["path"] or ", ".join(operation.get("paths") or ())
+
+
+def operation_row(operation: Answer) -> list[Any]:
+    why = operation["reason"] if operation["waitingFor"] == "NOTHING" else operation["waitingFor"]
+    tries = f"{operation['attempts']}/{operation['maxAttempts']}"
+    about = [operation["endpoint"]["name"], operation["kind"], where(operation), operation["status"]]
+    return [*about, why, tries, age(operation["createdAt"]), short_id(operation["id"])]
+
+
+def operations_table(operations: Iterable[Answer], title: str = "operations") -> Table:
+    columns = ("endpoint", "kind", "path", "status", "waits for / reason", "tries", "age", "id")
+    return table(title, columns, map(operation_row, operations))
+
+
+def facts_table(operation: Answer) -> Table:
+    """Every fact of one operation that has a value."""
+    flat = {**operation, "endpoint": operation["endpoint"]["name"], "presence": operation["endpoint"]["presence"]}
+    flat["retryOf"] = (operation.get("retryOf") or {}).get("id")
+    rows = [(name, _text(value)) for name, value in flat.items() if value not in (None, []) and name != "transitions"]
+    return table("operation", ("fact", "value"), rows)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def steps_table(steps: Iterable[Answer]) -> Table:
+    columns = ("number", "at", "from", "to", "attempt", "reason", "detail")
+    keys = ("number", "at", "fromStatus", "toStatus", "attempt", "reason", "detail")
+    return table("steps", columns, ([step[key] for key in keys] for step in steps))
+
+
+def pauses_table(pauses: Iterable[Answer]) -> Table:
+    rows = [(scope(p), p["reason"], p["pausedBy"], p["pausedAt"], age(p["pausedAt"])) for p in pauses]
+    return table("paused", ("what", "reason", "by", "since", "age"), rows)
+
+
+def scope(pause: Answer) -> str:
+    """What a pause holds back."""
+    if pause["endpointName"] is not None:
+        return f"endpoint {pause['endpointName']}"
+    return f"Leshan server {pause['leshanServerName']}" if pause["leshanServerName"] is not None else "everything"

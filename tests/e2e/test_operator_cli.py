@@ -1,0 +1,189 @@
+"""``reveille status``, ``ops``, ``pause``, ``resume`` against a Reveille that runs: answers, refusals, exit codes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.processes import BOUND, COMMAND, Processes, environment, processes
+
+TOKEN = "operator-token-of-tests"
+AUTH = f"olga:operator:{TOKEN},victor:viewer:viewer-token-of-tests"
+DEVICE = "dev-0001"
+
+pytestmark = pytest.mark.slow
+
+
+class Shell:
+    """Types commands at one Reveille."""
+
+    def __init__(self, processes: Processes, url: str) -> None:
+        self.processes, self.url = processes, url
+
+    def type(self, *words: str, code: int = 0, **settings: object) -> str:
+        """What a command says on standard output; of one that is refused, on standard error."""
+        done = self.processes.run(*words, **{"url": self.url, "token": TOKEN, **settings})
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done.stdout if code in {0, 3, 4} else done.stderr
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self.type(*words, "--json", code=code))
+
+    def created(self, *words: str) -> str:
+        """The id of an operation that was created."""
+        return str(self.json("ops", "create", *words)["id"])
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]
+) -> Iterator[tuple[Processes, str]]:
+    with processes(tmp_path_factory.mktemp("operator"), pycache) as group:
+        started.append(group)
+        url = f"sqlite://{group.folder / 'reveille.db'}"
+        yield group, group.start("serve", database_url=url, auth=AUTH, simulate_devices=3).url
+        started.remove(group)
+
+
+@pytest.fixture
+def shell(served: tuple[Processes, str]) -> Shell:
+    return Shell(*served)
+
+
+@pytest.mark.parametrize("command", ["status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel"])
+def test_every_command_has_help(own_processes: Processes, command: str) -> None:
+    done = own_processes.run(*command.split(), "--help")
+    assert (done.returncode, f"Usage: reveille {command}" in done.stdout) == (0, True)
+
+
+def test_an_operation_is_created_watched_listed_and_shown(shell: Shell) -> None:
+    told = shell.type("ops", "create", DEVICE, "write", "/5/0/1", "--value", "https://url.com/fw.bin", "--wait")
+    assert "SENDING -> CONFIRMED" in told
+    (listed,) = shell.json("ops", "list", "-e", DEVICE, "-k", "write", "-n", "1")
+    assert (listed["path"], listed["status"], listed["createdBy"]) == ("/5/0/1", "CONFIRMED", "olga")
+    shown = shell.json("ops", "show", listed["id"])
+    assert [step["toStatus"] for step in shown["transitions"]][-1] == "CONFIRMED"
+    assert DEVICE in shell.type("ops", "list")
+    assert "CONFIRMED" in shell.type("ops", "show", listed["id"])
+
+
+def test_the_same_key_creates_once(shell: Shell) -> None:
+    words = ("ops", "create", DEVICE, "READ", "/3/0/0", "--idempotency-key", str(uuid.uuid4()))
+    first, again = shell.json(*words), shell.json(*words)
+    assert (first["created"], again["created"], first["id"]) == (True, False, again["id"])
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_many_are_created_from_a_file(shell: Shell, tmp_path: Path, listed: bool) -> None:
+    members = [{"endpoint": DEVICE, "kind": "READ", "path": "/3/0/0", "priority": number} for number in range(3)]
+    lines = [json.dumps(member) for member in members]
+    file, batch = tmp_path / "wanted", f"file-{uuid.uuid4()}"
+    file.write_text(f"[{','.join(lines)}]" if listed else "\n\n".join(lines))
+    for told in ("3 created, 0 were there already", "0 created, 3 were there already"):
+        answered = shell.type("ops", "create", "-f", str(file), "-b", batch, "--idempotency-key", batch)
+        assert answered.endswith(f"{told}\n")
+    assert len(shell.json("ops", "list", "-b", batch)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"endpoint": "dev-0001"', "line 1"),
+        ("[1]", "member 1 is no object"),
+        ('{"endpoint": "dev-0001", "kind": "READ"}', "member 1 of 1: BAD_USER_INPUT"),
+        ('{"endpoint": "nobody", "kind": "READ", "path": "/3"}', "member 1 of 1: NOT_FOUND"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_is_one_line(shell: Shell, tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "wanted"
+    file.write_text(text)
+    done = shell.processes.run("ops", "create", "-f", str(file), url=shell.url, token=TOKEN)
+    assert done.returncode in {1, 2}
+    assert (len(done.stderr.splitlines()), said in done.stderr) == (1, True), done.stderr
+
+
+def test_the_brake_is_pulled_shown_and_let_go(shell: Shell) -> None:
+    assert shell.json("status")["pauses"] == []
+    shell.type("pause", "--reason", "smoke in the lab")
+    shell.type("pause", "--reason", "too loud", "-e", DEVICE)
+    assert "smoke in the lab" in shell.type("status", code=3)
+    batch = f"brake-{uuid.uuid4()}"
+    ids = [shell.created(DEVICE, "READ", "/3/0/0", "-b", batch) for _ in range(3)]
+    assert {one["waitingFor"] for one in shell.json("ops", "list", "-b", batch)} == {"PAUSED"}
+    told = shell.json("status", code=3)
+    assert [pause["reason"] for pause in told["pauses"]] == ["smoke in the lab", "too loud"]
+    assert "CONFLICT" in shell.type("ops", "cancel", "-b", batch, "--expect", "2", code=1)
+    shell.type("ops", "cancel", ids[0])
+    assert shell.json("ops", "cancel", "-b", batch, "--expect", "2") == {"canceled": 2, "passedOver": 0}
+    assert shell.json("ops", "retry", "-b", batch, "--status", "canceled", "--yes")["created"] == 3
+    assert "too loud" in shell.type("resume")
+    shell.type("resume", "-e", DEVICE)
+    queued = [one["id"] for one in shell.json("ops", "list", "-b", batch, "-n", "3")]
+    shell.type("ops", "watch", *queued)
+    assert {one["status"] for one in shell.json("ops", "list", "-b", batch, "-n", "3")} == {"CONFIRMED"}
+
+
+def test_an_end_that_is_no_success_is_an_exit_code(shell: Shell) -> None:
+    id_ = shell.created(DEVICE, "READ", "/9999/0/0")
+    shell.type("ops", "watch", id_, code=4)
+    shell.type("ops", "watch", id_, code=4)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("ops", "show", "nothing"), 1, "no operation has this id"),
+        (("ops", "cancel"), 2, "are expected"),
+        (("ops", "create"), 2, "is expected"),
+        (("resume",), 1, "NOT_FOUND"),
+        (("ops", "list", "--token", "an-unknown-token-of-tests"), 1, "--token"),
+        (("pause", "-r", "x", "--token", "viewer-token-of-tests"), 1, "FORBIDDEN"),
+        (("ops", "list", "--url", "reveille"), 2, "--url"),
+        (("status", "--url", "http://127.0.0.1:1"), 1, "cannot be reached"),
+        (("ops", "watch", "--url", "http://127.0.0.1:1"), 1, "cannot be reached"),
+    ],
+)
+def test_a_refusal_is_one_line(shell: Shell, words: tuple[str, ...], code: int, said: str) -> None:
+    told = shell.type(*words, code=code)
+    assert (len(told.splitlines()), said in told) == (1, True), told
+
+
+def test_watching_goes_on_where_it_was_when_reveille_is_back(own_processes: Processes, tmp_path: Path) -> None:
+    """Steps that were made while the connection was lost come, too, and none comes twice."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings: dict[str, Any] = {"database_url": f"sqlite://{tmp_path / 'reveille.db'}", "port": port}
+    first = own_processes.start("serve", simulate_devices=3, **settings)
+    shell = Shell(own_processes, first.url)
+    log = tmp_path / "watched"
+    command = [*COMMAND, "ops", "watch", "--json", "-e", DEVICE]
+    values = environment(own_processes.pycache, {"url": first.url})
+    with log.open("w") as output:
+        watching = subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, env=values, cwd=tmp_path)
+    try:
+        own_processes.until(first, lambda: bool(_steps(log)) or not shell.created(DEVICE, "READ", "/3/0/0"))
+        first.end()
+        second = own_processes.start("serve", simulate_devices=3, **settings)
+        last = shell.created(DEVICE, "READ", "/3/0/0")
+        own_processes.until(second, lambda: (last, "CONFIRMED") in [(s[0], s[2]) for s in _steps(log)])
+    finally:
+        watching.terminate()
+        watching.communicate(timeout=BOUND)
+    steps = _steps(log)
+    assert len(steps) == len(set(steps))
+    numbers = [number for id_, number, _ in steps if id_ == last]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def _steps(log: Path) -> list[tuple[str, int, str]]:
+    whole = log.read_text().rpartition("\n")[0]
+    read = [json.loads(line) for line in whole.splitlines()]
+    return [(step["operation"]["id"], step["number"], step["toStatus"]) for step in read]
