@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices
+from tests.leshan.devices import Device, Devices, Sample
 from tests.leshan.fixtures import require_java
 from tests.leshan.kills import kills
 from tests.leshan.launch import LeshanServer, leshan_server
@@ -176,6 +176,21 @@ def test_a_notification_and_a_send_have_their_samples(told: Told, leshan_devices
     send = told.one("SEND", device)
     assert send["val"].keys() == {TEMPERATURE, "/3/0/9"}
     assert [sample["val"].keys() for sample in send["samples"]] == [send["val"].keys()]
+
+
+@pytest.mark.parametrize("content_format", ["SENML_CBOR", "SENML_JSON"])
+def test_a_send_of_many_samples_is_as_many_timed_values(
+    told: Told, leshan_devices: Devices, content_format: str
+) -> None:
+    device = leshan_devices.create(f"buffered-{content_format}", server=told.server.coap_uri)
+    first = 1_795_400_000_000
+    times = [first + n * 3_600_000 for n in range(24)]
+    samples = [Sample(time, {TEMPERATURE: str(20 + n / 2)}) for n, time in enumerate(times)]
+    assert device.send_samples(reversed(samples), content_format=content_format).ok
+    send = told.one("SEND", device)
+    assert [sample["time"] for sample in send["samples"]] == times
+    assert [sample["val"][TEMPERATURE]["value"] for sample in send["samples"]] == [str(20 + n / 2) for n in range(24)]
+    assert send["val"][TEMPERATURE]["value"] == "31.5"
 
 
 def test_a_name_with_a_quotation_mark_is_whole(told: Told, leshan_devices: Devices) -> None:

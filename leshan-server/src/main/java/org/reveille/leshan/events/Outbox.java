@@ -133,7 +133,7 @@ public final class Outbox implements AutoCloseable {
             if (failure == null) {
                 wake();
             } else {
-                LOG.error("{} of {} could not be written and is lost", name, endpoint, failure);
+                LOG.error("{} of {} could not be written: nobody is told of it", name, endpoint, failure);
             }
         });
         return written;
