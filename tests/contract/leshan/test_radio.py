@@ -129,14 +129,6 @@ async def test_a_doubled_request_is_executed_once(rest: httpx.AsyncClient, make:
     assert executed(device) == 3
 
 
-async def test_a_delay_is_a_delay_of_each_direction(rest: httpx.AsyncClient, make: MakeDevice) -> None:
-    device = make()
-    device.radio(up={"delayMs": 300}, down={"delayMs": 300})
-    began = time.monotonic()
-    assert (await execute(rest, device)).json()["success"]
-    assert time.monotonic() - began >= 0.6
-
-
 async def test_later_requests_overtake_earlier_ones(rest: httpx.AsyncClient, make: MakeDevice) -> None:
     device = make(radio={"spreadMs": 1500, "seed": 1})
     texts = [str(number) for number in range(8)]
