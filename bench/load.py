@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections import Counter, deque
+from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -57,9 +58,8 @@ async def post(address: str, bodies: list[bytes], connections: int) -> dict[str,
     ended = [loop.create_future() for _ in range(min(connections, len(bodies)))]
     started = time.perf_counter()
     for over in ended:
-        await loop.create_connection(
-            lambda over=over: _Poster(left, statuses, over), url.hostname or "", url.port or 80
-        )  # type: ignore[misc]
+        poster = partial(_Poster, left, statuses, over)
+        await loop.create_connection(poster, url.hostname or "", url.port or 80)
     await asyncio.gather(*ended)
     return {"seconds": time.perf_counter() - started, "statuses": dict(statuses)}
 
