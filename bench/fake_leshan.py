@@ -61,7 +61,7 @@ class Figures:
 
     def told(self) -> bytes:
         span = self.last_at - self.first_at
-        told = {"calls": self.calls, "mostOpen": self.most_open, "seconds": span}
+        told = {"calls": self.calls, "open": self.open, "mostOpen": self.most_open, "seconds": span}
         return orjson.dumps(told | {"meanOpen": self._area / span if span else 0.0, "cpu": time.process_time()})
 
 

@@ -1,0 +1,45 @@
+"""Which SQL is asked of the database: by readers (through Tortoise's connections) and by the ledger (its own)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from tortoise.connection import get_connection
+
+from app.models.ledger.store import PostgresStore, SqliteStore
+
+Asked = list[tuple[str, list[Any]]]
+"""Statements with their values, in order."""
+
+
+@contextmanager
+def reads() -> Iterator[Asked]:
+    """What readers of this process ask as long as the block lasts."""
+    asked: Asked = []
+    connection = type(get_connection("default"))
+    execute = connection.execute_query
+
+    async def recorded(self: Any, sql: str, values: Any = None) -> Any:
+        asked.append((sql, list(values or ())))
+        return await execute(self, sql, values)
+
+    with patch.object(connection, "execute_query", recorded):
+        yield asked
+
+
+@contextmanager
+def ledger_reads(*, postgres: bool) -> Iterator[Asked]:
+    """What ledgers of this process read as long as the block lasts."""
+    asked: Asked = []
+    store = PostgresStore if postgres else SqliteStore
+    fetch = store.fetch
+
+    async def recorded(self: Any, sql: str, *values: Any) -> Any:
+        asked.append((sql, list(values)))
+        return await fetch(self, sql, *values)
+
+    with patch.object(store, "fetch", recorded):
+        yield asked

@@ -1,0 +1,94 @@
+"""An hour's backlog: very many operations, whose devices all wake within a minute.
+
+They are to be drained in order, with the open calls at the limit all the time."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+
+from bench.devices import names, provision, queue, wake
+from bench.scale.common import Told, options, run
+from bench.site import FakeLeshan, Site, fake_leshan, site
+
+DISORDER = """
+    SELECT count(*) FROM (
+        SELECT o.seq AS queued, lag(o.seq) OVER (PARTITION BY o.endpoint_id ORDER BY t.seq) AS before
+        FROM transition t JOIN operation o ON o.seq = t.operation_id
+        WHERE t.to_status = 'SENDING' AND t.attempt = 1
+    ) sent WHERE before > queued
+"""
+MOMENTS = 60
+
+
+def main() -> None:
+    """Queue, wake, drain and tell."""
+    parser = options("bench.scale.backlog", __doc__)
+    parser.add_argument("--operations", type=int, default=200_000)
+    parser.add_argument("--devices", type=int, default=50_000)
+    parser.add_argument("--minute", type=float, default=60.0, help="seconds within which all devices wake")
+    parser.add_argument("--delay", type=float, default=0.1, help="seconds until a device answers")
+    parser.add_argument("--limit", type=int, default=120, help="calls that may be open")
+    parser.add_argument("--dispatchers", type=int, default=1)
+    parser.add_argument("--within", type=float, default=3_600.0, help="seconds after which it is given up")
+    arguments = parser.parse_args()
+    run(
+        _drain(arguments), f"{arguments.operations:,} operations of {arguments.devices:,} devices, {arguments.database}"
+    )
+
+
+async def _drain(arguments: argparse.Namespace) -> list[Told]:
+    devices = names("slept", arguments.devices)
+    ideal = arguments.operations * arguments.delay / arguments.limit
+    async with fake_leshan(arguments.delay) as leshan, site(arguments.database, max_in_flight=arguments.limit) as place:
+        await provision(place.ledger, devices)
+        await queue(place.ledger, devices, arguments.operations)
+        await place.run(leshan, dispatchers=arguments.dispatchers, leshan_max_in_flight=arguments.limit)
+        await leshan.figures(begin=True)
+        started, used, database = time.monotonic(), place.used(), place.used_by_database()
+        waking = asyncio.create_task(_wake(place, devices, arguments.minute))
+        opened = await _watch(place, leshan, arguments.operations, arguments.within)
+        await waking
+        seconds = time.monotonic() - started
+        told, spent, by_database = await leshan.figures(), place.used(), place.used_by_database()
+        return [
+            ("drained in", seconds, "s"),
+            ("operations a second", arguments.operations / seconds, "/s"),
+            (
+                "ideal (always as many calls open as may be)",
+                arguments.operations * arguments.delay / arguments.limit,
+                "s",
+            ),
+            ("most calls open", told["mostOpen"], f"of {arguments.limit}"),
+            ("calls open in the mean, first call to last answer", told["meanOpen"], f"of {arguments.limit}"),
+            ("looks at which fewer than 90 % were open (first and last second apart)", opened, "%"),
+            ("first sends out of queue order", float(await place.one(DISORDER)), ""),
+            ("CPU of the dispatchers", (spent.cpu - used.cpu) / seconds * 100, "% of a core"),
+            ("CPU of PostgreSQL", (by_database.cpu - database.cpu) / seconds * 100, "% of a core"),
+            ("memory of the dispatchers", spent.memory, "MiB"),
+        ]
+
+
+async def _wake(place: Site, devices: list[str], seconds: float) -> None:
+    """Evenly within a minute."""
+    piece = -(-len(devices) // MOMENTS)
+    for start in range(0, len(devices), piece):
+        begun = time.monotonic()
+        await wake(place.ledger, devices[start : start + piece])
+        await asyncio.sleep(max(0.0, seconds / MOMENTS - (time.monotonic() - begun)))
+
+
+async def _watch(place: Site, leshan: FakeLeshan, operations: int, within: float) -> float:
+    """Look four times a second until all are confirmed; the share of looks at which calls were missing, in percent."""
+    looks: list[float] = []
+    async with asyncio.timeout(within):
+        while await place.one("SELECT confirmed FROM leshan_server") < operations:
+            looks.append((await leshan.figures())["open"])
+            await asyncio.sleep(0.25)
+    kept = looks[4:-4] or looks or [0.0]
+    return sum(1 for look in kept if look < 0.9 * max(kept)) / len(kept) * 100
+
+
+if __name__ == "__main__":
+    main()

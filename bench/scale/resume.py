@@ -1,0 +1,90 @@
+"""A subscriber that comes back very many transitions behind, with each filter: time to its first message, and how fast
+it catches up."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from contextlib import aclosing
+
+from app.domain.words import OperationStatus
+from app.models.database import reading
+from app.models.live import LiveLog, TransitionCriteria
+from bench.filling import fill
+from bench.scale.common import Told, never, options, run
+from bench.site import Site, site
+
+FIRST = 2_000
+
+
+def main() -> None:
+    """Fill, resume and measure."""
+    parser = options("bench.scale.resume", __doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="transitions behind")
+    parser.add_argument("--within", type=float, default=60.0, help="seconds after which a resume is given up")
+    arguments = parser.parse_args()
+    run(_resume_all(arguments), f"resumed {arguments.rows:,} transitions behind, {arguments.database}")
+
+
+async def _resume_all(arguments: argparse.Namespace) -> list[Told]:
+    async with site(arguments.database) as place, reading(place.database_url):
+        await fill(place.reader, "log", max(1, arguments.rows // 20), arguments.rows, ended=True)
+        told = list[Told]()
+        for what, criteria in (await _filters(place)).items():
+            first, events, seconds = await _resume(place, criteria, arguments.within)
+            told.append((f"{what}: to the first message", *((first * 1e3, "ms") if events else ("none came", ""))))
+            if events > 1:
+                told.append((f"{what}: messages a second, first {events:,}", events / seconds, "/s"))
+        return told
+
+
+async def _filters(place: Site) -> dict[str, TransitionCriteria]:
+    """An endpoint and an operation of the middle of the log; no transition at all is to FAILED: the worst case."""
+    middle = """
+        SELECT id, endpoint_id FROM operation WHERE seq >= (SELECT max(seq) / 2 FROM operation) ORDER BY seq LIMIT 1
+    """
+    operation, endpoint_id = (await place.reader.fetch(middle))[0]
+    name = await place.one("SELECT name FROM endpoint WHERE id = $1", endpoint_id)
+    return {
+        "no filter": TransitionCriteria(),
+        "one endpoint": TransitionCriteria(endpoint=name),
+        "one operation": TransitionCriteria(operation_ids=[str(operation)]),
+        "into QUEUED": TransitionCriteria(to_statuses=[OperationStatus.QUEUED]),
+        "into FAILED, of which there are none (to the end of the log)": TransitionCriteria(
+            to_statuses=[OperationStatus.FAILED]
+        ),
+    }
+
+
+async def _resume(place: Site, criteria: TransitionCriteria, within: float) -> tuple[float, int, float]:
+    """Seconds to the first message, how many came of the first two thousand, and seconds until then."""
+    live = LiveLog(never)
+    await live.start()
+    started, first, count = time.perf_counter(), 0.0, 0
+    try:
+        async with asyncio.timeout(within), aclosing(live.transitions(criteria, 0)) as events:
+            async for _ in events:
+                first = first or time.perf_counter() - started
+                count += 1
+                if count >= FIRST or count >= await _expected(place, criteria):
+                    break
+    except TimeoutError:
+        pass
+    seconds = time.perf_counter() - started
+    await live.close()
+    return first, count, seconds
+
+
+async def _expected(place: Site, criteria: TransitionCriteria) -> int:
+    """Where few are to be found, how many."""
+    if criteria.operation_ids is not None:
+        return 1
+    if criteria.endpoint is not None:
+        sql = "SELECT count(*) FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = $1"
+        return int(await place.one(sql, criteria.endpoint))
+    return FIRST
+
+
+if __name__ == "__main__":
+    main()

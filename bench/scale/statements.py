@@ -1,0 +1,68 @@
+"""SQL statements that a transition costs an API process, with more and more subscribers to different things."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from app.bus import Channel, open_bus
+from app.models.database import reading
+from app.models.live import LiveLog, LiveTransition, TransitionCriteria
+from bench.devices import names, provision, write
+from bench.recording import reads
+from bench.scale.common import Told, options, run
+from bench.site import Site, site
+
+
+def main() -> None:
+    """Subscribe, let things happen, count."""
+    parser = options("bench.scale.statements", __doc__)
+    parser.add_argument("--subscribers", type=int, nargs="+", default=[1, 100, 1_000])
+    parser.add_argument("--transitions", type=int, default=100, help="one after the other")
+    arguments = parser.parse_args()
+    run(_count_all(arguments), f"SQL statements a transition, {arguments.database}")
+
+
+async def _count_all(arguments: argparse.Namespace) -> list[Told]:
+    async with site(arguments.database) as place, reading(place.database_url), open_bus(place.bus_url) as bus:
+        devices = names("told", max(arguments.subscribers))
+        await provision(place.ledger, devices)
+        with bus.subscribe(Channel.CHANGED) as changed:
+            live = LiveLog(changed.wait)
+            await live.start()
+            told: list[Told] = [
+                (f"{count:,} subscribers", await _count(place, live, devices[:count], arguments.transitions), "")
+                for count in arguments.subscribers
+            ]
+            await live.close()
+        return told
+
+
+async def _count(place: Site, live: LiveLog, devices: list[str], transitions: int) -> float:
+    """Statements a transition. Every transition is awaited by whoever asked for its device before the next is made."""
+    feeds = {name: live.transitions(TransitionCriteria(endpoint=name)) for name in devices}
+    heard: dict[str, asyncio.Queue[LiveTransition]] = {name: asyncio.Queue() for name in devices}
+    tasks = [asyncio.create_task(_follow(feeds[name], heard[name])) for name in devices]
+    while live.subscribers < len(devices):  # noqa: ASYNC110 - nothing tells when a subscriber has joined
+        await asyncio.sleep(0.01)
+    with reads() as asked:
+        for number in range(transitions):
+            name = devices[number % len(devices)]
+            await place.ledger.submit(write(name))
+            await asyncio.wait_for(heard[name].get(), 30)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return len(asked) / transitions
+
+
+async def _follow(events: AsyncIterator[LiveTransition], heard: asyncio.Queue[LiveTransition]) -> None:
+    with suppress(asyncio.CancelledError):
+        async for event in events:
+            heard.put_nowait(event)
+
+
+if __name__ == "__main__":
+    main()
