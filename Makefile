@@ -45,7 +45,7 @@ test: $(INSTALLED_DEV) ## run all tests on SQLite, then those that use a databas
 
 RUNS ?= 20
 .PHONY: faults
-faults: $(INSTALLED_DEV) ## let faults happen to real processes: RUNS=20 at random, SEED=.. again, JOBS=.. at once
+faults: $(INSTALLED_DEV) ## let faults happen to real processes: RUNS=20 at random, SEED=.. again, JOBS=4 at once
 	@exec $(BIN)/python -m tests.faults --runs $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: check

@@ -23,6 +23,9 @@ from tests.servers.valkey import ValkeyServer, valkey
 DURABLE: Final = ("fsync=on", "synchronous_commit=on")
 """Reveille refuses a PostgreSQL that may lose what it acknowledged."""
 
+FRESH: Final = httpx.Limits(max_keepalive_connections=0)
+"""A simulator that was frozen closes kept connections when it thaws, under whatever is just being asked."""
+
 
 @dataclass
 class Cluster:
@@ -152,8 +155,8 @@ def key(id_: str) -> str:
 
 
 @asynccontextmanager
-async def cluster(processes: Processes) -> AsyncIterator[Cluster]:
-    """All of it, ready: both APIs serve, both dispatchers sweep, one bridge listens."""
+async def cluster(processes: Processes, **more: str) -> AsyncIterator[Cluster]:
+    """All of it, ready: both APIs serve, both dispatchers sweep, one bridge listens. ``more`` settings go to all."""
     with postgres(DURABLE) as database, valkey() as bus:
         simulator = processes.start("simulate", "--told", "--devices", "0")
         settings = {
@@ -161,12 +164,13 @@ async def cluster(processes: Processes) -> AsyncIterator[Cluster]:
             "redis_url": bus.url,
             "leshan_url": simulator.url,
             "leshan_events": "both",
+            **more,
         }
         roles = {role: [processes.spawn(role, **settings) for _ in range(2)] for role in ("api", "dispatch", "bridge")}
         processes.ready(*(process for both in roles.values() for process in both))
         first, second = roles["api"]
         async with (
-            httpx.AsyncClient(base_url=simulator.url, trust_env=False, timeout=BOUND) as sim,
+            httpx.AsyncClient(base_url=simulator.url, trust_env=False, timeout=BOUND, limits=FRESH) as sim,
             api(first.url) as one,
             api(second.url) as other,
         ):

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,12 +79,22 @@ class Process:
         return self.server.process.wait(within)
 
 
+Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Server]
+"""Starts ``reveille ..`` with these arguments in a folder of its own, with this environment; does not wait for it."""
+
+
+def command(arguments: Sequence[str], folder: Path, values: Mapping[str, str]) -> Server:
+    """As a service manager does it."""
+    return start([*COMMAND, *arguments], folder, ready=lambda: True, environment=values)
+
+
 @dataclass
 class Processes:
     """Starts processes and keeps them, so that all are ended and a failed test can show their logs."""
 
     folder: Path
     pycache: Path
+    launch: Launch = command
     running: list[Process] = field(default_factory=list)
 
     def start(self, verb: str, *options: str, **settings: object) -> Process:
@@ -105,7 +115,7 @@ class Processes:
         else:
             settings = {"port": 0} | settings
         values = environment(self.pycache, settings)
-        server = start([*COMMAND, verb, *options], own, ready=lambda: True, environment=values)
+        server = self.launch([verb, *options], own, values)
         process = Process(name, server)
         self.running.append(process)
         return process
@@ -147,9 +157,9 @@ class Processes:
 
 
 @contextmanager
-def processes(folder: Path, pycache: Path) -> Iterator[Processes]:
+def processes(folder: Path, pycache: Path, launch: Launch = command) -> Iterator[Processes]:
     """Processes that end with the block."""
-    started = Processes(folder, pycache)
+    started = Processes(folder, pycache, launch)
     try:
         yield started
     finally:

@@ -135,7 +135,7 @@ def _refused(group: Processes, process: Process) -> bool:
     try:
         group.ready(process)
     except ServerFailed:
-        return process.server.process.returncode == 1
+        return process.server.process.poll() == 1
     return False
 
 

@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable
 from tests.e2e.clients import BOUND
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str, within: float = BOUND) -> None:
+async def eventually(
+    condition: Callable[[], Awaitable[bool]], what: str, within: float = BOUND, *, every: float = 0.05
+) -> None:
     """Wait until a condition holds, and fail with ``what`` when it does not come to that."""
     try:
         async with asyncio.timeout(within):
             while not await condition():  # noqa: ASYNC110 - conditions of other processes set no event
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(every)
     except TimeoutError:
         raise AssertionError(f"it never came to this: {what}") from None

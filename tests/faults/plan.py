@@ -13,7 +13,7 @@ from typing import Any, Final
 Json = dict[str, Any]
 
 DEVICES: Final = 20
-BATCHES: Final = 40
+BATCHES: Final = 52
 SPAN: Final = 5.0
 """Seconds within which operations are created and faults begin."""
 

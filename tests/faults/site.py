@@ -14,7 +14,8 @@ from typing import Any, Final
 import httpx
 
 from tests.e2e.cluster import Cluster, cluster
-from tests.e2e.processes import Process, processes
+from tests.e2e.processes import Process, environment, processes
+from tests.servers.forks import fork_server
 from tests.servers.process import ServerFailed
 
 ROLES: Final = ("api", "dispatch", "bridge")
@@ -139,10 +140,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, pycache: Path) -> AsyncIterator[Site]:
-    """A cluster of its own, until the block ends."""
-    with processes(folder, pycache) as group:
-        async with cluster(group) as whole, adopted(whole) as ready:
+async def site(folder: Path, pycache: Path, **settings: str) -> AsyncIterator[Site]:
+    """A cluster of its own, until the block ends. Its processes are forked: they are replaced all the time."""
+    with fork_server(environment(pycache, {})) as forks, processes(folder, pycache, forks.launch) as group:
+        async with cluster(group, **settings) as whole, adopted(whole) as ready:
             yield ready
 
 

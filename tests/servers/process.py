@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
@@ -30,11 +30,22 @@ class Account:
     gid: int
 
 
+class Child(Protocol):
+    """What a :class:`Server` needs of :class:`subprocess.Popen`."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, how: signal.Signals, /) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass
 class Server:
     """One running server process and the folder that is its own."""
 
-    process: subprocess.Popen[bytes]
+    process: Child
     folder: Path
     stop_signal: signal.Signals = signal.SIGTERM
     log: Path = field(init=False)

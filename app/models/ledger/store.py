@@ -33,10 +33,22 @@ LEDGER_TIMEOUTS: Final = {
 }
 """A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after 2 s."""
 
+APPEND_LOCK_WAIT: Final = "2500ms"
+APPEND_LOCK_TRIES: Final = 3
+"""Whoever waits this long looks at who holds the lock, and ends a session whose client says nothing."""
+
+_END_SILENT_HOLDER: Final = f"""
+    SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = {APPEND_LOCK} AND l.granted
+      AND a.datname = current_database() AND a.wait_event IN ('ClientRead', 'ClientWrite')
+      AND clock_timestamp() - a.query_start > interval '2 s'
+"""
+"""A process that froze while it sent the rows of a statement is neither idle in its transaction nor inside the
+statement, so none of the time-outs above ends it. Each of its messages would have moved ``query_start`` on."""
+
 FIRST_WITH_TRANSACTION_TIMEOUT: Final = 17
 TRANSACTION_TIMEOUT: Final = "15s"
-"""Ends the session of a process that froze while it sent the rows of a statement: that one is neither idle in its
-transaction nor inside the statement, so none of the others would."""
+"""The last word, should nobody wait for the lock who could end the session (or may not, with another role)."""
 
 
 AT_ONCE: Final = 50
@@ -146,8 +158,22 @@ class PostgresStore:
 
     async def begin(self) -> Instant:
         with _postgres_errors():
-            await self._live.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
+            await self._take_append_lock()
             return int(await self._live.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+
+    async def _take_append_lock(self) -> None:
+        wait, then = f"SET LOCAL lock_timeout = '{APPEND_LOCK_WAIT}'", "SET LOCAL lock_timeout TO DEFAULT"
+        for left in reversed(range(APPEND_LOCK_TRIES)):
+            try:
+                await self._live.execute(f"BEGIN; {wait}; SELECT pg_advisory_xact_lock({APPEND_LOCK}); {then}")
+            except asyncpg.LockNotAvailableError:
+                if not left:
+                    raise
+                await self._live.execute("ROLLBACK")
+                with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+                    await self._live.execute(_END_SILENT_HOLDER)
+            else:
+                return
 
     async def commit(self) -> None:
         with _postgres_errors():

@@ -14,8 +14,7 @@ from app.models.ledger import Create, LedgerUnavailable, UnsafeDatabase, open_st
 from app.models.ledger.store import APPEND_LOCK, StoreUnavailable
 from tests.integration.ledger.kit import World, new, registered
 from tests.laws import broken_laws
-from tests.servers.postgres import _ENVIRONMENT, PostgresServer, _account, _pid_file, postgres
-from tests.servers.process import Server, start
+from tests.servers.postgres import PostgresServer, postgres
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -78,24 +77,11 @@ async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(own: t
     operation = new("d")
     with pytest.raises(LedgerUnavailable):
         await world.ledgers[0].submit(Create([operation]))
-    server.server = start_again(server)
+    server.restart()
     (created,) = await world.ledgers[0].submit(Create([operation]))
     await world.reader.open()
     assert [row["seq"] for row in await world.rows("SELECT seq FROM operation ORDER BY seq")] == [before, created.seq]
     assert await broken_laws(world.url, now=0) == []
-
-
-def start_again(server: PostgresServer) -> Server:
-    """The same PostgreSQL on the same data."""
-    folder = server.server.folder
-    return start(
-        list(server.server.process.args),  # type: ignore[arg-type]
-        folder,
-        ready=lambda: "ready" in _pid_file(folder),
-        account=_account(),
-        environment=_ENVIRONMENT,
-        stop_signal=server.server.stop_signal,
-    )
 
 
 async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long(

@@ -1,0 +1,178 @@
+"""Chosen moments in the life of a process: there it freezes (SIGSTOP) or dies (SIGKILL), by its own hand.
+
+A process that is forked with ``REVEILLE_TEST_MOMENT=claimed:freeze`` in its environment meets that moment once, at the
+first operation that comes so far. ``REVEILLE_TEST_CLOCK=300`` puts its clock so many seconds ahead, and
+``REVEILLE_TEST_MARGINS=1,2`` shortens what a deadline and a lease have beyond the operation's time-out: whoever waits
+for a lease to run out waits 4 s instead of 16. No product code knows of any of it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from app.dispatcher import runner
+from app.domain.words import SECOND
+from app.leshan import transport
+from app.models.ledger import Claim, Create, Hear, Settle, leases, ledger
+from app.models.ledger.group import Group
+from app.models.ledger.members import Member
+from app.models.ledger.store import PostgresStore
+
+_MANY: Final = 50
+"""Rows that asyncpg does not send at once, when they are long."""
+
+_SIGNALS: Final = {"freeze": signal.SIGSTOP, "kill": signal.SIGKILL}
+_MEMBERS: Final = {"claim": Claim, "settle": Settle, "create": Create, "hear": Hear}
+
+
+def arm(environment: Mapping[str, str]) -> None:
+    """Put the moments into this process that its environment names."""
+    if moment := environment.get("REVEILLE_TEST_MOMENT"):
+        name, _, how = moment.partition(":")
+        _MOMENTS[name](_once(_SIGNALS[how]))
+    if ahead := environment.get("REVEILLE_TEST_CLOCK"):
+        _move_clock(float(ahead))
+    if margins := environment.get("REVEILLE_TEST_MARGINS"):
+        _shorten(*map(float, margins.split(",")))
+
+
+def _once(how: signal.Signals) -> Callable[[], None]:
+    """What happens at the moment, the first time; a thawed process passes it afterwards."""
+    left = [how]
+
+    def happen() -> None:
+        if left:
+            os.kill(os.getpid(), left.pop())
+
+    return happen
+
+
+def _claimed(happen: Callable[[], None]) -> None:
+    """SENDING is committed, and nothing else was done."""
+    run = runner.Runner.run
+
+    async def stopped(self: runner.Runner, *arguments: Any) -> None:
+        happen()
+        await run(self, *arguments)
+
+    _set(runner.Runner, "run", stopped)
+
+
+def _before_write(happen: Callable[[], None]) -> None:
+    """The connection is made, and not one byte of the request was written."""
+    real = transport._before_write
+
+    async def stopped(*arguments: Any) -> None:
+        happen()
+        await real(*arguments)
+
+    _set(transport, "_before_write", stopped)
+
+
+def _answered(happen: Callable[[], None]) -> None:
+    """Leshan has answered, and the result is nowhere else."""
+    settle = runner.Runner._settle
+
+    async def stopped(self: runner.Runner, member: Settle) -> None:
+        happen()
+        await settle(self, member)
+
+    _set(runner.Runner, "_settle", stopped)
+
+
+def _settled(happen: Callable[[], None]) -> None:
+    """The result is committed, and nobody was told."""
+    tell = ledger.Ledger._tell
+
+    def stopped(self: ledger.Ledger, group: Group, members: int, seconds: float) -> None:
+        if any(after != "SENDING" and before == "SENDING" for before, after, _ in group.moves):
+            happen()
+        tell(self, group, members, seconds)
+
+    _set(ledger.Ledger, "_tell", stopped)
+
+
+def _inside(member_type: type[Member[Any]]) -> Callable[[Callable[[], None]], None]:
+    """Everything is written, nothing is committed, and the append lock is held."""
+
+    def moment(happen: Callable[[], None]) -> None:
+        apply_all = ledger.apply_all
+
+        async def stopped(group: Group, members: Sequence[Member[Any]]) -> list[Any]:
+            answers = await apply_all(group, members)
+            if any(isinstance(member, member_type) and answer for member, answer in zip(members, answers, strict=True)):
+                happen()
+            return answers
+
+        _set(ledger, "apply_all", stopped)
+
+    return moment
+
+
+def _sending_rows(happen: Callable[[], None]) -> None:
+    """Some rows of a statement are with PostgreSQL, which holds the append lock for us and waits for more."""
+    execute_many = PostgresStore.execute_many
+
+    async def stopped(self: PostgresStore, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        await execute_many(self, sql, _stop_after(rows, happen) if len(rows) > _MANY else rows)
+
+    _set(PostgresStore, "execute_many", stopped)
+
+
+def _stop_after(rows: Sequence[Sequence[Any]], happen: Callable[[], None]) -> Iterator[Sequence[Any]]:
+    for number, row in enumerate(rows):
+        if number == len(rows) - 1:
+            happen()
+        yield row
+
+
+def _committing(member_type: type[Member[Any]]) -> Callable[[Callable[[], None]], None]:
+    """PostgreSQL has committed it, and the process has not read so."""
+
+    def moment(happen: Callable[[], None]) -> None:
+        due: list[bool] = []
+        _inside(member_type)(lambda: due.append(True))
+        commit = PostgresStore.commit
+
+        async def stopped(self: PostgresStore) -> None:
+            await commit(self)
+            if due:
+                happen()
+
+        _set(PostgresStore, "commit", stopped)
+
+    return moment
+
+
+_MOMENTS: Final[dict[str, Callable[[Callable[[], None]], None]]] = {
+    "claimed": _claimed,
+    "before_write": _before_write,
+    "answered": _answered,
+    "settled": _settled,
+    "sending_rows": _sending_rows,
+    **{f"inside_{name}": _inside(member) for name, member in _MEMBERS.items()},
+    **{f"committing_{name}": _committing(member) for name, member in _MEMBERS.items()},
+}
+
+
+def _move_clock(ahead: float) -> None:
+    real, real_ns = time.time, time.time_ns
+    _set(time, "time", lambda: real() + ahead)
+    _set(time, "time_ns", lambda: real_ns() + int(ahead * 1e9))
+
+
+def _shorten(answer: float, lease: float) -> None:
+    _set(runner, "ANSWER_SECONDS", answer)
+    _set(leases, "ANSWER_MARGIN", int(answer * SECOND))
+    _set(leases, "LEASE_MARGIN", int(lease * SECOND))
+
+
+def _set(owner: object, name: str, value: object) -> None:
+    """Puts another thing under a name that is there; a name that is gone is a moment that nobody meets any more."""
+    if not hasattr(owner, name):
+        raise AttributeError(f"{owner!r} has no {name} any more: moments.py has to follow")
+    setattr(owner, name, value)

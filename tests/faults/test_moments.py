@@ -1,0 +1,196 @@
+"""A process freezes or dies at one chosen moment: what the device received, and what became of the operation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.e2e.clients import CREATE, write
+from tests.e2e.cluster import key
+from tests.e2e.processes import Process
+from tests.e2e.waiting import eventually
+from tests.faults.judging import broken_laws
+from tests.faults.site import Site
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+UNKNOWN: Final = "FAILED OUTCOME_UNKNOWN"
+EXECUTED: Final = {
+    "claimed": (UNKNOWN, 0),
+    "committing_claim": (UNKNOWN, 0),
+    "before_write": (UNKNOWN, 0),
+    "answered": (UNKNOWN, 1),
+    "inside_settle": (UNKNOWN, 1),
+    "inside_claim": ("CONFIRMED", 1),
+    "committing_settle": ("CONFIRMED", 1),
+    "settled": ("CONFIRMED", 1),
+}
+"""How an EXECUTE ends whose dispatcher got no further, and how often the device had it."""
+
+WRITTEN: Final = {"answered": 2, "inside_settle": 2}
+"""How often the device has a WRITE, which may be repeated; once unless it stands here."""
+
+
+@pytest.mark.parametrize("how", ["freeze", "kill"])
+@pytest.mark.parametrize("moment", EXECUTED)
+async def test_an_execute_is_never_handed_over_twice(site: Site, moment: str, how: str) -> None:
+    whole = site.whole
+    (name,) = await whole.devices(f"{moment}-{how}", 1)
+    async with alone(site, f"{moment}:{how}") as victim:
+        (id_,) = await whole.apis[0].create(execute(name))
+        await met(victim)
+    end, received = EXECUTED[moment]
+    assert list((await whole.ended([id_])).values()) == [end]
+    before = await story(site, id_)
+    if how == "freeze":
+        victim.server.thaw()
+        assert await asyncio.to_thread(victim.end) == 0, "it goes on, and ends when it is told to"
+    await whole.wake(name)
+    assert await story(site, id_) == before, "what it brings late is no news"
+    assert len(await whole.received(name)) == received, "what it had not sent stays unsent"
+    assert await broken_laws(whole) == []
+
+
+@pytest.mark.parametrize("moment", EXECUTED)
+async def test_a_write_is_never_lost(site: Site, moment: str) -> None:
+    whole = site.whole
+    (name,) = await whole.devices(f"{moment}-write", 1)
+    async with alone(site, f"{moment}:kill") as victim:
+        (id_,) = await whole.apis[0].create(write(name, timeoutSeconds=1))
+        await met(victim)
+
+    async def confirmed() -> bool:
+        await whole.wake(name)
+        return bool((await story(site, id_))[-1][1] == "CONFIRMED")
+
+    await eventually(confirmed, f"{id_} is CONFIRMED", every=0.3)
+    assert len(await whole.received(name)) == WRITTEN.get(moment, 1)
+    assert await broken_laws(whole) == []
+
+
+@pytest.mark.parametrize("how", ["freeze", "kill"])
+@pytest.mark.parametrize("moment", ["inside_create", "committing_create"])
+async def test_what_an_api_was_asked_for_is_there_once_whole(site: Site, moment: str, how: str) -> None:
+    """The client asks again with its keys, at another process; a batch without keys is there wholly or not at all."""
+    whole = site.whole
+    (name,) = await whole.devices(f"{moment}-{how}", 1)
+    victim = await started(site, "api", test_moment=f"{moment}:{how}")
+    keyed = [write(name, idempotencyKey=f"{moment}/{how}/{number}") for number in range(3)]
+    asked = asyncio.create_task(_ask(victim, keyed))
+    await met(victim)
+    ids = await whole.apis[0].create(*keyed)
+    await whole.confirmed(ids)
+    if how == "freeze":
+        victim.server.thaw()
+        assert await asked == ids, "thawed, it finds what another process has stored"
+    else:
+        assert await asked is None
+    rows = await whole.rows("SELECT 1 FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = $1", name)
+    assert len(rows) == len(await whole.received(name)) == 3
+    assert await broken_laws(whole) == []
+
+
+@pytest.mark.parametrize("moment", ["inside_create", "inside_claim", "inside_settle"])
+async def test_others_write_on_while_one_is_frozen_inside_its_transaction(site: Site, moment: str) -> None:
+    """Within 5 seconds, which is what a ledger waits for the lock before it says UNAVAILABLE."""
+    whole = site.whole
+    name, other = await whole.devices(f"{moment}-locked", 2)
+    asked: asyncio.Task[Any] | None = None
+    if moment == "inside_create":
+        victim = await started(site, "api", test_moment=f"{moment}:freeze")
+        asked = asyncio.create_task(_ask(victim, [write(name)]))
+        await met(victim)
+        async with asyncio.timeout(5):
+            await whole.apis[0].create(write(other))
+    else:
+        async with alone(site, f"{moment}:freeze") as victim:
+            await whole.apis[1].create(write(name, timeoutSeconds=1))
+            await met(victim)
+            async with asyncio.timeout(5):
+                await whole.apis[0].create(write(other))
+    victim.server.thaw()
+    if asked is not None:
+        assert len(await asked or []) == 1
+    assert await broken_laws(whole) == []
+
+
+async def test_others_write_on_while_one_is_frozen_between_the_rows_of_a_statement(site: Site) -> None:
+    """Its session is neither idle nor in a statement: whoever waits for the lock ends it."""
+    whole = site.whole
+    name, other = await whole.devices("rows", 2)
+    victim = await started(site, "api", test_moment="sending_rows:freeze")
+    batch = [write(name, text="x" * 8_000, idempotencyKey=f"rows/{number}") for number in range(60)]
+    asked = asyncio.create_task(_ask(victim, batch))
+    await met(victim)
+    async with asyncio.timeout(5):
+        await whole.apis[0].create(write(other))
+    victim.server.thaw()
+    assert await asked == await whole.apis[1].create(*batch)
+    assert await broken_laws(whole) == []
+
+
+# --- the victims
+
+
+@asynccontextmanager
+async def alone(site: Site, moment: str) -> AsyncIterator[Process]:
+    """A dispatcher that meets this moment, while the others stand still."""
+    victim = await started(site, "dispatch", test_moment=moment)
+    others = [slot.process.server for slot in site.of("dispatch")]
+    for other in others:
+        other.freeze()
+    try:
+        yield victim
+    finally:
+        for other in others:
+            other.thaw()
+
+
+async def started(site: Site, role: str, **settings: str) -> Process:
+    whole = site.whole
+    process = whole.processes.spawn(role, **whole.settings | settings)
+    await asyncio.to_thread(whole.processes.ready, process)
+    return process
+
+
+async def met(victim: Process) -> None:
+    """Wait until it stands still, or is gone."""
+
+    async def so() -> bool:
+        return not victim.lives or _state(victim) == "T"
+
+    await eventually(so, f"{victim.name} meets its moment")
+
+
+def _state(process: Process) -> str:
+    try:
+        return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "gone"
+
+
+async def _ask(api: Process, inputs: list[dict[str, Any]]) -> list[str] | None:
+    """The ids that it answers; None where it dies meanwhile."""
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False, timeout=60) as client:
+        try:
+            answer = await client.post("/graphql", json={"query": CREATE, "variables": {"inputs": inputs}})
+        except httpx.HTTPError:
+            return None
+    return [payload["operation"]["id"] for payload in answer.json()["data"]["createDeviceOperations"]]
+
+
+def execute(device: str, **more: Any) -> dict[str, Any]:
+    return {"endpoint": device, "kind": "EXECUTE", "path": "/3442/0/0", "timeoutSeconds": 1, **more}
+
+
+async def story(site: Site, id_: str) -> list[tuple[Any, ...]]:
+    """All steps of an operation."""
+    sql = """SELECT t.number, t.to_status, t.reason, t.attempt FROM transition t
+             JOIN operation o ON o.seq = t.operation_id WHERE o.id = $1 ORDER BY t.seq"""
+    return [tuple(row) for row in await site.whole.rows(sql, key(id_))]

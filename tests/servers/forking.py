@@ -1,0 +1,74 @@
+"""The process that forks (``forks.py``): it has imported what all roles need, and runs a command line in each fork."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+import app.roles  # noqa: F401 - most of what a start takes
+from app.cli import main
+from tests.faults.moments import arm
+from tests.servers.forks import EXIT
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def _serve() -> None:
+    """Fork for each line that comes."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks for exit codes here: none becomes a zombie
+    for line in sys.stdin:
+        order = json.loads(line)
+        if (pid := os.fork()) == 0:
+            _become(order)
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+
+
+def _become(order: dict[str, Any]) -> None:
+    """In the fork: the command line, with its own settings, log and exit code. Never returns."""
+    code = 1
+    try:
+        _leave_the_nest(order)
+        arm(order["environment"])
+        code = _run(order["arguments"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        Path(order["folder"], EXIT).write_text(str(code))
+        os._exit(code)
+
+
+def _leave_the_nest(order: dict[str, Any]) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    os.chdir(order["folder"])
+    log = os.open("server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for ours, theirs in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(ours, theirs)
+    faulthandler.register(signal.SIGUSR1)  # who hangs can be asked where
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - what was read ahead of the orders is not ours
+
+
+def _run(arguments: list[str]) -> int:
+    sys.argv = ["reveille", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+if __name__ == "__main__":
+    _serve()
