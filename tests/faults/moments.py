@@ -17,6 +17,7 @@ from typing import Any, Final
 from app.dispatcher import runner
 from app.domain.words import SECOND
 from app.leshan import transport
+from app.leshan.connection import Connection
 from app.models.ledger import Claim, Create, Hear, Settle, leases, ledger
 from app.models.ledger.group import Group
 from app.models.ledger.members import Member
@@ -63,14 +64,22 @@ def _claimed(happen: Callable[[], None]) -> None:
 
 
 def _before_write(happen: Callable[[], None]) -> None:
-    """The connection is made, and not one byte of the request was written."""
-    real = transport._before_write
+    """A connection is there, and not one byte of the request was written."""
+    kept, connect = transport.PooledTransport._kept_connection, transport.PooledTransport._connect
 
-    async def stopped(*arguments: Any) -> None:
+    def stopped_with_a_kept_one(self: transport.PooledTransport) -> Connection | None:
+        connection = kept(self)
+        if connection is not None:
+            happen()
+        return connection
+
+    async def stopped_with_a_new_one(self: transport.PooledTransport, attempt: Any) -> Connection:
+        connection = await connect(self, attempt)
         happen()
-        await real(*arguments)
+        return connection
 
-    _set(transport, "_before_write", stopped)
+    _set(transport.PooledTransport, "_kept_connection", stopped_with_a_kept_one)
+    _set(transport.PooledTransport, "_connect", stopped_with_a_new_one)
 
 
 def _answered(happen: Callable[[], None]) -> None:

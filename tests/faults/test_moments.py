@@ -139,17 +139,24 @@ async def test_others_write_on_while_one_is_frozen_between_the_rows_of_a_stateme
 
 
 @asynccontextmanager
-async def alone(site: Site, moment: str) -> AsyncIterator[Process]:
-    """A dispatcher that meets this moment, while the others stand still."""
-    victim = await started(site, "dispatch", test_moment=moment)
+async def only(site: Site) -> AsyncIterator[None]:
+    """The dispatchers of the site stand still: only another one works."""
     others = [slot.process.server for slot in site.of("dispatch")]
     for other in others:
         other.freeze()
     try:
-        yield victim
+        yield
     finally:
         for other in others:
             other.thaw()
+
+
+@asynccontextmanager
+async def alone(site: Site, moment: str) -> AsyncIterator[Process]:
+    """A dispatcher that meets this moment, while the others stand still."""
+    victim = await started(site, "dispatch", test_moment=moment)
+    async with only(site):
+        yield victim
 
 
 async def started(site: Site, role: str, **settings: str) -> Process:

@@ -1,9 +1,9 @@
-"""A proxy before PostgreSQL, Redis or Leshan, of whose wire the test decides: cut, held, or an answer swallowed."""
+"""A proxy before PostgreSQL, Redis or Leshan, whose wire the test cuts, or which swallows an answer."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,43 +21,31 @@ class Wire:
     """All connections that go through it.
 
     Attributes:
-        swallow: how many answers to COMMIT are kept from whoever asked: done, then the connection is gone.
-        every: swallow the answer of each so-manieth COMMIT; 0 of none.
+        every: of every so many COMMITs one is done, and the connection is gone before its answer; 0: of none.
     """
 
     connect: Callable[[], Awaitable[Streams]]
     every: int = 0
     commits: int = 0
     swallowed: int = 0
-    _is_cut: bool = False
-    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    listen: Callable[[], Awaitable[asyncio.Server]] | None = None
+    _listening: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        self._open.set()
-
-    def hold(self) -> None:
-        """Nothing comes through any more, and nobody is told."""
-        self._open.clear()
-
-    def cut(self) -> None:
-        """All connections end, and no new one is taken."""
-        self._is_cut = True
-        self._end_all()
-
-    def mend(self) -> None:
-        self._is_cut = False
-        self._open.set()
-
-    def _end_all(self) -> None:
+    async def cut(self) -> None:
+        """All connections end, and nobody is let in."""
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
         for writer in self._writers:
             writer.transport.abort()
 
+    async def mend(self) -> None:
+        if self._listening is None and self.listen is not None:
+            self._listening = await self.listen()
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
-        if self._is_cut:
-            writer.transport.abort()
-            return
         try:
             behind, into = await self.connect()
         except OSError:
@@ -80,7 +68,6 @@ class Wire:
 
     async def _forth(self, reader: asyncio.StreamReader, into: asyncio.StreamWriter, answers: asyncio.Event) -> None:
         while piece := await reader.read(65_536):
-            await self._open.wait()
             if piece.endswith(_COMMIT):
                 self.commits += 1
                 if self.every and self.commits % self.every == 0:
@@ -91,7 +78,6 @@ class Wire:
 
     async def _back(self, behind: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: asyncio.Event) -> None:
         while piece := await behind.read(65_536):
-            await self._open.wait()
             if not answers.is_set():
                 self.swallowed += 1
                 raise EOFError
@@ -104,24 +90,23 @@ class Wire:
 async def before_socket(path: Path, own: Path) -> AsyncIterator[Wire]:
     """A wire to a server on a Unix socket, on a socket of the same name in a folder of its own."""
     wire = Wire(lambda: asyncio.open_unix_connection(path))
-    listening = await asyncio.start_unix_server(wire.serve, own / path.name)
+    wire.listen = lambda: asyncio.start_unix_server(wire.serve, own / path.name)
+    await wire.mend()
     try:
         yield wire
     finally:
-        wire.mend()
-        wire.cut()
-        listening.close()
+        await wire.cut()
 
 
 @asynccontextmanager
 async def before_port(port: int) -> AsyncIterator[tuple[Wire, str]]:
-    """A wire to an HTTP server on this machine, and its address."""
+    """A wire to an HTTP server on this machine, and its address; while it is cut, connections are refused."""
     wire = Wire(lambda: asyncio.open_connection("127.0.0.1", port))
-    listening = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = taken.getsockname()[:2]
+    wire.listen = lambda: asyncio.start_server(wire.serve, *address)
+    await wire.mend()
     try:
-        yield wire, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        yield wire, f"http://{address[0]}:{address[1]}"
     finally:
-        wire.mend()
-        wire.cut()
-        with contextlib.suppress(OSError):
-            listening.close()
+        await wire.cut()

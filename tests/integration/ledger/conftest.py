@@ -11,8 +11,8 @@ from tests.integration.ledger.kit import World
 from tests.laws import broken_laws
 from tests.servers.databases import KIND, DatabaseKind
 
-# SQLite has no server that could die
-collect_ignore = ["test_faults.py"] if KIND is DatabaseKind.SQLITE else []
+# SQLite has no server that could die, and PostgreSQL no file of ours
+collect_ignore = ["test_faults.py"] if KIND is DatabaseKind.SQLITE else ["test_sqlite_file.py"]
 
 
 @pytest_asyncio.fixture

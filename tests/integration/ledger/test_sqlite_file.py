@@ -1,0 +1,60 @@
+"""The file of an embedded Reveille may not be written any more, and then it may again."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.models.database import migrate
+from app.models.ledger import Create, LedgerUnavailable, open_store
+from tests.integration.ledger.kit import World, new, registered
+from tests.laws import broken_laws
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_file_that_is_read_only_for_a_while_is_told_and_nothing_half_stored() -> None:
+    with tempfile.TemporaryDirectory() as own:
+        file = Path(own) / "reveille.db"
+        url = f"sqlite://{file}"
+        await migrate(url)
+        world = World(url, open_store(url))
+        ledger = await world.ledger()
+        await world.hear(registered("d"))
+        operations = [new("d"), new("d")]
+        with read_only(Path(own)):
+            await ledger._disconnect()  # what is open stays writable: the next connection finds out
+            with pytest.raises(LedgerUnavailable, match="readonly database"):
+                await ledger.submit(Create(operations))
+        created = await ledger.submit(Create(operations))
+        assert await ledger.submit(Create(operations)) == created
+        await world.reader.open()
+        assert (await world.endpoint("d"))["queued"] == 2
+        await world.reader.close()
+        await ledger.close()
+        assert await broken_laws(url, now=world.now) == []
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nobody may write there; who is root, whom no permission binds, is somebody else meanwhile."""
+    files, root = [folder, *folder.iterdir()], os.geteuid() == 0
+    modes = [file.stat().st_mode for file in files]
+    for file in files:
+        file.chmod(0o555)
+    if root:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for file, mode in zip(files, modes, strict=True):
+            if file.exists():
+                file.chmod(mode)
