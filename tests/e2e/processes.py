@@ -5,6 +5,7 @@ Each takes a free port, is ready when it says so by its log and its health, and 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -177,6 +178,12 @@ def _found(process: Process, pattern: re.Pattern[str]) -> bool:
 def _answers(url: str) -> bool:
     """Whether it answers at all: what else the road to the devices needs may start later."""
     try:
-        return httpx.get(f"{url}/health/live", trust_env=False, timeout=5).status_code in {200, 404}
+        return _http().get(f"{url}/health/live").status_code in {200, 404}
     except httpx.TransportError:
         return False
+
+
+@functools.cache
+def _http() -> httpx.Client:
+    """One for all: each would read all certificate authorities anew."""
+    return httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0))

@@ -1,7 +1,7 @@
 """``python -m tests.faults.guards``: the promises rest on these guards. With each removed in turn, a named test fails.
 
-A copy of the tree is changed, so that nothing here is; every test has to pass with all guards in place and to fail without
-its own. Exit code 1 when a guard could be removed unnoticed, or is not where it was.
+A copy of the tree is changed, so that nothing here is; every test has to pass with all guards in place and to fail
+without its own. Exit code 1 when a guard could be removed unnoticed, or is not where it was.
 """
 
 from __future__ import annotations

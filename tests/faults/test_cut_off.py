@@ -17,7 +17,7 @@ from tests.faults.site import Site
 from tests.faults.test_moments import execute, only, started, story
 from tests.faults.wire import before_port, before_socket
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PORT: Final = ".s.PGSQL.5432"
 

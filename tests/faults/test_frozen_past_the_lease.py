@@ -18,7 +18,7 @@ from tests.faults.deaf_door import deaf_door
 from tests.faults.judging import broken_laws
 from tests.faults.site import Site
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def execute(device: str, **more: Any) -> dict[str, Any]:

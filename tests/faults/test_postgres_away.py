@@ -20,7 +20,7 @@ from tests.e2e.waiting import eventually
 from tests.faults.judging import broken_laws
 from tests.faults.site import Site, Slot, Unanswered
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BATCH = 3
 

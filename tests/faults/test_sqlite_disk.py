@@ -15,7 +15,7 @@ import pytest_asyncio
 from tests.e2e.clients import CREATE, Api, api, write
 from tests.e2e.processes import Process, Processes, processes
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PROVISION = 'mutation { provisionEndpoint(name: "d") { name } }'
 
