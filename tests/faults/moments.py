@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 
 from app.dispatcher import runner
@@ -65,21 +66,29 @@ def _claimed(happen: Callable[[], None]) -> None:
 
 def _before_write(happen: Callable[[], None]) -> None:
     """A connection is there, and not one byte of the request was written."""
-    kept, connect = transport.PooledTransport._kept_connection, transport.PooledTransport._connect
+    pool = transport.PooledTransport
+    send, kept, connect = pool._send, pool._kept_connection, pool._connect
+    attempts: ContextVar[bool] = ContextVar("attempts", default=False)
+
+    async def known(self: transport.PooledTransport, question: bytes, attempt: Any) -> Any:
+        attempts.set(b"reveille-request:" in question.lower())  # others ask about the server, or about a lost call
+        return await send(self, question, attempt)
 
     def stopped_with_a_kept_one(self: transport.PooledTransport) -> Connection | None:
         connection = kept(self)
-        if connection is not None:
+        if connection is not None and attempts.get():
             happen()
         return connection
 
     async def stopped_with_a_new_one(self: transport.PooledTransport, attempt: Any) -> Connection:
         connection = await connect(self, attempt)
-        happen()
+        if attempts.get():
+            happen()
         return connection
 
-    _set(transport.PooledTransport, "_kept_connection", stopped_with_a_kept_one)
-    _set(transport.PooledTransport, "_connect", stopped_with_a_new_one)
+    _set(pool, "_send", known)
+    _set(pool, "_kept_connection", stopped_with_a_kept_one)
+    _set(pool, "_connect", stopped_with_a_new_one)
 
 
 def _answered(happen: Callable[[], None]) -> None:
@@ -126,7 +135,7 @@ def _sending_rows(happen: Callable[[], None]) -> None:
     """Some rows of a statement are with PostgreSQL, which holds the append lock for us and waits for more."""
     execute_many = PostgresStore.execute_many
 
-    async def stopped(self: PostgresStore, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    async def stopped(self: PostgresStore, sql: str, rows: Any) -> None:
         await execute_many(self, sql, _stop_after(rows, happen) if len(rows) > _MANY else rows)
 
     _set(PostgresStore, "execute_many", stopped)
