@@ -43,6 +43,10 @@ test: $(INSTALLED_DEV) ## run all tests on SQLite, then those that use a databas
 	REVEILLE_TEST_DATABASE=sqlite $(PYTEST) $(TESTS)
 	REVEILLE_TEST_DATABASE=postgres $(PYTEST) -m database $(TESTS)
 
+.PHONY: leshan-test
+leshan-test: $(INSTALLED_DEV) ## the part of `make test` about Leshan servers: their contract, and the Java tests
+	$(PYTEST) tests/contract/leshan tests/contract/test_leshan_server_*.py
+
 RUNS ?= 20
 .PHONY: faults
 faults: $(INSTALLED_DEV) ## let faults happen to real processes: RUNS=20 at random, SEED=.. again, JOBS=4 at once
@@ -95,7 +99,7 @@ clean: ## remove what was built or installed; databases stay
 .PHONY: help
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- the virtual environment: installed once, and again after the requirements changed
 

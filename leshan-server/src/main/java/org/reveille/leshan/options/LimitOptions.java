@@ -13,4 +13,9 @@ public final class LimitOptions {
             description = "Calls that may wait for their devices together; more are answered 429 "
                     + "(default: ${DEFAULT-VALUE}).")
     int maxOpenCalls;
+
+    @Option(names = "--drain-time", defaultValue = "8", paramLabel = "SECONDS",
+            description = "How long SIGTERM waits for open calls to end; new ones are answered 503 meanwhile "
+                    + "(default: ${DEFAULT-VALUE}).")
+    int drainSeconds;
 }

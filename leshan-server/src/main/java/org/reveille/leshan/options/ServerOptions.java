@@ -2,6 +2,7 @@ package org.reveille.leshan.options;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.server.StockServer;
@@ -52,8 +53,8 @@ public final class ServerOptions {
      * @throws BadSetting when they cannot be had
      */
     public StockServer start() {
-        StockServer.Production production = mode == Mode.stock
-                ? null : new StockServer.Production(data, limits.maxOpenCalls, events.outbox(name));
+        StockServer.Production production = mode == Mode.stock ? null : new StockServer.Production(
+                data, limits.maxOpenCalls, TimeUnit.SECONDS.toMillis(limits.drainSeconds), events.outbox(name));
         try {
             return new StockServer(new StockServer.Options(
                     http.settings(host(http.host), HttpOptions.environmentToken()),

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.javalin.Javalin;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
@@ -39,9 +40,10 @@ public final class StockServer implements AutoCloseable {
      *
      * @param data the folder of all that is kept on disk
      * @param maxOpenCalls how many calls may wait for their devices together
+     * @param drainMillis how long the end waits for them
      * @param outbox who is told of events, and how much is kept for him
      */
-    public record Production(Path data, int maxOpenCalls, Outbox.Options outbox) {
+    public record Production(Path data, int maxOpenCalls, long drainMillis, Outbox.Options outbox) {
     }
 
     private final Health health = new Health();
@@ -51,6 +53,8 @@ public final class StockServer implements AutoCloseable {
     private final ServerInfo info;
     private final Store store;
     private final Telling telling;
+    private final OpenCalls calls;
+    private final long drainMillis;
     private final Javalin http;
 
     /** @throws IOException when the folder of data cannot be used */
@@ -71,6 +75,8 @@ public final class StockServer implements AutoCloseable {
             telling.report(health, metrics);
         }
         info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
+        calls = new OpenCalls(production == null ? 0 : production.maxOpenCalls());
+        drainMillis = production == null ? 0 : production.drainMillis();
         Rest rest = production == null ? stock() : production(options);
         CoapSettings.start(server);
         health.check("coap", () -> CoapSettings.trouble(server));
@@ -90,7 +96,6 @@ public final class StockServer implements AutoCloseable {
         SleepTimes sleeping = new SleepTimes();
         server.getRegistrationService().addListener(sleeping);
         server.getPresenceService().addListener(sleeping);
-        OpenCalls calls = new OpenCalls(options.production().maxOpenCalls());
         RequestLog log = RequestLog.open(store,
                 (connection, endpoint, data) ->
                         telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
@@ -139,6 +144,8 @@ public final class StockServer implements AutoCloseable {
 
     @Override
     public void close() throws Exception {
+        health.check("end", () -> Optional.of("the server is shutting down"));
+        calls.drain(drainMillis);
         streams.closeAll();
         http.stop();
         server.destroy();

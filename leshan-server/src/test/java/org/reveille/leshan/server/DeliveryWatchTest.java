@@ -1,0 +1,70 @@
+package org.reveille.leshan.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import org.eclipse.californium.core.coap.CoAP.ResponseCode;
+import org.eclipse.californium.core.coap.Request;
+import org.eclipse.californium.core.coap.Response;
+import org.junit.jupiter.api.Test;
+
+/** The request tells its observer as Californium's layers do. */
+class DeliveryWatchTest {
+    private final DeliveryWatch watch = new DeliveryWatch(false, 5_000);
+    private final Request request = Request.newGet();
+
+    DeliveryWatchTest() {
+        watch.apply(request);
+    }
+
+    @Test
+    void beforeItIsHandedOverNothingIsSent() {
+        request.cancel();
+        assertEquals(Delivery.NOT_SENT, watch.delivery());
+    }
+
+    @Test
+    void handedOverItMayLeaveAtAnyMoment() {
+        request.setReadyToSend();
+        request.cancel();
+        assertEquals(Delivery.MAY_HAVE_REACHED, watch.delivery());
+    }
+
+    @Test
+    void whatTheConnectorCouldNotSendIsNotSent() {
+        request.setReadyToSend();
+        request.setSendError(new IOException("no way"));
+        assertEquals(Delivery.NOT_SENT, watch.delivery());
+    }
+
+    @Test
+    void aRetransmissionThatFailsUndoesNothing() {
+        request.setReadyToSend();
+        request.setSent(true);
+        request.setReadyToSend();
+        request.setSendError(new IOException("no way"));
+        assertEquals(Delivery.MAY_HAVE_REACHED, watch.delivery());
+    }
+
+    @Test
+    void anAnswerIsOneOfTheRequestNotOfItsFirstBlocks() {
+        request.setReadyToSend();
+        request.setSent(true);
+        request.setResponse(new Response(ResponseCode.CONTINUE));
+        assertEquals(Delivery.MAY_HAVE_REACHED, watch.delivery());
+        request.setResponse(new Response(ResponseCode.CHANGED));
+        assertEquals(Delivery.ANSWERED, watch.delivery());
+    }
+
+    @Test
+    void onlyARequestThatGoesOutOnceHasTimesOfItsOwn() {
+        assertNull(request.getReliabilityLayerParameters());
+        Request once = Request.newPost();
+        new DeliveryWatch(true, 5_000).apply(once);
+        assertTrue(once.getReliabilityLayerParameters().getAckTimeout() > 5_000);
+        new DeliveryWatch(true, Long.MAX_VALUE / 2).apply(once);
+        assertEquals(Integer.MAX_VALUE, once.getReliabilityLayerParameters().getAckTimeout());
+    }
+}
