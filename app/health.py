@@ -17,8 +17,7 @@ from app.bus import BusHealth
 from app.domain.words import SECOND
 from app.models import tables
 from app.models.ledger.keep import NOT_OPEN
-from app.models.queries import PauseView, pauses
-from app.models.ready import database_now
+from app.models.queries import PauseView, database_now, pauses
 from app.telemetry import BREAKER_OPEN
 
 DATABASE_SECONDS: Final = 3.0

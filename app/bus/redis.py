@@ -69,6 +69,7 @@ class RedisBus:
             except Exception as error:  # whatever it is: the next whisper may get through
                 self._failed("publish", error)
                 await asyncio.sleep(next(pauses))
+                self._published.set()  # nobody may publish for long: whether it is back is asked until it is
             else:
                 self._works("publish")
                 pauses = _pauses()
@@ -78,7 +79,10 @@ class RedisBus:
         for channel, pending in self._outbox.items():
             for payload in pending.take():
                 pipeline.publish(self._names[channel], payload)
-        await pipeline.execute()
+        if len(pipeline):
+            await pipeline.execute()
+        else:
+            await self._client.ping()
 
     async def listen(self) -> None:
         """Tell the subscribers what Redis tells, until cancelled."""

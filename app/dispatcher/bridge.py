@@ -75,8 +75,7 @@ class Bridge:
             since = self._open_since
             open_for = None if since is None else int((time.monotonic() - since) * SECOND)
             return await self._ledger.submit(HoldBridge(self._holder, HOLD_SECONDS * SECOND, open_for))
-        except LedgerUnavailable as error:
-            log.warning("bridge_waits_for_the_database", error=str(error))
+        except LedgerUnavailable:  # the ledger tells of it
             return False
 
     async def _listen_while_held(self) -> None:
@@ -143,8 +142,7 @@ class Bridge:
         while True:
             try:
                 await self._hearing.hear(batch, source=source, missed=missed)
-            except LedgerUnavailable as error:
-                log.warning("events_wait_for_the_database", error=str(error))
+            except LedgerUnavailable:  # the ledger tells of it
                 await asyncio.sleep(0.5)
             except Exception:
                 if len(batch) > 1:

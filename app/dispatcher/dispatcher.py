@@ -13,7 +13,8 @@ import structlog
 from app.bus import Bus, Channel
 from app.dispatcher.runner import Runner
 from app.domain.words import Instant
-from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release
+from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release, pauses
+from app.models.queries import ReadUnavailable
 from app.models.ready import anything_ready
 from app.telemetry import CLAIMS
 
@@ -65,16 +66,20 @@ class Dispatcher:
                 self._look.set()
 
     async def _serve(self, runner: Runner) -> None:
+        waits = pauses()
         while True:
             await self._look.wait()
             self._look.clear()
             sure, self._sure = self._sure, False
             try:
                 await self._claim_all(runner, sure=sure)
-            except Exception as error:
-                if not isinstance(error, LedgerUnavailable):
-                    log.exception("claim_failed")
-                await asyncio.sleep(0.5)
+                waits = pauses()
+            except (LedgerUnavailable, ReadUnavailable) as error:
+                self._ledger.outage.failed(error)
+                await asyncio.sleep(next(waits))
+            except Exception:
+                log.exception("claim_failed")
+                await asyncio.sleep(next(waits))
 
     async def _claim_all(self, runner: Runner, *, sure: bool) -> None:
         await self._take_up_unanswered(runner)

@@ -12,7 +12,8 @@ from app.dispatcher.inquiry import Inquirer
 from app.dispatcher.server_watch import ServerWatch
 from app.domain.words import Instant
 from app.leshan.client import LeshanClient
-from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe
+from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe, pauses
+from app.models.queries import ReadUnavailable
 from app.models.ready import due_for_probe, due_for_sweep
 
 log = structlog.get_logger(__name__)
@@ -45,14 +46,18 @@ class Sweeper:
             tasks.create_task(self._every(PRUNE_SECONDS, self._prune))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        waits = pauses()
         while True:
+            wait = seconds
             try:
                 await work()
-            except LedgerUnavailable as error:
-                log.warning("sweeper_waits_for_the_database", error=str(error))
+                waits = pauses()
+            except (LedgerUnavailable, ReadUnavailable) as error:
+                self._ledger.outage.failed(error)
+                wait = max(seconds, next(waits))
             except Exception:
                 log.exception("sweeper_failed")
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(wait)
 
     async def _sweep(self) -> None:
         if await due_for_sweep(self._ledger.server_id, SWEEP_SECONDS, self._clock):

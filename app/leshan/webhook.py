@@ -21,6 +21,7 @@ from app.leshan.events import BrokenEvent, UnknownEvent, UnreadableEvent, parse_
 from app.leshan.old_webhooks import parse_composite, parse_single
 from app.leshan.webhook_http import (
     Batch,
+    Doors,
     Form,
     Hear,
     HearingUnavailable,
@@ -56,9 +57,10 @@ def webhook_routes(
         notifications_wake: whether this Leshan server takes a device that notifies as awake.
     """
     keys = Keys(tuple(secrets), token)
-    single, composite = _older(hear, keys, parse_single), _older(hear, keys, parse_composite)
+    doors = Doors()
+    single, composite = _older(hear, keys, parse_single, doors), _older(hear, keys, parse_composite, doors)
     return [
-        Route("/leshan/events", _events(hear, keys, notifications_wake), methods=["POST"]),
+        Route("/leshan/events", _events(hear, keys, notifications_wake, doors), methods=["POST"]),
         Route("/leshan_api/resource/single", single, methods=["POST"]),
         Route("/leshan_api/resource/composite", composite, methods=["POST"]),
         Route("/w/{token}/leshan_api/resource/single", single, methods=["POST"]),
@@ -66,17 +68,17 @@ def webhook_routes(
     ]
 
 
-def _events(hear: Hear, keys: Keys, notifications_wake: bool) -> _Endpoint:
+def _events(hear: Hear, keys: Keys, notifications_wake: bool, doors: Doors) -> _Endpoint:
     async def receive(request: Request) -> Response:
         body = await read_body(request)
         check_caller(request, body, keys)
         events = parse_events(read_json(body), _sent_millis(request), notifications_wake=notifications_wake)
         return await answered(hear, Batch(events, delivery_id(request.headers)))
 
-    return _guarded(receive)
+    return _guarded(receive, doors)
 
 
-def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event]) -> _Endpoint:
+def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event], doors: Doors) -> _Endpoint:
     async def receive(request: Request) -> Response:
         _check_older_caller(request, keys)
         body = read_json(await read_body(request))
@@ -86,7 +88,7 @@ def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event]) -> _Endp
             raise Refusal(422, str(error), error.field) from None
         return await answered(hear, Batch([event], form=Form.OLDER))
 
-    return _guarded(receive)
+    return _guarded(receive, doors)
 
 
 def _check_older_caller(request: Request, keys: Keys) -> None:
@@ -98,10 +100,11 @@ def _check_older_caller(request: Request, keys: Keys) -> None:
         raise Refusal(401, "the token in the address is not the webhook's")
 
 
-def _guarded(receive: _Endpoint) -> _Endpoint:
+def _guarded(receive: _Endpoint, doors: Doors) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
-            return await receive(request)
+            with doors.passed():
+                return await receive(request)
         except Refusal as refusal:
             return refused(refusal)
         except ClientDisconnect:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -18,6 +19,7 @@ from app.security import bearer_token, is_loopback, same_secret
 
 MAX_BODY: Final = 1024 * 1024
 MAX_DELIVERY_ID: Final = 255
+MOST_AT_ONCE: Final = 64
 RETRY_AFTER_SECONDS: Final = 2
 
 _NOT_FROM_HERE: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "origin")
@@ -108,6 +110,28 @@ def _is_signed_by(secret: str, body: bytes, headers: Mapping[str, str]) -> bool:
     return True
 
 
+class Doors:
+    """How many calls may be read at once: each may bring :data:`MAX_BODY` bytes, and its events many times that."""
+
+    def __init__(self, most: int = MOST_AT_ONCE) -> None:
+        self._free = most
+
+    @contextmanager
+    def passed(self) -> Iterator[None]:
+        """Be one of them for as long as the block lasts.
+
+        Raises:
+            Refusal: 503, come again.
+        """
+        if self._free == 0:
+            raise Refusal(503, "too many calls are being read: come again")
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
 async def read_body(request: Request) -> bytes:
     """The body, read no further than it is taken.
 
@@ -161,7 +185,8 @@ def refused(refusal: Refusal) -> Response:
     answer = {"error": refusal.error}
     if refusal.field is not None:
         answer["field"] = refusal.field
-    return _json(refusal.status, answer, {"Connection": "close"} if refusal.status == 413 else None)
+    headers = {413: {"Connection": "close"}, 503: {"Connection": "close", "Retry-After": str(RETRY_AFTER_SECONDS)}}
+    return _json(refusal.status, answer, headers.get(refusal.status))
 
 
 def _json(status: int, content: Mapping[str, JsonValue], headers: Mapping[str, str] | None = None) -> Response:

@@ -1,15 +1,17 @@
-"""A look at the ready list without a lock: what a dispatcher reads before it asks for a claim."""
+"""A look at the ready list without a lock: what a dispatcher reads before it asks for a claim.
+
+Each of these raises ReadUnavailable while the database cannot be reached.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
-from tortoise import connections
-
 from app.domain.words import SECOND, Instant
 from app.models.ledger.brake import HELD_BACK
+from app.models.queries import database_now
+from app.models.queries.reading import fetch
 
 _READY: Final = """
     SELECT 1 AS ready FROM endpoint
@@ -17,16 +19,7 @@ _READY: Final = """
       AND awake_until > {now} AND NOT paused AND NOT EXISTS ({held_back})
     LIMIT 1
 """
-_NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
 _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server}"
-
-
-async def database_now() -> Instant:
-    """The database's time, for reading; what decides who owns what is read inside the ledger's transactions only."""
-    connection = connections.get("default")
-    if connection.capabilities.dialect == "sqlite":
-        return time.time_ns() // 1000
-    return int((await connection.execute_query_dict(_NOW))[0]["now"])
 
 
 async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
@@ -34,18 +27,18 @@ async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = l
     now = clock(await database_now())
     held_back = HELD_BACK.format(server=int(server_id))
     sql = _READY.format(server=int(server_id), now=int(now), held_back=held_back)
-    return bool(await connections.get("default").execute_query_dict(sql))
+    return bool(await fetch(sql))
 
 
 async def due_for_sweep(server_id: int, every: float, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
     """Whether nobody swept within the last ``every`` seconds: of many dispatchers one a second is enough."""
     now = clock(await database_now())
-    rows = await connections.get("default").execute_query_dict(_SWEPT.format(server=int(server_id)))
-    return not rows or rows[0]["swept_at"] is None or now - rows[0]["swept_at"] >= every * SECOND
+    rows = await fetch(_SWEPT.format(server=int(server_id)))
+    return not rows or rows[0][0] is None or now - rows[0][0] >= every * SECOND
 
 
 async def due_for_probe(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
     """Whether it is time to look whether Leshan is back, or still there."""
     now = clock(await database_now())
-    rows = await connections.get("default").execute_query_dict(_SWEPT.format(server=int(server_id)))
-    return bool(rows) and rows[0]["probe_at"] is not None and rows[0]["probe_at"] <= now
+    rows = await fetch(_SWEPT.format(server=int(server_id)))
+    return bool(rows) and rows[0][1] is not None and rows[0][1] <= now

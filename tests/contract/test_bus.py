@@ -145,6 +145,17 @@ async def test_redis_killed_and_restarted(own_valkey: ValkeyServer) -> None:
 
 
 @pytest.mark.asyncio
+async def test_the_health_of_a_bus_is_well_again_though_nobody_publishes(own_valkey: ValkeyServer) -> None:
+    async with open_bus(own_valkey.url) as bus:
+        await eventually(lambda: bus.health().ok)
+        own_valkey.server.kill()
+        bus.publish(Channel.WAKE, "into the void")
+        await eventually(lambda: "publish" in bus.health().detail)
+        own_valkey.restart()
+        await eventually(lambda: bus.health().ok)
+
+
+@pytest.mark.asyncio
 async def test_redis_that_answers_nothing_blocks_nobody(own_valkey: ValkeyServer) -> None:
     async with open_bus(own_valkey.url) as bus:
         await eventually(lambda: bus.health().ok)

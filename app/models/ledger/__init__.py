@@ -10,6 +10,7 @@ from app.models.ledger.ledger import Committed, Ledger, LedgerOverloaded, Ledger
 from app.models.ledger.listing import Ask, EndListing, Listed
 from app.models.ledger.lost import HandOver, TakeLost
 from app.models.ledger.members import Conflict, LedgerError, NotFound
+from app.models.ledger.outage import pauses
 from app.models.ledger.rules import Rules
 from app.models.ledger.settle import Release, Settle
 from app.models.ledger.store import StoreUnavailable, UnsafeDatabase, open_store
@@ -56,4 +57,5 @@ __all__ = [
     "TakeProbe",
     "UnsafeDatabase",
     "open_store",
+    "pauses",
 ]

@@ -19,6 +19,7 @@ from app.domain.words import Instant
 from app.models.ledger.group import Group, Move
 from app.models.ledger.load import load
 from app.models.ledger.members import LedgerError, Member, Needs, Phase
+from app.models.ledger.outage import Outage
 from app.models.ledger.rows import SERVER_COLUMNS, ServerRow
 from app.models.ledger.rules import Rules, rules_of_server
 from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
@@ -94,6 +95,7 @@ class Ledger:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._open = False
+        self.outage = Outage()
 
     async def start(self) -> None:
         """Connect, and make the Leshan server's row when it is new.
@@ -166,7 +168,7 @@ class Ledger:
         try:
             await self._commit(wishes)
         except StoreUnavailable as error:
-            log.warning("ledger_unavailable", error=str(error), members=len(wishes))
+            self.outage.failed(error)
             _fail(wishes, LedgerUnavailable(str(error)))
         except Exception as error:
             await self._one_by_one(wishes, error)
@@ -204,6 +206,7 @@ class Ledger:
             group = await self._begin(again=again)
             answers = await apply_all(group, [wish.member for wish in wishes])
             await self._store.commit()
+            self.outage.ended()
         except StoreUnavailable:
             raise
         except BaseException:

@@ -15,6 +15,7 @@ from app.dispatcher.dispatcher import Dispatcher
 from app.domain.operations import OperationRequest
 from app.domain.words import OperationKind
 from app.models.ledger import Claim, Claimed, LedgerUnavailable
+from app.models.ledger.outage import Outage
 
 pytestmark = pytest.mark.asyncio
 
@@ -29,6 +30,7 @@ class Ledger:
     def __init__(self) -> None:
         self.claims: list[tuple[Claim, asyncio.Future[Any]]] = []
         self.asked = asyncio.Event()
+        self.outage = Outage()
 
     def enqueue(self, claim: Claim) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +15,7 @@ from standardwebhooks import Webhook
 from starlette.applications import Starlette
 
 from app.domain.events import Awake, Registered, Reported
+from app.leshan import webhook_http
 from app.leshan.webhook import Batch, Form, HearingUnavailable, webhook_routes
 from tests.unit.leshan.captures import load
 
@@ -239,3 +242,26 @@ async def test_whether_notifications_wake_is_the_servers_matter(ear: Ear) -> Non
     await post(ear, event)
     await post(ear, event, notifications_wake=True)
     assert [one.wakes for batch in ear.batches for one in batch.events if isinstance(one, Reported)] == [False, True]
+
+
+async def test_no_more_bodies_are_read_at_once_than_there_is_room_for(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is one too many is asked to come again before anything of the body was read."""
+    monkeypatch.setattr(webhook_http.Doors.__init__, "__defaults__", (1,))
+    first_is_in, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        first_is_in.set()
+        await may_end.wait()
+        yield json.dumps(AWAKE).encode()
+
+    transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+        first = asyncio.create_task(client.post("/leshan/events", content=slow_body()))
+        await first_is_in.wait()
+        second = await client.post("/leshan/events", json=AWAKE)
+        assert (second.status_code, second.headers["retry-after"]) == (503, "2")
+        may_end.set()
+        assert (await first).status_code == 202
+        assert (await client.post("/leshan/events", json=AWAKE)).status_code == 202

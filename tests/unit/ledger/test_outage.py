@@ -1,0 +1,30 @@
+"""A database that is away is one line when it goes and one when it is back."""
+
+from __future__ import annotations
+
+import itertools
+
+from structlog.testing import capture_logs
+
+from app.models.ledger.outage import Outage, pauses
+
+
+def test_an_outage_is_told_when_it_begins_and_when_it_ends() -> None:
+    outage = Outage()
+    with capture_logs() as lines:
+        outage.ended()
+        for _ in range(3):
+            outage.failed(ConnectionError("gone"))
+        for _ in range(2):
+            outage.ended()
+        outage.failed(ConnectionError("again"))
+    told = [(line["log_level"], line["event"], line.get("error")) for line in lines]
+    assert told == [
+        ("warning", "database_away", "gone"),
+        ("info", "database_back", None),
+        ("warning", "database_away", "again"),
+    ]
+
+
+def test_pauses_grow_to_a_limit() -> None:
+    assert list(itertools.islice(pauses(), 5)) == [0.5, 1.0, 2.0, 2.0, 2.0]
