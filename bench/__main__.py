@@ -22,7 +22,7 @@ from rich.table import Table
 
 from app.telemetry import configure_logging
 from bench.lines import LINES
-from bench.measuring import medians
+from bench.measuring import Figure, medians
 from bench.page import shown, write_page
 from bench.site import ran, settings_of, site
 from bench.size import SMALL, Size
@@ -52,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each line is measured (default 3)")
     parser.add_argument("--small", action="store_true", help="one round at a small size: see that it runs")
     parser.add_argument("--out", type=Path, help=f"write figures.json and README.md with plots here, like {DOCS}")
+    parser.add_argument("--celery", action="store_true", help="also the same job done with Celery, installed for it")
     parser.add_argument("--line", choices=LINES, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -84,7 +85,23 @@ async def _report(arguments: argparse.Namespace) -> dict[str, Any]:
             told = json.loads(output.splitlines()[-1])
             settings[database] = told["settings"]
             lines.setdefault(line, {})[database] = told["figures"]
+    if arguments.celery:
+        print("measuring the same job done with Celery ..", file=sys.stderr, flush=True)
+        output = await ran("bench.celery_reference", *options)
+        lines["celery"] = json.loads(output.splitlines()[-1])
+        lines["celery"]["postgres"] += _beside_celery(lines)
     return {"machine": _machine(), "settings": settings, "lines": lines}
+
+
+def _beside_celery(lines: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many times as fast Reveille was in the same run, where that was measured."""
+    celery = lines["celery"]["postgres"][0]["value"]
+    return [
+        Figure(f"Reveille / Celery: {one['what']}, {database}", one["value"] / celery, "x", ">= 25x").as_json()
+        for database, figures in lines.get("dispatch", {}).items()
+        for one in figures
+        if one["what"].endswith(": queued operations confirmed")
+    ]
 
 
 def _machine() -> dict[str, Any]:

@@ -55,11 +55,7 @@ async def _drain(arguments: argparse.Namespace) -> list[Told]:
         return [
             ("drained in", seconds, "s"),
             ("operations a second", arguments.operations / seconds, "/s"),
-            (
-                "ideal (always as many calls open as may be)",
-                arguments.operations * arguments.delay / arguments.limit,
-                "s",
-            ),
+            ("ideal (always as many calls open as may be)", ideal, "s"),
             ("most calls open", told["mostOpen"], f"of {arguments.limit}"),
             ("calls open in the mean, first call to last answer", told["meanOpen"], f"of {arguments.limit}"),
             ("looks at which fewer than 90 % were open (first and last second apart)", opened, "%"),
