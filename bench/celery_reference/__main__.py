@@ -89,7 +89,7 @@ async def _round(arguments: argparse.Namespace) -> list[Figure]:
             ]
             folder = Path(own)
             worker = start(
-                [*command, "--without-gossip", "--without-mingle", "--loglevel", "INFO"],
+                [*command, "-P", "gevent", "-c", "100", "--without-gossip", "--without-mingle", "--loglevel", "INFO"],
                 folder,
                 ready=lambda: " ready." in (folder / "server.log").read_text(),
                 environment=environment,
