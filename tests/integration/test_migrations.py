@@ -22,6 +22,7 @@ from app.models.database import MIGRATIONS, is_sqlite, migrate, tortoise_config
 from app.models.ledger import open_store
 from app.models.ledger.rows import ENDPOINT_COLUMNS, OPERATION_COLUMNS, SERVER_COLUMNS
 from app.models.ledger.store import Store, StoreRefused
+from tests.laws import broken_laws
 
 pytestmark = pytest.mark.asyncio
 
@@ -231,6 +232,69 @@ async def test_a_downgrade_takes_everything_back_and_an_upgrade_brings_it_again(
     assert all([not await columns_of(store, model._meta.db_table) for model in MODELS])
     await store.close()
     assert len(await migrate(empty_database_url)) == REVISIONS
+
+
+async def to_revision_one(database_url: str) -> None:
+    """The database as version 0.1.0 made it, with its revision noted and no other."""
+    dialect = "sqlite" if is_sqlite(database_url) else "postgres"
+    config = tortoise_config(database_url, writable=True)
+    await migrate(database_url)
+    async with TortoiseContext() as context:
+        await context.init(config=config)
+        command = Command(config, app="models", location=str(MIGRATIONS / dialect))
+        if REVISIONS > 1:
+            await command.downgrade(version=2, delete=False)
+
+
+WRITTEN_BY_THE_FIRST: Final = (
+    SERVER,
+    ENDPOINT,
+    OPERATION.replace("$1", "2").replace("$2", f"'{IDS[0]}'"),
+    TRANSITION.format("1, NULL, 'QUEUED'"),
+    "UPDATE endpoint SET queued = 1",
+    "UPDATE leshan_server SET queued = 1",
+    "UPDATE ledger_head SET seq = 3",
+)
+"""What version 0.1.0 writes: it names its own columns, and knows no other."""
+
+
+async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(empty_database_url: str) -> None:
+    await to_revision_one(empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    assert "paused" not in await columns_of(store, "endpoint")
+    assert await columns_of(store, "dispatch_pause") == {}
+    for sql in WRITTEN_BY_THE_FIRST:
+        await store.execute(sql)
+    assert len(await migrate(empty_database_url)) == REVISIONS - 1
+    (endpoint,) = await store.fetch("SELECT name, queued, paused FROM endpoint")
+    assert (endpoint["name"], endpoint["queued"], bool(endpoint["paused"])) == ("d", 1, False)
+    (operation,) = await store.fetch("SELECT status, batch FROM operation")
+    assert (operation["status"], operation["batch"]) == ("QUEUED", None)
+    await store.close()
+    assert await broken_laws(empty_database_url, now=1) == []
+    assert await migrate(empty_database_url) == []
+
+
+async def test_the_first_version_works_on_beside_the_present_one(store: Store) -> None:
+    """Old and new run side by side on one database: what the old one writes, the present schema takes."""
+    for sql in WRITTEN_BY_THE_FIRST:
+        await store.execute(sql)
+    await store.execute("UPDATE leshan_server SET bridge_holder = 'old', bridge_until = 5")
+    (server,) = await store.fetch("SELECT bridge_open_since FROM leshan_server")
+    assert server["bridge_open_since"] is None, "a bridge of the old version does not tell, which is not the same as no"
+
+
+async def test_a_migration_of_the_second_revision_that_was_cut_off_is_taken_up_again(empty_database_url: str) -> None:
+    if not is_sqlite(empty_database_url):
+        pytest.skip("PostgreSQL runs a migration inside of a transaction")
+    await to_revision_one(empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    await store.execute("ALTER TABLE endpoint ADD COLUMN paused BOOL NOT NULL DEFAULT FALSE")
+    assert len(await migrate(empty_database_url)) == REVISIONS - 1
+    assert "bridge_open_since" in await columns_of(store, "leshan_server")
+    await store.close()
 
 
 async def test_reading_connections_cannot_write(database_url: str) -> None:
