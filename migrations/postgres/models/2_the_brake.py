@@ -32,10 +32,10 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
 
         ALTER TABLE endpoint ADD COLUMN paused BOOL NOT NULL DEFAULT FALSE;
         ALTER TABLE leshan_server ADD COLUMN bridge_open_since BIGINT;
-        ALTER TABLE operation ADD COLUMN batch VARCHAR(255);
-        CREATE INDEX ix_operation_batch ON operation (batch, seq) WHERE batch IS NOT NULL;
-        CREATE INDEX ix_operation_creator ON operation (created_by, seq);
-        CREATE INDEX ix_operation_reason ON operation (reason, seq) WHERE reason IS NOT NULL;
+        ALTER TABLE operation ADD COLUMN IF NOT EXISTS batch VARCHAR(255);
+        CREATE INDEX IF NOT EXISTS ix_operation_batch ON operation (batch, seq) WHERE batch IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS ix_operation_creator ON operation (created_by, seq);
+        CREATE INDEX IF NOT EXISTS ix_operation_reason ON operation (reason, seq) WHERE reason IS NOT NULL;
     """
 
 
