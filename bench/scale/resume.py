@@ -6,16 +6,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+import uuid
 from contextlib import aclosing
 
 from app.domain.words import OperationStatus
 from app.models.database import reading
+from app.models.ledger import Claim
 from app.models.live import LiveLog, TransitionCriteria
+from bench.devices import provision, queue, wake
 from bench.filling import fill
 from bench.scale.common import Told, never, options, run
 from bench.site import Site, site
 
 FIRST = 2_000
+LAST = "last"
 
 
 def main() -> None:
@@ -30,6 +34,10 @@ def main() -> None:
 async def _resume_all(arguments: argparse.Namespace) -> list[Told]:
     async with site(arguments.database) as place, reading(place.database_url):
         await fill(place.reader, "log", max(1, arguments.rows // 20), arguments.rows, ended=True)
+        await provision(place.ledger, [LAST])
+        await queue(place.ledger, [LAST], 1)
+        await wake(place.ledger, [LAST])
+        await place.ledger.submit(Claim(1, str(uuid.uuid4())))
         told = list[Told]()
         for what, criteria in (await _filters(place)).items():
             first, events, seconds = await _resume(place, criteria, arguments.within)
@@ -40,7 +48,7 @@ async def _resume_all(arguments: argparse.Namespace) -> list[Told]:
 
 
 async def _filters(place: Site) -> dict[str, TransitionCriteria]:
-    """An endpoint and an operation of the middle of the log; no transition at all is to FAILED: the worst case."""
+    """An endpoint and an operation of the middle of the log; and, the worst case, what is at its very end alone."""
     middle = """
         SELECT id, endpoint_id FROM operation WHERE seq >= (SELECT max(seq) / 2 FROM operation) ORDER BY seq LIMIT 1
     """
@@ -51,9 +59,8 @@ async def _filters(place: Site) -> dict[str, TransitionCriteria]:
         "one endpoint": TransitionCriteria(endpoint=name),
         "one operation": TransitionCriteria(operation_ids=[str(operation)]),
         "into QUEUED": TransitionCriteria(to_statuses=[OperationStatus.QUEUED]),
-        "into FAILED, of which there are none (to the end of the log)": TransitionCriteria(
-            to_statuses=[OperationStatus.FAILED]
-        ),
+        "one endpoint, nothing before the end of the log": TransitionCriteria(endpoint=LAST),
+        "into SENDING, nothing before the end of the log": TransitionCriteria(to_statuses=[OperationStatus.SENDING]),
     }
 
 
@@ -78,10 +85,13 @@ async def _resume(place: Site, criteria: TransitionCriteria, within: float) -> t
 
 async def _expected(place: Site, criteria: TransitionCriteria) -> int:
     """Where few are to be found, how many."""
-    if criteria.operation_ids is not None:
+    if criteria.operation_ids is not None or criteria.to_statuses == [OperationStatus.SENDING]:
         return 1
     if criteria.endpoint is not None:
-        sql = "SELECT count(*) FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = $1"
+        sql = """
+            SELECT count(*) FROM transition t
+            JOIN operation o ON o.seq = t.operation_id JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = $1
+        """
         return int(await place.one(sql, criteria.endpoint))
     return FIRST
 
