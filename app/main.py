@@ -17,6 +17,7 @@ from app.dispatcher.dispatcher import Dispatcher
 from app.dispatcher.hearing import Hearing
 from app.dispatcher.inquiry import Inquirer
 from app.dispatcher.models_shelf import ModelFetcher, ModelShelf
+from app.dispatcher.reconciling import Reconciler
 from app.dispatcher.runner import Runner
 from app.dispatcher.server_watch import ServerWatch
 from app.dispatcher.sweeper import Sweeper
@@ -113,16 +114,20 @@ async def running(
         parts = Parts(settings, ledger, bus, shelf, hearing, health, asyncio.Event())
         start = await stack.enter_async_context(_background(parts.ended))
         start(shelf.run())
+        start(hearing.run())
         if roles & (Role.DISPATCH | Role.BRIDGE):
             client = leshan_client(settings)
             stack.push_async_callback(client.aclose)
             start = await stack.enter_async_context(_background(parts.ended))
             watch = ServerWatch(client, ledger)
             start(watch.run())
+            reconciler = Reconciler(ledger, hearing, client, watch, settings.awake_window * SECOND)
             if roles & Role.DISPATCH:
                 _start_dispatching(parts, client, watch, clock, start)
             if roles & Role.BRIDGE and hears_stream:
-                _start_bridge(parts, client, start)
+                _start_bridge(parts, client, reconciler, watch, start)
+            if roles & Role.DISPATCH and not hears_stream:
+                start(reconciler.run_without_stream())
         yield parts
 
 
@@ -165,14 +170,15 @@ def _start_dispatching(
     start(parts.dispatcher.run(runner))
 
 
-def _start_bridge(parts: Parts, client: LeshanClient, start: Start) -> None:
+def _start_bridge(parts: Parts, client: LeshanClient, reconciler: Reconciler, watch: ServerWatch, start: Start) -> None:
     settings = parts.settings
     parts.bridge = Bridge(
         parts.ledger,
         parts.hearing,
         client,
+        reconciler,
+        watch,
         notifications_wake=settings.leshan_notifications_wake,
-        window=settings.awake_window * SECOND,
     )
     start(parts.bridge.run())
 

@@ -1,7 +1,8 @@
 """The bridge: hears the event stream of a Leshan server, one process at a time, and reconciles at every (re)connect.
 
-The stream has no ids and no replay: what happens while nobody listens is lost. So ``GET /clients`` is read with the
-stream already open, and nothing falls between the two.
+A stock server's stream has no ids and no replay: what happens while nobody listens is lost. So ``GET /clients`` is read
+with the stream already open, and nothing falls between the two. Our own server replays what came after the last event
+that was committed, whichever process did that.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import structlog
 
 from app.dispatcher.hearing import Hearing
-from app.domain.events import Event, Updated
-from app.domain.words import SECOND, Instant
+from app.dispatcher.reconciling import Reconciler
+from app.dispatcher.server_watch import ServerWatch
+from app.domain.events import Told
+from app.domain.words import SECOND
 from app.leshan.client import LeshanClient
-from app.leshan.event_stream import Opened, StreamLost, event_stream
-from app.leshan.registrations import KnownRegistration, LeshanUnavailable
-from app.models.ledger import Ask, EndListing, HoldBridge, Ledger, LedgerUnavailable, Listed
+from app.leshan.event_stream import Cursor, Opened, StreamLost, event_stream
+from app.models.ledger import HoldBridge, Ledger, LedgerUnavailable
+from app.models.queries import ReadUnavailable
+from app.models.ready import stream_place
 from app.telemetry import BROKEN_EVENTS
 
 log = structlog.get_logger(__name__)
@@ -29,8 +33,6 @@ log = structlog.get_logger(__name__)
 HOLD_SECONDS: Final = 10
 RENEW_SECONDS: Final = 3.0
 RECONNECT_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-RECONCILE_SECONDS: Final = 2.0
-PIECE: Final = 200
 BATCH: Final = 500
 WAITING_EVENTS: Final = 50_000
 """Events that wait for the database; when more come, the stream is dropped and the next reconciling finds them."""
@@ -40,11 +42,18 @@ class Bridge:
     """One candidate for the one active bridge of a Leshan server."""
 
     def __init__(
-        self, ledger: Ledger, hearing: Hearing, client: LeshanClient, *, notifications_wake: bool, window: Instant
+        self,
+        ledger: Ledger,
+        hearing: Hearing,
+        client: LeshanClient,
+        reconciler: Reconciler,
+        watch: ServerWatch,
+        *,
+        notifications_wake: bool,
     ) -> None:
         self._ledger, self._hearing, self._client = ledger, hearing, client
+        self._reconciler, self._watch = reconciler, watch
         self._notifications_wake = notifications_wake
-        self._window = window
         self._holder = str(uuid.uuid4())
         self._open_since: float | None = None
         self._changed = asyncio.Event()
@@ -104,7 +113,7 @@ class Bridge:
         while True:
             try:
                 await self._one_stream()
-            except StreamLost as error:
+            except (StreamLost, ReadUnavailable) as error:
                 log.warning("event_stream_lost", reason=str(error))
             except Exception:
                 log.exception("event_stream_failed")
@@ -114,99 +123,51 @@ class Bridge:
 
     async def _one_stream(self) -> None:
         """Hear one connection to its end, which is always a StreamLost."""
-        events: asyncio.Queue[Event] = asyncio.Queue(WAITING_EVENTS)
+        await self._watch.look()
+        info = self._client.info
+        events: asyncio.Queue[tuple[Told, str | None]] = asyncio.Queue(WAITING_EVENTS)
         beside: list[asyncio.Task[None]] = []
-        stream = event_stream(self._client.cold, notifications_wake=self._notifications_wake, on_broken=_count_broken)
+        cursor = Cursor(await stream_place(self._ledger.server_id) if info.event_replay else None)
+        stream = event_stream(
+            self._client.cold,
+            envelope=info.event_envelope,
+            cursor=cursor,
+            notifications_wake=self._notifications_wake,
+            on_broken=_count_broken,
+        )
         try:
             async for item in stream:
                 if isinstance(item, Opened):
                     self._note_open(is_open=True)
                     log.info("event_stream_open")
-                    beside += [asyncio.create_task(self._forward(events)), asyncio.create_task(self._reconcile())]
+                    beside += [asyncio.create_task(self._forward(events)), asyncio.create_task(self._keep_reconciled())]
                 elif events.full():
                     raise StreamLost("the database is too slow for this many events")
                 else:
-                    events.put_nowait(item)
+                    events.put_nowait((item, cursor.id if info.event_replay else None))
         finally:
             await _end(beside)
 
-    async def _forward(self, events: asyncio.Queue[Event]) -> None:
+    async def _keep_reconciled(self) -> None:
+        await self._reconciler.run()
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            if await self._reconciler.is_wanted():
+                await self._reconciler.run()
+
+    async def _forward(self, events: asyncio.Queue[tuple[Told, str | None]]) -> None:
         while True:
             batch = [await events.get()]
             while len(batch) < BATCH and not events.empty():
                 batch.append(events.get_nowait())
-            await self._commit(batch)
-
-    async def _commit(self, batch: Sequence[Event], source: str = "stream", *, missed: bool = False) -> None:
-        """Have events committed; what the database will never take costs itself alone."""
-        while True:
-            try:
-                await self._hearing.hear(batch, source=source, missed=missed)
-            except LedgerUnavailable:  # the ledger tells of it
-                await asyncio.sleep(0.5)
-            except Exception:
-                if len(batch) > 1:
-                    for event in batch:
-                        await self._commit([event], source, missed=missed)
-                else:
-                    _count_broken()
-                    log.exception("event_not_taken", endpoint=batch[0].endpoint, name=type(batch[0]).__name__)
-                return
-            else:
-                return
-
-    async def _reconcile(self) -> None:
-        while True:
-            try:
-                await self._read_list()
-            except (LeshanUnavailable, LedgerUnavailable) as error:
-                log.warning("not_reconciled", reason=str(error))
-            except Exception:
-                log.exception("reconciling_failed")
-            else:
-                return
-            await asyncio.sleep(RECONCILE_SECONDS)
-
-    async def _read_list(self) -> None:
-        asked_at = await self._ledger.submit(Ask())
-        count = 0
-        async with self._client.registrations() as listed:
-            async for piece in _pieces(listed):
-                events = [self._as_event(known, listed.server_millis) for known in piece]
-                await self._commit(events, "listing", missed=True)
-                asleep = frozenset(known.endpoint for known in piece if known.registration.sleeping)
-                await self._ledger.submit(Listed([known.endpoint for known in piece], asleep, asked_at))
-                count += len(piece)
-        gone = 0
-        while marked := await self._ledger.submit(EndListing(asked_at)):
-            gone += marked
-        log.info("reconciled", registered=count, gone=gone, skipped=listed.skipped)
-
-    def _as_event(self, known: KnownRegistration, server_millis: int | None) -> Updated:
-        registration = known.registration
-        age = 0
-        if server_millis is not None and registration.last_update is not None:
-            age = max(0, server_millis - registration.last_update) * 1000
-        if registration.sleeping:
-            age = max(age, self._window)
-        return Updated(endpoint=known.endpoint, age=age, registration=registration)
+            told = [event for event, _ in batch]
+            await self._hearing.hear_surely(told, source="stream", stream_id=batch[-1][1])
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _pieces(listed: AsyncIterable[KnownRegistration]) -> AsyncIterator[list[KnownRegistration]]:
-    piece: list[KnownRegistration] = []
-    async for known in listed:
-        piece.append(known)
-        if len(piece) == PIECE:
-            yield piece
-            piece = []
-    if piece:
-        yield piece
 
 
 def _count_broken() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+import structlog
+
+from app.dispatcher.late_answers import LateAnswers
 from app.dispatcher.models_shelf import ModelShelf
 from app.dispatcher.reports import NO_VALUES, read_values, typed_report
-from app.domain.events import Event, Registered, Reported, RequestResponse, Updated
+from app.domain.events import AttemptEnded, Event, Gap, Registered, Reported, RequestResponse, Told, Updated
 from app.domain.object_models import object_versions
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.domain.values import TypedValue
@@ -17,8 +22,11 @@ from app.leshan.nodes import Models
 from app.leshan.webhook_http import Batch, HearingUnavailable
 from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable
 from app.models.queries import ReadUnavailable, object_links_of
-from app.telemetry import HEARD_EVENTS
+from app.telemetry import BROKEN_EVENTS, HEARD_EVENTS
 
+log = structlog.get_logger(__name__)
+
+AGAIN_SECONDS: Final = 0.5
 MAX_KNOWN: Final = 50_000
 
 
@@ -33,27 +41,63 @@ class Hearing:
     def __init__(self, ledger: Ledger, shelf: ModelShelf, *, webhook_readings: bool) -> None:
         self._ledger, self._shelf = ledger, shelf
         self._webhook_readings = webhook_readings
+        self._late = LateAnswers(ledger, shelf)
         self._versions: dict[str, Mapping[int, str]] = {}
 
     async def from_webhook(self, batch: Batch) -> None:
         """What the webhook routes call. Raises HearingUnavailable while the database cannot be reached."""
         events = batch.events
         if not self._webhook_readings:
-            events = [_without_values(event) for event in events]
+            events = [_without_values(event) if isinstance(event, Reported) else event for event in events]
         try:
             await self.hear(events, source=str(batch.form), delivery_id=batch.delivery_id)
         except LedgerUnavailable as error:
             raise HearingUnavailable(str(error)) from error
 
+    async def run(self) -> None:
+        """Settle what was answered to nobody, for ever."""
+        await self._late.run()
+
     async def hear(
-        self, events: Sequence[Event], *, source: str, delivery_id: str | None = None, missed: bool = False
+        self,
+        told: Sequence[Told],
+        *,
+        source: str,
+        delivery_id: str | None = None,
+        missed: bool = False,
+        stream_id: str | None = None,
     ) -> None:
-        """Have events committed, all together. Raises LedgerUnavailable."""
-        await self._learn_versions(events)
-        heard = [self._typed(event) for event in events]
-        for event in events:
+        """Have events committed, all together; ``stream_id`` is up to where the event stream is heard by them. Raises
+        LedgerUnavailable."""
+        events: list[Event] = [event for event in told if not isinstance(event, AttemptEnded | Gap)]
+        gap = any(isinstance(event, Gap) for event in told)
+        for event in told:
             HEARD_EVENTS.labels(source, type(event).__name__).inc()
-        await self._ledger.submit(Hear(heard, delivery_id, missed))
+        self._late.offer(event for event in told if isinstance(event, AttemptEnded))
+        if events or gap or delivery_id is not None:
+            await self._learn_versions(events)
+            heard = [self._typed(event) for event in events]
+            await self._ledger.submit(Hear(heard, delivery_id, missed, gap, stream_id))
+
+    async def hear_surely(
+        self, told: Sequence[Told], *, source: str, missed: bool = False, stream_id: str | None = None
+    ) -> None:
+        """Have events committed, however long the database is away; what it will never take costs itself alone."""
+        while True:
+            try:
+                await self.hear(told, source=source, missed=missed, stream_id=stream_id)
+            except LedgerUnavailable:  # the ledger tells of it
+                await asyncio.sleep(AGAIN_SECONDS)
+            except Exception:
+                if len(told) > 1:
+                    for event in told:
+                        await self.hear_surely([event], source=source, missed=missed, stream_id=stream_id)
+                else:
+                    BROKEN_EVENTS.labels("stream").inc()
+                    log.exception("event_not_taken", told=repr(told[0])[:200])
+                return
+            else:
+                return
 
     def _typed(self, event: Event) -> HeardEvent:
         models = self._models(event.endpoint)
@@ -96,10 +140,8 @@ async def _links_of(endpoints: Collection[str]) -> Mapping[str, Any]:
         raise LedgerUnavailable(str(error)) from error
 
 
-def _without_values(event: Event) -> Event:
-    if not isinstance(event, Reported):
-        return event
-    return Reported(endpoint=event.endpoint, age=event.age, ordered=event.ordered, nodes={}, wakes=event.wakes)
+def _without_values(event: Reported) -> Reported:
+    return replace(event, nodes={})
 
 
 def _one_path(event: RequestResponse) -> str | None:

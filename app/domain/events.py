@@ -37,11 +37,12 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """Any event: somebody heard this endpoint."""
+    """Any event: somebody heard this endpoint. ``boot_id`` is that of the run of Leshan which heard it, where told."""
 
     endpoint: str
     age: int = 0
     ordered: bool = False
+    boot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,9 @@ class Deregistered(Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awake(Heard):
-    pass
+    """``window`` is how long Leshan takes it as awake from then on (microseconds), where that is told."""
+
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +97,26 @@ class RequestResponse(Heard):
 
 
 Event: TypeAlias = Registered | Updated | Deregistered | Awake | Sleeping | Reported | RequestResponse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    """What an attempt of ours came to, told beside the answer to its call: of use where that reached nobody.
+
+    ``response`` is Leshan's answer object, None where the answer is empty; ``error`` is code, text and delivery.
+    """
+
+    endpoint: str
+    operation_id: str
+    attempt: int
+    response: Mapping[str, JsonValue] | None = None
+    error: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Leshan had to drop events: what happened meanwhile is not known."""
+
+
+Told: TypeAlias = Event | AttemptEnded | Gap
+"""Whatever a source of events tells."""

@@ -1,25 +1,33 @@
 """Leshan's event stream, ``GET /api/event`` (server-sent events), as the domain's events.
 
-The stream has no event ids and no replay: what happens while nobody listens is lost, so that after :class:`Opened` the
-caller reads all registrations. Reconnecting is the caller's.
+A stock server's stream has no event ids and no replay: what happens while nobody listens is lost, so that after
+:class:`Opened` the caller reads all registrations. Our own server has both, and wraps events in envelopes that tell
+when they happened. Reconnecting is the caller's.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final
+from time import monotonic
+from typing import Any, Final
 
 import httpx
 import orjson
 import structlog
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from app.domain.events import Event
+from app.domain.events import Told
+from app.domain.values import JsonValue
 from app.leshan.events import UnknownEvent, UnreadableEvent, parse_event
+from app.leshan.registrations import server_millis
+from app.leshan.server_info import boot_id_of
 
 HEARTBEAT_SECONDS: Final = 30.0
 """Silence after which the stream is taken as dead; Leshan's heartbeat comes every 10 seconds."""
+
+MAX_EVENT_ID: Final = 64
+"""Characters of an event's id: what a database column holds; our own server's are numbers."""
 
 MAX_EVENT: Final = 4 * 1024 * 1024
 """Bytes of one event. What comes beyond is dropped, so that the event is broken and the next one is read."""
@@ -39,17 +47,43 @@ class Opened:
     """The stream is open: from now on nothing is missed until it is lost."""
 
 
+@dataclass(slots=True)
+class Cursor:
+    """How far a stream has been read: the id of the event that was yielded last, where the server tells ids."""
+
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The server's clock as far as its answer told it, in milliseconds; it counts whole seconds, so no event that
+    happened just now is taken as older than it is."""
+
+    millis: int | None
+    since: float
+
+    def age(self, time: JsonValue) -> int:
+        """Microseconds since ``time`` of the server's clock; 0 where either is not told."""
+        if self.millis is None or not isinstance(time, int):
+            return 0
+        return max(0, self.millis + int((monotonic() - self.since) * 1000) - time) * 1000
+
+
 async def event_stream(
     client: httpx.AsyncClient,
     *,
+    envelope: bool = False,
+    cursor: Cursor | None = None,
     notifications_wake: bool = False,
     on_broken: Callable[[], None] = lambda: None,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
-) -> AsyncIterator[Opened | Event]:
+) -> AsyncIterator[Opened | Told]:
     """Yield :class:`Opened`, then every event that can be read.
 
     Args:
         client: rooted at Leshan's API (``LeshanClient.cold``).
+        envelope: the server has envelopes.
+        cursor: where to go on, if its id is set and the server replays; it follows what is yielded.
         notifications_wake: whether this server takes a device that notifies as awake.
         on_broken: called once for each event that cannot be read, beside its log line.
         heartbeat_seconds: silence after which the stream is lost.
@@ -58,14 +92,19 @@ async def event_stream(
         StreamLost: it did not open, ended, or was silent for too long. It always ends so.
     """
     timeout = httpx.Timeout(10.0, read=heartbeat_seconds)
+    cursor = cursor or Cursor()
+    headers = _HEADERS if cursor.id is None else {**_HEADERS, "Last-Event-ID": cursor.id}
+    target = "/event?envelope=true" if envelope else "/event"
     try:
-        async with client.stream("GET", "/event", headers=_HEADERS, timeout=timeout) as answer:
+        async with client.stream("GET", target, headers=headers, timeout=timeout) as answer:
             if answer.status_code != 200:
                 raise StreamLost(f"the event stream answers HTTP {answer.status_code}")
             source = EventSource(httpx.Response(200, headers=_type_of(answer), stream=_Bounded(answer)))
+            clock = _Clock(server_millis(answer), monotonic())
             yield Opened()
             async for sse in source.aiter_sse():
-                if (event := _read(sse, notifications_wake, on_broken)) is not None:
+                if (event := _read(sse, clock, notifications_wake, on_broken)) is not None:
+                    cursor.id = sse.id[:MAX_EVENT_ID] or cursor.id
                     yield event
     except (httpx.HTTPError, httpx.StreamError, SSEError) as error:
         raise StreamLost(f"the event stream: {type(error).__name__}: {error}") from error
@@ -76,12 +115,18 @@ def _type_of(answer: httpx.Response) -> dict[str, str]:
     return {"Content-Type": answer.headers.get("Content-Type", "")}
 
 
-def _read(sse: ServerSentEvent, notifications_wake: bool, on_broken: Callable[[], None]) -> Event | None:
+def _read(sse: ServerSentEvent, clock: _Clock, notifications_wake: bool, on_broken: Callable[[], None]) -> Told | None:
     """One event, None where it means nothing here or cannot be read: a name with a quote breaks Leshan's own JSON."""
     if not sse.data:
         return None  # once an id was told, an empty line (the heartbeat) is read as an event
     try:
-        return parse_event(sse.event, orjson.loads(sse.data), ordered=True, notifications_wake=notifications_wake)
+        data = orjson.loads(sse.data)
+        facts: dict[str, Any] = {}
+        if isinstance(data, dict) and isinstance(data.get("event"), str) and isinstance(data.get("data"), dict):
+            time = data.get("time")
+            facts = {"age": clock.age(time), "time": time if isinstance(time, int) else None}
+            facts["boot_id"], data = boot_id_of(data.get("bootId")), data["data"]
+        return parse_event(sse.event, data, ordered=True, notifications_wake=notifications_wake, **facts)
     except UnknownEvent:
         return None
     except (orjson.JSONDecodeError, UnreadableEvent) as error:

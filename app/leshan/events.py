@@ -5,19 +5,24 @@ Names come from devices and are hostile input: whatever stands in an event, only
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.domain.events import (
+    AttemptEnded,
     Awake,
     Deregistered,
     Event,
+    Gap,
     Registered,
     Registration,
     Reported,
     RequestResponse,
     Sleeping,
+    Told,
     Updated,
 )
 from app.domain.values import JsonValue
@@ -29,6 +34,9 @@ MAX_NAME: Final = 255
 
 MAX_REQUEST_ID: Final = 64
 """Characters of the id of a delayed request: what a database column holds; Leshan's own is a UUID."""
+
+_ATTEMPT: Final = re.compile(r"([0-9a-f-]{36})/([1-9][0-9]{0,8})")
+"""``{operation}/{attempt}``, as we told it."""
 
 _MAX_INTEGER: Final = 2**53
 _MAX_DEPTH: Final = 32
@@ -59,24 +67,39 @@ class BrokenEvent(UnreadableEvent):
 
 
 def parse_event(
-    name: str, data: JsonValue, *, age: int = 0, ordered: bool = False, notifications_wake: bool = False
-) -> Event:
-    """Read one event.
+    name: str,
+    data: JsonValue,
+    *,
+    age: int = 0,
+    ordered: bool = False,
+    notifications_wake: bool = False,
+    time: int | None = None,
+    boot_id: str | None = None,
+) -> Told | None:
+    """Read one event; None where it is known and tells nothing that is of use here.
 
     Args:
         age: how long ago it happened, in microseconds.
         ordered: whether its source keeps order.
         notifications_wake: whether this server takes a device that notifies as awake.
+        time: when it happened, in milliseconds of the server's clock.
+        boot_id: of the run of the server in which it happened.
 
     Raises:
         UnknownEvent, MissingField, BrokenEvent: see there.
     """
     parser = _PARSERS.get(name)
-    if parser is None:
+    if parser is None and name not in _IGNORED:
         raise UnknownEvent(f"{str(name)[:50]!r} is no event that means something here")
     if not isinstance(data, Mapping):
         raise BrokenEvent(f"the data of {name} is no JSON object")
-    return parser(data, {"age": max(0, age), "ordered": ordered}, notifications_wake)
+    if parser is None or (name == "AWAKE" and data.get("cause") == "ANSWER"):
+        return None
+    common: _Common = {"age": max(0, age), "ordered": ordered, "boot_id": boot_id}
+    told = parser(data, common, notifications_wake)
+    if isinstance(told, Awake):
+        return replace(told, window=_window(data, time))
+    return told
 
 
 def endpoint_name(value: JsonValue, field: str) -> str:
@@ -139,6 +162,11 @@ def _awake(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event
     return Awake(endpoint=_endpoint(data), **common)
 
 
+def _window(data: Mapping[str, JsonValue], time: int | None) -> int | None:
+    until = _integer(data.get("until"))
+    return (until - time) * 1000 if until is not None and time is not None and until > time else None
+
+
 def _sleeping(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
     return Sleeping(endpoint=_endpoint(data), **common)
 
@@ -160,7 +188,13 @@ def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
     return Reported(endpoint=_endpoint(data), nodes=nodes, wakes=wake, **common)
 
 
-def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
+def _gap(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> Told:
+    return Gap()
+
+
+def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Told:
+    if data.get("delayed") is False:
+        return _attempt_ended(data)
     response = data.get("response")
     if not isinstance(response, Mapping):
         raise MissingField("data.response")
@@ -173,7 +207,25 @@ def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: boo
     return RequestResponse(endpoint=_endpoint(data), request_id=request_id, path=path, response=response, **common)
 
 
-_PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Event]]] = {
+def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded:
+    match = _ATTEMPT.fullmatch(request_id := _required_text(data, "requestId", "data"))
+    if match is None:
+        raise BrokenEvent(f"{request_id[:80]!r} is no id of ours", "data.requestId")
+    response, error = data.get("response"), data.get("error")
+    if _nested_deeper(response, _MAX_DEPTH):
+        raise BrokenEvent(f"an answer is nested at most {_MAX_DEPTH} deep", "data.response")
+    return AttemptEnded(
+        endpoint=_endpoint(data),
+        operation_id=match[1],
+        attempt=int(match[2]),
+        response=response if isinstance(response, Mapping) else None,
+        error=error if isinstance(error, Mapping) else None,
+    )
+
+
+_IGNORED: Final = frozenset({"OBSERVATION_ADDED", "OBSERVATION_ENDED"})
+
+_PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Told]]] = {
     "REGISTRATION": _registered,
     "UPDATED": _updated,
     "DEREGISTRATION": _deregistered,
@@ -182,6 +234,7 @@ _PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Eve
     "NOTIFICATION": _notification,
     "SEND": _sent,
     "REQUEST_RESPONSE": _request_response,
+    "GAP": _gap,
 }
 
 

@@ -56,7 +56,7 @@ class RegistrationList:
 
     def __init__(self, sent_at: float, answer: httpx.Response) -> None:
         self.sent_at = sent_at
-        self.server_millis = _server_millis(answer)
+        self.server_millis = server_millis(answer)
         self.skipped = 0
         self._answer = answer
 
@@ -138,7 +138,8 @@ def _starts_a_list(piece: bytes) -> bool:
     return bool(text)
 
 
-def _server_millis(answer: httpx.Response) -> int | None:
+def server_millis(answer: httpx.Response) -> int | None:
+    """The server's clock when it answered (header ``Date``), None where it tells none."""
     try:
         return int(parsedate_to_datetime(answer.headers["Date"]).timestamp() * 1000)
     except (KeyError, ValueError, OverflowError):

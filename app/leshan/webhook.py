@@ -15,10 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.domain.events import Event
+from app.domain.events import Event, Told
 from app.domain.values import JsonValue
 from app.leshan.events import BrokenEvent, UnknownEvent, UnreadableEvent, parse_event
 from app.leshan.old_webhooks import parse_composite, parse_single
+from app.leshan.server_info import boot_id_of
 from app.leshan.webhook_http import (
     Batch,
     Doors,
@@ -113,8 +114,8 @@ def _guarded(receive: _Endpoint, doors: Doors) -> _Endpoint:
     return endpoint
 
 
-def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake: bool = False) -> list[Event]:
-    """Read one event or a list of them, all or none.
+def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake: bool = False) -> list[Told]:
+    """Read one event or a list of them, all or none; what tells nothing of use here is left out.
 
     Args:
         sent_millis: when they were sent, of the sender's clock; None when that was not told.
@@ -126,12 +127,13 @@ def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake
     if len(members) > MAX_EVENTS:
         raise Refusal(413, f"at most {MAX_EVENTS} events are taken at once")
     where = "[{}]." if isinstance(body, list) else ""
-    return [
+    told = (
         _event(member, where.format(index), sent_millis, notifications_wake) for index, member in enumerate(members)
-    ]
+    )
+    return [event for event in told if event is not None]
 
 
-def _event(member: JsonValue, where: str, sent_millis: int | None, notifications_wake: bool) -> Event:
+def _event(member: JsonValue, where: str, sent_millis: int | None, notifications_wake: bool) -> Told | None:
     if not isinstance(member, Mapping):
         raise Refusal(400, f'{where or "the body"}: an event {{"event": NAME, "data": {{..}}}} is expected')
     for field, kind in (("event", str), ("data", dict)):
@@ -144,6 +146,8 @@ def _event(member: JsonValue, where: str, sent_millis: int | None, notifications
             age=_age(member.get("time"), sent_millis, where),
             ordered=_is_ordered(member.get("seq"), where),
             notifications_wake=notifications_wake,
+            time=member.get("time"),
+            boot_id=boot_id_of(member.get("bootId")),
         )
     except UnknownEvent as error:
         raise Refusal(400, str(error), f"{where}event") from None

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.events import Event
+from app.domain.events import Told
 from app.domain.values import JsonValue
 from app.security import bearer_token, is_loopback, same_secret
 
@@ -41,7 +41,7 @@ class Batch:
         delivery_id: the call's ``webhook-id``: a repeated one is acknowledged and changes nothing.
     """
 
-    events: Sequence[Event]
+    events: Sequence[Told]
     delivery_id: str | None = None
     form: Form = Form.WEBHOOK
 

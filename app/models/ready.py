@@ -5,10 +5,11 @@ Each of these raises ReadUnavailable while the database cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from app.domain.words import SECOND, Instant
+from app.domain.words import SECOND, Instant, OperationStatus
+from app.models import tables
 from app.models.ledger.brake import HELD_BACK
 from app.models.queries import database_now
 from app.models.queries.reading import fetch
@@ -19,6 +20,7 @@ _READY: Final = """
       AND awake_until > {now} AND NOT paused AND NOT EXISTS ({held_back})
     LIMIT 1
 """
+_HEARD: Final = "SELECT stream_id, missed_at FROM leshan_server WHERE id = {server}"
 _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server}"
 
 
@@ -28,6 +30,24 @@ async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = l
     held_back = HELD_BACK.format(server=int(server_id))
     sql = _READY.format(server=int(server_id), now=int(now), held_back=held_back)
     return bool(await fetch(sql))
+
+
+async def stream_place(server_id: int) -> str | None:
+    """The id of the event up to which the Leshan server's stream has been heard; None where it tells none."""
+    rows = await fetch(_HEARD.format(server=int(server_id)))
+    return rows[0][0] if rows else None
+
+
+async def registrations_missed(server_id: int) -> bool:
+    """Whether events may have been missed and nobody has read all registrations since."""
+    rows = await fetch(_HEARD.format(server=int(server_id)))
+    return bool(rows) and rows[0][1] is not None
+
+
+async def open_attempts(ids: Iterable[str]) -> dict[str, tables.Operation]:
+    """Those of these operations, by id, that are SENDING."""
+    rows = await tables.Operation.filter(id__in=list(ids), status=OperationStatus.SENDING)
+    return {str(row.id): row for row in rows}
 
 
 async def due_for_sweep(server_id: int, every: float, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:

@@ -7,7 +7,7 @@ from app.models.ledger.create import Create, Created, NewOperation
 from app.models.ledger.hear import Hear, HeardEvent
 from app.models.ledger.keep import Configure, HoldBridge, KeepModels, KeepServer, Provision, StoredModel
 from app.models.ledger.ledger import Committed, Ledger, LedgerOverloaded, LedgerUnavailable
-from app.models.ledger.listing import Ask, EndListing, Listed
+from app.models.ledger.listing import Ask, EndListing, Listed, Reconciled
 from app.models.ledger.lost import HandOver, TakeLost
 from app.models.ledger.members import Conflict, LedgerError, NotFound
 from app.models.ledger.outage import pauses
@@ -45,6 +45,7 @@ __all__ = [
     "Probed",
     "Provision",
     "Prune",
+    "Reconciled",
     "Release",
     "ResumeDispatch",
     "Rules",

@@ -17,7 +17,7 @@ from app.models.ledger.early import report_to_json
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt, expect_answer, give_up_held
 from app.models.ledger.members import Member, Needs, Phase
-from app.models.ledger.rows import EndpointRow
+from app.models.ledger.rows import EndpointRow, ServerRow
 
 _KEEP_EARLY: Final = (
     "INSERT INTO early_response (request_id, endpoint, outcome, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
@@ -39,13 +39,16 @@ class Hear(Member[int]):
     """Take a list of events, whole or not at all; answers how many were taken (0 for a delivery taken before).
 
     ``missed`` says that events may have been lost before these (a stream was reopened): a delayed request of an
-    endpoint that has woken meanwhile is then over, and nobody can say how.
+    endpoint that has woken meanwhile is then over, and nobody can say how. ``gap`` says that the Leshan server itself
+    had to drop some: all registrations are to be read. ``stream_id`` is up to where its event stream is heard by these.
     """
 
     phase: ClassVar[Phase] = Phase.HEAR
     events: Sequence[HeardEvent]
     delivery_id: str | None = None
     missed: bool = False
+    gap: bool = False
+    stream_id: str | None = None
 
     @property
     def weight(self) -> int:
@@ -63,9 +66,19 @@ class Hear(Member[int]):
                 return 0
             group.delivered.add(self.delivery_id)
             group.statements.append((_KEEP_DELIVERY, [(self.delivery_id, group.now)]))
+        if self.gap or self._tell_of_another_run(group.server):
+            group.server.missed_at = group.now
+        if self.stream_id is not None:
+            group.server.stream_id = self.stream_id
         for heard in self.events:
             self._apply_one(group, heard)
         return len(self.events)
+
+    def _tell_of_another_run(self, server: ServerRow) -> bool:
+        """Whether some happened before the server was started anew (or in a run that we do not know of yet): their
+        registrations are gone, or will be."""
+        present = {None, server.boot_id}
+        return server.boot_id is not None and any(heard.event.boot_id not in present for heard in self.events)
 
     def _apply_one(self, group: Group, heard: HeardEvent) -> None:
         event = heard.event

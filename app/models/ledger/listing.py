@@ -76,6 +76,18 @@ class Listed(Member[None]):
 
 
 @dataclass(slots=True)
+class Reconciled(Member[None]):
+    """All registrations have been read: whatever was missed before ``asked_at`` is made up for."""
+
+    phase: ClassVar[Phase] = Phase.TEND
+    asked_at: int
+
+    def apply(self, group: Group) -> None:
+        if (group.server.missed_at or 0) <= self.asked_at:
+            group.server.missed_at = None
+
+
+@dataclass(slots=True)
 class Ask(Member[int]):
     """The ledger's time: what ``asked_at`` of :class:`EndListing` is measured by."""
 

@@ -19,6 +19,9 @@ from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, WINDOW_MAR
 NO_END: Final[Instant] = 2**62
 """The window of a device that does not sleep and told no lifetime; nothing that a device tells lasts longer."""
 
+LATE: Final[Instant] = 5 * SECOND
+"""An event that is older than this was kept back: by an outbox, or for a stream that was down."""
+
 _REMEMBERED: Final = 8
 """Ended registrations whose late events are still recognised."""
 
@@ -37,9 +40,11 @@ def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> Non
         case Deregistered():
             _deregistered(endpoint, event.registration, now)
         case Awake():
+            _learn_window(endpoint, event.window, at, now, rules)
             open_window(endpoint, at, now, rules)
         case Sleeping() if event.ordered and at >= (endpoint.last_update_at or 0):
-            if endpoint.sleeps and endpoint.registered:
+            later = _window_end(endpoint, at, rules) >= (endpoint.awake_until or 0)  # than what opened the window
+            if endpoint.sleeps and endpoint.registered and later:
                 fall_asleep(endpoint)
         case Reported() if event.wakes or rules.notifications_wake:
             open_window(endpoint, at, now, rules)
@@ -74,6 +79,15 @@ def window_of(endpoint: EndpointRow, rules: Rules) -> Instant:
     return rules.awake_window
 
 
+def _learn_window(endpoint: EndpointRow, told: Instant | None, at: Instant, now: Instant, rules: Rules) -> None:
+    """Leshan tells how long it takes the device as awake: that goes before what we took it to be."""
+    if told is None or not rules.honours_at or not endpoint.registered or now - at > LATE:
+        return
+    known = endpoint.awake_window_seconds is not None or abs(told - window_of(endpoint, rules)) <= SECOND
+    if endpoint.sleeps and not known:
+        endpoint.awake_millis, endpoint.awake_until = told // 1000, None
+
+
 def fall_asleep(endpoint: EndpointRow) -> None:
     """Leshan says that the device sleeps: its window is over, whatever the clock says."""
     endpoint.presence, endpoint.awake_until = Presence.ASLEEP, None
@@ -85,7 +99,7 @@ def go_offline(endpoint: EndpointRow) -> None:
 
 def _registered(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, rules: Rules) -> None:
     if not _same(endpoint, new):
-        if not _is_past(endpoint, new):
+        if not _is_past(endpoint, new) and not _came_late(endpoint, new, at, now):
             _begin(endpoint, new, at, now, rules)
     elif new.last_update is not None:
         _refresh(endpoint, new, at, now, rules, ordered=False)
@@ -112,7 +126,7 @@ def _updated(endpoint: EndpointRow, event: Updated, at: Instant, now: Instant, r
             (_wake if known else _begin)(endpoint, told, at, now, rules)
     elif _same(endpoint, told):
         _refresh(endpoint, told, at, now, rules, ordered=event.ordered)
-    elif not _is_past(endpoint, told):
+    elif not _is_past(endpoint, told) and not _came_late(endpoint, told, at, now):
         _begin(endpoint, told, at, now, rules)
 
 
@@ -204,6 +218,14 @@ def _is_past(endpoint: EndpointRow, told: Registration) -> bool:
     if told.registration_id is not None:
         return told.registration_id in _past(endpoint)
     return told.registered_at is not None and told.registered_at < (endpoint.leshan_registered_at or 0)
+
+
+def _came_late(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant) -> bool:
+    """Whether it is of a registration that was replaced while nobody told us: its events are delivered late, and a
+    newer one is known from the list already. A fresh event is believed whatever Leshan's clock did."""
+    if now - at <= LATE or told.registered_at is None or endpoint.leshan_registered_at is None:
+        return False
+    return told.registered_at < endpoint.leshan_registered_at
 
 
 def _past(endpoint: EndpointRow) -> list[str]:

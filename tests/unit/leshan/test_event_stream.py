@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.events import Awake, Event, Heard, Reported, Sleeping
-from app.leshan.event_stream import MAX_EVENT, Opened, StreamLost, event_stream
+from app.domain.events import Awake, Heard, Reported, Sleeping, Told
+from app.leshan.event_stream import MAX_EVENT, Cursor, Opened, StreamLost, event_stream
 from tests.unit.leshan.captures import FOLDER
 
 pytestmark = pytest.mark.asyncio
@@ -48,9 +48,9 @@ async def serving(
             server.close()
 
 
-async def listen(client: httpx.AsyncClient, **settings: Any) -> tuple[list[Opened | Event], str]:
+async def listen(client: httpx.AsyncClient, **settings: Any) -> tuple[list[Opened | Told], str]:
     """What was heard until the stream was lost, and why it was."""
-    heard: list[Opened | Event] = []
+    heard: list[Opened | Told] = []
 
     async def run() -> None:
         async for item in event_stream(client, **settings):
@@ -153,3 +153,24 @@ async def test_whether_notifications_wake_is_the_servers_matter() -> None:
     async with serving(event("SEND", '{"ep":"a","val":{}}')) as (client, _):
         heard, _ = await listen(client, notifications_wake=True)
     assert heard[1:] == [Reported(endpoint="a", nodes={}, wakes=True, ordered=True)]
+
+
+ENVELOPE = (
+    '{"id":"e7","seq":7,"server":"leshan","bootId":"b1","time":1795448700000,"event":"AWAKE",'
+    '"data":{"ep":"a","until":1795448760000,"cause":"UPDATE"}}'
+)
+
+
+async def test_an_envelope_tells_when_it_was_and_the_stream_goes_on_after_an_id() -> None:
+    cursor = Cursor("3")
+    frames = f"id: 7\r\nevent: AWAKE\r\ndata: {ENVELOPE}\r\n\r\n\r\n\r\n"
+    # 1795448700 is 15:45 of that day
+    head = HEAD.replace(b"Connection", b"Date: Mon, 23 Nov 2026 15:46:40 GMT\r\nConnection")
+    async with serving(frames.encode(), head=head) as (client, requests):
+        heard, _ = await listen(client, envelope=True, cursor=cursor)
+    assert requests[0].startswith(b"GET /api/event?envelope=true ")
+    assert b"last-event-id: 3\r\n" in requests[0].lower()
+    (awake,) = [event for event in heard if isinstance(event, Awake)]
+    assert (awake.window, awake.boot_id) == (60_000_000, "b1")
+    assert 100_000_000 <= awake.age < 130_000_000
+    assert cursor.id == "7"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.domain.events import (
+    AttemptEnded,
     Awake,
     Deregistered,
+    Gap,
+    Heard,
     Registered,
     Reported,
     RequestResponse,
@@ -45,6 +49,7 @@ READABLE = [(name, json.loads(text)) for name, text in recorded() if '"a"b"' not
 def test_every_recorded_event_is_read(name: str, data: dict[str, Any]) -> None:
     event = parse_event(name, data, age=5, ordered=True)
     assert type(event) is CLASSES[name]
+    assert isinstance(event, Heard)
     registered = data.get("registration", data)
     assert event.endpoint == registered.get("endpoint", registered.get("ep"))
     assert (event.age, event.ordered) == (5, True)
@@ -131,7 +136,7 @@ def test_a_name_that_cannot_be_stored_is_broken(name: str) -> None:
 
 @pytest.mark.parametrize("name", ['a"b', "x/3/0/4?a=1#", "..", "x" * 255, "é😀"])
 def test_a_strange_name_is_a_name(name: str) -> None:
-    assert parse_event("AWAKE", {"ep": name}).endpoint == name
+    assert parse_event("AWAKE", {"ep": name}) == Awake(endpoint=name)
 
 
 MISSING = [
@@ -169,3 +174,27 @@ def test_unknown_and_broken_events() -> None:
         parse_event("REQUEST_RESPONSE", {"ep": "a", "requestId": "r", "response": deep})
     with pytest.raises(BrokenEvent):
         parse_event("REQUEST_RESPONSE", {"ep": "a", "requestId": "r" * 65, "response": {}})
+
+
+ID = "0b1e0c1e-0000-4000-8000-000000000000"
+
+
+def test_what_our_own_server_tells_beside_stock() -> None:
+    awake = {"ep": "a", "until": 61_000, "cause": "NOTIFICATION"}
+    assert parse_event("AWAKE", awake, time=1_000, boot_id="b") == Awake(endpoint="a", window=60_000_000, boot_id="b")
+    assert parse_event("AWAKE", {**awake, "cause": "ANSWER"}, time=1_000) is None
+    assert parse_event("AWAKE", awake, time=70_000) == Awake(endpoint="a")
+    assert parse_event("GAP", {"dropped": 7}) == Gap()
+    for name in ("OBSERVATION_ADDED", "OBSERVATION_ENDED"):
+        assert parse_event(name, {"ep": "a", "kind": "single", "res": "/3"}) is None
+
+
+def test_what_an_attempt_of_ours_came_to() -> None:
+    told = {"ep": "a", "path": "/3/0", "requestId": f"{ID}/2", "delayed": False}
+    ended = AttemptEnded(endpoint="a", operation_id=ID, attempt=2)
+    assert parse_event("REQUEST_RESPONSE", {**told, "response": {"x": 1}}) == replace(ended, response={"x": 1})
+    assert parse_event("REQUEST_RESPONSE", {**told, "error": {"code": "X"}}) == replace(ended, error={"code": "X"})
+    assert parse_event("REQUEST_RESPONSE", {**told, "response": None}) == ended
+    for bad in ("x/2", f"{ID}/0", f"{ID}", f"{ID}/2/3"):
+        with pytest.raises(BrokenEvent):
+            parse_event("REQUEST_RESPONSE", {**told, "requestId": bad, "response": {}})

@@ -1,0 +1,93 @@
+"""Answers that Leshan tells as events, too: they settle attempts whose own answer reached nobody.
+
+Of almost every attempt the answer comes to its runner, and is settled before the event is looked at here: so the look
+is a plain read, once for many, and only what is open still becomes a transaction. Nothing is stored until then; should
+it be lost with the process, the attempt's lease runs out and Leshan is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from app.dispatcher.models_shelf import ModelShelf
+from app.dispatcher.reports import typed_report
+from app.domain.events import AttemptEnded
+from app.domain.object_models import object_versions
+from app.domain.outcomes import Outcome
+from app.leshan.answers import read_answer, read_own_error, read_response_object
+from app.models import tables
+from app.models.ledger import Ledger, LedgerUnavailable, Settle
+from app.models.queries import object_links_of
+from app.models.ready import open_attempts
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS: Final = 2.0
+"""How long the attempt's own runner has for settling it."""
+
+PIECE: Final = 500
+MOST_WAITING: Final = 20_000
+
+
+class LateAnswers:
+    """Answers that wait for their grace to end. When more come than are kept, the oldest are forgotten."""
+
+    def __init__(self, ledger: Ledger, shelf: ModelShelf) -> None:
+        self._ledger, self._shelf = ledger, shelf
+        self._waiting: deque[tuple[float, AttemptEnded]] = deque(maxlen=MOST_WAITING)
+        self._came = asyncio.Event()
+
+    def offer(self, answers: Iterable[AttemptEnded]) -> None:
+        """Take answers that were told. Never blocks."""
+        due = time.monotonic() + GRACE_SECONDS
+        for answer in answers:
+            self._waiting.append((due, answer))
+            self._came.set()
+
+    async def run(self) -> None:
+        """Settle what is open still when its grace is over, for ever."""
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._waiting:
+                await asyncio.sleep(max(0.0, self._waiting[0][0] - time.monotonic()))
+                try:
+                    await self._settle(self._take())
+                except LedgerUnavailable as error:
+                    log.warning("late_answers_not_settled", error=str(error))
+                except Exception:
+                    log.exception("late_answers_failed")
+
+    def _take(self) -> list[AttemptEnded]:
+        now, taken = time.monotonic(), list[AttemptEnded]()
+        while self._waiting and self._waiting[0][0] <= now and len(taken) < PIECE:
+            taken.append(self._waiting.popleft()[1])
+        return taken
+
+    async def _settle(self, answers: list[AttemptEnded]) -> None:
+        rows = await open_attempts({answer.operation_id for answer in answers})
+        for answer in answers:
+            row = rows.get(answer.operation_id)
+            if row is not None and row.attempt == answer.attempt:
+                await self._settle_one(row, answer)
+
+    async def _settle_one(self, row: tables.Operation, answer: AttemptEnded) -> None:
+        links = (await object_links_of([answer.endpoint])).get(answer.endpoint)
+        report = typed_report(row.path, outcome_of(row, answer), self._shelf.of(object_versions(links)))
+        status = await self._ledger.submit(Settle(row.seq, answer.attempt, report))
+        log.info("late_answer", operation=answer.operation_id, attempt=answer.attempt, status=status)
+
+
+def outcome_of(row: tables.Operation, answer: AttemptEnded) -> Outcome:
+    """What a direct call would have come to."""
+    if answer.error is not None:
+        return read_own_error(row.kind, answer.error)
+    if answer.response is None:
+        return read_answer(row.kind, 200, {}, b"")
+    return read_response_object(row.kind, answer.response)

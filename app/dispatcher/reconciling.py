@@ -1,0 +1,112 @@
+"""Reconciling with ``GET /clients``: what was told while nobody listened, or was dropped, is found again.
+
+After each (re)connect of the event stream, when the Leshan server says that it dropped events, and when it was started
+anew, for then all registrations are gone. A replayed stream is reconciled as well: it costs one GET, and what the
+server keeps is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
+
+import structlog
+
+from app.dispatcher.hearing import Hearing
+from app.dispatcher.server_watch import ServerWatch
+from app.domain.events import Updated
+from app.domain.words import SECOND, Instant
+from app.leshan.client import LeshanClient
+from app.leshan.registrations import KnownRegistration, LeshanUnavailable
+from app.models.ledger import Ask, EndListing, HoldBridge, Ledger, LedgerUnavailable, Listed, Reconciled
+from app.models.ready import registrations_missed
+
+log = structlog.get_logger(__name__)
+
+AGAIN_SECONDS: Final = 2.0
+WANTED_SECONDS: Final = 3.0
+HOLD_SECONDS: Final = 60
+PIECE: Final = 200
+
+
+class Reconciler:
+    """Reads all registrations of one Leshan server. ``window`` is the awake window (microseconds)."""
+
+    def __init__(
+        self, ledger: Ledger, hearing: Hearing, client: LeshanClient, watch: ServerWatch, window: Instant
+    ) -> None:
+        self._ledger, self._hearing, self._client, self._watch = ledger, hearing, client, watch
+        self._window = window
+
+    async def is_wanted(self) -> bool:
+        """Whether events may have been missed and nobody has reconciled since; False where the database cannot say."""
+        try:
+            return await registrations_missed(self._ledger.server_id)
+        except Exception as error:
+            log.warning("reconciling_unknown", error=str(error))
+            return False
+
+    async def run(self) -> None:
+        """Reconcile once, trying until it is done."""
+        while True:
+            try:
+                await self._read_list()
+            except (LeshanUnavailable, LedgerUnavailable) as error:
+                log.warning("not_reconciled", reason=str(error))
+            except Exception:
+                log.exception("reconciling_failed")
+            else:
+                return
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def run_without_stream(self) -> None:
+        """Where the webhook alone is heard: reconcile whenever it is wanted, one process at a time, for ever."""
+        holder = str(uuid.uuid4())
+        while True:
+            await asyncio.sleep(WANTED_SECONDS)
+            try:
+                if await self.is_wanted() and await self._ledger.submit(HoldBridge(holder, HOLD_SECONDS * SECOND)):
+                    async with asyncio.timeout(HOLD_SECONDS):
+                        await self.run()
+                    await self._ledger.submit(HoldBridge(holder, 0))
+            except (LedgerUnavailable, TimeoutError) as error:
+                log.warning("not_reconciled", reason=str(error))
+
+    async def _read_list(self) -> None:
+        await self._watch.look()
+        asked_at = await self._ledger.submit(Ask())
+        count = 0
+        async with self._client.registrations() as listed:
+            async for piece in _pieces(listed):
+                events = [self._as_event(known, listed.server_millis) for known in piece]
+                await self._hearing.hear_surely(events, source="listing", missed=True)
+                asleep = frozenset(known.endpoint for known in piece if known.registration.sleeping)
+                await self._ledger.submit(Listed([known.endpoint for known in piece], asleep, asked_at))
+                count += len(piece)
+        gone = 0
+        while marked := await self._ledger.submit(EndListing(asked_at)):
+            gone += marked
+        await self._ledger.submit(Reconciled(asked_at))
+        log.info("reconciled", registered=count, gone=gone, skipped=listed.skipped)
+
+    def _as_event(self, known: KnownRegistration, server_millis: int | None) -> Updated:
+        registration = known.registration
+        age = 0
+        if server_millis is not None and registration.last_update is not None:
+            age = max(0, server_millis - registration.last_update) * 1000
+        if registration.sleeping:
+            age = max(age, self._window)
+        return Updated(endpoint=known.endpoint, age=age, registration=registration)
+
+
+async def _pieces(listed: AsyncIterable[KnownRegistration]) -> AsyncIterator[list[KnownRegistration]]:
+    piece: list[KnownRegistration] = []
+    async for known in listed:
+        piece.append(known)
+        if len(piece) == PIECE:
+            yield piece
+            piece = []
+    if piece:
+        yield piece

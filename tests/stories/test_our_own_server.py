@@ -1,0 +1,151 @@
+"""The promises of our own Leshan server's events: late ones wake nobody, lost ones are found, none counts twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from unittest import mock
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from app.domain.words import Presence
+from app.leshan.simulator import Behaviour, Kind, Mode
+from app.models import tables
+from tests.stories.conftest import Begin
+from tests.stories.world import World
+
+pytestmark = pytest.mark.asyncio
+
+RESET = "/3442/0/0"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(begin: Begin) -> AsyncIterator[World]:
+    """A world with one device, ``dev``, and our own Leshan server."""
+    async with begin(simulated={"mode": Mode.REVEILLE}) as world:
+        await world.knows_the_server()
+        yield world
+
+
+async def test_a_sleeping_device_that_notifies_is_called_at_once(world: World) -> None:
+    """Without the setting: the server says so itself."""
+    await world.asleep()
+    op = await world.create("READ", "/3/0/0")
+    await world.settled()
+    assert await world.transitions(op) == ["QUEUED"]
+    world.simulator.deafen("dev", deaf=False)
+    world.simulator.notify("dev", "/3303/0/5700", "30.5", anyway=True)
+    await world.confirmed(op)
+
+
+async def test_a_device_is_called_as_long_as_the_server_says(begin: Begin) -> None:
+    """The server's own window is shorter than we took it to be."""
+    async with begin(simulated={"mode": Mode.REVEILLE, "awake_window_seconds": 20.0}) as world:
+        await world.knows_the_server()
+        await world.wake()
+        await world.wake()
+
+        async def learned() -> bool:
+            row = await world.endpoint()
+            return row is not None and abs((row.awake_millis or 0) - 20_000) < 1_000
+
+        await world.eventually(learned, "the window was learned")
+        world.move_clock(18)
+        await world.presence_is("dev", Presence.ASLEEP)
+
+
+async def test_events_of_a_stream_that_was_down_are_replayed(world: World) -> None:
+    await world.wake()
+    assert world.parts.bridge is not None
+    world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
+    world.simulator.events.close()
+    world.simulator.send("dev", ["/3303/0/5700"])
+    sent = world.simulator.events.seq
+    world.simulator.behave_well()
+
+    async def heard() -> bool:
+        row = await tables.LeshanServer.get(id=1)
+        return row.stream_id is not None and int(row.stream_id) >= sent
+
+    await world.eventually(heard, "the stream went on where it had been")
+    assert await tables.ResourceState.filter(endpoint__name="dev", path="/3303/0/5700").count() == 1
+
+
+async def test_what_the_server_dropped_is_found_in_the_list(world: World) -> None:
+    await world.asleep()
+    op = await world.create("READ", "/3/0/0")
+    with mock.patch.object(world.simulator.events, "tell"):
+        world.simulator.wake("dev")
+    await world.settled()
+    assert await world.transitions(op) == ["QUEUED"]
+    world.simulator.events.gap(2)
+    await world.confirmed(op)
+    assert (await tables.LeshanServer.get(id=1)).missed_at is None
+
+
+async def test_an_answer_that_only_an_event_told_settles_the_attempt(world: World) -> None:
+    """Its dispatcher is gone; its lease has long to go."""
+    await world.wake()
+
+    async def gone(*_: object) -> None:
+        return
+
+    with mock.patch("app.dispatcher.runner.Runner._settle", gone):
+        op = await world.create("EXECUTE", RESET, timeout=300)
+        await world.confirmed(op)
+    assert await world.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+    assert await tables.EarlyResponse.all().count() == 0
+
+
+async def test_an_error_that_only_an_event_told_settles_it_too(world: World) -> None:
+    await world.wake()
+
+    async def gone(*_: object) -> None:
+        return
+
+    world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
+    with mock.patch("app.dispatcher.runner.Runner._settle", gone):
+        op = await world.create("WRITE", "/3442/0/110", "x", timeout=1)
+        await world.becomes(op, "QUEUED", "NO_ANSWER", attempts=1)
+    await world.wake()
+    await world.confirmed(op)
+
+
+async def test_an_answer_that_is_told_again_changes_nothing(world: World) -> None:
+    await world.wake()
+    op = await world.create("EXECUTE", RESET)
+    await world.confirmed(op)
+    told = world.told("REQUEST_RESPONSE")
+    for _ in range(2):
+        await world.tell("REQUEST_RESPONSE", told, ordered=True)
+    await world.settled()
+    assert await world.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+    assert await tables.EarlyResponse.all().count() == 0
+
+
+async def test_a_registration_that_is_told_late_does_not_hide_the_one_that_is_listed(world: World) -> None:
+    """While we were away the device registered twice; the list told the newer one before the outbox told the older."""
+    await world.asleep()
+    with mock.patch.object(world.simulator.events, "tell") as tell:
+        world.simulator.register("dev")
+        older = [call.args for call in tell.call_args_list if call.args[0] == "REGISTRATION"]
+        world.simulator.register("dev")
+    world.simulator.events.gap(4)
+    await world.heard_of("dev")
+    row = await world.endpoint()
+    late = orjson.loads(older[0][2])
+    await world.tell("REGISTRATION", late | {"registrationDate": late["registrationDate"] - 1}, late=600, ordered=True)
+    await world.settled()
+    now = await world.endpoint()
+    assert row is not None
+    assert now is not None
+    assert now.registration_id == row.registration_id
+
+
+async def test_a_restarted_server_has_no_registrations(world: World) -> None:
+    await world.wake()
+    world.simulator.restart()
+    await world.presence_is("dev", Presence.OFFLINE)
+    await world.wake()
+    await world.confirmed(await world.create("READ", "/3/0/0"))
