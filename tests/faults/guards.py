@@ -41,8 +41,9 @@ GUARDS: Final = (
     Guard(
         "the fence: a result with a stale attempt changes nothing",
         "app/models/ledger/settle.py",
-        " or operation.attempt != self.attempt:\n            return None",
-        ":\n            return None",
+        " or operation.attempt != attempt:\n        return False\n    return token is None or"
+        " group.endpoints[operation.endpoint_id].lease_token == token\n",
+        ":\n        return False\n    return True\n",
         "tests/integration/ledger/test_settling.py",
     ),
     Guard(

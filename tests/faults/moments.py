@@ -136,7 +136,8 @@ def _sending_rows(happen: Callable[[], None]) -> None:
     execute_many = PostgresStore.execute_many
 
     async def stopped(self: PostgresStore, sql: str, rows: Any) -> None:
-        await execute_many(self, sql, _stop_after(rows, happen) if len(rows) > _MANY else rows)
+        given: Any = _stop_after(rows, happen) if len(rows) > _MANY else rows
+        await execute_many(self, sql, given)
 
     _set(PostgresStore, "execute_many", stopped)
 

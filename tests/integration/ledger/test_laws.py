@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.words import SECOND
+from app.models.ledger.store import StoreRefused
 from tests.integration.ledger.kit import SUCCESS, World, new, registered
 from tests.laws import broken_laws
 
@@ -44,7 +45,10 @@ async def test_a_broken_law_is_named(world: World, number: int, breach: str) -> 
     await world.reader.execute(breach)
     await world.reader.execute("COMMIT")
     broken = await broken_laws(world.url, now=world.now)
-    assert any(sentence.startswith(f"law {number}: ") for sentence in broken), broken
+    named = [sentence for sentence in broken if sentence.startswith(f"law {number}: ")]
+    assert named, broken
+    rows = {str(row["seq"]) for row in await world.rows("SELECT seq FROM operation")} | {"d", "leshan", "2"}
+    assert {sentence.split(": ")[1] for sentence in named} <= rows, "each names its row"
     await make_whole(world)
 
 
@@ -54,6 +58,19 @@ async def make_whole(world: World) -> None:
         await world.reader.execute(f"DELETE FROM {table}")  # noqa: S608
     zeros = "queued = 0, sending = 0, confirmed = 0, failed = 0, canceled = 0, expired = 0"
     await world.reader.execute(f"UPDATE leshan_server SET {zeros}")  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    "breach",
+    [
+        "UPDATE operation SET attempts = max_attempts + 1 WHERE status = 'CONFIRMED'",  # law 4
+        "UPDATE operation SET status = 'SENDING' WHERE status = 'QUEUED'",  # law 3
+    ],
+)
+async def test_what_can_be_told_by_one_row_the_database_refuses_itself(world: World, breach: str) -> None:
+    await busy(world)
+    with pytest.raises(StoreRefused):
+        await world.reader.execute(breach)
 
 
 async def test_what_may_not_be_repeated_and_was_is_named(world: World) -> None:

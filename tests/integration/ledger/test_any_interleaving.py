@@ -1,0 +1,200 @@
+"""Whatever is asked of two ledgers in whatever order: each operation keeps to the lifecycle table."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from app.domain.words import OperationKind, OperationStatus
+from app.models.ledger import Cancel, Claim, Claimed, Conflict, Create, NewOperation, Release, Settle, Sweep, open_store
+from app.models.lifecycle import MOVES, TERMINAL
+from tests.integration.ledger.kit import (
+    ASLEEP,
+    BUSY,
+    LOST,
+    PROXY,
+    REFUSED,
+    SILENT,
+    SUCCESS,
+    World,
+    new,
+    registered,
+    updated,
+)
+from tests.laws import broken_laws
+
+NAMES: Final = ("a", "b", "c")
+REPORTS: Final = (SUCCESS, SUCCESS, SILENT, LOST, REFUSED, BUSY, ASLEEP, PROXY)
+KINDS: Final = (
+    (OperationKind.WRITE, "/5/0/1"),
+    (OperationKind.EXECUTE, "/3442/0/0"),
+    (OperationKind.DELETE, "/3442/1"),
+)
+TABLES: Final = ("transition", "presence_change", "resource_change", "resource_state", "operation", "endpoint")
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Seen:
+    """What the database said of an operation when it was looked at last."""
+
+    steps: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+class Ledgers(RuleBasedStateMachine):
+    """Two processes, one database, and everything that they may be asked for."""
+
+    url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.out: list[Claimed] = []
+        self.ids: list[str] = []
+        self.seen: dict[int, Seen] = {}
+        self.updates = 1
+
+    def do(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    def either(self, which: bool) -> Any:
+        return self.world.ledgers[which]
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(self.url, open_store(self.url, unsafe=True))
+        self.do(self._begin())
+
+    async def _begin(self) -> None:
+        await self.world.reader.open()
+        for table in TABLES:
+            await self.world.reader.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+        zeros = ", ".join(f"{status.lower()} = 0" for status in OperationStatus)
+        forget = "breaker_opened_at = NULL, probe_at = NULL"
+        await self.world.reader.execute(f"UPDATE leshan_server SET {zeros}, {forget}")  # noqa: S608 - names of ours
+        for _ in range(2):
+            await self.world.ledger(max_in_flight=2)
+        await self.world.hear(*(registered(name, queue_mode=name != "c") for name in NAMES))
+
+    @rule(which=st.booleans(), names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3), data=st.data())
+    def create(self, which: bool, names: list[str], data: st.DataObject) -> None:
+        operations = [self._new(name, data) for name in names]
+        self.ids += [operation.id for operation in operations]
+        self.do(self.either(which).submit(Create(operations)))
+
+    def _new(self, name: str, data: st.DataObject) -> NewOperation:
+        kind, path = data.draw(st.sampled_from(KINDS))
+        ttl, most = data.draw(st.sampled_from((None, None, 5))), data.draw(st.integers(1, 3))
+        return new(name, kind, path, ttl_seconds=ttl, max_attempts=most, supersede=data.draw(st.booleans()))
+
+    @rule(slots=st.integers(1, 3))
+    def both_claim_at_once(self, slots: int) -> None:
+        claims = [ledger.enqueue(Claim(slots, str(uuid4()))) for ledger in self._loop_ledgers()]
+        claimed = [one for some in self.do(_all(claims)) for one in some]
+        assert len({one.endpoint_id for one in claimed}) == len(claimed)
+        self.out += claimed
+
+    def _loop_ledgers(self) -> list[Any]:
+        self.runner.get_loop()  # futures of enqueue belong to this loop
+        return [_OnLoop(self.runner, ledger) for ledger in self.world.ledgers]
+
+    @rule(which=st.booleans(), report=st.sampled_from(REPORTS), data=st.data(), again=st.booleans())
+    def settle(self, which: bool, report: Any, data: st.DataObject, again: bool) -> None:
+        if self.out:
+            one = data.draw(st.sampled_from(self.out))
+            for _ in range(1 + again):  # the second time the fence is stale, unless it was claimed anew
+                self.do(self.either(which).submit(Settle(one.seq, one.attempt, report)))
+
+    @rule(which=st.booleans(), data=st.data())
+    def release(self, which: bool, data: st.DataObject) -> None:
+        if self.out:
+            one = data.draw(st.sampled_from(self.out))
+            self.do(self.either(which).submit(Release(one.seq, one.attempt)))
+
+    @rule(which=st.booleans(), data=st.data())
+    def cancel(self, which: bool, data: st.DataObject) -> None:
+        if not self.ids:
+            return
+        id_ = data.draw(st.sampled_from(self.ids))
+        before = self.do(self.world.row("SELECT status FROM operation WHERE id = $1", id_))["status"]
+        try:
+            self.do(self.either(which).submit(Cancel(id_)))
+        except Conflict:
+            assert before != OperationStatus.QUEUED
+        else:
+            assert before == OperationStatus.QUEUED
+
+    @rule(name=st.sampled_from(NAMES), anew=st.booleans())
+    def wake(self, name: str, anew: bool) -> None:
+        self.updates += 1
+        id_ = f"r{self.updates}" if anew else "r1"
+        event = registered(name, id_, self.updates) if anew else updated(name, self.updates, id_)
+        self.do(self.world.hear(event))
+
+    @rule(seconds=st.sampled_from((0, 6, 50, 120)))
+    def time_passes(self, seconds: int) -> None:
+        self.world.pass_(seconds)
+        self.do(self.either(False).submit(Sweep()))
+
+    @invariant()
+    def every_step_is_a_move_of_the_table(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        sql = "SELECT operation_id, number, from_status, to_status FROM transition ORDER BY seq"
+        story: dict[int, list[tuple[Any, ...]]] = {}
+        for row in self.do(self.world.rows(sql)):
+            story.setdefault(row["operation_id"], []).append((row["number"], row["from_status"], row["to_status"]))
+        for seq, steps in story.items():
+            known = self.seen.setdefault(seq, Seen())
+            assert steps[: len(known.steps)] == known.steps, "what was told is never told otherwise"
+            assert [number for number, _, _ in steps] == list(range(1, len(steps) + 1))
+            for _, before, after in steps:
+                assert OperationStatus(after) in MOVES[before and OperationStatus(before)]
+            assert all(OperationStatus(after) not in TERMINAL for _, _, after in steps[:-1])
+            known.steps = steps
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.do(self._end())
+        self.runner.close()
+
+    async def _end(self) -> None:
+        for ledger in self.world.ledgers:
+            await ledger.close()
+        await self.world.reader.close()
+        assert await broken_laws(self.url, now=0) == []
+
+
+@dataclass
+class _OnLoop:
+    """Asks a ledger inside the machine's loop."""
+
+    runner: asyncio.Runner
+    ledger: Any
+
+    def enqueue(self, member: Any) -> Any:
+        async def asked() -> Any:
+            return self.ledger.enqueue(member)
+
+        return self.runner.run(asked())
+
+
+async def _all(futures: list[Any]) -> list[Any]:
+    return list(await asyncio.gather(*futures))
+
+
+@pytest.mark.timeout(600)
+def test_any_interleaving_keeps_to_the_lifecycle_table(database_url: str) -> None:
+    machine = type("Here", (Ledgers,), {"url": database_url})
+    bounded = settings(
+        max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+    run_state_machine_as_test(machine, settings=bounded)
