@@ -10,9 +10,10 @@ from tests.leshan.radio_run import Plan, run
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 
 
+@pytest.mark.timeout(300)
 async def test_over_bad_radios_all_operations_end_and_no_execute_is_received_twice() -> None:
     require_java()
-    result = await run(Plan(operations=60, devices=8, hold=6.0, within=90.0))
+    result = await run(Plan(operations=60, devices=8, hold=6.0, within=180.0))
     assert result.broken == []
     assert sum(result.ends.values()) == 60
     assert result.radio["lost"] > 0

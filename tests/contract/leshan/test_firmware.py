@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import httpx
 import pytest
 
 from tests.leshan.devices import Device, Devices
+from tests.leshan.firmware import package, repository
 from tests.leshan.launch import LeshanServer
 from tests.waiting import eventually
 
@@ -27,42 +26,21 @@ PATIENCE: Final = 30
 _numbers = itertools.count()
 
 
-def package(version: str, image: bytes = b"image") -> bytes:
-    """A package as `leshan-server/README.md` describes it."""
-    return f"FIRMWARE {version} {hashlib.sha256(image).hexdigest()}\n".encode() + image
-
-
 PACKAGES: Final = {
     "/good": package("2.0.0"),
     "/torn": package("2.0.0")[:-1],
     "/text": b"<html>",
     "/large": package("2.0.0", b"x" * ROOM),
     "/broken": package("broken-1"),
+    "/cut": package("2.0.0"),
 }
 
 
 @pytest.fixture(scope="module")
-def repository() -> Iterator[str]:
-    """A local HTTP server with packages; ``/cut`` promises more than it sends."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = PACKAGES["/good"] if self.path == "/cut" else PACKAGES.get(self.path)
-            self.send_response(404 if body is None else 200)
-            self.send_header("Content-Length", str(len(body or b"") + (self.path == "/cut")))
-            self.end_headers()
-            self.wfile.write(body or b"")
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def packages() -> Iterator[str]:
+    """The address that these packages are downloaded from."""
+    with repository(PACKAGES, cut=frozenset({"/cut"})) as url:
+        yield url
 
 
 class Updated:
@@ -114,15 +92,15 @@ def make(our_leshan: LeshanServer, leshan_devices: Devices) -> Iterator[Callable
         device.remove()
 
 
-async def test_a_whole_update_by_pull(make: Callable[..., Updated], repository: str) -> None:
+async def test_a_whole_update_by_pull(make: Callable[..., Updated], packages: str) -> None:
     one = make()
     first = one.device.registration_id
     assert (one.state(), one.read("/3/0/3")) == ((IDLE, "0"), "1.0.0")
     assert one.update() == "METHOD_NOT_ALLOWED(405)"
-    assert one.write(1, f"{repository}/good") == "CHANGED(204)"
+    assert one.write(1, f"{packages}/good") == "CHANGED(204)"
     await one.comes_to(DOWNLOADED, "0")
     assert one.read("/5/0/7") == "2.0.0"
-    assert one.write(1, f"{repository}/broken") == "METHOD_NOT_ALLOWED(405)"
+    assert one.write(1, f"{packages}/broken") == "METHOD_NOT_ALLOWED(405)"
 
     assert one.update() == "CHANGED(204)"
     await eventually(lambda: one.device.registration_id not in {first, None})
@@ -142,9 +120,7 @@ async def test_a_whole_update_by_push_over_a_bad_radio(make: Callable[..., Updat
     assert len(one.device.received(method="EXECUTE")) == 1
 
 
-async def test_observers_see_each_state(
-    make: Callable[..., Updated], our_leshan: LeshanServer, repository: str
-) -> None:
+async def test_observers_see_each_state(make: Callable[..., Updated], our_leshan: LeshanServer, packages: str) -> None:
     one = make()
     seen: list[str] = []
     listening = threading.Event()
@@ -163,7 +139,7 @@ async def test_observers_see_each_state(
     thread.start()
     await eventually(listening.is_set)
     one.rest.post(f"/clients/{one.device.name}/5/0/3/observe").raise_for_status()
-    assert one.write(1, f"{repository}/good") == "CHANGED(204)"
+    assert one.write(1, f"{packages}/good") == "CHANGED(204)"
     await eventually(lambda: seen[-1:] == [DOWNLOADED])
     assert one.update() == "CHANGED(204)"
     thread.join()
@@ -184,12 +160,12 @@ async def test_observers_see_each_state(
         ("coap://127.0.0.1/fw", NO_PROTOCOL),
     ],
 )
-async def test_a_download_that_fails(make: Callable[..., Updated], repository: str, uri: str, result: str) -> None:
+async def test_a_download_that_fails(make: Callable[..., Updated], packages: str, uri: str, result: str) -> None:
     one = make()
-    assert one.write(1, repository + uri if uri.startswith("/") else uri) == "CHANGED(204)"
+    assert one.write(1, packages + uri if uri.startswith("/") else uri) == "CHANGED(204)"
     await one.comes_to(IDLE, result)
     assert one.update() == "METHOD_NOT_ALLOWED(405)"
-    assert one.write(1, f"{repository}/good") == "CHANGED(204)"
+    assert one.write(1, f"{packages}/good") == "CHANGED(204)"
     await one.comes_to(DOWNLOADED, "0")
 
 
