@@ -23,7 +23,7 @@ public final class ServerOptions {
             description = "Address to bind, HTTP and CoAP (default: ${DEFAULT-VALUE}).")
     String host;
 
-    @Option(names = "--mode", defaultValue = "stock", paramLabel = "MODE",
+    @Option(names = "--mode", defaultValue = "production", paramLabel = "MODE",
             description = "Whose behaviour it has: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     Mode mode;
 
