@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 
+from tests.e2e.clients import Api
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.processes import Process, environment, processes
 from tests.servers.forks import fork_server
@@ -69,7 +70,13 @@ class Site:
                     await asyncio.sleep(0.2)
                 else:
                     slot.process = new
+                    self._ask_at_its_new_address(slot)
                     return
+
+    def _ask_at_its_new_address(self, slot: Slot) -> None:
+        for number, one in enumerate(self.of("api")):
+            if one is slot:
+                self.whole.apis[number] = Api(slot.process.url)
 
     def note_if_ended(self, slot: Slot) -> None:
         """Remember who ended without having been told to."""
