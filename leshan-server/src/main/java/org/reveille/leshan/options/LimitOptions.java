@@ -14,7 +14,7 @@ public final class LimitOptions {
                     + "(default: ${DEFAULT-VALUE}).")
     int maxOpenCalls;
 
-    @Option(names = "--drain-time", defaultValue = "8", paramLabel = "SECONDS",
+    @Option(names = "--drain-seconds", defaultValue = "8", paramLabel = "SECONDS",
             description = "How long SIGTERM waits for open calls to end; new ones are answered 503 meanwhile "
                     + "(default: ${DEFAULT-VALUE}).")
     int drainSeconds;

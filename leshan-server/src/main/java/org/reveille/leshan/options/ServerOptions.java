@@ -2,10 +2,14 @@ package org.reveille.leshan.options;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
+import java.sql.SQLException;
+import java.time.Duration;
 import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.security.Credentials;
+import org.reveille.leshan.server.HttpSettings;
 import org.reveille.leshan.server.StockServer;
+import org.reveille.leshan.store.Store;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
@@ -53,16 +57,25 @@ public final class ServerOptions {
      * @throws BadSetting when they cannot be had
      */
     public StockServer start() {
-        StockServer.Production production = mode == Mode.stock ? null : new StockServer.Production(
-                data, limits.maxOpenCalls, TimeUnit.SECONDS.toMillis(limits.drainSeconds), events.outbox(name));
+        HttpSettings web = http.settings(host(http.host), HttpOptions.environmentToken());
         try {
-            return new StockServer(new StockServer.Options(
-                    http.settings(host(http.host), HttpOptions.environmentToken()),
-                    coap.settings(coapHost(), new Credentials(), limits.maxBody),
-                    coap.awakeMillis(), name, production));
-        } catch (IOException unusable) {
+            return mode == Mode.stock ? start(web, new Credentials(), null) : startProduction(web);
+        } catch (IOException | SQLException unusable) {
             throw new BadSetting("--data: " + unusable.getMessage());
         }
+    }
+
+    private StockServer startProduction(HttpSettings web) throws IOException, SQLException {
+        Outbox.Options outbox = events.outbox(name);
+        Store store = new Store(data.resolve("leshan.sqlite"));
+        return start(web, new Credentials(store), new StockServer.Production(
+                store, limits.maxOpenCalls, outbox, Duration.ofSeconds(limits.drainSeconds)));
+    }
+
+    private StockServer start(HttpSettings web, Credentials credentials, StockServer.Production production)
+            throws IOException {
+        return new StockServer(new StockServer.Options(
+                web, coap.settings(coapHost(), credentials, limits.maxBody), coap.awakeMillis(), name, production));
     }
 
     /** The address that everything binds which is not told another. */

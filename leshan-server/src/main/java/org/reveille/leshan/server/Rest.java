@@ -23,8 +23,6 @@ import org.reveille.leshan.server.Failure.Code;
 /** The REST API and the event stream: what is served under which address. */
 final class Rest {
     private static final int LONGEST_WAIT_S = 30;
-    /** How long the end waits for answers that are being written. */
-    private static final long LAST_ANSWERS_MS = 2_000;
     private static final HttpAnswer NOT_FOUND = HttpAnswer.refusal(Code.NOT_FOUND, "Not Found");
 
     private final LeshanServer server;
@@ -53,7 +51,6 @@ final class Rest {
         // The stock server's web container refuses an encoded slash or percent sign in a path with a 400.
         UriCompliance paths = isStock() ? UriCompliance.RFC3986_UNAMBIGUOUS : UriCompliance.UNSAFE;
         config.jetty.modifyHttpConfiguration(jetty -> jetty.setUriCompliance(paths));
-        config.jetty.modifyServer(jetty -> jetty.setStopTimeout(LAST_ANSWERS_MS));
     }
 
     /** Serves every address that nobody else does. */

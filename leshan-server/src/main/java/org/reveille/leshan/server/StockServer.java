@@ -2,8 +2,9 @@ package org.reveille.leshan.server;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.javalin.Javalin;
+import io.javalin.util.JavalinException;
 import java.io.IOException;
-import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.server.LeshanServer;
@@ -17,7 +18,10 @@ import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.operations.Health;
 import org.reveille.leshan.operations.Metrics;
+import org.reveille.leshan.operations.StoreCheck;
 import org.reveille.leshan.store.Store;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A LwM2M server with the REST API and event stream of the stock demo server 2.0.0-M18: just as that one, or with what
@@ -38,13 +42,15 @@ public final class StockServer implements AutoCloseable {
     /**
      * What only production mode has.
      *
-     * @param data the folder of all that is kept on disk
+     * @param store what is kept on disk; the server closes it
      * @param maxOpenCalls how many calls may wait for their devices together
-     * @param drainMillis how long the end waits for them
      * @param outbox who is told of events, and how much is kept for him
+     * @param drain how long open calls may take to end when the server does
      */
-    public record Production(Path data, int maxOpenCalls, long drainMillis, Outbox.Options outbox) {
+    public record Production(Store store, int maxOpenCalls, Outbox.Options outbox, Duration drain) {
     }
+
+    private static final Logger LOG = LoggerFactory.getLogger(StockServer.class);
 
     private final Health health = new Health();
     private final Metrics metrics = new Metrics();
@@ -54,34 +60,37 @@ public final class StockServer implements AutoCloseable {
     private final Store store;
     private final Telling telling;
     private final OpenCalls calls;
-    private final long drainMillis;
+    private final Duration drain;
     private final Javalin http;
 
-    /** @throws IOException when the folder of data cannot be used */
+    /** @throws IOException when the store cannot be used */
     public StockServer(Options options) throws IOException {
         Production production = options.production();
         if (production == null) {
             store = null;
             telling = null;
+            calls = null;
+            drain = Duration.ZERO;
             streams = new EventStreams();
             server = leshan(options, new StaticClientAwakeTimeProvider(options.awakeMillis()));
             new Events(server, streams).listen();
         } else {
-            store = new Store(production.data().resolve("leshan.sqlite"));
+            store = production.store();
             telling = new Telling(store, production.outbox(), options.awakeMillis());
+            calls = new OpenCalls(production.maxOpenCalls());
+            drain = production.drain();
             streams = new EventStreams(telling.outbox());
             server = leshan(options, telling.contacts());
             telling.listenTo(server);
             telling.report(health, metrics);
         }
         info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
-        calls = new OpenCalls(production == null ? 0 : production.maxOpenCalls());
-        drainMillis = production == null ? 0 : production.drainMillis();
         Rest rest = production == null ? stock() : production(options);
         CoapSettings.start(server);
         health.check("coap", () -> CoapSettings.trouble(server));
         metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
-        http = web(options, rest).start(options.http().host(), options.http().port());
+        http = web(options, rest);
+        Web.start(http, options.http());
     }
 
     private Rest stock() {
@@ -96,6 +105,7 @@ public final class StockServer implements AutoCloseable {
         SleepTimes sleeping = new SleepTimes();
         server.getRegistrationService().addListener(sleeping);
         server.getPresenceService().addListener(sleeping);
+        health.check("store", new StoreCheck(store)::trouble);
         RequestLog log = RequestLog.open(store,
                 (connection, endpoint, data) ->
                         telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
@@ -142,13 +152,26 @@ public final class StockServer implements AutoCloseable {
         return count;
     }
 
+    /** Lets open calls end, in production mode; those that come meanwhile are told to come again later. */
     @Override
     public void close() throws Exception {
-        health.check("end", () -> Optional.of("the server is shutting down"));
-        calls.drain(drainMillis);
-        streams.closeAll();
-        http.stop();
-        server.destroy();
+        health.check("server", () -> Optional.of("it is shutting down"));
+        if (calls != null) {
+            int left = calls.drain(drain.toMillis());
+            LOG.info("shutting down, {} calls are open still", left);
+        }
+        try {
+            streams.closeAll();
+            http.stop();
+        } catch (JavalinException stillAnswering) {
+            LOG.warn("answers to calls that were open could not be given");
+        } finally {
+            server.destroy();
+            closeStore();
+        }
+    }
+
+    private void closeStore() throws Exception {
         if (store != null) {
             telling.close();
             store.close();

@@ -19,10 +19,13 @@ import org.reveille.leshan.security.Identity;
 
 /** The web server under the REST API: TLS, and nobody in without a token where one is needed. */
 final class Web {
+    /** How long answers that are on their way may take when the web server ends. */
+    private static final long LAST_ANSWERS_MS = 2_000;
+
     private Web() {
     }
 
-    /** A web server of these settings, yet without routes; {@code start} it with their host and port. */
+    /** A web server of these settings, yet without routes. */
     static Javalin create(HttpSettings settings, Consumer<JavalinConfig> more) {
         Javalin app = Javalin.create(config -> {
             config.showJavalinBanner = false;
@@ -37,6 +40,12 @@ final class Web {
             }
         });
         return app;
+    }
+
+    static void start(Javalin app, HttpSettings settings) {
+        app.start(settings.host(), settings.port());
+        // Only now: Jetty cannot end in order what never began, and would say that instead of what is wrong.
+        app.jettyServer().server().setStopTimeout(LAST_ANSWERS_MS);
     }
 
     /** Who watches over the server need not know its token: health tells nothing of any device. */

@@ -4,9 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.reveille.leshan.store.Store;
 
 class OperationsTest {
     private final Metrics metrics = new Metrics();
@@ -44,6 +47,15 @@ class OperationsTest {
         assertFalse(health.ready().get("ready").asBoolean());
         assertEquals("{\"coap\":\"the socket is closed\",\"outbox\":\"the receiver refuses our token\"}",
                 health.ready().get("reasons").toString());
+    }
+
+    @Test
+    void aStoreThatTakesNoWritesIsInTrouble(@TempDir Path folder) throws Exception {
+        Store store = new Store(folder.resolve("state.db"));
+        StoreCheck check = new StoreCheck(store);
+        assertEquals(Optional.empty(), check.trouble());
+        store.close();
+        assertEquals(Optional.of("it cannot be written: the store is closed"), check.trouble());
     }
 
     private void assertTold(String line) {
