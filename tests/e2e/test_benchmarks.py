@@ -1,0 +1,53 @@
+"""The benchmarks run: small, here, so that they do when somebody wants their figures.
+
+No figure is judged but one that is no time: the SQL that a transition costs does not grow with those who listen."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import BOUND, ROOT, environment
+from tests.servers.databases import KIND
+
+pytestmark = [pytest.mark.database, pytest.mark.slow, pytest.mark.timeout(4 * BOUND)]
+
+
+def run(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env=environment(folder, {}),
+        capture_output=True,
+        text=True,
+        timeout=3 * BOUND,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("line", ["wake", "pages"])
+def test_a_line_of_the_table_is_measured_and_written(line: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = run(tmp_path, "bench", "--small", "--only", line, "--database", KIND, "--out", str(out))
+    assert f"{line}, {KIND}" in told
+    assert {file.name for file in out.iterdir()} == {"README.md", "figures.json", f"{line}.svg"}
+
+
+def test_the_sql_of_a_transition_does_not_grow_with_those_who_listen(tmp_path: Path) -> None:
+    options = ("--database", KIND, "--subscribers", "1", "40", "--transitions", "10")
+    told = run(tmp_path, "bench.scale.statements", *options)
+    # a whisper may come between two reads of one commit, so a look or two more than needed
+    one, many = (float(figure) for figure in re.findall(r"subscribers\s*│\s*([\d.]+)", told))
+    assert many <= one + 3
+
+
+def test_the_plans_with_many_rows_are_shown(tmp_path: Path) -> None:
+    told = run(tmp_path, "bench.scale.plans", "--database", KIND, "--rows", "2000", "--plans")
+    assert "2,000 queued: claim" in told
+    assert "ix_endpoint_ready" in told
