@@ -56,8 +56,11 @@ def signed() -> Iterator[None]:
         yield
 
 
-def outage(*, devices: int, seconds: float, threads: int = 8) -> Report:
-    """Let devices register, update, notify and send while the receiver is away for so long, and judge what arrives."""
+def outage(*, devices: int, seconds: float, rate: float = 100, threads: int = 8) -> Report:
+    """Let devices register, update, notify and send while the receiver is away for so long, and judge what arrives.
+
+    `rate` is how often they speak in a second, all together, at most: more than the outbox holds would be dropped.
+    """
     with (
         signed(),
         Receiver() as receiver,
@@ -70,7 +73,7 @@ def outage(*, devices: int, seconds: float, threads: int = 8) -> Report:
         _observe(server, members)
         wait_until(lambda: len(receiver.named("OBSERVATION_ADDED")) == devices)
         receiver.go()
-        _act(members, seconds, threads, report)
+        _act(members, seconds, threads, rate, report)
         before = len(receiver.events)
         receiver.come()
         started = time.monotonic()
@@ -89,16 +92,16 @@ def _observe(server: LeshanServer, members: list[Device]) -> None:
             http.post(f"/clients/{device.name}{OBSERVED}/observe").raise_for_status()
 
 
-def _act(members: list[Device], seconds: float, threads: int, report: Report) -> None:
+def _act(members: list[Device], seconds: float, threads: int, rate: float, report: Report) -> None:
     """Each thread has devices of its own; what a device did counts when its server has acknowledged it."""
     end = time.monotonic() + seconds
     with ThreadPoolExecutor(threads) as pool:
-        shares = [pool.submit(_act_share, members[n::threads], end, n, report) for n in range(threads)]
+        shares = [pool.submit(_act_share, members[n::threads], end, threads / rate, report) for n in range(threads)]
         report.done += sum((share.result() for share in shares), Counter())
 
 
-def _act_share(members: list[Device], end: float, seed: int, report: Report) -> Counter[str]:
-    chance, done = random.Random(seed), Counter[str]()
+def _act_share(members: list[Device], end: float, pause: float, report: Report) -> Counter[str]:
+    chance, done = random.Random(len(members)), Counter[str]()
 
     def notify(device: Device) -> bool:
         report.newest[device.name] = str(chance.random() * 100)
@@ -113,6 +116,7 @@ def _act_share(members: list[Device], end: float, seed: int, report: Report) -> 
     while members and time.monotonic() < end:
         name, act = chance.choice(acts)
         done[name if act(chance.choice(members)) else f"{name} unanswered"] += 1
+        time.sleep(pause)  # devices do not speak without a break
     return done
 
 
@@ -150,8 +154,9 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=10, help="how long the receiver is away (default: 10)")
     parser.add_argument("--devices", type=int, default=200, help="how many devices (default: 200)")
+    parser.add_argument("--rate", type=float, default=100, help="how often they speak in a second (default: 100)")
     arguments = parser.parse_args()
-    report = outage(devices=arguments.devices, seconds=arguments.minutes * 60)
+    report = outage(devices=arguments.devices, seconds=arguments.minutes * 60, rate=arguments.rate)
     print(report.text())  # noqa: T201 - a command
     raise SystemExit(bool(report.wrong))
 
