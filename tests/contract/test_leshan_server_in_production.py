@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -212,7 +213,7 @@ async def test_at_its_end_the_server_waits_for_calls_and_takes_no_more(leshan_de
         async with asking(server) as client:
             call = asyncio.create_task(client.get("/clients/slow-end/3/0/0?timeout=20"))
             await eventually(lambda: slow.received() != [])
-            server.process.process.terminate()
+            server.process.process.send_signal(signal.SIGTERM)
             late = await client.get("/clients/other-end/3/0/0")
             while late.status_code == 200:  # the signal has not come yet
                 late = await client.get("/clients/other-end/3/0/0")

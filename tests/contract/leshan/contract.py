@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from app.domain.events import Event, Heard
+from app.domain.events import AttemptEnded, Event, Gap, Heard
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome
 from app.domain.words import OperationKind
@@ -56,7 +56,7 @@ class Ear:
         async for item in event_stream(client, on_broken=self._count):
             if isinstance(item, Opened):
                 self.opened = True
-            else:
+            elif not isinstance(item, AttemptEnded | Gap):
                 self.events.append(item)
 
     def _count(self) -> None:
