@@ -51,7 +51,7 @@ TRANSACTION_TIMEOUT: Final = "15s"
 """The last word, should nobody wait for the lock who could end the session (or may not, with another role)."""
 
 
-AT_ONCE: Final = 50
+AT_ONCE: Final = 10
 """From so many rows on PostgreSQL takes them as arrays in one statement (``at_once``): a third of the work for it."""
 
 
