@@ -131,7 +131,7 @@ class LeshanClient:
             asyncio.CancelledError: and nothing else.
         """
         try:
-            request = request_for(op, any_name=self.info.any_name)
+            request = request_for(op, any_name=self.info.any_name, once=self.info.once)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return _not_speakable(op, error)
         return outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))

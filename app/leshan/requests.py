@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-from app.domain.operations import COMPOSITES, OperationRequest
+from app.domain.operations import COMPOSITES, OperationRequest, is_turn_ender
 from app.domain.paths import LwM2mPath
 from app.domain.values import JsonValue, TypedValue
 from app.domain.words import ContentFormat, OperationKind, ValueType
@@ -92,14 +92,20 @@ def objectspecs_request(endpoint: str, *, any_name: bool = False) -> LeshanReque
     return LeshanRequest("GET", f"/objectspecs/{endpoint_segment(endpoint, any_name)}")
 
 
-def request_for(op: OperationRequest, *, any_name: bool = False) -> LeshanRequest:
+def request_for(op: OperationRequest, *, any_name: bool = False, once: bool = False) -> LeshanRequest:
     """The HTTP request of an operation that was checked before it was queued.
+
+    With ``once`` what takes a device down asks for a single datagram: a device that has rebooted takes a retransmission
+    for a new request (RFC 7252, 4.2: what it remembers of messages is gone) and would go down again.
 
     Raises:
         Unaddressable: the endpoint's name cannot be asked about.
     """
     client = f"/clients/{endpoint_segment(op.endpoint, any_name)}"
-    return _COMPOSERS[op.kind](op, client)
+    request = _COMPOSERS[op.kind](op, client)
+    if once and is_turn_ender(op.kind, op.path):
+        return replace(request, target=f"{request.target}&retransmit=0")
+    return request
 
 
 def _read(op: OperationRequest, client: str) -> LeshanRequest:

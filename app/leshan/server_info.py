@@ -25,6 +25,7 @@ class ServerInfo:
         json_errors: errors are JSON with ``code``, ``text`` and ``delivery``.
         event_envelope, event_replay: the event stream has envelopes, and replays what came after an id.
         notifications_wake: a device that notifies or sends is taken as awake, and the attribute ``at`` is honoured.
+        once: ``retransmit=0`` has a request leave as one datagram, which no retransmission repeats after a reboot.
         open_calls: how many calls it takes at once; None: it does not say.
         boot_id: of this run of the server: with another one all registrations are gone.
     """
@@ -36,6 +37,7 @@ class ServerInfo:
     event_envelope: bool = False
     event_replay: bool = False
     notifications_wake: bool = False
+    once: bool = False
     open_calls: int | None = None
     boot_id: str | None = None
 
@@ -59,6 +61,7 @@ def read_server_info(status: int, body: bytes) -> ServerInfo:
         event_envelope=features.get("eventEnvelope") == 1,
         event_replay=features.get("eventReplay") is True,
         notifications_wake=features.get("notificationsWake") is True,
+        once=features.get("retransmit") is True,
         open_calls=_open_calls(told.get("limits")),
         boot_id=boot_id_of(told.get("bootId")),
     )

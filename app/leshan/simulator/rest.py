@@ -250,6 +250,7 @@ def server_info(config: SimulatorConfig, events: Events) -> dict[str, Json]:
         "eventEnvelope": 1,
         "eventReplay": True,
         "notificationsWake": True,
+        "retransmit": True,
     }
     limits = {} if config.max_open_calls is None else {"openCalls": config.max_open_calls}
     return {"name": "simulator", "mode": "production", "bootId": events.boot_id, "features": features, "limits": limits}

@@ -166,6 +166,14 @@ def test_a_server_that_says_so_is_asked_about_any_name() -> None:
             target(name)
 
 
+@pytest.mark.parametrize(
+    ("path", "once", "retransmit"), [("/3/0/4", True, "&retransmit=0"), ("/3/0/4", False, ""), ("/3/0/12", True, "")]
+)
+def test_what_takes_a_device_down_leaves_as_one_datagram(path: str, once: bool, retransmit: str) -> None:
+    request = request_for(OperationRequest("a", K.EXECUTE, path=path, timeout_seconds=5), once=once)
+    assert request.target == f"/clients/a{path}?timeout=5{retransmit}"
+
+
 def test_a_page_of_registrations() -> None:
     assert clients_request().target == "/clients"
     assert clients_request(1_000).target == "/clients?limit=1000"

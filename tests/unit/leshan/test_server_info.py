@@ -27,6 +27,7 @@ FEATURES = {
     "eventEnvelope": 1,
     "eventReplay": True,
     "notificationsWake": True,
+    "retransmit": True,
 }
 INFO = {"name": "reveille-leshan-server", "bootId": "b", "features": FEATURES, "limits": {"openCalls": 7}}
 ALL = ServerInfo(
@@ -37,6 +38,7 @@ ALL = ServerInfo(
     event_envelope=True,
     event_replay=True,
     notifications_wake=True,
+    once=True,
     open_calls=7,
     boot_id="b",
 )

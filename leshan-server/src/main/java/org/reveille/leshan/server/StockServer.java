@@ -115,7 +115,7 @@ public final class StockServer implements AutoCloseable {
         ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
                 .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)
                 .put("jsonErrors", true).put("eventEnvelope", 1).put("eventReplay", true)
-                .put("notificationsWake", true);
+                .put("notificationsWake", true).put("retransmit", true);
         ObjectNode limits = Json.object().put("openCalls", calls.most()).put("maxBody", options.coap().maxBody());
         return rest(clients, info.json("production", features, limits), new NeverTwice(log));
     }
