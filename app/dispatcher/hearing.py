@@ -11,16 +11,15 @@ import structlog
 
 from app.dispatcher.late_answers import LateAnswers
 from app.dispatcher.models_shelf import ModelShelf
-from app.dispatcher.reports import NO_VALUES, read_values, typed_report
-from app.domain.events import AttemptEnded, Event, Gap, Registered, Reported, RequestResponse, Told, Updated
+from app.dispatcher.reports import read_values, typed_report
+from app.domain.events import AttemptEnded, Event, Gap, Registered, Reported, RequestResponse, Sample, Told, Updated
 from app.domain.object_models import object_versions
 from app.domain.paths import InvalidPath, LwM2mPath
-from app.domain.values import TypedValue
-from app.domain.words import OperationKind
+from app.domain.words import MILLISECOND, OperationKind
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
 from app.leshan.webhook_http import Batch, HearingUnavailable
-from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable
+from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable, Reading
 from app.models.queries import ReadUnavailable, object_links_of
 from app.telemetry import BROKEN_EVENTS, HEARD_EVENTS
 
@@ -103,15 +102,16 @@ class Hearing:
         models = self._models(event.endpoint)
         match event:
             case Reported():
-                return HeardEvent(event, self._values(event, models))
+                return HeardEvent(event, readings=self._readings(event, models))
             case RequestResponse():
                 outcome = read_response_object(OperationKind.READ, event.response)
                 return HeardEvent(event, report=typed_report(_one_path(event), outcome, models))
             case _:
                 return HeardEvent(event)
 
-    def _values(self, event: Reported, models: Models) -> Mapping[str, TypedValue]:
-        return read_values(None, event.nodes, models) if event.nodes else NO_VALUES
+    def _readings(self, event: Reported, models: Models) -> tuple[Reading, ...]:
+        samples = event.samples or (Sample(None, event.nodes),)
+        return tuple(_reading(sample, models) for sample in samples if sample.nodes)
 
     def _models(self, endpoint: str) -> Models:
         return self._shelf.of(self._versions.get(endpoint, {}))
@@ -140,8 +140,13 @@ async def _links_of(endpoints: Collection[str]) -> Mapping[str, Any]:
         raise LedgerUnavailable(str(error)) from error
 
 
+def _reading(sample: Sample, models: Models) -> Reading:
+    at = None if sample.time is None else sample.time * MILLISECOND
+    return Reading(read_values(None, sample.nodes, models), at)
+
+
 def _without_values(event: Reported) -> Reported:
-    return replace(event, nodes={})
+    return replace(event, nodes={}, samples=())
 
 
 def _one_path(event: RequestResponse) -> str | None:

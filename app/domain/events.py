@@ -72,16 +72,27 @@ class Sleeping(Heard):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Values of one moment. ``time`` is the device's own, in milliseconds since the epoch; None where it told none."""
+
+    time: int | None
+    nodes: Mapping[str, JsonValue]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported(Heard):
     """Values that came without being asked for just now: a NOTIFICATION, a SEND, or an older webhook's values.
 
     ``nodes`` maps a path (``"/3303/0/5700"``) to Leshan's node there, None where the device had none. ``wakes`` is
     set when the server that reports is known to take the device as awake from now on (a stock Leshan does not).
+    ``samples`` are all that were reported, oldest first, where the server tells more than the newest; ``nodes`` is the
+    last of them then.
     """
 
     nodes: Mapping[str, JsonValue]
     wakes: bool = False
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

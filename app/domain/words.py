@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 Instant: TypeAlias = int
 """A point in time: microseconds since the epoch, UTC. Inside Reveille no other form is used."""
 
+MILLISECOND: Final = 1_000
 SECOND: Final = 1_000_000
 """Microseconds in a second; ``5 * SECOND`` is a duration that can be added to an :data:`Instant`."""
 

@@ -21,6 +21,7 @@ from app.domain.events import (
     Registration,
     Reported,
     RequestResponse,
+    Sample,
     Sleeping,
     Told,
     Updated,
@@ -178,14 +179,25 @@ def _notification(data: Mapping[str, JsonValue], common: _Common, wake: bool) ->
     path = _required_text(data, "res", "data")
     if "val" not in data:
         raise MissingField("data.val")
-    return Reported(endpoint=_endpoint(data), nodes={path: data["val"]}, wakes=wake, **common)
+    return Reported(endpoint=_endpoint(data), nodes={path: data["val"]}, wakes=wake, samples=_samples(data), **common)
 
 
 def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
     nodes = data.get("val")
     if not isinstance(nodes, Mapping):
         raise MissingField("data.val")
-    return Reported(endpoint=_endpoint(data), nodes=nodes, wakes=wake, **common)
+    return Reported(endpoint=_endpoint(data), nodes=nodes, wakes=wake, samples=_samples(data), **common)
+
+
+def _samples(data: Mapping[str, JsonValue]) -> tuple[Sample, ...]:
+    """Our own server tells all samples of a report with the device's times; one that cannot be read is left out."""
+    told = data.get("samples")
+    members = told if isinstance(told, list) else []
+    return tuple(
+        Sample(_integer(each.get("time")), each["val"])
+        for each in members
+        if isinstance(each, Mapping) and isinstance(each.get("val"), Mapping)
+    )
 
 
 def _gap(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> Told:

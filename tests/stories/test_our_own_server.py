@@ -18,6 +18,15 @@ from tests.stories.world import World
 pytestmark = pytest.mark.asyncio
 
 RESET = "/3442/0/0"
+PATH = "/3303/0/5700"
+
+
+def _temperature(value: int) -> dict[str, object]:
+    return {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": str(value)}
+
+
+def _json(data: object) -> bytes:
+    return orjson.dumps(data)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -70,6 +79,24 @@ async def test_events_of_a_stream_that_was_down_are_replayed(world: World) -> No
 
     await world.eventually(heard, "the stream went on where it had been")
     assert await tables.ResourceState.filter(endpoint__name="dev", path="/3303/0/5700").count() == 1
+
+
+async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: World) -> None:
+    """Also of a device whose clock is ahead: nothing is from after it was heard."""
+    await world.wake()
+    times = [1_700_000_000_000 + 3_600_000 * hour for hour in range(24)] + [4_000_000_000_000, None]
+    samples = [{"time": at, "val": {PATH: _temperature(n)}} for n, at in enumerate(times)]
+    world.simulator.events.tell("SEND", "dev", _json({"ep": "dev", "val": samples[-1]["val"], "samples": samples}))
+
+    async def told() -> bool:
+        return await tables.ResourceChange.filter(path=PATH).count() == len(samples)
+
+    await world.eventually(told, "every sample is in the log")
+    changes = await tables.ResourceChange.filter(path=PATH).order_by("seq")
+    assert [float(change.value) for change in changes] == [float(n) for n in range(26)]
+    assert [change.at // 1000 for change in changes[:24]] == times[:24]
+    assert changes[24].at == changes[25].at
+    assert float((await tables.ResourceState.get(path=PATH)).value) == 25
 
 
 async def test_what_the_server_dropped_is_found_in_the_list(world: World) -> None:

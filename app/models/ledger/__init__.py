@@ -4,7 +4,7 @@ from app.models.ledger.brake import PauseDispatch, ResumeDispatch, Scope
 from app.models.ledger.cancel import Cancel, CancelMany
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.create import Create, Created, NewOperation
-from app.models.ledger.hear import Hear, HeardEvent
+from app.models.ledger.hear import Hear, HeardEvent, Reading
 from app.models.ledger.keep import Configure, HoldBridge, KeepModels, KeepServer, Provision, StoredModel
 from app.models.ledger.ledger import Committed, Ledger, LedgerOverloaded, LedgerUnavailable
 from app.models.ledger.listing import Ask, EndListing, Listed, Reconciled
@@ -45,6 +45,7 @@ __all__ = [
     "Probed",
     "Provision",
     "Prune",
+    "Reading",
     "Reconciled",
     "Release",
     "ResumeDispatch",

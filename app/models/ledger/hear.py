@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from app.domain.events import Deregistered, Event, Registered, RequestResponse, Updated
 from app.domain.outcomes import OutcomeKind
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.domain.words import OperationStatus
+from app.domain.words import Instant, OperationStatus
 from app.models.fields import dump_json
 from app.models.ledger import presence
 from app.models.ledger.early import report_to_json
@@ -26,11 +26,19 @@ _KEEP_DELIVERY: Final = "INSERT INTO webhook_delivery (id, at) VALUES ($1, $2) O
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """Values of one moment: ``at`` of the device's clock, None for the moment at which they were heard."""
+
+    values: Mapping[str, TypedValue]
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HeardEvent:
-    """An event with its values typed, and for a RequestResponse what it says of the request."""
+    """An event with its values typed, oldest first, and for a RequestResponse what it says of the request."""
 
     event: Event
-    values: Mapping[str, TypedValue] = field(default_factory=dict)
+    readings: Sequence[Reading] = ()
     report: Report | None = None
 
 
@@ -52,7 +60,7 @@ class Hear(Member[int]):
 
     @property
     def weight(self) -> int:
-        return len(self.events)
+        return sum(max(1, len(heard.readings)) for heard in self.events)
 
     def needs(self, needs: Needs) -> None:
         needs.endpoint_names.update(heard.event.endpoint for heard in self.events)
@@ -94,7 +102,11 @@ class Hear(Member[int]):
             self._see_to_held(
                 group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim
             )
-        group.report(endpoint, heard.values, group.now - event.age)
+        heard_at = group.now - event.age
+        for reading in heard.readings:
+            # a device's clock may be wrong: nothing is from after it was heard
+            at = heard_at if reading.at is None else min(reading.at, heard_at)
+            group.report(endpoint, reading.values, at)
 
     def _see_to_held(self, group: Group, endpoint: EndpointRow, *, replaced: bool, woke: bool, calm: bool) -> None:
         """What an event means for a request that Leshan holds. ``calm``: no wake had come since it was delayed."""

@@ -12,7 +12,7 @@ from app.domain.values import TypedValue
 from app.domain.words import OperationKind, OperationStatus, Presence, ValueType
 from app.models import queries
 from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log_cursor
-from app.models.ledger import Cancel, HeardEvent, KeepModels, StoredModel
+from app.models.ledger import Cancel, HeardEvent, KeepModels, Reading, StoredModel
 from app.models.queries import EndpointCriteria, OperationCriteria, OperationView, Page
 from tests.integration.ledger.kit import REFUSED, SUCCESS, World, deregistered, new, registered
 
@@ -178,7 +178,7 @@ async def test_transitions_of_an_operation(world: World) -> None:
 @pytest.mark.asyncio
 async def test_resources_and_models(world: World) -> None:
     values = {path: TypedValue(ValueType.INTEGER, "7") for path in ("/3/0/9", "/30/0/1", "/3303/0/5700", "/3/0/13")}
-    await world.hear(HeardEvent(registered("d"), values=values))
+    await world.hear(HeardEvent(registered("d"), readings=[Reading(values)]))
     endpoint = await queries.endpoint_by_name("d")
     assert endpoint is not None
     states = await queries.resource_states(endpoint.id)

@@ -9,7 +9,7 @@ import pytest
 from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.domain.words import ValueType
-from app.models.ledger import HeardEvent, Provision
+from app.models.ledger import HeardEvent, Provision, Reading
 from tests.integration.ledger.kit import REBOOT, World, deregistered, new, registered
 from tests.integration.schema.kit import Api
 
@@ -145,7 +145,7 @@ async def test_an_endpoints_own_operations_and_counts(world: World, api: Api) ->
 async def test_the_latest_value_of_every_resource(world: World, api: Api) -> None:
     await world.hear(registered("d"))
     values = {"/3/0/9": TypedValue(ValueType.INTEGER, "42"), "/3303/0/5700": TypedValue(ValueType.FLOAT, 1e300)}
-    await world.hear(HeardEvent(Reported(endpoint="d", nodes={}), values=values))
+    await world.hear(HeardEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
     query = 'query($prefix: String) { endpoint(name: "d") { resources(pathPrefix: $prefix) { path type value } } }'
     resources = (await api.ask(query))["endpoint"]["resources"]
     assert {resource["path"]: resource["value"] for resource in resources} == {"/3/0/9": "42", "/3303/0/5700": 1e300}

@@ -17,6 +17,7 @@ from app.domain.events import (
     Registered,
     Reported,
     RequestResponse,
+    Sample,
     Sleeping,
     Updated,
 )
@@ -76,6 +77,15 @@ def test_a_notification_a_send_and_an_answer() -> None:
     response = {"status": "CHANGED(204)", "success": True}
     answer = parse_event("REQUEST_RESPONSE", {"ep": "a", "requestId": "r", "response": response, "delayed": True})
     assert answer == RequestResponse(endpoint="a", request_id="r", response=response)
+
+
+@pytest.mark.parametrize("event", ["SEND", "NOTIFICATION"])
+def test_samples_have_the_devices_times(event: str) -> None:
+    told = [{"time": 7, "val": {"/3/0/9": 1}}, {"time": "x", "val": {"/3/0/9": 2}}, {"time": 9}, "odd"]
+    data = {"ep": "a", "kind": "composite", "val": {"/3/0/9": 2}, "samples": told}
+    heard = parse_event(event, data)
+    assert isinstance(heard, Reported)
+    assert heard.samples == (Sample(7, {"/3/0/9": 1}), Sample(None, {"/3/0/9": 2}))
 
 
 def test_the_registration_of_m4_has_iso_dates() -> None:
