@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Final
 from tests.faults.plan import plan
 from tests.faults.run import Result, run
 from tests.faults.site import site
+from tests.servers.process import die_with_parent
 
 KEPT: Final = Path("test-results") / "faults"
 """Where the logs of a broken run go."""
@@ -28,7 +30,9 @@ def results(seeds: range, jobs: int) -> Iterator[Result]:
     """The results of all these runs, as they come."""
     context = multiprocessing.get_context("spawn")
     told: Queue[str] = context.Queue()
-    workers = [context.Process(target=work, args=(seeds[job::jobs], told), daemon=True) for job in range(jobs)]
+    workers = [
+        context.Process(target=work, args=(seeds[job::jobs], told, os.getpid()), daemon=True) for job in range(jobs)
+    ]
     for worker in workers:
         worker.start()
     for _ in seeds:
@@ -37,8 +41,9 @@ def results(seeds: range, jobs: int) -> Iterator[Result]:
         worker.join()
 
 
-def work(seeds: range, told: Queue[str]) -> None:
-    """What one job does."""
+def work(seeds: range, told: Queue[str], parent: int) -> None:
+    """What one job does; it ends, and its servers with it, when ``parent`` ends."""
+    die_with_parent(parent)
     asyncio.run(_work(seeds, told))
 
 

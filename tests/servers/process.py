@@ -104,7 +104,7 @@ def start(
             stderr=subprocess.STDOUT,
             cwd=folder,
             env=environment,
-            preexec_fn=partial(_die_with_parent, os.getpid(), stop_signal),  # noqa: PLW1509 - only system calls
+            preexec_fn=partial(die_with_parent, os.getpid(), stop_signal),  # noqa: PLW1509 - only system calls
             **account_arguments(account),
         )
     server = Server(process, folder, stop_signal)
@@ -122,7 +122,8 @@ def account_arguments(account: Account | None) -> dict[str, Any]:
     return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
-def _die_with_parent(parent: int, how: signal.Signals) -> None:
+def die_with_parent(parent: int, how: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel signal this process when the one that started it ends, however it ends (Linux)."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, how)
         if os.getppid() != parent:  # it ended before the line above
