@@ -21,6 +21,8 @@ class Difference(Enum):
     ONE_CALL_AT_A_TIME = (
         "Our own server in production mode has one call to a client open at a time, and refuses others (LESHAN_BUSY)."
     )
+    NOTIFICATIONS_WAKE = "Our own server in production mode takes a device that notifies or sends as awake."
+    EVERY_NAME_IS_TOLD = 'Our own server in production mode tells events of a name with `"` as JSON that can be read.'
     NO_COMPOSITES = (
         "2.0.0-M4 knows no composite operations and takes `composite` for a path: read and cancel are a 500 then, "
         "which cannot be told from a request that was lost (ANSWER_LOST); write and observe are a 400."
@@ -53,7 +55,15 @@ SERVERS: Final[Mapping[str, frozenset[Difference]]] = {
     "simulator": frozenset(),
     "ours": frozenset({_D.NO_DTLS, _D.ALL_IS_READABLE}),
     "production": frozenset(
-        {_D.REFUSES_WHEN_ASLEEP, _D.NEVER_DELAYED, _D.ONE_CALL_AT_A_TIME, _D.NO_DTLS, _D.ALL_IS_READABLE}
+        {
+            _D.REFUSES_WHEN_ASLEEP,
+            _D.NEVER_DELAYED,
+            _D.ONE_CALL_AT_A_TIME,
+            _D.NOTIFICATIONS_WAKE,
+            _D.EVERY_NAME_IS_TOLD,
+            _D.NO_DTLS,
+            _D.ALL_IS_READABLE,
+        }
     ),
     "m4": frozenset(
         {

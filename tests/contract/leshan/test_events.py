@@ -120,6 +120,17 @@ async def test_a_send_is_taken_and_nobody_is_told(contract: Contract) -> None:
     assert contract.ear.of(Reported, device.name) == []
 
 
+@pytest.mark.only_with(Difference.NOTIFICATIONS_WAKE)
+async def test_a_notification_of_a_sleeping_device_says_that_it_is_awake(contract: Contract) -> None:
+    device = await contract.device(queue_mode=True)
+    assert (await contract.call(device, "OBSERVE", TEMPERATURE)).kind is OutcomeKind.SUCCESS
+    await contract.send_to_sleep(device)
+    await device.notify(TEMPERATURE, "-40.25")
+    await contract.ear.hears(Reported, device.name)
+    assert (await contract.registration(device))["sleeping"] is False
+
+
+@pytest.mark.without(Difference.NOTIFICATIONS_WAKE)
 async def test_a_notification_of_a_sleeping_device_wakes_nobody(contract: Contract) -> None:
     device = await contract.device(queue_mode=True)
     assert (await contract.call(device, "OBSERVE", TEMPERATURE)).kind is OutcomeKind.SUCCESS

@@ -7,6 +7,7 @@ import pytest
 from app.domain.events import Awake, Registered
 from app.domain.outcomes import OutcomeKind
 from tests.contract.leshan.contract import Contract
+from tests.contract.leshan.differences import Difference
 
 pytestmark = pytest.mark.asyncio
 
@@ -33,6 +34,7 @@ async def test_a_hostile_name_reaches_nobody(contract: Contract, name: str) -> N
     assert [await device.reached() for device in devices] == [[], [], []]
 
 
+@pytest.mark.without(Difference.EVERY_NAME_IS_TOLD)
 async def test_a_name_that_breaks_an_event_costs_that_event(contract: Contract) -> None:
     broken = contract.ear.broken
     device = await contract.device('quote"quote', queue_mode=True)
@@ -41,3 +43,10 @@ async def test_a_name_that_breaks_an_event_costs_that_event(contract: Contract) 
     assert contract.ear.broken == broken + 1
     assert contract.ear.of(Awake, device.name) == []
     assert (await contract.ear.hears(Registered, device.name)).registration.queue_mode
+
+
+@pytest.mark.only_with(Difference.EVERY_NAME_IS_TOLD)
+async def test_events_of_any_name_can_be_read(contract: Contract) -> None:
+    device = await contract.device('quote"quote\\', queue_mode=True)
+    await contract.ear.hears(Awake, device.name)
+    assert contract.ear.broken == 0

@@ -5,13 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
 
 class CommandLineTest {
     private final StringWriter said = new StringWriter();
+    @TempDir
+    private Path folder;
 
     @Test
     void helpListsOptionsUnderHeadings() {
@@ -48,10 +53,8 @@ class CommandLineTest {
     }
 
     private void assertRefused(String sentence, String... options) {
-        String[] arguments = new String[options.length + 1];
-        arguments[0] = "server";
-        System.arraycopy(options, 0, arguments, 1, options.length);
-        assertEquals(2, run(Map.of(), arguments));
+        Stream<String> arguments = Stream.concat(Stream.of("server", "--data", folder.toString()), Stream.of(options));
+        assertEquals(2, run(Map.of(), arguments.toArray(String[]::new)));
         assertTrue(said.toString().toLowerCase(Locale.ROOT).contains(sentence.toLowerCase(Locale.ROOT)),
                 said.toString());
         assertEquals(1, said.toString().lines().count(), said.toString());

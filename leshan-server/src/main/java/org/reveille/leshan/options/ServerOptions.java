@@ -68,8 +68,21 @@ public final class ServerOptions {
     private StockServer startProduction(HttpSettings web) throws IOException, SQLException {
         Outbox.Options outbox = events.outbox(name);
         Store store = new Store(data.resolve("leshan.sqlite"));
-        return start(web, new Credentials(store), new StockServer.Production(
-                store, limits.maxOpenCalls, outbox, Duration.ofSeconds(limits.drainSeconds)));
+        try {
+            return start(web, new Credentials(store), new StockServer.Production(
+                    store, limits.maxOpenCalls, outbox, Duration.ofSeconds(limits.drainSeconds)));
+        } catch (IOException | SQLException | RuntimeException refused) {
+            close(store);
+            throw refused;
+        }
+    }
+
+    private static void close(Store store) throws IOException, SQLException {
+        try {
+            store.close();
+        } catch (InterruptedException told) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private StockServer start(HttpSettings web, Credentials credentials, StockServer.Production production)
