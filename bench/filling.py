@@ -21,21 +21,33 @@ _ENDPOINTS: Final = """
 """
 _OPERATIONS: Final = """
     INSERT INTO operation (seq, id, endpoint_id, kind, path, paths, value_type, value, replace, priority, max_attempts,
-        repeatable, validated, timeout_seconds, created_at, status, version, last_seq, attempt, delivery, finished_at)
+        repeatable, validated, timeout_seconds, created_at, status, version, last_seq, attempt, attempts, delivery,
+        device_status, finished_at)
     {numbers}
-    SELECT {first} + 2 * i, {id}, {endpoint} + i % {endpoints}, 'WRITE', '/5/0/1', '["/5/0/1"]', 'STRING', '"x"',
-        TRUE, 0, 3, TRUE, FALSE, 30, 1700000000000000 + {first} + i, '{status}', 1, {first} + 2 * i + 1,
-        0, 'NOT_SENT', {finished}
+    SELECT {first} + {seqs} * i, {id}, {endpoint} + i % {endpoints}, 'WRITE', '/5/0/1', '["/5/0/1"]', 'STRING', '"x"',
+        TRUE, 0, 3, TRUE, FALSE, 30, 1700000000000000 + {first} + i, {end}
     FROM n
 """
+_QUEUED: Final = "'QUEUED', 1, {first} + {seqs} * i + 1, 0, 0, 'NOT_SENT', NULL, NULL"
+_CONFIRMED: Final = """'CONFIRMED', 3, {first} + {seqs} * i + 3, 1, 1, 'ANSWERED', 'CHANGED(204)',
+        1700000000000000 + {first} + i"""
+STEPS: Final = 3
+"""Transitions of an operation that has ended here: queued, sent, confirmed."""
+
 _TRANSITIONS: Final = """
     INSERT INTO transition (seq, operation_id, number, from_status, to_status, attempt, at)
-    SELECT last_seq, seq, 1, NULL, 'QUEUED', 0, created_at FROM operation WHERE seq > $1
+    SELECT seq + {number}, seq, {number}, {before}, '{to}', {attempt}, created_at FROM operation
+    WHERE seq > $1 AND version >= {number}
 """
+_STORY: Final = (
+    {"number": 1, "before": "NULL", "to": "QUEUED", "attempt": 0},
+    {"number": 2, "before": "'QUEUED'", "to": "SENDING", "attempt": 1},
+    {"number": 3, "before": "'SENDING'", "to": "CONFIRMED", "attempt": 1},
+)
 
 
 async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, ended: bool = False) -> None:
-    """So many operations, QUEUED or CONFIRMED, of so many endpoints that are awake for ever."""
+    """So many operations, QUEUED or CONFIRMED (in 2023), of so many endpoints that are awake for ever."""
     await store.begin()
     head = int((await store.fetch("SELECT seq FROM ledger_head"))[0][0])
     sql = "INSERT INTO leshan_server (id, name) VALUES (1, 'leshan') ON CONFLICT DO NOTHING"
@@ -46,10 +58,11 @@ async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, en
     ready = "NULL" if ended else "0"
     await store.execute(_ENDPOINTS.format(numbers=_NUMBERS.format(count=endpoints), ready=ready, **facts))
     await store.execute(_operations(store, head, endpoints, each * endpoints, ended=ended))
-    await store.execute(_TRANSITIONS, head)
+    for step in _STORY[: STEPS if ended else 1]:
+        await store.execute(_TRANSITIONS.format(**step), head)
     counted = "UPDATE leshan_server SET queued = queued + $1, confirmed = confirmed + $2"
     await store.execute(counted, queued * endpoints, confirmed * endpoints)
-    await store.execute("UPDATE ledger_head SET seq = $1", head + endpoints + 2 * each * endpoints + 2)
+    await store.execute("UPDATE ledger_head SET seq = $1", head + endpoints + (STEPS + 1 if ended else 2) * (each * endpoints + 1))
     await store.commit()
     await store.execute("ANALYZE")
 
@@ -57,12 +70,12 @@ async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, en
 def _operations(store: Store, head: int, endpoints: int, count: int, *, ended: bool) -> str:
     number = f"(100000000000 + {head + endpoints} + i)"
     id_ = f"'00000000-0000-0000-0000-' || {number}"
+    facts = {"first": head + endpoints, "seqs": STEPS + 1 if ended else 2}
     return _OPERATIONS.format(
         numbers=_NUMBERS.format(count=count),
-        first=head + endpoints,
         id=f"CAST({id_} AS UUID)" if store.postgres else id_,
         endpoint=head + 1,
         endpoints=endpoints,
-        status="CONFIRMED" if ended else "QUEUED",
-        finished="1" if ended else "NULL",
+        end=(_CONFIRMED if ended else _QUEUED).format(**facts),
+        **facts,
     )

@@ -71,6 +71,11 @@ class Site:
             started = [*self.dispatchers, *([self.web] if self.web else [])]
         await asyncio.to_thread(self.processes.ready, *started)
 
+    async def stop(self, *ended: Process) -> None:
+        """End these processes of Reveille; others take their places by :meth:`run`."""
+        for process in ended:
+            await asyncio.to_thread(process.end)
+
     def end(self) -> None:
         """End Reveille's processes."""
         self.processes.end_all()
@@ -140,7 +145,7 @@ async def fake_leshan(delay: float = 0.0) -> AsyncIterator[FakeLeshan]:
     with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
         server = python("bench.fake_leshan", "--delay", str(delay), folder=Path(own))
         try:
-            yield FakeLeshan(server, _address(server))
+            yield FakeLeshan(server, address_of(server))
         finally:
             server.kill()
 
@@ -156,7 +161,8 @@ def python(module: str, *arguments: str, folder: Path) -> Server:
     )
 
 
-def _address(server: Server) -> str:
+def address_of(server: Server) -> str:
+    """Where a program of the bench serves, by its own word."""
     return server.log.read_text().partition("address=")[2].split()[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
@@ -28,17 +29,32 @@ async def _round(place: Site, leshan: FakeLeshan, size: Size, number: int) -> li
     await provision(place.ledger, devices)
     await queue(place.ledger, devices, size.wakes)
     await leshan.figures(begin=True)
-    woken = {}
-    assert place.web is not None
-    async with aiohttp.ClientSession() as session:
-        for name in devices:
-            woken[name] = time.monotonic()
-            async with session.post(f"{place.web.url}/leshan/events", data=registration(name)) as answer:
-                answer.raise_for_status()
-            await asyncio.sleep(PAUSE)
+    woken = await wake_in_turn(place, devices)
     await place.confirmed((number + 1) * size.wakes)
-    delays = [(at - woken[name]) * 1e3 for name, at in await leshan.arrivals() if name in woken]
+    delays = await delays_of(woken, leshan)
     return [
         Figure("wake (webhook called) to request at Leshan, p50", share(delays, 0.5), "ms", "< 10 ms"),
         Figure("wake (webhook called) to request at Leshan, p99", share(delays, 0.99), "ms", "< 50 ms"),
     ]
+
+
+async def wake_in_turn(
+    place: Site, devices: list[str], enough: Callable[[], Awaitable[bool]] | None = None
+) -> dict[str, float]:
+    """Wake one after the other by the webhook, or until it is enough; when each was woken, of ``time.monotonic``."""
+    woken: dict[str, float] = {}
+    assert place.web is not None
+    async with aiohttp.ClientSession() as session:
+        for name in devices:
+            if enough is not None and await enough():
+                break
+            woken[name] = time.monotonic()
+            async with session.post(f"{place.web.url}/leshan/events", data=registration(name)) as answer:
+                answer.raise_for_status()
+            await asyncio.sleep(PAUSE)
+    return woken
+
+
+async def delays_of(woken: dict[str, float], leshan: FakeLeshan) -> list[float]:
+    """Milliseconds from each wake to its request at Leshan."""
+    return [(at - woken[name]) * 1e3 for name, at in await leshan.arrivals() if name in woken]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
@@ -35,6 +36,13 @@ def run(work: Coroutine[Any, Any, Iterable[Told]], title: str) -> None:
     for what, figure, unit in told:
         table.add_row(what, f"{figure if isinstance(figure, str) else shown(figure)} {unit}".strip())
     Console(width=140).print(table)
+
+
+def judge(broken: list[str]) -> None:
+    """Say that all is well, or what is not, and exit with 1."""
+    print("\n".join(broken) or "all is as promised")
+    if broken:
+        sys.exit(1)
 
 
 async def never(_seconds: float) -> None:

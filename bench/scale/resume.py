@@ -14,7 +14,7 @@ from app.models.database import reading
 from app.models.ledger import Claim
 from app.models.live import LiveLog, TransitionCriteria
 from bench.devices import provision, queue, wake
-from bench.filling import fill
+from bench.filling import STEPS, fill
 from bench.scale.common import Told, never, options, run
 from bench.site import Site, site
 
@@ -33,7 +33,8 @@ def main() -> None:
 
 async def _resume_all(arguments: argparse.Namespace) -> list[Told]:
     async with site(arguments.database) as place, reading(place.database_url):
-        await fill(place.reader, "log", max(1, arguments.rows // 20), arguments.rows, ended=True)
+        operations = arguments.rows // STEPS
+        await fill(place.reader, "log", max(1, operations // 20), operations, ended=True)
         await provision(place.ledger, [LAST])
         await queue(place.ledger, [LAST], 1)
         await wake(place.ledger, [LAST])

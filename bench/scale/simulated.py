@@ -1,4 +1,5 @@
-"""A simulated Leshan whose devices each wake once within a time: what ``bench.scale.pattern`` starts."""
+"""A simulated Leshan with very many devices, which each wake once within a time, or do only what they are told: what the
+other commands start."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import asyncio
 
 import uvloop
 
-from app.leshan.simulator import Simulator, SimulatorConfig
+from app.leshan.simulator import Mode, Simulator, SimulatorConfig
 from app.serving import told_to_end
 
 
@@ -15,17 +16,21 @@ def main() -> None:
     """Serve until the process is ended; the first line says where."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale.simulated", description=__doc__)
     parser.add_argument("--endpoints", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--webhook", required=True, help="where events are posted to")
+    parser.add_argument("--seconds", type=float, help="within which each wakes once; else all do what /sim tells them")
+    parser.add_argument("--webhook", help="where events are posted to")
+    parser.add_argument("--mode", type=Mode, choices=Mode, default=Mode.M18, help="the server that it is like")
     arguments = parser.parse_args()
     uvloop.run(_serve(arguments))
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    seconds = arguments.seconds or 1.0
     config = SimulatorConfig(
         devices=arguments.endpoints,
-        start_within_seconds=arguments.seconds,
-        asleep_seconds=(arguments.seconds, 2 * arguments.seconds),
+        mode=arguments.mode,
+        autonomous=arguments.seconds is not None,
+        start_within_seconds=seconds,
+        asleep_seconds=(seconds, 2 * seconds),
         lifetime_seconds=86_400,
         objects=(1, 3, 5),
         received_kept=1,

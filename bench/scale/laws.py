@@ -1,0 +1,90 @@
+"""``reveille check`` on a database with very many operations: its time and memory, beside an empty database.
+
+Then a law is broken at the very end of the table, and has to be named."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from bench.filling import fill
+from bench.scale.common import Told, judge, options, run
+from bench.site import Site, site
+from tests.e2e.processes import COMMAND, environment
+
+BREAK: Final = "UPDATE operation SET version = version + 1 WHERE seq = $1"
+LAST: Final = "SELECT max(seq) FROM operation"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One run of ``reveille check``: seconds, and the most memory that it had, in MiB."""
+
+    code: int
+    said: str
+    seconds: float
+    cpu: float
+    memory: float
+
+
+def main() -> None:
+    """Fill, check, break, check again; exits with 1 when a law does not hold or a broken one is not named."""
+    parser = options("bench.scale.laws", __doc__)
+    parser.add_argument("--operations", type=int, default=1_000_000, help="most ended, one in a hundred queued")
+    parser.add_argument("--within", type=float, default=1_800.0, help="seconds after which a check is given up")
+    arguments = parser.parse_args()
+    broken: list[str] = []
+    run(_measure(arguments, broken), f"reveille check on {arguments.operations:,} operations, {arguments.database}")
+    judge(broken)
+
+
+async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Told]:
+    async with site(arguments.database) as place:
+        empty = await _check(place, arguments.within)
+        queued = max(1, arguments.operations // 100)
+        ended = arguments.operations - queued
+        await fill(place.reader, "ended", max(1, ended // 20), ended, ended=True)
+        await fill(place.reader, "queued", max(1, queued // 20), queued)
+        full = await _check(place, arguments.within)
+        last = await place.one(LAST)
+        await place.reader.execute(BREAK, last)
+        planted = await _check(place, arguments.within)
+        broken += [one.said for one in (empty, full) if one.code]
+        if planted.code != 1 or f"law 1: {last}:" not in planted.said:
+            broken.append(f"operation {last} breaks a law, and the check ends with {planted.code}: {planted.said}")
+        return [
+            ("time, empty", empty.seconds, "s"),
+            ("time", full.seconds, "s"),
+            ("CPU of the check itself", full.cpu, "s"),
+            ("memory, empty", empty.memory, "MiB"),
+            ("memory", full.memory, "MiB"),
+            ("named at the very end of the table", planted.said.splitlines()[0], ""),
+        ]
+
+
+async def _check(place: Site, within: float) -> Checked:
+    return await asyncio.to_thread(_run_check, place, within)
+
+
+def _run_check(place: Site, within: float) -> Checked:
+    """As an operator does it; what it used is asked of the kernel."""
+    values = environment(place.folder / "bytecode", {"database_url": place.database_url})
+    begun = time.monotonic()
+    process = subprocess.Popen([*COMMAND, "check"], env=values, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if seconds > within:
+        raise TimeoutError(f"the check took {seconds:.0f} s")
+    return Checked(process.returncode, said.strip(), seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Very many ended operations are forgotten while devices wake: how fast a wake is meanwhile, beside without.
+
+Subscribers listen all the while: none may miss or repeat a step, a cursor of theirs has to hold afterwards, and one from
+before what was forgotten has to be refused with CURSOR_EXPIRED."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from app.models.cursors import log_cursor, parse_log_cursor
+from app.models.laws import broken_laws
+from bench.devices import names, provision, queue
+from bench.filling import fill
+from bench.lines.wake import delays_of, wake_in_turn
+from bench.measuring import share
+from bench.scale.common import Told, judge, options, run
+from bench.site import FakeLeshan, Site, fake_leshan, site
+from tests.e2e.clients import Subscription, live, socket
+
+SUBSCRIBERS: Final = 3
+STEPS_OF_A_WAKE: Final = 2
+"""Sent and confirmed; what was queued before is older than the subscription."""
+
+KEEP_DAYS: Final = 36_500
+FORGET_DAYS: Final = 90
+FILLED_BEFORE: Final = 1_750_000_000_000_000
+TRANSITIONS: Final = "subscription ($after: String!) { operationTransitions(after: $after) { cursor } }"
+OLD: Final = f"SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < {FILLED_BEFORE} LIMIT 1"
+WRITTEN: Final = "SELECT seq FROM transition WHERE seq > $1 ORDER BY seq"
+
+
+def main() -> None:
+    """Fill, wake, prune, judge and tell; exits with 1 when a promise is broken."""
+    parser = options("bench.scale.prune", __doc__)
+    parser.add_argument("--operations", type=int, default=500_000, help="that have ended and are to be forgotten")
+    parser.add_argument("--wakes", type=int, default=300, help="without pruning, to compare with")
+    parser.add_argument("--most", type=int, default=20_000, help="wakes while it prunes")
+    parser.add_argument("--within", type=float, default=1_800.0, help="seconds after which pruning is given up")
+    arguments = parser.parse_args()
+    broken: list[str] = []
+    run(_measure(arguments, broken), f"{arguments.operations:,} ended operations forgotten, {arguments.database}")
+    judge(broken)
+
+
+async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Told]:
+    async with fake_leshan() as leshan, site(arguments.database) as place:
+        await fill(place.reader, "old", max(1, arguments.operations // 20), arguments.operations, ended=True)
+        quiet, busy = names("quiet", arguments.wakes), names("busy", arguments.most)
+        for devices in (quiet, busy):
+            await provision(place.ledger, devices)
+            await queue(place.ledger, devices, len(devices))
+        await place.run(leshan, web=True, retention=KEEP_DAYS)
+        without = await delays_of(await wake_in_turn(place, quiet), leshan)
+        await place.stop(*place.processes.running)
+        await place.run(leshan, web=True, retention=FORGET_DAYS)
+        beside, seconds = await _while_pruning(place, leshan, busy, arguments.within, broken)
+        broken += await broken_laws(place.database_url)
+        return [
+            ("forgotten in", seconds, "s"),
+            ("forgotten a second", arguments.operations / seconds, "/s"),
+            ("wakes without, and while it prunes", f"{len(without):,} and {len(beside):,}", ""),
+            *_compared(without, beside, 0.5),
+            *_compared(without, beside, 0.99),
+            ("longest wake while it prunes", max(beside, default=0.0), "ms"),
+        ]
+
+
+def _compared(without: list[float], beside: list[float], part: float) -> list[Told]:
+    name = f"wake (webhook called) to request at Leshan, p{part * 100:.0f}"
+    first, second = share(without, part), share(beside, part) if beside else 0.0
+    return [(f"{name}, without", first, "ms"), (f"{name}, while it prunes", second, "ms"), (name, second / first, "x")]
+
+
+async def _while_pruning(
+    place: Site, leshan: FakeLeshan, devices: list[str], within: float, broken: list[str]
+) -> tuple[list[float], float]:
+    """Wake until all is forgotten; the delays of wakes, and how long it took."""
+    begun, head = time.monotonic(), await place.seq()
+    over: list[float] = []
+
+    async def forgotten() -> bool:
+        if not over and not await place.reader.fetch(OLD):
+            over.append(time.monotonic() - begun)
+        return bool(over)
+
+    async with _subscribers(place, head) as subscriptions, asyncio.timeout(within):
+        woken = await wake_in_turn(place, devices, forgotten)
+        while not await forgotten():
+            await asyncio.sleep(0.1)
+        await _all_sent(place, head, STEPS_OF_A_WAKE * len(woken))
+        await _judge_cursors(place, head, subscriptions, broken)
+    return await delays_of(woken, leshan), over[0]
+
+
+@asynccontextmanager
+async def _subscribers(place: Site, head: int) -> AsyncIterator[list[Subscription]]:
+    assert place.web is not None
+    async with live(place.web.url) as connection:
+        after = log_cursor(head)
+        yield [await connection.subscribe(TRANSITIONS, after=after) for _ in range(SUBSCRIBERS)]
+
+
+async def _all_sent(place: Site, head: int, steps: int) -> None:
+    """What was woken has been confirmed."""
+    sql = "SELECT count(*) FROM transition WHERE seq > $1"
+    while await place.one(sql, head) < steps:  # noqa: ASYNC110 - the database is what is asked
+        await asyncio.sleep(0.05)
+
+
+async def _judge_cursors(place: Site, head: int, subscriptions: list[Subscription], broken: list[str]) -> None:
+    written = [int(row[0]) for row in await place.reader.fetch(WRITTEN, head)]
+    for number, subscription in enumerate(subscriptions):
+        seen = await _seen(subscription, len(written))
+        if seen != written:
+            broken.append(f"subscriber {number} saw {len(seen)} steps of {len(written)}, or another order")
+    if written and (first := await _resumed(place, head)) != log_cursor(written[0]):
+        broken.append(f"who comes back with a cursor that is not forgotten is told {first}")
+    horizon = int(await place.one("SELECT horizon FROM ledger_head"))
+    for older in (1, horizon - 1):
+        if (said := await _resumed(place, older)) != "CURSOR_EXPIRED":
+            broken.append(f"a cursor from before what was forgotten is told {said}")
+
+
+async def _seen(subscription: Subscription, count: int) -> list[int]:
+    """What arrived; whoever is told too little is waited for only so long."""
+    seen: list[int] = []
+    with contextlib.suppress(TimeoutError):
+        while len(seen) < count:
+            seen.append(parse_log_cursor((await subscription.next(within=20.0))["cursor"]))
+    return seen
+
+
+async def _resumed(place: Site, seq: int) -> str:
+    """The cursor of the first message after a position of the log; the error's code where there is an error."""
+    assert place.web is not None
+    async with socket(place.web.url) as connection, asyncio.timeout(30.0):
+        await connection.send(json.dumps({"type": "connection_init"}))
+        asked = {"query": TRANSITIONS, "variables": {"after": log_cursor(seq)}}
+        await connection.send(json.dumps({"type": "subscribe", "id": "1", "payload": asked}))
+        while True:
+            message = json.loads(await connection.recv())
+            if message["type"] in {"next", "error"}:
+                break
+    payload = message["payload"]
+    errors = payload if message["type"] == "error" else payload.get("errors")
+    return str(errors[0]["extensions"]["code"] if errors else payload["data"]["operationTransitions"]["cursor"])
+
+
+if __name__ == "__main__":
+    main()
