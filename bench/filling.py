@@ -62,7 +62,8 @@ async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, en
         await store.execute(_TRANSITIONS.format(**step), head)
     counted = "UPDATE leshan_server SET queued = queued + $1, confirmed = confirmed + $2"
     await store.execute(counted, queued * endpoints, confirmed * endpoints)
-    await store.execute("UPDATE ledger_head SET seq = $1", head + endpoints + (STEPS + 1 if ended else 2) * (each * endpoints + 1))
+    seqs = (1 + STEPS if ended else 2) * (each * endpoints + 1)
+    await store.execute("UPDATE ledger_head SET seq = $1", head + endpoints + seqs)
     await store.commit()
     await store.execute("ANALYZE")
 
@@ -70,7 +71,7 @@ async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, en
 def _operations(store: Store, head: int, endpoints: int, count: int, *, ended: bool) -> str:
     number = f"(100000000000 + {head + endpoints} + i)"
     id_ = f"'00000000-0000-0000-0000-' || {number}"
-    facts = {"first": head + endpoints, "seqs": STEPS + 1 if ended else 2}
+    facts = {"first": head + endpoints, "seqs": 1 + STEPS if ended else 2}
     return _OPERATIONS.format(
         numbers=_NUMBERS.format(count=count),
         id=f"CAST({id_} AS UUID)" if store.postgres else id_,

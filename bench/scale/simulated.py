@@ -1,4 +1,4 @@
-"""A simulated Leshan with very many devices, which each wake once within a time, or do only what they are told: what the
+"""A simulated Leshan with very many devices, which each wake once within a time or do only what they are told: what the
 other commands start."""
 
 from __future__ import annotations

@@ -1,0 +1,127 @@
+"""Reconciling with a Leshan server that has very many registrations: time and memory of the bridge, and what it tells.
+
+First with nobody registered (what the process itself takes), then with all of them unknown, then with all of them known
+and a few gone while nobody listened. Those few have to be told OFFLINE, and nobody else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from app.leshan.simulator import Mode
+from app.models.laws import broken_laws
+from bench.measuring import used_by
+from bench.scale.common import Told, judge, options, run
+from bench.site import FakeLeshan, Site, address_of, python, site
+
+OFFLINE: Final = """
+    SELECT e.name FROM presence_change c JOIN endpoint e ON e.id = c.endpoint_id WHERE c.presence = 'OFFLINE'
+"""
+THOUGHT_OFFLINE: Final = "SELECT name FROM endpoint WHERE presence = 'OFFLINE'"
+ENDPOINTS: Final = "SELECT count(*) FROM endpoint"
+FAREWELLS: Final = "SELECT count(*) FROM endpoint WHERE announce_at IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """One reconciling by a bridge that was just started: seconds until it was done, CPU, and the most memory (MiB)."""
+
+    seconds: float
+    cpu: float
+    memory: float
+
+
+def main() -> None:
+    """Register, reconcile thrice, judge and tell; exits with 1 when somebody was told wrongly, or memory grew."""
+    parser = options("bench.scale.reconcile", __doc__, database=False)
+    parser.add_argument("--registrations", type=int, default=100_000)
+    parser.add_argument("--gone", type=int, default=100, help="that deregister while nobody listens")
+    parser.add_argument("--mode", type=Mode, choices=Mode, default=Mode.M18, help="the Leshan server that it is like")
+    parser.add_argument("--grow", type=float, default=100.0, help="MiB by which the bridge may grow")
+    parser.add_argument("--within", type=float, default=900.0, help="seconds after which a reconciling is given up")
+    arguments = parser.parse_args()
+    broken: list[str] = []
+    run(_measure(arguments, broken), f"reconciled with {arguments.registrations:,} registrations, {arguments.mode}")
+    judge(broken)
+
+
+async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Told]:
+    async with site("postgres") as place, _simulated(arguments) as (leshan, sim):
+        await place.run(leshan)  # who tells farewells
+        nobody = await _reconcile(place, leshan, arguments.within)
+        (await sim.post("/sim/register")).raise_for_status()
+        unknown = await _reconcile(place, leshan, arguments.within)
+        heard = int(await place.one(ENDPOINTS))
+        gone = {f"dev-{number:04d}" for number in range(arguments.gone)}
+        for name in gone:
+            (await sim.post("/sim/deregister", params={"ep": name})).raise_for_status()
+        known = await _reconcile(place, leshan, arguments.within)
+        await _farewells_said(place)
+        told = [row[0] for row in await place.reader.fetch(OFFLINE)]
+        thought = {row[0] for row in await place.reader.fetch(THOUGHT_OFFLINE)}
+        growth = max(unknown.memory, known.memory) - nobody.memory
+        if heard != arguments.registrations:
+            broken.append(f"{heard:,} endpoints are known of {arguments.registrations:,}")
+        if sorted(told) != sorted(gone) or thought != gone:
+            broken.append(f"{len(told)} were told OFFLINE, {len(thought)} are taken as such, {len(gone)} are")
+        if growth > arguments.grow:
+            broken.append(f"the bridge grew by {growth:.0f} MiB")
+        broken += await broken_laws(place.database_url)
+        return [
+            ("all unknown: until reconciled", unknown.seconds, "s"),
+            ("all known: until reconciled", known.seconds, "s"),
+            ("CPU of the bridge for one, all known", (known.cpu - nobody.cpu) / arguments.registrations * 1e6, "us"),
+            ("memory of the bridge, nobody registered", nobody.memory, "MiB"),
+            ("memory of the bridge, all unknown", unknown.memory, "MiB"),
+            ("memory of the bridge, all known", known.memory, "MiB"),
+            ("grown by", growth, "MiB"),
+            ("told OFFLINE", f"{len(told)} of {len(gone)} that are", ""),
+            ("told OFFLINE falsely", f"{len(set(told) - gone)}", ""),
+        ]
+
+
+@asynccontextmanager
+async def _simulated(arguments: argparse.Namespace) -> AsyncIterator[tuple[FakeLeshan, httpx.AsyncClient]]:
+    own = ("--endpoints", str(arguments.registrations), "--mode", arguments.mode.value)
+    with tempfile.TemporaryDirectory(prefix="reveille-bench-") as folder:
+        server = await asyncio.to_thread(python, "bench.scale.simulated", *own, folder=Path(folder))
+        try:
+            address = address_of(server)
+            async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=arguments.within) as sim:
+                yield FakeLeshan(server, address), sim
+        finally:
+            server.kill()
+
+
+async def _reconcile(place: Site, leshan: FakeLeshan, within: float) -> Reconciled:
+    """By a new bridge, which is ended afterwards."""
+    started = time.monotonic()
+    bridge = place.processes.spawn("bridge", **place.settings(leshan.address, leshan_events="stream"))
+    async with asyncio.timeout(within):
+        while " reconciled " not in bridge.log:
+            if not bridge.lives:
+                raise RuntimeError(bridge.log[-2_000:])
+            await asyncio.sleep(0.1)
+    seconds, used = time.monotonic() - started, used_by([bridge.pid])
+    await place.stop(bridge)
+    return Reconciled(seconds, used.cpu, used.memory)
+
+
+async def _farewells_said(place: Site) -> None:
+    """Who is gone is told so after a pause; what is not announced by now is not going to be."""
+    async with asyncio.timeout(60):
+        while await place.one(FAREWELLS):  # noqa: ASYNC110 - the database is what is asked
+            await asyncio.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()
