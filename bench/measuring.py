@@ -36,16 +36,17 @@ class Used:
 
 def used_by(pids: Iterable[int]) -> Used:
     """Of these processes together, with their children (PostgreSQL's sessions are processes)."""
-    own = [pid for first in pids for pid in _family(first)]
+    own = [pid for first in pids for pid in family(first)]
     return Used(sum(map(_cpu, own)), sum(map(_memory, own)))
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """A process and all that it started."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    return [pid, *(one for child in children for one in _family(int(child)))]
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def _cpu(pid: int) -> float:

@@ -11,6 +11,9 @@ import uvloop
 from app.leshan.simulator import Mode, Simulator, SimulatorConfig
 from app.serving import told_to_end
 
+ALL_DAY = 86_400
+"""Seconds: who registers at once with all others shall not fall asleep, or be forgotten, at once with them."""
+
 
 def main() -> None:
     """Serve until the process is ended; the first line says where."""
@@ -29,9 +32,10 @@ async def _serve(arguments: argparse.Namespace) -> None:
         devices=arguments.endpoints,
         mode=arguments.mode,
         autonomous=arguments.seconds is not None,
+        awake_window_seconds=93.0 if arguments.seconds is not None else ALL_DAY,
         start_within_seconds=seconds,
         asleep_seconds=(seconds, 2 * seconds),
-        lifetime_seconds=86_400,
+        lifetime_seconds=ALL_DAY,
         objects=(1, 3, 5),
         received_kept=1,
         webhook_url=arguments.webhook,
