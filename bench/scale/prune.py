@@ -39,7 +39,7 @@ def main() -> None:
     """Fill, wake, prune, judge and tell; exits with 1 when a promise is broken."""
     parser = options("bench.scale.prune", __doc__)
     parser.add_argument("--operations", type=int, default=500_000, help="that have ended and are to be forgotten")
-    parser.add_argument("--wakes", type=int, default=300, help="without pruning, to compare with")
+    parser.add_argument("--wakes", type=int, default=300, help="before and after, to compare with")
     parser.add_argument("--most", type=int, default=20_000, help="wakes while it prunes")
     parser.add_argument("--within", type=float, default=1_800.0, help="seconds after which pruning is given up")
     arguments = parser.parse_args()
@@ -51,15 +51,20 @@ def main() -> None:
 async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Told]:
     async with fake_leshan() as leshan, site(arguments.database) as place:
         await fill(place.reader, "old", max(1, arguments.operations // 20), arguments.operations, ended=True)
-        quiet, busy = names("quiet", arguments.wakes), names("busy", arguments.most)
-        for devices in (quiet, busy):
+        before, busy, after = (
+            names("before", arguments.wakes),
+            names("busy", arguments.most),
+            names("after", arguments.wakes),
+        )
+        for devices in (before, busy, after):
             await provision(place.ledger, devices)
             await queue(place.ledger, devices, len(devices))
         await place.run(leshan, web=True, retention=KEEP_DAYS)
-        without = await delays_of(await wake_in_turn(place, quiet), leshan)
+        without = await delays_of(await wake_in_turn(place, before), leshan)
         await place.stop(*place.processes.running)
         await place.run(leshan, web=True, retention=FORGET_DAYS)
         beside, seconds = await _while_pruning(place, leshan, busy, arguments.within, broken)
+        without += await delays_of(await wake_in_turn(place, after), leshan)
         broken += await broken_laws(place.database_url)
         return [
             ("forgotten in", seconds, "s"),

@@ -23,6 +23,7 @@ from bench.measuring import used_by
 from bench.scale.common import Told, judge, options, run
 from bench.site import FakeLeshan, Site, address_of, python, site
 
+PIECE: Final = 2_000
 OFFLINE: Final = """
     SELECT e.name FROM presence_change c JOIN endpoint e ON e.id = c.endpoint_id WHERE c.presence = 'OFFLINE'
 """
@@ -91,12 +92,15 @@ async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Tol
 
 @asynccontextmanager
 async def _simulated(arguments: argparse.Namespace) -> AsyncIterator[tuple[FakeLeshan, httpx.AsyncClient]]:
-    own = ("--endpoints", str(arguments.registrations), "--mode", arguments.mode.value)
+    own = ("--endpoints", "0", "--mode", arguments.mode.value)
     with tempfile.TemporaryDirectory(prefix="reveille-bench-") as folder:
         server = await asyncio.to_thread(python, "bench.scale.simulated", *own, folder=Path(folder))
         try:
             address = address_of(server)
             async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=arguments.within) as sim:
+                for start in range(0, arguments.registrations, PIECE):
+                    count = min(PIECE, arguments.registrations - start)
+                    (await sim.post("/sim/devices", json={"count": count})).raise_for_status()
                 yield FakeLeshan(server, address), sim
         finally:
             server.kill()

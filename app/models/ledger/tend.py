@@ -20,6 +20,9 @@ from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LI
 PIECE: Final = 500
 """Rows of a kind in one sweep: a long list is done in several short transactions."""
 
+PRUNE_PIECE: Final = 200
+"""Nobody waits for what is forgotten, but every wake meanwhile waits for a piece of it at each of its commits."""
+
 _EXPIRED: Final = """
     SELECT seq FROM operation WHERE status = 'QUEUED' AND expires_at IS NOT NULL AND expires_at <= $1
     ORDER BY expires_at LIMIT $2
@@ -123,16 +126,16 @@ class Prune(Member[bool]):
 
     async def find(self, group: Group) -> None:
         edge = group.now - group.rules.retention
-        rows = await group.store.fetch(_ENDED, edge, PIECE)
+        rows = await group.store.fetch(_ENDED, edge, PRUNE_PIECE)
         self.operations = [row["seq"] for row in rows]
-        self.more = len(rows) == PIECE
+        self.more = len(rows) == PRUNE_PIECE
         await load_operations(group, "o.seq", self.operations, "bigint")
         await load_endpoints(group, {group.operations[seq].endpoint_id for seq in self.operations})
         horizon = max((group.operations[seq].last_seq for seq in self.operations), default=group.horizon)
         for table in ("presence_change", "resource_change"):
-            newest = await group.store.fetch(_OLDEST.format(table=table), PIECE)
+            newest = await group.store.fetch(_OLDEST.format(table=table), PRUNE_PIECE)
             gone = [row["seq"] for row in newest if row["at"] < edge]
-            self.more = self.more or len(gone) == PIECE
+            self.more = self.more or len(gone) == PRUNE_PIECE
             horizon = max(horizon, *gone, group.horizon) if gone else horizon
             group.statements.append((f"DELETE FROM {table} WHERE seq = $1", [(seq,) for seq in gone]))  # noqa: S608
         group.horizon = max(group.horizon, horizon)

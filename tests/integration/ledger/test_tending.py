@@ -203,7 +203,7 @@ async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empt
 async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
     empty_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.ledger.tend.PIECE", 3)
+    monkeypatch.setattr("app.models.ledger.tend.PRUNE_PIECE", 3)
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     for n in range(10):
         await empty_world.hear(registered(f"d{n}"))
