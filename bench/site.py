@@ -152,13 +152,17 @@ async def fake_leshan(delay: float = 0.0) -> AsyncIterator[FakeLeshan]:
 
 def python(module: str, *arguments: str, folder: Path) -> Server:
     """Start a program of the bench that says ``address=..`` once it serves."""
-    (folder / "bytecode").mkdir(exist_ok=True)
     return start(
         [sys.executable, "-m", module, *arguments],
         folder,
         ready=lambda: "address=" in (folder / "server.log").read_text(),
-        environment=environment(folder / "bytecode", {}),
+        environment=environment(bytecode(folder), {}),
     )
+
+
+def bytecode(folder: Path) -> Path:
+    """Where processes keep theirs: where this one does if it was told, so that a second run does not compile anew."""
+    return Path(sys.pycache_prefix) if sys.pycache_prefix else folder / "bytecode"
 
 
 def address_of(server: Server) -> str:
@@ -190,8 +194,7 @@ async def site(kind: str, *, max_in_flight: int = 120) -> AsyncIterator[Site]:
         server = stack.enter_context(postgres(POSTGRES)) if kind == "postgres" else None
         bus_url = stack.enter_context(valkey()).url
         url = await server.create("reveille") if server else f"sqlite://{folder / 'bench.db'}"
-        (folder / "bytecode").mkdir()
-        started = stack.enter_context(processes(folder, folder / "bytecode"))
+        started = stack.enter_context(processes(folder, bytecode(folder)))
         own = Site(kind, url, bus_url, folder, started, server)
         await migrate(url)
         bus = await stack.enter_async_context(open_bus(bus_url))

@@ -14,7 +14,7 @@ from typing import Final
 
 from bench.filling import fill
 from bench.scale.common import Told, judge, options, run
-from bench.site import Site, site
+from bench.site import Site, bytecode, site
 from tests.e2e.processes import COMMAND, environment
 
 BREAK: Final = "UPDATE operation SET version = version + 1 WHERE seq = $1"
@@ -73,7 +73,7 @@ async def _check(place: Site, within: float) -> Checked:
 
 def _run_check(place: Site, within: float) -> Checked:
     """As an operator does it; what it used is asked of the kernel."""
-    values = environment(place.folder / "bytecode", {"database_url": place.database_url})
+    values = environment(bytecode(place.folder), {"database_url": place.database_url})
     begun = time.monotonic()
     process = subprocess.Popen([*COMMAND, "check"], env=values, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -25,6 +25,7 @@ from app.models.laws import broken_laws
 from app.telemetry import configure_logging
 from bench.scale.common import judge
 from bench.scale.soaking import Look, courses, growing, held_by, table
+from bench.site import bytecode
 from tests.e2e.clients import live, write
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.processes import environment, processes
@@ -157,8 +158,8 @@ def main() -> None:
 
 async def _soak(arguments: argparse.Namespace) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
-        (bytecode := Path(own) / "bytecode").mkdir()
-        with fork_server(environment(bytecode, {})) as forks, processes(Path(own), bytecode, forks.launch) as group:
+        compiled = bytecode(Path(own))
+        with fork_server(environment(compiled, {})) as forks, processes(Path(own), compiled, forks.launch) as group:
             async with cluster(group) as whole:
                 names = await whole.devices("soak", arguments.devices)
                 soak = Soak(whole, names, arguments.wakes, arguments.operations)
