@@ -52,6 +52,11 @@ RUNS ?= 20
 faults: $(INSTALLED_DEV) ## let faults happen to real processes: RUNS=20 at random, SEED=.. again, JOBS=4 at once
 	@exec $(BIN)/python -m tests.faults --runs $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
+MINUTES ?= 10
+.PHONY: soak
+soak: $(INSTALLED_DEV) ## let everything work for MINUTES=10, and tell what memory, files and connections each process has
+	@exec $(BIN)/python -m bench.scale.soak --minutes $(MINUTES)
+
 .PHONY: check
 check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schema, README's table, addresses and paths
 	$(BIN)/ruff check .
