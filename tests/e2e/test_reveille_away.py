@@ -23,11 +23,11 @@ from tests.leshan.launch import LeshanServer, leshan_server
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 
 TEMPERATURE: Final = "/3303/0/5700"
-AWAKE_SECONDS: Final = 2.0
+AWAKE_SECONDS: Final = 6.0
 SENDS: Final = 5
 CREATE: Final = """
 mutation($name: String!) {
-  createDeviceOperation(input: {endpoint: $name, kind: READ, path: "/3/0/0"}) { operation { id } }
+  createDeviceOperation(input: {endpoint: $name, kind: READ, path: "/3/0/0", timeoutSeconds: 1}) { operation { id } }
 }
 """
 STATE: Final = "query($id: ID!) { node(id: $id) { ... on DeviceOperation { status waitingFor } } }"
