@@ -15,8 +15,10 @@ from graphql import (
     GraphQLSchema,
     Undefined,
 )
+from graphql.execution import Executor
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
@@ -44,6 +46,16 @@ class CursorFirst(SchemaExtension):
             except Exception as error:
                 context.cursor = error
         yield
+
+
+class Execution(StrawberryGraphQLCoreExecutionContext):
+    """Strawberry's, which forgets what it collected for one event of a subscription before the next: graphql-core's
+    ``Executor.build_per_event_executor`` copies itself with its memory of subfields, and that would grow for ever."""
+
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
+        executor = super().build_per_event_executor(payload)
+        executor._relevant_sub_fields = {}  # noqa: SLF001 - a cache without another way to empty it
+        return executor
 
 
 class Schema(strawberry.Schema):
@@ -149,6 +161,7 @@ schema: Final = _with_own_one_of(
             Query,
             Mutation,
             Subscription,
+            execution_context_class=Execution,
             extensions=[PresentErrors, PreparedDocuments, CursorFirst],
             config=StrawberryConfig(info_class=Info, scalar_map=SCALARS, batching_config={"max_operations": MAX_BATCH}),
         )

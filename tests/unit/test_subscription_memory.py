@@ -1,0 +1,16 @@
+"""A subscription that lasts keeps nothing of the events that it has told."""
+
+from __future__ import annotations
+
+from graphql import parse
+
+from app.schema.schema import Execution, schema
+
+
+def test_what_was_collected_for_one_event_is_not_kept_for_the_next() -> None:
+    document = parse("subscription { operationTransitions { operation { id } } }")
+    whole = Execution.build(schema.graphql_schema, document)
+    assert isinstance(whole, Execution)
+    first, second = whole.build_per_event_executor({}), whole.build_per_event_executor({})
+    caches = [one._relevant_sub_fields for one in (whole, first, second)]
+    assert len({id(cache) for cache in caches}) == len(caches)
