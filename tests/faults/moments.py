@@ -135,9 +135,11 @@ def _sending_rows(happen: Callable[[], None]) -> None:
     """Some rows of a statement are with PostgreSQL, which holds the append lock for us and waits for more."""
     execute_many = PostgresStore.execute_many
 
-    async def stopped(self: PostgresStore, sql: str, rows: Any) -> None:
-        given: Any = _stop_after(rows, happen) if len(rows) > _MANY else rows
-        await execute_many(self, sql, given)
+    async def stopped(self: PostgresStore, sql: str, rows: Any, at_once: str | None = None) -> None:
+        if at_once is None and len(rows) > _MANY:
+            await execute_many(self, sql, _stop_after(rows, happen))  # type: ignore[arg-type]
+        else:
+            await execute_many(self, sql, rows, at_once)
 
     _set(PostgresStore, "execute_many", stopped)
 
