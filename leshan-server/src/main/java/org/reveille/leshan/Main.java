@@ -9,7 +9,7 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.options.Environment;
 import org.reveille.leshan.options.SectionedHelp;
 import org.reveille.leshan.options.ServerOptions;
-import org.reveille.leshan.server.StockServer;
+import org.reveille.leshan.server.ServerProgram;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -59,7 +59,7 @@ public final class Main {
 
         @Override
         public Integer call() throws Exception {
-            StockServer server = options.start();
+            ServerProgram server = options.start();
             return life.run(ports(server), server);
         }
     }
@@ -104,14 +104,14 @@ public final class Main {
 
         @Override
         public Integer call() throws Exception {
-            StockServer server = options.start();
+            ServerProgram server = options.start();
             String uri = server.coapPort() == null ? null : "coap://" + options.coapHost() + ":" + server.coapPort();
             ControlApi control = new ControlApi(options.host(), controlPort, uri, options.maxBody());
             return life.run(ports(server).put("control", control.port()), server, control);
         }
     }
 
-    private static ObjectNode ports(StockServer server) {
+    private static ObjectNode ports(ServerProgram server) {
         ObjectNode ports = Json.object().put("http", server.httpPort());
         if (server.coapPort() != null) {
             ports.put("coap", server.coapPort());

@@ -19,6 +19,8 @@ import org.reveille.leshan.json.Json;
  * {@code batch} they are in the post that is under way, above they wait.
  */
 final class EventTable {
+    private static final int MOST_REFUSED = 10_000;
+
     /** What is above {@code delivered}. */
     record Backlog(long events, long bytes, long oldest) {
     }
@@ -104,10 +106,12 @@ final class EventTable {
         return events;
     }
 
-    /** Keeps an event which the receiver refuses, apart from the others. */
+    /** Keeps an event which the receiver refuses, apart from the others. Of very many the newest are kept. */
     static void setAside(Connection connection, Event event, int status, String answer) throws SQLException {
         run(connection, "INSERT OR REPLACE INTO event_refused VALUES (?, ?, ?, ?, ?)", event.seq(),
                 System.currentTimeMillis(), status, answer, event.envelope());
+        run(connection, "DELETE FROM event_refused WHERE seq <= "
+                + "(SELECT seq FROM event_refused ORDER BY seq DESC LIMIT 1 OFFSET ?)", MOST_REFUSED);
     }
 
     /** Of the AWAKE and SLEEPING of an endpoint which wait, only the newest says something. */

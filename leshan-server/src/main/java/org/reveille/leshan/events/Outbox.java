@@ -61,7 +61,7 @@ public final class Outbox implements AutoCloseable {
      * @param delivered events taken by the receiver since the start
      * @param setAside events kept apart because the receiver refuses them
      * @param dropped events dropped since the start because too much waited
-     * @param stopped the receiver answered 401: nothing goes out until it takes a post again
+     * @param stopped the receiver answered 401 or refuses every event: one attempt a minute until it takes a post again
      * @param trouble why the last post failed, or null
      */
     public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long setAside, long dropped,

@@ -21,6 +21,8 @@ import org.slf4j.LoggerFactory;
 final class WebhookSender implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(WebhookSender.class);
     private static final long LONGEST_PAUSE_MS = 60_000;
+    /** So many events alone that are refused, and nothing that is taken, say that it is not the events. */
+    private static final int REFUSED_IN_A_ROW = 20;
     private static final Duration CONNECT = Duration.ofSeconds(10);
     private static final Duration ANSWER = Duration.ofSeconds(30);
 
@@ -36,6 +38,9 @@ final class WebhookSender implements AutoCloseable {
     private int most = Outbox.MOST_IN_A_POST;
     private boolean split;
     private int failures;
+    private int refusedInARow;
+    /** The event that was refused alone has had its second attempt, a minute later. */
+    private boolean triedAgain;
     private volatile boolean closed;
     private volatile long delivered;
     private volatile boolean stopped;
@@ -109,7 +114,7 @@ final class WebhookSender implements AutoCloseable {
         if (status / 100 == 2) {
             taken(batch);
         } else if (status == 401) {
-            refusedAll();
+            refusedAll(status, "secret or token are wrong");
         } else if (status / 100 == 4 && status != 408 && status != 425 && status != 429) {
             refused(batch, answer);
         } else {
@@ -125,6 +130,8 @@ final class WebhookSender implements AutoCloseable {
             LOG.warn("the webhook takes events again");
         }
         failures = 0;
+        refusedInARow = 0;
+        triedAgain = false;
         trouble = null;
         stopped = false;
         split = false;
@@ -134,22 +141,30 @@ final class WebhookSender implements AutoCloseable {
     /** One of them is bad: half as many are tried until it is alone. */
     private void refused(List<Event> batch, HttpResponse<String> answer) {
         failures = 0;
-        stopped = false;
         split = batch.size() > 1;
         if (split) {
             most = batch.size() / 2;
-        } else {
-            outbox.setAside(batch.get(0), answer.statusCode(), start(answer.body()));
+            return;
         }
+        boolean tooMany = refusedInARow >= REFUSED_IN_A_ROW;
+        if (tooMany && !triedAgain) {
+            triedAgain = true;
+            refusedAll(answer.statusCode(), "the address may be wrong");
+            return;
+        }
+        triedAgain = false;
+        stopped = tooMany;
+        refusedInARow++;
+        outbox.setAside(batch.get(0), answer.statusCode(), start(answer.body()));
     }
 
-    /** It is we whom it does not take: splitting would not help, and nothing is to be thrown away. */
-    private void refusedAll() {
+    /** It is we whom it does not take, and not the events: splitting would not help. */
+    private void refusedAll(int status, String why) {
         if (!stopped) {
-            LOG.error("the webhook answered 401: secret or token are wrong. Nothing is lost; it is tried once a minute");
+            LOG.error("the webhook answers {}: {}. One attempt a minute from now on", status, why);
         }
+        trouble = "answered " + status + ": " + why;
         stopped = true;
-        trouble = "answered 401";
         pause(LONGEST_PAUSE_MS);
     }
 

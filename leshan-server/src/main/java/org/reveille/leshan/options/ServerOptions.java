@@ -8,7 +8,7 @@ import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.server.HttpSettings;
-import org.reveille.leshan.server.StockServer;
+import org.reveille.leshan.server.ServerProgram;
 import org.reveille.leshan.store.Store;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -56,7 +56,7 @@ public final class ServerOptions {
      *
      * @throws BadSetting when they cannot be had
      */
-    public StockServer start() {
+    public ServerProgram start() {
         HttpSettings web = http.settings(host(http.host), HttpOptions.environmentToken());
         try {
             return mode == Mode.stock ? start(web, new Credentials(), null) : startProduction(web);
@@ -65,11 +65,11 @@ public final class ServerOptions {
         }
     }
 
-    private StockServer startProduction(HttpSettings web) throws IOException, SQLException {
+    private ServerProgram startProduction(HttpSettings web) throws IOException, SQLException {
         Outbox.Options outbox = events.outbox(name);
         Store store = new Store(data.resolve("leshan.sqlite"));
         try {
-            return start(web, new Credentials(store), new StockServer.Production(
+            return start(web, new Credentials(store), new ServerProgram.Production(
                     store, limits.maxOpenCalls, outbox, Duration.ofSeconds(limits.drainSeconds)));
         } catch (IOException | SQLException | RuntimeException refused) {
             close(store);
@@ -85,9 +85,9 @@ public final class ServerOptions {
         }
     }
 
-    private StockServer start(HttpSettings web, Credentials credentials, StockServer.Production production)
+    private ServerProgram start(HttpSettings web, Credentials credentials, ServerProgram.Production production)
             throws IOException {
-        return new StockServer(new StockServer.Options(
+        return new ServerProgram(new ServerProgram.Options(
                 web, coap.settings(coapHost(), credentials, limits.maxBody), coap.awakeMillis(), name, production));
     }
 

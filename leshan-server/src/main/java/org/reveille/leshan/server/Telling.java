@@ -44,8 +44,10 @@ final class Telling implements AutoCloseable {
 
     /** Says how it goes. */
     void report(Health health, Metrics metrics) {
-        health.check("webhook", () -> outbox.status().stopped()
-                ? Optional.of("the webhook answers 401: secret or token are wrong") : Optional.empty());
+        health.check("webhook", () -> {
+            Outbox.Status status = outbox.status();
+            return status.stopped() ? Optional.of("the webhook " + status.trouble()) : Optional.empty();
+        });
         outbox.listen(event -> metrics.event(event.name()));
         gauge(metrics, "waiting", "Events that wait for the webhook", Outbox.Status::waiting);
         gauge(metrics, "waiting.bytes", "Their size", Outbox.Status::waitingBytes);
@@ -53,7 +55,7 @@ final class Telling implements AutoCloseable {
         gauge(metrics, "delivered", "Events that the webhook took since the start", Outbox.Status::delivered);
         gauge(metrics, "refused", "Events set aside because the webhook refuses them", Outbox.Status::setAside);
         gauge(metrics, "dropped", "Events dropped since the start because too much waited", Outbox.Status::dropped);
-        gauge(metrics, "stopped", "1 while the webhook answers 401", status -> status.stopped() ? 1 : 0);
+        gauge(metrics, "stopped", "1 while the webhook refuses everything", status -> status.stopped() ? 1 : 0);
     }
 
     private void gauge(Metrics metrics, String name, String description, Function<Outbox.Status, Number> value) {

@@ -178,7 +178,7 @@ class OutboxTest {
         open(options(receiver.uri()));
         publish(0, 10);
         await(() -> outbox.status().stopped());
-        assertEquals("answered 401", outbox.status().trouble());
+        assertEquals("answered 401: secret or token are wrong", outbox.status().trouble());
         assertEquals(0, outbox.status().setAside());
         assertEquals(10, outbox.status().waiting());
         close();
@@ -186,6 +186,17 @@ class OutboxTest {
         open(options(receiver.uri()));
         await(() -> receiver.taken().size() == 10);
         assertFalse(outbox.status().stopped());
+    }
+
+    @Test
+    void anAddressThatIsWrongIsNotTakenForBadEvents() throws Exception {
+        receiver.answers = post -> 404;
+        open(options(receiver.uri()));
+        publish(0, 100);
+        await(() -> outbox.status().stopped());
+        assertEquals("answered 404: the address may be wrong", outbox.status().trouble());
+        assertEquals(20, outbox.status().setAside());
+        assertEquals(80, outbox.status().waiting());
     }
 
     @Test

@@ -27,7 +27,7 @@ import org.slf4j.LoggerFactory;
  * A LwM2M server with the REST API and event stream of the stock demo server 2.0.0-M18: just as that one, or with what
  * production needs.
  */
-public final class StockServer implements AutoCloseable {
+public final class ServerProgram implements AutoCloseable {
     /**
      * How a server is started.
      *
@@ -50,7 +50,7 @@ public final class StockServer implements AutoCloseable {
     public record Production(Store store, int maxOpenCalls, Outbox.Options outbox, Duration drain) {
     }
 
-    private static final Logger LOG = LoggerFactory.getLogger(StockServer.class);
+    private static final Logger LOG = LoggerFactory.getLogger(ServerProgram.class);
 
     private final Health health = new Health();
     private final Metrics metrics = new Metrics();
@@ -64,7 +64,7 @@ public final class StockServer implements AutoCloseable {
     private final Javalin http;
 
     /** @throws IOException when the store cannot be used */
-    public StockServer(Options options) throws IOException {
+    public ServerProgram(Options options) throws IOException {
         Production production = options.production();
         if (production == null) {
             store = null;
