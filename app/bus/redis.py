@@ -29,6 +29,8 @@ SILENCE: Final = 5.0
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
 """Seconds between attempts to reach a Redis that is away."""
+CANCEL_AGAIN: Final = 0.2
+"""Seconds after which a task that has not ended is cancelled again."""
 
 _CONNECTING: Final = "not connected yet"
 
@@ -165,7 +167,15 @@ async def redis_bus(url: str) -> AsyncIterator[Bus]:
     try:
         yield bus
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         await client.aclose()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel until they have ended: redis-py now and then loses a cancellation that comes while it reads, and a process
+    that stops would wait for ever for a task that goes on listening."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
