@@ -1,12 +1,10 @@
 """One group commit: what its members read and changed, written back in a handful of statements."""
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
-
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from app.domain.values import TypedValue
@@ -19,69 +17,35 @@ from app.models.ledger.rows import (
     LIVE_COLUMNS,
     OPERATION_COLUMNS,
     REGISTRATION_COLUMNS,
-    SERVER_COLUMNS,
     EndpointRow,
     OperationRow,
+    PresenceChange,
+    ResourceChange,
     ServerRow,
     TransitionRow,
     values_of,
 )
 from app.models.ledger.rules import Rules
+from app.models.ledger.statements import (
+    INSERT_CHANGE,
+    INSERT_ENDPOINT,
+    INSERT_OPERATION,
+    INSERT_PRESENCE,
+    INSERT_TRANSITION,
+    UPDATE_HEAD,
+    UPDATE_LIVE,
+    UPDATE_OPERATION,
+    UPDATE_REGISTRATION,
+    UPDATE_SERVER,
+    UPSERT_STATE,
+    Write,
+)
 from app.models.ledger.store import Row, Store
 from app.models.lifecycle import TERMINAL, check_move
 
 MAX_DETAIL: Final = 1_000
 _READY_AT: Final = LIVE_COLUMNS.index("ready_at")
 _AWAKE_UNTIL: Final = LIVE_COLUMNS.index("awake_until")
-
-
-def _insert(table: str, columns: Iterable[str], conflict: str = "") -> str:
-    names = list(columns)
-    marks = ", ".join(f"${n}" for n in range(1, len(names) + 1))
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) {conflict}".rstrip()
-
-
-def _update(table: str, key: str, columns: Iterable[str]) -> str:
-    sets = ", ".join(f"{column} = ${n}" for n, column in enumerate(columns, start=2))
-    return f"UPDATE {table} SET {sets} WHERE {key} = $1"
-
-
-def _types(row: type[Any], columns: Iterable[str]) -> Iterable[str]:
-    """PostgreSQL's arrays of these columns, each numbered: what ``unnest`` makes rows of."""
-    kinds = {field.name: str(field.type) for field in fields(row)}
-    for number, column in enumerate(columns, start=1):
-        kind = kinds[column]
-        type_ = "bool" if "bool" in kind else "bigint" if "int" in kind or "Instant" in kind else "text"
-        yield f"${number}::{type_}[]"
-
-
-def _update_at_once(table: str, key: str, row: type[Any], columns: tuple[str, ...]) -> str:
-    sets = ", ".join(f"{column} = v.{column}" for column in columns)
-    names, arrays = ", ".join((key, *columns)), ", ".join(_types(row, (key, *columns)))
-    return f"UPDATE {table} t SET {sets} FROM unnest({arrays}) AS v({names}) WHERE t.{key} = v.{key}"
-
-
-def _insert_at_once(table: str, row: type[Any], columns: tuple[str, ...]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({', '.join(_types(row, columns))})"
-
-
-INSERT_ENDPOINT: Final = _insert("endpoint", ENDPOINT_COLUMNS)
-UPDATE_LIVE: Final = _update("endpoint", "id", LIVE_COLUMNS)
-UPDATE_REGISTRATION: Final = _update("endpoint", "id", REGISTRATION_COLUMNS)
-INSERT_OPERATION: Final = _insert("operation", OPERATION_COLUMNS)
-UPDATE_OPERATION: Final = _update("operation", "seq", CHANGING_COLUMNS)
-UPDATE_SERVER: Final = _update("leshan_server", "id", SERVER_COLUMNS[1:])
-INSERT_TRANSITION: Final = _insert("transition", TransitionRow.__slots__)
-UPDATE_LIVE_AT_ONCE: Final = _update_at_once("endpoint", "id", EndpointRow, LIVE_COLUMNS)
-UPDATE_OPERATION_AT_ONCE: Final = _update_at_once("operation", "seq", OperationRow, CHANGING_COLUMNS)
-INSERT_TRANSITION_AT_ONCE: Final = _insert_at_once("transition", TransitionRow, TransitionRow.__slots__)
-INSERT_PRESENCE: Final = _insert("presence_change", ("seq", "endpoint_id", "presence", "at"))
-INSERT_CHANGE: Final = _insert("resource_change", ("seq", "endpoint_id", "path", "type", "value", "at"))
-UPSERT_STATE: Final = _insert(
-    "resource_state",
-    ("id", "endpoint_id", "path", "type", "value", "at"),
-    "ON CONFLICT (endpoint_id, path) DO UPDATE SET type = excluded.type, value = excluded.value, at = excluded.at",
-)
 
 
 Move: TypeAlias = tuple[OperationStatus | None, OperationStatus, ReasonCode | None]
@@ -120,8 +84,8 @@ class Group:
     _server: tuple[Any, ...] = ()
     _written: tuple[int, int] = (0, 0)
     _transitions: list[TransitionRow] = field(default_factory=list)
-    _presences: list[tuple[Any, ...]] = field(default_factory=list)
-    _changes: list[tuple[Any, ...]] = field(default_factory=list)
+    _presences: list[PresenceChange] = field(default_factory=list)
+    _changes: list[ResourceChange] = field(default_factory=list)
     statements: list[tuple[str, list[tuple[Any, ...]]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -211,7 +175,8 @@ class Group:
     def report(self, endpoint: EndpointRow, values: Mapping[str, TypedValue], at: Instant) -> None:
         """Store values as the latest that are known, and tell subscribers of each."""
         for path, typed in values.items():
-            self._changes.append((self.draw(), endpoint.id, path, typed.type, dump_json(typed.value), at))
+            value = dump_json(typed.value)
+            self._changes.append(ResourceChange(self.draw(), endpoint.id, path, typed.type, value, at))
 
     # --- writing back
 
@@ -221,18 +186,18 @@ class Group:
         new_endpoints = [e for e in self.endpoints.values() if e.id not in self._live]
         self._settle_readiness()
         await self._many(INSERT_ENDPOINT, [e.stored(ENDPOINT_COLUMNS) for e in new_endpoints])
-        await self._write_endpoints(UPDATE_LIVE, LIVE_COLUMNS, self._live, UPDATE_LIVE_AT_ONCE)
+        await self._write_endpoints(UPDATE_LIVE, LIVE_COLUMNS, self._live)
         await self._write_endpoints(UPDATE_REGISTRATION, REGISTRATION_COLUMNS, self._registered)
         await self._write_operations()
         await self._write_log()
         await self._write_heads()
         for sql, rows in self.statements:
-            await self._many(sql, rows)
+            await self._many(Write(sql), rows)
         self.statements.clear()
 
-    async def _many(self, sql: str, rows: list[tuple[Any, ...]], at_once: str | None = None) -> None:
+    async def _many(self, write: Write, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            await self.store.execute_many(sql, rows, at_once)
+            await self.store.execute_many(write.each, rows, write.at_once)
 
     def _tell_presences(self) -> None:
         for endpoint in self.endpoints.values():
@@ -244,7 +209,7 @@ class Group:
     def tell_presence(self, endpoint: EndpointRow) -> None:
         """Put an endpoint's presence into the log."""
         endpoint.told_presence, endpoint.announce_at = endpoint.presence, None
-        self._presences.append((self.draw(), endpoint.id, endpoint.presence, self.now))
+        self._presences.append(PresenceChange(self.draw(), endpoint.id, endpoint.presence, self.now))
 
     def _settle_readiness(self) -> None:
         for endpoint in self.endpoints.values():
@@ -257,9 +222,7 @@ class Group:
         known = self._live.get(endpoint.id)
         return known is not None and callable_at(known[_READY_AT], known[_AWAKE_UNTIL], self.now)
 
-    async def _write_endpoints(
-        self, sql: str, columns: tuple[str, ...], known: dict[int, tuple[Any, ...]], at_once: str | None = None
-    ) -> None:
+    async def _write_endpoints(self, write: Write, columns: tuple[str, ...], known: dict[int, tuple[Any, ...]]) -> None:
         changed = []
         for endpoint in self.endpoints.values():
             stored = endpoint.stored(columns)
@@ -267,7 +230,7 @@ class Group:
             known[endpoint.id] = stored
             if before is not None and before != stored:
                 changed.append((endpoint.id, *stored))
-        await self._many(sql, changed, at_once)
+        await self._many(write, changed)
 
     async def _write_operations(self) -> None:
         new, changed = [], []
@@ -283,18 +246,17 @@ class Group:
         # an endpoint's old SENDING row leaves before its new one arrives: the partial unique index looks at each row
         for sending in (False, True):
             rows = [row for row in changed if (row[1] == OperationStatus.SENDING) is sending]
-            await self._many(UPDATE_OPERATION, rows, UPDATE_OPERATION_AT_ONCE)
+            await self._many(UPDATE_OPERATION, rows)
 
     async def _write_log(self) -> None:
         if not (self._transitions or self._presences or self._changes):
             return
         self.logged = True
         step = values_of(TransitionRow.__slots__)
-        steps = [step(transition) for transition in self._transitions]
-        await self._many(INSERT_TRANSITION, steps, INSERT_TRANSITION_AT_ONCE)
+        await self._many(INSERT_TRANSITION, [step(transition) for transition in self._transitions])
         await self._many(INSERT_PRESENCE, self._presences)
         await self._many(INSERT_CHANGE, self._changes)
-        latest = {(change[1], change[2]): change for change in self._changes}
+        latest = {(change.endpoint_id, change.path): change for change in self._changes}
         await self._many(UPSERT_STATE, list(latest.values()))
         self._transitions, self._presences, self._changes = [], [], []
 
@@ -305,4 +267,4 @@ class Group:
             await self.store.execute(UPDATE_SERVER, *stored)
         if (self.seq, self.horizon) != self._written:
             self._written = (self.seq, self.horizon)
-            await self.store.execute("UPDATE ledger_head SET seq = $1, horizon = $2", self.seq, self.horizon)
+            await self.store.execute(UPDATE_HEAD, self.seq, self.horizon)

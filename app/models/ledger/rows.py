@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from app.domain.operations import OperationRequest
 from app.domain.words import (
@@ -283,4 +283,24 @@ class TransitionRow:
     attempt: int
     reason: ReasonCode | None
     detail: str | None
+    at: Instant
+
+
+class PresenceChange(NamedTuple):
+    """A presence that was told, as it is written to the log."""
+
+    seq: int
+    endpoint_id: int
+    presence: Presence
+    at: Instant
+
+
+class ResourceChange(NamedTuple):
+    """A value that was heard, as it is written to the log; the latest of a path is its resource's state, too."""
+
+    seq: int
+    endpoint_id: int
+    path: str
+    type: ValueType
+    value: str | None
     at: Instant
