@@ -55,12 +55,12 @@ def configure_logging(*, json: bool = False, level: str = "info") -> None:
     ]
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
+            structlog.stdlib.filter_by_level,  # a logger's own level may be higher
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=structlog.make_filtering_bound_logger(level),  # a line that nobody wants costs nothing
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
