@@ -101,7 +101,7 @@ def main() -> None:
         verdict = _verdict(guard)
         unnoticed += not verdict.startswith("tests/")
         table.add_row(guard.name, verdict)
-    Console(soft_wrap=True).print(table)
+    Console(width=160).print(table)
     sys.exit(1 if unnoticed else 0)
 
 

@@ -45,6 +45,8 @@ class Site:
     whole: Cluster
     slots: list[Slot]
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+    later: list[Api] = field(default_factory=list)
+    """Of API processes that took the place of others."""
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     gave_up: list[str] = field(default_factory=list)
     """Processes that ended by themselves."""
@@ -76,7 +78,8 @@ class Site:
     def _ask_at_its_new_address(self, slot: Slot) -> None:
         for number, one in enumerate(self.of("api")):
             if one is slot:
-                self.whole.apis[number] = Api(slot.process.url)
+                self.whole.apis[number] = new = Api(slot.process.url)
+                self.later.append(new)
 
     def note_if_ended(self, slot: Slot) -> None:
         """Remember who ended without having been told to."""
@@ -125,7 +128,7 @@ class Site:
         return httpx.AsyncClient(base_url=url, trust_env=False, timeout=CLIENT_SECONDS)
 
     async def close(self) -> None:
-        for client in self.clients.values():
+        for client in (*self.clients.values(), *(new.http for new in self.later)):
             await client.aclose()
 
     # --- servers
