@@ -13,6 +13,7 @@ from app.models.ledger import Create, Hear, HeardEvent, Ledger, NewOperation, Pr
 
 PATH = "/5/0/1"
 PIECE = 500
+AT_A_TIME = 10_000  # the ledger refuses more than it has room for
 
 
 def names(prefix: str, count: int) -> list[str]:
@@ -52,14 +53,15 @@ def write(endpoint: str) -> Create:
 
 async def provision(ledger: Ledger, devices: Sequence[str]) -> None:
     """Make the devices known; they have never been heard of."""
-    await asyncio.gather(*(ledger.submit(Provision(name)) for name in devices))
+    for start in range(0, len(devices), AT_A_TIME):
+        await asyncio.gather(*(ledger.submit(Provision(name)) for name in devices[start : start + AT_A_TIME]))
 
 
 async def queue(ledger: Ledger, devices: Sequence[str], operations: int) -> None:
     """So many operations, in turn for each device."""
     wishes = [write(devices[number % len(devices)]) for number in range(operations)]
-    for start in range(0, len(wishes), 10_000):
-        await asyncio.gather(*(ledger.submit(wish) for wish in wishes[start : start + 10_000]))
+    for start in range(0, len(wishes), AT_A_TIME):
+        await asyncio.gather(*(ledger.submit(wish) for wish in wishes[start : start + AT_A_TIME]))
 
 
 async def wake(ledger: Ledger, devices: Sequence[str], *, queue_mode: bool = False) -> None:

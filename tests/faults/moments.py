@@ -22,10 +22,10 @@ from app.leshan.connection import Connection
 from app.models.ledger import Claim, Create, Hear, Settle, leases, ledger
 from app.models.ledger.group import Group
 from app.models.ledger.members import Member
-from app.models.ledger.store import PostgresStore
+from app.models.ledger.store import AT_ONCE, PostgresStore
 
-_MANY: Final = 50
-"""Rows that asyncpg does not send at once, when they are long."""
+_LONG: Final = 256 * 1024
+"""Characters in the rows of a statement that asyncpg does not send in one piece: it hands on 4 x 32 KiB at a time."""
 
 _SIGNALS: Final = {"freeze": signal.SIGSTOP, "kill": signal.SIGKILL}
 _MEMBERS: Final = {"claim": Claim, "settle": Settle, "create": Create, "hear": Hear}
@@ -136,7 +136,8 @@ def _sending_rows(happen: Callable[[], None]) -> None:
     execute_many = PostgresStore.execute_many
 
     async def stopped(self: PostgresStore, sql: str, rows: Any, at_once: str | None = None) -> None:
-        if at_once is None and len(rows) > _MANY:
+        one_by_one = at_once is None or len(rows) < AT_ONCE
+        if one_by_one and sum(len(value) for row in rows for value in row if isinstance(value, str)) > _LONG:
             await execute_many(self, sql, _stop_after(rows, happen))  # type: ignore[arg-type]
         else:
             await execute_many(self, sql, rows, at_once)

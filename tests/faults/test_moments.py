@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from app.models.ledger.store import AT_ONCE
 from tests.e2e.clients import CREATE, write
 from tests.e2e.cluster import key
 from tests.e2e.processes import Process
@@ -125,7 +126,7 @@ async def test_others_write_on_while_one_is_frozen_between_the_rows_of_a_stateme
     whole = site.whole
     name, other = await whole.devices("rows", 2)
     victim = await started(site, "api", test_moment="sending_rows:freeze")
-    batch = [write(name, text="x" * 8_000, idempotencyKey=f"rows/{number}") for number in range(60)]
+    batch = [write(name, text="x" * 60_000, idempotencyKey=f"rows/{number}") for number in range(AT_ONCE - 1)]
     asked = asyncio.create_task(_ask(victim, batch))
     await met(victim)
     async with asyncio.timeout(5):
