@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from collections.abc import Sequence
 
 from bench.devices import names, provision, queue, wake
 from bench.scale.common import Told, options, run
@@ -19,6 +20,7 @@ DISORDER = """
         WHERE t.to_status = 'SENDING' AND t.attempt = 1
     ) sent WHERE before > queued
 """
+SENDING = "SELECT count(*) FROM endpoint WHERE lease_operation IS NOT NULL"
 MOMENTS = 60
 
 
@@ -48,7 +50,7 @@ async def _drain(arguments: argparse.Namespace) -> list[Told]:
         await leshan.figures(begin=True)
         started, used, database = time.monotonic(), place.used(), place.used_by_database()
         waking = asyncio.create_task(_wake(place, devices, arguments.minute))
-        opened = await _watch(place, leshan, arguments.operations, arguments.within)
+        leased, opened = await _watch(place, leshan, arguments.operations, arguments.within)
         await waking
         seconds = time.monotonic() - started
         told, spent, by_database = await leshan.figures(), place.used(), place.used_by_database()
@@ -59,6 +61,7 @@ async def _drain(arguments: argparse.Namespace) -> list[Told]:
             ("most calls open", told["mostOpen"], f"of {arguments.limit}"),
             ("calls open in the mean, first call to last answer", told["meanOpen"], f"of {arguments.limit}"),
             ("looks at which fewer than 90 % were open (first and last second apart)", opened, "%"),
+            ("looks at which fewer than 90 % of the limit were SENDING, their results not yet stored", leased, "%"),
             ("first sends out of queue order", float(await place.one(DISORDER)), ""),
             ("CPU of the dispatchers", (spent.cpu - used.cpu) / seconds * 100, "% of a core"),
             ("CPU of PostgreSQL", (by_database.cpu - database.cpu) / seconds * 100, "% of a core"),
@@ -75,15 +78,24 @@ async def _wake(place: Site, devices: list[str], seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds / MOMENTS - (time.monotonic() - begun)))
 
 
-async def _watch(place: Site, leshan: FakeLeshan, operations: int, within: float) -> float:
-    """Look four times a second until all are confirmed; the share of looks at which calls were missing, in percent."""
-    looks: list[float] = []
+async def _watch(place: Site, leshan: FakeLeshan, operations: int, within: float) -> tuple[float, float]:
+    """Look four times a second until all are confirmed.
+
+    Returns:
+        The shares of looks, in percent, at which less was SENDING than may be, and at which fewer calls were open: an
+        attempt is SENDING from its claim until its result is stored, and its call is open for a part of that.
+    """
+    looks: list[tuple[float, float]] = []
     async with asyncio.timeout(within):
         while await place.one("SELECT confirmed FROM leshan_server") < operations:
-            looks.append((await leshan.figures())["open"])
+            looks.append((float(await place.one(SENDING)), (await leshan.figures())["open"]))
             await asyncio.sleep(0.25)
-    kept = looks[4:-4] or looks or [0.0]
-    return sum(1 for look in kept if look < 0.9 * max(kept)) / len(kept) * 100
+    leased, opened = zip(*looks[4:-4] or looks or [(0.0, 0.0)], strict=True)
+    return _short(leased), _short(opened)
+
+
+def _short(looks: Sequence[float]) -> float:
+    return sum(1 for look in looks if look < 0.9 * max(looks)) / len(looks) * 100
 
 
 if __name__ == "__main__":
