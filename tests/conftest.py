@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.models.database import migrate
+from tests.leshan import launch
 from tests.leshan.fixtures import leshan_devices, leshan_m4_server, our_leshan, production_leshan
 from tests.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
 from tests.servers.postgres import PostgresServer, postgres
@@ -20,6 +21,7 @@ from tests.servers.valkey import binary as valkey_binary
 __all__ = ["leshan_devices", "leshan_m4_server", "our_leshan", "production_leshan"]
 
 DATABASE_FIXTURES = {"database_url", "empty_database_url"}
+LESHAN_FIXTURES = {"leshan_devices", "leshan_m4_server", "our_leshan", "production_leshan"}
 
 
 def missing(part: str) -> NoReturn:
@@ -30,10 +32,22 @@ def missing(part: str) -> NoReturn:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that depend on the kind of database: only they are worth a run on each."""
+    """Mark the tests that depend on the kind of database (only they are worth a run on each), and those that need
+    a real Leshan server or real devices."""
     for item in items:
-        if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if DATABASE_FIXTURES & fixtures:
             item.add_marker("database")
+        if LESHAN_FIXTURES & fixtures:
+            item.add_marker("leshan")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the Java programs before the first test that needs them: on a new machine Maven fetches for minutes, and
+    that is not the time of any test."""
+    needed = any(item.get_closest_marker("leshan") for item in session.items)
+    if needed and not session.config.getoption("collectonly") and not launch.missing_tools():
+        launch.build()
 
 
 @pytest.fixture(scope="session")
