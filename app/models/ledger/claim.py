@@ -6,25 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 from app.domain.operations import OperationRequest
-from app.domain.words import SECOND
+from app.domain.words import SECOND, Instant
 from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
 from app.models.ledger.load import load_endpoints, load_operations
 from app.models.ledger.members import Member, Phase
+from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.rows import EndpointRow, OperationRow
 from app.models.ledger.rules import START_MARGIN
-from app.models.ledger.store import Row
 
 SILENT_SHARE: Final = 4
 """Endpoints that did not answer at their last wake share one part in four of the open calls."""
 
 _CALLS: Final = """
     SELECT lease_operation, lease_token, silent FROM endpoint
-    WHERE server_id = $1 AND lease_operation IS NOT NULL AND call_open
+    WHERE server_id = $1 AND lease_operation IS NOT NULL AND call_open AND NOT ({loaded})
 """
 _HEAD: Final = """
     SELECT q.{column} FROM operation q
@@ -35,7 +35,7 @@ _READY: Final = f"""
     SELECT e.id, e.awake_until, ({_HEAD.format(column="seq")}) AS head
     FROM endpoint e
     WHERE e.server_id = $1 AND e.silent = $2 AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.awake_until > $3
-      AND NOT e.paused AND NOT EXISTS ({HELD_BACK.format(server="$1")})
+      AND NOT e.paused AND NOT EXISTS ({HELD_BACK.format(server="$1")}) AND NOT ({{loaded}})
       AND (e.awake_until - $3 >= {START_MARGIN}
            OR e.awake_until - $3 >= ({_HEAD.format(column="timeout_seconds")}) * {SECOND})
     ORDER BY e.awake_until LIMIT $4
@@ -44,6 +44,12 @@ _READY: Final = f"""
 hide everybody else. Heads are looked for behind the limit: a condition on them made PostgreSQL do so for every ready
 endpoint. What expired is passed over, though nobody may have swept it yet; then there may be no head. The brake is
 looked at here, within the claim's transaction: whoever commits a pause knows that no later claim takes anything."""
+
+_HEADS: Final = f"""
+    SELECT e.id, ({_HEAD.format(column="seq")}) AS head, ({_HEAD.format(column="timeout_seconds")}) AS timeout_seconds
+    FROM endpoint e WHERE {{loaded}} AND NOT EXISTS ({HELD_BACK.format(server="$1")})
+"""
+"""Of endpoints that the group has loaded: their rows in memory are newer than those in the database."""
 
 _SPARE: Final = 16
 """Read a few more than there are slots: some may have nothing left but what expired."""
@@ -63,6 +69,26 @@ class Claimed:
     token: str = ""
 
 
+class _Call(NamedTuple):
+    """A call that is open at Leshan."""
+
+    operation: int
+    token: str
+    silent: bool
+
+
+_Ready: TypeAlias = tuple[Instant, int, int]
+"""An endpoint that may be called: when its window ends, the endpoint, the head of its queue."""
+
+
+def _of_server(group: Group) -> list[EndpointRow]:
+    return [endpoint for endpoint in group.endpoints.values() if endpoint.server_id == group.server.id]
+
+
+def _is_ready(endpoint: EndpointRow, now: Instant) -> bool:
+    return callable_at(ready_at(endpoint), endpoint.awake_until, now)
+
+
 @dataclass(slots=True)
 class Claim(Member[list[Claimed]]):
     """Take up to ``slots`` operations of different endpoints, those whose window ends first before the others.
@@ -79,29 +105,61 @@ class Claim(Member[list[Claimed]]):
     free_silent: int = 0
 
     async def find(self, group: Group) -> None:
-        leased = await group.store.fetch(_CALLS, group.server.id)
-        self.held = [row["lease_operation"] for row in leased if row["lease_token"] == self.token]
+        open_calls = await self._open_calls(group)
+        self.held = [call.operation for call in open_calls if call.token == self.token]
         self.chosen = []
         if group.server.breaker_opened_at is None and not self.held:
-            self.chosen = await self._choose(group, leased)
+            self.chosen = await self._choose(group, open_calls)
         heads = {head for _, head in self.chosen} | set(self.held)
         await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint")
         owners = {operation.endpoint_id for operation in group.operations.values()}
         await load_endpoints(group, owners | {id_ for id_, _ in self.chosen})
 
-    async def _choose(self, group: Group, leased: Sequence[Row]) -> list[tuple[int, int]]:
+    async def _open_calls(self, group: Group) -> list[_Call]:
+        sql = _CALLS.format(loaded=group.store.among("id", "$2", "bigint"))
+        others = await group.store.fetch(sql, group.server.id, group.store.array(group.endpoints))
+        own = [
+            _Call(endpoint.lease_operation, endpoint.lease_token or "", endpoint.silent)
+            for endpoint in _of_server(group)
+            if endpoint.call_open and endpoint.lease_operation is not None
+        ]
+        return [_Call(*row) for row in others] + own
+
+    async def _choose(self, group: Group, open_calls: Sequence[_Call]) -> list[tuple[int, int]]:
         limit = group.rules.max_in_flight
-        self.free = min(self.slots, limit - len(leased))
-        self.free_silent = max(1, limit // SILENT_SHARE) - sum(1 for row in leased if row["silent"])
+        self.free = min(self.slots, limit - len(open_calls))
+        self.free_silent = max(1, limit // SILENT_SHARE) - sum(call.silent for call in open_calls)
+        loaded = await self._ready_of_loaded(group)
         talking = await self._ready(group, silent=False, most=self.free)
         silent = await self._ready(group, silent=True, most=min(self.free, self.free_silent))
-        ordered = sorted((*talking, *silent), key=lambda row: row["awake_until"])
-        return [(row["id"], row["head"]) for row in ordered if row["head"] is not None]
+        ordered = sorted((*loaded, *talking, *silent))
+        return [(endpoint, head) for _, endpoint, head in ordered]
 
-    async def _ready(self, group: Group, *, silent: bool, most: int) -> list[Row]:
+    async def _ready(self, group: Group, *, silent: bool, most: int) -> list[_Ready]:
+        """Ready endpoints that only the database knows, those first whose window ends first."""
         if most <= 0:
             return []
-        return list(await group.store.fetch(_READY, group.server.id, silent, group.now, most + _SPARE))
+        store = group.store
+        sql = _READY.format(loaded=store.among("e.id", "$5", "bigint"))
+        rows = await store.fetch(sql, group.server.id, silent, group.now, most + _SPARE, store.array(group.endpoints))
+        return [(row["awake_until"], row["id"], row["head"]) for row in rows if row["head"] is not None]
+
+    async def _ready_of_loaded(self, group: Group) -> list[_Ready]:
+        """The same of what the group has loaded: mostly endpoints whose call has just ended."""
+        ready = {
+            e.id: e for e in group.endpoints.values() if e.server_id == group.server.id and _is_ready(e, group.now)
+        }
+        if self.free <= 0 or not ready:
+            return []
+        sql = _HEADS.format(loaded=group.store.among("e.id", "$2", "bigint"))
+        rows = await group.store.fetch(sql, group.server.id, group.store.array(ready), group.now)
+        windows = {row["id"]: ready[row["id"]].awake_until or 0 for row in rows}
+        return [
+            (windows[row["id"]], row["id"], row["head"])
+            for row in rows
+            if row["head"] is not None
+            and windows[row["id"]] - group.now >= min(START_MARGIN, row["timeout_seconds"] * SECOND)
+        ]
 
     def apply(self, group: Group) -> list[Claimed]:
         taken = [claimed(group, group.operations[seq]) for seq in self.held]

@@ -104,8 +104,7 @@ class Group:
             if row["id"] not in self.endpoints:
                 endpoint = EndpointRow.load(row)
                 self.endpoints[endpoint.id] = self.names[endpoint.name] = endpoint
-                self._live[endpoint.id] = endpoint.stored(LIVE_COLUMNS)
-                self._registered[endpoint.id] = endpoint.stored(REGISTRATION_COLUMNS)
+                self._keep_stored(endpoint)
 
     def take_operations(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -183,17 +182,34 @@ class Group:
     async def flush(self) -> None:
         """Write what changed so far; may be called again after further changes."""
         self._tell_presences()
-        new_endpoints = [e for e in self.endpoints.values() if e.id not in self._live]
         self._settle_readiness()
-        await self._many(INSERT_ENDPOINT, [e.stored(ENDPOINT_COLUMNS) for e in new_endpoints])
+        await self.write_operations()
         await self._write_endpoints(UPDATE_LIVE, LIVE_COLUMNS, self._live)
         await self._write_endpoints(UPDATE_REGISTRATION, REGISTRATION_COLUMNS, self._registered)
-        await self._write_operations()
         await self._write_log()
         await self._write_heads()
+
+    async def write_operations(self) -> None:
+        """Write what the queues are read from: operations, the endpoints that they need, and pauses.
+
+        A claim looks at what is loaded of endpoints before it asks the database for others, so that an endpoint whose
+        call ended and whose next one begins in the same group is written once.
+        """
+        await self._insert_endpoints()
+        await self._write_operations()
         for sql, rows in self.statements:
             await self._many(Write(sql), rows)
         self.statements.clear()
+
+    async def _insert_endpoints(self) -> None:
+        new = [endpoint for endpoint in self.endpoints.values() if endpoint.id not in self._live]
+        await self._many(INSERT_ENDPOINT, [endpoint.stored(ENDPOINT_COLUMNS) for endpoint in new])
+        for endpoint in new:
+            self._keep_stored(endpoint)
+
+    def _keep_stored(self, endpoint: EndpointRow) -> None:
+        self._live[endpoint.id] = endpoint.stored(LIVE_COLUMNS)
+        self._registered[endpoint.id] = endpoint.stored(REGISTRATION_COLUMNS)
 
     async def _many(self, write: Write, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
@@ -226,9 +242,8 @@ class Group:
         changed = []
         for endpoint in self.endpoints.values():
             stored = endpoint.stored(columns)
-            before = known.get(endpoint.id)
-            known[endpoint.id] = stored
-            if before is not None and before != stored:
+            if known[endpoint.id] != stored:
+                known[endpoint.id] = stored
                 changed.append((endpoint.id, *stored))
         await self._many(write, changed)
 

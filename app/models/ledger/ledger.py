@@ -35,6 +35,11 @@ MAX_WAITING: Final = 20_000
 TRIES: Final = 4
 """How often a group is tried on a connection that breaks, with growing pauses, before its callers are told."""
 
+_SERVER: Final = ", ".join(f"s.{column}" for column in SERVER_COLUMNS)
+_HEADS: Final = (
+    f"SELECT {{now}} AS now, h.seq, h.horizon, {_SERVER} FROM ledger_head h, leshan_server s WHERE s.id = $1"  # noqa: S608 - column names are ours
+)
+
 Publish = Callable[[str, str], None]
 """(channel, message): must not block and must not raise."""
 
@@ -217,14 +222,11 @@ class Ledger:
             _resolve(wish, answer)
 
     async def _begin(self, *, again: bool) -> Group:
-        now = self._clock(await self._store.begin())
-        (head,) = await self._store.fetch("SELECT seq, horizon FROM ledger_head")
-        columns = ", ".join(SERVER_COLUMNS)
-        sql = f"SELECT {columns} FROM leshan_server WHERE id = $1"  # noqa: S608 - column names are ours
-        (row,) = await self._store.fetch(sql, self.server_id)
-        server = ServerRow.load(row)
+        await self._store.begin()
+        (row,) = await self._store.fetch(_HEADS.format(now=self._store.clock), self.server_id)
+        server, now = ServerRow.load(row), self._clock(row["now"])
         rules = rules_of_server(self.rules, bool(server.notifications_wake), server.open_calls)
-        return Group(self._store, rules, server, now, head["seq"], head["horizon"], again=again)
+        return Group(self._store, rules, server, now, row["seq"], row["horizon"], again=again)
 
     async def _roll_back(self) -> None:
         try:
@@ -268,15 +270,24 @@ async def apply_all(group: Group, members: Sequence[Member[Any]]) -> list[Any]:
     answers: dict[int, Any] = {}
     for index in sorted(range(len(members)), key=lambda i: members[i].phase):
         member = members[index]
-        if member.phase >= Phase.TEND:
-            await group.flush()
-            await member.find(group)
+        await _find(group, member)
         try:
             answers[index] = member.apply(group)
         except LedgerError as error:
             answers[index] = Refused(error)
     await group.flush()
     return [answers[index] for index in range(len(members))]
+
+
+async def _find(group: Group, member: Member[Any]) -> None:
+    """Let a member look for rows once what it reads of the others' changes is written."""
+    if member.phase is Phase.TEND:
+        await group.flush()
+    elif member.phase is Phase.CLAIM:
+        await group.write_operations()
+    else:
+        return
+    await member.find(group)
 
 
 def _resolve(wish: _Wish, answer: Any) -> None:

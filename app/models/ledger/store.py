@@ -23,8 +23,6 @@ from typing import Any, Final, Protocol, TypeVar
 import asyncpg
 import orjson
 
-from app.domain.words import Instant
-
 APPEND_LOCK: Final = 0x5265_7665  # "Reve": the advisory lock that every ledger transaction takes first
 
 LEDGER_TIMEOUTS: Final = {
@@ -83,13 +81,17 @@ Row = Any
 
 
 class Store(Protocol):
-    """One connection that writes. Not safe for concurrent use: the ledger's one task owns it."""
+    """One connection that writes. Not safe for concurrent use: the ledger's one task owns it.
+
+    ``clock`` is the database's time in microseconds, as an expression of its SQL.
+    """
 
     postgres: bool
+    clock: str
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
-    async def begin(self) -> Instant: ...
+    async def begin(self) -> None: ...
     async def commit(self) -> None: ...
     async def rollback(self) -> None: ...
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]: ...
@@ -130,6 +132,7 @@ class PostgresStore:
     """PostgreSQL, by asyncpg. ``unsafe`` lets tests run without ``fsync``; nothing else may set it."""
 
     postgres = True
+    clock = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
     def __init__(self, url: str, *, unsafe: bool = False) -> None:
         self._url = url
@@ -167,10 +170,9 @@ class PostgresStore:
         if connection is not None:
             connection.terminate()
 
-    async def begin(self) -> Instant:
+    async def begin(self) -> None:
         with _postgres_errors():
             await self._take_append_lock()
-            return int(await self._live.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
 
     async def _take_append_lock(self) -> None:
         wait, then = f"SET LOCAL lock_timeout = '{APPEND_LOCK_WAIT}'", "SET LOCAL lock_timeout TO DEFAULT"
@@ -251,6 +253,7 @@ class SqliteStore:
     """
 
     postgres = False
+    clock = "now_micros()"
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -266,6 +269,7 @@ class SqliteStore:
         connection.row_factory = sqlite3.Row
         for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("now_micros", 0, lambda: time.time_ns() // 1000)
         return connection
 
     async def _in_thread(self, do: Callable[..., _Done], *given: str) -> _Done:
@@ -282,10 +286,9 @@ class SqliteStore:
         if connection is not None:
             await self._in_thread(connection.close)
 
-    async def begin(self) -> Instant:
+    async def begin(self) -> None:
         with _sqlite_errors():
             await self._in_thread(self._live.execute, "BEGIN IMMEDIATE")
-        return time.time_ns() // 1000
 
     async def commit(self) -> None:
         with _sqlite_errors():
