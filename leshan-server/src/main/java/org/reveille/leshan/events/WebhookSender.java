@@ -9,6 +9,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadLocalRandom;
@@ -23,6 +24,8 @@ final class WebhookSender implements AutoCloseable {
     private static final long LONGEST_PAUSE_MS = 60_000;
     /** So many events alone that are refused, and nothing that is taken, say that it is not the events. */
     private static final int REFUSED_IN_A_ROW = 20;
+    /** These say that it is the event: a receiver that reads events is no wrong address, however many are bad. */
+    private static final Set<Integer> OF_THE_EVENT = Set.of(400, 413, 422);
     private static final Duration CONNECT = Duration.ofSeconds(10);
     private static final Duration ANSWER = Duration.ofSeconds(30);
 
@@ -129,11 +132,7 @@ final class WebhookSender implements AutoCloseable {
         if (trouble != null) {
             LOG.warn("the webhook takes events again");
         }
-        failures = 0;
-        refusedInARow = 0;
-        triedAgain = false;
-        trouble = null;
-        stopped = false;
+        addressIsRight();
         split = false;
         most = Math.min(Outbox.MOST_IN_A_POST, most * 2);
     }
@@ -146,16 +145,34 @@ final class WebhookSender implements AutoCloseable {
             most = batch.size() / 2;
             return;
         }
+        if (OF_THE_EVENT.contains(answer.statusCode())) {
+            addressIsRight();
+        } else if (mayBeElsewhere(answer.statusCode())) {
+            return;
+        }
+        outbox.setAside(batch.get(0), answer.statusCode(), start(answer.body()));
+    }
+
+    /** Of 20 events in a row that are refused so, each has a second attempt a minute later. */
+    private boolean mayBeElsewhere(int status) {
         boolean tooMany = refusedInARow >= REFUSED_IN_A_ROW;
         if (tooMany && !triedAgain) {
             triedAgain = true;
-            refusedAll(answer.statusCode(), "the address may be wrong");
-            return;
+            refusedAll(status, "the address may be wrong");
+            return true;
         }
         triedAgain = false;
         stopped = tooMany;
         refusedInARow++;
-        outbox.setAside(batch.get(0), answer.statusCode(), start(answer.body()));
+        return false;
+    }
+
+    private void addressIsRight() {
+        failures = 0;
+        refusedInARow = 0;
+        triedAgain = false;
+        trouble = null;
+        stopped = false;
     }
 
     /** It is we whom it does not take, and not the events: splitting would not help. */

@@ -200,6 +200,25 @@ class OutboxTest {
     }
 
     @Test
+    void manyBadEventsAreNotTakenForAWrongAddress() throws Exception {
+        for (int status : List.of(400, 413, 422)) {
+            receiver.answers = post -> post.names().contains("BAD") ? status : 200;
+            open(options(receiver.uri()));
+            long before = outbox.status().setAside();
+            for (int i = 0; i < 60; i++) {
+                outbox.publish("dev", "BAD", Json.object().put("n", i));
+            }
+            publish(60, 61);
+            await(() -> outbox.status().waiting() == 0);
+            assertEquals(before + 60, outbox.status().setAside());
+            assertFalse(outbox.status().stopped());
+            assertEquals(null, outbox.status().trouble());
+            close();
+        }
+        open(options(null));
+    }
+
+    @Test
     void presenceGoesBeforeAnythingElse() throws Exception {
         stuck(20_000, Duration.ofDays(1));
         for (int i = 0; i < 200; i++) {
