@@ -143,6 +143,15 @@ async def test_any_name_reaches_its_own_device(rest: httpx.AsyncClient, make: Ma
     assert [await asyncio.to_thread(each.received) for each in others] == [[], [], []]
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x00b", "a\x7fb", "a\x85b"])
+async def test_a_name_with_a_control_character_is_refused(
+    production_leshan: LeshanServer, make: Made, name: str
+) -> None:
+    device = await make(name, register=False)
+    assert (await asyncio.to_thread(device.register)).code == 403
+    assert name not in [each["endpoint"] for each in await asyncio.to_thread(production_leshan.clients)]
+
+
 async def test_composites_need_no_format(rest: httpx.AsyncClient, make: Made) -> None:
     await make("composite")
     nodes = {"/3442/0/110": {"kind": "singleResource", "id": 110, "type": "STRING", "value": "together"}}

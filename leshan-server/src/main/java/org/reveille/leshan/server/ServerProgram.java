@@ -19,6 +19,7 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.operations.Health;
 import org.reveille.leshan.operations.Metrics;
 import org.reveille.leshan.operations.StoreCheck;
+import org.reveille.leshan.security.NameChecker;
 import org.reveille.leshan.store.Store;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -183,6 +184,9 @@ public final class ServerProgram implements AutoCloseable {
                 .setObjectModelProvider(new VersionedModelProvider(Models.allVersions()))
                 .setClientAwakeTimeProvider(awakeTimes);
         options.coap().applyTo(builder);
+        if (options.production() != null) {
+            builder.setAuthorizer(new NameChecker(options.coap().credentials()));
+        }
         return builder.build();
     }
 
