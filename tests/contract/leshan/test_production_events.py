@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -126,6 +127,21 @@ def test_a_sleeping_device_that_speaks_is_awake_again(told: Told, leshan_devices
         speak()
         told.one("AWAKE", device, cause=("NOTIFICATION", "SEND")[n])
         assert told.call("GET", device, "/3/0/0").is_success
+
+
+def test_a_device_that_is_heard_during_a_call_is_awake_after_it(told: Told, leshan_devices: Devices) -> None:
+    device = leshan_devices.create("woken", queue_mode=True, server=told.server.coap_uri)
+    device.never_answer(carry_out=False)
+    with ThreadPoolExecutor(1) as callers:
+        call = callers.submit(told.call, "GET", device, "/3/0/0?timeout=3")
+        wait_until(lambda: device.datagrams()["requests"] > 0)
+        assert device.wake().ok
+        assert told.one("AWAKE", device, cause="UPDATE")
+        assert call.result().status_code == 504
+    device.behave()
+    assert told.call("GET", device, "/3/0/0").is_success
+    told.one("AWAKE", device, cause="ANSWER")
+    assert "SLEEPING" not in told.names(device)
 
 
 def test_a_device_falls_asleep_when_its_time_is_over(told: Told, leshan_devices: Devices) -> None:

@@ -21,8 +21,13 @@ public final class Contacts implements ClientAwakeTimeProvider {
      *
      * @param lastUpdate of its registration as it was then, milliseconds
      * @param until when it ends, milliseconds since the epoch
+     * @param heardAt of {@code System.nanoTime}
      */
-    public record Contact(String registrationId, long lastUpdate, long until, Cause cause) {
+    public record Contact(String registrationId, long lastUpdate, long until, Cause cause, long heardAt) {
+        /** Whether the client still counts as awake, by more than so many milliseconds. */
+        boolean lasts(int slackMillis) {
+            return System.currentTimeMillis() < until - slackMillis;
+        }
     }
 
     /** Is told of contacts by an answer, which no listener of Leshan is told of. */
@@ -36,7 +41,10 @@ public final class Contacts implements ClientAwakeTimeProvider {
 
     private final int awakeMillis;
     private final Map<String, Contact> byEndpoint = new ConcurrentHashMap<>();
+    /** When the calls that are open began, of {@code System.nanoTime}, by registration. */
+    private final Map<String, Long> calls = new ConcurrentHashMap<>();
     private final ThreadLocal<Cause> cause = new ThreadLocal<>();
+    private final ThreadLocal<Contact> resumed = new ThreadLocal<>();
     private volatile AnswerListener listener = (client, contact) -> { };
 
     /** @param awakeMillis of clients which do not say it themselves */
@@ -47,10 +55,13 @@ public final class Contacts implements ClientAwakeTimeProvider {
     /** Called by Leshan at each contact with a client in queue mode. */
     @Override
     public int getClientAwakeTime(Registration client) {
+        if (resumed.get() != null) {
+            return (int) Math.max(1, resumed.get().until() - System.currentTimeMillis());
+        }
         int millis = millis(client);
         long now = System.currentTimeMillis();
         Contact contact = byEndpoint.compute(client.getEndpoint(), (name, last) -> new Contact(client.getId(),
-                client.getLastUpdate().getTime(), now + millis, causeOf(client, last)));
+                client.getLastUpdate().getTime(), now + millis, causeOf(client, last), System.nanoTime()));
         if (contact.cause() == Cause.ANSWER) {
             listener.answered(client, contact);
         }
@@ -61,6 +72,39 @@ public final class Contacts implements ClientAwakeTimeProvider {
     public Contact of(Registration client) {
         Contact contact = byEndpoint.get(client.getEndpoint());
         return contact != null && contact.registrationId().equals(client.getId()) ? contact : null;
+    }
+
+    /**
+     * Says that a call to a client begins: a device that is heard from now on is awake, also if it does not answer the
+     * call. One at a time for a registration.
+     */
+    public void callBegins(Registration client) {
+        calls.put(client.getId(), System.nanoTime());
+    }
+
+    /** Says that a call has ended, and how is told. */
+    public void callEnds(Registration client) {
+        calls.remove(client.getId());
+    }
+
+    boolean heardSinceCallBegan(Registration client) {
+        Long began = calls.get(client.getId());
+        Contact last = byEndpoint.get(client.getEndpoint());
+        return began != null && last != null && last.heardAt() - began > 0;
+    }
+
+    /** Does something that makes a client count as awake again until its newest contact ends, and is no contact. */
+    void resume(Registration client, Runnable setAwake) {
+        Contact last = of(client);
+        if (last == null) {
+            return;
+        }
+        resumed.set(last);
+        try {
+            setAwake.run();
+        } finally {
+            resumed.remove();
+        }
     }
 
     void onAnswer(AnswerListener told) {

@@ -99,8 +99,14 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
 
     @Override
     public void onSleeping(Registration client) {
-        Contacts.Contact last = contacts.of(client);
-        boolean inTime = last != null && System.currentTimeMillis() < last.until() - TIMER_SLACK_MS;
+        Registration newest = server.getRegistrationService().getByEndpoint(client.getEndpoint());
+        Contacts.Contact last = newest == null ? null : contacts.of(newest);
+        boolean inTime = last != null && last.lasts(TIMER_SLACK_MS);
+        if (inTime && contacts.heardSinceCallBegan(client)) {
+            // Leshan takes a client for asleep at every time-out, whatever was heard of it since the call began.
+            contacts.resume(newest, () -> presence.setAwake(newest));
+            return;
+        }
         publish("SLEEPING", client, about(client).put("cause", inTime ? "NO_ANSWER" : "TIMER"));
     }
 

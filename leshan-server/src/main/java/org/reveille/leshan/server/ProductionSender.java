@@ -7,6 +7,7 @@ import org.eclipse.leshan.core.request.exception.ClientSleepingException;
 import org.eclipse.leshan.core.response.LwM2mResponse;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.registration.Registration;
+import org.reveille.leshan.events.Contacts;
 import org.reveille.leshan.json.ResponseWriter;
 import org.reveille.leshan.server.Failure.Code;
 
@@ -20,8 +21,11 @@ final class ProductionSender implements Sender {
     private final OpenCalls calls;
     private final SleepTimes sleeping;
     private final RequestLog log;
+    private final Contacts contacts;
 
-    ProductionSender(LeshanServer server, OpenCalls calls, SleepTimes sleeping, RequestLog log) {
+    ProductionSender(
+            LeshanServer server, OpenCalls calls, SleepTimes sleeping, RequestLog log, Contacts contacts) {
+        this.contacts = contacts;
         this.server = server;
         this.calls = calls;
         this.sleeping = sleeping;
@@ -59,6 +63,7 @@ final class ProductionSender implements Sender {
     private <T extends LwM2mResponse> CompletableFuture<HttpAnswer> transmit(Registration client,
             DownlinkDeviceManagementRequest<T> request, DeliveryWatch watch, long timeoutMillis) {
         CompletableFuture<HttpAnswer> answer = new CompletableFuture<>();
+        contacts.callBegins(client);
         try {
             server.send(newest(client), request, watch, timeoutMillis,
                     response -> answer.complete(HttpAnswer.json(ResponseWriter.write(response))),
@@ -71,7 +76,10 @@ final class ProductionSender implements Sender {
         HttpAnswer lost = HttpAnswer.failure(new Failure(
                 Code.UNEXPECTED, "Unexpected exception: CoAP told nothing", Delivery.MAY_HAVE_REACHED, null));
         return answer.completeOnTimeout(lost, timeoutMillis + LOST_AFTER_MS, TimeUnit.MILLISECONDS)
-                .whenComplete((given, never) -> calls.done(client.getId()));
+                .whenComplete((given, never) -> {
+                    contacts.callEnds(client);
+                    calls.done(client.getId());
+                });
     }
 
     /** The registration as its last update left it: its address may have changed while the id went to disk. */

@@ -112,7 +112,7 @@ public final class ServerProgram implements AutoCloseable {
                         telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
                 System::currentTimeMillis);
         ClientsApi clients = new ClientsApi(
-                server, new ProductionSender(server, calls, sleeping, log), Requests::compositeFormat);
+                server, new ProductionSender(server, calls, sleeping, log, telling.contacts()), Requests::compositeFormat);
         ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
                 .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)
                 .put("jsonErrors", true).put("eventEnvelope", 1).put("eventReplay", true)
