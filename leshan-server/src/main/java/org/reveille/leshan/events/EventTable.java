@@ -25,6 +25,10 @@ final class EventTable {
     record Backlog(long events, long bytes, long oldest) {
     }
 
+    /** What dropping did: to how many events, and to the rows and bytes that there are, the GAP among them. */
+    record Dropped(long events, long rows, long bytes) {
+    }
+
     /** Where delivery stands. */
     record Place(long delivered, long batch) {
         long floor() {
@@ -87,6 +91,15 @@ final class EventTable {
         }
     }
 
+    /** The time of the first event with {@code after < seq <= last} that is no GAP, or null without any. */
+    static Long oldest(Connection connection, long after, long last) throws SQLException {
+        try (PreparedStatement sql = prepared(connection, "SELECT time FROM event WHERE seq > ? AND seq <= ? "
+                + "AND name <> 'GAP' ORDER BY seq LIMIT 1", after, last);
+                ResultSet row = sql.executeQuery()) {
+            return row.next() ? row.getLong(1) : null;
+        }
+    }
+
     /** Events with {@code after < seq <= last}, at least one where there is one, then no more than both limits allow. */
     List<Event> read(Connection connection, long after, long last, int most, long mostBytes) throws SQLException {
         List<Event> events = new ArrayList<>();
@@ -128,9 +141,8 @@ final class EventTable {
      * @param floor what may not be touched
      * @param bytes how much is to go
      * @param before milliseconds since the epoch: what is older goes too
-     * @return how many were dropped
      */
-    static long drop(Connection connection, long floor, long bytes, long before, String bootId) throws SQLException {
+    static Dropped drop(Connection connection, long floor, long bytes, long before, String bootId) throws SQLException {
         Gap gap = new Gap();
         try (PreparedStatement sql = prepared(connection,
                 "SELECT seq, time, name, data, bytes FROM event WHERE seq > ? ORDER BY seq", floor);
@@ -139,18 +151,19 @@ final class EventTable {
                 gap.swallow(row);
             }
         }
-        if (gap.rows == 0) {
-            return 0;
+        if (gap.events == 0) {
+            return new Dropped(0, 0, 0);
         }
         run(connection, "DELETE FROM event WHERE seq > ? AND seq <= ?", floor, gap.last);
         String id = bootId + "-gap-" + gap.last;
-        insert(connection,
-                new Event(id, gap.last, null, bootId, System.currentTimeMillis(), "GAP", null, Json.write(gap.write())));
-        return gap.rows;
+        Event told =
+                new Event(id, gap.last, null, bootId, System.currentTimeMillis(), "GAP", null, Json.write(gap.write()));
+        insert(connection, told);
+        return new Dropped(gap.events, gap.rows - 1, gap.bytes - told.size());
     }
 
-    /** Forgets the oldest of the log until it is small and young enough. */
-    static void forget(Connection connection, long delivered, long bytes, long before) throws SQLException {
+    /** Forgets the oldest of the log until it is small and young enough. Returns how many bytes went. */
+    static long forget(Connection connection, long delivered, long bytes, long before) throws SQLException {
         long gone = 0;
         long last = 0;
         try (PreparedStatement sql = prepared(connection,
@@ -162,6 +175,7 @@ final class EventTable {
             }
         }
         run(connection, "DELETE FROM event WHERE seq <= ?", last);
+        return gone;
     }
 
     private static long number(Connection connection, String query) throws SQLException {
@@ -189,6 +203,7 @@ final class EventTable {
     /** What was dropped, being counted. */
     private static final class Gap {
         private final Map<String, Long> byEvent = new TreeMap<>();
+        private long events;
         private long rows;
         private long bytes;
         private long last;
@@ -197,12 +212,13 @@ final class EventTable {
 
         void swallow(ResultSet row) throws SQLException {
             last = row.getLong(1);
+            rows++;
             bytes += row.getLong(5);
             String name = row.getString(3);
             if ("GAP".equals(name)) {
                 swallow(row.getString(4));
             } else {
-                rows++;
+                events++;
                 byEvent.merge(name, 1L, Long::sum);
                 during(row.getLong(2), row.getLong(2));
             }

@@ -73,6 +73,8 @@ public final class Outbox implements AutoCloseable {
     private static final long MOST_BYTES_IN_A_POST = 256L << 10;
     /** What is dropped to make room goes down to this part of the bound, so that it is not done for each event. */
     private static final double ROOM = 0.9;
+    /** By this part of its bound an event may be older, so that events are not forgotten one by one, each second. */
+    private static final double AGE_SLACK = 0.01;
 
     private final Store store;
     private final Options options;
@@ -314,35 +316,46 @@ public final class Outbox implements AutoCloseable {
                 move(connection, last, last);
             }
         } else {
-            trimBacklog(connection, now - options.maxAge().toMillis());
+            trimBacklog(connection, now);
         }
-        if (logBytes > options.replayBytes() || isOld(connection, now)) {
-            long tooMuch = logBytes - (long) (options.replayBytes() * ROOM);
-            EventTable.forget(connection, place.delivered(), tooMuch, now - options.replayAge().toMillis());
-            count(connection);
+        boolean large = logBytes > options.replayBytes();
+        if (large || isOld(connection, 0, place.delivered(), now, options.replayAge())) {
+            long tooMuch = large ? logBytes - (long) (options.replayBytes() * ROOM) : 0;
+            // Subtracted, not counted anew: the sum over a large log each second held up all that want to write.
+            logBytes -= EventTable.forget(
+                    connection, place.delivered(), tooMuch, now - options.replayAge().toMillis());
         }
     }
 
-    private void trimBacklog(Connection connection, long before) throws SQLException {
+    private void trimBacklog(Connection connection, long now) throws SQLException {
         if (backlog.bytes() > options.maxBytes()) {
             EventTable.coalescePresence(connection, place.floor());
             count(connection);
         }
         boolean full = backlog.bytes() > options.maxBytes();
-        if (full || backlog.events() > 0 && backlog.oldest() < before) {
+        // Above the floor: what is under way in a post may be as old as it wants, and stays.
+        if (full || isOld(connection, place.floor(), Long.MAX_VALUE, now, options.maxAge())) {
             long tooMuch = full ? backlog.bytes() - (long) (options.maxBytes() * ROOM) : 0;
-            long gone = EventTable.drop(connection, place.floor(), tooMuch, before, bootId);
-            if (gone > 0) {
-                dropped += gone;
-                LOG.error("the webhook takes too little: {} events were dropped and are counted in an event GAP", gone);
-            }
-            count(connection);
+            drop(connection, tooMuch, now - options.maxAge().toMillis());
         }
     }
 
-    private boolean isOld(Connection connection, long now) throws SQLException {
-        List<Event> oldest = table.read(connection, 0, place.delivered(), 1, Long.MAX_VALUE);
-        return !oldest.isEmpty() && oldest.get(0).time() < now - options.replayAge().toMillis();
+    private void drop(Connection connection, long bytes, long before) throws SQLException {
+        EventTable.Dropped gone = EventTable.drop(connection, place.floor(), bytes, before, bootId);
+        if (gone.events() > 0) {
+            dropped += gone.events();
+            Long oldest = EventTable.oldest(connection, place.delivered(), Long.MAX_VALUE);
+            backlog = new EventTable.Backlog(backlog.events() - gone.rows(), backlog.bytes() - gone.bytes(),
+                    oldest == null ? System.currentTimeMillis() : oldest);
+            LOG.error("the webhook takes too little: {} events were dropped and are counted in an event GAP",
+                    gone.events());
+        }
+    }
+
+    private static boolean isOld(Connection connection, long after, long last, long now, Duration most)
+            throws SQLException {
+        Long oldest = EventTable.oldest(connection, after, last);
+        return oldest != null && oldest < now - most.toMillis() - (long) (most.toMillis() * AGE_SLACK);
     }
 
     private void keep() {

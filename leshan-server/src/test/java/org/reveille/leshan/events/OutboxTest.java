@@ -275,6 +275,40 @@ class OutboxTest {
     }
 
     @Test
+    void whatIsDroppedIsSubtractedFromWhatWaits() throws Exception {
+        stuck(20_000, Duration.ofHours(1));
+        publish(0, 200);
+        outbox.trim(System.currentTimeMillis()).get();
+        publish(200, 220);
+        outbox.trim(System.currentTimeMillis() + Duration.ofMinutes(61).toMillis()).get();
+        publish(220, 230);
+        assertEquals(counted(), outbox.status().waitingBytes());
+        assertEquals(12, outbox.status().waiting());
+        comeBack();
+        assertEquals(0, outbox.status().waitingBytes());
+    }
+
+    @Test
+    void whatIsUnderWayIsNeverTooOld() throws Exception {
+        stuck(1 << 20, Duration.ofHours(1));
+        outbox.trim(System.currentTimeMillis() + Duration.ofDays(2).toMillis()).get();
+        assertEquals(1, outbox.status().waiting());
+        comeBack();
+        assertEquals(List.of("FIRST"), receiver.taken().stream().map(event -> event.get("event").asText()).toList());
+    }
+
+    @Test
+    void theLogIsForgottenInPieces() throws Exception {
+        open(new Outbox.Options("test", null, List.of(), null, 1 << 20, Duration.ofDays(1), 1 << 20,
+                Duration.ofHours(100)));
+        publish(0, 10);
+        outbox.trim(System.currentTimeMillis() + Duration.ofHours(100).plusSeconds(1).toMillis()).get();
+        assertEquals(10, outbox.after(0).size());
+        outbox.trim(System.currentTimeMillis() + Duration.ofHours(102).toMillis()).get();
+        assertEquals(List.of(), outbox.after(0));
+    }
+
+    @Test
     void listenersWhoComeBackFindWhatTheyMissed() throws Exception {
         List<Long> heard = new ArrayList<>();
         open(options(null));
@@ -313,6 +347,11 @@ class OutboxTest {
                 Duration.ofHours(1)));
         outbox.publish("dev", "FIRST", Json.object().put("n", -1)).get();
         await(() -> !receiver.posts.isEmpty());
+    }
+
+    /** What the table says waits. */
+    private long counted() throws Exception {
+        return store.read(connection -> EventTable.backlog(connection, 0)).bytes();
     }
 
     private void comeBack() {
