@@ -5,6 +5,7 @@ import java.sql.SQLException;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import org.slf4j.Logger;
@@ -18,10 +19,13 @@ final class NeverTwice {
     }
 
     private final RequestLog log;
+    private final Executor workers;
     private final Map<String, Running> running = new ConcurrentHashMap<>();
 
-    NeverTwice(RequestLog log) {
+    /** @param workers few threads, for reading from the disk */
+    NeverTwice(RequestLog log, Executor workers) {
         this.log = log;
+        this.workers = workers;
     }
 
     /** Does the operation, unless its id has been seen. A call without an id is done whenever it comes. */
@@ -48,7 +52,7 @@ final class NeverTwice {
             return tell(id, close);
         }
         return open.answer().copy().completeOnTimeout(null, seconds, TimeUnit.SECONDS)
-                .thenComposeAsync(done -> tell(id, close));
+                .thenComposeAsync(done -> tell(id, close), workers);
     }
 
     private CompletableFuture<HttpAnswer> once(
@@ -60,7 +64,9 @@ final class NeverTwice {
                     : CompletableFuture.completedFuture(RequestEntry.REUSED);
         }
         try {
-            operation.apply(call).thenAccept(answer -> end(id, mine, known(id, mine, answer)));
+            // Not thenAccept: what fails without an answer would be RUNNING for ever.
+            operation.apply(call).thenApply(answer -> known(id, mine, answer)).whenComplete((answer, failure) ->
+                    end(id, mine, failure == null ? answer : Failures.answer(failure, Delivery.MAY_HAVE_REACHED)));
         } catch (RuntimeException broken) {
             end(id, mine, Failures.answer(broken));
         }

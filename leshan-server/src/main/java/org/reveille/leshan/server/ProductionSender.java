@@ -1,6 +1,7 @@
 package org.reveille.leshan.server;
 
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
 import org.eclipse.leshan.core.request.exception.ClientSleepingException;
@@ -22,10 +23,13 @@ final class ProductionSender implements Sender {
     private final SleepTimes sleeping;
     private final RequestLog log;
     private final Contacts contacts;
+    private final Executor workers;
 
-    ProductionSender(
-            LeshanServer server, OpenCalls calls, SleepTimes sleeping, RequestLog log, Contacts contacts) {
+    /** @param workers few threads, for what may not be done on the store's own, which has others' writes to do */
+    ProductionSender(LeshanServer server, OpenCalls calls, SleepTimes sleeping, RequestLog log, Contacts contacts,
+            Executor workers) {
         this.contacts = contacts;
+        this.workers = workers;
         this.server = server;
         this.calls = calls;
         this.sleeping = sleeping;
@@ -48,7 +52,6 @@ final class ProductionSender implements Sender {
             return transmit(client, request, watch, timeoutMillis);
         }
         RequestEntry entry = RequestEntry.running(call.id(), client.getEndpoint(), path, call.digest());
-        // Not on the store's own thread, which has others' writes to do.
         return log.begin(entry).handleAsync((known, unwritten) -> {
             if (unwritten != null || known != null) {
                 calls.done(client.getId());
@@ -57,7 +60,7 @@ final class ProductionSender implements Sender {
             }
             return transmit(client, request, watch, timeoutMillis)
                     .thenCompose(answer -> log.end(entry, answer, watch.delivery()));
-        }).thenCompose(answer -> answer);
+        }, workers).thenCompose(answer -> answer);
     }
 
     private <T extends LwM2mResponse> CompletableFuture<HttpAnswer> transmit(Registration client,

@@ -6,6 +6,8 @@ import io.javalin.util.JavalinException;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
@@ -51,6 +53,8 @@ public final class ServerProgram implements AutoCloseable {
     public record Production(Store store, int maxOpenCalls, Outbox.Options outbox, Duration drain) {
     }
 
+    /** Threads that go on with a call once its id is on disk; none of them waits for a device. */
+    private static final int WORKERS = 4;
     private static final Logger LOG = LoggerFactory.getLogger(ServerProgram.class);
 
     private final Health health = new Health();
@@ -62,6 +66,8 @@ public final class ServerProgram implements AutoCloseable {
     private final Telling telling;
     private final OpenCalls calls;
     private final Duration drain;
+    /** Of our own: Java's default executor makes a thread for each task on a machine of two cores. */
+    private final ExecutorService workers = Executors.newFixedThreadPool(WORKERS, ServerProgram::worker);
     private final Javalin http;
 
     /** @throws IOException when the store cannot be used */
@@ -111,14 +117,15 @@ public final class ServerProgram implements AutoCloseable {
                 (connection, endpoint, data) ->
                         telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
                 System::currentTimeMillis);
-        ClientsApi clients = new ClientsApi(
-                server, new ProductionSender(server, calls, sleeping, log, telling.contacts()), Requests::compositeFormat);
+        ProductionSender sender =
+                new ProductionSender(server, calls, sleeping, log, telling.contacts(), workers);
+        ClientsApi clients = new ClientsApi(server, sender, Requests::compositeFormat);
         ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
                 .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)
                 .put("jsonErrors", true).put("eventEnvelope", 1).put("eventReplay", true)
                 .put("notificationsWake", true).put("retransmit", true);
         ObjectNode limits = Json.object().put("openCalls", calls.most()).put("maxBody", options.coap().maxBody());
-        return rest(clients, info.json("production", features, limits), new NeverTwice(log));
+        return rest(clients, info.json("production", features, limits), new NeverTwice(log, workers));
     }
 
     private Rest rest(ClientsApi clients, ObjectNode told, NeverTwice neverTwice) {
@@ -169,7 +176,15 @@ public final class ServerProgram implements AutoCloseable {
         } finally {
             server.destroy();
             closeStore();
+            // Last: what the store has written until its end goes on there.
+            workers.shutdown();
         }
+    }
+
+    private static Thread worker(Runnable work) {
+        Thread thread = new Thread(work, "call");
+        thread.setDaemon(true);
+        return thread;
     }
 
     private void closeStore() throws Exception {

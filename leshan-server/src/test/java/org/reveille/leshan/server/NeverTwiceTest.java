@@ -1,0 +1,68 @@
+package org.reveille.leshan.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.javalin.http.Context;
+import jakarta.servlet.http.HttpServletRequest;
+import java.lang.reflect.Proxy;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.reveille.leshan.server.Failure.Code;
+import org.reveille.leshan.store.Store;
+
+class NeverTwiceTest {
+    @TempDir
+    private Path folder;
+
+    @Test
+    void whatFailsWithoutAnAnswerEnds() throws Exception {
+        try (Store store = new Store(folder.resolve("test.sqlite"))) {
+            RequestLog log = RequestLog.open(store, (connection, endpoint, data) -> { }, System::currentTimeMillis);
+            NeverTwice neverTwice = new NeverTwice(log, Runnable::run);
+            for (int i = 0; i < 2; i++) {
+                CompletableFuture<HttpAnswer> broken =
+                        CompletableFuture.failedFuture(new IllegalStateException("broken"));
+                HttpAnswer answer = neverTwice.answer(call("1/1"), call -> broken).get(10, TimeUnit.SECONDS);
+                assertEquals(Code.UNEXPECTED, answer.failure().code());
+                assertEquals(Delivery.MAY_HAVE_REACHED, answer.failure().delivery());
+            }
+            assertEquals("NOT_RECEIVED", neverTwice.tell("1/1", false, 30).get().get("state").asText());
+        }
+    }
+
+    @Test
+    void whoWaitsIsToldByAWorker() throws Exception {
+        try (Store store = new Store(folder.resolve("test.sqlite"))) {
+            RequestLog log = RequestLog.open(store, (connection, endpoint, data) -> { }, System::currentTimeMillis);
+            NeverTwice neverTwice = new NeverTwice(log, work -> {
+                throw new IllegalStateException("a worker");
+            });
+            CompletableFuture<HttpAnswer> running = new CompletableFuture<>();
+            neverTwice.answer(call("1/1"), call -> running);
+            CompletableFuture<?> told = neverTwice.tell("1/1", false, 30);
+            assertTrue(!told.isDone());
+            running.complete(HttpAnswer.empty());
+            assertThrows(Exception.class, () -> told.get(10, TimeUnit.SECONDS));
+        }
+    }
+
+    private static HttpCall call(String id) {
+        HttpServletRequest request = answering(HttpServletRequest.class,
+                Map.of("getRequestURI", "/api/clients/dev/3/0/4", "getMethod", "POST"));
+        return new HttpCall(answering(Context.class, Map.of("header", id, "req", request, "bodyAsBytes", new byte[0])),
+                List.of("dev", "3", "0", "4"));
+    }
+
+    /** Something that answers these methods so, and others with null. */
+    private static <T> T answering(Class<T> type, Map<String, Object> answers) {
+        return type.cast(Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type},
+                (proxy, method, arguments) -> answers.get(method.getName())));
+    }
+}
