@@ -7,13 +7,15 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * One listener of the event stream: a bounded queue and the thread which writes it out. A listener who stops reading
- * fills its queue and is dropped; no device and no other listener waits for it.
+ * One listener of the event stream: a queue, bounded by events and bytes, and the thread which writes it out. A
+ * listener who stops reading fills its queue and is dropped; no device and no other listener waits for it.
  */
 final class EventStream {
     private static final int MOST_WAITING = 20_000;
+    private static final long MOST_WAITING_BYTES = 16L << 20;
     private static final int HEARTBEAT_S = 10;
     private static final Told END = new Told(0, "");
 
@@ -31,8 +33,10 @@ final class EventStream {
     private final OutputStream output;
     private final Past past;
     private final BlockingQueue<Told> waiting = new LinkedBlockingQueue<>(MOST_WAITING);
+    private final AtomicLong waitingBytes = new AtomicLong();
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
     private final Thread writer;
+    private volatile boolean dropped;
 
     /** @param endpoint the only client whose events are wanted, or null for all */
     EventStream(String endpoint, OutputStream output, Past past) {
@@ -58,9 +62,26 @@ final class EventStream {
 
     /** @param seq the event's number, or {@code Long.MAX_VALUE} when it has none */
     void offer(long seq, String event) {
-        if (!waiting.offer(new Told(seq, event))) {
-            writer.interrupt();
+        if (dropped) {
+            return;
         }
+        long bytes = waitingBytes.addAndGet(event.length());
+        boolean tooMuch = bytes > MOST_WAITING_BYTES && bytes > event.length();
+        if (tooMuch || !waiting.offer(new Told(seq, event))) {
+            drop();
+        }
+    }
+
+    /** Nothing is collected any more. It is the writer who closes it: the answer must not end while it writes. */
+    private void drop() {
+        dropped = true;
+        waiting.clear();
+        writer.interrupt();
+    }
+
+    /** Instead of {@link #start}. */
+    void abandon() {
+        closed.complete(null);
     }
 
     void close() {
@@ -73,7 +94,8 @@ final class EventStream {
             long before = past.write(output);
             output.flush();
             Told next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);
-            while (next != END) {
+            while (next != END && !dropped) {
+                waitingBytes.addAndGet(next == null ? 0 : -next.text().length());
                 if (next == null || next.seq() > before) {
                     output.write((next == null ? "\r\n" : next.text()).getBytes(StandardCharsets.UTF_8));
                     output.flush();

@@ -73,13 +73,30 @@ final class EventStreams {
         }
         // Listening starts before the head is flushed: who has seen the 200 misses nothing that happens afterwards.
         open.add(stream);
-        response.flushBuffer();
         CompletableFuture<Void> served = stream.closed().whenComplete((nothing, error) -> {
             open.remove(stream);
             ofEnvelopes.remove(stream);
         });
-        stream.start();
+        begin(stream, response);
         context.future(() -> served);
+    }
+
+    /** Who has gone by now would be collected for, for ever. */
+    private static void begin(EventStream stream, HttpServletResponse response) throws IOException {
+        boolean begun = false;
+        try {
+            response.flushBuffer();
+            stream.start();
+            begun = true;
+        } finally {
+            if (!begun) {
+                stream.abandon();
+            }
+        }
+    }
+
+    int listeners() {
+        return open.size();
     }
 
     void closeAll() {

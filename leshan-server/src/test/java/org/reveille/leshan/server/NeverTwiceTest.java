@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.javalin.http.Context;
 import jakarta.servlet.http.HttpServletRequest;
-import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -54,15 +53,9 @@ class NeverTwiceTest {
     }
 
     private static HttpCall call(String id) {
-        HttpServletRequest request = answering(HttpServletRequest.class,
-                Map.of("getRequestURI", "/api/clients/dev/3/0/4", "getMethod", "POST"));
-        return new HttpCall(answering(Context.class, Map.of("header", id, "req", request, "bodyAsBytes", new byte[0])),
-                List.of("dev", "3", "0", "4"));
-    }
-
-    /** Something that answers these methods so, and others with null. */
-    private static <T> T answering(Class<T> type, Map<String, Object> answers) {
-        return type.cast(Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type},
-                (proxy, method, arguments) -> answers.get(method.getName())));
+        HttpServletRequest request = Fakes.answering(HttpServletRequest.class,
+                Map.of("getRequestURI", "/api/clients/dev/3/0/4", "getMethod", "POST")::get);
+        Map<String, Object> answers = Map.of("header", id, "req", request, "bodyAsBytes", new byte[0]);
+        return new HttpCall(Fakes.answering(Context.class, answers::get), List.of("dev", "3", "0", "4"));
     }
 }
