@@ -13,6 +13,7 @@ import java.util.function.BiFunction;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.reveille.leshan.json.Json;
+import org.reveille.leshan.security.Origins;
 
 /** The small HTTP address over which devices are told what to do. JSON in, JSON out; a refusal is a 400 or a 404. */
 public final class ControlApi implements AutoCloseable {
@@ -30,7 +31,7 @@ public final class ControlApi implements AutoCloseable {
     public ControlApi(String host, int port, String server, int maxBody) {
         this.fleet = new Fleet(Shared.create(maxBody));
         this.server = server;
-        this.http = web().start(host, port);
+        this.http = web(host).start(host, port);
     }
 
     public int port() {
@@ -43,8 +44,9 @@ public final class ControlApi implements AutoCloseable {
         fleet.close();
     }
 
-    private Javalin web() {
+    private Javalin web(String host) {
         Javalin app = Javalin.create(config -> config.showJavalinBanner = false);
+        app.before(context -> refuseForeignPages(context, host));
         app.get("/devices", context -> json(context, list()));
         app.post("/devices", this::create);
         app.get("/devices/{device}", context -> json(context, device(context).write()));
@@ -75,6 +77,14 @@ public final class ControlApi implements AutoCloseable {
         app.exception(NoSuchElementException.class, (error, context) -> refuse(context, 404, error));
         app.exception(RuntimeException.class, (error, context) -> refuse(context, 400, error));
         return app;
+    }
+
+    /** Nobody is asked for a token here, so that any page in a browser of this machine could post. */
+    private static void refuseForeignPages(Context context, String host) {
+        if (Origins.isForeign(context.header("Origin"), host)) {
+            refuse(context, 403, new IllegalArgumentException("web pages may not use this address"));
+            context.skipRemainingHandlers();
+        }
     }
 
     private ArrayNode list() {

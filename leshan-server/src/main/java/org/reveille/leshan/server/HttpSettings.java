@@ -12,4 +12,8 @@ import org.reveille.leshan.security.Identity;
  * @param access who may use it
  */
 public record HttpSettings(String host, int port, Identity identity, Access access) {
+    /** Whether it asks its callers for nothing. */
+    boolean isOpen() {
+        return !access.needsToken() && !identity.asksForCertificates();
+    }
 }

@@ -16,8 +16,9 @@ import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.security.Identity;
+import org.reveille.leshan.security.Origins;
 
-/** The web server under the REST API: TLS, and nobody in without a token where one is needed. */
+/** The web server under the REST API: TLS, and nobody in without a token where one is needed, nor web pages. */
 final class Web {
     /** How long answers that are on their way may take when the web server ends. */
     private static final long LAST_ANSWERS_MS = 2_000;
@@ -36,7 +37,11 @@ final class Web {
         });
         app.before(context -> {
             if (!isHealth(context) && !settings.access().allows(context.header("Authorization"))) {
-                refuse(context);
+                context.header("WWW-Authenticate", "Bearer");
+                refuse(context, 401, "UNAUTHORIZED",
+                        "Unauthorized: this server wants `Authorization: Bearer` with one of its tokens");
+            } else if (settings.isOpen() && Origins.isForeign(context.header("Origin"), settings.host())) {
+                refuse(context, 403, "FORBIDDEN", "Forbidden: web pages may not use this server without a token");
             }
         });
         return app;
@@ -55,13 +60,12 @@ final class Web {
         return OperationsApi.LIVE.equals(path) || OperationsApi.READY.equals(path);
     }
 
-    private static void refuse(Context context) {
-        String sentence = "Unauthorized: this server wants `Authorization: Bearer` with one of its tokens";
-        context.status(401).header("WWW-Authenticate", "Bearer");
+    private static void refuse(Context context, int status, String code, String sentence) {
+        context.status(status);
         String accept = context.header("Accept");
         if (accept != null && accept.contains("application/json")) {
             context.contentType("application/json").result(Json.write(Json.object()
-                    .put("code", "UNAUTHORIZED").put("text", sentence).put("delivery", "NOT_SENT")));
+                    .put("code", code).put("text", sentence).put("delivery", "NOT_SENT")));
         } else {
             context.contentType("text/plain;charset=utf-8").result(sentence);
         }
