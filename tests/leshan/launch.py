@@ -101,6 +101,15 @@ def leshan_devices(server: str | None = None, *, max_body: int = 131_072) -> Ite
 
 
 @contextlib.contextmanager
+def leshan_both(*, options: Sequence[object] = ()) -> Iterator[dict[str, int]]:
+    """Server and devices in one process; the ports of its ready line."""
+    with tempfile.TemporaryDirectory() as data:
+        free = ["--http-port", 0, "--coap-port", 0, "--control-port", 0]
+        with _program("both", "--data", data, *free, *options) as (_, ports):
+            yield ports
+
+
+@contextlib.contextmanager
 def leshan_m4() -> Iterator[LeshanServer]:
     """The stock Leshan demo server 2.0.0-M4, on ports that were free a moment ago: it can choose none itself."""
     http_port, coap_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 
 from tests.conftest import missing
 from tests.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
+from tests.leshan.devices import Devices
 from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_server
+from tests.leshan.launch import LeshanServer, leshan_both, leshan_server
 from tests.servers.process import ServerFailed
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
@@ -79,6 +81,27 @@ async def test_the_token_is_not_in_the_log(guarded: LeshanServer, pki: Pki) -> N
     assert TOKEN not in guarded.process.log.read_text(errors="replace")
 
 
+@pytest.mark.parametrize("origin", ["https://attacker.example", "null", "http://attacker.example:8080"])
+async def test_a_web_page_of_elsewhere_cannot_use_an_open_server(
+    production_leshan: LeshanServer, our_leshan: LeshanServer, leshan_devices: Devices, origin: str
+) -> None:
+    for server in (production_leshan, our_leshan):
+        device = await asyncio.to_thread(leshan_devices.create, "paged", server=server.coap_uri)
+        urls = [f"{server.url}/clients/paged/3442/0/3", f"{leshan_devices.url}/devices/paged/reboot"]
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answers = [await http.post(url, headers={"Origin": origin}) for url in urls]
+            assert [answer.status_code for answer in answers] == [403, 403]
+            assert await asyncio.to_thread(device.received) == []
+            own = await http.post(urls[0], headers={"Origin": "http://localhost:8080"})
+            assert own.json()["success"]
+        await asyncio.to_thread(device.remove, deregister=True)
+
+
+async def test_a_page_that_has_the_token_is_let_in(guarded: LeshanServer, pki: Pki) -> None:
+    answer = await ask(guarded, "/api/clients", pki, authorization=f"Bearer {TOKEN}", origin="https://dashboard.example")
+    assert answer.status_code == 200
+
+
 async def test_callers_with_a_certificate_of_the_authority_are_let_in(pki: Pki) -> None:
     require_java()
     with leshan_server(
@@ -138,6 +161,20 @@ async def test_an_open_network_has_to_be_asked_for() -> None:
         assert (server.coap_port, server.coaps_port > 0) == (0, True)
 
 
+async def test_the_devices_control_address_is_on_loopback_whatever_the_server_binds() -> None:
+    require_java()
+    for options, there, not_there in (
+        (["--host", "127.0.0.2"], "127.0.0.1", "127.0.0.2"),
+        (["--host", "127.0.0.2", "--control-host", "127.0.0.3"], "127.0.0.3", "127.0.0.1"),
+    ):
+        with leshan_both(options=options) as ports:
+            async with httpx.AsyncClient(trust_env=False) as http:
+                assert (await http.get(f"http://127.0.0.2:{ports['http']}/api/clients")).json() == []
+                assert (await http.get(f"http://{there}:{ports['control']}/devices")).json() == []
+                with pytest.raises(httpx.ConnectError):
+                    await http.get(f"http://{not_there}:{ports['control']}/devices")
+
+
 async def test_options_come_from_the_environment_and_from_a_file(tmp_path: Path) -> None:
     require_java()
     settings = tmp_path / "settings"
@@ -156,12 +193,14 @@ async def ask(
     authorization: str | None = None,
     accept: str = "*/*",
     caller: Certificate | None = None,
+    origin: str | None = None,
 ) -> httpx.Response:
     """Ask over HTTPS; the path goes out as it stands."""
     context = ssl.create_default_context(cafile=str(pki.authority.certificate))
     if caller is not None:
         context.load_cert_chain(caller.certificate, caller.key)
     headers: dict[str, Any] = {"Accept": accept} | ({"Authorization": authorization} if authorization else {})
+    headers |= {"Origin": origin} if origin else {}
     async with httpx.AsyncClient(verify=context) as client:
         request = client.build_request("GET", f"https://127.0.0.1:{server.http_port}", headers=headers)
         request.url = request.url.copy_with(raw_path=path.encode())

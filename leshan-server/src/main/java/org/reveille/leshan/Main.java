@@ -96,6 +96,10 @@ public final class Main {
     static final class Both implements Callable<Integer> {
         @Mixin
         private ServerOptions options;
+        @Option(names = "--control-host", defaultValue = "127.0.0.1", paramLabel = "ADDRESS",
+                description = "Address to bind for the control of the devices, whatever --host says: there is no "
+                        + "authentication (default: ${DEFAULT-VALUE}).")
+        private String controlHost;
         @Option(names = "--control-port", defaultValue = "8081", paramLabel = "PORT",
                 description = "Control address of the devices; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
         private int controlPort;
@@ -105,10 +109,15 @@ public final class Main {
         @Override
         public Integer call() throws Exception {
             ServerProgram server = options.start();
-            String uri = server.coapPort() == null ? null : "coap://" + options.coapHost() + ":" + server.coapPort();
-            ControlApi control = new ControlApi(options.host(), controlPort, uri, options.maxBody());
+            String uri = server.coapPort() == null ? null : uri(options.coapHost(), server.coapPort());
+            ControlApi control = new ControlApi(controlHost, controlPort, uri, options.maxBody());
             return life.run(ports(server).put("control", control.port()), server, control);
         }
+    }
+
+    /** Where devices of this machine reach CoAP that is bound to a host. */
+    static String uri(String host, int port) {
+        return "coap://" + (host.indexOf(':') < 0 ? host : "[" + host + "]") + ":" + port;
     }
 
     private static ObjectNode ports(ServerProgram server) {

@@ -52,6 +52,12 @@ class CommandLineTest {
         assertRefused("--api-token-file: cannot read", "--api-token-file", "no-such-file");
     }
 
+    @Test
+    void anIpv6AddressStandsInBrackets() {
+        assertEquals("coap://[::1]:5683", Main.uri("::1", 5683));
+        assertEquals("coap://127.0.0.1:5683", Main.uri("127.0.0.1", 5683));
+    }
+
     private void assertRefused(String sentence, String... options) {
         Stream<String> arguments = Stream.concat(Stream.of("server", "--data", folder.toString()), Stream.of(options));
         assertEquals(2, run(Map.of(), arguments.toArray(String[]::new)));

@@ -91,11 +91,6 @@ public final class ServerOptions {
                 web, coap.settings(coapHost(), credentials, limits.maxBody), coap.awakeMillis(), name, production));
     }
 
-    /** The address that everything binds which is not told another. */
-    public String host() {
-        return host;
-    }
-
     public String coapHost() {
         return host(coap.host);
     }
