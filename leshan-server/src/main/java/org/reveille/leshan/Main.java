@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.reveille.leshan.devices.ControlApi;
 import org.reveille.leshan.json.Json;
+import org.reveille.leshan.options.Bounds;
 import org.reveille.leshan.options.Environment;
 import org.reveille.leshan.options.SectionedHelp;
 import org.reveille.leshan.options.ServerOptions;
@@ -85,6 +86,7 @@ public final class Main {
 
         @Override
         public Integer call() throws Exception {
+            Bounds.checkPort("--control-port", controlPort);
             ControlApi control = new ControlApi(host, controlPort, server, maxBody);
             return life.run(Json.object().put("control", control.port()), control);
         }
@@ -108,6 +110,7 @@ public final class Main {
 
         @Override
         public Integer call() throws Exception {
+            Bounds.checkPort("--control-port", controlPort);
             ServerProgram server = options.start();
             String uri = server.coapPort() == null ? null : uri(options.coapHost(), server.coapPort());
             ControlApi control = new ControlApi(controlHost, controlPort, uri, options.maxBody());

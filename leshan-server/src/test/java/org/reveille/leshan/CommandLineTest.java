@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Base64;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -50,6 +53,43 @@ class CommandLineTest {
         assertRefused("--coaps-cert and --coaps-key belong together", "--coaps-cert", "server.pem");
         assertRefused("there is no address", "--host", "no.such.host.invalid");
         assertRefused("--api-token-file: cannot read", "--api-token-file", "no-such-file");
+    }
+
+    @Test
+    void whatCannotWorkDoesNotStart() throws Exception {
+        for (String bad : List.of("--max-open-calls 0", "--max-body 0", "--drain-seconds -1", "--awake-time 0",
+                "--awake-time -1", "--awake-time NaN", "--awake-time 1e9", "--outbox-bytes 0", "--outbox-hours 0",
+                "--outbox-hours 9223372036854775807", "--replay-bytes -1", "--replay-hours -1", "--http-port 65536",
+                "--coap-port -1", "--coaps-port 65536", "--webhook-url dev:1", "--webhook-url http:/events",
+                "--webhook-url http://localhost:65536/", "--webhook-url ftp://localhost/",
+                "--webhook-url http://a_b:x/")) {
+            assertRefused(bad.split(" ")[0] + ": ", bad.split(" "));
+        }
+        for (String unreadable : List.of("http://a b", "http://")) {
+            assertRefused("'--webhook-url'", "--webhook-url", unreadable);
+        }
+    }
+
+    @Test
+    void aSecretIsOfStandardWebhooks() throws Exception {
+        Path file = folder.resolve("secret");
+        for (String bad : List.of("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_" + encoded(23),
+                "whsec_" + encoded(65), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS-", "whsec_" + encoded(24) + "=",
+                "whsec_" + encoded(24) + " whsec_x")) {
+            Files.writeString(file, bad);
+            assertRefused("--webhook-secret-file: a secret is", "--webhook-secret-file", file.toString());
+        }
+        Files.writeString(file, "t\u00f6ken");
+        assertRefused("--webhook-token-file: there can be", "--webhook-token-file", file.toString());
+        for (int bytes : new int[] {24, 25, 64}) {
+            Files.writeString(file, "whsec_" + encoded(bytes) + "\n");
+            // The secret is not what is refused.
+            assertRefused("--no-coap", "--no-coap", "--webhook-secret-file", file.toString());
+        }
+    }
+
+    private static String encoded(int bytes) {
+        return Base64.getEncoder().encodeToString(new byte[bytes]);
     }
 
     @Test

@@ -49,11 +49,19 @@ public final class CoapOptions {
     double awakeSeconds;
 
     int awakeMillis() {
-        return (int) Math.round(awakeSeconds * 1000);
+        long millis = Math.round(awakeSeconds * 1000);
+        // To Leshan 0 is for ever.
+        if (millis < 1 || millis > Integer.MAX_VALUE) {
+            throw new BadSetting("--awake-time: 0.001 to " + Integer.MAX_VALUE / 1000 + " s is expected, not "
+                    + awakeSeconds + ".");
+        }
+        return (int) millis;
     }
 
     /** @throws BadSetting when it would serve devices of elsewhere without security, or nobody */
     CoapSettings settings(String address, Credentials credentials, int maxBody) {
+        Bounds.checkPort("--coap-port", port);
+        Bounds.checkPort("--coaps-port", securePort);
         Identity identity = Identity.read("--coaps", certificate, key, "--coaps-trust", authorities);
         Integer secure = securePort(identity, credentials);
         if (secureOnly && secure == null) {

@@ -5,7 +5,9 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Pattern;
 import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.events.Outbox;
@@ -16,7 +18,14 @@ import picocli.CommandLine.Option;
 public final class EventOptions {
     private static final String SECRET_VARIABLE = "LESHAN_SERVER_WEBHOOK_SECRET";
     private static final String TOKEN_VARIABLE = "LESHAN_SERVER_WEBHOOK_TOKEN";
-    private static final Pattern SECRET = Pattern.compile("whsec_[A-Za-z0-9+/]{16,}={0,2}");
+    private static final String SECRET_PREFIX = "whsec_";
+    /** As Standard Webhooks say. */
+    private static final int SHORTEST_SECRET = 24;
+    private static final int LONGEST_SECRET = 64;
+    /** What can stand in a header. */
+    private static final Pattern TOKEN = Pattern.compile("[!-~]+");
+    private static final int HIGHEST_PORT = 65_535;
+    private static final long LONGEST_HOURS = 1_000_000;
 
     @Option(names = "--webhook-url", paramLabel = "URL",
             description = "Post events there, such as http://127.0.0.1:8000/leshan/events of Reveille.")
@@ -53,19 +62,40 @@ public final class EventOptions {
 
     /** @throws BadSetting when a secret could not sign, or there is nobody to sign for */
     Outbox.Options outbox(String server) {
+        check();
         List<String> secrets = words("--webhook-secret-file", secretFile, System.getenv(SECRET_VARIABLE));
         List<String> tokens = words("--webhook-token-file", tokenFile, System.getenv(TOKEN_VARIABLE));
-        if (!secrets.stream().allMatch(secret -> SECRET.matcher(secret).matches())) {
-            throw new BadSetting("A webhook secret is `whsec_` and base64 of 16 bytes or more.");
+        if (!secrets.stream().allMatch(EventOptions::isSecret)) {
+            throw new BadSetting("--webhook-secret-file: a secret is `whsec_` and base64 of " + SHORTEST_SECRET + " to "
+                    + LONGEST_SECRET + " bytes, as Standard Webhooks say.");
         }
-        if (tokens.size() > 1) {
-            throw new BadSetting("There can be one webhook token.");
-        }
-        if (webhook != null && !List.of("http", "https").contains(String.valueOf(webhook.getScheme()))) {
-            throw new BadSetting("--webhook-url: an http or https address is expected.");
+        if (tokens.size() > 1 || !tokens.stream().allMatch(token -> TOKEN.matcher(token).matches())) {
+            throw new BadSetting("--webhook-token-file: there can be one token, of printable ASCII.");
         }
         return new Outbox.Options(server, webhook, secrets, tokens.isEmpty() ? null : tokens.get(0), maxBytes,
                 Duration.ofHours(maxHours), replayBytes, Duration.ofHours(replayHours));
+    }
+
+    private void check() {
+        Bounds.check("--outbox-bytes", maxBytes, 1, Long.MAX_VALUE);
+        Bounds.check("--outbox-hours", maxHours, 1, LONGEST_HOURS);
+        Bounds.check("--replay-bytes", replayBytes, 0, Long.MAX_VALUE);
+        Bounds.check("--replay-hours", replayHours, 0, LONGEST_HOURS);
+        boolean isAddress = webhook == null || webhook.getHost() != null && webhook.getPort() <= HIGHEST_PORT
+                && List.of("http", "https").contains(String.valueOf(webhook.getScheme()).toLowerCase(Locale.ROOT));
+        if (!isAddress) {
+            throw new BadSetting("--webhook-url: an http or https address with a host is expected.");
+        }
+    }
+
+    private static boolean isSecret(String text) {
+        try {
+            int bytes = text.startsWith(SECRET_PREFIX)
+                    ? Base64.getDecoder().decode(text.substring(SECRET_PREFIX.length())).length : 0;
+            return bytes >= SHORTEST_SECRET && bytes <= LONGEST_SECRET;
+        } catch (IllegalArgumentException noBase64) {
+            return false;
+        }
     }
 
     private static List<String> words(String option, Path file, String variable) {

@@ -43,6 +43,7 @@ public final class HttpOptions {
 
     /** @throws BadSetting when it would let everybody in from elsewhere */
     HttpSettings settings(String address, String environmentToken) {
+        Bounds.checkPort("--http-port", port);
         Identity identity = Identity.read("--https", certificate, key, "--https-client-ca", clientAuthorities);
         Access access = new Access(tokens(environmentToken));
         if (!access.needsToken() && !identity.asksForCertificates() && !Addresses.isLoopback(address)) {

@@ -5,6 +5,8 @@ import picocli.CommandLine.Option;
 /** How much is taken at once. */
 @Section("Limits")
 public final class LimitOptions {
+    private static final int LONGEST_DRAIN_S = 3_600;
+
     @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES",
             description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
     int maxBody;
@@ -18,4 +20,11 @@ public final class LimitOptions {
             description = "How long SIGTERM waits for open calls to end; new ones are answered 503 meanwhile "
                     + "(default: ${DEFAULT-VALUE}).")
     int drainSeconds;
+
+    /** @throws org.reveille.leshan.BadSetting when nothing could be done within them */
+    void check() {
+        Bounds.check("--max-body", maxBody, 1, Integer.MAX_VALUE);
+        Bounds.check("--max-open-calls", maxOpenCalls, 1, Integer.MAX_VALUE);
+        Bounds.check("--drain-seconds", drainSeconds, 0, LONGEST_DRAIN_S);
+    }
 }

@@ -57,6 +57,7 @@ public final class ServerOptions {
      * @throws BadSetting when they cannot be had
      */
     public ServerProgram start() {
+        limits.check();
         HttpSettings web = http.settings(host(http.host), HttpOptions.environmentToken());
         try {
             return mode == Mode.stock ? start(web, new Credentials(), null) : startProduction(web);
