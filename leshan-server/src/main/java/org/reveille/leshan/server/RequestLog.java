@@ -27,7 +27,13 @@ final class RequestLog {
 
     private static final Logger LOG = LoggerFactory.getLogger(RequestLog.class);
     private static final Pattern ID = Pattern.compile("(?!\\.{1,2}/)[\\w.~:-]{1,100}/(?!\\.{1,2}$)[\\w.~:-]{1,100}");
+    /** So many ids are known at most: a day of 230 calls a second. */
+    static final long MOST = 20_000_000;
     private static final long PRUNE_EVERY_MS = TimeUnit.SECONDS.toMillis(10);
+    /** In proportion to what comes: a fixed number each 10 s fell behind a busy server, without end. */
+    private static final int PRUNE_EVERY = 500;
+    private static final int PRUNED_PER_BEGUN = 2;
+    private static final int PRUNED_AT_LEAST = 1_000;
     private static final String TABLE = """
             CREATE TABLE IF NOT EXISTS requests (
               id TEXT PRIMARY KEY, endpoint TEXT, path TEXT, digest TEXT, state TEXT NOT NULL, received_at INTEGER NOT NULL,
@@ -36,19 +42,27 @@ final class RequestLog {
     private final Store store;
     private final RequestResults results;
     private final LongSupplier clock;
+    private final long most;
     private final Set<String> lost = ConcurrentHashMap.newKeySet();
     /** Of the store's own thread. */
     private long prunedAt;
+    private int begun;
 
-    private RequestLog(Store store, RequestResults results, LongSupplier clock) {
+    private RequestLog(Store store, RequestResults results, LongSupplier clock, long most) {
         this.store = store;
         this.results = results;
         this.clock = clock;
+        this.most = most;
     }
 
     /** Opens the log; calls that were open when the server stopped are INTERRUPTED from now on, and that is told. */
     static RequestLog open(Store store, RequestResults results, LongSupplier clock) {
-        RequestLog log = new RequestLog(store, results, clock);
+        return open(store, results, clock, MOST);
+    }
+
+    /** @param most how many ids are known at most */
+    static RequestLog open(Store store, RequestResults results, LongSupplier clock, long most) {
+        RequestLog log = new RequestLog(store, results, clock, most);
         store.write(log::interrupt).join();
         return log;
     }
@@ -92,14 +106,18 @@ final class RequestLog {
         return store.write(connection -> {
             update(connection, "INSERT INTO requests (id, state, received_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                     id, RequestEntry.State.CLOSED.name(), clock.getAsLong());
-            return find(connection, id);
+            return asTold(find(connection, id));
         });
     }
 
     /** What is known of an id, or null. */
     RequestEntry find(String id) throws SQLException {
-        RequestEntry entry = store.read(connection -> find(connection, id));
-        return lost.contains(id) ? entry.interrupted() : entry;
+        return asTold(store.read(connection -> find(connection, id)));
+    }
+
+    /** What could not be written stands on the disk as if it ran. */
+    private RequestEntry asTold(RequestEntry entry) {
+        return entry != null && lost.contains(entry.id()) ? entry.interrupted() : entry;
     }
 
     /** A call that was refused before anything was sent may be tried again under its id. */
@@ -146,13 +164,23 @@ final class RequestLog {
 
     private void prune(Connection connection) throws SQLException {
         long now = clock.getAsLong();
-        if (now - prunedAt < PRUNE_EVERY_MS) {
+        begun++;
+        if (begun < PRUNE_EVERY && now - prunedAt < PRUNE_EVERY_MS) {
             return;
         }
-        prunedAt = now;
         // In pieces: after a busy day a single statement would hold up all that want to write.
-        update(connection, "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE received_at < ? "
-                + "AND state <> 'RUNNING' LIMIT 10000)", now - TimeUnit.SECONDS.toMillis(HISTORY_S));
+        int piece = Math.max(PRUNED_AT_LEAST, PRUNED_PER_BEGUN * begun);
+        prunedAt = now;
+        begun = 0;
+        delete(connection, "received_at < ? AND state <> 'RUNNING' ORDER BY received_at",
+                now - TimeUnit.SECONDS.toMillis(HISTORY_S), piece);
+        delete(connection, "rowid <= (SELECT max(rowid) FROM requests) - ? AND state <> 'RUNNING' ORDER BY rowid",
+                most, piece);
+    }
+
+    private static void delete(Connection connection, String which, long bound, int piece) throws SQLException {
+        String rows = "SELECT rowid FROM requests WHERE " + which + " LIMIT ?";
+        update(connection, "DELETE FROM requests WHERE rowid IN (" + rows + ")", bound, piece);
     }
 
     private static RequestEntry find(Connection connection, String id) throws SQLException {

@@ -126,6 +126,61 @@ class RequestLogTest {
     }
 
     @Test
+    void asManyAreForgottenAsCome() throws Exception {
+        for (int i = 0; i < 1_500; i++) {
+            keep("old/" + i);
+        }
+        now.addAndGet(RequestLog.HISTORY_S * 1_000 + 1);
+        for (int i = 0; i < 1_000; i++) {
+            keep("new/" + i);
+        }
+        assertEquals(1_000, rows());
+    }
+
+    @Test
+    void noMoreAreKnownThanMayBe() throws Exception {
+        log = RequestLog.open(store, (connection, endpoint, data) -> told.add(data), now::get, 100);
+        log.begin(request("running/1", "digest")).join();
+        for (int i = 0; i < 1_000; i++) {
+            keep("1/" + i);
+        }
+        // The running one, and what came since it was last looked after.
+        assertTrue(rows() <= 1 + 100 + 500, rows() + " rows");
+        assertEquals(RequestEntry.State.RUNNING, log.find("running/1").state());
+        assertNull(log.find("1/0"));
+        assertEquals(DONE, log.find("1/999").answerTo("digest"));
+    }
+
+    @Test
+    void whatCouldNotBeWrittenIsInterruptedToWhoClosesItToo() throws Exception {
+        Store broken = new Store(folder.resolve("broken.sqlite"));
+        RequestLog failing = RequestLog.open(broken, (connection, endpoint, data) -> {
+            throw new SQLException("the disk is full");
+        }, now::get);
+        RequestEntry entry = request("1/1", "digest");
+        failing.begin(entry).join();
+        assertEquals(DONE, failing.end(entry, DONE, Delivery.ANSWERED).join());
+        assertEquals(RequestEntry.State.INTERRUPTED, failing.find("1/1").state());
+        assertEquals(RequestEntry.State.INTERRUPTED, failing.close("1/1").join().state());
+        broken.close();
+    }
+
+    private void keep(String id) {
+        RequestEntry entry = request(id, "digest");
+        log.begin(entry);
+        log.end(entry, DONE, Delivery.ANSWERED).join();
+    }
+
+    private long rows() throws SQLException {
+        return store.read(connection -> {
+            try (var rows = connection.createStatement().executeQuery("SELECT count(*) FROM requests")) {
+                rows.next();
+                return rows.getLong(1);
+            }
+        });
+    }
+
+    @Test
     void whatIsAnId() {
         assertTrue(RequestLog.isId("3f2a-77/1"));
         assertTrue(RequestLog.isId("a.b~c_d:e/12"));
