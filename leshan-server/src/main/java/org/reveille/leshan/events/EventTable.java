@@ -91,6 +91,13 @@ final class EventTable {
         }
     }
 
+    static boolean has(Connection connection, long seq) throws SQLException {
+        try (PreparedStatement sql = prepared(connection, "SELECT 1 FROM event WHERE seq = ?", seq);
+                ResultSet row = sql.executeQuery()) {
+            return row.next();
+        }
+    }
+
     /** The time of the first event with {@code after < seq <= last} that is no GAP, or null without any. */
     static Long oldest(Connection connection, long after, long last) throws SQLException {
         try (PreparedStatement sql = prepared(connection, "SELECT time FROM event WHERE seq > ? AND seq <= ? "

@@ -36,6 +36,10 @@ final class EventTeller implements AutoCloseable {
         }
     }
 
+    boolean isAlive() {
+        return thread.isAlive();
+    }
+
     /** Tells what has been written until now. */
     @Override
     public void close() throws InterruptedException {
@@ -60,13 +64,22 @@ final class EventTeller implements AutoCloseable {
             List<Event> events = outbox.after(told);
             while (!events.isEmpty()) {
                 for (Event event : events) {
-                    listeners.forEach(listener -> listener.accept(event));
+                    listeners.forEach(listener -> tell(listener, event));
                     told = event.seq();
                 }
                 events = outbox.after(told);
             }
-        } catch (SQLException unreadable) {
+        } catch (SQLException | RuntimeException unreadable) {
             LOG.error("events cannot be read", unreadable);
+        }
+    }
+
+    /** What one listener throws neither ends the thread nor keeps the event from the others. */
+    private static void tell(Consumer<Event> listener, Event event) {
+        try {
+            listener.accept(event);
+        } catch (RuntimeException unforeseen) {
+            LOG.error("a listener could not be told of {}", event.id(), unforeseen);
         }
     }
 }

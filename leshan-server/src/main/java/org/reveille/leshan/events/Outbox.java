@@ -147,9 +147,14 @@ public final class Outbox implements AutoCloseable {
      * @param connection of that write, on the store's thread
      */
     public void publish(Connection connection, String endpoint, String name, JsonNode data) throws SQLException {
-        insert(connection, System.currentTimeMillis(), endpoint, name, Json.write(data));
-        // This comes after the commit of what is being written.
-        write(committed -> null).thenRun(this::wake);
+        Event event = insert(connection, System.currentTimeMillis(), endpoint, name, Json.write(data));
+        // This comes after what is being written: it may not have been committed, and yet be counted.
+        write(later -> {
+            if (!EventTable.has(later, event.seq())) {
+                count(later);
+            }
+            return null;
+        }).thenRun(this::wake);
     }
 
     /** Adds a listener, who is told of each event from now on once it is on disk, in order, on a thread for this. */
@@ -169,6 +174,11 @@ public final class Outbox implements AutoCloseable {
         long age = posts && now.events() > 0 ? Math.max(0, System.currentTimeMillis() - now.oldest()) : 0;
         return new Status(posts ? now.events() : 0, posts ? now.bytes() : 0, age, posts ? sender.delivered() : 0,
                 setAside, dropped, posts && sender.stopped(), posts ? sender.trouble() : null);
+    }
+
+    /** Whether its threads still run: without them nobody is told of anything. */
+    public boolean isAlive() {
+        return teller.isAlive() && (sender == null || sender.isAlive());
     }
 
     /** Waits until everything is delivered, at most so long. Publish nothing meanwhile. */

@@ -67,6 +67,10 @@ final class WebhookSender implements AutoCloseable {
         return delivered;
     }
 
+    boolean isAlive() {
+        return thread.isAlive();
+    }
+
     boolean stopped() {
         return stopped;
     }
@@ -99,6 +103,11 @@ final class WebhookSender implements AutoCloseable {
                     return;
                 }
                 failed("the outbox cannot be written: " + unwritten.getCause().getMessage());
+                pause(pauseMillis());
+            } catch (RuntimeException unforeseen) {
+                // It would end the thread, and nothing be posted any more without a word.
+                LOG.error("a post could not be made", unforeseen);
+                failed("a post could not be made: " + unforeseen);
                 pause(pauseMillis());
             }
         }

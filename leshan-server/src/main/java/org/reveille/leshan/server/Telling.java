@@ -44,6 +44,8 @@ final class Telling implements AutoCloseable {
 
     /** Says how it goes. */
     void report(Health health, Metrics metrics) {
+        health.check("events", () -> outbox.isAlive()
+                ? Optional.empty() : Optional.of("a thread that tells them has ended: restart the server"));
         health.check("webhook", () -> {
             Outbox.Status status = outbox.status();
             return status.stopped() ? Optional.of("the webhook " + status.trouble()) : Optional.empty();

@@ -3,12 +3,14 @@ package org.reveille.leshan.events;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.standardwebhooks.Webhook;
 import java.net.URI;
 import java.nio.file.Path;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -16,6 +18,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -320,6 +324,51 @@ class OutboxTest {
         publish(10, 12);
         assertEquals(List.of(8L, 9L, 10L, 11L, 12L), outbox.after(7).stream().map(Event::seq).toList());
         assertEquals(0, outbox.status().waiting());
+    }
+
+    @Test
+    void aListenerThatThrowsKeepsNothingFromTheOthers() throws Exception {
+        List<Long> heard = new CopyOnWriteArrayList<>();
+        open(options(null));
+        outbox.listen(event -> {
+            throw new IllegalStateException("unforeseen");
+        });
+        outbox.listen(event -> heard.add(event.seq()));
+        publish(0, 1);
+        publish(1, 3);
+        await(() -> heard.equals(List.of(1L, 2L, 3L)));
+        assertTrue(outbox.isAlive());
+    }
+
+    @Test
+    void whatCannotBePostedIsTriedAgain() throws Exception {
+        open(options(URI.create("http://127.0.0.1:65536/")));
+        publish(0, 1);
+        await(() -> outbox.status().trouble() != null);
+        assertTrue(outbox.isAlive());
+        assertEquals(1, outbox.status().waiting());
+        close();
+        assertFalse(outbox.isAlive());
+        open(options(receiver.uri()));
+        await(() -> receiver.taken().size() == 1);
+    }
+
+    @Test
+    void whatWasWrittenWithSomethingElseAndUndoneDoesNotCount() throws Exception {
+        stuck(1 << 20, Duration.ofHours(1));
+        CompletableFuture<Void> undone = store.write(connection -> {
+            outbox.publish(connection, "dev", "REQUEST_RESPONSE", Json.object().put("n", 1));
+            throw new SQLException("undone");
+        });
+        assertThrows(ExecutionException.class, undone::get);
+        store.write(connection -> {
+            outbox.publish(connection, "dev", "REQUEST_RESPONSE", Json.object().put("n", 2));
+            return null;
+        }).get();
+        await(() -> outbox.status().waiting() == 2);
+        assertEquals(counted(), outbox.status().waitingBytes());
+        comeBack();
+        assertEquals(List.of(-1, 2), numbers(receiver.taken()));
     }
 
     @Test
