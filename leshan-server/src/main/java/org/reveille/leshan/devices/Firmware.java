@@ -90,7 +90,8 @@ final class Firmware extends Valued {
             return ExecuteResponse.methodNotAllowed();
         }
         become(UPDATING, 0);
-        board.later(this::install);
+        int mine = attempt;
+        board.later(() -> install(mine));
         return ExecuteResponse.success();
     }
 
@@ -124,7 +125,10 @@ final class Firmware extends Valued {
     }
 
     /** A version that begins with "broken" cannot be installed. */
-    private synchronized void install() {
+    private synchronized void install(int mine) {
+        if (mine != attempt) {
+            return;
+        }
         String version = (String) resources.get(PACKAGE_VERSION).getValue();
         if (version.startsWith("broken")) {
             become(DOWNLOADED, UPDATE_FAILED);
