@@ -152,6 +152,17 @@ async def test_a_name_with_a_control_character_is_refused(
     assert name not in [each["endpoint"] for each in await asyncio.to_thread(production_leshan.clients)]
 
 
+async def test_arguments_may_come_in_chunks(rest: httpx.AsyncClient, make: Made) -> None:
+    device = await make("chunked")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"0='a"
+        yield b"b'"
+
+    assert (await rest.post("/clients/chunked/3442/0/3?timeout=20", content=chunks())).json()["success"]
+    assert [each.value for each in await asyncio.to_thread(device.received, method="EXECUTE")] == ["0='ab'"]
+
+
 async def test_composites_need_no_format(rest: httpx.AsyncClient, make: Made) -> None:
     await make("composite")
     nodes = {"/3442/0/110": {"kind": "singleResource", "id": 110, "type": "STRING", "value": "together"}}

@@ -9,6 +9,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.TimeUnit;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.reveille.leshan.json.Json;
@@ -16,15 +17,24 @@ import org.reveille.leshan.json.Json;
 /** One HTTP request below `/api/clients/{endpoint}`. */
 final class HttpCall {
     private static final int DEFAULT_TIMEOUT_S = 5;
+    /** CoAP gives up long before, and in milliseconds it is no number of another sign. */
+    private static final long LONGEST_TIMEOUT_S = TimeUnit.DAYS.toSeconds(1);
     private static final String ID_HEADER = "Reveille-Request";
 
     private final Context context;
     private final List<String> parts;
+    private final boolean stock;
 
-    /** @param parts the path below `/api/clients`, the endpoint name first */
-    HttpCall(Context context, List<String> parts) {
+    /**
+     * Takes an HTTP request for one.
+     *
+     * @param parts the path below `/api/clients`, the endpoint name first
+     * @param stock whether it is read as the stock server does
+     */
+    HttpCall(Context context, List<String> parts, boolean stock) {
         this.context = context;
         this.parts = parts;
+        this.stock = stock;
     }
 
     /**
@@ -86,7 +96,8 @@ final class HttpCall {
     /** Milliseconds; what is no whole number of seconds counts as 5 s, what is negative as none at all (recorded). */
     long timeoutMillis() {
         try {
-            return Math.max(0, Long.parseLong(context.queryParam("timeout"))) * 1000;
+            long seconds = Long.parseLong(context.queryParam("timeout"));
+            return Math.min(Math.max(0, seconds), LONGEST_TIMEOUT_S) * 1000;
         } catch (NumberFormatException e) {
             return DEFAULT_TIMEOUT_S * 1000L;
         }
@@ -129,7 +140,11 @@ final class HttpCall {
 
     /** Arguments of an execute. Without a Content-Length the stock server drops them, and executes all the same. */
     String arguments() {
-        return context.req().getContentLength() > 0 ? context.body() : null;
+        if (stock && context.req().getContentLength() <= 0) {
+            return null;
+        }
+        String body = context.body();
+        return body.isEmpty() ? null : body;
     }
 
     /** The media type of the body without parameters, or null. */

@@ -106,7 +106,7 @@ final class Rest {
                 answer(context, NOT_FOUND);
                 return;
             }
-            HttpCall call = new HttpCall(context, parts.subList(2, parts.size()));
+            HttpCall call = new HttpCall(context, parts.subList(2, parts.size()), isStock());
             answer(context, metrics.call(
                     isStock() ? operation.apply(call) : neverTwice.answer(call, operation), Rest::outcome));
         };

@@ -56,6 +56,6 @@ class NeverTwiceTest {
         HttpServletRequest request = Fakes.answering(HttpServletRequest.class,
                 Map.of("getRequestURI", "/api/clients/dev/3/0/4", "getMethod", "POST")::get);
         Map<String, Object> answers = Map.of("header", id, "req", request, "bodyAsBytes", new byte[0]);
-        return new HttpCall(Fakes.answering(Context.class, answers::get), List.of("dev", "3", "0", "4"));
+        return new HttpCall(Fakes.answering(Context.class, answers::get), List.of("dev", "3", "0", "4"), false);
     }
 }

@@ -1,0 +1,43 @@
+package org.reveille.leshan.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+
+import io.javalin.http.Context;
+import jakarta.servlet.http.HttpServletRequest;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class HttpCallTest {
+    @Test
+    void aTimeoutIsNeverOfAnotherSign() {
+        Map<String, Long> millis = new HashMap<>(Map.of("0", 0L, "-1", 0L, "7", 7_000L, "x", 5_000L, "1.5", 5_000L));
+        millis.put(null, 5_000L);
+        millis.put("9223372036854775807", 86_400_000L);
+        millis.put("10000000000000000", 86_400_000L);
+        millis.put("99999999999999999999", 5_000L);
+        millis.forEach((timeout, expected) ->
+                assertEquals(expected, call(timeout, "", 0, true).timeoutMillis(), timeout));
+    }
+
+    @Test
+    void argumentsThatComeInChunksAreDroppedByTheStockServerAlone() {
+        assertNull(call(null, "5", -1, true).arguments());
+        assertEquals("5", call(null, "5", -1, false).arguments());
+        for (boolean stock : new boolean[] {false, true}) {
+            assertEquals("5", call(null, "5", 1, stock).arguments());
+            assertNull(call(null, "", 0, stock).arguments());
+            assertNull(call(null, "", -1, stock).arguments());
+        }
+    }
+
+    private static HttpCall call(String timeout, String body, int length, boolean stock) {
+        HttpServletRequest request = Fakes.answering(HttpServletRequest.class,
+                method -> method.equals("getContentLength") ? length : null);
+        Map<String, Object> answers = new HashMap<>(Map.of("body", body, "req", request));
+        answers.put("queryParam", timeout);
+        return new HttpCall(Fakes.answering(Context.class, answers::get), List.of("dev", "3", "0", "4"), stock);
+    }
+}
