@@ -74,6 +74,11 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
         ("PUT /clients/errors/3442/0/110", '{"id":110}', (500, "UNEXPECTED", "NOT_SENT")),
         ("PUT /clients/errors/3442/0/110", '{"id"', (400, "INVALID_REQUEST", "NOT_SENT")),
         ("GET /nowhere", None, (404, "NOT_FOUND", "NOT_SENT")),
+        ("GET /event", None, (405, "METHOD_NOT_ALLOWED", "NOT_SENT")),
+        ("GET /security/clients/errors", None, (404, "NOT_FOUND", "NOT_SENT")),
+        ("PUT /security/clients", "{}", (400, "INVALID_REQUEST", "NOT_SENT")),
+        ("PUT /security/clients", "x" * 2_000_000, (413, "TOO_LARGE", "NOT_SENT")),
+        ("PUT /clients/errors/3442/0/110", "x" * 2_000_000, (413, "TOO_LARGE", "NOT_SENT")),
     ],
 )
 async def test_what_was_not_sent(
@@ -89,6 +94,16 @@ async def test_what_was_not_sent(
 async def test_errors_are_text_for_who_does_not_ask_for_json(rest: httpx.AsyncClient) -> None:
     answer = await rest.get("/clients/nobody/3/0/0", headers={"Accept": "*/*"})
     assert (answer.status_code, answer.text) == (400, "No registered client with id 'nobody'")
+    answer = await rest.get("/security/clients/nobody", headers={"Accept": "*/*"})
+    assert (answer.status_code, answer.text) == (404, "No security information of this client")
+
+
+async def test_a_body_that_is_too_large_is_so_with_a_request_id_too(rest: httpx.AsyncClient, make: Made) -> None:
+    device = await make("large")
+    headers = {"Content-Type": "application/json", "Reveille-Request": "large/1"}
+    answer = await rest.put("/clients/large/3442/0/110", content="x" * 2_000_000, headers=headers)
+    assert error_of(answer) == (413, "TOO_LARGE", "NOT_SENT")
+    assert await asyncio.to_thread(device.received) == []
 
 
 async def test_a_silent_device_may_have_been_reached(rest: httpx.AsyncClient, make: Made) -> None:

@@ -54,12 +54,8 @@ final class EventStreams {
         return "id: " + event.seq() + "\r\nevent: " + event.name() + "\r\ndata: " + data + "\r\n\r\n";
     }
 
-    /** Serves one listener until it goes; holds none of the web server's threads. */
+    /** Serves one listener, who wants it, until he goes; holds none of the web server's threads. */
     void serve(Context context) throws IOException {
-        if (!wantsEvents(context)) {
-            context.status(405);
-            return;
-        }
         HttpServletResponse response = context.res();
         response.setStatus(200);
         response.setContentType("text/event-stream;charset=utf-8");
@@ -129,7 +125,7 @@ final class EventStreams {
         return seq;
     }
 
-    private static boolean wantsEvents(Context context) {
+    static boolean isWanted(Context context) {
         return Collections.list(context.req().getHeaders("Accept")).stream()
                 .anyMatch(accept -> accept.contains("text/event-stream"));
     }

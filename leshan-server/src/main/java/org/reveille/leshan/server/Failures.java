@@ -1,5 +1,6 @@
 package org.reveille.leshan.server;
 
+import io.javalin.http.HttpResponseException;
 import org.eclipse.leshan.core.link.attributes.InvalidAttributeException;
 import org.eclipse.leshan.core.node.codec.CodecException;
 import org.eclipse.leshan.core.request.exception.ClientSleepingException;
@@ -13,6 +14,8 @@ import org.reveille.leshan.server.Failure.Code;
 
 /** What the stock server says when a request could not be made, sent or answered. */
 final class Failures {
+    private static final int TOO_LARGE = 413;
+
     private Failures() {
     }
 
@@ -41,6 +44,9 @@ final class Failures {
         if (error instanceof InvalidRequestException || error instanceof CodecException) {
             return Code.INVALID_REQUEST;
         }
+        if (error instanceof HttpResponseException refused && refused.getStatus() == TOO_LARGE) {
+            return Code.TOO_LARGE;
+        }
         if (error instanceof ClientSleepingException) {
             return Code.CLIENT_SLEEPING;
         }
@@ -63,6 +69,7 @@ final class Failures {
             case REQUEST_REJECTED -> "Request rejected";
             case REQUEST_CANCELLED -> "Request cancelled";
             case INVALID_RESPONSE -> "Invalid Response";
+            case TOO_LARGE -> "Too large";
             default -> "Unexpected exception";
         };
     }

@@ -6,7 +6,6 @@ import io.javalin.Javalin;
 import io.javalin.config.JavalinConfig;
 import io.javalin.http.Context;
 import io.javalin.http.Handler;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -23,6 +22,8 @@ import org.reveille.leshan.server.Failure.Code;
 /** The REST API and the event stream: what is served under which address. */
 final class Rest {
     private static final int LONGEST_WAIT_S = 30;
+    private static final HttpAnswer NO_STREAM = HttpAnswer.refusal(Code.METHOD_NOT_ALLOWED,
+            "Method not allowed: events are a stream, ask for it with Accept: text/event-stream");
     private static final HttpAnswer NOT_FOUND = HttpAnswer.refusal(Code.NOT_FOUND, "Not Found");
 
     private final LeshanServer server;
@@ -32,6 +33,7 @@ final class Rest {
     private final ObjectNode info;
     private final NeverTwice neverTwice;
     private final Metrics metrics;
+    private final Answers answers;
     private Executor workers;
 
     /** @param neverTwice null in stock mode, which has nothing that the stock server has not */
@@ -44,6 +46,7 @@ final class Rest {
         this.info = info;
         this.neverTwice = neverTwice;
         this.metrics = metrics;
+        this.answers = new Answers(isStock());
     }
 
     /** Says which paths reach {@link #addTo}. */
@@ -55,6 +58,7 @@ final class Rest {
 
     /** Serves every address that nobody else does. */
     void addTo(Javalin app) {
+        answers.addTo(app);
         app.get("/*", this::get);
         app.put("/*", onClient(clients::put));
         app.post("/*", onClient(clients::post));
@@ -72,7 +76,11 @@ final class Rest {
     private void get(Context context) throws Exception {
         List<String> parts = parts(context);
         if (parts.equals(List.of("api", "event"))) {
-            streams.serve(context);
+            if (EventStreams.isWanted(context)) {
+                streams.serve(context);
+            } else {
+                answer(context, isStock() ? new HttpAnswer(405, null, "", null) : NO_STREAM);
+            }
         } else if (parts.equals(List.of("api", "clients"))) {
             answer(context, isStock() ? clients.all() : clients.all(context));
         } else if (parts.equals(List.of("api", "server", "endpoint"))) {
@@ -170,17 +178,6 @@ final class Rest {
     }
 
     private void answer(Context context, HttpAnswer answer) {
-        HttpAnswer given = !isStock() && wantsJson(context) ? answer.asJson() : answer;
-        context.status(given.status());
-        if (answer.failure() != null && answer.failure().code().isOverload()) {
-            context.header("Retry-After", "1");
-        }
-        context.res().setContentType(given.contentType());
-        context.result(given.body().getBytes(StandardCharsets.UTF_8));
-    }
-
-    private static boolean wantsJson(Context context) {
-        String accept = context.header("Accept");
-        return accept != null && accept.contains("application/json");
+        answers.give(context, answer);
     }
 }

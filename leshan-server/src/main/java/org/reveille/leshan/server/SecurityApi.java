@@ -10,6 +10,7 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.security.CredentialJson;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.security.Identity;
+import org.reveille.leshan.server.Failure.Code;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,14 +24,16 @@ final class SecurityApi {
 
     private final Credentials credentials;
     private final Identity identity;
+    private final Answers answers;
 
-    private SecurityApi(Credentials credentials, Identity identity) {
+    private SecurityApi(Credentials credentials, Identity identity, Answers answers) {
         this.credentials = credentials;
         this.identity = identity;
+        this.answers = answers;
     }
 
-    static void addTo(Javalin app, Credentials credentials, Identity identity) {
-        SecurityApi api = new SecurityApi(credentials, identity);
+    static void addTo(Javalin app, Credentials credentials, Identity identity, Answers answers) {
+        SecurityApi api = new SecurityApi(credentials, identity, answers);
         app.get(CLIENTS, api::list);
         app.get(CLIENTS + "/<endpoint>", api::get);
         app.put(CLIENTS, api::put);
@@ -50,7 +53,7 @@ final class SecurityApi {
     private void get(Context context) {
         SecurityInfo info = credentials.getByEndpoint(context.pathParam("endpoint"));
         if (info == null) {
-            text(context, 404, "No security information of this client");
+            refuse(context, Code.NOT_FOUND, "No security information of this client");
         } else {
             json(context, Json.write(CredentialJson.write(info)));
         }
@@ -62,9 +65,9 @@ final class SecurityApi {
             credentials.add(info);
             LOG.info("security information of {} written", info.getEndpoint());
         } catch (IllegalArgumentException unreadable) {
-            text(context, 400, "Invalid request body: " + unreadable.getMessage());
+            refuse(context, Code.INVALID_REQUEST, "Invalid request body: " + unreadable.getMessage());
         } catch (NonUniqueSecurityInfoException taken) {
-            text(context, 400, taken.getMessage());
+            refuse(context, Code.INVALID_REQUEST, taken.getMessage());
         }
     }
 
@@ -86,7 +89,7 @@ final class SecurityApi {
         context.contentType("application/json").result(body);
     }
 
-    private static void text(Context context, int status, String sentence) {
-        context.status(status).contentType("text/plain;charset=utf-8").result(sentence);
+    private void refuse(Context context, Code code, String sentence) {
+        answers.give(context, HttpAnswer.refusal(code, sentence));
     }
 }

@@ -208,7 +208,8 @@ public final class ServerProgram implements AutoCloseable {
     private Javalin web(Options options, Rest rest) {
         Javalin app = Web.create(options.http(), rest::configure);
         OperationsApi.addTo(app, health, metrics);
-        SecurityApi.addTo(app, options.coap().credentials(), options.coap().identity());
+        SecurityApi.addTo(app, options.coap().credentials(), options.coap().identity(),
+                new Answers(options.production() == null));
         rest.addTo(app);
         return app;
     }

@@ -14,9 +14,9 @@ import org.eclipse.jetty.server.SecureRequestCustomizer;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
-import org.reveille.leshan.json.Json;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.security.Origins;
+import org.reveille.leshan.server.Failure.Code;
 
 /** The web server under the REST API: TLS, and nobody in without a token where one is needed, nor web pages. */
 final class Web {
@@ -38,10 +38,10 @@ final class Web {
         app.before(context -> {
             if (!isHealth(context) && !settings.access().allows(context.header("Authorization"))) {
                 context.header("WWW-Authenticate", "Bearer");
-                refuse(context, 401, "UNAUTHORIZED",
+                refuse(context, Code.UNAUTHORIZED,
                         "Unauthorized: this server wants `Authorization: Bearer` with one of its tokens");
             } else if (settings.isOpen() && Origins.isForeign(context.header("Origin"), settings.host())) {
-                refuse(context, 403, "FORBIDDEN", "Forbidden: web pages may not use this server without a token");
+                refuse(context, Code.FORBIDDEN, "Forbidden: web pages may not use this server without a token");
             }
         });
         return app;
@@ -60,15 +60,8 @@ final class Web {
         return OperationsApi.LIVE.equals(path) || OperationsApi.READY.equals(path);
     }
 
-    private static void refuse(Context context, int status, String code, String sentence) {
-        context.status(status);
-        String accept = context.header("Accept");
-        if (accept != null && accept.contains("application/json")) {
-            context.contentType("application/json").result(Json.write(Json.object()
-                    .put("code", code).put("text", sentence).put("delivery", "NOT_SENT")));
-        } else {
-            context.contentType("text/plain;charset=utf-8").result(sentence);
-        }
+    private static void refuse(Context context, Code code, String sentence) {
+        new Answers(false).give(context, HttpAnswer.refusal(code, sentence));
         context.skipRemainingHandlers();
     }
 
