@@ -199,8 +199,9 @@ class Device:
 class Devices:
     """All devices of one process."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pid: int | None = None) -> None:
         self.url = url
+        self.pid = pid
         self._http = httpx.Client(base_url=url, timeout=CONTROL_TIMEOUT)
 
     def create(

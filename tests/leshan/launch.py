@@ -96,7 +96,10 @@ def leshan_devices(server: str | None = None, *, max_body: int = 131_072) -> Ite
     """Real LwM2M clients; `server` is the CoAP address of devices that name none."""
     address = [] if server is None else ["--server", server]
     options = ["--control-port", 0, "--max-body", max_body, *address]
-    with _program("devices", *options) as (_, ports), Devices(f"http://127.0.0.1:{ports['control']}") as devices:
+    with (
+        _program("devices", *options) as (program, ports),
+        Devices(f"http://127.0.0.1:{ports['control']}", program.process.pid) as devices,
+    ):
         yield devices
 
 

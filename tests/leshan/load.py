@@ -1,6 +1,8 @@
 """Measures our Leshan server beside one that holds a thread for each call, with real LwM2M devices. Asserts nothing.
 
-Run it with ``python -m tests.leshan.load`` (``--help``). The one that holds threads is the stock demo server 2.0.0-M4.
+Run it with ``python -m tests.leshan.load`` (``--help``). With ``--devices 1000 --radio`` it measures instead what
+so many registered devices take, each behind a radio of its own. The one that holds threads is the stock demo server
+2.0.0-M4.
 Devices, servers and this program share the machine: compare the rows, not the figures of two machines.
 """
 
@@ -15,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -126,13 +128,13 @@ def footprint(pid: int) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def many(devices: Devices, server: LeshanServer, count: int, kind: str) -> Iterator[list[Device]]:
-    """So many registered devices, gone afterwards."""
+def many(devices: Devices, server: LeshanServer, count: int, kind: str, **spec: Any) -> Iterator[list[Device]]:
+    """So many registered devices of a kind, gone afterwards."""
     names = [f"{kind}-{next(_numbers)}" for _ in range(count)]
     made: list[Device] = []
     try:
         for start in range(0, count, TOGETHER):
-            made += devices.create_many(names[start : start + TOGETHER], server=server.coap_uri, objects=(3,))
+            made += devices.create_many(names[start : start + TOGETHER], server=server.coap_uri, objects=(3,), **spec)
         yield made
     finally:
         for device in made:
@@ -156,6 +158,22 @@ async def measure(variant: Variant, server: LeshanServer, devices: Devices, plan
             print(f"{variant.name:32} {plan.slow} devices of {SLOW_MS / 1000:.0f} s: {told}", flush=True)  # noqa: T201 - a command
 
 
+def memory_of(count: int, *, radio: bool) -> str:
+    """What so many devices take in their process, once all are registered."""
+    spec: dict[str, Any] = {"radio": {}} if radio else {}
+    with leshan_server() as server, leshan_devices() as devices:
+        assert devices.pid is not None
+        before = footprint(devices.pid)
+        with many(devices, server, count, "held", **spec):
+            registered = len(server.clients())
+            after = footprint(devices.pid)
+        of_server = footprint(server.process.process.pid)
+    return (
+        f"{registered} devices registered{' behind radios' if radio else ''}: the devices' process "
+        f"{before[1]} -> {after[1]} MB, threads {before[0]} -> {after[0]}; the server {of_server[1]} MB"
+    )
+
+
 def main() -> None:
     """Measure every variant, each with a server of its own."""
     parser = argparse.ArgumentParser(prog="python -m tests.leshan.load", description=__doc__)
@@ -163,7 +181,12 @@ def main() -> None:
     parser.add_argument("--slow", type=int, default=1000, help="devices that take 5 s (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="of each rate (default: %(default)s)")
     parser.add_argument("--only", default="", help="variants whose name begins so")
+    parser.add_argument("--devices", type=int, default=0, help="measure what so many devices take, and nothing else")
+    parser.add_argument("--radio", action="store_true", help="of --devices: each behind a radio")
     told = parser.parse_args()
+    if told.devices:
+        print(memory_of(told.devices, radio=told.radio), flush=True)  # noqa: T201 - a command
+        return
     plan = Plan(told.fast, told.slow, told.seconds)
     with leshan_devices() as devices:
         for variant in VARIANTS:

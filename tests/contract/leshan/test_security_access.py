@@ -98,7 +98,9 @@ async def test_a_web_page_of_elsewhere_cannot_use_an_open_server(
 
 
 async def test_a_page_that_has_the_token_is_let_in(guarded: LeshanServer, pki: Pki) -> None:
-    answer = await ask(guarded, "/api/clients", pki, authorization=f"Bearer {TOKEN}", origin="https://dashboard.example")
+    answer = await ask(
+        guarded, "/api/clients", pki, authorization=f"Bearer {TOKEN}", origin="https://dashboard.example"
+    )
     assert answer.status_code == 200
 
 
