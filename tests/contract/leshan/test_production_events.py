@@ -209,6 +209,29 @@ def test_a_send_of_many_samples_is_as_many_timed_values(
     assert send["val"][TEMPERATURE]["value"] == "31.5"
 
 
+def test_a_send_that_is_too_large_for_a_post_is_several(
+    told: Told, receiver: Receiver, leshan_devices: Devices
+) -> None:
+    device = leshan_devices.create("large", server=told.server.coap_uri)
+    first, count, ids = 1_795_400_000_000, 1000, (5700, 5601, 5602)
+    paths = [f"/3303/0/{each}" for each in ids]
+    samples = [Sample(first + n * 1000, dict.fromkeys(paths, str(n))) for n in range(count)]
+    assert device.send_samples(samples, content_format="SENML_CBOR").ok
+    newest = {"kind": "singleResource", "type": "FLOAT", "value": f"{count - 1}.0"}
+    told.one("SEND", device, val={f"/3303/0/{each}": newest | {"id": each} for each in ids})
+    events = receiver.named("SEND", device.name)
+    assert len(events) > 1
+    assert all(len(json.dumps(event["data"])) < 300_000 for event in events)
+    found = [
+        (sample["time"], path, node["value"])
+        for event in events
+        for sample in event["data"]["samples"]
+        for path, node in sample["val"].items()
+    ]
+    assert sorted(found) == sorted((first + n * 1000, path, f"{n}.0") for n in range(count) for path in paths)
+    assert [time for time, _, _ in found] == sorted(time for time, _, _ in found)
+
+
 def test_a_name_with_a_quotation_mark_is_whole(told: Told, leshan_devices: Devices) -> None:
     device = leshan_devices.create('quo"te', queue_mode=True, server=told.server.coap_uri)
     assert told.one("AWAKE", device)["ep"] == 'quo"te'

@@ -128,16 +128,26 @@ public final class Outbox implements AutoCloseable {
      *     then nobody hears of it
      */
     public CompletableFuture<Event> publish(String endpoint, String name, JsonNode data) {
+        return publish(endpoint, name, List.of(data));
+    }
+
+    /**
+     * Publishes several events of a client one after the other: all are on disk, or none.
+     *
+     * @param data of each, at least one
+     * @return the last one, as with one event
+     */
+    CompletableFuture<Event> publish(String endpoint, String name, List<? extends JsonNode> data) {
         long time = System.currentTimeMillis();
-        String text = Json.write(data);
-        CompletableFuture<Event> written = write(connection -> insert(connection, time, endpoint, name, text));
-        written.whenComplete((event, failure) -> {
-            if (failure == null) {
-                wake();
-            } else {
-                LOG.error("{} of {} could not be written: nobody is told of it", name, endpoint, failure);
+        List<String> texts = data.stream().map(Json::write).toList();
+        CompletableFuture<Event> written = write(connection -> {
+            Event last = null;
+            for (String text : texts) {
+                last = insert(connection, time, endpoint, name, text);
             }
+            return last;
         });
+        written.whenComplete((event, failure) -> told(name, endpoint, failure));
         return written;
     }
 
@@ -287,6 +297,14 @@ public final class Outbox implements AutoCloseable {
                     was.events() == 0 ? event.time() : was.oldest());
         }
         return event;
+    }
+
+    private void told(String name, String endpoint, Throwable failure) {
+        if (failure == null) {
+            wake();
+        } else {
+            LOG.error("{} of {} could not be written: nobody is told of it", name, endpoint, failure);
+        }
     }
 
     private void wake() {

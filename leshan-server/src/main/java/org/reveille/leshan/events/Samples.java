@@ -3,12 +3,15 @@ package org.reveille.leshan.events;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.eclipse.leshan.core.node.LwM2mNode;
@@ -60,6 +63,44 @@ record Samples(Long time, Map<LwM2mPath, ? extends LwM2mNode> nodes) {
         Map<LwM2mPath, LwM2mNode> newest = new HashMap<>();
         samples.forEach(sample -> newest.putAll(sample.nodes()));
         return newest;
+    }
+
+    /**
+     * The same in several parts, in order, each of about so many bytes of JSON at most; a single node which is larger
+     * is alone.
+     */
+    static List<List<Samples>> split(List<Samples> samples, int mostBytes) {
+        List<List<Samples>> parts = new ArrayList<>();
+        List<Samples> part = List.of();
+        int room = 0;
+        for (Samples sample : samples) {
+            for (Map.Entry<LwM2mPath, ? extends LwM2mNode> node : sample.nodes().entrySet()) {
+                Samples one = new Samples(sample.time(), Map.of(node.getKey(), node.getValue()));
+                int bytes = Json.write(one.write()).getBytes(StandardCharsets.UTF_8).length;
+                if (bytes > room) {
+                    part = new ArrayList<>();
+                    parts.add(part);
+                    room = mostBytes;
+                }
+                room -= bytes;
+                part.add(one);
+            }
+        }
+        return parts.stream().map(Samples::joined).toList();
+    }
+
+    /** Neighbours of one time are one. */
+    private static List<Samples> joined(List<Samples> ones) {
+        List<Samples> joined = new ArrayList<>();
+        Map<LwM2mPath, LwM2mNode> nodes = Map.of();
+        for (Samples one : ones) {
+            if (joined.isEmpty() || !Objects.equals(joined.get(joined.size() - 1).time(), one.time())) {
+                nodes = new LinkedHashMap<>();
+                joined.add(new Samples(one.time(), nodes));
+            }
+            nodes.putAll(one.nodes());
+        }
+        return joined;
     }
 
     static ArrayNode write(List<Samples> samples) {

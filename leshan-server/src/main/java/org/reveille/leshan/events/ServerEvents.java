@@ -3,6 +3,7 @@ package org.reveille.leshan.events;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.charset.StandardCharsets;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -36,6 +37,8 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
     private static final Logger LOG = LoggerFactory.getLogger(ServerEvents.class);
     /** The presence service's timer and our clock are not the same. */
     private static final int TIMER_SLACK_MS = 100;
+    /** Bytes: a Send of 128 KiB in CBOR can be megabytes of JSON, more than receivers take. */
+    private static final int LARGEST_SEND = 256 << 10;
 
     private final LeshanServer server;
     private final PresenceServiceImpl presence;
@@ -136,11 +139,23 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
     @Override
     public void dataReceived(Registration client, TimestampedLwM2mNodes data, SendRequest request) {
         List<Samples> samples = Samples.of(data);
+        ObjectNode whole = send(client, samples);
+        List<ObjectNode> events = size(whole) <= LARGEST_SEND ? List.of(whole)
+                : Samples.split(samples, LARGEST_SEND / 2).stream().map(part -> send(client, part)).toList();
+        sent.set(outbox.publish(client.getEndpoint(), "SEND", events));
+        heard(client, Contacts.Cause.SEND);
+    }
+
+    /** The newest values stand in it twice. */
+    private static ObjectNode send(Registration client, List<Samples> samples) {
         ObjectNode json = Json.object().put("ep", client.getEndpoint());
         json.set("val", NodeWriter.write(Samples.newest(samples)));
         json.set("samples", Samples.write(samples));
-        sent.set(publish("SEND", client, json));
-        heard(client, Contacts.Cause.SEND);
+        return json;
+    }
+
+    private static int size(JsonNode json) {
+        return Json.write(json).getBytes(StandardCharsets.UTF_8).length;
     }
 
     @Override
