@@ -7,7 +7,7 @@ import org.reveille.leshan.json.Json;
  * One thing that happened, as it is kept and told.
  *
  * @param id unique for ever, over all servers
- * @param seq grows with each event, across restarts, and is never used twice
+ * @param seq grows with each event, across restarts; a GAP has that of the last event it stands for
  * @param server the server's name
  * @param bootId of the process that saw it
  * @param time milliseconds since the epoch
