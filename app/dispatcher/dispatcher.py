@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -27,36 +29,59 @@ DRAIN_SECONDS: Final = 20.0
 """How long a dispatcher that is told to stop waits for its open calls."""
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A claim that is out. ``asked_at`` is the monotonic time before it was: the deadlines of what it gets count from
+    there."""
+
+    claim: Claim
+    asked_at: float
+    answer: asyncio.Future[list[Claimed]]
+
+
 class Dispatcher:
-    """Serves one Leshan server. Never holds more work than it has free hands: a claim is asked for free slots only."""
+    """Serves one Leshan server. Never holds more work than it has free hands: a claim is asked for free slots only.
+
+    Several claims may be out, each in a commit of its own and for half of the slots at most: while what one of them
+    takes is being written, the other half makes its calls. With one claim for all of them every call waited for every
+    commit, and every commit for every call.
+    """
 
     def __init__(
         self, ledger: Ledger, bus: Bus, *, slots: int, clock: Callable[[Instant], Instant] = lambda now: now
     ) -> None:
         self._ledger, self._bus, self._slots, self._clock = ledger, bus, slots, clock
+        self._piece = max(1, slots // 2)
+        self._runner: Runner  # given to run()
         self._running: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()
-        self._asked: Claim | None = None
+        self._asked: dict[str, _Asked] = {}
+        self._unanswered: dict[str, float] = {}
         self._look = asyncio.Event()
-        self._unanswered: tuple[str, float] | None = None
-        self._sure = False
+        self._stopping = False
 
     def nudge(self) -> None:
         """A call ends: its endpoint may have more, and a slot gets free. The claim joins the commit that settles it.
 
-        To be called in the attempt's own task.
+        To be called in the attempt's own task, once its result is on its way to the ledger.
         """
-        self._has_called(asyncio.current_task())
-        self._sure = True
-        self._look.set()
+        task = asyncio.current_task()
+        if task is not None:
+            self._calling.discard(task)
+        if self._free() > 0:
+            with contextlib.suppress(LedgerUnavailable):
+                self._ask(1)
 
     async def run(self, runner: Runner) -> None:
         """Dispatch for ever; when cancelled, claim no more and wait a while for the open calls."""
+        self._runner = runner
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen())
-                tasks.create_task(self._serve(runner))
+                tasks.create_task(self._serve())
         finally:
+            self._stopping = True
+            await self._give_back()
             await self._drain()
 
     async def _listen(self) -> None:
@@ -65,14 +90,13 @@ class Dispatcher:
                 await whispers.wait(POLL_SECONDS)
                 self._look.set()
 
-    async def _serve(self, runner: Runner) -> None:
+    async def _serve(self) -> None:
         waits = pauses()
         while True:
             await self._look.wait()
             self._look.clear()
-            sure, self._sure = self._sure, False
             try:
-                await self._claim_all(runner, sure=sure)
+                await self._look_around()
                 waits = pauses()
             except (LedgerUnavailable, ReadUnavailable) as error:
                 self._ledger.outage.failed(error)
@@ -81,81 +105,87 @@ class Dispatcher:
                 log.exception("claim_failed")
                 await asyncio.sleep(next(waits))
 
-    async def _claim_all(self, runner: Runner, *, sure: bool) -> None:
-        await self._take_up_unanswered(runner)
-        while free := self._free():
-            if not sure and not await anything_ready(self._ledger.server_id, self._clock):
-                return
-            claimed = await self._claim_free(runner)
-            if claimed < free:
-                return
-            sure = False
+    async def _look_around(self) -> None:
+        await self._take_up_unanswered()
+        if self._free() > 0 and await anything_ready(self._ledger.server_id, self._clock):
+            self._ask(min(self._free(), self._piece))
 
-    async def _take_up_unanswered(self, runner: Runner) -> None:
-        """What a claim got whose answer the database still owes, found by its token. Its deadline counts from then."""
-        if self._unanswered is not None:
-            token, asked_at = self._unanswered
-            for one in await self._claim(Claim(0, token)):
-                self._begin(runner, one, asked_at)
-            self._unanswered = None
-
-    async def _claim_free(self, runner: Runner) -> int:
-        """Claim for the free slots; how many got something to do."""
-        token, asked_at = str(uuid.uuid4()), time.monotonic()
-        self._asked = Claim(self._free(), token)
-        try:
-            claimed = await self._claim(self._asked)
-        except LedgerUnavailable:
-            self._unanswered = token, asked_at
-            raise
-        finally:
-            self._asked = None
-        for one in claimed:
-            self._begin(runner, one, asked_at)
-        return len(claimed)
+    async def _take_up_unanswered(self) -> None:
+        """What claims got whose answer the database still owes, found by their tokens."""
+        for token, asked_at in list(self._unanswered.items()):
+            CLAIMS.inc()
+            claimed = await self._ledger.enqueue(Claim(0, token))
+            del self._unanswered[token]
+            self._begin(claimed, asked_at)
 
     def _free(self) -> int:
         """Slots are for calls: an attempt that waits for its result to be stored has left its own."""
-        return self._slots - len(self._calling)
+        return self._slots - len(self._calling) - sum(asked.claim.slots for asked in self._asked.values())
 
-    async def _claim(self, claim: Claim) -> list[Claimed]:
+    def _ask(self, slots: int) -> None:
+        """Claim for so many more slots, a piece at most: by the newest claim while it waits and has room for them."""
+        newest = next(reversed(self._asked.values()), None)
+        if newest is not None and not newest.claim.begun and newest.claim.slots + slots <= self._piece:
+            newest.claim.slots += slots
+        elif not self._stopping:
+            self._claim(slots)
+
+    def _claim(self, slots: int) -> None:
+        claim, asked_at = Claim(slots, str(uuid.uuid4())), time.monotonic()
+        answer = self._ledger.enqueue(claim)
         CLAIMS.inc()
-        claimed = self._ledger.enqueue(claim)
-        try:
-            return await asyncio.shield(claimed)
-        except asyncio.CancelledError:
-            # told to stop while the claim is being committed: nothing of it was sent, so it goes back at once
-            await self._give_back(claimed)
-            raise
+        self._asked[claim.token] = _Asked(claim, asked_at, answer)
+        answer.add_done_callback(lambda _: self._answered(claim.token))
 
-    async def _give_back(self, claimed: asyncio.Future[list[Claimed]]) -> None:
+    def _answered(self, token: str) -> None:
+        if self._stopping:
+            return  # given back by whoever stops
+        asked = self._asked.pop(token)
+        try:
+            claimed = asked.answer.result()
+        except LedgerUnavailable as error:
+            self._ledger.outage.failed(error)
+            self._unanswered[token] = asked.asked_at
+            self._look.set()
+        except Exception:
+            log.exception("claim_failed")
+        else:
+            self._begin(claimed, asked.asked_at)
+            if len(claimed) >= asked.claim.slots and self._free() > 0:
+                self._look.set()  # there may be more
+
+    async def _give_back(self) -> None:
+        """What was claimed and not begun goes back at once."""
+        answers = [asked.answer for asked in self._asked.values()]
+        with contextlib.suppress(LedgerUnavailable):
+            answers += [self._ledger.enqueue(Claim(0, token)) for token in self._unanswered]
+        if answers:
+            await asyncio.wait([asyncio.create_task(self._release(one)) for one in answers], timeout=DRAIN_SECONDS)
+
+    async def _release(self, answer: asyncio.Future[list[Claimed]]) -> None:
         """Whatever comes in the way, stopping goes on: what is not given back is ended by its lease."""
         try:
-            for one in await claimed:
+            for one in await answer:
                 await self._ledger.submit(Release(one.seq, one.attempt))
         except Exception as error:
             log.warning("claim_not_given_back", error=str(error))
 
-    def _begin(self, runner: Runner, claimed: Claimed, asked_at: float) -> None:
-        task = asyncio.create_task(self._guarded(runner, claimed, asked_at), name=f"attempt {claimed.id}")
-        self._running.add(task)
-        self._calling.add(task)
-        task.add_done_callback(self._ended)
+    def _begin(self, claimed: Sequence[Claimed], asked_at: float) -> None:
+        for one in claimed:
+            task = asyncio.create_task(self._guarded(one, asked_at), name=f"attempt {one.id}")
+            self._running.add(task)
+            self._calling.add(task)
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._has_called(task)
-        self._look.set()
-
-    def _has_called(self, task: asyncio.Task[None] | None) -> None:
-        if task in self._calling:
+        if task in self._calling:  # it failed before it had anything to settle
             self._calling.discard(task)
-            if self._asked is not None:
-                self._asked.slots += 1  # it still waits for its group, or the next claim takes this slot
+            self._look.set()
 
-    async def _guarded(self, runner: Runner, claimed: Claimed, asked_at: float) -> None:
+    async def _guarded(self, claimed: Claimed, asked_at: float) -> None:
         try:
-            await runner.run(claimed, asked_at)
+            await self._runner.run(claimed, asked_at)
         except LedgerUnavailable as error:
             log.critical("result_not_stored", operation=claimed.id, attempt=claimed.attempt, error=str(error))
         except Exception:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 from app.domain.operations import OperationRequest
@@ -94,6 +95,7 @@ class Claim(Member[list[Claimed]]):
     """Take up to ``slots`` operations of different endpoints, those whose window ends first before the others.
 
     ``token`` is made before the transaction: when the answer to the COMMIT is lost, the repeat finds what it claimed.
+    Until it has ``begun`` more slots may be added.
     """
 
     phase: ClassVar[Phase] = Phase.CLAIM
@@ -103,8 +105,10 @@ class Claim(Member[list[Claimed]]):
     held: list[int] = field(default_factory=list)
     free: int = 0
     free_silent: int = 0
+    begun: bool = False
 
     async def find(self, group: Group) -> None:
+        self.begun = True
         open_calls = await self._open_calls(group)
         self.held = [call.operation for call in open_calls if call.token == self.token]
         self.chosen = []
@@ -132,7 +136,8 @@ class Claim(Member[list[Claimed]]):
         loaded = await self._ready_of_loaded(group)
         talking = await self._ready(group, silent=False, most=self.free)
         silent = await self._ready(group, silent=True, most=min(self.free, self.free_silent))
-        ordered = sorted((*loaded, *talking, *silent))
+        # of equal windows those that the group writes anyway go first
+        ordered = sorted((*loaded, *talking, *silent), key=itemgetter(0))
         return [(endpoint, head) for _, endpoint, head in ordered]
 
     async def _ready(self, group: Group, *, silent: bool, most: int) -> list[_Ready]:

@@ -163,8 +163,12 @@ class Ledger:
     def _next_group(self) -> list[_Wish]:
         """What waits longest, as much as fits one short transaction; a member that is too large goes alone."""
         wishes = [self._wishes.popleft()]
-        weight = wishes[0].member.weight
+        weight, claims = wishes[0].member.weight, wishes[0].member.phase is Phase.CLAIM
         while self._wishes and len(wishes) < MAX_GROUP and weight + self._wishes[0].member.weight <= MAX_WEIGHT:
+            if self._wishes[0].member.phase is Phase.CLAIM:
+                if claims:  # what the first one takes is called while the second one's group is written
+                    break
+                claims = True
             wishes.append(self._wishes.popleft())
             weight += wishes[-1].member.weight
         return wishes

@@ -14,7 +14,7 @@ from app.dispatcher import dispatcher as module
 from app.dispatcher.dispatcher import Dispatcher
 from app.domain.operations import OperationRequest
 from app.domain.words import OperationKind
-from app.models.ledger import Claim, Claimed, LedgerUnavailable
+from app.models.ledger import Claim, Claimed, LedgerUnavailable, Release
 from app.models.ledger.outage import Outage
 
 pytestmark = pytest.mark.asyncio
@@ -29,6 +29,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.claims: list[tuple[Claim, asyncio.Future[Any]]] = []
+        self.released: list[Release] = []
         self.asked = asyncio.Event()
         self.outage = Outage()
 
@@ -38,11 +39,21 @@ class Ledger:
         self.asked.set()
         return answer
 
+    async def submit(self, release: Release) -> bool:
+        self.released.append(release)
+        return True
+
     async def next_claim(self) -> tuple[Claim, asyncio.Future[Any]]:
         async with asyncio.timeout(10):
             await self.asked.wait()
         self.asked.clear()
         return self.claims[-1]
+
+    def answer_all(self, claimed: list[Claimed]) -> None:
+        """Answer what still waits."""
+        for _, answer in self.claims:
+            if not answer.done():
+                answer.set_result(claimed)
 
 
 class Runner:
@@ -91,8 +102,56 @@ async def test_what_a_claim_got_whose_answer_was_lost_is_taken_up_by_its_token()
         claimed, asked_at = await runner.ran
     assert claimed is ONE
     assert asked_at <= asked_before
-    fresh, answer = await ledger.next_claim()
+    fresh, _ = await ledger.next_claim()
     assert fresh.token != first.token
-    answer.set_result([])
+    ledger.answer_all([])
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_slots_join_the_newest_claim_until_its_group_has_begun_or_it_is_for_half_of_them() -> None:
+    ledger = Ledger()
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=8)  # type: ignore[arg-type]
+    for _ in range(6):
+        dispatcher.nudge()
+    assert [claim.slots for claim, _ in ledger.claims] == [4, 2]
+    ledger.claims[-1][0].begun = True
+    for _ in range(3):  # one more than there are slots
+        dispatcher.nudge()
+    assert [claim.slots for claim, _ in ledger.claims] == [4, 2, 2]
+
+
+async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
+    ledger, runner = Ledger(), Runner()
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    dispatcher.nudge()
+    dispatcher.nudge()
+    running.cancel()
+    while not dispatcher._stopping:
+        await asyncio.sleep(0)
+    ledger.answer_all([ONE])
+    await asyncio.wait([running], timeout=10)
+    assert running.cancelled()
+    assert ledger.released == [Release(ONE.seq, ONE.attempt)]
+    assert not runner.ran.done()
+
+
+async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() -> None:
+    ledger, runner = Ledger(), Runner()
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=1)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    dispatcher.nudge()
+    first, answer = await ledger.next_claim()
+    answer.set_exception(LedgerUnavailable("nobody knows whether it was committed"))
+    await ledger.next_claim()  # by its token, and again no answer
+    running.cancel()
+    await asyncio.sleep(0)
+    again, answer = await ledger.next_claim()
+    assert (again.token, again.slots) == (first.token, 0)
+    answer.set_result([ONE])
+    await asyncio.wait([running], timeout=10)
+    assert ledger.released == [Release(ONE.seq, ONE.attempt)]
+    assert not runner.ran.done()
