@@ -285,6 +285,12 @@ class World:
             steps = await self.transitions(op)
             raise AssertionError(f"{status} {reason} with {attempts} attempts was expected, but: {steps}") from None
 
+    async def comes_past(self, op: Op, step: str) -> None:
+        """Wait until the operation has made this step (as in ``transitions``), wherever it stands by then."""
+        async with asyncio.timeout(BOUND):
+            while step not in await self.transitions(op):  # noqa: ASYNC110 - the database is what is asked
+                await asyncio.sleep(0.01)
+
     async def confirmed(self, *ops: Op) -> None:
         """Wait until all these are CONFIRMED."""
         for op in ops:

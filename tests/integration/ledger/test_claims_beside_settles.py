@@ -1,0 +1,126 @@
+"""A claim in the commit that ends a call sees what that commit changes, though endpoints are not written yet."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import pytest
+
+from app.domain.verdicts import Report
+from app.models.ledger import Cancel, Claim, Claimed, Create, Ledger, PauseDispatch, Scope, Settle
+from app.models.ledger.ledger import Committed
+from app.models.ledger.members import Member
+from tests.integration.ledger.kit import BUSY, REBOOT, SILENT, SUCCESS, UNREACHABLE, World, new, registered
+
+pytestmark = pytest.mark.asyncio
+
+
+async def together(ledger: Ledger, *members: Member[Any]) -> list[Any]:
+    """The answers to what was asked for at once: one commit."""
+    return list(await asyncio.gather(*(ledger.enqueue(member) for member in members)))
+
+
+def claim(slots: int = 10) -> Claim:
+    return Claim(slots, str(uuid.uuid4()))
+
+
+def settle(claimed: Claimed, report: Report = SUCCESS) -> Settle:
+    return Settle(claimed.seq, claimed.attempt, report)
+
+
+async def test_the_next_operation_of_the_same_endpoint_is_claimed(world: World) -> None:
+    await world.hear(registered("d"))
+    _, second, third = await world.create(new("d"), new("d"), new("d", priority=-1))
+    _, (claimed,) = await together(world.ledgers[0], settle(await world.claim_one()), claim())
+    assert claimed.seq == second
+    _, (claimed,) = await together(world.ledgers[0], settle(claimed), claim())
+    assert claimed.seq == third
+    endpoint = await world.endpoint("d")
+    assert (endpoint["lease_operation"], endpoint["sending"], endpoint["confirmed"]) == (third, 1, 2)
+
+
+@pytest.mark.parametrize("report", [SILENT, BUSY, UNREACHABLE])
+async def test_an_endpoint_whose_turn_is_over_is_not_claimed(world: World, report: Report) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d"), new("d"))
+    _, claimed = await together(world.ledgers[0], settle(await world.claim_one(), report), claim())
+    assert claimed == []
+
+
+async def test_nothing_is_claimed_of_a_device_that_goes_down(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d", *REBOOT), new("d"))
+    _, claimed = await together(world.ledgers[0], settle(await world.claim_one()), claim())
+    assert claimed == []
+
+
+@pytest.mark.parametrize("scope", [Scope(), Scope(endpoint="d")])
+async def test_a_pause_of_the_same_commit_holds(world: World, scope: Scope) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d"), new("d"))
+    called = await world.claim_one()
+    _, _, claimed = await together(world.ledgers[0], PauseDispatch(scope, "tester", "stop"), settle(called), claim())
+    assert claimed == []
+
+
+async def test_too_little_left_of_the_window_is_told_apart(world: World) -> None:
+    await world.hear(registered("d"))
+    world.pass_(87)  # of 90
+    _, claimed = await together(world.ledgers[0], Create([new("d", timeout=30)]), claim())
+    assert claimed == []
+    (short,), claimed = await together(world.ledgers[0], Create([new("d", timeout=2, priority=1)]), claim())
+    assert [one.seq for one in claimed] == [short.seq]
+
+
+async def test_what_is_canceled_or_created_in_the_same_commit_counts(world: World) -> None:
+    await world.hear(registered("d"))
+    _, canceled = await world.create(new("d"), new("d"))
+    called = await world.claim_one()
+    _, (created,), _, claimed = await together(
+        world.ledgers[0],
+        Cancel(await _id(world, canceled)),
+        Create([new("d")]),
+        settle(called),
+        claim(),
+    )
+    assert [one.seq for one in claimed] == [created.seq]
+
+
+async def test_the_freed_place_is_taken_and_no_more_than_the_limit(empty_world: World) -> None:
+    ledger = await empty_world.ledger(max_in_flight=2)
+    await empty_world.hear(*(registered(name) for name in "abc"))
+    await empty_world.create(*(new(name) for name in "abc" for _ in range(2)))
+    called = await empty_world.claim()
+    assert len(called) == 2
+    _, claimed = await together(ledger, settle(called[0]), claim())
+    assert len(claimed) == 1
+    assert (await empty_world.server())["sending"] == 2
+
+
+async def test_those_go_first_whose_window_ends_first_wherever_they_are_known_from(world: World) -> None:
+    await world.hear(registered("late"))
+    await world.create(new("late"), new("late"))
+    called = await world.claim_one()
+    world.pass_(10)
+    await world.hear(registered("later"))
+    await world.create(new("later"))
+    _, claimed = await together(world.ledgers[0], settle(called, BUSY), claim(1))
+    assert await world.heads(claimed) == ["later"]
+
+
+async def test_a_commit_carries_one_claim(empty_world: World) -> None:
+    """What the first one takes is called while the second one is written."""
+    ledger = await empty_world.ledger()
+    await empty_world.hear(*(registered(f"d{number}") for number in range(4)))
+    await empty_world.create(*(new(f"d{number}") for number in range(4)))
+    commits: list[Committed] = []
+    ledger._observe = commits.append
+    first, second = await together(ledger, claim(2), claim(2))
+    assert (len(first), len(second)) == (2, 2)
+    assert [commit.members for commit in commits] == [1, 1]
+
+
+async def _id(world: World, seq: int) -> str:
+    return str((await world.operation(seq))["id"])
