@@ -37,7 +37,7 @@ MAX_REQUEST_ID: Final = 64
 """Characters of the id of a delayed request: what a database column holds; Leshan's own is a UUID."""
 
 _ATTEMPT: Final = re.compile(r"([0-9a-f-]{36})/([1-9][0-9]{0,8})")
-"""``{operation}/{attempt}``, as we told it."""
+"""``{operation}/{attempt}``, as we told it. Whatever other users of a Leshan server tell it looks otherwise."""
 
 _MAX_INTEGER: Final = 2**53
 _MAX_DEPTH: Final = 32
@@ -204,7 +204,7 @@ def _gap(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> Told:
     return Gap()
 
 
-def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Told:
+def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Told | None:
     if data.get("delayed") is False:
         return _attempt_ended(data)
     response = data.get("response")
@@ -219,10 +219,11 @@ def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: boo
     return RequestResponse(endpoint=_endpoint(data), request_id=request_id, path=path, response=response, **common)
 
 
-def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded:
-    match = _ATTEMPT.fullmatch(request_id := _required_text(data, "requestId", "data"))
-    if match is None:
-        raise BrokenEvent(f"{request_id[:80]!r} is no id of ours", "data.requestId")
+def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded | None:
+    if not isinstance(request_id := data.get("requestId"), str):
+        raise MissingField("data.requestId")
+    if (match := _ATTEMPT.fullmatch(request_id)) is None:
+        return None  # another user's call: refusing it stalled the whole webhook
     response, error = data.get("response"), data.get("error")
     if _nested_deeper(response, _MAX_DEPTH):
         raise BrokenEvent(f"an answer is nested at most {_MAX_DEPTH} deep", "data.response")
@@ -237,7 +238,7 @@ def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded:
 
 _IGNORED: Final = frozenset({"OBSERVATION_ADDED", "OBSERVATION_ENDED"})
 
-_PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Told]]] = {
+_PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Told | None]]] = {
     "REGISTRATION": _registered,
     "UPDATED": _updated,
     "DEREGISTRATION": _deregistered,

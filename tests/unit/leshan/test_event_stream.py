@@ -119,6 +119,15 @@ async def test_an_event_without_end_is_dropped_and_the_next_is_read() -> None:
     assert len(broken) == 2
 
 
+async def test_what_came_of_another_users_call_is_not_broken() -> None:
+    theirs = event("REQUEST_RESPONSE", '{"ep":"a","requestId":"nightly-job/1","delayed":false,"response":{}}')
+    broken, count = counter()
+    async with serving(theirs, event("AWAKE", '{"ep":"a"}')) as (client, _):
+        heard, _ = await listen(client, on_broken=count)
+    assert heard == [Opened(), Awake(endpoint="a", ordered=True)]
+    assert not broken
+
+
 async def test_silence_ends_the_stream() -> None:
     async with serving(event("AWAKE", '{"ep":"a"}'), hold=True) as (client, _):
         heard, reason = await listen(client, heartbeat_seconds=0.05)

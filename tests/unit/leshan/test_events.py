@@ -205,6 +205,13 @@ def test_what_an_attempt_of_ours_came_to() -> None:
     assert parse_event("REQUEST_RESPONSE", {**told, "response": {"x": 1}}) == replace(ended, response={"x": 1})
     assert parse_event("REQUEST_RESPONSE", {**told, "error": {"code": "X"}}) == replace(ended, error={"code": "X"})
     assert parse_event("REQUEST_RESPONSE", {**told, "response": None}) == ended
-    for bad in ("x/2", f"{ID}/0", f"{ID}", f"{ID}/2/3"):
-        with pytest.raises(BrokenEvent):
+    for bad in (None, 7, ["x"]):
+        with pytest.raises(MissingField):
             parse_event("REQUEST_RESPONSE", {**told, "requestId": bad, "response": {}})
+
+
+def test_what_a_call_of_somebody_else_came_to_is_theirs_to_know() -> None:
+    """Our Leshan server takes any two segments as an id, from whomever asks."""
+    told = {"ep": "a", "path": "/3/0", "delayed": False, "response": {}}
+    for theirs in ("nightly-job/2", f"{ID}/0", f"{ID}", f"{ID}/2/3", "x" * 1_000):
+        assert parse_event("REQUEST_RESPONSE", {**told, "requestId": theirs}) is None

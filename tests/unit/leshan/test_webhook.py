@@ -239,6 +239,13 @@ async def test_an_older_post_that_cannot_be_read_names_the_field(ear: Ear) -> No
     assert (await post(ear, b"{", path="/leshan_api/resource/single")).status_code == 400
 
 
+async def test_what_came_of_another_users_call_is_no_reason_to_refuse_the_others(ear: Ear) -> None:
+    theirs = {"ep": "dev", "requestId": "nightly-job/1", "delayed": False, "response": {}}
+    answer = await post(ear, [{"event": "REQUEST_RESPONSE", "data": theirs}, AWAKE])
+    assert answer.status_code == 202
+    assert [batch.events for batch in ear.batches] == [[Awake(endpoint="dev")]]
+
+
 async def test_whether_notifications_wake_is_the_servers_matter(ear: Ear) -> None:
     event = {"event": "SEND", "data": {"ep": "dev", "val": {}}}
     await post(ear, event)
