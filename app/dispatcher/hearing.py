@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, Final
 
 import structlog
@@ -49,9 +50,30 @@ class Hearing:
         if not self._webhook_readings:
             events = [_without_values(event) if isinstance(event, Reported) else event for event in events]
         try:
-            await self.hear(events, source=str(batch.form), delivery_id=batch.delivery_id)
+            await self._take(events, str(batch.form), batch.delivery_id)
         except LedgerUnavailable as error:
             raise HearingUnavailable(str(error)) from error
+
+    async def _take(self, events: Sequence[Told], source: str, delivery_id: str | None) -> None:
+        """Have a delivery committed; what of it will never be taken costs itself alone: refused, the delivery would
+        come again for ever, and everything that the sender has would wait behind it."""
+        try:
+            await self.hear(events, source=source, delivery_id=delivery_id)
+        except LedgerUnavailable:
+            raise
+        except Exception:
+            for number, event in enumerate(events):
+                await self._take_or_drop(event, source, _part(delivery_id, number))
+            if delivery_id is not None:
+                await self.hear([], source=source, delivery_id=delivery_id)
+
+    async def _take_or_drop(self, event: Told, source: str, part: str | None) -> None:
+        try:
+            await self.hear([event], source=source, delivery_id=part)
+        except LedgerUnavailable:
+            raise
+        except Exception as error:
+            _drop(event, source, error)
 
     async def run(self) -> None:
         """Settle what was answered to nobody, for ever."""
@@ -87,13 +109,12 @@ class Hearing:
                 await self.hear(told, source=source, missed=missed, stream_id=stream_id)
             except LedgerUnavailable:  # the ledger tells of it
                 await asyncio.sleep(AGAIN_SECONDS)
-            except Exception:
+            except Exception as error:
                 if len(told) > 1:
                     for event in told:
                         await self.hear_surely([event], source=source, missed=missed, stream_id=stream_id)
                 else:
-                    BROKEN_EVENTS.labels("stream").inc()
-                    log.exception("event_not_taken", told=repr(told[0])[:200])
+                    _drop(told[0], source, error)
                 return
             else:
                 return
@@ -130,6 +151,17 @@ class Hearing:
         if len(self._versions) >= MAX_KNOWN:
             self._versions.clear()
         self._versions[endpoint] = versions
+
+
+def _drop(event: Told, source: str, error: Exception) -> None:
+    """Count and log an event that will never be taken."""
+    BROKEN_EVENTS.labels(source).inc()
+    log.error("event_not_taken", source=source, told=repr(event)[:200], exc_info=error)
+
+
+def _part(delivery_id: str | None, number: int) -> str | None:
+    """The id of one event of a delivery: when the database goes away halfway, the repeat takes none twice."""
+    return None if delivery_id is None else f"{sha256(delivery_id.encode()).hexdigest()}#{number}"
 
 
 async def _links_of(endpoints: Collection[str]) -> Mapping[str, Any]:

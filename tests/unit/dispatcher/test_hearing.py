@@ -8,18 +8,60 @@ import pytest
 
 from app.dispatcher.hearing import Hearing
 from app.dispatcher.models_shelf import ModelShelf
-from app.domain.events import Event, Registered, Registration, RequestResponse
-from app.models.ledger import Hear, Ledger
+from app.domain.events import Awake, Event, Registered, Registration, RequestResponse
+from app.leshan.webhook_http import Batch, HearingUnavailable
+from app.models.ledger import Hear, Ledger, LedgerUnavailable
+from app.telemetry import BROKEN_EVENTS
 
 
 class Kept:
-    """Stands where the ledger does, and keeps what it is given."""
+    """Stands where the ledger does, keeps what it is given, and never takes what is about the endpoint ``bad``."""
 
     def __init__(self) -> None:
         self.members: list[Any] = []
+        self.taken: dict[str, str] = {}
+        self.most = 100
 
     async def submit(self, member: Any) -> None:
+        names = [heard.event.endpoint for heard in member.events]
+        if "bad" in names:
+            raise ValueError("the database refuses it")
+        if len(self.members) == self.most:
+            raise LedgerUnavailable("away")
         self.members.append(member)
+        if member.delivery_id not in self.taken:
+            self.taken[member.delivery_id] = ",".join(names)
+
+
+def hearing_of(kept: Kept) -> Hearing:
+    return Hearing(cast(Ledger, kept), ModelShelf(1), webhook_readings=True)
+
+
+def delivery(*names: str, id_: str | None = "msg_1") -> Batch:
+    return Batch([Awake(endpoint=name) for name in names], id_)
+
+
+@pytest.mark.asyncio
+async def test_of_a_delivery_that_is_never_taken_the_bad_event_is_dropped_and_the_rest_is_heard() -> None:
+    """Our Leshan server, and many another sender, brings what was answered with 5xx again for ever."""
+    kept, before = Kept(), BROKEN_EVENTS.labels("webhook")._value.get()
+    await hearing_of(kept).from_webhook(delivery("a", "bad", "b"))
+    assert list(kept.taken.values()) == ["a", "b", ""]
+    assert list(kept.taken)[-1] == "msg_1"
+    assert BROKEN_EVENTS.labels("webhook")._value.get() == before + 1
+    await hearing_of(kept).from_webhook(delivery("bad", id_=None))
+
+
+@pytest.mark.asyncio
+async def test_of_such_a_delivery_nothing_is_taken_twice_when_the_database_goes_away_halfway() -> None:
+    kept = Kept()
+    kept.most, hearing = 1, hearing_of(kept)
+    with pytest.raises(HearingUnavailable):
+        await hearing.from_webhook(delivery("a", "bad", "b"))
+    assert list(kept.taken.values()) == ["a"]
+    kept.most = 100
+    await hearing.from_webhook(delivery("a", "bad", "b"))
+    assert list(kept.taken.values()) == ["a", "b", ""]
 
 
 @pytest.mark.asyncio
@@ -32,7 +74,7 @@ async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | N
     }
     response = {"status": "CONTENT(205)", "valid": True, "success": True, "failure": False, "content": content}
     kept = Kept()
-    hearing = Hearing(cast(Ledger, kept), ModelShelf(1), webhook_readings=True)
+    hearing = hearing_of(kept)
     events: list[Event] = [
         Registered(endpoint="d", registration=Registration(registration_id="r1", object_links=[])),
         RequestResponse(endpoint="d", request_id="1", path=path, response=response),
