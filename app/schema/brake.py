@@ -13,7 +13,7 @@ from typing import Final
 import strawberry
 
 from app.domain.words import OperationStatus
-from app.models.ledger import CancelMany, Create, Created, PauseDispatch, ResumeDispatch, Scope
+from app.models.ledger import CancelMany, Create, Created, NewOperation, PauseDispatch, ResumeDispatch, Scope
 from app.models.lifecycle import TERMINAL
 from app.models.queries import (
     OperationCriteria,
@@ -22,6 +22,7 @@ from app.models.queries import (
     leases,
     log_position,
     longest_waiting,
+    not_retried,
     operation_seqs,
     operations_by_seq,
     pause_by_id,
@@ -188,12 +189,9 @@ async def _piece_by_piece(seqs: Sequence[int], act: Callable[[Sequence[int]], Aw
 
 
 async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
-    """Queue these anew, but for those that are in the way of the rest: somebody else retries them by now."""
-    views = await operations_by_seq(seqs)
-    endpoints = await endpoints_by_id({view.endpoint_id for view in views.values()})
-    olds = [views[seq] for seq in seqs if seq in views]
-    news = [retry_of(old, endpoints[old.endpoint_id].name, None, by) for old in olds]
-    while news:
+    """Queue these anew, but for those that are in the way of the rest: somebody else retries them by now. Which ones
+    is read anew, for the ledger names one of them, and the same wish made twice has all of them in its way."""
+    while news := await _asked_again(seqs, by):
         try:
             stored: list[Created] = await submit(context, Create(news))
             return len(stored)
@@ -201,5 +199,13 @@ async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
             index = (error.extensions or {}).get("index")
             if index is None:
                 raise
-            del news[index]
+            seqs = await not_retried([seq for seq in seqs if seq != news[index].retry_of])
     return 0
+
+
+async def _asked_again(seqs: Sequence[int], by: str) -> list[NewOperation]:
+    """What retries these, but for those that are not there any more."""
+    views = await operations_by_seq(seqs)
+    endpoints = await endpoints_by_id({view.endpoint_id for view in views.values()})
+    olds = [views[seq] for seq in seqs if seq in views]
+    return [retry_of(old, endpoints[old.endpoint_id].name, None, by) for old in olds]

@@ -127,8 +127,8 @@ def _check_retry(group: Group, index: int, new: NewOperation) -> None:
     if old.status not in TERMINAL:
         message = f"the operation is {old.status}: only one that has ended can be retried"
         raise Conflict(message, index=index, id=old.id, status=old.status)
-    for operation in group.operations.values():
-        if operation.retry_of == old.seq and operation.status not in TERMINAL:
+    for operation in group.retries.get(old.seq, ()):
+        if operation.status not in TERMINAL:
             message = "the operation has an unfinished retry"
             raise Conflict(message, index=index, id=operation.id, status=operation.status)
 

@@ -73,6 +73,7 @@ class Group:
     ids: dict[str, OperationRow] = field(default_factory=dict)
     keys: dict[tuple[int, str], OperationRow] = field(default_factory=dict)
     targets: dict[tuple[int, str | None], list[OperationRow]] = field(default_factory=dict)
+    retries: dict[int, list[OperationRow]] = field(default_factory=dict)
     early: dict[str, Any] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
     logged: bool = False
@@ -124,8 +125,11 @@ class Group:
         self.move(operation, OperationStatus.QUEUED, None)
 
     def _know(self, operation: OperationRow) -> None:
-        """Let it be found by its seq, its id, its endpoint with its idempotency key, and its endpoint with its path."""
+        """Let it be found by its seq, its id, its endpoint with its idempotency key, its endpoint with its path, and
+        what it retries."""
         self.operations[operation.seq] = self.ids[operation.id] = operation
+        if operation.retry_of is not None:
+            self.retries.setdefault(operation.retry_of, []).append(operation)
         if operation.idempotency_key is not None:
             self.keys[operation.endpoint_id, operation.idempotency_key] = operation
         self.targets.setdefault((operation.endpoint_id, operation.path), []).append(operation)

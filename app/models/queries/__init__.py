@@ -14,7 +14,7 @@ from app.models.queries.endpoints import (
     resource_states,
 )
 from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
-from app.models.queries.many import exact_count, operation_seqs
+from app.models.queries.many import exact_count, not_retried, operation_seqs
 from app.models.queries.operations import operation_by_id, operation_page, operations_by_id, operations_by_seq
 from app.models.queries.pages import COUNT_LIMIT, Page
 from app.models.queries.pauses import pause_by_id, pauses
@@ -71,6 +71,7 @@ __all__ = [
     "log_head",
     "log_position",
     "longest_waiting",
+    "not_retried",
     "object_links_of",
     "object_models",
     "operation_by_id",

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from app.models.queries.criteria import OperationCriteria
-from app.models.queries.operations import operation_branches
-from app.models.queries.reading import Statement, fetch
+from app.models.queries.operations import RETRIED, operation_branches
+from app.models.queries.reading import Statement, among, array, fetch
 
 
 async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint: bool = False) -> list[int]:
@@ -25,6 +27,13 @@ async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint:
         joined = f"operation p JOIN ({branches}) b ON b.seq = p.seq"
         statement.sql = f"SELECT p.seq FROM {joined} ORDER BY p.endpoint_id, p.seq LIMIT $1"
     return [row[0] for row in await fetch(statement.sql, statement.values)]
+
+
+async def not_retried(seqs: Collection[int]) -> list[int]:
+    """Those of these operations that are there and nobody asked for again, oldest first. Raises as
+    :func:`operation_seqs` does."""
+    sql = f"SELECT o.seq FROM operation o WHERE {among('o.seq', '$1', 'bigint')} AND NOT {RETRIED} ORDER BY o.seq"
+    return [row[0] for row in await fetch(sql, [array(seqs)])]
 
 
 async def exact_count(criteria: OperationCriteria) -> int:

@@ -14,6 +14,9 @@ from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch, 
 from app.models.queries.server import operation_counts
 from app.models.queries.views import OperationView, columns
 
+RETRIED: Final = "EXISTS (SELECT 1 FROM operation r WHERE r.retry_of = o.seq)"
+"""A condition: there is an operation that retries the operation ``o``."""
+
 _COLUMNS: Final = columns(OperationView, "o")
 _KIND: Final = "operation"
 
@@ -74,8 +77,7 @@ def _conditions(criteria: OperationCriteria, statement: Statement) -> list[str]:
     if criteria.created_by is not None:
         conditions.append(f"o.created_by = {statement.add(criteria.created_by)}")
     if criteria.retried is not None:
-        exists = "EXISTS (SELECT 1 FROM operation r WHERE r.retry_of = o.seq)"
-        conditions.append(exists if criteria.retried else f"NOT {exists}")
+        conditions.append(RETRIED if criteria.retried else f"NOT {RETRIED}")
     if criteria.created_after is not None:
         conditions.append(f"o.created_at > {statement.add(criteria.created_after)}")
     if criteria.created_before is not None:

@@ -9,6 +9,7 @@ import pytest
 from app.models.ledger import Sweep
 from app.models.queries import operation_seqs
 from app.schema import brake
+from app.schema.asking import submit
 from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
 from tests.integration.schema.kit import OPERATOR, VIEWER, Api
 
@@ -206,6 +207,35 @@ async def test_a_retry_that_somebody_else_made_is_passed_over(
     monkeypatch.setattr(brake, "operation_seqs", then_the_first_is_retried)
     done = await api.ask(RETRY, filter={"endpoint": "a"})
     assert done["retryDeviceOperations"] == {"created": 1, "passedOver": 1}
+
+
+async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took one for each operation: the ledger names one that is in the way, and all of them were."""
+    many = 1_000
+    await world.hear(registered("a"))
+    await world.create(*(new("a", batch="night") for _ in range(many)))
+    await api.ask(CANCEL, filter={"batch": "night"}, count=many)
+    wish = {"batch": "night", "statuses": ["CANCELED"]}
+    found, tries = operation_seqs, list[Any]()
+
+    async def then_somebody_makes_the_same_wish(*arguments: Any, **more: Any) -> list[int]:
+        seqs = await found(*arguments, **more)
+        monkeypatch.setattr(brake, "operation_seqs", found)
+        first = await api.ask(RETRY, filter=wish)
+        assert first["retryDeviceOperations"] == {"created": many, "passedOver": 0}
+        return seqs
+
+    async def counted(*arguments: Any) -> Any:
+        tries.append(arguments)
+        return await submit(*arguments)
+
+    monkeypatch.setattr(brake, "operation_seqs", then_somebody_makes_the_same_wish)
+    monkeypatch.setattr(brake, "submit", counted)
+    second = await api.ask(RETRY, filter=wish)
+    assert second["retryDeviceOperations"] == {"created": 0, "passedOver": many}
+    assert len(tries) == 2
 
 
 async def test_more_than_may_be_at_once_is_refused(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
