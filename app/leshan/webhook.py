@@ -21,6 +21,8 @@ from app.leshan.events import BrokenEvent, UnknownEvent, UnreadableEvent, parse_
 from app.leshan.old_webhooks import parse_composite, parse_single
 from app.leshan.server_info import boot_id_of
 from app.leshan.webhook_http import (
+    MAX_BODY,
+    MAX_OLDER_BODY,
     Batch,
     Doors,
     Form,
@@ -28,6 +30,7 @@ from app.leshan.webhook_http import (
     HearingUnavailable,
     Keys,
     Refusal,
+    Take,
     answered,
     check_caller,
     delivery_id,
@@ -44,6 +47,7 @@ MAX_EVENTS: Final = 1000
 MAX_MILLIS: Final = 2**53
 
 _Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+_Receive = Callable[[Request, Take], Coroutine[Any, Any, Response]]
 
 
 def webhook_routes(
@@ -70,8 +74,8 @@ def webhook_routes(
 
 
 def _events(hear: Hear, keys: Keys, notifications_wake: bool, doors: Doors) -> _Endpoint:
-    async def receive(request: Request) -> Response:
-        body = await read_body(request)
+    async def receive(request: Request, take: Take) -> Response:
+        body = await read_body(request, take, MAX_BODY)
         check_caller(request, body, keys)
         events = parse_events(read_json(body), _sent_millis(request), notifications_wake=notifications_wake)
         return await answered(hear, Batch(events, delivery_id(request.headers)))
@@ -80,9 +84,9 @@ def _events(hear: Hear, keys: Keys, notifications_wake: bool, doors: Doors) -> _
 
 
 def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event], doors: Doors) -> _Endpoint:
-    async def receive(request: Request) -> Response:
+    async def receive(request: Request, take: Take) -> Response:
         _check_older_caller(request, keys)
-        body = read_json(await read_body(request))
+        body = read_json(await read_body(request, take, MAX_OLDER_BODY))
         try:
             event = parse(body)
         except UnreadableEvent as error:
@@ -101,11 +105,11 @@ def _check_older_caller(request: Request, keys: Keys) -> None:
         raise Refusal(401, "the token in the address is not the webhook's")
 
 
-def _guarded(receive: _Endpoint, doors: Doors) -> _Endpoint:
+def _guarded(receive: _Receive, doors: Doors) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
-            with doors.passed():
-                return await receive(request)
+            with doors.passed() as take:
+                return await receive(request, take)
         except Refusal as refusal:
             return refused(refusal)
         except ClientDisconnect:

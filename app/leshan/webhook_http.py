@@ -17,9 +17,13 @@ from app.domain.events import Told
 from app.domain.values import JsonValue
 from app.security import bearer_token, is_loopback, same_secret
 
-MAX_BODY: Final = 1024 * 1024
+MAX_BODY: Final = 4 * 1024 * 1024
+"""Bytes of a post to ``/leshan/events``, as of one event on the stream: our Leshan server posts a large event alone."""
+
+MAX_OLDER_BODY: Final = 1024 * 1024
 MAX_DELIVERY_ID: Final = 255
 MOST_AT_ONCE: Final = 64
+MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
 RETRY_AFTER_SECONDS: Final = 2
 
 _NOT_FROM_HERE: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "origin")
@@ -48,6 +52,10 @@ class Batch:
 
 Hear: TypeAlias = Callable[[Batch], Awaitable[None]]
 """Commits a batch: returns once it is committed, raises :class:`HearingUnavailable` when it cannot be now."""
+
+
+Take: TypeAlias = Callable[[int], None]
+"""Counts so many bytes that were read for one call, until its answer."""
 
 
 class HearingUnavailable(Exception):
@@ -111,38 +119,49 @@ def _is_signed_by(secret: str, body: bytes, headers: Mapping[str, str]) -> bool:
 
 
 class Doors:
-    """How many calls may be read at once: each may bring :data:`MAX_BODY` bytes, and its events many times that."""
+    """How many calls may be read at once, and how many bytes of all of them: their events take many times that."""
 
-    def __init__(self, most: int = MOST_AT_ONCE) -> None:
-        self._free = most
+    def __init__(self, most: int = MOST_AT_ONCE, most_bytes: int = MOST_BYTES_AT_ONCE) -> None:
+        self._free, self._room = most, most_bytes
 
     @contextmanager
-    def passed(self) -> Iterator[None]:
-        """Be one of them for as long as the block lasts.
+    def passed(self) -> Iterator[Take]:
+        """Be one of them for as long as the block lasts; takes room for each piece that is read.
 
         Raises:
-            Refusal: 503, come again.
+            Refusal: 503, come again; also where there is no room for a piece.
         """
         if self._free == 0:
             raise Refusal(503, "too many calls are being read: come again")
         self._free -= 1
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if size > self._room:
+                raise Refusal(503, "too much is being read: come again")
+            self._room -= size
+            taken += size
+
         try:
-            yield
+            yield take
         finally:
             self._free += 1
+            self._room += taken
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, take: Take, most: int) -> bytes:
     """The body, read no further than it is taken.
 
     Raises:
-        Refusal: 413.
+        Refusal: 413, or what ``take`` raises.
     """
     body = bytearray()
     async for piece in request.stream():
+        if len(body) + len(piece) > most:
+            raise Refusal(413, f"at most {most} bytes are taken")
+        take(len(piece))
         body += piece
-        if len(body) > MAX_BODY:
-            raise Refusal(413, f"at most {MAX_BODY} bytes are taken")
     return bytes(body)
 
 

@@ -105,7 +105,7 @@ async def test_a_list_is_taken_whole_or_not_at_all(ear: Ear) -> None:
         ({"event": "AWAKE", "data": {"ep": "a"}, "time": -(2**63)}, 422, "time"),
         ({"event": "AWAKE", "data": {"ep": "a"}, "seq": "7"}, 422, "seq"),
         ([AWAKE] * 1001, 413, None),
-        (b" " * (1024 * 1024 + 1), 413, None),
+        (b" " * (4 * 1024 * 1024 + 1), 413, None),
     ],
 )
 async def test_bad_bodies_get_a_sentence(ear: Ear, body: Any, status: int, field: str | None) -> None:
@@ -257,13 +257,41 @@ async def test_no_more_bodies_are_read_at_once_than_there_is_room_for(
     ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is one too many is asked to come again before anything of the body was read."""
-    monkeypatch.setattr(webhook_http.Doors.__init__, "__defaults__", (1,))
+    monkeypatch.setattr(webhook_http.Doors.__init__, "__defaults__", (1, webhook_http.MOST_BYTES_AT_ONCE))
     first_is_in, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow_body() -> AsyncIterator[bytes]:
         first_is_in.set()
         await may_end.wait()
         yield json.dumps(AWAKE).encode()
+
+    transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+        first = asyncio.create_task(client.post("/leshan/events", content=slow_body()))
+        await first_is_in.wait()
+        second = await client.post("/leshan/events", json=AWAKE)
+        assert (second.status_code, second.headers["retry-after"]) == (503, "2")
+        may_end.set()
+        assert (await first).status_code == 202
+        assert (await client.post("/leshan/events", json=AWAKE)).status_code == 202
+
+
+async def test_an_event_that_is_larger_than_a_usual_post_is_taken(ear: Ear) -> None:
+    """Our Leshan server posts it alone; refused, it would be set aside."""
+    values = {"/3303/0/5700": {"kind": "singleResource", "id": 5700, "type": "STRING", "value": "x" * 3_000_000}}
+    answer = await post(ear, [{"event": "SEND", "data": {"ep": "dev", "val": values}}])
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
+
+
+async def test_no_more_bytes_are_read_at_once_than_there_is_room_for(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook_http.Doors.__init__, "__defaults__", (9, 1_000))
+    first_is_in, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b" " * 980
+        first_is_in.set()
+        await may_end.wait()
+        yield b"[]"
 
     transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear)))
     async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
