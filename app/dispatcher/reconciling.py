@@ -8,6 +8,7 @@ server keeps is bounded.
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Final
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 AGAIN_SECONDS: Final = 2.0
 WANTED_SECONDS: Final = 3.0
 HOLD_SECONDS: Final = 60
+RENEW_SECONDS: Final = 15.0
 PIECE: Final = 200
 
 
@@ -67,12 +69,35 @@ class Reconciler:
         while True:
             await asyncio.sleep(WANTED_SECONDS)
             try:
-                if await self.is_wanted() and await self._ledger.submit(HoldBridge(holder, HOLD_SECONDS * SECOND)):
-                    async with asyncio.timeout(HOLD_SECONDS):
-                        await self.run()
+                if await self.is_wanted() and await self._hold(holder):
+                    await self._run_while_held(holder)
                     await self._ledger.submit(HoldBridge(holder, 0))
-            except (LedgerUnavailable, TimeoutError) as error:
+            except LedgerUnavailable as error:
                 log.warning("not_reconciled", reason=str(error))
+
+    async def _hold(self, holder: str) -> bool:
+        return await self._ledger.submit(HoldBridge(holder, HOLD_SECONDS * SECOND))
+
+    async def _run_while_held(self, holder: str) -> None:
+        """Reconcile, however long that takes: a site that needed more than one hold was begun anew for ever. A hold
+        that could not be renewed is perhaps another process's by now, and ends it."""
+        reading = asyncio.create_task(self.run())
+        held_until = time.monotonic() + HOLD_SECONDS
+        try:
+            while not reading.done() and time.monotonic() < held_until:
+                await asyncio.wait([reading], timeout=RENEW_SECONDS)
+                renewed = time.monotonic()
+                if not reading.done() and await self._is_renewed(holder):
+                    held_until = renewed + HOLD_SECONDS
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _is_renewed(self, holder: str) -> bool:
+        try:
+            return await self._hold(holder)
+        except LedgerUnavailable:  # the ledger tells of it
+            return False
 
     async def _read_list(self) -> None:
         await self._watch.look()

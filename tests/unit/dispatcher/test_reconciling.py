@@ -1,0 +1,81 @@
+"""Reconciling where the webhook alone is heard: one process at a time, for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from app.dispatcher import reconciling
+from app.dispatcher.reconciling import Reconciler
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio
+
+
+class Holds:
+    """Stands where the ledger does: gives the hold, as often as it has some left."""
+
+    def __init__(self, left: int) -> None:
+        self.left, self.spans = left, list[int]()
+
+    async def submit(self, member: Any) -> bool:
+        self.spans.append(member.span)
+        self.left -= 1
+        return self.left >= 0
+
+
+class Slow(Reconciler):
+    """Reads a list that has an end when it is told so."""
+
+    def __init__(self, holds: Holds) -> None:
+        super().__init__(*cast(Any, (holds, None, None, None, 0)))
+        self.may_end, self.begun, self.ended, self.broken_off = asyncio.Event(), 0, 0, 0
+
+    async def is_wanted(self) -> bool:
+        return self.ended == 0
+
+    async def run(self) -> None:
+        self.begun += 1
+        try:
+            await self.may_end.wait()
+            self.ended += 1
+        except asyncio.CancelledError:
+            self.broken_off += 1
+            raise
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciling, "WANTED_SECONDS", 0.01)
+    monkeypatch.setattr(reconciling, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(reconciling, "HOLD_SECONDS", 1)
+
+
+@contextlib.asynccontextmanager
+async def reconciling_by(slow: Slow) -> AsyncIterator[None]:
+    task = asyncio.create_task(slow.run_without_stream())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_site_that_needs_longer_than_one_hold_is_read_to_its_end() -> None:
+    holds = Holds(left=1_000_000)
+    slow = Slow(holds)
+    began = asyncio.get_running_loop().time()
+    async with reconciling_by(slow):
+        await eventually(lambda: asyncio.get_running_loop().time() - began > 2 and len(holds.spans) > 2)
+        slow.may_end.set()
+        await eventually(lambda: holds.spans[-1] == 0)
+    assert (slow.begun, slow.ended, slow.broken_off) == (1, 1, 0)
+
+
+async def test_whoever_cannot_renew_its_hold_stops() -> None:
+    slow = Slow(Holds(left=3))
+    async with reconciling_by(slow):
+        await eventually(lambda: slow.broken_off == 1)
+    assert (slow.begun, slow.ended) == (1, 0)
