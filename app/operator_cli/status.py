@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 
 from app.operator_cli import documents
-from app.operator_cli.connection import Api
+from app.operator_cli.connection import TRY_AGAIN, Api, Refused
 from app.operator_cli.tables import Answer, age, moment, pauses_table, print_json, show, table, where
+from app.trouble import Trouble
 
 IN_THE_WAY: Final = 3
 """The exit code where something stops operations on their way."""
@@ -26,23 +27,45 @@ def status(api: Api, *, as_json: bool, live: bool) -> int:
         _follow(api, told)
     else:
         show(_drawn(told))
-    return 0 if told["ready"]["status"] == "ok" and not told["lateLeases"] else IN_THE_WAY
+    return 0 if _is_open(told) else IN_THE_WAY
+
+
+def _is_open(told: Answer) -> bool:
+    return told["ready"]["status"] == "ok" and "unknown" not in told and not told["lateLeases"]
 
 
 def _asked(api: Api) -> dict[str, Any]:
-    data = api.ask(documents.STATUS)
+    """What readiness says, and with it what the database does: while that is away readiness alone knows why."""
+    ready = api.ready()
+    try:
+        data = api.ask(documents.STATUS)
+    except Refused as refused:
+        if refused.word != TRY_AGAIN:
+            raise
+        return {"ready": ready, "unknown": str(refused)}
     counts = {one["status"]: one["count"] for one in data["operationCounts"]}
-    return {"ready": api.ready(), "counts": counts, **data["dispatchStatus"]}
+    return {"ready": ready, "counts": counts, **data["dispatchStatus"]}
 
 
 def _follow(api: Api, told: dict[str, Any]) -> None:
     with Live(_drawn(told), refresh_per_second=4) as shown:
         while True:
             time.sleep(AGAIN_SECONDS)
-            shown.update(_drawn(_asked(api)))
+            shown.update(_drawn_anew(api))
+
+
+def _drawn_anew(api: Api) -> RenderableType:
+    """As it is now. Whoever stays to look stays because something is wrong: a Reveille that is away is part of that."""
+    try:
+        return _drawn(_asked(api))
+    except Trouble as trouble:
+        now = time.strftime("%H:%M:%S")
+        return table("the road to the devices", ("part", "", "what is known"), [("api", "NOT OK", f"{now} {trouble}")])
 
 
 def _drawn(told: Answer) -> RenderableType:
+    if "unknown" in told:
+        return _road(told)
     parts: list[RenderableType] = [_road(told), _counts(told)]
     if told["pauses"]:
         parts.append(pauses_table(told["pauses"]))
@@ -58,15 +81,20 @@ def _road(told: Answer) -> RenderableType:
     """Readiness, and beside it what the database knows more exactly."""
     checks = told["ready"]["checks"]
     rows = [(name, "ok" if check["ok"] else "NOT OK", check["detail"]) for name, check in checks.items()]
+    rows += [("status", "NOT OK", told["unknown"])] if "unknown" in told else _exactly(told)
+    return table("the road to the devices", ("part", "", "what is known"), rows)
+
+
+def _exactly(told: Answer) -> list[tuple[str, str, str]]:
     late = told["lateLeases"]
-    rows.append(("leases", "NOT OK" if late else "ok", f"{told['openCalls']} calls are out, {late} past their time"))
+    rows = [("leases", "NOT OK" if late else "ok", f"{told['openCalls']} calls are out, {late} past their time")]
     if told["heldByLeshan"]:
         rows.append(("held", "ok", f"{told['heldByLeshan']} requests are held by Leshan until their device wakes"))
-    rows.append(("log", "ok", f"{told['logBehind']} entries are still to be told to subscribers"))
+    rows.append(("log", "ok", f"{told['logBehind']} entries are still to be told to subscribers of the API asked"))
     probe = (told["leshanServer"] or {}).get("nextProbeAt")
     if probe is not None:
         rows.append(("probe", "ok", f"Leshan is looked for again at {probe}"))
-    return table("the road to the devices", ("part", "", "what is known"), rows)
+    return rows
 
 
 def _counts(told: Answer) -> RenderableType:
