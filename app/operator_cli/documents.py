@@ -25,6 +25,15 @@ query($id: ID!) {{
     transitions(first: 200) {{ edges {{ node {{ number fromStatus toStatus attempt reason detail at }} }} }}
   }}
 }}"""
+
+
+def some(count: int) -> str:
+    """So many operations by the ids ``$i0``, ``$i1``, .. as ``o0``, ``o1``, ..; 50 of them at most."""
+    ids = ", ".join(f"$i{number}: ID!" for number in range(count))
+    fields = " ".join(f"o{number}: deviceOperation(id: $i{number}) {{ ...row }}" for number in range(count))
+    return f"query({ids}) {{ {fields} }} fragment row on DeviceOperation {{ {ROW} }}"
+
+
 COUNT: Final = "query($filter: DeviceOperationFilter) { deviceOperationCount(filter: $filter) }"
 CURSOR: Final = "{ transitionCursor }"
 FOLLOW: Final = f"""

@@ -19,6 +19,11 @@ from app.trouble import Trouble
 SHOWN: Final = 30
 """Operations in the table that lives: those that moved last."""
 ENDED: Final = frozenset({"CONFIRMED", "FAILED", "CANCELED", "EXPIRED"})
+STATUSES: Final = ENDED | {"QUEUED", "SENDING"}
+MOST_NAMED: Final = 1_000
+"""Operations that one subscription names: of more everything is followed, and what is of others left out here."""
+PIECE: Final = 50
+"""Operations in one query: a document may have so many aliases."""
 NOT_CONFIRMED: Final = 4
 """The exit code where an operation ended otherwise."""
 
@@ -31,37 +36,60 @@ def watch(api: Api, ids: list[str], *, endpoint: str | None, to: list[str], afte
     Raises:
         typer.Exit: with 4, an operation ended and is not CONFIRMED.
     """
-    own = [global_id(id_) for id_ in ids]
+    own, shown = [*dict.fromkeys(map(global_id, ids))], _statuses(to)
     # the cursor first: no step falls between it and what is read next
     start = after or api.ask(documents.CURSOR)["transitionCursor"]
-    open_ = {id_: _known(api, id_) for id_ in own}
-    ended = {id_: known["status"] for id_, known in open_.items() if known["status"] in ENDED}
-    wanted = {"endpoint": endpoint, "ids": own or None, "to": [word.upper() for word in to] or None}
-    steps = follow_on(api, documents.FOLLOW, "operationTransitions", start, **wanted)
-    with _shown(list(open_.values()), as_json=as_json) as told:
-        for step in _until(steps, own, ended):
-            told(step)
+    known = _known(api, own)
+    ended = {operation["id"]: operation["status"] for operation in known if operation["status"] in ENDED}
+    steps = follow_on(api, documents.FOLLOW, "operationTransitions", start, **_wanted(own, endpoint, shown))
+    with _shown(known, as_json=as_json) as told:
+        for step in _until(steps, frozenset(own), ended):
+            if not shown or step["toStatus"] in shown:
+                told(step)
     if any(status != "CONFIRMED" for status in ended.values()):
         raise typer.Exit(NOT_CONFIRMED)
 
 
-def _known(api: Api, id_: str) -> Answer:
-    known: Answer | None = api.ask(documents.SHOW, id=id_)["deviceOperation"]
-    if known is None:
-        raise Trouble(f"{id_}: no operation has this id")
-    return known
+def _statuses(words: list[str]) -> frozenset[str]:
+    statuses = frozenset(word.upper() for word in words)
+    if unknown := statuses - STATUSES:
+        raise Trouble(f"--to: {min(unknown)} is no status: {', '.join(sorted(STATUSES))}", 2)
+    return statuses
 
 
-def _until(steps: Iterator[Answer], own: list[str], ended: dict[str, str]) -> Iterator[Answer]:
+def _wanted(own: list[str], endpoint: str | None, to: frozenset[str]) -> dict[str, Any]:
+    """What the server is asked for. Of given operations every step, whatever is shown: asked for CONFIRMED alone it
+    never told that one had FAILED, and the end of the watch was waited for in vain."""
+    named = own if len(own) <= MOST_NAMED else []
+    return {"endpoint": endpoint, "ids": named or None, "to": None if own else sorted(to) or None}
+
+
+def _known(api: Api, ids: list[str]) -> list[Answer]:
+    found: list[Answer] = []
+    for start in range(0, len(ids), PIECE):
+        piece = ids[start : start + PIECE]
+        told = api.ask(documents.some(len(piece)), **{f"i{number}": id_ for number, id_ in enumerate(piece)})
+        operations: list[Answer | None] = [told[f"o{number}"] for number in range(len(piece))]
+        for id_, operation in zip(piece, operations, strict=True):
+            if operation is None:
+                raise Trouble(f"{id_}: no operation has this id")
+            found.append(operation)
+    return found
+
+
+def _until(steps: Iterator[Answer], own: frozenset[str], ended: dict[str, str]) -> Iterator[Answer]:
     """The steps, until all of ``own`` have ended; notes in ``ended`` how."""
-    if own and len(ended) == len(set(own)):
+    if own and len(ended) == len(own):
         return
     for step in steps:
+        id_ = step["operation"]["id"]
+        if own and id_ not in own:
+            continue
         yield step
-        if step["toStatus"] in ENDED and step["operation"]["id"] in own:
-            ended[step["operation"]["id"]] = step["toStatus"]
-        if own and len(ended) == len(set(own)):
-            return
+        if own and step["toStatus"] in ENDED:
+            ended[id_] = step["toStatus"]
+            if len(ended) == len(own):
+                return
 
 
 class _Shown:
