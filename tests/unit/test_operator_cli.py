@@ -1,0 +1,162 @@
+"""What operators see when something is wrong on the way: a database or a Reveille that is away, a failure halfway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from app.operator_cli import documents, many, status, watching
+from app.operator_cli.connection import Api, Away, Refused
+from app.operator_cli.tables import show
+from app.trouble import Trouble
+
+OPEN = {"ok": True, "detail": "answers"}
+SHUT = {"ok": False, "detail": "ConnectionRefusedError: connect call failed"}
+TOLD = {
+    "operationCounts": [{"status": "QUEUED", "count": 7}],
+    "dispatchStatus": {
+        "at": "2026-11-23T10:00:00Z", "openCalls": 1, "heldByLeshan": 0, "lateLeases": 0, "logBehind": 5,
+        "pauses": [], "waiting": [], "longestWaiting": [], "leshanServer": None,
+    },
+}  # fmt: skip
+
+
+def refused(code: str, **facts: Any) -> Refused:
+    return Refused({"message": "it is so", "extensions": {"code": code, **facts}})
+
+
+class Told(Api):
+    """Stands where Reveille does: operations by id, the steps of all of them, and one answer to everything else."""
+
+    def __init__(self, answer: Any = None, *, database: bool = True) -> None:
+        super().__init__("http://127.0.0.1:1", None)
+        self.answer, self.database = answer, database
+        self.operations: dict[str, str] = {}
+        self.steps: list[tuple[str, str]] = []
+        self.asked: list[dict[str, Any]] = []
+        self.followed: dict[str, Any] = {}
+
+    def ready(self) -> dict[str, Any]:
+        checks = {"database": OPEN if self.database else SHUT}
+        return {"status": "ok" if self.database else "unavailable", "checks": checks}
+
+    def ask(self, document: str, **variables: Any) -> dict[str, Any]:
+        self.asked.append(variables)
+        if document == documents.CURSOR:
+            return {"transitionCursor": "now"}
+        if "i0" in variables:
+            return {f"o{name[1:]}": self._operation(id_) for name, id_ in variables.items()}
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        assert isinstance(self.answer, dict)
+        return self.answer
+
+    def _operation(self, id_: str) -> dict[str, Any] | None:
+        return {**OPERATION, "id": id_, "status": self.operations[id_]} if id_ in self.operations else None
+
+    def follow(self, document: str, **variables: Any) -> Iterator[dict[str, Any]]:
+        assert document == documents.FOLLOW
+        self.followed = variables
+        for id_, to in self.steps:
+            if variables["to"] is None or to in variables["to"]:
+                step = {
+                    "cursor": "c",
+                    "fromStatus": "QUEUED",
+                    "toStatus": to,
+                    "reason": None,
+                    "detail": None,
+                    "at": "-",
+                }
+                yield {"operationTransitions": {**step, "operation": {**OPERATION, "id": id_}}}
+        raise KeyboardInterrupt
+
+
+OPERATION: dict[str, Any] = {
+    "kind": "READ", "path": "/3", "paths": [], "status": "QUEUED", "attempts": 0, "maxAttempts": 3, "reason": None,
+    "waitingFor": "NOTHING", "createdAt": None, "endpoint": {"name": "dev", "presence": "ONLINE"},
+}  # fmt: skip
+
+
+def watch(api: Api, *ids: str, to: tuple[str, ...] = ()) -> None:
+    watching.watch(api, list(ids), endpoint=None, to=list(to), after=None, as_json=False)
+
+
+def test_while_the_database_is_away_the_road_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    api = Told(refused("UNAVAILABLE"), database=False)
+    assert status.status(api, as_json=False, live=False) == status.IN_THE_WAY
+    told = capsys.readouterr().out
+    assert "NOT OK" in told
+    assert "connect call failed" in told
+    assert status.status(api, as_json=True, live=False) == status.IN_THE_WAY
+
+
+def test_a_database_that_went_just_now_is_in_the_way_as_well() -> None:
+    assert status.status(Told(refused("UNAVAILABLE")), as_json=False, live=False) == status.IN_THE_WAY
+    assert status.status(Told(TOLD), as_json=False, live=False) == 0
+
+
+@pytest.mark.parametrize("trouble", [Away("it cannot be reached"), refused("UNAUTHENTICATED")])
+def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
+    trouble: Trouble, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api, answers = Told(TOLD), iter([trouble, TOLD])
+
+    def then(_seconds: float) -> None:
+        try:
+            api.answer = next(answers)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr("app.operator_cli.status.time.sleep", then)
+    drawn: list[Any] = []
+    monkeypatch.setattr("app.operator_cli.status.Live.update", lambda _self, what: drawn.append(what))
+    with pytest.raises(KeyboardInterrupt):
+        status.status(api, as_json=False, live=True)
+    assert len(drawn) == 2
+    show(*drawn)
+    assert str(trouble) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("act", "fact"), [(many.cancel, "canceled"), (many.retry, "created")])
+def test_a_failure_halfway_tells_how_many_were_done(act: Any, fact: str) -> None:
+    api = Told(refused("UNAVAILABLE", **{fact: 3_000}))
+    with pytest.raises(Trouble, match=f"{fact} before that: 3000"):
+        act(api, [], {"batch": "night"}, expected=5_000, sure=True, as_json=False)
+    with pytest.raises(Refused):
+        act(Told(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, sure=True, as_json=False)
+
+
+def test_a_watch_for_what_is_confirmed_ends_when_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The server was asked for CONFIRMED alone, never told of another end, and the watch went on for ever."""
+    api = Told()
+    api.operations = {"a": "QUEUED", "b": "SENDING"}
+    api.steps = [("a", "SENDING"), ("a", "FAILED"), ("b", "CONFIRMED")]
+    with pytest.raises(typer.Exit) as ended:
+        watch(api, "a", "b", to=("confirmed",))
+    assert ended.value.exit_code == watching.NOT_CONFIRMED
+    assert capsys.readouterr().out.count("\n") == 1
+    assert (api.followed["ids"], api.followed["to"]) == (["a", "b"], None)
+
+
+def test_without_ids_the_server_chooses_the_steps() -> None:
+    api = Told()
+    with pytest.raises(KeyboardInterrupt):
+        watch(api, to=("confirmed",))
+    assert (api.followed["ids"], api.followed["to"]) == (None, ["CONFIRMED"])
+    with pytest.raises(Trouble, match="--to: DONE"):
+        watch(api, to=("done",))
+
+
+def test_more_are_watched_than_a_subscription_may_name(capsys: pytest.CaptureFixture[str]) -> None:
+    api = Told()
+    api.operations = {f"op-{number}": "QUEUED" for number in range(1_001)}
+    api.steps = [("somebody else's", "CONFIRMED"), *((id_, "CONFIRMED") for id_ in api.operations)]
+    watch(api, *api.operations)
+    assert capsys.readouterr().out.count("\n") == 1_001
+    assert api.followed["ids"] is None
+    assert len(api.asked) == 1 + 21
+    with pytest.raises(Trouble, match="unknown: no operation has this id"):
+        watch(api, "op-1", "unknown")
