@@ -1,0 +1,82 @@
+"""A dispatcher is killed while a device is at its work: another one learns from the server what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.e2e.clients import Api, api
+from tests.e2e.processes import Processes, environment, processes
+from tests.e2e.waiting import eventually
+from tests.leshan.devices import Device, Devices
+from tests.leshan.launch import LeshanServer
+from tests.servers.forks import fork_server
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.leshan, pytest.mark.slow]
+
+COUNT: Final = "/3442/0/3"
+"""A resource to execute."""
+LATE_MILLIS: Final = 3_000
+STORY: Final = """
+query($id: ID!) {
+  deviceOperation(id: $id) { status attempts transitions(first: 20) { edges { node { toStatus reason } } } }
+}"""
+
+
+@pytest.fixture
+def killed_ones(tmp_path: Path, pycache: Path, started: list[Processes]) -> Iterator[Processes]:
+    """Processes whose leases end 3 s after the device's time: whoever waits for one to run out does not wait 15 s."""
+    with fork_server(environment(pycache, {})) as forks, processes(tmp_path, pycache, forks.launch) as group:
+        started.append(group)
+        yield group
+        started.remove(group)
+
+
+async def test_what_a_killed_dispatcher_asked_of_a_device_is_fetched_and_not_asked_again(
+    production_leshan: LeshanServer, leshan_devices: Devices, killed_ones: Processes
+) -> None:
+    """Without its event: the Leshan server posts to nobody here, and no stream is heard."""
+    device = await asyncio.to_thread(leshan_devices.create, "killed-over", server=production_leshan.coap_uri)
+    await asyncio.to_thread(device.answer_late, LATE_MILLIS)
+    settings = {
+        "database_url": f"sqlite://{killed_ones.folder / 'reveille.db'}",
+        "leshan_url": production_leshan.url.removesuffix("/api"),
+        "leshan_events": "webhook",
+        "test_margins": "1,2",
+    }
+    serving = killed_ones.start("api", **settings)
+    victim = killed_ones.start("dispatch", **settings)
+    async with api(serving.url) as client:
+        await _registered(client, production_leshan, device)
+        (id_,) = await client.create({"endpoint": device.name, "kind": "EXECUTE", "path": COUNT, "timeoutSeconds": 5})
+        await eventually(lambda: _has(device, 1), "the device is at its work")
+        victim.kill()
+        assert (await _story(client, id_))[-1] == "SENDING", "it was killed before the device had answered"
+        killed_ones.start("dispatch", **settings)
+        await eventually(lambda: _ended(client, id_), "it has ended")
+        assert await _story(client, id_) == ["QUEUED", "SENDING", "SENDING LEASE_LOST", "CONFIRMED"]
+    assert await _has(device, 1)
+
+
+async def _registered(client: Api, leshan: LeshanServer, device: Device) -> None:
+    told = next(one for one in await asyncio.to_thread(leshan.clients) if one["endpoint"] == device.name)
+    (await client.http.post("/leshan/events", json={"event": "REGISTRATION", "data": told})).raise_for_status()
+
+
+async def _has(device: Device, times: int) -> bool:
+    """By its own counter."""
+    return len(await asyncio.to_thread(device.received, method="EXECUTE")) == times
+
+
+async def _story(client: Api, id_: str) -> list[str]:
+    told: dict[str, Any] = (await client.ask(STORY, id=id_))["deviceOperation"]
+    steps = [edge["node"] for edge in told["transitions"]["edges"]]
+    return [" ".join(word for word in (step["toStatus"], step["reason"]) if word) for step in steps]
+
+
+async def _ended(client: Api, id_: str) -> bool:
+    return (await _story(client, id_))[-1].split()[0] in {"CONFIRMED", "FAILED"}
