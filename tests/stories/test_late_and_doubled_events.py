@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+from unittest import mock
+
 import pytest
 
 from app.domain.words import Presence
 from app.models import tables
+from app.models.ledger import presence
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 
@@ -132,3 +136,29 @@ async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: Wor
             )
             assert answer.status_code == 202
     assert await tables.WebhookDelivery.all().count() == 1
+
+
+async def test_an_event_that_the_database_never_takes_costs_itself_alone(world: World) -> None:
+    """Its delivery was answered with 500 for ever, and all that the sender had waited behind it."""
+    await world.wake()
+    hear = presence.hear
+    told = [
+        {"event": "AWAKE", "data": {"ep": "another"}},
+        {"event": "AWAKE", "data": {"ep": "poison"}},
+        {"event": "SLEEPING", "data": {"ep": "dev"}, "seq": 3},
+    ]
+
+    def refusing(endpoint: Any, *arguments: Any) -> None:
+        if endpoint.name == "poison":
+            raise OverflowError
+        hear(endpoint, *arguments)
+
+    with mock.patch.object(presence, "hear", refusing):
+        async with world.webhook() as caller:
+            for _ in range(2):
+                answer = await caller.post("/leshan/events", json=told, headers={"webhook-id": "msg_1"})
+                assert answer.status_code == 202, answer.text
+    assert await presences(world) == ["ONLINE", "ASLEEP"]
+    assert await world.endpoint("another") is not None
+    assert await world.endpoint("poison") is None
+    assert await tables.WebhookDelivery.filter(id="msg_1").count() == 1
