@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ import httpx
 
 from tests.leshan.devices import Device
 from tests.leshan.launch import LeshanServer, leshan_devices, leshan_server
-from tests.leshan.receiver import SECRET, Receiver, wait_until, wrong
+from tests.leshan.receiver import SECRET, Envelope, Receiver, wait_until, wrong
 
 OBSERVED: Final = "/3303/0/5700"
 NOTIFIED: Final = "NOTIFICATION"
@@ -26,9 +26,11 @@ NOTIFIED: Final = "NOTIFICATION"
 
 @dataclass
 class Report:
-    """What was done, what arrived, and what is wrong with it; ``newest`` is the last value that a device notified."""
+    """What was done, what arrived, and what is wrong with it; ``newest`` is the last value that a device notified.
+    Those do that are ``observed``, the others register anew instead."""
 
     done: Counter[str] = field(default_factory=Counter)
+    observed: set[str] = field(default_factory=set)
     newest: dict[str, str] = field(default_factory=dict)
     arrived: Counter[str] = field(default_factory=Counter)
     late: int = 0
@@ -70,29 +72,31 @@ def outage(*, devices: int, seconds: float, rate: float = 100, threads: int = 8)
         report = Report()
         members = fleet.create_many([f"out-{n:04d}" for n in range(devices)], queue_mode=True)
         report.done["REGISTRATION"] += devices
-        _observe(server, members)
+        observe(server, members, report)
         wait_until(lambda: len(receiver.named("OBSERVATION_ADDED")) == devices)
         receiver.go()
-        _act(members, seconds, threads, rate, report)
+        act(members, seconds, threads, rate, report)
         before = len(receiver.events)
         receiver.come()
         started = time.monotonic()
-        wait_until(lambda: _waiting(server) == 0, within=600)
+        wait_until(lambda: waiting(server) == 0, within=600)
         report.late, report.seconds = len(receiver.events) - before, time.monotonic() - started
         with suppress(TimeoutError):  # the report says what is missing
-            wait_until(lambda: not _missing(receiver, report), within=20)
+            wait_until(lambda: not missing(list(receiver.events), report), within=20)
         report.arrived = Counter(event["event"] for event in receiver.events)
-        report.wrong = wrong(receiver.events) + _missing(receiver, report)
+        report.wrong = wrong(receiver.events) + missing(receiver.events, report)
         return report
 
 
-def _observe(server: LeshanServer, members: list[Device]) -> None:
+def observe(server: LeshanServer, members: list[Device], report: Report) -> None:
+    """Have the server observe a value of each."""
+    report.observed |= {device.name for device in members}
     with httpx.Client(base_url=server.url, timeout=60) as http:
         for device in members:
             http.post(f"/clients/{device.name}{OBSERVED}/observe").raise_for_status()
 
 
-def _act(members: list[Device], seconds: float, threads: int, rate: float, report: Report) -> None:
+def act(members: list[Device], seconds: float, threads: int, rate: float, report: Report) -> None:
     """Each thread has devices of its own; what a device did counts when its server has acknowledged it."""
     end = time.monotonic() + seconds
     with ThreadPoolExecutor(threads) as pool:
@@ -111,25 +115,34 @@ def _act_share(members: list[Device], end: float, pause: float, report: Report) 
     acts: list[tuple[str, Callable[[Device], bool]]] = [
         ("UPDATED", lambda device: device.wake().ok),
         ("SEND", lambda device: device.send([OBSERVED]).ok),
-        (NOTIFIED, notify),
     ]
     while members and time.monotonic() < end:
-        name, act = chance.choice(acts)
-        done[name if act(chance.choice(members)) else f"{name} unanswered"] += 1
+        device = chance.choice(members)
+        own = (NOTIFIED, notify) if device.name in report.observed else ("REGISTRATION", _register)
+        name, do = chance.choice([*acts, own])
+        done[name if do(device) else f"{name} unanswered"] += 1
         time.sleep(pause)  # devices do not speak without a break
     return done
 
 
-def _waiting(server: LeshanServer) -> int:
+def _register(device: Device) -> bool:
+    """In full; what was observed of it ends."""
+    return device.register().ok
+
+
+def waiting(server: LeshanServer) -> int:
     """How many events the server has not delivered."""
+    return figure(server, "leshan_outbox_waiting ")
+
+
+def figure(server: LeshanServer, name: str) -> int:
+    """The sum of the server's metrics whose line begins so."""
     metrics = httpx.get(f"http://127.0.0.1:{server.http_port}/metrics", timeout=30).raise_for_status().text
-    line = next(line for line in metrics.splitlines() if line.startswith("leshan_outbox_waiting "))
-    return int(float(line.split()[1]))
+    return sum(int(float(line.split()[-1])) for line in metrics.splitlines() if line.startswith(name))
 
 
-def _missing(receiver: Receiver, report: Report) -> list[str]:
+def missing(events: Sequence[Envelope], report: Report) -> list[str]:
     """What is not there. Numbers without holes say that nothing of what the server heard is missing."""
-    events = list(receiver.events)
     arrived = Counter(event["event"] for event in events)
     found = []
     for name in ("REGISTRATION", "UPDATED", "SEND"):
