@@ -32,8 +32,14 @@ async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint:
 async def not_retried(seqs: Collection[int]) -> list[int]:
     """Those of these operations that are there and nobody asked for again, oldest first. Raises as
     :func:`operation_seqs` does."""
+    statement = not_retried_statement(seqs)
+    return [row[0] for row in await fetch(statement.sql, statement.values)]
+
+
+def not_retried_statement(seqs: Collection[int]) -> Statement:
+    """The statement of :func:`not_retried`."""
     sql = f"SELECT o.seq FROM operation o WHERE {among('o.seq', '$1', 'bigint')} AND NOT {RETRIED} ORDER BY o.seq"
-    return [row[0] for row in await fetch(sql, [array(seqs)])]
+    return Statement(sql, [array(seqs)])
 
 
 async def exact_count(criteria: OperationCriteria) -> int:

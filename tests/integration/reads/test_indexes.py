@@ -15,6 +15,7 @@ from app.models.queries import EndpointCriteria, OperationCriteria
 from app.models.queries.criteria import below
 from app.models.queries.endpoints import endpoint_statement
 from app.models.queries.log import log_sql
+from app.models.queries.many import not_retried_statement
 from app.models.queries.operations import operation_statement
 from app.models.queries.reading import Statement, fetch, on_postgres
 from app.models.queries.views import PresenceChangeView, ResourceChangeView, TransitionView
@@ -123,6 +124,17 @@ async def test_several_statuses_are_walked_in_order_and_not_sorted(database_url:
             assert max(examined) <= 2 * 51
         else:
             assert "ix_operation_status" in used_indexes(await plan(statement))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_whoever_retries_given_operations_is_found_by_an_index(database_url: str, analyze: bool) -> None:
+    await migrate(database_url)
+    await fill(database_url, analyze=analyze)
+    async with reading(database_url):
+        lines = await plan(not_retried_statement(range(1_000, 2_000)))
+        assert not whole_tables(lines), lines
+        assert "ix_operation_retry" in used_indexes(lines), lines
 
 
 @pytest.mark.asyncio
