@@ -129,7 +129,7 @@ async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
     dispatcher.nudge()
     dispatcher.nudge()
     running.cancel()
-    while not dispatcher._stopping:
+    while not dispatcher._stopping:  # noqa: ASYNC110 - no event tells it
         await asyncio.sleep(0)
     ledger.answer_all([ONE])
     await asyncio.wait([running], timeout=10)
