@@ -68,9 +68,8 @@ class Dispatcher:
         task = asyncio.current_task()
         if task is not None:
             self._calling.discard(task)
-        if self._free() > 0:
-            with contextlib.suppress(LedgerUnavailable):
-                self._ask(1)
+        with contextlib.suppress(LedgerUnavailable):
+            self._ask()
 
     async def run(self, runner: Runner) -> None:
         """Dispatch for ever; when cancelled, claim no more and wait a while for the open calls."""
@@ -108,7 +107,7 @@ class Dispatcher:
     async def _look_around(self) -> None:
         await self._take_up_unanswered()
         if self._free() > 0 and await anything_ready(self._ledger.server_id, self._clock):
-            self._ask(min(self._free(), self._piece))
+            self._ask()
 
     async def _take_up_unanswered(self) -> None:
         """What claims got whose answer the database still owes, found by their tokens."""
@@ -122,12 +121,15 @@ class Dispatcher:
         """Slots are for calls: an attempt that waits for its result to be stored has left its own."""
         return self._slots - len(self._calling) - sum(asked.claim.slots for asked in self._asked.values())
 
-    def _ask(self, slots: int) -> None:
-        """Claim for so many more slots, a piece at most: by the newest claim while it waits and has room for them."""
+    def _ask(self) -> None:
+        """Claim for what is free, a piece at most: by the newest claim while it waits and has room for more."""
+        slots = min(self._free(), self._piece)
+        if slots <= 0 or self._stopping:
+            return
         newest = next(reversed(self._asked.values()), None)
-        if newest is not None and not newest.claim.begun and newest.claim.slots + slots <= self._piece:
-            newest.claim.slots += slots
-        elif not self._stopping:
+        if newest is not None and not newest.claim.begun and newest.claim.slots < self._piece:
+            newest.claim.slots = min(newest.claim.slots + slots, self._piece)
+        else:
             self._claim(slots)
 
     def _claim(self, slots: int) -> None:

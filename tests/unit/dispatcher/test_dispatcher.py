@@ -49,6 +49,10 @@ class Ledger:
         self.asked.clear()
         return self.claims[-1]
 
+    @property
+    def asked_slots(self) -> list[int]:
+        return [claim.slots for claim, _ in self.claims]
+
     def answer_all(self, claimed: list[Claimed]) -> None:
         """Answer what still waits."""
         for _, answer in self.claims:
@@ -109,16 +113,42 @@ async def test_what_a_claim_got_whose_answer_was_lost_is_taken_up_by_its_token()
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_slots_join_the_newest_claim_until_its_group_has_begun_or_it_is_for_half_of_them() -> None:
-    ledger = Ledger()
+async def test_a_claim_is_for_half_of_the_slots_at_most() -> None:
+    ledger, runner = Ledger(), Runner()
     dispatcher = Dispatcher(ledger, MemoryBus(), slots=8)  # type: ignore[arg-type]
-    for _ in range(6):
-        dispatcher.nudge()
-    assert [claim.slots for claim, _ in ledger.claims] == [4, 2]
+    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    dispatcher.nudge()
+    assert ledger.asked_slots == [4]
+    dispatcher.nudge()
+    assert ledger.asked_slots == [4, 4]
+    dispatcher.nudge()  # nothing is free
+    assert ledger.asked_slots == [4, 4]
+    _, first = ledger.claims[0]
+    first.set_result([ONE])  # three of its four slots are free again
+    await asyncio.sleep(0)
+    dispatcher.nudge()
+    assert ledger.asked_slots == [4, 4, 3]
+    running.cancel()
+    ledger.answer_all([])
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_slots_join_the_newest_claim_until_it_has_begun() -> None:
+    ledger = Ledger()
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=4)  # type: ignore[arg-type]
+    calling = [asyncio.create_task(asyncio.sleep(60)) for _ in range(3)]
+    dispatcher._calling.update(calling)
+    dispatcher.nudge()
+    dispatcher._calling.discard(calling[0])
+    dispatcher.nudge()
+    assert ledger.asked_slots == [2]
     ledger.claims[-1][0].begun = True
-    for _ in range(3):  # one more than there are slots
-        dispatcher.nudge()
-    assert [claim.slots for claim, _ in ledger.claims] == [4, 2, 2]
+    dispatcher._calling.discard(calling[1])
+    dispatcher.nudge()
+    assert ledger.asked_slots == [2, 1]
+    for task in calling:
+        task.cancel()
 
 
 async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
@@ -126,7 +156,6 @@ async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
     dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
     await asyncio.sleep(0)
-    dispatcher.nudge()
     dispatcher.nudge()
     running.cancel()
     while not dispatcher._stopping:  # noqa: ASYNC110 - no event tells it
