@@ -49,10 +49,10 @@ GUARDS: Final = (
     Guard(
         "SENDING is committed before the request leaves",
         "app/models/ledger/ledger.py",
-        "            await self._store.commit()\n        except StoreUnavailable:\n",
+        "            await self._store.commit()\n            self.outage.ended()\n",
         "            for wish, answer in zip(wishes, answers, strict=True):\n"
         "                _resolve(wish, answer)\n"
-        "            await self._store.commit()\n        except StoreUnavailable:\n",
+        "            await self._store.commit()\n            self.outage.ended()\n",
         "tests/integration/ledger/test_group_commit.py",
     ),
     Guard(
@@ -76,6 +76,20 @@ GUARDS: Final = (
         "endpoint.held_wake_seq = endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq",
         "endpoint.held_wake_seq = None",
         "tests/stories/test_attempts.py::test_one_wake_is_one_attempt",
+    ),
+    Guard(
+        "wakeSeq: a wake that came during the attempt is not spent by its failure",
+        "app/models/ledger/leases.py",
+        "endpoint.held_wake_seq = endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq",
+        "endpoint.held_wake_seq = endpoint.wake_seq",
+        "tests/stories/test_wake_during_a_call.py",
+    ),
+    Guard(
+        "wakeSeq: a verdict takes no presence from a device that woke meanwhile",
+        "app/models/ledger/leases.py",
+        "elif verdict.presence is not None and slept_on and endpoint.presence",
+        "elif verdict.presence is not None and endpoint.presence",
+        "tests/integration/ledger/test_settling.py::test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile",
     ),
     Guard(
         "the transport sends once, whatever becomes of the answer",
