@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.words import SECOND
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.verdicts import Report
+from app.domain.words import SECOND, OperationKind
 from app.models.ledger.store import StoreRefused
-from tests.integration.ledger.kit import SUCCESS, World, new, registered
+from tests.integration.ledger.kit import REBOOT, SUCCESS, World, new, registered
 from tests.laws import broken_laws
+from tests.servers.databases import KIND
 
 pytestmark = pytest.mark.asyncio
 
@@ -32,8 +35,10 @@ BREACHES = {
     "a wrong counter of an endpoint": (2, "UPDATE endpoint SET queued = 7"),
     "a wrong counter of a server": (2, "UPDATE leshan_server SET confirmed = 0"),
     "a mark of being paused without a pause": (2, "UPDATE endpoint SET paused = TRUE"),
+    "an operation after a turn-ender": (6, "UPDATE endpoint SET down_since = 1"),
     "a success without an answer": (8, "UPDATE operation SET delivery = 'MAY_HAVE_REACHED' WHERE status = 'CONFIRMED'"),
     "a success with a refusal": (8, "UPDATE operation SET device_status = 'X(404)' WHERE status = 'CONFIRMED'"),
+    "a success with no word": (8, "UPDATE operation SET device_status = NULL WHERE status = 'CONFIRMED'"),
 }
 
 
@@ -73,6 +78,37 @@ async def test_what_can_be_told_by_one_row_the_database_refuses_itself(world: Wo
         await world.reader.execute(breach)
 
 
+UNGUARDED = {
+    "sqlite": ("DROP INDEX uq_operation_sending", "PRAGMA ignore_check_constraints = ON"),
+    "postgres": (
+        "DROP INDEX uq_operation_sending",
+        "ALTER TABLE operation DROP CONSTRAINT ck_operation_attempts",
+        "ALTER TABLE endpoint DROP CONSTRAINT ck_endpoint_lease",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("breach", "number"),
+    [
+        ("UPDATE operation SET status = 'SENDING' WHERE status = 'QUEUED'", 3),
+        ("UPDATE operation SET attempts = max_attempts + 1, attempt = 9 WHERE status = 'CONFIRMED'", 4),
+        ("UPDATE operation SET attempts = attempt + 1 WHERE status = 'SENDING'", 4),
+    ],
+)
+async def test_what_a_database_without_its_own_guards_took_is_named(world: World, breach: str, number: int) -> None:
+    await busy(world)
+    for statement in (*UNGUARDED[KIND], breach):
+        await world.reader.execute(statement)
+    broken = await broken_laws(world.url, now=world.now)
+    breaches = {
+        3: "more than one operation of an endpoint is SENDING",
+        4: "it has more counted attempts than it may have",
+    }
+    assert any(sentence.startswith(f"law {number}: ") and breaches[number] in sentence for sentence in broken), broken
+    await make_whole(world)
+
+
 async def test_what_may_not_be_repeated_and_was_is_named(world: World) -> None:
     await world.hear(registered("d"))
     await world.create(new("d", repeatable=False))
@@ -82,8 +118,67 @@ async def test_what_may_not_be_repeated_and_was_is_named(world: World) -> None:
     await world.sweep()
     assert await broken_laws(world.url, now=world.now) == []
     await world.reader.execute("UPDATE operation SET repeatable = $1", False)
-    assert [sentence[:8] for sentence in await broken_laws(world.url, now=world.now)] == [f"law 5: {claimed.seq}"[:8]]
+    assert await broken_laws(world.url, now=world.now) == [
+        f"law 5: {claimed.seq}: it may not be repeated, and {breach}"
+        for breach in (
+            "was queued again after an attempt that the device may have had",
+            "goes on though the device may have had it",
+        )
+    ]
     await make_whole(world)
+
+
+OVERTAKEN = "one of its endpoint and priority that was queued later was sent before it"
+
+
+@pytest.mark.parametrize("settled", [True, False], ids=["sent in the end", "never sent"])
+async def test_an_operation_that_was_overtaken_is_named(world: World, settled: bool) -> None:
+    await world.hear(registered("d"))
+    first, _, _ = await world.create(new("d"), new("d", priority=1), new("d"))
+    await world.attempt(SUCCESS)
+    if settled:
+        await world.attempt(SUCCESS)
+    assert await broken_laws(world.url, now=world.now) == []
+    await world.reader.execute("UPDATE operation SET priority = 0")
+    assert await broken_laws(world.url, now=world.now) == [f"law 6: {first}: {OVERTAKEN}"]
+    await make_whole(world)
+
+
+async def test_an_operation_that_had_expired_is_passed_over_by_right(world: World) -> None:
+    await world.hear(registered("d"))
+    first, _ = await world.create(new("d", ttl_seconds=5), new("d"))
+    world.pass_(5)
+    await world.attempt(SUCCESS)
+    assert await broken_laws(world.url, now=world.now) == []
+    await world.reader.execute("UPDATE operation SET expires_at = expires_at + 1 WHERE seq = $1", first)
+    assert await broken_laws(world.url, now=world.now) == [f"law 6: {first}: {OVERTAKEN}"]
+    await world.reader.execute("UPDATE operation SET expires_at = expires_at - 1 WHERE seq = $1", first)
+
+
+async def test_what_was_sent_to_a_device_that_goes_down_is_named(world: World) -> None:
+    await world.hear(registered("d"))
+    _, then = await world.create(new("d", *REBOOT), new("d"))
+    await world.attempt(SUCCESS)
+    world.pass_(10)
+    await world.hear(registered("d", "r2"))
+    await world.attempt(SUCCESS)
+    assert await broken_laws(world.url, now=world.now) == []
+    await world.reader.execute("UPDATE endpoint SET down_since = $1", world.now - 1)
+    assert await broken_laws(world.url, now=world.now) == [
+        f"law 6: {then}: it was sent after a turn-ender, before the device was back"
+    ]
+    await make_whole(world)
+
+
+async def test_a_cancelled_observation_needs_no_word_of_the_device(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
+    assert await world.attempt(Report(Outcome(OutcomeKind.SUCCESS, 200))) == "CONFIRMED"
+    assert await broken_laws(world.url, now=world.now) == []
+
+
+async def at_once() -> None:
+    """Who is late is asked about again at once."""
 
 
 async def test_what_is_forgotten_is_named(world: World) -> None:
@@ -92,12 +187,39 @@ async def test_what_is_forgotten_is_named(world: World) -> None:
     await world.claim()
     await world.create(new("waits"), new("expires", ttl_seconds=60))
     assert await broken_laws(world.url, now=world.now + 10 * SECOND) == []
-    waiting = await broken_laws(world.url, now=world.now + 11 * SECOND)
+    waiting = await broken_laws(world.url, now=world.now + 11 * SECOND, pause=at_once)
     assert {sentence.split(":")[1].strip() for sentence in waiting} == {"waits", "expires"}
     assert await broken_laws(world.url, now=world.now + 11 * SECOND, max_in_flight=1) == []
-    late = await broken_laws(world.url, now=world.now + 100 * SECOND)
+    late = await broken_laws(world.url, now=world.now + 100 * SECOND, pause=at_once)
     assert len(late) == 2
     assert all(sentence.startswith("law 7: ") for sentence in late)
+    assert await broken_laws(world.url, now=world.now + 100 * SECOND, restored=True) == []
+
+
+async def test_who_is_late_for_a_moment_only_is_not_named(world: World) -> None:
+    await world.hear(registered("served"), registered("waits"))
+    await world.create(new("served"), new("waits"))
+    world.pass_(11)
+
+    async def meanwhile() -> None:
+        assert await world.heads(await world.claim(1)) == ["served"]
+
+    broken = await broken_laws(world.url, now=world.now, pause=meanwhile)
+    assert broken == ["law 7: waits: an endpoint could have been called for long, while calls were free"]
+
+
+async def test_the_silent_wait_for_their_share_by_right(world: World) -> None:
+    await world.hear(registered("a"), registered("b"))
+    await world.create(new("a"), new("b"))
+    await world.claim(1)
+    await world.reader.execute("UPDATE endpoint SET silent = $1", True)
+    late = world.now + 11 * SECOND
+    assert await broken_laws(world.url, now=late, max_in_flight=7) == []
+    assert len(await broken_laws(world.url, now=late, max_in_flight=8, pause=at_once)) == 1
+    await world.reader.execute("UPDATE leshan_server SET open_calls = 7")
+    assert await broken_laws(world.url, now=late, max_in_flight=8) == []
+    await world.reader.execute("UPDATE endpoint SET silent = $1", False)
+    assert len(await broken_laws(world.url, now=late, max_in_flight=8, pause=at_once)) == 1
 
 
 async def test_a_long_table_is_walked_in_pieces_and_a_long_list_is_cut(
