@@ -57,7 +57,9 @@ class TakeLost(Member[list[Claimed]]):
     def apply(self, group: Group) -> list[Claimed]:
         taken = []
         for id_, seq in self.found:
-            endpoint, operation = group.endpoints[id_], group.operations[seq]
+            endpoint, operation = group.endpoints[id_], group.operations.get(seq)
+            if operation is None or operation.status is not OperationStatus.SENDING:
+                continue  # a bug of ours, which the sweep tells of: the others are asked about all the same
             if endpoint.lease_operation == seq and may_be_asked(group, endpoint, operation):
                 self._take(group, endpoint, operation)
                 taken.append(claimed(group, operation))

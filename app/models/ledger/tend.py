@@ -9,6 +9,7 @@ from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.domain.words import SECOND, Instant, OperationStatus, Presence, ReasonCode
 from app.models.ledger import breaker, presence
+from app.models.ledger.alone import alone
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt, give_up_held
 from app.models.ledger.load import load_endpoints, load_held, load_operations
@@ -22,6 +23,9 @@ PIECE: Final = 500
 
 PRUNE_PIECE: Final = 200
 """Nobody waits for what is forgotten, but every wake meanwhile waits for a piece of it at each of its commits."""
+
+RECEIPTS_PIECE: Final = 1_000
+"""They are small, and no horizon moves with them; a busy webhook leaves many thousands a minute."""
 
 _EXPIRED: Final = """
     SELECT seq FROM operation WHERE status = 'QUEUED' AND expires_at IS NOT NULL AND expires_at <= $1
@@ -69,18 +73,20 @@ class Sweep(Member[bool]):
 
     @staticmethod
     def _is_asked_for(group: Group, endpoint_id: int, seq: int) -> bool:
-        return may_be_asked(group, group.endpoints[endpoint_id], group.operations[seq])
+        operation = group.operations.get(seq)
+        return operation is not None and may_be_asked(group, group.endpoints[endpoint_id], operation)
 
     def apply(self, group: Group) -> bool:
         group.server.swept_at = group.now
         for seq in self.expired:
-            operation = group.operations[seq]
-            if operation.status is OperationStatus.QUEUED:
-                group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)
+            with alone(group, "expiry", operation=seq):
+                _expire(group, seq)
         for id_, seq in self.lost:
-            self._lose(group, id_, seq)
+            with alone(group, "lost lease", endpoint=id_, operation=seq):
+                self._lose(group, id_, seq)
         for id_ in self.lifetimes:
-            _end_lifetime(group, id_)
+            with alone(group, "lifetime", endpoint=id_, operation=group.endpoints[id_].lease_operation):
+                _end_lifetime(group, id_)
         for id_ in self.windows:
             _end_window(group, id_)
         for id_ in self.farewells:
@@ -96,6 +102,12 @@ class Sweep(Member[bool]):
             end_attempt(group, operation, Report(Outcome(OutcomeKind.LEASE_LOST, detail=detail)))
         else:
             give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "Leshan held the request and told no answer")
+
+
+def _expire(group: Group, seq: int) -> None:
+    operation = group.operations[seq]
+    if operation.status is OperationStatus.QUEUED:
+        group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)
 
 
 def _end_window(group: Group, endpoint_id: int) -> None:
@@ -126,22 +138,44 @@ class Prune(Member[bool]):
 
     async def find(self, group: Group) -> None:
         edge = group.now - group.rules.retention
+        self.more = False
+        await self._find_operations(group, edge)
+        await self._find_changes(group, edge)
+        await self._forget_receipts(group, "webhook_delivery", "id", group.now - DELIVERY_SPAN)
+        await self._forget_receipts(group, "early_response", "request_id", group.now - EARLY_RESPONSE_SPAN)
+        group.statements.append(("DELETE FROM dispatch_pause WHERE resumed_at < $1", [(edge,)]))
+
+    async def _find_operations(self, group: Group, edge: Instant) -> None:
         rows = await group.store.fetch(_ENDED, edge, PRUNE_PIECE)
         self.operations = [row["seq"] for row in rows]
-        self.more = len(rows) == PRUNE_PIECE
+        self.more |= len(rows) == PRUNE_PIECE
         await load_operations(group, "o.seq", self.operations, "bigint")
         await load_endpoints(group, {group.operations[seq].endpoint_id for seq in self.operations})
-        horizon = max((group.operations[seq].last_seq for seq in self.operations), default=group.horizon)
-        for table in ("presence_change", "resource_change"):
-            newest = await group.store.fetch(_OLDEST.format(table=table), PRUNE_PIECE)
-            gone = [row["seq"] for row in newest if row["at"] < edge]
-            self.more = self.more or len(gone) == PRUNE_PIECE
-            horizon = max(horizon, *gone, group.horizon) if gone else horizon
-            group.statements.append((f"DELETE FROM {table} WHERE seq = $1", [(seq,) for seq in gone]))  # noqa: S608
-        group.horizon = max(group.horizon, horizon)
-        group.statements.append(("DELETE FROM dispatch_pause WHERE resumed_at < $1", [(edge,)]))
-        group.statements.append(("DELETE FROM webhook_delivery WHERE at < $1", [(group.now - DELIVERY_SPAN,)]))
-        group.statements.append(("DELETE FROM early_response WHERE at < $1", [(group.now - EARLY_RESPONSE_SPAN,)]))
+        group.horizon = max([group.horizon, *(group.operations[seq].last_seq for seq in self.operations)])
+
+    async def _find_changes(self, group: Group, edge: Instant) -> None:
+        """Values go by what is known to be old of the other tables: theirs is the device's own time, and one whose
+        clock says 1970 would move the horizon past every live cursor."""
+        presences = await group.store.fetch(_OLDEST_PRESENCES, PRUNE_PIECE)
+        self._forget_log(group, "presence_change", [row["seq"] for row in presences if row["at"] < edge])
+        created = await group.store.fetch(_CREATED, edge)
+        old = max([group.horizon, *(row["seq"] for row in created)])
+        values = await group.store.fetch(_OLDEST_VALUES, old, PRUNE_PIECE)
+        self._forget_log(group, "resource_change", [row["seq"] for row in values])
+
+    def _forget_log(self, group: Group, table: str, gone: list[int]) -> None:
+        self.more |= len(gone) == PRUNE_PIECE
+        group.horizon = max([group.horizon, *gone])
+        group.statements.append((f"DELETE FROM {table} WHERE seq = $1", [(seq,) for seq in gone]))  # noqa: S608
+
+    async def _forget_receipts(self, group: Group, table: str, key: str, edge: Instant) -> None:
+        """In pieces, too: millions at once ran into the statement's time-out, again and again, and nothing was ever
+        forgotten any more."""
+        rows = await group.store.fetch(_RECEIPTS.format(table=table, key=key), edge, RECEIPTS_PIECE)
+        self.more |= len(rows) == RECEIPTS_PIECE
+        if rows:
+            sql = f"DELETE FROM {table} WHERE {group.store.among(key, '$1', 'text')}"  # noqa: S608 - names of ours
+            group.statements.append((sql, [(group.store.array(row["key"] for row in rows),)]))
 
     def apply(self, group: Group) -> bool:
         for seq in self.operations:
@@ -155,7 +189,10 @@ class Prune(Member[bool]):
 _ENDED: Final = (
     "SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
 )
-_OLDEST: Final = "SELECT seq, at FROM {table} ORDER BY seq LIMIT $1"
+_OLDEST_PRESENCES: Final = "SELECT seq, at FROM presence_change ORDER BY seq LIMIT $1"
+_CREATED: Final = "SELECT seq FROM operation WHERE created_at < $1 ORDER BY created_at DESC LIMIT 1"
+_OLDEST_VALUES: Final = "SELECT seq FROM resource_change WHERE seq <= $1 ORDER BY seq LIMIT $2"
+_RECEIPTS: Final = "SELECT {key} AS key FROM {table} WHERE at < $1 ORDER BY at LIMIT $2"
 
 
 @dataclass(slots=True)

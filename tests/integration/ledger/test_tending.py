@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.words import OperationKind
-from app.models.ledger import Ask, EndListing, HoldBridge, Listed, Prune
+from app.domain.events import Reported
+from app.domain.values import TypedValue
+from app.domain.words import OperationKind, ValueType
+from app.models.ledger import (
+    Ask,
+    EndListing,
+    HeardEvent,
+    HoldBridge,
+    KeepServer,
+    Listed,
+    Prune,
+    Reading,
+    TakeLost,
+)
 from app.models.ledger.tend import PIECE
 from tests.integration.ledger.kit import (
     REFUSED,
@@ -15,6 +27,7 @@ from tests.integration.ledger.kit import (
     new,
     old_registered,
     registered,
+    response,
     updated,
 )
 
@@ -211,3 +224,70 @@ async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
     while await ledger.submit(Prune()):
         pass
     assert await empty_world.rows("SELECT * FROM presence_change") == []
+
+
+async def test_receipts_are_forgotten_in_pieces_to_their_end(
+    empty_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.ledger.tend.RECEIPTS_PIECE", 3)
+    ledger = await empty_world.ledger()
+    for n in range(7):
+        await empty_world.hear(response("d", f"q{n}", SUCCESS), delivery=f"w{n}")
+    empty_world.pass_(DAY + 1)
+    await empty_world.hear(response("d", "late", SUCCESS), delivery="late")
+    assert await ledger.submit(Prune())
+    assert (await empty_world.row("SELECT count(*) AS n FROM webhook_delivery"))["n"] == 5
+    while await ledger.submit(Prune()):
+        pass
+    assert await empty_world.rows("SELECT id FROM webhook_delivery") == [{"id": "late"}]
+    assert await empty_world.rows("SELECT request_id FROM early_response") == [{"request_id": "late"}]
+
+
+async def test_a_device_whose_clock_says_1970_makes_no_cursor_expire(empty_world: World) -> None:
+    ledger = await empty_world.ledger(retention=DAY * 1_000_000)
+    await empty_world.hear(registered("d", lifetime_seconds=10 * DAY))
+    value = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=0)
+    await empty_world.hear(HeardEvent(Reported(endpoint="d", nodes={}), readings=(value,)))
+    while await ledger.submit(Prune()):
+        pass
+    assert len(await empty_world.rows("SELECT seq FROM resource_change")) == 1
+    assert (await empty_world.row("SELECT horizon FROM ledger_head"))["horizon"] == 0
+    await empty_world.create(new("d"))
+    empty_world.pass_(DAY + 1)
+    while await ledger.submit(Prune()):
+        pass
+    assert await empty_world.rows("SELECT seq FROM resource_change") == [], "an operation after it is old by now"
+    assert (await empty_world.row("SELECT horizon FROM ledger_head"))["horizon"] > 0
+
+
+@pytest.mark.parametrize("request_ids", [False, True], ids=["a lost lease", "a lost call that is asked about"])
+@pytest.mark.parametrize(
+    ("breach", "repair"),
+    [
+        ("lease_operation = 999999", "lease_operation = {seq}"),
+        ("lease_operation = {other}", "lease_operation = {seq}"),
+    ],
+    ids=["an operation that is gone", "an operation that is not SENDING"],
+)
+async def test_a_row_that_cannot_be_tended_costs_itself_alone(
+    world: World, breach: str, repair: str, request_ids: bool
+) -> None:
+    await world.hear(registered("bad"), registered("good", lifetime_seconds=60))
+    seq, other, good = await world.create(new("bad"), new("bad"), new("good", timeout=1))
+    await world.claim()
+    await world.ledgers[0].submit(KeepServer(request_ids=request_ids))
+    await world.reader.execute(f"UPDATE endpoint SET {breach.format(other=other)} WHERE name = 'bad'")  # noqa: S608
+    world.pass_(100)
+    assert [lost.seq for lost in await world.ledgers[0].submit(TakeLost("t"))] == ([good] if request_ids else [])
+    before = await world.endpoint("bad")
+    world.pass_(1_000)
+    await world.sweep()
+    assert await world.status(good) == "QUEUED"
+    assert await world.presence("good") == "OFFLINE"
+    after = await world.endpoint("bad")
+    assert {key: after[key] for key in before if key.startswith(("lease", "call", "sending"))} == {
+        key: before[key] for key in before if key.startswith(("lease", "call", "sending"))
+    }
+    await world.reader.execute(f"UPDATE endpoint SET {repair.format(seq=seq)} WHERE name = 'bad'")  # noqa: S608
+    await world.sweep()
+    assert await world.status(seq) == "QUEUED"
