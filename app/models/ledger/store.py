@@ -44,10 +44,11 @@ _END_SILENT_HOLDER: Final = f"""
     SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = {APPEND_LOCK} AND l.granted
       AND a.datname = current_database() AND a.wait_event IN ('ClientRead', 'ClientWrite')
-      AND clock_timestamp() - a.query_start > interval '2 s'
+      AND clock_timestamp() - greatest(a.query_start, a.state_change) > interval '2 s'
 """
 """A process that froze while it sent the rows of a statement is neither idle in its transaction nor inside the
-statement, so none of the time-outs above ends it. Each of its messages would have moved ``query_start`` on."""
+statement, so none of the time-outs above ends it. Each of its messages would have moved ``query_start`` on. After a
+statement that took long it is only ``state_change`` that says since when its client has been silent."""
 
 FIRST_WITH_TRANSACTION_TIMEOUT: Final = 17
 TRANSACTION_TIMEOUT: Final = "15s"
@@ -112,6 +113,7 @@ _BUSY = (
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InsufficientResourcesError,  # too many connections, disk full: no member's fault
     asyncpg.ReadOnlySQLTransactionError,  # this server has become a standby

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from app.models.database import migrate
 from app.models.ledger import Create, LedgerUnavailable, UnsafeDatabase, open_store
-from app.models.ledger.store import APPEND_LOCK, StoreUnavailable
+from app.models.ledger.store import _END_SILENT_HOLDER, APPEND_LOCK, StoreUnavailable
 from tests.integration.ledger.kit import World, new, registered
 from tests.laws import broken_laws
 from tests.servers.postgres import PostgresServer, postgres
@@ -97,6 +97,30 @@ async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long
     with pytest.raises(StoreUnavailable):
         await frozen.commit()
     await frozen.close()
+
+
+async def test_a_holder_that_has_just_ended_a_long_statement_is_left_alone(own: tuple[World, PostgresServer]) -> None:
+    world, _server = own
+    working, other = (open_store(world.url, unsafe=True) for _ in range(2))
+    await working.open()
+    await other.open()
+    await working.begin()
+    await working.fetch("SELECT pg_sleep(2.2)")
+    await other.execute(_END_SILENT_HOLDER)
+    await working.commit()
+    for store in (working, other):
+        await store.close()
+
+
+async def test_a_transaction_that_lasted_too_long_is_unavailable(own: tuple[World, PostgresServer]) -> None:
+    world, _server = own
+    slow = open_store(world.url, unsafe=True)
+    await slow.open()
+    await slow.execute("SET transaction_timeout = '50ms'")
+    await slow.begin()
+    with pytest.raises(StoreUnavailable):
+        await slow.fetch("SELECT pg_sleep(10)")
+    await slow.close()
 
 
 async def test_every_ledger_transaction_takes_the_append_lock_first(own: tuple[World, PostgresServer]) -> None:
