@@ -30,8 +30,10 @@ def alone(group: Group, what: str, *, endpoint: int | None = None, operation: in
     before = [(row, copy.copy(row)) for row in rows if row is not None]
     try:
         yield
-    except (KeyError, IllegalMove):
-        log.exception("row_not_tended", what=what, endpoint=endpoint, operation=operation)
+    except (KeyError, IllegalMove) as error:
+        # no traceback: to draw one took seconds, and PostgreSQL ends a transaction that is idle for two
+        told = {"what": what, "endpoint": endpoint, "operation": operation, "error": repr(error)}
+        log.error("row_not_tended", **told)  # noqa: TRY400
         for row, was in before:
             _restore(row, was)
 
