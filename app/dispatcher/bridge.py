@@ -23,7 +23,7 @@ from app.domain.events import Told
 from app.domain.words import SECOND
 from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Cursor, Opened, StreamLost, event_stream
-from app.models.ledger import HoldBridge, Ledger, LedgerUnavailable
+from app.models.ledger import MADE_UP, HoldBridge, Ledger, LedgerUnavailable, Place
 from app.models.queries import ReadUnavailable
 from app.models.ready import stream_place
 from app.telemetry import BROKEN_EVENTS
@@ -161,7 +161,8 @@ class Bridge:
             while len(batch) < BATCH and not events.empty():
                 batch.append(events.get_nowait())
             told = [event for event, _ in batch]
-            await self._hearing.hear_surely(told, source="stream", stream_id=batch[-1][1])
+            place = Place(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
+            await self._hearing.hear_surely(told, source="stream", place=place)
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:

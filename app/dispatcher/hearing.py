@@ -20,7 +20,7 @@ from app.domain.words import MILLISECOND, OperationKind
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
 from app.leshan.webhook_http import Batch, HearingUnavailable
-from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable, Reading
+from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable, Place, Reading
 from app.models.queries import ReadUnavailable, object_links_of
 from app.telemetry import BROKEN_EVENTS, HEARD_EVENTS
 
@@ -86,10 +86,11 @@ class Hearing:
         source: str,
         delivery_id: str | None = None,
         missed: bool = False,
-        stream_id: str | None = None,
+        place: Place | None = None,
+        again: bool = False,
     ) -> None:
-        """Have events committed, all together; ``stream_id`` is up to where the event stream is heard by them. Raises
-        LedgerUnavailable."""
+        """Have events committed, all together; ``place`` is where they stand in the event stream, ``again`` that nobody
+        knows whether they were committed before. Raises LedgerUnavailable."""
         events: list[Event] = [event for event in told if not isinstance(event, AttemptEnded | Gap)]
         gap = any(isinstance(event, Gap) for event in told)
         for event in told:
@@ -98,21 +99,27 @@ class Hearing:
         if events or gap or delivery_id is not None:
             await self._learn_versions(events)
             heard = [self._typed(event) for event in events]
-            await self._ledger.submit(Hear(heard, delivery_id, missed, gap, stream_id))
+            taken = await self._ledger.submit(Hear(heard, delivery_id, missed, gap, place, again))
+            if place is not None and taken == 0 and heard:
+                log.warning("stream_events_not_taken", events=len(heard), again=again)
 
     async def hear_surely(
-        self, told: Sequence[Told], *, source: str, missed: bool = False, stream_id: str | None = None
+        self, told: Sequence[Told], *, source: str, missed: bool = False, place: Place | None = None
     ) -> None:
         """Have events committed, however long the database is away; what it will never take costs itself alone."""
+        again = False
         while True:
             try:
-                await self.hear(told, source=source, missed=missed, stream_id=stream_id)
+                await self.hear(told, source=source, missed=missed, place=place, again=again)
             except LedgerUnavailable:  # the ledger tells of it
+                again = True
                 await asyncio.sleep(AGAIN_SECONDS)
             except Exception as error:
                 if len(told) > 1:
-                    for event in told:
-                        await self.hear_surely([event], source=source, missed=missed, stream_id=stream_id)
+                    before = None if place is None else replace(place, id=None)
+                    for event in told[:-1]:
+                        await self.hear_surely([event], source=source, missed=missed, place=before)
+                    await self.hear_surely(told[-1:], source=source, missed=missed, place=place)
                 else:
                     _drop(told[0], source, error)
                 return

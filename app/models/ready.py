@@ -11,6 +11,7 @@ from typing import Final
 from app.domain.words import SECOND, Instant, OperationStatus
 from app.models import tables
 from app.models.ledger.brake import HELD_BACK
+from app.models.ledger.hear import MADE_UP
 from app.models.queries import database_now
 from app.models.queries.reading import fetch
 
@@ -35,7 +36,8 @@ async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = l
 async def stream_place(server_id: int) -> str | None:
     """The id of the event up to which the Leshan server's stream has been heard; None where it tells none."""
     rows = await fetch(_HEARD.format(server=int(server_id)))
-    return rows[0][0] if rows else None
+    place = rows[0][0] if rows else None
+    return None if place is None or place.startswith(MADE_UP) else place
 
 
 async def registrations_missed(server_id: int) -> bool:

@@ -4,7 +4,7 @@ from app.models.ledger.brake import PauseDispatch, ResumeDispatch, Scope
 from app.models.ledger.cancel import Cancel, CancelMany
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.create import Create, Created, NewOperation
-from app.models.ledger.hear import Hear, HeardEvent, Reading
+from app.models.ledger.hear import MADE_UP, Hear, HeardEvent, Place, Reading
 from app.models.ledger.keep import Configure, HoldBridge, KeepModels, KeepServer, Provision, StoredModel
 from app.models.ledger.ledger import Committed, Ledger, LedgerOverloaded, LedgerUnavailable
 from app.models.ledger.listing import Ask, EndListing, Listed, Reconciled
@@ -17,6 +17,7 @@ from app.models.ledger.store import StoreUnavailable, UnsafeDatabase, open_store
 from app.models.ledger.tend import Probed, Prune, Sweep, TakeProbe
 
 __all__ = [
+    "MADE_UP",
     "Ask",
     "Cancel",
     "CancelMany",
@@ -42,6 +43,7 @@ __all__ = [
     "NewOperation",
     "NotFound",
     "PauseDispatch",
+    "Place",
     "Probed",
     "Provision",
     "Prune",

@@ -42,13 +42,31 @@ class HeardEvent:
     report: Report | None = None
 
 
+MADE_UP: Final = "#"
+"""Begins a :attr:`Place.id` that the Leshan server knows nothing of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where events stand in a Leshan server's event stream: up to which ``id`` it is heard by them (a made-up one where
+    the server tells none), and by whom, as :class:`HoldBridge` knows it."""
+
+    id: str | None
+    holder: str | None = None
+
+
 @dataclass(slots=True)
 class Hear(Member[int]):
     """Take a list of events, whole or not at all; answers how many were taken (0 for a delivery taken before).
 
     ``missed`` says that events may have been lost before these (a stream was reopened): a delayed request of an
     endpoint that has woken meanwhile is then over, and nobody can say how. ``gap`` says that the Leshan server itself
-    had to drop some: all registrations are to be read. ``stream_id`` is up to where its event stream is heard by these.
+    had to drop some: all registrations are to be read.
+
+    Events with a ``place`` are taken from the bridge's present holder only: one that was frozen past its hold brings
+    what its socket kept meanwhile, and the present one has heard all that. ``again``: they were told before, and nobody
+    knows whether they were taken. The stream's place, one column of a row, says so: a receipt for each batch would be a
+    row for each, to be kept and pruned, and would say no more.
     """
 
     phase: ClassVar[Phase] = Phase.HEAR
@@ -56,7 +74,8 @@ class Hear(Member[int]):
     delivery_id: str | None = None
     missed: bool = False
     gap: bool = False
-    stream_id: str | None = None
+    place: Place | None = None
+    again: bool = False
 
     @property
     def weight(self) -> int:
@@ -74,13 +93,23 @@ class Hear(Member[int]):
                 return 0
             group.delivered.add(self.delivery_id)
             group.statements.append((_KEEP_DELIVERY, [(self.delivery_id, group.now)]))
+        if self.place is not None and not self._moves(group, self.place):
+            return 0
         if self.gap or self._tell_of_another_run(group.server):
             group.server.missed_at = group.now
-        if self.stream_id is not None:
-            group.server.stream_id = self.stream_id
         for heard in self.events:
             self._apply_one(group, heard)
         return len(self.events)
+
+    def _moves(self, group: Group, place: Place) -> bool:
+        """Whether the stream is heard further by these; then it stands at their place."""
+        server = group.server
+        if place.holder is not None and place.holder != server.bridge_holder:
+            return False
+        if place.id is None:
+            return True
+        known, server.stream_id = server.stream_id, place.id
+        return known != place.id or not (self.again or group.again)
 
     def _tell_of_another_run(self, server: ServerRow) -> bool:
         """Whether some happened before the server was started anew (or in a run that we do not know of yet): their

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from app.domain.words import Instant
@@ -16,7 +16,6 @@ _KEEP_MODEL: Final = (
     "ON CONFLICT (id) DO UPDATE SET model = excluded.model, stored_at = excluded.stored_at"
 )
 
-_HOLD: Final = "UPDATE leshan_server SET bridge_holder = $2, bridge_until = $3, bridge_open_since = $4 WHERE id = $1"
 NOT_OPEN: Final[Instant] = 0
 """In ``bridge_open_since``: who holds the bridge does not hear. NULL is a bridge of a version that does not tell."""
 
@@ -110,17 +109,12 @@ class HoldBridge(Member[bool]):
     holder: str
     span: Instant
     open_for: Instant | None = None
-    held: bool = field(default=False)
 
-    async def find(self, group: Group) -> None:
-        sql = "SELECT bridge_holder, bridge_until FROM leshan_server WHERE id = $1"
-        (row,) = await group.store.fetch(sql, group.server.id)
-        free = row["bridge_holder"] in (None, self.holder) or (row["bridge_until"] or 0) <= group.now
-        if free:
-            holder, until = (self.holder, group.now + self.span) if self.span else (None, None)
-            since = NOT_OPEN if self.open_for is None else group.now - self.open_for
-            await group.store.execute(_HOLD, group.server.id, holder, until, since)
-        self.held = free
-
-    def apply(self, group: Group) -> bool:  # noqa: ARG002 - the answer was found in the database
-        return self.held
+    def apply(self, group: Group) -> bool:
+        server = group.server
+        if server.bridge_holder not in (None, self.holder) and (server.bridge_until or 0) > group.now:
+            return False
+        server.bridge_holder = self.holder if self.span else None
+        server.bridge_until = group.now + self.span if self.span else None
+        server.bridge_open_since = NOT_OPEN if self.open_for is None else group.now - self.open_for
+        return True

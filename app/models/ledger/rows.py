@@ -64,7 +64,7 @@ class Counts:
 
 @dataclass(slots=True, kw_only=True)
 class ServerRow(Counts):
-    """A Leshan server: breaker, what it said that it can, and counters. Columns as in
+    """A Leshan server: breaker, who hears it, what it said that it can, and counters. Columns as in
     ``app.models.tables.LeshanServer``."""
 
     id: int
@@ -76,6 +76,9 @@ class ServerRow(Counts):
     breaker_endpoints: str | None = None
     probe_at: Instant | None = None
     probe_backoff: int = 0
+    bridge_holder: str | None = None
+    bridge_until: Instant | None = None
+    bridge_open_since: Instant | None = None
     boot_id: str | None = None
     request_ids: bool = False
     notifications_wake: bool = False

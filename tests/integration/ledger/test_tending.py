@@ -6,14 +6,16 @@ import pytest
 
 from app.domain.events import Reported
 from app.domain.values import TypedValue
-from app.domain.words import OperationKind, ValueType
+from app.domain.words import SECOND, OperationKind, ValueType
 from app.models.ledger import (
     Ask,
     EndListing,
+    Hear,
     HeardEvent,
     HoldBridge,
     KeepServer,
     Listed,
+    Place,
     Prune,
     Reading,
     TakeLost,
@@ -224,6 +226,23 @@ async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
     while await ledger.submit(Prune()):
         pass
     assert await empty_world.rows("SELECT * FROM presence_change") == []
+
+
+async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empty_world: World) -> None:
+    """It forwards what its socket kept before it learns that another one listens by now, and has heard all that."""
+    one, two = [await empty_world.ledger() for _ in range(2)]
+    assert await one.submit(HoldBridge("one", 10 * SECOND))
+    empty_world.pass_(11)
+    thawed = Hear([HeardEvent(registered("d"))], place=Place("7", "one"))
+    assert await one.submit(thawed) == 1, "nobody else listens yet"
+    assert await two.submit(HoldBridge("two", 10 * SECOND))
+    assert await one.submit(Hear([HeardEvent(registered("d", "old"))], place=Place("8", "one"))) == 0
+    assert (await empty_world.endpoint("d"))["registration_id"] == "r1"
+    assert (await empty_world.server())["stream_id"] == "7"
+    assert await two.submit(Hear([HeardEvent(registered("d", "r2"))], place=Place("9", "two"))) == 1
+    assert await two.submit(HoldBridge("two", 0))
+    server = await empty_world.server()
+    assert (server["bridge_holder"], server["bridge_until"], server["stream_id"]) == (None, None, "9")
 
 
 async def test_receipts_are_forgotten_in_pieces_to_their_end(

@@ -10,7 +10,7 @@ from app.dispatcher.hearing import Hearing
 from app.dispatcher.models_shelf import ModelShelf
 from app.domain.events import Awake, Event, Registered, Registration, RequestResponse
 from app.leshan.webhook_http import Batch, HearingUnavailable
-from app.models.ledger import Hear, Ledger, LedgerUnavailable
+from app.models.ledger import Hear, Ledger, LedgerUnavailable, Place
 from app.telemetry import BROKEN_EVENTS
 
 
@@ -85,3 +85,33 @@ async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | N
     report = hear.events[1].report
     assert report is not None
     assert report.answer == {"/3/0/0": "Zephyr", "/3303/0/5700": 23.5}
+
+
+class Refusing(Kept):
+    """Takes one event at a time only; is away for the first time."""
+
+    async def submit(self, member: Any) -> None:
+        await super().submit(member)
+        if len(self.members) == 1:
+            raise LedgerUnavailable("nobody knows whether it was committed")
+        if len(member.events) > 1:
+            raise RuntimeError("one of them is bad")
+
+
+@pytest.mark.asyncio
+async def test_the_stream_stands_at_its_place_once_the_last_of_a_bad_batch_was_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.dispatcher.hearing.AGAIN_SECONDS", 0)
+    kept = Refusing()
+    hearing = Hearing(cast(Ledger, kept), ModelShelf(1), webhook_readings=True)
+    events = [Registered(endpoint=name, registration=Registration(registration_id="r1")) for name in "abc"]
+    await hearing.hear_surely(events, source="stream", place=Place("9", "me"))
+    told = [(len(hear.events), hear.place, hear.again) for hear in kept.members]
+    assert told == [
+        (3, Place("9", "me"), False),
+        (3, Place("9", "me"), True),
+        (1, Place(None, "me"), False),
+        (1, Place(None, "me"), False),
+        (1, Place("9", "me"), False),
+    ]
