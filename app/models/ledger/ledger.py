@@ -173,26 +173,23 @@ class Ledger:
             weight += wishes[-1].member.weight
         return wishes
 
-    async def _serve(self, wishes: Sequence[_Wish]) -> None:
+    async def _serve(self, wishes: Sequence[_Wish], *, again: bool = False) -> None:
         try:
-            await self._commit(wishes)
+            await self._commit(wishes, again=again)
         except StoreUnavailable as error:
             self.outage.failed(error)
             _fail(wishes, LedgerUnavailable(str(error)))
-        except Exception as error:
-            await self._one_by_one(wishes, error)
 
-    async def _one_by_one(self, wishes: Sequence[_Wish], error: Exception) -> None:
+    async def _one_by_one(self, wishes: Sequence[_Wish], error: Exception, *, again: bool) -> None:
         """A bad member fails alone: the group was rolled back, so each of it is tried by itself."""
         if len(wishes) == 1:
             log.error("ledger_member_failed", member=type(wishes[0].member).__name__, exc_info=error)
             _fail(wishes, error)
             return
         for wish in wishes:
-            await self._serve([wish])
+            await self._serve([wish], again=again)
 
-    async def _commit(self, wishes: Sequence[_Wish]) -> None:
-        again = False
+    async def _commit(self, wishes: Sequence[_Wish], *, again: bool) -> None:
         for attempt in range(1, TRIES + 1):
             try:
                 await self._once(wishes, again=again)
@@ -202,6 +199,9 @@ class Ledger:
                 if attempt == TRIES:
                     raise
                 await asyncio.sleep(0.05 * 4 ** (attempt - 1))
+            except Exception as error:
+                await self._one_by_one(wishes, error, again=again)
+                return
             else:
                 return
 

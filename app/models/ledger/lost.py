@@ -90,6 +90,8 @@ class HandOver(Member[bool]):
         operation = group.operations.get(self.operation_seq)
         if operation is None or not is_present(group, operation, self.attempt, self.token):
             return False
+        if operation.reason is ReasonCode.LESHAN_UNREACHABLE:
+            return True  # said before, and the answer to that COMMIT was lost
         endpoint = group.endpoints[operation.endpoint_id]
         breaker.note(group, endpoint, group.rules.judge(attempt_of(operation, endpoint), self.report))
         endpoint.lease_until = group.now

@@ -14,22 +14,30 @@ import pytest
 import pytest_asyncio
 
 from app.dispatcher.verdict import judge
+from app.domain.events import Reported
+from app.domain.values import TypedValue
+from app.domain.words import ValueType
 from app.models.ledger import (
     Cancel,
     Claim,
     Conflict,
     Create,
+    HandOver,
     Hear,
     HeardEvent,
     Ledger,
     LedgerOverloaded,
     LedgerUnavailable,
+    Place,
+    Reading,
     Rules,
     Settle,
     open_store,
 )
+from app.models.ledger.group import Group
+from app.models.ledger.members import Member, Phase
 from app.models.ledger.store import Store, StoreUnavailable
-from tests.integration.ledger.kit import SUCCESS, World, new, registered
+from tests.integration.ledger.kit import LOST, SUCCESS, World, new, registered
 
 pytestmark = pytest.mark.asyncio
 
@@ -136,6 +144,57 @@ async def test_a_delivery_takes_effect_once_over_a_lost_commit(losing: Losing) -
     await losing.world.hear(registered("d", "r3"), delivery="w1")
     endpoint = await losing.world.endpoint("d")
     assert (endpoint["registration_id"], endpoint["wake_seq"]) == ("r2", 2)
+
+
+def told(place: Place, *, again: bool = False) -> Hear:
+    reading = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)})
+    return Hear([HeardEvent(Reported(endpoint="d", nodes={}), readings=(reading,))], place=place, again=again)
+
+
+async def values(world: World) -> int:
+    return int((await world.row("SELECT count(*) AS n FROM resource_change"))["n"])
+
+
+async def test_what_a_stream_told_takes_effect_once_over_a_lost_commit(losing: Losing) -> None:
+    world = losing.world
+    with losing.lost():
+        await world.ledgers[0].submit(told(Place("#a")))
+    assert await values(world) == 1
+    assert await world.ledgers[0].submit(told(Place("#a"), again=True)) == 0, "the ledger was away for longer"
+    assert await world.ledgers[0].submit(told(Place("#b"), again=True)) == 1, "the first time nothing was committed"
+    assert await values(world) == 2
+    assert await world.ledgers[0].submit(told(Place("#b"))) == 1, "a place is looked at only when in doubt"
+
+
+async def test_a_lost_call_is_handed_over_once_over_a_lost_commit(losing: Losing) -> None:
+    world = losing.world
+    (seq,) = await world.create(new("d"))
+    claimed = await world.claim_one()
+    hand_over = HandOver(seq, claimed.attempt, claimed.token, LOST)
+    with losing.lost():
+        assert await world.ledgers[0].submit(hand_over)
+    assert await world.ledgers[0].submit(hand_over)
+    assert await world.steps(seq) == [("QUEUED", None), ("SENDING", None), ("SENDING", "LESHAN_UNREACHABLE")]
+
+
+class BadAfterAll(Member[None]):
+    """Is taken at first, and refused when it is repeated."""
+
+    phase = Phase.TEND
+
+    def apply(self, group: Group) -> None:
+        if group.again:
+            raise RuntimeError("bad after all")
+
+
+async def test_after_a_lost_commit_a_bad_member_makes_nobody_forget_that_it_was_lost(losing: Losing) -> None:
+    operation, ledger = new("d"), losing.world.ledgers[0]
+    (seq,) = await losing.world.create(operation)
+    with losing.lost():
+        cancel, bad = ledger.enqueue(Cancel(operation.id)), ledger.enqueue(BadAfterAll())
+        results = await asyncio.gather(cancel, bad, return_exceptions=True)
+    assert results[0] == seq
+    assert isinstance(results[1], RuntimeError)
 
 
 async def test_a_connection_that_breaks_before_the_commit_is_made_anew_and_nothing_is_lost(losing: Losing) -> None:
