@@ -32,6 +32,9 @@ their requests, then for their answers, and the database for it."""
 DRAIN_SECONDS: Final = 20.0
 """How long a dispatcher that is told to stop waits for its open calls."""
 
+GIVE_BACK_SECONDS: Final = 5.0
+"""How long it waits for a database that says nothing when it gives back what it claimed and did not begin."""
+
 
 @dataclass(slots=True)
 class _Asked:
@@ -166,7 +169,7 @@ class Dispatcher:
         with contextlib.suppress(LedgerUnavailable):
             answers += [self._ledger.enqueue(Claim(0, token)) for token in self._unanswered]
         if answers:
-            await asyncio.wait([asyncio.create_task(self._release(one)) for one in answers], timeout=DRAIN_SECONDS)
+            await asyncio.wait([asyncio.create_task(self._release(one)) for one in answers], timeout=GIVE_BACK_SECONDS)
 
     async def _release(self, answer: asyncio.Future[list[Claimed]]) -> None:
         """Whatever comes in the way, stopping goes on: what is not given back is ended by its lease."""

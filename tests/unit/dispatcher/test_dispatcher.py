@@ -184,3 +184,42 @@ async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() 
     await asyncio.wait([running], timeout=10)
     assert ledger.released == [Release(ONE.seq, ONE.attempt)]
     assert not runner.ran.done()
+
+
+async def test_it_stops_though_the_database_says_nothing_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GIVE_BACK_SECONDS", 0)
+    ledger = Ledger()
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run(Runner()))  # type: ignore[arg-type]
+    dispatcher.nudge()
+    await ledger.next_claim()
+    running.cancel()
+    await asyncio.wait([running], timeout=10)
+    assert running.cancelled()
+
+
+class Hanging(Runner):
+    """Its calls end only when they are cancelled."""
+
+    async def run(self, claimed: Claimed, asked_at: float) -> None:
+        await super().run(claimed, asked_at)
+        await asyncio.get_running_loop().create_future()
+
+
+async def test_a_call_that_stays_open_keeps_its_lease_and_no_process_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0)
+    ledger, runner = Ledger(), Hanging()
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=1)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
+    dispatcher.nudge()
+    _, answer = await ledger.next_claim()
+    answer.set_result([ONE])
+    await runner.ran
+    (attempt,) = [task for task in asyncio.all_tasks() if task.get_name() == f"attempt {ONE.id}"]
+    running.cancel()
+    await asyncio.wait([running, attempt], timeout=10)
+    assert running.cancelled()
+    assert attempt.cancelled()
+    assert ledger.released == [], "nobody knows what became of it: its lease will say so"
