@@ -35,6 +35,9 @@ MAX_WAITING: Final = 20_000
 TRIES: Final = 4
 """How often a group is tried on a connection that breaks, with growing pauses, before its callers are told."""
 
+CLOSE_SECONDS: Final = 10.0
+"""How long a process that ends waits for the database; one behind a wire that swallows everything never answers."""
+
 _SERVER: Final = ", ".join(f"s.{column}" for column in SERVER_COLUMNS)
 _HEADS: Final = (
     f"SELECT {{now}} AS now, h.seq, h.horizon, {_SERVER} FROM ledger_head h, leshan_server s WHERE s.id = $1"  # noqa: S608 - column names are ours
@@ -99,6 +102,7 @@ class Ledger:
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._given_up = False
         self._open = False
         self.outage = Outage()
 
@@ -118,10 +122,16 @@ class Ledger:
         self._task = asyncio.create_task(self._run(), name="ledger")
 
     async def close(self) -> None:
-        """Write what is waiting, then close the connection."""
+        """Write what is waiting, then close the connection; a database that says nothing is waited for no longer than
+        :data:`CLOSE_SECONDS`, and whoever waits for it is told."""
         self._closing = True
         self._arrived.set()
         if self._task is not None:
+            done, _ = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+            if not done:
+                log.error("ledger_not_written", groups_waiting=len(self._wishes))
+                self._given_up = True
+                await self._store.close()  # ends what waits for its answer
             await self._task
         await self._store.close()
 
@@ -196,7 +206,7 @@ class Ledger:
             except StoreUnavailable:
                 again = True
                 await self._disconnect()
-                if attempt == TRIES:
+                if attempt == TRIES or self._given_up:
                     raise
                 await asyncio.sleep(0.05 * 4 ** (attempt - 1))
             except Exception as error:
@@ -206,6 +216,8 @@ class Ledger:
                 return
 
     async def _once(self, wishes: Sequence[_Wish], *, again: bool) -> None:
+        if self._given_up:
+            raise StoreUnavailable("the ledger is closed")
         if not self._open:
             await self._store.open()
             self._open = True

@@ -298,6 +298,49 @@ async def test_closing_writes_what_is_waiting_and_takes_nothing_more(empty_world
         ledger.enqueue(Hear([]))
 
 
+@dataclass
+class SwallowingStore:
+    """A store behind a wire that swallows everything: a transaction begins, and no answer ever comes."""
+
+    store: Store
+    swallows: bool = False
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: asyncio.Future[None] | None = None
+
+    async def begin(self) -> None:
+        if self.swallows:
+            self.answer = asyncio.get_running_loop().create_future()
+            self.asked.set()
+            await self.answer
+        await self.store.begin()
+
+    async def close(self) -> None:
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_exception(StoreUnavailable("the connection was closed"))
+        await self.store.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+async def test_a_ledger_closes_though_the_database_says_nothing(
+    empty_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.ledger.ledger.CLOSE_SECONDS", 0)
+    store = SwallowingStore(open_store(empty_world.url, unsafe=True))
+    ledger = await empty_world.ledger(store)
+    store.swallows = True
+    first = ledger.enqueue(Hear([HeardEvent(registered("d"))]))
+    await store.asked.wait()
+    second = ledger.enqueue(Hear([HeardEvent(registered("e"))]))
+    async with asyncio.timeout(10):
+        await ledger.close()
+    for waiting in (first, second):
+        with pytest.raises(LedgerUnavailable):
+            await waiting
+    assert await empty_world.rows("SELECT name FROM endpoint") == []
+
+
 async def test_more_than_can_be_written_soon_is_refused_before_it_is_taken(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
