@@ -9,14 +9,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from tests.e2e.clients import CREATE, Api, api, write
 from tests.e2e.processes import Process, Processes, processes
+from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
+DEVICE = "dev-0000"
 PROVISION = 'mutation { provisionEndpoint(name: "d") { name } }'
 
 
@@ -57,6 +60,45 @@ async def test_a_full_disk_is_told_and_survived(client: Api, embedded: Process, 
     assert stored(file) == len(before) + len(batch)
     done = group.run("check", database_url=f"sqlite://{file}")
     assert (done.returncode, done.stdout) == (0, "all laws hold\n")
+
+
+async def test_an_answer_that_comes_while_the_disk_is_full_is_stored_when_there_is_room_again(
+    group: Processes,
+) -> None:
+    """The device has done it, and nobody may say otherwise: neither that it failed, nor that it is to be done again."""
+    leshan = group.start("simulate", "--told", "--devices", "1")
+    url = f"sqlite://{group.folder / 'reveille.db'}"
+    process = group.start("serve", database_url=url, leshan_url=leshan.url, leshan_events="stream")
+    async with api(process.url) as client, httpx.AsyncClient(base_url=leshan.url, trust_env=False) as sim:
+        for verb, body in (("behaviour", {"kind": "success", "delay_ms": 1_500, "times": 1}), ("register", {})):
+            (await sim.post(f"/sim/{verb}", params={"ep": DEVICE}, json=body)).raise_for_status()
+        await eventually(lambda: _is(group, "endpoint", "presence", "ONLINE"), "it is awake")
+        await client.create({"endpoint": DEVICE, "kind": "EXECUTE", "path": "/3442/0/0", "timeoutSeconds": 30})
+        await eventually(lambda: _received(sim, 1), "Leshan has the request")
+        with full_disk(process, group.folder / "reveille.db"):
+            await eventually(lambda: _carried_out(sim), "the device has done it")
+            (error,) = await refused(client, [write(DEVICE, text="y" * 8_000)])
+            assert error["extensions"]["code"] == "UNAVAILABLE"
+            assert await _is(group, "operation", "status", "SENDING")
+        await eventually(lambda: _is(group, "operation", "status", "CONFIRMED"), "its result is stored")
+        assert await _received(sim, 1), "it was sent once"
+    assert process.end() == 0
+    done = group.run("check", database_url=url)
+    assert (done.returncode, done.stdout) == (0, "all laws hold\n")
+
+
+async def _is(group: Processes, table: str, column: str, value: str) -> bool:
+    with closing(sqlite3.connect(f"file:{group.folder / 'reveille.db'}?mode=ro", uri=True)) as connection:
+        return connection.execute(f"SELECT {column} FROM {table}").fetchall() == [(value,)]  # noqa: S608
+
+
+async def _received(sim: httpx.AsyncClient, count: int) -> bool:
+    return len((await sim.get("/sim/devices", params={"ep": DEVICE})).json()["received"]) == count
+
+
+async def _carried_out(sim: httpx.AsyncClient) -> bool:
+    (one,) = (await sim.get("/sim/devices", params={"ep": DEVICE})).json()["received"]
+    return bool(one["carried_out"] and one["status"] == 200)
 
 
 async def refused(client: Api, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
