@@ -138,14 +138,19 @@ def simulate(
     ] = 0.0,
     refuse_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of requests that a device refuses.")] = 0.0,
     told: Annotated[bool, typer.Option("--told", help="The devices do nothing but what /sim tells them.")] = False,
+    like: Annotated[
+        str, typer.Option(help="Which server it is like: M16 and M18 are stock ones, reveille is our own.")
+    ] = "M18",
 ) -> None:
     """Run a Leshan look-alike with sleeping devices, over real HTTP, for trying things out."""
-    from app.leshan.simulator import Simulator, SimulatorConfig
+    from app.leshan.simulator import Mode, Simulator, SimulatorConfig
     from app.serving import told_to_end
     from app.telemetry import configure_logging, get_logger
 
+    if like not in [*Mode]:
+        raise Trouble(f"--like is one of {', '.join(Mode)}", 2)
     configure_logging()
-    chosen: dict[str, Any] = {"devices": devices, "seed": seed, "autonomous": not told}
+    chosen: dict[str, Any] = {"devices": devices, "seed": seed, "autonomous": not told, "mode": Mode(like)}
     chosen |= {"silent_rate": silent_rate, "refuse_rate": refuse_rate}
     config = SimulatorConfig(**chosen) if told else SimulatorConfig.demo(**chosen)
 

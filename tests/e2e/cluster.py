@@ -155,10 +155,11 @@ def key(id_: str) -> str:
 
 
 @asynccontextmanager
-async def cluster(processes: Processes, **more: str) -> AsyncIterator[Cluster]:
-    """All of it, ready: both APIs serve, both dispatchers sweep, one bridge listens. ``more`` settings go to all."""
+async def cluster(processes: Processes, like: str = "M18", **more: str) -> AsyncIterator[Cluster]:
+    """All of it, ready: both APIs serve, both dispatchers sweep, one bridge listens. ``like`` says which Leshan server
+    is simulated, ``more`` settings go to all."""
     with postgres(DURABLE) as database, valkey() as bus:
-        simulator = processes.start("simulate", "--told", "--devices", "0")
+        simulator = processes.start("simulate", "--told", "--devices", "0", "--like", like)
         settings = {
             "database_url": await database.create("reveille"),
             "redis_url": bus.url,

@@ -59,12 +59,15 @@ async def _work(seeds: Sequence[int], told: Queue[str]) -> None:
 
 
 async def _as_long_as_whole(seeds: Sequence[int], folder: Path, pycache: Path, told: Queue[str]) -> Sequence[int]:
-    """Runs on one site, until one is broken; the seeds that are left."""
-    async with site(folder, pycache) as here:
+    """Runs on one site, until one is broken or wants another Leshan server; the seeds that are left."""
+    like = plan(seeds[0]).like
+    async with site(folder, pycache, like) as here:
         for index, seed in enumerate(seeds):
-            begun = time.monotonic()
+            begun, planned = time.monotonic(), plan(seed)
+            if planned.like != like:
+                return seeds[index:]
             try:
-                result = json.dumps(asdict(await run(here, plan(seed))))
+                result = json.dumps(asdict(await run(here, planned)))
             except Exception as error:
                 result = _broken(seed, f"could not be finished: {error!r}", time.monotonic() - begun)
             told.put(result)

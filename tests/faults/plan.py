@@ -85,6 +85,11 @@ class Plan:
     moves: list[Move]
     faults: list[Fault]
 
+    @property
+    def like(self) -> str:
+        """Which Leshan server is simulated: every other run has one that keeps request ids."""
+        return "reveille" if self.seed % 2 else "M18"
+
 
 def plan(seed: int) -> Plan:
     """The run of this seed."""

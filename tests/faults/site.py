@@ -150,10 +150,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, pycache: Path, **settings: str) -> AsyncIterator[Site]:
+async def site(folder: Path, pycache: Path, like: str = "M18", **settings: str) -> AsyncIterator[Site]:
     """A cluster of its own, until the block ends. Its processes are forked: they are replaced all the time."""
     with fork_server(environment(pycache, {})) as forks, processes(folder, pycache, forks.launch) as group:
-        async with cluster(group, **settings) as whole, adopted(whole) as ready:
+        async with cluster(group, like, **settings) as whole, adopted(whole) as ready:
             yield ready
 
 
