@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from standardwebhooks import Webhook
 
+from app.domain.words import SECOND
 from tests.e2e.clients import api, write
 from tests.e2e.cluster import Cluster
+from tests.e2e.processes import Process
 from tests.e2e.waiting import eventually
 from tests.faults.judging import breaches, broken_laws, gather
 from tests.faults.site import Site
@@ -20,6 +28,7 @@ from tests.faults.wire import before_port, before_socket
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PORT: Final = ".s.PGSQL.5432"
+SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def _behind(whole: Cluster, own: Path) -> tuple[Path, dict[str, str]]:
@@ -129,7 +138,10 @@ async def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(site: Site, 
     names = await whole.devices(f"clock{ahead}", 4)
     settings = {"test_clock": str(ahead)}
     wrong_api, wrong_sender = [await started(site, role, **settings) for role in ("api", "dispatch")]
-    async with only(site), api(wrong_api.url) as client:
+    async with only(site), listening(site, settings), api(wrong_api.url) as client:
+        begun = await _now(whole)
+        await asyncio.gather(*(whole.tell("register", name) for name in names))
+        await eventually(lambda: _heard_within(whole, names, begun), "it hears them, and knows when")
         ids = [id_ for name in names for id_ in await client.create(execute(name), write(name, ttlSeconds=60))]
         await whole.confirmed(ids)
         await whole.tell("behaviour", names[0], kind="never", times=1)
@@ -140,6 +152,84 @@ async def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(site: Site, 
     laws = await asyncio.to_thread(whole.processes.run, "check", **whole.settings)
     assert laws.stdout == "all laws hold\n"
     assert breaches(await gather(whole, names)) == []
+
+
+async def _now(whole: Cluster) -> int:
+    """PostgreSQL's time."""
+    return int((await whole.rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))[0][0])
+
+
+async def _heard_within(whole: Cluster, names: list[str], begun: int) -> bool:
+    sql = "SELECT count(*) FROM endpoint WHERE name = ANY($1::text[]) AND last_seen_at BETWEEN $2 AND $3"
+    return bool((await whole.rows(sql, names, begun, await _now(whole)))[0][0] == len(names))
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(300, 401), (-300, 202)])
+async def test_a_signed_event_that_a_wrong_clock_takes_is_as_old_as_its_sender_says(
+    site: Site, ahead: int, status: int
+) -> None:
+    """Five minutes are what a signature is good for. One refused comes again, to a process that is right."""
+    whole = site.whole
+    name = f"signed{ahead}"
+    wrong = await started(site, "api", test_clock=str(ahead), webhook_secret=SECRET)
+    begun, now = await _now(whole), time.time()
+    body = json.dumps({"event": "AWAKE", "data": {"ep": name}, "time": int((now - 60) * 1_000)})
+    signature = Webhook(SECRET).sign(name, datetime.fromtimestamp(now, UTC), body)
+    headers = {"webhook-id": name, "webhook-timestamp": str(int(now)), "webhook-signature": signature}
+    async with api(wrong.url) as client:
+        answer = await client.http.post("/leshan/events", content=body, headers=headers)
+    assert answer.status_code == status
+    assert len(await whole.rows("SELECT 1 FROM endpoint WHERE name = $1", name)) == (status == 202)
+    again = await whole.apis[0].http.post("/leshan/events", content=body, headers=headers)
+    assert again.status_code == 202
+    (row,) = await whole.rows("SELECT last_seen_at FROM endpoint WHERE name = $1", name)
+    assert begun - 60 * SECOND <= row["last_seen_at"] <= await _now(whole) - 58 * SECOND
+    assert await asyncio.to_thread(wrong.end) == 0
+    assert await broken_laws(whole) == []
+
+
+async def test_a_bridge_that_was_frozen_past_its_hold_tells_nothing_twice(site: Site) -> None:
+    """What its socket kept meanwhile, the one that took over has heard: it is dropped when it thaws."""
+    whole = site.whole
+    (name,) = await whole.devices("thawed", 1)
+    async with listening(site) as frozen:
+        frozen.server.freeze()
+        async with listening(site, takes_over=True):
+            await whole.tell("send", name, paths=["/3303/0/5700"])
+            await eventually(lambda: _values(whole, name, 1), "the one that took over has heard it")
+            frozen.server.thaw()
+            assert await asyncio.to_thread(frozen.end) == 0
+            await whole.tell("send", name, paths=["/3303/0/5701"])
+            await eventually(lambda: _values(whole, name, 2), "and goes on hearing")
+    assert await broken_laws(whole) == []
+
+
+async def _values(whole: Cluster, name: str, count: int) -> bool:
+    """How many values of the device's were told; never more than that."""
+    sql = "SELECT 1 FROM resource_change c JOIN endpoint e ON e.id = c.endpoint_id WHERE e.name = $1"
+    found = len(await whole.rows(sql, name))
+    assert found <= count
+    return found == count
+
+
+@asynccontextmanager
+async def listening(
+    site: Site, settings: Mapping[str, str] | None = None, *, takes_over: bool = False
+) -> AsyncIterator[Process]:
+    """A bridge with these settings listens in the place of the site's own."""
+    (slot,) = site.of("bridge")
+    if not takes_over:
+        assert await asyncio.to_thread(slot.process.end) == 0
+    bridge = await started(site, "bridge", **settings or {})
+    try:
+        await eventually(lambda: _says(bridge, "event_stream_open"), "it listens")
+        yield bridge
+        if bridge.lives:
+            assert await asyncio.to_thread(bridge.end) == 0
+    finally:
+        bridge.kill()
+        if not takes_over:
+            await site.replace(slot)
 
 
 async def _received(whole: Cluster, name: str, count: int) -> bool:

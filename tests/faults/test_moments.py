@@ -97,6 +97,40 @@ async def test_what_an_api_was_asked_for_is_there_once_whole(site: Site, moment:
     assert await broken_laws(whole) == []
 
 
+@pytest.mark.parametrize("how", ["freeze", "kill"])
+@pytest.mark.parametrize("moment", ["inside_hear", "committing_hear"])
+async def test_what_a_webhook_told_takes_effect_once(site: Site, moment: str, how: str) -> None:
+    """The sender heard nothing, and tells it again, to another process: an update without a date is news each time."""
+    whole = site.whole
+    name = f"{moment}-{how}"
+    victim = await started(site, "api", test_moment=f"{moment}:{how}")
+    told = asyncio.create_task(_tell(victim.url, name))
+    await met(victim)
+    assert await _tell(whole.serving[0].url, name) == 202
+    if how == "freeze":
+        victim.server.thaw()
+        assert await told == 202
+    else:
+        assert await told is None
+    (row,) = await whole.rows("SELECT presence, wake_seq FROM endpoint WHERE name = $1", name)
+    assert (row["presence"], row["wake_seq"]) == ("ONLINE", 2)
+    assert await broken_laws(whole) == []
+
+
+async def _tell(url: str, name: str) -> int | None:
+    """What the webhook answers; None where it dies meanwhile."""
+    registration = {"endpoint": name, "registrationId": name, "lifetime": 3_600, "queuemode": True}
+    events = [
+        {"event": "REGISTRATION", "data": registration},
+        {"event": "UPDATED", "data": {"registration": registration}},
+    ]
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
+        try:
+            return (await client.post("/leshan/events", json=events, headers={"webhook-id": name})).status_code
+        except httpx.HTTPError:
+            return None
+
+
 @pytest.mark.parametrize("moment", ["inside_create", "inside_claim", "inside_settle"])
 async def test_others_write_on_while_one_is_frozen_inside_its_transaction(site: Site, moment: str) -> None:
     """Within 5 seconds, which is what a ledger waits for the lock before it says UNAVAILABLE."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -81,7 +81,7 @@ async def _nothing_half_stored(whole: Cluster, answered: list[str]) -> None:
     assert {key(id_) for id_ in answered} <= {str(row["id"]) for row in rows}
 
 
-async def _more_answers(clients: list[Client], more: int) -> None:
+async def _more_answers(clients: Sequence[Client], more: int) -> None:
     wanted = [len(client.answered) + more for client in clients]
 
     async def so() -> bool:
