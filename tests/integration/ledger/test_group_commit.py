@@ -37,41 +37,9 @@ from app.models.ledger import (
 from app.models.ledger.group import Group
 from app.models.ledger.members import Member, Phase
 from app.models.ledger.store import Store, StoreUnavailable
-from tests.integration.ledger.kit import LOST, SUCCESS, World, new, registered
+from tests.integration.ledger.kit import LOST, SUCCESS, LosingStore, World, new, registered
 
 pytestmark = pytest.mark.asyncio
-
-
-@dataclass
-class LosingStore:
-    """A store whose connection breaks when it is told to: after a COMMIT was done, or before."""
-
-    store: Store
-    after_commit: int = 0
-    before_commit: int = 0
-    opened: int = 0
-    postgres: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.postgres = self.store.postgres
-
-    async def open(self) -> None:
-        self.opened += 1
-        await self.store.open()
-
-    async def commit(self) -> None:
-        if self.before_commit:
-            self.before_commit -= 1
-            await self.store.close()
-            raise StoreUnavailable("the connection broke before the commit")
-        await self.store.commit()
-        if self.after_commit:
-            self.after_commit -= 1
-            await self.store.close()
-            raise StoreUnavailable("the connection broke, and nobody knows whether it was committed")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.store, name)
 
 
 @dataclass
