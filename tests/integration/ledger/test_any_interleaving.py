@@ -13,7 +13,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from app.domain.words import OperationKind, OperationStatus
-from app.models.ledger import Cancel, Claim, Claimed, Conflict, Create, NewOperation, Release, Settle, Sweep, open_store
+from app.models.ledger import (
+    Cancel,
+    CancelMany,
+    Claim,
+    Claimed,
+    Conflict,
+    Create,
+    HandOver,
+    KeepServer,
+    NewOperation,
+    NotFound,
+    PauseDispatch,
+    Release,
+    ResumeDispatch,
+    Scope,
+    Settle,
+    Sweep,
+    TakeLost,
+    open_store,
+)
 from app.models.lifecycle import MOVES, TERMINAL
 from tests.integration.ledger.kit import (
     ASLEEP,
@@ -23,9 +42,12 @@ from tests.integration.ledger.kit import (
     REFUSED,
     SILENT,
     SUCCESS,
+    LosingStore,
     World,
+    delayed,
     new,
     registered,
+    response,
     updated,
 )
 from tests.laws import broken_laws
@@ -37,7 +59,11 @@ KINDS: Final = (
     (OperationKind.EXECUTE, "/3442/0/0"),
     (OperationKind.DELETE, "/3442/1"),
 )
-TABLES: Final = ("transition", "presence_change", "resource_change", "resource_state", "operation", "endpoint")
+SCOPES: Final = (Scope(), Scope(server="leshan"), *(Scope(endpoint=name) for name in NAMES))
+TABLES: Final = (
+    *("transition", "presence_change", "resource_change", "resource_state", "early_response"),
+    *("dispatch_pause", "operation", "endpoint"),
+)
 
 Result = TypeVar("Result")
 
@@ -59,6 +85,10 @@ class Ledgers(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.out: list[Claimed] = []
         self.ids: list[str] = []
+        self.keys: dict[tuple[str, str], str] = {}
+        self.paused: set[Scope] = set()
+        self.held: list[tuple[str, str]] = []
+        self.stores: list[LosingStore] = []
         self.seen: dict[int, Seen] = {}
         self.updates = 1
 
@@ -78,10 +108,11 @@ class Ledgers(RuleBasedStateMachine):
         for table in TABLES:
             await self.world.reader.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
         zeros = ", ".join(f"{status.lower()} = 0" for status in OperationStatus)
-        forget = "breaker_opened_at = NULL, probe_at = NULL"
+        forget = "breaker_opened_at = NULL, probe_at = NULL, request_ids = FALSE"
         await self.world.reader.execute(f"UPDATE leshan_server SET {zeros}, {forget}")  # noqa: S608 - names of ours
-        for _ in range(2):
-            await self.world.ledger(max_in_flight=2)
+        self.stores = [LosingStore(open_store(self.url, unsafe=True)) for _ in range(2)]
+        for store in self.stores:
+            await self.world.ledger(store, max_in_flight=2)
         await self.world.hear(*(registered(name, queue_mode=name != "c") for name in NAMES))
 
     @rule(which=st.booleans(), names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3), data=st.data())
@@ -100,6 +131,8 @@ class Ledgers(RuleBasedStateMachine):
         claims = [ledger.enqueue(Claim(slots, str(uuid4()))) for ledger in self._loop_ledgers()]
         claimed = [one for some in self.do(_all(claims)) for one in some]
         assert len({one.endpoint_id for one in claimed}) == len(claimed)
+        assert not claimed or not self.paused & {*SCOPES[:2]}
+        assert not {Scope(endpoint=one.request.endpoint) for one in claimed} & self.paused
         self.out += claimed
 
     def _loop_ledgers(self) -> list[Any]:
@@ -110,8 +143,58 @@ class Ledgers(RuleBasedStateMachine):
     def settle(self, which: bool, report: Any, data: st.DataObject, again: bool) -> None:
         if self.out:
             one = data.draw(st.sampled_from(self.out))
+            token = data.draw(st.sampled_from((one.token, None)))
             for _ in range(1 + again):  # the second time the fence is stale, unless it was claimed anew
-                self.do(self.either(which).submit(Settle(one.seq, one.attempt, report)))
+                self.do(self.either(which).submit(Settle(one.seq, one.attempt, report, token)))
+
+    @rule(which=st.booleans(), report=st.sampled_from(REPORTS), data=st.data())
+    def somebody_without_the_lease_settles(self, which: bool, report: Any, data: st.DataObject) -> None:
+        if self.out:
+            one = data.draw(st.sampled_from(self.out))
+            assert self.do(self.either(which).submit(Settle(one.seq, one.attempt, report, "another's"))) is None
+
+    @rule(which=st.booleans(), data=st.data())
+    def leshan_holds_it(self, which: bool, data: st.DataObject) -> None:
+        if self.out:
+            one = data.draw(st.sampled_from(self.out))
+            self.held.append((one.request.endpoint, f"{one.seq}-{one.attempt}"))
+            self.do(self.either(which).submit(Settle(one.seq, one.attempt, delayed(self.held[-1][1]), one.token)))
+
+    @rule(report=st.sampled_from(REPORTS[:6]), data=st.data(), early=st.booleans())
+    def what_leshan_held_is_answered(self, report: Any, data: st.DataObject, early: bool) -> None:
+        """Early: before anybody has said that it is held."""
+        known = [(one.request.endpoint, f"{one.seq}-{one.attempt}") for one in self.out] if early else self.held
+        if known:
+            name, request = data.draw(st.sampled_from(known))
+            self.do(self.world.hear(response(name, request, report)))
+
+    @rule(which=st.booleans(), data=st.data(), request_ids=st.booleans())
+    def lost_calls_are_asked_about(self, which: bool, data: st.DataObject, request_ids: bool) -> None:
+        self.do(self.either(which).submit(KeepServer(request_ids=request_ids)))
+        if self.out:
+            one = data.draw(st.sampled_from(self.out))
+            self.do(self.either(which).submit(HandOver(one.seq, one.attempt, one.token, LOST)))
+        self.out += self.do(self.either(not which).submit(TakeLost(str(uuid4()))))
+
+    @rule(which=st.booleans())
+    def the_answer_to_the_next_commit_is_lost(self, which: bool) -> None:
+        self.stores[which].after_commit = 1
+
+    @rule(which=st.booleans(), scope=st.sampled_from(SCOPES))
+    def pause(self, which: bool, scope: Scope) -> None:
+        self.do(self.either(which).submit(PauseDispatch(scope, "me", "a test")))
+        self.paused.add(scope)
+
+    @rule(which=st.booleans(), scope=st.sampled_from(SCOPES))
+    def resume(self, which: bool, scope: Scope) -> None:
+        lost = self.stores[which].after_commit
+        try:
+            self.do(self.either(which).submit(ResumeDispatch(scope, "me")))
+        except NotFound:
+            assert scope not in self.paused
+        else:
+            assert scope in self.paused or lost, "who resumed it before is told so when in doubt"
+        self.paused.discard(scope)
 
     @rule(which=st.booleans(), data=st.data())
     def release(self, which: bool, data: st.DataObject) -> None:
@@ -125,12 +208,46 @@ class Ledgers(RuleBasedStateMachine):
             return
         id_ = data.draw(st.sampled_from(self.ids))
         before = self.do(self.world.row("SELECT status FROM operation WHERE id = $1", id_))["status"]
+        lost = self.stores[which].after_commit
         try:
             self.do(self.either(which).submit(Cancel(id_)))
         except Conflict:
             assert before != OperationStatus.QUEUED
         else:
-            assert before == OperationStatus.QUEUED
+            assert before == OperationStatus.QUEUED or (lost and before == OperationStatus.CANCELED)
+
+    @rule(which=st.booleans(), data=st.data())
+    def cancel_many(self, which: bool, data: st.DataObject) -> None:
+        if self.seen:
+            seqs = data.draw(st.lists(st.sampled_from(sorted(self.seen)), unique=True, min_size=1, max_size=5))
+            self.do(self.either(which).submit(CancelMany(seqs)))
+
+    @rule(which=st.booleans(), data=st.data(), name=st.sampled_from(NAMES), key=st.sampled_from(("k1", "k2")))
+    def create_once(self, which: bool, data: st.DataObject, name: str, key: str) -> None:
+        operation = new(name, value=data.draw(st.sampled_from("xy")), idempotency_key=key)
+        try:
+            (created,) = self.do(self.either(which).submit(Create([operation])))
+        except Conflict:
+            assert (name, key) in self.keys
+        else:
+            assert self.keys.setdefault((name, key), created.id) == created.id
+            self.ids.append(created.id)
+
+    @rule(which=st.booleans(), data=st.data(), twice=st.booleans())
+    def retry(self, which: bool, data: st.DataObject, twice: bool) -> None:
+        if not self.seen:
+            return
+        old = data.draw(st.sampled_from(sorted(self.seen)))
+        sql = "SELECT e.name, o.status FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE o.seq = $1"
+        row = self.do(self.world.row(sql, old))
+        for number in range(1 + twice):
+            try:
+                (created,) = self.do(self.either(which).submit(Create([new(row["name"], retry_of=old)])))
+            except Conflict:
+                continue
+            assert OperationStatus(row["status"]) in TERMINAL
+            assert number == 0, "it has an unfinished retry by now"
+            self.ids.append(created.id)
 
     @rule(name=st.sampled_from(NAMES), anew=st.booleans())
     def wake(self, name: str, anew: bool) -> None:
@@ -139,7 +256,7 @@ class Ledgers(RuleBasedStateMachine):
         event = registered(name, id_, self.updates) if anew else updated(name, self.updates, id_)
         self.do(self.world.hear(event))
 
-    @rule(seconds=st.sampled_from((0, 6, 50, 120)))
+    @rule(seconds=st.sampled_from((0, 6, 50, 120, 700)))
     def time_passes(self, seconds: int) -> None:
         self.world.pass_(seconds)
         self.do(self.either(False).submit(Sweep()))
