@@ -197,11 +197,17 @@ async def test_a_bridge_that_was_frozen_past_its_hold_tells_nothing_twice(site: 
         async with listening(site, takes_over=True):
             await whole.tell("send", name, paths=["/3303/0/5700"])
             await eventually(lambda: _values(whole, name, 1), "the one that took over has heard it")
+            assert await whole.figure("eventListeners") == 2
             frozen.server.thaw()
+            await eventually(lambda: _listeners(whole, 1), "it has learned that the hold is another's")
             assert await asyncio.to_thread(frozen.end) == 0
             await whole.tell("send", name, paths=["/3303/0/5701"])
             await eventually(lambda: _values(whole, name, 2), "and goes on hearing")
     assert await broken_laws(whole) == []
+
+
+async def _listeners(whole: Cluster, count: int) -> bool:
+    return await whole.figure("eventListeners") == count
 
 
 async def _values(whole: Cluster, name: str, count: int) -> bool:
