@@ -108,7 +108,7 @@ class Ledgers(RuleBasedStateMachine):
         for table in TABLES:
             await self.world.reader.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
         zeros = ", ".join(f"{status.lower()} = 0" for status in OperationStatus)
-        forget = "breaker_opened_at = NULL, probe_at = NULL, request_ids = FALSE"
+        forget = "breaker_opened_at = NULL, breaker_failures = 0, probe_at = NULL, request_ids = FALSE"
         await self.world.reader.execute(f"UPDATE leshan_server SET {zeros}, {forget}")  # noqa: S608 - names of ours
         self.stores = [LosingStore(open_store(self.url, unsafe=True)) for _ in range(2)]
         for store in self.stores:
@@ -133,7 +133,11 @@ class Ledgers(RuleBasedStateMachine):
         assert len({one.endpoint_id for one in claimed}) == len(claimed)
         assert not claimed or not self.paused & {*SCOPES[:2]}
         assert not {Scope(endpoint=one.request.endpoint) for one in claimed} & self.paused
-        self.out += claimed
+        self._takes(claimed)
+
+    def _takes(self, claimed: list[Claimed]) -> None:
+        """In one order, whichever ledger came first: what is drawn from them later has to be the same again."""
+        self.out += sorted(claimed, key=lambda one: one.seq)
 
     def _loop_ledgers(self) -> list[Any]:
         self.runner.get_loop()  # futures of enqueue belong to this loop
@@ -174,7 +178,7 @@ class Ledgers(RuleBasedStateMachine):
         if self.out:
             one = data.draw(st.sampled_from(self.out))
             self.do(self.either(which).submit(HandOver(one.seq, one.attempt, one.token, LOST)))
-        self.out += self.do(self.either(not which).submit(TakeLost(str(uuid4()))))
+        self._takes(self.do(self.either(not which).submit(TakeLost(str(uuid4())))))
 
     @rule(which=st.booleans())
     def the_answer_to_the_next_commit_is_lost(self, which: bool) -> None:
