@@ -155,7 +155,8 @@ class Prune(Member[bool]):
 
     async def _find_changes(self, group: Group, edge: Instant) -> None:
         """Values go by what is known to be old of the other tables: theirs is the device's own time, and one whose
-        clock says 1970 would move the horizon past every live cursor."""
+        clock says 1970 would move the horizon past every live cursor. So they stay until something else is old that
+        came after them: an operation, or a device that went to sleep."""
         presences = await group.store.fetch(_OLDEST_PRESENCES, PRUNE_PIECE)
         self._forget_log(group, "presence_change", [row["seq"] for row in presences if row["at"] < edge])
         created = await group.store.fetch(_CREATED, edge)
