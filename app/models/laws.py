@@ -27,6 +27,9 @@ from app.models.ledger.store import numbered
 from app.models.lifecycle import MOVES, TERMINAL
 
 PIECE: Final = 5_000
+ROWS: Final = 20 * PIECE
+"""Operations of the endpoints of a piece, or those of one endpoint that has more."""
+
 MOST: Final = 20
 """Breaches of one law that are named; whoever reads them has enough to look into by then."""
 
@@ -38,10 +41,19 @@ AGAIN_SECONDS: Final = 2.5
 
 
 class _Walk(StrEnum):
-    """What is walked in pieces: the table's key, by which a question's ``$1`` (above) and ``$2`` (up to) bound it."""
+    """What is walked in pieces: the table's key, by which a question's ``$1`` (above) and ``$2`` (up to) bound it.
 
-    OPERATIONS = "SELECT seq AS key FROM operation WHERE seq > $1 ORDER BY seq"
-    ENDPOINTS = "SELECT id AS key FROM endpoint WHERE id > $1 ORDER BY id"
+    A question of endpoints looks at all of their operations, so a piece has few endpoints where these have many: one
+    statement has no more than a reader's ten seconds.
+    """
+
+    OPERATIONS = "SELECT seq AS key FROM operation WHERE seq > $1 ORDER BY seq LIMIT {piece}"
+    ENDPOINTS = f"""
+        SELECT id AS key FROM (SELECT id, sum(held) OVER (ORDER BY id) - held AS before FROM (
+            SELECT id, {" + ".join(STATUS_COLUMNS.values())} AS held FROM endpoint
+            WHERE id > $1 ORDER BY id LIMIT {{piece}}
+        ) e) q WHERE before < {{rows}}
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +398,7 @@ class _Asker:
             return
         above = -1
         while True:
-            sql = f"SELECT max(key) AS last FROM ({walk} LIMIT {PIECE}) piece"
+            sql = f"SELECT max(key) AS last FROM ({walk.format(piece=PIECE, rows=ROWS)}) piece"
             (row,) = await self._rows(sql, [above])
             if row["last"] is None:
                 return

@@ -222,6 +222,21 @@ async def test_the_silent_wait_for_their_share_by_right(world: World) -> None:
     assert len(await broken_laws(world.url, now=late, max_in_flight=8, pause=at_once)) == 1
 
 
+async def test_endpoints_with_many_operations_are_walked_in_smaller_pieces(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.laws.ROWS", 4)
+    names = [f"d{n}" for n in range(6)]
+    await world.hear(*(registered(name) for name in names))
+    await world.create(*(new(name) for name in names[:3] for _ in range(3)))
+    assert await broken_laws(world.url, now=world.now) == []
+    await world.reader.execute("UPDATE endpoint SET confirmed = confirmed + 1 WHERE name IN ('d0', 'd2', 'd5')")
+    broken = await broken_laws(world.url, now=world.now)
+    counters = "an endpoint's counters do not equal what they count"
+    assert [one for one in broken if counters in one] == [f"law 2: {name}: {counters}" for name in ("d0", "d2", "d5")]
+    await world.reader.execute("UPDATE endpoint SET confirmed = 0")
+
+
 async def test_a_long_table_is_walked_in_pieces_and_a_long_list_is_cut(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
