@@ -1,4 +1,4 @@
-"""The laws that hold at every moment (``docs/lifecycle.md``), as questions to a live database: what breaks them?
+"""Asking a live database whether the laws (:mod:`app.models.statutes`) hold.
 
 Read-only. Each question is one statement, so it sees one moment; tables without an end are walked in pieces of
 :data:`PIECE` rows, so that neither time nor memory grows with what is stored. What only lateness breaks (law 7) is
@@ -13,18 +13,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from tortoise.context import TortoiseContext
 
-from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode
+from app.domain.words import SECOND, Instant
 from app.models.database import is_sqlite, tortoise_config
-from app.models.ledger.claim import SILENT_SHARE
-from app.models.ledger.rows import STATUS_COLUMNS
 from app.models.ledger.rules import START_MARGIN
 from app.models.ledger.store import numbered
-from app.models.lifecycle import MOVES, TERMINAL
+from app.models.statutes import LAWS, Law, Walk
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
@@ -38,287 +35,6 @@ OVERDUE: Final = 10 * SECOND
 
 AGAIN_SECONDS: Final = 2.5
 """Who is late is asked about again after this: a dispatcher that polls has looked by then."""
-
-
-class _Walk(StrEnum):
-    """What is walked in pieces: the table's key, by which a question's ``$1`` (above) and ``$2`` (up to) bound it.
-
-    A question of endpoints looks at all of their operations, so a piece has few endpoints where these have many: one
-    statement has no more than a reader's ten seconds.
-    """
-
-    OPERATIONS = "SELECT seq AS key FROM operation WHERE seq > $1 ORDER BY seq LIMIT {piece}"
-    ENDPOINTS = f"""
-        SELECT id AS key FROM (SELECT id, sum(held) OVER (ORDER BY id) - held AS before FROM (
-            SELECT id, {" + ".join(STATUS_COLUMNS.values())} AS held FROM endpoint
-            WHERE id > $1 ORDER BY id LIMIT {{piece}}
-        ) e) q WHERE before < {{rows}}
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class _Law:
-    """A question whose rows (``who``) break a law. ``given`` names the moments and limits that follow ``$1`` and
-    ``$2`` of a walk, or stand alone where nothing is walked."""
-
-    number: int
-    breach: str
-    sql: str
-    walk: _Walk | None = None
-    given: tuple[str, ...] = ()
-
-    @property
-    def of_lateness(self) -> bool:
-        """Whether the present time decides."""
-        return "overdue" in self.given
-
-    def named(self, who: object) -> str:
-        return f"law {self.number}: {who}: {self.breach}"
-
-
-def _words(statuses: Sequence[OperationStatus | ReasonCode]) -> str:
-    return ", ".join(f"'{status}'" for status in sorted(statuses))
-
-
-_ALLOWED: Final = " OR ".join(
-    f"(t.from_status {'IS NULL' if before is None else f'= {before.value!r}'} AND t.to_status IN ({_words([*after])}))"
-    for before, after in MOVES.items()
-    if after
-)
-_TERMINAL: Final = _words([*TERMINAL])
-_PERHAPS: Final = _words([ReasonCode.NO_ANSWER, ReasonCode.LEASE_LOST, ReasonCode.OUTCOME_UNKNOWN])
-_COUNTS: Final = ", ".join(
-    f"sum(CASE WHEN status = '{status}' THEN 1 ELSE 0 END) AS {column}" for status, column in STATUS_COLUMNS.items()
-)
-_SUMS: Final = ", ".join(f"coalesce(sum({column}), 0) AS {column}" for column in STATUS_COLUMNS.values())
-
-
-def _differ(left: str, right: str) -> str:
-    return " OR ".join(f"{left}.{column} <> coalesce({right}.{column}, 0)" for column in STATUS_COLUMNS.values())
-
-
-LAWS: Final = (
-    _Law(
-        1,
-        "its transitions are not numbered 1..n up to its version, or the last is not its last",
-        """
-        SELECT o.seq AS who FROM operation o LEFT JOIN (
-            SELECT operation_id, count(*) AS steps, min(number) AS first, max(number) AS last, max(seq) AS newest
-            FROM transition WHERE operation_id > $1 AND operation_id <= $2 GROUP BY operation_id
-        ) t ON t.operation_id = o.seq
-        WHERE o.seq > $1 AND o.seq <= $2 AND (
-            t.steps IS NULL OR t.first <> 1 OR t.steps <> o.version OR t.last <> o.version OR t.newest <> o.last_seq
-        )
-        """,
-        _Walk.OPERATIONS,
-    ),
-    _Law(
-        1,
-        "a transition does not go on where the one before it ended, or is older than it",
-        """
-        SELECT t.operation_id AS who FROM transition t
-        LEFT JOIN transition p ON p.operation_id = t.operation_id AND p.number = t.number - 1
-        WHERE t.operation_id > $1 AND t.operation_id <= $2 AND t.number > 1
-          AND (p.seq IS NULL OR p.to_status <> t.from_status OR p.seq >= t.seq OR p.attempt > t.attempt)
-        """,
-        _Walk.OPERATIONS,
-    ),
-    _Law(
-        1,
-        "a transition is no move of the lifecycle",
-        f"""
-        SELECT t.operation_id AS who FROM transition t
-        WHERE t.operation_id > $1 AND t.operation_id <= $2 AND NOT ({_ALLOWED})
-        """,
-        _Walk.OPERATIONS,
-    ),
-    _Law(
-        1,
-        "its last transition does not equal the row",
-        """
-        SELECT o.seq AS who FROM operation o JOIN transition t ON t.seq = o.last_seq
-        WHERE o.seq > $1 AND o.seq <= $2 AND (
-            t.operation_id <> o.seq OR t.to_status <> o.status OR t.attempt <> o.attempt
-            OR coalesce(t.reason, '') <> coalesce(o.reason, '') OR coalesce(t.detail, '') <> coalesce(o.detail, '')
-            OR coalesce(o.finished_at, t.at) <> t.at
-        )
-        """,
-        _Walk.OPERATIONS,
-    ),
-    _Law(
-        2,
-        "finishedAt is not there exactly when it has ended",
-        f"""
-        SELECT seq AS who FROM operation
-        WHERE seq > $1 AND seq <= $2 AND (finished_at IS NOT NULL) <> (status IN ({_TERMINAL}))
-        """,
-        _Walk.OPERATIONS,
-    ),
-    _Law(
-        2,
-        "it is SENDING without the lease of its endpoint",
-        """
-        SELECT o.seq AS who FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
-        WHERE o.status = 'SENDING' AND (e.lease_operation IS NULL OR e.lease_operation <> o.seq)
-        """,
-    ),
-    _Law(
-        2,
-        "its endpoint's lease is for an operation that is not SENDING",
-        """
-        SELECT e.lease_operation AS who FROM endpoint e LEFT JOIN operation o ON o.seq = e.lease_operation
-        WHERE e.lease_operation IS NOT NULL AND (o.seq IS NULL OR o.status <> 'SENDING' OR o.endpoint_id <> e.id)
-        """,
-    ),
-    _Law(
-        2,
-        "an endpoint's counters do not equal what they count",
-        f"""
-        SELECT e.name AS who FROM endpoint e LEFT JOIN (
-            SELECT endpoint_id, {_COUNTS} FROM operation WHERE endpoint_id > $1 AND endpoint_id <= $2
-            GROUP BY endpoint_id
-        ) c ON c.endpoint_id = e.id
-        WHERE e.id > $1 AND e.id <= $2 AND ({_differ("e", "c")})
-        """,
-        _Walk.ENDPOINTS,
-    ),
-    _Law(
-        2,
-        "a Leshan server's counters do not equal the sums of its endpoints'",
-        f"""
-        SELECT s.name AS who FROM leshan_server s LEFT JOIN (
-            SELECT server_id, {_SUMS} FROM endpoint GROUP BY server_id
-        ) c ON c.server_id = s.id
-        WHERE {_differ("s", "c")}
-        """,
-    ),
-    _Law(
-        2,
-        "an endpoint's mark of being paused and its pauses do not agree",
-        """
-        SELECT e.name AS who FROM endpoint e
-        WHERE e.id > $1 AND e.id <= $2 AND e.paused <> EXISTS (
-            SELECT 1 FROM dispatch_pause p WHERE p.endpoint_id = e.id AND p.resumed_at IS NULL
-        )
-        """,
-        _Walk.ENDPOINTS,
-    ),
-    _Law(
-        3,
-        "more than one operation of an endpoint is SENDING",
-        """
-        SELECT endpoint_id AS who FROM operation WHERE status = 'SENDING' GROUP BY endpoint_id HAVING count(*) > 1
-        """,
-    ),
-    _Law(
-        4,
-        "it has more counted attempts than it may have, or than were made",
-        """
-        SELECT seq AS who FROM operation
-        WHERE seq > $1 AND seq <= $2 AND (attempts > max_attempts OR attempts > attempt)
-        """,
-        _Walk.OPERATIONS,
-    ),
-    _Law(
-        5,
-        "it may not be repeated, and was queued again after an attempt that the device may have had",
-        f"""
-        SELECT DISTINCT o.seq AS who FROM operation o JOIN transition t ON t.operation_id = o.seq
-        WHERE o.seq > $1 AND o.seq <= $2 AND NOT o.repeatable
-          AND t.from_status = 'SENDING' AND t.to_status = 'QUEUED' AND (t.reason IS NULL OR t.reason IN ({_PERHAPS}))
-        """,
-        _Walk.OPERATIONS,
-    ),
-    _Law(
-        5,
-        "it may not be repeated, and goes on though the device may have had it",
-        """
-        SELECT seq AS who FROM operation
-        WHERE seq > $1 AND seq <= $2 AND NOT repeatable AND delivery = 'MAY_HAVE_REACHED' AND status <> 'FAILED'
-        """,
-        _Walk.OPERATIONS,
-    ),
-    _Law(
-        6,
-        "one of its endpoint and priority that was queued later was sent before it",
-        """
-        SELECT who FROM (
-            SELECT o.seq AS who, o.expires_at, t.seq AS gone,
-                   min(CASE WHEN t.to_status = 'SENDING' THEN t.seq END) OVER later AS overtaken,
-                   min(CASE WHEN t.to_status = 'SENDING' THEN t.at END) OVER later AS overtaken_at
-            FROM operation o LEFT JOIN transition t ON t.operation_id = o.seq AND t.number = 2
-            WHERE o.endpoint_id > $1 AND o.endpoint_id <= $2
-            WINDOW later AS (PARTITION BY o.endpoint_id, o.priority ORDER BY o.seq DESC
-                             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-        ) queue
-        WHERE (gone IS NULL OR gone > overtaken) AND overtaken IS NOT NULL
-          AND (expires_at IS NULL OR expires_at > overtaken_at)
-        """,
-        _Walk.ENDPOINTS,
-    ),
-    _Law(
-        6,
-        "it was sent after a turn-ender, before the device was back",
-        """
-        SELECT o.seq AS who FROM endpoint e JOIN operation o ON o.endpoint_id = e.id
-        WHERE e.id > $1 AND e.id <= $2 AND e.down_since IS NOT NULL AND o.last_attempt_at > e.down_since
-        """,
-        _Walk.ENDPOINTS,
-    ),
-    _Law(
-        7,
-        "a lease is long past its end",
-        "SELECT name AS who FROM endpoint WHERE lease_operation IS NOT NULL AND lease_until < $1",
-        given=("overdue",),
-    ),
-    _Law(
-        7,
-        "it is QUEUED long past its expiresAt",
-        "SELECT seq AS who FROM operation WHERE status = 'QUEUED' AND expires_at IS NOT NULL AND expires_at < $1",
-        given=("overdue",),
-    ),
-    _Law(
-        7,
-        "an endpoint could have been called for long, while calls were free",
-        f"""
-        WITH calls AS (
-            SELECT server_id, count(*) AS open, sum(CASE WHEN silent THEN 1 ELSE 0 END) AS silent FROM endpoint
-            WHERE lease_operation IS NOT NULL AND call_open GROUP BY server_id
-        ), server AS (
-            SELECT s.id, coalesce(c.open, 0) AS open, coalesce(c.silent, 0) AS silent,
-                   CASE WHEN s.open_calls < $3 THEN s.open_calls ELSE $3 END AS most
-            FROM leshan_server s LEFT JOIN calls c ON c.server_id = s.id WHERE s.breaker_opened_at IS NULL
-        )
-        SELECT e.name AS who FROM endpoint e JOIN server s ON s.id = e.server_id
-        WHERE e.ready_at IS NOT NULL AND e.ready_at < $1 AND e.last_seen_at < $1 AND e.awake_until >= $2
-          AND s.open < s.most
-          AND (NOT e.silent OR
-               s.silent < CASE WHEN s.most < {2 * SILENT_SHARE} THEN 1 ELSE s.most / {SILENT_SHARE} END)
-          AND NOT EXISTS (SELECT 1 FROM dispatch_pause p
-                          WHERE (p.resumed_at IS NULL OR p.resumed_at >= $1)
-                            AND (p.server_id IS NULL OR p.server_id = s.id)
-                            AND (p.endpoint_id IS NULL OR p.endpoint_id = e.id))
-          AND NOT EXISTS (SELECT 1 FROM operation o WHERE o.endpoint_id = e.id AND o.last_attempt_at >= $1)
-          AND EXISTS (SELECT 1 FROM operation o
-                      WHERE o.endpoint_id = e.id AND o.status = 'QUEUED' AND o.created_at < $1)
-        """,
-        given=("overdue", "window", "calls"),
-    ),
-    _Law(
-        8,
-        "it is CONFIRMED without an answer of the device that says success",
-        """
-        SELECT seq AS who FROM operation
-        WHERE seq > $1 AND seq <= $2 AND status = 'CONFIRMED' AND (
-            delivery <> 'ANSWERED'
-            OR (coalesce(device_status, '') NOT LIKE '%(2__)'
-                AND NOT (kind = 'DELETE' AND coalesce(detail, '') = 'already gone')
-                AND NOT (kind IN ('CANCEL_OBSERVE', 'CANCEL_OBSERVE_COMPOSITE') AND device_status IS NULL))
-        )
-        """,
-        _Walk.OPERATIONS,
-    ),
-)
 
 
 class _Reader(Protocol):
@@ -363,7 +79,7 @@ class _Asker:
     fixed: Instant | None
     calls: int
 
-    async def breaches(self, law: _Law) -> list[Any]:
+    async def breaches(self, law: Law) -> list[Any]:
         """Whoever breaks this law, at most :data:`MOST`."""
         found: list[Any] = []
         values = await self._given(law)
@@ -374,13 +90,13 @@ class _Asker:
                 break
         return found
 
-    async def still(self, law: _Law, whos: Sequence[Any]) -> list[Any]:
+    async def still(self, law: Law, whos: Sequence[Any]) -> list[Any]:
         """Those of these who break it now."""
         values = await self._given(law)
         sql = f"SELECT who FROM ({law.sql}) late WHERE who = ${len(values) + 1}"
         return [who for who in whos if await self._rows(sql, [*values, who])]
 
-    async def _given(self, law: _Law) -> list[int]:
+    async def _given(self, law: Law) -> list[int]:
         now = await self.now() if self.fixed is None and law.given else self.fixed or 0
         given = {"overdue": now - OVERDUE, "window": now + START_MARGIN, "calls": self.calls}
         return [given[name] for name in law.given]
@@ -392,7 +108,7 @@ class _Asker:
         (row,) = await self._rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now", [])
         return int(row["now"])
 
-    async def _pieces(self, walk: _Walk | None) -> AsyncIterator[tuple[int, ...]]:
+    async def _pieces(self, walk: Walk | None) -> AsyncIterator[tuple[int, ...]]:
         if walk is None:
             yield ()
             return
