@@ -26,8 +26,8 @@ POLL_SECONDS: Final = 2.0
 """A whisper may be lost: this is how much later it is found all the same."""
 
 AT_ONCE: Final = 4
-"""So many calls begin in one turn of the event loop. When all of a claim began at once, the next group commit waited for
-their requests, then for their answers, and the database for it."""
+"""So many calls begin in one turn of the event loop. When all of a claim began at once, the next group commit waited
+for their requests and then for their answers, and the database waited for it."""
 
 DRAIN_SECONDS: Final = 20.0
 """How long a dispatcher that is told to stop waits for its open calls."""
@@ -177,7 +177,7 @@ class Dispatcher:
             for one in await answer:
                 await self._ledger.submit(Release(one.seq, one.attempt))
         except Exception as error:
-            log.warning("claim_not_given_back", error=str(error))
+            log.warning("claim_not_given_back", error=str(error) or type(error).__name__)
 
     def _begin(self, claimed: Sequence[Claimed], asked_at: float) -> None:
         for number, one in enumerate(claimed):
