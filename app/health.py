@@ -16,7 +16,7 @@ from starlette.routing import Route
 from app.bus import BusHealth
 from app.domain.words import SECOND
 from app.models import tables
-from app.models.ledger.keep import NOT_OPEN
+from app.models.ledger.rows import NOT_OPEN
 from app.models.queries import PauseView, database_now, pauses
 from app.telemetry import BREAKER_OPEN
 

@@ -139,6 +139,7 @@ class Bridge:
             async for item in stream:
                 if isinstance(item, Opened):
                     self._note_open(is_open=True)
+                    await self._tell_open()
                     log.info("event_stream_open")
                     beside += [asyncio.create_task(self._forward(events)), asyncio.create_task(self._keep_reconciled())]
                 elif events.full():
@@ -147,6 +148,12 @@ class Bridge:
                     events.put_nowait((item, cursor.id if info.event_replay else None))
         finally:
             await _end(beside)
+
+    async def _tell_open(self) -> None:
+        """Before the first event is taken it is on record since when the stream is open: what that event means for a
+        request which Leshan held before depends on it."""
+        if not await self._hold():
+            raise StreamLost("it is not on record that the stream is open")
 
     async def _keep_reconciled(self) -> None:
         await self._reconciler.run()

@@ -15,7 +15,7 @@ from app.models.fields import dump_json
 from app.models.ledger import presence
 from app.models.ledger.early import report_to_json
 from app.models.ledger.group import Group
-from app.models.ledger.leases import end_attempt, expect_answer, give_up_held
+from app.models.ledger.leases import drop_held, end_attempt, expect_answer, give_up_held
 from app.models.ledger.members import Member, Needs, Phase
 from app.models.ledger.rows import EndpointRow, ServerRow
 
@@ -142,7 +142,7 @@ class Hear(Member[int]):
         if self.missed and (replaced or woke):
             give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "events were missed while Leshan held the request")
         elif replaced and calm:
-            give_up_held(group, endpoint, OutcomeKind.DELAYED_DROPPED, "the registration ended while Leshan held it")
+            drop_held(group, endpoint, "the registration ended while Leshan held the request")
         elif woke:
             expect_answer(group, endpoint)
 

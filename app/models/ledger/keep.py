@@ -10,14 +10,12 @@ from app.domain.words import Instant
 from app.models.fields import dump_json
 from app.models.ledger.group import Group
 from app.models.ledger.members import Member, Needs, NotFound, Phase
+from app.models.ledger.rows import NOT_OPEN
 
 _KEEP_MODEL: Final = (
     "INSERT INTO object_model (id, server_id, object_id, version, model, stored_at) VALUES ($1, $2, $3, $4, $5, $6) "
     "ON CONFLICT (id) DO UPDATE SET model = excluded.model, stored_at = excluded.stored_at"
 )
-
-NOT_OPEN: Final[Instant] = 0
-"""In ``bridge_open_since``: who holds the bridge does not hear. NULL is a bridge of a version that does not tell."""
 
 
 @dataclass(slots=True)

@@ -7,12 +7,12 @@ from typing import Final
 from app.domain.operations import is_turn_ender
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Attempt, Report, Verdict
-from app.domain.words import SECOND, Delivery, OperationStatus, Presence, ReasonCode
+from app.domain.words import SECOND, Delivery, Instant, OperationStatus, Presence, ReasonCode
 from app.models.fields import dump_json, storable_text
 from app.models.ledger import breaker
 from app.models.ledger.group import Group
 from app.models.ledger.presence import open_window
-from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.rows import NOT_OPEN, EndpointRow, OperationRow
 from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
 
 MAX_DEVICE_STATUS: Final = 64
@@ -49,8 +49,16 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
     operation.answer = dump_json(report.answer) if verdict.status is OperationStatus.CONFIRMED else operation.answer
     _release(endpoint)
     group.move(operation, verdict.status, verdict.reason, verdict.detail)
-    if operation.superseded and operation.status is OperationStatus.QUEUED:
+    if operation.status is OperationStatus.QUEUED:
+        _end_overtaken(group, operation)
+
+
+def _end_overtaken(group: Group, operation: OperationRow) -> None:
+    """What nobody wants any more is not queued again."""
+    if operation.superseded:
         group.move(operation, OperationStatus.CANCELED, ReasonCode.SUPERSEDED)
+    elif operation.expires_at is not None and operation.expires_at <= group.now:
+        group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)
 
 
 _SILENCE = frozenset({ReasonCode.NO_ANSWER, ReasonCode.OUTCOME_UNKNOWN})
@@ -72,6 +80,27 @@ def give_up_held(group: Group, endpoint: EndpointRow, kind: OutcomeKind, detail:
     if endpoint.lease_operation is not None and not endpoint.call_open:
         operation = group.operations[endpoint.lease_operation]
         end_attempt(group, operation, Report(Outcome(kind, detail=detail)))
+
+
+def drop_held(group: Group, endpoint: EndpointRow, detail: str) -> None:
+    """The registration under which Leshan held a request is over, and no wake was heard since: it was never sent,
+    unless the wake, the answer and whatever told of them were missed. What may not be repeated is told apart."""
+    if endpoint.lease_operation is None or endpoint.call_open:
+        return
+    operation = group.operations[endpoint.lease_operation]
+    sure = operation.repeatable or heard_all_since(group, operation.last_attempt_at or 0)
+    kind = OutcomeKind.DELAYED_DROPPED if sure else OutcomeKind.DELAYED_LOST
+    give_up_held(group, endpoint, kind, detail if sure else f"{detail}, and events may have been missed before")
+
+
+def heard_all_since(group: Group, at: Instant) -> bool:
+    """Whether nothing that Leshan told since then was missed, as far as its event stream can tell: it has been open
+    ever since. Where nobody ever listened to one, what webhooks bring is taken for all there is."""
+    server = group.server
+    if server.missed_at is not None:
+        return False
+    since = server.bridge_open_since
+    return since is None or (NOT_OPEN < since <= at and (server.bridge_until or 0) > group.now)
 
 
 def expect_answer(group: Group, endpoint: EndpointRow) -> None:

@@ -52,6 +52,10 @@ _DELIVERIES: Final = _words(Delivery)
 _REASONS: Final = _words(ReasonCode)
 
 
+NOT_OPEN: Final[Instant] = 0
+"""In ``bridge_open_since``: who holds the bridge does not hear. NULL is a bridge of a version that does not tell."""
+
+
 class Counts:
     """Mixin: one counter per status."""
 

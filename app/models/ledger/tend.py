@@ -11,7 +11,7 @@ from app.domain.words import SECOND, Instant, OperationStatus, Presence, ReasonC
 from app.models.ledger import breaker, presence
 from app.models.ledger.alone import alone
 from app.models.ledger.group import Group
-from app.models.ledger.leases import end_attempt, give_up_held
+from app.models.ledger.leases import drop_held, end_attempt, give_up_held
 from app.models.ledger.load import load_endpoints, load_held, load_operations
 from app.models.ledger.lost import may_be_asked
 from app.models.ledger.members import Member, Phase
@@ -20,6 +20,9 @@ from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LI
 
 PIECE: Final = 500
 """Rows of a kind in one sweep: a long list is done in several short transactions."""
+
+WORD_OF_LESHAN: Final = 30 * SECOND
+"""How long after a registration's lifetime Leshan is waited for to say that it is over."""
 
 PRUNE_PIECE: Final = 200
 """Nobody waits for what is forgotten, but every wake meanwhile waits for a piece of it at each of its commits."""
@@ -120,8 +123,14 @@ def _end_lifetime(group: Group, endpoint_id: int) -> None:
     endpoint = group.endpoints[endpoint_id]
     calm = endpoint.wake_seq == endpoint.lease_wake_seq
     presence.go_offline(endpoint)
-    kind = OutcomeKind.DELAYED_DROPPED if calm else OutcomeKind.DELAYED_LOST
-    give_up_held(group, endpoint, kind, "the registration's lifetime ran out while Leshan held the request")
+    detail = "the registration's lifetime ran out while Leshan held the request"
+    if not calm:
+        give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, detail)
+    elif group.server.bridge_open_since is None:
+        drop_held(group, endpoint, detail)
+    elif endpoint.lease_operation is not None and not endpoint.call_open:
+        # whoever listens to Leshan hears of the end from there; a bridge that has just died does not
+        endpoint.lease_until = min(endpoint.lease_until or presence.NO_END, group.now + WORD_OF_LESHAN)
 
 
 @dataclass(slots=True)

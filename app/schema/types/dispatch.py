@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
-from app.models.ledger.keep import NOT_OPEN
+from app.models.ledger.rows import NOT_OPEN
 from app.models.queries import Leases, PauseView, ServerView, Waiting
 from app.schema.scalars import DateTime, time_or_none
 from app.schema.types.operation import DeviceOperation

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from app.domain.verdicts import Report
-from app.domain.words import OperationKind
-from app.models.ledger import Claimed, Hear, NewOperation, Prune, Settle
+from app.domain.words import SECOND, OperationKind
+from app.models.ledger import Claimed, Hear, HoldBridge, NewOperation, Prune, Settle
 from app.models.ledger.early import report_from_json, report_to_json
 from tests.integration.ledger.kit import (
     BUSY,
@@ -166,6 +166,61 @@ async def test_a_registration_that_ended_without_a_wake_dropped_it_unsent(world:
         await world.hear(event[how])
     row = await world.operation(seq)
     assert (row["status"], row["reason"], row["attempts"], row["delivery"]) == ("QUEUED", "RELEASED", 0, "NOT_SENT")
+
+
+async def listen(world: World, open_for: float) -> None:
+    """Somebody listens to the event stream, which has been open for so many seconds."""
+    holder = HoldBridge("bridge", 7_200 * SECOND, int(open_for * SECOND))
+    assert await world.ledgers[0].submit(holder)
+
+
+@pytest.mark.parametrize("how", ["replaced", "gone"])
+async def test_with_a_stream_that_was_open_all_the_time_it_was_dropped_unsent(
+    world: World, make: Make, how: str
+) -> None:
+    await listen(world, 10)
+    seq = await hold(world, make())
+    await world.hear(registered("d", "r2") if how == "replaced" else deregistered("d"))
+    row = await world.operation(seq)
+    assert (row["status"], row["reason"], row["delivery"]) == ("QUEUED", "RELEASED", "NOT_SENT")
+
+
+@pytest.mark.parametrize("how", ["replaced", "gone"])
+async def test_with_a_stream_that_was_closed_meanwhile_what_may_not_be_repeated_is_perhaps(
+    world: World, make: Make, how: str
+) -> None:
+    """The wake and the answer may be among what was told to nobody; the list has not been read yet."""
+    await listen(world, 10)
+    seq = await hold(world, make())
+    world.pass_(5)
+    await listen(world, 1)
+    await world.hear(registered("d", "r2") if how == "replaced" else deregistered("d"))
+    row = await world.operation(seq)
+    expected = ("QUEUED", "RELEASED") if row["repeatable"] else ("FAILED", "OUTCOME_UNKNOWN")
+    assert (row["status"], row["reason"]) == expected
+
+
+async def test_a_lifetime_that_ran_out_is_left_to_the_word_of_leshan_where_somebody_listens(
+    world: World, make: Make
+) -> None:
+    await listen(world, 10)
+    seq = await hold(world, make())
+    world.pass_(3_601)
+    await world.sweep()
+    assert (await world.presence("d"), await world.status(seq)) == ("OFFLINE", "SENDING")
+    await world.hear(deregistered("d"))
+    row = await world.operation(seq)
+    assert (row["status"], row["reason"], row["delivery"]) == ("QUEUED", "RELEASED", "NOT_SENT")
+
+
+async def test_where_leshan_says_nothing_of_a_lifetime_that_ran_out_it_is_perhaps(world: World, make: Make) -> None:
+    await listen(world, 10)
+    seq = await hold(world, make())
+    world.pass_(3_601)
+    await world.sweep()
+    world.pass_(31)
+    await world.sweep()
+    assert (await world.operation(seq))["delivery"] == "MAY_HAVE_REACHED"
 
 
 async def test_what_was_dropped_goes_out_under_the_new_registration(world: World, make: Make) -> None:

@@ -346,3 +346,18 @@ async def test_a_success_without_a_device_status_shows_none_of_an_earlier_attemp
     await world.hear(updated("d", 2))
     await world.attempt(Report(Outcome(OutcomeKind.SUCCESS, 200)))
     assert (await world.operation(seq))["device_status"] is None
+
+
+async def test_what_expired_while_it_was_out_is_not_queued_again(world: World) -> None:
+    await world.hear(registered("d"))
+    (seq,) = await world.create(new("d", ttl_seconds=5))
+    called = await world.claim_one()
+    world.pass_(6)
+    await world.settle(called, SILENT)
+    assert await world.steps(seq) == [
+        ("QUEUED", None),
+        ("SENDING", None),
+        ("QUEUED", "NO_ANSWER"),
+        ("EXPIRED", "EXPIRED"),
+    ]
+    assert (await world.operation(seq))["delivery"] == "MAY_HAVE_REACHED"
