@@ -159,7 +159,9 @@ def _start_dispatching(
     parts: Parts, client: LeshanClient, watch: ServerWatch, clock: Callable[[Instant], Instant], start: Start
 ) -> None:
     settings = parts.settings
-    parts.dispatcher = Dispatcher(parts.ledger, parts.bus, slots=settings.leshan_max_in_flight, clock=clock)
+    pieces = 1 if settings.is_embedded_database else 2
+    slots = settings.leshan_max_in_flight
+    parts.dispatcher = Dispatcher(parts.ledger, parts.bus, slots=slots, pieces=pieces, clock=clock)
     fetcher = ModelFetcher(parts.shelf, client, parts.ledger)
     runner = Runner(
         client, parts.ledger, parts.shelf, fetcher, server=settings.leshan_name, nudge=parts.dispatcher.nudge

@@ -26,8 +26,8 @@ POLL_SECONDS: Final = 2.0
 """A whisper may be lost: this is how much later it is found all the same."""
 
 AT_ONCE: Final = 4
-"""So many calls begin in one turn of the event loop. When all of a claim began at once, the next group commit waited
-for their requests and then for their answers, and the database waited for it."""
+"""So many calls begin in one turn of the event loop while a group is written. When all of a claim began at once, the
+group's next statement waited for their requests and then for their answers, and the database waited for it."""
 
 DRAIN_SECONDS: Final = 20.0
 """How long a dispatcher that is told to stop waits for its open calls."""
@@ -49,16 +49,24 @@ class _Asked:
 class Dispatcher:
     """Serves one Leshan server. Never holds more work than it has free hands: a claim is asked for free slots only.
 
-    Several claims may be out, each in a commit of its own and for half of the slots at most: while what one of them
-    takes is being written, the other half makes its calls. With one claim for all of them every call waited for every
-    commit, and every commit for every call.
+    Several claims may be out, each in a commit of its own; ``pieces`` is how many share the slots. With 2, one half
+    makes its calls while the other half is written by a database that works beside us; with one claim for all of them
+    every call waited for every commit, and every commit for every call. SQLite works in this very process: there 1 is
+    better.
     """
 
     def __init__(
-        self, ledger: Ledger, bus: Bus, *, slots: int, clock: Callable[[Instant], Instant] = lambda now: now
+        self,
+        ledger: Ledger,
+        bus: Bus,
+        *,
+        slots: int,
+        pieces: int = 1,
+        clock: Callable[[Instant], Instant] = lambda now: now,
     ) -> None:
         self._ledger, self._bus, self._slots, self._clock = ledger, bus, slots, clock
-        self._piece = max(1, slots // 2)
+        self._piece = max(1, slots // pieces)
+        self._at_once = AT_ONCE if pieces > 1 else slots
         self._runner: Runner  # given to run()
         self._running: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()
@@ -181,7 +189,7 @@ class Dispatcher:
 
     def _begin(self, claimed: Sequence[Claimed], asked_at: float) -> None:
         for number, one in enumerate(claimed):
-            attempt = self._guarded(one, asked_at, turn=number // AT_ONCE)
+            attempt = self._guarded(one, asked_at, turn=number // self._at_once)
             task = asyncio.create_task(attempt, name=f"attempt {one.id}")
             self._running.add(task)
             self._calling.add(task)

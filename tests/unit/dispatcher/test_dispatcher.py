@@ -115,7 +115,7 @@ async def test_what_a_claim_got_whose_answer_was_lost_is_taken_up_by_its_token()
 
 async def test_a_claim_is_for_half_of_the_slots_at_most() -> None:
     ledger, runner = Ledger(), Runner()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=8)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=8, pieces=2)  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     dispatcher.nudge()
@@ -136,7 +136,7 @@ async def test_a_claim_is_for_half_of_the_slots_at_most() -> None:
 
 async def test_slots_join_the_newest_claim_until_it_has_begun() -> None:
     ledger = Ledger()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=4)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=4, pieces=2)  # type: ignore[arg-type]
     calling = [asyncio.create_task(asyncio.sleep(60)) for _ in range(3)]
     dispatcher._calling.update(calling)
     dispatcher.nudge()
