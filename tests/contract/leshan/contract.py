@@ -99,7 +99,15 @@ class Contract:
         self.made.append(device)
         if register:
             await device.register()
+            if queue_mode:
+                await self._counts_as_awake(device)
         return device
+
+    async def _counts_as_awake(self, device: ToldDevice) -> None:
+        """Leshan answers a registration before it takes the device as awake, and until then it delays what is asked."""
+        async with asyncio.timeout(BOUND):
+            while (await self.registration(device))["sleeping"]:  # noqa: ASYNC110 - a condition of another process
+                await asyncio.sleep(0.005)
 
     async def sleeper(self) -> ToldDevice:
         """A device in queue mode that sleeps, and the server knows it: it did not answer."""
