@@ -151,9 +151,7 @@ class Claim(Member[list[Claimed]]):
 
     async def _ready_of_loaded(self, group: Group) -> list[_Ready]:
         """The same of what the group has loaded: mostly endpoints whose call has just ended."""
-        ready = {
-            e.id: e for e in group.endpoints.values() if e.server_id == group.server.id and _is_ready(e, group.now)
-        }
+        ready = {endpoint.id: endpoint for endpoint in _of_server(group) if _is_ready(endpoint, group.now)}
         if self.free <= 0 or not ready:
             return []
         sql = _HEADS.format(loaded=group.store.among("e.id", "$2", "bigint"))
