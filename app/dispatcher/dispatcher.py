@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -46,6 +47,14 @@ class _Asked:
     answer: asyncio.Future[list[Claimed]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What was claimed and is about to be called; ``asked_at`` as above."""
+
+    claimed: Claimed
+    asked_at: float
+
+
 class Dispatcher:
     """Serves one Leshan server. Never holds more work than it has free hands: a claim is asked for free slots only.
 
@@ -70,6 +79,7 @@ class Dispatcher:
         self._runner: Runner  # given to run()
         self._running: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()
+        self._due: deque[_Due] = deque()
         self._asked: dict[str, _Asked] = {}
         self._unanswered: dict[str, float] = {}
         self._look = asyncio.Event()
@@ -134,7 +144,8 @@ class Dispatcher:
 
     def _free(self) -> int:
         """Slots are for calls: an attempt that waits for its result to be stored has left its own."""
-        return self._slots - len(self._calling) - sum(asked.claim.slots for asked in self._asked.values())
+        claims = sum(asked.claim.slots for asked in self._asked.values())
+        return self._slots - len(self._calling) - len(self._due) - claims
 
     def _ask(self) -> None:
         """Claim for what is free, a piece at most: by the newest claim while it waits and has room for more."""
@@ -173,27 +184,45 @@ class Dispatcher:
 
     async def _give_back(self) -> None:
         """What was claimed and not begun goes back at once."""
+        returning = [self._release(due.claimed) for due in self._due]
+        self._due.clear()
         answers = [asked.answer for asked in self._asked.values()]
         with contextlib.suppress(LedgerUnavailable):
             answers += [self._ledger.enqueue(Claim(0, token)) for token in self._unanswered]
-        if answers:
-            await asyncio.wait([asyncio.create_task(self._release(one)) for one in answers], timeout=GIVE_BACK_SECONDS)
+        returning += [self._release_all(one) for one in answers]
+        if returning:
+            await asyncio.wait([asyncio.create_task(one) for one in returning], timeout=GIVE_BACK_SECONDS)
 
-    async def _release(self, answer: asyncio.Future[list[Claimed]]) -> None:
+    async def _release_all(self, answer: asyncio.Future[list[Claimed]]) -> None:
         """Whatever comes in the way, stopping goes on: what is not given back is ended by its lease."""
         try:
-            for one in await answer:
-                await self._ledger.submit(Release(one.seq, one.attempt))
+            await asyncio.gather(*map(self._release, await answer))
+        except Exception as error:
+            log.warning("claim_not_given_back", error=str(error) or type(error).__name__)
+
+    async def _release(self, claimed: Claimed) -> None:
+        """Whatever comes in the way, stopping goes on: what is not given back is ended by its lease."""
+        try:
+            await self._ledger.submit(Release(claimed.seq, claimed.attempt))
         except Exception as error:
             log.warning("claim_not_given_back", error=str(error) or type(error).__name__)
 
     def _begin(self, claimed: Sequence[Claimed], asked_at: float) -> None:
-        for number, one in enumerate(claimed):
-            attempt = self._guarded(one, asked_at, turn=number // self._at_once)
-            task = asyncio.create_task(attempt, name=f"attempt {one.id}")
+        beginning = bool(self._due)
+        self._due.extend(_Due(one, asked_at) for one in claimed)
+        if not beginning:
+            self._begin_some()
+
+    def _begin_some(self) -> None:
+        """A few calls in this turn of the event loop, and the others in its next ones."""
+        for _ in range(min(self._at_once, len(self._due))):
+            due = self._due.popleft()
+            task = asyncio.create_task(self._guarded(due), name=f"attempt {due.claimed.id}")
             self._running.add(task)
             self._calling.add(task)
             task.add_done_callback(self._ended)
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._begin_some)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -201,11 +230,10 @@ class Dispatcher:
             self._calling.discard(task)
             self._look.set()
 
-    async def _guarded(self, claimed: Claimed, asked_at: float, *, turn: int) -> None:
-        for _ in range(turn):
-            await asyncio.sleep(0)
+    async def _guarded(self, due: _Due) -> None:
+        claimed = due.claimed
         try:
-            await self._runner.run(claimed, asked_at)
+            await self._runner.run(claimed, due.asked_at)
         except LedgerUnavailable as error:
             log.critical("result_not_stored", operation=claimed.id, attempt=claimed.attempt, error=str(error))
         except Exception:

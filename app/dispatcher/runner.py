@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,6 +60,7 @@ class Runner:
         self._server, self._nudge = server, nudge
         # looked up once: finding a metric by its labels takes a lock and builds a key
         self._open_calls, self._call_seconds = OPEN_CALLS.labels(server), CALL_SECONDS.labels(server)
+        self._attempts = functools.cache(lambda kind: ATTEMPTS.labels(server, kind.name.lower()))
 
     async def run(self, claimed: Claimed, asked_at: float) -> None:
         """Make one attempt. ``asked_at`` is the monotonic time before the claim was asked for: the deadline counts
@@ -78,7 +80,7 @@ class Runner:
                 found = await inquire(self._client, claimed, deadline + ASK_SECONDS, PATIENCE_SECONDS)
         outcome = found if isinstance(found, Outcome) else outcome
         self._call_seconds.observe(time.monotonic() - started)
-        ATTEMPTS.labels(self._server, outcome.kind.name.lower()).inc()
+        self._attempts(outcome.kind).inc()
         self._note(claimed, outcome)
         report = report_of(request, outcome, self._shelf.of(told_versions(claimed.object_links)))
         if outcome.kind is OutcomeKind.UNEXPECTED:

@@ -4,53 +4,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import ClassVar, Final, NamedTuple, TypeAlias
+from typing import ClassVar, Final, NamedTuple
 
 from app.domain.operations import OperationRequest
 from app.domain.words import SECOND, Instant
 from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
-from app.models.ledger.load import load_endpoints, load_operations
+from app.models.ledger.load import load_operations
 from app.models.ledger.members import Member, Phase
 from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.rows import EndpointRow, OperationRow
 from app.models.ledger.rules import START_MARGIN
+from app.models.ledger.store import Row
 
 SILENT_SHARE: Final = 4
 """Endpoints that did not answer at their last wake share one part in four of the open calls."""
 
-_CALLS: Final = """
-    SELECT lease_operation, lease_token, silent FROM endpoint
-    WHERE server_id = $1 AND lease_operation IS NOT NULL AND call_open AND NOT ({loaded})
-"""
 _HEAD: Final = """
     SELECT q.{column} FROM operation q
     WHERE q.endpoint_id = e.id AND q.status = 'QUEUED' AND (q.expires_at IS NULL OR q.expires_at > $3)
     ORDER BY q.priority DESC, q.seq LIMIT 1
 """
-_READY: Final = f"""
-    SELECT e.id, e.awake_until, ({_HEAD.format(column="seq")}) AS head
+_NOT_PAUSED: Final = f"NOT EXISTS ({HELD_BACK.format(server='$1')})"
+_OPEN: Final = """
+    SELECT 'OPEN' AS what, e.id, e.lease_operation AS operation, 0 AS number, e.lease_token AS token, e.silent
     FROM endpoint e
-    WHERE e.server_id = $1 AND e.silent = $2 AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.awake_until > $3
-      AND NOT e.paused AND NOT EXISTS ({HELD_BACK.format(server="$1")}) AND NOT ({{loaded}})
+    WHERE e.server_id = $1 AND e.lease_operation IS NOT NULL AND e.call_open AND NOT ({loaded})
+"""
+"""Calls that are open at the Leshan server."""
+_LOADED: Final = f"""
+    SELECT 'LOADED', e.id, ({_HEAD.format(column="seq")}), ({_HEAD.format(column="timeout_seconds")}), '', e.silent
+    FROM endpoint e WHERE {{ready}} AND {_NOT_PAUSED}
+"""
+"""Heads of endpoints that the group has loaded: their rows in memory are newer than those in the database."""
+_READY: Final = f"""
+    SELECT 'READY', e.id, ({_HEAD.format(column="seq")}), e.awake_until, '', e.silent
+    FROM endpoint e
+    WHERE e.server_id = $1 AND {{silent}} AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.awake_until > $3
+      AND NOT e.paused AND {_NOT_PAUSED} AND NOT ({{loaded}})
       AND (e.awake_until - $3 >= {START_MARGIN}
            OR e.awake_until - $3 >= ({_HEAD.format(column="timeout_seconds")}) * {SECOND})
-    ORDER BY e.awake_until LIMIT $4
+    ORDER BY e.awake_until LIMIT {{most}}
 """
-"""Too little of the window left is told apart here and not afterwards: a thousand windows that are nearly over would
-hide everybody else. Heads are looked for behind the limit: a condition on them made PostgreSQL do so for every ready
-endpoint. What expired is passed over, though nobody may have swept it yet; then there may be no head. The brake is
-looked at here, within the claim's transaction: whoever commits a pause knows that no later claim takes anything."""
-
-_HEADS: Final = f"""
-    SELECT e.id, ({_HEAD.format(column="seq")}) AS head, ({_HEAD.format(column="timeout_seconds")}) AS timeout_seconds
-    FROM endpoint e WHERE {{loaded}} AND NOT EXISTS ({HELD_BACK.format(server="$1")})
-"""
-"""Of endpoints that the group has loaded: their rows in memory are newer than those in the database."""
+"""Endpoints that only the database knows, those first whose window ends first. Too little of the window left is told
+apart here and not afterwards: a thousand windows that are nearly over would hide everybody else. Heads are looked for
+behind the limit: a condition on them made PostgreSQL do so for every ready endpoint. What expired is passed over,
+though nobody may have swept it yet; then there may be no head. The brake is looked at here, within the claim's
+transaction: whoever commits a pause knows that no later claim takes anything."""
 
 _SPARE: Final = 16
 """Read a few more than there are slots: some may have nothing left but what expired."""
@@ -74,12 +78,17 @@ class _Call(NamedTuple):
     """A call that is open at Leshan."""
 
     operation: int
-    token: str
+    token: str | None
     silent: bool
 
 
-_Ready: TypeAlias = tuple[Instant, int, int]
-"""An endpoint that may be called: when its window ends, the endpoint, the head of its queue."""
+class _Head(NamedTuple):
+    """The head of the queue of an endpoint that may be called."""
+
+    window_ends: Instant
+    unknown: int  # to the group: after those that it has loaded
+    endpoint: int
+    operation: int
 
 
 def _of_server(group: Group) -> list[EndpointRow]:
@@ -109,60 +118,27 @@ class Claim(Member[list[Claimed]]):
 
     async def find(self, group: Group) -> None:
         self.begun = True
-        open_calls = await self._open_calls(group)
-        self.held = [call.operation for call in open_calls if call.token == self.token]
-        self.chosen = []
-        if group.server.breaker_opened_at is None and not self.held:
-            self.chosen = await self._choose(group, open_calls)
-        heads = {head for _, head in self.chosen} | set(self.held)
-        await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint")
-        owners = {operation.endpoint_id for operation in group.operations.values()}
-        await load_endpoints(group, owners | {id_ for id_, _ in self.chosen})
-
-    async def _open_calls(self, group: Group) -> list[_Call]:
-        sql = _CALLS.format(loaded=group.store.among("id", "$2", "bigint"))
-        others = await group.store.fetch(sql, group.server.id, group.store.array(group.endpoints))
-        own = [
-            _Call(endpoint.lease_operation, endpoint.lease_token or "", endpoint.silent)
-            for endpoint in _of_server(group)
-            if endpoint.call_open and endpoint.lease_operation is not None
-        ]
-        return [_Call(*row) for row in others] + own
-
-    async def _choose(self, group: Group, open_calls: Sequence[_Call]) -> list[tuple[int, int]]:
-        limit = group.rules.max_in_flight
-        self.free = min(self.slots, limit - len(open_calls))
-        self.free_silent = max(1, limit // SILENT_SHARE) - sum(call.silent for call in open_calls)
-        loaded = await self._ready_of_loaded(group)
-        talking = await self._ready(group, silent=False, most=self.free)
-        silent = await self._ready(group, silent=True, most=min(self.free, self.free_silent))
-        # of equal windows those that the group writes anyway go first
-        ordered = sorted((*loaded, *talking, *silent), key=itemgetter(0))
-        return [(endpoint, head) for _, endpoint, head in ordered]
-
-    async def _ready(self, group: Group, *, silent: bool, most: int) -> list[_Ready]:
-        """Ready endpoints that only the database knows, those first whose window ends first."""
-        if most <= 0:
-            return []
-        store = group.store
-        sql = _READY.format(loaded=store.among("e.id", "$5", "bigint"))
-        rows = await store.fetch(sql, group.server.id, silent, group.now, most + _SPARE, store.array(group.endpoints))
-        return [(row["awake_until"], row["id"], row["head"]) for row in rows if row["head"] is not None]
-
-    async def _ready_of_loaded(self, group: Group) -> list[_Ready]:
-        """The same of what the group has loaded: mostly endpoints whose call has just ended."""
+        calling = group.server.breaker_opened_at is None
         ready = {endpoint.id: endpoint for endpoint in _of_server(group) if _is_ready(endpoint, group.now)}
-        if self.free <= 0 or not ready:
-            return []
-        sql = _HEADS.format(loaded=group.store.among("e.id", "$2", "bigint"))
-        rows = await group.store.fetch(sql, group.server.id, group.store.array(ready), group.now)
-        windows = {row["id"]: ready[row["id"]].awake_until or 0 for row in rows}
-        return [
-            (windows[row["id"]], row["id"], row["head"])
-            for row in rows
-            if row["head"] is not None
-            and windows[row["id"]] - group.now >= min(START_MARGIN, row["timeout_seconds"] * SECOND)
-        ]
+        found = await self._look(group, ready if calling else (), self.slots if calling else 0)
+        calls = _open_calls(group, found)
+        self.held = [call.operation for call in calls if call.token == self.token]
+        limit = group.rules.max_in_flight
+        self.free = min(self.slots, limit - len(calls))
+        self.free_silent = max(1, limit // SILENT_SHARE) - sum(call.silent for call in calls)
+        self.chosen = [] if self.held or self.free <= 0 else _heads(group, ready, found)
+        heads = {head for _, head in self.chosen}.union(self.held)
+        await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint", with_endpoints=True)
+
+    async def _look(self, group: Group, ready: Iterable[int], slots: int) -> Sequence[Row]:
+        """What is open, and who may be called, in one statement: each one more is another wait for the database."""
+        array = group.store.array
+        most, silent = slots + _SPARE, min(slots, max(1, group.rules.max_in_flight // SILENT_SHARE)) + _SPARE
+        return await group.store.fetch(
+            _found(group.store.among("e.id", "$2", "bigint"), group.store.among("e.id", "$4", "bigint")),
+            *(group.server.id, array(group.endpoints), group.now, array(ready)),
+            *((most, silent) if slots else (0, 0)),
+        )
 
     def apply(self, group: Group) -> list[Claimed]:
         taken = [claimed(group, group.operations[seq]) for seq in self.held]
@@ -179,6 +155,44 @@ class Claim(Member[list[Claimed]]):
         self.free -= 1
         self.free_silent -= endpoint.silent
         return True
+
+
+@functools.cache
+def _found(loaded: str, ready: str) -> str:
+    talking, silent = (
+        _READY.format(loaded=loaded, silent=silent, most=most)
+        for silent, most in (("NOT e.silent", "$5"), ("e.silent", "$6"))
+    )
+    return f"""
+        {_OPEN.format(loaded=loaded)} UNION ALL {_LOADED.format(ready=ready)}
+        UNION ALL SELECT * FROM ({talking}) AS talking UNION ALL SELECT * FROM ({silent}) AS silent
+    """
+
+
+def _open_calls(group: Group, found: Iterable[Row]) -> list[_Call]:
+    others = [_Call(row["operation"], row["token"], row["silent"]) for row in found if row["what"] == "OPEN"]
+    own = [
+        _Call(endpoint.lease_operation, endpoint.lease_token, endpoint.silent)
+        for endpoint in _of_server(group)
+        if endpoint.call_open and endpoint.lease_operation is not None
+    ]
+    return others + own
+
+
+def _heads(group: Group, ready: Mapping[int, EndpointRow], found: Iterable[Row]) -> list[tuple[int, int]]:
+    """Who may be called and with what, those first whose window ends first; of equal windows those that the group has
+    loaded, and writes anyway."""
+    heads: list[_Head] = []
+    for what, id_, operation, number, *_ in found:
+        if operation is None:
+            continue
+        if what == "READY":
+            heads.append(_Head(number, 1, id_, operation))
+        elif what == "LOADED":
+            until = ready[id_].awake_until or 0
+            if until - group.now >= min(START_MARGIN, number * SECOND):
+                heads.append(_Head(until, 0, id_, operation))
+    return [(head.endpoint, head.operation) for head in sorted(heads)]
 
 
 def claimed(group: Group, operation: OperationRow) -> Claimed:

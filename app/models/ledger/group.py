@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +18,7 @@ from app.models.ledger.rows import (
     OPERATION_COLUMNS,
     REGISTRATION_COLUMNS,
     EndpointRow,
+    LedgerHead,
     OperationRow,
     PresenceChange,
     ResourceChange,
@@ -32,21 +33,28 @@ from app.models.ledger.statements import (
     INSERT_OPERATION,
     INSERT_PRESENCE,
     INSERT_TRANSITION,
+    UPDATE_ENDPOINT,
     UPDATE_HEAD,
     UPDATE_LIVE,
     UPDATE_OPERATION,
-    UPDATE_REGISTRATION,
     UPDATE_SERVER,
     UPSERT_STATE,
-    Write,
 )
-from app.models.ledger.store import Row, Store
+from app.models.ledger.store import Row, Store, Write
 from app.models.lifecycle import TERMINAL, check_move
 
+HEAD_ID: Final = 1
 MAX_DETAIL: Final = 1_000
 _READY_AT: Final = LIVE_COLUMNS.index("ready_at")
 _AWAKE_UNTIL: Final = LIVE_COLUMNS.index("awake_until")
+_REGISTRATION: Final = slice(len(ENDPOINT_COLUMNS) - len(REGISTRATION_COLUMNS), None)
+_LIVE: Final = slice(_REGISTRATION.start - len(LIVE_COLUMNS), _REGISTRATION.start)
+_CHANGING: Final = slice(len(OPERATION_COLUMNS) - len(CHANGING_COLUMNS), None)
 
+
+Values: TypeAlias = tuple[Any, ...]
+Writing: TypeAlias = tuple[Write, Sequence[Values]]
+"""A statement, and the rows that it is to write."""
 
 Move: TypeAlias = tuple[OperationStatus | None, OperationStatus, ReasonCode | None]
 """A step of an operation: from, to, and why."""
@@ -101,18 +109,20 @@ class Group:
     # --- loading
 
     def take_endpoints(self, rows: Iterable[Row]) -> None:
+        """Of rows that were selected by ``ENDPOINT_COLUMNS``; what is known already stays as it is."""
         for row in rows:
-            if row["id"] not in self.endpoints:
+            if row[0] not in self.endpoints:
                 endpoint = EndpointRow.load(row)
                 self.endpoints[endpoint.id] = self.names[endpoint.name] = endpoint
-                self._keep_stored(endpoint)
+                self._live[endpoint.id], self._registered[endpoint.id] = row[_LIVE], row[_REGISTRATION]
 
     def take_operations(self, rows: Iterable[Row]) -> None:
+        """Of rows that were selected by ``OPERATION_COLUMNS``."""
         for row in rows:
-            if row["seq"] not in self.operations:
+            if row[0] not in self.operations:
                 operation = OperationRow.load(row)
                 self._know(operation)
-                self._steps[operation.seq] = operation.stored(CHANGING_COLUMNS)
+                self._steps[operation.seq] = row[_CHANGING]
 
     def new_endpoint(self, name: str) -> EndpointRow:
         """An endpoint that nobody had heard of, OFFLINE until its first registration."""
@@ -187,11 +197,10 @@ class Group:
         """Write what changed so far; may be called again after further changes."""
         self._tell_presences()
         self._settle_readiness()
-        await self.write_operations()
-        await self._write_endpoints(UPDATE_LIVE, LIVE_COLUMNS, self._live)
-        await self._write_endpoints(UPDATE_REGISTRATION, REGISTRATION_COLUMNS, self._registered)
-        await self._write_log()
-        await self._write_heads()
+        arrived = await self._write_but_arrivals()
+        await self.store.execute_together(
+            [arrived, *self._changed_endpoints(), *self._new_in_the_log(), *self._moved_heads()]
+        )
 
     async def write_operations(self) -> None:
         """Write what the queues are read from: operations, the endpoints that they need, and pauses.
@@ -199,11 +208,19 @@ class Group:
         A claim looks at what is loaded of endpoints before it asks the database for others, so that an endpoint whose
         call ended and whose next one begins in the same group is written once.
         """
+        await self._many(*await self._write_but_arrivals())
+
+    async def _write_but_arrivals(self) -> Writing:
+        """An endpoint's old SENDING row leaves before its new one arrives, which is what this answers: the partial
+        unique index looks at each row."""
         await self._insert_endpoints()
-        await self._write_operations()
+        new, left, arrived = self._changed_operations()
+        await self._many(INSERT_OPERATION, new)
+        await self._many(UPDATE_OPERATION, left)
         for sql, rows in self.statements:
-            await self._many(Write(sql), rows)
+            await self.store.execute_many(sql, rows)
         self.statements.clear()
+        return UPDATE_OPERATION, arrived
 
     async def _insert_endpoints(self) -> None:
         new = [endpoint for endpoint in self.endpoints.values() if endpoint.id not in self._live]
@@ -215,7 +232,7 @@ class Group:
         self._live[endpoint.id] = endpoint.stored(LIVE_COLUMNS)
         self._registered[endpoint.id] = endpoint.stored(REGISTRATION_COLUMNS)
 
-    async def _many(self, write: Write, rows: Sequence[tuple[Any, ...]]) -> None:
+    async def _many(self, write: Write, rows: Sequence[Values]) -> None:
         if rows:
             await self.store.execute_many(write.each, rows, write.at_once)
 
@@ -242,17 +259,11 @@ class Group:
         known = self._live.get(endpoint.id)
         return known is not None and callable_at(known[_READY_AT], known[_AWAKE_UNTIL], self.now)
 
-    async def _write_endpoints(self, write: Write, columns: tuple[str, ...], known: dict[int, tuple[Any, ...]]) -> None:
-        changed = []
-        for endpoint in self.endpoints.values():
-            stored = endpoint.stored(columns)
-            if known[endpoint.id] != stored:
-                known[endpoint.id] = stored
-                changed.append((endpoint.id, *stored))
-        await self._many(write, changed)
-
-    async def _write_operations(self) -> None:
-        new, changed = [], []
+    def _changed_operations(self) -> tuple[list[Values], list[Values], list[Values]]:
+        """What is new, what changed and is not SENDING, and what is."""
+        new: list[Values] = []
+        left: list[Values] = []
+        arrived: list[Values] = []
         for operation in self.operations.values():
             steps = operation.stored(CHANGING_COLUMNS)
             before = self._steps.get(operation.seq)
@@ -260,30 +271,42 @@ class Group:
             if before is None:
                 new.append(operation.stored(OPERATION_COLUMNS))
             elif before != steps:
+                changed = arrived if operation.status is OperationStatus.SENDING else left
                 changed.append((operation.seq, *steps))
-        await self._many(INSERT_OPERATION, new)
-        # an endpoint's old SENDING row leaves before its new one arrives: the partial unique index looks at each row
-        for sending in (False, True):
-            rows = [row for row in changed if (row[1] == OperationStatus.SENDING) is sending]
-            await self._many(UPDATE_OPERATION, rows)
+        return new, left, arrived
 
-    async def _write_log(self) -> None:
+    def _changed_endpoints(self) -> Iterator[Writing]:
+        """Each row is in one writing at most: of two in the same statement only one would happen."""
+        live: list[Values] = []
+        whole: list[Values] = []
+        for endpoint in self.endpoints.values():
+            known = self._live[endpoint.id], self._registered[endpoint.id]
+            self._keep_stored(endpoint)
+            now_live, now_registered = self._live[endpoint.id], self._registered[endpoint.id]
+            if now_registered != known[1]:
+                whole.append((endpoint.id, *now_live, *now_registered))
+            elif now_live != known[0]:
+                live.append((endpoint.id, *now_live))
+        yield UPDATE_LIVE, live
+        yield UPDATE_ENDPOINT, whole
+
+    def _new_in_the_log(self) -> Iterator[Writing]:
         if not (self._transitions or self._presences or self._changes):
             return
         self.logged = True
         step = values_of(TransitionRow.__slots__)
-        await self._many(INSERT_TRANSITION, [step(transition) for transition in self._transitions])
-        await self._many(INSERT_PRESENCE, self._presences)
-        await self._many(INSERT_CHANGE, self._changes)
+        yield INSERT_TRANSITION, [step(transition) for transition in self._transitions]
+        yield INSERT_PRESENCE, self._presences
+        yield INSERT_CHANGE, self._changes
         latest = {(change.endpoint_id, change.path): change for change in self._changes}
-        await self._many(UPSERT_STATE, list(latest.values()))
+        yield UPSERT_STATE, list(latest.values())
         self._transitions, self._presences, self._changes = [], [], []
 
-    async def _write_heads(self) -> None:
+    def _moved_heads(self) -> Iterator[Writing]:
         stored = self.server.stored()
         if stored != self._server:
             self._server = stored
-            await self.store.execute(UPDATE_SERVER, *stored)
+            yield UPDATE_SERVER, [stored]
         if (self.seq, self.horizon) != self._written:
             self._written = (self.seq, self.horizon)
-            await self.store.execute(UPDATE_HEAD, self.seq, self.horizon)
+            yield UPDATE_HEAD, [LedgerHead(HEAD_ID, *self._written)]

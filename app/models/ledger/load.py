@@ -12,13 +12,18 @@ from app.models.ledger.group import Group
 from app.models.ledger.members import Needs
 from app.models.ledger.rows import ENDPOINT_COLUMNS, OPERATION_COLUMNS
 
-_ENDPOINT: Final = "SELECT " + ", ".join(f"e.{column}" for column in ENDPOINT_COLUMNS) + " FROM endpoint e WHERE "
-_OPERATION: Final = "SELECT " + ", ".join(f"o.{column}" for column in OPERATION_COLUMNS) + " FROM operation o WHERE "
+_ENDPOINT_COLUMNS: Final = ", ".join(f"e.{column}" for column in ENDPOINT_COLUMNS)
+_OPERATION_COLUMNS: Final = ", ".join(f"o.{column}" for column in OPERATION_COLUMNS)
+_ENDPOINT: Final = f"SELECT {_ENDPOINT_COLUMNS} FROM endpoint e WHERE "
+_OPERATION: Final = f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE "
+_BOTH: Final = (
+    f"SELECT {_OPERATION_COLUMNS}, {_ENDPOINT_COLUMNS} FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE "
+)
 
 
 async def load(group: Group, needs: Needs) -> None:
     """Bring everything that ``needs`` names into the group's working set."""
-    await load_operations(group, "o.seq", needs.operation_seqs, "bigint")
+    await load_operations(group, "o.seq", needs.operation_seqs, "bigint", with_endpoints=True)
     await load_operations(group, "o.id", needs.operation_ids, "uuid")
     await load_operations(group, "o.request_id", needs.request_ids, "text")
     owners = {operation.endpoint_id for operation in group.operations.values()}
@@ -36,12 +41,20 @@ async def load_endpoints(group: Group, ids: Iterable[int]) -> None:
         group.take_endpoints(await group.store.fetch(_ENDPOINT + where, group.store.array(missing)))
 
 
-async def load_operations(group: Group, column: str, keys: Iterable[Any], type_: str) -> None:
-    """Operations by one of their keys. Their endpoints have to be loaded, too, before they can be moved."""
+async def load_operations(
+    group: Group, column: str, keys: Iterable[Any], type_: str, *, with_endpoints: bool = False
+) -> None:
+    """Operations by one of their keys. Their endpoints have to be loaded, too, before they can be moved: here in the
+    same statement, or all at once afterwards."""
     wanted = set(keys)
-    if wanted:
-        where = group.store.among(column, "$1", type_)
-        group.take_operations(await group.store.fetch(_OPERATION + where, group.store.array(wanted)))
+    if not wanted:
+        return
+    where = group.store.among(column, "$1", type_)
+    rows = await group.store.fetch((_BOTH if with_endpoints else _OPERATION) + where, group.store.array(wanted))
+    if with_endpoints:
+        group.take_endpoints([row[len(OPERATION_COLUMNS) :] for row in rows])
+        rows = [row[: len(OPERATION_COLUMNS)] for row in rows]
+    group.take_operations(rows)
 
 
 async def _load_names(group: Group, names: set[str]) -> None:

@@ -293,6 +293,14 @@ class TransitionRow:
     at: Instant
 
 
+class LedgerHead(NamedTuple):
+    """The last number that was drawn, and the newest that was pruned from the log."""
+
+    id: int
+    seq: int
+    horizon: int
+
+
 class PresenceChange(NamedTuple):
     """A presence that was told, as it is written to the log."""
 

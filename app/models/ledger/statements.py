@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, Final, NamedTuple, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 from app.models.ledger.rows import (
     CHANGING_COLUMNS,
@@ -19,19 +19,14 @@ from app.models.ledger.rows import (
     REGISTRATION_COLUMNS,
     SERVER_COLUMNS,
     EndpointRow,
+    LedgerHead,
     OperationRow,
     PresenceChange,
     ResourceChange,
     ServerRow,
     TransitionRow,
 )
-
-
-class Write(NamedTuple):
-    """A statement that writes rows, ``each`` by itself; ``at_once`` takes the columns of many as arrays."""
-
-    each: str
-    at_once: str | None = None
+from app.models.ledger.store import Write
 
 
 def _kinds(row: type[Any]) -> dict[str, str]:
@@ -74,7 +69,7 @@ _NEWER: Final = (
 
 INSERT_ENDPOINT: Final = _insert("endpoint", EndpointRow, ENDPOINT_COLUMNS)
 UPDATE_LIVE: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS, "id")
-UPDATE_REGISTRATION: Final = _update("endpoint", EndpointRow, REGISTRATION_COLUMNS, "id")
+UPDATE_ENDPOINT: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS + REGISTRATION_COLUMNS, "id")
 INSERT_OPERATION: Final = _insert("operation", OperationRow, OPERATION_COLUMNS)
 UPDATE_OPERATION: Final = _update("operation", OperationRow, CHANGING_COLUMNS, "seq")
 INSERT_TRANSITION: Final = _insert("transition", TransitionRow, tuple(field.name for field in fields(TransitionRow)))
@@ -82,5 +77,5 @@ INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChan
 INSERT_CHANGE: Final = _insert("resource_change", ResourceChange, ResourceChange._fields)
 UPSERT_STATE: Final = _insert("resource_state", ResourceChange, _STATE_COLUMNS, _NEWER)
 
-UPDATE_SERVER: Final = _update("leshan_server", ServerRow, SERVER_COLUMNS[1:], "id").each
-UPDATE_HEAD: Final = "UPDATE ledger_head SET seq = $1, horizon = $2"
+UPDATE_SERVER: Final = _update("leshan_server", ServerRow, SERVER_COLUMNS[1:], "id")
+UPDATE_HEAD: Final = _update("ledger_head", LedgerHead, LedgerHead._fields[1:], "id")

@@ -15,10 +15,10 @@ import functools
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import asyncpg
 import orjson
@@ -28,17 +28,16 @@ APPEND_LOCK: Final = 0x5265_7665  # "Reve": the advisory lock that every ledger 
 LEDGER_TIMEOUTS: Final = {
     "idle_in_transaction_session_timeout": "2s",
     "statement_timeout": "10s",
-    "lock_timeout": "5s",
+    "lock_timeout": "2500ms",
 }
-"""A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after 2 s."""
+"""A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after 2 s. Whoever
+waits longer for it looks at who holds it, and ends a session whose client says nothing."""
 
 LEDGER_PLANS: Final = {"plan_cache_mode": "force_generic_plan"}
 """Every statement finds its rows by an index whatever it is given, so a plan is made once and not for each execution:
 that was a tenth of PostgreSQL's work, and of the dispatcher's wait for it."""
 
-APPEND_LOCK_WAIT: Final = "2500ms"
 APPEND_LOCK_TRIES: Final = 3
-"""Whoever waits this long looks at who holds the lock, and ends a session whose client says nothing."""
 
 _END_SILENT_HOLDER: Final = f"""
     SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -62,6 +61,8 @@ AT_ONCE: Final = 10
 MOST_IN_A_TURN: Final = 200
 """SQLite writes so many rows, some milliseconds' worth, before everything else in the process has its turn."""
 
+_PLACEHOLDER: Final = re.compile(r"\$(\d+)")
+
 _Done = TypeVar("_Done")
 
 
@@ -81,6 +82,13 @@ Row = Any
 """A row that answers ``row["column"]``."""
 
 
+class Write(NamedTuple):
+    """A statement that writes rows, ``each`` by itself; ``at_once`` takes the columns of many as arrays."""
+
+    each: str
+    at_once: str
+
+
 class Store(Protocol):
     """One connection that writes. Not safe for concurrent use: the ledger's one task owns it.
 
@@ -98,6 +106,7 @@ class Store(Protocol):
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]: ...
     async def execute(self, sql: str, *values: Any) -> None: ...
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None: ...
+    async def execute_together(self, writings: Iterable[tuple[Write, Sequence[Sequence[Any]]]]) -> None: ...
     def among(self, column: str, placeholder: str, type_: str) -> str: ...
     def array(self, values: Iterable[Any]) -> Any: ...
 
@@ -177,10 +186,9 @@ class PostgresStore:
             await self._take_append_lock()
 
     async def _take_append_lock(self) -> None:
-        wait, then = f"SET LOCAL lock_timeout = '{APPEND_LOCK_WAIT}'", "SET LOCAL lock_timeout TO DEFAULT"
         for left in reversed(range(APPEND_LOCK_TRIES)):
             try:
-                await self._live.execute(f"BEGIN; {wait}; SELECT pg_advisory_xact_lock({APPEND_LOCK}); {then}")
+                await self._live.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
             except asyncpg.LockNotAvailableError:
                 if not left:
                     raise
@@ -210,15 +218,44 @@ class PostgresStore:
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None:
         with _postgres_errors():
             if at_once is not None and len(rows) >= AT_ONCE:
-                await self._live.execute(at_once, *map(list, zip(*rows, strict=True)))
+                await self._live.execute(at_once, *_columns(rows))
             else:
                 await self._live.executemany(sql, rows)
+
+    async def execute_together(self, writings: Iterable[tuple[Write, Sequence[Sequence[Any]]]]) -> None:
+        """Writings to different rows, none of which reads what another one writes, in one statement: five less to wait
+        for at the end of each group."""
+        due = [(write.at_once, rows) for write, rows in writings if rows]
+        if due:
+            columns = [column for _, rows in due for column in _columns(rows)]
+            with _postgres_errors():
+                await self._live.execute(_together(*(sql for sql, _ in due)), *columns)
 
     def among(self, column: str, placeholder: str, type_: str) -> str:
         return f"{column} = ANY({placeholder}::{type_}[])"
 
     def array(self, values: Iterable[Any]) -> Any:
         return list(values)
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
+    return map(list, zip(*rows, strict=True))
+
+
+@functools.lru_cache(maxsize=256)
+def _together(*statements: str) -> str:
+    """All of them as one, the placeholders of each after those of the one before."""
+    taken, parts = 0, []
+    for sql in statements:
+        parts.append(_PLACEHOLDER.sub(functools.partial(_shift, by=taken), sql))
+        taken += max(int(number) for number in _PLACEHOLDER.findall(sql))
+    *before, last = parts
+    named = ", ".join(f"w{number} AS ({part})" for number, part in enumerate(before))
+    return f"WITH {named} {last}" if before else last
+
+
+def _shift(placeholder: re.Match[str], by: int) -> str:
+    return f"${int(placeholder[1]) + by}"
 
 
 _BUSY_CODES = (
@@ -315,6 +352,11 @@ class SqliteStore:
                 self._live.executemany(numbered(sql), rows[first : first + MOST_IN_A_TURN])
                 await asyncio.sleep(0)
 
+    async def execute_together(self, writings: Iterable[tuple[Write, Sequence[Sequence[Any]]]]) -> None:
+        for write, rows in writings:
+            if rows:
+                await self.execute_many(write.each, rows)
+
     def among(self, column: str, placeholder: str, type_: str) -> str:  # noqa: ARG002 - SQLite needs no type
         return f"{column} IN (SELECT value FROM json_each({placeholder}))"
 
@@ -325,7 +367,7 @@ class SqliteStore:
 @functools.lru_cache(maxsize=512)
 def numbered(sql: str) -> str:
     """``$1`` is PostgreSQL's; SQLite counts with ``?1``."""
-    return re.sub(r"\$(\d+)", r"?\1", sql)
+    return _PLACEHOLDER.sub(r"?\1", sql)
 
 
 def open_store(database_url: str, *, unsafe: bool = False) -> Store:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import uuid
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 
 from app.domain.verdicts import Report
-from app.models.ledger import Cancel, Claim, Claimed, Create, Ledger, PauseDispatch, Scope, Settle
+from app.models.ledger import Cancel, Claim, Claimed, Create, Hear, HeardEvent, Ledger, PauseDispatch, Scope, Settle
 from app.models.ledger.ledger import Committed
 from app.models.ledger.members import Member
-from tests.integration.ledger.kit import BUSY, REBOOT, SILENT, SUCCESS, UNREACHABLE, World, new, registered
+from app.models.ledger.store import Store, open_store
+from tests.integration.ledger.kit import BUSY, REBOOT, SILENT, SUCCESS, UNREACHABLE, World, new, registered, updated
 
 pytestmark = pytest.mark.asyncio
 
@@ -120,6 +124,60 @@ async def test_a_commit_carries_one_claim(empty_world: World) -> None:
     first, second = await together(ledger, claim(2), claim(2))
     assert (len(first), len(second)) == (2, 2)
     assert [commit.members for commit in commits] == [1, 1]
+
+
+class _Counting:
+    """A store that notes what it is asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        return functools.partial(self._ask, name, found) if inspect.iscoroutinefunction(found) else found
+
+    async def _ask(self, name: str, ask: Callable[..., Awaitable[Any]], *given: Any) -> Any:
+        self.asked.append(name)
+        return await ask(*given)
+
+
+async def test_a_commit_that_ends_calls_and_begins_others_asks_eight_times(empty_world: World) -> None:
+    """However many they are: each wait is one more turn in which no call is begun."""
+    store = _Counting(open_store(empty_world.url, unsafe=True))
+    ledger = await empty_world.ledger(cast("Store", store))
+    names = [f"d{number}" for number in range(40)]
+    await empty_world.hear(*map(registered, names))
+    await empty_world.create(*(new(name) for name in names for _ in range(2)))
+    called = await empty_world.claim()
+    store.asked.clear()
+    *_, claimed = await together(ledger, *map(settle, called), claim(40))
+    assert len(claimed) == 40
+    assert store.asked == [
+        *("begin", "fetch", "fetch"),  # clock and heads; what was called
+        *("execute_many", "fetch", "fetch"),  # the ended leave; who may be called; with what
+        *("execute_together", "commit"),
+    ]
+
+
+async def test_what_one_commit_writes_together_is_all_written(world: World) -> None:
+    """An endpoint whose registration and presence both change is one row of one statement."""
+    await world.hear(registered("d"), registered("e"))
+    await world.create(new("d"), new("e"))
+    called = await world.claim()
+    *_, (third,) = await together(
+        world.ledgers[0],
+        Hear([HeardEvent(updated("d", 2))]),
+        *map(settle, called),
+        Create([new("d")]),
+    )
+    assert [row["status"] for row in await world.rows("SELECT status FROM operation ORDER BY seq")] == [
+        *("CONFIRMED", "CONFIRMED", "QUEUED"),
+    ]
+    endpoint, other = await world.endpoint("d"), await world.endpoint("e")
+    assert (endpoint["queued"], endpoint["confirmed"], endpoint["leshan_last_update"]) == (1, 1, 2)
+    assert (other["queued"], other["confirmed"], other["lease_operation"]) == (0, 1, None)
+    assert third.seq == (await world.claim_one()).seq
 
 
 async def _id(world: World, seq: int) -> str:
