@@ -161,7 +161,7 @@ class Claim(Member[list[Claimed]]):
 def _found(loaded: str, ready: str) -> str:
     talking, silent = (
         _READY.format(loaded=loaded, silent=silent, most=most)
-        for silent, most in (("NOT e.silent", "$5"), ("e.silent", "$6"))
+        for silent, most in (("e.silent = false", "$5"), ("e.silent = true", "$6"))
     )
     return f"""
         {_OPEN.format(loaded=loaded)} UNION ALL {_LOADED.format(ready=ready)}
