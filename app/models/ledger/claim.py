@@ -86,9 +86,10 @@ class _Head(NamedTuple):
     """The head of the queue of an endpoint that may be called."""
 
     window_ends: Instant
-    unknown: int  # to the group: after those that it has loaded
+    unknown: bool  # to the group: after those that it has loaded
     endpoint: int
     operation: int
+    silent: bool
 
 
 def _of_server(group: Group) -> list[EndpointRow]:
@@ -110,10 +111,8 @@ class Claim(Member[list[Claimed]]):
     phase: ClassVar[Phase] = Phase.CLAIM
     slots: int
     token: str
-    chosen: list[tuple[int, int]] = field(default_factory=list)
+    chosen: list[_Head] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
-    free: int = 0
-    free_silent: int = 0
     begun: bool = False
 
     async def find(self, group: Group) -> None:
@@ -124,10 +123,10 @@ class Claim(Member[list[Claimed]]):
         calls = _open_calls(group, found)
         self.held = [call.operation for call in calls if call.token == self.token]
         limit = group.rules.max_in_flight
-        self.free = min(self.slots, limit - len(calls))
-        self.free_silent = max(1, limit // SILENT_SHARE) - sum(call.silent for call in calls)
-        self.chosen = [] if self.held or self.free <= 0 else _heads(group, ready, found)
-        heads = {head for _, head in self.chosen}.union(self.held)
+        free = min(self.slots, limit - len(calls))
+        silent = max(1, limit // SILENT_SHARE) - sum(call.silent for call in calls)
+        self.chosen = [] if self.held else _admitted(_heads(group, ready, found), free, silent)
+        heads = {head.operation for head in self.chosen}.union(self.held)
         await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint", with_endpoints=True)
 
     async def _look(self, group: Group, ready: Iterable[int], slots: int) -> Sequence[Row]:
@@ -142,19 +141,11 @@ class Claim(Member[list[Claimed]]):
 
     def apply(self, group: Group) -> list[Claimed]:
         taken = [claimed(group, group.operations[seq]) for seq in self.held]
-        for endpoint_id, head in self.chosen:
-            endpoint, operation = group.endpoints[endpoint_id], group.operations[head]
-            if self._admits(endpoint):
-                take_lease(group, endpoint, operation, self.token)
-                taken.append(claimed(group, operation))
+        for head in self.chosen:
+            operation = group.operations[head.operation]
+            take_lease(group, group.endpoints[head.endpoint], operation, self.token)
+            taken.append(claimed(group, operation))
         return taken
-
-    def _admits(self, endpoint: EndpointRow) -> bool:
-        if self.free <= 0 or (endpoint.silent and self.free_silent <= 0):
-            return False
-        self.free -= 1
-        self.free_silent -= endpoint.silent
-        return True
 
 
 @functools.cache
@@ -179,20 +170,32 @@ def _open_calls(group: Group, found: Iterable[Row]) -> list[_Call]:
     return others + own
 
 
-def _heads(group: Group, ready: Mapping[int, EndpointRow], found: Iterable[Row]) -> list[tuple[int, int]]:
+def _heads(group: Group, ready: Mapping[int, EndpointRow], found: Iterable[Row]) -> list[_Head]:
     """Who may be called and with what, those first whose window ends first; of equal windows those that the group has
     loaded, and writes anyway."""
     heads: list[_Head] = []
-    for what, id_, operation, number, *_ in found:
+    for what, id_, operation, number, _, silent in found:
         if operation is None:
             continue
         if what == "READY":
-            heads.append(_Head(number, 1, id_, operation))
+            heads.append(_Head(number, True, id_, operation, bool(silent)))
         elif what == "LOADED":
             until = ready[id_].awake_until or 0
             if until - group.now >= min(START_MARGIN, number * SECOND):
-                heads.append(_Head(until, 0, id_, operation))
-    return [(head.endpoint, head.operation) for head in sorted(heads)]
+                heads.append(_Head(until, False, id_, operation, ready[id_].silent))
+    return sorted(heads)
+
+
+def _admitted(heads: Iterable[_Head], free: int, free_silent: int) -> list[_Head]:
+    """Those for whom there is a free call, before anything more of them is loaded."""
+    admitted: list[_Head] = []
+    for head in heads:
+        if len(admitted) >= free:
+            break
+        if not head.silent or free_silent > 0:
+            free_silent -= head.silent
+            admitted.append(head)
+    return admitted
 
 
 def claimed(group: Group, operation: OperationRow) -> Claimed:
