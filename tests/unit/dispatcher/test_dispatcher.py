@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 from unittest import mock
 
@@ -165,6 +166,24 @@ async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
     assert running.cancelled()
     assert ledger.released == [Release(ONE.seq, ONE.attempt)]
     assert not runner.ran.done()
+
+
+async def test_what_was_claimed_and_has_not_begun_goes_back_when_it_stops() -> None:
+    """Calls begin a few in each turn of the event loop; whoever is told to stop begins no more."""
+    ledger, ran = Ledger(), list[int]()
+    runner = mock.AsyncMock()
+    runner.run.side_effect = lambda claimed, _asked_at: ran.append(claimed.seq)
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=200, pieces=2)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run(runner))
+    dispatcher.nudge()
+    _, answer = await ledger.next_claim()
+    answer.set_result([replace(ONE, seq=seq) for seq in range(100)])
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running], timeout=10)
+    released = [release.operation_seq for release in ledger.released]
+    assert released
+    assert sorted(ran + released) == list(range(100))
 
 
 async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() -> None:
