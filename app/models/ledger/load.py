@@ -20,10 +20,15 @@ _BOTH: Final = (
     f"SELECT {_OPERATION_COLUMNS}, {_ENDPOINT_COLUMNS} FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE "
 )
 
+MANY: Final = 250
+"""More operations than calls that end together are those of a cancel by filter, many of the same endpoint: that is read
+once, by itself."""
+
 
 async def load(group: Group, needs: Needs) -> None:
     """Bring everything that ``needs`` names into the group's working set."""
-    await load_operations(group, "o.seq", needs.operation_seqs, "bigint", with_endpoints=True)
+    few = len(needs.operation_seqs) <= MANY
+    await load_operations(group, "o.seq", needs.operation_seqs, "bigint", with_endpoints=few)
     await load_operations(group, "o.id", needs.operation_ids, "uuid")
     await load_operations(group, "o.request_id", needs.request_ids, "text")
     owners = {operation.endpoint_id for operation in group.operations.values()}
