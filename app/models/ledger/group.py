@@ -40,7 +40,7 @@ from app.models.ledger.statements import (
     UPDATE_SERVER,
     UPSERT_STATE,
 )
-from app.models.ledger.store import Row, Store, Write
+from app.models.ledger.store import Row, Store, Write, Writing
 from app.models.lifecycle import TERMINAL, check_move
 
 HEAD_ID: Final = 1
@@ -53,8 +53,6 @@ _CHANGING: Final = slice(len(OPERATION_COLUMNS) - len(CHANGING_COLUMNS), None)
 
 
 Values: TypeAlias = tuple[Any, ...]
-Writing: TypeAlias = tuple[Write, Sequence[Values]]
-"""A statement, and the rows that it is to write."""
 
 Move: TypeAlias = tuple[OperationStatus | None, OperationStatus, ReasonCode | None]
 """A step of an operation: from, to, and why."""
@@ -232,7 +230,7 @@ class Group:
         self._live[endpoint.id] = endpoint.stored(LIVE_COLUMNS)
         self._registered[endpoint.id] = endpoint.stored(REGISTRATION_COLUMNS)
 
-    async def _many(self, write: Write, rows: Sequence[Values]) -> None:
+    async def _many(self, write: Write, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             await self.store.execute_many(write.each, rows, write.at_once)
 

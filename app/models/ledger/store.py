@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
@@ -89,6 +89,10 @@ class Write(NamedTuple):
     at_once: str
 
 
+Writing: TypeAlias = tuple[Write, Sequence[Sequence[Any]]]
+"""A statement, and the rows that it is to write."""
+
+
 class Store(Protocol):
     """One connection that writes. Not safe for concurrent use: the ledger's one task owns it.
 
@@ -106,7 +110,7 @@ class Store(Protocol):
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]: ...
     async def execute(self, sql: str, *values: Any) -> None: ...
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None: ...
-    async def execute_together(self, writings: Iterable[tuple[Write, Sequence[Sequence[Any]]]]) -> None: ...
+    async def execute_together(self, writings: Iterable[Writing]) -> None: ...
     def among(self, column: str, placeholder: str, type_: str) -> str: ...
     def array(self, values: Iterable[Any]) -> Any: ...
 
@@ -222,7 +226,7 @@ class PostgresStore:
             else:
                 await self._live.executemany(sql, rows)
 
-    async def execute_together(self, writings: Iterable[tuple[Write, Sequence[Sequence[Any]]]]) -> None:
+    async def execute_together(self, writings: Iterable[Writing]) -> None:
         """Writings to different rows, none of which reads what another one writes, in one statement: five less to wait
         for at the end of each group."""
         due = [(write.at_once, rows) for write, rows in writings if rows]
@@ -352,7 +356,7 @@ class SqliteStore:
                 self._live.executemany(numbered(sql), rows[first : first + MOST_IN_A_TURN])
                 await asyncio.sleep(0)
 
-    async def execute_together(self, writings: Iterable[tuple[Write, Sequence[Sequence[Any]]]]) -> None:
+    async def execute_together(self, writings: Iterable[Writing]) -> None:
         for write, rows in writings:
             if rows:
                 await self.execute_many(write.each, rows)
