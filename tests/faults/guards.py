@@ -82,7 +82,7 @@ GUARDS: Final = (
         "app/models/ledger/leases.py",
         "endpoint.held_wake_seq = endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq",
         "endpoint.held_wake_seq = endpoint.wake_seq",
-        "tests/stories/test_wake_during_a_call.py",
+        "tests/integration/ledger/test_settling.py::test_a_wake_during_the_attempt_is_not_lost",
     ),
     Guard(
         "wakeSeq: a verdict takes no presence from a device that woke meanwhile",
