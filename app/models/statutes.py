@@ -109,6 +109,15 @@ LAWS: Final = (
     ),
     Law(
         1,
+        "it has transitions and is not there",
+        """
+        SELECT DISTINCT t.operation_id AS who FROM transition t LEFT JOIN operation o ON o.seq = t.operation_id
+        WHERE t.operation_id > $1 AND t.operation_id <= $2 AND o.seq IS NULL
+        """,
+        Walk.OPERATIONS,
+    ),
+    Law(
+        1,
         "its last transition does not equal the row",
         """
         SELECT o.seq AS who FROM operation o JOIN transition t ON t.seq = o.last_seq

@@ -19,6 +19,7 @@ from tortoise.models import Model
 
 from app.models import tables
 from app.models.database import MIGRATIONS, is_sqlite, migrate, tortoise_config
+from app.models.filing import FILING, filing
 from app.models.ledger import open_store
 from app.models.ledger.rows import ENDPOINT_COLUMNS, OPERATION_COLUMNS, SERVER_COLUMNS
 from app.models.ledger.store import Store, StoreRefused
@@ -95,7 +96,7 @@ async def test_every_migrated_table_is_declared(store: Store) -> None:
     else:
         sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     names = {row["name"] for row in await store.fetch(sql)}
-    assert names == {model._meta.db_table for model in MODELS} | {"aerich"}
+    assert names == {model._meta.db_table for model in MODELS} | {"aerich"} | ({FILING} if store.postgres else set())
 
 
 async def test_the_ledgers_rows_name_columns_that_exist(store: Store) -> None:
@@ -176,6 +177,21 @@ async def test_transitions_go_with_their_operation(peopled: Store) -> None:
     assert list(await peopled.fetch("SELECT * FROM transition")) == []
 
 
+FILED: Final = "seq, endpoint_id, kind, path, batch, created_by, created_at"
+
+
+async def test_what_an_operation_is_filed_by_is_there_as_long_as_it_is(peopled: Store) -> None:
+    if not peopled.postgres:
+        pytest.skip("SQLite has these indexes on the operations themselves")
+    await peopled.execute("INSERT INTO transition VALUES (3, 2, 1, NULL, 'QUEUED', 0, NULL, NULL, 1)")
+    for seqs in ([2, 4], [4], []):
+        filed = await peopled.fetch(f"SELECT {FILED} FROM {FILING}")  # noqa: S608 - a name of ours
+        rows = await peopled.fetch(f"SELECT {FILED} FROM operation")  # noqa: S608
+        assert sorted(map(tuple, filed)) == sorted(map(tuple, rows))
+        assert sorted(row["seq"] for row in filed) == seqs
+        await peopled.execute("DELETE FROM operation WHERE seq = (SELECT min(seq) FROM operation)")
+
+
 async def test_migrating_a_migrated_database_does_nothing(empty_database_url: str) -> None:
     assert len(await migrate(empty_database_url)) == REVISIONS
     assert await migrate(empty_database_url) == []
@@ -229,7 +245,7 @@ async def test_a_downgrade_takes_everything_back_and_an_upgrade_brings_it_again(
         await command.downgrade(version=1, delete=False)
     store = open_store(empty_database_url, unsafe=True)
     await store.open()
-    assert all([not await columns_of(store, model._meta.db_table) for model in MODELS])
+    assert all([not await columns_of(store, table) for table in (FILING, *(model._meta.db_table for model in MODELS))])
     await store.close()
     assert len(await migrate(empty_database_url)) == REVISIONS
 
@@ -271,6 +287,8 @@ async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(
     assert (endpoint["name"], endpoint["queued"], bool(endpoint["paused"])) == ("d", 1, False)
     (operation,) = await store.fetch("SELECT status, batch FROM operation")
     assert (operation["status"], operation["batch"]) == ("QUEUED", None)
+    (filed,) = await store.fetch(f"SELECT seq, kind FROM {filing(postgres=store.postgres)}")  # noqa: S608
+    assert (filed["seq"], filed["kind"]) == (2, "READ")
     await store.close()
     assert await broken_laws(empty_database_url, now=1) == []
     assert await migrate(empty_database_url) == []

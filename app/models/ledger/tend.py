@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.domain.words import SECOND, Instant, OperationStatus, Presence, ReasonCode
+from app.models.filing import filing
 from app.models.ledger import breaker, presence
 from app.models.ledger.alone import alone
 from app.models.ledger.group import Group
@@ -168,7 +169,7 @@ class Prune(Member[bool]):
         came after them: an operation, or a device that went to sleep."""
         presences = await group.store.fetch(_OLDEST_PRESENCES, PRUNE_PIECE)
         self._forget_log(group, "presence_change", [row["seq"] for row in presences if row["at"] < edge])
-        created = await group.store.fetch(_CREATED, edge)
+        created = await group.store.fetch(_CREATED.format(filing=filing(postgres=group.store.postgres)), edge)
         old = max([group.horizon, *(row["seq"] for row in created)])
         values = await group.store.fetch(_OLDEST_VALUES, old, PRUNE_PIECE)
         self._forget_log(group, "resource_change", [row["seq"] for row in values])
@@ -200,7 +201,7 @@ _ENDED: Final = (
     "SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
 )
 _OLDEST_PRESENCES: Final = "SELECT seq, at FROM presence_change ORDER BY seq LIMIT $1"
-_CREATED: Final = "SELECT seq FROM operation WHERE created_at < $1 ORDER BY created_at DESC LIMIT 1"
+_CREATED: Final = "SELECT seq FROM {filing} WHERE created_at < $1 ORDER BY created_at DESC LIMIT 1"
 _OLDEST_VALUES: Final = "SELECT seq FROM resource_change WHERE seq <= $1 ORDER BY seq LIMIT $2"
 _RECEIPTS: Final = "SELECT {key} AS key FROM {table} WHERE at < $1 ORDER BY at LIMIT $2"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.domain.words import OperationKind, OperationStatus, ReasonCode
 from app.models.cursors import parse_seq_cursor
+from app.models.filing import FILING
 from app.models.queries.criteria import ENDPOINT_BY_NAME, OperationCriteria, below
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
 from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch, on_postgres
@@ -40,77 +41,114 @@ async def operation_page(criteria: OperationCriteria, first: int, after: str | N
     return Page.of(_KIND, found, first, lambda o: o.seq, continued=after is not None, total=total)
 
 
+class _Condition(NamedTuple):
+    """SQL that holds for a row of ``table``: ``o``, the operation, or ``f``, what it is filed by."""
+
+    table: str
+    sql: str
+
+
 def operation_statement(criteria: OperationCriteria, before: int, limit: int) -> Statement:
     """The statement of one page: ``limit`` operations with a ``seq`` below ``before``."""
     statement = Statement("", [before, limit])
-    branches = [f"{branch} AND o.seq < $1" for branch in operation_branches(criteria, statement)]
-    if len(branches) == 1:
-        statement.sql = merged([branches[0].replace("SELECT o.seq", f"SELECT {_COLUMNS}", 1)], "o.seq DESC", "$2")
+    branches = operation_branches(criteria, statement, before="$1")
+    if len(branches) == 1 and branches[0].startswith(_SEQ):
+        statement.sql = merged([branches[0].replace(_SEQ, f"SELECT {_COLUMNS}", 1)], "o.seq DESC", "$2")
     else:
         seqs = merged(branches, "seq DESC", "$2")
         statement.sql = f"SELECT {_COLUMNS} FROM operation o JOIN ({seqs}) p ON p.seq = o.seq ORDER BY o.seq DESC"  # noqa: S608
     return statement
 
 
-def operation_branches(criteria: OperationCriteria, statement: Statement) -> list[str]:
-    """SELECTs of ``seq`` that are disjoint, each with conditions that one index serves in order."""
+_SEQ: Final = "SELECT o.seq"
+
+
+def operation_branches(criteria: OperationCriteria, statement: Statement, before: str | None = None) -> list[str]:
+    """SELECTs of ``seq`` that are disjoint, each with conditions that one index serves in order. ``before`` is the
+    placeholder of a ``seq`` that all of them are below."""
     fixed = _conditions(criteria, statement)
     words = [one for one in (_statuses(criteria), _reasons(criteria), _kinds(criteria)) if one is not None]
     # one of them is enough to walk along: branches for all would be more than a thousand
-    fixed += [f"({' OR '.join(checked)})" for checked in words[1:]]
+    for checked in words[1:]:
+        fixed.append(_Condition(checked[0].table, f"({' OR '.join(one.sql for one in checked)})"))
     choices = [fixed]
     for alternatives in (words[0] if words else None, _paths(criteria, statement)):
         if alternatives is not None:
             choices = [[*chosen, one] for chosen in choices for one in alternatives]
-    where = [" AND ".join(chosen) for chosen in choices]
-    return [f"SELECT o.seq FROM operation o WHERE {conditions or 'TRUE'}" for conditions in where]  # noqa: S608
+    return [_select(chosen, before) for chosen in choices]
 
 
-def _conditions(criteria: OperationCriteria, statement: Statement) -> list[str]:
+def _select(conditions: Collection[_Condition], before: str | None) -> str:
+    """From the operations, from what they are filed by, or from both: as the conditions ask."""
+    tables = {one.table for one in conditions} or {"o"}
+    if tables == {"f"}:
+        source = f"SELECT f.seq FROM {FILING} f"  # noqa: S608
+    elif tables == {"o"}:
+        source = f"{_SEQ} FROM operation o"
+    else:
+        source = f"{_SEQ} FROM {FILING} f JOIN operation o ON o.seq = f.seq"
+    bounds = [f"{table}.seq < {before}" for table in sorted(tables) if before is not None]
+    return f"{source} WHERE {' AND '.join([*(one.sql for one in conditions), *bounds]) or 'TRUE'}"
+
+
+def _conditions(criteria: OperationCriteria, statement: Statement) -> list[_Condition]:
+    filed = _filed()
+    beside = filed if _statuses(criteria) is None else "o"  # an index of the operation's has both: endpoint and status
     conditions = []
     if criteria.endpoint is not None:
-        conditions.append("o.endpoint_id = " + ENDPOINT_BY_NAME.format(name=statement.add(criteria.endpoint)))
+        of_name = ENDPOINT_BY_NAME.format(name=statement.add(criteria.endpoint))
+        conditions.append(_Condition(beside, f"{beside}.endpoint_id = {of_name}"))
     if criteria.endpoints is not None:
-        conditions.append(_of_endpoints(statement.add(array(criteria.endpoints))))
+        of_names = _any_of(statement.add(array(criteria.endpoints)))
+        conditions.append(_Condition(beside, f"{beside}.endpoint_id {of_names}"))
     if criteria.batch is not None:
-        conditions.append(f"o.batch = {statement.add(criteria.batch)}")
+        conditions.append(_Condition(filed, f"{filed}.batch = {statement.add(criteria.batch)}"))
     if criteria.created_by is not None:
-        conditions.append(f"o.created_by = {statement.add(criteria.created_by)}")
+        conditions.append(_Condition(filed, f"{filed}.created_by = {statement.add(criteria.created_by)}"))
     if criteria.retried is not None:
-        conditions.append(RETRIED if criteria.retried else f"NOT {RETRIED}")
+        conditions.append(_Condition("o", RETRIED if criteria.retried else f"NOT {RETRIED}"))
     if criteria.created_after is not None:
-        conditions.append(f"o.created_at > {statement.add(criteria.created_after)}")
+        conditions.append(_Condition(filed, f"{filed}.created_at > {statement.add(criteria.created_after)}"))
     if criteria.created_before is not None:
-        conditions.append(f"o.created_at < {statement.add(criteria.created_before)}")
+        conditions.append(_Condition(filed, f"{filed}.created_at < {statement.add(criteria.created_before)}"))
     return conditions
 
 
-def _of_endpoints(names: str) -> str:
+def _filed() -> str:
+    """The table whose indexes serve what never changes of an operation."""
+    return "f" if on_postgres() else "o"
+
+
+def _any_of(names: str) -> str:
     """PostgreSQL takes an array as a list of keys for the index, a subquery perhaps for a join of whole tables."""
     select = f"SELECT n.id FROM endpoint n WHERE {among('n.name', names, 'text')}"  # noqa: S608
-    return f"o.endpoint_id = ANY(ARRAY({select}))" if on_postgres() else f"o.endpoint_id IN ({select})"
+    return f"= ANY(ARRAY({select}))" if on_postgres() else f"IN ({select})"
 
 
-def _statuses(criteria: OperationCriteria) -> list[str] | None:
+def _statuses(criteria: OperationCriteria) -> list[_Condition] | None:
     if criteria.statuses is None or set(criteria.statuses) == set(OperationStatus):
         return None
-    return [f"o.status = '{status}'" for status in OperationStatus if status in criteria.statuses]
+    return [_Condition("o", f"o.status = '{status}'") for status in OperationStatus if status in criteria.statuses]
 
 
-def _kinds(criteria: OperationCriteria) -> list[str] | None:
+def _kinds(criteria: OperationCriteria) -> list[_Condition] | None:
     if criteria.kinds is None or set(criteria.kinds) == set(OperationKind):
         return None
-    return [f"o.kind = '{kind}'" for kind in OperationKind if kind in criteria.kinds]
+    filed = _filed()
+    return [_Condition(filed, f"{filed}.kind = '{kind}'") for kind in OperationKind if kind in criteria.kinds]
 
 
-def _reasons(criteria: OperationCriteria) -> list[str] | None:
+def _reasons(criteria: OperationCriteria) -> list[_Condition] | None:
     if criteria.reasons is None:
         return None
-    return [f"o.reason = '{reason}'" for reason in ReasonCode if reason in criteria.reasons]
+    return [_Condition("o", f"o.reason = '{reason}'") for reason in ReasonCode if reason in criteria.reasons]
 
 
-def _paths(criteria: OperationCriteria, statement: Statement) -> list[str] | None:
-    return None if criteria.path_prefix is None else below("o.path", criteria.path_prefix, statement)
+def _paths(criteria: OperationCriteria, statement: Statement) -> list[_Condition] | None:
+    if criteria.path_prefix is None:
+        return None
+    filed = _filed()
+    return [_Condition(filed, one) for one in below(f"{filed}.path", criteria.path_prefix, statement)]
 
 
 async def count_operations(criteria: OperationCriteria) -> tuple[int, bool]:

@@ -57,6 +57,20 @@ async def test_a_broken_law_is_named(world: World, number: int, breach: str) -> 
     await make_whole(world)
 
 
+async def test_transitions_of_no_operation_are_named(world: World) -> None:
+    await busy(world)
+    seqs = [row["seq"] for row in await world.rows("SELECT seq FROM operation ORDER BY seq")]
+    nobody = next(seq for seq in range(seqs[0], seqs[-1]) if seq not in seqs)
+    if KIND == "sqlite":
+        await world.reader.execute("PRAGMA foreign_keys = OFF")
+    await world.reader.execute(
+        "INSERT INTO transition (seq, operation_id, number, to_status, attempt, at) VALUES (99, $1, 1, 'QUEUED', 0, 1)",
+        nobody,
+    )
+    assert await broken_laws(world.url, now=world.now) == [f"law 1: {nobody}: it has transitions and is not there"]
+    await make_whole(world)
+
+
 async def make_whole(world: World) -> None:
     """What was broken on purpose is not the next judge's business."""
     for table in ("transition", "operation", "endpoint"):

@@ -56,18 +56,26 @@ def operation_criteria() -> Iterator[OperationCriteria]:
         yield OperationCriteria(statuses=statuses, **more)
 
 
+ON_POSTGRES = KIND is DatabaseKind.POSTGRES
+
+
+def filed(column: str) -> set[str]:
+    """What never changes of an operation has its index in another table on PostgreSQL."""
+    return {f"ix_filing_{column}" if ON_POSTGRES else f"ix_operation_{column}"}
+
+
 BROUGHT: dict[str, set[str]] = {
-    "endpoint": {"ix_operation_endpoint", "uq_operation_sending", "ix_endpoint_name"},
+    "endpoint": {*filed("endpoint"), "uq_operation_sending", "ix_endpoint_name"},
     "statuses": {"ix_operation_status", "uq_operation_sending", "ix_operation_queue"},
-    "kinds": {"ix_operation_kind"},
-    "path_prefix": {"ix_operation_path"},
-    "endpoints": {"ix_operation_endpoint", "ix_endpoint_name"},
-    "batch": {"ix_operation_batch"},
-    "created_by": {"ix_operation_creator"},
+    "kinds": filed("kind"),
+    "path_prefix": filed("path"),
+    "endpoints": {*filed("endpoint"), "ix_endpoint_name"},
+    "batch": filed("batch"),
+    "created_by": filed("creator"),
     "reasons": {"ix_operation_reason"},
     "retried": {"ix_operation_retry"},
-    "created_after": {"ix_operation_created"},
-    "created_before": {"ix_operation_created"},
+    "created_after": filed("created"),
+    "created_before": filed("created"),
 }
 
 
@@ -75,6 +83,8 @@ def admitted_indexes(criteria: OperationCriteria) -> set[str]:
     """The table of ``docs/queries.md``: each filter brings its index, any one of them may lead."""
     given = {name for name in BROUGHT if getattr(criteria, name) is not None}
     indexes = {"operation_pkey"}.union(*(BROUGHT[name] for name in given))
+    if ON_POSTGRES:
+        indexes.add("operation_filing_pkey")
     if "statuses" in given and given & {"endpoint", "endpoints"}:
         indexes.add("ix_operation_endpoint_status")
     return indexes
