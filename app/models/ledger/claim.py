@@ -105,7 +105,8 @@ class Claim(Member[list[Claimed]]):
     """Take up to ``slots`` operations of different endpoints, those whose window ends first before the others.
 
     ``token`` is made before the transaction: when the answer to the COMMIT is lost, the repeat finds what it claimed.
-    Until it has ``begun`` more slots may be added.
+    Until it has ``begun`` more slots may be added: those of calls whose ends are in its group or one before it. Later
+    ones would be of calls that still count as open.
     """
 
     phase: ClassVar[Phase] = Phase.CLAIM
@@ -115,8 +116,10 @@ class Claim(Member[list[Claimed]]):
     held: list[int] = field(default_factory=list)
     begun: bool = False
 
-    async def find(self, group: Group) -> None:
+    def begin(self) -> None:
         self.begun = True
+
+    async def find(self, group: Group) -> None:
         calling = group.server.breaker_opened_at is None
         ready = {endpoint.id: endpoint for endpoint in _of_server(group) if _is_ready(endpoint, group.now)}
         found = await self._look(group, ready if calling else (), self.slots if calling else 0)

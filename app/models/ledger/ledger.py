@@ -181,6 +181,8 @@ class Ledger:
                 claims = True
             wishes.append(self._wishes.popleft())
             weight += wishes[-1].member.weight
+        for wish in wishes:
+            wish.member.begin()
         return wishes
 
     async def _serve(self, wishes: Sequence[_Wish], *, again: bool = False) -> None:

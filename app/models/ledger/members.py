@@ -50,6 +50,9 @@ class Member(Generic[Result]):
         """How many things it brings: a group takes so many and no more."""
         return 1
 
+    def begin(self) -> None:
+        """Its group is being written, and no other member comes to it any more."""
+
     def needs(self, needs: Needs) -> None:
         """Say what has to be loaded."""
 

@@ -246,6 +246,23 @@ async def test_members_of_one_commit_are_applied_events_first_and_claims_last(wo
     assert [claimed.seq for claimed in await claim] == [created.seq]
 
 
+async def test_a_claim_has_begun_before_anything_of_its_group_is_read(world: World) -> None:
+    """A slot that gets free from then on is of a call that the group counts as open. Added to this claim it got
+    nothing, and stayed free until something else made the dispatcher look."""
+    claim, begun = Claim(1, str(uuid.uuid4())), []
+    begin = Ledger._begin
+
+    async def watched(ledger: Ledger, *, again: bool) -> Group:
+        begun.append(claim.begun)
+        return await begin(ledger, again=again)
+
+    with mock.patch.object(Ledger, "_begin", watched):
+        answer = world.ledgers[0].enqueue(claim)
+        assert not claim.begun
+        await answer
+    assert begun == [True]
+
+
 async def test_publishing_comes_after_the_commit_and_only_when_there_is_something_to_say(world: World) -> None:
     await world.hear(registered("d"))
     world.published.clear()
