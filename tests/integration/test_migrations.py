@@ -183,7 +183,6 @@ FILED: Final = "seq, endpoint_id, kind, path, batch, created_by, created_at"
 async def test_what_an_operation_is_filed_by_is_there_as_long_as_it_is(peopled: Store) -> None:
     if not peopled.postgres:
         pytest.skip("SQLite has these indexes on the operations themselves")
-    await peopled.execute("INSERT INTO transition VALUES (3, 2, 1, NULL, 'QUEUED', 0, NULL, NULL, 1)")
     for seqs in ([2, 4], [4], []):
         filed = await peopled.fetch(f"SELECT {FILED} FROM {FILING}")  # noqa: S608 - a name of ours
         rows = await peopled.fetch(f"SELECT {FILED} FROM operation")  # noqa: S608

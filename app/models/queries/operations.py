@@ -48,6 +48,11 @@ class _Condition(NamedTuple):
     sql: str
 
 
+def _on(table: str, test: str) -> _Condition:
+    """A condition that begins with a column of the table."""
+    return _Condition(table, f"{table}.{test}")
+
+
 def operation_statement(criteria: OperationCriteria, before: int, limit: int) -> Statement:
     """The statement of one page: ``limit`` operations with a ``seq`` below ``before``."""
     statement = Statement("", [before, limit])
@@ -97,20 +102,20 @@ def _conditions(criteria: OperationCriteria, statement: Statement) -> list[_Cond
     conditions = []
     if criteria.endpoint is not None:
         of_name = ENDPOINT_BY_NAME.format(name=statement.add(criteria.endpoint))
-        conditions.append(_Condition(beside, f"{beside}.endpoint_id = {of_name}"))
+        conditions.append(_on(beside, f"endpoint_id = {of_name}"))
     if criteria.endpoints is not None:
         of_names = _any_of(statement.add(array(criteria.endpoints)))
-        conditions.append(_Condition(beside, f"{beside}.endpoint_id {of_names}"))
+        conditions.append(_on(beside, f"endpoint_id {of_names}"))
     if criteria.batch is not None:
-        conditions.append(_Condition(filed, f"{filed}.batch = {statement.add(criteria.batch)}"))
+        conditions.append(_on(filed, f"batch = {statement.add(criteria.batch)}"))
     if criteria.created_by is not None:
-        conditions.append(_Condition(filed, f"{filed}.created_by = {statement.add(criteria.created_by)}"))
+        conditions.append(_on(filed, f"created_by = {statement.add(criteria.created_by)}"))
     if criteria.retried is not None:
         conditions.append(_Condition("o", RETRIED if criteria.retried else f"NOT {RETRIED}"))
     if criteria.created_after is not None:
-        conditions.append(_Condition(filed, f"{filed}.created_at > {statement.add(criteria.created_after)}"))
+        conditions.append(_on(filed, f"created_at > {statement.add(criteria.created_after)}"))
     if criteria.created_before is not None:
-        conditions.append(_Condition(filed, f"{filed}.created_at < {statement.add(criteria.created_before)}"))
+        conditions.append(_on(filed, f"created_at < {statement.add(criteria.created_before)}"))
     return conditions
 
 
@@ -128,20 +133,20 @@ def _any_of(names: str) -> str:
 def _statuses(criteria: OperationCriteria) -> list[_Condition] | None:
     if criteria.statuses is None or set(criteria.statuses) == set(OperationStatus):
         return None
-    return [_Condition("o", f"o.status = '{status}'") for status in OperationStatus if status in criteria.statuses]
+    return [_on("o", f"status = '{status}'") for status in OperationStatus if status in criteria.statuses]
 
 
 def _kinds(criteria: OperationCriteria) -> list[_Condition] | None:
     if criteria.kinds is None or set(criteria.kinds) == set(OperationKind):
         return None
     filed = _filed()
-    return [_Condition(filed, f"{filed}.kind = '{kind}'") for kind in OperationKind if kind in criteria.kinds]
+    return [_on(filed, f"kind = '{kind}'") for kind in OperationKind if kind in criteria.kinds]
 
 
 def _reasons(criteria: OperationCriteria) -> list[_Condition] | None:
     if criteria.reasons is None:
         return None
-    return [_Condition("o", f"o.reason = '{reason}'") for reason in ReasonCode if reason in criteria.reasons]
+    return [_on("o", f"reason = '{reason}'") for reason in ReasonCode if reason in criteria.reasons]
 
 
 def _paths(criteria: OperationCriteria, statement: Statement) -> list[_Condition] | None:
