@@ -59,8 +59,10 @@ class Runner:
         self._client, self._ledger, self._shelf, self._fetcher = client, ledger, shelf, fetcher
         self._server, self._nudge = server, nudge
         # looked up once: finding a metric by its labels takes a lock and builds a key
-        self._open_calls, self._call_seconds = OPEN_CALLS.labels(server), CALL_SECONDS.labels(server)
+        self._call_seconds = CALL_SECONDS.labels(server)
         self._attempts = functools.cache(lambda kind: ATTEMPTS.labels(server, kind.name.lower()))
+        self._open = 0
+        OPEN_CALLS.labels(server).set_function(lambda: self._open)
 
     async def run(self, claimed: Claimed, asked_at: float) -> None:
         """Make one attempt. ``asked_at`` is the monotonic time before the claim was asked for: the deadline counts
@@ -73,11 +75,14 @@ class Runner:
         request = claimed.request if format_ is claimed.request.format else replace(claimed.request, format=format_)
         deadline = asked_at + request.timeout_seconds + ANSWER_SECONDS
         started = time.monotonic()
-        with self._open_calls.track_inprogress():
+        self._open += 1
+        try:
             outcome = await self._client.call(request, deadline, {REQUEST_HEADER: id_of(claimed)})
             found: Outcome | Asked = outcome
             if outcome.kind in LOST_ON_THE_WAY and self._client.info.request_ids:
                 found = await inquire(self._client, claimed, deadline + ASK_SECONDS, PATIENCE_SECONDS)
+        finally:
+            self._open -= 1
         outcome = found if isinstance(found, Outcome) else outcome
         self._call_seconds.observe(time.monotonic() - started)
         self._attempts(outcome.kind).inc()

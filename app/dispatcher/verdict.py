@@ -101,7 +101,7 @@ NOT_DONE_DEVICE_ERROR: Final = replace(PASSING_DEVICE_ERROR, once=None)
 def judge(attempt: Attempt, report: Report) -> Verdict:
     """What follows from what came back. Pure: the same facts give the same verdict, whoever asks."""
     if _already_gone(attempt, report):
-        return replace(_carry_out(TABLE[_K.SUCCESS], attempt), detail="already gone")
+        return _carry_out(TABLE[_K.SUCCESS], attempt, "already gone")
     row = row_for(report)
     detail = report.outcome.detail
     if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
@@ -110,7 +110,7 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
         row = replace(row, breaker=_TROUBLE)
     if row.presence is Presence.ASLEEP and report.outcome.kind is _K.DEVICE_SILENT and not attempt.queue_mode:
         row = replace(row, presence=None)
-    return replace(_carry_out(row, attempt), detail=detail)
+    return _carry_out(row, attempt, detail)
 
 
 def row_for(report: Report) -> Row:
@@ -130,7 +130,7 @@ def _already_gone(attempt: Attempt, report: Report) -> bool:
     return refused and attempt.kind is OperationKind.DELETE and attempt.delivery is _MAY
 
 
-def _carry_out(row: Row, attempt: Attempt) -> Verdict:
+def _carry_out(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
     status, reason = row.status, row.again
     if not attempt.repeatable and row.once is not None:
         status, reason = row.once
@@ -145,4 +145,5 @@ def _carry_out(row: Row, attempt: Attempt) -> Verdict:
         heard=row.heard,
         set_back=row.set_back,
         breaker=row.breaker,
+        detail=detail,
     )

@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
     def ask(self, question: bytes) -> asyncio.Future[Answer]:
         """Write a question; the future has the whole answer, or why there is none:
 
-        OSError or AnswerBroken (the connection ended, or no HTTP came), AnswerTooLarge.
+        OSError or AnswerBroken (the connection ended, or no HTTP came), AnswerTooLarge, TimeoutError (given up).
         """
         self.usable = False
         self.status, self._size, self._read, self._keep = None, 0, 0, False
@@ -67,6 +67,10 @@ class Connection(asyncio.Protocol):
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(question)
         return self._waiter
+
+    def give_up(self) -> None:
+        """Wait no longer for an answer: the future ends with TimeoutError. The connection is then of no use."""
+        self._fail(TimeoutError())
 
     def close(self) -> None:
         """Close it now; an answer that is awaited is lost."""

@@ -288,10 +288,15 @@ def _has_values(resource: JsonValue) -> bool:
     return isinstance(resource, Mapping) and ("value" in resource or bool(resource.get("values")))
 
 
-def _registered_formats(links: Sequence[Mapping[str, JsonValue]]) -> set[ContentFormat]:
+def _registered_formats(links: Sequence[Mapping[str, JsonValue]]) -> frozenset[ContentFormat]:
+    return _formats(str(_root_attributes(links).get("ct", "")))
+
+
+@lru_cache(maxsize=1024)
+def _formats(ct: str) -> frozenset[ContentFormat]:
     """What the root link's ``ct`` says: one code or several, bare (``110``) or quoted (``"110 112"``)."""
-    codes = re.findall(r"\d{1,5}", str(_root_attributes(links).get("ct", "")))
-    return {_CODES[int(code)] for code in codes if int(code) in _CODES}
+    codes = re.findall(r"\d{1,5}", ct)
+    return frozenset(_CODES[int(code)] for code in codes if int(code) in _CODES)
 
 
 def _root_attributes(links: Sequence[Mapping[str, JsonValue]]) -> Mapping[str, JsonValue]:

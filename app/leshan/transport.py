@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from app.leshan.connection import MAX_ANSWER, Answer, AnswerTooLarge, Connection
+from app.leshan.deadlines import Deadlines
 from app.leshan.requests import LeshanRequest
 
 CONNECT_SECONDS: Final = 5.0
@@ -128,9 +129,11 @@ class PooledTransport:
         self._slots = asyncio.Semaphore(max_in_flight)
         self._open: set[Connection] = set()
         self._kept: list[tuple[Connection, float]] = []
+        self._deadlines: Deadlines[Connection] = Deadlines(Connection.give_up)
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._deadlines.close()
         for connection in self._open:
             connection.close()
         await asyncio.sleep(0)
@@ -140,12 +143,10 @@ class PooledTransport:
     ) -> Exchange:
         """See :class:`Transport`."""
         attempt = _Attempt(deadline)
-        left = deadline - time.monotonic()
-        if left <= 0:
+        if time.monotonic() >= deadline:
             return _failed(attempt, TooLateToSend())
         try:
-            async with asyncio.timeout(left):
-                answer = await self._send(self._question(request, headers), attempt)
+            answer = await self._send(self._question(request, headers), attempt)
         except Exception as error:  # whatever it is: the attempt's own record says if it left
             return _failed(attempt, error)
         return Exchange(left=True, status=answer.status, headers=answer.headers, body=answer.body)
@@ -161,7 +162,8 @@ class PooledTransport:
 
     async def _send(self, question: bytes, attempt: _Attempt) -> Answer:
         """The one place where a request leaves, once for each call."""
-        async with self._slots:
+        await self._take_slot(attempt.deadline)
+        try:
             connection = self._kept_connection() or await self._connect(attempt)
             try:
                 if time.monotonic() >= attempt.deadline:
@@ -169,14 +171,24 @@ class PooledTransport:
                 if not connection.usable:
                     raise ConnectionResetError("the connection closed before the request was sent")
                 attempt.left = True
-                answer = await connection.ask(question)
+                self._deadlines.watch(connection, attempt.deadline)
+                return await connection.ask(question)
             finally:
+                self._deadlines.forget(connection)
                 attempt.status = connection.status
                 if connection.usable:
                     self._kept.append((connection, time.monotonic()))
                 else:
                     connection.close()
-            return answer
+        finally:
+            self._slots.release()
+
+    async def _take_slot(self, deadline: float) -> None:
+        if self._slots.locked():
+            async with asyncio.timeout(deadline - time.monotonic()):
+                await self._slots.acquire()
+        else:
+            await self._slots.acquire()
 
     def _kept_connection(self) -> Connection | None:
         """The connection that was used last, if it is still good: those that wait long are closed by and by."""
@@ -189,7 +201,7 @@ class PooledTransport:
 
     async def _connect(self, attempt: _Attempt) -> Connection:
         attempt.connecting = True
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(min(CONNECT_SECONDS, attempt.deadline - time.monotonic())):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._open.discard), self._host, self._port, ssl=self._tls
             )
