@@ -15,6 +15,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
+import orjson
+
 from app.domain.operations import COMPOSITES, OperationRequest, is_turn_ender
 from app.domain.paths import LwM2mPath
 from app.domain.values import JsonValue, TypedValue
@@ -24,7 +26,6 @@ from app.leshan.nodes import resource_node
 JSON_TYPE: Final = "application/json; charset=utf-8"
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 _UNSAFE: Final = re.compile(r"[/%\\;\x00-\x1f\x7f]")
 _COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 
@@ -201,7 +202,10 @@ _COMPOSERS: Final[dict[OperationKind, Callable[[OperationRequest, str], LeshanRe
 
 def _json(method: str, target: str, node: JsonValue) -> LeshanRequest:
     """ASCII alone: where no charset is believed, Leshan reads with the platform's."""
-    return LeshanRequest(method, target, _ENCODER.encode(node).encode("ascii"), JSON_TYPE)
+    body = orjson.dumps(node)
+    if not body.isascii():
+        body = json.dumps(node, ensure_ascii=True, separators=(",", ":")).encode()
+    return LeshanRequest(method, target, body, JSON_TYPE)
 
 
 @lru_cache(maxsize=8192)
