@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.telemetry import configure_logging
+from bench.celery_reference import NAME
 from bench.lines import LINES
 from bench.measuring import Figure, medians
 from bench.page import shown, write_page
@@ -52,7 +53,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each line is measured (default 3)")
     parser.add_argument("--small", action="store_true", help="one round at a small size: see that it runs")
     parser.add_argument("--out", type=Path, help=f"write figures.json and README.md with plots here, like {DOCS}")
-    parser.add_argument("--celery", action="store_true", help="also the same job done with Celery, installed for it")
+    parser.add_argument(
+        "--celery", action="store_true", help="also the same job done with Django and Celery, installed for it"
+    )
     parser.add_argument("--line", choices=LINES, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -86,7 +89,7 @@ async def _report(arguments: argparse.Namespace) -> dict[str, Any]:
             settings[database] = told["settings"]
             lines.setdefault(line, {})[database] = told["figures"]
     if arguments.celery:
-        print("measuring the same job done with Celery ..", file=sys.stderr, flush=True)
+        print("measuring the same job done with Django and Celery ..", file=sys.stderr, flush=True)
         output = await ran("bench.celery_reference", *options)
         lines["celery"] = json.loads(output.splitlines()[-1])
         lines["celery"]["postgres"] += _beside_celery(lines)
@@ -95,12 +98,17 @@ async def _report(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _beside_celery(lines: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """How many times as fast Reveille was in the same run, where that was measured."""
-    celery = lines["celery"]["postgres"][0]["value"]
-    return [
-        Figure(f"Reveille / Celery: {one['what']}, {database}", one["value"] / celery, "x", ">= 25x").as_json()
-        for database, figures in lines.get("dispatch", {}).items()
+    own = [
+        (one, database)
+        for line in ("webhook", "dispatch")
+        for database, figures in lines.get(line, {}).items()
         for one in figures
-        if one["what"].endswith(": queued operations confirmed")
+    ]
+    return [
+        Figure(f"Reveille / {NAME}: {one['what']}, {database}", one["value"] / its["value"], "x", ">= 25x").as_json()
+        for its in lines["celery"]["postgres"]
+        for one, database in own
+        if its["unit"].endswith("/s") and one["what"].endswith(its["what"].removeprefix(f"{NAME}: "))
     ]
 
 

@@ -1,4 +1,4 @@
-"""Measure the job done with Celery against the same fake Leshan: ``python -m bench.celery_reference``.
+"""Measure the job done with Django and Celery against the same fake Leshan: ``python -m bench.celery_reference``.
 
 The first run makes a virtual environment beside this file, from requirements with hashes. Nothing is left running.
 """
@@ -12,21 +12,30 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 import uvloop
 
+from bench.celery_reference import NAME
+from bench.lines.webhook import BATCHES, named, post, posted
 from bench.measuring import Figure, medians, used_by
 from bench.site import POSTGRES, fake_leshan
 from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.process import start
+from tests.servers.process import Server, start
 from tests.servers.valkey import valkey
 
 HERE: Final = Path(__file__).parent
 PYTHON: Final = HERE / ".venv" / "bin" / "python"
 WITHIN: Final = 600.0
+GEVENT_WEB: Final = ("--worker-class", "gevent", "--worker-connections", "200", "--keep-alive", "30")
+GEVENT_WORKER: Final = (
+    *("-P", "gevent", "-c", "100"),
+    *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
+)
 SPAN: Final = (
     "SELECT count(*), extract(epoch FROM max(at) - min(at)) FROM reference_operation WHERE status = 'CONFIRMED'"
 )
@@ -37,11 +46,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.celery_reference", description=__doc__)
     parser.add_argument("--operations", type=int, default=6_000)
     parser.add_argument("--devices", type=int, default=2_000)
+    parser.add_argument("--events", type=int, default=4_000, help="that the webhook hears, for each size of batch")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--small", action="store_true", help="one round of 500 operations")
+    parser.add_argument("--small", action="store_true", help="one round of 500 operations and events")
     arguments = parser.parse_args()
     if arguments.small:
-        arguments.operations, arguments.devices, arguments.rounds = 500, 100, 1
+        arguments.operations, arguments.events, arguments.devices, arguments.rounds = 500, 500, 100, 1
     _install()
     rounds = [uvloop.run(_round(arguments)) for _ in range(arguments.rounds)]
     print(json.dumps({"postgres": [figure.as_json() for figure in medians(rounds)]}))
@@ -62,6 +72,23 @@ def _install() -> None:
     subprocess.run([*pip, "--requirement", HERE / "requirements.txt"], check=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a round runs on, all of it its own."""
+
+    database: PostgresServer
+    environment: dict[str, str]
+    folder: Path
+
+    def start(self, name: str, command: Sequence[str], ready: str) -> Server:
+        """A process of the reference; ``ready`` is what its log then says."""
+        folder = self.folder / name
+        folder.mkdir()
+        log = folder / "server.log"
+        module: list[str | Path] = [PYTHON, "-m", *command]
+        return start(module, folder, ready=lambda: ready in log.read_text(), environment=self.environment)
+
+
 async def _round(arguments: argparse.Namespace) -> list[Figure]:
     async with fake_leshan() as leshan:
         with postgres(POSTGRES) as server, valkey() as broker, tempfile.TemporaryDirectory() as own:
@@ -73,42 +100,57 @@ async def _round(arguments: argparse.Namespace) -> list[Figure]:
                 "LESHAN_URL": leshan.address,
             }
             _call(f"prepare({arguments.operations}, {arguments.devices})", environment)
-            command: list[str | Path] = [
-                PYTHON,
-                "-m",
-                "celery",
-                "--workdir",
-                HERE,
-                "-A",
-                "jobs",
-                "worker",
-                "-P",
-                "gevent",
-                "-c",
-                "100",
+            parts = _Parts(server, environment, Path(own))
+            heard = await _webhook(parts, arguments.devices, arguments.events)
+            return [*heard, *await _dispatch(parts, arguments.devices, arguments.operations)]
+
+
+async def _webhook(parts: _Parts, devices: int, events: int) -> list[Figure]:
+    """Wakes of devices that have nothing queued, by one process that serves HTTP."""
+    command = ["gunicorn", "web:application", "--chdir", str(HERE), "--bind", "127.0.0.1:0", "--workers", "1"]
+    web = parts.start("web", [*command, *GEVENT_WEB], "Booting worker")
+    figures = []
+    try:
+        address = web.log.read_text().partition("Listening at: ")[2].split()[0] + "/leshan/events"
+        names = [f"heard-{number}" for number in range(devices)]
+        await post(address, posted(names, 0, devices, BATCHES[-1]))
+        for batch in BATCHES:
+            cpu = used_by([web.process.pid]).cpu
+            seconds = await post(address, posted(names, 0, events, batch))
+            cpu = used_by([web.process.pid]).cpu - cpu
+            figures += [
+                Figure(f"{NAME}: {named(batch)}: accepted and committed", events / seconds, "events/s"),
+                Figure(f"{NAME}: {named(batch)}: CPU of an event", cpu / events * 1e6, "us"),
             ]
-            folder = Path(own)
-            worker = start(
-                [*command, "-P", "gevent", "-c", "100", "--without-gossip", "--without-mingle", "--loglevel", "INFO"],
-                folder,
-                ready=lambda: " ready." in (folder / "server.log").read_text(),
-                environment=environment,
-            )
-            try:
-                used, by_database = used_by([worker.process.pid]).cpu, used_by([server.server.process.pid]).cpu
-                _call(f"wake({arguments.devices})", environment)
-                seconds = await _ended(server, arguments.operations)
-                spent = used_by([worker.process.pid])
-                by_database = used_by([server.server.process.pid]).cpu - by_database
-            finally:
-                worker.stop()
-    each = 1e6 / arguments.operations
+    finally:
+        web.stop()
+    return figures
+
+
+async def _dispatch(parts: _Parts, devices: int, operations: int) -> list[Figure]:
+    """All devices wake at once: what is queued for them is sent by one worker."""
+    worker = parts.start(
+        "worker", ["celery", "--workdir", str(HERE), "-A", "jobs", "worker", *GEVENT_WORKER], " ready."
+    )
+    try:
+        used, by_database = used_by([worker.process.pid]).cpu, _used_by(parts.database)
+        _call(f"wake({devices})", parts.environment)
+        seconds = await _ended(parts.database, operations)
+        spent = used_by([worker.process.pid])
+        by_database = _used_by(parts.database) - by_database
+    finally:
+        worker.stop()
+    each = 1e6 / operations
     return [
-        Figure("Celery, gevent pool of 100: queued operations confirmed", arguments.operations / seconds, "/s"),
-        Figure("Celery: CPU of an operation, worker", (spent.cpu - used) * each, "us"),
-        Figure("Celery: CPU of an operation, PostgreSQL", by_database * each, "us"),
-        Figure("Celery: memory of the worker", spent.memory, "MiB"),
+        Figure(f"{NAME}: queued operations confirmed", operations / seconds, "/s"),
+        Figure(f"{NAME}: CPU of an operation, worker", (spent.cpu - used) * each, "us"),
+        Figure(f"{NAME}: CPU of an operation, PostgreSQL", by_database * each, "us"),
+        Figure(f"{NAME}: memory of the worker", spent.memory, "MiB"),
     ]
+
+
+def _used_by(server: PostgresServer) -> float:
+    return used_by([server.server.process.pid]).cpu
 
 
 def _call(what: str, environment: dict[str, str]) -> None:

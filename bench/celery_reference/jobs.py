@@ -9,6 +9,7 @@ import os
 import requests
 from celery import Celery
 from sqlalchemy import Index, create_engine, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, String, Text
 
@@ -45,6 +46,32 @@ class Operation(Base):
     status: Mapped[str] = mapped_column(String(9), default="QUEUED")
     detail: Mapped[str | None] = mapped_column(Text)
     at: Mapped[object | None] = mapped_column(DateTime(timezone=True))
+
+
+class Endpoint(Base):
+    """A device, and when it was last heard."""
+
+    __tablename__ = "reference_endpoint"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    registration: Mapped[str] = mapped_column(String(255))
+    heard_at: Mapped[object] = mapped_column(DateTime(timezone=True))
+
+
+def awake(heard: dict[str, str]) -> list[str]:
+    """Commit that these endpoints are awake, by their registrations; those of them that have something queued."""
+    rows = [{"name": name, "registration": heard[name], "heard_at": func.now()} for name in sorted(heard)]
+    said = insert(Endpoint).values(rows)
+    said = said.on_conflict_do_update(
+        index_elements=[Endpoint.name],
+        set_={"registration": said.excluded.registration, "heard_at": said.excluded.heard_at},
+    )
+    waiting = select(Operation.endpoint).where(Operation.endpoint.in_(heard), Operation.status == "QUEUED").distinct()
+    with Session(engine) as session:
+        session.execute(said)
+        found = list(session.execute(waiting).scalars())
+        session.commit()
+    return found
 
 
 def claim(session: Session, endpoint: str) -> Operation | None:

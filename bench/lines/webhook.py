@@ -40,14 +40,12 @@ async def _round(place: Site, bare: str, devices: list[str], events: int, number
     for index, batch in enumerate(BATCHES):
         # updates that are news, in every round and for every size of batch
         first = (number * len(BATCHES) + index) * events
-        bodies = updates(devices, first + events, 1)[first:]
-        if batch > 1:
-            bodies = [b"[" + b",".join(bodies[at : at + batch]) + b"]" for at in range(0, events, batch)]
-        least = await _post(bare, bodies)
+        bodies = posted(devices, first, events, batch)
+        least = await post(bare, bodies)
         cpu = used_by([place.web.pid]).cpu
-        seconds = await _post(f"{place.web.url}/leshan/events", bodies)
+        seconds = await post(f"{place.web.url}/leshan/events", bodies)
         cpu = used_by([place.web.pid]).cpu - cpu
-        what = "webhook, an event a call" if batch == 1 else f"webhook, {batch} events a call"
+        what = named(batch)
         figures += [
             Figure(f"{what}: bare Starlette route", events / least, "events/s"),
             Figure(f"{what}: accepted and committed", events / seconds, "events/s", ">= 3,000/s"),
@@ -57,7 +55,20 @@ async def _round(place: Site, bare: str, devices: list[str], events: int, number
     return [*figures, Figure("webhook: memory", used_by([place.web.pid]).memory, "MiB")]
 
 
-async def _post(address: str, bodies: list[bytes]) -> float:
+def named(batch: int) -> str:
+    """What a size of batch is called."""
+    return "webhook, an event a call" if batch == 1 else f"webhook, {batch} events a call"
+
+
+def posted(devices: list[str], first: int, events: int, batch: int) -> list[bytes]:
+    """The bodies of so many updates after the ``first``, so many to a body."""
+    bodies = updates(devices, first + events, 1)[first:]
+    if batch == 1:
+        return bodies
+    return [b"[" + b",".join(bodies[at : at + batch]) + b"]" for at in range(0, events, batch)]
+
+
+async def post(address: str, bodies: list[bytes]) -> float:
     """Seconds until all were answered with 202."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.load", address),
