@@ -26,6 +26,7 @@ from app.leshan.nodes import resource_node
 JSON_TYPE: Final = "application/json; charset=utf-8"
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 _UNSAFE: Final = re.compile(r"[/%\\;\x00-\x1f\x7f]")
 _COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 
@@ -201,10 +202,11 @@ _COMPOSERS: Final[dict[OperationKind, Callable[[OperationRequest, str], LeshanRe
 
 
 def _json(method: str, target: str, node: JsonValue) -> LeshanRequest:
-    """ASCII alone: where no charset is believed, Leshan reads with the platform's."""
+    """ASCII alone: where no charset is believed, Leshan reads with the platform's. The node is of stored JSON, which
+    has no NaN: orjson would write null for it."""
     body = orjson.dumps(node)
     if not body.isascii():
-        body = json.dumps(node, ensure_ascii=True, separators=(",", ":")).encode()
+        body = _ENCODER.encode(node).encode("ascii")
     return LeshanRequest(method, target, body, JSON_TYPE)
 
 
