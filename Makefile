@@ -32,6 +32,12 @@ run: $(INSTALLED) ## serve everything on http://127.0.0.1:8000, with a simulated
 leshan: ## build and start our Leshan server with real LwM2M devices (Java 17 and Maven)
 	@exec leshan-server/run both $(LESHAN_ARGS)
 
+.PHONY: wheel
+wheel: $(INSTALLED_DEV) ## build dist/reveille-*.whl, which holds everything: pipx install dist/reveille-*.whl
+	@rm -rf dist
+	$(BIN)/uv build --wheel --no-build-isolation --offline --quiet --out-dir dist
+	@ls dist/*.whl
+
 .PHONY: migrate
 migrate: $(INSTALLED) ## bring the database of REVEILLE_DATABASE_URL to the present schema
 	@exec $(BIN)/reveille migrate
@@ -98,7 +104,7 @@ graphiql: $(INSTALLED_DEV) ## copy GraphiQL's built files anew (Node.js and npm)
 .PHONY: clean
 clean: ## remove what was built or installed; databases stay
 	rm -rf $(VENV) .venv.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results
-	rm -rf leshan-server/target tools/graphiql/node_modules
+	rm -rf dist leshan-server/target tools/graphiql/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help

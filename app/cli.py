@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 MAX_PORT: Final = 65_535
-SCHEMA_FILE: Final = Path(__file__).parents[1] / "schema.graphql"
+
+VersionFlag = Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)]
 
 cli = typer.Typer(
     name="reveille",
@@ -50,6 +51,16 @@ def main() -> None:
     except Trouble as trouble:
         typer.echo(f"reveille: {trouble}", err=True)
         sys.exit(trouble.code)
+
+
+@cli.callback(invoke_without_command=True)
+def options(*, version: VersionFlag = False) -> None:
+    """Apply the options that belong to no command."""
+    if version:
+        from importlib.metadata import version as installed_version
+
+        typer.echo(f"reveille {installed_version('reveille')}")
+        raise typer.Exit
 
 
 @cli.command()
@@ -165,16 +176,18 @@ def simulate(
 
 @cli.command()
 def schema(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when it is not this.")] = False,
+    file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("schema.graphql"),
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the file differs.")] = False,
 ) -> None:
-    """Write the GraphQL schema to schema.graphql."""
+    """Write the GraphQL schema to a file."""
     from app.schema.sdl import export
 
     text = export()
     if not check:
-        SCHEMA_FILE.write_text(text)
-    elif not SCHEMA_FILE.exists() or SCHEMA_FILE.read_text() != text:
-        raise Trouble("schema.graphql is not the present schema: run `make schema`")
+        file.write_text(text)
+    elif not file.exists() or file.read_text() != text:
+        raise Trouble(f"{file} is not the present schema: run `make schema`")
 
 
 add_to(cli)

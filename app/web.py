@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
@@ -19,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.bus import Channel
 from app.main import Parts
 from app.models.live import LiveLog
+from app.resources import folder
 from app.schema.context import SchemaContext
 from app.schema.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.graphiql import FILES as GRAPHIQL_FILES
@@ -27,7 +27,7 @@ from app.schema.input_checks import Defaults
 from app.security import OPEN_VIEWER, Viewer, find_viewer, is_loopback
 from app.settings import Settings
 
-PAGE: Final = Path(__file__).parents[1] / "frontend-examples" / "plain-html"
+PAGE: Final = folder("static/page", "frontend-examples/plain-html")
 
 SAFE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),

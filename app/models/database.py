@@ -19,7 +19,9 @@ from aerich import Command
 from aerich.migrate import Migrate
 from tortoise.context import TortoiseContext
 
-MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
+from app.resources import folder
+
+MIGRATIONS: Final = folder("migrations", "migrations")
 MIGRATION_LOCK: Final = 0x5265_766D
 READ_TIMEOUT: Final = "10s"
 

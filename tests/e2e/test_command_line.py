@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.e2e.processes import Process, Processes
+from tests.e2e.processes import ROOT, Process, Processes
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerFailed
 
@@ -108,7 +108,7 @@ def test_migrating_twice_does_nothing_twice(own_processes: Processes, sqlite: st
 
 
 def test_the_exported_schema_is_the_present_one(own_processes: Processes) -> None:
-    done = own_processes.run("schema", "--check")
+    done = own_processes.run("schema", str(ROOT / "schema.graphql"), "--check")
     assert done.returncode == 0, done.stderr
 
 

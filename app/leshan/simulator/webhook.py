@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-import aiohttp
+import httpx
 import orjson
 from standardwebhooks import Webhook
 
@@ -18,6 +18,7 @@ from app.leshan.simulator.events import Told
 _BATCH: Final = 500
 _KEPT: Final = 100_000
 _AGAIN_SECONDS: Final = 1.0
+_TIMEOUT_SECONDS: Final = 30.0
 
 
 class WebhookPoster:
@@ -55,27 +56,27 @@ class WebhookPoster:
             self._task = None
 
     async def _run(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             while True:
                 await self._ready.wait()
                 self._ready.clear()
                 while self._outbox:
                     batch = [self._outbox.popleft() for _ in range(min(_BATCH, len(self._outbox)))]
-                    await self._post(session, orjson.dumps(batch if len(batch) > 1 else batch[0]))
+                    await self._post(client, orjson.dumps(batch if len(batch) > 1 else batch[0]))
 
-    async def _post(self, session: aiohttp.ClientSession, body: bytes) -> None:
+    async def _post(self, client: httpx.AsyncClient, body: bytes) -> None:
         """Post until it is taken, or refused for good (4xx): the same ``webhook-id`` each time."""
         message_id = f"msg_{uuid4().hex}"
         while True:
             try:
-                async with session.post(str(self._url), data=body, headers=self._headers(message_id, body)) as answer:
-                    if answer.status < 300:
-                        self.posted += 1
-                        return
-                    if answer.status < 500 and answer.status != 429:
-                        self.refused += 1
-                        return
-            except (aiohttp.ClientError, TimeoutError):
+                answer = await client.post(str(self._url), content=body, headers=self._headers(message_id, body))
+                if answer.is_success:
+                    self.posted += 1
+                    return
+                if answer.status_code < 500 and answer.status_code != 429:
+                    self.refused += 1
+                    return
+            except httpx.HTTPError:
                 pass
             await asyncio.sleep(_AGAIN_SECONDS)
 
