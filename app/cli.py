@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from app.operator_cli.commands import add_to
+from app.printable import printable, printable_lines
 from app.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def main() -> None:
     try:
         cli(prog_name="reveille")
     except Trouble as trouble:
-        typer.echo(f"reveille: {trouble}", err=True)
+        typer.echo(f"reveille: {printable(str(trouble))}", err=True)
         sys.exit(trouble.code)
 
 
@@ -130,7 +131,7 @@ def check(
     async def checked() -> None:
         calls = settings.leshan_max_in_flight
         broken = await broken_laws(settings.database_url, max_in_flight=calls, restored=restored)
-        typer.echo("\n".join(broken) or "all laws hold")
+        typer.echo(printable_lines("\n".join(broken)) or "all laws hold")
         if broken:
             raise SystemExit(1)
 
@@ -168,7 +169,7 @@ def simulate(
     async def simulated() -> None:
         async with Simulator(config).serve(host, port) as simulator:
             hint = f"set REVEILLE_AWAKE_WINDOW={config.awake_window_seconds:.0f}"
-            get_logger(__name__).info("simulator", address=simulator.url, devices=devices, hint=hint)
+            get_logger("app.cli").info("simulator", address=simulator.url, devices=devices, hint=hint)
             await told_to_end().wait()
 
     _run(simulated(), database=False)

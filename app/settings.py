@@ -104,11 +104,34 @@ def _token(secret: SecretStr) -> SecretStr:
     return secret
 
 
+_OF_THE_TRANSPORT: Final = frozenset(
+    {
+        "accept",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "reveille-request",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that the client of Leshan sends by itself, or that change how a message is framed (RFC 9112, 6 and 7)."""
+
+
 def _headers(headers: dict[str, str]) -> dict[str, str]:
-    if any(re.search(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]", name) or not name for name in headers):
-        raise ValueError("expected header names of RFC 9110")
-    if any(re.search(r"[\x00\r\n]", value) for value in headers.values()):
-        raise ValueError("a header's value has no line breaks")
+    for name, value in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ValueError("expected header names of RFC 9110")  # a name may hold what was meant as the value
+        if name.lower() in _OF_THE_TRANSPORT:
+            raise ValueError(f"{name} is set by Reveille itself")
+        if not re.fullmatch(r"[\t\x20-\x7e]*", value):
+            raise ValueError(f"the value of {name} must be printable ASCII (RFC 9110, 5.5)")
     return headers
 
 
@@ -192,7 +215,10 @@ class Settings(BaseSettings):
         (), description="Origins of other web pages that may ask, separated by commas; `*` for all"
     )
     log_format: LogFormat = Field(LogFormat.TEXT, description="`text` or `json`")
-    log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
+    log_level: LogLevel = Field(
+        LogLevel.INFO,
+        description="`debug`, `info`, `warning` or `error`: of Reveille's own lines; libraries log warnings and errors",
+    )
     simulate_devices: int = Field(10, ge=0, le=100_000, description="Sleeping devices of the built-in simulator")
     simulate_seed: int = Field(1, ge=0, description="Seed of the built-in simulator: the same one, the same run")
 

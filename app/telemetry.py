@@ -7,13 +7,19 @@ processes are the monitoring system's.
 from __future__ import annotations
 
 import logging
+import math
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from app.printable import printable, printable_lines
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _CALLS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -39,9 +45,17 @@ LAGGED_SUBSCRIBERS: Final = Counter(
 BUS_FAILURES: Final = Counter("reveille_bus_failures_total", "Times the bus could not publish or listen", ["side"])
 BUS_CONNECTED: Final = Gauge("reveille_bus_connected", "1 while this process hears the bus")
 
+REPEATS: Final = 10
+REPEAT_SECONDS: Final = 10.0
+_MOST_EVENTS: Final = 1_000
+"""Events that are counted at once. Ours are a few dozen; a library may put what a client sent into its own."""
+
 
 def configure_logging(*, json: bool = False, level: str = "info") -> None:
     """Send every log line, the libraries' too, to standard error: readable text, or one JSON object per line.
+
+    ``level`` is that of Reveille's own lines. Libraries log from warnings on: below that they log each call and each
+    WebSocket with its query string, and at debug whole heads and bodies with the tokens in them.
 
     Call it once, before the first line is logged.
     """
@@ -64,20 +78,78 @@ def configure_logging(*, json: bool = False, level: str = "info") -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RepeatLimit())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(json=json)],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    own = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(handlers=[handler], level=max(own, logging.WARNING), force=True)
+    logging.getLogger("app").setLevel(own)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # uvicorn brings handlers of its own
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
-    for name in ("httpx", "httpcore", "aiosqlite", "tortoise.db_client"):  # a line per call, and bodies with secrets
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logger.addFilter(_without_a_client_s_traceback)
+
+
+class RepeatLimit(logging.Filter):
+    """Let at most :data:`REPEATS` lines of one event through in :data:`REPEAT_SECONDS`, warnings and errors alike.
+
+    A device, a client or a Leshan server that is broken can cause the same line thousands of times a second. The next
+    line that is let through has the number of those before it that were not: ``suppressed=656190``. Critical lines are
+    never held back: each of them is about another operation.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._repeats: dict[tuple[str, str], _Repeats] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not logging.WARNING <= record.levelno < logging.CRITICAL:
+            return True
+        facts: EventDict | None = record.msg if isinstance(record.msg, dict) else None
+        repeats = self._of(record.name, str(record.msg if facts is None else facts.get("event")))
+        now = self._clock()
+        if now - repeats.since >= REPEAT_SECONDS:
+            repeats.since, repeats.lines = now, 0
+        repeats.lines += 1
+        if repeats.lines > REPEATS:
+            repeats.suppressed += 1
+            return False
+        if repeats.suppressed:
+            if facts is None:
+                record.msg, record.args = f"{record.getMessage()} suppressed={repeats.suppressed}", None
+            else:
+                facts["suppressed"] = repeats.suppressed
+            repeats.suppressed = 0
+        return True
+
+    def _of(self, logger: str, event: str) -> _Repeats:
+        if len(self._repeats) >= _MOST_EVENTS:
+            self._repeats.clear()
+        return self._repeats.setdefault((logger, event), _Repeats())
+
+
+@dataclass(slots=True)
+class _Repeats:
+    """Lines of one event since the beginning of its present span, and those that were not let through."""
+
+    since: float = -math.inf
+    lines: int = 0
+    suppressed: int = 0
+
+
+def _without_a_client_s_traceback(record: logging.LogRecord) -> bool:
+    """uvicorn (0.54) logs a text message on a WebSocket that is not UTF-8 as an exception of its own; it closes the
+    socket with 1007, so one line says all."""
+    if record.msg == "Invalid UTF-8 sequence received from client.":
+        record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
+    return True
 
 
 def _renderers(*, json: bool) -> list[Processor]:
@@ -87,7 +159,18 @@ def _renderers(*, json: bool) -> list[Processor]:
         traceback = ExceptionDictTransformer(show_locals=False)
         return [structlog.processors.ExceptionRenderer(traceback), structlog.processors.JSONRenderer()]
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+    return [structlog.processors.ExceptionRenderer(), _escape, renderer]
+
+
+def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Make the facts of a line of text safe for a terminal. Values that are no text are rendered by ``repr``, which
+    escapes by itself; JSON does, too."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            lines = name in ("exception", "stack")
+            event[name] = printable_lines(value) if lines else printable(value.rstrip("\n"))
+    return event
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

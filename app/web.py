@@ -10,7 +10,8 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -106,9 +107,18 @@ def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
     return find_viewer(settings.auth, token) if settings.auth else OPEN_VIEWER
 
 
+async def _client_left(_request: Request, _error: Exception) -> Response:
+    """Answer a request whose client closed the connection before its body was read: nobody receives it, and it is no
+    error of this server's."""
+    return Response(status_code=400)
+
+
+_HANDLERS: Final = {ClientDisconnect: _client_left}
+
+
 def health_app(routes: Sequence[BaseRoute]) -> Starlette:
     """The little that a process without an API serves."""
-    return Starlette(routes=list(routes))
+    return Starlette(routes=list(routes), exception_handlers=_HANDLERS)
 
 
 def web_app(routes: Sequence[BaseRoute], *, loopback_only: bool) -> Starlette:
@@ -120,4 +130,4 @@ def web_app(routes: Sequence[BaseRoute], *, loopback_only: bool) -> Starlette:
         Mount(GRAPHIQL_ADDRESS, StaticFiles(directory=GRAPHIQL_FILES)),
         Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
-    return Starlette(routes=[*routes, *files], middleware=list(middleware))
+    return Starlette(routes=[*routes, *files], middleware=list(middleware), exception_handlers=_HANDLERS)

@@ -98,7 +98,7 @@ def resume(
     if as_json:
         tables.print_json({"resumed": told, "paused": left})
         return
-    typer.echo(f"{tables.scope(told)} is sent to again")
+    tables.echo(f"{tables.scope(told)} is sent to again")
     if left:
         tables.show(tables.pauses_table(left))
 

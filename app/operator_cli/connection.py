@@ -10,11 +10,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-import typer
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from app.operator_cli.tables import echo
 from app.trouble import Trouble
 
 ANSWER_SECONDS: Final = 120.0
@@ -155,7 +155,7 @@ def follow_on(api: Api, document: str, field: str, after: str, **variables: Any)
                 yield data[field]
         except Away as away:
             if failures == 0:
-                typer.echo(f"reveille: {away}; trying again", err=True)
+                echo(f"reveille: {away}; trying again", err=True)
         except Refused as refused:
             if refused.word == "LAGGED":
                 after = refused.facts.get("cursor") or after

@@ -12,7 +12,7 @@ import typer
 
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, Refused
-from app.operator_cli.tables import operations_table, print_json, show
+from app.operator_cli.tables import echo, operations_table, print_json, show
 from app.trouble import Trouble
 
 MOST: Final = 1_000
@@ -100,7 +100,7 @@ def create(api: Api, inputs: list[Input], *, as_json: bool) -> list[str]:
         new += sum(payload["created"] for payload in payloads)
         _tell(payloads, as_json=as_json, few=len(inputs) <= 20)
     if not as_json:
-        typer.echo(f"{new} created, {len(ids) - new} were there already")
+        echo(f"{new} created, {len(ids) - new} were there already")
     return ids
 
 

@@ -11,7 +11,7 @@ import typer
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, Refused
 from app.operator_cli.options import global_id
-from app.operator_cli.tables import print_json
+from app.operator_cli.tables import echo, print_json
 from app.trouble import Trouble
 
 Filter = dict[str, Any]
@@ -65,7 +65,7 @@ def _each(ids: list[str], act: Callable[[str], Any], done: str, *, as_json: bool
             answer = act(global_id(id_))
         except Refused as error:
             refused += 1
-            typer.echo(f"reveille: {id_}: {error}", err=True)
+            echo(f"reveille: {id_}: {error}", err=True)
         else:
             _tell(answer, f"{id_} {done}", as_json=as_json)
     if refused:
@@ -87,4 +87,4 @@ def _tell(answer: Any, line: str, *, as_json: bool) -> None:
         print_json(answer)
         return
     over = answer.get("passedOver")
-    typer.echo(f"{line}, {over} passed over: they had moved on" if over else line)
+    echo(f"{line}, {over} passed over: they had moved on" if over else line)

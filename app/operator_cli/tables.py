@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.printable import printable, printable_json
+
 Answer = Mapping[str, Any]
 WIDTH: Final = 200
 """Of tables that go to a file or a program: those of a terminal are as wide as it is."""
@@ -31,7 +33,12 @@ _COLORS: Final = {
 
 def print_json(answer: Any) -> None:
     """One JSON document, on one line each where a stream of them is told."""
-    typer.echo(json.dumps(answer, ensure_ascii=False))
+    typer.echo(printable_json(json.dumps(answer, ensure_ascii=False)))
+
+
+def echo(line: str, *, err: bool = False) -> None:
+    """Print one line; text of devices, servers and users in it is escaped."""
+    typer.echo(printable(line), err=err)
 
 
 def show(*parts: Any) -> None:
@@ -50,7 +57,7 @@ def short_id(id_: str) -> str:
 
 def word(text: Any) -> str:
     """A word of the contract, in its color; whatever devices and people wrote is no markup."""
-    plain = "" if text is None else escape(str(text))
+    plain = "" if text is None else escape(printable(str(text)))
     color = _COLORS.get(plain)
     return f"[{color}]{plain}[/]" if color else plain
 

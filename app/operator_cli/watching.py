@@ -13,7 +13,7 @@ from rich.live import Live
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, follow_on
 from app.operator_cli.options import global_id
-from app.operator_cli.tables import operations_table, print_json
+from app.operator_cli.tables import echo, operations_table, print_json
 from app.trouble import Trouble
 
 SHOWN: Final = 30
@@ -112,7 +112,7 @@ class _Shown:
         if self._as_json:
             print_json(step)
         elif self._live is None:
-            typer.echo(_line(step))
+            echo(_line(step))
         else:
             operation = step["operation"]
             self._rows.pop(operation["id"], None)

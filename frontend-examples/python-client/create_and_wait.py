@@ -172,6 +172,11 @@ def is_last(step: dict[str, Any]) -> bool:
     return operation["finishedAt"] is not None and step["number"] == operation["version"]
 
 
+def printable(text: str) -> str:
+    """Escape control characters: text of devices and users must not steer the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def step_line(step: dict[str, Any]) -> str:
     at = datetime.fromisoformat(step["at"]).astimezone()
     why = [step["reason"], step["detail"]]
@@ -181,7 +186,7 @@ def step_line(step: dict[str, Any]) -> str:
         why.append(json.dumps(step["operation"]["answer"]))
     else:
         why.append(step["operation"]["deviceStatus"])
-    told = "  ".join(part for part in why if part)
+    told = printable("  ".join(part for part in why if part))
     return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}  {step['toStatus']:<9}  attempt {step['attempt']}  {told}"
 
 
@@ -205,7 +210,7 @@ def main() -> int:
     except TransportQueryError as failure:
         for error in failure.errors or []:
             extensions = error.get("extensions") or {}
-            print(f"{extensions.get('code', 'error')}: {error.get('message')}", file=sys.stderr)
+            print(printable(f"{extensions.get('code', 'error')}: {error.get('message')}"), file=sys.stderr)
     except (TransportError, HttpError, OSError) as failure:
         print(f"Reveille cannot be reached: {failure}", file=sys.stderr)
     except ValueError as failure:

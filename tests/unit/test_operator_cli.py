@@ -10,7 +10,7 @@ import typer
 
 from app.operator_cli import documents, many, status, watching
 from app.operator_cli.connection import Api, Away, Refused
-from app.operator_cli.tables import show
+from app.operator_cli.tables import operations_table, pauses_table, show
 from app.trouble import Trouble
 
 OPEN = {"ok": True, "detail": "answers"}
@@ -139,6 +139,29 @@ def test_a_watch_for_what_is_confirmed_ends_when_it_failed(capsys: pytest.Captur
     assert ended.value.exit_code == watching.NOT_CONFIRMED
     assert capsys.readouterr().out.count("\n") == 1
     assert (api.followed["ids"], api.followed["to"]) == (["a", "b"], None)
+
+
+HOSTILE = "dev\x1b]0;title\x07\u202e"
+SHOWN = r"dev\x1b]0;title\x07\u202e"
+
+
+def test_text_of_devices_and_users_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    api = Told()
+    step: dict[str, Any] = {"reason": None, "detail": HOSTILE, "fromStatus": None, "toStatus": "QUEUED", "at": "now"}
+    step["operation"] = {**OPERATION, "id": "op-1", "endpoint": {"name": HOSTILE}}
+    pause = {"endpointName": HOSTILE, "leshanServerName": None, "reason": HOSTILE, "pausedBy": HOSTILE}
+    show(pauses_table([{**pause, "pausedAt": "2026-11-23T10:00:00Z"}]), operations_table([step["operation"]]))
+    for as_json in (False, True):
+        watching._shown([], as_json=as_json)(step)
+    many._tell({"name": HOSTILE}, HOSTILE, as_json=False)
+    with pytest.raises(typer.Exit):
+        many.retry(Told(refused(HOSTILE)), [HOSTILE], {}, expected=None, sure=True, as_json=False)
+    said = capsys.readouterr()
+    for text in (said.out, said.err):
+        assert all(line.isprintable() for line in text.split("\n"))
+    assert SHOWN in said.out
+    assert SHOWN in said.err
+    assert api.asked == []
 
 
 def test_without_ids_the_server_chooses_the_steps() -> None:
