@@ -193,8 +193,9 @@ async def answered(hear: Hear, batch: Batch) -> Response:
     """202 once the batch is committed, 503 when it cannot be now."""
     try:
         await hear(batch)
-    except HearingUnavailable as error:
-        sentence = str(error) or "the events cannot be stored now"
+    except HearingUnavailable:
+        # why is in the log: a driver's text names hosts and users, and the caller may be anyone
+        sentence = "The events cannot be stored now. Send them again."
         return _json(503, {"error": sentence}, {"Retry-After": str(RETRY_AFTER_SECONDS)})
     return _json(202, {"accepted": len(batch.events)})
 

@@ -131,7 +131,7 @@ class Fanout:
         return len(self._groups)
 
     def shareable(self, ask: Ask) -> bool:
-        """Whether it is a subscription, free of errors, that begins now."""
+        """Whether it is a subscription, free of errors, that begins now, and whose variables can be compared."""
         ready = prepared(self._schema.graphql_schema, ask.query)
         if ready.document is None or ready.errors or (ready.operations > 1 and ask.operation_name is None):
             return False
@@ -140,12 +140,14 @@ class Fanout:
             operation is not None
             and operation.operation is OperationType.SUBSCRIPTION
             and _begins_now(operation, ask.variables or {})
+            and _comparable(ask.variables) is not None
         )
 
     @contextmanager
     def join(self, ask: Ask, viewer: Viewer) -> Iterator[Member]:
-        """Share an execution for as long as the context is open."""
-        variables = orjson.dumps(ask.variables or {}, option=orjson.OPT_SORT_KEYS)
+        """Share an execution for as long as the context is open; only one that is :meth:`shareable` may be joined."""
+        variables = _comparable(ask.variables)
+        assert variables is not None  # noqa: S101 - else it is not shareable
         key = (viewer.role, ask.query, ask.operation_name, variables)
         group = self._groups.get(key)
         if group is None:
@@ -198,6 +200,15 @@ class Fanout:
                     return payload
                 group.tell(payload, context.told)
         return Ended()
+
+
+def _comparable(variables: Mapping[str, Any] | None) -> bytes | None:
+    """Return equal bytes for equal variables; None where they nest too deeply or hold too large an integer for that:
+    they were not checked against the document yet, and may hold anything that JSON can."""
+    try:
+        return orjson.dumps(variables or {}, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return None
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:

@@ -10,7 +10,7 @@ from cross_web import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -26,7 +26,7 @@ from strawberry.types.unset import UNSET
 from app.schema.context import Asker, SchemaContext
 from app.schema.errors import ApiError, Code, bad_input, over_limit, request_error
 from app.schema.fanout import Fanout
-from app.schema.graphiql import graphiql_page
+from app.schema.graphiql import graphiql_page, graphiql_policy
 from app.schema.limits import MAX_BATCH, MAX_BODY
 from app.schema.schema import schema
 from app.schema.ws import TextWebSocket, TokenMissing, TransportHandler
@@ -79,6 +79,7 @@ class GraphQLView(GraphQL[Asker, None]):
         self.house = house
         self.fanout = Fanout(schema, house)
         self._page = graphiql_page()
+        self._page_headers = {"Content-Security-Policy": graphiql_policy(self._page)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -115,9 +116,8 @@ class GraphQLView(GraphQL[Asker, None]):
 
     # --- what is asked
 
-    @property
-    def graphql_ide_html(self) -> str:
-        return self._page
+    async def render_graphql_ide(self, request: Any) -> Response:  # noqa: ARG002
+        return HTMLResponse(self._page, headers=self._page_headers)
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         asks = "query" in request.query_params

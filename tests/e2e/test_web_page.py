@@ -132,6 +132,24 @@ async def test_an_endpoint_is_found_by_name_and_chosen_with_the_keyboard(watched
     await expect(page.locator("#device-state .badge")).to_have_text("OFFLINE")
 
 
+async def test_graphiql_runs_a_query_and_a_subscription_under_its_policy(watched: Watched, api: Api) -> None:
+    name, page = await api.provision("graphiql"), watched.page
+    query = quote(f'{{ endpoint(name: "{name}") {{ name presence }} }}')
+    answer = await page.goto(f"{api.url}/graphql?q={query}")
+    assert answer is not None
+    assert "script-src 'self' 'sha256-" in answer.headers["content-security-policy"]
+    run = page.get_by_role("button", name="Execute query (Ctrl-Enter)")
+    await run.click()
+    await expect(page.locator(".result-window")).to_contain_text("OFFLINE", timeout=BOUND_MS)
+    subscription = quote(f'subscription {{ operationTransitions(endpoint: "{name}") {{ toStatus }} }}')
+    await page.goto(f"{api.url}/graphql?q={subscription}")
+    await page.get_by_role("button", name="Execute query (Ctrl-Enter)").click()
+    await expect(page.locator(".graphiql-spinner")).to_be_visible(timeout=BOUND_MS)
+    await api.write(name, "/5/0/1", "https://url.com/fw.bin")
+    await expect(page.locator(".result-window")).to_contain_text("QUEUED", timeout=BOUND_MS)
+    assert watched.complaints == []
+
+
 async def test_an_operation_is_created_canceled_and_retried(watched: Watched, api: Api) -> None:
     name = await api.provision()
     page = watched.page

@@ -24,6 +24,16 @@ def test_every_file_is_the_one_the_page_means(address: str, integrity: str) -> N
     assert base64.b64encode(hashlib.sha384(content).digest()).decode() == integrity
 
 
+def test_the_policy_allows_the_page_s_own_scripts_alone() -> None:
+    page = graphiql.graphiql_page()
+    policy = dict(part.strip().split(" ", 1) for part in graphiql.graphiql_policy(page).split(";"))
+    inline = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in inline]
+    assert hashes
+    assert policy["script-src"] == " ".join(["'self'", *(f"'sha256-{hash_}'" for hash_ in hashes)])
+    assert (policy["default-src"], policy["connect-src"], policy["frame-ancestors"]) == ("'none'", "'self'", "'none'")
+
+
 def test_a_page_with_an_unknown_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphiql, "get_graphql_ide_html", lambda _: '<script src="https://example.org/new.js">')
     with pytest.raises(RuntimeError, match="outside address"):

@@ -273,3 +273,24 @@ async def test_who_falls_behind_is_told_where_to_go_on(world: World) -> None:
         await ws.subscribe("2", STEPS, after=facts["cursor"])
         numbers = [(await ws.data("2"))["operationTransitions"]["number"] for _ in range(20)]
         assert numbers == [1] * 20
+
+
+@pytest.mark.parametrize("variable", ["endpoint", "ids", "statuses", "after"])
+@pytest.mark.parametrize("kind", ["nested", "large"])
+async def test_variables_that_cannot_be_compared_are_bad_input(
+    world: World, live: LiveLog, address: str, variable: str, kind: str
+) -> None:
+    """Equal subscriptions share an execution; what has no place in their key is answered by the document's types."""
+    value: Any = 2**70
+    if kind == "nested":
+        for _ in range(300):
+            value = [value]
+    async with socket(address) as ws:
+        await ws.begin()
+        await ws.subscribe("1", STEPS, **{variable: value})
+        message = await ws.hear()
+        assert (message["type"], message["id"]) == ("error", "1")
+        (error,) = message["payload"]
+        assert error["extensions"]["code"] in {"BAD_USER_INPUT", "NOT_FOUND"}
+        await ws.subscribe("2", "subscription { operationTransitions { number } }", unused=value)
+        await eventually(lambda: live.subscribers == 1)
