@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -16,14 +17,31 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
+from strawberry.http import GraphQLRequestData, GraphQLRequestProtocol
 from strawberry.http.parse_content_type import parse_content_type
+from strawberry.http.streaming import SSETransport
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions import (
+    GRAPHQL_SSE_PROTOCOL,
+    GRAPHQL_TRANSPORT_WS_PROTOCOL,
+    MULTIPART_SUBSCRIPTION_PROTOCOL,
+)
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET
+from strawberry.utils.operation import get_operation_type
 
+from app.schema.accept import (
+    EVENT_STREAM,
+    MAX_ACCEPT,
+    MULTIPART,
+    PLAIN_JSON,
+    RESPONSE_JSON,
+    Formats,
+    response_formats,
+)
 from app.schema.context import Asker, SchemaContext
+from app.schema.documents import prepared
 from app.schema.errors import ApiError, Code, bad_input, over_limit, request_error
 from app.schema.fanout import Fanout
 from app.schema.graphiql import graphiql_page, graphiql_policy
@@ -32,9 +50,10 @@ from app.schema.schema import schema
 from app.schema.ws import TextWebSocket, TokenMissing, TransportHandler
 from app.security import bearer_token
 
-RESPONSE_JSON: Final = "application/graphql-response+json"
-PLAIN_JSON: Final = "application/json"
 _ALLOWED: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
+"""Operation types of a single response, by method. A stream may carry a subscription with either method."""
+_PROTOCOLS: Final[Mapping[str, GraphQLRequestProtocol]] = {EVENT_STREAM: "sse", MULTIPART: "multipart-subscription"}
+_ACCEPTABLE: Final = f"{PLAIN_JSON}, {RESPONSE_JSON} or {EVENT_STREAM}"
 
 
 class Refused(HTTPException):
@@ -62,16 +81,34 @@ def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseR
     return [Route(path, view, middleware=middleware), WebSocketRoute(path, view)]
 
 
+class EventStream(SSETransport):
+    """Strawberry's event stream, with LF as line end: urql splits events at two LF."""
+
+    def encode_event(self, event: str, data: str | None = None) -> str:
+        return f"event: {event}\ndata: {data}\n\n" if data else f"event: {event}\ndata:\n\n"
+
+    def encode_comment(self, comment: str) -> str:
+        return f": {comment}\n\n"
+
+
 class GraphQLView(GraphQL[Asker, None]):
     """Strawberry's ASGI view with what the specification and our limits ask for."""
 
     graphql_transport_ws_handler_class = TransportHandler
     websocket_adapter_class = TextWebSocket
+    stream_transport_classes_by_protocol = {  # noqa: RUF012 - Strawberry's attribute
+        **GraphQL.stream_transport_classes_by_protocol,
+        GRAPHQL_SSE_PROTOCOL: EventStream,
+    }
 
     def __init__(self, house: SchemaContext) -> None:
         super().__init__(
             schema,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            subscription_protocols=(
+                GRAPHQL_TRANSPORT_WS_PROTOCOL,
+                GRAPHQL_SSE_PROTOCOL,
+                MULTIPART_SUBSCRIPTION_PROTOCOL,
+            ),
             connection_init_wait_timeout=house.connection_init_timeout,
             max_subscriptions_per_connection=None,  # TransportHandler counts, and says so with a code
             allowed_origins=house.allowed_origins,
@@ -87,6 +124,7 @@ class GraphQLView(GraphQL[Asker, None]):
             return
         request = Request(scope, _bounded(receive))
         try:
+            _check_accept(request)
             response = await self.run(request)
         except HTTPException as error:
             response = _refusal(request, error)
@@ -120,8 +158,8 @@ class GraphQLView(GraphQL[Asker, None]):
         return HTMLResponse(self._page, headers=self._page_headers)
 
     def should_render_graphql_ide(self, request: Any) -> bool:
-        asks = "query" in request.query_params
-        return request.method == "GET" and not asks and "text/html" in request.headers.get("accept", "")
+        is_request = not request.query_params.keys().isdisjoint({"query", "extensions"})
+        return request.method == "GET" and not is_request and _formats(request).page
 
     async def parse_http_body(self, request: Any) -> Any:
         if self.house.authenticate(bearer_token(request.headers.get("authorization"))) is None:
@@ -131,7 +169,16 @@ class GraphQLView(GraphQL[Asker, None]):
         if request.method == "POST" and content_type != PLAIN_JSON:
             # what a foreign page can send without asking first is never JSON
             raise Refused(415, bad_input("Content-Type: application/json is expected", None))
-        return await super().parse_http_body(request)
+        data = await super().parse_http_body(request)
+        if isinstance(data, list):
+            for index, one in enumerate(data):
+                _check_fields(one, index)
+        else:
+            _check_fields(data)
+        return data
+
+    def _get_stream_transport_from_headers(self, headers: Mapping[str, str]) -> None:
+        """Return None: the transport depends on the operation, too (:meth:`execute_operation`)."""
 
     def parse_json(self, data: str | bytes) -> Any:
         # Strawberry lets a bare string or [1] through to an AttributeError
@@ -146,36 +193,68 @@ class GraphQLView(GraphQL[Asker, None]):
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
 
-    async def execute_single(  # noqa: PLR0917 - Strawberry's signature
+    # --- execution: nothing is executed whose result the client would not accept
+
+    async def execute_operation(  # noqa: PLR0917 - Strawberry's signature
         self,
-        request: Any,  # noqa: ARG002
+        request: Any,
         request_adapter: Any,
-        sub_response: Any,  # noqa: ARG002
+        request_data: Any,
         context: Asker,
         root_value: None,  # noqa: ARG002
-        request_data: Any,
+        sub_response: Any,  # noqa: ARG002
     ) -> Any:
-        method = request_adapter.method
+        formats, method = _formats(request), request_adapter.method
+        if isinstance(request_data, list):
+            if formats.json is None:
+                raise Refused(406, bad_input(f"Accept must allow {PLAIN_JSON} or {RESPONSE_JSON} for a batch", None))
+            return await asyncio.gather(*(self._execute_member(one, context) for one in request_data))
         try:
-            return await schema.execute(
-                request_data.query,
-                variable_values=request_data.variables,
-                context_value=context,
-                operation_name=request_data.operation_name,
-                allowed_operation_types=_ALLOWED[method],
-            )
+            if formats.single is None or formats.single == EVENT_STREAM:
+                return await self._stream(request_data, context, formats, method)
+            return await _execute(request_data, context, method)
         except InvalidOperationTypeError as error:
-            mutates = error.operation_type is OperationType.MUTATION
-            headers = {"Allow": "POST"} if mutates else {}
-            raise Refused(405 if mutates else 400, request_error(error, method), **headers) from error
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                return await self._stream(request_data, context, formats, method)
+            raise Refused(405, request_error(error, method), Allow="POST") from error
         except (CannotGetOperationTypeError, MissingQueryError) as error:
             raise Refused(400, request_error(error, method)) from error
+
+    async def _execute_member(self, request_data: GraphQLRequestData, context: Asker) -> Any:
+        """Execute one operation of a batch. Its errors are its own: the others may have been executed already."""
+        try:
+            return await _execute(request_data, context, "POST")
+        except (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError) as error:
+            return PreExecutionError(data=None, errors=[request_error(error)])
+
+    async def _stream(self, request_data: GraphQLRequestData, context: Asker, formats: Formats, method: str) -> Any:
+        """Begin a stream of a subscription's events, or of the one result of another operation.
+
+        Raises:
+            Refused: 406 where the client accepts no such stream.
+            InvalidOperationTypeError: a mutation by GET.
+        """
+        operation_type = _operation_type(request_data)
+        media_type = formats.stream if operation_type is OperationType.SUBSCRIPTION else formats.single
+        if media_type is None:
+            raise _not_acceptable(operation_type)
+        allowed = _ALLOWED[method] | {OperationType.SUBSCRIPTION}
+        if operation_type is not None and operation_type not in allowed:
+            raise InvalidOperationTypeError(operation_type)
+        request_data.protocol = _PROTOCOLS[media_type]
+        return await schema.stream(
+            request_data.query,
+            variable_values=request_data.variables,
+            context_value=context,
+            operation_name=request_data.operation_name,
+            allowed_operation_types=allowed,
+        )
 
     # --- the answer
 
     async def get_sub_response(self, request: Any) -> Response:
         sub_response = await super().get_sub_response(request)
-        sub_response.media_type = _answer_type(request.headers.get("accept", ""))
+        sub_response.media_type = _formats(request).json or PLAIN_JSON
         return sub_response
 
     async def process_result(self, request: Any, result: Any) -> Any:
@@ -197,6 +276,61 @@ class GraphQLView(GraphQL[Asker, None]):
         return orjson.dumps(data).decode()
 
 
+def _check_accept(request: Request) -> None:
+    if len(_accept(request)) > MAX_ACCEPT:
+        raise Refused(431, over_limit(f"Accept has at most {MAX_ACCEPT} characters", MAX_ACCEPT))
+
+
+def _formats(request: Any) -> Formats:
+    return response_formats(_accept(request)[:MAX_ACCEPT])
+
+
+def _accept(request: Any) -> str:
+    """All ``Accept`` headers as one (RFC 9110, 5.3)."""
+    return ",".join(request.headers.getlist("accept"))
+
+
+def _check_fields(request_data: GraphQLRequestData, index: int | None = None) -> None:
+    """Check the types of one request's fields; ``index`` is its place in a batch."""
+    fields: tuple[tuple[str, object, type], ...] = (
+        ("query", request_data.query, str),
+        ("variables", request_data.variables, dict),
+        ("operationName", request_data.operation_name, str),
+        ("extensions", request_data.extensions, dict),
+    )
+    for name, value, expected in fields:
+        if value is not None and not isinstance(value, expected):
+            what = "a string" if expected is str else "an object"
+            raise Refused(400, bad_input(f"{name} must be {what} or null", name, index=index))
+
+
+async def _execute(request_data: GraphQLRequestData, context: Asker, method: str) -> Any:
+    return await schema.execute(
+        request_data.query,
+        variable_values=request_data.variables,
+        context_value=context,
+        operation_name=request_data.operation_name,
+        allowed_operation_types=_ALLOWED[method],
+    )
+
+
+def _operation_type(request_data: GraphQLRequestData) -> OperationType | None:
+    """Return None where the document has no such operation or is no GraphQL; executing it reports that."""
+    if not request_data.query:
+        raise MissingQueryError
+    document = prepared(schema.graphql_schema, request_data.query).document
+    try:
+        return get_operation_type(document, request_data.operation_name) if document else None
+    except RuntimeError:
+        return None
+
+
+def _not_acceptable(operation_type: OperationType | None) -> Refused:
+    if operation_type is OperationType.SUBSCRIPTION:
+        return Refused(406, request_error(InvalidOperationTypeError(operation_type)))
+    return Refused(406, bad_input(f"Accept must allow {_ACCEPTABLE}", None))
+
+
 def _is_request_error(result: Any) -> bool:
     return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors)
 
@@ -209,30 +343,10 @@ def _token_of(params: dict[str, object]) -> str | None:
     return bearer_token(header) if isinstance(header, str) else None
 
 
-def _answer_type(accept: str) -> str:
-    """The new media type only where it is asked for, and not less than the old one."""
-    weights: dict[str, float] = {}
-    for part in accept.split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weights[kind] = _weight(parameters)
-    wanted = weights.get(RESPONSE_JSON, 0.0)
-    return RESPONSE_JSON if wanted > 0 and wanted >= weights.get(PLAIN_JSON, 0.0) else PLAIN_JSON
-
-
-def _weight(parameters: Sequence[str]) -> float:
-    for parameter in parameters:
-        if parameter.startswith("q="):
-            try:
-                return float(parameter[2:])
-            except ValueError:
-                return 0.0
-    return 1.0
-
-
 def _refusal(request: Request, error: HTTPException) -> Response:
     refused = error if isinstance(error, Refused) else Refused(error.status_code, bad_input(error.reason, None))
     body = orjson.dumps({"errors": [refused.error.formatted]})
-    media_type = _answer_type(request.headers.get("accept", ""))
+    media_type = _formats(request).json or PLAIN_JSON
     return Response(body, refused.status_code, refused.headers, f"{media_type}; charset=utf-8")
 
 

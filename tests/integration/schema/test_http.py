@@ -21,6 +21,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PROVISION = 'mutation { provisionEndpoint(name: "d") { name } }'
 NEW_MEDIA_TYPE = "application/graphql-response+json"
+URQL = (
+    "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed"
+)
+APOLLO_SUBSCRIBES = (
+    "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9"
+)
 
 
 def errors(response: httpx.Response) -> list[dict[str, Any]]:
@@ -102,7 +108,6 @@ BROKEN: list[tuple[Any, int]] = [
     ('{"query": "{ __typename }", "variables": []}', 400),
     ('{"query": "{ __typename }", "operationName": "B"}', 400),
     ('{"query": "{ __typename }", "variables": {"a": NaN}}', 400),
-    ('{"query": "subscription { endpointPresence { cursor } }"}', 400),
     (b"\xff\xfe", 400),
 ]
 
@@ -208,26 +213,38 @@ async def test_the_cursor_is_read_before_everything_else(
     assert (await api.ask("{ transitionCursor }"))["transitionCursor"] != before
 
 
-async def test_a_subscription_by_server_sent_events(world: World, live: LiveLog, address: str) -> None:
+QUEUED = '{"data":{"operationTransitions":{"toStatus":"QUEUED","operation":{"path":"/5/0/1"}}}}'
+APOLLO_PART = (
+    "--graphql\r\nContent-Type: application/json; charset=utf-8\r\n"
+    f'Content-Length: {len(QUEUED) + 12}\r\n\r\n{{"payload":{QUEUED}}}\r\n--graphql'
+)
+STREAMS = [
+    ("text/event-stream", "text/event-stream", f"event: next\ndata: {QUEUED}\n\n"),
+    (URQL, "text/event-stream", f"event: next\ndata: {QUEUED}\n\n"),
+    ("*/*", "text/event-stream", f"event: next\ndata: {QUEUED}\n\n"),
+    (APOLLO_SUBSCRIBES, "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json", APOLLO_PART),
+]
+
+
+@pytest.mark.parametrize(("accept", "media_type", "event"), STREAMS, ids=["sse", "urql", "any", "apollo"])
+async def test_a_subscription_over_http(  # noqa: PLR0917 - fixtures
+    world: World, live: LiveLog, address: str, accept: str, media_type: str, event: str
+) -> None:
     await world.hear(registered("d"))
     query = "subscription { operationTransitions { toStatus operation { path } } }"
-    headers = {"authorization": f"Bearer {VIEWER}", "accept": "text/event-stream"}
+    headers = {"authorization": f"Bearer {VIEWER}", "accept": accept}
     async with httpx.AsyncClient() as client, asyncio.timeout(BOUND):
         stream = client.stream("POST", f"http://{address}/graphql", json={"query": query}, headers=headers)
         async with stream as response:
-            assert response.headers["content-type"].startswith("text/event-stream")
+            assert response.headers["content-type"] == media_type
             await eventually(lambda: live.subscribers == 1)
             await world.create(new("d"))
-            lines = response.aiter_lines()
-            told = [json.loads(line[5:]) async for line in first_data(lines)]
-            assert told == [{"data": {"operationTransitions": {"toStatus": "QUEUED", "operation": {"path": "/5/0/1"}}}}]
-
-
-async def first_data(lines: Any) -> Any:
-    async for line in lines:
-        if line.startswith("data:") and len(line) > 6:
-            yield line
-            return
+            received = ""
+            async for text in response.aiter_text():
+                received += text
+                if event in received:
+                    return
+            pytest.fail(f"the event did not come: {received!r}")
 
 
 async def test_introspection_is_answered(api: Api) -> None:
@@ -245,3 +262,87 @@ async def test_a_listed_page_elsewhere_may_ask_and_no_other(world: World, live: 
             for response in (preflight, answer):
                 assert response.headers.get("access-control-allow-origin") == (listed if may else None)
             assert preflight.is_success is may
+
+
+OTHER_MEDIA_TYPES = [
+    "image/png",
+    "application/json;q=0, application/graphql-response+json;q=0, text/*;q=0",
+    "x/y, */*;q=0",
+]
+
+
+async def test_urql_s_accept_gets_json_for_queries_and_mutations(world: World, api: Api) -> None:
+    for query in ("{ transitionCursor }", PROVISION):
+        response = await api.post({"query": query}, accept=URQL)
+        assert response.headers["content-type"] == f"{NEW_MEDIA_TYPE}; charset=utf-8"
+        assert response.json()["data"]
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "text/event-stream, application/json;q=0.5"])
+async def test_a_client_that_prefers_a_stream_gets_one_result_as_events(world: World, api: Api, accept: str) -> None:
+    response = await api.post({"query": PROVISION}, accept=accept)
+    assert response.headers["content-type"] == "text/event-stream"
+    assert (
+        response.content
+        == b'event: next\ndata: {"data":{"provisionEndpoint":{"name":"d"}}}\n\nevent: complete\ndata:\n\n'
+    )
+
+
+@pytest.mark.parametrize("accept", OTHER_MEDIA_TYPES)
+@pytest.mark.parametrize("batch", [False, True])
+async def test_nothing_is_executed_that_cannot_be_answered(world: World, api: Api, accept: str, batch: bool) -> None:
+    request = {"query": PROVISION}
+    response = await api.post([request] if batch else request, accept=accept)
+    assert response.status_code == 406
+    assert errors(response)[0]["code"] == "BAD_USER_INPUT"
+    assert (await api.ask('{ endpoint(name: "d") { id } }'))["endpoint"] is None
+
+
+SUBSCRIPTION = "subscription { endpointPresence { cursor } }"
+
+
+async def test_a_subscription_is_not_answered_as_json(api: Api) -> None:
+    for accept in ("application/json", "application/json, text/event-stream;q=0", "multipart/mixed"):
+        response = await api.post({"query": SUBSCRIPTION}, accept=accept)
+        assert response.status_code == 406
+        assert "text/event-stream" in response.json()["errors"][0]["message"]
+
+
+async def test_a_stream_executes_no_mutation_by_get(world: World, api: Api) -> None:
+    headers = {"authorization": f"Bearer {OPERATOR}", "accept": "text/event-stream"}
+    refused = await api.http.get("/graphql", params={"query": PROVISION}, headers=headers)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    answer = await api.http.get("/graphql", params={"query": "{ __typename }"}, headers=headers)
+    assert answer.text.startswith('event: next\ndata: {"data":{"__typename":"Query"}}\n\n')
+
+
+async def test_an_accept_of_thousands_of_characters_is_refused(api: Api) -> None:
+    response = await api.post({"query": "{ __typename }"}, accept="text/html, " * 200)
+    assert response.status_code == 431
+    assert errors(response) == [{"code": "LIMIT_EXCEEDED", "limit": 2_000}]
+
+
+async def test_errors_of_one_operation_of_a_batch_are_its_own(world: World, api: Api) -> None:
+    """The others are executed meanwhile, so their results must be delivered."""
+    batch = [{"query": PROVISION}, {"query": SUBSCRIPTION}, {}, {"query": "{ a }", "operationName": "B"}]
+    response = await api.post(batch)
+    assert response.status_code == 200
+    first, *others = response.json()
+    assert first == {"data": {"provisionEndpoint": {"name": "d"}}}
+    codes = [(*answer, answer["errors"][0]["extensions"]["code"]) for answer in others]
+    assert codes == [("errors", "BAD_USER_INPUT")] * 3
+
+
+MISTYPED = [("query", 5), ("variables", [1]), ("operationName", {}), ("extensions", "x")]
+
+
+@pytest.mark.parametrize(("field", "value"), MISTYPED)
+async def test_a_field_of_another_type_is_refused_and_named(world: World, api: Api, field: str, value: Any) -> None:
+    broken = {"query": "{ __typename }", field: value}
+    for body, place in ((broken, {}), ([{"query": PROVISION}, broken], {"index": 1})):
+        response = await api.post(body)
+        assert response.status_code == 400
+        assert errors(response)[0]["code"] == "BAD_USER_INPUT"
+        if place:
+            assert errors(response) == [{"code": "BAD_USER_INPUT", "field": field, **place}]
+    assert (await api.ask('{ endpoint(name: "d") { id } }'))["endpoint"] is None
