@@ -209,6 +209,9 @@ class GraphQLView(GraphQL[Asker, None]):
             if formats.json is None:
                 raise Refused(406, bad_input(f"Accept must allow {PLAIN_JSON} or {RESPONSE_JSON} for a batch", None))
             return await asyncio.gather(*(self._execute_member(one, context) for one in request_data))
+        if _is_hash_only(request_data):
+            # 200 in the old media type: Apollo's link reads the body of no other status
+            raise Refused(200 if formats.json == PLAIN_JSON else 400, _unsupported_hash(), Cache_Control="no-store")
         try:
             if formats.single is None or formats.single == EVENT_STREAM:
                 return await self._stream(request_data, context, formats, method)
@@ -222,6 +225,8 @@ class GraphQLView(GraphQL[Asker, None]):
 
     async def _execute_member(self, request_data: GraphQLRequestData, context: Asker) -> Any:
         """Execute one operation of a batch. Its errors are its own: the others may have been executed already."""
+        if _is_hash_only(request_data):
+            return PreExecutionError(data=None, errors=[_unsupported_hash()])
         try:
             return await _execute(request_data, context, "POST")
         except (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError) as error:
@@ -329,6 +334,16 @@ def _not_acceptable(operation_type: OperationType | None) -> Refused:
     if operation_type is OperationType.SUBSCRIPTION:
         return Refused(406, request_error(InvalidOperationTypeError(operation_type)))
     return Refused(406, bad_input(f"Accept must allow {_ACCEPTABLE}", None))
+
+
+def _is_hash_only(request_data: GraphQLRequestData) -> bool:
+    """Whether it names a persisted query by its hash alone (Apollo's and urql's ``extensions.persistedQuery``)."""
+    return not request_data.query and "persistedQuery" in (request_data.extensions or {})
+
+
+def _unsupported_hash() -> ApiError:
+    """The message and code by which Apollo and urql recognize that they must send the query itself from now on."""
+    return ApiError(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
 
 
 def _is_request_error(result: Any) -> bool:

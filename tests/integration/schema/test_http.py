@@ -324,13 +324,13 @@ async def test_an_accept_of_thousands_of_characters_is_refused(api: Api) -> None
 
 async def test_errors_of_one_operation_of_a_batch_are_its_own(world: World, api: Api) -> None:
     """The others are executed meanwhile, so their results must be delivered."""
-    batch = [{"query": PROVISION}, {"query": SUBSCRIPTION}, {}, {"query": "{ a }", "operationName": "B"}]
+    batch = [{"query": PROVISION}, {"query": SUBSCRIPTION}, {}, {"query": "{ a }", "operationName": "B"}, hash_only()]
     response = await api.post(batch)
     assert response.status_code == 200
     first, *others = response.json()
     assert first == {"data": {"provisionEndpoint": {"name": "d"}}}
     codes = [(*answer, answer["errors"][0]["extensions"]["code"]) for answer in others]
-    assert codes == [("errors", "BAD_USER_INPUT")] * 3
+    assert codes == [("errors", "BAD_USER_INPUT")] * 3 + [("errors", "PERSISTED_QUERY_NOT_SUPPORTED")]
 
 
 MISTYPED = [("query", 5), ("variables", [1]), ("operationName", {}), ("extensions", "x")]
@@ -346,3 +346,29 @@ async def test_a_field_of_another_type_is_refused_and_named(world: World, api: A
         if place:
             assert errors(response) == [{"code": "BAD_USER_INPUT", "field": field, **place}]
     assert (await api.ask('{ endpoint(name: "d") { id } }'))["endpoint"] is None
+
+
+def hash_only(**more: Any) -> dict[str, Any]:
+    return {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}, **more}
+
+
+@pytest.mark.parametrize(("accept", "status"), [(NEW_MEDIA_TYPE, 400), ("application/json", 200), (URQL, 400)])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_hash_without_its_query_is_persisted_query_not_supported(
+    api: Api, method: str, accept: str, status: int
+) -> None:
+    headers = {"authorization": f"Bearer {OPERATOR}", "accept": accept}
+    if method == "GET":
+        params = {"extensions": json.dumps(hash_only()["extensions"])}
+        response = await api.http.get("/graphql", params=params, headers=headers)
+    else:
+        response = await api.http.post("/graphql", json=hash_only(), headers=headers)
+    assert response.status_code == status
+    assert response.headers["cache-control"] == "no-store"
+    assert response.json() == {
+        "errors": [{"message": "PersistedQueryNotSupported", "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}}]
+    }
+
+
+async def test_a_query_beside_its_hash_is_executed(api: Api) -> None:
+    assert (await api.post(hash_only(query="{ __typename }"))).json() == {"data": {"__typename": "Query"}}
