@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+CLIENTS := tests/clients/node_modules/.installed
+NPM := $(shell command -v npm)
 PYTEST := $(BIN)/python -m pytest
 
 # The first Python that is new enough and can make a virtual environment: `python3` may be a version manager's shim
@@ -45,7 +47,7 @@ migrate: $(INSTALLED) ## bring the database of REVEILLE_DATABASE_URL to the pres
 ##@ Work on it
 
 .PHONY: test
-test: $(INSTALLED_DEV) ## run all tests on SQLite, then those that use a database on PostgreSQL
+test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) ## run all tests on SQLite, then those that use a database on PostgreSQL
 	REVEILLE_TEST_DATABASE=sqlite $(PYTEST) $(TESTS)
 	REVEILLE_TEST_DATABASE=postgres $(PYTEST) -m database $(TESTS)
 
@@ -91,9 +93,14 @@ schema: $(INSTALLED) ## write schema.graphql, and the README's settings table
 lock: $(INSTALLED_DEV) ## pin every dependency anew, with hashes and without addresses (UPGRADE=1 takes newer ones)
 	$(COMPILE) --group build --output-file requirements.txt
 	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	cd tests/clients && npm $(if $(UPGRADE),update,install) --package-lock-only
+	$(BIN)/python -m tools.locks
 	$(BIN)/python -m tools.hygiene
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header $(if $(UPGRADE),--upgrade)
+
+.PHONY: clients
+clients: $(CLIENTS) ## install the JavaScript clients of tests/clients (Node.js and npm)
 
 .PHONY: graphiql
 graphiql: $(INSTALLED_DEV) ## copy GraphiQL's built files anew (Node.js and npm); the lock file is in tools/graphiql
@@ -104,7 +111,7 @@ graphiql: $(INSTALLED_DEV) ## copy GraphiQL's built files anew (Node.js and npm)
 .PHONY: clean
 clean: ## remove what was built or installed; databases stay
 	rm -rf $(VENV) .venv.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results
-	rm -rf dist leshan-server/target tools/graphiql/node_modules
+	rm -rf dist leshan-server/target tools/graphiql/node_modules tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -128,4 +135,11 @@ $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip
 $(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
 	@echo "Installing what work on Reveille needs (once)"
 	@$(INSTALL) --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+# --- the JavaScript clients that the tests run
+
+$(CLIENTS): tests/clients/package.json tests/clients/package-lock.json
+	@echo "Installing the JavaScript clients of tests/clients (once)"
+	@$(LOCK) sh -c 'cd tests/clients && npm ci --loglevel=error'
 	@touch $@

@@ -1,6 +1,6 @@
-"""Lock files name versions and hashes, never addresses: take out of npm's what it adds for the curious.
+"""Lock files name versions and hashes, never addresses: remove the sponsors' pages that npm adds to its own.
 
-Run by `make graphiql`.
+Run by `make lock` and `make graphiql`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ import json
 from pathlib import Path
 from typing import Final
 
-LOCK: Final = Path(__file__).parents[1] / "tools/graphiql/package-lock.json"
+ROOT: Final = Path(__file__).parents[1]
+LOCKS: Final = (ROOT / "tools/graphiql/package-lock.json", ROOT / "tests/clients/package-lock.json")
 
 
 def main() -> None:
-    lock = json.loads(LOCK.read_text())
-    for package in lock["packages"].values():
-        package.pop("funding", None)
-    LOCK.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n")
+    for path in LOCKS:
+        lock = json.loads(path.read_text())
+        for package in lock["packages"].values():
+            package.pop("funding", None)
+        path.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -288,6 +288,13 @@ async def test_a_client_that_prefers_a_stream_gets_one_result_as_events(world: W
     )
 
 
+async def test_several_accept_headers_are_one_list(api: Api) -> None:
+    accepts = [("accept", "application/json;q=0.1"), ("accept", "text/event-stream")]
+    headers = [("authorization", f"Bearer {VIEWER}"), *accepts]
+    answer = await api.http.get("/graphql", params={"query": "{ __typename }"}, headers=headers)
+    assert answer.headers["content-type"] == "text/event-stream"
+
+
 @pytest.mark.parametrize("accept", OTHER_MEDIA_TYPES)
 @pytest.mark.parametrize("batch", [False, True])
 async def test_nothing_is_executed_that_cannot_be_answered(world: World, api: Api, accept: str, batch: bool) -> None:
