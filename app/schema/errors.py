@@ -58,6 +58,16 @@ def over_limit(message: str, limit: int) -> ApiError:
     return ApiError(Code.LIMIT_EXCEEDED, message, limit=limit)
 
 
+def is_hash_only(query: object, extensions: object) -> bool:
+    """Whether a request names a persisted query by its hash alone, as Apollo and urql do at first."""
+    return not query and isinstance(extensions, dict) and "persistedQuery" in extensions
+
+
+def persisted_query_not_supported() -> ApiError:
+    """Return the error whose message and code make Apollo and urql send the query itself from now on."""
+    return ApiError(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
+
+
 MAX_TOKENS: Final = 10_000
 """Of a document."""
 

@@ -42,7 +42,15 @@ from app.schema.accept import (
 )
 from app.schema.context import Asker, SchemaContext
 from app.schema.documents import prepared
-from app.schema.errors import ApiError, Code, bad_input, over_limit, request_error
+from app.schema.errors import (
+    ApiError,
+    Code,
+    bad_input,
+    is_hash_only,
+    over_limit,
+    persisted_query_not_supported,
+    request_error,
+)
 from app.schema.fanout import Fanout
 from app.schema.graphiql import graphiql_page, graphiql_policy
 from app.schema.limits import MAX_BATCH, MAX_BODY
@@ -209,9 +217,10 @@ class GraphQLView(GraphQL[Asker, None]):
             if formats.json is None:
                 raise Refused(406, bad_input(f"Accept must allow {PLAIN_JSON} or {RESPONSE_JSON} for a batch", None))
             return await asyncio.gather(*(self._execute_member(one, context) for one in request_data))
-        if _is_hash_only(request_data):
+        if is_hash_only(request_data.query, request_data.extensions):
             # 200 in the old media type: Apollo's link reads the body of no other status
-            raise Refused(200 if formats.json == PLAIN_JSON else 400, _unsupported_hash(), Cache_Control="no-store")
+            status = 200 if formats.json == PLAIN_JSON else 400
+            raise Refused(status, persisted_query_not_supported(), Cache_Control="no-store")
         try:
             if formats.single is None or formats.single == EVENT_STREAM:
                 return await self._stream(request_data, context, formats, method)
@@ -225,8 +234,8 @@ class GraphQLView(GraphQL[Asker, None]):
 
     async def _execute_member(self, request_data: GraphQLRequestData, context: Asker) -> Any:
         """Execute one operation of a batch. Its errors are its own: the others may have been executed already."""
-        if _is_hash_only(request_data):
-            return PreExecutionError(data=None, errors=[_unsupported_hash()])
+        if is_hash_only(request_data.query, request_data.extensions):
+            return PreExecutionError(data=None, errors=[persisted_query_not_supported()])
         try:
             return await _execute(request_data, context, "POST")
         except (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError) as error:
@@ -334,16 +343,6 @@ def _not_acceptable(operation_type: OperationType | None) -> Refused:
     if operation_type is OperationType.SUBSCRIPTION:
         return Refused(406, request_error(InvalidOperationTypeError(operation_type)))
     return Refused(406, bad_input(f"Accept must allow {_ACCEPTABLE}", None))
-
-
-def _is_hash_only(request_data: GraphQLRequestData) -> bool:
-    """Whether it names a persisted query by its hash alone (Apollo's and urql's ``extensions.persistedQuery``)."""
-    return not request_data.query and "persistedQuery" in (request_data.extensions or {})
-
-
-def _unsupported_hash() -> ApiError:
-    """The message and code by which Apollo and urql recognize that they must send the query itself from now on."""
-    return ApiError(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
 
 
 def _is_request_error(result: Any) -> bool:

@@ -19,7 +19,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 
 from app.schema.context import Asker
-from app.schema.errors import ApiError, Code, over_limit
+from app.schema.errors import ApiError, Code, is_hash_only, over_limit, persisted_query_not_supported
 from app.schema.fanout import Ask, Ended, payload_of
 from app.schema.limits import MAX_SUBSCRIPTIONS
 from app.telemetry import get_logger
@@ -71,12 +71,19 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
             await self.websocket.close(code=4401, reason="Unauthorized")
 
     async def handle_subscribe(self, message: Any) -> None:
-        # before Strawberry's own check, whose error has no code
-        if self.connection_acknowledged and len(self.operations) >= MAX_SUBSCRIPTIONS:
-            error = over_limit(f"at most {MAX_SUBSCRIPTIONS} operations are open on one connection", MAX_SUBSCRIPTIONS)
+        # before Strawberry's own checks: its error has no code, and it takes a query for granted
+        error = self._refusal(message["payload"])
+        if self.connection_acknowledged and error is not None:
             await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
             return
         await super().handle_subscribe(message)
+
+    def _refusal(self, payload: Mapping[str, Any]) -> ApiError | None:
+        if len(self.operations) >= MAX_SUBSCRIPTIONS:
+            return over_limit(f"at most {MAX_SUBSCRIPTIONS} operations are open on one connection", MAX_SUBSCRIPTIONS)
+        if is_hash_only(payload.get("query"), payload.get("extensions")):
+            return persisted_query_not_supported()
+        return None
 
     async def run_operation(self, operation: Operation[Asker, None]) -> None:
         """Serve one operation to its end; alone, or from an execution that it shares."""
@@ -147,7 +154,7 @@ def _well_formed(message: Any) -> bool:
 def _is_request(payload: Any) -> bool:
     return (
         isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
+        and (isinstance(payload.get("query"), str) or is_hash_only(payload.get("query"), payload.get("extensions")))
         and isinstance(payload.get("variables"), dict | None)
         and isinstance(payload.get("operationName"), str | None)
     )

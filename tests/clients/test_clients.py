@@ -13,8 +13,8 @@ from tests.clients.node import FOLDER, Node, Result
 from tests.e2e.processes import ROOT
 
 SUITES: Final = {
-    "urql-5": 13,
-    "urql-6": 13,
+    "urql-5": 14,
+    "urql-6": 14,
     "apollo": 12,
     "graphql-request": 4,
     "relay": 5,

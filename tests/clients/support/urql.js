@@ -5,7 +5,19 @@ import { test } from "node:test";
 import { createClient as createSocket } from "graphql-ws";
 
 import { contract, iterate } from "./contract.js";
-import { COUNTS, CURSOR, HEADERS, URL_HTTP, URL_WS } from "./site.js";
+import {
+  CANCEL,
+  COUNTS,
+  CREATE,
+  CURSOR,
+  HEADERS,
+  STEPS,
+  URL_HTTP,
+  URL_WS,
+  ask,
+  newEndpoint,
+  write,
+} from "./site.js";
 
 export function urqlSuite(name, { Client, cacheExchange, fetchExchange, subscriptionExchange }, { persistedExchange }) {
   const create = (options) =>
@@ -22,13 +34,25 @@ export function urqlSuite(name, { Client, cacheExchange, fetchExchange, subscrip
 
   const socket = createSocket({ url: URL_WS, connectionParams: HEADERS });
   const overSocket = subscriptionExchange({
-    forwardSubscription: ({ query, variables }) => ({
-      subscribe: (sink) => ({ unsubscribe: socket.subscribe({ query, variables }, sink) }),
+    forwardSubscription: (request) => ({
+      subscribe: (sink) => ({ unsubscribe: socket.subscribe({ ...request, query: request.query || "" }, sink) }),
     }),
   });
   contract(`${name} with graphql-ws`, {
     ...adapted(create({ exchanges: [cacheExchange, fetchExchange, overSocket] })),
     close: () => socket.dispose(),
+  });
+
+  test(`${name}: a persisted subscription falls back to its text`, async () => {
+    const { operation } = (await ask(CREATE, write(await newEndpoint()))).createDeviceOperation;
+    const { transitionCursor: cursor } = await ask(CURSOR);
+    await ask(CANCEL, { id: operation.id });
+    const persisted = persistedExchange({ enableForSubscriptions: true });
+    const { events } = adapted(create({ exchanges: [persisted, overSocket, fetchExchange] }));
+    for await (const { operationTransitions: step } of events(STEPS, { ids: [operation.id], after: cursor })) {
+      assert.equal(step.toStatus, "CANCELED");
+      break;
+    }
   });
 
   for (const preferGetForPersistedQueries of [undefined, true, false]) {

@@ -189,6 +189,24 @@ async def test_a_syntax_error_costs_only_its_own_operation(world: World, live: L
         await ws.data("good")
 
 
+@pytest.mark.parametrize("query", [{}, {"query": ""}, {"query": None}])
+async def test_a_hash_without_its_query_is_an_error_of_its_operation(
+    world: World, live: LiveLog, address: str, query: dict[str, Any]
+) -> None:
+    """The socket stays open, so that the client can send the query itself."""
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+    async with socket(address) as ws:
+        await ws.begin()
+        await ws.say({"type": "subscribe", "id": "1", "payload": {**query, "extensions": extensions}})
+        (error,) = (await ws.hear())["payload"]
+        assert error == {
+            "message": "PersistedQueryNotSupported",
+            "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"},
+        }
+        await ws.subscribe("1", "{ __typename }")
+        assert await ws.data("1") == {"__typename": "Query"}
+
+
 async def test_who_may_connect(address: str) -> None:
     async with socket(address) as ws:
         await ws.say({"type": "connection_init"})
