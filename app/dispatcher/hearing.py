@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -21,7 +21,7 @@ from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
 from app.leshan.webhook_http import Batch, HearingUnavailable
 from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable, Place, Reading
-from app.models.queries import ReadUnavailable, object_links_of
+from app.models.queries import ReadUnavailable, object_versions_of
 from app.telemetry import BROKEN_EVENTS, HEARD_EVENTS
 
 log = structlog.get_logger(__name__)
@@ -148,11 +148,12 @@ class Hearing:
         """Know which versions of objects these devices have: told by this very event, or read once."""
         for event in events:
             if isinstance(event, Registered | Updated) and event.registration.object_links is not None:
-                self._remember(event.endpoint, object_versions(event.registration.object_links))
+                told = event.registration
+                self._remember(event.endpoint, object_versions(told.object_links, told.lwm2m_version))
         unknown = {e.endpoint for e in events if isinstance(e, Reported | RequestResponse)} - self._versions.keys()
         if unknown:
-            for name, links in (await _links_of(unknown)).items():
-                self._remember(name, object_versions(links))
+            for name, versions in (await _versions_of(unknown)).items():
+                self._remember(name, versions)
 
     def _remember(self, endpoint: str, versions: Mapping[int, str]) -> None:
         if len(self._versions) >= MAX_KNOWN:
@@ -171,10 +172,10 @@ def _part(delivery_id: str | None, number: int) -> str | None:
     return None if delivery_id is None else f"{sha256(delivery_id.encode()).hexdigest()}#{number}"
 
 
-async def _links_of(endpoints: Collection[str]) -> Mapping[str, Any]:
+async def _versions_of(endpoints: Collection[str]) -> Mapping[str, Mapping[int, str]]:
     """What the database cannot tell now it cannot take either: the events are told again, as after a lost commit."""
     try:
-        return await object_links_of(endpoints)
+        return await object_versions_of(endpoints)
     except ReadUnavailable as error:
         raise LedgerUnavailable(str(error)) from error
 

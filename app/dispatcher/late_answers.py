@@ -18,12 +18,11 @@ import structlog
 from app.dispatcher.models_shelf import ModelShelf
 from app.dispatcher.reports import typed_report
 from app.domain.events import AttemptEnded
-from app.domain.object_models import object_versions
 from app.domain.outcomes import Outcome
 from app.leshan.answers import read_answer, read_own_error, read_response_object
 from app.models import tables
 from app.models.ledger import Ledger, LedgerUnavailable, Settle
-from app.models.queries import object_links_of
+from app.models.queries import object_versions_of
 from app.models.ready import open_attempts
 
 log = structlog.get_logger(__name__)
@@ -78,8 +77,8 @@ class LateAnswers:
                 await self._settle_one(row, answer)
 
     async def _settle_one(self, row: tables.Operation, answer: AttemptEnded) -> None:
-        links = (await object_links_of([answer.endpoint])).get(answer.endpoint)
-        report = typed_report(row.path, outcome_of(row, answer), self._shelf.of(object_versions(links)))
+        versions = (await object_versions_of([answer.endpoint])).get(answer.endpoint, {})
+        report = typed_report(row.path, outcome_of(row, answer), self._shelf.of(versions))
         status = await self._ledger.submit(Settle(row.seq, answer.attempt, report))
         log.info("late_answer", operation=answer.operation_id, attempt=answer.attempt, status=status)
 

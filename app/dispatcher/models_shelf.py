@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
-from app.domain.object_models import ObjectModel, model_from_json, model_to_json, object_versions
+from app.domain.object_models import ObjectModel, major, model_from_json, model_to_json, object_versions, stand_in
 from app.domain.words import Presence
 from app.leshan.client import LeshanClient
 from app.leshan.nodes import Models
@@ -25,7 +26,11 @@ log = structlog.get_logger(__name__)
 REFRESH_SECONDS: Final = 2.0
 PIECE: Final = 500
 REFETCH_SECONDS: Final = 60.0
-"""Leshan is not asked about the same unknown object again before this: it may not know it either."""
+"""Leshan is not asked about the same unknown object again before this; after each answer without it, before twice the
+time of the last pause: it does not know it either."""
+
+REFETCH_LIMIT_SECONDS: Final = 3_600.0
+"""The longest of these pauses: an operator may give Leshan more models at any time."""
 
 MAX_ASKED: Final = 10_000
 """Objects in versions that are remembered as asked about; devices may name any."""
@@ -42,9 +47,9 @@ def told_links(links: str | None) -> Links:
 
 
 @functools.lru_cache(maxsize=4_096)
-def told_versions(links: str | None) -> Versions:
-    """The objects and versions that a registration told, of the stored text of its links."""
-    return object_versions(told_links(links))
+def told_versions(links: str | None, lwm2m_version: str | None) -> Versions:
+    """The objects and versions of a registration, of the stored text of its links and its LwM2M release."""
+    return object_versions(told_links(links), lwm2m_version)
 
 
 class ModelShelf:
@@ -53,7 +58,8 @@ class ModelShelf:
     def __init__(self, server_id: int) -> None:
         self._server_id = server_id
         self._models: dict[tuple[int, str], ObjectModel] = {}
-        self._any_version: dict[int, ObjectModel] = {}
+        self._versions: defaultdict[int, dict[str, ObjectModel]] = defaultdict(dict)
+        self._stand_ins: dict[tuple[int, str | None], ObjectModel] = {}
         self._newest = 0
 
     async def refresh(self) -> None:
@@ -74,14 +80,25 @@ class ModelShelf:
 
     def _put(self, model: ObjectModel) -> None:
         self._models[model.id, model.version] = model
-        self._any_version[model.id] = model
+        known = self._versions[model.id]
+        known[model.version] = model
+        compatible = [other for version, other in known.items() if major(version) == major(model.version)]
+        self._stand_ins[model.id, major(model.version)] = stand_in(compatible)
+        self._stand_ins[model.id, None] = stand_in([*known.values()])
 
     def of(self, versions: Versions) -> Models:
-        """Look-up for a device of these object versions; another version stands in where its own is not known."""
+        """Return the look-up of models for reading what a device of these object versions reports.
+
+        Where the model of its own version is not known, the known ones of the same major version stand in, for those
+        resources on which they agree: a later major version may have given a resource another type. Where the device's
+        version is not known, all known ones must agree. A resource without a model is shown as Leshan's node says.
+        """
 
         def model(object_id: int) -> ObjectModel | None:
-            exact = self._models.get((object_id, versions.get(object_id, "1.0")))
-            return exact or self._any_version.get(object_id)
+            version = versions.get(object_id)
+            if version is None:
+                return self._stand_ins.get((object_id, None))
+            return self._models.get((object_id, version)) or self._stand_ins.get((object_id, major(version)))
 
         return model
 
@@ -89,23 +106,35 @@ class ModelShelf:
         return set(versions.items()) - self._models.keys()
 
 
+class _Asked(NamedTuple):
+    """When Leshan may be asked about a model again (monotonic seconds), and the pause that this is the end of."""
+
+    again_at: float
+    pause: float
+
+
+_NEVER: Final = _Asked(0.0, REFETCH_SECONDS)
+
+
 class ModelFetcher:
     """Fetches ``/objectspecs`` for devices that registered objects nobody knows yet, one call at a time."""
 
     def __init__(self, shelf: ModelShelf, client: LeshanClient, ledger: Ledger) -> None:
         self._shelf, self._client, self._ledger = shelf, client, ledger
-        self._asked: dict[tuple[int, str], float] = {}
+        self._asked: dict[tuple[int, str], _Asked] = {}
         self._wanted: asyncio.Queue[tuple[str, set[tuple[int, str]]]] = asyncio.Queue(1_000)
 
     def want(self, endpoint: str, versions: Versions) -> None:
         """Note that a registered device needs models; costs nothing when all are known. Never blocks."""
         now = time.monotonic()
         missing = self._shelf.missing(versions)
-        due = {key for key in missing if now - self._asked.get(key, -REFETCH_SECONDS) >= REFETCH_SECONDS}
+        due = {key for key in missing if now >= self._asked.get(key, _NEVER).again_at}
         if due and not self._wanted.full():
             if len(self._asked) >= MAX_ASKED:
                 self._asked.clear()
-            self._asked.update(dict.fromkeys(due, now))
+            for key in due:
+                pause = self._asked.get(key, _NEVER).pause
+                self._asked[key] = _Asked(now + pause, pause)
             self._wanted.put_nowait((endpoint, due))
 
     async def run(self) -> None:
@@ -134,9 +163,9 @@ class ModelFetcher:
         last = 0
         while True:
             online = tables.Endpoint.filter(id__gt=last, presence=Presence.ONLINE).order_by("id").limit(PIECE)
-            rows = await online.values_list("id", "name", "object_links")
-            for _, name, links in rows:
-                self.want(name, object_versions(links))
+            rows = await online.values_list("id", "name", "object_links", "lwm2m_version")
+            for _, name, links, lwm2m_version in rows:
+                self.want(name, object_versions(links, lwm2m_version))
             if len(rows) < PIECE:
                 return
             last = rows[-1][0]
@@ -145,9 +174,9 @@ class ModelFetcher:
         """Whoever came online after this place of the log; answers up to where it has been read, and whether there is
         more at once."""
         changes = tables.PresenceChange.filter(seq__gt=seen, presence=Presence.ONLINE).order_by("seq").limit(PIECE)
-        rows = await changes.values_list("seq", "endpoint__name", "endpoint__object_links")
-        for _, name, links in rows:
-            self.want(name, object_versions(links))
+        rows = await changes.values_list("seq", "endpoint__name", "endpoint__object_links", "endpoint__lwm2m_version")
+        for _, name, links, lwm2m_version in rows:
+            self.want(name, object_versions(links, lwm2m_version))
         return (rows[-1][0] if rows else seen), len(rows) == PIECE
 
     async def _fetch(self) -> None:
@@ -157,11 +186,20 @@ class ModelFetcher:
                 models = await self._client.object_models(endpoint)
                 await self._ledger.submit(KeepModels(self._stored(models)))
                 await self._shelf.refresh()
+                self._ask_later(due)
             except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:
                 log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
             except Exception:
                 # models are a help: one that cannot be stored or read back must not stop the process
                 log.exception("models_not_kept", endpoint=endpoint, objects=sorted(due))
+
+    def _ask_later(self, answered: Iterable[tuple[int, str]]) -> None:
+        """Double the pause of each model that Leshan was asked for and does not have."""
+        for object_id, version in answered:
+            key = object_id, version
+            if key in self._asked and self._shelf.missing({object_id: version}):
+                pause = min(2 * self._asked[key].pause, REFETCH_LIMIT_SECONDS)
+                self._asked[key] = _Asked(time.monotonic() + pause, pause)
 
     def _stored(self, models: Iterable[ObjectModel]) -> list[StoredModel]:
         new = self._shelf.missing

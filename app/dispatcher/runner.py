@@ -67,7 +67,7 @@ class Runner:
     async def run(self, claimed: Claimed, asked_at: float) -> None:
         """Make one attempt. ``asked_at`` is the monotonic time before the claim was asked for: the deadline counts
         from there, so that a process which was frozen after the claim does not wake up and send."""
-        self._fetcher.want(claimed.request.endpoint, told_versions(claimed.object_links))
+        self._fetcher.want(claimed.request.endpoint, told_versions(claimed.object_links, claimed.lwm2m_version))
         await self._settle(await self._attempt(claimed, asked_at))
 
     async def _attempt(self, claimed: Claimed, asked_at: float) -> Settle | HandOver:
@@ -87,7 +87,7 @@ class Runner:
         self._call_seconds.observe(time.monotonic() - started)
         self._attempts(outcome.kind).inc()
         self._note(claimed, outcome)
-        report = report_of(request, outcome, self._shelf.of(told_versions(claimed.object_links)))
+        report = report_of(request, outcome, self._shelf.of(told_versions(claimed.object_links, claimed.lwm2m_version)))
         if outcome.kind is OutcomeKind.UNEXPECTED:
             probe = await self._client.probe(request.endpoint)
             report = replace(report, leshan_healthy=probe.healthy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from app.domain.paths import MAX_ID
@@ -38,7 +38,18 @@ class ObjectModel:
 
 
 DEFAULT_VERSION: Final = "1.0"
-"""The version of an object whose link has no ``ver`` (LwM2M Core 1.1, 7.2.2)."""
+"""The version of an object whose link has no ``ver``, unless the LwM2M release itself defines it (see below)."""
+
+_CORE_VERSIONS: Final[Mapping[str, Mapping[int, str]]] = {
+    "1.1": {0: "1.1", 1: "1.1", 3: "1.1", 4: "1.2"},
+    "1.2": {0: "1.2", 1: "1.2", 2: "1.1", 3: "1.2", 4: "1.3", 5: "1.1", 21: "2.0"},
+}
+"""By LwM2M release, the versions of its core objects where they are not 1.0: what an object link without ``ver`` means
+for a device that registered with that release.
+
+1.1 as Leshan 2.0.0-M18 has it (``LwM2mCoreObjectVersionRegistry``: that of 1.1.1 where 1.1 and 1.1.1 differ, which is
+object 4). 1.2 as the OMA registry has it (``DDF.xml``: the objects whose specification is LwM2M Core 1.2); M18 refuses
+such registrations with 4.12, other servers may not. Core objects that are not named are 1.0."""
 
 VERSION: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 """What is a version of an object, be it a device's word or Leshan's."""
@@ -77,20 +88,24 @@ def model_from_json(stored: Mapping[str, JsonValue]) -> ObjectModel:
     )
 
 
-def object_versions(object_links: Sequence[Mapping[str, JsonValue]] | None) -> dict[int, str]:
-    """The objects that a registration names, with their versions: ``ver`` of the object's link, else 1.0.
+def object_versions(
+    object_links: Sequence[Mapping[str, JsonValue]] | None, lwm2m_version: str | None
+) -> dict[int, str]:
+    """Return the objects of a registration with their versions: ``ver`` of the object's link, else the default version
+    of the LwM2M release that the device registered with, which is 1.0 for all but core objects.
 
     The attribute is quoted or bare (``"1.1"``, ``1.1``), and links may stand below an alternate path (``/lwm2m/3``).
     """
+    defaults = _CORE_VERSIONS.get(lwm2m_version or "", {})
     versions: dict[int, str] = {}
     for link in object_links or ():
         url = str(link.get("url", ""))
         named = _INSTANCE_LINK.fullmatch(url) or _LINK.fullmatch(url)
         if named is None or int(named[1]) > MAX_ID:
             continue
-        told = _version(link.get("attributes"))
-        if told or int(named[1]) not in versions:
-            versions[int(named[1])] = told or DEFAULT_VERSION
+        object_id, told = int(named[1]), _version(link.get("attributes"))
+        if told or object_id not in versions:
+            versions[object_id] = told or defaults.get(object_id, DEFAULT_VERSION)
     return versions
 
 
@@ -98,6 +113,22 @@ def _version(attributes: JsonValue) -> str | None:
     told = attributes.get("ver") if isinstance(attributes, Mapping) else None
     text = str(told).strip('"') if isinstance(told, str | float | int) and not isinstance(told, bool) else ""
     return text if VERSION.fullmatch(text) else None
+
+
+def stand_in(models: Sequence[ObjectModel]) -> ObjectModel:
+    """Return what several versions of an object agree on: the resources that have the same type and multiplicity in
+    each of the ``models`` (at least one) that defines them."""
+    agreed: dict[int, ResourceModel] = {}
+    for resource_id in {id_ for model in models for id_ in model.resources}:
+        found = [model.resources[resource_id] for model in models if resource_id in model.resources]
+        if len({(resource.type, resource.multiple) for resource in found}) == 1:
+            agreed[resource_id] = found[-1]
+    return replace(models[-1], resources=agreed)
+
+
+def major(version: str) -> str:
+    """Return the part of an object's version that changes when a later one is incompatible (LwM2M Core 1.1, 7.2.1)."""
+    return version.partition(".")[0]
 
 
 def with_known_formats(

@@ -154,7 +154,7 @@ async def _known_endpoint(name: str, field: str) -> EndpointView:
 
 async def _models_of(endpoint: EndpointView) -> dict[int, ObjectModel]:
     """The object models that the endpoint's registration names, as far as they are stored."""
-    versions = object_versions(endpoint.object_links)
+    versions = object_versions(endpoint.object_links, endpoint.lwm2m_version)
     stored = await object_models(versions)
     return {id_: model_from_json(stored[id_, version]) for id_, version in versions.items() if (id_, version) in stored}
 

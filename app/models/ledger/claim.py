@@ -72,6 +72,7 @@ class Claimed:
     request: OperationRequest
     object_links: str | None
     token: str = ""
+    lwm2m_version: str | None = None
 
 
 class _Call(NamedTuple):
@@ -206,4 +207,13 @@ def claimed(group: Group, operation: OperationRow) -> Claimed:
     endpoint = group.endpoints[operation.endpoint_id]
     request = operation.request(endpoint.name)
     token = endpoint.lease_token or ""
-    return Claimed(operation.seq, operation.id, operation.attempt, endpoint.id, request, endpoint.object_links, token)
+    return Claimed(
+        seq=operation.seq,
+        id=operation.id,
+        attempt=operation.attempt,
+        endpoint_id=endpoint.id,
+        request=request,
+        object_links=endpoint.object_links,
+        token=token,
+        lwm2m_version=endpoint.lwm2m_version,
+    )

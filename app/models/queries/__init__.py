@@ -10,7 +10,7 @@ from app.models.queries.endpoints import (
     endpoint_page,
     endpoints_by_id,
     heads_of,
-    object_links_of,
+    object_versions_of,
     resource_states,
 )
 from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
@@ -72,8 +72,8 @@ __all__ = [
     "log_position",
     "longest_waiting",
     "not_retried",
-    "object_links_of",
     "object_models",
+    "object_versions_of",
     "operation_by_id",
     "operation_counts",
     "operation_page",

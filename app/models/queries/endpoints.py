@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from app.domain.values import JsonValue
+from app.domain.object_models import object_versions
 from app.domain.words import Presence
 from app.models.cursors import parse_page_cursor
 from app.models.fields import load_json
@@ -56,14 +56,19 @@ def _branches(criteria: EndpointCriteria, statement: Statement, selected: str) -
     ]
 
 
-async def object_links_of(names: Collection[str]) -> dict[str, JsonValue]:
-    """The object links that these endpoints registered, by name; endpoints that told none are left out.
+async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]]:
+    """Return the objects that these endpoints registered with their versions, by name; endpoints without object links
+    are left out.
 
     Raises:
         ReadUnavailable: the database cannot be reached.
     """
-    sql = f"SELECT name, object_links FROM endpoint WHERE object_links IS NOT NULL AND {among('name', '$1', 'text')}"  # noqa: S608
-    return {name: load_json(links) for name, links in await fetch(sql, [array(names)])}
+    sql = f"""
+        SELECT name, object_links, lwm2m_version FROM endpoint
+        WHERE object_links IS NOT NULL AND {among("name", "$1", "text")}
+    """  # noqa: S608
+    rows = await fetch(sql, [array(names)])
+    return {name: object_versions(load_json(links), lwm2m_version) for name, links, lwm2m_version in map(tuple, rows)}
 
 
 async def count_endpoints(criteria: EndpointCriteria) -> tuple[int, bool]:

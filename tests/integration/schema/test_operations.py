@@ -223,6 +223,20 @@ async def test_the_devices_own_model_decides_before_anything_is_queued(world: Wo
     assert error == {"code": "BAD_USER_INPUT", "field": "value"}
 
 
+@pytest.mark.parametrize(("release", "version"), [("1.0", "1.0"), ("1.1", "1.1"), ("1.2", "1.2")])
+async def test_a_core_object_without_ver_is_validated_by_the_model_of_the_release(
+    world: World, api: Api, release: str, version: str
+) -> None:
+    lifetime = ResourceModel(1, "Lifetime", "RW", multiple=False, mandatory=True, type=ValueType.INTEGER)
+    model = ObjectModel(1, version, "LwM2M Server", multiple=True, resources={1: lifetime})
+    await world.ledgers[0].submit(KeepModels([StoredModel(1, version, model_to_json(model))]))
+    links = [{"url": "/1/0", "attributes": {}}]
+    await world.hear(registered("d", object_links=links, lwm2m_version=release))
+    assert (await create(api, path="/1/0/1", value={"integer": 300}))["validated"] is True
+    error = await api.error(CREATE, input=write(path="/1/0/1", value={"string": "300"}))
+    assert error == {"code": "BAD_USER_INPUT", "field": "value"}
+
+
 async def test_a_page_costs_the_same_number_of_statements_however_long_it_is(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

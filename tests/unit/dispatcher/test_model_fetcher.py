@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from app.dispatcher.models_shelf import MAX_ASKED, ModelFetcher, ModelShelf
+from app.dispatcher import models_shelf
+from app.dispatcher.models_shelf import (
+    _NEVER,
+    MAX_ASKED,
+    REFETCH_LIMIT_SECONDS,
+    REFETCH_SECONDS,
+    ModelFetcher,
+    ModelShelf,
+    _Asked,
+)
 from app.domain.object_models import ObjectModel
+from app.leshan.registrations import LeshanUnavailable
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -61,6 +73,58 @@ async def test_an_object_is_asked_about_once() -> None:
 async def test_devices_that_name_ever_new_objects_fill_no_memory() -> None:
     fetcher = ModelFetcher(ModelShelf(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
     for version in range(MAX_ASKED + 1):
-        fetcher._asked[version, "1.0"] = 0.0
+        fetcher._asked[version, "1.0"] = _NEVER
     fetcher.want("one", {3: "1.1"})
     assert len(fetcher._asked) == 1
+
+
+class Taking:
+    """A database that takes what Leshan told."""
+
+    async def submit(self, _member: Any) -> None:
+        return
+
+
+async def test_leshan_is_asked_ever_more_rarely_for_a_model_that_it_does_not_have() -> None:
+    shelf, leshan = ModelShelf(1), Leshan()
+    fetcher = ModelFetcher(shelf, leshan, Taking())  # type: ignore[arg-type]
+    now = 1_000.0
+    with (
+        mock.patch.object(models_shelf, "time", mock.Mock(monotonic=lambda: now)),
+        mock.patch.object(shelf, "refresh", mock.AsyncMock()),
+    ):
+        fetching = asyncio.create_task(fetcher._fetch())
+        for times, pause in enumerate((120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, REFETCH_LIMIT_SECONDS), start=1):
+            fetcher.want("one", {1: "1.0"})
+            answered = times, _Asked(now + pause, pause)
+            await eventually(
+                lambda answered=answered: (len(leshan.asked), fetcher._asked[1, "1.0"]) == answered  # type: ignore[misc]
+            )
+            now += pause - 0.5
+            fetcher.want("one", {1: "1.0"})
+            assert fetcher._wanted.empty()
+            now += 0.5
+        fetching.cancel()
+        await asyncio.gather(fetching, return_exceptions=True)
+
+
+class Away(Leshan):
+    """Cannot be reached."""
+
+    async def object_models(self, endpoint: str) -> list[ObjectModel]:
+        await super().object_models(endpoint)
+        raise LeshanUnavailable("away")
+
+
+async def test_a_leshan_that_is_away_is_asked_again_after_a_minute() -> None:
+    leshan = Away()
+    fetcher = ModelFetcher(ModelShelf(1), leshan, Taking())  # type: ignore[arg-type]
+    now = 1_000.0
+    with mock.patch.object(models_shelf, "time", mock.Mock(monotonic=lambda: now)):
+        fetching = asyncio.create_task(fetcher._fetch())
+        for times in range(1, 4):
+            fetcher.want("one", {1: "1.0"})
+            await eventually(lambda times=times: len(leshan.asked) == times)  # type: ignore[misc]
+            now += REFETCH_SECONDS
+        fetching.cancel()
+        await asyncio.gather(fetching, return_exceptions=True)

@@ -70,8 +70,27 @@ def test_versions_of_the_registered_objects() -> None:
         {"url": "/99999"},
         {"url": 5},
     ]
-    assert object_versions(links) == {1: "1.0", 3: "1.2", 5: "1.1", 6: "1.0", 7: "2.0", 8: "1.0"}
-    assert object_versions(None) == {}
+    assert object_versions(links, "1.0") == {1: "1.0", 3: "1.2", 5: "1.1", 6: "1.0", 7: "2.0", 8: "1.0"}
+    assert object_versions(None, "1.1") == {}
+
+
+@pytest.mark.parametrize(
+    ("release", "versions"),
+    [
+        ("1.0", ["1.0", "1.0", "1.0", "1.0", "1.0", "1.0", "1.0", "1.0"]),
+        ("1.1", ["1.1", "1.1", "1.0", "1.1", "1.2", "1.0", "1.0", "1.0"]),
+        ("1.2", ["1.2", "1.2", "1.1", "1.2", "1.3", "1.1", "1.0", "1.0"]),
+        (None, ["1.0"] * 8),
+        ("4.7", ["1.0"] * 8),
+    ],
+)
+def test_a_core_object_without_ver_has_the_version_of_the_lwm2m_release(
+    release: str | None, versions: list[str]
+) -> None:
+    links: list[Any] = [{"url": f"/{object_id}/0", "attributes": {}} for object_id in range(8)]
+    assert object_versions(links, release) == dict(enumerate(versions))
+    assert object_versions([{"url": "/3303/0"}], release) == {3303: "1.0"}
+    assert object_versions([{"url": "/4/0"}, {"url": "/4", "attributes": {"ver": "1.1"}}], release) == {4: "1.1"}
 
 
 def test_an_update_that_leaves_the_formats_out_keeps_those_we_know() -> None:
