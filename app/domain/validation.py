@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.domain.paths import MAX_ID, LwM2mPath
+from app.domain.ranges import value_range
 from app.domain.values import InvalidValue, JsonValue, canonical, is_multiple, time_from_millis
 from app.domain.words import OperationKind, ValueType
 
@@ -39,8 +40,11 @@ class InvalidOperation(ValueError):
         self.field = field
 
 
-def validate(request: OperationRequest, model_of: ModelOf) -> bool:
+def validate(request: OperationRequest, model_of: ModelOf, *, ranges: bool = True) -> bool:
     """Check an operation whose paths and values are well formed by themselves.
+
+    Args:
+        ranges: whether values must be in the ranges of the models (:mod:`app.domain.ranges`).
 
     Returns:
         Whether all of it was checked against a model; False where one is not known.
@@ -49,16 +53,16 @@ def validate(request: OperationRequest, model_of: ModelOf) -> bool:
         InvalidOperation: the model excludes it, or an instance node is no such node.
     """
     if request.kind is OperationKind.WRITE_COMPOSITE:
-        members = [_check_member(path, member, model_of) for path, member in request.values.items()]
+        members = [_check_member(path, member, model_of, ranges) for path, member in request.values.items()]
         return all(members)
     if request.kind is OperationKind.CREATE or (request.kind is OperationKind.WRITE and request.value_type is None):
-        return _check_instance(request, model_of)
+        return _check_instance(request, model_of, ranges)
     paths = (request.path,) if request.path else request.paths
-    checked = [_check_path(request, LwM2mPath.parse(path), model_of) for path in paths]
+    checked = [_check_path(request, LwM2mPath.parse(path), model_of, ranges) for path in paths]
     return all(checked)
 
 
-def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf) -> bool:
+def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf, ranges: bool) -> bool:
     model = model_of(path.object_id)
     if model is None or path.resource_id is None:
         return model is not None
@@ -74,10 +78,12 @@ def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf) -
     elif request.kind is OperationKind.WRITE:
         _check_writable(path, resource, "path")
         _check_value(path, resource, request.value_type, request.value, "value")
+        if ranges:
+            _check_range(path, resource, request.value, "value")
     return True
 
 
-def _check_member(text: str, member: Mapping[str, JsonValue], model_of: ModelOf) -> bool:
+def _check_member(text: str, member: Mapping[str, JsonValue], model_of: ModelOf, ranges: bool) -> bool:
     path = LwM2mPath.parse(text)
     model = model_of(path.object_id)
     resource = model.resources.get(path.ids[2]) if model else None
@@ -86,6 +92,8 @@ def _check_member(text: str, member: Mapping[str, JsonValue], model_of: ModelOf)
     _check_depth(path, resource, "values")
     _check_writable(path, resource, "values")
     _check_value(path, resource, ValueType(member["type"]), member["value"], "values")
+    if ranges:
+        _check_range(path, resource, member["value"], "values")
     return True
 
 
@@ -126,11 +134,26 @@ def _check_value(
         raise InvalidOperation(f"{path} ({resource.name}) is a single resource: give one value", field)
 
 
+def _check_range(path: LwM2mPath, resource: ResourceModel, value: JsonValue, field: str) -> None:
+    """Check a value, or each instance of a multiple resource, whose type was found to be the model's."""
+    allowed = value_range(resource.type, resource.range) if resource.type is not None else None
+    if allowed is None:
+        return
+    for one in value.values() if is_multiple(value) else (value,):
+        outside = allowed.violation(one)
+        if outside is not None:
+            raise InvalidOperation(
+                f"{_of(path)} ({resource.name}): {outside} is outside of {resource.range.strip()!r}, the range in its "
+                "object model; validateRange: false sends it anyway",
+                field,
+            )
+
+
 def _of(path: LwM2mPath) -> LwM2mPath:
     return LwM2mPath(path.ids[:3])
 
 
-def _check_instance(request: OperationRequest, model_of: ModelOf) -> bool:
+def _check_instance(request: OperationRequest, model_of: ModelOf, ranges: bool) -> bool:
     """WRITE to an object instance and CREATE: each resource of the node, in Leshan's own form."""
     path = LwM2mPath.parse(request.path or "")
     model = model_of(path.object_id)
@@ -145,6 +168,8 @@ def _check_instance(request: OperationRequest, model_of: ModelOf) -> bool:
         if request.kind is OperationKind.WRITE:
             _check_writable(resource_path, resource, "value")
         _check_value(resource_path, resource, type_, value, "value")
+        if ranges:
+            _check_range(resource_path, resource, value, "value")
     return known
 
 

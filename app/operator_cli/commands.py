@@ -241,6 +241,13 @@ def create(
     timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds that the device has to answer.")] = None,
     max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="1 to 100.")] = None,
     supersede: Annotated[bool, typer.Option("--supersede", help="Take older writes to this path back.")] = False,
+    validate_range: Annotated[
+        bool,
+        typer.Option(
+            "--validate-range/--no-validate-range",
+            help="Refuse values outside of the ranges in the device's object models, or send them; for a file, too.",
+        ),
+    ] = True,
     file: Annotated[
         str | None,
         typer.Option(
@@ -271,6 +278,9 @@ def create(
             "value": None if value is None else creating.value_of(value, type_),
         }  # fmt: skip
         inputs = [creating.one(facts, paths or [])]
-    ids = creating.create(api, creating.with_keys(inputs, key, batch), as_json=as_json)
+    common: dict[str, Any] = {} if batch is None else {"batch": batch}
+    if not validate_range:
+        common["validateRange"] = False
+    ids = creating.create(api, creating.with_keys(inputs, key, common), as_json=as_json)
     if wait and ids:
         watched(api, ids, endpoint=None, to=[], after=None, as_json=as_json)

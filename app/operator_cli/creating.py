@@ -73,12 +73,11 @@ def _parsed(file: str, parts: Iterable[tuple[int, str]]) -> Iterator[Any]:
                 raise Trouble(f"{file}, line {number + error.lineno - 1}: {error.msg}", 2) from None
 
 
-def with_keys(inputs: list[Input], key: str | None, batch: str | None) -> list[Input]:
+def with_keys(inputs: list[Input], key: str | None, common: Input) -> list[Input]:
     """Each with an idempotency key of its own: without one, asking again after an answer that was lost could create
-    twice. Of a key that was given, a file run again makes the same ones."""
+    twice. Of a key that was given, a file run again makes the same ones. ``common`` is for all that do not set it."""
     base = key or str(uuid.uuid4())
     keys = [base] if len(inputs) == 1 else [f"{base}-{number}" for number in range(1, len(inputs) + 1)]
-    common = {} if batch is None else {"batch": batch}
     return [{"idempotencyKey": own, **common, **given} for own, given in zip(keys, inputs, strict=True)]
 
 

@@ -231,7 +231,7 @@ def new_operation(
     """
     request = operation_request(given, defaults.timeout_seconds)
     try:
-        validated = validate(request, model_of)
+        validated = validate(request, model_of, ranges=given.validate_range is not False)
     except InvalidOperation as error:
         raise bad_input(str(error), error.field) from None
     by_kind = repeatable_by_kind(request.kind, request.path)
@@ -275,6 +275,8 @@ def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) ->
     }
     if given.batch is not None:  # only then: the digests of those who know no batch stay as they were
         asked["batch"] = given.batch
+    if given.validate_range is False:  # likewise
+        asked["validateRange"] = False
     return digest(asked)
 
 

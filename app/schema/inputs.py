@@ -127,6 +127,13 @@ class CreateDeviceOperationInput:
     format: ContentFormat | None = strawberry.field(
         default=None, description="Content format; default: the best that the device registered, else Leshan's choice."
     )
+    validate_range: bool | None = strawberry.field(
+        default=True,
+        description=(
+            "WRITE, CREATE, WRITE_COMPOSITE: whether a value outside of the range in the device's object model is "
+            "refused, as far as the range's text is clear. False sends it."
+        ),
+    )
     supersede: bool | None = strawberry.field(
         default=False, description="WRITE: cancels older QUEUED writes to the same path of the endpoint."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from tests.conftest import missing
 from tests.e2e.cluster import DURABLE
 from tests.e2e.processes import BOUND, COMMAND, Processes, environment, processes
 from tests.servers.postgres import binaries, postgres
+from tests.waiting import eventually
 
 TOKEN = "operator-token-of-tests"
 AUTH = f"olga:operator:{TOKEN},victor:viewer:viewer-token-of-tests"
@@ -82,6 +84,19 @@ def test_the_same_key_creates_once(shell: Shell) -> None:
     words = ("ops", "create", DEVICE, "READ", "/3/0/0", "--idempotency-key", str(uuid.uuid4()))
     first, again = shell.json(*words), shell.json(*words)
     assert (first["created"], again["created"], first["id"]) == (True, False, again["id"])
+
+
+def test_a_value_out_of_range_is_sent_only_with_the_option(shell: Shell, tmp_path: Path) -> None:
+    """The Package URI has at most 255 bytes by its model, which is fetched once the device is online."""
+    write = (DEVICE, "WRITE", "/5/0/1", "--value")
+    asyncio.run(eventually(lambda: bool(shell.json("ops", "show", shell.created(*write, "coap://a"))["validated"])))
+    asked = ("ops", "create", *write, "x" * 256)
+    assert "a length of 256 characters is outside of '0..255'" in shell.type(*asked, code=1)
+    shell.type(*asked, "--no-validate-range", "--wait")
+    file = tmp_path / "wanted"
+    file.write_text(json.dumps({"endpoint": DEVICE, "path": "/5/0/1", "value": {"string": "x" * 257}}))
+    assert "is outside of" in shell.type("ops", "create", "-f", str(file), code=1)
+    assert "1 created" in shell.type("ops", "create", "-f", str(file), "--no-validate-range")
 
 
 @pytest.mark.parametrize("listed", [True, False])

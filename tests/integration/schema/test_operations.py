@@ -223,13 +223,38 @@ async def test_the_devices_own_model_decides_before_anything_is_queued(world: Wo
     assert error == {"code": "BAD_USER_INPUT", "field": "value"}
 
 
+async def keep_lifetime(world: World, version: str = "1.1", range_: str = "") -> None:
+    """Let object 1's model be known: Lifetime, an INTEGER."""
+    lifetime = ResourceModel(1, "Lifetime", "RW", multiple=False, mandatory=True, type=ValueType.INTEGER, range=range_)
+    model = ObjectModel(1, version, "LwM2M Server", multiple=True, resources={1: lifetime})
+    await world.ledgers[0].submit(KeepModels([StoredModel(1, version, model_to_json(model))]))
+
+
+async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world: World, api: Api) -> None:
+    await keep_lifetime(world, range_="60..86400")
+    links = [{"url": "/1/0", "attributes": {}}]
+    await world.hear(registered("d", object_links=links, lwm2m_version="1.1"))
+    asked: dict[str, Any] = {"path": "/1/0/1", "value": {"integer": 5}, "idempotencyKey": "a key"}
+    answer = await api.answer(CREATE, input=write(**asked))
+    assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "value"}
+    assert "5 is outside of '60..86400'" in answer["errors"][0]["message"]
+    for value in (True, None):
+        error = await api.error(CREATE, input=write(**asked, validateRange=value))
+        assert error == {"code": "BAD_USER_INPUT", "field": "value"}
+    old = await create(api, **asked, validateRange=False)
+    assert (old["value"], old["validated"]) == ("5", True)
+    assert (await create(api, **asked, validateRange=False))["id"] == old["id"]
+
+    await world.attempt(REFUSED)
+    retried = (await api.ask(RETRY, id=old["id"]))["retryDeviceOperation"]["operation"]
+    assert (retried["path"], retried["value"]) == ("/1/0/1", "5")
+
+
 @pytest.mark.parametrize(("release", "version"), [("1.0", "1.0"), ("1.1", "1.1"), ("1.2", "1.2")])
 async def test_a_core_object_without_ver_is_validated_by_the_model_of_the_release(
     world: World, api: Api, release: str, version: str
 ) -> None:
-    lifetime = ResourceModel(1, "Lifetime", "RW", multiple=False, mandatory=True, type=ValueType.INTEGER)
-    model = ObjectModel(1, version, "LwM2M Server", multiple=True, resources={1: lifetime})
-    await world.ledgers[0].submit(KeepModels([StoredModel(1, version, model_to_json(model))]))
+    await keep_lifetime(world, version)
     links = [{"url": "/1/0", "attributes": {}}]
     await world.hear(registered("d", object_links=links, lwm2m_version=release))
     assert (await create(api, path="/1/0/1", value={"integer": 300}))["validated"] is True

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.object_models import ObjectModel
+from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.domain.validation import InvalidOperation, validate
 from app.domain.words import OperationKind, ValueType
@@ -143,3 +143,60 @@ def test_what_is_no_instance_node_is_refused_even_without_a_model(
     with pytest.raises(InvalidOperation) as refusal:
         validate(op(*kind_path, value=node), lambda _object_id: None)
     assert refusal.value.field == "value"
+
+
+RANGED = ObjectModel(
+    7777,
+    "1.0",
+    "Ranged",
+    multiple=True,
+    resources={
+        id_: ResourceModel(id_, name, "RW", multiple=multiple, mandatory=False, type=type_, range=range_)
+        for id_, name, type_, range_, multiple in (
+            (1, "Command", T.INTEGER, "0..100", False),
+            (2, "Levels", T.FLOAT, "0..1", True),
+            (3, "Name", T.STRING, "0..4 bytes", False),
+            (4, "Mode", T.INTEGER, "0: disabled", False),
+        )
+    },
+)
+
+OUT_OF_RANGE = [
+    (write("/7777/0/1", T.INTEGER, "101"), "value", r"/7777/0/1 \(Command\): 101 is outside of '0..100'"),
+    (write("/7777/0/2", T.FLOAT, {"0": 0.5, "7": 1.5}), "value", r"/7777/0/2 \(Levels\): 1.5 is outside of '0..1'"),
+    (write("/7777/0/2/7", T.FLOAT, -0.1), "value", "-0.1 is outside"),
+    (write("/7777/0/3", T.STRING, "abcde"), "value", "a length of 5 bytes is outside of '0..4 bytes'"),
+    (op(K.WRITE_COMPOSITE, values={"/7777/0/1": {"type": "INTEGER", "value": "-1"}}), "values", "-1 is outside"),
+    (op(K.WRITE, "/7777/0", value=instance(single(1, "INTEGER", 101))), "value", "101 is outside"),
+    (
+        op(
+            K.CREATE,
+            "/7777",
+            value=instance({"id": 2, "kind": "multiResource", "type": "FLOAT", "values": {"0": "1.0E300"}}),
+        ),
+        "value",
+        "1.0E300 is outside",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "field", "message"), OUT_OF_RANGE)
+def test_a_value_out_of_range_is_refused_unless_that_is_not_wanted(
+    request_: OperationRequest, field: str, message: str
+) -> None:
+    with pytest.raises(InvalidOperation, match=message) as refusal:
+        validate(request_, {7777: RANGED}.get)
+    assert refusal.value.field == field
+    assert "validateRange: false" in str(refusal.value)
+    assert validate(request_, {7777: RANGED}.get, ranges=False) is True
+    assert validate(request_, lambda _object_id: None) is False
+
+
+def test_what_is_in_range_or_has_no_clear_range_is_accepted() -> None:
+    for request_ in (
+        write("/7777/0/1", T.INTEGER, "100"),
+        write("/7777/0/2", T.FLOAT, {"0": 0.0, "7": 1.0}),
+        write("/7777/0/4", T.INTEGER, "99"),
+        op(K.READ, "/7777/0/1"),
+    ):
+        assert validate(request_, {7777: RANGED}.get) is True
