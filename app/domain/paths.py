@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.domain.words import OperationKind
 
 MAX_ID: Final = 65_535
+"""The greatest id. LwM2M reserves it as an object instance's: MAX_ID (Core 1.1, 7.2)."""
 _DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
@@ -77,13 +79,26 @@ DEPTHS: Final[dict[OperationKind, tuple[int, ...]]] = {
 """How deep a path may be for each kind, as Leshan's request classes check it (``captures/m18-rest.json``)."""
 
 
+def overlap(paths: Sequence[LwM2mPath]) -> tuple[int, LwM2mPath] | None:
+    """Return the first path, by its index, that is a part of another one in the list, and that other one; None if each
+    stands by itself. Leshan refuses composites with such paths."""
+    there = {path.ids: path for path in paths}
+    for index, path in enumerate(paths):
+        for depth in range(1, path.depth):
+            if (above := there.get(path.ids[:depth])) is not None:
+                return index, above
+    return None
+
+
 def path_for(kind: OperationKind, text: str) -> LwM2mPath:
     """Read a path and check that it fits the kind.
 
     Raises:
-        InvalidPath: no path, or too deep or too shallow for the kind.
+        InvalidPath: no path, too deep or too shallow for the kind, or the reserved object instance 65535.
     """
     path = LwM2mPath.parse(text)
+    if path.depth > 1 and path.ids[1] == MAX_ID:
+        raise InvalidPath(f"{path}: {MAX_ID} is reserved, no object instance has this id")
     allowed = DEPTHS[kind]
     if path.depth not in allowed:
         expected = " or ".join(LEVELS[depth - 1] for depth in allowed)

@@ -1,20 +1,22 @@
 """Checking an operation against the device's own object models before it is queued.
 
-Only what the model surely excludes is refused. A resource that the model does not name may be the device's own: such an
-operation is accepted unchecked, and the device decides.
+Only what the model or the registration surely excludes is refused. A resource that the model does not name may be the
+device's own: such an operation is accepted unchecked, and the device decides. An EXECUTE of one is refused unless its
+id is a vendor's: it is not repeatable, and only a model says what it does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.domain.paths import MAX_ID, LwM2mPath
 from app.domain.ranges import value_range
-from app.domain.values import InvalidValue, JsonValue, canonical, is_multiple, time_from_millis
+from app.domain.values import InvalidValue, JsonValue, canonical, is_multiple, time_from_millis, writable
 from app.domain.words import OperationKind, ValueType
 
 ModelOf: TypeAlias = Callable[[int], ObjectModel | None]
@@ -29,6 +31,18 @@ _READING: Final = frozenset(
 )
 
 
+_NOT_REGISTERED: Final = frozenset({0, 21, 23})
+"""Objects that no registration names, though the device has them: Security, OSCORE, COSE (LwM2M Core 1.2, 6.2.1)."""
+
+_REPORTS: Final = frozenset({OperationKind.READ_COMPOSITE, OperationKind.OBSERVE_COMPOSITE})
+"""A device leaves paths that it does not have out of its answer to these."""
+
+_CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
+"""They reach no device: Leshan forgets the observation."""
+
+_VENDOR_RESOURCES: Final = 26_241
+"""From this id on resources are private ones of vendors (the OMA registry's ranges), which no model has to name."""
+
 _INSTANCE_ID: Final = re.compile(r"[0-9]{1,5}")
 
 
@@ -40,18 +54,26 @@ class InvalidOperation(ValueError):
         self.field = field
 
 
-def validate(request: OperationRequest, model_of: ModelOf, *, ranges: bool = True) -> bool:
+def validate(
+    request: OperationRequest,
+    model_of: ModelOf,
+    *,
+    registered: Collection[int] | None = None,
+    ranges: bool = True,
+) -> bool:
     """Check an operation whose paths and values are well formed by themselves.
 
     Args:
+        registered: the objects of the device's present registration; None where it is not registered, or named none.
         ranges: whether values must be in the ranges of the models (:mod:`app.domain.ranges`).
 
     Returns:
         Whether all of it was checked against a model; False where one is not known.
 
     Raises:
-        InvalidOperation: the model excludes it, or an instance node is no such node.
+        InvalidOperation: the model or the registration excludes it, or an instance node is no such node.
     """
+    _check_registered(request, registered)
     if request.kind is OperationKind.WRITE_COMPOSITE:
         members = [_check_member(path, member, model_of, ranges) for path, member in request.values.items()]
         return all(members)
@@ -62,12 +84,41 @@ def validate(request: OperationRequest, model_of: ModelOf, *, ranges: bool = Tru
     return all(checked)
 
 
+def typed_by_model(request: OperationRequest, model_of: ModelOf) -> OperationRequest:
+    """Return a WRITE that clears a multiple resource with the model's type: it has no value that says one."""
+    if request.value_type is None or request.value != {}:
+        return request
+    path = LwM2mPath.parse(request.path or "")
+    model = model_of(path.object_id)
+    resource = model.resources.get(path.ids[2]) if model else None
+    return replace(request, value_type=resource.type) if resource and resource.type else request
+
+
+def _check_registered(request: OperationRequest, registered: Collection[int] | None) -> None:
+    if not registered or request.kind in _CANCELS:
+        return
+    texts = (request.path,) if request.path else request.paths
+    missing = [(index, path) for index, path in enumerate(map(LwM2mPath.parse, texts)) if not _has(registered, path)]
+    if not missing or (request.kind in _REPORTS and len(missing) < len(texts)):
+        return
+    index, path = missing[0]
+    field = "path" if request.path else f"values.{index}.path" if request.values else f"paths.{index}"
+    raise InvalidOperation(f"{path}: the device has not registered object {path.object_id}", field)
+
+
+def _has(registered: Collection[int], path: LwM2mPath) -> bool:
+    return path.object_id in registered or path.object_id in _NOT_REGISTERED
+
+
 def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf, ranges: bool) -> bool:
     model = model_of(path.object_id)
     if model is None or path.resource_id is None:
         return model is not None
     resource = model.resources.get(path.resource_id)
     if resource is None:
+        if request.kind is OperationKind.EXECUTE and path.resource_id < _VENDOR_RESOURCES:
+            message = f"{path}: the device's model of object {model.id}, version {model.version}, has no such resource"
+            raise InvalidOperation(f"{message} to execute", "path")
         return False
     field = "path" if request.path else "paths"
     _check_depth(path, resource, field)
@@ -122,7 +173,7 @@ def _check_writable(path: LwM2mPath, resource: ResourceModel, field: str) -> Non
 def _check_value(
     path: LwM2mPath, resource: ResourceModel, type_: ValueType | None, value: JsonValue, field: str
 ) -> None:
-    if resource.type is not None and type_ is not resource.type:
+    if resource.type is not None and type_ is not resource.type and value != {}:
         raise InvalidOperation(f"{_of(path)} ({resource.name}) is {resource.type}, not {type_}", field)
     if path.depth > 3:
         return
@@ -161,6 +212,12 @@ def _check_instance(request: OperationRequest, model_of: ModelOf, ranges: bool) 
     for node in _instance_resources(request.value):
         resource_path = LwM2mPath((path.object_id, path.ids[1] if path.depth > 1 else 0, node["id"]))
         type_, value = _node_value(resource_path, node)
+        if value == {} and request.kind is OperationKind.WRITE and not request.replace:
+            raise InvalidOperation(
+                f"{resource_path}: an update changes only the instances that it names, so it cannot clear a multiple "
+                f"resource; a WRITE to {resource_path} with `multiple: []` does",
+                "value",
+            )
         resource = model.resources.get(node["id"]) if model else None
         if resource is None:
             known = False
@@ -176,8 +233,8 @@ def _check_instance(request: OperationRequest, model_of: ModelOf, ranges: bool) 
 def _instance_resources(node: JsonValue) -> list[dict[str, JsonValue]]:
     if not isinstance(node, dict) or node.get("kind", "instance") != "instance":
         raise InvalidOperation('an instance node is expected: {"kind": "instance", "resources": [..]}', "value")
-    if "id" in node and not _is_id(node["id"]):
-        raise InvalidOperation(f"the instance's id is 0 to {MAX_ID}", "value")
+    if "id" in node and (not _is_id(node["id"]) or node["id"] == MAX_ID):
+        raise InvalidOperation(f"the instance's id is 0 to {MAX_ID - 1}: {MAX_ID} is reserved", "value")
     resources = node.get("resources")
     if not isinstance(resources, list) or not all(isinstance(one, dict) and _is_id(one.get("id")) for one in resources):
         raise InvalidOperation("an instance node has a list of resources, each with its id", "value")
@@ -206,7 +263,7 @@ def _check_leshan_value(path: LwM2mPath, type_: ValueType, value: JsonValue) -> 
         elif type_ is ValueType.FLOAT and isinstance(value, str):
             canonical(type_, float(value))
         else:
-            canonical(type_, value)
+            writable(type_, value)
     except ValueError as error:
         raise InvalidOperation(f"{path}: {error}", "value") from None
 

@@ -68,6 +68,21 @@ def canonical(type_: ValueType, value: JsonValue) -> JsonValue:
     return _CHECKS[type_](value)
 
 
+def writable(type_: ValueType, value: JsonValue) -> JsonValue:
+    """Check one value that is to be written, and answer it as :func:`canonical` does.
+
+    An OBJLNK is the null link 65535:65535, or has no id 65535 (LwM2M Core 1.1, appendix C: MAX_ID is reserved). Leshan
+    sends no other one.
+
+    Raises:
+        InvalidValue: as :func:`canonical`, or an OBJLNK of which one id is reserved.
+    """
+    checked = canonical(type_, value)
+    if type_ is ValueType.OBJLNK and [*checked.values()].count(MAX_ID) == 1:
+        raise InvalidValue(f"{MAX_ID} is reserved: it stands in both ids of the null link, or in none")
+    return checked
+
+
 def _text(value: JsonValue) -> str:
     if not isinstance(value, str):
         raise InvalidValue("a string is expected")

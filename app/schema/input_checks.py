@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
 from app.domain.operations import COMPOSITES, OperationRequest, repeatable_by_kind
-from app.domain.paths import InvalidPath, LwM2mPath, path_for
-from app.domain.validation import InvalidOperation, ModelOf, validate
+from app.domain.paths import InvalidPath, LwM2mPath, overlap, path_for
+from app.domain.validation import InvalidOperation, ModelOf, typed_by_model, validate
 from app.domain.values import JsonValue
 from app.domain.words import ContentFormat, OperationKind
 from app.models.ledger import NewOperation
@@ -38,9 +38,13 @@ _TAKES: Final[Mapping[OperationKind, frozenset[str]]] = {
     **dict.fromkeys(COMPOSITES, frozenset({"paths"})),
     _K.WRITE_COMPOSITE: frozenset({"values"}),
 }
-"""What belongs to a kind; each but ``supersede`` and ``arguments`` is required. Others may not be given."""
+"""What belongs to a kind; all of it is required but for what is optional. Others may not be given."""
 
-_OPTIONAL: Final = frozenset({"supersede", "arguments"})
+_OPTIONAL: Final[Mapping[OperationKind, frozenset[str]]] = {
+    _K.WRITE: frozenset({"supersede"}),
+    _K.CREATE: frozenset({"value"}),
+    _K.EXECUTE: frozenset({"arguments"}),
+}
 _PARTS: Final = ("path", "paths", "value", "values", "arguments", "attributes", "supersede")
 _COMPOSITE_FORMATS: Final = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR)
 _ARGUMENT: Final = r"([0-9])(?:='[!\x23-\x26\x28-\x5B\x5D-\x7E]*')?"
@@ -80,11 +84,12 @@ def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -
 
 def _check_parts(given: CreateDeviceOperationInput, kind: OperationKind) -> None:
     takes = _TAKES[kind]
+    required = takes - _OPTIONAL.get(kind, frozenset())
     for part in _PARTS:
         there = getattr(given, part) not in (None, False)
         if there and part not in takes:
             raise bad_input(f"{kind} takes no {part}", part)
-        if not there and part in takes - _OPTIONAL:
+        if not there and part in required:
             raise bad_input(f"{kind} needs {part}", part)
 
 
@@ -124,7 +129,9 @@ def _write(request: OperationRequest, given: CreateDeviceOperationInput) -> Oper
 
 
 def _create(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
-    return replace(_with_path(request, given), value=instance_node(_required(given.value), None, "value"))
+    """Without a value the device fills in all resources of the new instance."""
+    value = {"kind": "instance", "resources": []} if given.value is None else instance_node(given.value, None, "value")
+    return replace(_with_path(request, given), value=value)
 
 
 def _required(value: ResourceValueInput | None) -> ResourceValueInput:
@@ -159,9 +166,9 @@ def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) ->
     texts = given.paths or []
     if not 1 <= len(texts) <= MAX_PATHS:
         raise bad_input(f"1 to {MAX_PATHS} paths are expected", "paths")
-    paths = [str(_path(request.kind, text, f"paths.{index}")) for index, text in enumerate(texts)]
-    _check_once(paths, "paths")
-    return replace(request, paths=tuple(paths))
+    paths = [_path(request.kind, text, f"paths.{index}") for index, text in enumerate(texts)]
+    _check_apart(paths, "paths")
+    return replace(request, paths=tuple(map(str, paths)))
 
 
 def _write_composite(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
@@ -169,19 +176,25 @@ def _write_composite(request: OperationRequest, given: CreateDeviceOperationInpu
     if not 1 <= len(members) <= MAX_PATHS:
         raise bad_input(f"1 to {MAX_PATHS} values are expected", "values")
     pairs = [_member(request.kind, member, f"values.{index}") for index, member in enumerate(members)]
-    _check_once([path for path, _ in pairs], "values")
-    return replace(request, paths=tuple(path for path, _ in pairs), values=dict(pairs))
+    _check_apart([path for path, _ in pairs], "values")
+    values = {str(path): value for path, value in pairs}
+    return replace(request, paths=tuple(values), values=values)
 
 
-def _member(kind: OperationKind, member: CompositeValueInput, field: str) -> tuple[str, Mapping[str, JsonValue]]:
+def _member(kind: OperationKind, member: CompositeValueInput, field: str) -> tuple[LwM2mPath, Mapping[str, JsonValue]]:
     path = _path(kind, member.path, f"{field}.path")
-    return str(path), single_value(member.value, f"{field}.value").as_json()
+    return path, single_value(member.value, f"{field}.value").as_json()
 
 
-def _check_once(paths: list[str], field: str) -> None:
+def _check_apart(paths: list[LwM2mPath], field: str) -> None:
+    """Check that no path stands here twice, by itself or as a part of another one."""
     for index, path in enumerate(paths):
         if path in paths[:index]:
             raise bad_input(f"{path} stands here twice", f"{field}.{index}")
+    found = overlap(paths)
+    if found is not None:
+        index, above = found
+        raise bad_input(f"{paths[index]} is a part of {above}, which stands here as well", f"{field}.{index}")
 
 
 _COMPLETE: Final[Mapping[OperationKind, Callable[[OperationRequest, CreateDeviceOperationInput], OperationRequest]]] = {
@@ -207,6 +220,8 @@ def _check_replace(request: OperationRequest) -> None:
     multiple = isinstance(request.value, Mapping) and request.value_type is not None and request.value.keys() != _LINK
     if request.kind is not OperationKind.WRITE or not (request.value_type is None or multiple):
         raise bad_input("replace: false is for a WRITE to an object instance or to a multiple resource", "replace")
+    if request.value == {}:
+        raise bad_input("an update without instances changes nothing: replace: true clears the resource", "replace")
 
 
 _LINK: Final = {"objectId", "objectInstanceId"}
@@ -219,25 +234,32 @@ def _between(value: int, least: int, most: int, field: str) -> int:
 
 
 def new_operation(
-    given: CreateDeviceOperationInput, defaults: Defaults, model_of: ModelOf, *, id_: str, created_by: str
+    given: CreateDeviceOperationInput,
+    defaults: Defaults,
+    model_of: ModelOf,
+    *,
+    registered: Collection[int] | None = None,
+    id_: str,
+    created_by: str,
 ) -> NewOperation:
     """What the ledger is asked to queue.
 
     Args:
         model_of: the endpoint's own object models, as far as they are known.
+        registered: the objects that it has registered; None while it is not registered.
 
     Raises:
         ApiError: BAD_USER_INPUT with its field.
     """
     request = operation_request(given, defaults.timeout_seconds)
     try:
-        validated = validate(request, model_of, ranges=given.validate_range is not False)
+        validated = validate(request, model_of, registered=registered, ranges=given.validate_range is not False)
     except InvalidOperation as error:
         raise bad_input(str(error), error.field) from None
     by_kind = repeatable_by_kind(request.kind, request.path)
     return NewOperation(
         id=id_,
-        request=request,
+        request=typed_by_model(request, model_of),
         priority=_between(given.priority or 0, -100, 100, "priority"),
         max_attempts=defaults.max_attempts
         if given.max_attempts is None

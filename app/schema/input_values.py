@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from app.domain.paths import MAX_ID
-from app.domain.values import InvalidValue, JsonValue, TypedValue, canonical
+from app.domain.values import InvalidValue, JsonValue, TypedValue, writable
 from app.domain.words import ValueType
 from app.schema.errors import bad_input
 from app.schema.inputs import AttributesInput, ObjectLinkInput, ResourceInstanceInput, ResourceValueInput
@@ -46,7 +46,8 @@ def single_value(given: ResourceValueInput, field: str) -> TypedValue:
 
 
 def resource_value(given: ResourceValueInput, field: str) -> TypedValue:
-    """The value of a resource: one, or the instances of a multiple resource.
+    """The value of a resource: one, or the instances of a multiple resource, of which there may be none. A multiple
+    resource without instances has no type of its own: STRING, until the device's model says another one.
 
     Raises:
         ApiError: as :func:`single_value`; also instances of several types, or with the same id.
@@ -57,8 +58,8 @@ def resource_value(given: ResourceValueInput, field: str) -> TypedValue:
 
 
 def _multiple(instances: Sequence[ResourceInstanceInput], field: str) -> TypedValue:
-    if not 1 <= len(instances) <= MAX_RESOURCES:
-        raise bad_input(f"1 to {MAX_RESOURCES} instances are expected", field)
+    if len(instances) > MAX_RESOURCES:
+        raise bad_input(f"at most {MAX_RESOURCES} instances are expected", field)
     values: dict[str, JsonValue] = {}
     types: set[ValueType] = set()
     for index, instance in enumerate(instances):
@@ -72,7 +73,7 @@ def _multiple(instances: Sequence[ResourceInstanceInput], field: str) -> TypedVa
         types.add(value.type)
         if len(types) > 1:
             raise bad_input("all instances of a resource have values of one type", f"{at}.value")
-    return TypedValue(types.pop(), values)
+    return TypedValue(types.pop() if types else ValueType.STRING, values)
 
 
 def _canonical(type_: ValueType, value: Any, field: str) -> JsonValue:
@@ -81,7 +82,7 @@ def _canonical(type_: ValueType, value: Any, field: str) -> JsonValue:
     elif type_ is ValueType.TIME:
         value = moment(value)
     try:
-        return canonical(type_, value)
+        return writable(type_, value)
     except InvalidValue as error:
         raise bad_input(str(error), field) from None
 
@@ -90,19 +91,21 @@ def instance_node(given: ResourceValueInput, instance: int | None, field: str) -
     """A whole object instance as Leshan's node, with nothing in it but what Leshan knows.
 
     What its resources hold is checked by :func:`app.domain.validation.validate`. ``instance`` is the id that the path
-    says, None for CREATE.
+    says, None for CREATE: that may leave out all resources, for the device to fill in.
 
     Raises:
-        ApiError: no node, too many resources, one of them twice, or another id than the path's.
+        ApiError: no node, too many resources or (not for CREATE) none, one of them twice, or another id than the
+            path's.
     """
     if given.node is None:
         raise bad_input("the node of a whole object instance is expected", f"{field}.node")
     node, field = given.node.value, f"{field}.node"
-    if not isinstance(node, dict) or not isinstance(node.get("resources"), list):
+    resources = node.get("resources", [] if instance is None else None) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or not isinstance(resources, list):
         raise bad_input('a node is expected: {"kind": "instance", "resources": [..]}', field)
-    resources = node["resources"]
-    if not 1 <= len(resources) <= MAX_RESOURCES or not all(isinstance(one, dict) for one in resources):
-        raise bad_input(f"a node has 1 to {MAX_RESOURCES} resources", f"{field}.resources")
+    least = 0 if instance is None else 1
+    if not least <= len(resources) <= MAX_RESOURCES or not all(isinstance(one, dict) for one in resources):
+        raise bad_input(f"a node has {least} to {MAX_RESOURCES} resources", f"{field}.resources")
     _check_ids([one.get("id") for one in resources], f"{field}.resources")
     known: dict[str, JsonValue] = {"kind": node.get("kind", "instance"), "resources": [_resource(r) for r in resources]}
     if instance is not None and node.get("id", instance) != instance:

@@ -40,8 +40,8 @@ class EndpointFilter:
 
 @strawberry.input(description="A link to an object instance.")
 class ObjectLinkInput:
-    object_id: int = strawberry.field(description="Id of the object, 0 to 65535.")
-    object_instance_id: int = strawberry.field(description="Id of the instance, 0 to 65535.")
+    object_id: int = strawberry.field(description="Id of the object, 0 to 65534; 65535 in both is the null link.")
+    object_instance_id: int = strawberry.field(description="Id of the instance, 0 to 65534.")
 
 
 @strawberry.input(description="One instance of a multiple resource.")
@@ -62,7 +62,7 @@ class ResourceValueInput:
     object_link: strawberry.Maybe[ObjectLinkInput] = strawberry.field(description="OBJLNK.")
     core_link: strawberry.Maybe[str] = strawberry.field(description="CORELINK, text in CoRE link format.")
     multiple: strawberry.Maybe[list[ResourceInstanceInput]] = strawberry.field(
-        description="The instances of a multiple resource."
+        description="The instances of a multiple resource, at most 1,000; an empty list clears it."
     )
     node: strawberry.Maybe[JSON] = strawberry.field(
         description=(
@@ -99,7 +99,9 @@ class CreateDeviceOperationInput:
     paths: list[str] | None = strawberry.field(
         default=None, description="Where, for READ_COMPOSITE, OBSERVE_COMPOSITE and CANCEL_OBSERVE_COMPOSITE."
     )
-    value: ResourceValueInput | None = strawberry.field(default=None, description="What, for WRITE and CREATE.")
+    value: ResourceValueInput | None = strawberry.field(
+        default=None, description="What, for WRITE and CREATE. A CREATE without it leaves all resources to the device."
+    )
     values: list[CompositeValueInput] | None = strawberry.field(
         default=None, description="What and where, for WRITE_COMPOSITE."
     )

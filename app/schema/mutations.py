@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import strawberry
 
@@ -117,11 +117,19 @@ def _operation_key(id_: str) -> str:
         raise ApiError(Code.NOT_FOUND, "no operation has this id", field="id") from None
 
 
+class _Objects(NamedTuple):
+    """The objects of an endpoint: those of its present registration (None without one), and the models that are stored
+    of those that its last registration named."""
+
+    models: Mapping[int, ObjectModel]
+    registered: Collection[int] | None
+
+
 async def _create(
     context: RequestContext, inputs: Sequence[CreateDeviceOperationInput], *, batch: bool
 ) -> list[DeviceOperationPayload]:
     created_by = context.operator().name
-    known: dict[str, dict[int, ObjectModel]] = {}
+    known: dict[str, _Objects] = {}
     news = []
     for index, given in enumerate(inputs):
         try:
@@ -135,14 +143,21 @@ async def _new(
     context: RequestContext,
     given: CreateDeviceOperationInput,
     created_by: str,
-    known: dict[str, dict[int, ObjectModel]],
+    known: dict[str, _Objects],
 ) -> NewOperation:
-    """Check one input. ``known`` keeps the models of endpoints from one member of a batch to the next."""
+    """Check one input. ``known`` keeps the objects of endpoints from one member of a batch to the next."""
     name = plain_text(given.endpoint, "endpoint")
     if name not in known:
-        known[name] = await _models_of(await _known_endpoint(name, "endpoint"))
-    defaults = context.house.defaults
-    return new_operation(given, defaults, known[name].get, id_=str(uuid.uuid4()), created_by=created_by)
+        known[name] = await _objects_of(await _known_endpoint(name, "endpoint"))
+    objects = known[name]
+    return new_operation(
+        given,
+        context.house.defaults,
+        objects.models.get,
+        registered=objects.registered,
+        id_=str(uuid.uuid4()),
+        created_by=created_by,
+    )
 
 
 async def _known_endpoint(name: str, field: str) -> EndpointView:
@@ -152,11 +167,13 @@ async def _known_endpoint(name: str, field: str) -> EndpointView:
     return view
 
 
-async def _models_of(endpoint: EndpointView) -> dict[int, ObjectModel]:
-    """The object models that the endpoint's registration names, as far as they are stored."""
+async def _objects_of(endpoint: EndpointView) -> _Objects:
     versions = object_versions(endpoint.object_links, endpoint.lwm2m_version)
     stored = await object_models(versions)
-    return {id_: model_from_json(stored[id_, version]) for id_, version in versions.items() if (id_, version) in stored}
+    models = {
+        id_: model_from_json(stored[id_, version]) for id_, version in versions.items() if (id_, version) in stored
+    }
+    return _Objects(models, versions.keys() if endpoint.registered else None)
 
 
 def _at(error: ApiError, index: int) -> ApiError:

@@ -18,6 +18,9 @@ from app.leshan.simulator.problems import invalid_request, unexpected
 
 Path = tuple[int, ...]
 
+MAX_ID: Final = 65_535
+RESERVED: Final = f"Invalid object instance id {MAX_ID}, It MUST be an unsigned int. ({MAX_ID} is reserved)"
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -55,6 +58,8 @@ def node_from(tree: Json) -> Node:
         )
     kind, id_ = tree["kind"], tree.get("id")
     if kind == "instance":
+        if id_ == MAX_ID:
+            raise unexpected(RESERVED)
         nodes = [node_from(item) for item in tree.get("resources", [])]
         return Node(kind, id_, value={node.id: node for node in nodes})
     if kind not in {"singleResource", "multiResource", "resourceInstance"}:
@@ -80,7 +85,7 @@ def check_types(path: Path, node: Node) -> None:
         return
     resource_id = path[2] if node.kind == "resourceInstance" or node.id is None else node.id
     model = resource_model(path[0], resource_id)
-    if model is not None and node.type != model.type:
+    if model is not None and node.type != model.type and node.value != {}:
         target = "/" + "/".join(map(str, path))
         raise invalid_request(f"Invalid value type for resource {target}, expected {model.type}, got {node.type}")
 
@@ -150,7 +155,9 @@ def _object_link(value: Json) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise _wrong(value, "object{objectId:integer, objectInstanceId:integer} is expected for OBJLNK")
     object_id, instance_id = int(value.get("objectId", 0)), int(value.get("objectInstanceId", 0))
-    null = object_id == instance_id == 65_535
+    null = object_id == instance_id == MAX_ID
+    if not null and MAX_ID in (object_id, instance_id):
+        raise unexpected("The validated expression is false")
     return {"objectId": object_id, "objectInstanceId": instance_id, "nullLink": null}
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 from app.leshan.simulator.config import Mode
 from app.leshan.simulator.device import Request
-from app.leshan.simulator.nodes import Node, Path, check_types, node_from, read_node
+from app.leshan.simulator.nodes import MAX_ID, RESERVED, Node, Path, check_types, node_from, read_node
 from app.leshan.simulator.problems import TEXT, ServerAnswer, html_error, invalid_request, unexpected
 
 _INVALID_PATH: Final = "org.eclipse.leshan.core.node.InvalidLwM2mPathException: "
@@ -91,8 +91,10 @@ def read_path(text: str) -> Path:
     if not all(_DIGITS.fullmatch(part) for part in parts):
         raise invalid_request(f"{_INVALID_PATH}Invalid elements in path {text}")
     for level, part in zip(_LEVELS, parts, strict=False):
-        if int(part) > 65_535:
+        if int(part) > MAX_ID:
             raise invalid_request(f"{_INVALID_PATH}Invalid {level} id {part}, It MUST be an unsigned int.")
+    if len(parts) > 1 and int(parts[1]) == MAX_ID:
+        raise invalid_request(f"{_INVALID_PATH}{RESERVED}")
     return tuple(map(int, parts))
 
 
@@ -200,7 +202,13 @@ def _text(path: Path) -> str:
 def _paths(call: Call) -> tuple[Path, ...]:
     if "paths" not in call.query:
         raise unexpected('Cannot invoke "String.split(String)" because "pathParam" is null')
-    return tuple(read_path(text) for text in call.query["paths"].split(","))
+    paths = tuple(read_path(text) for text in call.query["paths"].split(","))
+    for index, path in enumerate(paths):
+        for other in paths[index + 1 :]:
+            if path[: len(other)] == other[: len(path)]:
+                overlapped = f"{_text(path)} and {_text(other)} are overlapped paths"
+                raise invalid_request(f"Invalid path list :  {overlapped}")
+    return paths
 
 
 def _need_formats(call: Call, request: str, getter: str) -> None:

@@ -12,7 +12,7 @@ from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
 from app.domain.words import ValueType
 from app.models.ledger import KeepModels, Provision, StoredModel
 from app.schema.ids import operation_id
-from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
+from tests.integration.ledger.kit import REFUSED, SUCCESS, World, deregistered, new, registered
 from tests.integration.schema.kit import Api
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -260,6 +260,31 @@ async def test_a_core_object_without_ver_is_validated_by_the_model_of_the_releas
     assert (await create(api, path="/1/0/1", value={"integer": 300}))["validated"] is True
     error = await api.error(CREATE, input=write(path="/1/0/1", value={"string": "300"}))
     assert error == {"code": "BAD_USER_INPUT", "field": "value"}
+
+
+async def test_an_object_that_the_device_has_not_registered_is_refused(world: World, api: Api) -> None:
+    await world.hear(registered("d"))  # without links nothing is known
+    await create(api, kind="READ", path="/9999", value=None)
+    links = [{"url": "/", "attributes": {"rt": "oma.lwm2m"}}, {"url": "/3/0", "attributes": {}}]
+    await world.hear(registered("d", id_="r2", object_links=links))
+    error = await api.error(CREATE, input=write(kind="READ", path="/9999", value=None))
+    assert error == {"code": "BAD_USER_INPUT", "field": "path"}
+    asked = {"endpoint": "d", "kind": "READ_COMPOSITE"}
+    error = await api.error(CREATE, input={**asked, "paths": ["/9999/0", "/9998/0"]})
+    assert error == {"code": "BAD_USER_INPUT", "field": "paths.0"}
+    await api.ask(CREATE, input={**asked, "paths": ["/9999/0", "/3/0"]})
+    await world.hear(deregistered("d", "r2"))
+    await create(api, kind="READ", path="/9999", value=None)
+
+
+async def test_a_multiple_resource_is_cleared_and_an_instance_created_without_values(world: World, api: Api) -> None:
+    await world.hear(registered("d"))
+    cleared = await create(api, path="/3442/0/1110", value={"multiple": []})
+    assert (cleared["value"], cleared["valueType"], cleared["validated"]) == ({}, "STRING", False)
+    created = await create(api, kind="CREATE", path="/3442", value=None)
+    assert (created["kind"], created["value"]) == ("CREATE", {"kind": "instance", "resources": []})
+    error = await api.error(CREATE, input=write(path="/3442/0/1110", value={"multiple": []}, replace=False))
+    assert error == {"code": "BAD_USER_INPUT", "field": "replace"}
 
 
 async def test_a_page_costs_the_same_number_of_statements_however_long_it_is(

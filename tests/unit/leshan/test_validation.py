@@ -61,7 +61,9 @@ CHECKED = [
 UNKNOWN = [
     op(K.READ, "/5/0/1"),
     op(K.READ, "/3/0/99"),
-    op(K.EXECUTE, "/3/0/99"),
+    op(K.EXECUTE, "/3/0/26241"),
+    op(K.EXECUTE, "/5/0/99"),
+    write("/3/0/99", T.STRING, "x"),
     write("/5/0/1", T.STRING, "https://url.com/fw.bin"),
     write("/3442/0/999", T.STRING, "x"),
     op(K.READ_COMPOSITE, paths=("/3/0/0", "/5/0/1")),
@@ -81,6 +83,7 @@ REFUSED = [
     (write("/3442/0/110/0", T.STRING, "a"), "path", "no instances"),
     (write("/3442/0/1110/0", T.INTEGER, "1"), "value", "is STRING, not INTEGER"),
     (op(K.EXECUTE, "/3/0/0"), "path", "not executable"),
+    (op(K.EXECUTE, "/3/0/99"), "path", "/3/0/99: the device's model of object 3, version 1.2, has no such resource"),
     (op(K.READ, "/3/0/4"), "path", "cannot be read"),
     (op(K.OBSERVE, "/3/0/4"), "path", "cannot be read"),
     (op(K.READ, "/3/0/0/0"), "path", "no instances"),
@@ -143,6 +146,67 @@ def test_what_is_no_instance_node_is_refused_even_without_a_model(
     with pytest.raises(InvalidOperation) as refusal:
         validate(op(*kind_path, value=node), lambda _object_id: None)
     assert refusal.value.field == "value"
+
+
+ELSEWHERE = [
+    (op(K.READ, "/9999"), "path"),
+    (op(K.OBSERVE, "/9999/0/1"), "path"),
+    (op(K.DISCOVER, "/9999"), "path"),
+    (op(K.EXECUTE, "/9999/0/1"), "path"),
+    (op(K.DELETE, "/9999/0"), "path"),
+    (op(K.WRITE_ATTRIBUTES, "/9999/0"), "path"),
+    (write("/9999/0/1", T.STRING, "x"), "path"),
+    (op(K.CREATE, "/9999", value=instance()), "path"),
+    (op(K.WRITE, "/9999/0", value=instance(single(1, "STRING", "x"))), "path"),
+    (op(K.READ_COMPOSITE, paths=("/9999/0", "/9998")), "paths.0"),
+    (
+        op(
+            K.WRITE_COMPOSITE,
+            paths=("/3442/0/120", "/9999/0/1"),
+            values={path: {"type": "INTEGER", "value": "5"} for path in ("/3442/0/120", "/9999/0/1")},
+        ),
+        "values.1.path",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "field"), ELSEWHERE)
+def test_what_the_device_has_not_registered_is_refused(request_: OperationRequest, field: str) -> None:
+    with pytest.raises(InvalidOperation, match=r"the device has not registered object 999[89]") as refusal:
+        validate(request_, model_of, registered={3, 3442})
+    assert refusal.value.field == field
+    for nothing in (None, set[int]()):
+        validate(request_, model_of, registered=nothing)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        op(K.READ, "/3/0/99"),
+        op(K.READ, "/0"),
+        op(K.READ, "/21/0"),
+        op(K.READ_COMPOSITE, paths=("/3/0", "/9999/0")),
+        op(K.CANCEL_OBSERVE, "/9999"),
+        op(K.CANCEL_OBSERVE_COMPOSITE, paths=("/9999/0",)),
+    ],
+    ids=str,
+)
+def test_what_a_real_device_may_do_is_accepted(request_: OperationRequest) -> None:
+    """Security and OSCORE are never registered; a composite read leaves missing paths out; a cancel ends at Leshan."""
+    validate(request_, model_of, registered={3, 3442})
+
+
+EMPTY = {"id": 1110, "kind": "multiResource", "type": "STRING", "values": {}}
+
+
+def test_an_update_of_an_instance_cannot_clear_a_multiple_resource() -> None:
+    update = op(K.WRITE, "/3442/0", value=instance(EMPTY, id=0), replace=False)
+    with pytest.raises(InvalidOperation, match=r"a WRITE to /3442/0/1110 with `multiple: \[\]` does") as refusal:
+        validate(update, model_of)
+    assert refusal.value.field == "value"
+    assert validate(op(K.WRITE, "/3442/0", value=instance(EMPTY, id=0)), model_of) is True
+    assert validate(op(K.CREATE, "/3442", value=instance(EMPTY)), model_of) is True
+    assert validate(op(K.CREATE, "/3442", value=instance()), model_of) is True
 
 
 RANGED = ObjectModel(

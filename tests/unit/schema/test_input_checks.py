@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from strawberry import Some
 
-from app.domain.object_models import ObjectModel
+from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.schema.errors import ApiError
@@ -71,6 +71,8 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
     (given(K.READ, "/3/0/70000"), "path"),
     (given(K.READ, "/3/0/0/0/0"), "path"),
     (given(K.READ, ""), "path"),
+    (given(K.READ, "/3/65535"), "path"),
+    (given(K.DELETE, "/3442/65535"), "path"),
     (given(K.READ), "path"),
     (given(K.WRITE, "/3", value=TEXT), "path"),
     (given(K.EXECUTE, "/3/0"), "path"),
@@ -79,6 +81,11 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
     (given(K.READ_COMPOSITE, paths=["/3/0", "/x"]), "paths.1"),
     (given(K.READ_COMPOSITE, paths=["/3/0", "3/0"]), "paths.1"),
     (given(K.READ_COMPOSITE, paths=[f"/3/{i}" for i in range(101)]), "paths"),
+    (given(K.READ_COMPOSITE, paths=["/3/0", "/3/0/0"]), "paths.1"),
+    (given(K.READ_COMPOSITE, paths=["/3/0/7/1", "/5/0", "/3"]), "paths.0"),
+    (given(K.OBSERVE_COMPOSITE, paths=["/3/0/7", "/3/0/7/1"]), "paths.1"),
+    (given(K.CANCEL_OBSERVE_COMPOSITE, paths=["/3", "/3/0"]), "paths.1"),
+    (given(K.READ_COMPOSITE, paths=["/3/0", "/3/65535"]), "paths.1"),
     # what belongs to a kind
     (given(K.READ, "/3", value=TEXT), "value"),
     (given(K.READ, "/3", paths=["/3"]), "paths"),
@@ -97,7 +104,9 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
     (given(path="/5/0/1", value=NODE), "value.node"),
     (given(path="/5/0", value=TEXT), "value.node"),
     (given(path="/5/0/1/0", value=instances((0, TEXT))), "value.multiple"),
-    (given(path="/5/0/1", value=instances()), "value.multiple"),
+    (given(path="/5/0/1", value=instances(*((id_, TEXT) for id_ in range(1_001)))), "value.multiple"),
+    (given(path="/5/0/1", value=instances(), replace=False), "replace"),
+    (given(path="/5/0/1/0", value=instances()), "value.multiple"),
     (given(path="/5/0/1", value=instances((0, TEXT), (0, TEXT))), "value.multiple.1.id"),
     (given(path="/5/0/1", value=instances((65_536, TEXT))), "value.multiple.0.id"),
     (given(path="/5/0/1", value=instances((0, TEXT), (1, value(boolean=True)))), "value.multiple.1.value"),
@@ -114,6 +123,10 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
         given(path="/5/0/1", value=value(object_link=ObjectLinkInput(object_id=-1, object_instance_id=0))),
         "value.objectLink",
     ),
+    *(
+        (given(path="/5/0/1", value=value(object_link=ObjectLinkInput(object_id=a, object_instance_id=b))), field)
+        for a, b, field in ((3, 65_535, "value.objectLink"), (65_535, 0, "value.objectLink"))
+    ),
     # nodes
     (given(path="/5/0", value=value(node=[])), "value.node"),
     (given(path="/5/0", value=value(node={"resources": []})), "value.node.resources"),
@@ -124,6 +137,15 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
     (given(path="/5/0", value=node(type="NONSENSE")), "value"),
     (given(path="/5/0", value=node(type="INTEGER", value="1.5")), "value"),
     (given(K.CREATE, "/5", value=node(type="TIME", value="today")), "value"),
+    (given(K.CREATE, "/5", value=node(type="OBJLNK", value={"objectId": 3, "objectInstanceId": 65_535})), "value"),
+    (given(K.CREATE, "/5", value=value(node={"id": 65_535, "resources": []})), "value"),
+    (given(K.CREATE, "/5", value=value(node={"resources": {}})), "value.node"),
+    (given(K.CREATE, "/5", value=TEXT), "value.node"),
+    (given(path="/5/0", value=value(node={})), "value.node"),
+    (
+        given(path="/5/0", value=node(kind="multiResource", value=None, values={}), replace=False),
+        "value",
+    ),
     # composites write single resources only: a stock Leshan answers 500 to the rest and sends nothing
     (
         given(K.WRITE_COMPOSITE, values=[CompositeValueInput(path="/3/0/7", value=instances((0, TEXT)))]),
@@ -135,6 +157,10 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
         "values.1",
     ),
     (given(K.READ_COMPOSITE, paths=["/3"], format=ContentFormat.TLV), "format"),
+    (
+        given(K.WRITE_COMPOSITE, values=[CompositeValueInput(path=p, value=TEXT) for p in ("/5/0/1/0", "/5/0/1")]),
+        "values.0",
+    ),
     # partial updates
     (given(path="/5/0/1", value=TEXT, replace=False), "replace"),
     (
@@ -184,6 +210,45 @@ def test_a_refusal_names_its_field(asked: CreateDeviceOperationInput, field: str
 def test_a_path_is_answered_with_its_slash() -> None:
     asked = request(K.READ, "5/0/1")
     assert (asked.path, asked.paths) == ("/5/0/1", ("/5/0/1",))
+
+
+def test_paths_of_a_composite_that_only_look_alike_are_taken() -> None:
+    paths = ["/3/0/1", "/3/0/11", "/3/1", "/33"]
+    assert request(K.READ_COMPOSITE, paths=paths).paths == tuple(paths)
+
+
+@pytest.mark.parametrize("nothing", [None, value(node={}), value(node={"resources": []})])
+def test_a_create_may_leave_all_resources_to_the_device(nothing: ResourceValueInput | None) -> None:
+    assert request(K.CREATE, "/3442", value=nothing).value == {"kind": "instance", "resources": []}
+    assert made(given(K.CREATE, "/3442", value=nothing)).validated is False
+    asked = request(K.CREATE, "/3442", value=value(node={"id": 7}))
+    assert asked.value == {"kind": "instance", "id": 7, "resources": []}
+
+
+def test_an_empty_list_clears_a_multiple_resource() -> None:
+    asked = given(path="/3442/0/1120", value=instances())
+    resource = ResourceModel(1120, "Integers", "RW", multiple=True, mandatory=False, type=ValueType.INTEGER)
+    model = ObjectModel(3442, "1.0", "Test", multiple=True, resources={1120: resource})
+    known = new_operation(asked, Defaults(), {3442: model}.get, id_="1", created_by="olga")
+    unknown = made(asked)
+    assert (known.request.value, known.request.value_type, known.validated) == ({}, ValueType.INTEGER, True)
+    assert (unknown.request.value, unknown.request.value_type, unknown.validated) == ({}, ValueType.STRING, False)
+    assert known.fingerprint == unknown.fingerprint, "a model that came meanwhile makes no other input"
+
+
+def test_an_empty_list_for_a_single_resource_is_refused() -> None:
+    resource = ResourceModel(120, "Integer", "RW", multiple=False, mandatory=False, type=ValueType.INTEGER)
+    model = ObjectModel(3442, "1.0", "Test", multiple=True, resources={120: resource})
+    asked = given(path="/3442/0/120", value=instances())
+    with pytest.raises(ApiError, match="single resource"):
+        new_operation(asked, Defaults(), {3442: model}.get, id_="1", created_by="olga")
+
+
+def test_the_null_link_is_taken() -> None:
+    asked = request(
+        path="/3442/0/170", value=value(object_link=ObjectLinkInput(object_id=65_535, object_instance_id=65_535))
+    )
+    assert asked.value == {"objectId": 65_535, "objectInstanceId": 65_535}
 
 
 def test_kind_and_replace_have_their_defaults_also_when_null() -> None:
