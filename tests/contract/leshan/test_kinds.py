@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from app.domain.object_models import object_versions
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.words import OperationKind, ValueType
 from app.leshan.nodes import decode_content
@@ -153,6 +154,16 @@ async def test_the_content_of_a_read_is_typed_by_the_object_models(contract: Con
     assert decoded.problems == []
     assert values["/3303/0/5700"][0] is ValueType.FLOAT
     assert values["/3303/0/5701"][0] is ValueType.STRING
+
+
+@pytest.mark.without(Difference.FEW_MODELS)
+async def test_leshan_has_the_model_of_each_object_in_the_version_that_we_take_it_to_have(contract: Contract) -> None:
+    """Object 1 is registered without ``ver``: both take the version of the LwM2M release that the device told."""
+    registration = await contract.registration(await contract.device(name := "device-with-versions"))
+    versions = object_versions(registration["objectLinks"], registration["lwM2mVersion"])
+    assert (registration["lwM2mVersion"], versions[1]) == ("1.1", "1.1")
+    models = {model.id: model.version for model in await contract.client.object_models(name)}
+    assert models == versions
 
 
 @pytest.mark.without(Difference.FEW_MODELS)
