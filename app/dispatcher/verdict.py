@@ -54,6 +54,7 @@ TABLE: Final[dict[OutcomeKind, Row]] = {
     _K.SUCCESS: Row(_ANSWERED, _C, heard=True, breaker=_WELL),
     _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, heard=True, breaker=_WELL),
     _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
+    _K.ANSWER_TOO_LARGE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
     _K.DEVICE_SILENT: Row(
         _MAY,
         _Q,

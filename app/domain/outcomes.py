@@ -18,6 +18,8 @@ class OutcomeKind(Enum):
     """200 with ``success:false``: the device's own CoAP code says why (``device_code``)."""
     DEVICE_ANSWERED_NONSENSE = auto()
     """500 ``Invalid Response:``: the device answered what Leshan could not read."""
+    ANSWER_TOO_LARGE = auto()
+    """500 ``RESPONSE_TOO_LARGE`` (our own Leshan server): the device's answer exceeds the server's ``--max-body``."""
     DEVICE_SILENT = auto()
     """504 ``Request timeout``: Leshan had no answer of the device in time."""
     ANSWER_LOST = auto()

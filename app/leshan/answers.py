@@ -56,6 +56,7 @@ _OWN_CODES: Final = {
     "REQUEST_CANCELLED": OutcomeKind.ANSWER_LOST,
     "INTERRUPTED": OutcomeKind.ANSWER_LOST,
     "INVALID_RESPONSE": OutcomeKind.DEVICE_ANSWERED_NONSENSE,
+    "RESPONSE_TOO_LARGE": OutcomeKind.ANSWER_TOO_LARGE,
     "NOT_CONNECTED": OutcomeKind.NOT_CONNECTED,
     "SHUTTING_DOWN": OutcomeKind.UNREACHABLE,
     "UNAUTHORIZED": OutcomeKind.LESHAN_REFUSED,
@@ -69,6 +70,9 @@ _PERHAPS: Final = {
     OutcomeKind.PROXY_ERROR: OutcomeKind.NOT_SENT,
 }
 """Outcomes that leave open whether the device had the request, and what they are where nothing was sent."""
+
+_ANSWERED: Final = frozenset({OutcomeKind.SUCCESS, OutcomeKind.ANSWER_TOO_LARGE})
+"""Outcomes that an answer of the device can have, beside one that is nonsense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def _by_delivery(kind: OutcomeKind, delivery: str | None) -> OutcomeKind:
         return _PERHAPS.get(kind, kind)
     if delivery == Delivery.MAY_HAVE_REACHED and kind not in _PERHAPS:
         return OutcomeKind.ANSWER_LOST
-    if delivery == Delivery.ANSWERED and kind is not OutcomeKind.SUCCESS:
+    if delivery == Delivery.ANSWERED and kind not in _ANSWERED:
         return OutcomeKind.DEVICE_ANSWERED_NONSENSE
     return kind
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -46,6 +46,14 @@ SAYS_WHAT_IT_CAN: Final = frozenset({200, 400, 404, 405})
 
 ASK_ANSWER_SECONDS: Final = 3.0
 """How much longer than it was told to wait a server may take to say what became of a call."""
+
+ANSWERED_WITH_VALUES: Final = frozenset(
+    {OperationKind.READ, OperationKind.READ_COMPOSITE, OperationKind.OBSERVE, OperationKind.OBSERVE_COMPOSITE}
+)
+PERHAPS_TOO_LARGE: Final = (
+    "perhaps the device's answer is larger than the Leshan server's limit (Californium's MAX_RESOURCE_BODY_SIZE, "
+    "8192 bytes by default), which a stock server reports in the same way"
+)
 
 NEUTRAL_PROBE: Final = probe_request("reveille-probe")
 MAX_SPECS: Final = 16 * 1024 * 1024
@@ -134,7 +142,10 @@ class LeshanClient:
             request = request_for(op, any_name=self.info.any_name, once=self.info.once)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return _not_speakable(op, error)
-        return outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
+        outcome = outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
+        if op.kind in ANSWERED_WITH_VALUES and not self.info.json_errors and _perhaps_too_large(outcome):
+            return replace(outcome, detail=f"{outcome.detail}: {PERHAPS_TOO_LARGE}")
+        return outcome
 
     async def look(self) -> ServerInfo:
         """Ask the server what it can, and keep it as :attr:`info`.
@@ -234,6 +245,14 @@ def outcome_of(kind: OperationKind, exchange: Exchange) -> Outcome:
         detail=exchange.detail[:1000] or None,
         deadline_passed=failure is Failure.DEADLINE,
     )
+
+
+def _perhaps_too_large(outcome: Outcome) -> bool:
+    """Whether a stock server may have had an answer above its limit: M15 and later report a time-out then, M4 a
+    canceled request (both seen)."""
+    if outcome.kind is OutcomeKind.DEVICE_SILENT:
+        return True
+    return outcome.kind is OutcomeKind.ANSWER_LOST and (outcome.detail or "").startswith("Request canc")
 
 
 def _not_speakable(op: OperationRequest, error: Exception) -> Outcome:

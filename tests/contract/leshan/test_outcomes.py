@@ -195,6 +195,34 @@ async def test_a_proxy_speaks(status: str, kind: OutcomeKind) -> None:
         await ask_at(url, kind)
 
 
+LARGE: Final = "x" * 140_000
+"""More than the real servers pass: ours with 131,072 bytes, stock ones with 8,192."""
+
+
+@pytest.mark.only_with(Difference.NEVER_DELAYED)
+async def test_an_answer_above_the_body_limit_is_an_error_of_its_own_at_once(contract: Contract) -> None:
+    """Long before the time-out, and the device, which has answered, still counts as awake."""
+    device = await contract.device(queue_mode=True)
+    await device.notify("/3442/0/110", LARGE)
+    outcome = await contract.call(device, "READ", "/3442/0/110", timeout_seconds=500)
+    saw(outcome, OutcomeKind.ANSWER_TOO_LARGE)
+    assert "--max-body" in (outcome.detail or "")
+    assert "131072" in (outcome.detail or "")
+    saw(await contract.call(device, "READ", "/3/0/0"), OutcomeKind.SUCCESS)
+    assert not (await contract.registration(device))["sleeping"]
+
+
+@pytest.mark.only_with(Difference.NO_DTLS)
+@pytest.mark.without(Difference.NEVER_DELAYED)
+async def test_an_answer_above_the_body_limit_of_a_stock_server_is_no_answer_that_says_why(contract: Contract) -> None:
+    device = await contract.device()
+    await device.notify("/3442/0/110", LARGE)
+    outcome = await contract.call(device, "READ", "/3442/0/110", timeout_seconds=2)
+    m4 = Difference.UNTYPED_JSON in contract.differences
+    saw(outcome, OutcomeKind.ANSWER_LOST if m4 else OutcomeKind.DEVICE_SILENT)
+    assert "the device's answer is larger than the Leshan server's limit" in (outcome.detail or "")
+
+
 async def test_every_outcome_of_a_call_was_asserted_here(request: pytest.FixtureRequest) -> None:
     """Where all tests of this module ran, on all servers."""
     ran = {item.name.partition("[")[0] for item in request.session.items if item.path == request.path}

@@ -25,6 +25,7 @@ WHAT_CAME_BACK: Final[dict[OutcomeKind, str]] = {
     _K.SUCCESS: "200, `success:true`; for a cancelled observation also 200 empty and 404 `no observation`",
     _K.DEVICE_ANSWERED_NO: "200, any other device code 4.xx, 5.01",
     _K.DEVICE_ANSWERED_NONSENSE: "500 `Invalid Response:`",
+    _K.ANSWER_TOO_LARGE: "500 RESPONSE_TOO_LARGE (our server): the answer is above its `--max-body`",
     _K.DEVICE_SILENT: "504 `Request timeout`",
     _K.ANSWER_LOST: "our deadline passed; the connection broke after the request left; other 500; an unreadable 2xx",
     _K.PROXY_ERROR: "502, 503, 408, another 504 (a proxy speaks)",

@@ -71,6 +71,7 @@ CASES = [
         for code in (400, 401, 402, 403, 404, 405, 406, 412, 413, 415, 501)
     ),
     Case(Outcome(_K.DEVICE_ANSWERED_NONSENSE, 500), _D.ANSWERED, (_S.FAILED, _R.DEVICE_ERROR)),
+    Case(Outcome(_K.ANSWER_TOO_LARGE, 500), _D.ANSWERED, (_S.FAILED, _R.DEVICE_ERROR)),
     Case(Outcome(_K.DEVICE_SILENT, 504), twice=(_S.QUEUED, _R.NO_ANSWER), presence=Presence.ASLEEP, **PERHAPS),
     Case(Outcome(_K.ANSWER_LOST), twice=(_S.QUEUED, _R.NO_ANSWER), breaker=_B.NONE, **PERHAPS),
     Case(

@@ -134,6 +134,7 @@ ROWS = [
     (500, '{"code":"REQUEST_CANCELLED","text":"x","delivery":"NOT_SENT"}', OutcomeKind.NOT_SENT),
     (500, '{"code":"REQUEST_CANCELLED","text":"x","delivery":"MAY_HAVE_REACHED"}', OutcomeKind.ANSWER_LOST),
     (500, '{"code":"INVALID_RESPONSE","text":"x","delivery":"ANSWERED"}', OutcomeKind.DEVICE_ANSWERED_NONSENSE),
+    (500, '{"code":"RESPONSE_TOO_LARGE","text":"x","delivery":"ANSWERED"}', OutcomeKind.ANSWER_TOO_LARGE),
     (500, '{"code":"NOT_CONNECTED","text":"x","delivery":"NOT_SENT"}', OutcomeKind.NOT_CONNECTED),
     (500, '{"code":"NOT_CONNECTED","text":"x","delivery":"MAY_HAVE_REACHED"}', OutcomeKind.ANSWER_LOST),
     (500, '{"code":"UNEXPECTED","text":"x","delivery":"NOT_SENT"}', OutcomeKind.BAD_REQUEST),

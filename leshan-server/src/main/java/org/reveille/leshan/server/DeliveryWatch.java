@@ -1,5 +1,7 @@
 package org.reveille.leshan.server;
 
+import java.util.concurrent.CompletableFuture;
+import java.util.regex.Pattern;
 import org.eclipse.californium.core.coap.CoAP.ResponseCode;
 import org.eclipse.californium.core.coap.MessageObserverAdapter;
 import org.eclipse.californium.core.coap.Request;
@@ -18,12 +20,17 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
     /** For a request that goes out once: how long after the caller's time-out CoAP would send it again, in milliseconds. */
     private static final long PAST_TIMEOUT_MS = 10_000;
 
+    /** Californium's sentences about a body above its limit: announced so, or found so with a later block. */
+    private static final Pattern TOO_LARGE = Pattern.compile("exceeds (max buffer size|the left buffer)|buffer overflow");
+
     private final boolean once;
     private final long timeoutMillis;
     private volatile boolean handedOver;
     private volatile boolean sent;
     private volatile boolean unsendable;
     private volatile boolean answered;
+    private volatile Request request;
+    private final CompletableFuture<Throwable> unusable = new CompletableFuture<>();
 
     /**
      * @param once whether the request's datagram goes out once, without retransmissions; a body of several blocks still
@@ -35,6 +42,24 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
         this.timeoutMillis = timeoutMillis;
     }
 
+    /**
+     * Completes with Californium's reason when the device's answer cannot be put together: it exceeds the body limit, or
+     * its blocks do not fit. Leshan itself waits on then until its time-out, and takes a client in queue mode as asleep.
+     */
+    CompletableFuture<Throwable> unusable() {
+        return unusable;
+    }
+
+    /** Whether {@link #unusable()} completed because the answer exceeds the body limit. */
+    static boolean isTooLarge(Throwable reason) {
+        return TOO_LARGE.matcher(String.valueOf(reason.getMessage())).find();
+    }
+
+    /** Ends the wait for an answer: Leshan reports the request as cancelled, and changes no client's presence. */
+    void cancel() {
+        request.cancel();
+    }
+
     Delivery delivery() {
         if (answered) {
             return Delivery.ANSWERED;
@@ -44,7 +69,7 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
 
     @Override
     public void apply(Object lowerRequest) {
-        Request request = (Request) lowerRequest;
+        request = (Request) lowerRequest;
         request.addMessageObserver(this);
         if (once) {
             request.setReliabilityLayerParameters(withoutRetransmission());
@@ -70,6 +95,12 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
     public void onResponse(Response response) {
         // The answer to a block that is not the last one says nothing of the request itself.
         answered |= response.getCode() != ResponseCode.CONTINUE;
+    }
+
+    @Override
+    public void onResponseHandlingError(Throwable error) {
+        answered |= isTooLarge(error);
+        unusable.complete(error);
     }
 
     /**

@@ -34,6 +34,7 @@ record Failure(Code code, String text, Delivery delivery, Long awakeUntil) {
         REQUEST_REJECTED(500, true),
         REQUEST_CANCELLED(500, true),
         INVALID_RESPONSE(500, true),
+        RESPONSE_TOO_LARGE(500, true),
         NOT_CONNECTED(500, true),
         UNEXPECTED(500, true),
         INTERRUPTED(500, true);

@@ -67,6 +67,10 @@ final class ProductionSender implements Sender {
             DownlinkDeviceManagementRequest<T> request, DeliveryWatch watch, long timeoutMillis) {
         CompletableFuture<HttpAnswer> answer = new CompletableFuture<>();
         contacts.callBegins(client);
+        watch.unusable().thenAccept(reason -> {
+            answer.complete(unusable(reason, watch.delivery()));
+            watch.cancel();
+        });
         try {
             server.send(newest(client), request, watch, timeoutMillis,
                     response -> answer.complete(HttpAnswer.json(ResponseWriter.write(response))),
@@ -83,6 +87,13 @@ final class ProductionSender implements Sender {
                     contacts.callEnds(client);
                     calls.done(client.getId());
                 });
+    }
+
+    private static HttpAnswer unusable(Throwable reason, Delivery delivery) {
+        boolean tooLarge = DeliveryWatch.isTooLarge(reason);
+        String sentence = tooLarge ? "Response too large (--max-body): " : "Invalid Response: ";
+        Code code = tooLarge ? Code.RESPONSE_TOO_LARGE : Code.INVALID_RESPONSE;
+        return HttpAnswer.failure(new Failure(code, sentence + reason.getMessage(), delivery, null));
     }
 
     /** The registration as its last update left it: its address may have changed while the id went to disk. */

@@ -55,6 +55,7 @@ public final class ServerProgram implements AutoCloseable {
 
     /** Threads that go on with a call once its id is on disk; none of them waits for a device. */
     private static final int WORKERS = 4;
+    private static final long LEAST_REQUEST_BYTES = 1_000_000;
     private static final Logger LOG = LoggerFactory.getLogger(ServerProgram.class);
 
     private final Health health = new Health();
@@ -205,8 +206,16 @@ public final class ServerProgram implements AutoCloseable {
         return builder.build();
     }
 
+    /** Bytes of an HTTP request's body: a value of {@code maxBody} comes as hex digits, with JSON around it. */
+    private static long maxRequest(int maxBody) {
+        return Math.max(LEAST_REQUEST_BYTES, 2L * maxBody + LEAST_REQUEST_BYTES / 10);
+    }
+
     private Javalin web(Options options, Rest rest) {
-        Javalin app = Web.create(options.http(), rest::configure);
+        Javalin app = Web.create(options.http(), config -> {
+            config.http.maxRequestSize = maxRequest(options.coap().maxBody());
+            rest.configure(config);
+        });
         OperationsApi.addTo(app, health, metrics);
         SecurityApi.addTo(app, options.coap().credentials(), options.coap().identity(),
                 new Answers(options.production() == null));

@@ -1,6 +1,7 @@
 package org.reveille.leshan.server;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -56,6 +57,27 @@ class DeliveryWatchTest {
         assertEquals(Delivery.MAY_HAVE_REACHED, watch.delivery());
         request.setResponse(new Response(ResponseCode.CHANGED));
         assertEquals(Delivery.ANSWERED, watch.delivery());
+    }
+
+    @Test
+    void anAnswerAboveTheBodyLimitIsAnAnswer() {
+        request.setReadyToSend();
+        request.setSent(true);
+        request.setOnResponseError(new IllegalStateException(
+                "requested resource body [140000 bytes] exceeds max buffer size [131072 bytes], aborting request"));
+        assertTrue(DeliveryWatch.isTooLarge(watch.unusable().join()));
+        assertEquals(Delivery.ANSWERED, watch.delivery());
+        watch.cancel();
+        assertTrue(request.isCanceled());
+    }
+
+    @Test
+    void blocksThatDoNotFitSayNothingOfTheRequest() {
+        request.setReadyToSend();
+        request.setSent(true);
+        request.setOnResponseError(new IllegalStateException("response does not contain expected ETag"));
+        assertFalse(DeliveryWatch.isTooLarge(watch.unusable().join()));
+        assertEquals(Delivery.MAY_HAVE_REACHED, watch.delivery());
     }
 
     @Test
