@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from app.dispatcher.formats import may_be_called_again
 from app.dispatcher.models_shelf import ModelShelf, told_versions
 from app.dispatcher.reports import report_of
 from app.domain.outcomes import Outcome, OutcomeKind
@@ -27,26 +28,44 @@ LONGEST_WAIT: Final = 25
 
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 
+AGAIN: Final = ".2"
+"""What follows an attempt's id in that of its second call."""
 
-def id_of(claimed: Claimed) -> str:
-    """The attempt's id: ``{operation}/{attempt}``."""
-    return f"{claimed.id}/{claimed.attempt}"
+
+def id_of(claimed: Claimed, *, again: bool = False) -> str:
+    """Return the id of an attempt's call: ``{operation}/{attempt}``.
+
+    ``again``: of its second call, in another content format. Its event is ignored (``app.leshan.events``): should that
+    call's answer be lost, its lease ends and the server is asked.
+    """
+    return f"{claimed.id}/{claimed.attempt}" + (AGAIN if again else "")
 
 
 async def inquire(
-    client: LeshanClient, claimed: Claimed, give_up: float, patience: float = ASK_SECONDS
+    client: LeshanClient, claimed: Claimed, give_up: float, patience: float = ASK_SECONDS, *, again: bool = False
 ) -> Outcome | Asked:
-    """Ask until there is an outcome or ``give_up`` (of ``time.monotonic``) has come, at least once. An Asked says why
-    there is none. A server that is away is asked again for ``patience`` seconds at most."""
+    """Ask about one call until there is an outcome or ``give_up`` (of ``time.monotonic``) has come, at least once. An
+    Asked says why there is none. A server that is away is asked again for ``patience`` seconds at most."""
     tried, away_until = 0, time.monotonic() + patience
     while True:
         left = max(0.0, give_up - time.monotonic())
-        found = await client.ask(claimed.request.kind, id_of(claimed), int(min(left, LONGEST_WAIT)))
+        id_ = id_of(claimed, again=again)
+        found = await client.ask(claimed.request.kind, id_, int(min(left, LONGEST_WAIT)))
         left = (min(give_up, away_until) if found is Asked.AWAY else give_up) - time.monotonic()
         if found not in (Asked.RUNNING, Asked.AWAY) or left <= 0:
             return found
         await asyncio.sleep(min(left, PAUSES[min(tried, len(PAUSES) - 1)]))
         tried += 1
+
+
+async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) -> Outcome | Asked:
+    """Ask about an attempt whose process is gone: also about its second call, where the first one's content format was
+    refused. A second call that the server has not received is closed by the question, so none follows."""
+    found = await inquire(client, claimed, give_up)
+    request = claimed.request
+    if isinstance(found, Outcome) and may_be_called_again(request.kind, request.format, found):
+        return await inquire(client, claimed, give_up, again=True)
+    return found
 
 
 class Inquirer:
@@ -69,7 +88,7 @@ class Inquirer:
         async with self._at_once:
             if time.monotonic() >= give_up:
                 return
-            found = await inquire(self._client, lost, give_up)
+            found = await inquire_all(self._client, lost, give_up)
         if isinstance(found, Asked) and found is not Asked.NO_IDS:
             return
         outcome = found if isinstance(found, Outcome) else _nobody_knows()

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from app.dispatcher.formats import may_be_called_again
 from app.dispatcher.models_shelf import ModelShelf
 from app.dispatcher.reports import typed_report
 from app.domain.events import AttemptEnded
@@ -77,8 +78,11 @@ class LateAnswers:
                 await self._settle_one(row, answer)
 
     async def _settle_one(self, row: tables.Operation, answer: AttemptEnded) -> None:
+        outcome = outcome_of(row, answer)
+        if may_be_called_again(row.kind, row.format, outcome):
+            return  # its runner calls again in another format; if that one is gone, the lease's end is the time to ask
         versions = (await object_versions_of([answer.endpoint])).get(answer.endpoint, {})
-        report = typed_report(row.path, outcome_of(row, answer), self._shelf.of(versions))
+        report = typed_report(row.path, outcome, self._shelf.of(versions))
         status = await self._ledger.submit(Settle(row.seq, answer.attempt, report))
         log.info("late_answer", operation=answer.operation_id, attempt=answer.attempt, status=status)
 

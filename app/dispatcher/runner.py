@@ -11,13 +11,18 @@ from typing import Any, Final
 
 import structlog
 
+from app.dispatcher.formats import READS, ContentFormats, may_be_called_again
 from app.dispatcher.inquiry import id_of, inquire
-from app.dispatcher.models_shelf import ModelFetcher, ModelShelf, told_links, told_versions
+from app.dispatcher.models_shelf import ModelFetcher, ModelShelf, told_versions
 from app.dispatcher.reports import report_of
+from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.words import ContentFormat
 from app.leshan.client import LeshanClient
+from app.leshan.content_formats import depends_on_types
 from app.leshan.past_calls import Asked
-from app.leshan.requests import best_format
+from app.leshan.registrations import LeshanUnavailable
+from app.leshan.requests import Unaddressable
 from app.models.ledger import Claimed, HandOver, Ledger, LedgerUnavailable, Settle
 from app.telemetry import ATTEMPTS, CALL_SECONDS, OPEN_CALLS
 
@@ -61,6 +66,7 @@ class Runner:
         # looked up once: finding a metric by its labels takes a lock and builds a key
         self._call_seconds = CALL_SECONDS.labels(server)
         self._attempts = functools.cache(lambda kind: ATTEMPTS.labels(server, kind.name.lower()))
+        self._formats = ContentFormats()
         self._open = 0
         OPEN_CALLS.labels(server).set_function(lambda: self._open)
 
@@ -71,29 +77,65 @@ class Runner:
         await self._settle(await self._attempt(claimed, asked_at))
 
     async def _attempt(self, claimed: Claimed, asked_at: float) -> Settle | HandOver:
-        format_ = best_format(claimed.request.kind, claimed.request, told_links(claimed.object_links))
-        request = claimed.request if format_ is claimed.request.format else replace(claimed.request, format=format_)
-        deadline = asked_at + request.timeout_seconds + ANSWER_SECONDS
+        deadline = asked_at + claimed.request.timeout_seconds + ANSWER_SECONDS
         started = time.monotonic()
         self._open += 1
         try:
-            outcome = await self._client.call(request, deadline, {REQUEST_HEADER: id_of(claimed)})
-            found: Outcome | Asked = outcome
-            if outcome.kind in LOST_ON_THE_WAY and self._client.info.request_ids:
-                found = await inquire(self._client, claimed, deadline + ASK_SECONDS, PATIENCE_SECONDS)
+            outcome, found = await self._calls(claimed, deadline)
         finally:
             self._open -= 1
-        outcome = found if isinstance(found, Outcome) else outcome
         self._call_seconds.observe(time.monotonic() - started)
         self._attempts(outcome.kind).inc()
         self._note(claimed, outcome)
-        report = report_of(request, outcome, self._shelf.of(told_versions(claimed.object_links, claimed.lwm2m_version)))
+        versions = told_versions(claimed.object_links, claimed.lwm2m_version)
+        report = report_of(claimed.request, outcome, self._shelf.of(versions))
         if outcome.kind is OutcomeKind.UNEXPECTED:
-            probe = await self._client.probe(request.endpoint)
+            probe = await self._client.probe(claimed.request.endpoint)
             report = replace(report, leshan_healthy=probe.healthy)
         if found is Asked.AWAY:
             return HandOver(claimed.seq, claimed.attempt, claimed.token, report)
         return Settle(claimed.seq, claimed.attempt, report, claimed.token)
+
+    async def _calls(self, claimed: Claimed, deadline: float) -> tuple[Outcome, Outcome | Asked]:
+        """Call, and once more in the other content format where the device refused the first one. Answers as
+        :meth:`_call` does."""
+        request = claimed.request
+        if not self._client.recognized and depends_on_types(request) and (lost := await self._unrecognized(request)):
+            return lost, lost
+        first, *others = self._formats.of(claimed, typed=self._client.recognized and self._client.info.typed)
+        outcome, found = await self._call(claimed, _in_format(request, first), deadline)
+        if not others or not may_be_called_again(request.kind, request.format, outcome):
+            return outcome, found
+        left = max(1, int(deadline - ANSWER_SECONDS - time.monotonic()))
+        again = replace(_in_format(request, others[0]), timeout_seconds=left)
+        outcome, found = await self._call(claimed, again, deadline, again=True)
+        if outcome.kind is OutcomeKind.SUCCESS:
+            self._formats.learn(claimed, others[0])
+        return outcome, found
+
+    async def _call(
+        self, claimed: Claimed, request: OperationRequest, deadline: float, *, again: bool = False
+    ) -> tuple[Outcome, Outcome | Asked]:
+        """Call once. Answers the outcome, and what the server said when it was asked about a lost answer: an Asked if
+        that is no outcome either."""
+        outcome = await self._client.call(request, deadline, {REQUEST_HEADER: id_of(claimed, again=again)})
+        found: Outcome | Asked = outcome
+        if outcome.kind in LOST_ON_THE_WAY and self._client.info.request_ids:
+            found = await inquire(self._client, claimed, deadline + ASK_SECONDS, PATIENCE_SECONDS, again=again)
+        return (found if isinstance(found, Outcome) else outcome), found
+
+    async def _unrecognized(self, request: OperationRequest) -> Outcome | None:
+        """Recognize the server before the first value that an old version would change. While it cannot be recognized
+        nothing of that kind is written, and reads are in the format that the device chooses."""
+        try:
+            await self._client.recognize(request.endpoint)
+        except LeshanUnavailable as error:
+            if request.kind in READS:
+                return None
+            return Outcome(OutcomeKind.UNREACHABLE, detail=f"the Leshan server is not recognized yet: {error}")
+        except Unaddressable:
+            return None  # nor can this operation be sent
+        return None
 
     def _note(self, claimed: Claimed, outcome: Outcome) -> None:
         log.debug(
@@ -121,3 +163,7 @@ class Runner:
                 await asyncio.sleep(0.5)
             else:
                 return
+
+
+def _in_format(request: OperationRequest, format_: ContentFormat | None) -> OperationRequest:
+    return request if format_ is request.format else replace(request, format=format_)

@@ -18,6 +18,8 @@ LOOK_SECONDS: Final = 15.0
 FIRST_LOOK_SECONDS: Final = 1.0
 """As long as the server has not said anything yet."""
 
+SUPPORTED: Final = "2.0.0-M15 to M18; through 2.0.0-M4 only STRING and BOOLEAN can be written (docs/leshan.md)"
+
 
 class ServerWatch:
     """Looks at ``GET /server/info`` at the start, when it is asked to, and now and then: a server may be replaced."""
@@ -49,6 +51,8 @@ class ServerWatch:
             if info != self._kept:
                 await self._ledger.submit(_kept(info))
                 log.info("leshan_says", **{name: getattr(info, name) for name in ServerInfo.__slots__})
+                if not info.json_errors:
+                    log.info("leshan_stock", supported=SUPPORTED)
                 self._kept = info
         except (LeshanUnavailable, LedgerUnavailable) as error:
             log.debug("leshan_says_nothing", reason=str(error))

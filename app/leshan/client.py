@@ -19,6 +19,7 @@ from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.words import OperationKind
 from app.leshan.answers import read_answer, readable_text
+from app.leshan.content_formats import Unwritable
 from app.leshan.object_models import InvalidModels, parse_object_specs
 from app.leshan.past_calls import Asked, read_state
 from app.leshan.registrations import LeshanUnavailable, PagedRegistrations, Registrations, listed
@@ -32,7 +33,7 @@ from app.leshan.requests import (
     probe_request,
     request_for,
 )
-from app.leshan.server_info import STOCK, ServerInfo, read_server_info
+from app.leshan.server_info import STOCK, ServerInfo, read_server_info, reads_types
 from app.leshan.transport import ACCEPT, Exchange, Failure, PooledTransport, Transport, tls_context
 
 PROBE_SECONDS: Final = 10.0
@@ -53,6 +54,11 @@ ANSWERED_WITH_VALUES: Final = frozenset(
 PERHAPS_TOO_LARGE: Final = (
     "perhaps the device's answer is larger than the Leshan server's limit (Californium's MAX_RESOURCE_BODY_SIZE, "
     "8192 bytes by default), which a stock server reports in the same way"
+)
+
+UNTYPED: Final = (
+    "this Leshan server ignores the types of values: STRING and BOOLEAN can be written, other types and composites are "
+    "refused, and values are read without types"
 )
 
 NEUTRAL_PROBE: Final = probe_request("reveille-probe")
@@ -89,6 +95,7 @@ class LeshanClient:
 
     Attributes:
         info: what the server said that it can, when it was last looked at; a stock server's until then.
+        recognized: whether it is known if the server reads the types of values (``info.typed``).
     """
 
     def __init__(
@@ -108,6 +115,7 @@ class LeshanClient:
             OSError, ssl.SSLError: a certificate or key cannot be read.
         """
         self.info = STOCK
+        self.recognized = False
         root = api_root(base_url)
         tls = tls_context(ca, cert, key) if root.startswith("https:") else None
         connections = max_in_flight + PROBES
@@ -139,11 +147,12 @@ class LeshanClient:
             asyncio.CancelledError: and nothing else.
         """
         try:
-            request = request_for(op, any_name=self.info.any_name, once=self.info.once)
+            info = self.info
+            request = request_for(op, any_name=info.any_name, once=info.once, typed=info.typed)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return _not_speakable(op, error)
         outcome = outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
-        if op.kind in ANSWERED_WITH_VALUES and not self.info.json_errors and _perhaps_too_large(outcome):
+        if op.kind in ANSWERED_WITH_VALUES and not info.json_errors and _perhaps_too_large(outcome):
             return replace(outcome, detail=f"{outcome.detail}: {PERHAPS_TOO_LARGE}")
         return outcome
 
@@ -156,8 +165,29 @@ class LeshanClient:
         exchange = await self._transport.exchange(info_request(), time.monotonic() + INFO_SECONDS)
         if exchange.failure is not None or exchange.status not in SAYS_WHAT_IT_CAN:
             raise LeshanUnavailable(f"GET /server/info: {exchange.detail or exchange.status}")
-        self.info = read_server_info(exchange.status, exchange.body)
+        told, known = read_server_info(exchange.status, exchange.body), self.info
+        if told.json_errors:
+            self.info, self.recognized = told, True
+        else:
+            self.recognized = self.recognized and not known.json_errors
+            self.info = replace(told, typed=known.typed)
         return self.info
+
+    async def recognize(self, endpoint: str) -> None:
+        """Find out whether the server reads the types of values, by its answer to a question about any client.
+
+        Raises:
+            LeshanUnavailable: no answer, or not Leshan's.
+            Unaddressable: the endpoint's name cannot be asked about.
+        """
+        request = probe_request(endpoint, any_name=self.info.any_name)
+        exchange = await self._transport.exchange(request, time.monotonic() + INFO_SECONDS)
+        outcome = outcome_of(OperationKind.READ, exchange)
+        if outcome.kind is not OutcomeKind.NOT_REGISTERED and not _tells_a_registration(exchange.body):
+            raise LeshanUnavailable(f"GET /clients/..: {outcome.detail or exchange.status}")
+        self.info, self.recognized = replace(self.info, typed=reads_types(exchange.body)), True
+        if not self.info.typed:
+            _log.warning("leshan_untyped", server="2.0.0-M4", problem=UNTYPED)
 
     async def ask(self, kind: OperationKind, request_id: str, wait_seconds: int) -> Outcome | Asked:
         """What became of the call that was made with this id; one that the server never received is closed by it, so
@@ -257,7 +287,7 @@ def _perhaps_too_large(outcome: Outcome) -> bool:
 
 def _not_speakable(op: OperationRequest, error: Exception) -> Outcome:
     """An operation that cannot be said to Leshan ends by itself; it must not stop the queue behind it."""
-    if isinstance(error, Unaddressable):
+    if isinstance(error, Unaddressable | Unwritable):
         return Outcome(OutcomeKind.BAD_REQUEST, detail=str(error))
     _log.error("operation_not_speakable", kind=str(op.kind), error=f"{type(error).__name__}: {error}"[:300])
     return Outcome(OutcomeKind.BAD_REQUEST, detail=f"no request can be made of this operation: {error}"[:1000])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 import orjson
 
-from app.domain.operations import COMPOSITES, OperationRequest, is_turn_ender
+from app.domain.operations import OperationRequest, is_turn_ender
 from app.domain.paths import LwM2mPath
 from app.domain.values import JsonValue, TypedValue
 from app.domain.words import ContentFormat, OperationKind, ValueType
+from app.leshan.content_formats import COMPOSITE_FORMATS, check_writable
 from app.leshan.nodes import resource_node
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
@@ -28,7 +29,6 @@ TEXT_TYPE: Final = "text/plain; charset=utf-8"
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 _UNSAFE: Final = re.compile(r"[/%\\;\x00-\x1f\x7f]")
-_COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 
 
 class Unaddressable(ValueError):
@@ -94,15 +94,21 @@ def objectspecs_request(endpoint: str, *, any_name: bool = False) -> LeshanReque
     return LeshanRequest("GET", f"/objectspecs/{endpoint_segment(endpoint, any_name)}")
 
 
-def request_for(op: OperationRequest, *, any_name: bool = False, once: bool = False) -> LeshanRequest:
+def request_for(
+    op: OperationRequest, *, any_name: bool = False, once: bool = False, typed: bool = True
+) -> LeshanRequest:
     """The HTTP request of an operation that was checked before it was queued.
 
     With ``once`` what takes a device down asks for a single datagram: a device that has rebooted takes a retransmission
     for a new request (RFC 7252, 4.2: what it remembers of messages is gone) and would go down again.
 
+    ``typed``: whether the server reads the types of values (``ServerInfo.typed``).
+
     Raises:
         Unaddressable: the endpoint's name cannot be asked about.
+        Unwritable: this server would write another value than the operation's.
     """
+    check_writable(op, typed=typed)
     client = f"/clients/{endpoint_segment(op.endpoint, any_name)}"
     request = _COMPOSERS[op.kind](op, client)
     if once and is_turn_ender(op.kind, op.path):
@@ -245,7 +251,7 @@ def _format(op: OperationRequest) -> str:
 
 def _composite_formats(op: OperationRequest) -> tuple[str, str]:
     """Both are required: without them Leshan fails on a null pointer and sends nothing."""
-    chosen = op.format if op.format in _COMPOSITE_FORMATS else ContentFormat.SENML_JSON
+    chosen = op.format if op.format in COMPOSITE_FORMATS else ContentFormat.SENML_JSON
     return f"pathformat={chosen}", f"nodeformat={chosen}"
 
 
@@ -255,59 +261,3 @@ def _plain(value: JsonValue) -> str:
         return str(value)
     text = format(Decimal(repr(float(value))), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-_CODES: Final = {112: ContentFormat.SENML_CBOR, 110: ContentFormat.SENML_JSON, 11542: ContentFormat.TLV}
-_WRITING: Final = frozenset({OperationKind.WRITE, OperationKind.CREATE})
-
-
-def best_format(
-    kind: OperationKind, request: OperationRequest, object_links: Sequence[Mapping[str, JsonValue]] | None
-) -> ContentFormat | None:
-    """The content format to ask for, from what the device registered; None leaves the choice to Leshan.
-
-    Only where it is of use: Leshan writes TLV whatever the device takes, and for composites the two forms of SenML
-    are all there is. A read is left to the device, which knows best what it can say. In SenML only the values of a
-    CREATE tell the new instance's id: one that leaves the id to the device, or gives no values, can only go out as TLV,
-    Leshan's own choice.
-    """
-    if request.format is not None:
-        return request.format
-    if kind not in _WRITING and kind not in COMPOSITES:
-        return None
-    if kind is OperationKind.CREATE and not _senml_tells_the_instance(request.value):
-        return None
-    taken = _registered_formats(object_links or ())
-    allowed = _COMPOSITE_FORMATS if kind in COMPOSITES else tuple(_CODES.values())
-    return next((format_ for format_ in allowed if format_ in taken), None)
-
-
-def _senml_tells_the_instance(node: JsonValue) -> bool:
-    if not isinstance(node, Mapping) or node.get("id") is None:
-        return False
-    resources = node.get("resources")
-    return isinstance(resources, list) and any(_has_values(resource) for resource in resources)
-
-
-def _has_values(resource: JsonValue) -> bool:
-    """A multiple resource may have none."""
-    return isinstance(resource, Mapping) and ("value" in resource or bool(resource.get("values")))
-
-
-def _registered_formats(links: Sequence[Mapping[str, JsonValue]]) -> frozenset[ContentFormat]:
-    return _formats(str(_root_attributes(links).get("ct", "")))
-
-
-@lru_cache(maxsize=1024)
-def _formats(ct: str) -> frozenset[ContentFormat]:
-    """What the root link's ``ct`` says: one code or several, bare (``110``) or quoted (``"110 112"``)."""
-    codes = re.findall(r"\d{1,5}", ct)
-    return frozenset(_CODES[int(code)] for code in codes if int(code) in _CODES)
-
-
-def _root_attributes(links: Sequence[Mapping[str, JsonValue]]) -> Mapping[str, JsonValue]:
-    """The link of type ``oma.lwm2m`` (its url is not ``/`` with an alternate path), else the one of ``/``."""
-    candidates = [link for link in links if isinstance(link.get("attributes"), Mapping)]
-    marked = [link for link in candidates if "oma.lwm2m" in str(link["attributes"].get("rt", ""))]
-    plain = [link for link in candidates if link.get("url") == "/"]
-    return next((link["attributes"] for link in marked + plain), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,7 @@ class ServerInfo:
         event_envelope, event_replay: the event stream has envelopes, and replays what came after an id.
         notifications_wake: a device that notifies or sends is taken as awake, and the attribute ``at`` is honoured.
         once: ``retransmit=0`` has a request leave as one datagram, which no retransmission repeats after a reboot.
+        typed: it reads the type of a value from ``type`` in its node, and writes one there. 2.0.0-M4 does not.
         open_calls: how many calls it takes at once; None: it does not say.
         boot_id: of this run of the server: with another one all registrations are gone.
     """
@@ -38,11 +40,16 @@ class ServerInfo:
     event_replay: bool = False
     notifications_wake: bool = False
     once: bool = False
+    typed: bool = True
     open_calls: int | None = None
     boot_id: str | None = None
 
 
 STOCK: Final = ServerInfo()
+
+_UNTYPED: Final = re.compile(rb'no registered client|.*"registrationDate":\s*"', re.DOTALL)
+"""What 2.0.0-M4 answers about an unknown client, or about one that is there: M15 and later begin with a capital letter,
+and write dates as numbers (seen in each)."""
 
 
 def read_server_info(status: int, body: bytes) -> ServerInfo:
@@ -65,6 +72,11 @@ def read_server_info(status: int, body: bytes) -> ServerInfo:
         open_calls=_open_calls(told.get("limits")),
         boot_id=boot_id_of(told.get("bootId")),
     )
+
+
+def reads_types(client: bytes) -> bool:
+    """Return whether a server reads the types of values, by the body of its answer to ``GET /clients/{endpoint}``."""
+    return _UNTYPED.match(client) is None
 
 
 def boot_id_of(value: JsonValue) -> str | None:

@@ -72,6 +72,7 @@ class Claimed:
     request: OperationRequest
     object_links: str | None
     token: str = ""
+    registration_id: str | None = None
     lwm2m_version: str | None = None
 
 
@@ -205,15 +206,14 @@ def _admitted(heads: Iterable[_Head], free: int, free_silent: int) -> list[_Head
 def claimed(group: Group, operation: OperationRow) -> Claimed:
     """What the holder of an operation's lease has to know of it."""
     endpoint = group.endpoints[operation.endpoint_id]
-    request = operation.request(endpoint.name)
-    token = endpoint.lease_token or ""
     return Claimed(
         seq=operation.seq,
         id=operation.id,
         attempt=operation.attempt,
         endpoint_id=endpoint.id,
-        request=request,
+        request=operation.request(endpoint.name),
         object_links=endpoint.object_links,
-        token=token,
+        token=endpoint.lease_token or "",
+        registration_id=endpoint.registration_id,
         lwm2m_version=endpoint.lwm2m_version,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any, Final
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock, patch
 
 import pytest
 from prometheus_client import REGISTRY
@@ -13,7 +14,8 @@ from prometheus_client import REGISTRY
 from app.dispatcher.runner import Runner
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import OperationKind
+from app.domain.words import ContentFormat, OperationKind, ValueType
+from app.leshan.registrations import LeshanUnavailable
 from app.models.ledger import Claimed
 
 pytestmark = pytest.mark.asyncio
@@ -26,6 +28,7 @@ class Leshan:
     """Answers when it is let."""
 
     info = Mock(request_ids=False)
+    recognized = True
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -72,3 +75,63 @@ async def test_a_call_that_is_given_up_is_open_no_longer() -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await call
     assert open_calls() == 0
+
+
+def writing(type_: ValueType, value: str) -> Claimed:
+    request = OperationRequest("d", OperationKind.WRITE, "/5/0/1", value_type=type_, value=value)
+    return replace(ONE, request=request)
+
+
+class Unrecognized(Leshan):
+    """Says what it can after so many questions that nobody answered; counts the calls that it was asked to make."""
+
+    def __init__(self, unanswered: int) -> None:
+        super().__init__()
+        self.recognized, self.calls = False, 0
+        self.format: ContentFormat | None = None
+        self._unanswered = unanswered
+
+    async def recognize(self, _: str) -> None:
+        if self._unanswered > 0:
+            self._unanswered -= 1
+            raise LeshanUnavailable("refused")
+        self.recognized = True
+
+    async def call(self, request: OperationRequest, *_: Any) -> Outcome:
+        self.calls += 1
+        self.format = request.format
+        return Outcome(OutcomeKind.SUCCESS)
+
+
+async def test_what_an_old_server_would_change_is_not_written_before_its_version_is_known() -> None:
+    leshan = Unrecognized(unanswered=1)
+    runner = runner_of(leshan)
+    settled: list[Any] = []
+    with patch.object(runner, "_settle", AsyncMock(side_effect=settled.append)):
+        for _ in range(2):
+            await runner.run(writing(ValueType.INTEGER, "5"), asyncio.get_running_loop().time())
+    assert [settle.report.outcome.kind for settle in settled] == [OutcomeKind.UNREACHABLE, OutcomeKind.SUCCESS]
+    assert leshan.calls == 1
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        writing(ValueType.STRING, "x"),
+        replace(ONE, request=OperationRequest("d", OperationKind.EXECUTE, "/3/0/4")),
+    ],
+    ids=["text", "execute"],
+)
+async def test_what_every_server_does_alike_does_not_wait_for_its_version(claimed: Claimed) -> None:
+    leshan = Unrecognized(unanswered=1)
+    await runner_of(leshan).run(claimed, asyncio.get_running_loop().time())
+    assert (leshan.calls, leshan.recognized) == (1, False)
+
+
+async def test_before_the_version_is_known_the_device_chooses_the_format_of_a_read() -> None:
+    leshan = Unrecognized(unanswered=1)
+    read = replace(ONE, object_links='[{"url":"/","attributes":{"ct":"112"}}]')
+    runner = runner_of(leshan)
+    for format_ in (None, ContentFormat.SENML_CBOR):
+        await runner.run(read, asyncio.get_running_loop().time())
+        assert leshan.format is format_

@@ -16,7 +16,6 @@ from app.leshan.requests import (
     JSON_TYPE,
     LeshanRequest,
     Unaddressable,
-    best_format,
     clients_request,
     endpoint_segment,
     objectspecs_request,
@@ -48,7 +47,6 @@ RECORDED: list[tuple[str, OperationRequest]] = [
     ("discover obj", op(K.DISCOVER, "/3")),
     ("write STRING", write("/3442/0/110", "STRING", 'héllo "x" €')),
     ("write INTEGER", write("/3442/0/120", "INTEGER", "-9223372036854775808")),
-    ("write UNSIGNED_INTEGER", write("/3442/0/125", "UNSIGNED_INTEGER", "18446744073709551615")),
     ("write FLOAT", write("/3442/0/130", "FLOAT", 3.141592653589793)),
     ("write BOOLEAN", write("/3442/0/140", "BOOLEAN", True)),
     ("write OPAQUE", write("/3442/0/150", "OPAQUE", "00ff10")),
@@ -191,38 +189,3 @@ def test_no_name_escapes_its_segment(name: str, any_name: bool) -> None:
     assert path.isascii()
     assert path.split("/")[3:] == ["3", "0", "4"]
     assert unquote(path.split("/")[2]) == name
-
-
-def links(ct: object, **root: Any) -> list[dict[str, Any]]:
-    return [{"url": "/", "attributes": {"rt": '"oma.lwm2m"', "ct": ct}, **root}, {"url": "/3", "attributes": {}}]
-
-
-CBOR, SENML, TLV = ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.TLV
-
-
-@pytest.mark.parametrize(
-    ("operation", "object_links", "format_"),
-    [
-        (write("/5/0/1", "STRING", "x"), links('"60 110 112 11542 11543"'), CBOR),
-        (write("/5/0/1", "STRING", "x"), links("110"), SENML),
-        (write("/5/0/1", "STRING", "x"), links(11542), TLV),
-        (write("/5/0/1", "STRING", "x"), links('"11543"'), None),
-        (write("/5/0/1", "STRING", "x"), links('"112"', url="/lwm2m"), CBOR),
-        (write("/5/0/1", "STRING", "x"), [{"url": "/", "attributes": {"ct": "110"}}], SENML),
-        (write("/5/0/1", "STRING", "x"), [{"url": "/3", "attributes": {"ct": "110"}}, {"url": "/"}], None),
-        (write("/5/0/1", "STRING", "x"), None, None),
-        (write("/5/0/1", "STRING", "x", format=TLV), links('"112"'), TLV),
-        (op(K.CREATE, "/3442", value=INSTANCE), links('"112"'), None),
-        (op(K.CREATE, "/3442", value={"id": 1, **INSTANCE}), links('"112"'), CBOR),
-        (op(K.CREATE, "/3442", value={"id": 1, "resources": []}), links('"112"'), None),
-        (op(K.CREATE, "/3442", value={"id": 1, "resources": [{"id": 4, "values": {}}]}), links('"112"'), None),
-        (op(K.READ_COMPOSITE, paths=PATHS), links('"112 11542"'), CBOR),
-        (op(K.READ_COMPOSITE, paths=PATHS), links("11542"), None),
-        (op(K.READ, "/3"), links('"112"'), None),
-        (op(K.EXECUTE, "/3/0/4"), links('"112"'), None),
-    ],
-)
-def test_the_best_format_is_what_the_device_registered(
-    operation: OperationRequest, object_links: list[dict[str, Any]] | None, format_: ContentFormat | None
-) -> None:
-    assert best_format(operation.kind, operation, object_links) is format_

@@ -15,7 +15,8 @@ from app.domain.words import OperationKind
 from app.leshan.client import LeshanClient
 from app.leshan.past_calls import Asked
 from app.leshan.registrations import PAGE, LeshanUnavailable
-from app.leshan.server_info import STOCK, ServerInfo, read_server_info
+from app.leshan.server_info import STOCK, ServerInfo, read_server_info, reads_types
+from tests.unit.leshan.captures import answered
 
 FEATURES = {
     "neverDelayed": True,
@@ -156,3 +157,17 @@ async def test_registrations_by_pages() -> None:
             assert [known.endpoint async for known in listed] == names
         assert listed.skipped == 1
     assert asked == [f"GET /api/clients?limit={PAGE}", f"GET /api/clients?limit={PAGE}&after=dev%2F{PAGE - 1:04}"]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "label", "typed"),
+    [
+        ("m18-rest.json", " client unknown", True),
+        ("m18-rest.json", " client", True),
+        ("m4-rest-differences.json", " client unknown", False),
+        ("m4-rest-differences.json", " client", False),
+    ],
+)
+def test_a_server_is_recognized_by_its_answer_about_a_client(recorded: str, label: str, typed: bool) -> None:
+    (body, *_) = [one["response"]["body"] for one in answered(recorded) if one["label"].endswith(label)]
+    assert reads_types(body.encode()) is typed

@@ -1,0 +1,81 @@
+"""The content formats of an attempt: what the registration says, and what the device refused since.
+
+A device that answers 4.06 or 4.15 has not done what was requested, whatever the operation. So the same attempt calls
+once more in the other format, under the same deadline and an id of its own; the answer to that call counts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from app.dispatcher.models_shelf import told_links
+from app.domain.outcomes import Outcome, OutcomeKind
+from app.domain.words import ContentFormat, OperationKind
+from app.leshan.content_formats import Formats, formats_for, registered_formats
+from app.models.ledger import Claimed
+
+FORMAT_REFUSED: Final = frozenset({406, 415})
+"""CoAP's 4.06 (Not Acceptable) and 4.15 (Unsupported Content-Format)."""
+
+MOST_REMEMBERED: Final = 10_000
+
+READS: Final = frozenset(
+    {OperationKind.READ, OperationKind.OBSERVE, OperationKind.READ_COMPOSITE, OperationKind.OBSERVE_COMPOSITE}
+)
+_FORMATTED: Final = READS | {OperationKind.WRITE, OperationKind.CREATE, OperationKind.WRITE_COMPOSITE}
+"""The kinds with values, which have a content format on their way to the device."""
+
+_Key: TypeAlias = tuple[str | None, OperationKind, str | None]
+
+_registered = lru_cache(maxsize=4_096)(lambda links: registered_formats(told_links(links)))
+
+
+def may_be_called_again(kind: OperationKind, format_: ContentFormat | None, outcome: Outcome) -> bool:
+    """Whether the attempt may make its second call, in another format.
+
+    After a refusal of the format, unless the operation named it itself (``format_``). A read may be repeated also where
+    Leshan could not decode the answer: M18 reads integers for a FLOAT in SenML JSON, but not in SenML CBOR.
+    """
+    if format_ is not None or kind not in _FORMATTED:
+        return False
+    if outcome.kind is OutcomeKind.DEVICE_ANSWERED_NO:
+        return outcome.device_code in FORMAT_REFUSED
+    return outcome.kind is OutcomeKind.DEVICE_ANSWERED_NONSENSE and kind in READS
+
+
+class ContentFormats:
+    """Chooses the content formats of attempts, and remembers what worked after a refusal.
+
+    Remembered per registration, kind and path, in this process: every other dispatcher learns by one refused call of
+    its own, which costs less than a column that each registration would have to reset.
+    """
+
+    def __init__(self) -> None:
+        self._learned: OrderedDict[_Key, ContentFormat | None] = OrderedDict()
+
+    def of(self, claimed: Claimed, *, typed: bool) -> Formats:
+        """The formats to request, one or two, the preferred one first.
+
+        ``typed``: whether the server is known to read types (``ServerInfo.typed``). One that does not loses digits in
+        SenML, so what is read through it is left to the device.
+        """
+        request = claimed.request
+        if not typed and request.kind in READS:
+            return (request.format,)
+        formats = formats_for(request, _registered(claimed.object_links), claimed.lwm2m_version)
+        if self._learned and len(formats) > 1 and self._learned.get(_key(claimed), formats[0]) is formats[1]:
+            return formats[::-1]
+        return formats
+
+    def learn(self, claimed: Claimed, format_: ContentFormat | None) -> None:
+        """Begin with this format from now on: it was accepted after a refusal of the other one."""
+        self._learned[_key(claimed)] = format_
+        self._learned.move_to_end(_key(claimed))
+        if len(self._learned) > MOST_REMEMBERED:
+            self._learned.popitem(last=False)
+
+
+def _key(claimed: Claimed) -> _Key:
+    return claimed.registration_id, claimed.request.kind, claimed.request.path

@@ -1,0 +1,212 @@
+"""The promise: every operation goes out in a format that the device takes, and a refused format costs one more call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any, Final
+from unittest import mock
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import pytest_asyncio
+
+from app.domain.operations import OperationRequest
+from app.domain.words import ContentFormat, OperationKind
+from app.leshan.simulator import Behaviour, Kind, Mode
+from app.models import tables
+from app.models.ledger import NewOperation
+from tests.stories.conftest import Begin
+from tests.stories.world import Op, World
+
+pytestmark = pytest.mark.asyncio
+
+NAME: Final = "/3/0/0"
+WIDEST: Final = str(2**64 - 1)
+TEXT: Final = {"id": 110, "kind": "singleResource", "type": "STRING", "value": "x"}
+NEW: Final = {"kind": "instance", "id": 7, "resources": [TEXT]}
+REFUSALS: Final = [406, 415]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def ours(begin: Begin) -> AsyncIterator[World]:
+    """A world with one device, ``dev``, and our own Leshan server, which keeps the ids of calls."""
+    async with begin(simulated={"mode": Mode.REVEILLE}) as world:
+        await world.knows_the_server()
+        yield world
+
+
+async def create(
+    world: World, kind: str, path: str | None = None, *, paths: tuple[str, ...] = (), seconds: int = 5, **more: Any
+) -> Op:
+    """Queue an operation of any kind; ``more`` are OperationRequest's own."""
+    word = OperationKind(kind)
+    request = OperationRequest("dev", word, path, paths or (path or "",), timeout_seconds=seconds, **more)
+    wanted: NewOperation = replace(world.wanted(kind, path or "/3/0/12"), request=request)
+    (op,) = await world.create_many([replace(wanted, repeatable=word is not OperationKind.CREATE)])
+    return op
+
+
+def formats(world: World) -> list[str | None]:
+    """The format of each request that Leshan received, oldest first."""
+    queries = [parse_qs(urlsplit(one.target).query) for one in world.received()]
+    return [next(iter(query.get("format") or query.get("nodeformat") or []), None) for query in queries]
+
+
+OPERATIONS: Final[dict[str, Callable[[World], Any]]] = {
+    "READ": lambda world: create(world, "READ", NAME),
+    "OBSERVE": lambda world: create(world, "OBSERVE", NAME),
+    "READ_COMPOSITE": lambda world: create(world, "READ_COMPOSITE", paths=(NAME, "/3/0/9")),
+    "OBSERVE_COMPOSITE": lambda world: create(world, "OBSERVE_COMPOSITE", paths=(NAME, "/3/0/9")),
+    "WRITE_COMPOSITE": lambda world: create(
+        world, "WRITE_COMPOSITE", paths=("/5/0/1",), values={"/5/0/1": {"type": "STRING", "value": "x"}}
+    ),
+    "CREATE": lambda world: create(world, "CREATE", "/3442", value=NEW),
+    "WRITE": lambda world: world.create("WRITE", "/5/0/1", "x"),
+}
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+async def test_senml_cbor_is_requested_where_it_was_registered(world: World, kind: str) -> None:
+    await world.wake()
+    await world.confirmed(await OPERATIONS[kind](world))
+    assert formats(world) == ["SENML_CBOR"]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("kind", OPERATIONS)
+async def test_a_refused_format_is_followed_by_the_other_one_in_the_same_attempt(
+    ours: World, kind: str, code: int
+) -> None:
+    await ours.wake()
+    ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=code, times=1))
+    op = await OPERATIONS[kind](ours)
+    await ours.confirmed(op)
+    assert await ours.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+    assert formats(ours) == ["SENML_CBOR", "SENML_JSON"]
+    id_ = (await ours.operation(op)).id
+    assert [one.request_id for one in ours.received()] == [f"{id_}/1", f"{id_}/1.2"]
+
+
+async def test_what_worked_is_remembered_for_the_registration(world: World) -> None:
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=406, times=1))
+    for _ in range(2):
+        await world.confirmed(await OPERATIONS["READ_COMPOSITE"](world))
+    assert formats(world) == ["SENML_CBOR", "SENML_JSON", "SENML_JSON"]
+    world.simulator.register("dev")
+    await world.heard_of("dev")
+    await world.confirmed(await OPERATIONS["READ_COMPOSITE"](world))
+    assert formats(world)[3:] == ["SENML_CBOR"]
+
+
+async def test_a_device_that_refuses_both_formats_has_refused(world: World) -> None:
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415))
+    op = await OPERATIONS["WRITE_COMPOSITE"](world)
+    await world.becomes(op, "FAILED", "DEVICE_REFUSED")
+    assert formats(world) == ["SENML_CBOR", "SENML_JSON"]
+    assert (await world.operation(op)).device_status == "UNSUPPORTED_CONTENT_FORMAT(415)"
+
+
+async def test_a_format_that_the_operation_names_is_not_replaced(world: World) -> None:
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=406))
+    op = await create(world, "READ", NAME, format=ContentFormat.TLV)
+    await world.becomes(op, "FAILED", "DEVICE_REFUSED")
+    assert formats(world) == ["TLV"]
+
+
+@pytest.mark.parametrize("code", [400, 404, 500])
+async def test_no_other_refusal_is_followed_by_a_second_call(world: World, code: int) -> None:
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=code))
+    op = await OPERATIONS["READ"](world)
+    await world.eventually(lambda: len(world.received()) == 1, "the call")
+    await world.settled()
+    assert formats(world) == ["SENML_CBOR"]
+    assert "SENDING" in await world.transitions(op)
+
+
+async def test_a_read_that_leshan_cannot_decode_is_repeated_in_the_other_format(world: World) -> None:
+    """M18 refuses an integer for a FLOAT in SenML CBOR, and reads it in SenML JSON."""
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.NONSENSE, times=1))
+    await world.confirmed(await OPERATIONS["READ"](world))
+    assert formats(world) == ["SENML_CBOR", "SENML_JSON"]
+
+
+async def test_a_write_whose_answer_leshan_cannot_decode_is_not_repeated(world: World) -> None:
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.NONSENSE, times=1))
+    await world.becomes(await OPERATIONS["WRITE"](world), "FAILED", "DEVICE_ERROR")
+    assert formats(world) == ["SENML_CBOR"]
+
+
+async def test_the_refusals_own_event_does_not_end_the_attempt(ours: World) -> None:
+    """It is sent while the second call is still waiting for the device, longer than the runner's grace."""
+    await ours.wake()
+    ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
+    ours.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=1_000))
+    with mock.patch("app.dispatcher.late_answers.GRACE_SECONDS", 0.0):
+        op = await OPERATIONS["CREATE"](ours)
+        await ours.confirmed(op)
+    assert await ours.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+
+
+@pytest.mark.parametrize("second", ["arrived", "never left"])
+async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: World, second: str) -> None:
+    """The next one asks about both calls: what the second came to counts; if it never left, it never will."""
+
+    async def gone(*_: object) -> None:
+        return
+
+    await ours.wake()
+    ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
+    died = mock.patch("app.dispatcher.runner.may_be_called_again", return_value=False)
+    with (
+        mock.patch("app.dispatcher.runner.Runner._settle", gone),
+        died if second == "never left" else mock.patch("app.dispatcher.late_answers.LateAnswers.offer"),
+    ):
+        op = await create(ours, "CREATE", "/3442", value=NEW, seconds=1)
+        await ours.comes_past(op, "SENDING LEASE_LOST")
+        if second == "arrived":
+            await ours.confirmed(op)
+    if second == "never left":
+        await ours.comes_past(op, "QUEUED RELEASED")
+    await ours.confirmed(op)
+    refused, *done = ours.arrivals(str((await ours.operation(op)).id))
+    assert refused.request_id != done[0].request_id
+    assert len(done) == 1
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_a_kind_without_formats_is_not_called_again(world: World, code: int) -> None:
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=code))
+    await world.becomes(await world.create("EXECUTE", "/3442/0/0"), "FAILED", "DEVICE_REFUSED")
+    assert formats(world) == [None]
+
+
+async def test_the_widest_unsigned_integer_is_written_and_read(world: World) -> None:
+    await world.wake()
+    write = await create(world, "WRITE", "/3442/0/125", value_type="UNSIGNED_INTEGER", value=WIDEST)
+    read = await create(world, "READ", "/3442/0/125")
+    await world.confirmed(write, read)
+    assert await world.answer(read) == {"/3442/0/125": WIDEST}
+
+
+async def test_an_unsigned_integer_that_would_arrive_as_another_is_refused_with_the_reason(world: World) -> None:
+    await world.wake()
+    op = await create(
+        world, "WRITE", "/3442/0/125", value_type="UNSIGNED_INTEGER", value=WIDEST, format=ContentFormat.TLV
+    )
+    await world.becomes(op, "FAILED", "INVALID_REQUEST")
+    assert "/3442/0/125: Leshan's TLV encoder changes" in await detail(op)
+    assert world.received() == []
+
+
+async def detail(op: Op) -> str:
+    """The detail of the operation's last step."""
+    row = await tables.Transition.filter(operation_id=op).order_by("-number").first()
+    return (row.detail if row else None) or ""
