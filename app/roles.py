@@ -17,6 +17,7 @@ from app.leshan.webhook import webhook_routes
 from app.main import Parts, Role, running
 from app.models.database import migrate
 from app.models.ledger import Provision
+from app.schema.limits import body_limit
 from app.serving import listen, serving, told_to_end
 from app.settings import Settings
 from app.web import api_routes, health_app, web_app
@@ -101,7 +102,8 @@ async def _serve(parts: Parts, stack: contextlib.AsyncExitStack, listening: sock
     routes = await stack.enter_async_context(api_routes(parts))
     loopback_only = not (settings.auth or settings.allow_open)
     app = web_app([*routes, *webhook, *parts.health.routes()], loopback_only=loopback_only)
-    await stack.enter_async_context(serving(app, [listening]))
+    most = body_limit(settings.max_opaque)
+    await stack.enter_async_context(serving(app, [listening], max_message=most))
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     log.info("serving", page=f"http://{shown}:{port}/", graphql=f"http://{shown}:{port}/graphql")

@@ -53,8 +53,11 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, sockets: list[socket.socket]) -> AsyncIterator[None]:
-    """Serve as long as the block lasts; then finish what is under way, for at most :data:`SHUTDOWN_SECONDS`."""
+async def serving(app: ASGIApp, sockets: list[socket.socket], *, max_message: int = 1 << 20) -> AsyncIterator[None]:
+    """Serve as long as the block lasts; then finish what is under way, for at most :data:`SHUTDOWN_SECONDS`.
+
+    ``max_message``: bytes of one WebSocket message.
+    """
     config = uvicorn.Config(
         app,
         http=UpgradeOfferIgnored,
@@ -65,7 +68,7 @@ async def serving(app: ASGIApp, sockets: list[socket.socket]) -> AsyncIterator[N
         timeout_keep_alive=30,
         ws_ping_interval=20,
         ws_ping_timeout=20,
-        ws_max_size=1 << 20,
+        ws_max_size=max_message,
         ws_per_message_deflate=False,
         proxy_headers=True,
         forwarded_allow_ips="127.0.0.1",

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.domain.values import MAX_OPAQUE_BYTES
 from app.security import Access, is_loopback, parse_access, parse_token
 
 PREFIX: Final = "REVEILLE_"
@@ -195,6 +196,13 @@ class Settings(BaseSettings):
     )
     max_attempts: int = Field(
         3, ge=1, le=100, description="Attempts that may reach the device, unless the operation says otherwise"
+    )
+    max_opaque: int = Field(
+        131_072,
+        ge=1,
+        le=MAX_OPAQUE_BYTES,
+        description=f"Bytes of an OPAQUE value that may be written, at most {MAX_OPAQUE_BYTES}; a firmware package by "
+        "`/5/0/0` needs more than the default, and a Leshan server and device that take it",
     )
     retention: int = Field(90, ge=1, le=36_500, description="Days an ended operation and its transitions are kept")
     webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(

@@ -93,7 +93,7 @@ async def api_routes(parts: Parts) -> AsyncIterator[list[BaseRoute]]:
             ledger=parts.ledger,
             live=live,
             authenticate=partial(viewer_of, settings),
-            defaults=Defaults(settings.leshan_timeout, settings.max_attempts),
+            defaults=Defaults(settings.leshan_timeout, settings.max_attempts, settings.max_opaque),
             allowed_origins=settings.allowed_origins,
         )
         try:

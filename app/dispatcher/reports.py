@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import replace
 
 import structlog
 
@@ -11,11 +11,10 @@ from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue, TypedValue
 from app.domain.verdicts import Report
-from app.leshan.nodes import InvalidNode, Models, decode_content
+from app.leshan.answers import MAX_DETAIL
+from app.leshan.nodes import Decoded, InvalidNode, Models, decode_content
 
 log = structlog.get_logger(__name__)
-
-NO_VALUES: Final[Mapping[str, TypedValue]] = {}
 
 
 def report_of(request: OperationRequest, outcome: Outcome, models: Models) -> Report:
@@ -24,25 +23,47 @@ def report_of(request: OperationRequest, outcome: Outcome, models: Models) -> Re
 
 
 def typed_report(path: str | None, outcome: Outcome, models: Models) -> Report:
-    """The report of an answer about ``path`` (None: a composite), also of one that came as an event."""
+    """The report of an answer about ``path`` (None: a composite), also of one that came as an event.
+
+    A value that cannot be represented is left out of the answer; the outcome's ``detail`` names its path and why.
+    """
     if outcome.kind is not OutcomeKind.SUCCESS:
         return Report(outcome)
-    values = read_values(path, outcome.content, models)
-    return Report(outcome, answer=_answer(outcome, values), values=values)
+    decoded = decoded_content(path, outcome.content, models)
+    if decoded.problems:
+        outcome = replace(outcome, detail=_left_out(decoded.problems))
+    return Report(outcome, answer=_answer(outcome, decoded.values), values=decoded.values)
 
 
 def read_values(path: str | None, content: JsonValue, models: Models) -> Mapping[str, TypedValue]:
     """The values of a content by path; one that cannot be read costs a log line, not its neighbours."""
+    return decoded_content(path, content, models).values
+
+
+def decoded_content(path: str | None, content: JsonValue, models: Models) -> Decoded:
+    """Read a content. What cannot be read is named in ``problems``, and logged."""
     if content is None:
-        return NO_VALUES
+        return Decoded()
     try:
         decoded = decode_content(path, content, models)
     except InvalidNode as error:
         log.warning("content_unreadable", path=path, problem=str(error))
-        return NO_VALUES
+        return Decoded(problems=[f"the answer cannot be read: {error}"])
     if decoded.problems:
         log.warning("values_unreadable", path=path, problems=decoded.problems[:10])
-    return decoded.values
+    return decoded
+
+
+def _left_out(problems: Sequence[str]) -> str:
+    """The problems as one text of at most :data:`MAX_DETAIL` characters: those that do not fit are counted."""
+    text = "left out of the answer: "
+    for number, problem in enumerate(problems):
+        rest = f"and {len(problems) - number} more"
+        part = problem if number == 0 else f"; {problem}"
+        if len(text) + len(part) + len(rest) + 2 > MAX_DETAIL:
+            return f"{text}; {rest}"
+        text += part
+    return text
 
 
 def _answer(outcome: Outcome, values: Mapping[str, TypedValue]) -> JsonValue:
@@ -50,7 +71,7 @@ def _answer(outcome: Outcome, values: Mapping[str, TypedValue]) -> JsonValue:
         return {"location": "/" + outcome.location.lstrip("/")}
     if outcome.object_links is not None:
         return _links(outcome.object_links)
-    return {path: typed.value for path, typed in values.items()} or None
+    return None if outcome.content is None else {path: typed.value for path, typed in values.items()}
 
 
 def _links(links: Sequence[Mapping[str, JsonValue]]) -> list[JsonValue]:

@@ -21,7 +21,12 @@ from app.domain.words import ValueType
 JsonValue: TypeAlias = Any
 """Anything that ``json`` can write; the shape follows from the :class:`ValueType` beside it."""
 
-MAX_TEXT_BYTES: Final = 64 * 1024
+MAX_TEXT_BYTES: Final = 128 * 1024
+"""Bytes (UTF-8) of a text, in both directions: as much as our own Leshan server passes by default (``--max-body``)."""
+
+MAX_OPAQUE_BYTES: Final = 1024 * 1024
+"""Bytes of an OPAQUE value, in both directions. REVEILLE_MAX_OPAQUE may set less for what is written."""
+
 INTEGER_RANGE: Final = (-(2**63), 2**63 - 1)
 UNSIGNED_RANGE: Final = (0, 2**64 - 1)
 
@@ -128,8 +133,8 @@ def _boolean(value: JsonValue) -> bool:
 def _opaque(value: JsonValue) -> str:
     if not isinstance(value, str) or not _HEX.fullmatch(value):
         raise InvalidValue("an even number of hex digits is expected, two for each byte")
-    if len(value) > 2 * MAX_TEXT_BYTES:
-        raise InvalidValue(f"at most {MAX_TEXT_BYTES} bytes are taken")
+    if len(value) > 2 * MAX_OPAQUE_BYTES:
+        raise InvalidValue(f"at most {MAX_OPAQUE_BYTES} bytes are taken")
     return value.lower()
 
 

@@ -99,7 +99,7 @@ def _decode_node(ids: tuple[int, ...], node: JsonValue, models: Models, decoded:
         if len(decoded.values) >= MAX_RESOURCES:
             raise InvalidNode(f"more than {MAX_RESOURCES} resources in one content")
         try:
-            decoded.values[str(path)] = _typed_value(path, resource, models)
+            decoded.values[str(path)] = _typed_value(path, resource, models, decoded.problems)
         except (Unreadable, InvalidValue) as error:
             decoded.problems.append(f"{path}: {error}")
 
@@ -166,7 +166,7 @@ def _id(node: JsonValue) -> int:
     return id_
 
 
-def _typed_value(path: LwM2mPath, node: Mapping[str, JsonValue], models: Models) -> TypedValue:
+def _typed_value(path: LwM2mPath, node: Mapping[str, JsonValue], models: Models, problems: list[str]) -> TypedValue:
     told = _told_type(node)
     model = _resource_model(path, models)
     wanted = model.type if model else None
@@ -177,19 +177,35 @@ def _typed_value(path: LwM2mPath, node: Mapping[str, JsonValue], models: Models)
     values = node["values"]
     if not isinstance(values, Mapping):
         raise Unreadable("the values of a multiple resource are no JSON object")
-    return _multiple(told, values, wanted)
-
-
-def _multiple(told: ValueType | None, values: Mapping[str, JsonValue], wanted: ValueType | None) -> TypedValue:
-    """All instances have one type: where they came out differently, that which was told."""
     if not all(str(key).isascii() and str(key).isdigit() and len(str(key)) <= 5 for key in values):
         raise Unreadable("the ids of a multiple resource's instances are no numbers")
-    read = {str(int(key)): read_value(told, one, wanted) for key, one in values.items()}
+    return _multiple(path, told, {str(int(key)): one for key, one in values.items()}, wanted, problems)
+
+
+def _multiple(
+    path: LwM2mPath,
+    told: ValueType | None,
+    values: Mapping[str, JsonValue],
+    wanted: ValueType | None,
+    problems: list[str],
+) -> TypedValue:
+    """All instances have one type: where they came out differently, that which was told. An instance that cannot be
+    read is left out and named in ``problems``."""
+    read: dict[str, TypedValue] = {}
+    unreadable: list[str] = []
+    for key, one in values.items():
+        try:
+            read[key] = read_value(told, one, wanted)
+        except (Unreadable, InvalidValue) as error:
+            unreadable.append(f"{path}/{key}: {error}")
     types = {one.type for one in read.values()}
     if len(types) > 1 and wanted is not None:
-        return _multiple(told, values, None)
+        return _multiple(path, told, values, None, problems)
     if len(types) > 1:
         raise Unreadable("the instances of a multiple resource have different types")
+    if unreadable and not read:
+        raise Unreadable(unreadable[0].partition(": ")[2])
+    problems += unreadable
     type_ = types.pop() if types else (wanted or told or ValueType.STRING)
     return TypedValue(type_, {key: one.value for key, one in read.items()})
 

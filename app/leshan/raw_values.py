@@ -17,6 +17,9 @@ from app.domain.values import InvalidValue, JsonValue, TypedValue, canonical, ti
 from app.domain.words import ValueType
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,4})?")
+_NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")
+"""As Java writes them."""
+
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}")
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _LINK: Final = re.compile(r"(\d{1,5}):(\d{1,5})")
@@ -132,6 +135,8 @@ _FROM_BYTES: Final[dict[ValueType, Callable[[bytes], JsonValue]]] = {
 
 
 def _number(raw: JsonValue) -> float:
+    if raw in _NOT_FINITE:
+        raise Unreadable(f"{raw} is not a finite number, which is all that JSON has")
     if isinstance(raw, str):
         if not _NUMBER.fullmatch(raw):
             raise Unreadable("a number is expected")

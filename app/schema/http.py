@@ -53,7 +53,7 @@ from app.schema.errors import (
 )
 from app.schema.fanout import Fanout
 from app.schema.graphiql import graphiql_page, graphiql_policy
-from app.schema.limits import MAX_BATCH, MAX_BODY
+from app.schema.limits import MAX_BATCH, body_limit
 from app.schema.schema import schema
 from app.schema.ws import TextWebSocket, TokenMissing, TransportHandler
 from app.security import bearer_token
@@ -125,12 +125,13 @@ class GraphQLView(GraphQL[Asker, None]):
         self.fanout = Fanout(schema, house)
         self._page = graphiql_page()
         self._page_headers = {"Content-Security-Policy": graphiql_policy(self._page)}
+        self._max_body = body_limit(house.defaults.max_opaque)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, _bounded(receive))
+        request = Request(scope, _bounded(receive, self._max_body))
         try:
             _check_accept(request)
             response = await self.run(request)
@@ -364,16 +365,16 @@ def _refusal(request: Request, error: HTTPException) -> Response:
     return Response(body, refused.status_code, refused.headers, f"{media_type}; charset=utf-8")
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Refuses a body that is too large as soon as it is, told or not."""
-    left = MAX_BODY
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Refuses a body of more than ``most`` bytes as soon as it is, told or not."""
+    left = most
 
     async def bounded() -> Message:
         nonlocal left
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise Refused(413, over_limit(f"a body has at most {MAX_BODY} bytes", MAX_BODY))
+            raise Refused(413, over_limit(f"a body has at most {most} bytes", most))
         return message
 
     return bounded

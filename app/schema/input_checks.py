@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,8 +17,8 @@ import orjson
 from app.domain.operations import COMPOSITES, OperationRequest, repeatable_by_kind
 from app.domain.paths import InvalidPath, LwM2mPath, overlap, path_for
 from app.domain.validation import InvalidOperation, ModelOf, typed_by_model, validate
-from app.domain.values import JsonValue
-from app.domain.words import ContentFormat, OperationKind
+from app.domain.values import MAX_OPAQUE_BYTES, MAX_TEXT_BYTES, JsonValue
+from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.models.ledger import NewOperation
 from app.schema.errors import bad_input
 from app.schema.input_values import attributes, instance_node, resource_value, single_value
@@ -26,7 +26,7 @@ from app.schema.inputs import CompositeValueInput, CreateDeviceOperationInput, R
 
 MAX_NAME: Final = 255
 MAX_PATHS: Final = 100
-MAX_ARGUMENTS: Final = 64 * 1024
+MAX_ARGUMENTS: Final = MAX_TEXT_BYTES
 _K: Final = OperationKind
 
 _TAKES: Final[Mapping[OperationKind, frozenset[str]]] = {
@@ -58,6 +58,7 @@ class Defaults:
 
     timeout_seconds: int = 30
     max_attempts: int = 3
+    max_opaque: int = 131_072
 
 
 def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -> OperationRequest:
@@ -252,6 +253,7 @@ def new_operation(
         ApiError: BAD_USER_INPUT with its field.
     """
     request = operation_request(given, defaults.timeout_seconds)
+    _check_opaque(request, defaults.max_opaque)
     try:
         validated = validate(request, model_of, registered=registered, ranges=given.validate_range is not False)
     except InvalidOperation as error:
@@ -273,6 +275,25 @@ def new_operation(
         created_by=created_by,
         batch=None if given.batch is None else plain_text(given.batch, "batch"),
     )
+
+
+def _check_opaque(request: OperationRequest, most: int) -> None:
+    """The values' own checks allow :data:`MAX_OPAQUE_BYTES`; this is what the settings allow."""
+    if any(len(digits) > 2 * most for digits in _opaque_values(request)):
+        message = f"at most {most} bytes of OPAQUE are accepted; REVEILLE_MAX_OPAQUE allows up to {MAX_OPAQUE_BYTES}"
+        raise bad_input(message, "values" if request.values else "value")
+
+
+def _opaque_values(request: OperationRequest) -> Iterator[str]:
+    """The hex digits of every OPAQUE value that an operation writes, whether well formed or not."""
+    if request.value_type is ValueType.OPAQUE:
+        yield from request.value.values() if isinstance(request.value, dict) else (request.value,)
+    yield from (member["value"] for member in request.values.values() if member["type"] == ValueType.OPAQUE)
+    nodes = request.value["resources"] if isinstance(request.value, dict) and request.value_type is None else ()
+    for node in nodes:
+        many = node.get("values")
+        values = (node.get("value"), *(many.values() if isinstance(many, dict) else ()))
+        yield from (value for value in values if node.get("type") == ValueType.OPAQUE and isinstance(value, str))
 
 
 def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) -> str:

@@ -52,12 +52,14 @@ class ResourceInstanceInput:
 
 @strawberry.input(one_of=True, description="A value with its LwM2M type: exactly one of these.")
 class ResourceValueInput:
-    string: strawberry.Maybe[str] = strawberry.field(description="STRING, at most 64 KiB.")
+    string: strawberry.Maybe[str] = strawberry.field(description="STRING, at most 128 KiB.")
     integer: strawberry.Maybe[BigInt] = strawberry.field(description="INTEGER, -2^63 to 2^63-1.")
     unsigned_integer: strawberry.Maybe[BigInt] = strawberry.field(description="UNSIGNED_INTEGER, 0 to 2^64-1.")
     float_: strawberry.Maybe[float] = strawberry.field(name="float", description="FLOAT, finite.")
     boolean: strawberry.Maybe[bool] = strawberry.field(description="BOOLEAN.")
-    opaque: strawberry.Maybe[str] = strawberry.field(description="OPAQUE, two hex digits for each byte.")
+    opaque: strawberry.Maybe[str] = strawberry.field(
+        description="OPAQUE, two hex digits for each byte; at most REVEILLE_MAX_OPAQUE bytes."
+    )
     time: strawberry.Maybe[DateTime] = strawberry.field(description="TIME; devices keep whole seconds.")
     object_link: strawberry.Maybe[ObjectLinkInput] = strawberry.field(description="OBJLNK.")
     core_link: strawberry.Maybe[str] = strawberry.field(description="CORELINK, text in CoRE link format.")

@@ -32,6 +32,7 @@ MAX_NODES: Final = 50_000
 MAX_PAGE: Final = 200
 DEFAULT_PAGE: Final = 50
 MAX_BODY: Final = 1_048_576
+"""Bytes of a request's body or of a WebSocket message; see :func:`body_limit`."""
 MAX_BATCH: Final = 10
 MAX_CREATED: Final = 1_000
 MAX_NAMES: Final = 1_000
@@ -44,6 +45,11 @@ MAX_SUBSCRIPTIONS: Final = 100
 
 PAGED: Final = frozenset({"endpoints", "deviceOperations", "operations", "transitions"})
 """The fields that take ``first`` (a test compares them with the schema)."""
+
+
+def body_limit(max_opaque: int) -> int:
+    """Return the bytes that a body may have where an OPAQUE value may have ``max_opaque``: it comes as hex digits."""
+    return max(MAX_BODY, 2 * max_opaque + 64 * 1024)
 
 
 def page_size(first: int | None) -> int:

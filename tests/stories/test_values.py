@@ -131,6 +131,21 @@ async def test_the_older_composite_form(begin: Begin) -> None:
         await world.tell_older("composite", {"ep": "dev", "val": None})
 
 
+async def test_a_value_that_cannot_be_represented_is_named_in_the_detail(world: World) -> None:
+    await world.wake()
+    world.simulator.set_value("dev", "/3442/0/110", "x" * 131_073)
+    world.simulator.set_value("dev", "/3442/0/120", "42")
+    op = await world.create("READ", "/3442/0")
+    await world.confirmed(op)
+    answer = await world.answer(op)
+    assert isinstance(answer, dict)
+    assert answer["/3442/0/120"] == "42"
+    assert "/3442/0/110" not in answer
+    last = await tables.Transition.filter(operation_id=op).order_by("-number").first()
+    assert last is not None
+    assert "/3442/0/110: no readable STRING: at most 131072 bytes" in (last.detail or "")
+
+
 async def test_a_value_that_cannot_be_read_costs_only_itself(world: World) -> None:
     await world.wake()
     data = world.simulator.events

@@ -35,7 +35,9 @@ class OperationTransition:
     to_status: OperationStatus = strawberry.field(description="The status that it led to.")
     attempt: int = strawberry.field(description="Number of the attempt that it belongs to; 0 before the first.")
     reason: ReasonCode | None = strawberry.field(description="Why.")
-    detail: str | None = strawberry.field(description="Text of the device or of Leshan.")
+    detail: str | None = strawberry.field(
+        description="Text of the device or of Leshan; or the paths that are left out of the answer, and why."
+    )
     at: DateTime = strawberry.field(description="When.")
 
 

@@ -177,7 +177,7 @@ BAD = [
     single(1, "OBJLNK", {"objectId": -1, "objectInstanceId": 0}),
     single(1, "STRING", {"a": {}}),
     single(1, "STRING", "a\x00b"),
-    single(1, "STRING", "x" * 70_000),
+    single(1, "STRING", "x" * 131_073),
     {"kind": "multiResource", "id": 1, "type": "INTEGER", "values": ["1"]},
     {"kind": "multiResource", "id": 1, "type": "INTEGER", "values": {"²": "1"}},
     {"kind": "singleResource", "id": 1},

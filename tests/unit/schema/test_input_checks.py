@@ -20,6 +20,7 @@ from app.schema.inputs import (
     ResourceInstanceInput,
     ResourceValueInput,
 )
+from app.schema.limits import MAX_BODY, body_limit
 
 K = OperationKind
 
@@ -111,7 +112,7 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
     (given(path="/5/0/1", value=instances((65_536, TEXT))), "value.multiple.0.id"),
     (given(path="/5/0/1", value=instances((0, TEXT), (1, value(boolean=True)))), "value.multiple.1.value"),
     (given(path="/5/0/1", value=instances((0, instances((0, TEXT))))), "value.multiple.0.value.multiple"),
-    (given(path="/5/0/1", value=value(string="x" * 65_537)), "value.string"),
+    (given(path="/5/0/1", value=value(string="x" * 131_073)), "value.string"),
     (given(path="/5/0/1", value=value(string="a\x00")), "value.string"),
     (given(path="/5/0/1", value=value(integer=2**63)), "value.integer"),
     (given(path="/5/0/1", value=value(unsigned_integer=-1)), "value.unsignedInteger"),
@@ -290,6 +291,34 @@ def test_repeatable_follows_the_kind_unless_it_is_said() -> None:
     assert not made(given(K.EXECUTE, "/3/0/4")).repeatable
     assert made(given(K.EXECUTE, "/1/0/8")).repeatable
     assert made(given(K.EXECUTE, "/3/0/4", repeatable=True)).repeatable
+
+
+@pytest.mark.parametrize(
+    ("opaque", "field"),
+    [
+        (given(path="/5/0/0", value=value(opaque="00" * 9)), "value"),
+        (given(path="/5/0/0", value=instances((0, value(opaque="00")), (1, value(opaque="00" * 9)))), "value"),
+        (given(K.CREATE, "/5", value=node(type="OPAQUE", value="00" * 9)), "value"),
+        (given(path="/5/0", value=node(kind="multiResource", type="OPAQUE", values={"0": "00" * 9})), "value"),
+        (
+            given(K.WRITE_COMPOSITE, values=[CompositeValueInput(path="/5/0/0", value=value(opaque="00" * 9))]),
+            "values",
+        ),
+    ],
+)
+def test_an_opaque_value_has_at_most_the_bytes_of_the_setting(opaque: CreateDeviceOperationInput, field: str) -> None:
+    assert made(opaque, max_opaque=9).request.kind in {K.WRITE, K.CREATE, K.WRITE_COMPOSITE}
+    with pytest.raises(
+        ApiError, match=r"at most 8 bytes of OPAQUE are accepted; REVEILLE_MAX_OPAQUE .* 1048576"
+    ) as error:
+        made(opaque, max_opaque=8)
+    extensions: dict[str, Any] = error.value.extensions or {}
+    assert (extensions["code"], extensions["field"]) == ("BAD_USER_INPUT", field)
+
+
+def test_a_body_has_room_for_an_opaque_value_of_the_largest_size() -> None:
+    assert body_limit(131_072) == MAX_BODY
+    assert body_limit(1_048_576) == 2 * 1_048_576 + 65_536
 
 
 def test_a_changed_setting_makes_no_other_input() -> None:
