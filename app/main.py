@@ -121,7 +121,7 @@ async def running(
             start = await stack.enter_async_context(_background(parts.ended))
             watch = ServerWatch(client, ledger)
             start(watch.run())
-            reconciler = Reconciler(ledger, hearing, client, watch, settings.awake_window * SECOND)
+            reconciler = Reconciler(ledger, hearing, client, watch)
             if roles & Role.DISPATCH:
                 _start_dispatching(parts, client, watch, clock, start)
             if roles & Role.BRIDGE and hears_stream:

@@ -18,7 +18,7 @@ import structlog
 from app.dispatcher.hearing import Hearing
 from app.dispatcher.server_watch import ServerWatch
 from app.domain.events import Updated
-from app.domain.words import SECOND, Instant
+from app.domain.words import SECOND
 from app.leshan.client import LeshanClient
 from app.leshan.registrations import KnownRegistration, LeshanUnavailable
 from app.models.ledger import Ask, EndListing, HoldBridge, Ledger, LedgerUnavailable, Listed, Reconciled
@@ -34,13 +34,10 @@ PIECE: Final = 200
 
 
 class Reconciler:
-    """Reads all registrations of one Leshan server. ``window`` is the awake window (microseconds)."""
+    """Reads all registrations of one Leshan server."""
 
-    def __init__(
-        self, ledger: Ledger, hearing: Hearing, client: LeshanClient, watch: ServerWatch, window: Instant
-    ) -> None:
+    def __init__(self, ledger: Ledger, hearing: Hearing, client: LeshanClient, watch: ServerWatch) -> None:
         self._ledger, self._hearing, self._client, self._watch = ledger, hearing, client, watch
-        self._window = window
 
     async def is_wanted(self) -> bool:
         """Whether events may have been missed and nobody has reconciled since; False where the database cannot say."""
@@ -121,9 +118,8 @@ class Reconciler:
         age = 0
         if server_millis is not None and registration.last_update is not None:
             age = max(0, server_millis - registration.last_update) * 1000
-        if registration.sleeping:
-            age = max(age, self._window)
-        return Updated(endpoint=known.endpoint, age=age, registration=registration)
+        asleep = registration.sleeping is True
+        return Updated(endpoint=known.endpoint, age=age, registration=registration, asleep=asleep)
 
 
 async def _pieces(listed: AsyncIterable[KnownRegistration]) -> AsyncIterator[list[KnownRegistration]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from app.domain.operations import CANCELS
 from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Attempt, BreakerSignal, Report, Verdict
 from app.domain.words import Delivery, OperationKind, OperationStatus, Presence, ReasonCode
@@ -107,6 +108,8 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
     detail = report.outcome.detail
     if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
         detail = report.outcome.device_status  # most devices say no more than their code: then it is the text
+    if attempt.kind in CANCELS and report.outcome.device_status is None:
+        row = replace(row, heard=False)  # Leshan ends an observation by itself: no message of the device came
     if report.outcome.deadline_passed:
         row = replace(row, breaker=_TROUBLE)
     if row.presence is Presence.ASLEEP and report.outcome.kind is _K.DEVICE_SILENT and not attempt.queue_mode:

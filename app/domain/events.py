@@ -52,12 +52,18 @@ class Registered(Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated(Heard):
+    """``asleep``: it comes from ``GET /clients``, which says in the same answer that the device sleeps by now."""
+
     registration: Registration
+    asleep: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deregistered(Heard):
+    """``by_device``: the device is known to have sent it. A stock Leshan says the same of an expired lifetime."""
+
     registration: Registration
+    by_device: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

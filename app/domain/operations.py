@@ -18,6 +18,9 @@ COMPOSITES: Final = frozenset(
     }
 )
 
+CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
+"""Leshan carries these out by itself: the device is not called, and may sleep."""
+
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from app.domain.outcomes import Outcome
 from app.domain.values import JsonValue, TypedValue
-from app.domain.words import Delivery, OperationKind, OperationStatus, Presence, ReasonCode
+from app.domain.words import Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,14 @@ class Report:
         answer: what the operation shows as its answer, in the contract's form.
         values: path -> value of each resource that the answer told.
         leshan_healthy: what a probe said after an UNEXPECTED answer; None where none was needed.
+        at: when the device answered, of the ledger's clock; None where that is not known.
     """
 
     outcome: Outcome
     answer: JsonValue = None
     values: Mapping[str, TypedValue] = field(default_factory=dict)
     leshan_healthy: bool | None = None
+    at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

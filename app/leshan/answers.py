@@ -15,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from app.domain.operations import CANCELS
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
 from app.domain.words import Delivery, OperationKind
@@ -23,7 +24,6 @@ from app.leshan.links import read_links
 
 MAX_DETAIL: Final = 1000
 
-_CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
 _DEVICE_STATUS: Final = re.compile(r"[A-Za-z_ ]{0,60}\(([1-5]\d\d)\)")
 _TITLE: Final = re.compile(r"<title>(.{0,300}?)</title>", re.IGNORECASE | re.DOTALL)
 _CHARSET: Final = re.compile(r"charset=\"?([\w.:-]{1,40})", re.IGNORECASE)
@@ -104,7 +104,7 @@ def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], bo
 
 def _read_own(answer: _Answer, code: str) -> Outcome:
     """An error of our own Leshan server: the code says what, ``delivery`` says how far it had got by then."""
-    if code == "NO_OBSERVATION" and answer.kind in _CANCELS:
+    if code == "NO_OBSERVATION" and answer.kind in CANCELS:
         return answer.outcome(OutcomeKind.SUCCESS)
     known = _OWN_CODES.get(code)
     if known is None and answer.status == 500 and answer.delivery == Delivery.NOT_SENT:
@@ -134,7 +134,7 @@ def _read_error(answer: _Answer) -> Outcome:
         return answer.outcome(OutcomeKind.DEVICE_SILENT if silent else OutcomeKind.PROXY_ERROR)
     if status in _TURNED_AWAY:
         return answer.outcome(OutcomeKind.LESHAN_REFUSED)
-    if status == 404 and answer.kind in _CANCELS and _NO_OBSERVATION.match(answer.text):
+    if status == 404 and answer.kind in CANCELS and _NO_OBSERVATION.match(answer.text):
         return answer.outcome(OutcomeKind.SUCCESS)
     if status in _PROXY_SPEAKS or status > 505:
         return answer.outcome(OutcomeKind.PROXY_ERROR)
@@ -162,7 +162,7 @@ def _read_unreadable(answer: _Answer) -> Outcome:
     """A 2xx without a JSON object: right for a passive cancel alone, which is answered without a body."""
     if answer.body.strip():
         return answer.outcome(OutcomeKind.ANSWER_LOST, f"unreadable answer: {answer.text}")
-    if answer.kind in _CANCELS:
+    if answer.kind in CANCELS:
         return answer.outcome(OutcomeKind.SUCCESS)
     return answer.outcome(OutcomeKind.ANSWER_LOST, "Leshan answered without a body")
 

@@ -156,7 +156,8 @@ def _updated(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Eve
 
 def _deregistered(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
     endpoint, registration = registration_of(data)
-    return Deregistered(endpoint=endpoint, registration=registration, **common)
+    by_device = data.get("reason") == "CLIENT"  # our own Leshan server's; the others are EXPIRED and REPLACED
+    return Deregistered(endpoint=endpoint, registration=registration, by_device=by_device, **common)
 
 
 def _awake(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:

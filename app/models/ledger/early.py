@@ -19,6 +19,7 @@ def report_to_json(report: Report) -> dict[str, JsonValue]:
         "detail": outcome.detail,
         "answer": report.answer,
         "values": {path: typed.as_json() for path, typed in report.values.items()},
+        "at": report.at,
     }
 
 
@@ -31,4 +32,4 @@ def report_from_json(kept: Mapping[str, JsonValue]) -> Report:
         detail=kept["detail"],
     )
     values = {path: TypedValue.from_json(value) for path, value in kept["values"].items()}
-    return Report(outcome, answer=kept["answer"], values=values)
+    return Report(outcome, answer=kept["answer"], values=values, at=kept.get("at"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from app.domain.events import Deregistered, Event, Registered, RequestResponse, Updated
@@ -159,6 +159,7 @@ def _answered(group: Group, event: RequestResponse, report: Report | None) -> No
     """The answer to a delayed request: it ends its operation, or is kept for our own commit of "delayed"."""
     if report is None:
         return
+    report = replace(report, at=group.now - event.age)
     for operation in group.operations.values():
         if operation.request_id == event.request_id:
             if operation.status is OperationStatus.SENDING and _holds(group, operation.endpoint_id, operation.seq):

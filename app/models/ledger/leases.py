@@ -11,7 +11,7 @@ from app.domain.words import SECOND, Delivery, Instant, OperationStatus, Presenc
 from app.models.fields import dump_json, storable_text
 from app.models.ledger import breaker
 from app.models.ledger.group import Group
-from app.models.ledger.presence import open_window
+from app.models.ledger.presence import open_window, seen
 from app.models.ledger.rows import NOT_OPEN, EndpointRow, OperationRow
 from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
 
@@ -35,8 +35,9 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
     endpoint = group.endpoints[operation.endpoint_id]
     verdict = group.rules.judge(attempt_of(operation, endpoint), report)
     slept_on = endpoint.wake_seq == endpoint.lease_wake_seq
+    answered_at = _answered_at(group, operation, report)
     _note_delivery(operation, verdict, report.outcome)
-    _change_presence(group, endpoint, verdict, slept_on=slept_on)
+    _change_presence(group, endpoint, verdict, answered_at, slept_on=slept_on)
     breaker.note(group, endpoint, verdict)
     if verdict.status is OperationStatus.SENDING:
         _let_leshan_hold(group, endpoint, operation, report.outcome, verdict)
@@ -45,7 +46,7 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
     endpoint.silent = verdict.reason in _SILENCE if not verdict.heard and verdict.counted else endpoint.silent
     if verdict.heard:
         endpoint.silent = False
-        group.report(endpoint, report.values, group.now)
+        group.report(endpoint, report.values, answered_at)
     operation.answer = dump_json(report.answer) if verdict.status is OperationStatus.CONFIRMED else operation.answer
     _release(endpoint)
     group.move(operation, verdict.status, verdict.reason, verdict.detail)
@@ -122,13 +123,24 @@ def _note_delivery(operation: OperationRow, verdict: Verdict, outcome: Outcome) 
         operation.device_status = None  # what an earlier attempt was answered is not this one's
 
 
-def _change_presence(group: Group, endpoint: EndpointRow, verdict: Verdict, *, slept_on: bool) -> None:
+def _answered_at(group: Group, operation: OperationRow, report: Report) -> Instant:
+    """When the device answered: where nothing says so, now, but never after the call that it answered had ended. An
+    answer that was lost on its way is found minutes later."""
+    if report.at is not None:
+        return report.at
+    ended = (operation.last_attempt_at or group.now) + operation.timeout_seconds * SECOND + ANSWER_MARGIN
+    return min(group.now, ended)
+
+
+def _change_presence(
+    group: Group, endpoint: EndpointRow, verdict: Verdict, answered_at: Instant, *, slept_on: bool
+) -> None:
     if verdict.heard:
-        endpoint.last_seen_at = group.now
+        seen(endpoint, answered_at)
         endpoint.setbacks, endpoint.not_before = 0, None
         if not verdict.counted:
             endpoint.retries, endpoint.retry_at = 0, None
-        open_window(endpoint, group.now, group.now, group.rules)
+        open_window(endpoint, answered_at, group.now, group.rules)
     elif verdict.presence is not None and slept_on and endpoint.presence is not Presence.OFFLINE:
         endpoint.presence, endpoint.awake_until = verdict.presence, None
 

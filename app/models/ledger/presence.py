@@ -1,15 +1,25 @@
 """What an event means for an endpoint's presence. Pure: the row, the event and the time decide (``docs/presence.md``).
 
-Two facts are kept apart. *Heard* (``last_seen_at``) moves with every event. *Sendable* (``awake_until``) moves with
-registrations, updates, AWAKE and answers of the device; only registrations and updates that are news raise
-``wake_seq``.
+Two facts are kept apart. *Seen* (``last_seen_at``) moves only to the time of a message that the device itself sent.
+*Sendable* (``awake_until``) moves with registrations, updates, AWAKE and answers of the device; only registrations and
+updates that are news raise ``wake_seq``.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from app.domain.events import Awake, Deregistered, Event, Registered, Registration, Reported, Sleeping, Updated
+from app.domain.events import (
+    Awake,
+    Deregistered,
+    Event,
+    Registered,
+    Registration,
+    Reported,
+    RequestResponse,
+    Sleeping,
+    Updated,
+)
 from app.domain.object_models import with_known_formats
 from app.domain.words import SECOND, Instant, Presence
 from app.models.fields import dump_json, load_json
@@ -31,25 +41,34 @@ _KNOWN: Final = ("registration_id", "leshan_registered_at", "leshan_last_update"
 def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
     """Let an endpoint have heard an event."""
     at = now - event.age
-    endpoint.last_seen_at = max(endpoint.last_seen_at or 0, at)
     match event:
         case Registered():
             _registered(endpoint, event.registration, at, now, rules)
         case Updated():
             _updated(endpoint, event, at, now, rules)
         case Deregistered():
-            _deregistered(endpoint, event.registration, now)
+            _deregistered(endpoint, event, at, now)
         case Awake():
+            seen(endpoint, at)
             _learn_window(endpoint, event.window, at, now, rules)
             open_window(endpoint, at, now, rules)
         case Sleeping() if event.ordered and at >= (endpoint.last_update_at or 0):
             later = _window_end(endpoint, at, rules) >= (endpoint.awake_until or 0)  # than what opened the window
             if endpoint.sleeps and endpoint.registered and later:
                 fall_asleep(endpoint)
-        case Reported() if event.wakes or rules.notifications_wake:
-            open_window(endpoint, at, now, rules)
+        case Reported():
+            seen(endpoint, at)
+            if event.wakes or rules.notifications_wake:
+                open_window(endpoint, at, now, rules)
+        case RequestResponse():
+            seen(endpoint, at)
         case _:
             pass
+
+
+def seen(endpoint: EndpointRow, at: Instant) -> None:
+    """Record that the device sent a message at ``at``. Not for what Leshan concludes by itself: SLEEPING, an expiry."""
+    endpoint.last_seen_at = max(endpoint.last_seen_at or 0, at)
 
 
 def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) -> None:
@@ -117,7 +136,7 @@ def _begin(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, 
 
 
 def _updated(endpoint: EndpointRow, event: Updated, at: Instant, now: Instant, rules: Rules) -> None:
-    told = event.registration
+    told, before = event.registration, endpoint.wake_seq
     if told.registration_id is None and endpoint.registered:
         # the older webhook form: every update is news, but not beside a source that tells more
         if endpoint.registration_id is None:
@@ -128,6 +147,8 @@ def _updated(endpoint: EndpointRow, event: Updated, at: Instant, now: Instant, r
         _refresh(endpoint, told, at, now, rules, ordered=event.ordered)
     elif not _is_past(endpoint, told) and not _came_late(endpoint, told, at, now):
         _begin(endpoint, told, at, now, rules)
+    if event.asleep and endpoint.wake_seq > before and endpoint.sleeps:
+        fall_asleep(endpoint)
 
 
 def _refresh(
@@ -136,13 +157,18 @@ def _refresh(
     if not _is_news(endpoint, known):
         # from an ordered source, after a SLEEPING that was believed, it is the later word of the two
         if ordered and endpoint.presence is Presence.ASLEEP and endpoint.awake_until is None:
+            seen(endpoint, at)
             open_window(endpoint, at, now, rules)
         return
     _wake(endpoint, known, at, now, rules)
 
 
 def _wake(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant, rules: Rules) -> None:
+    seen(endpoint, at)
+    slept = endpoint.sleeps
     _learn(endpoint, told, at)
+    if endpoint.sleeps is not slept:
+        endpoint.awake_until = None  # it was the end of another kind of window: of a lifetime, or of an awake time
     if endpoint.down_since is not None and at >= endpoint.down_since + TURN_ENDER_PAUSE:
         endpoint.down_since = None
     endpoint.wake_seq += 1
@@ -180,9 +206,11 @@ _TOLD: Final = (
 """What a registration may tell anew with each update; it has the same names there and in the row."""
 
 
-def _deregistered(endpoint: EndpointRow, gone: Registration, now: Instant) -> None:
-    if not endpoint.registered or not _ends(endpoint, gone):
+def _deregistered(endpoint: EndpointRow, event: Deregistered, at: Instant, now: Instant) -> None:
+    if not endpoint.registered or not _ends(endpoint, event.registration):
         return
+    if event.by_device:
+        seen(endpoint, at)
     _forget_registration(endpoint)
     go_offline(endpoint)
     endpoint.announce_at = now + FAREWELL_PAUSE

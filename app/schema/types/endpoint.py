@@ -53,7 +53,9 @@ class Endpoint(Node):
     awake_window_seconds: int | None = strawberry.field(
         description="How long it listens after it was heard; null: as the settings say."
     )
-    last_seen_at: DateTime | None = strawberry.field(description="When anything was last heard of it.")
+    last_seen_at: DateTime | None = strawberry.field(
+        description="When the device itself last sent a message: never moved by SLEEPING, a time-out or an expiry."
+    )
     registration: Registration | None = strawberry.field(description="Its registration; null while it has none.")
     pending_operations: int = strawberry.field(description="Operations that have not ended: QUEUED and SENDING.")
     view: strawberry.Private[EndpointView]

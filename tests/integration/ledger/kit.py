@@ -91,8 +91,9 @@ def sleeping(endpoint: str, ordered: bool = True, age: float = 0) -> Event:
     return Sleeping(endpoint=endpoint, ordered=ordered, age=int(age * SECOND))
 
 
-def response(endpoint: str, request_id: str, report: Report) -> HeardEvent:
-    return HeardEvent(RequestResponse(endpoint=endpoint, request_id=request_id, response={}), report=report)
+def response(endpoint: str, request_id: str, report: Report, age: float = 0) -> HeardEvent:
+    event = RequestResponse(endpoint=endpoint, age=int(age * SECOND), request_id=request_id, response={})
+    return HeardEvent(event, report=report)
 
 
 def new(

@@ -8,7 +8,7 @@ from app.domain.events import Reported
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.domain.words import OperationKind, ValueType
+from app.domain.words import SECOND, OperationKind, ValueType
 from app.models.ledger import Release, Settle
 from tests.integration.ledger.kit import (
     ASLEEP,
@@ -20,13 +20,18 @@ from tests.integration.ledger.kit import (
     SUCCESS,
     UNREGISTERED,
     World,
+    delayed,
     deregistered,
     new,
     registered,
+    response,
     updated,
 )
 
 pytestmark = pytest.mark.asyncio
+
+FORGOTTEN = Report(Outcome(OutcomeKind.SUCCESS, 200))
+"""An observation that Leshan canceled by itself."""
 
 
 async def test_a_success_is_one_road_of_three_steps(world: World) -> None:
@@ -215,6 +220,47 @@ async def test_an_answer_renews_the_window(world: World) -> None:
         claimed = await world.claim_one()
         world.pass_(60)
         assert await world.settle(claimed, SUCCESS) == "CONFIRMED"
+
+
+@pytest.mark.parametrize("report", [SILENT, LOST, ASLEEP, UNREGISTERED, FORGOTTEN])
+async def test_last_seen_is_not_moved_by_a_call_that_the_device_did_not_answer(world: World, report: Report) -> None:
+    await world.hear(registered("d"))
+    seen_at = world.now
+    await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
+    world.pass_(10)
+    await world.attempt(report)
+    assert (await world.endpoint("d"))["last_seen_at"] == seen_at
+
+
+async def test_last_seen_moves_with_an_answer_and_no_further_than_the_end_of_its_call(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
+    await world.settle(await world.claim_one(), REFUSED)
+    begun = world.now
+    claimed = await world.claim_one()
+    world.pass_(40)
+    late = Report(SUCCESS.outcome, values={"/3/0/0": TypedValue(ValueType.STRING, "x")})
+    await world.settle(claimed, late)
+    seen_at = begun + 35 * SECOND
+    assert (await world.endpoint("d"))["last_seen_at"] == seen_at
+    assert (await world.row("SELECT at FROM resource_state"))["at"] == seen_at
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_the_late_answer_to_a_held_request_counts_as_of_its_own_time(world: World, kept: bool) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d"))
+    claimed = await world.claim_one()
+    world.pass_(5)
+    answer = response("d", "q1", SUCCESS, age=3)
+    if kept:
+        await world.hear(answer)
+        await world.settle(claimed, delayed("q1"))
+    else:
+        await world.settle(claimed, delayed("q1"))
+        await world.hear(answer)
+    row = await world.endpoint("d")
+    assert (row["last_seen_at"], row["awake_until"]) == (world.now - 3 * SECOND, world.now + 87 * SECOND)
 
 
 async def test_an_answer_after_the_deregistration_does_not_bring_the_device_back(world: World) -> None:

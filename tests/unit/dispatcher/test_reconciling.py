@@ -32,7 +32,7 @@ class Slow(Reconciler):
     """Reads a list that has an end when it is told so."""
 
     def __init__(self, holds: Holds) -> None:
-        super().__init__(*cast(Any, (holds, None, None, None, 0)))
+        super().__init__(*cast(Any, (holds, None, None, None)))
         self.may_end, self.begun, self.ended, self.broken_off = asyncio.Event(), 0, 0, 0
 
     async def is_wanted(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.dispatcher.verdict import judge
-from app.domain.events import Event, Reported
+from app.domain.events import Deregistered, Event, Reported, RequestResponse, Updated
 from app.domain.words import SECOND, Presence
 from app.models.ledger.presence import NO_END, go_offline, hear, open_window
 from app.models.ledger.rows import EndpointRow
@@ -18,6 +18,7 @@ from tests.integration.ledger.kit import (
     old_unregistered,
     old_updated,
     registered,
+    registration,
     sleeping,
     updated,
 )
@@ -69,11 +70,11 @@ def test_a_late_event_that_finds_the_window_over_leaves_none() -> None:
     assert (endpoint.presence, endpoint.awake_until) == (Presence.ASLEEP, None)
 
 
-def test_a_doubled_update_changes_nothing_but_last_seen() -> None:
+def test_a_doubled_update_changes_nothing() -> None:
     endpoint = after(registered("d"), updated("d", 2))
     after(updated("d", 2), endpoint=endpoint, now=START + 10 * SECOND)
     assert (endpoint.awake_until, endpoint.wake_seq) == (START + WINDOW, 2)
-    assert endpoint.last_seen_at == START + 10 * SECOND
+    assert endpoint.last_seen_at == START
 
 
 def test_a_sleeping_from_before_the_last_update_is_not_believed() -> None:
@@ -148,6 +149,79 @@ def test_in_an_ordered_source_an_update_after_sleeping_is_the_later_word_even_if
     """The webhook was quicker than the stream: the stream's UPDATED tells no news, but comes after its SLEEPING."""
     endpoint = after(registered("d"), updated("d", 2), sleeping("d"), updated("d", 2, ordered=True))
     assert (endpoint.presence, endpoint.wake_seq) == (Presence.ONLINE, 2)
+
+
+@pytest.mark.parametrize("lifetime", [3600, None])
+def test_an_update_that_switches_queue_mode_on_ends_the_old_window(lifetime: int | None) -> None:
+    endpoint = after(registered("d", queue_mode=False, lifetime_seconds=lifetime))
+    after(updated("d", 2, lifetime_seconds=lifetime), endpoint=endpoint, now=START + SECOND)
+    assert (endpoint.presence, endpoint.awake_until) == (Presence.ONLINE, START + SECOND + WINDOW)
+
+
+def test_a_late_update_that_switches_queue_mode_on_leaves_no_window() -> None:
+    endpoint = after(registered("d", queue_mode=False))
+    after(updated("d", 2, age=100), endpoint=endpoint, now=START + 200 * SECOND)
+    assert (endpoint.presence, endpoint.awake_until) == (Presence.ASLEEP, None)
+
+
+def test_an_update_that_switches_queue_mode_off_opens_the_window_to_the_lifetimes_end() -> None:
+    endpoint = after(registered("d"), updated("d", 2, queue_mode=False))
+    assert (endpoint.presence, endpoint.awake_until) == (Presence.ONLINE, START + 3600 * SECOND)
+
+
+def _listed(last_update: int, age: float, asleep: bool = False) -> Updated:
+    told = registration("r1", last_update)
+    return Updated(endpoint="d", age=int(age * SECOND), registration=told, asleep=asleep)
+
+
+LATER = START + 60 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("event", "seen_at"),
+    [
+        (updated("d", 2), LATER),
+        (updated("d", 2, age=20), LATER - 20 * SECOND),
+        (registered("d", "r2"), LATER),
+        (awake("d"), LATER),
+        (awake("d", age=20), LATER - 20 * SECOND),
+        (Reported(endpoint="d", nodes={}, age=20 * SECOND), LATER - 20 * SECOND),
+        (RequestResponse(endpoint="d", request_id="q", response={}), LATER),
+        (Deregistered(endpoint="d", registration=registration(), by_device=True), LATER),
+        (_listed(2, age=30), LATER - 30 * SECOND),
+        (_listed(2, age=30, asleep=True), LATER - 30 * SECOND),
+        (Reported(endpoint="d", nodes={}, age=600 * SECOND), START),  # late: from before what is known
+    ],
+    ids=repr,
+)
+def test_last_seen_moves_to_the_time_of_what_the_device_sent(event: Event, seen_at: int) -> None:
+    assert after(event, endpoint=after(registered("d")), now=LATER).last_seen_at == seen_at
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        sleeping("d"),
+        sleeping("d", ordered=False),
+        deregistered("d"),
+        deregistered("d", "r0"),
+        old_unregistered("d", 1),
+        updated("d", 1),
+        updated("d", 9, id_="r0", age=6, registered_at=0),
+        registered("d"),
+        _listed(1, age=0),
+        _listed(1, age=0, asleep=True),
+    ],
+    ids=repr,
+)
+def test_last_seen_is_not_moved_by_what_the_device_did_not_send_now(event: Event) -> None:
+    assert after(event, endpoint=after(registered("d")), now=LATER).last_seen_at == START
+
+
+def test_a_device_that_is_listed_as_sleeping_opens_no_window() -> None:
+    endpoint = after(_listed(1, age=30, asleep=True))
+    assert (endpoint.presence, endpoint.awake_until, endpoint.wake_seq) == (Presence.ASLEEP, None, 1)
+    assert endpoint.last_update_at == START - 30 * SECOND
 
 
 def test_a_registration_with_an_id_never_seen_wins_over_all() -> None:

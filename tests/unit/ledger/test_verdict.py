@@ -152,6 +152,14 @@ def test_a_silent_device_without_queue_mode_is_not_taken_as_asleep() -> None:
     assert judge(replace(FIRST, queue_mode=False), Report(Outcome(_K.DEVICE_SILENT))).presence is None
 
 
+@pytest.mark.parametrize("kind", [OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE])
+def test_an_observation_that_leshan_forgot_by_itself_is_confirmed_and_the_device_not_heard(kind: OperationKind) -> None:
+    verdict = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200)))
+    assert (verdict.status, verdict.heard) == (_S.CONFIRMED, False)
+    answered = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200, 205, "CONTENT(205)")))
+    assert answered.heard
+
+
 def test_a_leshan_of_which_nothing_is_known_is_not_called_healthy() -> None:
     assert judge(FIRST, Report(Outcome(_K.UNEXPECTED, 404))).status is _S.QUEUED
 

@@ -138,6 +138,15 @@ def test_links_are_stored_with_plain_attributes_only() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "by_device"), [("CLIENT", True), ("EXPIRED", False), ("REPLACED", False), (None, False)]
+)
+def test_a_deregistration_is_the_devices_where_the_server_says_so(reason: str | None, by_device: bool) -> None:
+    told = parse_event("DEREGISTRATION", registration(reason=reason))
+    assert isinstance(told, Deregistered)
+    assert told.by_device is by_device
+
+
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\x00b", "\ud800"])
 def test_a_name_that_cannot_be_stored_is_broken(name: str) -> None:
     with pytest.raises(BrokenEvent):
