@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 
 from app.domain.events import (
@@ -130,7 +131,7 @@ def registration_of(data: JsonValue, field: str = "data") -> tuple[str, Registra
         registration_id=_required_text(data, "registrationId", field),
         registered_at=_millis(data.get("registrationDate")),
         last_update=_millis(data.get("lastUpdate")),
-        lifetime_seconds=_integer(data.get("lifetime")),
+        lifetime_seconds=_lifetime(data.get("lifetime")),
         lwm2m_version=_text(data.get("lwM2mVersion")),
         binding_mode=_text(data.get("bindingMode")),
         queue_mode=_boolean(data.get("queuemode")),
@@ -277,6 +278,16 @@ def _text(value: JsonValue) -> str | None:
 def _integer(value: JsonValue) -> int | None:
     usable = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_INTEGER
     return value if usable else None
+
+
+def _lifetime(value: JsonValue) -> int | None:
+    """Return the lifetime in whole seconds, at most 2^53 - 1. Leshan stores whatever 64-bit number a device registers
+    with; a negative one and what is no number are None."""
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+    elif isinstance(value, float):
+        value = int(value) if isfinite(value) else None
+    return _integer(min(value, _MAX_INTEGER - 1) if isinstance(value, int) else None)
 
 
 def _boolean(value: JsonValue) -> bool | None:

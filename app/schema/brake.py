@@ -38,6 +38,7 @@ from app.schema.filters import checked_name, operation_criteria
 from app.schema.input_checks import plain_text
 from app.schema.inputs import DeviceOperationFilter
 from app.schema.limits import MAX_CANCELED, MAX_RETRIED
+from app.schema.scalars import clamped_int
 from app.schema.types.dispatch import (
     CancelDeviceOperationsPayload,
     DispatchPause,
@@ -76,7 +77,7 @@ class BrakeQuery:
         self,
         filter: DeviceOperationFilter | None = None,  # noqa: A002
     ) -> int | None:
-        return await exact_count(operation_criteria(filter))
+        return clamped_int(await exact_count(operation_criteria(filter)))
 
 
 @strawberry.type

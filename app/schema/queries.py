@@ -14,6 +14,7 @@ from app.schema.ids import OPERATION, NoSuchId, parse_id
 from app.schema.input_checks import plain_text
 from app.schema.inputs import DeviceOperationFilter, EndpointFilter
 from app.schema.limits import DEFAULT_PAGE, page_size
+from app.schema.scalars import clamped_int
 from app.schema.types.change import OperationCount
 from app.schema.types.endpoint import Endpoint, EndpointConnection, endpoint_connection, endpoint_of
 from app.schema.types.node import Node
@@ -68,7 +69,7 @@ class Query(BrakeQuery):
     @resolved("How many operations stand where, one entry per status, zeros too.")
     async def operation_counts(self, endpoint: str | None = None) -> list[OperationCount] | None:
         counts = await operation_counts(checked_name(endpoint, "endpoint"))
-        return [OperationCount(status=status, count=count) for status, count in counts.items()]
+        return [OperationCount(status=status, count=clamped_int(count)) for status, count in counts.items()]
 
     @resolved(
         "Where the log stands, read before all else of the document: a list read together with it, and a "

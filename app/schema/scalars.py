@@ -37,6 +37,19 @@ _MOST_DIGITS: Final = 40
 _YEARS: Final = (-62_135_596_800 * SECOND, 253_402_300_800 * SECOND)
 
 
+_SHOWN: Final = (_YEARS[0] + 86_400 * SECOND, _YEARS[1] - 86_400 * SECOND)
+"""What a time before the year 1 or after 9999 is returned as: a day inside, so that a client can show it in its own time
+zone. A device without queue mode and without an end of its lifetime is awake until the later one."""
+
+_INT: Final = (-(2**31), 2**31 - 1)
+"""GraphQL's Int has 32 bits."""
+
+
+def clamped_int(number: int) -> int:
+    """Return the number as close as GraphQL's Int can represent it; for columns and sums of more than 32 bits."""
+    return max(_INT[0], min(number, _INT[1]))
+
+
 def moment(instant: int) -> datetime:
     """The aware time of an instant, exact to the microsecond."""
     return EPOCH + timedelta(microseconds=instant)
@@ -47,6 +60,9 @@ def time_or_none(instant: int | None) -> DateTime | None:
 
 
 def write_datetime(instant: int) -> str:
+    """Return the RFC 3339 text of an instant; one outside the years 1 to 9999, which a column holds, as :data:`_SHOWN`."""
+    if not _YEARS[0] <= instant < _YEARS[1]:
+        instant = _SHOWN[instant > 0]
     return moment(instant).isoformat()[:-6] + "Z"
 
 

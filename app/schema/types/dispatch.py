@@ -6,7 +6,7 @@ import strawberry
 
 from app.models.ledger.rows import NOT_OPEN
 from app.models.queries import Leases, PauseView, ServerView, Waiting
-from app.schema.scalars import DateTime, time_or_none
+from app.schema.scalars import DateTime, clamped_int, time_or_none
 from app.schema.types.operation import DeviceOperation
 from app.schema.words import Presence
 
@@ -114,10 +114,16 @@ def status_of(
         at=DateTime(server.now),
         leshan_server=server_status(server),
         pauses=[pause_of(view) for view in paused],
-        waiting=[WaitingEndpoints(presence=w.presence, endpoints=w.endpoints, operations=w.queued) for w in waiting],
+        waiting=[_waiting(each) for each in waiting],
         longest_waiting=longest,
         open_calls=out.calls,
         held_by_leshan=out.held,
         late_leases=out.late,
-        log_behind=behind,
+        log_behind=clamped_int(behind),
+    )
+
+
+def _waiting(view: Waiting) -> WaitingEndpoints:
+    return WaitingEndpoints(
+        presence=view.presence, endpoints=clamped_int(view.endpoints), operations=clamped_int(view.queued)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import strawberry
@@ -14,7 +14,7 @@ from app.schema.filters import checked_prefix, operation_criteria
 from app.schema.ids import endpoint_id
 from app.schema.inputs import DeviceOperationFilter
 from app.schema.limits import DEFAULT_PAGE, page_size
-from app.schema.scalars import JSON, DateTime, stored_json, time_or_none
+from app.schema.scalars import JSON, DateTime, clamped_int, stored_json, time_or_none
 from app.schema.types.node import Node, PageInfo, Total, page_info
 from app.schema.words import Presence, ValueType
 
@@ -29,7 +29,9 @@ class Registration:
     registration_id: str | None = strawberry.field(description="Leshan's id of it.")
     registered_at: DateTime = strawberry.field(description="When it was heard of.")
     last_update_at: DateTime = strawberry.field(description="When the registration or its last update was heard.")
-    lifetime_seconds: int | None = strawberry.field(description="How long it lasts without an update.")
+    lifetime_seconds: int | None = strawberry.field(
+        description="How long it lasts without an update; at most 2,147,483,647 (68 years) is shown."
+    )
     lwm2m_version: str | None = strawberry.field(name="lwm2mVersion", description="LwM2M version of the device.")
     binding_mode: str | None = strawberry.field(description='Transports that the device listens to, like "U".')
     queue_mode: bool | None = strawberry.field(description="Whether the device sleeps between its contacts.")
@@ -49,7 +51,9 @@ class ResourceState:
 class Endpoint(Node):
     name: str = strawberry.field(description="The LwM2M endpoint client name.")
     presence: Presence = strawberry.field(description="Whether it can be reached now.")
-    awake_until: DateTime | None = strawberry.field(description="Until when it is taken to listen.")
+    awake_until: DateTime | None = strawberry.field(
+        description="Until when it is taken to listen; the last day of the year 9999 where no end is known."
+    )
     awake_window_seconds: int | None = strawberry.field(
         description="How long it listens after it was heard; null: as the settings say."
     )
@@ -98,10 +102,6 @@ class EndpointConnection:
         return (await self.total.get())[1]
 
 
-MAX_INT: Final = 2**31 - 1
-"""GraphQL's Int has 32 bits; a longer lifetime than that is told as this one."""
-
-
 def endpoint_of(view: EndpointView) -> Endpoint:
     return Endpoint(
         id=strawberry.ID(endpoint_id(view.id)),
@@ -111,7 +111,7 @@ def endpoint_of(view: EndpointView) -> Endpoint:
         awake_window_seconds=view.awake_window_seconds,
         last_seen_at=time_or_none(view.last_seen_at),
         registration=_registration(view),
-        pending_operations=view.pending,
+        pending_operations=clamped_int(view.pending),
         view=view,
     )
 
@@ -124,7 +124,7 @@ def _registration(view: EndpointView) -> Registration | None:
         registration_id=view.registration_id,
         registered_at=DateTime(view.registered_at),
         last_update_at=DateTime(view.last_update_at or view.registered_at),
-        lifetime_seconds=None if view.lifetime_seconds is None else min(view.lifetime_seconds, MAX_INT),
+        lifetime_seconds=None if view.lifetime_seconds is None else clamped_int(view.lifetime_seconds),
         lwm2m_version=view.lwm2m_version,
         binding_mode=view.binding_mode,
         queue_mode=view.queue_mode,
