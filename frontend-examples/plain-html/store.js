@@ -142,6 +142,9 @@ export class Store {
   }
 
   heardResource(resource) {
+    const known = this.resources.get(resource.path);
+    // changes come in order of arrival: a buffered sample that comes late is older than what is shown
+    if (known && Date.parse(resource.at) < Date.parse(known.at)) return;
     this.resources.set(resource.path, { ...resource, fresh: true });
     this.changed();
   }

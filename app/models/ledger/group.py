@@ -184,7 +184,7 @@ class Group:
     # --- values
 
     def report(self, endpoint: EndpointRow, values: Mapping[str, TypedValue], at: Instant) -> None:
-        """Store values as the latest that are known, and tell subscribers of each."""
+        """Publish values to subscribers, in order of arrival; the latest by (time, arrival) is a resource's state."""
         for path, typed in values.items():
             value = dump_json(typed.value)
             self._changes.append(ResourceChange(self.draw(), endpoint.id, path, typed.type, value, at))
@@ -296,9 +296,17 @@ class Group:
         yield INSERT_TRANSITION, [step(transition) for transition in self._transitions]
         yield INSERT_PRESENCE, self._presences
         yield INSERT_CHANGE, self._changes
-        latest = {(change.endpoint_id, change.path): change for change in self._changes}
-        yield UPSERT_STATE, list(latest.values())
+        yield UPSERT_STATE, self._latest_values()
         self._transitions, self._presences, self._changes = [], [], []
+
+    def _latest_values(self) -> list[ResourceChange]:
+        """The latest of each resource by (time, arrival): one statement must not change a row twice."""
+        latest: dict[tuple[int, str], ResourceChange] = {}
+        for change in self._changes:
+            known = latest.setdefault((change.endpoint_id, change.path), change)
+            if known.at <= change.at:
+                latest[change.endpoint_id, change.path] = change
+        return list(latest.values())
 
     def _moved_heads(self) -> Iterator[Writing]:
         stored = self.server.stored()

@@ -10,7 +10,7 @@ from app.domain.events import Deregistered, Event, Registered, RequestResponse, 
 from app.domain.outcomes import OutcomeKind
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.domain.words import Instant, OperationStatus
+from app.domain.words import SECOND, Instant, OperationStatus
 from app.models.fields import dump_json
 from app.models.ledger import presence
 from app.models.ledger.early import report_to_json
@@ -41,6 +41,9 @@ class HeardEvent:
     readings: Sequence[Reading] = ()
     report: Report | None = None
 
+
+EARLIEST_CLOCK: Final[Instant] = 1_262_304_000 * SECOND
+"""2010-01-01: a device's clock that says less was not set."""
 
 MADE_UP: Final = "#"
 """Begins a :attr:`Place.id` that the Leshan server knows nothing of."""
@@ -133,9 +136,7 @@ class Hear(Member[int]):
             )
         heard_at = group.now - event.age
         for reading in heard.readings:
-            # a device's clock may be wrong: nothing is from after it was heard
-            at = heard_at if reading.at is None else min(reading.at, heard_at)
-            group.report(endpoint, reading.values, at)
+            group.report(endpoint, reading.values, _time_of(reading, heard_at))
 
     def _see_to_held(self, group: Group, endpoint: EndpointRow, *, replaced: bool, woke: bool, calm: bool) -> None:
         """What an event means for a request that Leshan holds. ``calm``: no wake had come since it was delayed."""
@@ -145,6 +146,14 @@ class Hear(Member[int]):
             drop_held(group, endpoint, "the registration ended while Leshan held the request")
         elif woke:
             expect_answer(group, endpoint)
+
+
+def _time_of(reading: Reading, heard_at: Instant) -> Instant:
+    """The device's time, where its clock can be right: a value is not from after it was received, and one that a clock
+    without the time has dated 1970 must not stay behind all earlier ones for ever."""
+    if reading.at is None or reading.at < EARLIEST_CLOCK:
+        return heard_at
+    return min(reading.at, heard_at)
 
 
 def _replaced(known: tuple[str | None, int | None], endpoint: EndpointRow) -> bool:

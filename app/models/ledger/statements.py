@@ -64,8 +64,10 @@ def _update(table: str, row: type[Any], columns: tuple[str, ...], key: str) -> W
 
 _STATE_COLUMNS: Final = ("id", *ResourceChange._fields[1:])
 _NEWER: Final = (
-    "ON CONFLICT (endpoint_id, path) DO UPDATE SET type = excluded.type, value = excluded.value, at = excluded.at"
+    "ON CONFLICT (endpoint_id, path) DO UPDATE SET type = excluded.type, value = excluded.value, at = excluded.at "
+    "WHERE resource_state.at <= excluded.at"
 )
+"""Of two values of a resource the one with the greater time stays; with equal times the one that came later."""
 
 INSERT_ENDPOINT: Final = _insert("endpoint", EndpointRow, ENDPOINT_COLUMNS)
 UPDATE_LIVE: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS, "id")

@@ -18,7 +18,10 @@ class EndpointPresenceChange:
     at: DateTime = strawberry.field(description="When.")
 
 
-@strawberry.type(description="A value that a resource had.")
+@strawberry.type(
+    description="A value that a resource had, in order of arrival: a buffered one that comes late is older than the "
+    "resource's state, which its `at` tells."
+)
 class ResourceChange:
     cursor: str = strawberry.field(description="Opaque; orders the whole log of the system.")
     endpoint: Endpoint = strawberry.field(description="The endpoint.")

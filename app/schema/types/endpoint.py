@@ -44,7 +44,10 @@ class ResourceState:
     path: str = strawberry.field(description='Path of the resource, like "/3303/0/5700".')
     type: ValueType = strawberry.field(description="Its LwM2M type, which fixes the form of the value.")
     value: JSON = strawberry.field(description="The value.")
-    at: DateTime = strawberry.field(description="When it was told.")
+    at: DateTime = strawberry.field(
+        description="When the device had it, by its own clock where that was reported and can be right, else when it "
+        "was received. The state of a resource is the value with the greatest `at`; of equal ones the last to arrive."
+    )
 
 
 @strawberry.type(description="A device, known by its LwM2M endpoint client name.")

@@ -20,6 +20,7 @@ from app.models.ledger import (
     Reading,
     TakeLost,
 )
+from app.models.ledger.hear import EARLIEST_CLOCK
 from app.models.ledger.tend import PIECE
 from tests.integration.ledger.kit import (
     REFUSED,
@@ -262,10 +263,10 @@ async def test_receipts_are_forgotten_in_pieces_to_their_end(
     assert await empty_world.rows("SELECT request_id FROM early_response") == [{"request_id": "late"}]
 
 
-async def test_a_device_whose_clock_says_1970_makes_no_cursor_expire(empty_world: World) -> None:
+async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world: World) -> None:
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     await empty_world.hear(registered("d", lifetime_seconds=10 * DAY))
-    value = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=0)
+    value = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=EARLIEST_CLOCK)
     await empty_world.hear(HeardEvent(Reported(endpoint="d", nodes={}), readings=(value,)))
     while await ledger.submit(Prune()):
         pass

@@ -1,0 +1,107 @@
+"""The state of a resource is the value with the greatest (time, arrival); every change is kept in order of arrival."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+
+import pytest
+
+from app.domain.events import Reported
+from app.domain.values import TypedValue
+from app.domain.verdicts import Report
+from app.domain.words import SECOND, Instant, OperationKind, ValueType
+from app.models.ledger import Hear, HeardEvent, Reading
+from app.models.ledger.hear import EARLIEST_CLOCK
+from tests.integration.ledger.kit import START, SUCCESS, World, new, registered
+
+pytestmark = pytest.mark.asyncio
+
+PATH = "/3303/0/5700"
+FIRST, SECOND_, THIRD = START - 60 * SECOND, START - 40 * SECOND, START - 20 * SECOND
+
+
+def reading(value: float, at: Instant | None) -> Reading:
+    return Reading({PATH: TypedValue(ValueType.FLOAT, value)}, at)
+
+
+def reported(*readings: Reading, age: int = 0) -> HeardEvent:
+    return HeardEvent(Reported(endpoint="d", nodes={}, age=age), readings=readings)
+
+
+async def state(world: World) -> tuple[str, Instant]:
+    row = await world.row("SELECT value, at FROM resource_state")
+    return row["value"], row["at"]
+
+
+async def changes(world: World) -> list[str]:
+    return [row["value"] for row in await world.rows("SELECT value FROM resource_change ORDER BY seq")]
+
+
+SAMPLES = ((1.0, FIRST), (2.0, SECOND_), (3.0, THIRD))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(SAMPLES)), ids=lambda order: str([v for v, _ in order]))
+@pytest.mark.parametrize("apart", ["commits", "events", "samples"])
+async def test_the_greatest_time_stays_in_whatever_order_values_come(
+    world: World, order: Sequence[tuple[float, Instant]], apart: str
+) -> None:
+    await world.hear(registered("d"))
+    readings = [reading(value, at) for value, at in order]
+    if apart == "commits":
+        for each in readings:
+            await world.hear(reported(each))
+    elif apart == "events":
+        await world.hear(*map(reported, readings))
+    else:
+        await world.hear(reported(*readings))
+    assert await state(world) == ("3.0", THIRD)
+    assert await changes(world) == [str(value) for value, _ in order]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_of_equal_times_the_later_arrival_stays(world: World, together: bool) -> None:
+    await world.hear(registered("d"))
+    events = [reported(reading(value, FIRST)) for value in (1.0, 2.0)]
+    if together:
+        await asyncio.gather(*(world.ledgers[0].submit(Hear([event])) for event in events))
+    else:
+        for event in events:
+            await world.hear(event)
+    assert await state(world) == ("2.0", FIRST)
+    assert len(await changes(world)) == 2
+
+
+async def test_a_late_sample_changes_nothing_after_an_answer(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d", OperationKind.READ, PATH))
+    await world.attempt(Report(SUCCESS.outcome, values={PATH: TypedValue(ValueType.FLOAT, 9.0)}))
+    await world.hear(reported(reading(1.0, FIRST)), reported(reading(2.0, None), age=30 * SECOND))
+    assert await state(world) == ("9.0", START)
+    assert await changes(world) == ["9.0", "1.0", "2.0"]
+
+
+async def test_an_answer_that_comes_late_changes_nothing_after_a_newer_value(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d", OperationKind.READ, PATH))
+    claimed = await world.claim_one()
+    world.pass_(44)
+    await world.hear(reported(reading(5.0, None)))
+    await world.settle(claimed, Report(SUCCESS.outcome, values={PATH: TypedValue(ValueType.FLOAT, 9.0)}))
+    assert await state(world) == ("5.0", world.now)
+
+
+@pytest.mark.parametrize("at", [0, EARLIEST_CLOCK - 1])
+async def test_a_clock_that_was_never_set_does_not_freeze_the_state(world: World, at: Instant) -> None:
+    await world.hear(registered("d"), reported(reading(1.0, None)))
+    world.pass_(10)
+    await world.hear(reported(reading(2.0, at)))
+    assert await state(world) == ("2.0", world.now)
+
+
+async def test_a_clock_that_is_ahead_does_not_freeze_the_state(world: World) -> None:
+    await world.hear(registered("d"), reported(reading(1.0, START + 3600 * SECOND)))
+    world.pass_(10)
+    await world.hear(reported(reading(2.0, None)))
+    assert await state(world) == ("2.0", world.now)
