@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 ROW: Final = """
-  id kind path paths status attempts maxAttempts waitingFor reason detail createdAt createdBy batch finishedAt
-  endpoint { name presence }
+  id kind path paths status attempts maxAttempts deliveryAttempts waitingFor reason detail
+  createdAt createdBy batch finishedAt endpoint { name presence }
 """
 EVERYTHING: Final = f"""
   {ROW} valueType value values arguments attributes delivery priority repeatable validated timeoutSeconds format

@@ -97,13 +97,13 @@ def where(operation: Answer) -> str:
 
 def operation_row(operation: Answer) -> list[Any]:
     why = operation["reason"] if operation["waitingFor"] == "NOTHING" else operation["waitingFor"]
-    tries = f"{operation['attempts']}/{operation['maxAttempts']}"
+    counted = f"{operation['attempts']}/{operation['maxAttempts']}"
     about = [operation["endpoint"]["name"], operation["kind"], where(operation), operation["status"]]
-    return [*about, why, tries, age(operation["createdAt"]), short_id(operation["id"])]
+    return [*about, why, operation["deliveryAttempts"], counted, age(operation["createdAt"]), short_id(operation["id"])]
 
 
 def operations_table(operations: Iterable[Answer], title: str = "operations") -> Table:
-    columns = ("endpoint", "kind", "path", "status", "waits for / reason", "tries", "age", "id")
+    columns = ("endpoint", "kind", "path", "status", "waits for / reason", "attempts", "counted", "age", "id")
     return table(title, columns, map(operation_row, operations))
 
 

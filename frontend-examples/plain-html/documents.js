@@ -5,7 +5,7 @@ fragment EndpointRow on Endpoint { id name presence awakeUntil lastSeenAt pendin
 
 const OPERATION = `
 fragment Operation on DeviceOperation {
-  id kind path paths valueType value values replace arguments attributes status version delivery attempts maxAttempts
+  id kind path paths valueType value values replace arguments attributes status version delivery attempts maxAttempts deliveryAttempts
   priority repeatable validated timeoutSeconds format createdAt lastAttemptAt finishedAt expiresAt reason detail
   waitingFor deviceStatus answer createdBy
 }`;

@@ -76,6 +76,7 @@ class Told(Api):
 
 OPERATION: dict[str, Any] = {
     "kind": "READ", "path": "/3", "paths": [], "status": "QUEUED", "attempts": 0, "maxAttempts": 3, "reason": None,
+    "deliveryAttempts": 1,
     "waitingFor": "NOTHING", "createdAt": None, "endpoint": {"name": "dev", "presence": "ONLINE"},
 }  # fmt: skip
 

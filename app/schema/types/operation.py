@@ -33,7 +33,9 @@ class OperationTransition:
     number: int = strawberry.field(description="1 to n within the operation.")
     from_status: OperationStatus | None = strawberry.field(description="Null for the first.")
     to_status: OperationStatus = strawberry.field(description="The status that it led to.")
-    attempt: int = strawberry.field(description="Number of the attempt that it belongs to; 0 before the first.")
+    attempt: int = strawberry.field(
+        description="Number of its attempt, of all that were made (`deliveryAttempts`); 0 before the first."
+    )
     reason: ReasonCode | None = strawberry.field(description="Why.")
     detail: str | None = strawberry.field(
         description="Text of the device or of Leshan; or the paths that are left out of the answer, and why."
@@ -57,10 +59,14 @@ class DeviceOperation(Node):
     version: int = strawberry.field(description="Number of its last transition: of two copies keep the higher one.")
     delivery: Delivery = strawberry.field(description="What is known of the request and the device.")
     attempts: int = strawberry.field(
-        description="Counted attempts: those that the device may have had and that did not succeed. 0 when the first "
-        "one was answered well."
+        description="Counted attempts: those that the device may have received and that did not succeed. They use up "
+        "`maxAttempts`; 0 when the first attempt succeeded. All attempts: `deliveryAttempts`."
     )
-    max_attempts: int = strawberry.field(description="How many of them there may be.")
+    max_attempts: int = strawberry.field(description="How many counted attempts (`attempts`) there may be.")
+    delivery_attempts: int = strawberry.field(
+        description="All attempts that were made, counted or not: the number of the present or last one, as in "
+        "`OperationTransition.attempt`. 0 before the first."
+    )
     priority: int = strawberry.field(description="A higher one goes first within the endpoint.")
     repeatable: bool = strawberry.field(description="Whether doing it twice does no harm.")
     validated: bool = strawberry.field(description="Whether the device's own object model was known and allows it.")
@@ -147,6 +153,7 @@ def operation_of(view: OperationView, endpoint: Endpoint, waiting_for: WaitingFo
         delivery=view.delivery,
         attempts=view.attempts,
         max_attempts=view.max_attempts,
+        delivery_attempts=view.attempt,
         priority=view.priority,
         repeatable=view.repeatable,
         validated=view.validated,

@@ -101,8 +101,10 @@ class OperationRow {
   }
 }
 
-function attemptsText({ attempts, maxAttempts }) {
-  return attempts ? `attempt ${attempts} of ${maxAttempts}` : "";
+/** All attempts, and how many of them count: an attempt that succeeds, or that never reached the device, does not. */
+function attemptsText({ deliveryAttempts, attempts, maxAttempts }) {
+  if (!deliveryAttempts) return "";
+  return `attempt ${deliveryAttempts}` + (attempts ? `, ${attempts} of ${maxAttempts} counted` : "");
 }
 
 function operationFacts(operation) {
@@ -113,7 +115,8 @@ function operationFacts(operation) {
     ["Answer", answerText(operation) || null],
     ["Device status", operation.deviceStatus],
     ["Delivery", deliveryText(operation.delivery)],
-    ["Attempts", `${operation.attempts} of ${operation.maxAttempts}`],
+    ["Delivery attempts", String(operation.deliveryAttempts)],
+    ["Counted attempts", `${operation.attempts} of at most ${operation.maxAttempts}`],
     ["Repeatable", operation.repeatable ? "yes" : "no: it is sent again only if it surely never arrived"],
     ["Checked", operation.validated ? "against the device's object model" : "not: its object model is not known"],
     ["Timeout", `${operation.timeoutSeconds} s`],

@@ -12,15 +12,16 @@ from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
 from app.domain.words import ValueType
 from app.models.ledger import KeepModels, Provision, StoredModel
 from app.schema.ids import operation_id
-from tests.integration.ledger.kit import REFUSED, SUCCESS, World, deregistered, new, registered
+from tests.integration.ledger.kit import ASLEEP, REFUSED, SILENT, SUCCESS, World, deregistered, new, registered, updated
 from tests.integration.schema.kit import Api
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FIELDS = """
-  id kind path paths valueType value values replace arguments attributes status version delivery attempts maxAttempts
-  priority repeatable validated timeoutSeconds format createdAt lastAttemptAt finishedAt expiresAt reason detail
-  waitingFor deviceStatus answer idempotencyKey createdBy endpoint { name presence } retryOf { id }
+  id kind path paths valueType value values replace arguments attributes status version delivery
+  attempts maxAttempts deliveryAttempts priority repeatable validated timeoutSeconds format
+  createdAt lastAttemptAt finishedAt expiresAt reason detail waitingFor deviceStatus answer
+  idempotencyKey createdBy endpoint { name presence } retryOf { id }
   lastTransition { cursor number fromStatus toStatus attempt reason at operation { id } }
 """
 CREATE = f"""
@@ -56,6 +57,19 @@ def write(path: str = "/5/0/1", text: str = "a", **more: Any) -> dict[str, Any]:
 async def create(api: Api, **more: Any) -> dict[str, Any]:
     operation: dict[str, Any] = (await api.ask(CREATE, input=write(**more)))["createDeviceOperation"]["operation"]
     return operation
+
+
+async def test_counted_and_all_attempts_are_two_numbers(world: World, api: Api) -> None:
+    await world.hear(registered("d"))
+    id_ = (await create(api))["id"]
+    counts = []
+    for report, wake in ((ASLEEP, 2), (SILENT, 3), (SUCCESS, 4)):
+        await world.attempt(report)
+        operation = (await api.ask(READ, id=id_))["deviceOperation"]
+        counts.append((operation["deliveryAttempts"], operation["attempts"], operation["lastTransition"]["attempt"]))
+        await world.hear(updated("d", wake))
+    assert counts == [(1, 0, 1), (2, 1, 2), (3, 1, 3)]
+    assert operation["status"] == "CONFIRMED"
 
 
 async def test_an_operation_is_read_back_as_it_was_asked_for(world: World, api: Api) -> None:
