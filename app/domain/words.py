@@ -84,6 +84,7 @@ class WaitingFor(_Word):
 
     DEVICE_WAKE = auto()
     TURN = auto()
+    CLAIM = auto()
     CAPACITY = auto()
     RETRY_DELAY = auto()
     LESHAN = auto()

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from app.domain.words import OperationStatus, ReasonCode
-from app.models.ledger.claim import SILENT_SHARE
 from app.models.ledger.rows import STATUS_COLUMNS
+from app.models.ledger.rules import SILENT_SHARE
 from app.models.lifecycle import MOVES, TERMINAL
 
 

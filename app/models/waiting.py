@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode, WaitingFor
-from app.models.ledger.rules import START_MARGIN
+from app.models.ledger.rules import START_MARGIN, silent_share
 from app.models.lifecycle import TERMINAL
 from app.models.queries.views import EndpointView, OperationView, ServerView
 
@@ -15,55 +17,91 @@ ASKED_FOR = frozenset({ReasonCode.LEASE_LOST, ReasonCode.LESHAN_UNREACHABLE})
 """Reasons of an operation that is SENDING still while the Leshan server is asked what became of its call."""
 
 
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How many calls are open at the Leshan server, of how many that may be: all, and those of endpoints that did not
+    answer last time (``ledger.rules.SILENT_SHARE``)."""
+
+    open: int
+    silent: int
+    most: int
+
+    def are_all_open(self, endpoint: EndpointView) -> bool:
+        """Whether the endpoint's next operation finds no free call."""
+        return self.open >= self.most or (endpoint.silent and self.silent >= silent_share(self.most))
+
+
 def waiting_for(
-    operation: OperationView, endpoint: EndpointView, server: ServerView, now: Instant, head: int | None = None
+    operation: OperationView,
+    endpoint: EndpointView,
+    server: ServerView,
+    now: Instant,
+    head: int | None = None,
+    *,
+    calls: Calls | None = None,
 ) -> WaitingFor:
-    """What has to happen next, as an operator wants to read it: the outermost obstacle is named first.
+    """Return what has to happen next, as an operator wants to read it: the outermost obstacle is named first.
 
     ``head`` is the ``seq`` of the endpoint's next operation (``queries.heads_of``); None where it is not known, and it
-    need not be where :func:`needs_head` says so.
+    need not be where :func:`needs_head` says so. ``calls`` are of interest only where the answer without is CLAIM.
 
     | in this order | answer |
     |---|---|
     | it has ended | NOTHING |
     | it is SENDING, the answer was lost, and Leshan is asked what became of the call | LESHAN |
-    | it is SENDING and Leshan said "delayed" | LESHAN_HOLDS_IT |
+    | it is SENDING, Leshan said "delayed", and the device has not woken since | LESHAN_HOLDS_IT |
     | it is SENDING | DEVICE_ANSWER |
     | the endpoint, its Leshan server or everything is paused: nothing but the resume changes that | PAUSED |
     | no dispatcher swept for 10 s: nobody would even notice that Leshan is back | DISPATCHER |
     | the breaker is open: no device can be called | LESHAN |
     | another operation of the endpoint is out | TURN |
-    | the endpoint is not sendable, is down, or its turn is over until the next wake | DEVICE_WAKE |
+    | the endpoint is not sendable, is down, or sleeps and its turn is over until the next wake | DEVICE_WAKE |
     | another operation of the endpoint goes first | TURN |
     | the endpoint pauses after a failure | RETRY_DELAY |
-    | all of that is well, so the calls that may be open are all open | CAPACITY |
+    | all of that is well, and all calls that it may take are open | CAPACITY |
+    | all of that is well | CLAIM |
     """
     if operation.status in TERMINAL:
         return WaitingFor.NOTHING
     if operation.status is OperationStatus.SENDING:
         if operation.reason in ASKED_FOR:
             return WaitingFor.LESHAN
-        held = endpoint.lease_operation == operation.seq and not endpoint.call_open
-        return WaitingFor.LESHAN_HOLDS_IT if held else WaitingFor.DEVICE_ANSWER
+        return WaitingFor.LESHAN_HOLDS_IT if is_held(operation, endpoint) else WaitingFor.DEVICE_ANSWER
     if endpoint.paused or server.paused:
         return WaitingFor.PAUSED
     if server.swept_at is None or now - server.swept_at > DISPATCHER_SPAN:
         return WaitingFor.DISPATCHER
     if server.breaker_opened_at is not None:
         return WaitingFor.LESHAN
-    return _at_the_endpoint(operation, endpoint, now, head)
+    obstacle = _at_the_endpoint(operation, endpoint, now, head)
+    if obstacle is not None:
+        return obstacle
+    return WaitingFor.CAPACITY if calls is not None and calls.are_all_open(endpoint) else WaitingFor.CLAIM
 
 
-def _at_the_endpoint(operation: OperationView, endpoint: EndpointView, now: Instant, head: int | None) -> WaitingFor:
+def is_held(operation: OperationView, endpoint: EndpointView) -> bool:
+    """Whether Leshan keeps the request until the device wakes: at the wake it sends it, and the answer is due."""
+    if endpoint.lease_operation != operation.seq or endpoint.call_open:
+        return False
+    return endpoint.lease_wake_seq == endpoint.wake_seq
+
+
+def _at_the_endpoint(
+    operation: OperationView, endpoint: EndpointView, now: Instant, head: int | None
+) -> WaitingFor | None:
     if endpoint.lease_operation is not None:
         # its own lease: the two rows were read a moment apart, and it is out by now
         return WaitingFor.DEVICE_ANSWER if endpoint.lease_operation == operation.seq else WaitingFor.TURN
     margin = min(START_MARGIN, operation.timeout_seconds * SECOND)
-    if endpoint.ready_at is None or endpoint.awake_until is None or endpoint.awake_until - now < margin:
+    if endpoint.awake_until is None or endpoint.awake_until - now < margin or endpoint.down_since is not None:
         return WaitingFor.DEVICE_WAKE
+    if endpoint.queued == 0:
+        return None  # the two rows were read a moment apart, and it was claimed in between
+    if endpoint.ready_at is None:
+        return WaitingFor.DEVICE_WAKE if endpoint.queue_mode is not False else WaitingFor.RETRY_DELAY
     if head is not None and head != operation.seq:
         return WaitingFor.TURN
-    return WaitingFor.RETRY_DELAY if endpoint.ready_at > now else WaitingFor.CAPACITY
+    return WaitingFor.RETRY_DELAY if endpoint.ready_at > now else None
 
 
 def needs_head(operation: OperationView, endpoint: EndpointView) -> bool:

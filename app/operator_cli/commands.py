@@ -256,7 +256,9 @@ def create(
     ] = None,
     batch: Annotated[str | None, typer.Option("--batch", "-b", help="A word for those that belong together.")] = None,
     key: Annotated[str | None, typer.Option("--idempotency-key", help="Again with the same: nothing twice.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Watch until all have ended.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Watch until all have ended; then show what became of each.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = HERE,
     token: Token = None,
@@ -264,7 +266,7 @@ def create(
     """Queue one operation (reveille ops create dev-1 WRITE /5/0/1 --value https://..), or those of a file."""
     from app.operator_cli import creating
     from app.operator_cli.connection import Api
-    from app.operator_cli.watching import watch as watched
+    from app.operator_cli.watching import outcomes
 
     api = Api(url, token)
     if (file is None) is (endpoint is None):
@@ -283,4 +285,4 @@ def create(
         common["validateRange"] = False
     ids = creating.create(api, creating.with_keys(inputs, key, common), as_json=as_json)
     if wait and ids:
-        watched(api, ids, endpoint=None, to=[], after=None, as_json=as_json)
+        outcomes(api, ids, as_json=as_json)

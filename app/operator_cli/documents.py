@@ -27,11 +27,14 @@ query($id: ID!) {{
 }}"""
 
 
-def some(count: int) -> str:
-    """So many operations by the ids ``$i0``, ``$i1``, .. as ``o0``, ``o1``, ..; 50 of them at most."""
+STEP: Final = "cursor number fromStatus toStatus attempt reason detail at"
+
+
+def some(count: int, wanted: str) -> str:
+    """Return a query of so many operations (50 at most) by the ids ``$i0``, ``$i1``, .. as ``o0``, ``o1``, ..."""
     ids = ", ".join(f"$i{number}: ID!" for number in range(count))
     fields = " ".join(f"o{number}: deviceOperation(id: $i{number}) {{ ...row }}" for number in range(count))
-    return f"query({ids}) {{ {fields} }} fragment row on DeviceOperation {{ {ROW} }}"
+    return f"query({ids}) {{ {fields} }} fragment row on DeviceOperation {{ {wanted} }}"
 
 
 COUNT: Final = "query($filter: DeviceOperationFilter) { deviceOperationCount(filter: $filter) }"
@@ -39,7 +42,7 @@ CURSOR: Final = "{ transitionCursor }"
 FOLLOW: Final = f"""
 subscription($endpoint: String, $ids: [ID!], $to: [OperationStatus!], $after: String) {{
   operationTransitions(endpoint: $endpoint, operationIds: $ids, toStatuses: $to, after: $after) {{
-    cursor number fromStatus toStatus attempt reason detail at operation {{ {ROW} }}
+    {STEP} operation {{ {ROW} }}
   }}
 }}"""
 CANCEL_ONE: Final = "mutation($id: ID!) { cancelDeviceOperation(id: $id) { id status } }"

@@ -1,10 +1,13 @@
-"""``reveille ops watch``: every step as it comes, in lines, in JSON, or in a table that lives."""
+"""``reveille ops watch``: every step as it comes, in lines, in JSON, or in a live table; ``ops create --wait``: the
+outcomes besides."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any, Final
 
 import typer
@@ -29,25 +32,52 @@ NOT_CONFIRMED: Final = 4
 
 Answer = dict[str, Any]
 
+_WITH_LAST_STEP: Final = f"{documents.ROW} lastTransition {{ {documents.STEP} }}"
+
 
 def watch(api: Api, ids: list[str], *, endpoint: str | None, to: list[str], after: str | None, as_json: bool) -> None:
-    """Follow steps; of given operations until all have ended, else for ever.
+    """Follow steps; of given operations until all have ended, else for ever. The last step of one that had ended before
+    is shown as well.
 
     Raises:
         typer.Exit: with 4, an operation ended and is not CONFIRMED.
     """
+    if _watched(api, ids, endpoint=endpoint, to=to, after=after, as_json=as_json):
+        raise typer.Exit(NOT_CONFIRMED)
+
+
+def outcomes(api: Api, ids: list[str], *, as_json: bool) -> None:
+    """Follow operations until all have ended, then show what became of each, with what a READ returned. In JSON that is
+    one line for each step, then one for each operation as ``ops show`` has it.
+
+    Raises:
+        typer.Exit: with 4, an operation ended and is not CONFIRMED.
+    """
+    failed = _watched(api, ids, endpoint=None, to=[], after=None, as_json=as_json)
+    for operation in _operations(api, ids, documents.EVERYTHING):
+        if as_json:
+            print_json(operation)
+        else:
+            echo(_outcome(operation))
+    if failed:
+        raise typer.Exit(NOT_CONFIRMED)
+
+
+def _watched(
+    api: Api, ids: list[str], *, endpoint: str | None, to: list[str], after: str | None, as_json: bool
+) -> bool:
+    """Follow steps to their end; return whether an operation is not CONFIRMED."""
     own, shown = [*dict.fromkeys(map(global_id, ids))], _statuses(to)
     # the cursor first: no step falls between it and what is read next
     start = after or api.ask(documents.CURSOR)["transitionCursor"]
-    known = _known(api, own)
+    known = _operations(api, own, _WITH_LAST_STEP)
     ended = {operation["id"]: operation["status"] for operation in known if operation["status"] in ENDED}
     steps = follow_on(api, documents.FOLLOW, "operationTransitions", start, **_wanted(own, endpoint, shown))
     with _shown(known, as_json=as_json) as told:
-        for step in _until(steps, frozenset(own), ended):
+        for step in chain(_last_steps(known), _until(steps, frozenset(own), ended)):
             if not shown or step["toStatus"] in shown:
                 told(step)
-    if any(status != "CONFIRMED" for status in ended.values()):
-        raise typer.Exit(NOT_CONFIRMED)
+    return any(status != "CONFIRMED" for status in ended.values())
 
 
 def _statuses(words: list[str]) -> frozenset[str]:
@@ -64,11 +94,12 @@ def _wanted(own: list[str], endpoint: str | None, to: frozenset[str]) -> dict[st
     return {"endpoint": endpoint, "ids": named or None, "to": None if own else sorted(to) or None}
 
 
-def _known(api: Api, ids: list[str]) -> list[Answer]:
+def _operations(api: Api, ids: list[str], wanted: str) -> list[Answer]:
+    """The operations with these ids, with the fields that are wanted."""
     found: list[Answer] = []
     for start in range(0, len(ids), PIECE):
         piece = ids[start : start + PIECE]
-        told = api.ask(documents.some(len(piece)), **{f"i{number}": id_ for number, id_ in enumerate(piece)})
+        told = api.ask(documents.some(len(piece), wanted), **{f"i{number}": id_ for number, id_ in enumerate(piece)})
         operations: list[Answer | None] = [told[f"o{number}"] for number in range(len(piece))]
         for id_, operation in zip(piece, operations, strict=True):
             if operation is None:
@@ -77,13 +108,21 @@ def _known(api: Api, ids: list[str]) -> list[Answer]:
     return found
 
 
+def _last_steps(known: list[Answer]) -> Iterator[Answer]:
+    """The last step of each operation that has ended already, as a subscription would have sent it."""
+    for operation in known:
+        last = operation.pop("lastTransition")
+        if operation["status"] in ENDED:
+            yield {**last, "operation": operation}
+
+
 def _until(steps: Iterator[Answer], own: frozenset[str], ended: dict[str, str]) -> Iterator[Answer]:
     """The steps, until all of ``own`` have ended; notes in ``ended`` how."""
     if own and len(ended) == len(own):
         return
     for step in steps:
         id_ = step["operation"]["id"]
-        if own and id_ not in own:
+        if own and (id_ not in own or id_ in ended):
             continue
         yield step
         if own and step["toStatus"] in ENDED:
@@ -127,9 +166,20 @@ def _shown(operations: list[Answer], *, as_json: bool) -> _Shown:
     return _Shown(operations, as_json=as_json)
 
 
-def _line(step: Answer) -> str:
-    operation = step["operation"]
+def _about(operation: Answer) -> str:
     path = operation["path"] or ",".join(operation["paths"])
+    return f"{operation['endpoint']['name']} {operation['kind']} {path}"
+
+
+def _outcome(operation: Answer) -> str:
+    """What became of an operation: its status, why, and what the device returned."""
+    parts = [operation["status"], operation["reason"], operation["deviceStatus"], operation["detail"]]
+    if operation["answer"] is not None:
+        parts.append(json.dumps(operation["answer"], ensure_ascii=False))
+    return f"{_about(operation)}: {' '.join(part for part in parts if part)}"
+
+
+def _line(step: Answer) -> str:
     why = " ".join(part for part in (step["reason"], step["detail"]) if part)
     moved = f"{step['fromStatus'] or '-'} -> {step['toStatus']}"
-    return f"{step['at']} {operation['endpoint']['name']} {operation['kind']} {path} {moved} {why}".rstrip()
+    return f"{step['at']} {_about(step['operation'])} {moved} {why}".rstrip()

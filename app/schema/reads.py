@@ -17,10 +17,10 @@ from app.models.queries import (
     EndpointView,
     OperationCriteria,
     OperationView,
-    ServerView,
     TransitionView,
     endpoints_by_id,
     heads_of,
+    open_calls,
     operation_by_id,
     operation_page,
     operations_by_id,
@@ -28,7 +28,7 @@ from app.models.queries import (
     server_view,
     transitions_by_seq,
 )
-from app.models.waiting import needs_head, waiting_for
+from app.models.waiting import Calls, needs_head, waiting_for
 from app.schema.types.endpoint import Endpoint, endpoint_of
 from app.schema.types.node import Total, page_info
 from app.schema.types.operation import (
@@ -45,10 +45,12 @@ _ABSENT: Any = None
 
 
 class Reads:
-    """Reading for one document. ``names`` are all names in its text."""
+    """Reading for one document. ``most_calls`` is how many calls may be open at the Leshan server by the settings;
+    ``names`` are all names in the document's text."""
 
-    def __init__(self, names: frozenset[str] = frozenset()) -> None:
+    def __init__(self, most_calls: int, names: frozenset[str] = frozenset()) -> None:
         self.names = names
+        self._most_calls = most_calls
         self._by_seq = self._loader()
 
     def forget(self) -> None:
@@ -109,7 +111,22 @@ class Reads:
         server = await server_view()
         contested = {view.endpoint_id for view in views if needs_head(view, endpoints[view.endpoint_id])}
         heads = await heads_of(contested)
-        return {view.seq: _wait(view, endpoints[view.endpoint_id], server, heads) for view in views}
+        calls: Calls | None = None
+
+        def wait(view: OperationView) -> WaitingFor:
+            endpoint = endpoints[view.endpoint_id]
+            return waiting_for(view, endpoint, server, server.now, heads.get(view.endpoint_id), calls=calls)
+
+        waits = {view.seq: wait(view) for view in views}
+        if WaitingFor.CLAIM in waits.values():
+            calls = await self._calls()
+            waits |= {view.seq: wait(view) for view in views if waits[view.seq] is WaitingFor.CLAIM}
+        return waits
+
+    async def _calls(self) -> Calls:
+        """Counted only where nothing else is in the way: the calls that are open are few, and mostly nobody asks."""
+        calls, silent, of_server = await open_calls()
+        return Calls(calls, silent, min(self._most_calls, of_server or self._most_calls))
 
     async def _last_steps(self, views: Sequence[OperationView]) -> dict[int, TransitionView]:
         return await transitions_by_seq({view.last_seq for view in views})
@@ -119,10 +136,6 @@ class Reads:
         self.forget()
         (operation,) = await self.operations([event.operation], {event.endpoint.id: event.endpoint})
         return transition_of(event.transition, operation)
-
-
-def _wait(view: OperationView, endpoint: EndpointView, server: ServerView, heads: Mapping[int, int]) -> WaitingFor:
-    return waiting_for(view, endpoint, server, server.now, heads.get(view.endpoint_id))
 
 
 def _operation(

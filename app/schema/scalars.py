@@ -38,8 +38,8 @@ _YEARS: Final = (-62_135_596_800 * SECOND, 253_402_300_800 * SECOND)
 
 
 _SHOWN: Final = (_YEARS[0] + 86_400 * SECOND, _YEARS[1] - 86_400 * SECOND)
-"""What a time before the year 1 or after 9999 is returned as: a day inside, so that a client can show it in its own time
-zone. A device without queue mode and without an end of its lifetime is awake until the later one."""
+"""What a time before the year 1 or after 9999 is returned as: a day inside, so that a client can show it in its own
+time zone. A device without queue mode and without an end of its lifetime is awake until the later one."""
 
 _INT: Final = (-(2**31), 2**31 - 1)
 """GraphQL's Int has 32 bits."""
@@ -60,7 +60,7 @@ def time_or_none(instant: int | None) -> DateTime | None:
 
 
 def write_datetime(instant: int) -> str:
-    """Return the RFC 3339 text of an instant; one outside the years 1 to 9999, which a column holds, as :data:`_SHOWN`."""
+    """Return the RFC 3339 text of an instant. Columns hold times outside the years 1 to 9999: see :data:`_SHOWN`."""
     if not _YEARS[0] <= instant < _YEARS[1]:
         instant = _SHOWN[instant > 0]
     return moment(instant).isoformat()[:-6] + "Z"

@@ -121,7 +121,8 @@ def _context(asker: Any, operation_name: str | None) -> RequestContext:
 
 def request_context(house: SchemaContext, viewer: Viewer, operation_name: str | None) -> RequestContext:
     """The context of one document that is to be executed."""
-    return RequestContext(house, viewer, named=operation_name is not None, reads=Reads())
+    reads = Reads(house.ledger.rules.max_in_flight)
+    return RequestContext(house, viewer, named=operation_name is not None, reads=reads)
 
 
 def _without_null_defaults(built: Schema) -> Schema:

@@ -67,8 +67,10 @@ _REASONS: Final = {
 _WAITS: Final = {
     "DEVICE_WAKE": "The endpoint's next registration or update.",
     "TURN": "An operation of the same endpoint that goes first.",
-    "CAPACITY": "All calls that may be open at Leshan are open.",
-    "RETRY_DELAY": "A device that does not sleep gave no answer; it is tried again after a pause.",
+    "CLAIM": "A dispatcher takes it within moments: nothing else is in the way.",
+    "CAPACITY": "All calls that may be open at Leshan are open, or all those of devices that did not answer before.",
+    "RETRY_DELAY": "An attempt failed, and the next one follows after a pause: a device that does not sleep has no "
+    "wake to wait for, or Leshan was at fault.",
     "LESHAN": "Leshan is unreachable.",
     "PAUSED": "Somebody holds it back.",
     "LESHAN_HOLDS_IT": 'A stock Leshan said "delayed" and sends it at the next wake.',

@@ -21,8 +21,9 @@ const PRESENCE_TONES = { ONLINE: "good", ASLEEP: "waiting", OFFLINE: "idle" };
 const WAITING = {
   DEVICE_WAKE: "Waits for the device to wake: its next registration or update.",
   TURN: "Waits its turn: another operation of this device goes first.",
+  CLAIM: "Ready. A dispatcher takes it within moments.",
   CAPACITY: "Waits for a free call: all calls that may be open at Leshan are open.",
-  RETRY_DELAY: "The device did not answer. It is tried again after a pause.",
+  RETRY_DELAY: "The last attempt failed. It is tried again after a pause.",
   LESHAN: "Waits for Leshan, which cannot be reached.",
   PAUSED: "Held back by an operator.",
   LESHAN_HOLDS_IT: "Leshan holds it and sends it when the device wakes.",

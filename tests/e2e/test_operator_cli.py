@@ -72,6 +72,10 @@ def test_every_command_has_help(own_processes: Processes, command: str) -> None:
 def test_an_operation_is_created_watched_listed_and_shown(shell: Shell) -> None:
     told = shell.type("ops", "create", DEVICE, "write", "/5/0/1", "--value", "https://url.com/fw.bin", "--wait")
     assert "SENDING -> CONFIRMED" in told
+    assert told.splitlines()[-1] == f"{DEVICE} WRITE /5/0/1: CONFIRMED CHANGED(204)"
+    read = shell.type("ops", "create", DEVICE, "READ", "/5/0/1", "--wait", "--json").splitlines()
+    outcome = json.loads(read[-1])
+    assert (outcome["status"], outcome["answer"]) == ("CONFIRMED", {"/5/0/1": "https://url.com/fw.bin"})
     (listed,) = shell.json("ops", "list", "-e", DEVICE, "-k", "write", "-n", "1")
     assert (listed["path"], listed["status"], listed["createdBy"]) == ("/5/0/1", "CONFIRMED", "olga")
     shown = shell.json("ops", "show", listed["id"])

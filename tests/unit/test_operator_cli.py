@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,28 +56,29 @@ class Told(Api):
         return self.answer
 
     def _operation(self, id_: str) -> dict[str, Any] | None:
-        return {**OPERATION, "id": id_, "status": self.operations[id_]} if id_ in self.operations else None
+        if id_ not in self.operations:
+            return None
+        status = self.operations[id_]
+        answer = {"/3/0/0": "Zephyr"} if status == "CONFIRMED" else None
+        return {**OPERATION, "id": id_, "status": status, "answer": answer, "lastTransition": _step(status)}
 
     def follow(self, document: str, **variables: Any) -> Iterator[dict[str, Any]]:
         assert document == documents.FOLLOW
         self.followed = variables
         for id_, to in self.steps:
             if variables["to"] is None or to in variables["to"]:
-                step = {
-                    "cursor": "c",
-                    "fromStatus": "QUEUED",
-                    "toStatus": to,
-                    "reason": None,
-                    "detail": None,
-                    "at": "-",
-                }
-                yield {"operationTransitions": {**step, "operation": {**OPERATION, "id": id_}}}
+                self.operations[id_] = to
+                yield {"operationTransitions": {**_step(to), "operation": {**OPERATION, "id": id_}}}
         raise KeyboardInterrupt
+
+
+def _step(to: str) -> dict[str, Any]:
+    return {"cursor": "c", "fromStatus": "QUEUED", "toStatus": to, "reason": None, "detail": None, "at": "-"}
 
 
 OPERATION: dict[str, Any] = {
     "kind": "READ", "path": "/3", "paths": [], "status": "QUEUED", "attempts": 0, "maxAttempts": 3, "reason": None,
-    "deliveryAttempts": 1,
+    "deliveryAttempts": 1, "deviceStatus": None, "detail": None,
     "waitingFor": "NOTHING", "createdAt": None, "endpoint": {"name": "dev", "presence": "ONLINE"},
 }  # fmt: skip
 
@@ -163,6 +165,42 @@ def test_text_of_devices_and_users_is_escaped(capsys: pytest.CaptureFixture[str]
     assert SHOWN in said.out
     assert SHOWN in said.err
     assert api.asked == []
+
+
+@pytest.mark.parametrize("status", ["CONFIRMED", "FAILED"])
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_outcome_is_shown_however_fast_the_device_is(
+    capsys: pytest.CaptureFixture[str], status: str, fast: bool, as_json: bool
+) -> None:
+    """A device that was quicker than the first look left nothing to watch, and nothing was printed."""
+    api = Told()
+    api.operations = {"a": status if fast else "QUEUED"}
+    api.steps = [] if fast else [("a", "SENDING"), ("a", status)]
+    if status == "FAILED":
+        with pytest.raises(typer.Exit) as ended:
+            watching.outcomes(api, ["a"], as_json=as_json)
+        assert ended.value.exit_code == watching.NOT_CONFIRMED
+    else:
+        watching.outcomes(api, ["a"], as_json=as_json)
+    *steps, last = capsys.readouterr().out.splitlines()
+    assert len(steps) == (1 if fast else 2)
+    if as_json:
+        outcome = json.loads(last)
+        assert (outcome["id"], outcome["status"]) == ("a", status)
+        assert outcome["answer"] == ({"/3/0/0": "Zephyr"} if status == "CONFIRMED" else None)
+        assert json.loads(steps[-1])["toStatus"] == status
+    else:
+        assert last == f"dev READ /3: {status}" + (' {"/3/0/0": "Zephyr"}' if status == "CONFIRMED" else "")
+        assert steps[-1].endswith(f"-> {status}")
+
+
+def test_an_operation_that_ended_before_the_watch_shows_its_last_step(capsys: pytest.CaptureFixture[str]) -> None:
+    api = Told()
+    api.operations = {"a": "CONFIRMED", "b": "QUEUED"}
+    api.steps = [("a", "CONFIRMED"), ("b", "CONFIRMED")]
+    watch(api, "a", "b")
+    assert capsys.readouterr().out.count("-> CONFIRMED\n") == 2
 
 
 def test_without_ids_the_server_chooses_the_steps() -> None:

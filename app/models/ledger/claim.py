@@ -18,11 +18,8 @@ from app.models.ledger.load import load_operations
 from app.models.ledger.members import Member, Phase
 from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.rows import EndpointRow, OperationRow
-from app.models.ledger.rules import START_MARGIN
+from app.models.ledger.rules import START_MARGIN, silent_share
 from app.models.ledger.store import Row
-
-SILENT_SHARE: Final = 4
-"""Endpoints that did not answer at their last wake share one part in four of the open calls."""
 
 _HEAD: Final = """
     SELECT q.{column} FROM operation q
@@ -129,7 +126,7 @@ class Claim(Member[list[Claimed]]):
         self.held = [call.operation for call in calls if call.token == self.token]
         limit = group.rules.max_in_flight
         free = min(self.slots, limit - len(calls))
-        silent = max(1, limit // SILENT_SHARE) - sum(call.silent for call in calls)
+        silent = silent_share(limit) - sum(call.silent for call in calls)
         self.chosen = [] if self.held else _admitted(_heads(group, ready, found), free, silent)
         heads = {head.operation for head in self.chosen}.union(self.held)
         await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint", with_endpoints=True)
@@ -137,7 +134,7 @@ class Claim(Member[list[Claimed]]):
     async def _look(self, group: Group, ready: Iterable[int], slots: int) -> Sequence[Row]:
         """What is open, and who may be called, in one statement: each one more is another wait for the database."""
         array = group.store.array
-        most, silent = slots + _SPARE, min(slots, max(1, group.rules.max_in_flight // SILENT_SHARE)) + _SPARE
+        most, silent = slots + _SPARE, min(slots, silent_share(group.rules.max_in_flight)) + _SPARE
         return await group.store.fetch(
             _found(group.store.among("e.id", "$2", "bigint"), group.store.among("e.id", "$4", "bigint")),
             *(group.server.id, array(group.endpoints), group.now, array(ready)),

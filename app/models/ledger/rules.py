@@ -30,6 +30,9 @@ TURN_ENDER_PAUSE: Final = 60 * SECOND
 FAREWELL_PAUSE: Final = 2 * SECOND
 """A deregistration is told to subscribers after this, unless a new registration came meanwhile."""
 
+SILENT_SHARE: Final = 4
+"""Endpoints that did not answer at their last wake share one part in four of the open calls."""
+
 SETBACK_LIMIT: Final = 60 * SECOND
 TROUBLES_IN_A_ROW: Final = 5
 PROBE_FIRST: Final = SECOND
@@ -66,6 +69,11 @@ class Rules:
     retention: Instant = 90 * 24 * 3600 * SECOND
     honours_at: bool = False
     notifications_wake: bool = False
+
+
+def silent_share(most: int) -> int:
+    """Return how many of so many calls may be open to endpoints that did not answer at their last wake."""
+    return max(1, most // SILENT_SHARE)
 
 
 @functools.lru_cache(maxsize=16)

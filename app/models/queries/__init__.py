@@ -28,7 +28,7 @@ from app.models.queries.server import (
     operation_counts,
     server_view,
 )
-from app.models.queries.status import Leases, Waiting, leases, longest_waiting, waiting_endpoints
+from app.models.queries.status import Leases, Waiting, leases, longest_waiting, open_calls, waiting_endpoints
 from app.models.queries.transitions import transition_page, transitions_by_seq
 from app.models.queries.views import (
     EndpointView,
@@ -74,6 +74,7 @@ __all__ = [
     "not_retried",
     "object_models",
     "object_versions_of",
+    "open_calls",
     "operation_by_id",
     "operation_counts",
     "operation_page",

@@ -26,6 +26,18 @@ class Leases:
     late: int
 
 
+async def open_calls() -> tuple[int, int, int | None]:
+    """Return how many calls are open, how many of them to endpoints that did not answer last time, and how many the
+    Leshan server allows (None where it has not said). Raises ReadUnavailable."""
+    sql = """
+        SELECT count(CASE WHEN call_open THEN 1 END), count(CASE WHEN call_open AND silent THEN 1 END),
+               (SELECT open_calls FROM leshan_server ORDER BY id LIMIT 1)
+        FROM endpoint WHERE lease_operation IS NOT NULL
+    """
+    ((calls, silent, most),) = await fetch(sql)
+    return calls, silent, most
+
+
 async def waiting_endpoints() -> list[Waiting]:
     """What waits, by what is known of the devices. Raises ReadUnavailable."""
     sql = "SELECT presence, count(*), CAST(sum(queued) AS BIGINT) FROM endpoint WHERE queued > 0 GROUP BY presence"

@@ -156,8 +156,11 @@ class EndpointView(_Counted):
     awake_window_seconds: int | None
     wake_seq: int
     lease_operation: int | None
+    lease_wake_seq: int | None
     call_open: bool
     ready_at: Instant | None
+    down_since: Instant | None
+    silent: bool
     paused: bool
     queued: int
     sending: int
@@ -196,6 +199,7 @@ class EndpointView(_Counted):
         values = list(row)
         values[_PRESENCE_AT] = _PRESENCE[values[_PRESENCE_AT]]
         values[_CALL_OPEN_AT] = bool(values[_CALL_OPEN_AT])
+        values[_SILENT_AT] = bool(values[_SILENT_AT])
         values[_PAUSED_AT] = bool(values[_PAUSED_AT])
         if values[_QUEUE_MODE_AT] is not None:
             values[_QUEUE_MODE_AT] = bool(values[_QUEUE_MODE_AT])
@@ -345,5 +349,6 @@ def columns(view: type[Any], table: str) -> str:
 _ENDPOINT_FIELDS: Final = [field.name for field in fields(EndpointView)]
 _PRESENCE_AT: Final = _ENDPOINT_FIELDS.index("presence")
 _CALL_OPEN_AT: Final = _ENDPOINT_FIELDS.index("call_open")
+_SILENT_AT: Final = _ENDPOINT_FIELDS.index("silent")
 _PAUSED_AT: Final = _ENDPOINT_FIELDS.index("paused")
 _QUEUE_MODE_AT: Final = _ENDPOINT_FIELDS.index("queue_mode")

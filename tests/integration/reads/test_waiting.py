@@ -1,4 +1,4 @@
-"""What an operation waits for agrees with what the ledger does: what is claimable says CAPACITY, nothing else does."""
+"""What an operation waits for agrees with what the ledger does: what is claimable says CLAIM, nothing else does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.words import WaitingFor
 from app.models import queries
-from app.models.waiting import needs_head, waiting_for
+from app.models.waiting import Calls, needs_head, waiting_for
 from tests.integration.ledger.kit import (
     REBOOT,
     SILENT,
@@ -25,7 +25,10 @@ async def waits(world: World, seq: int) -> WaitingFor:
     endpoint = await queries.endpoint_by_id(operation.endpoint_id)
     assert endpoint is not None
     heads = await queries.heads_of([endpoint.id]) if needs_head(operation, endpoint) else {}
-    return waiting_for(operation, endpoint, await queries.server_view(), world.now, heads.get(endpoint.id))
+    calls, silent, of_server = await queries.open_calls()
+    open_calls = Calls(calls, silent, of_server or world.ledgers[-1].rules.max_in_flight)
+    server = await queries.server_view()
+    return waiting_for(operation, endpoint, server, world.now, heads.get(endpoint.id), calls=open_calls)
 
 
 @pytest.mark.asyncio
@@ -34,7 +37,7 @@ async def test_a_life(world: World) -> None:
     first, second = await world.create(new("d"), new("d", path="/5/0/2"))
     assert await waits(world, first) is WaitingFor.DISPATCHER
     await world.sweep()
-    assert (await waits(world, first), await waits(world, second)) == (WaitingFor.CAPACITY, WaitingFor.TURN)
+    assert (await waits(world, first), await waits(world, second)) == (WaitingFor.CLAIM, WaitingFor.TURN)
     claimed = await world.claim_one()
     assert (await waits(world, first), await waits(world, second)) == (WaitingFor.DEVICE_ANSWER, WaitingFor.TURN)
     await world.settle(claimed, delayed("r"))
@@ -49,7 +52,7 @@ async def test_an_unanswered_device_is_waited_for_until_it_wakes(world: World) -
     await world.sweep()
     assert await waits(world, seq) is WaitingFor.DEVICE_WAKE
     await world.hear(updated("d", 2))
-    assert await waits(world, seq) is WaitingFor.CAPACITY
+    assert await waits(world, seq) is WaitingFor.CLAIM
     world.pass_(120)
     await world.sweep()
     assert await waits(world, seq) is WaitingFor.DEVICE_WAKE
@@ -64,7 +67,7 @@ async def test_a_device_without_queue_mode_is_tried_again_after_a_pause(world: W
     assert await waits(world, seq) is WaitingFor.RETRY_DELAY
     world.pass_(31)
     await world.sweep()
-    assert await waits(world, seq) is WaitingFor.CAPACITY
+    assert await waits(world, seq) is WaitingFor.CLAIM
 
 
 @pytest.mark.asyncio
@@ -84,3 +87,42 @@ async def test_the_breaker(world: World) -> None:
     await world.attempt(UNREACHABLE)
     await world.sweep()
     assert await waits(world, seq) is WaitingFor.LESHAN
+
+
+@pytest.mark.asyncio
+async def test_capacity_is_named_where_all_calls_are_open_and_only_there(world: World) -> None:
+    await world.ledger(max_in_flight=2)
+    names = ("a", "b", "c")
+    await world.hear(*map(registered, names))
+    seqs = await world.create(*map(new, names))
+    await world.sweep()
+    assert [await waits(world, seq) for seq in seqs] == [WaitingFor.CLAIM] * 3
+    claimed = await world.claim(2, world.ledgers[-1])
+    (left,) = set(seqs) - {claim.seq for claim in claimed}
+    assert await waits(world, left) is WaitingFor.CAPACITY
+    await world.settle(claimed[0], SUCCESS)
+    assert await waits(world, left) is WaitingFor.CLAIM
+
+
+@pytest.mark.asyncio
+async def test_silent_devices_share_a_part_of_the_calls(world: World) -> None:
+    await world.ledger(max_in_flight=4)
+    await world.hear(registered("a"), registered("b"))
+    first, second = await world.create(new("a"), new("b"))
+    for claim in await world.claim():
+        await world.settle(claim, SILENT)
+    await world.hear(updated("a", 2), updated("b", 2))
+    await world.sweep()
+    (claimed,) = await world.claim(4, world.ledgers[-1])
+    left = second if claimed.seq == first else first
+    assert await waits(world, left) is WaitingFor.CAPACITY
+
+
+@pytest.mark.asyncio
+async def test_what_leshan_holds_is_waited_for_as_an_answer_once_the_device_woke(world: World) -> None:
+    await world.hear(registered("d"))
+    (seq,) = await world.create(new("d"))
+    await world.attempt(delayed("r"))
+    assert await waits(world, seq) is WaitingFor.LESHAN_HOLDS_IT
+    await world.hear(updated("d", 2))
+    assert await waits(world, seq) is WaitingFor.DEVICE_ANSWER
