@@ -113,7 +113,20 @@ class RequestResponse(Heard):
     response: Mapping[str, JsonValue]
 
 
-Event: TypeAlias = Registered | Updated | Deregistered | Awake | Sleeping | Reported | RequestResponse
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservationChanged(Heard):
+    """An observation of a registration stands from now on (``stands``), or has ended: canceled, or replaced by a newer
+    one of the same paths. A stock Leshan does not report this."""
+
+    registration_id: str
+    paths: tuple[str, ...]
+    composite: bool
+    stands: bool
+
+
+Event: TypeAlias = (
+    Registered | Updated | Deregistered | Awake | Sleeping | Reported | RequestResponse | ObservationChanged
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

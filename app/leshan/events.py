@@ -18,6 +18,7 @@ from app.domain.events import (
     Deregistered,
     Event,
     Gap,
+    ObservationChanged,
     Registered,
     Registration,
     Reported,
@@ -40,6 +41,7 @@ MAX_REQUEST_ID: Final = 64
 _ATTEMPT: Final = re.compile(r"([0-9a-f-]{36})/([1-9][0-9]{0,8})")
 """``{operation}/{attempt}``, as we told it. Whatever other users of a Leshan server tell it looks otherwise."""
 
+_PATH: Final = re.compile(r"(?:/[0-9]{1,5}){1,4}")
 _MAX_INTEGER: Final = 2**53
 _MAX_DEPTH: Final = 32
 """Nesting of an answer, which is kept until its call is known; Leshan's own have at most ten."""
@@ -91,11 +93,11 @@ def parse_event(
         UnknownEvent, MissingField, BrokenEvent: see there.
     """
     parser = _PARSERS.get(name)
-    if parser is None and name not in _IGNORED:
+    if parser is None:
         raise UnknownEvent(f"{str(name)[:50]!r} is no event that means something here")
     if not isinstance(data, Mapping):
         raise BrokenEvent(f"the data of {name} is no JSON object")
-    if parser is None or (name == "AWAKE" and data.get("cause") == "ANSWER"):
+    if name == "AWAKE" and data.get("cause") == "ANSWER":
         return None
     common: _Common = {"age": max(0, age), "ordered": ordered, "boot_id": boot_id}
     told = parser(data, common, notifications_wake)
@@ -238,7 +240,28 @@ def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded | None:
     )
 
 
-_IGNORED: Final = frozenset({"OBSERVATION_ADDED", "OBSERVATION_ENDED"})
+def _observation(data: Mapping[str, JsonValue], common: _Common, *, stands: bool) -> Event | None:
+    """None for an observation that is not one of ours to show, for example of the root: refusing it would stall all."""
+    composite = data.get("kind") == "composite"
+    paths = data.get("paths") if composite else [data.get("res")]
+    registration_id = _text(data.get("registrationId"))
+    if registration_id is None or not isinstance(paths, list) or not paths or not all(map(_is_path, paths)):
+        return None
+    known: dict[str, Any] = {"registration_id": registration_id, "paths": tuple(paths), "composite": composite}
+    return ObservationChanged(endpoint=_endpoint(data), stands=stands, **known, **common)
+
+
+def _is_path(value: JsonValue) -> bool:
+    return isinstance(value, str) and _PATH.fullmatch(value) is not None
+
+
+def _observation_added(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event | None:
+    return _observation(data, common, stands=True)
+
+
+def _observation_ended(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event | None:
+    return _observation(data, common, stands=False)
+
 
 _PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Told | None]]] = {
     "REGISTRATION": _registered,
@@ -249,6 +272,8 @@ _PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Tol
     "NOTIFICATION": _notification,
     "SEND": _sent,
     "REQUEST_RESPONSE": _request_response,
+    "OBSERVATION_ADDED": _observation_added,
+    "OBSERVATION_ENDED": _observation_ended,
     "GAP": _gap,
 }
 

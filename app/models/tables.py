@@ -112,6 +112,7 @@ class Endpoint(Model):
     awake_millis = fields.BigIntField(null=True)
     address = fields.CharField(max_length=255, null=True)
     object_links = JsonField(null=True)
+    observations = JsonField(null=True)
 
     class Meta:
         table = "endpoint"
@@ -182,6 +183,7 @@ class Operation(Model):
     answer = JsonField(null=True)
     request_id = fields.CharField(max_length=64, null=True)
     superseded = fields.BooleanField(default=False)
+    cancel_requested = fields.BooleanField(default=False)
 
     class Meta:
         table = "operation"

@@ -19,7 +19,7 @@ from app.schema.ids import NoSuchId, parse_operation_id
 from app.schema.limits import MAX_CREATED
 from app.schema.scalars import DateTime
 from app.schema.types.change import EndpointPresenceChange, ResourceChange
-from app.schema.types.endpoint import endpoint_of, resource_state
+from app.schema.types.endpoint import endpoint_of, resource_of_change
 from app.schema.types.operation import OperationTransition
 from app.schema.words import OperationStatus
 from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS
@@ -110,7 +110,7 @@ async def _resources(
             yield ResourceChange(
                 cursor=event.cursor,
                 endpoint=endpoint_of(event.endpoint),
-                resource=resource_state(event.change.state),
+                resource=resource_of_change(event.change, event.endpoint),
             )
 
 

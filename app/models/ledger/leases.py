@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.domain.operations import is_turn_ender
+from app.domain.operations import COMPOSITES, is_turn_ender
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Attempt, Report, Verdict
-from app.domain.words import SECOND, Delivery, Instant, OperationStatus, Presence, ReasonCode
-from app.models.fields import dump_json, storable_text
+from app.domain.words import SECOND, Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
+from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger import breaker
 from app.models.ledger.group import Group
-from app.models.ledger.presence import open_window, seen
+from app.models.ledger.presence import observe, open_window, seen
 from app.models.ledger.rows import NOT_OPEN, EndpointRow, OperationRow
 from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
 
@@ -47,11 +47,30 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
     if verdict.heard:
         endpoint.silent = False
         group.report(endpoint, report.values, answered_at)
+    if verdict.status is OperationStatus.CONFIRMED:
+        _note_observation(endpoint, operation)
     operation.answer = dump_json(report.answer) if verdict.status is OperationStatus.CONFIRMED else operation.answer
     _release(endpoint)
     group.move(operation, verdict.status, verdict.reason, verdict.detail)
     if operation.status is OperationStatus.QUEUED:
         _end_overtaken(group, operation)
+
+
+def _note_observation(endpoint: EndpointRow, operation: OperationRow) -> None:
+    """An observation that was confirmed stands, unless the device has registered anew since the call began."""
+    stands = _OBSERVATIONS.get(operation.kind)
+    if stands is None or not endpoint.registered or (endpoint.registered_at or 0) > (operation.last_attempt_at or 0):
+        return
+    observe(endpoint, load_json(operation.paths), composite=operation.kind in COMPOSITES, stands=stands)
+
+
+_OBSERVATIONS: Final = {
+    OperationKind.OBSERVE: True,
+    OperationKind.OBSERVE_COMPOSITE: True,
+    OperationKind.CANCEL_OBSERVE: False,
+    OperationKind.CANCEL_OBSERVE_COMPOSITE: False,
+}
+"""What a confirmed operation of these kinds says: whether the observation stands."""
 
 
 def _end_overtaken(group: Group, operation: OperationRow) -> None:

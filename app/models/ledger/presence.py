@@ -7,12 +7,14 @@ updates that are news raise ``wake_seq``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from app.domain.events import (
     Awake,
     Deregistered,
     Event,
+    ObservationChanged,
     Registered,
     Registration,
     Reported,
@@ -25,6 +27,7 @@ from app.domain.words import SECOND, Instant, Presence
 from app.models.fields import dump_json, load_json
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, WINDOW_MARGIN, Rules
+from app.models.observations import observation_of, with_observation, without_observation
 
 NO_END: Final[Instant] = 2**62
 """The window of a device that does not sleep and told no lifetime; nothing that a device tells lasts longer."""
@@ -41,6 +44,8 @@ _KNOWN: Final = ("registration_id", "leshan_registered_at", "leshan_last_update"
 def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
     """Let an endpoint have heard an event."""
     at = now - event.age
+    if isinstance(event, Awake | Reported | RequestResponse):
+        seen(endpoint, at)
     match event:
         case Registered():
             _registered(endpoint, event.registration, at, now, rules)
@@ -49,19 +54,16 @@ def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> Non
         case Deregistered():
             _deregistered(endpoint, event, at, now)
         case Awake():
-            seen(endpoint, at)
             _learn_window(endpoint, event.window, at, now, rules)
             open_window(endpoint, at, now, rules)
         case Sleeping() if event.ordered and at >= (endpoint.last_update_at or 0):
             later = _window_end(endpoint, at, rules) >= (endpoint.awake_until or 0)  # than what opened the window
             if endpoint.sleeps and endpoint.registered and later:
                 fall_asleep(endpoint)
-        case Reported():
-            seen(endpoint, at)
-            if event.wakes or rules.notifications_wake:
-                open_window(endpoint, at, now, rules)
-        case RequestResponse():
-            seen(endpoint, at)
+        case Reported() if event.wakes or rules.notifications_wake:
+            open_window(endpoint, at, now, rules)
+        case ObservationChanged() if event.registration_id == endpoint.registration_id:
+            observe(endpoint, event.paths, composite=event.composite, stands=event.stands)
         case _:
             pass
 
@@ -69,6 +71,12 @@ def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> Non
 def seen(endpoint: EndpointRow, at: Instant) -> None:
     """Record that the device sent a message at ``at``. Not for what Leshan concludes by itself: SLEEPING, an expiry."""
     endpoint.last_seen_at = max(endpoint.last_seen_at or 0, at)
+
+
+def observe(endpoint: EndpointRow, paths: Iterable[str], *, composite: bool, stands: bool) -> None:
+    """Record that an observation of the present registration stands, or does not any longer."""
+    change = with_observation if stands else without_observation
+    endpoint.observations = change(endpoint.observations, observation_of(paths, composite=composite))
 
 
 def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) -> None:
@@ -165,6 +173,8 @@ def _refresh(
 
 def _wake(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant, rules: Rules) -> None:
     seen(endpoint, at)
+    if told.address is not None and endpoint.address is not None and told.address[:255] != endpoint.address:
+        endpoint.observations = None  # Leshan keeps them, and the device's notifications reach it no more
     slept = endpoint.sleeps
     _learn(endpoint, told, at)
     if endpoint.sleeps is not slept:
@@ -226,7 +236,7 @@ def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
 def _forget_registration(endpoint: EndpointRow) -> None:
     if endpoint.registration_id is not None:
         endpoint.past_registrations = dump_json([endpoint.registration_id, *_past(endpoint)][:_REMEMBERED])
-    for column in (*_KNOWN, *_TOLD, "object_links"):
+    for column in (*_KNOWN, *_TOLD, "object_links", "observations"):
         setattr(endpoint, column, None)
     endpoint.lifetime_ends_at = None
 

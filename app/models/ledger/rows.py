@@ -156,6 +156,7 @@ class EndpointRow(Counts):
     awake_millis: int | None = None
     address: str | None = None
     object_links: str | None = None
+    observations: str | None = None
 
     @classmethod
     def load(cls, row: Any) -> Self:
@@ -234,6 +235,7 @@ class OperationRow:
     answer: str | None = None
     request_id: str | None = None
     superseded: bool = False
+    cancel_requested: bool = False
 
     @classmethod
     def load(cls, row: Any) -> Self:
@@ -250,6 +252,7 @@ class OperationRow:
         operation.repeatable = bool(operation.repeatable)
         operation.validated = bool(operation.validated)
         operation.superseded = bool(operation.superseded)
+        operation.cancel_requested = bool(operation.cancel_requested)
         return operation
 
     def stored(self, columns: tuple[str, ...]) -> tuple[Any, ...]:

@@ -177,6 +177,7 @@ class EndpointView(_Counted):
     queue_mode: bool | None
     address: str | None
     object_links_json: str | None
+    observations_json: str | None
 
     @property
     def pending(self) -> int:

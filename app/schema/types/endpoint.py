@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import strawberry
 
-from app.models.queries import EndpointView, Page, ResourceStateView, resource_states
+from app.models.observations import Observed
+from app.models.queries import EndpointView, Page, ResourceChangeView, ResourceStateView, resource_states
 from app.schema.context import Info
 from app.schema.fields import resolved
 from app.schema.filters import checked_prefix, operation_criteria
@@ -48,6 +49,11 @@ class ResourceState:
         description="When the device had it, by its own clock where that was reported and can be right, else when it "
         "was received. The state of a resource is the value with the greatest `at`; of equal ones the last to arrive."
     )
+    observed: bool = strawberry.field(
+        description="Whether an observation (OBSERVE, or OBSERVE_COMPOSITE) that covers it stands with the present "
+        "registration, so that changes are reported. False after a new registration, an update from another address, a "
+        "cancellation, or the end of the observation; then the value may be old, and a new OBSERVE is needed."
+    )
 
 
 @strawberry.type(description="A device, known by its LwM2M endpoint client name.")
@@ -81,7 +87,8 @@ class Endpoint(Node):
     @resolved("The latest known value of every resource, by path.")
     async def resources(self, path_prefix: str | None = None) -> list[ResourceState]:
         states = await resource_states(self.view.id, checked_prefix(path_prefix, "pathPrefix"))
-        return [resource_state(state) for state in states]
+        observed = _observed(self.view)
+        return [resource_state(state, observed) for state in states]
 
 
 @strawberry.type(description="One endpoint of a page.")
@@ -136,10 +143,22 @@ def _registration(view: EndpointView) -> Registration | None:
     )
 
 
-def resource_state(view: ResourceStateView) -> ResourceState:
+def resource_of_change(view: ResourceChangeView, endpoint: EndpointView) -> ResourceState:
+    return resource_state(view.state, _observed(endpoint))
+
+
+def resource_state(view: ResourceStateView, observed: Observed) -> ResourceState:
     return ResourceState(
-        path=view.path, type=view.type, value=JSON(orjson.Fragment(view.value_json)), at=DateTime(view.at)
+        path=view.path,
+        type=view.type,
+        value=JSON(orjson.Fragment(view.value_json)),
+        at=DateTime(view.at),
+        observed=observed.covers(view.path),
     )
+
+
+def _observed(view: EndpointView) -> Observed:
+    return Observed(None if view.presence is Presence.OFFLINE else view.observations_json)
 
 
 def endpoint_connection(page: Page[EndpointView]) -> EndpointConnection:

@@ -8,9 +8,9 @@ import pytest
 
 from app.domain.events import Reported
 from app.domain.values import TypedValue
-from app.domain.words import ValueType
+from app.domain.words import OperationKind, ValueType
 from app.models.ledger import HeardEvent, Provision, Reading
-from tests.integration.ledger.kit import REBOOT, World, deregistered, new, registered
+from tests.integration.ledger.kit import REBOOT, SUCCESS, World, deregistered, new, registered
 from tests.integration.schema.kit import Api
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -152,6 +152,23 @@ async def test_the_latest_value_of_every_resource(world: World, api: Api) -> Non
     assert (await api.ask(query, prefix="/3"))["endpoint"]["resources"] == [
         {"path": "/3/0/9", "type": "INTEGER", "value": "42"}
     ]
+
+
+async def test_a_resource_says_whether_it_is_observed(world: World, api: Api) -> None:
+    await world.hear(registered("d"))
+    values = {path: TypedValue(ValueType.FLOAT, 21.5) for path in ("/3303/0/5700", "/3303/1/5700")}
+    await world.hear(HeardEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
+    query = '{ endpoint(name: "d") { resources { path observed } } }'
+
+    async def observed() -> list[bool]:
+        return [resource["observed"] for resource in (await api.ask(query))["endpoint"]["resources"]]
+
+    assert await observed() == [False, False]
+    await world.create(new("d", OperationKind.OBSERVE, "/3303/0"))
+    await world.attempt(SUCCESS)
+    assert await observed() == [True, False]
+    await world.hear(registered("d", "r2"))
+    assert await observed() == [False, False]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ EVERYTHING: Final = """
       registration {
         registrationId registeredAt lastUpdateAt lifetimeSeconds lwm2mVersion bindingMode queueMode address objectLinks
       }
-      resources { path type value at }
+      resources { path type value at observed }
     } } }
     deviceOperations { edges { node {
       id kind path paths valueType value values arguments attributes status version delivery attempts maxAttempts

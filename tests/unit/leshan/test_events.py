@@ -14,6 +14,7 @@ from app.domain.events import (
     Deregistered,
     Gap,
     Heard,
+    ObservationChanged,
     Registered,
     Reported,
     RequestResponse,
@@ -204,8 +205,17 @@ def test_what_our_own_server_tells_beside_stock() -> None:
     assert parse_event("AWAKE", {**awake, "cause": "ANSWER"}, time=1_000) is None
     assert parse_event("AWAKE", awake, time=70_000) == Awake(endpoint="a")
     assert parse_event("GAP", {"dropped": 7}) == Gap()
-    for name in ("OBSERVATION_ADDED", "OBSERVATION_ENDED"):
-        assert parse_event(name, {"ep": "a", "kind": "single", "res": "/3"}) is None
+
+
+@pytest.mark.parametrize(("name", "stands"), [("OBSERVATION_ADDED", True), ("OBSERVATION_ENDED", False)])
+def test_observations_as_our_own_server_reports_them(name: str, stands: bool) -> None:
+    about = {"ep": "a", "registrationId": "r"}
+    single = ObservationChanged(endpoint="a", registration_id="r", paths=("/3",), composite=False, stands=stands)
+    assert parse_event(name, {**about, "kind": "single", "res": "/3"}) == single
+    composite = replace(single, paths=("/3/0/0", "/4"), composite=True)
+    assert parse_event(name, {**about, "kind": "composite", "paths": ["/3/0/0", "/4"]}) == composite
+    for odd in ({"res": "/"}, {"res": 3}, {"kind": "composite", "paths": []}, {"res": "/3", "registrationId": None}):
+        assert parse_event(name, {**about, **odd}) is None
 
 
 def test_what_an_attempt_of_ours_came_to() -> None:
