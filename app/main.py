@@ -22,6 +22,7 @@ from app.dispatcher.runner import Runner
 from app.dispatcher.server_watch import ServerWatch
 from app.dispatcher.sweeper import Sweeper
 from app.dispatcher.verdict import judge
+from app.dispatcher.withdrawing import Withdrawer
 from app.domain.words import SECOND, Instant
 from app.health import Health
 from app.leshan.client import LeshanClient
@@ -168,7 +169,8 @@ def _start_dispatching(
     )
     start(fetcher.run())
     inquirer = Inquirer(client, parts.ledger, parts.shelf)
-    start(Sweeper(parts.ledger, client, inquirer, watch, clock=clock).run())
+    withdrawer = Withdrawer(client, parts.ledger, clock=clock)
+    start(Sweeper(parts.ledger, client, inquirer, watch, withdrawer, clock=clock).run())
     start(parts.dispatcher.run(runner))
 
 

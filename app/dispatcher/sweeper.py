@@ -11,6 +11,7 @@ import structlog
 
 from app.dispatcher.inquiry import Inquirer
 from app.dispatcher.server_watch import ServerWatch
+from app.dispatcher.withdrawing import Withdrawer
 from app.domain.words import Instant
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe, pauses
@@ -35,11 +36,12 @@ class Sweeper:
         client: LeshanClient,
         inquirer: Inquirer,
         watch: ServerWatch,
+        withdrawer: Withdrawer,
         *,
         clock: Callable[[Instant], Instant] = lambda now: now,
     ) -> None:
         self._ledger, self._client, self._clock = ledger, client, clock
-        self._inquirer, self._watch = inquirer, watch
+        self._inquirer, self._watch, self._withdrawer = inquirer, watch, withdrawer
 
     async def run(self) -> None:
         """Sweep, probe and prune for ever."""
@@ -64,7 +66,7 @@ class Sweeper:
 
     async def _sweep(self) -> None:
         if await due_for_sweep(self._ledger.server_id, SWEEP_SECONDS, self._clock):
-            await asyncio.gather(self._inquirer.take_lost(), self._sweep_all())
+            await asyncio.gather(self._inquirer.take_lost(), self._withdrawer.withdraw(), self._sweep_all())
 
     async def _probe(self) -> None:
         if not await due_for_probe(self._ledger.server_id, self._clock):

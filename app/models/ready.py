@@ -6,6 +6,7 @@ Each of these raises ReadUnavailable while the database cannot be reached.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from app.domain.words import SECOND, Instant, OperationStatus
@@ -20,6 +21,13 @@ _READY: Final = """
     WHERE server_id = {server} AND silent IN (FALSE, TRUE) AND ready_at IS NOT NULL AND ready_at <= {now}
       AND awake_until > {now} AND NOT paused AND NOT EXISTS ({held_back})
     LIMIT 1
+"""
+_UNWANTED: Final = """
+    SELECT o.seq, o.attempt, e.name FROM operation o
+    JOIN endpoint e ON e.id = o.endpoint_id AND e.lease_operation = o.seq
+    WHERE o.status = 'SENDING' AND e.server_id = {server} AND NOT e.call_open AND e.wake_seq = e.lease_wake_seq
+      AND (o.cancel_requested OR o.superseded OR o.expires_at <= {now})
+    LIMIT {most}
 """
 _HEARD: Final = "SELECT stream_id, missed_at FROM leshan_server WHERE id = {server}"
 _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server}"
@@ -50,6 +58,22 @@ async def open_attempts(ids: Iterable[str]) -> dict[str, tables.Operation]:
     """Those of these operations, by id, that are SENDING."""
     rows = await tables.Operation.filter(id__in=list(ids), status=OperationStatus.SENDING)
     return {str(row.id): row for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """An attempt that Leshan holds and that must not be sent any more."""
+
+    seq: int
+    attempt: int
+    endpoint: str
+
+
+async def unwanted(server_id: int, most: int, clock: Callable[[Instant], Instant] = lambda now: now) -> list[Unwanted]:
+    """Return requests that Leshan holds although the operation was canceled, superseded, or has expired."""
+    now = clock(await database_now())
+    sql = _UNWANTED.format(server=int(server_id), now=int(now), most=int(most))
+    return [Unwanted(*row) for row in await fetch(sql)]
 
 
 async def due_for_sweep(server_id: int, every: float, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import strawberry
 
 from app.domain.object_models import ObjectModel, model_from_json, object_versions
+from app.domain.words import OperationStatus
 from app.models.ledger import (
     Cancel,
     Configure,
@@ -29,7 +32,7 @@ from app.schema.brake import BrakeMutation
 from app.schema.context import Info, RequestContext
 from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.fields import resolved
-from app.schema.ids import NoSuchId, parse_operation_id
+from app.schema.ids import NoSuchId, operation_id, parse_operation_id
 from app.schema.input_checks import new_operation, plain_text
 from app.schema.inputs import CreateDeviceOperationInput, UpdateEndpointInput
 from app.schema.limits import MAX_CREATED
@@ -39,6 +42,10 @@ from app.schema.types.operation import DeviceOperation
 
 Result = TypeVar("Result")
 AWAKE_WINDOW = (5, 86_400)
+
+WITHDRAW_SECONDS: Final = 5.0
+"""How long a cancellation waits for Leshan to drop a request that it holds."""
+WITHDRAW_POLL_SECONDS: Final = 0.1
 
 
 @strawberry.type(description="What can be asked for. The role operator is needed.")
@@ -59,12 +66,18 @@ class Mutation(BrakeMutation):
             raise over_limit(f"at most {MAX_CREATED} operations are taken at once", MAX_CREATED)
         return await _create(info.context, inputs, batch=True)
 
-    @resolved("Take an operation back; only while it is QUEUED.")
+    @resolved(
+        "Cancel an operation while it is QUEUED. One that a stock Leshan holds (`waitingFor: LESHAN_HOLDS_IT`) is "
+        "withdrawn from it, and CANCELED once Leshan has dropped it: where that takes longer than 5 seconds, or the "
+        "device woke first, the error is CONFLICT, and the cancellation stays requested."
+    )
     async def cancel_device_operation(self, info: Info, id: strawberry.ID) -> DeviceOperation | None:  # noqa: A002
         context = info.context
         context.operator()
         key = _operation_key(id)
         await submit(context, Cancel(key))
+        await _withdrawn(key)
+        context.reads.forget()
         return await context.reads.operation_by_id(key)
 
     @resolved("Ask again for what has ended: a new operation, unless the old one has an unfinished retry.")
@@ -108,6 +121,26 @@ class Mutation(BrakeMutation):
 async def _endpoint(id_: int) -> Endpoint | None:
     view = await endpoint_by_id(id_)
     return endpoint_of(view) if view else None
+
+
+async def _withdrawn(key: str) -> None:
+    """Wait for a cancellation that was requested while Leshan held the request.
+
+    Raises:
+        ApiError: CONFLICT, it still does, or the operation has ended otherwise.
+    """
+    give_up = time.monotonic() + WITHDRAW_SECONDS
+    while (view := await operation_by_id(key)) is not None and view.status is OperationStatus.SENDING:
+        if time.monotonic() > give_up:
+            message = (
+                "Leshan holds the request (LESHAN_HOLDS_IT) and has not dropped it yet: the operation is canceled when "
+                "it has, unless the device wakes first."
+            )
+            raise ApiError(Code.CONFLICT, message, id=operation_id(key), status=view.status)
+        await asyncio.sleep(WITHDRAW_POLL_SECONDS)
+    if view is not None and view.status is not OperationStatus.CANCELED:
+        message = f"The operation is {view.status}: the device woke before Leshan had dropped the request."
+        raise ApiError(Code.CONFLICT, message, id=operation_id(key), status=view.status)
 
 
 def _operation_key(id_: str) -> str:

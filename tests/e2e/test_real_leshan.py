@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from app.domain.words import Delivery, OperationKind, Presence
+from app.models.ledger import Cancel, Conflict
 from tests.contract.leshan.values import MULTIPLE, SINGLE, equal
 from tests.e2e.road import FIRMWARE, TEMPERATURE, Op, Road
 from tests.leshan.devices import Device, Devices
@@ -236,6 +238,40 @@ async def test_a_delayed_request_whose_registration_is_replaced_is_sent_again(be
         await road.register(device)
         await road.confirmed(op)
         assert [one.value for one in await road.received(device, "EXECUTE")] == ["0='once'"]
+
+
+async def test_what_leshan_holds_is_canceled_and_the_device_never_receives_it(begin: Begin) -> None:
+    """Leshan keeps one request of a registration: a READ that is sent while the device sleeps takes its place."""
+    async with begin(leshan_notifications_wake=True) as road:
+        device = await road.device(queue_mode=True)
+        op = await delayed(road, device)
+        await road.parts.ledger.submit(Cancel(str((await road.operation(op)).id)))
+        await road.becomes(op, "CANCELED", "CANCELED_BY_USER")
+        steps = ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", "QUEUED RELEASED", "CANCELED CANCELED_BY_USER"]
+        assert await road.steps(op) == steps
+        await road.wake(device)
+        await has_received(road, device, "READ")
+        await road.confirmed(await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE))
+        assert await road.received(device, "EXECUTE") == []
+
+
+async def test_a_device_that_wakes_first_decides_what_a_cancellation_comes_to(begin: Begin) -> None:
+    async with begin(leshan_notifications_wake=True) as road:
+        device = await road.device(queue_mode=True)
+        op = await delayed(road, device)
+        id_ = str((await road.operation(op)).id)
+        waking = asyncio.create_task(road.wake(device))
+        with contextlib.suppress(Conflict):  # it woke, and was heard, before
+            await road.parts.ledger.submit(Cancel(id_))
+        await waking
+
+        async def ended() -> bool:
+            return (await road.operation(op)).finished_at is not None
+
+        await road.eventually(ended, "the end of what was canceled")
+        received = await road.received(device, "EXECUTE")
+        expected = {"CONFIRMED": 1, "CANCELED": 0}
+        assert len(received) == expected[(await road.operation(op)).status]
 
 
 async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -> None:

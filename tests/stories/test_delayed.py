@@ -6,10 +6,14 @@ registration in memory, and tells the answer as REQUEST_RESPONSE, or never.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import pytest
 
 from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
+from app.models.ledger import Cancel, Conflict
 from tests.stories.world import Op, World
 
 pytestmark = pytest.mark.asyncio
@@ -141,3 +145,67 @@ async def test_a_wake_that_was_missed_with_its_answer(world: World) -> None:
     world.simulator.behave_well()
     await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
     assert (await world.operation(op)).detail == "events were missed while Leshan held the request"
+
+
+async def held(world: World, kind: str = "WRITE", **more: Any) -> Op:
+    """An operation that Leshan holds of a device that sleeps by now."""
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
+    path, value = ("/3442/0/110", "held") if kind == "WRITE" else ("/3442/0/0", None)
+    op = await world.create(kind, path, value, timeout=1, **more)
+    await world.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+    world.simulator.sleep("dev")
+    await world.settled()
+    assert await world.waits_for(op) == "LESHAN_HOLDS_IT"
+    return op
+
+
+async def cancel(world: World, op: Op) -> None:
+    await world.parts.ledger.submit(Cancel(str((await world.operation(op)).id)))
+
+
+def written(world: World) -> list[str]:
+    """What the device was written, or executed, as far as it received it."""
+    return [one.method for one in world.received() if one.handed_over and one.method != "GET"]
+
+
+@KINDS
+async def test_what_leshan_holds_is_canceled_and_never_reaches_the_device(world: World, kind: str) -> None:
+    op = await held(world, kind)
+    await cancel(world, op)
+    await world.becomes(op, "CANCELED", "CANCELED_BY_USER")
+    await world.wake()
+    await world.confirmed(await world.create("READ", "/3/0/0"))
+    assert written(world) == []
+
+
+async def test_what_leshan_holds_expires_and_never_reaches_the_device(world: World) -> None:
+    op = await held(world, ttl_seconds=60)
+    world.move_clock(60)
+    await world.becomes(op, "EXPIRED", "EXPIRED")
+    await world.wake()
+    await world.confirmed(await world.create("READ", "/3/0/0"))
+    assert written(world) == []
+
+
+async def test_of_what_leshan_holds_and_what_supersedes_it_only_the_newer_reaches_the_device(world: World) -> None:
+    op = await held(world)
+    newer = await world.create("WRITE", "/3442/0/110", "newer", supersede=True)
+    await world.becomes(op, "CANCELED", "SUPERSEDED")
+    await world.wake()
+    await world.confirmed(newer)
+    assert len(written(world)) == 1
+
+
+async def test_a_device_that_wakes_before_the_cancellation_decides_the_outcome(world: World) -> None:
+    """Leshan has sent it by the time that another request could take its place."""
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
+    op = await wanted(world, "WRITE")
+    await world.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+    world.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=300, times=1))
+    world.simulator.wake("dev")
+    with suppress(Conflict):
+        await cancel(world, op)
+    await world.confirmed(op)
+    assert written(world) == ["PUT"]

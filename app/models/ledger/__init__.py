@@ -1,7 +1,7 @@
 """The ledger: the only module that writes. Verbs are members; :class:`Ledger` commits them in groups."""
 
 from app.models.ledger.brake import PauseDispatch, ResumeDispatch, Scope
-from app.models.ledger.cancel import Cancel, CancelMany
+from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.create import Create, Created, NewOperation
 from app.models.ledger.hear import MADE_UP, Hear, HeardEvent, Place, Reading
@@ -60,6 +60,7 @@ __all__ = [
     "TakeLost",
     "TakeProbe",
     "UnsafeDatabase",
+    "Withdraw",
     "open_store",
     "pauses",
 ]

@@ -1,20 +1,23 @@
-"""Cancelling: only what is still QUEUED can be taken back."""
+"""Cancelling: what is still QUEUED ends at once, what a stock Leshan holds when it has let go of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from app.domain.outcomes import OutcomeKind
 from app.domain.words import OperationStatus, ReasonCode
 from app.models.ledger.group import Group
+from app.models.ledger.leases import expect_answer, give_up_held, heard_all_since
 from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase
-from app.models.ledger.rows import OperationRow
+from app.models.ledger.rows import EndpointRow, OperationRow
 
 
 @dataclass(slots=True)
 class Cancel(Member[int]):
-    """QUEUED to CANCELED; answers the operation's ``seq``. Raises NotFound, or Conflict with the present status."""
+    """QUEUED to CANCELED; return the operation's ``seq``. For one that Leshan holds the cancellation is requested: a
+    dispatcher displaces it (:class:`Withdraw`). Raises NotFound, or Conflict with the present status."""
 
     phase: ClassVar[Phase] = Phase.CANCEL
     id: str
@@ -28,11 +31,66 @@ class Cancel(Member[int]):
             raise NotFound("no operation has this id", field="id")
         if group.again and operation.reason is ReasonCode.CANCELED_BY_USER:
             return operation.seq
+        if is_held(group.endpoints[operation.endpoint_id], operation):
+            operation.cancel_requested = True
+            return operation.seq
         if operation.status is not OperationStatus.QUEUED:
             message = f"the operation is {operation.status}: only a QUEUED one can be canceled"
             raise Conflict(message, id=operation.id, status=operation.status)
         group.move(operation, OperationStatus.CANCELED, ReasonCode.CANCELED_BY_USER)
         return operation.seq
+
+
+@dataclass(slots=True)
+class Withdraw(Member[OperationStatus | None]):
+    """A request was sent to displace one that Leshan holds: a stock Leshan keeps one for each registration, and drops
+    the older one. ``outcome`` is what the displacing request came to. Return the operation's status, None where the
+    attempt is over.
+
+    DELAYED means that Leshan holds the newer one now. The older one was never sent, unless the device woke before,
+    which its events say: with none missed it goes back unsent, else its outcome is "perhaps". Any outcome that says
+    that the device was awake means that the wake came first: Leshan has sent the older one, and its answer decides.
+    """
+
+    phase: ClassVar[Phase] = Phase.SETTLE
+    operation_seq: int
+    attempt: int
+    outcome: OutcomeKind
+
+    def needs(self, needs: Needs) -> None:
+        needs.operation_seqs.add(self.operation_seq)
+
+    def apply(self, group: Group) -> OperationStatus | None:
+        operation = group.operations.get(self.operation_seq)
+        if operation is None or operation.attempt != self.attempt:
+            return None
+        endpoint = group.endpoints[operation.endpoint_id]
+        if not is_held(endpoint, operation):
+            return None
+        if self.outcome is OutcomeKind.DELAYED:
+            sure = heard_all_since(group, operation.last_attempt_at or 0)
+            kind = OutcomeKind.DELAYED_DROPPED if sure else OutcomeKind.DELAYED_LOST
+            give_up_held(group, endpoint, kind, "withdrawn: a newer request took its place at Leshan")
+        elif self.outcome in _AWAKE:
+            expect_answer(group, endpoint)
+        return operation.status
+
+
+_AWAKE: Final = frozenset(
+    {
+        OutcomeKind.SUCCESS,
+        OutcomeKind.DEVICE_ANSWERED_NO,
+        OutcomeKind.DEVICE_ANSWERED_NONSENSE,
+        OutcomeKind.DEVICE_SILENT,
+    }
+)
+"""Outcomes of a call that Leshan sent at once: it took the device as awake."""
+
+
+def is_held(endpoint: EndpointRow, operation: OperationRow) -> bool:
+    """Whether Leshan holds the operation's request, as far as it is known: no wake has come since."""
+    held = endpoint.lease_operation == operation.seq and not endpoint.call_open
+    return held and endpoint.wake_seq == endpoint.lease_wake_seq
 
 
 @dataclass(slots=True)

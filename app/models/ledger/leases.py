@@ -74,8 +74,10 @@ _OBSERVATIONS: Final = {
 
 
 def _end_overtaken(group: Group, operation: OperationRow) -> None:
-    """What nobody wants any more is not queued again."""
-    if operation.superseded:
+    """Cancel or expire an operation instead of requeueing it."""
+    if operation.cancel_requested:
+        group.move(operation, OperationStatus.CANCELED, ReasonCode.CANCELED_BY_USER)
+    elif operation.superseded:
         group.move(operation, OperationStatus.CANCELED, ReasonCode.SUPERSEDED)
     elif operation.expires_at is not None and operation.expires_at <= group.now:
         group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)

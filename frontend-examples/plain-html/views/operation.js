@@ -63,7 +63,7 @@ class OperationRow {
     setText(this.#delivery, ended || operation.delivery !== "NOT_SENT" ? deliveryText(operation.delivery) : "");
     setText(this.#priority, operation.priority ? `priority ${operation.priority}` : "");
     this.#expires.update(ended ? null : operation.expiresAt);
-    this.#cancel.hidden = operation.status !== "QUEUED";
+    this.#cancel.hidden = operation.status !== "QUEUED" && operation.waitingFor !== "LESHAN_HOLDS_IT";
     this.#retry.hidden = !ended;
     setText(this.#retry, operation.status === "CONFIRMED" ? "Repeat" : "Retry");
     for (const button of [this.#cancel, this.#retry, this.#more]) {

@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, OperationKind
-from app.models.ledger import Claimed, Hear, HoldBridge, NewOperation, Prune, Settle
+from app.domain.words import SECOND, OperationKind, OperationStatus
+from app.models.database import reading
+from app.models.ledger import Cancel, Claimed, Conflict, Hear, HoldBridge, NewOperation, Prune, Settle, Withdraw
 from app.models.ledger.early import report_from_json, report_to_json
+from app.models.ready import unwanted
 from tests.integration.ledger.kit import (
     BUSY,
     REFUSED,
@@ -270,6 +273,118 @@ async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wak
     assert await world.claim() == []
     await world.hear(updated("d", 3))
     assert len(await world.claim()) == 1
+
+
+# --- what is held and not wanted any more
+
+
+async def unwanted_by(world: World, seq: int, why: str) -> None:
+    """Have the held operation canceled, superseded or expired."""
+    if why == "cancel":
+        assert await world.ledgers[0].submit(Cancel((await world.operation(seq))["id"])) == seq
+    elif why == "supersede":
+        await world.create(new("d", supersede=True))
+    else:
+        world.pass_(60)
+
+
+async def withdraw(world: World, outcome: OutcomeKind) -> OperationStatus | None:
+    """Have displaced what the ledger names as held in vain, if anything."""
+    async with reading(world.url):
+        found = await unwanted(1, 10, lambda _now: world.now)
+    if not found:
+        return None
+    (held,) = found
+    assert held.endpoint == "d"
+    return await world.ledgers[0].submit(Withdraw(held.seq, held.attempt, outcome))
+
+
+END = {
+    "cancel": ("CANCELED", "CANCELED_BY_USER"),
+    "supersede": ("CANCELED", "SUPERSEDED"),
+    "ttl": ("EXPIRED", "EXPIRED"),
+}
+
+
+@pytest.mark.parametrize("why", END)
+async def test_what_is_not_wanted_any_more_ends_when_leshan_dropped_it(world: World, why: str) -> None:
+    seq = await hold(world, new("d", ttl_seconds=60))
+    assert await withdraw(world, OutcomeKind.DELAYED) is None
+    await unwanted_by(world, seq, why)
+    await world.sweep()
+    assert await world.status(seq) == "SENDING"
+    assert await withdraw(world, OutcomeKind.DELAYED) == END[why][0]
+    steps = await world.steps(seq)
+    assert steps[-3:] == [("SENDING", "DELAYED_BY_LESHAN"), ("QUEUED", "RELEASED"), END[why]]
+    assert (await world.operation(seq))["delivery"] == "NOT_SENT"
+    assert await withdraw(world, OutcomeKind.DELAYED) is None
+
+
+async def test_an_execute_that_is_held_can_be_canceled_too(world: World) -> None:
+    seq = await hold(world, new("d", OperationKind.EXECUTE, "/3303/0/5605"))
+    await unwanted_by(world, seq, "cancel")
+    assert await withdraw(world, OutcomeKind.DELAYED) == "CANCELED"
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_when_the_wake_comes_first_the_outcome_is_what_the_device_did(world: World, answered: bool) -> None:
+    seq = await hold(world, new("d"))
+    await unwanted_by(world, seq, "cancel")
+    await world.hear(updated("d", 2))
+    assert await withdraw(world, OutcomeKind.DELAYED) is None, "it was sent, and cannot be withdrawn any more"
+    if answered:
+        await world.hear(response("d", "q1", SUCCESS))
+        assert await world.status(seq) == "CONFIRMED"
+    else:
+        world.pass_(36)
+        await world.sweep()
+        row = await world.operation(seq)
+        assert (row["status"], row["delivery"], row["attempts"]) == ("CANCELED", "MAY_HAVE_REACHED", 1)
+
+
+@pytest.mark.parametrize("outcome", [OutcomeKind.SUCCESS, OutcomeKind.DEVICE_ANSWERED_NO, OutcomeKind.DEVICE_SILENT])
+async def test_a_displacing_request_that_was_sent_at_once_found_the_device_awake(
+    world: World, outcome: OutcomeKind
+) -> None:
+    """Its wake is not heard yet. What Leshan held was sent before, and its answer is due."""
+    seq = await hold(world, new("d"))
+    await unwanted_by(world, seq, "cancel")
+    assert await withdraw(world, outcome) == "SENDING"
+    await world.hear(updated("d", 2), response("d", "q1", SUCCESS))
+    assert await world.status(seq) == "CONFIRMED"
+
+
+@pytest.mark.parametrize("outcome", [OutcomeKind.UNREACHABLE, OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR])
+async def test_a_displacing_request_that_says_nothing_changes_nothing(world: World, outcome: OutcomeKind) -> None:
+    seq = await hold(world, new("d"))
+    await unwanted_by(world, seq, "cancel")
+    before = await world.operation(seq), await world.endpoint("d")
+    assert await withdraw(world, outcome) == "SENDING"
+    assert (await world.operation(seq), await world.endpoint("d")) == before
+
+
+async def test_where_events_may_have_been_missed_a_withdrawn_request_is_perhaps(world: World, make: Make) -> None:
+    await listen(world, 10)
+    seq = await hold(world, make())
+    world.pass_(5)
+    await listen(world, 1)
+    await unwanted_by(world, seq, "cancel")
+    await withdraw(world, OutcomeKind.DELAYED)
+    row = await world.operation(seq)
+    expected = ("CANCELED", "CANCELED_BY_USER") if row["repeatable"] else ("FAILED", "OUTCOME_UNKNOWN")
+    assert (row["status"], row["reason"], row["delivery"]) == (*expected, "MAY_HAVE_REACHED")
+
+
+async def test_a_call_that_is_out_is_not_withdrawn(world: World) -> None:
+    await world.hear(registered("d"))
+    (seq,) = await world.create(new("d"))
+    claimed = await world.claim_one()
+    with pytest.raises(Conflict, match="SENDING"):
+        await unwanted_by(world, seq, "cancel")
+    assert await world.ledgers[0].submit(Withdraw(seq, claimed.attempt, OutcomeKind.DELAYED)) is None
+    await world.settle(claimed, delayed("q1"))
+    assert await world.ledgers[0].submit(Withdraw(seq, claimed.attempt + 1, OutcomeKind.DELAYED)) is None
+    assert await world.status(seq) == "SENDING"
 
 
 async def test_a_kept_answer_is_forgotten_after_ten_minutes(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -9,11 +10,27 @@ import pytest
 from tortoise.connection import get_connection
 
 from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
+from app.domain.outcomes import OutcomeKind
 from app.domain.words import ValueType
-from app.models.ledger import KeepModels, Provision, StoredModel
+from app.models.ledger import KeepModels, Provision, StoredModel, Withdraw
+from app.models.ready import unwanted
+from app.schema import mutations
 from app.schema.ids import operation_id
-from tests.integration.ledger.kit import ASLEEP, REFUSED, SILENT, SUCCESS, World, deregistered, new, registered, updated
+from tests.integration.ledger.kit import (
+    ASLEEP,
+    REFUSED,
+    SILENT,
+    SUCCESS,
+    World,
+    delayed,
+    deregistered,
+    new,
+    registered,
+    response,
+    updated,
+)
 from tests.integration.schema.kit import Api
+from tests.waiting import BOUND
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -57,6 +74,44 @@ def write(path: str = "/5/0/1", text: str = "a", **more: Any) -> dict[str, Any]:
 async def create(api: Api, **more: Any) -> dict[str, Any]:
     operation: dict[str, Any] = (await api.ask(CREATE, input=write(**more)))["createDeviceOperation"]["operation"]
     return operation
+
+
+async def test_one_that_leshan_holds_is_canceled_when_leshan_drops_it(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.hear(registered("d"))
+    operation = await create(api)
+    await world.attempt(delayed("q1"))
+    assert (await api.ask(READ, id=operation["id"]))["deviceOperation"]["waitingFor"] == "LESHAN_HOLDS_IT"
+
+    monkeypatch.setattr(mutations, "WITHDRAW_SECONDS", 0.2)
+    answer = await api.answer(CANCEL, id=operation["id"])
+    (error,) = answer["errors"]
+    assert error["extensions"] == {"code": "CONFLICT", "id": operation["id"], "status": "SENDING"}
+    assert "LESHAN_HOLDS_IT" in error["message"]
+
+    monkeypatch.setattr(mutations, "WITHDRAW_SECONDS", BOUND)
+    cancel = asyncio.create_task(api.ask(CANCEL, id=operation["id"]))
+    (held,) = await unwanted(1, 10, lambda _now: world.now)
+    await world.ledgers[0].submit(Withdraw(held.seq, held.attempt, OutcomeKind.DELAYED))
+    canceled = (await cancel)["cancelDeviceOperation"]
+    assert (canceled["status"], canceled["reason"]) == ("CANCELED", "CANCELED_BY_USER")
+
+
+async def test_one_whose_device_woke_before_leshan_dropped_it_is_a_conflict(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutations, "WITHDRAW_SECONDS", BOUND)
+    await world.hear(registered("d"))
+    operation = await create(api)
+    await world.attempt(delayed("q1"))
+    cancel = asyncio.create_task(api.answer(CANCEL, id=operation["id"]))
+    async with asyncio.timeout(BOUND):
+        while not await unwanted(1, 10, lambda _now: world.now):  # noqa: ASYNC110 - the database is what is asked
+            await asyncio.sleep(0.005)
+    await world.hear(updated("d", 2), response("d", "q1", SUCCESS))
+    (error,) = (await cancel)["errors"]
+    assert error["extensions"] == {"code": "CONFLICT", "id": operation["id"], "status": "CONFIRMED"}
 
 
 async def test_counted_and_all_attempts_are_two_numbers(world: World, api: Api) -> None:
