@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode, WaitingFor
+from app.models.ledger.readiness import leshan_holds
 from app.models.ledger.rules import START_MARGIN, silent_share
 from app.models.lifecycle import TERMINAL
 from app.models.queries.views import EndpointView, OperationView, ServerView
@@ -66,7 +67,7 @@ def waiting_for(
     if operation.status is OperationStatus.SENDING:
         if operation.reason in ASKED_FOR:
             return WaitingFor.LESHAN
-        return WaitingFor.LESHAN_HOLDS_IT if is_held(operation, endpoint) else WaitingFor.DEVICE_ANSWER
+        return WaitingFor.LESHAN_HOLDS_IT if leshan_holds(endpoint, operation.seq) else WaitingFor.DEVICE_ANSWER
     if endpoint.paused or server.paused:
         return WaitingFor.PAUSED
     if server.swept_at is None or now - server.swept_at > DISPATCHER_SPAN:
@@ -77,13 +78,6 @@ def waiting_for(
     if obstacle is not None:
         return obstacle
     return WaitingFor.CAPACITY if calls is not None and calls.are_all_open(endpoint) else WaitingFor.CLAIM
-
-
-def is_held(operation: OperationView, endpoint: EndpointView) -> bool:
-    """Whether Leshan keeps the request until the device wakes: at the wake it sends it, and the answer is due."""
-    if endpoint.lease_operation != operation.seq or endpoint.call_open:
-        return False
-    return endpoint.lease_wake_seq == endpoint.wake_seq
 
 
 def _at_the_endpoint(
@@ -102,6 +96,11 @@ def _at_the_endpoint(
     if head is not None and head != operation.seq:
         return WaitingFor.TURN
     return WaitingFor.RETRY_DELAY if endpoint.ready_at > now else None
+
+
+def may_be_full(server: ServerView, most: int) -> bool:
+    """Whether so many operations are SENDING that the calls may all be open, and have to be counted."""
+    return server.sending >= silent_share(most)
 
 
 def needs_head(operation: OperationView, endpoint: EndpointView) -> bool:

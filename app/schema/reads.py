@@ -28,7 +28,7 @@ from app.models.queries import (
     server_view,
     transitions_by_seq,
 )
-from app.models.waiting import Calls, needs_head, waiting_for
+from app.models.waiting import Calls, may_be_full, needs_head, waiting_for
 from app.schema.types.endpoint import Endpoint, endpoint_of
 from app.schema.types.node import Total, page_info
 from app.schema.types.operation import (
@@ -118,15 +118,11 @@ class Reads:
             return waiting_for(view, endpoint, server, server.now, heads.get(view.endpoint_id), calls=calls)
 
         waits = {view.seq: wait(view) for view in views}
-        if WaitingFor.CLAIM in waits.values():
-            calls = await self._calls()
+        most = min(self._most_calls, server.open_calls or self._most_calls)
+        if WaitingFor.CLAIM in waits.values() and may_be_full(server, most):
+            calls = Calls(*await open_calls(), most)
             waits |= {view.seq: wait(view) for view in views if waits[view.seq] is WaitingFor.CLAIM}
         return waits
-
-    async def _calls(self) -> Calls:
-        """Counted only where nothing else is in the way: the calls that are open are few, and mostly nobody asks."""
-        calls, silent, of_server = await open_calls()
-        return Calls(calls, silent, min(self._most_calls, of_server or self._most_calls))
 
     async def _last_steps(self, views: Sequence[OperationView]) -> dict[int, TransitionView]:
         return await transitions_by_seq({view.last_seq for view in views})

@@ -11,7 +11,8 @@ from app.domain.words import OperationStatus, ReasonCode
 from app.models.ledger.group import Group
 from app.models.ledger.leases import expect_answer, give_up_held, heard_all_since
 from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase
-from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.readiness import leshan_holds
+from app.models.ledger.rows import OperationRow
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class Cancel(Member[int]):
             raise NotFound("no operation has this id", field="id")
         if group.again and operation.reason is ReasonCode.CANCELED_BY_USER:
             return operation.seq
-        if is_held(group.endpoints[operation.endpoint_id], operation):
+        if leshan_holds(group.endpoints[operation.endpoint_id], operation.seq):
             operation.cancel_requested = True
             return operation.seq
         if operation.status is not OperationStatus.QUEUED:
@@ -65,7 +66,7 @@ class Withdraw(Member[OperationStatus | None]):
         if operation is None or operation.attempt != self.attempt:
             return None
         endpoint = group.endpoints[operation.endpoint_id]
-        if not is_held(endpoint, operation):
+        if not leshan_holds(endpoint, operation.seq):
             return None
         if self.outcome is OutcomeKind.DELAYED:
             sure = heard_all_since(group, operation.last_attempt_at or 0)
@@ -85,12 +86,6 @@ _AWAKE: Final = frozenset(
     }
 )
 """Outcomes of a call that Leshan sent at once: it took the device as awake."""
-
-
-def is_held(endpoint: EndpointRow, operation: OperationRow) -> bool:
-    """Whether Leshan holds the operation's request, as far as it is known: no wake has come since."""
-    held = endpoint.lease_operation == operation.seq and not endpoint.call_open
-    return held and endpoint.wake_seq == endpoint.lease_wake_seq
 
 
 @dataclass(slots=True)

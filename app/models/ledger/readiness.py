@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from app.domain.words import Instant
 from app.models.ledger.rows import EndpointRow
 
@@ -31,3 +33,18 @@ def callable_at(ready: Instant | None, awake_until: Instant | None, now: Instant
 def turn_is_over(endpoint: EndpointRow) -> bool:
     """Whether a counted failure ended the endpoint's turn and it has not woken since."""
     return endpoint.held_wake_seq is not None and endpoint.wake_seq <= endpoint.held_wake_seq
+
+
+class Leased(Protocol):
+    """What of an endpoint says whether Leshan holds a request for it: a row of the ledger or a reader's view."""
+
+    lease_operation: int | None
+    lease_wake_seq: int | None
+    wake_seq: int
+    call_open: bool
+
+
+def leshan_holds(endpoint: Leased, operation_seq: int) -> bool:
+    """Whether Leshan holds the operation's request until the device wakes: at the wake it sends it."""
+    held = endpoint.lease_operation == operation_seq and not endpoint.call_open
+    return held and endpoint.lease_wake_seq == endpoint.wake_seq

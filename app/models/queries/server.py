@@ -44,11 +44,11 @@ async def server_view() -> ServerView:
     now = _NOW if on_postgres() else str(_clock())
     sql = f"""
         SELECT id, name, swept_at, breaker_opened_at, breaker_reason, probe_at, bridge_holder, bridge_until,
-               bridge_open_since, {_COUNTERS}, EXISTS ({_HELD_BACK}), {now}
+               bridge_open_since, open_calls, {_COUNTERS}, EXISTS ({_HELD_BACK}), {now}
         FROM leshan_server ORDER BY id LIMIT 1
     """  # noqa: S608
     rows = await fetch(sql)
-    return ServerView.load(rows[0] if rows else (0, "", *[None] * 7, *[0] * 7, await database_now()))
+    return ServerView.load(rows[0] if rows else (0, "", *[None] * 8, *[0] * 7, await database_now()))
 
 
 async def database_now() -> Instant:

@@ -26,16 +26,15 @@ class Leases:
     late: int
 
 
-async def open_calls() -> tuple[int, int, int | None]:
-    """Return how many calls are open, how many of them to endpoints that did not answer last time, and how many the
-    Leshan server allows (None where it has not said). Raises ReadUnavailable."""
+async def open_calls() -> tuple[int, int]:
+    """Return how many calls are open, and how many of them to endpoints that did not answer last time. Raises
+    ReadUnavailable."""
     sql = """
-        SELECT count(CASE WHEN call_open THEN 1 END), count(CASE WHEN call_open AND silent THEN 1 END),
-               (SELECT open_calls FROM leshan_server ORDER BY id LIMIT 1)
+        SELECT count(CASE WHEN call_open THEN 1 END), count(CASE WHEN call_open AND silent THEN 1 END)
         FROM endpoint WHERE lease_operation IS NOT NULL
     """
-    ((calls, silent, most),) = await fetch(sql)
-    return calls, silent, most
+    ((calls, silent),) = await fetch(sql)
+    return calls, silent
 
 
 async def waiting_endpoints() -> list[Waiting]:

@@ -304,6 +304,7 @@ class ServerView(_Counted):
     bridge_holder: str | None
     bridge_until: Instant | None
     bridge_open_since: Instant | None
+    open_calls: int | None
     queued: int
     sending: int
     confirmed: int

@@ -281,7 +281,8 @@ async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wak
 async def unwanted_by(world: World, seq: int, why: str) -> None:
     """Have the held operation canceled, superseded or expired."""
     if why == "cancel":
-        assert await world.ledgers[0].submit(Cancel((await world.operation(seq))["id"])) == seq
+        id_ = str((await world.operation(seq))["id"])
+        assert await world.ledgers[0].submit(Cancel(id_)) == seq
     elif why == "supersede":
         await world.create(new("d", supersede=True))
     else:

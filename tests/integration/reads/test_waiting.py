@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.words import WaitingFor
 from app.models import queries
-from app.models.waiting import Calls, needs_head, waiting_for
+from app.models.waiting import Calls, may_be_full, needs_head, waiting_for
 from tests.integration.ledger.kit import (
     REBOOT,
     SILENT,
@@ -25,10 +25,10 @@ async def waits(world: World, seq: int) -> WaitingFor:
     endpoint = await queries.endpoint_by_id(operation.endpoint_id)
     assert endpoint is not None
     heads = await queries.heads_of([endpoint.id]) if needs_head(operation, endpoint) else {}
-    calls, silent, of_server = await queries.open_calls()
-    open_calls = Calls(calls, silent, of_server or world.ledgers[-1].rules.max_in_flight)
     server = await queries.server_view()
-    return waiting_for(operation, endpoint, server, world.now, heads.get(endpoint.id), calls=open_calls)
+    most = world.ledgers[-1].rules.max_in_flight
+    calls = Calls(*await queries.open_calls(), most) if may_be_full(server, most) else None
+    return waiting_for(operation, endpoint, server, world.now, heads.get(endpoint.id), calls=calls)
 
 
 @pytest.mark.asyncio
