@@ -26,12 +26,17 @@ _R, _K = ReasonCode, OutcomeKind
 _MAY, _NOT, _ANSWERED = Delivery.MAY_HAVE_REACHED, Delivery.NOT_SENT, Delivery.ANSWERED
 _WELL, _TROUBLE, _DOWN = BreakerSignal.WELL, BreakerSignal.TROUBLE, BreakerSignal.DOWN
 
+NEVER_ANSWERED: Final = (
+    "The device answers other operations and has not answered a {kind} since it registered: not tried again."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of the table.
 
     Attributes:
+        ends_turn: the endpoint is not called again before its next wake or, where it does not sleep, its retry time.
         again: QUEUED rows only: the reason shown while the operation waits for its next attempt.
         used_up: the reason of FAILED when a counted attempt was the last one.
         once: (status, reason) for an operation that may not be repeated; None means the same as for one that may.
@@ -41,6 +46,7 @@ class Row:
     status: OperationStatus
     again: ReasonCode | None = None
     counted: bool = False
+    ends_turn: bool = False
     used_up: ReasonCode | None = None
     once: tuple[OperationStatus, ReasonCode] | None = None
     presence: Presence | None = None
@@ -61,15 +67,16 @@ TABLE: Final[dict[OutcomeKind, Row]] = {
         _Q,
         _R.NO_ANSWER,
         counted=True,
+        ends_turn=True,
         used_up=_R.NO_ANSWER,
         once=_UNKNOWN,
         presence=Presence.ASLEEP,
         breaker=_WELL,
     ),
-    _K.ANSWER_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
+    _K.ANSWER_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, ends_turn=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
     _K.PROXY_ERROR: Row(_MAY, _Q, _R.LESHAN_UNREACHABLE, once=_UNKNOWN, set_back=True, breaker=_TROUBLE),
-    _K.LEASE_LOST: Row(_MAY, _Q, _R.LEASE_LOST, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
-    _K.DELAYED_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
+    _K.LEASE_LOST: Row(_MAY, _Q, _R.LEASE_LOST, counted=True, ends_turn=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
+    _K.DELAYED_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, ends_turn=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
     _K.DELAYED_DROPPED: Row(_NOT, _Q, _R.RELEASED),
     _K.NOT_CONNECTED: Row(_NOT, _Q, _R.DEVICE_ASLEEP, presence=Presence.ASLEEP, breaker=_WELL),
     _K.DELAYED: Row(_NOT, _S, _R.DELAYED_BY_LESHAN, presence=Presence.ASLEEP, breaker=_WELL),
@@ -99,6 +106,10 @@ PASSING_DEVICE_ERROR: Final = Row(
 )
 NOT_DONE_DEVICE_ERROR: Final = replace(PASSING_DEVICE_ERROR, once=None)
 
+COMPOSITE_NEVER_ANSWERED: Final = replace(TABLE[_K.DEVICE_SILENT], status=_F, again=_R.NO_ANSWER)
+"""A device that does not know FETCH or iPATCH may acknowledge one and never answer it, each time: another try would
+cost another wake. Leshan takes a silent queue-mode device as asleep all the same; one that does not sleep goes on."""
+
 
 def judge(attempt: Attempt, report: Report) -> Verdict:
     """What follows from what came back. Pure: the same facts give the same verdict, whoever asks."""
@@ -106,15 +117,27 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
         return _carry_out(TABLE[_K.SUCCESS], attempt, "already gone")
     row = row_for(report)
     detail = report.outcome.detail
+    if attempt.answers_others_only and report.outcome.kind is _K.DEVICE_SILENT:
+        row = replace(COMPOSITE_NEVER_ANSWERED, ends_turn=attempt.queue_mode)
+        detail = NEVER_ANSWERED.format(kind=attempt.kind)
     if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
         detail = report.outcome.device_status  # most devices say no more than their code: then it is the text
     if attempt.kind in CANCELS and report.outcome.device_status is None:
         row = replace(row, heard=False)  # Leshan ends an observation by itself: no message of the device came
     if report.outcome.deadline_passed:
         row = replace(row, breaker=_TROUBLE)
-    if row.presence is Presence.ASLEEP and report.outcome.kind is _K.DEVICE_SILENT and not attempt.queue_mode:
-        row = replace(row, presence=None)
+    if not attempt.queue_mode:
+        row = _awake_all_the_time(row, report.outcome.kind)
     return _carry_out(row, attempt, detail)
+
+
+def _awake_all_the_time(row: Row, kind: OutcomeKind) -> Row:
+    """A device that does not sleep has no wake to wait for: it is called again after a pause."""
+    if kind is _K.DEVICE_SILENT:
+        return replace(row, presence=None)
+    if kind in (_K.NOT_CONNECTED, _K.ASLEEP):
+        return replace(row, presence=None, ends_turn=True)
+    return row
 
 
 def row_for(report: Report) -> Row:
@@ -145,6 +168,7 @@ def _carry_out(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
         reason=reason,
         delivery=row.delivery,
         counted=row.counted,
+        ends_turn=row.ends_turn,
         presence=row.presence,
         heard=row.heard,
         set_back=row.set_back,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
+from app.domain.paths import LwM2mPath
 from app.domain.values import JsonValue
 from app.domain.words import ContentFormat, OperationKind, ValueType
 
@@ -76,3 +77,32 @@ def repeatable_by_kind(kind: OperationKind, path: str | None) -> bool:
     if kind is OperationKind.CREATE:
         return False
     return kind is not OperationKind.EXECUTE or execute_target(kind, path) == REGISTRATION_UPDATE_TRIGGER
+
+
+Instances: TypeAlias = frozenset[tuple[int, int | None]] | None
+"""The object instances that an operation touches, as (object id, instance id); the instance id is None for a whole
+object. None is the whole device."""
+
+
+def instances_of(kind: OperationKind, path: str | None, paths: Sequence[str]) -> Instances:
+    """Return the object instances that an operation reads or changes.
+
+    A path of a whole object (``/5``) touches all its instances, a composite those of all its paths. A turn-ender
+    touches the whole device: what was queued before it is meant to be done before the device goes down, and what was
+    queued behind it when the device is back (``docs/decisions/0017-what-an-error-holds-back.md``).
+    """
+    if is_turn_ender(kind, path):
+        return None
+    targets = (LwM2mPath.parse(text).ids for text in (paths if path is None else (path,)))
+    return frozenset((ids[0], ids[1] if len(ids) > 1 else None) for ids in targets)
+
+
+def conflict(one: Instances, other: Instances) -> bool:
+    """Return whether two operations touch the same object instance, so that their order must be kept."""
+    if one is None or other is None:
+        return True
+    return any(
+        object_id == their_object and (instance == their_instance or instance is None or their_instance is None)
+        for object_id, instance in one
+        for their_object, their_instance in other
+    )

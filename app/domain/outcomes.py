@@ -83,3 +83,8 @@ class Outcome:
     location: str | None = None
     request_id: str | None = None
     deadline_passed: bool = False
+
+    @property
+    def of_the_device(self) -> bool:
+        """Whether the device itself answered: Leshan ends an observation without a request to it."""
+        return self.device_status is not None or self.kind is OutcomeKind.DEVICE_ANSWERED_NONSENSE

@@ -38,6 +38,8 @@ class Attempt:
         attempts: counted attempts before this one.
         delivery: of the operation over all earlier attempts.
         queue_mode: whether the device sleeps; an unknown one is taken to.
+        answers_others_only: whether the device answers other operations under its registration, and has never answered
+            one of this kind: a composite, which LwM2M does not oblige it to know.
     """
 
     kind: OperationKind
@@ -46,6 +48,7 @@ class Attempt:
     max_attempts: int
     delivery: Delivery
     queue_mode: bool
+    answers_others_only: bool = False
 
 
 class BreakerSignal(Enum):
@@ -67,7 +70,10 @@ class Verdict:
     Attributes:
         status: the operation's next status; SENDING only for a delayed request.
         delivery: what this attempt tells of the request and the device.
-        counted: whether the attempt counts, which also ends the endpoint's turn until its next wake.
+        counted: whether the attempt counts. One that the device answered, and that is to be tried again, holds back the
+            object instances of its operation until the retry.
+        ends_turn: the device was silent: nothing is sent to the endpoint until its next wake, or the retry time of one
+            that does not sleep.
         presence: to be written if the endpoint did not wake since the claim; None leaves it.
         heard: the device answered, so its awake window begins anew.
         set_back: Leshan's fault: the endpoint pauses a little, so that no call is repeated in a tight loop.
@@ -78,6 +84,7 @@ class Verdict:
     delivery: Delivery
     detail: str | None = None
     counted: bool = False
+    ends_turn: bool = False
     presence: Presence | None = None
     heard: bool = False
     set_back: bool = False

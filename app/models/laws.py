@@ -21,7 +21,7 @@ from app.domain.words import SECOND, Instant
 from app.models.database import is_sqlite, tortoise_config
 from app.models.ledger.rules import START_MARGIN
 from app.models.ledger.store import numbered
-from app.models.statutes import LAWS, Law, Walk
+from app.models.statutes import LAWS, Judge, Law, Walk
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
@@ -84,22 +84,39 @@ class _Asker:
         found: list[Any] = []
         values = await self._given(law)
         async for bounds in self._pieces(law.walk):
-            rows = await self._rows(f"{law.sql} LIMIT {MOST - len(found)}", [*bounds, *values])
-            found += [row["who"] for row in rows]
+            most = "" if law.judge else f" LIMIT {MOST - len(found)}"
+            rows = await self._rows(f"{law.sql}{most}", [*bounds, *values])
+            whos = [row["who"] for row in rows]
+            found += await self._judged(law.judge, whos, MOST - len(found)) if law.judge else whos
             if len(found) >= MOST:
                 break
         return found
 
+    async def _judged(self, judge: Judge, suspects: Sequence[int], most: int) -> list[Any]:
+        """Return at most so many violators of these suspects, whose rows are read one suspect at a time."""
+        found: list[Any] = []
+        now = await self._time()
+        for suspect in suspects:
+            found += judge.violators(await self._rows(judge.rows, [suspect]), now, now - OVERDUE)
+            if len(found) >= most:
+                break
+        return found[:most]
+
     async def still(self, law: Law, whos: Sequence[Any]) -> list[Any]:
         """Those of these who break it now."""
+        if law.judge is not None:
+            return [who for who in await self.breaches(law) if who in whos]
         values = await self._given(law)
         sql = f"SELECT who FROM ({law.sql}) late WHERE who = ${len(values) + 1}"
         return [who for who in whos if await self._rows(sql, [*values, who])]
 
     async def _given(self, law: Law) -> list[int]:
-        now = await self.now() if self.fixed is None and law.given else self.fixed or 0
+        now = await self._time() if law.given else 0
         given = {"overdue": now - OVERDUE, "window": now + START_MARGIN, "calls": self.calls}
         return [given[name] for name in law.given]
+
+    async def _time(self) -> Instant:
+        return await self.now() if self.fixed is None else self.fixed
 
     async def now(self) -> Instant:
         """The database host's time: the clock of whoever asks may be wrong."""

@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from app.domain.words import OperationStatus, ReasonCode
+from app.domain.words import Instant, OperationStatus, ReasonCode
 from app.models.ledger.rows import STATUS_COLUMNS
 from app.models.ledger.rules import SILENT_SHARE
 from app.models.lifecycle import MOVES, TERMINAL
+from app.models.queue_order import HISTORY, QUEUE, Rows, left_waiting, overtaken
 
 
 class Walk(StrEnum):
@@ -32,15 +33,32 @@ class Walk(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """Decide about a suspect where SQL alone cannot.
+
+    Attributes:
+        rows: the statement that reads a suspect's rows; ``$1`` is its id.
+        violators: returns what violates the invariant, of these rows, the present time, and the time before which
+            something is late.
+    """
+
+    rows: str
+    violators: Callable[[Rows, Instant, Instant], Sequence[object]]
+
+
+@dataclass(frozen=True, slots=True)
 class Law:
     """A question whose rows (``who``) break a law. ``given`` names the moments and limits that follow ``$1`` and
-    ``$2`` of a walk, or stand alone where nothing is walked."""
+    ``$2`` of a walk, or stand alone where nothing is walked. With a ``judge`` the rows are endpoints (``id``) that may
+    break it.
+    """
 
     number: int
     breach: str
     sql: str
     walk: Walk | None = None
     given: tuple[str, ...] = ()
+    judge: Judge | None = None
 
     @property
     def of_lateness(self) -> bool:
@@ -226,8 +244,8 @@ LAWS: Final = (
         6,
         "one of its endpoint and priority that was queued later was sent before it",
         """
-        SELECT who FROM (
-            SELECT o.seq AS who, o.expires_at, t.seq AS gone,
+        SELECT endpoint_id AS who FROM (
+            SELECT o.endpoint_id, o.expires_at, t.seq AS gone,
                    min(CASE WHEN t.to_status = 'SENDING' THEN t.seq END) OVER later AS overtaken,
                    min(CASE WHEN t.to_status = 'SENDING' THEN t.at END) OVER later AS overtaken_at
             FROM operation o LEFT JOIN transition t ON t.operation_id = o.seq AND t.number = 2
@@ -237,8 +255,13 @@ LAWS: Final = (
         ) queue
         WHERE (gone IS NULL OR gone > overtaken) AND overtaken IS NOT NULL
           AND (expires_at IS NULL OR expires_at > overtaken_at)
+        UNION
+        SELECT o.endpoint_id AS who FROM operation o JOIN transition t ON t.operation_id = o.seq
+        WHERE o.endpoint_id > $1 AND o.endpoint_id <= $2 AND o.attempts > 0 AND o.delivery = 'ANSWERED'
+          AND t.to_status = 'QUEUED' AND t.reason = 'DEVICE_ERROR'
         """,
         Walk.ENDPOINTS,
+        judge=Judge(HISTORY, overtaken),
     ),
     Law(
         6,
@@ -273,8 +296,12 @@ LAWS: Final = (
                    CASE WHEN s.open_calls < $3 THEN s.open_calls ELSE $3 END AS most
             FROM leshan_server s LEFT JOIN calls c ON c.server_id = s.id WHERE s.breaker_opened_at IS NULL
         )
-        SELECT e.name AS who FROM endpoint e JOIN server s ON s.id = e.server_id
-        WHERE e.ready_at IS NOT NULL AND e.ready_at < $1 AND e.last_seen_at < $1 AND e.awake_until >= $2
+        SELECT e.id AS who FROM endpoint e JOIN server s ON s.id = e.server_id
+        WHERE e.presence = 'ONLINE' AND e.awake_until >= $2 AND e.last_seen_at < $1
+          AND e.queued > 0 AND e.lease_operation IS NULL AND e.down_since IS NULL
+          AND (e.not_before IS NULL OR e.not_before < $1)
+          AND (e.held_wake_seq IS NULL OR e.wake_seq > e.held_wake_seq
+               OR e.retry_at < $1 OR (e.retry_at IS NULL AND e.queue_mode = FALSE))
           AND s.open < s.most
           AND (NOT e.silent OR
                s.silent < CASE WHEN s.most < {2 * SILENT_SHARE} THEN 1 ELSE s.most / {SILENT_SHARE} END)
@@ -287,6 +314,7 @@ LAWS: Final = (
                       WHERE o.endpoint_id = e.id AND o.status = 'QUEUED' AND o.created_at < $1)
         """,
         given=("overdue", "window", "calls"),
+        judge=Judge(QUEUE, left_waiting),
     ),
     Law(
         8,

@@ -89,6 +89,8 @@ class Endpoint(Model):
     not_before: fields.Field[int | None] = InstantField(null=True)
     setbacks = fields.IntField(default=0)
     down_since: fields.Field[int | None] = InstantField(null=True)
+    next_operation = fields.BigIntField(null=True)
+    answered_wake_seq = fields.BigIntField(null=True)
     silent = fields.BooleanField(default=False)
     paused = fields.BooleanField(default=False)
 
@@ -113,6 +115,7 @@ class Endpoint(Model):
     address = fields.CharField(max_length=255, null=True)
     object_links = JsonField(null=True)
     observations = JsonField(null=True)
+    composites = JsonField(null=True)
 
     class Meta:
         table = "endpoint"
@@ -184,6 +187,8 @@ class Operation(Model):
     request_id = fields.CharField(max_length=64, null=True)
     superseded = fields.BooleanField(default=False)
     cancel_requested = fields.BooleanField(default=False)
+    held_wake_seq = fields.BigIntField(null=True)
+    retry_at: fields.Field[int | None] = InstantField(null=True)
 
     class Meta:
         table = "operation"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode, WaitingFor
+from app.models.ledger.queues import NOTHING
 from app.models.ledger.readiness import leshan_holds
-from app.models.ledger.rules import START_MARGIN, silent_share
+from app.models.ledger.rules import START_MARGIN, silent_share, start_margin
 from app.models.lifecycle import TERMINAL
 from app.models.queries.views import EndpointView, OperationView, ServerView
 
@@ -57,7 +58,8 @@ def waiting_for(
     | the breaker is open: no device can be called | LESHAN |
     | another operation of the endpoint is out | TURN |
     | the endpoint is not sendable, is down, or sleeps and its turn is over until the next wake | DEVICE_WAKE |
-    | another operation of the endpoint goes first | TURN |
+    | it was answered with an error and is tried again at the next wake, or after a pause | DEVICE_WAKE, RETRY_DELAY |
+    | another operation of the endpoint goes first, or holds it back | TURN |
     | the endpoint pauses after a failure | RETRY_DELAY |
     | all of that is well, and all calls that it may take are open | CAPACITY |
     | all of that is well | CLAIM |
@@ -86,13 +88,19 @@ def _at_the_endpoint(
     if endpoint.lease_operation is not None:
         # its own lease: the two rows were read a moment apart, and it is out by now
         return WaitingFor.DEVICE_ANSWER if endpoint.lease_operation == operation.seq else WaitingFor.TURN
-    margin = min(START_MARGIN, operation.timeout_seconds * SECOND)
+    own = endpoint.awake_window_seconds
+    margin = min(START_MARGIN if own is None else start_margin(own * SECOND), operation.timeout_seconds * SECOND)
     if endpoint.awake_until is None or endpoint.awake_until - now < margin or endpoint.down_since is not None:
         return WaitingFor.DEVICE_WAKE
+    wakes = endpoint.queue_mode is not False
+    if waits_for_retry(operation, endpoint, now):
+        return WaitingFor.DEVICE_WAKE if wakes and operation.retry_at is None else WaitingFor.RETRY_DELAY
     if endpoint.queued == 0:
         return None  # the two rows were read a moment apart, and it was claimed in between
     if endpoint.ready_at is None:
-        return WaitingFor.DEVICE_WAKE if endpoint.queue_mode is not False else WaitingFor.RETRY_DELAY
+        if endpoint.next_operation == NOTHING:
+            return WaitingFor.TURN
+        return WaitingFor.DEVICE_WAKE if wakes else WaitingFor.RETRY_DELAY
     if head is not None and head != operation.seq:
         return WaitingFor.TURN
     return WaitingFor.RETRY_DELAY if endpoint.ready_at > now else None
@@ -101,6 +109,13 @@ def _at_the_endpoint(
 def may_be_full(server: ServerView, most: int) -> bool:
     """Whether so many operations are SENDING that the calls may all be open, and have to be counted."""
     return server.sending >= silent_share(most)
+
+
+def waits_for_retry(operation: OperationView, endpoint: EndpointView, now: Instant) -> bool:
+    """Return whether the device answered it with an error, and its retry has not come yet."""
+    if operation.held_wake_seq is None or endpoint.wake_seq > operation.held_wake_seq:
+        return False
+    return operation.retry_at is None or operation.retry_at > now
 
 
 def needs_head(operation: OperationView, endpoint: EndpointView) -> bool:

@@ -66,7 +66,7 @@ _REASONS: Final = {
 }
 _WAITS: Final = {
     "DEVICE_WAKE": "The endpoint's next registration or update.",
-    "TURN": "An operation of the same endpoint that goes first.",
+    "TURN": "An operation of the same endpoint that goes first, or that waits for its retry and holds this one back.",
     "CLAIM": "A dispatcher takes it within moments: nothing else is in the way.",
     "CAPACITY": "All calls that may be open at Leshan are open, or all those of devices that did not answer before.",
     "RETRY_DELAY": "An attempt failed, and the next one follows after a pause: a device that does not sleep has no "

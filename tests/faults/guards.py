@@ -73,15 +73,15 @@ GUARDS: Final = (
     Guard(
         "wakeSeq: a counted failure waits for a newer wake than its attempt's own",
         "app/models/ledger/leases.py",
-        "endpoint.held_wake_seq = endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq",
+        "endpoint.held_wake_seq = _wake_of_attempt(endpoint)",
         "endpoint.held_wake_seq = None",
         "tests/stories/test_attempts.py::test_one_wake_is_one_attempt",
     ),
     Guard(
         "wakeSeq: a wake that came during the attempt is not spent by its failure",
         "app/models/ledger/leases.py",
-        "endpoint.held_wake_seq = endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq",
-        "endpoint.held_wake_seq = endpoint.wake_seq",
+        "return endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq",
+        "return endpoint.wake_seq",
         "tests/integration/ledger/test_settling.py::test_a_wake_during_the_attempt_is_not_lost",
     ),
     Guard(

@@ -249,16 +249,16 @@ async def test_a_downgrade_takes_everything_back_and_an_upgrade_brings_it_again(
     assert len(await migrate(empty_database_url)) == REVISIONS
 
 
-async def to_revision_one(database_url: str) -> None:
-    """The database as version 0.1.0 made it, with its revision noted and no other."""
+async def to_revision(number: int, database_url: str) -> None:
+    """Bring a database to this revision, with it noted and none after it."""
     dialect = "sqlite" if is_sqlite(database_url) else "postgres"
     config = tortoise_config(database_url, writable=True)
     await migrate(database_url)
     async with TortoiseContext() as context:
         await context.init(config=config)
         command = Command(config, app="models", location=str(MIGRATIONS / dialect))
-        if REVISIONS > 1:
-            await command.downgrade(version=2, delete=False)
+        if number < REVISIONS:
+            await command.downgrade(version=number + 1, delete=False)
 
 
 WRITTEN_BY_THE_FIRST: Final = (
@@ -274,7 +274,7 @@ WRITTEN_BY_THE_FIRST: Final = (
 
 
 async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(empty_database_url: str) -> None:
-    await to_revision_one(empty_database_url)
+    await to_revision(1, empty_database_url)
     store = open_store(empty_database_url, unsafe=True)
     await store.open()
     assert "paused" not in await columns_of(store, "endpoint")
@@ -305,13 +305,39 @@ async def test_the_first_version_works_on_beside_the_present_one(store: Store) -
 async def test_a_migration_of_the_second_revision_that_was_cut_off_is_taken_up_again(empty_database_url: str) -> None:
     if not is_sqlite(empty_database_url):
         pytest.skip("PostgreSQL runs a migration inside of a transaction")
-    await to_revision_one(empty_database_url)
+    await to_revision(1, empty_database_url)
     store = open_store(empty_database_url, unsafe=True)
     await store.open()
     await store.execute("ALTER TABLE endpoint ADD COLUMN paused BOOL NOT NULL DEFAULT FALSE")
     assert len(await migrate(empty_database_url)) == REVISIONS - 1
     assert "bridge_open_since" in await columns_of(store, "leshan_server")
     await store.close()
+
+
+async def test_a_device_that_was_held_back_without_an_end_can_be_called_after_the_upgrade(
+    empty_database_url: str,
+) -> None:
+    """Revision 5: an answer had cleared the retry time of a device without queue mode, and left the end of its turn."""
+    await to_revision(4, empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    for sql in (*WRITTEN_BY_THE_FIRST, *STUCK):
+        await store.execute(sql)
+    await migrate(empty_database_url)
+    rows = await store.fetch("SELECT name, ready_at FROM endpoint ORDER BY name")
+    await store.close()
+    assert [tuple(row) for row in rows] == [("d", 7), ("sleeps", None), ("waits", None)]
+
+
+ONE_MORE: Final = (
+    "INSERT INTO endpoint (id, server_id, name, presence, told_presence, awake_until, queued, held_wake_seq, "
+    "queue_mode, retry_at) VALUES ({}, 1, '{}', 'ONLINE', 'ONLINE', 9, 1, 0, {}, {})"
+)
+STUCK: Final = (
+    "UPDATE endpoint SET presence = 'ONLINE', awake_until = 9, queue_mode = FALSE, held_wake_seq = 0, not_before = 7",
+    ONE_MORE.format(8, "sleeps", "TRUE", "NULL"),
+    ONE_MORE.format(9, "waits", "FALSE", "99"),
+)
 
 
 async def test_reading_connections_cannot_write(database_url: str) -> None:

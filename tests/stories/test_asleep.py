@@ -63,7 +63,7 @@ async def test_an_operation_for_a_device_that_is_awake_goes_at_once(world: World
 
 
 async def test_more_operations_than_fit_into_one_window_go_out_in_one_wake(begin: Begin) -> None:
-    """Of a window of 5 s, 2 s can be used; six calls of half a second each fit, for every answer renews it."""
+    """Of a window of 5 s half can be used; six calls of half a second each fit, for every answer renews it."""
     async with begin(awake_window=5, simulated={"awake_window_seconds": 5}) as world:
         world.simulator.behave("dev", Behaviour(delay_ms=500))
         await world.wake()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.leshan.simulator import Behaviour, Kind
@@ -50,3 +52,53 @@ async def test_an_answer_that_is_always_an_html_500_uses_its_attempts_up(begin: 
         assert (await world.operation(op)).detail == "Oops"
         await world.wake()
         await world.confirmed(after)
+
+
+async def test_an_operation_that_the_device_answers_with_an_error_blocks_only_its_own_instance(world: World) -> None:
+    """Three wakes for the poison, and one for everybody else's."""
+    world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=500, path="/3442/0/110"))
+    await world.asleep()
+    poison = await world.create("WRITE", "/3442/0/110", "poison")
+    behind = await world.create("READ", "/3442/0/120")
+    others = [await world.create("READ", path) for path in ("/3/0/0", "/3/0/1", "/3303/0/5700")]
+    await world.wake()
+    await world.confirmed(*others)
+    await world.becomes(poison, "QUEUED", "DEVICE_ERROR", attempts=1)
+    assert (await world.waits_for(poison), await world.waits_for(behind)) == ("DEVICE_WAKE", "TURN")
+    await world.wake()
+    await world.becomes(poison, "QUEUED", "DEVICE_ERROR", attempts=2)
+    assert await world.transitions(behind) == ["QUEUED"]
+    await world.wake()
+    await world.becomes(poison, "FAILED", "DEVICE_ERROR", attempts=3)
+    await world.confirmed(behind)
+    assert len(world.received()) == 3 + len(others) + 1
+
+
+async def test_a_device_that_does_not_sleep_goes_on_once_the_retry_was_answered(begin: Begin) -> None:
+    async with begin("dev", simulated={"queue_mode_share": 0.0, "lifetime_seconds": 86_400}) as world:
+        world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=500, times=1))
+        await world.wake()
+        first = await world.create("READ", "/3/0/0")
+        behind = [await world.create("READ", "/3/0/1"), await world.create("READ", "/3303/0/5700")]
+        await world.becomes(first, "QUEUED", "DEVICE_ERROR", attempts=1)
+        await world.confirmed(behind[1])
+        assert (await world.waits_for(first), await world.waits_for(behind[0])) == ("RETRY_DELAY", "TURN")
+        world.move_clock(31)
+        await world.confirmed(first, *behind)
+
+
+async def test_composites_that_a_device_never_answers_cost_one_time_out_each(begin: Begin) -> None:
+    """As Wakaama's example client does: it acknowledges the request, and that is all."""
+    async with begin("dev", simulated={"queue_mode_share": 0.0, "lifetime_seconds": 300}) as world:
+        world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, method="READ_COMPOSITE"))
+        await world.wake()
+        await world.confirmed(await world.create("READ", "/3/0/0"))
+        wanted = [world.wanted("READ_COMPOSITE", "", timeout=1) for _ in range(2)]
+        paths = ("/3/0/0", "/3/0/1")
+        composites = [replace(one, request=replace(one.request, path=None, paths=paths)) for one in wanted]
+        ops = await world.create_many(composites)
+        after = await world.create("READ", "/3/0/1")
+        for op in ops:
+            await world.becomes(op, "FAILED", "NO_ANSWER", attempts=1)
+        await world.confirmed(after)
+        assert "READ_COMPOSITE" in str((await world.operation(ops[0])).detail)

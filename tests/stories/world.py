@@ -21,7 +21,7 @@ import httpx
 import orjson
 from starlette.applications import Starlette
 
-from app.domain.operations import OperationRequest, repeatable_by_kind
+from app.domain.operations import OperationRequest, conflict, instances_of, repeatable_by_kind
 from app.domain.values import JsonValue
 from app.domain.words import SECOND, Instant, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
 from app.leshan.simulator import Received, Simulator, SimulatorConfig
@@ -384,12 +384,30 @@ class World:
         assert not once, f"handed over more than once, and not repeatable: {[row.id for row in once]}"
 
     async def _check_order(self, received: list[Received]) -> None:
-        ids = list(dict.fromkeys(map(_operation_of, received)))
-        rows = {str(row.id): row for row in await tables.Operation.filter(id__in=ids)} if ids else {}
+        """First arrivals are in queue order; what was received again later may be passed, but within its instance."""
+        ids = list(map(_operation_of, received))
+        rows = {str(row.id): row for row in await tables.Operation.filter(id__in=set(ids))} if ids else {}
+        arrived = [rows[id_] for id_ in ids if id_ in rows]
         last: dict[int, int] = {}
-        for row in (rows[id_] for id_ in ids if id_ in rows):
-            assert row.seq > last.get(row.priority, 0), f"operation {row.id} was overtaken"
-            last[row.priority] = row.seq
+        for place, row in enumerate(arrived):
+            before = arrived[:place]
+            if row.seq < last.get(row.priority, 0) and row not in before:
+                held_by = [one for one in before if _goes_before(one, row) and _conflict(one, row)]
+                assert held_by, f"operation {row.id} was overtaken"
+            if row in before:
+                since = before[before.index(row) :]
+                later = [one for one in since if one.seq > row.seq and one.priority == row.priority]
+                passed = [one.id for one in later if _conflict(one, row)]
+                assert not passed, f"operation {row.id} was overtaken within its object instance by {passed}"
+            last[row.priority] = max(row.seq, last.get(row.priority, 0))
+
+
+def _goes_before(one: tables.Operation, other: tables.Operation) -> bool:
+    return (-one.priority, one.seq) < (-other.priority, other.seq)
+
+
+def _conflict(one: tables.Operation, other: tables.Operation) -> bool:
+    return conflict(*(instances_of(row.kind, row.path, row.paths) for row in (one, other)))
 
 
 def _refused(received: Received) -> bool:

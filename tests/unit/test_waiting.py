@@ -14,6 +14,7 @@ from app.models.waiting import Calls, needs_head, waiting_for
 NOW = 1_700_000_000 * SECOND
 SELF, OTHER = 10, 20
 
+WAKE = 1
 QUEUED: dict[str, Any] = {"seq": SELF, "status": OperationStatus.QUEUED, "timeout_seconds": 30}
 SENDING: dict[str, Any] = {**QUEUED, "status": OperationStatus.SENDING}
 
@@ -23,17 +24,22 @@ READY: dict[str, Any] = {
     "ready_at": 0,
     "queued": 2,
     "lease_operation": None,
-    "wake_seq": 1,
+    "wake_seq": WAKE,
     "call_open": False,
     "silent": False,
     "queue_mode": True,
 }
-OUT: dict[str, Any] = {**READY, "lease_operation": SELF, "lease_wake_seq": 1, "call_open": True, "ready_at": None}
+OUT: dict[str, Any] = {**READY, "lease_operation": SELF, "lease_wake_seq": WAKE, "call_open": True, "ready_at": None}
 HELD: dict[str, Any] = {**OUT, "call_open": False}
 OTHER_OUT: dict[str, Any] = {**OUT, "lease_operation": OTHER}
 ASLEEP: dict[str, Any] = {**READY, "presence": Presence.ASLEEP, "awake_until": None, "ready_at": None}
 TURN_OVER: dict[str, Any] = {**READY, "ready_at": None}
 ALWAYS_ON: dict[str, Any] = {"queue_mode": False}
+
+RETRIED: dict[str, Any] = {**QUEUED, "held_wake_seq": WAKE}
+"""Answered with an error: to be tried again at the next wake."""
+BLOCKED: dict[str, Any] = {**READY, "ready_at": None, "next_operation": 0}
+"""Nothing goes before the next wake, for an operation waits for its retry."""
 
 WELL: dict[str, Any] = {"swept_at": NOW - SECOND, "breaker_opened_at": None}
 BROKEN: dict[str, Any] = {**WELL, "breaker_opened_at": NOW - SECOND}
@@ -51,7 +57,7 @@ Case = tuple[dict[str, Any], dict[str, Any], dict[str, Any], int | None, Calls |
 CASES: list[Case] = [
     *((dict(QUEUED, status=s), ASLEEP, NOBODY, None, None, WaitingFor.NOTHING) for s in list(OperationStatus)[2:]),
     (SENDING, HELD, NOBODY, None, None, WaitingFor.LESHAN_HOLDS_IT),
-    (SENDING, {**HELD, "wake_seq": 2}, WELL, None, None, WaitingFor.DEVICE_ANSWER),
+    (SENDING, {**HELD, "wake_seq": WAKE + 1}, WELL, None, None, WaitingFor.DEVICE_ANSWER),
     (SENDING, OUT, NOBODY, None, None, WaitingFor.DEVICE_ANSWER),
     (SENDING, READY, WELL, None, None, WaitingFor.DEVICE_ANSWER),
     (dict(SENDING, reason=ReasonCode.LEASE_LOST), OUT, WELL, None, None, WaitingFor.LESHAN),
@@ -91,6 +97,24 @@ CASES: list[Case] = [
     (QUEUED, READY, WELL, SELF, SILENT_FULL, WaitingFor.CLAIM),
     (QUEUED, {**READY, "ready_at": NOW}, WELL, SELF, FREE, WaitingFor.CLAIM),
     (QUEUED, {**READY, "queued": 0, "ready_at": None}, WELL, None, FREE, WaitingFor.CLAIM),
+    (
+        QUEUED,
+        {**READY, "awake_until": NOW + 2 * SECOND, "awake_window_seconds": 8},
+        WELL,
+        SELF,
+        FREE,
+        WaitingFor.CLAIM,
+    ),
+    (RETRIED, BLOCKED, WELL, None, FULL, WaitingFor.DEVICE_WAKE),
+    (QUEUED, BLOCKED, WELL, None, FULL, WaitingFor.TURN),
+    (RETRIED, {**READY, "next_operation": OTHER}, WELL, OTHER, None, WaitingFor.DEVICE_WAKE),
+    (QUEUED, {**READY, "next_operation": OTHER}, WELL, OTHER, None, WaitingFor.TURN),
+    ({**RETRIED, "retry_at": NOW + 1}, {**READY, "ready_at": NOW + 1}, WELL, SELF, FULL, WaitingFor.RETRY_DELAY),
+    ({**RETRIED, "retry_at": NOW + 1}, READY, WELL, OTHER, None, WaitingFor.RETRY_DELAY),
+    (QUEUED, {**READY, "ready_at": NOW + 1}, WELL, OTHER, None, WaitingFor.TURN),
+    ({**RETRIED, "retry_at": NOW}, READY, WELL, SELF, FREE, WaitingFor.CLAIM),
+    ({**RETRIED, "held_wake_seq": WAKE - 1}, READY, WELL, SELF, FULL, WaitingFor.CAPACITY),
+    ({**RETRIED, "retry_at": NOW + 1}, ASLEEP, WELL, SELF, None, WaitingFor.DEVICE_WAKE),
 ]
 
 

@@ -14,11 +14,12 @@ from app.domain.words import SECOND, Instant
 from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
-from app.models.ledger.load import load_operations
+from app.models.ledger.load import load_endpoints, load_operations
 from app.models.ledger.members import Member, Phase
-from app.models.ledger.readiness import callable_at, ready_at
+from app.models.ledger.presence import window_of
+from app.models.ledger.readiness import callable_at
 from app.models.ledger.rows import EndpointRow, OperationRow
-from app.models.ledger.rules import START_MARGIN, silent_share
+from app.models.ledger.rules import MARGIN_PARTS, START_MARGIN, silent_share, start_margin
 from app.models.ledger.store import Row
 
 _HEAD: Final = """
@@ -26,6 +27,22 @@ _HEAD: Final = """
     WHERE q.endpoint_id = e.id AND q.status = 'QUEUED' AND (q.expires_at IS NULL OR q.expires_at > $3)
     ORDER BY q.priority DESC, q.seq LIMIT 1
 """
+_NEXT: Final = f"""
+    CASE WHEN e.next_operation IS NULL THEN ({_HEAD}) ELSE (
+        SELECT q.{{column}} FROM operation q
+        WHERE q.seq = e.next_operation AND q.status = 'QUEUED' AND (q.expires_at IS NULL OR q.expires_at > $3)
+    ) END
+"""
+"""What goes next: the head of the queue, or what was found behind operations that wait for their retry."""
+
+_OWN_WINDOW: Final = f"CAST(e.awake_window_seconds AS BIGINT) * {SECOND}"
+_LONG_MILLIS: Final = START_MARGIN * MARGIN_PARTS // 1000
+_AT: Final = f"""
+    CASE WHEN e.awake_millis BETWEEN 0 AND {_LONG_MILLIS} THEN e.awake_millis
+         WHEN e.awake_millis IS NOT NULL THEN {_LONG_MILLIS} END * 1000
+"""
+"""The window of the attribute ``at``, as far as it changes the margin: a device may send any number."""
+
 _NOT_PAUSED: Final = f"NOT EXISTS ({HELD_BACK.format(server='$1')})"
 _OPEN: Final = """
     SELECT 'OPEN' AS what, e.id, e.lease_operation AS operation, 0 AS number, e.lease_token AS token, e.silent
@@ -39,12 +56,13 @@ _LOADED: Final = f"""
 """
 """Heads of endpoints that the group has loaded: their rows in memory are newer than those in the database."""
 _READY: Final = f"""
-    SELECT 'READY', e.id, ({_HEAD.format(column="seq")}), e.awake_until, '', e.silent
+    SELECT 'READY', e.id, {_NEXT.format(column="seq")}, e.awake_until, '', e.silent
     FROM endpoint e
     WHERE e.server_id = $1 AND {{silent}} AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.awake_until > $3
       AND NOT e.paused AND {_NOT_PAUSED} AND NOT ({{loaded}})
       AND (e.awake_until - $3 >= {START_MARGIN}
-           OR e.awake_until - $3 >= ({_HEAD.format(column="timeout_seconds")}) * {SECOND})
+           OR e.awake_until - $3 >= {{window}} / {MARGIN_PARTS}
+           OR e.awake_until - $3 >= ({_NEXT.format(column="timeout_seconds")}) * {SECOND})
     ORDER BY e.awake_until LIMIT {{most}}
 """
 """Endpoints that only the database knows, those first whose window ends first. Too little of the window left is told
@@ -95,8 +113,8 @@ def _of_server(group: Group) -> list[EndpointRow]:
     return [endpoint for endpoint in group.endpoints.values() if endpoint.server_id == group.server.id]
 
 
-def _is_ready(endpoint: EndpointRow, now: Instant) -> bool:
-    return callable_at(ready_at(endpoint), endpoint.awake_until, now)
+def _is_ready(group: Group, endpoint: EndpointRow) -> bool:
+    return callable_at(group.ready_at(endpoint), endpoint.awake_until, group.now)
 
 
 @dataclass(slots=True)
@@ -120,7 +138,8 @@ class Claim(Member[list[Claimed]]):
 
     async def find(self, group: Group) -> None:
         calling = group.server.breaker_opened_at is None
-        ready = {endpoint.id: endpoint for endpoint in _of_server(group) if _is_ready(endpoint, group.now)}
+        await group.walk_queues()
+        ready = {endpoint.id: endpoint for endpoint in _of_server(group) if _is_ready(group, endpoint)}
         found = await self._look(group, ready if calling else (), self.slots if calling else 0)
         calls = _open_calls(group, found)
         self.held = [call.operation for call in calls if call.token == self.token]
@@ -128,6 +147,13 @@ class Claim(Member[list[Claimed]]):
         free = min(self.slots, limit - len(calls))
         silent = silent_share(limit) - sum(call.silent for call in calls)
         self.chosen = [] if self.held else _admitted(_heads(group, ready, found), free, silent)
+        await self._load(group)
+        await load_endpoints(group, _without_head(found))
+        await group.walk_queues()
+        self.chosen = [head for one in self.chosen for head in _present(group, one)]
+        await self._load(group)
+
+    async def _load(self, group: Group) -> None:
         heads = {head.operation for head in self.chosen}.union(self.held)
         await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint", with_endpoints=True)
 
@@ -136,9 +162,14 @@ class Claim(Member[list[Claimed]]):
         array = group.store.array
         most, silent = slots + _SPARE, min(slots, silent_share(group.rules.max_in_flight)) + _SPARE
         return await group.store.fetch(
-            _found(group.store.among("e.id", "$2", "bigint"), group.store.among("e.id", "$4", "bigint")),
+            _found(
+                group.store.among("e.id", "$2", "bigint"),
+                group.store.among("e.id", "$4", "bigint"),
+                honours_at=group.rules.honours_at,
+            ),
             *(group.server.id, array(group.endpoints), group.now, array(ready)),
             *((most, silent) if slots else (0, 0)),
+            group.rules.awake_window,
         )
 
     def apply(self, group: Group) -> list[Claimed]:
@@ -151,9 +182,11 @@ class Claim(Member[list[Claimed]]):
 
 
 @functools.cache
-def _found(loaded: str, ready: str) -> str:
+def _found(loaded: str, ready: str, *, honours_at: bool) -> str:
+    windows = (_OWN_WINDOW, _AT, "$7") if honours_at else (_OWN_WINDOW, "$7")
+    window = f"coalesce({', '.join(windows)})"
     talking, silent = (
-        _READY.format(loaded=loaded, silent=silent, most=most)
+        _READY.format(loaded=loaded, silent=silent, most=most, window=window)
         for silent, most in (("e.silent = false", "$5"), ("e.silent = true", "$6"))
     )
     return f"""
@@ -182,10 +215,31 @@ def _heads(group: Group, ready: Mapping[int, EndpointRow], found: Iterable[Row])
         if what == "READY":
             heads.append(_Head(number, True, id_, operation, bool(silent)))
         elif what == "LOADED":
-            until = ready[id_].awake_until or 0
-            if until - group.now >= min(START_MARGIN, number * SECOND):
-                heads.append(_Head(until, False, id_, operation, ready[id_].silent))
+            heads += _loaded_head(group, ready[id_], operation, number)
     return sorted(heads)
+
+
+def _loaded_head(group: Group, endpoint: EndpointRow, head: int, timeout_seconds: int) -> list[_Head]:
+    """The head of an endpoint that the group has loaded, unless too little of its window is left."""
+    if endpoint.next_operation is not None:
+        head, _, timeout_seconds, _ = group.next[endpoint.id]
+    until = endpoint.awake_until or 0
+    margin = min(start_margin(window_of(endpoint, group.rules)), timeout_seconds * SECOND)
+    return [_Head(until, False, endpoint.id, head, endpoint.silent)] if until - group.now >= margin else []
+
+
+def _present(group: Group, head: _Head) -> list[_Head]:
+    """What goes next at a chosen endpoint by now: since its row was written, a retry may have come due."""
+    found = group.next.get(head.endpoint)
+    if found is None:
+        return [head]
+    return [] if found.at is None or found.at > group.now else [head._replace(operation=found.operation)]
+
+
+def _without_head(found: Iterable[Row]) -> set[int]:
+    """Return the endpoints where nothing goes that should: what goes next there has ended or expired, so that it has to
+    be found again, which writing a loaded endpoint does."""
+    return {row["id"] for row in found if row["what"] == "READY" and row["operation"] is None}
 
 
 def _admitted(heads: Iterable[_Head], free: int, free_silent: int) -> list[_Head]:

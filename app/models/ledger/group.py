@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from app.domain.values import TypedValue
 from app.domain.words import Instant, OperationStatus, Presence, ReasonCode
 from app.models.fields import dump_json, storable_text
+from app.models.ledger.queues import Next, next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.rows import (
     CHANGING_COLUMNS,
@@ -81,6 +82,7 @@ class Group:
     targets: dict[tuple[int, str | None], list[OperationRow]] = field(default_factory=dict)
     retries: dict[int, list[OperationRow]] = field(default_factory=dict)
     early: dict[str, Any] = field(default_factory=dict)
+    next: dict[int, Next] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
     logged: bool = False
     woken: bool = False
@@ -160,6 +162,7 @@ class Group:
         operation.last_seq = self.draw()
         operation.finished_at = self.now if to in TERMINAL else None
         self._count(operation, before, to)
+        self.next.pop(operation.endpoint_id, None)
         self.moves[before, to, reason] += 1
         self._transitions.append(
             TransitionRow(
@@ -194,6 +197,7 @@ class Group:
     async def flush(self) -> None:
         """Write what changed so far; may be called again after further changes."""
         self._tell_presences()
+        await self.walk_queues()
         self._settle_readiness()
         arrived = await self._write_but_arrivals()
         await self.store.execute_together(
@@ -207,6 +211,29 @@ class Group:
         call ended and whose next one begins in the same group is written once.
         """
         await self._many(*await self._write_but_arrivals())
+
+    async def walk_queues(self) -> None:
+        """Find what goes next at the endpoints where an operation waits for its retry, as far as they can be called."""
+        walked = {
+            endpoint.id: endpoint
+            for endpoint in self.endpoints.values()
+            if endpoint.next_operation is not None and endpoint.id not in self.next and ready_at(endpoint) is not None
+        }
+        if not walked:
+            return
+        await self.write_operations()
+        for id_, queue in (await read_queues(self.store, walked)).items():
+            endpoint = walked[id_]
+            self.next[id_] = found = next_of(queue, endpoint.wake_seq, self.now)
+            endpoint.next_operation = found.operation if found.waiting else None
+
+    def ready_at(self, endpoint: EndpointRow) -> Instant | None:
+        """Return the earliest time at which the endpoint may be claimed, with operations that wait for their retry."""
+        earliest = ready_at(endpoint)
+        if endpoint.next_operation is None or earliest is None:
+            return earliest
+        due = self.next[endpoint.id].at
+        return None if due is None else max(earliest, due)
 
     async def _write_but_arrivals(self) -> Writing:
         """An endpoint's old SENDING row leaves before its new one arrives, which is what this answers: the partial
@@ -248,7 +275,7 @@ class Group:
 
     def _settle_readiness(self) -> None:
         for endpoint in self.endpoints.values():
-            endpoint.ready_at = ready_at(endpoint)
+            endpoint.ready_at = self.ready_at(endpoint)
             if callable_at(endpoint.ready_at, endpoint.awake_until, self.now) and not self._was_callable(endpoint):
                 self.woken = True
 

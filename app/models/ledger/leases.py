@@ -12,6 +12,7 @@ from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger import breaker
 from app.models.ledger.group import Group
 from app.models.ledger.presence import observe, open_window, seen
+from app.models.ledger.queues import NOTHING
 from app.models.ledger.rows import NOT_OPEN, EndpointRow, OperationRow
 from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
 
@@ -24,6 +25,7 @@ def take_lease(group: Group, endpoint: EndpointRow, operation: OperationRow, tok
     """QUEUED to SENDING: the attempt's number is the fence, and from here on the lease's end is counted."""
     operation.attempt += 1
     operation.last_attempt_at = group.now
+    operation.held_wake_seq = operation.retry_at = None
     endpoint.lease_operation, endpoint.lease_token = operation.seq, token
     endpoint.lease_until = group.now + operation.timeout_seconds * SECOND + ANSWER_MARGIN + LEASE_MARGIN
     endpoint.lease_wake_seq, endpoint.call_open = endpoint.wake_seq, True
@@ -38,12 +40,16 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
     answered_at = _answered_at(group, operation, report)
     _note_delivery(operation, verdict, report.outcome)
     _change_presence(group, endpoint, verdict, answered_at, slept_on=slept_on)
+    if report.outcome.of_the_device:
+        endpoint.answered_wake_seq = _wake_of_attempt(endpoint)
     breaker.note(group, endpoint, verdict)
     if verdict.status is OperationStatus.SENDING:
         _let_leshan_hold(group, endpoint, operation, report.outcome, verdict)
         return
+    _note_composite(endpoint, operation, report.outcome)
     _hold_back(group, endpoint, operation, verdict)
-    endpoint.silent = verdict.reason in _SILENCE if not verdict.heard and verdict.counted else endpoint.silent
+    if verdict.ends_turn and verdict.counted:
+        endpoint.silent = verdict.reason in _SILENCE
     if verdict.heard:
         endpoint.silent = False
         group.report(endpoint, report.values, answered_at)
@@ -86,6 +92,27 @@ def _end_overtaken(group: Group, operation: OperationRow) -> None:
 _SILENCE = frozenset({ReasonCode.NO_ANSWER, ReasonCode.OUTCOME_UNKNOWN})
 
 
+def _note_composite(endpoint: EndpointRow, operation: OperationRow, outcome: Outcome) -> None:
+    """Remember for the registration which composites the device answers, and since which wake it does not."""
+    silent = outcome.kind is OutcomeKind.DEVICE_SILENT
+    if operation.kind not in COMPOSITES or not (silent or outcome.of_the_device):
+        return
+    kind, known = operation.kind.value, load_json(endpoint.composites) or {}
+    if silent and kind in known:
+        return
+    endpoint.composites = dump_json({**known, kind: _wake_of_attempt(endpoint) if silent else None})
+
+
+def _answers_others_only(endpoint: EndpointRow, kind: OperationKind) -> bool:
+    """Return whether the device has never answered this composite under its registration, and has answered something
+    else since it was first silent to one, or before that in the same wake."""
+    if kind not in COMPOSITES or endpoint.answered_wake_seq is None:
+        return False
+    known = load_json(endpoint.composites) or {}
+    first_silence = known.get(kind.value, _wake_of_attempt(endpoint))
+    return first_silence is not None and endpoint.answered_wake_seq >= first_silence
+
+
 def attempt_of(operation: OperationRow, endpoint: EndpointRow) -> Attempt:
     return Attempt(
         kind=operation.kind,
@@ -94,6 +121,7 @@ def attempt_of(operation: OperationRow, endpoint: EndpointRow) -> Attempt:
         max_attempts=operation.max_attempts,
         delivery=operation.delivery,
         queue_mode=endpoint.sleeps,
+        answers_others_only=_answers_others_only(endpoint, operation.kind),
     )
 
 
@@ -159,20 +187,22 @@ def _change_presence(
     if verdict.heard:
         seen(endpoint, answered_at)
         endpoint.setbacks, endpoint.not_before = 0, None
-        if not verdict.counted:
-            endpoint.retries, endpoint.retry_at = 0, None
+        endpoint.held_wake_seq, endpoint.retries, endpoint.retry_at = None, 0, None
         open_window(endpoint, answered_at, group.now, group.rules)
     elif verdict.presence is not None and slept_on and endpoint.presence is not Presence.OFFLINE:
         endpoint.presence, endpoint.awake_until = verdict.presence, None
 
 
 def _hold_back(group: Group, endpoint: EndpointRow, operation: OperationRow, verdict: Verdict) -> None:
-    if verdict.counted:
-        # what Leshan held went out under the present wake, a call of ours under the one at its claim
-        endpoint.held_wake_seq = endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq
+    if verdict.ends_turn:
+        endpoint.held_wake_seq = _wake_of_attempt(endpoint)
         if not endpoint.sleeps:
-            pause = RETRY_PAUSES[min(endpoint.retries, len(RETRY_PAUSES) - 1)]
-            endpoint.retry_at, endpoint.retries = group.now + pause, endpoint.retries + 1
+            endpoint.retry_at = group.now + _pause(endpoint.retries)
+            endpoint.retries += 1
+    elif verdict.counted and verdict.status is OperationStatus.QUEUED:
+        operation.held_wake_seq = _wake_of_attempt(endpoint)
+        operation.retry_at = None if endpoint.sleeps else group.now + _pause(operation.attempts - 1)
+        endpoint.next_operation = NOTHING  # to be found before the endpoint is written
     if verdict.set_back:
         endpoint.not_before = group.now + min(SETBACK_LIMIT, SECOND << min(endpoint.setbacks, 6))
         endpoint.setbacks += 1
@@ -180,13 +210,21 @@ def _hold_back(group: Group, endpoint: EndpointRow, operation: OperationRow, ver
         endpoint.down_since = group.now
 
 
+def _wake_of_attempt(endpoint: EndpointRow) -> int | None:
+    """Return the wake in which the present attempt was made: what Leshan held went out in the present one."""
+    return endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq
+
+
+def _pause(tries: int) -> Instant:
+    return RETRY_PAUSES[min(tries, len(RETRY_PAUSES) - 1)]
+
+
 def _goes_down(endpoint: EndpointRow, operation: OperationRow, verdict: Verdict) -> bool:
-    """Whether a turn-ender took the device down, as far as anybody can say. One that never answered and has registered
-    since its attempt began is back already: its next registration may be days away."""
-    if verdict.status is OperationStatus.CONFIRMED:
-        return True
-    back = (endpoint.registered_at or 0) > (operation.last_attempt_at or 0)
-    return verdict.reason is ReasonCode.OUTCOME_UNKNOWN and not back
+    """Return whether a turn-ender took the device down, as far as is known. A device that has registered since the
+    attempt began is back already, and its next registration may be days away: the answer was lost or settled late."""
+    if (endpoint.registered_at or 0) > (operation.last_attempt_at or 0):
+        return False
+    return verdict.status is OperationStatus.CONFIRMED or verdict.reason is ReasonCode.OUTCOME_UNKNOWN
 
 
 def _let_leshan_hold(

@@ -26,7 +26,7 @@ from app.domain.object_models import with_known_formats
 from app.domain.words import SECOND, Instant, Presence
 from app.models.fields import dump_json, load_json
 from app.models.ledger.rows import EndpointRow
-from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, WINDOW_MARGIN, Rules
+from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, Rules, window_margin
 from app.models.observations import observation_of, with_observation, without_observation
 
 NO_END: Final[Instant] = 2**62
@@ -93,7 +93,8 @@ def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) 
 
 def _window_end(endpoint: EndpointRow, at: Instant, rules: Rules) -> Instant:
     if endpoint.sleeps:
-        return min(at + window_of(endpoint, rules) - WINDOW_MARGIN, NO_END)
+        window = window_of(endpoint, rules)
+        return min(at + window - window_margin(window), NO_END)
     return NO_END if endpoint.lifetime_ends_at is None else endpoint.lifetime_ends_at
 
 
@@ -182,7 +183,7 @@ def _wake(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant, 
     if endpoint.down_since is not None and at >= endpoint.down_since + TURN_ENDER_PAUSE:
         endpoint.down_since = None
     endpoint.wake_seq += 1
-    endpoint.retries, endpoint.retry_at = 0, None
+    endpoint.retries, endpoint.retry_at, endpoint.next_operation = 0, None, None
     if endpoint.lifetime_seconds is not None:
         endpoint.lifetime_ends_at = min(at + endpoint.lifetime_seconds * SECOND, NO_END)
     open_window(endpoint, at, now, rules)
@@ -236,7 +237,7 @@ def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
 def _forget_registration(endpoint: EndpointRow) -> None:
     if endpoint.registration_id is not None:
         endpoint.past_registrations = dump_json([endpoint.registration_id, *_past(endpoint)][:_REMEMBERED])
-    for column in (*_KNOWN, *_TOLD, "object_links", "observations"):
+    for column in (*_KNOWN, *_TOLD, "object_links", "observations", "composites"):
         setattr(endpoint, column, None)
     endpoint.lifetime_ends_at = None
 

@@ -13,7 +13,7 @@ def ready_at(endpoint: EndpointRow) -> Instant | None:
 
     What must happen first: an operation to be queued, the present call to end, a pause of the endpoint to be taken
     back, a wake (window or turn), a return from a reboot. The window's end is not looked at here: a claim compares
-    ``awake_until`` with the clock.
+    ``awake_until`` with the clock. Neither are operations that wait for their retry (``ledger/queues.py``).
     """
     if endpoint.queued == 0 or endpoint.lease_operation is not None or endpoint.paused:
         return None
@@ -22,7 +22,9 @@ def ready_at(endpoint: EndpointRow) -> Instant | None:
     earliest = endpoint.not_before or 0
     if not turn_is_over(endpoint):
         return earliest
-    return None if endpoint.retry_at is None else max(earliest, endpoint.retry_at)
+    if endpoint.retry_at is not None:
+        return max(earliest, endpoint.retry_at)
+    return None if endpoint.sleeps else earliest
 
 
 def callable_at(ready: Instant | None, awake_until: Instant | None, now: Instant) -> bool:
@@ -31,7 +33,7 @@ def callable_at(ready: Instant | None, awake_until: Instant | None, now: Instant
 
 
 def turn_is_over(endpoint: EndpointRow) -> bool:
-    """Whether a counted failure ended the endpoint's turn and it has not woken since."""
+    """Return whether a silent attempt ended the endpoint's turn and it has not woken since."""
     return endpoint.held_wake_seq is not None and endpoint.wake_seq <= endpoint.held_wake_seq
 
 

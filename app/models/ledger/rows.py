@@ -135,6 +135,8 @@ class EndpointRow(Counts):
     not_before: Instant | None = None
     setbacks: int = 0
     down_since: Instant | None = None
+    next_operation: int | None = None
+    answered_wake_seq: int | None = None
     silent: bool = False
     paused: bool = False
     queued: int = 0
@@ -157,6 +159,7 @@ class EndpointRow(Counts):
     address: str | None = None
     object_links: str | None = None
     observations: str | None = None
+    composites: str | None = None
 
     @classmethod
     def load(cls, row: Any) -> Self:
@@ -236,6 +239,8 @@ class OperationRow:
     request_id: str | None = None
     superseded: bool = False
     cancel_requested: bool = False
+    held_wake_seq: int | None = None
+    retry_at: Instant | None = None
 
     @classmethod
     def load(cls, row: Any) -> Self:

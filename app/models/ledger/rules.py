@@ -10,10 +10,25 @@ from app.domain.verdicts import Judge
 from app.domain.words import SECOND, Instant
 
 WINDOW_MARGIN: Final = 3 * SECOND
-"""Taken off every awake window: Leshan's own ends at the same moment, and a call needs its way."""
+"""Subtracted from every awake window, or a quarter of a short one: Leshan's own ends at the same moment, and a call
+needs its way."""
 
 START_MARGIN: Final = 5 * SECOND
-"""No call starts with less than this (or its own time-out, if shorter) of the window left."""
+"""Minimum remaining awake window to start a call, or the call's timeout or a quarter of the window, if shorter."""
+
+MARGIN_PARTS: Final = 4
+"""A margin is at most this part of an awake window: half of a short one remains to start a call in."""
+
+
+def window_margin(window: Instant) -> Instant:
+    """Return what is subtracted from an awake window of this length."""
+    return min(WINDOW_MARGIN, window // MARGIN_PARTS)
+
+
+def start_margin(window: Instant) -> Instant:
+    """Return how much of an awake window of this length must remain to start a call."""
+    return min(START_MARGIN, window // MARGIN_PARTS)
+
 
 ANSWER_MARGIN: Final = 5 * SECOND
 """A call's deadline is its time-out and this much more, for the answer's way back."""

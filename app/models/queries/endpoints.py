@@ -9,6 +9,7 @@ from app.domain.object_models import object_versions
 from app.domain.words import Presence
 from app.models.cursors import parse_page_cursor
 from app.models.fields import load_json
+from app.models.ledger.queues import NOTHING
 from app.models.queries.criteria import EndpointCriteria, below, contains
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
 from app.models.queries.reading import Statement, among, array, fetch
@@ -99,14 +100,15 @@ async def endpoints_by_id(ids: Collection[int]) -> dict[int, EndpointView]:
 
 
 async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
-    """The ``seq`` of the operation that goes next, by endpoint; endpoints with nothing queued are left out."""
+    """Return the ``seq`` of the operation that goes next, by endpoint; endpoints where nothing goes are left out."""
     if not endpoint_ids:
         return {}
     sql = f"""
-        SELECT e.id, (
+        SELECT e.id, CASE WHEN e.next_operation IS NULL THEN (
             SELECT o.seq FROM operation o WHERE o.endpoint_id = e.id AND o.status = 'QUEUED'
             ORDER BY o.priority DESC, o.seq LIMIT 1
-        ) FROM endpoint e WHERE {among("e.id", "$1", "bigint")} AND e.queued > 0
+        ) ELSE nullif(e.next_operation, {NOTHING}) END
+        FROM endpoint e WHERE {among("e.id", "$1", "bigint")} AND e.queued > 0
     """  # noqa: S608
     rows = await fetch(sql, [array(endpoint_ids)])
     return {id_: head for id_, head in map(tuple, rows) if head is not None}

@@ -85,6 +85,8 @@ class OperationView:
     device_status: str | None
     answer_json: str | None
     superseded: bool
+    held_wake_seq: int | None
+    retry_at: Instant | None
 
     @property
     def paths(self) -> list[str]:
@@ -120,7 +122,7 @@ class OperationView:
             seq, id_, endpoint_id, kind, path, paths, value_type, value, composite, replace, arguments, attributes,
             format_, priority, max_attempts, repeatable, validated, timeout_seconds, created_at, created_by, expires_at,
             idempotency_key, fingerprint, retry_of, batch, status, version, last_seq, attempt, attempts, delivery,
-            last_attempt_at, finished_at, reason, detail, device_status, answer, superseded,
+            last_attempt_at, finished_at, reason, detail, device_status, answer, superseded, held_wake_seq, retry_at,
         ) = row  # fmt: skip
         return cls(
             seq, str(id_), endpoint_id, _KIND[kind], path, paths, _TYPE[value_type], value, composite, bool(replace),
@@ -128,6 +130,7 @@ class OperationView:
             timeout_seconds, created_at, created_by, expires_at, idempotency_key, fingerprint, retry_of,
             batch, _STATUS[status], version, last_seq, attempt, attempts, _DELIVERY[delivery], last_attempt_at,
             finished_at, _REASON[reason], detail, device_status, answer, bool(superseded),
+            held_wake_seq, retry_at,
         )  # fmt: skip
 
 
@@ -161,6 +164,7 @@ class EndpointView(_Counted):
     ready_at: Instant | None
     down_since: Instant | None
     silent: bool
+    next_operation: int | None
     paused: bool
     queued: int
     sending: int

@@ -35,6 +35,8 @@ SILENT: Final = Report(Outcome(OutcomeKind.DEVICE_SILENT, 504, detail="Request t
 LOST: Final = Report(Outcome(OutcomeKind.ANSWER_LOST, detail="connection closed"))
 REFUSED: Final = Report(Outcome(OutcomeKind.DEVICE_ANSWERED_NO, 200, 404, "NOT_FOUND(404)"))
 BUSY: Final = Report(Outcome(OutcomeKind.DEVICE_ANSWERED_NO, 200, 503, "SERVICE_UNAVAILABLE(503)"))
+ERROR: Final = Report(Outcome(OutcomeKind.DEVICE_ANSWERED_NO, 200, 500, "INTERNAL_SERVER_ERROR(500)"))
+UNCONNECTED: Final = Report(Outcome(OutcomeKind.NOT_CONNECTED, 500, detail="peer is not connected"))
 ASLEEP: Final = Report(Outcome(OutcomeKind.ASLEEP, 409, detail="CLIENT_SLEEPING"))
 UNREGISTERED: Final = Report(Outcome(OutcomeKind.NOT_REGISTERED, 400, detail="No registered client with id 'd'"))
 UNREACHABLE: Final = Report(Outcome(OutcomeKind.UNREACHABLE, detail="connection refused"))
@@ -99,8 +101,9 @@ def response(endpoint: str, request_id: str, report: Report, age: float = 0) -> 
 def new(
     endpoint: str,
     kind: OperationKind = OperationKind.WRITE,
-    path: str = "/5/0/1",
+    path: str | None = "/5/0/1",
     *,
+    paths: Sequence[str] = (),
     value: Any = "x",
     timeout: int = 30,
     **more: Any,
@@ -110,7 +113,7 @@ def new(
         endpoint=endpoint,
         kind=kind,
         path=path,
-        paths=(path,),
+        paths=tuple(paths) if path is None else (path,),
         value_type=typed,
         value=value if typed else None,
         timeout_seconds=timeout,

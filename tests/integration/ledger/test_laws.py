@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.domain.words import SECOND, OperationKind
 from app.models.ledger.store import StoreRefused
-from tests.integration.ledger.kit import REBOOT, SUCCESS, World, new, registered
+from tests.integration.ledger.kit import ERROR, REBOOT, SILENT, SUCCESS, World, new, registered, updated
 from tests.laws import broken_laws
 from tests.servers.databases import KIND
 
@@ -158,6 +160,43 @@ async def test_an_operation_that_was_overtaken_is_named(world: World, settled: b
     await make_whole(world)
 
 
+READING = OperationKind.READ
+
+
+async def test_what_waits_for_its_retry_and_what_it_holds_back_are_passed_over_by_right(world: World) -> None:
+    """Of other object instances; one of the same that is sent meanwhile is named by the operation that it passed."""
+    await world.hear(registered("d"))
+    poison, behind, free, last = await world.create(
+        new("d"), new("d", READING, "/5/0/3"), new("d", READING, "/3/0/0"), new("d", READING, "/3/0/1")
+    )
+    await world.attempt(ERROR)
+    await world.attempt(SUCCESS)
+    assert await broken_laws(world.url, now=world.now) == []
+    for path, overtaken in (("/5/0/7", poison), ("/5", poison), ("/3/0/4", poison)):
+        kind = "EXECUTE" if path == "/3/0/4" else "READ"
+        sql = "UPDATE operation SET path = $2, paths = $3, kind = $4 WHERE seq = $1"
+        await world.reader.execute(sql, free, path, f'["{path}"]', kind)
+        assert await broken_laws(world.url, now=world.now) == [f"law 6: {overtaken}: {OVERTAKEN}"]
+        await world.reader.execute(sql, free, "/3/0/0", '["/3/0/0"]', "READ")
+    await world.reader.execute("UPDATE operation SET path = '/6/0/3', paths = '[\"/6/0/3\"]' WHERE seq = $1", behind)
+    assert await broken_laws(world.url, now=world.now) == [f"law 6: {behind}: {OVERTAKEN}"], "nothing held it back"
+    await world.reader.execute("UPDATE operation SET path = '/5/0/3', paths = '[\"/5/0/3\"]' WHERE seq = $1", behind)
+    await world.attempt(SUCCESS)
+    await world.hear(updated("d", 2))
+    assert [await world.attempt(SUCCESS) for _ in range(2)] == ["CONFIRMED"] * 2
+    assert await world.status(last) == "CONFIRMED"
+
+
+async def test_silence_excuses_nobody_who_is_passed_over(world: World) -> None:
+    await world.hear(registered("d"))
+    first, _, _ = await world.create(new("d"), new("d", READING, "/5/0/3"), new("d", READING, "/3/0/0", priority=1))
+    await world.attempt(SUCCESS)
+    await world.attempt(SILENT)
+    await world.reader.execute("UPDATE operation SET priority = 0")
+    assert await broken_laws(world.url, now=world.now) == [f"law 6: {first}: {OVERTAKEN}"]
+    await make_whole(world)
+
+
 async def test_an_operation_that_had_expired_is_passed_over_by_right(world: World) -> None:
     await world.hear(registered("d"))
     first, _ = await world.create(new("d", ttl_seconds=5), new("d"))
@@ -210,6 +249,64 @@ async def test_what_is_forgotten_is_named(world: World) -> None:
     assert await broken_laws(world.url, now=world.now + 100 * SECOND, restored=True) == []
 
 
+FORGOTTEN = "an endpoint could have been called for long, while calls were free"
+ALWAYS_ON: dict[str, Any] = {"queue_mode": False, "lifetime_seconds": 86_400}
+
+
+@pytest.mark.parametrize(
+    "breach",
+    [
+        "UPDATE endpoint SET ready_at = NULL",
+        "UPDATE endpoint SET ready_at = 4000000000000000",
+        "UPDATE endpoint SET ready_at = NULL, next_operation = 0",
+        "UPDATE endpoint SET ready_at = NULL, held_wake_seq = wake_seq, retry_at = NULL",
+        "UPDATE endpoint SET ready_at = NULL, held_wake_seq = wake_seq, retry_at = 1",
+    ],
+)
+async def test_a_device_that_is_forgotten_is_named_whatever_is_derived_of_it(world: World, breach: str) -> None:
+    """What says "not now" for ever is read by the dispatcher and by the invariant alike, if both read it."""
+    await world.hear(registered("d", **ALWAYS_ON))
+    await world.create(new("d"))
+    world.pass_(11)
+    await world.reader.execute(breach)
+    assert await world.claim() == []
+    assert await broken_laws(world.url, now=world.now, pause=at_once) == [f"law 7: d: {FORGOTTEN}"]
+    await make_whole(world)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "UPDATE endpoint SET retry_at = 4000000000000000, held_wake_seq = wake_seq",
+        "UPDATE endpoint SET queue_mode = TRUE, held_wake_seq = wake_seq",
+        "UPDATE endpoint SET not_before = 4000000000000000",
+        "UPDATE endpoint SET down_since = 1",
+        "UPDATE endpoint SET awake_until = awake_until - 86395000000",
+        "UPDATE leshan_server SET breaker_opened_at = 1",
+    ],
+)
+async def test_a_device_that_waits_by_the_raw_facts_is_not_named(world: World, fact: str) -> None:
+    await world.hear(registered("d", **ALWAYS_ON))
+    await world.create(new("d"))
+    world.pass_(11)
+    await world.reader.execute(fact)
+    assert await broken_laws(world.url, now=world.now, pause=at_once) == []
+
+
+async def test_what_waits_for_its_retry_is_not_forgotten_and_what_nothing_holds_back_is(world: World) -> None:
+    await world.hear(registered("d", **ALWAYS_ON))
+    await world.create(new("d", max_attempts=9), new("d", READING, "/5/0/3"))
+    for seconds in (30, 120, 600):
+        await world.attempt(ERROR)
+        world.pass_(seconds)
+        assert await broken_laws(world.url, now=world.now, pause=at_once) == []
+    await world.attempt(ERROR)
+    (free,) = await world.create(new("d", READING, "/3/0/0"))
+    world.pass_(11)
+    assert await broken_laws(world.url, now=world.now, pause=at_once) == [f"law 7: d: {FORGOTTEN}"]
+    assert (await world.claim_one()).seq == free
+
+
 async def test_who_is_late_for_a_moment_only_is_not_named(world: World) -> None:
     await world.hear(registered("served"), registered("waits"))
     await world.create(new("served"), new("waits"))
@@ -219,7 +316,7 @@ async def test_who_is_late_for_a_moment_only_is_not_named(world: World) -> None:
         assert await world.heads(await world.claim(1)) == ["served"]
 
     broken = await broken_laws(world.url, now=world.now, pause=meanwhile)
-    assert broken == ["law 7: waits: an endpoint could have been called for long, while calls were free"]
+    assert broken == [f"law 7: waits: {FORGOTTEN}"]
 
 
 async def test_the_silent_wait_for_their_share_by_right(world: World) -> None:

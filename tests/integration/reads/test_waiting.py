@@ -8,6 +8,7 @@ from app.domain.words import WaitingFor
 from app.models import queries
 from app.models.waiting import Calls, may_be_full, needs_head, waiting_for
 from tests.integration.ledger.kit import (
+    ERROR,
     REBOOT,
     SILENT,
     SUCCESS,
@@ -126,3 +127,23 @@ async def test_what_leshan_holds_is_waited_for_as_an_answer_once_the_device_woke
     assert await waits(world, seq) is WaitingFor.LESHAN_HOLDS_IT
     await world.hear(updated("d", 2))
     assert await waits(world, seq) is WaitingFor.DEVICE_ANSWER
+
+
+@pytest.mark.asyncio
+async def test_what_waits_for_its_retry_and_what_it_holds_back(world: World) -> None:
+    await world.hear(registered("q"), registered("a", queue_mode=False))
+    for name, own in (("q", WaitingFor.DEVICE_WAKE), ("a", WaitingFor.RETRY_DELAY)):
+        poison, behind = await world.create(new(name), new(name, path="/5/0/2"))
+        await world.attempt(ERROR)
+        await world.sweep()
+        assert (await waits(world, poison), await waits(world, behind)) == (own, WaitingFor.TURN)
+        (free,) = await world.create(new(name, path="/3/0/15"))
+        assert [await waits(world, seq) for seq in (poison, behind, free)] == [
+            own,
+            WaitingFor.TURN,
+            WaitingFor.CLAIM,
+        ]
+        assert await world.attempt(SUCCESS) == "CONFIRMED"
+    world.pass_(30)
+    await world.sweep()
+    assert await waits(world, poison) is WaitingFor.CLAIM

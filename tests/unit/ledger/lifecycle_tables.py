@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from app.dispatcher.verdict import (
+    COMPOSITE_NEVER_ANSWERED,
     NOT_DONE_CODES,
     NOT_DONE_DEVICE_ERROR,
     PASSING_CODES,
@@ -67,7 +68,16 @@ def verdict_table() -> str:
     for kind, row in TABLE.items():
         rows += _variants(kind)
         rows.append((f"{kind.name}: {WHAT_CAME_BACK[kind]}", *_cells(row)))
-    head = ("what came back", "delivery", "counted", "repeatable", "not repeatable", "presence", "breaker")
+    head = (
+        "what came back",
+        "delivery",
+        "counted",
+        "holds back",
+        "repeatable",
+        "not repeatable",
+        "presence",
+        "breaker",
+    )
     return _table(head, rows)
 
 
@@ -77,6 +87,11 @@ def _variants(kind: OutcomeKind) -> list[tuple[str, ...]]:
         passing = (f"200, device code {_codes(PASSING_CODES - NOT_DONE_CODES)}", *_cells(PASSING_DEVICE_ERROR))
         not_done = (f"200, device code {_codes(NOT_DONE_CODES)} (not done)", *_cells(NOT_DONE_DEVICE_ERROR))
         return [gone, passing, not_done]
+    if kind is _K.DEVICE_SILENT:
+        never = (
+            "DEVICE_SILENT to a composite, of a device that answers others and none of this kind since it registered"
+        )
+        return [(never, *_cells(COMPOSITE_NEVER_ANSWERED))]
     if kind is _K.UNEXPECTED:
         healthy = "UNEXPECTED: anything else, and Leshan answers a probe well"
         return [(healthy, *_cells(UNEXPECTED_OF_A_HEALTHY_LESHAN))]
@@ -88,12 +103,14 @@ def _codes(codes: Iterable[int]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    used_up = f"; {OperationStatus.FAILED} {row.used_up} when used up" if row.used_up else ""
+    waits = row.status is OperationStatus.QUEUED
+    used_up = f"; {OperationStatus.FAILED} {row.used_up} when used up" if row.used_up and waits else ""
     repeatable = _step(row.status, row.again) + used_up
     once = repeatable if row.once is None else _step(*row.once)
     counted = "yes" if row.counted else ""
+    holds_back = "the endpoint" if row.ends_turn else "its instances" if row.counted else ""
     presence = str(row.presence or ("ONLINE (heard)" if row.heard else ""))
-    return str(row.delivery), counted, repeatable, once, presence, _BREAKER[row.breaker]
+    return str(row.delivery), counted, holds_back, repeatable, once, presence, _BREAKER[row.breaker]
 
 
 def _step(status: OperationStatus, reason: ReasonCode | None) -> str:

@@ -35,6 +35,7 @@ class Case:
     twice: tuple[OperationStatus, ReasonCode | None]
     once: tuple[OperationStatus, ReasonCode | None] | None = None
     counted: bool = False
+    ends_turn: bool = False
     used_up: tuple[OperationStatus, ReasonCode] | None = None
     presence: Presence | None = None
     breaker: BreakerSignal = _B.WELL
@@ -49,6 +50,7 @@ PERHAPS: dict[str, Any] = {
     "delivery": _D.MAY_HAVE_REACHED,
     "once": UNKNOWN,
     "counted": True,
+    "ends_turn": True,
     "used_up": (_S.FAILED, _R.NO_ANSWER),
 }
 NOT_SENT: dict[str, Any] = {"delivery": _D.NOT_SENT}
@@ -119,6 +121,7 @@ def test_a_row_gives_its_verdict(case: Case, repeatable: bool) -> None:
     expected = case.twice if repeatable or case.once is None else case.once
     assert (verdict.status, verdict.reason) == expected
     assert (verdict.delivery, verdict.counted) == (case.delivery, case.counted)
+    assert verdict.ends_turn is case.ends_turn
     assert (verdict.presence, verdict.breaker) == (case.presence, case.breaker)
     assert verdict.heard is (case.delivery is _D.ANSWERED)
     assert verdict.detail == case.outcome.detail
@@ -158,6 +161,30 @@ def test_an_observation_that_leshan_forgot_by_itself_is_confirmed_and_the_device
     assert (verdict.status, verdict.heard) == (_S.CONFIRMED, False)
     answered = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200, 205, "CONTENT(205)")))
     assert answered.heard
+
+
+@pytest.mark.parametrize("kind", [_K.NOT_CONNECTED, _K.ASLEEP])
+def test_a_device_without_queue_mode_that_cannot_be_called_now_is_called_again_after_a_pause(kind: OutcomeKind) -> None:
+    verdict = judge(replace(FIRST, queue_mode=False), Report(Outcome(kind)))
+    assert (verdict.status, verdict.presence, verdict.ends_turn, verdict.counted) == (_S.QUEUED, None, True, False)
+
+
+@pytest.mark.parametrize("queue_mode", [True, False])
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_composite_that_the_device_never_answers_is_tried_once(queue_mode: bool, repeatable: bool) -> None:
+    facts: dict[str, Any] = {"kind": OperationKind.READ_COMPOSITE, "queue_mode": queue_mode, "repeatable": repeatable}
+    verdict = judge(replace(FIRST, answers_others_only=True, **facts), Report(Outcome(_K.DEVICE_SILENT, detail="504")))
+    assert verdict.status is _S.FAILED
+    assert verdict.reason is (_R.NO_ANSWER if repeatable else _R.OUTCOME_UNKNOWN)
+    assert "READ_COMPOSITE" in (verdict.detail or "")
+    assert verdict.ends_turn is queue_mode
+    assert verdict.presence is (Presence.ASLEEP if queue_mode else None)
+
+
+def test_only_silence_ends_a_composite_early() -> None:
+    attempt = replace(FIRST, kind=OperationKind.READ_COMPOSITE, answers_others_only=True)
+    for outcome in (Outcome(_K.ANSWER_LOST), Outcome(_K.LEASE_LOST), device(503)):
+        assert judge(attempt, Report(outcome)).status is _S.QUEUED
 
 
 def test_a_leshan_of_which_nothing_is_known_is_not_called_healthy() -> None:

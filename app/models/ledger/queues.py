@@ -1,0 +1,152 @@
+"""Queues in which an operation waits for its retry: which operation goes next, and when.
+
+An error that the device answered holds back the object instances of its operation until the retry, and nothing else
+(``docs/lifecycle.md``). Only endpoints with such an operation are walked here; everywhere else the first of the queue
+goes next, and the claim reads it in its own statement.
+"""
+
+# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from app.domain.operations import Instances, instances_of
+from app.domain.words import Instant, OperationKind
+from app.models.fields import load_json
+from app.models.ledger.store import Store
+
+IN_SIGHT: Final = 500
+"""Operations of one queue that are looked at: what is further behind waits until one of these has ended."""
+
+NOTHING: Final = 0
+"""In ``next_operation``: nothing goes before the endpoint's next wake."""
+
+_TOGETHER: Final = 100
+_COLUMNS: Final = (
+    *("endpoint_id", "seq", "kind", "path", "paths", "priority"),
+    *("timeout_seconds", "expires_at", "held_wake_seq", "retry_at"),
+)
+_QUEUE: Final = f"""
+    SELECT * FROM (
+        SELECT {", ".join(_COLUMNS)} FROM operation WHERE endpoint_id = ${{number}} AND status = 'QUEUED'
+        ORDER BY priority DESC, seq LIMIT {IN_SIGHT}
+    ) AS queue_{{number}}
+"""
+
+
+class Next(NamedTuple):
+    """The operation that goes next (``NOTHING``: none), the earliest time (None: not before a wake), and whether an
+    operation of the queue waits for its retry, so that this is not always the first one."""
+
+    operation: int
+    at: Instant | None
+    timeout_seconds: int
+    waiting: bool
+
+
+@dataclass(slots=True)
+class Queued:
+    """A QUEUED operation, as far as the order of its queue depends on it."""
+
+    endpoint_id: int
+    seq: int
+    kind: str
+    path: str | None
+    paths: str
+    priority: int
+    timeout_seconds: int
+    expires_at: Instant | None
+    held_wake_seq: int | None
+    retry_at: Instant | None
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Sort key: higher priority first, then the queue's order."""
+        return -self.priority, self.seq
+
+    @property
+    def instances(self) -> Instances:
+        return instances_of(OperationKind(self.kind), self.path, load_json(self.paths))
+
+    def due(self, wake_seq: int) -> Instant | None:
+        """Return the earliest time at which it may be sent; None for not before the endpoint's next wake.
+
+        It waits for its retry when the device answered it with an error since its last wake.
+        """
+        if self.held_wake_seq is None or wake_seq > self.held_wake_seq:
+            return 0
+        return self.retry_at
+
+
+async def read_queues(store: Store, endpoint_ids: Collection[int]) -> dict[int, list[Queued]]:
+    """Return the first :data:`IN_SIGHT` QUEUED operations of each endpoint, in the order in which they go."""
+    queues: dict[int, list[Queued]] = {id_: [] for id_ in endpoint_ids}
+    every = list(queues)
+    for ids in (every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER)):
+        parts = (_QUEUE.format(number=number) for number in range(1, len(ids) + 1))
+        for row in await store.fetch(" UNION ALL ".join(parts), *ids):
+            queues[row[0]].append(Queued(*row))
+    for queue in queues.values():
+        queue.sort(key=attrgetter("order"))
+    return queues
+
+
+def next_of(queue: Sequence[Queued], wake_seq: int, now: Instant) -> Next:
+    """Return what goes next of an endpoint's queue.
+
+    An operation may go when it does not wait itself, and no earlier one of the queue touches an object instance of its
+    own. Of those that wait for a time the first to be due goes next, if there is nothing else.
+    """
+    alive = [one for one in queue if one.expires_at is None or one.expires_at > now]
+    waiting = len(queue) >= IN_SIGHT or any(_later(one.due(wake_seq), now) for one in alive)
+    best = Next(NOTHING, None, 0, waiting)
+    for operation in _in_front(alive):
+        due = operation.due(wake_seq)
+        if due is not None and (best.at is None or due < best.at):
+            best = Next(operation.seq, due, operation.timeout_seconds, waiting)
+        if not _later(due, now):
+            break
+    return best
+
+
+def _later(due: Instant | None, now: Instant) -> bool:
+    return due is None or due > now
+
+
+def _in_front(queue: Iterable[Queued]) -> Iterator[Queued]:
+    """Yield the operations that no earlier one of the queue conflicts with."""
+    earlier = _Earlier()
+    for operation in queue:
+        instances = operation.instances
+        if not earlier.add(instances):
+            yield operation
+        if instances is None:
+            return
+
+
+class _Earlier:
+    """The object instances of the operations that go earlier."""
+
+    __slots__ = ("_instances", "_objects")
+
+    def __init__(self) -> None:
+        self._instances: set[tuple[int, int | None]] = set()
+        self._objects: set[int] = set()
+
+    def add(self, instances: Instances) -> bool:
+        """Add those of one more operation. Return whether one of them was there already."""
+        if instances is None:
+            return bool(self._instances)
+        known = any(self._holds(*one) for one in instances)
+        self._instances.update(instances)
+        self._objects.update(object_id for object_id, _ in instances)
+        return known
+
+    def _holds(self, object_id: int, instance: int | None) -> bool:
+        if instance is None:
+            return object_id in self._objects
+        return (object_id, instance) in self._instances or (object_id, None) in self._instances
