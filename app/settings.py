@@ -30,6 +30,11 @@ OF_THE_CLIENT: Final = frozenset({"REVEILLE_URL", "REVEILLE_TOKEN"})
 """What `reveille status`, `ops`, `pause` and `resume` read: where they ask, as whom. Processes have no use for them."""
 
 
+AWAKE_WINDOW: Final = (5, 86_400)
+"""Seconds of the shortest and the longest awake window that a setting or ``updateEndpoint`` may give."""
+AWAKE_WINDOW_REASON: Final = "a call begins in the first half of a short window, and may come 2 s after the contact"
+
+
 class SettingsError(ValueError):
     """A setting that cannot be used. The message is one line which names it and holds no secret."""
 
@@ -136,6 +141,12 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def _awake_window(seconds: int) -> int:
+    if not AWAKE_WINDOW[0] <= seconds <= AWAKE_WINDOW[1]:
+        raise ValueError("expected {} to {}: {}".format(*AWAKE_WINDOW, AWAKE_WINDOW_REASON))
+    return seconds
+
+
 def _access(value: object) -> object:
     return parse_access(value) if isinstance(value, str) else value
 
@@ -191,8 +202,8 @@ class Settings(BaseSettings):
     leshan_notifications_wake: bool = Field(
         False, description="Whether a NOTIFICATION or SEND makes a queue mode device sendable; stock Leshan: no"
     )
-    awake_window: int = Field(
-        93, ge=5, le=86_400, description="Seconds a queue mode device listens after it was heard, as Leshan has it"
+    awake_window: Annotated[int, AfterValidator(_awake_window)] = Field(
+        93, description="Seconds a queue mode device listens after it was heard (5 to 86400), as Leshan has it"
     )
     max_attempts: int = Field(
         3, ge=1, le=100, description="Attempts that may reach the device, unless the operation says otherwise"

@@ -39,9 +39,9 @@ from app.schema.limits import MAX_CREATED
 from app.schema.types.change import DeviceOperationPayload
 from app.schema.types.endpoint import Endpoint, endpoint_of
 from app.schema.types.operation import DeviceOperation
+from app.settings import AWAKE_WINDOW, AWAKE_WINDOW_REASON
 
 Result = TypeVar("Result")
-AWAKE_WINDOW = (5, 86_400)
 
 WITHDRAW_SECONDS: Final = 5.0
 """How long a cancellation waits for Leshan to drop a request that it holds."""
@@ -114,7 +114,8 @@ class Mutation(BrakeMutation):
             return endpoint_of(await _known_endpoint(name, "name"))
         seconds = input.awake_window_seconds.value
         if seconds is not None and not AWAKE_WINDOW[0] <= seconds <= AWAKE_WINDOW[1]:
-            raise bad_input(f"{AWAKE_WINDOW[0]} to {AWAKE_WINDOW[1]} is expected", "awakeWindowSeconds")
+            least, most = AWAKE_WINDOW
+            raise bad_input(f"{least} to {most} is expected: {AWAKE_WINDOW_REASON}", "awakeWindowSeconds")
         return await _endpoint(await submit(info.context, Configure(name, seconds)))
 
 

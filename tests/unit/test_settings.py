@@ -57,6 +57,8 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
     [
         ("DATABASE_URL", "mysql://joe:hush@db/reveille", "expected sqlite://"),
         ("DATABASE_URL", "sqlite://", "expected a file"),
+        ("AWAKE_WINDOW", "4", "expected 5 to 86400: a call begins in the first half"),
+        ("AWAKE_WINDOW", "86401", "expected 5 to 86400"),
         ("DATABASE_URL", "postgres://joe:hush@db:port/reveille", "expected a port"),
         ("REDIS_URL", "http://cache", "expected memory://"),
         ("REDIS_URL", "redis://:hush@cache:99999", "expected a port"),

@@ -79,8 +79,12 @@ async def test_the_awake_window_is_set_kept_and_taken_back(world: World, api: Ap
     for given, told in (({"awakeWindowSeconds": 20}, 20), ({}, 20), ({"awakeWindowSeconds": None}, None)):
         updated = (await api.ask(UPDATE, name="d", input=given))["updateEndpoint"]
         assert updated == {"name": "d", "awakeWindowSeconds": told}
-    error = await api.error(UPDATE, name="d", input={"awakeWindowSeconds": 0})
-    assert error == {"code": "BAD_USER_INPUT", "field": "awakeWindowSeconds"}
+    for refused in (-1, 0, 4, 86_401):
+        error = await api.error(UPDATE, name="d", input={"awakeWindowSeconds": refused})
+        assert error == {"code": "BAD_USER_INPUT", "field": "awakeWindowSeconds"}
+    for taken in (5, 86_400):
+        updated = (await api.ask(UPDATE, name="d", input={"awakeWindowSeconds": taken}))["updateEndpoint"]
+        assert updated["awakeWindowSeconds"] == taken
     for given in ({}, {"awakeWindowSeconds": 20}):
         assert await api.error(UPDATE, name="unknown", input=given) == {"code": "NOT_FOUND", "field": "name"}
 
