@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.leshan.upgrade_offer import UpgradeOfferIgnored
+from app.http_protocol import ConnectionLimit, HttpProtocol
 
 STUCK_READER_MS: Final = 20_000
 """The kernel drops a peer that stopped reading after this long: uvicorn's ping closes only once its buffer is empty."""
 
 SHUTDOWN_SECONDS: Final = 5
+
+MAX_CONNECTIONS: Final = 4096
+"""Connections of one process: more clients need another process, or a proxy that shares its connections."""
 
 
 class AddressUnusable(OSError):
@@ -52,15 +57,32 @@ class _Server(uvicorn.Server):
         yield
 
 
+def most_connections() -> int:
+    """Return how many connections this process serves: at most half of the files that it may open.
+
+    The soft limit of open files is raised to the hard one, as Go programs do: it is low for programs that use select().
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses an unlimited one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, soft // 2)
+
+
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, sockets: list[socket.socket], *, max_message: int = 1 << 20) -> AsyncIterator[None]:
+async def serving(
+    app: ASGIApp, sockets: list[socket.socket], *, most: int | None = None, max_message: int = 1 << 20
+) -> AsyncIterator[None]:
     """Serve as long as the block lasts; then finish what is under way, for at most :data:`SHUTDOWN_SECONDS`.
 
-    ``max_message``: bytes of one WebSocket message.
+    Args:
+        most: connections at once, by default :func:`most_connections`.
+        max_message: bytes of one WebSocket message.
     """
+    protocol: Any = partial(HttpProtocol, limit=ConnectionLimit(most or most_connections()))
     config = uvicorn.Config(
         app,
-        http=UpgradeOfferIgnored,
+        http=protocol,
         lifespan="off",
         log_config=None,
         access_log=False,

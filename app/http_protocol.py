@@ -1,0 +1,379 @@
+"""uvicorn's HTTP/1.1 protocol with bounds on everything that a client may send before it is known.
+
+httptools limits neither the size nor the number of header fields and trailers, and uvicorn neither the time of a head
+nor the number of pipelined requests. So bytes are held back here until a head is complete and within its limits, and
+one request at a time is given to the parser (``docs/decisions/0018-bounded-http.md`` has the figures).
+
+A head also loses its ``Upgrade`` offers other than ``websocket``: a server that does not know a protocol must ignore
+the offer (RFC 9110, 7.8), and httptools would take the body behind it for that protocol. The older kind of Leshan
+server offers ``h2c`` with every post.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD: Final = 64 * 1024
+"""Bytes of a request's line and header fields."""
+
+MAX_FIELDS: Final = 128
+"""Header fields of a request; the websockets library has the same limit."""
+
+MAX_FRAMING: Final = 64 * 1024
+"""Bytes of chunk sizes, chunk extensions and trailers, beside :data:`FRAMING_PER_BYTE` for each byte of the body."""
+
+FRAMING_PER_BYTE: Final = 8
+"""A chunk of one byte has five bytes of framing, up to ten with leading zeros of its size."""
+
+MAX_PIPELINED: Final = 64 * 1024
+"""Bytes of further requests that are kept while a response is awaited."""
+
+MAX_HELD: Final = 32 * 1024 * 1024
+"""Bytes of incomplete heads of all connections."""
+
+MAX_DISCARDED: Final = 1024 * 1024
+"""Bytes that are read and discarded after a response that did not wait for them."""
+
+HEAD_SECONDS: Final = 10.0
+BODY_SECONDS: Final = 30.0
+LINGER_SECONDS: Final = 2.0
+
+RESERVE: Final = 32
+"""Connections beyond the limit, on which health is answered."""
+
+SILENT_SECONDS: Final = 1.0
+"""After so long without a request a connection gives way to a new one when the limit is reached."""
+
+HEALTH: Final = ("/health/", "/metrics")
+
+_SLICE: Final = 16 * 1024
+_END: Final = b"\r\n\r\n"
+_LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,15})")
+_OFFER: Final = re.compile(rb"\r\nupgrade:[ \t]*+(?!websocket[ \t]*\r\n)[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+
+
+class _Phase(Enum):
+    """What a connection is at."""
+
+    HEAD = auto()
+    """No request, or a part of a head."""
+    BODY = auto()
+    """The head was passed on; its body is not complete."""
+    RESPONSE = auto()
+    """The request is complete, its response is not."""
+    CLOSED = auto()
+    """What still comes is discarded, or belongs to the WebSocket that took the connection over."""
+
+
+class ConnectionLimit:
+    """The connections of one server, and which of them gives way when there are too many.
+
+    Attributes:
+        most: connections that are served.
+        waiting: those without a complete head, the longest waiting first, with the time since when.
+        held: bytes of incomplete heads.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.waiting: dict[HttpProtocol, float] = {}
+        self.held = 0
+
+    def admit(self, new: HttpProtocol, present: int) -> bool:
+        """Make room for a new connection where ``present`` exceeds the limit; return whether it may be served.
+
+        The connection that has waited longest without a request is closed. Where all are busy, the new one may only ask
+        for health; beyond the reserve for this, one without a request is closed however short it has waited.
+        """
+        if present <= self.most:
+            return True
+        oldest = next((one for one in self.waiting if one is not new), None)
+        is_silent = oldest is not None and new.loop.time() - self.waiting[oldest] >= SILENT_SECONDS
+        if oldest is not None and (is_silent or present > self.most + RESERVE):
+            oldest.disconnect()
+        elif present > self.most + RESERVE:
+            new.disconnect()
+        return is_silent
+
+
+class _CyclesTransport:
+    """What uvicorn's request cycle writes to. Closing it before the request has come in whole does not lose the
+    response: with unread bytes a closed socket is reset, and the client may discard what it has not read."""
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.close_after_response()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. Given to uvicorn as ``Config(http=partial(HttpProtocol, limit=..))``."""
+
+    def __init__(self, *args: Any, limit: ConnectionLimit, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limit = limit
+        self._phase = _Phase.HEAD
+        self._buffer = bytearray()
+        self._held = self._searched = self._discarded = 0
+        self._length = self._received = self._body = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_idle = self._is_surplus = self._has_overrun = False
+        self._refusal: tuple[int, str] | None = None
+
+    # --- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._enter(_Phase.HEAD)
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
+        self._is_surplus = not self._limit.admit(self, len(self.connections))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._enter(_Phase.CLOSED)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take the next bytes, however they are cut."""
+        if self._phase is _Phase.CLOSED:
+            self._discarded += len(data)
+            if self._discarded > MAX_DISCARDED:
+                self.transport.abort()
+            return
+        if self._is_idle:
+            self._is_idle = False
+            self._stop_timer()
+        self._buffer += data
+        self._advance()
+
+    # --- from bytes to requests
+
+    def _advance(self) -> None:
+        """Give the parser as much as belongs to one request, and say how long the rest may take."""
+        while self._buffer and not self.transport.is_closing():
+            if self._phase is _Phase.HEAD:
+                if not self._pass_head():
+                    break
+            elif self._phase is _Phase.BODY:
+                self._pass_body()
+            else:
+                self._keep_pipelined()
+                break
+            if self._refusal is not None:
+                self._refuse(*self._refusal)
+        if self._timer is None and self._phase in (_Phase.HEAD, _Phase.BODY):
+            self._start_timer()
+
+    def _pass_head(self) -> bool:
+        """Pass the next head on, once it is complete; return whether it was."""
+        buffer = self._buffer
+        if buffer[0] in b"\r\n":  # empty lines before a request are ignored (RFC 9112, 2.2)
+            del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]
+            self._searched = 0
+        end = buffer.find(_END, max(0, self._searched - len(_END)))
+        if end < 0 and len(buffer) <= MAX_HEAD:
+            self._searched = len(buffer)
+            self._hold(len(buffer))
+            return False
+        if not 0 <= end <= MAX_HEAD or buffer.count(b"\n", 0, end) > MAX_FIELDS:
+            self._refuse(431, f"A request's head has at most {MAX_HEAD} bytes and {MAX_FIELDS} fields.")
+            return False
+        head = bytes(buffer[: end + len(_END)])
+        lowered = head.lower()
+        length = _LENGTH.search(lowered)  # the body goes along as far as it has come; the parser checks the field
+        body = bytes(buffer[len(head) : len(head) + int(length[1])]) if length else b""
+        del buffer[: len(head) + len(body)]
+        self._searched = 0
+        if b"\nupgrade:" in lowered:
+            head = _OFFER.sub(b"", head)
+        self._feed(head + body, len(body))
+        return True
+
+    def _hold(self, size: int) -> None:
+        """Count the bytes of an incomplete head. Hardly any: heads come in one piece."""
+        self._limit.held += size - self._held
+        self._held = size
+        if size and self._limit.held > MAX_HELD:
+            self._refuse(503, "Too many incomplete requests: try again.")
+
+    def _pass_body(self) -> None:
+        """Pass on what belongs to the body: of a chunked one, whose end is not known, a slice."""
+        left = self._length - self._received
+        piece = bytes(self._buffer[: left if left > 0 else _SLICE])
+        del self._buffer[: len(piece)]
+        self._feed(piece, len(piece))
+
+    def _keep_pipelined(self) -> None:
+        """Leave further requests alone until the response to this one is complete."""
+        self.flow.pause_reading()
+        if len(self._buffer) > MAX_PIPELINED:
+            self._close_when_answered()
+
+    def _close_when_answered(self) -> None:
+        self._buffer.clear()
+        self.cycle.keep_alive = False
+
+    def _feed(self, data: bytes, size: int) -> None:
+        """Give the parser the next bytes, of which the last ``size`` stand behind the head."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            if self._refusal is None:
+                self._enter(_Phase.CLOSED)
+                self._buffer.clear()
+                self.handle_websocket_upgrade()
+        except httptools.HttpParserError:
+            if not self._has_overrun:
+                self._refusal = self._refusal or (400, "Invalid HTTP request received.")
+        self._received += size
+        if self._received - self._body > MAX_FRAMING + FRAMING_PER_BYTE * self._body:
+            self._refusal = 400, "The body has too much framing: tiny chunks, chunk extensions or trailers."
+        if self._has_overrun:  # a request behind a chunked one: its head was not looked at, so it is not served
+            self._close_when_answered()
+
+    # --- the parser's side
+
+    def on_message_begin(self) -> None:
+        if self._phase is _Phase.HEAD:
+            super().on_message_begin()
+        else:
+            self._has_overrun = True
+
+    def on_headers_complete(self) -> None:
+        """Start the request, unless it is refused. The body follows."""
+        if self._phase is not _Phase.HEAD:
+            return
+        self._refusal = self._refusal_of_head()
+        if self._refusal is not None:
+            return
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is before:
+            return  # an upgrade to WebSocket
+        self.cycle.transport = cast(asyncio.Transport, _CyclesTransport(self))
+        self.headers = []  # trailers, which are not looked at (RFC 9110, 6.5.1); the request has its own list
+        self._body = self._received = 0
+        self._enter(_Phase.BODY)
+
+    def on_body(self, body: bytes) -> None:
+        if self._phase is _Phase.BODY and not self._has_overrun:
+            self._body += len(body)
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._phase is _Phase.BODY:
+            super().on_message_complete()
+            self._enter(_Phase.RESPONSE)
+
+    def _refusal_of_head(self) -> tuple[int, str] | None:
+        hosts = []
+        self._length = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"content-length":
+                self._length = int(value)
+        is_old = not hosts and self.parser.get_http_version() == "1.0"
+        if not is_old and (len(hosts) != 1 or not _HOST.fullmatch(hosts[0].strip())):
+            return 400, "One valid Host header is expected (RFC 9112, 3.2)."
+        is_full = self._is_surplus and len(self.connections) > self._limit.most
+        if is_full and not self.url.startswith(tuple(path.encode() for path in HEALTH)):
+            return 503, "Too many connections: try again."
+        return None
+
+    # --- the response
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; a body that was not waited for is not read any further."""
+        self.server_state.total_requests += 1
+        if self._phase is _Phase.BODY:
+            self._linger()
+        if self._phase is _Phase.CLOSED or self.transport.is_closing():
+            return
+        self._enter(_Phase.HEAD)
+        self._is_idle = not self._buffer
+        self.flow.resume_reading()
+        self._advance()
+
+    def close_after_response(self) -> None:
+        """Close the connection, by the response's own wish."""
+        if self._phase is _Phase.BODY:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def disconnect(self) -> None:
+        """Close the connection now; no request is under way."""
+        self._enter(_Phase.CLOSED)
+        self.transport.abort()
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Answer a request that is not served, and close. A response that has begun is broken off."""
+        if self._phase is _Phase.BODY:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self._enter(_Phase.CLOSED)
+                self.transport.abort()
+                return
+        body = text.encode()
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+        headers += [(b"retry-after", b"2")] if status == 503 else []
+        head = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
+        head += [b"%s: %s" % field for field in [*self.server_state.default_headers, *headers]]
+        self.transport.write(b"\r\n".join([*head, b"connection: close", b"", body]))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say that no more comes, and discard what still arrives, within bounds, until the client closes."""
+        self._enter(_Phase.CLOSED)
+        self._buffer.clear()
+        self._refusal = None
+        self.flow.resume_reading()
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    # --- time
+
+    def _enter(self, phase: _Phase) -> None:
+        self._stop_timer()
+        self._phase = phase
+        if phase is _Phase.HEAD:
+            self._limit.waiting[self] = self.loop.time()
+            return
+        self._limit.waiting.pop(self, None)
+        if self._held:
+            self._hold(0)
+
+    def _start_timer(self) -> None:
+        if self._phase is _Phase.BODY:
+            seconds = BODY_SECONDS
+        else:
+            seconds = self.timeout_keep_alive if self._is_idle else HEAD_SECONDS
+        self._timer = self.loop.call_later(seconds, self._time_out)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_out(self) -> None:
+        """The head or the body took too long, or nothing came at all."""
+        if self.transport.is_closing():
+            return
+        if self._phase is _Phase.HEAD and not self._buffer:
+            self._enter(_Phase.CLOSED)
+            self.transport.close()
+        else:
+            self._refuse(408, "The request was not complete in time.")
