@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -19,6 +19,9 @@ MAX_NAME_LENGTH: Final = 255
 """It is stored with everything that its bearer asks for (`createdBy`)."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """The characters that RFC 6750 allows in a bearer token: no comma, so that entries can be listed."""
+
+_OF_PROXIES: Final = frozenset({"forwarded", "x-real-ip", "via"})
+"""Headers that proxies add, beside all that begin with ``x-forwarded-``."""
 
 
 class Role(StrEnum):
@@ -134,3 +137,12 @@ def is_loopback(host: str | None) -> bool:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def is_direct_loopback(host: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether a request from this address comes from this machine itself, and not through a proxy on it.
+
+    Args:
+        headers: of the request, with names in lower case. A proxy that adds none cannot be told from a client.
+    """
+    return is_loopback(host) and not any(name in _OF_PROXIES or name.startswith("x-forwarded-") for name in headers)

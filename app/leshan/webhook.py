@@ -23,16 +23,16 @@ from app.leshan.server_info import boot_id_of
 from app.leshan.webhook_http import (
     MAX_BODY,
     MAX_OLDER_BODY,
+    AdmissionLimiter,
     Batch,
-    Doors,
     Form,
     Hear,
     HearingUnavailable,
     Keys,
     Refusal,
-    Take,
     answered,
-    check_caller,
+    check_headers,
+    check_signature,
     delivery_id,
     is_local,
     read_body,
@@ -47,11 +47,15 @@ MAX_EVENTS: Final = 1000
 MAX_MILLIS: Final = 2**53
 
 _Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
-_Receive = Callable[[Request, Take], Coroutine[Any, Any, Response]]
 
 
 def webhook_routes(
-    hear: Hear, *, secrets: Sequence[str] = (), token: str | None = None, notifications_wake: bool = False
+    hear: Hear,
+    *,
+    secrets: Sequence[str] = (),
+    token: str | None = None,
+    trust_loopback: bool = True,
+    notifications_wake: bool = False,
 ) -> list[Route]:
     """The routes of the webhook and of its two older forms.
 
@@ -59,13 +63,14 @@ def webhook_routes(
         hear: commits a batch.
         secrets: ``whsec_..`` of Standard Webhooks; several while one is being replaced.
         token: bearer token, also the one in ``/w/{token}/..``.
+        trust_loopback: whether callers on this machine are trusted where neither secrets nor a token are given.
         notifications_wake: whether this Leshan server takes a device that notifies as awake.
     """
-    keys = Keys(tuple(secrets), token)
-    doors = Doors()
-    single, composite = _older(hear, keys, parse_single, doors), _older(hear, keys, parse_composite, doors)
+    keys = Keys(tuple(secrets), token, trust_loopback)
+    limiter = AdmissionLimiter()
+    single, composite = _older(hear, keys, parse_single, limiter), _older(hear, keys, parse_composite, limiter)
     return [
-        Route("/leshan/events", _events(hear, keys, notifications_wake, doors), methods=["POST"]),
+        Route("/leshan/events", _events(hear, keys, notifications_wake, limiter), methods=["POST"]),
         Route("/leshan_api/resource/single", single, methods=["POST"]),
         Route("/leshan_api/resource/composite", composite, methods=["POST"]),
         Route("/w/{token}/leshan_api/resource/single", single, methods=["POST"]),
@@ -73,43 +78,53 @@ def webhook_routes(
     ]
 
 
-def _events(hear: Hear, keys: Keys, notifications_wake: bool, doors: Doors) -> _Endpoint:
-    async def receive(request: Request, take: Take) -> Response:
-        body = await read_body(request, take, MAX_BODY)
-        check_caller(request, body, keys)
-        events = parse_events(read_json(body), _sent_millis(request), notifications_wake=notifications_wake)
-        return await answered(hear, Batch(events, delivery_id(request.headers)))
+def _events(hear: Hear, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> _Endpoint:
+    async def receive(request: Request) -> Response:
+        is_signed = check_headers(request, keys)
+        with limiter.admit(verified=not is_signed) as incoming:
+            body = await read_body(request, incoming, MAX_BODY)
+            if is_signed:
+                check_signature(request, body, keys)
+                incoming.move_to(limiter.verified)
+            events = parse_events(read_json(body), _sent_millis(request), notifications_wake=notifications_wake)
+            return await answered(hear, Batch(events, delivery_id(request.headers)))
 
-    return _guarded(receive, doors)
+    return _refusing(receive)
 
 
-def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event], doors: Doors) -> _Endpoint:
-    async def receive(request: Request, take: Take) -> Response:
+def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event], limiter: AdmissionLimiter) -> _Endpoint:
+    async def receive(request: Request) -> Response:
         _check_older_caller(request, keys)
-        body = read_json(await read_body(request, take, MAX_OLDER_BODY))
-        try:
-            event = parse(body)
-        except UnreadableEvent as error:
-            raise Refusal(422, str(error), error.field) from None
-        return await answered(hear, Batch([event], form=Form.OLDER))
+        with limiter.admit(verified=True) as incoming:
+            body = read_json(await read_body(request, incoming, MAX_OLDER_BODY))
+            try:
+                event = parse(body)
+            except UnreadableEvent as error:
+                raise Refusal(422, str(error), error.field) from None
+            return await answered(hear, Batch([event], form=Form.OLDER))
 
-    return _guarded(receive, doors)
+    return _refusing(receive)
 
 
 def _check_older_caller(request: Request, keys: Keys) -> None:
-    """Such a server can be told another address and nothing else, so the token stands in the address."""
+    """Such a server can be told another address and nothing else, so the token stands in the address.
+
+    Raises:
+        Refusal: 401.
+    """
     given = request.path_params.get("token")
-    if given is None and not is_local(request):
-        raise Refusal(401, "from elsewhere than this machine the address is /w/TOKEN/leshan_api/..")
     if given is not None and not (keys.token and same_secret(keys.token, given)):
         raise Refusal(401, "the token in the address is not the webhook's")
+    if given is None and (keys.secrets or keys.token or not keys.trust_loopback):
+        raise Refusal(401, "the address is /w/TOKEN/leshan_api/.. with the webhook's token")
+    if given is None and not is_local(request):
+        raise Refusal(401, "from elsewhere than this machine the address is /w/TOKEN/leshan_api/..")
 
 
-def _guarded(receive: _Receive, doors: Doors) -> _Endpoint:
+def _refusing(receive: _Endpoint) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
-            with doors.passed() as take:
-                return await receive(request, take)
+            return await receive(request)
         except Refusal as refusal:
             return refused(refusal)
         except ClientDisconnect:

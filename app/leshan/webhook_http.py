@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -15,19 +17,26 @@ from starlette.responses import Response
 
 from app.domain.events import Told
 from app.domain.values import JsonValue
-from app.security import bearer_token, is_loopback, same_secret
+from app.security import bearer_token, is_direct_loopback, same_secret
 
 MAX_BODY: Final = 4 * 1024 * 1024
 """Bytes of a post to ``/leshan/events``, as of one event on the stream: our Leshan server posts a large event alone."""
 
 MAX_OLDER_BODY: Final = 1024 * 1024
 MAX_DELIVERY_ID: Final = 255
-MOST_AT_ONCE: Final = 64
-MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
-RETRY_AFTER_SECONDS: Final = 2
+BODY_SECONDS: Final = 10.0
+"""Time for a whole body."""
 
-_NOT_FROM_HERE: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "origin")
-"""What proxies add, and what browsers do: any web page could post from this machine, and no Leshan is a web page."""
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of all bodies whose callers are known, until their answers. Their events take many times that."""
+
+MAX_UNVERIFIED_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of all bodies whose signatures cannot be verified yet, because they are not complete."""
+
+SIGNATURE_SECONDS: Final = 300
+"""Age of a signature that is accepted, as in Standard Webhooks."""
+
+RETRY_AFTER_SECONDS: Final = 2
 
 
 class Form(StrEnum):
@@ -54,10 +63,6 @@ Hear: TypeAlias = Callable[[Batch], Awaitable[None]]
 """Commits a batch: returns once it is committed, raises :class:`HearingUnavailable` when it cannot be now."""
 
 
-Take: TypeAlias = Callable[[int], None]
-"""Counts so many bytes that were read for one call, until its answer."""
-
-
 class HearingUnavailable(Exception):
     """The database cannot take the batch now; the caller is asked to come again."""
 
@@ -74,39 +79,66 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What proves that a call comes from Leshan: signatures by one of the secrets, or the token."""
+    """What proves that a call comes from Leshan: signatures by one of the secrets, or the token.
+
+    Attributes:
+        trust_loopback: whether callers on this machine need neither. Only where nothing at all is configured.
+    """
 
     secrets: Sequence[str] = ()
     token: str | None = None
+    trust_loopback: bool = True
 
 
 def is_local(request: Request) -> bool:
-    """Whether the call comes from this machine itself, and not through a proxy or a browser on it."""
+    """Whether the call comes from this machine itself, and neither through a proxy nor from a web page.
+
+    A browser lets any page post to this machine, and names its origin; no Leshan server is a web page.
+    """
     client = request.client.host if request.client else None
-    return is_loopback(client) and not any(name in request.headers for name in _NOT_FROM_HERE)
+    return is_direct_loopback(client, request.headers) and "origin" not in request.headers
 
 
-def check_caller(request: Request, body: bytes, keys: Keys) -> None:
-    """Let a call pass that is signed or bears the token; without either set, one from this machine.
+def check_headers(request: Request, keys: Keys) -> bool:
+    """Check what the head says of the caller; return whether the body's signature must still be verified.
+
+    Raises:
+        Refusal: 401. Nothing of the body needs to be read.
+    """
+    if keys.token and (token := bearer_token(request.headers.get("authorization"))):
+        if same_secret(keys.token, token):
+            return False
+        raise Refusal(401, "the token is not the webhook's")
+    if keys.secrets and _may_be_signed(request.headers):
+        return True
+    if keys.secrets or keys.token:
+        raise Refusal(401, "a fresh signature as Standard Webhooks say, or a bearer token, is expected")
+    if not keys.trust_loopback:
+        raise Refusal(401, "no secret and no token is set for the webhook: set one, or remove all tokens")
+    if not is_local(request):
+        raise Refusal(401, "without a secret or a token events are taken from this machine alone")
+    return False
+
+
+def check_signature(request: Request, body: bytes, keys: Keys) -> None:
+    """Verify the signature of a complete body.
 
     Raises:
         Refusal: 401.
     """
-    if keys.token and (token := bearer_token(request.headers.get("authorization"))):
-        if same_secret(keys.token, token):
-            return
-        raise Refusal(401, "the token is not the webhook's")
-    if keys.secrets and is_signed(body, request.headers, keys.secrets):
-        return
-    if keys.secrets or keys.token:
+    if not any(_is_signed_by(secret, body, request.headers) for secret in keys.secrets):
         raise Refusal(401, "a fresh signature as Standard Webhooks say, or a bearer token, is expected")
-    if not is_local(request):
-        raise Refusal(401, "without a secret or a token events are taken from this machine alone")
 
 
-def is_signed(body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> bool:
-    """Whether one of the secrets signed this body not long ago."""
-    return any(_is_signed_by(secret, body, headers) for secret in secrets)
+def _may_be_signed(headers: Mapping[str, str]) -> bool:
+    """Whether the headers of a signature are there, and its time is not too far away."""
+    if not headers.get("webhook-id") or "v1," not in headers.get("webhook-signature", ""):
+        return False
+    try:
+        at = float(headers.get("webhook-timestamp", ""))
+    except ValueError:
+        return False
+    return abs(time.time() - at) <= SIGNATURE_SECONDS + 1  # the library's own check, to the second, follows
 
 
 def _is_signed_by(secret: str, body: bytes, headers: Mapping[str, str]) -> bool:
@@ -118,50 +150,109 @@ def _is_signed_by(secret: str, body: bytes, headers: Mapping[str, str]) -> bool:
     return True
 
 
-class Doors:
-    """How many calls may be read at once, and how many bytes of all of them: their events take many times that."""
+@dataclass(slots=True, eq=False)
+class IncomingBody:
+    """One body from its first byte until its call is answered.
 
-    def __init__(self, most: int = MOST_AT_ONCE, most_bytes: int = MOST_BYTES_AT_ONCE) -> None:
-        self._free, self._room = most, most_bytes
+    Attributes:
+        budget: where its bytes are counted.
+        size: bytes that are counted there.
+        timeout: the time that is left for it, while it is read.
+        is_evicted: whether it was given up for another body.
+    """
+
+    budget: ByteBudget
+    size: int = 0
+    timeout: asyncio.Timeout | None = None
+    is_evicted: bool = False
+
+    def reserve(self, size: int) -> None:
+        """Count bytes that were read. Raises Refusal: 503, the budget is spent."""
+        self.budget.reserve(self, size)
+
+    def move_to(self, budget: ByteBudget) -> None:
+        """Count the bytes in another budget from now on. Raises Refusal as :meth:`reserve` does."""
+        size = self.size
+        self.budget.release(self)
+        self.budget = budget
+        self.reserve(size)
+
+
+@dataclass(slots=True)
+class ByteBudget:
+    """Bytes of bodies that may be held at once, however many callers send them.
+
+    Attributes:
+        free: bytes that are left.
+        evicts_oldest: whether the body that has been read for longest is given up for another one. An honest body takes
+            milliseconds: the oldest one is held back on purpose, or its caller has a bad line.
+        bodies: those that are counted, the oldest first.
+    """
+
+    free: int
+    evicts_oldest: bool = False
+    bodies: dict[IncomingBody, None] = field(default_factory=dict)
+
+    def reserve(self, body: IncomingBody, size: int) -> None:
+        self.bodies.setdefault(body)
+        while size > self.free and self.evicts_oldest and (oldest := next(iter(self.bodies))) is not body:
+            self.release(oldest)
+            oldest.is_evicted = True
+            if oldest.timeout is not None:
+                oldest.timeout.reschedule(0)
+        if size > self.free:
+            raise Refusal(503, "Too many bytes are being read. Try again.")
+        self.free -= size
+        body.size += size
+
+    def release(self, body: IncomingBody) -> None:
+        """Stop counting a body."""
+        if body in self.bodies:
+            del self.bodies[body]
+            self.free += body.size
+            body.size = 0
+
+
+class AdmissionLimiter:
+    """Bounds the bytes of all calls. Callers that are not verified yet cannot use up the budget of those that are."""
+
+    def __init__(self, most: int = MAX_BYTES, most_unverified: int = MAX_UNVERIFIED_BYTES) -> None:
+        self.verified, self.unverified = ByteBudget(most), ByteBudget(most_unverified, evicts_oldest=True)
 
     @contextmanager
-    def passed(self) -> Iterator[Take]:
-        """Be one of them for as long as the block lasts; takes room for each piece that is read.
-
-        Raises:
-            Refusal: 503, come again; also where there is no room for a piece.
-        """
-        if self._free == 0:
-            raise Refusal(503, "too many calls are being read: come again")
-        self._free -= 1
-        taken = 0
-
-        def take(size: int) -> None:
-            nonlocal taken
-            if size > self._room:
-                raise Refusal(503, "too much is being read: come again")
-            self._room -= size
-            taken += size
-
+    def admit(self, *, verified: bool) -> Iterator[IncomingBody]:
+        """Count what is read within the block, until its end."""
+        body = IncomingBody(self.verified if verified else self.unverified)
         try:
-            yield take
+            yield body
         finally:
-            self._free += 1
-            self._room += taken
+            body.budget.release(body)
 
 
-async def read_body(request: Request, take: Take, most: int) -> bytes:
-    """The body, read no further than it is taken.
+async def read_body(request: Request, incoming: IncomingBody, most: int) -> bytes:
+    """Read the body: at most ``most`` bytes, within :data:`BODY_SECONDS`.
 
     Raises:
-        Refusal: 413, or what ``take`` raises.
+        Refusal: 408, 413, or 503 where the budget is spent.
     """
+    too_large = Refusal(413, f"A body has at most {most} bytes.")
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told[:20]) > most:
+        raise too_large
     body = bytearray()
-    async for piece in request.stream():
-        if len(body) + len(piece) > most:
-            raise Refusal(413, f"at most {most} bytes are taken")
-        take(len(piece))
-        body += piece
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as incoming.timeout:
+            async for piece in request.stream():
+                if len(body) + len(piece) > most:
+                    raise too_large
+                incoming.reserve(len(piece))
+                body += piece
+    except TimeoutError:
+        if incoming.is_evicted:
+            raise Refusal(503, "Too many bytes are being read. Try again.") from None
+        raise Refusal(408, f"A body must be complete within {BODY_SECONDS:.0f} seconds.") from None
+    finally:
+        incoming.timeout = None
     return bytes(body)
 
 
@@ -205,8 +296,7 @@ def refused(refusal: Refusal) -> Response:
     answer = {"error": refusal.error}
     if refusal.field is not None:
         answer["field"] = refusal.field
-    headers = {413: {"Connection": "close"}, 503: {"Connection": "close", "Retry-After": str(RETRY_AFTER_SECONDS)}}
-    return _json(refusal.status, answer, headers.get(refusal.status))
+    return _json(refusal.status, answer, {"Retry-After": str(RETRY_AFTER_SECONDS)} if refusal.status == 503 else None)
 
 
 def _json(status: int, content: Mapping[str, JsonValue], headers: Mapping[str, str] | None = None) -> Response:

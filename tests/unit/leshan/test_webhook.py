@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from app.domain.events import Awake, Heard, Registered, Reported
 from app.leshan import webhook_http
 from app.leshan.webhook import Batch, Form, HearingUnavailable, webhook_routes
+from app.leshan.webhook_http import AdmissionLimiter
 from tests.unit.leshan.captures import load
 
 pytestmark = pytest.mark.asyncio
@@ -221,7 +223,10 @@ async def test_from_elsewhere_the_older_address_needs_the_token(ear: Ear) -> Non
     assert (await post(ear, SINGLE, path=f"/w/wrong{path}", **elsewhere)).status_code == 401
     assert (await post(ear, SINGLE, path=f"/w/{TOKEN}{path}", **elsewhere)).status_code == 202
     assert (await post(ear, SINGLE, path=f"/w/{TOKEN}{path}")).status_code == 401
-    assert (await post(ear, SINGLE, path=path, token=TOKEN)).status_code == 202
+    assert (await post(ear, SINGLE, path=path, token=TOKEN)).status_code == 401
+    assert (await post(ear, SINGLE, path=path, secrets=[SECRET])).status_code == 401
+    assert (await post(ear, SINGLE, path=path, trust_loopback=False)).status_code == 401
+    assert (await post(ear, SINGLE, path=path)).status_code == 202
     assert isinstance(ear.batches[0].events[0], Registered)
 
 
@@ -253,29 +258,6 @@ async def test_whether_notifications_wake_is_the_servers_matter(ear: Ear) -> Non
     assert [one.wakes for batch in ear.batches for one in batch.events if isinstance(one, Reported)] == [False, True]
 
 
-async def test_no_more_bodies_are_read_at_once_than_there_is_room_for(
-    ear: Ear, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever is one too many is asked to come again before anything of the body was read."""
-    monkeypatch.setattr(webhook_http.Doors.__init__, "__defaults__", (1, webhook_http.MOST_BYTES_AT_ONCE))
-    first_is_in, may_end = asyncio.Event(), asyncio.Event()
-
-    async def slow_body() -> AsyncIterator[bytes]:
-        first_is_in.set()
-        await may_end.wait()
-        yield json.dumps(AWAKE).encode()
-
-    transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
-        first = asyncio.create_task(client.post("/leshan/events", content=slow_body()))
-        await first_is_in.wait()
-        second = await client.post("/leshan/events", json=AWAKE)
-        assert (second.status_code, second.headers["retry-after"]) == (503, "2")
-        may_end.set()
-        assert (await first).status_code == 202
-        assert (await client.post("/leshan/events", json=AWAKE)).status_code == 202
-
-
 async def test_an_event_that_is_larger_than_a_usual_post_is_taken(ear: Ear) -> None:
     """Our Leshan server posts it alone; refused, it would be set aside."""
     values = {"/3303/0/5700": {"kind": "singleResource", "id": 5700, "type": "STRING", "value": "x" * 3_000_000}}
@@ -283,22 +265,157 @@ async def test_an_event_that_is_larger_than_a_usual_post_is_taken(ear: Ear) -> N
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
 
 
-async def test_no_more_bytes_are_read_at_once_than_there_is_room_for(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook_http.Doors.__init__, "__defaults__", (9, 1_000))
-    first_is_in, may_end = asyncio.Event(), asyncio.Event()
+class SlowBody:
+    """A body of which the first piece comes, and the rest when it may."""
 
-    async def slow_body() -> AsyncIterator[bytes]:
-        yield b" " * 980
-        first_is_in.set()
-        await may_end.wait()
-        yield b"[]"
+    def __init__(self, first: bytes, rest: bytes = b"") -> None:
+        self.first, self.rest = first, rest
+        self.asked, self.begun, self.may_end = False, asyncio.Event(), asyncio.Event()
 
-    transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear)))
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.asked = True
+        if self.first:
+            yield self.first
+        self.begun.set()
+        await self.may_end.wait()
+        yield self.rest
+
+
+@asynccontextmanager
+async def client_of(ear: Ear, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear, **settings)), client=("127.0.0.1", 40_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
-        first = asyncio.create_task(client.post("/leshan/events", content=slow_body()))
-        await first_is_in.wait()
+        yield client
+
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def limited(monkeypatch: pytest.MonkeyPatch, verified: int, unverified: int) -> None:
+    monkeypatch.setattr(AdmissionLimiter.__init__, "__defaults__", (verified, unverified))
+
+
+async def test_no_more_bytes_are_read_at_once_than_the_budget(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited(monkeypatch, 1_000, 1_000)
+    body = SlowBody(b" " * 980, b"[]")
+    async with client_of(ear) as client:
+        first = asyncio.create_task(client.post("/leshan/events", content=body))
+        await body.begun.wait()
         second = await client.post("/leshan/events", json=AWAKE)
         assert (second.status_code, second.headers["retry-after"]) == (503, "2")
-        may_end.set()
+        body.may_end.set()
         assert (await first).status_code == 202
         assert (await client.post("/leshan/events", json=AWAKE)).status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/leshan/events", "/leshan_api/resource/single"])
+async def test_the_number_of_slow_callers_is_no_limit(ear: Ear, path: str) -> None:
+    body = AWAKE if path == "/leshan/events" else SINGLE
+    slow = [SlowBody(b" ", json.dumps(body).encode()) for _ in range(300)]
+    async with client_of(ear) as client:
+        waiting = [asyncio.create_task(client.post(path, content=one)) for one in slow]
+        await asyncio.gather(*(one.begun.wait() for one in slow))
+        assert (await client.post(path, json=body)).status_code == 202
+        for one in slow:
+            one.may_end.set()
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {202}
+
+
+@pytest.mark.parametrize(
+    "path", ["/leshan/events", "/leshan_api/resource/single", f"/w/{TOKEN}/leshan_api/resource/composite"]
+)
+async def test_a_body_that_is_not_complete_in_time_is_given_up(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(webhook_http, "BODY_SECONDS", 0.02)
+    settings: dict[str, Any] = {"token": TOKEN} if path.startswith("/w/") else {}
+    async with client_of(ear, **settings) as client:
+        assert (await client.post(path, content=SlowBody(b"["))).status_code == 408
+        assert (await client.post(path, content=SlowBody(b""))).status_code == 408
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/leshan/events", {}),
+        ("/leshan/events", {"Authorization": "Bearer wrong"}),
+        ("/leshan/events", {"webhook-id": "1", "webhook-signature": "v1,AAAA"}),
+        ("/leshan/events", {"webhook-id": "1", "webhook-signature": "v1,AAAA", "webhook-timestamp": "1"}),
+        ("/leshan/events", {"webhook-id": "1", "webhook-signature": "v1,AAAA", "webhook-timestamp": "nan"}),
+        ("/leshan/events", {"webhook-id": "1", "webhook-signature": "v2,AAAA", "webhook-timestamp": "now"}),
+        ("/leshan/events", {"webhook-signature": "v1,AAAA", "webhook-timestamp": "now"}),
+        ("/leshan_api/resource/single", {}),
+        ("/leshan_api/resource/composite", BEARER),
+        ("/w/wrong/leshan_api/resource/single", {}),
+        ("/w/wrong/leshan_api/resource/composite", {}),
+    ],
+)
+async def test_a_caller_that_cannot_be_verified_is_refused_before_its_body_is_read(
+    ear: Ear, path: str, headers: dict[str, str]
+) -> None:
+    body = SlowBody(b"[")
+    if headers.get("webhook-timestamp") == "now":
+        headers = {**headers, "webhook-timestamp": str(int(time.time()))}
+    async with client_of(ear, token=TOKEN, secrets=[SECRET]) as client:
+        assert (await client.post(path, content=body, headers=headers)).status_code == 401
+    assert not body.asked
+
+
+async def test_a_body_that_says_that_it_is_too_large_is_not_read(ear: Ear) -> None:
+    body = SlowBody(b"[")
+    async with client_of(ear) as client:
+        answer = await client.post("/leshan/events", content=body, headers={"content-length": str(5 * 1024 * 1024)})
+    assert (answer.status_code, body.asked) == (413, False)
+
+
+async def test_unverified_bytes_take_nothing_from_callers_with_the_token(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch, 1_000, 1_000)
+    forged = {**signed(b"x"), "webhook-signature": "v1,AAAA"}
+    body = SlowBody(b" " * 1_000)
+    async with client_of(ear, token=TOKEN, secrets=[SECRET]) as client:
+        held = asyncio.create_task(client.post("/leshan/events", content=body, headers=forged))
+        await body.begun.wait()
+        assert (await client.post("/leshan/events", json=AWAKE, headers=BEARER)).status_code == 202
+        assert not held.done()
+        body.may_end.set()
+        assert (await held).status_code == 401
+
+
+async def test_a_signed_body_takes_the_place_of_the_one_that_is_read_for_longest(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forged signatures are found out once the body is complete; held back, they cannot keep honest ones out."""
+    limited(monkeypatch, 1_000, 1_000)
+    forged = {**signed(b"x"), "webhook-signature": "v1,AAAA"}
+    bodies = [SlowBody(b" " * 500) for _ in range(2)]
+    async with client_of(ear, secrets=[SECRET]) as client:
+        held = []
+        for body in bodies:
+            held.append(asyncio.create_task(client.post("/leshan/events", content=body, headers=forged)))
+            await body.begun.wait()
+        honest = json.dumps(AWAKE).encode()
+        assert (await client.post("/leshan/events", content=honest, headers=signed(honest))).status_code == 202
+        assert (await held[0]).status_code == 503
+        assert not held[1].done()
+        bodies[1].may_end.set()
+        assert (await held[1]).status_code == 401
+
+
+async def test_a_verified_body_counts_until_it_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    limited(monkeypatch, 200, 200)
+    honest = json.dumps([AWAKE] * 2 + [{**AWAKE, "more": "x" * 50}]).encode()
+    committing, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def hear(batch: Batch) -> None:
+        committing.set()
+        await may_commit.wait()
+
+    async with client_of(hear, secrets=[SECRET]) as client:  # type: ignore[arg-type]
+        first = asyncio.create_task(client.post("/leshan/events", content=honest, headers=signed(honest)))
+        await committing.wait()
+        assert (await client.post("/leshan/events", content=honest, headers=signed(honest))).status_code == 503
+        may_commit.set()
+        assert (await first).status_code == 202
+        assert (await client.post("/leshan/events", content=honest, headers=signed(honest))).status_code == 202
