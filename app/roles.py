@@ -20,7 +20,7 @@ from app.models.ledger import Provision
 from app.schema.limits import body_limit
 from app.serving import listen, serving, told_to_end
 from app.settings import Settings
-from app.web import api_routes, health_app, web_app
+from app.web import api_routes, health_app, viewer_of, web_app
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ async def run_worker(settings: Settings, role: Role, health_port: int | None) ->
     async with running(settings, role) as parts, contextlib.AsyncExitStack() as stack:
         if health_port is not None:
             listening = listen(settings.host, health_port)
-            await stack.enter_async_context(serving(health_app(parts.health.routes()), [listening]))
+            await stack.enter_async_context(serving(health_app(settings, parts.health.routes()), [listening]))
             log.info("health", port=listening.getsockname()[1])
         log.info("running", role=role.name)
         await _told_or_ended(told, parts)
@@ -97,15 +97,18 @@ async def _serve(parts: Parts, stack: contextlib.AsyncExitStack, listening: sock
         parts.hearing.from_webhook,
         secrets=[settings.webhook_secret.get_secret_value()] if settings.webhook_secret else [],
         token=settings.webhook_token.get_secret_value() if settings.webhook_token else None,
+        trust_loopback=settings.trusts_loopback,
         notifications_wake=settings.leshan_notifications_wake,
     )
     routes = await stack.enter_async_context(api_routes(parts))
-    loopback_only = not (settings.auth or settings.allow_open)
-    app = web_app([*routes, *webhook, *parts.health.routes()], loopback_only=loopback_only)
+    app = web_app(settings, [*routes, *webhook, *parts.health.routes()])
     most = body_limit(settings.max_opaque)
     await stack.enter_async_context(serving(app, [listening], max_message=most))
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
+    if viewer_of(settings, None) is None and not settings.auth:
+        reason = "With a webhook secret or token, loopback is not trusted: set REVEILLE_AUTH or REVEILLE_ALLOW_OPEN."
+        log.warning("graphql_closed", reason=reason)
     log.info("serving", page=f"http://{shown}:{port}/", graphql=f"http://{shown}:{port}/graphql")
 
 

@@ -229,7 +229,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to serve on")
     port: int = Field(8000, ge=0, le=65_535, description="Port to serve on; 0 takes a free one")
-    allow_open: bool = Field(False, description="Serve other hosts than this one although AUTH is empty")
+    allow_open: bool = Field(
+        False, description="Serve everyone without a token although AUTH is empty, on other hosts than this one, too"
+    )
     allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
         (), description="Origins of other web pages that may ask, separated by commas; `*` for all"
     )
@@ -267,6 +269,14 @@ class Settings(BaseSettings):
                     f"{PREFIX}LESHAN_CERT: a certificate and its key without a password, in PEM form, are expected"
                 ) from None
         return self
+
+    @property
+    def trusts_loopback(self) -> bool:
+        """Whether callers on this machine need no token: only where nothing at all is configured that tells callers.
+
+        Behind a proxy on the same machine everybody comes from loopback, and one that adds no header cannot be told.
+        """
+        return not (self.auth or self.webhook_secret or self.webhook_token)
 
     @property
     def is_embedded_database(self) -> bool:

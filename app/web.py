@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -25,7 +25,7 @@ from app.schema.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.graphiql import FILES as GRAPHIQL_FILES
 from app.schema.http import graphql_routes
 from app.schema.input_checks import Defaults
-from app.security import OPEN_VIEWER, Viewer, find_viewer, is_loopback
+from app.security import OPEN_VIEWER, Viewer, find_viewer, is_direct_loopback, is_loopback
 from app.settings import Settings
 
 PAGE: Final = folder("static/page", "frontend-examples/plain-html")
@@ -52,22 +52,30 @@ class SafeHeaders:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-class LoopbackNames:
-    """Without tokens only this machine is served, and only under its own name: a page elsewhere whose name was made to
-    point to 127.0.0.1 (DNS rebinding) asks under that name, and is refused."""
+class LoopbackOnly:
+    """Serves this machine alone, where nothing is configured by which callers could be told.
+
+    A request comes from loopback, without a header that a proxy adds, and asks for a loopback name: a page elsewhere
+    whose name was made to point to 127.0.0.1 (DNS rebinding) asks for that name.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and not _asks_loopback(Headers(scope=scope)):
+        if scope["type"] in ("http", "websocket") and not _is_of_this_machine(scope):
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 4403})
                 return
-            refusal = PlainTextResponse("This server has no tokens set, so it answers as localhost only.", 403)
-            await refusal(scope, receive, send)
+            told = "No tokens are set, so only direct requests to localhost from this machine are served."
+            await PlainTextResponse(told, 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _is_of_this_machine(scope: Scope) -> bool:
+    headers, client = Headers(scope=scope), scope.get("client")
+    return is_direct_loopback(client[0] if client else None, headers) and _asks_loopback(headers)
 
 
 def _asks_loopback(headers: Headers) -> bool:
@@ -103,8 +111,14 @@ async def api_routes(parts: Parts) -> AsyncIterator[list[BaseRoute]]:
 
 
 def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
-    """Who a bearer token belongs to. Where no tokens are set everybody who is let in may do everything."""
-    return find_viewer(settings.auth, token) if settings.auth else OPEN_VIEWER
+    """Return the viewer of a bearer token, None for one who may not ask.
+
+    Without tokens in REVEILLE_AUTH every caller that is served may do everything where REVEILLE_ALLOW_OPEN says so or
+    only this machine is served; with a webhook secret or token alone nobody may.
+    """
+    if settings.auth:
+        return find_viewer(settings.auth, token)
+    return OPEN_VIEWER if settings.allow_open or settings.trusts_loopback else None
 
 
 async def _client_left(_request: Request, _error: Exception) -> Response:
@@ -116,18 +130,22 @@ async def _client_left(_request: Request, _error: Exception) -> Response:
 _HANDLERS: Final = {ClientDisconnect: _client_left}
 
 
-def health_app(routes: Sequence[BaseRoute]) -> Starlette:
+def health_app(settings: Settings, routes: Sequence[BaseRoute]) -> Starlette:
     """The little that a process without an API serves."""
-    return Starlette(routes=list(routes), exception_handlers=_HANDLERS)
+    return _application(settings, routes)
 
 
-def web_app(routes: Sequence[BaseRoute], *, loopback_only: bool) -> Starlette:
+def web_app(settings: Settings, routes: Sequence[BaseRoute]) -> Starlette:
     """The Starlette application. ``routes`` come first; the web page answers what is left."""
-    middleware: Collection[Middleware] = [Middleware(SafeHeaders)]
-    if loopback_only:
-        middleware = [Middleware(LoopbackNames), *middleware]
-    files: list[BaseRoute] = [
+    files = [
         Mount(GRAPHIQL_ADDRESS, StaticFiles(directory=GRAPHIQL_FILES)),
         Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
-    return Starlette(routes=[*routes, *files], middleware=list(middleware), exception_handlers=_HANDLERS)
+    return _application(settings, [*routes, *files])
+
+
+def _application(settings: Settings, routes: Sequence[BaseRoute]) -> Starlette:
+    middleware = [Middleware(SafeHeaders)]
+    if settings.trusts_loopback and not settings.allow_open:
+        middleware.insert(0, Middleware(LoopbackOnly))
+    return Starlette(routes=list(routes), middleware=middleware, exception_handlers=_HANDLERS)

@@ -39,6 +39,7 @@ _VALUES: Final = """
     SELECT endpoint.name, change.value FROM resource_change change JOIN endpoint ON endpoint.id = change.endpoint_id
     WHERE change.path = ? ORDER BY change.seq
 """
+TOKEN: Final = "a-token-of-the-measuring-operator"
 _ENDPOINTS: Final = "SELECT name, registration_id, leshan_last_update, wake_seq FROM endpoint"
 _WAITING: Final = """
 query($after: String) {
@@ -72,6 +73,7 @@ class Reveille:
             leshan_url=self.leshan,
             leshan_events="webhook",
             webhook_secret=SECRET,
+            auth=f"measuring:operator:{TOKEN}",
         )
 
     def go(self) -> None:
@@ -96,7 +98,8 @@ class Reveille:
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
         body = {"query": query, "variables": variables}
-        answer = httpx.post(f"http://127.0.0.1:{self.port}/graphql", json=body, timeout=60).json()
+        url, headers = f"http://127.0.0.1:{self.port}/graphql", {"Authorization": f"Bearer {TOKEN}"}
+        answer = httpx.post(url, json=body, headers=headers, timeout=60).json()
         if answer.get("errors"):
             raise RuntimeError(f"it was refused: {answer['errors'][0]}")
         data: dict[str, Any] = answer["data"]
