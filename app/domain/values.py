@@ -30,7 +30,7 @@ MAX_OPAQUE_BYTES: Final = 1024 * 1024
 INTEGER_RANGE: Final = (-(2**63), 2**63 - 1)
 UNSIGNED_RANGE: Final = (0, 2**64 - 1)
 
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_HEX: Final = re.compile(r"[0-9a-fA-F]*+")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -131,7 +131,7 @@ def _boolean(value: JsonValue) -> bool:
 
 
 def _opaque(value: JsonValue) -> str:
-    if not isinstance(value, str) or not _HEX.fullmatch(value):
+    if not isinstance(value, str) or len(value) % 2 or not _HEX.fullmatch(value):
         raise InvalidValue("an even number of hex digits is expected, two for each byte")
     if len(value) > 2 * MAX_OPAQUE_BYTES:
         raise InvalidValue(f"at most {MAX_OPAQUE_BYTES} bytes are taken")

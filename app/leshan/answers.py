@@ -11,6 +11,7 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import orjson
@@ -19,7 +20,8 @@ from app.domain.operations import CANCELS
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
 from app.domain.words import Delivery, OperationKind
-from app.leshan.events import MAX_REQUEST_ID
+from app.leshan.bounded import parse_json
+from app.leshan.events import MAX_NAME, MAX_REQUEST_ID
 from app.leshan.links import read_links
 
 MAX_DETAIL: Final = 1000
@@ -198,7 +200,7 @@ def _read_object(answer: Mapping[str, JsonValue], http_status: int | None) -> Ou
         detail=_error_message(answer),
         content=answer.get("content"),
         object_links=read_links(answer.get("objectLinks")),
-        location=answer["location"] if isinstance(answer.get("location"), str) else None,
+        location=_location(answer.get("location")),
     )
 
 
@@ -216,8 +218,16 @@ def _error_message(answer: Mapping[str, JsonValue]) -> str | None:
     return _cut(message) if isinstance(message, str) and message else None
 
 
+def _location(value: JsonValue) -> str | None:
+    """A path that can be stored: what is longer than a name, or has a NUL, is none."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_NAME and "\x00" not in value else None
+
+
 def _shown(answer: Mapping[str, JsonValue]) -> str:
-    return orjson.dumps(dict(answer), default=str).decode(errors="replace")
+    try:
+        return orjson.dumps(dict(answer), default=str).decode(errors="replace")
+    except TypeError:  # orjson reads what nests 1,024 deep, and writes 254 of it
+        return f"it has the fields {', '.join(islice(answer, 20))} and nests too deeply to be shown"
 
 
 def _cut(text: str) -> str:
@@ -227,7 +237,7 @@ def _cut(text: str) -> str:
 
 def _json_object(body: bytes) -> dict[str, JsonValue] | None:
     try:
-        content = orjson.loads(body)
+        content = parse_json(body)
     except orjson.JSONDecodeError:
         return None
     return content if isinstance(content, dict) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.words import OperationKind
 from app.leshan.answers import read_answer, readable_text
+from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.content_formats import Unwritable
 from app.leshan.object_models import InvalidModels, parse_object_specs
 from app.leshan.past_calls import Asked, read_state
@@ -62,7 +64,10 @@ UNTYPED: Final = (
 )
 
 NEUTRAL_PROBE: Final = probe_request("reveille-probe")
-MAX_SPECS: Final = 16 * 1024 * 1024
+MAX_SPECS: Final = 4 * 1024 * 1024
+"""Bytes of the object models of one endpoint; those of the whole OMA registry have less than 3 MiB."""
+
+SPECS_SECONDS: Final = 60.0
 
 _log = structlog.get_logger(__name__)
 
@@ -122,7 +127,7 @@ class LeshanClient:
         self._transport = transport or PooledTransport(root, headers=headers, tls=tls, max_in_flight=connections)
         self._cold = httpx.AsyncClient(
             base_url=root,
-            headers={"Accept": ACCEPT, **(headers or {})},
+            headers={"Accept": ACCEPT, "Accept-Encoding": "identity", **(headers or {})},
             verify=tls or True,
             timeout=COLD_TIMEOUT,
             trust_env=False,
@@ -246,15 +251,16 @@ class LeshanClient:
         """
         request = objectspecs_request(endpoint, any_name=self.info.any_name)
         try:
-            body = await self._bounded(request)
-            return parse_object_specs(orjson.loads(body))
-        except (httpx.HTTPError, orjson.JSONDecodeError, InvalidModels) as error:
+            async with asyncio.timeout(SPECS_SECONDS):
+                body = await self._bounded(request)
+            return parse_object_specs(parse_json(body))
+        except (httpx.HTTPError, TimeoutError, orjson.JSONDecodeError, InvalidModels) as error:
             raise LeshanUnavailable(f"object models: {type(error).__name__}: {error}") from error
 
     async def _bounded(self, request: LeshanRequest) -> bytes:
         async with self._cold.stream(request.method, request.target) as answer:
             pieces = bytearray()
-            async for piece in answer.aiter_bytes():
+            async for piece in pieces_of(answer):
                 pieces += piece
                 if len(pieces) > MAX_SPECS:
                     raise LeshanUnavailable(f"object models: more than {MAX_SPECS} bytes")
@@ -295,7 +301,7 @@ def _not_speakable(op: OperationRequest, error: Exception) -> Outcome:
 
 def _tells_a_registration(body: bytes) -> bool:
     try:
-        content = orjson.loads(body)
+        content = parse_json(body)
     except orjson.JSONDecodeError:
         return False
     return isinstance(content, dict) and isinstance(content.get("endpoint"), str)

@@ -17,7 +17,13 @@ MAX_ANSWER: Final = 4 * 1024 * 1024
 """Bytes of an answer's body; more is not read, and the answer counts as lost."""
 
 MAX_HEAD: Final = 64 * 1024
-"""Bytes before an answer's body."""
+"""Bytes before an answer's body, interim answers included."""
+
+MAX_FRAMING: Final = 64 * 1024
+"""Bytes of chunk sizes, chunk extensions and trailers, beside :data:`FRAMING_PER_BYTE` for each byte of the body."""
+
+FRAMING_PER_BYTE: Final = 8
+"""A chunk of one byte has five bytes of framing, up to ten with leading zeros of its size."""
 
 
 class AnswerTooLarge(Exception):
@@ -58,10 +64,10 @@ class Connection(asyncio.Protocol):
         OSError or AnswerBroken (the connection ended, or no HTTP came), AnswerTooLarge, TimeoutError (given up).
         """
         self.usable = False
-        self.status, self._size, self._read, self._keep = None, 0, 0, False
+        self.status, self._read, self._head_size, self._keep = None, 0, 0, False
         self._whole = False
         self._headers: CIMultiDict[str] = CIMultiDict()
-        self._pieces: list[bytes] = []
+        self._body = bytearray()
         self._problem: Exception | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter = asyncio.get_running_loop().create_future()
@@ -87,19 +93,35 @@ class Connection(asyncio.Protocol):
         if self._waiter is None or self._waiter.done():
             self.close()  # nobody asked: whatever follows could be taken for the answer to the next question
             return
+        room = MAX_HEAD - self._read
+        if self.status is None and len(data) > room:  # one read can bring more than a head may have
+            self._parse(data[:room])
+            self._end_head()
+            data = data[room:]
+        if self._problem is None:
+            self._parse(data)
+        if self._whole:
+            self._deliver()
+        elif self._problem is not None:
+            self._fail(self._problem)
+            self.close()
+
+    def _end_head(self) -> None:
+        if self.status is None:
+            self._problem = self._problem or AnswerBroken(f"the answer's head has more than {MAX_HEAD} bytes")
+
+    def _parse(self, data: bytes) -> None:
+        in_head = self.status is None
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._keep = False
             self._problem = self._problem or AnswerBroken(f"no HTTP answer: {error}")
         self._read += len(data)
-        if not self._whole and self.status is None and self._read > MAX_HEAD:
-            self._problem = AnswerBroken(f"the answer's head has more than {MAX_HEAD} bytes")
-        if self._whole:
-            self._deliver()
-        elif self._problem is not None:
-            self._fail(self._problem)
-            self.close()
+        if in_head:
+            self._head_size = self._read  # perhaps with the first bytes of the body: at most one read more
+        elif self._read - self._head_size > MAX_FRAMING + (FRAMING_PER_BYTE + 1) * len(self._body) and not self._whole:
+            self._problem = self._problem or AnswerBroken("the answer has too much framing: chunks, or trailers")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.usable = False
@@ -115,7 +137,7 @@ class Connection(asyncio.Protocol):
         if waiter is None or waiter.done() or status is None:
             return
         self.usable = self._keep
-        waiter.set_result(Answer(status, self._headers, b"".join(self._pieces), self._keep))
+        waiter.set_result(Answer(status, self._headers, bytes(self._body), self._keep))
 
     def _fail(self, problem: Exception) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -133,7 +155,7 @@ class Connection(asyncio.Protocol):
             self._keep = False  # two answers to one question
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._whole:
+        if self.status is None:  # trailers are of no use here
             self._headers.add(name.decode("latin-1"), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
@@ -149,11 +171,10 @@ class Connection(asyncio.Protocol):
     def on_body(self, piece: bytes) -> None:
         if self._whole:
             return
-        self._size += len(piece)
-        if self._size > MAX_ANSWER:
+        if len(self._body) + len(piece) > MAX_ANSWER:
             self._problem = AnswerTooLarge()
         else:
-            self._pieces.append(piece)
+            self._body += piece
 
     def on_message_complete(self) -> None:
         if self.status is None:

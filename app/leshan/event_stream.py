@@ -7,6 +7,7 @@ when they happened. Reconnecting is the caller's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -19,6 +20,7 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from app.domain.events import Told
 from app.domain.values import JsonValue
+from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.events import UnknownEvent, UnreadableEvent, parse_event
 from app.leshan.registrations import server_millis
 from app.leshan.server_info import boot_id_of
@@ -26,11 +28,17 @@ from app.leshan.server_info import boot_id_of
 HEARTBEAT_SECONDS: Final = 30.0
 """Silence after which the stream is taken as dead; Leshan's heartbeat comes every 10 seconds."""
 
+OPEN_SECONDS: Final = 30.0
+"""Time for the answer's head, however many interim answers come before it."""
+
 MAX_EVENT_ID: Final = 64
 """Characters of an event's id: what a database column holds; our own server's are numbers."""
 
 MAX_EVENT: Final = 4 * 1024 * 1024
 """Bytes of one event. What comes beyond is dropped, so that the event is broken and the next one is read."""
+
+BLOCK: Final = 8 * 1024
+"""Bytes that are taken apart before other tasks have their turn: they may be thousands of lines."""
 
 # Leshan's servlet compares the whole header: with anything beside this media type it answers 405.
 _HEADERS: Final = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
@@ -96,7 +104,11 @@ async def event_stream(
     headers = _HEADERS if cursor.id is None else {**_HEADERS, "Last-Event-ID": cursor.id}
     target = "/event?envelope=true" if envelope else "/event"
     try:
-        async with client.stream("GET", target, headers=headers, timeout=timeout) as answer:
+        async with (
+            asyncio.timeout(OPEN_SECONDS) as opening,
+            client.stream("GET", target, headers=headers, timeout=timeout) as answer,
+        ):
+            opening.reschedule(None)
             if answer.status_code != 200:
                 raise StreamLost(f"the event stream answers HTTP {answer.status_code}")
             source = EventSource(httpx.Response(200, headers=_type_of(answer), stream=_Bounded(answer)))
@@ -106,6 +118,8 @@ async def event_stream(
                 if (event := _read(sse, clock, notifications_wake, on_broken)) is not None:
                     cursor.id = sse.id[:MAX_EVENT_ID] or cursor.id
                     yield event
+    except TimeoutError:
+        raise StreamLost(f"the event stream did not open within {OPEN_SECONDS:.0f} s") from None
     except (httpx.HTTPError, httpx.StreamError, SSEError) as error:
         raise StreamLost(f"the event stream: {type(error).__name__}: {error}") from error
     raise StreamLost("the event stream was closed by the server")
@@ -120,7 +134,7 @@ def _read(sse: ServerSentEvent, clock: _Clock, notifications_wake: bool, on_brok
     if not sse.data:
         return None  # once an id was told, an empty line (the heartbeat) is read as an event
     try:
-        data = orjson.loads(sse.data)
+        data = parse_json(sse.data)
         facts: dict[str, Any] = {}
         if isinstance(data, dict) and isinstance(data.get("event"), str) and isinstance(data.get("data"), dict):
             time = data.get("time")
@@ -144,8 +158,11 @@ class _Bounded(httpx.AsyncByteStream):
         self._line = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._answer.aiter_bytes():
-            yield b"".join(map(self._kept, chunk.splitlines(keepends=True)))
+        async for piece in pieces_of(self._answer):
+            for at in range(0, len(piece), BLOCK):
+                if at:
+                    await asyncio.sleep(0)
+                yield b"".join(map(self._kept, piece[at : at + BLOCK].splitlines(keepends=True)))
 
     def _kept(self, line: bytes) -> bytes:
         """One line or a piece of it. An empty line ends the event, and with it what was counted."""

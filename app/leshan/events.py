@@ -36,6 +36,8 @@ MAX_NAME: Final = 255
 """Characters of an endpoint's name: what a database column holds, and more than any device has."""
 
 MAX_REQUEST_ID: Final = 64
+MAX_SAMPLES: Final = 20_000
+"""Samples of one report; a Send of 128 KiB, our server's limit, has some 10,000."""
 """Characters of the id of a delayed request: what a database column holds; Leshan's own is a UUID."""
 
 _ATTEMPT: Final = re.compile(r"([0-9a-f-]{36})/([1-9][0-9]{0,8})")
@@ -196,7 +198,7 @@ def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
 def _samples(data: Mapping[str, JsonValue]) -> tuple[Sample, ...]:
     """Our own server tells all samples of a report with the device's times; one that cannot be read is left out."""
     told = data.get("samples")
-    members = told if isinstance(told, list) else []
+    members = told[:MAX_SAMPLES] if isinstance(told, list) else []
     return tuple(
         Sample(_integer(each.get("time")), each["val"])
         for each in members
@@ -279,10 +281,14 @@ _PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Tol
 
 
 def _nested_deeper(value: JsonValue, depth: int) -> bool:
-    if not isinstance(value, Mapping | list):
-        return False
-    children = value.values() if isinstance(value, Mapping) else value
-    return depth == 0 or any(_nested_deeper(child, depth - 1) for child in children)
+    """Whether parsed JSON nests deeper; level by level, because an answer may be as wide as it is long."""
+    level = [value]
+    for _ in range(depth + 1):
+        containers = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [child for container in containers for child in container]
+        if not containers:
+            return False
+    return True
 
 
 def _endpoint(data: Mapping[str, JsonValue]) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
 from app.domain.values import JsonValue
 
 MAX_LINKS: Final = 20_000
+MAX_ATTRIBUTES: Final = 50
+MAX_TEXT: Final = 1_000
+"""Characters of a link's address, of an attribute's name and of its value."""
 
 
 def read_links(links: JsonValue) -> list[Mapping[str, JsonValue]] | None:
@@ -19,15 +23,16 @@ def read_links(links: JsonValue) -> list[Mapping[str, JsonValue]] | None:
 
 def _link(link: JsonValue) -> Mapping[str, JsonValue] | None:
     url = link.get("url") if isinstance(link, Mapping) else None
-    if not isinstance(url, str) or "\x00" in url:
+    if not isinstance(url, str) or not _is_plain("", url):
         return None
     attributes = link.get("attributes")
     plain = attributes if isinstance(attributes, Mapping) else {}
-    return {"url": url, "attributes": {name: value for name, value in plain.items() if _is_plain(name, value)}}
+    kept = islice(((name, value) for name, value in plain.items() if _is_plain(name, value)), MAX_ATTRIBUTES)
+    return {"url": url, "attributes": dict(kept)}
 
 
 def _is_plain(name: str, value: JsonValue) -> bool:
-    """A scalar without NUL, which PostgreSQL does not store."""
-    if "\x00" in name or not isinstance(value, str | int | float | None):
+    """A scalar that is not too long, and without NUL, which PostgreSQL does not store."""
+    if len(name) > MAX_TEXT or "\x00" in name or not isinstance(value, str | int | float | None):
         return False
-    return not isinstance(value, str) or "\x00" not in value
+    return not isinstance(value, str) or (len(value) <= MAX_TEXT and "\x00" not in value)

@@ -21,7 +21,11 @@ Models: TypeAlias = Callable[[int], ObjectModel | None]
 """The object model that an endpoint uses for an object id, None where it is not known."""
 
 MAX_RESOURCES: Final = 20_000
-"""Resources read from one content. More than any object has; what comes beyond is left out and said."""
+"""Resources, and instances of multiple ones, read from one content. More than any object has; what comes beyond is
+left out and said."""
+
+MAX_PROBLEMS: Final = 1_000
+"""Resources of one content that could not be read, after which no more of it is read."""
 
 _LEVELS: Final = {"root": 0, "obj": 1, "instance": 2, "singleResource": 3, "multiResource": 3, "resourceInstance": 4}
 _CHILDREN: Final = {"root": "objects", "obj": "instances", "instance": "resources"}
@@ -37,6 +41,24 @@ class Decoded:
 
     values: dict[str, TypedValue] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def count(self, resource: Mapping[str, JsonValue]) -> None:
+        """Count a resource before it is read, a multiple one by its instances. Raises _TooMuch."""
+        values = resource.get("values")
+        self.size += len(values) if isinstance(values, dict) and values else 1
+        if self.size > MAX_RESOURCES:
+            raise _TooMuch(f"more than {MAX_RESOURCES} resources in one content")
+
+    def note(self, where: object, problem: Exception) -> None:
+        """Note what could not be read. Raises _TooMuch."""
+        self.problems.append(f"{where}: {problem}")
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _TooMuch(f"more than {MAX_PROBLEMS} resources cannot be read")
+
+
+class _TooMuch(Exception):
+    """The rest of the content is not read."""
 
 
 def resource_node(path: LwM2mPath, value: TypedValue) -> dict[str, JsonValue]:
@@ -80,14 +102,20 @@ def decode_content(path: str | None, content: JsonValue, models: Models) -> Deco
 def decode_nodes(nodes: Mapping[str, JsonValue], models: Models) -> Decoded:
     """Read a map of path -> node, as events and composites bring it. A null node (the device had none) is skipped."""
     decoded = Decoded()
-    for text, node in nodes.items():
-        if node is None:
-            continue
-        try:
-            _decode_node(_ids(text), node, models, decoded)
-        except (InvalidNode, InvalidPath) as error:
-            decoded.problems.append(f"{str(text)[:100]}: {error}")
+    try:
+        for text, node in nodes.items():
+            if node is not None:
+                _decode_path(text, node, models, decoded)
+    except _TooMuch as error:
+        decoded.problems.append(str(error))
     return decoded
+
+
+def _decode_path(text: str, node: JsonValue, models: Models, decoded: Decoded) -> None:
+    try:
+        _decode_node(_ids(text), node, models, decoded)
+    except (InvalidNode, InvalidPath) as error:
+        decoded.note(str(text)[:100], error)
 
 
 def _ids(text: str) -> tuple[int, ...]:
@@ -96,12 +124,11 @@ def _ids(text: str) -> tuple[int, ...]:
 
 def _decode_node(ids: tuple[int, ...], node: JsonValue, models: Models, decoded: Decoded) -> None:
     for path, resource in _resources(ids, node, decoded):
-        if len(decoded.values) >= MAX_RESOURCES:
-            raise InvalidNode(f"more than {MAX_RESOURCES} resources in one content")
+        decoded.count(resource)
         try:
             decoded.values[str(path)] = _typed_value(path, resource, models, decoded.problems)
         except (Unreadable, InvalidValue) as error:
-            decoded.problems.append(f"{path}: {error}")
+            decoded.note(path, error)
 
 
 def _resources(
@@ -121,7 +148,7 @@ def _resources(
         try:
             yield from _resources((*ids, _id(child)), child, decoded)
         except InvalidNode as error:
-            decoded.problems.append(f"{LwM2mPath(ids) if ids else '/'}: {error}")
+            decoded.note(LwM2mPath(ids) if ids else "/", error)
 
 
 def _kind(node: JsonValue, depth: int) -> str:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 from app.domain.object_models import DEFAULT_VERSION, VERSION, ObjectModel, ResourceModel
 from app.domain.paths import MAX_ID
 from app.domain.values import JsonValue
 from app.domain.words import ValueType
+
+MAX_MODELS: Final = 2_000
+MAX_RESOURCES: Final = 20_000
+"""Object models of one endpoint and resources of all of them; the OMA registry has 751 and some 8,000."""
+
+MAX_TEXT: Final = 1_000
+"""Characters kept of a name, a range or a unit."""
 
 
 class InvalidModels(ValueError):
@@ -19,12 +26,19 @@ def parse_object_specs(specs: JsonValue) -> list[ObjectModel]:
     """Read ``/objectspecs``. A model or resource that makes no sense is left out: without one nothing is refused.
 
     Raises:
-        InvalidModels: it is no list at all.
+        InvalidModels: it is no list at all, or holds more than any device has.
     """
     if not isinstance(specs, list):
         raise InvalidModels("a list of object models is expected")
+    if len(specs) > MAX_MODELS or sum(map(_definitions, specs)) > MAX_RESOURCES:
+        raise InvalidModels(f"more than {MAX_MODELS} object models, or {MAX_RESOURCES} resources")
     models = (_object_model(spec) for spec in specs if isinstance(spec, Mapping))
     return [model for model in models if model is not None]
+
+
+def _definitions(spec: JsonValue) -> int:
+    definitions = spec.get("resourcedefs") if isinstance(spec, Mapping) else None
+    return len(definitions) if isinstance(definitions, list) else 0
 
 
 def _object_model(spec: Mapping[str, JsonValue]) -> ObjectModel | None:
@@ -68,7 +82,7 @@ def _value_type(text: str) -> ValueType | None:
 
 def _text(spec: Mapping[str, JsonValue], key: str) -> str:
     value = spec.get(key)
-    return value if isinstance(value, str) else ""
+    return value[:MAX_TEXT] if isinstance(value, str) else ""
 
 
 def _is_id(value: JsonValue) -> TypeGuard[int]:

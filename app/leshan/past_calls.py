@@ -11,6 +11,7 @@ from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
 from app.domain.words import Delivery, OperationKind
 from app.leshan.answers import read_answer
+from app.leshan.bounded import parse_json
 from app.leshan.transport import Exchange
 
 
@@ -53,7 +54,7 @@ def _interrupted(told: Mapping[str, JsonValue]) -> Outcome:
 
 def _answered(kind: OperationKind, answer: Mapping[str, JsonValue]) -> Outcome | Asked:
     status, type_, body = (answer.get(key) for key in ("status", "contentType", "body"))
-    if not isinstance(status, int):
+    if not isinstance(status, int) or not 100 <= status <= 599:
         return Asked.NO_IDS
     headers = {"Content-Type": type_} if isinstance(type_, str) else {}
     return read_answer(kind, status, headers, body.encode() if isinstance(body, str) else b"")
@@ -61,7 +62,7 @@ def _answered(kind: OperationKind, answer: Mapping[str, JsonValue]) -> Outcome |
 
 def _object(body: bytes) -> dict[str, JsonValue] | None:
     try:
-        told = orjson.loads(body)
+        told = parse_json(body)
     except orjson.JSONDecodeError:
         return None
     return told if isinstance(told, dict) else None

@@ -21,7 +21,7 @@ _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")
 """As Java writes them."""
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}")
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_HEX: Final = re.compile(r"[0-9a-fA-F]*+")
 _LINK: Final = re.compile(r"(\d{1,5}):(\d{1,5})")
 
 _END_OF_SECONDS: Final = 253_402_300_800
@@ -78,13 +78,17 @@ def _as_told(type_: ValueType, raw: JsonValue) -> JsonValue:
 
 def _converted(told: ValueType | None, raw: JsonValue, wanted: ValueType) -> JsonValue:
     """A value of another type, or of an untold one, as the wanted type's."""
-    if told is ValueType.OPAQUE or (told is None and isinstance(raw, str) and _HEX.fullmatch(raw) and raw):
+    if told is ValueType.OPAQUE or (told is None and isinstance(raw, str) and raw and _is_hex(raw)):
         return _from_bytes(_bytes(raw), wanted, strict=told is not None)
     return _FROM_JSON[wanted](raw)
 
 
+def _is_hex(text: str) -> bool:
+    return len(text) % 2 == 0 and _HEX.fullmatch(text) is not None
+
+
 def _bytes(raw: JsonValue) -> bytes:
-    if not isinstance(raw, str) or not _HEX.fullmatch(raw):
+    if not isinstance(raw, str) or not _is_hex(raw):
         raise Unreadable("an even number of hex digits is expected")
     return bytes.fromhex(raw)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,10 +17,24 @@ import structlog
 
 from app.domain.events import Registration
 from app.domain.values import JsonValue
+from app.leshan.bounded import pieces_of
 from app.leshan.events import UnreadableEvent, registration_of
 from app.leshan.requests import LeshanRequest, clients_request
 
 PAGE: Final = 1_000
+
+MAX_REGISTRATIONS: Final = 1_000_000
+MAX_ENTRY: Final = 4 * 1024 * 1024
+"""Bytes of one registration, as of one event."""
+
+USUAL_DEPTH: Final = 4
+"""Arrays and objects within each other in a registration."""
+
+MAX_DEPTH: Final = 32
+"""Beyond the usual depth; ijson itself has no limit, and each level costs it memory."""
+
+LIST_SECONDS: Final = 300.0
+"""Time that one list, or one page of it, may keep us waiting for its bytes, all waits together."""
 
 _log = structlog.get_logger(__name__)
 
@@ -61,21 +77,32 @@ class RegistrationList:
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[KnownRegistration]:
-        """Raises LeshanUnavailable when the answer ends early or is no JSON list: then nothing is known of the rest."""
+        """Yield the registrations.
+
+        Raises:
+            LeshanUnavailable: the answer ends early, is no JSON list, or exceeds a limit; nothing is known of the rest.
+        """
         found: list[JsonValue] = ijson.sendable_list()
         parser = ijson.items_coro(found, "item", use_float=True)
+        depth = _Depth()
         complete = started = False
+        since_entry = count = 0
         try:
-            async for piece in self._answer.aiter_bytes(65_536):
+            async for piece in _within(LIST_SECONDS, pieces_of(self._answer)):
                 started = started or _starts_a_list(piece)
+                depth.check(piece)
                 parser.send(piece)
+                since_entry = 0 if found else since_entry + len(piece)
+                count += len(found)
+                _check(since_entry <= MAX_ENTRY, f"an entry has more than {MAX_ENTRY} bytes")
+                _check(count <= MAX_REGISTRATIONS, f"more than {MAX_REGISTRATIONS} entries")
                 for entry in found:
                     if (known := self._known(entry)) is not None:
                         yield known
                 found.clear()
             parser.close()
             complete = True
-        except (ijson.JSONError, httpx.HTTPError) as error:
+        except (ijson.JSONError, httpx.HTTPError, TimeoutError) as error:
             raise LeshanUnavailable(f"GET /clients: {type(error).__name__}: {error}") from error
         finally:
             if not complete:
@@ -102,7 +129,7 @@ class PagedRegistrations:
     async def __aiter__(self) -> AsyncIterator[KnownRegistration]:
         """Raises LeshanUnavailable: then nothing is known of the rest."""
         last: str | None = None
-        more = True
+        more, count = True, 0
         while more:
             before, named = self.skipped, 0
             async with listed(self._cold, clients_request(PAGE, last)) as page:
@@ -111,6 +138,8 @@ class PagedRegistrations:
                     named, last = named + 1, known.endpoint
                     yield known
             self.skipped = before + page.skipped
+            count += named
+            _check(count <= MAX_REGISTRATIONS, f"more than {MAX_REGISTRATIONS} entries")
             more = named > 0 and named + page.skipped >= PAGE
 
 
@@ -118,12 +147,57 @@ class PagedRegistrations:
 async def listed(cold: httpx.AsyncClient, request: LeshanRequest) -> AsyncIterator[RegistrationList]:
     sent_at = time.monotonic()
     try:
-        async with cold.stream("GET", request.target) as answer:
+        async with asyncio.timeout(LIST_SECONDS) as opening, cold.stream("GET", request.target) as answer:
+            opening.reschedule(None)
             if answer.status_code != 200:
                 raise LeshanUnavailable(f"GET /clients: HTTP {answer.status_code}")
             yield RegistrationList(sent_at, answer)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise LeshanUnavailable(f"GET /clients: {type(error).__name__}: {error}") from error
+
+
+class _Depth:
+    """How deep JSON nests, followed through its pieces.
+
+    Strings are cut out first, then everything but brackets, both in C: what is left is a few bytes for each entry.
+    """
+
+    _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("|\\?\Z)', re.DOTALL)
+    """A string, or its beginning at the end of a piece: the group is its end, and not a quote in the latter case."""
+    _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._open_string = b""
+
+    def check(self, piece: bytes) -> None:
+        """Raise LeshanUnavailable once it nests too deeply."""
+        parts = self._STRING.split(self._open_string + piece)
+        is_cut = len(parts) > 1 and parts[-2] != b'"'
+        self._open_string = b'"' + parts[-2] if is_cut else b""
+        brackets = b"".join(parts[::2]).translate(None, self._NO_BRACKETS)
+        for _ in range(USUAL_DEPTH):  # what opens and closes within usual depth needs no look at each bracket
+            brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        for bracket in brackets:
+            self._depth += 1 if bracket in b"[{" else -1
+            _check(self._depth <= MAX_DEPTH, f"it nests more than {MAX_DEPTH} levels deep")
+
+
+def _check(is_within: bool, problem: str) -> None:
+    if not is_within:
+        raise LeshanUnavailable(f"GET /clients: {problem}")
+
+
+async def _within(seconds: float, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the pieces; raise TimeoutError when the waits for them took longer, all together."""
+    while True:
+        begun = time.monotonic()
+        async with asyncio.timeout(seconds):
+            piece = await anext(pieces, None)
+        if piece is None:
+            return
+        seconds -= time.monotonic() - begun
+        yield piece
 
 
 def _starts_a_list(piece: bytes) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from app.domain.values import JsonValue
+from app.leshan.bounded import parse_json
 
 MAX_BOOT_ID: Final = 64
 _MOST: Final = 1_000_000
@@ -55,7 +56,7 @@ and write dates as numbers (seen in each)."""
 def read_server_info(status: int, body: bytes) -> ServerInfo:
     """What an answer to ``GET /server/info`` says; anything but a 200 with such an object is a stock server's."""
     try:
-        told = orjson.loads(body) if status == 200 else None
+        told = parse_json(body) if status == 200 else None
     except orjson.JSONDecodeError:
         return STOCK
     if not isinstance(told, dict) or not isinstance(features := told.get("features"), dict):

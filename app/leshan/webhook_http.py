@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from app.domain.events import Told
 from app.domain.values import JsonValue
+from app.leshan.bounded import parse_json
 from app.security import bearer_token, is_direct_loopback, same_secret
 
 MAX_BODY: Final = 4 * 1024 * 1024
@@ -263,7 +264,7 @@ def read_json(body: bytes) -> JsonValue:
         Refusal: 400.
     """
     try:
-        return orjson.loads(body)
+        return parse_json(body)
     except orjson.JSONDecodeError as error:
         raise Refusal(400, f"the body is no JSON: {str(error)[:200]}") from None
 
