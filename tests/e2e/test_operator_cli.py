@@ -154,7 +154,7 @@ def test_the_brake_is_pulled_shown_and_let_go(shell: Shell) -> None:
 
 
 def test_an_end_that_is_no_success_is_an_exit_code(shell: Shell) -> None:
-    id_ = shell.created(DEVICE, "READ", "/9999/0/0")
+    id_ = shell.created(DEVICE, "READ", "/3/0/2000")
     shell.type("ops", "watch", id_, "--to", "CONFIRMED", code=4)
     shell.type("ops", "watch", id_, code=4)
 
