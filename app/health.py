@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -17,8 +17,10 @@ from app.bus import BusHealth
 from app.domain.words import SECOND
 from app.models import tables
 from app.models.ledger.rows import NOT_OPEN
-from app.models.queries import PauseView, database_now, pauses
+from app.models.queries import PauseView, database_now, pauses, reading_errors
 from app.telemetry import BREAKER_OPEN
+
+T = TypeVar("T")
 
 DATABASE_SECONDS: Final = 3.0
 ALIVE: Final = 10 * SECOND
@@ -37,10 +39,24 @@ class Check:
 
 
 class Health:
-    """The checks of one process. ``hears_stream`` adds the bridge to what has to be there."""
+    """The checks of one process.
 
-    def __init__(self, server_id: int, bus: Callable[[], BusHealth], *, hears_stream: bool) -> None:
+    Args:
+        write: has the ledger of this process commit a row; raises where it cannot within :data:`DATABASE_SECONDS`.
+        hears_stream: adds the bridge to what has to be there.
+    """
+
+    def __init__(
+        self,
+        server_id: int,
+        bus: Callable[[], BusHealth],
+        write: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        hears_stream: bool,
+    ) -> None:
         self._server_id, self._bus, self._hears_stream = server_id, bus, hears_stream
+        self._write = write
+        self._writing: asyncio.Task[None] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,25 +87,44 @@ class Health:
         return JSONResponse(body, 200 if ok else 503)
 
     async def metrics(self, _request: Request) -> Response:
-        await self.checks()  # which also say whether the breaker is open: the sweep of any process may have opened it
+        await self._read()  # which also says whether the breaker is open: the sweep of any process may have opened it
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def checks(self, only: Collection[str] = ()) -> dict[str, Check]:
+        """All checks, or those with these names; within :data:`DATABASE_SECONDS`."""
+        work = [self._read()]
+        if not only or "database" in only:
+            work.insert(0, self._database())
         # without the bus everything is only slower, so it never makes a process unready
-        checks = {"database": Check(ok=True, detail="answers"), "bus": Check(ok=True, detail=self._bus().detail)}
+        checks = {"bus": Check(ok=True, detail=self._bus().detail)}
+        for found in await asyncio.gather(*work):
+            checks |= found
+        return {name: checks[name] for name in self.names if name in checks and (not only or name in only)}
+
+    async def _read(self) -> dict[str, Check]:
+        """What the database says of the others; of itself only what keeps it from saying that."""
         try:
-            async with asyncio.timeout(DATABASE_SECONDS):
-                checks |= await self._server_checks()
+            return await _within(DATABASE_SECONDS, self._server_checks())
         except Exception as error:
             BREAKER_OPEN.clear()
             unknown = Check(ok=False, detail="not known: the database does not answer")
-            away = Check(ok=False, detail=f"{type(error).__name__}: {error}"[:300])
-            checks = {**dict.fromkeys(self.names, unknown), **checks, "database": away}
-        return {name: check for name, check in checks.items() if not only or name in only}
+            return {**dict.fromkeys(self.names[2:], unknown), "database": _failed(error)}
+
+    async def _database(self) -> dict[str, Check]:
+        """Whether a row can be committed. Requests that come meanwhile share one commit: a flood of them costs no more
+        than one after the other."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write(), name="readiness")
+        try:
+            await asyncio.shield(self._writing)
+        except Exception as error:
+            return {"database": _failed(error)}
+        return {"database": Check(ok=True, detail="stores and answers")}
 
     async def _server_checks(self) -> dict[str, Check]:
         now = await database_now()
-        server = await tables.LeshanServer.get(id=self._server_id)
+        with reading_errors():
+            server = await tables.LeshanServer.get(id=self._server_id)
         BREAKER_OPEN.labels(server.name).set(server.breaker_opened_at is not None)
         checks = {
             "leshan": Check(ok=server.breaker_opened_at is None, detail=_leshan(server, now)),
@@ -99,6 +134,26 @@ class Health:
         if self._hears_stream:
             checks["bridge"] = _bridge(server, now)
         return checks
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of some work. After the time-out it is canceled and not waited for: a statement that nothing answers
+    takes as long again to be canceled.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    task = asyncio.create_task(work)
+    done, _ = await asyncio.wait([task], timeout=seconds)
+    if done:
+        return task.result()
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    task.cancel()
+    raise TimeoutError(f"no answer within {seconds:g} s")
+
+
+def _failed(error: Exception) -> Check:
+    return Check(ok=False, detail=f"{type(error).__name__}: {error}"[:300])
 
 
 def _leshan(server: tables.LeshanServer, now: int) -> str:

@@ -24,10 +24,10 @@ from app.dispatcher.sweeper import Sweeper
 from app.dispatcher.verdict import judge
 from app.dispatcher.withdrawing import Withdrawer
 from app.domain.words import SECOND, Instant
-from app.health import Health
+from app.health import DATABASE_SECONDS, Health
 from app.leshan.client import LeshanClient
 from app.models.database import reading
-from app.models.ledger import Committed, Ledger, Rules, open_store
+from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
 from app.settings import LeshanEvents, Settings
 from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, TRANSITIONS
 
@@ -102,19 +102,23 @@ async def running(
         StoreUnavailable, UnsafeDatabase: the database cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(reading(settings.database_url))
+        discard_readers = await stack.enter_async_context(reading(settings.database_url))
         bus = await stack.enter_async_context(open_bus(settings.redis_url))
-        ledger = _ledger(settings, bus, clock, unsafe=unsafe)
+        ledger = _ledger(settings, bus, clock, discard_readers, unsafe=unsafe)
         await ledger.start()
         stack.push_async_callback(ledger.close)
         shelf = ModelShelf(SERVER_ID)
         await shelf.refresh()
         hears_stream = settings.leshan_events is not LeshanEvents.WEBHOOK
         hearing = Hearing(ledger, shelf, webhook_readings=not hears_stream)
-        health = Health(SERVER_ID, bus.health, hears_stream=hears_stream)
+
+        def write() -> Coroutine[Any, Any, None]:
+            return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
+
+        health = Health(SERVER_ID, bus.health, write, hears_stream=hears_stream)
         parts = Parts(settings, ledger, bus, shelf, hearing, health, asyncio.Event())
         start = await stack.enter_async_context(_background(parts.ended))
-        start(shelf.run())
+        start(shelf.run(ledger.outage))
         start(hearing.run())
         if roles & (Role.DISPATCH | Role.BRIDGE):
             client = leshan_client(settings)
@@ -132,7 +136,14 @@ async def running(
         yield parts
 
 
-def _ledger(settings: Settings, bus: Bus, clock: Callable[[Instant], Instant], *, unsafe: bool) -> Ledger:
+def _ledger(
+    settings: Settings,
+    bus: Bus,
+    clock: Callable[[Instant], Instant],
+    discard_readers: Callable[[], None],
+    *,
+    unsafe: bool,
+) -> Ledger:
     def publish(channel: str, message: str) -> None:
         bus.publish(Channel(channel), message)
 
@@ -150,6 +161,7 @@ def _ledger(settings: Settings, bus: Bus, clock: Callable[[Instant], Instant], *
         server_name=settings.leshan_name,
         clock=clock,
         observe=observe,
+        on_silence=discard_readers,
     )
 
 

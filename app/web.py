@@ -95,7 +95,7 @@ async def api_routes(parts: Parts) -> AsyncIterator[list[BaseRoute]]:
     """GraphQL's routes, with the process's one reader of the log running behind them."""
     settings = parts.settings
     with parts.bus.subscribe(Channel.CHANGED) as changed:
-        live = LiveLog(changed.wait)
+        live = LiveLog(changed.wait, outage=parts.ledger.outage)
         await live.start()
         context = SchemaContext(
             ledger=parts.ledger,

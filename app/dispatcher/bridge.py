@@ -23,7 +23,7 @@ from app.domain.events import Told
 from app.domain.words import SECOND
 from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Cursor, Opened, StreamLost, event_stream
-from app.models.ledger import MADE_UP, HoldBridge, Ledger, LedgerUnavailable, Place
+from app.models.ledger import MADE_UP, READING, HoldBridge, Ledger, LedgerUnavailable, Place
 from app.models.queries import ReadUnavailable
 from app.models.ready import stream_place
 from app.telemetry import BROKEN_EVENTS
@@ -113,8 +113,10 @@ class Bridge:
         while True:
             try:
                 await self._one_stream()
-            except (StreamLost, ReadUnavailable) as error:
+            except StreamLost as error:
                 log.warning("event_stream_lost", reason=str(error))
+            except ReadUnavailable as error:
+                self._ledger.outage.failed(error, READING)
             except Exception:
                 log.exception("event_stream_failed")
             failures = 0 if self.listening else failures + 1

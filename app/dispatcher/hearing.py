@@ -20,7 +20,7 @@ from app.domain.words import MILLISECOND, OperationKind
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
 from app.leshan.webhook_http import Batch, HearingUnavailable
-from app.models.ledger import Hear, HeardEvent, Ledger, LedgerUnavailable, Place, Reading
+from app.models.ledger import ANSWER_SECONDS, Hear, HeardEvent, Ledger, LedgerUnavailable, Place, Reading
 from app.models.queries import ReadUnavailable, object_versions_of
 from app.telemetry import BROKEN_EVENTS, HEARD_EVENTS
 
@@ -99,7 +99,8 @@ class Hearing:
         if events or gap or delivery_id is not None:
             await self._learn_versions(events)
             heard = [self._typed(event) for event in events]
-            taken = await self._ledger.submit(Hear(heard, delivery_id, missed, gap, place, again))
+            hear = Hear(heard, delivery_id, missed, gap, place, again)
+            taken = await self._ledger.submit(hear, within=ANSWER_SECONDS)
             if place is not None and taken == 0 and heard:
                 log.warning("stream_events_not_taken", events=len(heard), again=again)
 

@@ -23,7 +23,7 @@ from app.domain.outcomes import Outcome
 from app.leshan.answers import read_answer, read_own_error, read_response_object
 from app.models import tables
 from app.models.ledger import Ledger, LedgerUnavailable, Settle
-from app.models.queries import object_versions_of
+from app.models.queries import ReadUnavailable, object_versions_of
 from app.models.ready import open_attempts
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ class LateAnswers:
                 await asyncio.sleep(max(0.0, self._waiting[0][0] - time.monotonic()))
                 try:
                     await self._settle(self._take())
-                except LedgerUnavailable as error:
+                except (LedgerUnavailable, ReadUnavailable) as error:
                     log.warning("late_answers_not_settled", error=str(error))
                 except Exception:
                     log.exception("late_answers_failed")

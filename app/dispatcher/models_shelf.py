@@ -19,7 +19,8 @@ from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import Unaddressable
 from app.models import tables
 from app.models.fields import load_json
-from app.models.ledger import KeepModels, Ledger, LedgerUnavailable, StoredModel
+from app.models.ledger import READING, KeepModels, Ledger, LedgerUnavailable, Outage, StoredModel
+from app.models.queries import ReadUnavailable, reading_errors
 
 log = structlog.get_logger(__name__)
 
@@ -64,16 +65,21 @@ class ModelShelf:
 
     async def refresh(self) -> None:
         """Read what was stored since the last time."""
-        rows = tables.ObjectModelRow.filter(server_id=self._server_id, stored_at__gt=self._newest)
-        for model, stored_at in await rows.order_by("stored_at").values_list("model", "stored_at"):
+        new = tables.ObjectModelRow.filter(server_id=self._server_id, stored_at__gt=self._newest).order_by("stored_at")
+        with reading_errors():
+            rows = await new.values_list("model", "stored_at")
+        for model, stored_at in rows:
             self._put(model_from_json(model))
             self._newest = max(self._newest, stored_at)
 
-    async def run(self) -> None:
+    async def run(self, outage: Outage) -> None:
         """Refresh for ever; a database that is away for a while costs nothing but news."""
         while True:
             try:
                 await self.refresh()
+                outage.ended(READING)
+            except ReadUnavailable as error:
+                outage.failed(error, READING)
             except Exception as error:
                 log.warning("models_not_refreshed", error=str(error))
             await asyncio.sleep(REFRESH_SECONDS)
@@ -148,11 +154,14 @@ class ModelFetcher:
         while True:
             more = False
             try:
-                if seen is None:
-                    begin = (await tables.LedgerHead.get(id=1)).seq
-                    await self._look_at_everybody()
-                    seen = begin
-                seen, more = await self._look_at_newcomers(seen)
+                with reading_errors():
+                    if seen is None:
+                        begin = (await tables.LedgerHead.get(id=1)).seq
+                        await self._look_at_everybody()
+                        seen = begin
+                    seen, more = await self._look_at_newcomers(seen)
+            except ReadUnavailable as error:
+                self._ledger.outage.failed(error, READING)
             except Exception as error:
                 log.warning("registrations_not_followed", error=str(error))
             if not more:

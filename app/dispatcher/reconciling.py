@@ -21,7 +21,8 @@ from app.domain.events import Updated
 from app.domain.words import SECOND
 from app.leshan.client import LeshanClient
 from app.leshan.registrations import KnownRegistration, LeshanUnavailable
-from app.models.ledger import Ask, EndListing, HoldBridge, Ledger, LedgerUnavailable, Listed, Reconciled
+from app.models.ledger import READING, Ask, EndListing, HoldBridge, Ledger, LedgerUnavailable, Listed, Reconciled
+from app.models.queries import ReadUnavailable
 from app.models.ready import registrations_missed
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,9 @@ class Reconciler:
         """Whether events may have been missed and nobody has reconciled since; False where the database cannot say."""
         try:
             return await registrations_missed(self._ledger.server_id)
+        except ReadUnavailable as error:
+            self._ledger.outage.failed(error, READING)
+            return False
         except Exception as error:
             log.warning("reconciling_unknown", error=str(error))
             return False
@@ -52,8 +56,10 @@ class Reconciler:
         while True:
             try:
                 await self._read_list()
-            except (LeshanUnavailable, LedgerUnavailable) as error:
+            except LeshanUnavailable as error:
                 log.warning("not_reconciled", reason=str(error))
+            except LedgerUnavailable as error:
+                self._ledger.outage.failed(error)
             except Exception:
                 log.exception("reconciling_failed")
             else:
@@ -70,7 +76,7 @@ class Reconciler:
                     await self._run_while_held(holder)
                     await self._ledger.submit(HoldBridge(holder, 0))
             except LedgerUnavailable as error:
-                log.warning("not_reconciled", reason=str(error))
+                self._ledger.outage.failed(error)
 
     async def _hold(self, holder: str) -> bool:
         return await self._ledger.submit(HoldBridge(holder, HOLD_SECONDS * SECOND))

@@ -1,7 +1,7 @@
 """Opening the database: migrations under a lock, then the connections that everybody reads through.
 
 Reads never share the ledger's connection, cannot write (``query_only``, ``default_transaction_read_only``), and end
-after :data:`READ_TIMEOUT`.
+after :data:`READ_SECONDS`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import asyncpg
 from aerich import Command
 from aerich.migrate import Migrate
 from tortoise.context import TortoiseContext
 
+from app.models.postgres import CONNECT_SECONDS, BoundedClient, connect
 from app.resources import folder
 
 MIGRATIONS: Final = folder("migrations", "migrations")
 MIGRATION_LOCK: Final = 0x5265_766D
-READ_TIMEOUT: Final = "10s"
+LOCK_SECONDS: Final = 5.0
+LOCK_PAUSE: Final = 0.2
+"""While another process migrates, the lock is asked for again and again: a wait inside PostgreSQL would have no end
+on a connection that nothing comes through any more."""
+
+READ_SECONDS: Final = 7.0
+"""How long a reader waits for a statement of its own, its wait for a connection included. A webhook and a mutation read
+before they write, and are answered within 10 s whatever the database does."""
+
+CHECK_SECONDS: Final = 120.0
+MIGRATE_SECONDS: Final = 3_600.0
+"""How long one statement of ``reveille check`` and of a migration (an index on a large table) may take."""
+
+MARGIN_SECONDS: Final = 1.0
+"""PostgreSQL ends a statement so much earlier than we give up: its answer says why, and its connection stays."""
 
 
 def is_sqlite(database_url: str) -> bool:
@@ -34,11 +48,12 @@ def sqlite_path(database_url: str) -> Path:
     return Path(database_url.removeprefix("sqlite://"))
 
 
-def tortoise_config(database_url: str, *, writable: bool = False) -> dict[str, Any]:
-    """Tortoise's configuration: read-only, but for the migrations."""
-    connection = (
-        _sqlite(database_url, writable=writable) if is_sqlite(database_url) else _postgres(database_url, writable)
-    )
+def tortoise_config(database_url: str, *, writable: bool = False, seconds: float = READ_SECONDS) -> dict[str, Any]:
+    """Tortoise's configuration: read-only, but for the migrations; ``seconds`` is the time limit of a statement."""
+    if is_sqlite(database_url):
+        connection = _sqlite(database_url, writable=writable)
+    else:
+        connection = _postgres(database_url, writable=writable, seconds=seconds)
     return {
         "connections": {"default": connection},
         "apps": {"models": {"models": ["app.models.tables", "aerich.models"], "default_connection": "default"}},
@@ -54,20 +69,24 @@ def _sqlite(database_url: str, *, writable: bool) -> dict[str, Any]:
     }
 
 
-def _postgres(database_url: str, writable: bool) -> dict[str, Any]:
+def _postgres(database_url: str, *, writable: bool, seconds: float) -> dict[str, Any]:
     url = urlsplit(database_url)
     query = dict(parse_qsl(url.query))
-    settings = {} if writable else {"default_transaction_read_only": "on", "statement_timeout": READ_TIMEOUT}
+    settings = {"statement_timeout": f"{round((seconds - MARGIN_SECONDS) * 1_000)}ms"}
+    if not writable:
+        settings["default_transaction_read_only"] = "on"
     return {
-        "engine": "tortoise.backends.asyncpg",
+        "engine": "app.models.postgres",
         "credentials": {
             "host": unquote(query.pop("host", url.hostname or "localhost")),
             "port": int(query.pop("port", url.port or 5432)),
             "user": unquote(query.pop("user", url.username or "")),
             "password": unquote(url.password) if url.password else None,
             "database": unquote(url.path.lstrip("/")),
-            "minsize": 1,
+            "minsize": 0,  # with a floor asyncpg tries again and again by itself, and logs each failure
             "maxsize": 10,
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": seconds,
             "server_settings": settings,
             "reset": _nothing_to_reset,
         },
@@ -86,8 +105,9 @@ async def migrate(database_url: str) -> list[str]:
     """
     dialect = "sqlite" if is_sqlite(database_url) else "postgres"
     async with _only_one(database_url), TortoiseContext() as context:
-        await context.init(config=tortoise_config(database_url, writable=True))
-        command = Command(tortoise_config(database_url), app="models", location=str(MIGRATIONS / dialect))
+        config = tortoise_config(database_url, writable=True, seconds=MIGRATE_SECONDS)
+        await context.init(config=config)
+        command = Command(config, app="models", location=str(MIGRATIONS / dialect))
         Migrate.migrate_location = MIGRATIONS / dialect / "models"
         return await command.upgrade()
 
@@ -101,12 +121,13 @@ async def _only_one(database_url: str) -> AsyncIterator[None]:
             await asyncio.to_thread(taken)
             yield
         return
-    connection = await asyncpg.connect(database_url.replace("postgres://", "postgresql://", 1), timeout=10)
+    connection = await connect(database_url, seconds=LOCK_SECONDS)
     try:
-        await connection.execute(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
+        while not await connection.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(LOCK_PAUSE)
         yield
     finally:
-        await connection.close()
+        connection.terminate()  # which ends the session, and the lock with it
 
 
 @contextlib.contextmanager
@@ -116,9 +137,15 @@ def _file_lock(path: Path) -> Iterator[Any]:
 
 
 @contextlib.asynccontextmanager
-async def reading(database_url: str) -> AsyncIterator[None]:
-    """Open the connections for reading, for this process; closed at the end."""
+async def reading(database_url: str) -> AsyncIterator[Callable[[], None]]:
+    """Open the connections for reading, for this process; closed at the end. Yields what discards them all."""
     async with TortoiseContext() as context:
         # requests run in other tasks than the lifespan, and see the context only by the global fallback
         await context.init(config=tortoise_config(database_url), _enable_global_fallback=True)
-        yield
+
+        def discard() -> None:
+            for client in context.connections.all():
+                if isinstance(client, BoundedClient):
+                    client.discard_pool()
+
+        yield discard

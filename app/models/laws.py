@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from tortoise.context import TortoiseContext
 
 from app.domain.words import SECOND, Instant
-from app.models.database import is_sqlite, tortoise_config
+from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config
 from app.models.ledger.rules import START_MARGIN
 from app.models.ledger.store import numbered
 from app.models.statutes import LAWS, Judge, Law, Walk
@@ -62,7 +62,7 @@ async def broken_laws(
         pause: what to wait for before whoever is late is asked about again.
     """
     async with TortoiseContext() as context:
-        await context.init(config=tortoise_config(database_url))
+        await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
         reader: _Reader = context.connections.get("default")
         ask = _Asker(reader, is_sqlite(database_url), now, max_in_flight)
         found = [(law, await ask.breaches(law)) for law in LAWS if not (restored and law.of_lateness)]

@@ -14,7 +14,7 @@ from app.models import tables
 from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.hear import MADE_UP
 from app.models.queries import database_now
-from app.models.queries.reading import fetch
+from app.models.queries.reading import fetch, reading_errors
 
 _READY: Final = """
     SELECT 1 AS ready FROM endpoint
@@ -30,6 +30,7 @@ _UNWANTED: Final = """
     LIMIT {most}
 """
 _HEARD: Final = "SELECT stream_id, missed_at FROM leshan_server WHERE id = {server}"
+_BOOT_ID: Final = "SELECT boot_id FROM leshan_server WHERE id = {server}"
 _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server}"
 
 
@@ -48,6 +49,12 @@ async def stream_place(server_id: int) -> str | None:
     return None if place is None or place.startswith(MADE_UP) else place
 
 
+async def known_boot_id(server_id: int) -> str | None:
+    """The ``bootId`` of the Leshan server as any process learned it last; None for a server that has none."""
+    rows = await fetch(_BOOT_ID.format(server=int(server_id)))
+    return rows[0][0] if rows else None
+
+
 async def registrations_missed(server_id: int) -> bool:
     """Whether events may have been missed and nobody has read all registrations since."""
     rows = await fetch(_HEARD.format(server=int(server_id)))
@@ -56,7 +63,8 @@ async def registrations_missed(server_id: int) -> bool:
 
 async def open_attempts(ids: Iterable[str]) -> dict[str, tables.Operation]:
     """Those of these operations, by id, that are SENDING."""
-    rows = await tables.Operation.filter(id__in=list(ids), status=OperationStatus.SENDING)
+    with reading_errors():
+        rows = await tables.Operation.filter(id__in=list(ids), status=OperationStatus.SENDING)
     return {str(row.id): row for row in rows}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from app.domain.operations import OperationRequest
-from app.models.ledger import LedgerError, LedgerUnavailable, NewOperation
+from app.models.ledger import ANSWER_SECONDS, LedgerError, LedgerUnavailable, NewOperation
 from app.models.ledger.members import Member
 from app.models.queries import OperationView
 from app.schema.context import RequestContext
@@ -25,7 +25,7 @@ async def submit(context: RequestContext, member: Member[Result]) -> Result:
     """
     context.reads.forget()
     try:
-        return await context.house.ledger.submit(member)
+        return await context.house.ledger.submit(member, within=ANSWER_SECONDS)
     except (LedgerError, LedgerUnavailable) as error:
         raise refusal(error) from None
 

@@ -31,7 +31,7 @@ PORT: Final = ".s.PGSQL.5432"
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def _behind(whole: Cluster, own: Path) -> tuple[Path, dict[str, str]]:
+def behind(whole: Cluster, own: Path) -> tuple[Path, dict[str, str]]:
     """PostgreSQL's socket, and the settings of a process that comes to it through a wire in this folder."""
     (folder,) = parse_qs(urlsplit(whole.settings["database_url"]).query)["host"]
     return Path(folder) / PORT, {"database_url": whole.settings["database_url"].replace(folder, str(own))}
@@ -44,7 +44,7 @@ async def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(site
     sockets = [tmp_path / role for role in ("api", "dispatch")]
     for own in sockets:
         own.mkdir()
-    (socket, first), (_, second) = (_behind(whole, own) for own in sockets)
+    (socket, first), (_, second) = (behind(whole, own) for own in sockets)
     async with before_socket(socket, sockets[0]) as of_api, before_socket(socket, sockets[1]) as of_sender:
         asked, sender = await started(site, "api", **first), await started(site, "dispatch", **second)
         async with only(site), api(asked.url) as client:
@@ -71,7 +71,7 @@ async def test_who_is_cut_off_from_postgres_past_its_lease_changes_nothing(site:
     whole = site.whole
     (name,) = await whole.devices("severed", 1)
     await whole.tell("behaviour", name, kind="success", delay_ms=700, times=1)
-    socket, through = _behind(whole, tmp_path)
+    socket, through = behind(whole, tmp_path)
     async with before_socket(socket, tmp_path) as wire:
         sender = await started(site, "dispatch", **through)
         async with only(site):

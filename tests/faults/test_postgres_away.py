@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from app.models.ledger.store import APPEND_LOCK, LEDGER_TIMEOUTS
-from tests.e2e.clients import CREATE, write
+from tests.e2e.clients import CREATE, Api, write
 from tests.e2e.cluster import Cluster, key
 from tests.e2e.waiting import eventually
 from tests.faults.judging import broken_laws
@@ -151,6 +151,37 @@ async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transacti
     finally:
         other.thaw()
     assert await broken_laws(whole) == []
+
+
+async def test_a_database_that_can_only_be_read_makes_no_process_ready(site: Site) -> None:
+    """As a standby, or one that an administrator has closed: reading goes on, and nothing can be stored."""
+    whole = site.whole
+    (name,) = await whole.devices("closed", 1)
+    administrator = await asyncpg.connect(whole.database.url())
+    await administrator.execute("ALTER DATABASE reveille SET default_transaction_read_only = on")
+    try:
+        await site.end_sessions()
+        for client in whole.apis:
+            await eventually(lambda c=client: _fails(c, "read-only transaction"), "readiness says why")  # type: ignore[misc]
+            response = await client.http.post(
+                "/graphql", json={"query": CREATE, "variables": {"inputs": [write(name)]}}
+            )
+            assert response.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+            assert (await client.ask("{ transitionCursor }"))["transitionCursor"]
+    finally:
+        await administrator.execute("ALTER DATABASE reveille RESET default_transaction_read_only")
+        await administrator.close()
+    for client in whole.apis:
+        await eventually(lambda c=client: _fails(c, None), "it is ready again")  # type: ignore[misc]
+        await whole.confirmed(await client.create(write(name)))
+    assert await broken_laws(whole) == []
+
+
+async def _fails(client: Api, why: str | None) -> bool:
+    """Whether readiness fails by the database alone, and says so; with None, whether it does not."""
+    answer = await client.http.get("/health/ready?only=database")
+    detail = answer.json()["checks"]["database"]["detail"]
+    return answer.status_code == (503 if why else 200) and (why or "") in detail
 
 
 _LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = $1 AND granted = $2"

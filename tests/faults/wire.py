@@ -31,6 +31,8 @@ class Wire:
     listen: Callable[[], Awaitable[asyncio.Server]] | None = None
     _listening: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _half_open: bool = False
+    _dead: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def cut(self) -> None:
         """All connections end, and nobody is let in."""
@@ -44,6 +46,15 @@ class Wire:
         if self._listening is None and self.listen is not None:
             self._listening = await self.listen()
 
+    def swallow(self) -> None:
+        """Take and keep all connections, acknowledge what is sent, and pass nothing on."""
+        self._half_open = True
+        self._dead |= self._writers
+
+    def pass_on(self) -> None:
+        """Serve new connections again. Those that were open meanwhile stay dead."""
+        self._half_open = False
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
         try:
@@ -53,6 +64,8 @@ class Wire:
             return
         both = {writer, into}
         self._writers |= both
+        if self._half_open:
+            self._dead |= both
         answers = asyncio.Event()
         answers.set()
         try:
@@ -63,11 +76,14 @@ class Wire:
             pass
         finally:
             self._writers -= both
+            self._dead -= both
             for one in both:
                 one.transport.abort()
 
     async def _forth(self, reader: asyncio.StreamReader, into: asyncio.StreamWriter, answers: asyncio.Event) -> None:
         while piece := await reader.read(65_536):
+            if into in self._dead:
+                continue
             if piece.endswith(_COMMIT):
                 self.commits += 1
                 if self.every and self.commits % self.every == 0:
@@ -78,6 +94,8 @@ class Wire:
 
     async def _back(self, behind: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: asyncio.Event) -> None:
         while piece := await behind.read(65_536):
+            if writer in self._dead:
+                continue
             if not answers.is_set():
                 self.swallowed += 1
                 raise EOFError

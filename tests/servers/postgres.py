@@ -3,6 +3,7 @@ a Unix socket only."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -65,6 +66,20 @@ class PostgresServer:
         """End it; SIGQUIT does so as a crash would: sessions end at once, and the start replays the log."""
         self.server.process.send_signal(how)
         self.server.process.wait(within)
+
+    def freeze(self) -> None:
+        """Stop it with all its sessions: their connections stay, and nothing is answered until :meth:`thaw`."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, how: signal.Signals) -> None:
+        pid = self.server.process.pid
+        self.server.process.send_signal(how)  # first: it starts no session meanwhile
+        for session in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(session), how)
 
     def restart(self) -> None:
         """Start it again after :meth:`stop`."""

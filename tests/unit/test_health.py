@@ -14,6 +14,10 @@ from app.telemetry import BREAKER_OPEN
 pytestmark = pytest.mark.asyncio
 
 
+async def stored() -> None:
+    """A ledger that commits."""
+
+
 async def get(health: Health, path: str) -> httpx.Response:
     transport = httpx.ASGITransport(app=Starlette(routes=list(health.routes())))
     async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
@@ -22,7 +26,7 @@ async def get(health: Health, path: str) -> httpx.Response:
 
 @pytest.fixture
 def health() -> Health:
-    return Health(1, lambda: BusHealth(ok=True, detail="connected"), hears_stream=True)
+    return Health(1, lambda: BusHealth(ok=True, detail="connected"), stored, hears_stream=True)
 
 
 async def test_without_a_database_nothing_but_the_bus_is_well(health: Health) -> None:

@@ -101,9 +101,12 @@ class Process:
             trust_loopback=given.trusts_loopback,
         )
         self.health: list[BaseRoute] = [
-            *Health(1, lambda: BusHealth(ok=True, detail="connected"), hears_stream=True).routes()
+            *Health(1, lambda: BusHealth(ok=True, detail="connected"), self.write, hears_stream=True).routes()
         ]
         self.app = web_app(given, [*graphql_routes(context), *webhook, *self.health])
+
+    async def write(self) -> None:
+        """Let the database be writable."""
 
     async def hear(self, batch: Batch) -> None:
         self.heard.append(batch)

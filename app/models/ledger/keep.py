@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from app.domain.words import Instant
 from app.models.fields import dump_json
-from app.models.ledger.group import Group
+from app.models.ledger.group import HEAD_ID, Group
 from app.models.ledger.members import Member, Needs, NotFound, Phase
 from app.models.ledger.rows import NOT_OPEN
 
@@ -116,3 +116,13 @@ class HoldBridge(Member[bool]):
         server.bridge_until = group.now + self.span if self.span else None
         server.bridge_open_since = NOT_OPEN if self.open_for is None else group.now - self.open_for
         return True
+
+
+@dataclass(slots=True)
+class ProveWritable(Member[None]):
+    """Write a row as it is: what readiness asks for, since a database that can be read may be unable to store."""
+
+    phase: ClassVar[Phase] = Phase.SETTLE
+
+    def apply(self, group: Group) -> None:
+        group.statements.append(("UPDATE ledger_head SET seq = seq WHERE id = $1", [(HEAD_ID,)]))

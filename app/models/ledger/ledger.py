@@ -17,12 +17,14 @@ import structlog
 
 from app.domain.words import Instant
 from app.models.ledger.group import Group, Move
+from app.models.ledger.keep import ProveWritable
 from app.models.ledger.load import load
 from app.models.ledger.members import LedgerError, Member, Needs, Phase
-from app.models.ledger.outage import Outage
+from app.models.ledger.outage import WRITING, Outage
 from app.models.ledger.rows import SERVER_COLUMNS, ServerRow
 from app.models.ledger.rules import Rules, rules_of_server
 from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
+from app.models.postgres import no_answer
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,13 @@ MAX_WAITING: Final = 20_000
 TRIES: Final = 4
 """How often a group is tried on a connection that breaks, with growing pauses, before its callers are told."""
 
+ANSWER_SECONDS: Final = 7.0
+"""How long the caller of a mutation or a webhook waits for its commit: it is answered within 10 s, reads included."""
+
+AWAY_SECONDS: Final = 2.5
+"""The same while the database is known to be away: a request with several mutations waits for each in turn."""
+
+LOOK_AGAIN_SECONDS: Final = 2.0
 CLOSE_SECONDS: Final = 10.0
 """How long a process that ends waits for the database; one behind a wire that swallows everything never answers."""
 
@@ -78,6 +87,7 @@ class Ledger:
         publish: called after each commit with ``("changed", seq)`` and ``("wake", server)``, never before.
         clock: what to make of the database's time; tests move it, everybody else leaves it alone.
         observe: called after each commit, for figures; must not block.
+        on_silence: called when the database has not answered in time; must not block.
     """
 
     def __init__(
@@ -90,6 +100,7 @@ class Ledger:
         server_name: str = "leshan",
         clock: Callable[[Instant], Instant] = lambda now: now,
         observe: Callable[[Committed], None] = lambda _committed: None,
+        on_silence: Callable[[], None] = lambda: None,
     ) -> None:
         self.rules = rules
         self.server_id = server_id
@@ -98,6 +109,7 @@ class Ledger:
         self._publish = publish
         self._clock = clock
         self._observe = observe
+        self._on_silence = on_silence
         self._wishes: deque[_Wish] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -135,14 +147,27 @@ class Ledger:
             await self._task
         await self._store.close()
 
-    async def submit(self, member: Member[Result]) -> Result:
+    async def submit(self, member: Member[Result], *, within: float | None = None) -> Result:
         """Have a member committed with whatever else is waiting; returns once it is durable.
+
+        Args:
+            within: seconds after which the caller stops waiting, if there is no commit; a member that is still queued
+                then is dropped, one whose group has begun may be committed later.
 
         Raises:
             LedgerError: an expected refusal (NotFound, Conflict).
             LedgerUnavailable: the database cannot be reached.
         """
-        return await self.enqueue(member)
+        answer = self.enqueue(member)
+        if within is None:
+            return await answer
+        if self.outage.is_known_by(WRITING):
+            within = min(within, AWAY_SECONDS)
+        timer = asyncio.get_running_loop().call_later(within, _give_up, answer, within)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
 
     def enqueue(self, member: Member[Result]) -> asyncio.Future[Result]:
         """Like :meth:`submit`, without waiting: the future is done once the commit is."""
@@ -162,13 +187,26 @@ class Ledger:
 
     async def _run(self) -> None:
         while True:
+            if self.outage.is_known:
+                await self._look_again()
             await self._arrived.wait()
             if not self._wishes:
                 if self._closing:
                     return
                 self._arrived.clear()
                 continue
-            await self._serve(self._next_group())
+            if group := self._next_group():
+                await self._serve(group)
+
+    async def _look_again(self) -> None:
+        """While the database is away and nothing has to be written: find out that it is back, and log it."""
+        try:
+            await asyncio.wait_for(self._arrived.wait(), LOOK_AGAIN_SECONDS)
+        except TimeoutError:
+            answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._wishes.append(_Wish(ProveWritable(), answer))
+            self._arrived.set()
 
     def _next_group(self) -> list[_Wish]:
         """What waits longest, as much as fits one short transaction; a member that is too large goes alone."""
@@ -181,6 +219,7 @@ class Ledger:
                 claims = True
             wishes.append(self._wishes.popleft())
             weight += wishes[-1].member.weight
+        wishes = [wish for wish in wishes if not _abandoned(wish)]
         for wish in wishes:
             wish.member.begin()
         return wishes
@@ -205,9 +244,13 @@ class Ledger:
         for attempt in range(1, TRIES + 1):
             try:
                 await self._once(wishes, again=again)
-            except StoreUnavailable:
+            except StoreUnavailable as error:
                 again = True
                 await self._disconnect()
+                if isinstance(error.__cause__, TimeoutError):
+                    self._on_silence()
+                if attempt > 1:  # a new connection was no better
+                    self.outage.failed(error)
                 if attempt == TRIES or self._given_up:
                     raise
                 await asyncio.sleep(0.05 * 4 ** (attempt - 1))
@@ -220,13 +263,16 @@ class Ledger:
     async def _once(self, wishes: Sequence[_Wish], *, again: bool) -> None:
         if self._given_up:
             raise StoreUnavailable("the ledger is closed")
+        if self.outage.suspect:
+            self.outage.suspect = False
+            await self._disconnect()
         if not self._open:
             await self._store.open()
             self._open = True
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            group = await self._begin(again=again)
+            group = await self._begin(max(wish.member.seconds for wish in wishes), again=again)
             answers = await apply_all(group, [wish.member for wish in wishes])
             await self._store.commit()
             self.outage.ended()
@@ -239,8 +285,8 @@ class Ledger:
         for wish, answer in zip(wishes, answers, strict=True):
             _resolve(wish, answer)
 
-    async def _begin(self, *, again: bool) -> Group:
-        await self._store.begin()
+    async def _begin(self, seconds: float, *, again: bool) -> Group:
+        await self._store.begin(seconds)
         (row,) = await self._store.fetch(_HEADS.format(now=self._store.clock), self.server_id)
         server, now = ServerRow.load(row), self._clock(row["now"])
         rules = rules_of_server(self.rules, bool(server.notifications_wake), server.open_calls)
@@ -315,6 +361,16 @@ def _resolve(wish: _Wish, answer: Any) -> None:
         wish.answer.set_exception(answer.error)
     else:
         wish.answer.set_result(answer)
+
+
+def _give_up(answer: asyncio.Future[Any], seconds: float) -> None:
+    if not answer.done():
+        answer.set_exception(LedgerUnavailable(no_answer(seconds)))
+
+
+def _abandoned(wish: _Wish) -> bool:
+    """Whether its caller was answered that it is unavailable. One that was cancelled has left, and is carried out."""
+    return wish.answer.done() and not wish.answer.cancelled()
 
 
 def _fail(wishes: Sequence[_Wish], error: Exception) -> None:

@@ -15,6 +15,7 @@ from app.models.ledger.group import Group
 from app.models.ledger.leases import give_up_held
 from app.models.ledger.load import load_endpoints, load_held
 from app.models.ledger.members import Member, Needs, Phase
+from app.models.ledger.store import LONG_STATEMENT_SECONDS
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class EndListing(Member[int]):
     """
 
     phase: ClassVar[Phase] = Phase.TEND
+    seconds: ClassVar[float] = LONG_STATEMENT_SECONDS
     asked_at: int
     found: list[int] = field(default_factory=list)
 

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
 from app.models.ledger.group import Group
+from app.models.ledger.store import STATEMENT_SECONDS
 
 Result = TypeVar("Result")
 
@@ -44,6 +45,8 @@ class Member(Generic[Result]):
     """
 
     phase: ClassVar[Phase]
+    seconds: ClassVar[float] = STATEMENT_SECONDS
+    """How long each statement of its group may take."""
 
     @property
     def weight(self) -> int:

@@ -15,13 +15,15 @@ import functools
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
+
+from app.models.postgres import connect, no_answer
 
 APPEND_LOCK: Final = 0x5265_7665  # "Reve": the advisory lock that every ledger transaction takes first
 
@@ -36,6 +38,12 @@ waits longer for it looks at who holds it, and ends a session whose client says 
 LEDGER_PLANS: Final = {"plan_cache_mode": "force_generic_plan"}
 """Every statement finds its rows by an index whatever it is given, so a plan is made once and not for each execution:
 that was a tenth of PostgreSQL's work, and of the dispatcher's wait for it."""
+
+STATEMENT_SECONDS: Final = 5.0
+LONG_STATEMENT_SECONDS: Final = 11.0
+"""How long the ledger waits for PostgreSQL's answer to a statement, COMMIT and ROLLBACK included. The long limit is for
+members that say so; PostgreSQL's own time-out comes before it. Then the connection is discarded: PostgreSQL may be
+frozen, or a proxy may acknowledge and drop everything."""
 
 APPEND_LOCK_TRIES: Final = 3
 
@@ -104,7 +112,9 @@ class Store(Protocol):
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
-    async def begin(self) -> None: ...
+    async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:
+        """Begin a transaction of which no statement is waited for longer than this."""
+
     async def commit(self) -> None: ...
     async def rollback(self) -> None: ...
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]: ...
@@ -133,12 +143,15 @@ _BUSY = (
 )
 
 
-@contextlib.contextmanager
-def _postgres_errors() -> Any:
+@contextlib.asynccontextmanager
+async def _answered(seconds: float) -> AsyncIterator[None]:
+    """Limit a wait for PostgreSQL. asyncpg's own limit has gaps: closing a prepared statement has none."""
     try:
-        yield
+        async with asyncio.timeout(seconds):
+            yield
     except (*_LOST, *_BUSY) as error:
-        raise StoreUnavailable(str(error) or type(error).__name__) from error
+        told = no_answer(seconds) if type(error) is TimeoutError and not str(error) else str(error)
+        raise StoreUnavailable(told or type(error).__name__) from error
     except asyncpg.PostgresError as error:
         raise StoreRefused(str(error)) from error
 
@@ -153,9 +166,10 @@ class PostgresStore:
         self._url = url
         self._unsafe = unsafe
         self._connection: asyncpg.Connection[Any] | None = None
+        self._seconds = STATEMENT_SECONDS
 
     async def open(self) -> None:
-        with _postgres_errors():
+        async with _answered(STATEMENT_SECONDS):
             self._connection = await self._connect()
             if self._connection.get_server_version().major >= FIRST_WITH_TRANSACTION_TIMEOUT:
                 await self._connection.execute(f"SET transaction_timeout = '{TRANSACTION_TIMEOUT}'")
@@ -164,7 +178,8 @@ class PostgresStore:
 
     async def _connect(self) -> asyncpg.Connection[Any]:
         try:
-            return await asyncpg.connect(self._url, server_settings=LEDGER_TIMEOUTS | LEDGER_PLANS, timeout=10)
+            # the limit of each statement is ours (_answered); asyncpg's bounds how long it tries to cancel one
+            return await connect(self._url, seconds=LONG_STATEMENT_SECONDS, settings=LEDGER_TIMEOUTS | LEDGER_PLANS)
         except asyncpg.PostgresError as error:  # no such database, wrong password: no member of a group is to blame
             raise StoreUnavailable(str(error)) from error
 
@@ -185,42 +200,46 @@ class PostgresStore:
         if connection is not None:
             connection.terminate()
 
-    async def begin(self) -> None:
-        with _postgres_errors():
-            await self._take_append_lock()
+    async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:
+        self._seconds = seconds
+        await self._take_append_lock()
 
     async def _take_append_lock(self) -> None:
         for left in reversed(range(APPEND_LOCK_TRIES)):
             try:
-                await self._live.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
-            except asyncpg.LockNotAvailableError:
-                if not left:
+                await self.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
+            except StoreUnavailable as error:
+                if not left or not isinstance(error.__cause__, asyncpg.LockNotAvailableError):
                     raise
-                await self._live.execute("ROLLBACK")
-                with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
-                    await self._live.execute(_END_SILENT_HOLDER)
+                await self.rollback()
+                await self._end_silent_holder()
             else:
                 return
 
+    async def _end_silent_holder(self) -> None:
+        async with _answered(self._seconds):
+            with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+                await self._live.execute(_END_SILENT_HOLDER)
+
     async def commit(self) -> None:
-        with _postgres_errors():
+        async with _answered(self._seconds):
             await self._live.execute("COMMIT")
 
     async def rollback(self) -> None:
-        with _postgres_errors():
+        async with _answered(self._seconds):
             await self._live.execute("ROLLBACK")
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
-        with _postgres_errors():
+        async with _answered(self._seconds):
             rows: Sequence[Row] = await self._live.fetch(sql, *values)
             return rows
 
     async def execute(self, sql: str, *values: Any) -> None:
-        with _postgres_errors():
+        async with _answered(self._seconds):
             await self._live.execute(sql, *values)
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None:
-        with _postgres_errors():
+        async with _answered(self._seconds):
             if at_once is not None and len(rows) >= AT_ONCE:
                 await self._live.execute(at_once, *_columns(rows))
             else:
@@ -232,7 +251,7 @@ class PostgresStore:
         due = [(write.at_once, rows) for write, rows in writings if rows]
         if due:
             columns = [column for _, rows in due for column in _columns(rows)]
-            with _postgres_errors():
+            async with _answered(self._seconds):
                 await self._live.execute(_together(*(sql for sql, _ in due)), *columns)
 
     def among(self, column: str, placeholder: str, type_: str) -> str:
@@ -329,7 +348,7 @@ class SqliteStore:
         if connection is not None:
             await self._in_thread(connection.close)
 
-    async def begin(self) -> None:
+    async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:  # noqa: ARG002 - SQLite has busy_timeout
         with _sqlite_errors():
             await self._in_thread(self._live.execute, "BEGIN IMMEDIATE")
 
@@ -378,4 +397,4 @@ def open_store(database_url: str, *, unsafe: bool = False) -> Store:
     """A store (not yet opened) for ``sqlite://path`` or ``postgres://..``."""
     if database_url.startswith("sqlite://"):
         return SqliteStore(Path(database_url.removeprefix("sqlite://")))
-    return PostgresStore(database_url.replace("postgres://", "postgresql://", 1), unsafe=unsafe)
+    return PostgresStore(database_url, unsafe=unsafe)

@@ -18,6 +18,7 @@ from app.models.ledger.lost import may_be_asked
 from app.models.ledger.members import Member, Phase
 from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
+from app.models.ledger.store import LONG_STATEMENT_SECONDS
 
 PIECE: Final = 500
 """Rows of a kind in one sweep: a long list is done in several short transactions."""
@@ -143,6 +144,7 @@ class Prune(Member[bool]):
     """
 
     phase: ClassVar[Phase] = Phase.TEND
+    seconds: ClassVar[float] = LONG_STATEMENT_SECONDS
     operations: list[int] = field(default_factory=list)
     more: bool = False
 

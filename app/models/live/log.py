@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from app.models.cursors import InvalidCursor, log_cursor
+from app.models.ledger.outage import READING, Outage
 from app.models.live.criteria import PresenceCriteria, ResourceCriteria, TransitionCriteria
 from app.models.live.events import CursorExpired, Lagged, LivePresence, LiveResource, LiveTransition
 from app.models.live.feed import Ending, Feed, V
@@ -45,12 +46,16 @@ class LiveLog:
         wait: the bus's subscription to "changed"; it may lose messages, the poll finds what they announced.
         poll: seconds between two looks without a message, and between two tries while the database is away.
         queue_limit: events that may wait for one subscriber before it is dropped as lagging.
+        outage: of the process, which logs that the database is away, once.
     """
 
-    def __init__(self, wait: Wait, *, poll: float = 1.0, queue_limit: int = QUEUE_LIMIT) -> None:
+    def __init__(
+        self, wait: Wait, *, poll: float = 1.0, queue_limit: int = QUEUE_LIMIT, outage: Outage | None = None
+    ) -> None:
         self._wait = wait
         self._poll = poll
         self._queue_limit = queue_limit
+        self._outage = outage or Outage()
         self._transitions: Feed[LiveTransition] = Feed(Transitions(), TransitionCriteria())
         self._presences: Feed[LivePresence] = Feed(Presences(), PresenceCriteria())
         self._resources: Feed[LiveResource] = Feed(Resources(), ResourceCriteria())
@@ -111,16 +116,19 @@ class LiveLog:
 
     async def _run(self) -> None:
         while True:
+            reads = self.subscribers > 0
             try:
                 more = [await feed.advance() for feed in self._feeds]
             except ReadUnavailable as error:
-                log.warning("live_log_waits_for_database", error=str(error))
+                self._outage.failed(error, READING)
                 await self._pause()
             except Exception:
                 # a reader that died would leave every subscriber waiting in silence
                 log.exception("live_log_failed")
                 await self._pause()
             else:
+                if reads:
+                    self._outage.ended(READING)
                 if not any(more):
                     await self._wait(self._poll)
 
@@ -184,7 +192,7 @@ class LiveLog:
             try:
                 return await read()
             except ReadUnavailable as error:
-                log.warning("subscriber_waits_for_database", error=str(error))
+                self._outage.failed(error, READING)
                 await self._pause()
         return None
 

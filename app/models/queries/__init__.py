@@ -18,7 +18,7 @@ from app.models.queries.many import exact_count, not_retried, operation_seqs
 from app.models.queries.operations import operation_by_id, operation_page, operations_by_id, operations_by_seq
 from app.models.queries.pages import COUNT_LIMIT, Page
 from app.models.queries.pauses import pause_by_id, pauses
-from app.models.queries.reading import ReadUnavailable
+from app.models.queries.reading import ReadUnavailable, reading_errors
 from app.models.queries.server import (
     LogHead,
     database_now,
@@ -86,6 +86,7 @@ __all__ = [
     "read_presences",
     "read_resources",
     "read_transitions",
+    "reading_errors",
     "resource_states",
     "server_view",
     "transition_page",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,15 +62,22 @@ async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
     Raises:
         ReadUnavailable: the database cannot be reached, or the statement ran into its time-out.
     """
-    try:
+    with reading_errors():
         connection = get_connection("default")
         text = sql if on_postgres() else numbered(sql)
         _, rows = await connection.execute_query(text, list(values))
+    return rows  # type: ignore[return-value]  # Tortoise says dict; the rows of both drivers are sequences, too
+
+
+@contextlib.contextmanager
+def reading_errors() -> Iterator[None]:
+    """Raise ReadUnavailable where the database failed and not the statement: of a statement of Tortoise's own, too."""
+    try:
+        yield
     except Exception as error:
         if _unavailable(error):
             raise ReadUnavailable(str(error) or type(error).__name__) from error
         raise
-    return rows  # type: ignore[return-value]  # Tortoise says dict; the rows of both drivers are sequences, too
 
 
 def _unavailable(error: BaseException) -> bool:

@@ -36,7 +36,7 @@ from app.models.ledger import (
 )
 from app.models.ledger.group import Group
 from app.models.ledger.members import Member, Phase
-from app.models.ledger.store import Store, StoreUnavailable
+from app.models.ledger.store import STATEMENT_SECONDS, Store, StoreUnavailable
 from tests.integration.ledger.kit import LOST, SUCCESS, LosingStore, World, new, registered
 
 pytestmark = pytest.mark.asyncio
@@ -252,9 +252,9 @@ async def test_a_claim_has_begun_before_anything_of_its_group_is_read(world: Wor
     claim, begun = Claim(1, str(uuid.uuid4())), []
     begin = Ledger._begin
 
-    async def watched(ledger: Ledger, *, again: bool) -> Group:
+    async def watched(ledger: Ledger, seconds: float, *, again: bool) -> Group:
         begun.append(claim.begun)
-        return await begin(ledger, again=again)
+        return await begin(ledger, seconds, again=again)
 
     with mock.patch.object(Ledger, "_begin", watched):
         answer = world.ledgers[0].enqueue(claim)
@@ -292,12 +292,12 @@ class SwallowingStore:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     answer: asyncio.Future[None] | None = None
 
-    async def begin(self) -> None:
+    async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:
         if self.swallows:
             self.answer = asyncio.get_running_loop().create_future()
             self.asked.set()
             await self.answer
-        await self.store.begin()
+        await self.store.begin(seconds)
 
     async def close(self) -> None:
         if self.answer is not None and not self.answer.done():

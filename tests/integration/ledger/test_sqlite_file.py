@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from app.models.database import migrate
-from app.models.ledger import Create, LedgerUnavailable, open_store
+from app.bus.memory import MemoryBus
+from app.health import Health
+from app.models.database import migrate, reading
+from app.models.ledger import Create, LedgerUnavailable, ProveWritable, open_store
 from tests.integration.ledger.kit import World, new, registered
 from tests.laws import broken_laws
 
@@ -39,6 +41,24 @@ async def test_a_file_that_is_read_only_for_a_while_is_told_and_nothing_half_sto
         await world.reader.close()
         await ledger.close()
         assert await broken_laws(url, now=world.now) == []
+
+
+async def test_readiness_says_so_and_that_it_can_be_written_again() -> None:
+    with tempfile.TemporaryDirectory() as own:
+        url = f"sqlite://{Path(own) / 'reveille.db'}"
+        await migrate(url)
+        world = World(url, open_store(url))
+        ledger = await world.ledger()
+        health = Health(1, MemoryBus().health, lambda: ledger.submit(ProveWritable()), hears_stream=False)
+        async with reading(url):
+            assert (await health.checks())["database"].ok
+            with read_only(Path(own)):
+                await ledger._disconnect()
+                check = (await health.checks())["database"]
+                assert (check.ok, "readonly database" in check.detail) == (False, True)
+                assert not (await health.checks(["bus", "dispatcher"])).keys() & {"database"}
+            assert (await health.checks())["database"].ok
+        await ledger.close()
 
 
 @contextmanager

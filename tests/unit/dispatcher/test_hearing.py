@@ -22,7 +22,7 @@ class Kept:
         self.taken: dict[str, str] = {}
         self.most = 100
 
-    async def submit(self, member: Any) -> None:
+    async def submit(self, member: Any, *, within: float | None = None) -> None:
         names = [heard.event.endpoint for heard in member.events]
         if "bad" in names:
             raise ValueError("the database refuses it")
@@ -90,7 +90,7 @@ async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | N
 class Refusing(Kept):
     """Takes one event at a time only; is away for the first time."""
 
-    async def submit(self, member: Any) -> None:
+    async def submit(self, member: Any, *, within: float | None = None) -> None:
         await super().submit(member)
         if len(self.members) == 1:
             raise LedgerUnavailable("nobody knows whether it was committed")

@@ -1,0 +1,90 @@
+"""PostgreSQL connections with a time limit on this side of the wire for everything that waits for the server.
+
+A server that is frozen, or a proxy that acknowledges and drops, ends no connection and raises no error: only a limit of
+our own finds it. A connection that ran into one is terminated, never closed: a graceful close waits for the same peer.
+Tortoise takes this module as its engine (``client_class``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+
+CONNECT_SECONDS: Final = 3.0
+OLDEST_SERVER: Final = 15
+
+
+class UnsupportedDatabase(RuntimeError):
+    """The server, or what stands before it, lacks something that Reveille needs. The message is one line."""
+
+
+def no_answer(seconds: float) -> str:
+    """The message of a time limit that was reached."""
+    return f"no answer within {seconds:g} s"
+
+
+async def connect(
+    database_url: str, *, seconds: float, settings: Mapping[str, str] | None = None
+) -> asyncpg.Connection[Any]:
+    """Open a connection of which no statement waits longer than ``seconds``; ``settings`` are the session's.
+
+    Raises:
+        TimeoutError: no answer within :data:`CONNECT_SECONDS`.
+        UnsupportedDatabase: PostgreSQL before :data:`OLDEST_SERVER`, or a pooler between it and us.
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: it cannot be reached, or refused us.
+    """
+    url = database_url.replace("postgres://", "postgresql://", 1)
+    try:
+        connection = await asyncpg.connect(
+            url, timeout=CONNECT_SECONDS, command_timeout=seconds, server_settings=dict(settings or {})
+        )
+    except TimeoutError:
+        raise TimeoutError(no_answer(CONNECT_SECONDS)) from None
+    if (major := connection.get_server_version().major) < OLDEST_SERVER:
+        connection.terminate()
+        raise UnsupportedDatabase(f"PostgreSQL {major} is too old; {OLDEST_SERVER} or newer is expected")
+    return connection
+
+
+class BoundedClient(AsyncpgDBClient):
+    """Tortoise's client with a limit for a statement and its wait for a connection: ``command_timeout``, in seconds."""
+
+    @contextlib.asynccontextmanager
+    async def acquire_connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:  # type: ignore[override]
+        """Borrow a connection of the pool for one statement.
+
+        asyncpg's own limits leave gaps: waiting for a free connection has none, closing a prepared statement has none,
+        and a connection whose statement timed out is given back only after the server has confirmed the cancellation.
+
+        Raises:
+            TimeoutError: the limit was reached. If it was the statement's, all connections of the pool are terminated,
+                for the others lead to the same server.
+        """
+        seconds: float = self.extra["command_timeout"]
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await super().acquire_connection().ensure_connection()
+                pool = self._pool
+                async with pool.acquire() as connection:  # type: ignore[union-attr] # ensured just now
+                    try:
+                        yield connection
+                    except (TimeoutError, asyncio.CancelledError) as error:
+                        if limit.expired() or isinstance(error, TimeoutError):
+                            self.discard_pool()
+                        raise
+        except TimeoutError:
+            raise TimeoutError(no_answer(seconds if limit.expired() else CONNECT_SECONDS)) from None
+
+    def discard_pool(self) -> None:
+        """Terminate all connections; the next statement opens a new one."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+
+
+client_class = BoundedClient
