@@ -103,7 +103,7 @@ class Reconciler:
             return False
 
     async def _read_list(self) -> None:
-        await self._watch.look()
+        await self._watch.refresh()
         asked_at = await self._ledger.submit(Ask())
         count = 0
         async with self._client.registrations() as listed:

@@ -1,4 +1,10 @@
-"""What the Leshan server says of itself: looked at now and then, known to this process and, by the ledger, to all."""
+"""What the Leshan server says of itself: known to this process and, by the ledger, to all.
+
+A stock server has no ``/server/info``, answers 400 or 404, and logs an error for each request. It is asked again only
+where it may have been replaced: at a new connection of the bridge, once a probe has found it back after the breaker
+was open, and when the database has another ``bootId`` than before (another process has asked, or an event told the
+first one). A server that says what it can is asked every :data:`LOOK_SECONDS`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +15,10 @@ import structlog
 
 from app.leshan.client import LeshanClient
 from app.leshan.registrations import LeshanUnavailable
-from app.leshan.server_info import ServerInfo
+from app.leshan.server_info import STOCK, ServerInfo
 from app.models.ledger import KeepServer, Ledger, LedgerUnavailable
+from app.models.queries import ReadUnavailable
+from app.models.ready import known_boot_id
 
 log = structlog.get_logger(__name__)
 
@@ -22,30 +30,37 @@ SUPPORTED: Final = "2.0.0-M15 to M18; through 2.0.0-M4 only STRING and BOOLEAN c
 
 
 class ServerWatch:
-    """Looks at ``GET /server/info`` at the start, when it is asked to, and now and then: a server may be replaced."""
+    """Asks ``GET /server/info`` at the start and whenever the answer may have changed."""
 
     def __init__(self, client: LeshanClient, ledger: Ledger) -> None:
         self._client, self._ledger = client, ledger
         self._kept: ServerInfo | None = None
+        self._boot_id: str | None = None
         self._wanted = asyncio.Event()
 
     def nudge(self) -> None:
-        """It may have been restarted: look again soon. Never blocks."""
+        """It may have been restarted: ask again soon. Never blocks."""
         self._wanted.set()
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Ask for ever."""
+        await self.look()
         while True:
-            await self.look()
-            self._wanted.clear()
-            pause = FIRST_LOOK_SECONDS if self._kept is None else LOOK_SECONDS
             try:
-                await asyncio.wait_for(self._wanted.wait(), pause)
+                await asyncio.wait_for(self._wanted.wait(), FIRST_LOOK_SECONDS if self._kept is None else LOOK_SECONDS)
             except TimeoutError:
-                continue
+                await self.refresh()
+            else:
+                self._wanted.clear()
+                await self.look()
+
+    async def refresh(self) -> None:
+        """Ask, unless it is known to be a stock server and nothing says that it was replaced."""
+        if self._kept != STOCK or await self._has_another_boot_id():
+            await self.look()
 
     async def look(self) -> None:
-        """Look now. What was known stays where nobody answers."""
+        """Ask now. What was known stays where nobody answers."""
         try:
             info = await self._client.look()
             if info != self._kept:
@@ -53,11 +68,20 @@ class ServerWatch:
                 log.info("leshan_says", **{name: getattr(info, name) for name in ServerInfo.__slots__})
                 if not info.json_errors:
                     log.info("leshan_stock", supported=SUPPORTED)
-                self._kept = info
+                self._kept, self._boot_id = info, info.boot_id
         except (LeshanUnavailable, LedgerUnavailable) as error:
             log.debug("leshan_says_nothing", reason=str(error))
         except Exception:
             log.exception("server_info_not_kept")
+
+    async def _has_another_boot_id(self) -> bool:
+        """Whether the database has one that it did not have the last time; whatever it is, it is news once."""
+        try:
+            boot_id = await known_boot_id(self._ledger.server_id)
+        except ReadUnavailable:
+            return False
+        before, self._boot_id = self._boot_id, boot_id
+        return boot_id is not None and boot_id != before
 
 
 def _kept(info: ServerInfo) -> KeepServer:

@@ -100,6 +100,8 @@ class Hear(Member[int]):
             return 0
         if self.gap or self._tell_of_another_run(group.server):
             group.server.missed_at = group.now
+        if group.server.boot_id is None:  # a server that has none was replaced by one that has: whoever watches it asks
+            group.server.boot_id = next((h.event.boot_id for h in self.events if h.event.boot_id is not None), None)
         for heard in self.events:
             self._apply_one(group, heard)
         return len(self.events)

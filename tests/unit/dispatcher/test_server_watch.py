@@ -1,0 +1,130 @@
+"""A stock Leshan server logs an error for each ``GET /server/info``: it is asked once, and where it may be another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import pytest
+
+from app.dispatcher import server_watch
+from app.dispatcher.server_watch import ServerWatch
+from app.leshan.client import LeshanClient
+from app.models.ledger import KeepServer, Ledger
+from app.models.queries import ReadUnavailable
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio
+
+OURS = {"bootId": "b2", "features": {"requestIds": True}}
+
+
+class Leshan:
+    """A server that counts its requests, and may be replaced by one of our own."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.info: dict[str, Any] | None = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode().partition(" HTTP")[0])
+        status, body = (400, b"{}") if self.info is None else (200, json.dumps(self.info).encode())
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        writer.close()
+
+
+class Database:
+    """Stands where the ledger and the reader of its row do."""
+
+    server_id = 1
+
+    def __init__(self) -> None:
+        self.boot_id: str | None = None
+        self.reads, self.away = 0, False
+        self.kept: list[KeepServer] = []
+
+    async def submit(self, member: KeepServer) -> None:
+        self.kept.append(member)
+        self.boot_id = member.boot_id
+
+    async def known_boot_id(self, _server_id: int) -> str | None:
+        self.reads += 1
+        if self.away:
+            raise ReadUnavailable("away")
+        return self.boot_id
+
+
+@asynccontextmanager
+async def watching(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[ServerWatch, Leshan, Database]]:
+    leshan, database = Leshan(), Database()
+    monkeypatch.setattr(server_watch, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(server_watch, "known_boot_id", database.known_boot_id)
+    server = await asyncio.start_server(leshan.serve, "127.0.0.1", 0)
+    client = LeshanClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    watch = ServerWatch(client, cast(Ledger, database))
+    running = asyncio.create_task(watch.run())
+    try:
+        yield watch, leshan, database
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await client.aclose()
+        server.close()
+
+
+async def reads(database: Database, more: int) -> None:
+    """Wait until it was time to ask so many times."""
+    wanted = database.reads + more
+    await eventually(lambda: database.reads >= wanted)
+
+
+async def asked(leshan: Leshan, count: int) -> None:
+    await eventually(lambda: len(leshan.asked) >= count)
+
+
+async def test_a_stock_server_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(monkeypatch) as (watch, leshan, database):
+        await reads(database, 20)
+        await watch.refresh()  # as each reconciling does
+        assert leshan.asked == ["GET /api/server/info"]
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_it_is_asked_again_after_the_breaker_and_by_the_bridge(
+    monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    async with watching(monkeypatch) as (watch, leshan, database):
+        await reads(database, 2)
+        database.away = away
+        watch.nudge()
+        await asked(leshan, 2)
+        await watch.look()
+        await reads(database, 5)
+        assert len(leshan.asked) == 3
+
+
+async def test_a_first_boot_id_has_it_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late event of a server that was replaced by a stock one tells its ``bootId``, too: that is asked about once."""
+    async with watching(monkeypatch) as (_, leshan, database):
+        await reads(database, 2)
+        database.boot_id = "b1"
+        await asked(leshan, 2)
+        await reads(database, 10)
+        assert len(leshan.asked) == 2
+
+
+async def test_an_upgraded_server_is_noticed_and_watched_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(monkeypatch) as (_, leshan, database):
+        await reads(database, 2)
+        leshan.info = OURS
+        database.boot_id = "b2"
+        await asked(leshan, 5)
+        assert [kept.boot_id for kept in database.kept] == [None, "b2"]
+        leshan.info = None
+        await reads(database, 2)
+        assert [kept.boot_id for kept in database.kept] == [None, "b2", None]
