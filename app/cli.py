@@ -247,9 +247,11 @@ def _of_the_database(error: Exception) -> bool:
     from tortoise.exceptions import BaseORMException
 
     from app.models.ledger import UnsafeDatabase
+    from app.models.postgres import UnsupportedDatabase
     from app.serving import AddressUnusable
 
-    troubles = (OSError, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, UnsafeDatabase)
+    unusable = (UnsafeDatabase, UnsupportedDatabase)
+    troubles = (OSError, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, *unusable)
     return isinstance(error, troubles) and not isinstance(error, AddressUnusable)
 
 

@@ -9,12 +9,13 @@ import base64
 import os
 import re
 import ssl
+import stat
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -62,19 +63,66 @@ class LogLevel(StrEnum):
 def _one_of(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         parts = urlsplit(url)
-        _check_port(parts)
         if parts.scheme not in schemes:
             raise ValueError("expected " + " or ".join(f"{scheme}://.." for scheme in schemes))
-        if parts.scheme == "sqlite" and not (parts.netloc + parts.path):
-            raise ValueError("expected a file: sqlite://PATH, or sqlite:///PATH for an absolute one")
+        if parts.scheme == "sqlite":
+            check_sqlite_path(url.removeprefix("sqlite://"))
+        else:
+            _check_port(parts)
         return url
 
     return AfterValidator(check)
 
 
+BESIDE: Final = ".migrating"
+"""The longest suffix of a file that is made beside the SQLite file."""
+
+
+def check_sqlite_path(path: str) -> None:
+    """Refuse what cannot become, or is not, a SQLite file of this process: SQLite itself would say less, or hang.
+
+    Raises:
+        ValueError: with what is wrong, and what is expected.
+    """
+    if not path or path.endswith("/"):
+        raise ValueError("expected a file: sqlite://PATH, or sqlite:///PATH for an absolute one")
+    if path == ":memory:" or re.search(r"[?#]", path):
+        raise ValueError("expected the path of a file, without `?` and `#`; there is no database in memory")
+    file = Path(path)
+    try:
+        file.with_name(file.name + BESIDE).exists()
+        kind = file.stat().st_mode if file.exists() else None
+        folder = next(folder for folder in file.absolute().parents if folder.exists())
+    except OSError as error:  # too long, a file where a folder should be, a folder that may not be looked into
+        raise ValueError(f"{path[:200]}: {error.strerror}") from None
+    if kind is not None:
+        _check_sqlite_file(file, kind)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder")
+    if not _may(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"no permission to write in the folder {folder}, where SQLite keeps its log beside the file")
+
+
+def _check_sqlite_file(file: Path, kind: int) -> None:
+    if stat.S_ISDIR(kind):
+        raise ValueError(f"{file} is a folder; expected a file")
+    if not stat.S_ISREG(kind):
+        raise ValueError(f"{file} is no ordinary file")
+    if not _may(file, os.R_OK | os.W_OK):
+        raise ValueError(f"no permission to read and write {file}")
+    with file.open("rb") as opened:
+        if opened.read(16) not in {b"", b"SQLite format 3\0"}:
+            raise ValueError(f"{file} is no SQLite database")
+
+
+def _may(path: Path, how: int) -> bool:
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
+
+
 def _check_port(parts: SplitResult) -> None:
     try:
         _ = parts.port
+        _ = int(dict(parse_qsl(parts.query)).get("port", 0))
     except ValueError:
         raise ValueError("expected a port of 0 to 65535 after the host, or none") from None
 

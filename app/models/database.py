@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -119,6 +120,7 @@ async def _only_one(database_url: str) -> AsyncIterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _file_lock(path.with_name(path.name + ".migrating")) as taken:
             await asyncio.to_thread(taken)
+            await try_to_open(database_url)
             yield
         return
     connection = await connect(database_url, seconds=LOCK_SECONDS)
@@ -128,6 +130,25 @@ async def _only_one(database_url: str) -> AsyncIterator[None]:
         yield
     finally:
         connection.terminate()  # which ends the session, and the lock with it
+
+
+async def try_to_open(database_url: str) -> None:
+    """Connect once, before Tortoise does so the first time in a process: it checks less, and the thread of an aiosqlite
+    connection that could not be opened stays, so that the process would never end.
+
+    Raises:
+        sqlite3.Error: the file cannot be opened, or is no database.
+        UnsupportedDatabase, OSError, asyncpg.PostgresError, asyncpg.InterfaceError: as ``connect`` does.
+    """
+    if is_sqlite(database_url):
+        await asyncio.to_thread(_open_and_close, sqlite_path(database_url))
+    else:
+        (await connect(database_url, seconds=LOCK_SECONDS)).terminate()
+
+
+def _open_and_close(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, timeout=5)) as connection:
+        connection.execute("PRAGMA schema_version")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from tortoise.context import TortoiseContext
 
 from app.domain.words import SECOND, Instant
-from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config
+from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
 from app.models.ledger.rules import START_MARGIN
 from app.models.ledger.store import numbered
 from app.models.statutes import LAWS, Judge, Law, Walk
@@ -61,6 +61,7 @@ async def broken_laws(
         restored: nobody works on this copy, so nobody is asked who is late.
         pause: what to wait for before whoever is late is asked about again.
     """
+    await try_to_open(database_url)
     async with TortoiseContext() as context:
         await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
         reader: _Reader = context.connections.get("default")

@@ -19,6 +19,12 @@ CONNECT_SECONDS: Final = 3.0
 OLDEST_SERVER: Final = 15
 
 
+POOLER: Final = (
+    "a connection pooler such as PgBouncer stands before PostgreSQL and keeps no session; "
+    "expected the address of PostgreSQL itself"
+)
+
+
 class UnsupportedDatabase(RuntimeError):
     """The server, or what stands before it, lacks something that Reveille needs. The message is one line."""
 
@@ -40,15 +46,28 @@ async def connect(
     """
     url = database_url.replace("postgres://", "postgresql://", 1)
     try:
-        connection = await asyncpg.connect(
-            url, timeout=CONNECT_SECONDS, command_timeout=seconds, server_settings=dict(settings or {})
-        )
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await asyncpg.connect(url, command_timeout=seconds, server_settings=dict(settings or {}))
+            try:
+                await _check(connection)
+            except BaseException:
+                connection.terminate()
+                raise
     except TimeoutError:
         raise TimeoutError(no_answer(CONNECT_SECONDS)) from None
-    if (major := connection.get_server_version().major) < OLDEST_SERVER:
-        connection.terminate()
-        raise UnsupportedDatabase(f"PostgreSQL {major} is too old; {OLDEST_SERVER} or newer is expected")
     return connection
+
+
+async def _check(connection: asyncpg.Connection[Any]) -> None:
+    """Raise UnsupportedDatabase for a server that is too old, and for a pooler: that announces a process of its own."""
+    if (major := connection.get_server_version().major) < OLDEST_SERVER:
+        raise UnsupportedDatabase(f"PostgreSQL {major} is too old; {OLDEST_SERVER} or newer is expected")
+    try:
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+        pid = None  # another server process was given the second half of it
+    if pid != connection.get_server_pid():
+        raise UnsupportedDatabase(POOLER)
 
 
 class BoundedClient(AsyncpgDBClient):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import signal
 import socket
 from pathlib import Path
@@ -10,8 +12,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from app.models.postgres import POOLER
+from tests.conftest import missing
 from tests.e2e.processes import ROOT, Process, Processes
-from tests.servers.postgres import PostgresServer
+from tests.faults.wire import before_socket
+from tests.servers.pgbouncer import binary as pgbouncer_binary
+from tests.servers.pgbouncer import pgbouncer
+from tests.servers.postgres import PostgresServer, postgres
 from tests.servers.process import ServerFailed
 
 VERBS = ("serve", "api", "dispatch", "bridge", "migrate", "check", "simulate", "schema")
@@ -46,6 +53,9 @@ def test_every_verb_has_help(own_processes: Processes, verb: str) -> None:
         ("dispatch", "leshan_url", "", "REVEILLE_LESHAN_URL"),
         ("bridge", "leshan_url", "", "REVEILLE_LESHAN_URL"),
         ("migrate", "database_url", "mysql://x", "REVEILLE_DATABASE_URL"),
+        ("migrate", "database_url", "sqlite:///dev/null/x.db", "REVEILLE_DATABASE_URL"),
+        ("serve", "database_url", "sqlite:///dev", "REVEILLE_DATABASE_URL"),
+        ("check", "database_url", "sqlite:///dev", "REVEILLE_DATABASE_URL"),
     ],
 )
 def test_a_bad_setting_is_one_line(own_processes: Processes, verb: str, setting: str, value: str, said: str) -> None:
@@ -61,7 +71,6 @@ def test_a_bad_setting_is_one_line(own_processes: Processes, verb: str, setting:
     [
         ("migrate", "postgres://nobody@127.0.0.1:1/x"),
         ("migrate", "postgres://nobody@no-such-host.invalid/x"),
-        ("migrate", "sqlite:///dev/null/x.db"),
         ("serve", "postgres://nobody@127.0.0.1:1/x"),
     ],
 )
@@ -73,11 +82,25 @@ def test_a_database_that_cannot_be_used_is_one_line(own_processes: Processes, ve
 
 
 def test_a_file_that_is_no_database_is_one_line(own_processes: Processes, tmp_path: Path) -> None:
-    file = tmp_path / "no.db"
-    file.write_text("no database at all, but long enough that its first bytes can be read as a header" * 100)
-    done = own_processes.run("migrate", database_url=f"sqlite://{file}")
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert done.stderr.startswith("reveille: REVEILLE_DATABASE_URL: ")
+    """One whose first bytes say that it is none is a bad setting."""
+    header = "SQLite format 3\0"
+    for begin, code in (("", 2), (header, 1)):
+        file = tmp_path / f"no-{code}.db"
+        file.write_text(
+            begin + "no database at all, but long enough that its first bytes can be read as a header" * 100
+        )
+        done = own_processes.run("migrate", database_url=f"sqlite://{file}")
+        assert (done.returncode, len(done.stderr.splitlines())) == (code, 1)
+        assert done.stderr.startswith("reveille: REVEILLE_DATABASE_URL: ")
+
+
+@pytest.mark.parametrize("verb", ["migrate", "serve", "check"])
+def test_a_path_that_only_sqlite_refuses_is_one_line(own_processes: Processes, tmp_path: Path, verb: str) -> None:
+    """Two links that lead to each other."""
+    for name, other in (("a.db", "b.db"), ("b.db", "a.db")):
+        (tmp_path / name).symlink_to(other)
+    done = own_processes.run(verb, database_url=f"sqlite://{tmp_path / 'a.db'}", port=0)
+    assert (done.returncode, done.stderr) == (1, "reveille: REVEILLE_DATABASE_URL: unable to open database file\n")
 
 
 def test_an_unsafe_postgresql_is_refused(own_processes: Processes, postgres_server: PostgresServer) -> None:
@@ -86,6 +109,53 @@ def test_an_unsafe_postgresql_is_refused(own_processes: Processes, postgres_serv
     assert done.returncode == 1
     assert "fsync" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("verb", "mode"), [("api", "transaction"), ("check", "transaction"), ("migrate", "session")])
+def test_a_connection_pooler_is_refused_in_one_line(
+    own_processes: Processes, postgres_server: PostgresServer, verb: str, mode: str
+) -> None:
+    if pgbouncer_binary() is None:
+        missing("pgbouncer (the package of the same name)")
+    ignored = "default_transaction_read_only,statement_timeout,lock_timeout"
+    with pgbouncer(postgres_server, pool_mode=mode, ignore_startup_parameters=ignored) as url:
+        done = own_processes.run(verb, database_url=url, port=0)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"reveille: REVEILLE_DATABASE_URL: {POOLER}\n"
+
+
+def test_an_unusable_postgresql_is_one_line(own_processes: Processes, tmp_path: Path) -> None:
+    """A password that is wrong, a database that is not there, and a server that takes connections and says nothing."""
+    with postgres() as server, socket.create_server(("127.0.0.1", 0)) as silent:
+        server.stop()
+        access = "local missing all trust\nlocal all all scram-sha-256\n"
+        (server.server.folder / "data" / "pg_hba.conf").write_text(access)
+        server.restart()
+        said = {
+            f"postgres://postgres:hush@/postgres?host={server.server.folder}": "password authentication failed",
+            f"postgres://postgres@/postgres?host={server.server.folder}": "password",
+            server.url("missing"): 'database "missing" does not exist',
+            f"postgres://postgres@127.0.0.1:{silent.getsockname()[1]}/x": "no answer within 3 s",
+        }
+        for verb, (url, text) in zip(("migrate", "check", "api", "migrate"), said.items(), strict=True):
+            done = own_processes.run(verb, database_url=url)
+            assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+            assert done.stderr.startswith("reveille: REVEILLE_DATABASE_URL: ")
+            assert text in done.stderr
+            assert "hush" not in done.stderr
+
+
+@pytest.mark.asyncio
+async def test_a_postgresql_that_is_too_old_is_one_line(
+    own_processes: Processes, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A wire has the server say that it is PostgreSQL 14."""
+    async with before_socket(postgres_server.server.folder / ".s.PGSQL.5432", tmp_path) as wire:
+        wire.answered = lambda piece: re.sub(rb"(server_version\x00)\d\d", rb"\g<1>14", piece)
+        url = f"postgres://postgres@/postgres?host={tmp_path}"
+        done = await asyncio.to_thread(own_processes.run, "migrate", database_url=url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "reveille: REVEILLE_DATABASE_URL: PostgreSQL 14 is too old; 15 or newer is expected\n"
 
 
 @pytest.mark.parametrize("verb", ["serve", "simulate"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from app.security import Role
 from app.settings import LeshanEvents, Settings, SettingsError, load_settings, settings_table, variable
+from tests.integration.ledger.test_sqlite_file import read_only
 from tools.settings_table import README, filled
 
 TOKEN = "correct-horse-battery"
@@ -29,6 +31,23 @@ def test_the_defaults_serve_this_machine_alone(clean_environment: pytest.MonkeyP
     assert settings.leshan_url is None
     assert settings.auth == ()
     assert (settings.leshan_timeout, settings.leshan_max_in_flight, settings.awake_window) == (30, 120, 93)
+
+
+def test_a_sqlite_file_may_be_new_empty_or_in_a_new_folder(
+    clean_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.db").touch()
+    for name in ("new.db", "empty.db", "a/b/c.db"):
+        assert load(clean_environment, DATABASE_URL=f"sqlite://{tmp_path / name}").is_embedded_database
+
+
+def test_a_sqlite_file_has_to_be_writable(clean_environment: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as own:
+        (Path(own) / "reveille.db").touch()
+        with read_only(Path(own)):
+            for name in ("reveille.db", "new.db", "new/folder.db"):
+                with pytest.raises(SettingsError, match=r"^REVEILLE_DATABASE_URL: no permission to [^\n]*$"):
+                    load(clean_environment, DATABASE_URL=f"sqlite://{own}/{name}")
 
 
 def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
@@ -57,6 +76,17 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
     [
         ("DATABASE_URL", "mysql://joe:hush@db/reveille", "expected sqlite://"),
         ("DATABASE_URL", "sqlite://", "expected a file"),
+        ("DATABASE_URL", "sqlite:///", "expected a file"),
+        ("DATABASE_URL", "sqlite://:memory:", "no database in memory"),
+        ("DATABASE_URL", "sqlite:///reveille.db?mode=ro", "without `?` and `#`"),
+        ("DATABASE_URL", f"sqlite://{Path(__file__).parent}", "is a folder"),
+        ("DATABASE_URL", f"sqlite://{Path(__file__).parent}/", "expected a file"),
+        ("DATABASE_URL", f"sqlite://{__file__}", "is no SQLite database"),
+        ("DATABASE_URL", f"sqlite://{__file__}/x.db", "is no folder"),
+        ("DATABASE_URL", f"sqlite://{__file__}/x/y.db", "is no folder"),
+        ("DATABASE_URL", "sqlite:///dev/null", "no ordinary file"),
+        ("DATABASE_URL", f"sqlite:///{'x' * 250}", "File name too long"),
+        ("DATABASE_URL", "postgres://joe:hush@db/reveille?port=x", "expected a port"),
         ("AWAKE_WINDOW", "4", "expected 5 to 86400: a call begins in the first half"),
         ("AWAKE_WINDOW", "86401", "expected 5 to 86400"),
         ("DATABASE_URL", "postgres://joe:hush@db:port/reveille", "expected a port"),

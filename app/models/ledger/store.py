@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 import asyncpg
 import orjson
 
-from app.models.postgres import connect, no_answer
+from app.models.postgres import UnsupportedDatabase, connect, no_answer
 
 APPEND_LOCK: Final = 0x5265_7665  # "Reve": the advisory lock that every ledger transaction takes first
 
@@ -180,7 +180,10 @@ class PostgresStore:
         try:
             # the limit of each statement is ours (_answered); asyncpg's bounds how long it tries to cancel one
             return await connect(self._url, seconds=LONG_STATEMENT_SECONDS, settings=LEDGER_TIMEOUTS | LEDGER_PLANS)
-        except asyncpg.PostgresError as error:  # no such database, wrong password: no member of a group is to blame
+        except (
+            asyncpg.PostgresError,
+            UnsupportedDatabase,
+        ) as error:  # no such database, wrong password: no member of a group is to blame
             raise StoreUnavailable(str(error)) from error
 
     async def _check_durability(self) -> None:
