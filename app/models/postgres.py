@@ -18,7 +18,6 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 CONNECT_SECONDS: Final = 3.0
 OLDEST_SERVER: Final = 15
 
-
 POOLER: Final = (
     "a connection pooler such as PgBouncer stands before PostgreSQL and keeps no session; "
     "expected the address of PostgreSQL itself"

@@ -15,7 +15,7 @@ import functools
 import re
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -143,17 +143,33 @@ _BUSY = (
 )
 
 
-@contextlib.asynccontextmanager
-async def _answered(seconds: float) -> AsyncIterator[None]:
-    """Limit a wait for PostgreSQL. asyncpg's own limit has gaps: closing a prepared statement has none."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except (*_LOST, *_BUSY) as error:
-        told = no_answer(seconds) if type(error) is TimeoutError and not str(error) else str(error)
-        raise StoreUnavailable(told or type(error).__name__) from error
-    except asyncpg.PostgresError as error:
-        raise StoreRefused(str(error)) from error
+class _Answer:
+    """Limit a wait for PostgreSQL, and raise its errors as the store's own. After the limit the connection is
+    terminated, whatever asyncpg waits for: its own limit has gaps (closing a prepared statement has none)."""
+
+    __slots__ = ("_connection", "_expired", "_seconds", "_timer")
+
+    def __init__(self, connection: asyncpg.Connection[Any], seconds: float) -> None:
+        self._connection, self._seconds, self._expired = connection, seconds, False
+
+    def __enter__(self) -> asyncpg.Connection[Any]:
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+        return self._connection
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._connection.terminate()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._timer.cancel()
+        if error is None:
+            return
+        if self._expired:
+            raise StoreUnavailable(no_answer(self._seconds)) from TimeoutError()
+        if isinstance(error, (*_LOST, *_BUSY)):
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
+        if isinstance(error, asyncpg.PostgresError):
+            raise StoreRefused(str(error)) from error
 
 
 class PostgresStore:
@@ -169,26 +185,24 @@ class PostgresStore:
         self._seconds = STATEMENT_SECONDS
 
     async def open(self) -> None:
-        async with _answered(STATEMENT_SECONDS):
-            self._connection = await self._connect()
-            if self._connection.get_server_version().major >= FIRST_WITH_TRANSACTION_TIMEOUT:
-                await self._connection.execute(f"SET transaction_timeout = '{TRANSACTION_TIMEOUT}'")
+        self._connection = await self._connect()
+        with self._answer() as connection:
+            if connection.get_server_version().major >= FIRST_WITH_TRANSACTION_TIMEOUT:
+                await connection.execute(f"SET transaction_timeout = '{TRANSACTION_TIMEOUT}'")
             if not self._unsafe:
-                await self._check_durability()
+                await self._check_durability(connection)
 
     async def _connect(self) -> asyncpg.Connection[Any]:
         try:
-            # the limit of each statement is ours (_answered); asyncpg's bounds how long it tries to cancel one
+            # the limit of each statement is ours (_Answer); asyncpg's bounds how long it tries to cancel one
             return await connect(self._url, seconds=LONG_STATEMENT_SECONDS, settings=LEDGER_TIMEOUTS | LEDGER_PLANS)
-        except (
-            asyncpg.PostgresError,
-            UnsupportedDatabase,
-        ) as error:  # no such database, wrong password: no member of a group is to blame
-            raise StoreUnavailable(str(error)) from error
+        except (*_LOST, asyncpg.PostgresError, UnsupportedDatabase) as error:
+            # no such database, wrong password: no member of a group is to blame
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
 
-    async def _check_durability(self) -> None:
+    async def _check_durability(self, connection: asyncpg.Connection[Any]) -> None:
         for name in ("fsync", "synchronous_commit"):
-            if (value := await self._live.fetchval(f"SHOW {name}")) == "off":
+            if (value := await connection.fetchval(f"SHOW {name}")) == "off":
                 await self.close()
                 raise UnsafeDatabase(f"PostgreSQL runs with {name} = {value}: a power cut would lose acknowledged work")
 
@@ -197,6 +211,9 @@ class PostgresStore:
         if self._connection is None:
             raise StoreUnavailable("the ledger's connection is closed")
         return self._connection
+
+    def _answer(self) -> _Answer:
+        return _Answer(self._live, self._seconds)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -220,33 +237,32 @@ class PostgresStore:
                 return
 
     async def _end_silent_holder(self) -> None:
-        async with _answered(self._seconds):
-            with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
-                await self._live.execute(_END_SILENT_HOLDER)
+        with self._answer() as connection, contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(_END_SILENT_HOLDER)
 
     async def commit(self) -> None:
-        async with _answered(self._seconds):
-            await self._live.execute("COMMIT")
+        with self._answer() as connection:
+            await connection.execute("COMMIT")
 
     async def rollback(self) -> None:
-        async with _answered(self._seconds):
-            await self._live.execute("ROLLBACK")
+        with self._answer() as connection:
+            await connection.execute("ROLLBACK")
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
-        async with _answered(self._seconds):
-            rows: Sequence[Row] = await self._live.fetch(sql, *values)
+        with self._answer() as connection:
+            rows: Sequence[Row] = await connection.fetch(sql, *values)
             return rows
 
     async def execute(self, sql: str, *values: Any) -> None:
-        async with _answered(self._seconds):
-            await self._live.execute(sql, *values)
+        with self._answer() as connection:
+            await connection.execute(sql, *values)
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None:
-        async with _answered(self._seconds):
+        with self._answer() as connection:
             if at_once is not None and len(rows) >= AT_ONCE:
-                await self._live.execute(at_once, *_columns(rows))
+                await connection.execute(at_once, *_columns(rows))
             else:
-                await self._live.executemany(sql, rows)
+                await connection.executemany(sql, rows)
 
     async def execute_together(self, writings: Iterable[Writing]) -> None:
         """Writings to different rows, none of which reads what another one writes, in one statement: five less to wait
@@ -254,8 +270,8 @@ class PostgresStore:
         due = [(write.at_once, rows) for write, rows in writings if rows]
         if due:
             columns = [column for _, rows in due for column in _columns(rows)]
-            async with _answered(self._seconds):
-                await self._live.execute(_together(*(sql for sql, _ in due)), *columns)
+            with self._answer() as connection:
+                await connection.execute(_together(*(sql for sql, _ in due)), *columns)
 
     def among(self, column: str, placeholder: str, type_: str) -> str:
         return f"{column} = ANY({placeholder}::{type_}[])"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import ClassVar
 
 import asyncpg
 import pytest
@@ -11,6 +12,8 @@ import pytest_asyncio
 
 from app.models.database import migrate
 from app.models.ledger import Create, LedgerUnavailable, UnsafeDatabase, open_store
+from app.models.ledger.group import Group
+from app.models.ledger.members import Member, Phase
 from app.models.ledger.store import _END_SILENT_HOLDER, APPEND_LOCK, StoreUnavailable
 from tests.integration.ledger.kit import World, new, registered
 from tests.laws import broken_laws
@@ -44,6 +47,29 @@ async def _backends(server: PostgresServer, verb: str) -> None:
         await connection.execute(f"SELECT {verb}(pid) FROM pg_stat_activity WHERE datname = 'reveille'")  # noqa: S608
     finally:
         await connection.close()
+
+
+class Slow(Member[None]):
+    """Its statement takes longer than its limit."""
+
+    phase: ClassVar[Phase] = Phase.TEND
+    seconds: ClassVar[float] = 0.05
+
+    async def find(self, group: Group) -> None:
+        await group.store.fetch("SELECT pg_sleep(600)")
+
+
+async def test_a_statement_without_an_answer_is_given_up_and_its_connection_discarded(
+    own: tuple[World, PostgresServer],
+) -> None:
+    world, server = own
+    with pytest.raises(LedgerUnavailable, match=r"no answer within"):
+        await world.ledgers[0].submit(Slow())
+    await world.hear(registered("d"))
+    await _backends(server, "pg_cancel_backend")  # PostgreSQL notices only at its next message that nobody is there
+    await world.reader.open()
+    assert (await world.row("SELECT count(*) AS n FROM endpoint"))["n"] == 1
+    assert await broken_laws(world.url, now=0) == []
 
 
 async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tuple[World, PostgresServer]) -> None:

@@ -308,6 +308,27 @@ class SwallowingStore:
         return getattr(self.store, name)
 
 
+async def test_what_is_queued_still_when_its_caller_was_answered_is_dropped(empty_world: World) -> None:
+    store = SwallowingStore(open_store(empty_world.url, unsafe=True))
+    ledger = await empty_world.ledger(store)
+    store.swallows = True
+    begun = ledger.enqueue(Hear([HeardEvent(registered("begun"))]))
+    await store.asked.wait()
+    with pytest.raises(LedgerUnavailable, match="no answer within 0 s"):
+        await ledger.submit(Hear([HeardEvent(registered("given up"))]), within=0)
+    left = asyncio.create_task(ledger.submit(Hear([HeardEvent(registered("left"))]), within=60))
+    await asyncio.sleep(0)
+    left.cancel()  # a client that leaves cancels nothing
+    store.swallows = False
+    assert store.answer is not None
+    store.answer.set_result(None)
+    assert await begun == 1
+    await ledger.submit(Hear([HeardEvent(registered("after"))]), within=60)
+    await ledger.close()
+    rows = await empty_world.rows("SELECT name FROM endpoint ORDER BY name")
+    assert [row["name"] for row in rows] == ["after", "begun", "left"]
+
+
 async def test_a_ledger_closes_though_the_database_says_nothing(
     empty_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
