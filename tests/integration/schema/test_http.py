@@ -189,7 +189,7 @@ async def test_errors_of_ours_are_masked_with_a_reference(
 
 
 async def test_a_database_that_is_away_says_so(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(*_: Any) -> None:
+    async def away(*_: Any, **__: Any) -> None:
         raise LedgerUnavailable("connection refused")
 
     monkeypatch.setattr(Ledger, "submit", away)
