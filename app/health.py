@@ -12,12 +12,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from tortoise.connection import get_connection
 
 from app.bus import BusHealth
 from app.domain.words import SECOND
 from app.models import tables
 from app.models.ledger.rows import NOT_OPEN
-from app.models.queries import PauseView, database_now, pauses, reading_errors
+from app.models.queries import Lane, PauseView, database_now, pauses, reading_errors, reading_through
 from app.telemetry import BREAKER_OPEN
 
 T = TypeVar("T")
@@ -122,15 +123,15 @@ class Health:
         return {"database": Check(ok=True, detail="stores and answers")}
 
     async def _server_checks(self) -> dict[str, Check]:
-        now = await database_now()
-        with reading_errors():
-            server = await tables.LeshanServer.get(id=self._server_id)
+        with reading_through(Lane.HEALTH), reading_errors():
+            now, present = await database_now(), await pauses()
+            server = await tables.LeshanServer.get(id=self._server_id, using_db=get_connection(Lane.HEALTH))
         BREAKER_OPEN.labels(server.name).set(server.breaker_opened_at is not None)
         checks = {
             "leshan": Check(ok=server.breaker_opened_at is None, detail=_leshan(server, now)),
             "dispatcher": _alive(server.swept_at, now, "a dispatcher", "no dispatcher is alive: nothing is sent"),
         }
-        checks["pauses"] = _pauses(await pauses())
+        checks["pauses"] = _pauses(present)
         if self._hears_stream:
             checks["bridge"] = _bridge(server, now)
         return checks

@@ -20,6 +20,7 @@ from aerich.migrate import Migrate
 from tortoise.context import TortoiseContext
 
 from app.models.postgres import CONNECT_SECONDS, BoundedClient, connect
+from app.models.queries.reading import Lane
 from app.resources import folder
 
 MIGRATIONS: Final = folder("migrations", "migrations")
@@ -39,6 +40,9 @@ MIGRATE_SECONDS: Final = 3_600.0
 
 MARGIN_SECONDS: Final = 1.0
 """PostgreSQL ends a statement so much earlier than we give up: its answer says why, and its connection stays."""
+
+LANES: Final = {Lane.SMALL: 10, Lane.SEARCH: 4, Lane.HEALTH: 1}
+"""Connections to PostgreSQL at most; to SQLite each lane has one, with a thread of its own."""
 
 
 def is_sqlite(database_url: str) -> bool:
@@ -159,10 +163,21 @@ def _file_lock(path: Path) -> Iterator[Any]:
 
 @contextlib.asynccontextmanager
 async def reading(database_url: str) -> AsyncIterator[Callable[[], None]]:
-    """Open the connections for reading, for this process; closed at the end. Yields what discards them all."""
+    """Open the connections for reading, for this process; closed at the end. Each lane has connections of its own.
+    Yields what discards them all."""
+    config = tortoise_config(database_url)
+    shared = config["connections"]["default"]
+    for lane, size in LANES.items():
+        credentials = shared["credentials"] if is_sqlite(database_url) else {**shared["credentials"], "maxsize": size}
+        config["connections"][lane] = {**shared, "credentials": credentials}
+        if is_sqlite(database_url):
+            config["connections"][lane]["engine"] = "app.models.sqlite"
     async with TortoiseContext() as context:
         # requests run in other tasks than the lifespan, and see the context only by the global fallback
-        await context.init(config=tortoise_config(database_url), _enable_global_fallback=True)
+        await context.init(config=config, _enable_global_fallback=True)
+        if is_sqlite(database_url):
+            for lane in LANES:
+                await context.connections.get(lane).create_connection(with_db=True)
 
         def discard() -> None:
             for client in context.connections.all():

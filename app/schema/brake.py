@@ -48,6 +48,7 @@ from app.schema.types.dispatch import (
     status_of,
 )
 from app.schema.types.operation import DeviceOperation
+from app.security import Role
 
 PIECE: Final = 1_000
 """Operations in one transaction: others wait for the append lock meanwhile."""
@@ -84,7 +85,8 @@ class BrakeQuery:
 class BrakeMutation:
     @resolved(
         "Stop sending: to one endpoint, to one Leshan server's devices, or (neither given) to all. Calls that are out "
-        "stay out; what is queued waits, expires and can be canceled. What is paused already is answered as it is."
+        "stay out; what is queued waits, expires and can be canceled. What is paused already is answered as it is.",
+        Role.OPERATOR,
     )
     async def pause_dispatch(
         self, info: Info, reason: str, leshan_server: str | None = None, endpoint: str | None = None
@@ -94,7 +96,8 @@ class BrakeMutation:
         return await _pause(info.context, PauseDispatch(scope, by, plain_text(reason.strip(), "reason")))
 
     @resolved(
-        "Send again: takes back the pause of exactly this endpoint, this Leshan server, or (neither given) of all."
+        "Send again: takes back the pause of exactly this endpoint, this Leshan server, or (neither given) of all.",
+        Role.OPERATOR,
     )
     async def resume_dispatch(
         self, info: Info, leshan_server: str | None = None, endpoint: str | None = None
@@ -104,7 +107,8 @@ class BrakeMutation:
 
     @resolved(
         "Take back what is QUEUED of what the filter means, each as `cancelDeviceOperation` does. Refused with "
-        "CONFLICT and `extensions.count` where that is not `expectedCount` operations. At most 200,000."
+        "CONFLICT and `extensions.count` where that is not `expectedCount` operations. At most 200,000.",
+        Role.OPERATOR,
     )
     async def cancel_device_operations(
         self,
@@ -121,7 +125,8 @@ class BrakeMutation:
     @resolved(
         "Ask again for what has ended of what the filter means (without `statuses`: what is FAILED or EXPIRED), each "
         "as `retryDeviceOperation` does, oldest first; what was asked for again already is left out. Refused with "
-        "CONFLICT and `extensions.count` where that is not `expectedCount` operations, if it is given. At most 10,000."
+        "CONFLICT and `extensions.count` where that is not `expectedCount` operations, if it is given. At most 10,000.",
+        Role.OPERATOR,
     )
     async def retry_device_operations(
         self,
@@ -148,7 +153,7 @@ async def _pause(context: RequestContext, member: PauseDispatch | ResumeDispatch
 
 
 async def _operations(context: RequestContext, seqs: Sequence[int]) -> list[DeviceOperation]:
-    views = await operations_by_seq(seqs)
+    views = await operations_by_seq(seqs, context.reads.large)
     return await context.reads.operations([views[seq] for seq in seqs if seq in views])
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import strawberry
 
 from app.models.ledger import Ledger
 from app.models.live import LiveLog
+from app.schema.budget import RequestBudget
 from app.schema.errors import ApiError, Code
 from app.schema.input_checks import Defaults
+from app.schema.limits import Measure
 from app.security import Role, Viewer
 
 if TYPE_CHECKING:
+    from app.schema.documents import Prepared
     from app.schema.reads import Reads
 
 
@@ -40,11 +43,19 @@ class SchemaContext:
 
 @dataclass(slots=True)
 class Asker:
-    """A request or a connection: who asks. Of a WebSocket it is known after ``connection_init``."""
+    """A request or a connection: who asks. Of a WebSocket it is known after ``connection_init``.
+
+    Attributes:
+        budget: of an HTTP request; each operation of a WebSocket has its own.
+    """
 
     house: SchemaContext
     viewer: Viewer | None
     connection_params: dict[str, object] | None = None
+    budget: RequestBudget | None = None
+
+
+_UNMEASURED: Final = Measure()
 
 
 @dataclass(slots=True)
@@ -52,26 +63,34 @@ class RequestContext:
     """One document that is being executed.
 
     Attributes:
-        named: whether the request said which of the document's operations it means.
+        operation_name: as the request has it.
+        budget: shared by the operations of a batch.
+        prepared: the document.
+        measure: what the operation asks for; known once it was admitted.
         cursor: the log's position, or why it could not be read; set when the document asks for it, before all else.
         told: of a subscription, the ``seq`` of the last event.
     """
 
     house: SchemaContext
     viewer: Viewer
-    named: bool
+    operation_name: str | None
     reads: Reads
+    budget: RequestBudget
+    prepared: Prepared | None = None
+    measure: Measure = _UNMEASURED
     cursor: int | Exception | None = None
     told: int = 0
 
-    def operator(self) -> Viewer:
-        """Who asks, if they may act on devices.
-
-        Raises:
-            ApiError: FORBIDDEN.
+    def require(self, role: Role) -> None:
+        """Raises:
+        ApiError: FORBIDDEN: the viewer does not have this role.
         """
-        if not self.viewer.may(Role.OPERATOR):
-            raise ApiError(Code.FORBIDDEN, f"{self.viewer.name} may read, but not act: the role operator is needed")
+        if not self.viewer.may(role):
+            raise ApiError(Code.FORBIDDEN, f"the role {role} is required; {self.viewer.name} is {self.viewer.role}")
+
+    def operator(self) -> Viewer:
+        """The viewer, who must be an operator. Raises as :meth:`require` does."""
+        self.require(Role.OPERATOR)
         return self.viewer
 
 

@@ -2,38 +2,98 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    IntValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    validate,
+)
 from strawberry.extensions import SchemaExtension
 
-from app.schema.errors import MAX_TOKENS, bad_input
-from app.schema.limits import check_document
+from app.schema.budget import CHARACTERS, COST, TOKENS, RequestBudget
+from app.schema.context import RequestContext
+from app.schema.errors import MAX_TOKENS, ApiError, bad_input, presentable
+from app.schema.fields import role_of
+from app.schema.limits import MAX_ERRORS, Measure, check_document, count_values, measured
+from app.schema.places import Places
+from app.security import Role
 
 REMEMBERED: Final = 256
 LONGEST_REMEMBERED: Final = 20_000
 """Characters. Longer texts hold their values inline and are hardly ever sent twice."""
 
 _NAME: Final = re.compile(r"\w+", re.ASCII)
+_TOKEN: Final = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*+"""|"(?:[^"\\\n]|\\.)*+"|#[^\n]*+|\w++|\.\.\.|[^\s,\ufeff]', re.ASCII | re.DOTALL
+)
+_LONG: Final = 4_000
+"""Characters. Longer texts are prepared in a thread, so that the event loop goes on meanwhile."""
+_one_at_a_time: Final = ThreadPoolExecutor(1, "graphql-documents")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """A document, ready to be executed unless it has errors.
 
     Attributes:
         document: None where the text is no GraphQL.
+        errors: presentable.
         names: every name that stands in the text, so all fields that are selected and perhaps more.
     """
 
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...]
-    operations: int
+    operations: tuple[OperationDefinitionNode, ...]
     names: frozenset[str]
+    _measures: dict[tuple[Any, ...], Measure] = field(default_factory=dict)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of this name; with None the first one."""
+        for one in self.operations:
+            if name is None or (one.name and one.name.value == name):
+                return one
+        return None
+
+    def measure(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> Measure:
+        """Measure an operation with these variables, or remember it. Raises as :func:`measured` does."""
+        assert self.document is not None  # noqa: S101 - it has an operation
+        sizes = _sizes(operation, variables) if operation.variable_definitions else {}
+        key = (id(operation), *sizes.items())
+        if (known := self._measures.get(key)) is None:
+            known = measured(self.document, operation, sizes)
+            if len(self._measures) < _MEASURES:
+                self._measures[key] = known
+        return known
+
+
+_MEASURES: Final = 16
+"""Measures that are remembered with a document."""
+
+
+def _sizes(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> dict[str, int]:
+    sizes = {}
+    for definition in operation.variable_definitions or ():
+        name = definition.variable.name.value
+        value = variables.get(name)
+        if name not in variables and isinstance(definition.default_value, IntValueNode):
+            value = int(definition.default_value.value)
+        if type(value) is int:
+            sizes[name] = value
+        elif isinstance(value, list):
+            sizes[name] = len(value)
+    return sizes
 
 
 def prepare(schema: GraphQLSchema, text: str) -> Prepared:
@@ -43,39 +103,103 @@ def prepare(schema: GraphQLSchema, text: str) -> Prepared:
     try:
         document = parse(text, max_tokens=MAX_TOKENS)
         check_document(document)
-        errors = tuple(validate(schema, document))
+        errors = validate(schema, document, max_errors=MAX_ERRORS)
     except RecursionError:
-        errors = (bad_input("the document nests too deeply", "query"),)
+        errors = [bad_input("the document nests too deeply", "query")]
     except GraphQLError as error:
-        errors = (error,)
-    operations = sum(isinstance(one, OperationDefinitionNode) for one in document.definitions) if document else 0
-    return Prepared(document, errors, operations, names)
+        errors = [error]
+    definitions = document.definitions if document else ()
+    operations = tuple(one for one in definitions if isinstance(one, OperationDefinitionNode))
+    places = Places(document)
+    return Prepared(document, tuple(presentable(one, places) for one in errors), operations, names)
 
 
-_prepare_once = lru_cache(maxsize=REMEMBERED)(prepare)
+_known: Final[dict[tuple[GraphQLSchema, str], Prepared]] = {}
+"""The least recently used first."""
 
 
-def prepared(schema: GraphQLSchema, text: str) -> Prepared:
-    """:func:`prepare`, from memory where it was done before."""
-    return (_prepare_once if len(text) <= LONGEST_REMEMBERED else prepare)(schema, text)
+async def prepared(schema: GraphQLSchema, text: str, budget: RequestBudget) -> Prepared:
+    """:func:`prepare`, from memory where it was done before; the tokens of a new text are counted before it is parsed.
+
+    Raises:
+        ApiError: LIMIT_EXCEEDED: the documents of this request are too long together.
+    """
+    key = (schema, text)
+    if (known := _known.pop(key, None)) is not None:
+        _known[key] = known
+        return known
+    budget.spend(CHARACTERS, len(text))
+    if len(text) <= _LONG:
+        budget.spend(TOKENS, _tokens(text))
+        made = prepare(schema, text)
+    else:
+        loop = asyncio.get_running_loop()
+        budget.spend(TOKENS, await loop.run_in_executor(_one_at_a_time, _tokens, text))
+        made = await loop.run_in_executor(_one_at_a_time, prepare, schema, text)
+    if len(text) <= LONGEST_REMEMBERED:
+        if len(_known) >= REMEMBERED:
+            del _known[next(iter(_known))]
+        _known[key] = made
+    return made
+
+
+def _tokens(text: str) -> int:
+    """Count the tokens, as far as that matters: where a text is no GraphQL the parser says so."""
+    return sum(1 for _ in _TOKEN.finditer(text))
 
 
 class PreparedDocuments(SchemaExtension):
-    """Puts the prepared document in the place of Strawberry's own parsing and validation."""
+    """Puts the prepared document in the place of Strawberry's own parsing and validation, and admits the operation."""
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
-        text = context.query or ""
-        schema: Any = context.schema
-        self._prepared = prepared(schema.graphql_schema, text)
         context.parse_options["max_tokens"] = MAX_TOKENS
-        context.graphql_document = self._prepared.document
-        context.context.reads.names = self._prepared.names
+        if (ready := context.context.prepared) is not None:
+            context.graphql_document = ready.document
+            context.context.reads.names = ready.names
         yield
 
     def on_validate(self) -> Iterator[None]:
-        errors = list(self._prepared.errors)
-        if not errors and self._prepared.operations > 1 and not self.execution_context.context.named:
-            errors = [bad_input("the document has several operations: operationName is expected", "operationName")]
-        self.execution_context.pre_execution_errors = errors
+        execution, context = self.execution_context, self.execution_context.context
+        errors = list(context.prepared.errors)
+        if not errors:
+            try:
+                roles = _roles(execution.schema.graphql_schema)  # type: ignore[attr-defined]
+                admit(context, roles, execution.variables or {})
+            except ApiError as error:
+                errors = [error]
+        execution.pre_execution_errors = errors
         yield
+
+
+def admit(context: RequestContext, roles: Mapping[str, Role], variables: Mapping[str, Any]) -> None:
+    """Check the role and the cost of an operation, before its variables are converted.
+
+    Raises:
+        ApiError: FORBIDDEN, LIMIT_EXCEEDED, or BAD_USER_INPUT where it is not clear which operation is meant.
+    """
+    ready, budget = context.prepared, context.budget
+    assert ready is not None  # noqa: S101 - it was parsed
+    if len(ready.operations) > 1 and context.operation_name is None:
+        raise bad_input("the document has several operations: operationName is expected", "operationName")
+    operation = ready.operation(context.operation_name)
+    assert operation is not None  # noqa: S101 - Strawberry has found it before
+    measure = ready.measure(operation, variables)
+    if operation.operation is OperationType.MUTATION:
+        for role in {roles[name] for name in measure.fields if name in roles}:
+            context.require(role)
+    cost = measure.cost
+    for definition in operation.variable_definitions or ():  # GraphQL ignores others
+        name = definition.variable.name.value
+        if name in variables:
+            cost += count_values(variables[name], name) * max(1, measure.uses[name])
+    budget.spend(COST, cost)
+    context.measure = measure
+    context.reads.repeats = measure.repeats
+
+
+@lru_cache(maxsize=4)
+def _roles(schema: GraphQLSchema) -> Mapping[str, Role]:
+    """The roles that fields of the mutation root need."""
+    fields = schema.mutation_type.fields if schema.mutation_type else {}
+    return {name: role_of(field) for name, field in fields.items()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -18,7 +18,7 @@ from app.models.ledger import Conflict, LedgerError, LedgerUnavailable, NotFound
 from app.models.live import CursorExpired, Lagged
 from app.models.queries import ReadUnavailable
 from app.schema.ids import operation_id
-from app.schema.places import place_of
+from app.schema.places import Places, place_of
 from app.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -104,8 +104,11 @@ LONGEST_MESSAGE: Final = 1_000
 """Characters. Some messages quote what the client sent."""
 
 
-def presentable(error: GraphQLError, document: DocumentNode | None = None) -> GraphQLError:
-    """The error as it may leave: with a code, and masked if it is one of ours. ``document`` is where it happened."""
+_NOWHERE: Final = Places(None)
+
+
+def presentable(error: GraphQLError, places: Places = _NOWHERE) -> GraphQLError:
+    """The error as it may leave: with a code, and masked if it is one of ours. ``places`` are of its document."""
     if error.extensions and "code" in error.extensions:
         return error
     cause = error.original_error
@@ -116,7 +119,7 @@ def presentable(error: GraphQLError, document: DocumentNode | None = None) -> Gr
     if isinstance(error, GraphQLSyntaxError) and _TOO_LONG in error.message:
         return _like(error, over_limit(error.message, MAX_TOKENS))
     if cause is None or isinstance(cause, GraphQLError):
-        return _like(error, bad_input(error.message[:LONGEST_MESSAGE], **place_of(error, document)))
+        return _like(error, bad_input(error.message[:LONGEST_MESSAGE], **place_of(error, places)))
     return _like(error, _masked(error, cause))
 
 
@@ -170,5 +173,5 @@ class PresentErrors(SchemaExtension):
 
     def _present(self, result: Any) -> None:
         if result is not None and result.errors:
-            document = self.execution_context.graphql_document
-            result.errors = [presentable(error, document) for error in result.errors]
+            places = Places(self.execution_context.graphql_document)
+            result.errors = [presentable(error, places) for error in result.errors]

@@ -16,7 +16,6 @@ from typing import Any, Final
 import orjson
 from graphql import (
     ArgumentNode,
-    DocumentNode,
     FieldNode,
     NullValueNode,
     OperationDefinitionNode,
@@ -26,9 +25,11 @@ from graphql import (
 from strawberry.types.execution import PreExecutionError
 
 from app.models.cursors import log_cursor
+from app.schema.budget import RequestBudget
 from app.schema.context import SchemaContext
-from app.schema.documents import prepared
+from app.schema.documents import LONGEST_REMEMBERED, prepared
 from app.schema.errors import ApiError, Code
+from app.schema.limits import MAX_RESPONSE
 from app.schema.schema import Schema, request_context
 from app.security import Role, Viewer
 from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS, get_logger
@@ -36,7 +37,7 @@ from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS, get_logger
 log = get_logger(__name__)
 
 QUEUE_LIMIT: Final = 1_000
-"""Payloads that may wait for one socket."""
+"""Payloads that may wait for one socket, of together at most ``MAX_RESPONSE`` characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Member:
 
     def __init__(self) -> None:
         self._queue: deque[tuple[Payload, int]] = deque()
+        self._waiting = 0
+        """Characters in the queue."""
         self._arrived = asyncio.Event()
         self._over = False
 
@@ -82,7 +85,8 @@ class Member:
         """Take a payload; the one that is too many ends the subscription where the socket stands."""
         if self._over:
             return
-        if len(self._queue) >= QUEUE_LIMIT:
+        size = len(payload) if isinstance(payload, str) else 0
+        if len(self._queue) >= QUEUE_LIMIT or (self._queue and self._waiting + size > MAX_RESPONSE):
             LAGGED_SUBSCRIBERS.inc()
             cursor = log_cursor(self._queue[0][1] - 1)
             error = ApiError(
@@ -92,6 +96,7 @@ class Member:
             payload = Ended([error.formatted])
         self._over = isinstance(payload, Ended)
         self._queue.append((payload, seq))
+        self._waiting += size
         self._arrived.set()
 
     async def take(self) -> Payload:
@@ -99,7 +104,9 @@ class Member:
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
-        return self._queue.popleft()[0]
+        payload = self._queue.popleft()[0]
+        self._waiting -= len(payload) if isinstance(payload, str) else 0
+        return payload
 
 
 class Group:
@@ -130,12 +137,18 @@ class Fanout:
         """How many executions serve all shared subscriptions."""
         return len(self._groups)
 
-    def shareable(self, ask: Ask) -> bool:
-        """Whether it is a subscription, free of errors, that begins now, and whose variables can be compared."""
-        ready = prepared(self._schema.graphql_schema, ask.query)
-        if ready.document is None or ready.errors or (ready.operations > 1 and ask.operation_name is None):
+    async def shareable(self, ask: Ask) -> bool:
+        """Whether it is a subscription, free of errors, that begins now, and whose variables can be compared.
+        Very long documents are not shared."""
+        if len(ask.query) > LONGEST_REMEMBERED:
             return False
-        operation = _operation(ready.document, ask.operation_name)
+        try:
+            ready = await prepared(self._schema.graphql_schema, ask.query, RequestBudget())
+        except ApiError:
+            return False
+        if ready.errors or (len(ready.operations) > 1 and ask.operation_name is None):
+            return False
+        operation = ready.operation(ask.operation_name)
         return (
             operation is not None
             and operation.operation is OperationType.SUBSCRIPTION
@@ -209,15 +222,6 @@ def _comparable(variables: Mapping[str, Any] | None) -> bytes | None:
         return orjson.dumps(variables or {}, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return None
-
-
-def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            found = definition.name.value if definition.name else None
-            if name is None or found == name:
-                return definition
-    return None
 
 
 def _begins_now(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> bool:

@@ -40,6 +40,7 @@ from app.schema.accept import (
     Formats,
     response_formats,
 )
+from app.schema.budget import ClientWatch, RequestBudget
 from app.schema.context import Asker, SchemaContext
 from app.schema.documents import prepared
 from app.schema.errors import (
@@ -131,19 +132,24 @@ class GraphQLView(GraphQL[Asker, None]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, _bounded(receive, self._max_body))
+        body = _Body(receive, self._max_body, empty=scope["method"] == "GET")
+        request = Request(scope, body)
+        request.state.budget = budget = RequestBudget()
+        watch = ClientWatch(budget, body, lambda: body.complete)
         try:
             _check_accept(request)
             response = await self.run(request)
         except HTTPException as error:
             response = _refusal(request, error)
+        finally:
+            watch.stop()
         await response(scope, receive, send)
 
     # --- who asks
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Asker:  # noqa: ARG002
         token = bearer_token(request.headers.get("authorization"))
-        return Asker(self.house, self.house.authenticate(token))
+        return Asker(self.house, self.house.authenticate(token), budget=getattr(request.state, "budget", None))
 
     async def on_ws_connect(self, context: Asker) -> Any:
         """Take the token of ``connection_init``, else that of the handshake.
@@ -249,7 +255,7 @@ class GraphQLView(GraphQL[Asker, None]):
             Refused: 406 where the client accepts no such stream.
             InvalidOperationTypeError: a mutation by GET.
         """
-        operation_type = _operation_type(request_data)
+        operation_type = await _operation_type(request_data, context.budget or RequestBudget())
         media_type = formats.stream if operation_type is OperationType.SUBSCRIPTION else formats.single
         if media_type is None:
             raise _not_acceptable(operation_type)
@@ -329,11 +335,11 @@ async def _execute(request_data: GraphQLRequestData, context: Asker, method: str
     )
 
 
-def _operation_type(request_data: GraphQLRequestData) -> OperationType | None:
+async def _operation_type(request_data: GraphQLRequestData, budget: RequestBudget) -> OperationType | None:
     """Return None where the document has no such operation or is no GraphQL; executing it reports that."""
     if not request_data.query:
         raise MissingQueryError
-    document = prepared(schema.graphql_schema, request_data.query).document
+    document = (await prepared(schema.graphql_schema, request_data.query, budget)).document
     try:
         return get_operation_type(document, request_data.operation_name) if document else None
     except RuntimeError:
@@ -365,16 +371,18 @@ def _refusal(request: Request, error: HTTPException) -> Response:
     return Response(body, refused.status_code, refused.headers, f"{media_type}; charset=utf-8")
 
 
-def _bounded(receive: Receive, most: int) -> Receive:
-    """Refuses a body of more than ``most`` bytes as soon as it is, told or not."""
-    left = most
+class _Body:
+    """Receives the messages of a request, and refuses a body of more than ``most`` bytes as soon as it is."""
 
-    async def bounded() -> Message:
-        nonlocal left
-        message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise Refused(413, over_limit(f"a body has at most {most} bytes", most))
+    def __init__(self, receive: Receive, most: int, *, empty: bool) -> None:
+        self._receive = receive
+        self._most = self._left = most
+        self.complete = empty
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise Refused(413, over_limit(f"a body has at most {self._most} bytes", self._most))
+        self.complete = not message.get("more_body", False)
         return message
-
-    return bounded

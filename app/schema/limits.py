@@ -1,14 +1,15 @@
-"""How much one document may ask for, measured before anything is executed.
+"""The limits of a request, and the measure of a document before anything of it is converted or executed.
 
-One walk measures all of it, each fragment once: expanding fragments where they are spread takes time that doubles with
-every level. The node count multiplies the ``first`` of connections that stand within each other.
+A document is walked with its fragments expanded where they are spread, as execution and validation expand them; the
+limit of selections bounds the walk. Rows multiply: a field below two connections is resolved once for each pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from graphql import (
     DocumentNode,
@@ -17,9 +18,13 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
-    SelectionNode,
+    OperationType,
     SelectionSetNode,
+    ValueNode,
+    VariableNode,
 )
 
 from app.schema.errors import bad_input, over_limit
@@ -27,8 +32,22 @@ from app.schema.errors import bad_input, over_limit
 MAX_DEPTH: Final = 15
 MAX_ALIASES: Final = 50
 MAX_SELECTIONS: Final = 500
-"""Fields and spreads as they stand in the document: comparing those of one name takes the square of their number."""
+"""Fields and spreads of a document, with fragments expanded: validation compares those of one name in pairs."""
 MAX_NODES: Final = 50_000
+MAX_COST: Final = 50_000
+"""Of all operations of a request. A field costs 1 for each row that it is resolved for, an input value 1 each time it
+is converted, a statement what :data:`STATEMENTS` says: together less than 0.5 s of CPU time."""
+MAX_DOCUMENT: Final = 262_144
+"""Characters of all documents of a request that have to be parsed."""
+MAX_ERRORS: Final = 10
+"""Errors of one document or of its variables that are reported: each takes a walk over the document."""
+MAX_LIST: Final = 1_000
+"""Members of a list or an object within the variables."""
+MAX_VALUE_DEPTH: Final = 32
+MAX_SECONDS: Final = 10.0
+"""How long the queries of one request may take together. Mutations run to their end."""
+MAX_RESPONSE: Final = 8_388_608
+"""Bytes of stored values in the responses to one request."""
 MAX_PAGE: Final = 200
 DEFAULT_PAGE: Final = 50
 MAX_BODY: Final = 1_048_576
@@ -67,88 +86,234 @@ def page_size(first: int | None) -> int:
     return first
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """Of a selection set with all that its fragments bring."""
+STATEMENTS: Final[Mapping[str, int]] = {
+    "deviceOperations": 500,
+    "endpoints": 500,
+    "deviceOperationCount": 5_000,
+    "dispatchStatus": 2_000,
+    "dispatchPauses": 500,
+    **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor"), 50),
+}
+"""Cost of the statements of a root field. ``deviceOperationCount`` reads every row that its filter means; the others
+end after a page, or are served by one index."""
+_WITHIN: Final[Mapping[str, int]] = {
+    "operations": 100,
+    "transitions": 100,
+    "resources": 50,
+    "retryOf": 50,
+    "totalCount": 50,
+    "totalCountCapped": 50,
+}
+"""The same of a field of an object, for each row that it is resolved for."""
+LARGE: Final = frozenset({"answer", "arguments", "attributes", "detail", "objectLinks", "paths", "value", "values"})
+"""Fields whose values may be large."""
+_LOADING: Final = frozenset({"operations", "retryOf", "resources"})
+"""Fields of objects that read rows of their own, as all root fields do."""
+MUTATION_COST: Final = 200
+_ROWS: Final[Mapping[str, int]] = {
+    "dispatchPauses": 200,
+    "resources": 20,
+    "longestWaiting": 20,
+    "operationCounts": 6,
+    "types": 60,
+    "fields": 6,
+    "inputFields": 3,
+    "enumValues": 2,
+    "directives": 5,  # introspection
+}
+"""Rows of lists without ``first``, by the field's name: estimates for the cost, not limits."""
 
-    depth: int = 0
-    aliases: int = 0
+
+@dataclass(slots=True, eq=False)
+class Measure:
+    """What an operation of a document asks for.
+
+    Attributes:
+        cost: of its fields, statements and literal values.
+        fields: how often each field is selected, by its name.
+        uses: how often the value of each variable is converted.
+        repeats: how often a row's large value is in the response at most: it may be selected by several aliases, and
+            through the links that lead back to it.
+    """
+
     nodes: int = 0
+    cost: int = 0
+    aliases: int = 0
+    selections: int = 0
+    fields: Counter[str] = field(default_factory=Counter)
+    uses: Counter[str] = field(default_factory=Counter)
+    repeats: int = 0
 
 
 @dataclass(slots=True)
 class _Walk:
     fragments: Mapping[str, FragmentDefinitionNode]
-    known: dict[str, Measure] = field(default_factory=dict)
-    selections: int = 0
+    sizes: Mapping[str, int]
+    measure: Measure = field(default_factory=Measure)
+    spread: list[str] = field(default_factory=list)
+    """Fragments that the walk is within: validation reports a cycle."""
+    spread_ever: set[str] = field(default_factory=set)
+    loading: tuple[str, ...] = ()
+    """The response keys of the fields around that read rows of their own."""
+    large: dict[tuple[str, ...], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """By those, how often each field of :data:`LARGE` is selected of their rows. Fields of one key are merged."""
+    values: dict[int, tuple[int, list[str]]] = field(default_factory=dict)
+    """Of each field node: how many literal values its arguments hold, and the variables in them."""
 
-    def measure(self, selection_set: SelectionSetNode | None) -> Measure:
-        depth = aliases = nodes = 0
+    def operation(self, node: OperationDefinitionNode) -> None:
+        if node.operation is OperationType.MUTATION:
+            self.measure.cost += MUTATION_COST * len(node.selection_set.selections)
+        for definition in node.variable_definitions or ():
+            if definition.default_value is not None:
+                self.measure.cost += sum(1 for _ in _within(definition.default_value))
+        self.over(node.selection_set)
+
+    def over(self, selection_set: SelectionSetNode | None, rows: int = 1, depth: int = 1) -> None:
+        measure = self.measure
         for selection in selection_set.selections if selection_set else ():
-            self.selections += 1
-            if self.selections > MAX_SELECTIONS:
+            measure.selections += 1
+            if measure.selections > MAX_SELECTIONS:
                 raise over_limit(f"a document has at most {MAX_SELECTIONS} fields", MAX_SELECTIONS)
-            part = self._selection(selection)
-            depth = max(depth, part.depth)
-            aliases += part.aliases
-            nodes += part.nodes
-        return Measure(depth, aliases, nodes)
+            if isinstance(selection, FieldNode):
+                self._field(selection, rows, depth)
+            elif isinstance(selection, FragmentSpreadNode):
+                self._fragment(selection.name.value, rows, depth)
+            else:
+                assert isinstance(selection, InlineFragmentNode)  # noqa: S101 - there is no other kind
+                self.over(selection.selection_set, rows, depth)
 
-    def _selection(self, selection: SelectionNode) -> Measure:
-        if isinstance(selection, FragmentSpreadNode):
-            return self._fragment(selection.name.value)
-        if isinstance(selection, InlineFragmentNode):
-            return self.measure(selection.selection_set)
-        assert isinstance(selection, FieldNode)  # noqa: S101 - there is no other kind
-        return self._field(selection)
+    def _fragment(self, name: str, rows: int, depth: int) -> None:
+        self.spread_ever.add(name)
+        if name in self.fragments and name not in self.spread:
+            self.spread.append(name)
+            self.over(self.fragments[name].selection_set, rows, depth)
+            self.spread.pop()
 
-    def _fragment(self, name: str) -> Measure:
-        if name not in self.known:
-            self.known[name] = Measure()  # a cycle, or an unknown one: validation says so
-            if name in self.fragments:
-                self.known[name] = self.measure(self.fragments[name].selection_set)
-        return self.known[name]
+    def _field(self, node: FieldNode, rows: int, depth: int) -> None:
+        measure, name = self.measure, node.name.value
+        measure.aliases += bool(node.alias)
+        if measure.aliases > MAX_ALIASES:
+            raise over_limit(f"a document has at most {MAX_ALIASES} aliases", MAX_ALIASES)
+        if name.startswith("__"):
+            depth = -MAX_SELECTIONS  # graphql-core bounds the depth of an introspection
+        if depth > MAX_DEPTH:
+            raise over_limit(f"a document is at most {MAX_DEPTH} levels deep", MAX_DEPTH)
+        measure.fields[name] += 1
+        statements = (STATEMENTS if depth == 1 else _WITHIN).get(name, 0)
+        measure.cost += rows * (1 + statements + self._values(node, rows))
+        within = rows * self._rows(node)
+        if name in PAGED:
+            measure.nodes += within
+        if name in LARGE:
+            counted = self.large[self.loading]
+            counted[name] += 1
+            measure.repeats = max(measure.repeats, counted[name])
+        outer = self.loading
+        if depth == 1 or name in _LOADING:
+            self.loading = (*outer, node.alias.value if node.alias else name)
+        self.over(node.selection_set, within, depth + 1)
+        self.loading = outer
 
-    def _field(self, node: FieldNode) -> Measure:
-        within = self.measure(node.selection_set)
-        aliases = within.aliases + bool(node.alias)
-        if node.name.value.startswith("__"):
-            return Measure(1, aliases, 0)  # introspection has a limit of its own in graphql-core
-        if node.name.value not in PAGED:
-            return Measure(within.depth + 1, aliases, within.nodes)
-        return Measure(within.depth + 1, aliases, _first(node) * (1 + within.nodes))
+    def _values(self, node: FieldNode, rows: int) -> int:
+        """Count the literal values of the arguments, and note the variables."""
+        if not node.arguments:
+            return 0
+        if id(node) not in self.values:
+            within = [inner for argument in node.arguments for inner in _within(argument.value)]
+            self.values[id(node)] = (len(within), [one.name.value for one in within if isinstance(one, VariableNode)])
+        count, variables = self.values[id(node)]
+        for name in variables:
+            self.measure.uses[name] += rows
+        return count
+
+    def _rows(self, node: FieldNode) -> int:
+        name = node.name.value
+        if name in PAGED:
+            return self._size(node, "first", DEFAULT_PAGE, MAX_PAGE)
+        if name == "createDeviceOperations":
+            return self._size(node, "inputs", 1, MAX_CREATED)
+        return _ROWS.get(name, 1)
+
+    def _size(self, node: FieldNode, argument: str, default: int, most: int) -> int:
+        given = next((one.value for one in node.arguments or () if one.name.value == argument), None)
+        if isinstance(given, IntValueNode):
+            return max(1, page_size(int(given.value)))
+        if isinstance(given, ListValueNode):
+            return len(given.values)
+        if isinstance(given, VariableNode):
+            return max(1, min(most, self.sizes.get(given.name.value, default)))
+        return default
 
 
-def _first(node: FieldNode) -> int:
-    given = next((argument.value for argument in node.arguments or () if argument.name.value == "first"), None)
-    if isinstance(given, IntValueNode):
-        return max(1, page_size(int(given.value)))
-    return DEFAULT_PAGE if given is None else MAX_PAGE
+def _within(value: ValueNode) -> Iterator[ValueNode]:
+    yield value
+    members: Sequence[ValueNode] = ()
+    if isinstance(value, ListValueNode):
+        members = value.values
+    elif isinstance(value, ObjectValueNode):
+        members = [one.value for one in value.fields]
+    if len(members) > MAX_LIST:
+        raise over_limit(f"a list in a document has at most {MAX_LIST} members", MAX_LIST)
+    for member in members:
+        yield from _within(member)
+
+
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    return {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
 
 
 def check_document(document: DocumentNode) -> None:
-    """Refuse a document that asks for too much.
+    """Check all that does not depend on the variables, also of fragments without a use, which are validated too.
 
     Raises:
-        ApiError: with the limit that it exceeds.
+        ApiError: with the limit that the document exceeds.
     """
-    fragments = {
-        definition.name.value: definition
-        for definition in document.definitions
-        if isinstance(definition, FragmentDefinitionNode)
-    }
-    walk = _Walk(fragments)
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            _check(walk.measure(definition.selection_set))
+    fragments = fragments_of(document)
+    selections, spread = 0, set[str]()
+    for one in sorted(document.definitions, key=lambda one: isinstance(one, FragmentDefinitionNode)):
+        walk = _Walk(fragments, {}, Measure(selections=selections), spread_ever=spread)
+        if isinstance(one, OperationDefinitionNode):
+            walk.operation(one)
+        elif isinstance(one, FragmentDefinitionNode) and one.name.value not in spread:
+            walk.over(one.selection_set)
+        selections = walk.measure.selections
 
 
-def _check(measure: Measure) -> None:
-    if measure.depth > MAX_DEPTH:
-        raise over_limit(f"the query is {measure.depth} levels deep; {MAX_DEPTH} are allowed", MAX_DEPTH)
-    if measure.aliases > MAX_ALIASES:
-        raise over_limit(f"the query has {measure.aliases} aliases; {MAX_ALIASES} are allowed", MAX_ALIASES)
+def measured(document: DocumentNode, operation: OperationDefinitionNode, sizes: Mapping[str, int]) -> Measure:
+    """Measure an operation.
+
+    Args:
+        sizes: of the variables that are a number or a list: the number, or the list's length.
+
+    Raises:
+        ApiError: LIMIT_EXCEEDED with the limit that it exceeds.
+    """
+    walk = _Walk(fragments_of(document), sizes)
+    walk.operation(operation)
+    measure = walk.measure
     if measure.nodes > MAX_NODES:
-        raise over_limit(
-            f"the query asks for up to {measure.nodes} nodes; {MAX_NODES} are allowed: ask for smaller pages", MAX_NODES
-        )
+        message = f"the query asks for up to {measure.nodes} nodes; {MAX_NODES} are allowed: ask for smaller pages"
+        raise over_limit(message, MAX_NODES)
+    return measure
+
+
+def count_values(value: Any, name: str) -> int:
+    """Count the values within a variable, itself included, level by level.
+
+    Raises:
+        ApiError: LIMIT_EXCEEDED for a list or an object of too many members; BAD_USER_INPUT for too many levels.
+    """
+    count, level = 0, [value]
+    for _ in range(MAX_VALUE_DEPTH):
+        count += len(level)
+        containers = [one for one in level if isinstance(one, list | dict)]
+        if not containers:
+            return count
+        if any(len(one) > MAX_LIST for one in containers):
+            raise over_limit(f"a list in the variable ${name} has at most {MAX_LIST} members", MAX_LIST)
+        if count > MAX_COST:
+            break
+        level = [member for one in containers for member in (one.values() if isinstance(one, dict) else one)]
+    if count > MAX_COST:
+        raise over_limit(f"the variable ${name} has more than {MAX_COST} values", MAX_COST)
+    raise bad_input(f"the variable ${name} nests more than {MAX_VALUE_DEPTH} levels", name)

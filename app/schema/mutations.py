@@ -39,6 +39,7 @@ from app.schema.limits import MAX_CREATED
 from app.schema.types.change import DeviceOperationPayload
 from app.schema.types.endpoint import Endpoint, endpoint_of
 from app.schema.types.operation import DeviceOperation
+from app.security import Role
 from app.settings import AWAKE_WINDOW, AWAKE_WINDOW_REASON
 
 Result = TypeVar("Result")
@@ -46,11 +47,13 @@ Result = TypeVar("Result")
 WITHDRAW_SECONDS: Final = 5.0
 """How long a cancellation waits for Leshan to drop a request that it holds."""
 WITHDRAW_POLL_SECONDS: Final = 0.1
+TURN: Final = 50
+"""Inputs that are checked before the event loop has its turn."""
 
 
 @strawberry.type(description="What can be asked for. The role operator is needed.")
 class Mutation(BrakeMutation):
-    @resolved("Queue an operation.")
+    @resolved("Queue an operation.", Role.OPERATOR)
     async def create_device_operation(
         self,
         info: Info,
@@ -58,7 +61,7 @@ class Mutation(BrakeMutation):
     ) -> DeviceOperationPayload | None:
         return (await _create(info.context, [input], batch=False))[0]
 
-    @resolved("Queue at most 1,000 operations: all of them, or none.")
+    @resolved("Queue at most 1,000 operations: all of them, or none.", Role.OPERATOR)
     async def create_device_operations(
         self, info: Info, inputs: list[CreateDeviceOperationInput]
     ) -> list[DeviceOperationPayload] | None:
@@ -69,7 +72,8 @@ class Mutation(BrakeMutation):
     @resolved(
         "Cancel an operation while it is QUEUED. One that a stock Leshan holds (`waitingFor: LESHAN_HOLDS_IT`) is "
         "withdrawn from it, and CANCELED once Leshan has dropped it: where that takes longer than 5 seconds, or the "
-        "device woke first, the error is CONFLICT, and the cancellation stays requested."
+        "device woke first, the error is CONFLICT, and the cancellation stays requested.",
+        Role.OPERATOR,
     )
     async def cancel_device_operation(self, info: Info, id: strawberry.ID) -> DeviceOperation | None:  # noqa: A002
         context = info.context
@@ -80,7 +84,9 @@ class Mutation(BrakeMutation):
         context.reads.forget()
         return await context.reads.operation_by_id(key)
 
-    @resolved("Ask again for what has ended: a new operation, unless the old one has an unfinished retry.")
+    @resolved(
+        "Ask again for what has ended: a new operation, unless the old one has an unfinished retry.", Role.OPERATOR
+    )
     async def retry_device_operation(
         self,
         info: Info,
@@ -96,12 +102,12 @@ class Mutation(BrakeMutation):
         new = retry_of(old, endpoint.name, idempotency_key, created_by)
         return (await _stored(context, [new]))[0]
 
-    @resolved("Make an endpoint ahead of its first registration; one that exists already is answered.")
+    @resolved("Make an endpoint ahead of its first registration; one that exists already is answered.", Role.OPERATOR)
     async def provision_endpoint(self, info: Info, name: str) -> Endpoint | None:
         info.context.operator()
         return await _endpoint(await submit(info.context, Provision(plain_text(name, "name"))))
 
-    @resolved("Change the settings of an endpoint.")
+    @resolved("Change the settings of an endpoint.", Role.OPERATOR)
     async def update_endpoint(
         self,
         info: Info,
@@ -166,6 +172,8 @@ async def _create(
     known: dict[str, _Objects] = {}
     news = []
     for index, given in enumerate(inputs):
+        if index % TURN == TURN - 1:
+            await asyncio.sleep(0)
         try:
             news.append(await _new(context, given, created_by, known))
         except ApiError as error:

@@ -33,18 +33,31 @@ _WITHIN: Final = re.compile(r"has invalid value at ([\w.\[\]]+):")
 _LACKING: Final = re.compile(r"(?:required|unknown) field '(\w+)'|^Argument '[\w.]+\((\w+):\)'")
 
 
-def place_of(error: GraphQLError, document: DocumentNode | None) -> dict[str, Any]:
+class Places:
+    """The places of a document's values, found at the first error that needs them: one walk for all errors."""
+
+    def __init__(self, document: DocumentNode | None) -> None:
+        self._document = document
+        self._found: _Places | None = None
+
+    def found(self) -> _Places:
+        if self._found is None:
+            self._found = _Places()
+            if self._document is not None:
+                visit(self._document, self._found)
+        return self._found
+
+
+def place_of(error: GraphQLError, places: Places) -> dict[str, Any]:
     """``field``, and the ``index`` of a batch's member, of an error that names a place in the document; else None."""
-    place = _place(error, document)
+    place = _place(error, places)
     index = int(place[0]) if place and place[0].isdigit() else None
     return {"field": ".".join(place if index is None else place[1:]) or None, "index": index}
 
 
-def _place(error: GraphQLError, document: DocumentNode | None) -> Place:
+def _place(error: GraphQLError, known: Places) -> Place:
     node = error.nodes[0] if error.nodes else None
-    places = _Places()
-    if document is not None and node is not None:
-        visit(document, places)
+    places = known.found() if node is not None else _Places()
     if isinstance(node, VariableDefinitionNode):
         within = _WITHIN.search(error.message)
         start = places.of_variables.get(node.variable.name.value, ())

@@ -16,7 +16,7 @@ from app.schema.inputs import DeviceOperationFilter, EndpointFilter
 from app.schema.limits import DEFAULT_PAGE, page_size
 from app.schema.scalars import clamped_int
 from app.schema.types.change import OperationCount
-from app.schema.types.endpoint import Endpoint, EndpointConnection, endpoint_connection, endpoint_of
+from app.schema.types.endpoint import Endpoint, EndpointConnection, endpoint_connection
 from app.schema.types.node import Node
 from app.schema.types.operation import DeviceOperation, DeviceOperationConnection
 
@@ -31,22 +31,25 @@ class Query(BrakeQuery):
             return None
         if type_name == OPERATION:
             return await info.context.reads.operation_by_id(key)
-        view = await endpoint_by_id(int(key))
-        return endpoint_of(view) if view else None
+        reads = info.context.reads
+        return await reads.endpoint(await endpoint_by_id(int(key), reads.large))
 
     @resolved("An endpoint by its exact name; null when there is none.")
-    async def endpoint(self, name: str) -> Endpoint | None:
-        view = await endpoint_by_name(plain_text(name, "name"))
-        return endpoint_of(view) if view else None
+    async def endpoint(self, info: Info, name: str) -> Endpoint | None:
+        reads = info.context.reads
+        return await reads.endpoint(await endpoint_by_name(plain_text(name, "name"), reads.large))
 
     @resolved("Endpoints by name.")
     async def endpoints(
         self,
+        info: Info,
         filter: EndpointFilter | None = None,  # noqa: A002
         first: int | None = DEFAULT_PAGE,
         after: str | None = None,
     ) -> EndpointConnection | None:
-        return endpoint_connection(await endpoint_page(endpoint_criteria(filter), page_size(first), after))
+        reads = info.context.reads
+        page = await endpoint_page(endpoint_criteria(filter), page_size(first), after, reads.large)
+        return endpoint_connection(page, await reads.whole_endpoints(page.items))
 
     @resolved("An operation by its id; null when there is none.")
     async def device_operation(self, info: Info, id: strawberry.ID) -> DeviceOperation | None:  # noqa: A002

@@ -7,6 +7,7 @@ when its name stands anywhere in the document: perhaps once too often, never onc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from strawberry.dataloader import DataLoader
@@ -14,9 +15,13 @@ from strawberry.dataloader import DataLoader
 from app.domain.words import WaitingFor
 from app.models.live import LiveTransition
 from app.models.queries import (
+    INLINE,
     EndpointView,
+    Large,
     OperationCriteria,
     OperationView,
+    ResourceChangeView,
+    ResourceStateView,
     TransitionView,
     endpoints_by_id,
     heads_of,
@@ -25,10 +30,14 @@ from app.models.queries import (
     operation_page,
     operations_by_id,
     operations_by_seq,
+    resource_change_value,
+    resource_states,
+    resource_values,
     server_view,
     transitions_by_seq,
 )
 from app.models.waiting import Calls, may_be_full, needs_head, waiting_for
+from app.schema.budget import RESPONSE, RequestBudget
 from app.schema.types.endpoint import Endpoint, endpoint_of
 from app.schema.types.node import Total, page_info
 from app.schema.types.operation import (
@@ -45,42 +54,69 @@ _ABSENT: Any = None
 
 
 class Reads:
-    """Reading for one document. ``most_calls`` is how many calls may be open at the Leshan server by the settings;
-    ``names`` are all names in the document's text."""
+    """Reading for one document.
 
-    def __init__(self, most_calls: int, names: frozenset[str] = frozenset()) -> None:
-        self.names = names
+    Large values are read when the response has room for all that the row's list selects of them, and not before.
+
+    Attributes:
+        names: all names in the document's text.
+        repeats: how often a row's large value is in the response at most; 0 where none is selected.
+    """
+
+    def __init__(self, budget: RequestBudget, most_calls: int) -> None:
+        """``most_calls`` is how many calls may be open at the Leshan server by the settings."""
+        self.names: frozenset[str] = frozenset()
+        self.repeats = 0
+        self._budget = budget
         self._most_calls = most_calls
-        self._by_seq = self._loader()
+        self._by_seq: DataLoader[int, DeviceOperation | None] | None = None
+        """Made when it is needed: it refers back to here, and a cycle is left to the garbage collector."""
 
     def forget(self) -> None:
-        """Read anew from now on: after a mutation, and for each event of a subscription."""
-        self._by_seq = self._loader()
+        """Read again from now on: after a mutation, and for each event of a subscription."""
+        self._by_seq = None
 
-    def _loader(self) -> DataLoader[int, DeviceOperation | None]:
-        return DataLoader(load_fn=self._load_by_seq)
+    def begin_event(self) -> None:
+        """Read again, for the next event of a subscription, which is a response of its own."""
+        self.forget()
+        self._budget.renew(RESPONSE)
+
+    @property
+    def large(self) -> Large:
+        """How to read the rows of a list."""
+        return Large.SHORT if self.repeats else Large.NONE
+
+    def reserve(self, size: int) -> None:
+        """Reserve room in the response for so many bytes of large values, as often as they are selected.
+
+        Raises:
+            ApiError: LIMIT_EXCEEDED.
+        """
+        self._budget.spend(RESPONSE, size * self.repeats)
 
     async def _load_by_seq(self, seqs: Sequence[int]) -> list[DeviceOperation | None]:
-        views = await operations_by_seq(set(seqs))
+        views = await operations_by_seq(set(seqs), self.large)
         made = dict(zip(views, await self.operations(list(views.values())), strict=True))
         return [made.get(seq) for seq in seqs]
 
     async def operation_by_seq(self, seq: int) -> DeviceOperation | None:
         """Batched with whatever is asked for at the same moment; None for one that was pruned."""
+        if self._by_seq is None:
+            self._by_seq = DataLoader(load_fn=self._load_by_seq)
         return await self._by_seq.load(seq)
 
     async def operation_by_id(self, id_: str) -> DeviceOperation | None:
-        view = await operation_by_id(id_)
+        view = await operation_by_id(id_, self.large)
         return (await self.operations([view]))[0] if view else None
 
     async def operations_by_id(self, ids: Sequence[str]) -> dict[str, DeviceOperation]:
-        views = await operations_by_id(ids)
+        views = await operations_by_id(ids, self.large)
         return dict(zip(views, await self.operations(list(views.values())), strict=True))
 
     async def operation_page(
         self, criteria: OperationCriteria, first: int, after: str | None
     ) -> DeviceOperationConnection:
-        page = await operation_page(criteria, first, after)
+        page = await operation_page(criteria, first, after, self.large)
         operations = await self.operations(page.items)
         edges = [
             DeviceOperationEdge(node=operation, cursor=cursor)
@@ -99,11 +135,57 @@ class Reads:
             return []
         waiting = "waitingFor" in self.names
         if endpoints is None and (waiting or "endpoint" in self.names):
-            endpoints = await endpoints_by_id({view.endpoint_id for view in views})
+            endpoints = await endpoints_by_id({view.endpoint_id for view in views}, self.large)
+        if self.repeats:
+            views = await self._with_values(views)
+            endpoints = endpoints and await self._with_links(views, endpoints)
         told = {id_: endpoint_of(endpoint) for id_, endpoint in (endpoints or {}).items()}
         waits = await self._waits(views, endpoints or {}) if waiting else {}
         steps = await self._last_steps(views) if "lastTransition" in self.names else {}
         return [_operation(view, told, waits, steps) for view in views]
+
+    async def _with_values(self, views: Sequence[OperationView]) -> Sequence[OperationView]:
+        """The same operations with their large values."""
+        self.reserve(sum(view.weight + len(view.detail or "") + len(view.paths_json) for view in views))
+        heavy = [view.seq for view in views if view.weight > INLINE]
+        if not heavy:
+            return views
+        full = await operations_by_seq(heavy)
+        return [replace(full[v.seq], weight=v.weight) if v.seq in full else v for v in views]
+
+    async def _with_links(
+        self, views: Sequence[OperationView], endpoints: Mapping[int, EndpointView]
+    ) -> Mapping[int, EndpointView]:
+        """The same endpoints of these operations with their large values."""
+        self.reserve(sum(endpoints[view.endpoint_id].weight for view in views))
+        return {view.id: view for view in await self.whole_endpoints(list(endpoints.values()), reserved=True)}
+
+    async def whole_endpoints(self, views: Sequence[EndpointView], *, reserved: bool = False) -> list[EndpointView]:
+        """The same endpoints with the large values that were selected. Raises as :meth:`reserve` does."""
+        if not self.repeats:
+            return list(views)
+        if not reserved:
+            self.reserve(sum(view.weight for view in views))
+        heavy = [view.id for view in views if view.weight > INLINE]
+        full = await endpoints_by_id(heavy)
+        return [replace(full[v.id], weight=v.weight) if v.id in full else v for v in views]
+
+    async def endpoint(self, view: EndpointView | None) -> Endpoint | None:
+        """An endpoint with what is selected of it; None for none."""
+        return endpoint_of((await self.whole_endpoints([view]))[0]) if view else None
+
+    async def resource_states(self, endpoint_id: int, path_prefix: str | None) -> list[ResourceStateView]:
+        states = await resource_states(endpoint_id, path_prefix, self.large)
+        self.reserve(sum(state.weight for state in states))
+        values = await resource_values(endpoint_id, heavy) if (heavy := _heavy(states)) else {}
+        return [replace(state, value_json=values.get(state.path, state.value_json)) for state in states]
+
+    async def resource_state(self, change: ResourceChangeView) -> ResourceStateView:
+        """The value of a change as a state. A value that was pruned meanwhile is null."""
+        if not self.repeats or change.weight <= INLINE:
+            return change.state
+        self.reserve(change.weight)
+        return replace(change.state, value_json=await resource_change_value(change.seq))
 
     async def _waits(
         self, views: Sequence[OperationView], endpoints: Mapping[int, EndpointView]
@@ -128,8 +210,7 @@ class Reads:
         return await transitions_by_seq({view.last_seq for view in views})
 
     async def transition(self, event: LiveTransition) -> OperationTransition:
-        """A transition as subscribers are told it."""
-        self.forget()
+        """A transition as subscribers receive it."""
         (operation,) = await self.operations([event.operation], {event.endpoint.id: event.endpoint})
         return transition_of(event.transition, operation)
 
@@ -145,3 +226,7 @@ def _operation(
     if step is not None:
         operation.last_transition = transition_of(step, operation)
     return operation
+
+
+def _heavy(states: Sequence[ResourceStateView]) -> list[str]:
+    return [state.path for state in states if state.weight > INLINE]

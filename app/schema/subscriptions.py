@@ -19,7 +19,7 @@ from app.schema.ids import NoSuchId, parse_operation_id
 from app.schema.limits import MAX_CREATED
 from app.schema.scalars import DateTime
 from app.schema.types.change import EndpointPresenceChange, ResourceChange
-from app.schema.types.endpoint import endpoint_of, resource_of_change
+from app.schema.types.endpoint import endpoint_of, observed_of, resource_state
 from app.schema.types.operation import OperationTransition
 from app.schema.words import OperationStatus
 from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS
@@ -94,9 +94,10 @@ async def _presences(
 ) -> AsyncGenerator[EndpointPresenceChange, None]:
     async with aclosing(_follow(info, info.context.house.live.presences(endpoint, after))) as events:
         async for event in events:
+            (whole,) = await info.context.reads.whole_endpoints([event.endpoint])
             yield EndpointPresenceChange(
                 cursor=event.cursor,
-                endpoint=endpoint_of(event.endpoint),
+                endpoint=endpoint_of(whole),
                 presence=event.change.presence,
                 at=DateTime(event.change.at),
             )
@@ -107,10 +108,11 @@ async def _resources(
 ) -> AsyncGenerator[ResourceChange, None]:
     async with aclosing(_follow(info, info.context.house.live.resources(endpoint, prefix, after))) as events:
         async for event in events:
+            (whole,) = await info.context.reads.whole_endpoints([event.endpoint])
             yield ResourceChange(
                 cursor=event.cursor,
-                endpoint=endpoint_of(event.endpoint),
-                resource=resource_of_change(event.change, event.endpoint),
+                endpoint=endpoint_of(whole),
+                resource=resource_state(await info.context.reads.resource_state(event.change), observed_of(whole)),
             )
 
 
@@ -120,7 +122,7 @@ async def _follow(info: Info, events: AsyncGenerator[Event, None]) -> AsyncGener
         try:
             async with aclosing(events):
                 async for event in events:
-                    info.context.reads.forget()
+                    info.context.reads.begin_event()
                     info.context.told = event.seq
                     yield event
         except Lagged:

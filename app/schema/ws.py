@@ -89,7 +89,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
         """Serve one operation to its end; alone, or from an execution that it shares."""
         ask = Ask(operation.query, operation.variables, operation.operation_name)
         try:
-            if self.view.fanout.shareable(ask):
+            if await self.view.fanout.shareable(ask):
                 end = await self._share(operation, ask)
             else:
                 end = await self._execute(operation)

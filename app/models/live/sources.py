@@ -1,4 +1,7 @@
-"""Pieces of the log as events: rows first, then what they belong to, which is therefore never older than they are."""
+"""Pieces of the log as events: rows first, then what they belong to, which is therefore never older than they are.
+
+Large values are not read ahead: hundreds of events wait for each subscriber, and each reads what it selects.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from app.models.live.events import LivePresence, LiveResource, LiveTransition
 from app.models.queries.endpoints import endpoints_by_id
 from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
 from app.models.queries.operations import operations_by_id, operations_by_seq
+from app.models.queries.views import Large
 
 PIECE: Final = 500
 """Events that are read at once."""
@@ -41,7 +45,9 @@ class Transitions:
     async def read(self, criteria: TransitionCriteria, after: int, until: int) -> Piece[LiveTransition]:
         seqs = None
         if criteria.operation_ids is not None:
-            seqs = [operation.seq for operation in (await operations_by_id(criteria.operation_ids)).values()]
+            seqs = [
+                operation.seq for operation in (await operations_by_id(criteria.operation_ids, Large.NONE)).values()
+            ]
         piece = await read_transitions(
             after,
             PIECE,
@@ -50,8 +56,8 @@ class Transitions:
             operation_seqs=seqs,
             to_statuses=criteria.to_statuses,
         )
-        operations = await operations_by_seq({row.operation_seq for row in piece.rows})
-        endpoints = await endpoints_by_id({operation.endpoint_id for operation in operations.values()})
+        operations = await operations_by_seq({row.operation_seq for row in piece.rows}, Large.SHORT)
+        endpoints = await endpoints_by_id({operation.endpoint_id for operation in operations.values()}, Large.SHORT)
         events = []
         for row in piece.rows:
             operation = _kept(operations, row.operation_seq)
@@ -67,7 +73,7 @@ class Presences:
 
     async def read(self, criteria: PresenceCriteria, after: int, until: int) -> Piece[LivePresence]:
         piece = await read_presences(after, PIECE, until=until, endpoint=criteria.endpoint)
-        endpoints = await endpoints_by_id({row.endpoint_id for row in piece.rows})
+        endpoints = await endpoints_by_id({row.endpoint_id for row in piece.rows}, Large.SHORT)
         events = [LivePresence(row, _kept(endpoints, row.endpoint_id)) for row in piece.rows]
         return Piece(events, piece.upto, piece.head)
 
@@ -82,7 +88,7 @@ class Resources:
         piece = await read_resources(
             after, PIECE, until=until, endpoint=criteria.endpoint, path_prefix=criteria.path_prefix
         )
-        endpoints = await endpoints_by_id({row.endpoint_id for row in piece.rows})
+        endpoints = await endpoints_by_id({row.endpoint_id for row in piece.rows}, Large.SHORT)
         events = [LiveResource(row, _kept(endpoints, row.endpoint_id)) for row in piece.rows]
         return Piece(events, piece.upto, piece.head)
 

@@ -11,14 +11,16 @@ from app.models.queries.endpoints import (
     endpoints_by_id,
     heads_of,
     object_versions_of,
+    resource_change_value,
     resource_states,
+    resource_values,
 )
 from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
 from app.models.queries.many import exact_count, not_retried, operation_seqs
 from app.models.queries.operations import operation_by_id, operation_page, operations_by_id, operations_by_seq
 from app.models.queries.pages import COUNT_LIMIT, Page
 from app.models.queries.pauses import pause_by_id, pauses
-from app.models.queries.reading import ReadUnavailable, reading_errors
+from app.models.queries.reading import Lane, ReadUnavailable, reading_errors, reading_through
 from app.models.queries.server import (
     LogHead,
     database_now,
@@ -31,7 +33,9 @@ from app.models.queries.server import (
 from app.models.queries.status import Leases, Waiting, leases, longest_waiting, open_calls, waiting_endpoints
 from app.models.queries.transitions import transition_page, transitions_by_seq
 from app.models.queries.views import (
+    INLINE,
     EndpointView,
+    Large,
     OperationView,
     PauseView,
     PresenceChangeView,
@@ -43,9 +47,12 @@ from app.models.queries.views import (
 
 __all__ = [
     "COUNT_LIMIT",
+    "INLINE",
     "EndpointCriteria",
     "EndpointView",
     "Expired",
+    "Lane",
+    "Large",
     "Leases",
     "LogHead",
     "OperationCriteria",
@@ -87,7 +94,10 @@ __all__ = [
     "read_resources",
     "read_transitions",
     "reading_errors",
+    "reading_through",
+    "resource_change_value",
     "resource_states",
+    "resource_values",
     "server_view",
     "transition_page",
     "transitions_by_seq",

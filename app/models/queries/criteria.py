@@ -45,6 +45,11 @@ class OperationCriteria:
         )
 
     @property
+    def indexed(self) -> bool:
+        """Whether an index serves a page in order: by endpoint and statuses alone, or of all."""
+        return self == OperationCriteria(endpoint=self.endpoint, statuses=self.statuses)
+
+    @property
     def unrestricted(self) -> bool:
         """Whether every operation is meant."""
         return self == OperationCriteria()

@@ -12,15 +12,19 @@ from app.models.fields import load_json
 from app.models.ledger.queues import NOTHING
 from app.models.queries.criteria import EndpointCriteria, below, contains
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import Statement, among, array, fetch
-from app.models.queries.views import EndpointView, ResourceStateView, columns
+from app.models.queries.reading import Lane, Statement, among, array, fetch, on_postgres, reading_through
+from app.models.queries.views import EndpointView, Large, ResourceStateView, columns
 
-_COLUMNS: Final = columns(EndpointView, "e")
-_STATE: Final = columns(ResourceStateView, "r")
 _KIND: Final = "endpoint"
 
 
-async def endpoint_page(criteria: EndpointCriteria, first: int, after: str | None = None) -> Page[EndpointView]:
+def _columns(large: Large) -> str:
+    return columns(EndpointView, "e", large, postgres=on_postgres())
+
+
+async def endpoint_page(
+    criteria: EndpointCriteria, first: int, after: str | None = None, large: Large = Large.ALL
+) -> Page[EndpointView]:
     """Endpoints by name: one statement, and another one when the total is asked for.
 
     Raises:
@@ -28,8 +32,9 @@ async def endpoint_page(criteria: EndpointCriteria, first: int, after: str | Non
         ReadUnavailable: the database cannot be reached.
     """
     name = "" if after is None else parse_page_cursor(_KIND, after)
-    statement = endpoint_statement(criteria, name, first + 1)
-    found = [EndpointView.load(row) for row in await fetch(statement.sql, statement.values)]
+    statement = endpoint_statement(criteria, name, first + 1, large)
+    with reading_through(Lane.SEARCH if criteria.name_contains else Lane.SMALL):
+        found = [EndpointView.load(row) for row in await fetch(statement.sql, statement.values)]
 
     async def total() -> tuple[int, bool]:
         return await count_endpoints(criteria)
@@ -37,10 +42,10 @@ async def endpoint_page(criteria: EndpointCriteria, first: int, after: str | Non
     return Page.of(_KIND, found, first, lambda e: e.name, continued=after is not None, total=total)
 
 
-def endpoint_statement(criteria: EndpointCriteria, after: str, limit: int) -> Statement:
+def endpoint_statement(criteria: EndpointCriteria, after: str, limit: int, large: Large = Large.ALL) -> Statement:
     """The statement of one page: ``limit`` endpoints whose names come after ``after``."""
     statement = Statement("", [after, limit])
-    branches = [f"{branch} AND e.name > $1" for branch in _branches(criteria, statement, _COLUMNS)]
+    branches = [f"{branch} AND e.name > $1" for branch in _branches(criteria, statement, _columns(large))]
     order = "e.name" if len(branches) == 1 else "name"
     statement.sql = merged(branches, order, "$2")
     return statement
@@ -76,26 +81,28 @@ async def count_endpoints(criteria: EndpointCriteria) -> tuple[int, bool]:
     """How many endpoints there are, counted to 10,000."""
     statement = Statement("", [COUNT_LIMIT + 1])
     branches = " UNION ALL ".join(_branches(criteria, statement, "1"))
-    ((count,),) = await fetch(f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c", statement.values)  # noqa: S608
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c"  # noqa: S608
+    with reading_through(Lane.SEARCH):
+        ((count,),) = await fetch(sql, statement.values)
     return capped(count)
 
 
-async def endpoint_by_name(name: str) -> EndpointView | None:
+async def endpoint_by_name(name: str, large: Large = Large.ALL) -> EndpointView | None:
     """An endpoint by its LwM2M endpoint client name."""
-    rows = await fetch(f"SELECT {_COLUMNS} FROM endpoint e WHERE e.name = $1 LIMIT 1", [name])  # noqa: S608
+    rows = await fetch(f"SELECT {_columns(large)} FROM endpoint e WHERE e.name = $1 LIMIT 1", [name])  # noqa: S608
     return EndpointView.load(rows[0]) if rows else None
 
 
-async def endpoint_by_id(id_: int) -> EndpointView | None:
+async def endpoint_by_id(id_: int, large: Large = Large.ALL) -> EndpointView | None:
     """An endpoint by its row's id."""
-    return (await endpoints_by_id([id_])).get(id_)
+    return (await endpoints_by_id([id_], large)).get(id_)
 
 
-async def endpoints_by_id(ids: Collection[int]) -> dict[int, EndpointView]:
+async def endpoints_by_id(ids: Collection[int], large: Large = Large.ALL) -> dict[int, EndpointView]:
     """Endpoints by their rows' ids; unknown ones are left out."""
     if not ids:
         return {}
-    sql = f"SELECT {_COLUMNS} FROM endpoint e WHERE {among('e.id', '$1', 'bigint')}"  # noqa: S608
+    sql = f"SELECT {_columns(large)} FROM endpoint e WHERE {among('e.id', '$1', 'bigint')}"  # noqa: S608
     return {view.id: view for view in map(EndpointView.load, await fetch(sql, [array(ids)]))}
 
 
@@ -114,11 +121,26 @@ async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
     return {id_: head for id_, head in map(tuple, rows) if head is not None}
 
 
-async def resource_states(endpoint_id: int, path_prefix: str | None = None) -> list[ResourceStateView]:
+async def resource_states(
+    endpoint_id: int, path_prefix: str | None = None, large: Large = Large.ALL
+) -> list[ResourceStateView]:
     """The latest known value of every resource of an endpoint, by path (as text), of one part of it with a prefix."""
     statement = Statement("", [endpoint_id])
     where = "r.endpoint_id = $1"
     if path_prefix is not None:
         where += f" AND ({' OR '.join(below('r.path', path_prefix, statement))})"
-    sql = f"SELECT {_STATE} FROM resource_state r WHERE {where} ORDER BY r.path"  # noqa: S608
+    selected = columns(ResourceStateView, "r", large, postgres=on_postgres())
+    sql = f"SELECT {selected} FROM resource_state r WHERE {where} ORDER BY r.path"  # noqa: S608
     return [ResourceStateView.load(row) for row in await fetch(sql, statement.values)]
+
+
+async def resource_values(endpoint_id: int, paths: Collection[str]) -> dict[str, str]:
+    """The stored JSON of these resources, by path."""
+    sql = f"SELECT path, value FROM resource_state WHERE endpoint_id = $1 AND {among('path', '$2', 'text')}"  # noqa: S608
+    return {row[0]: row[1] for row in await fetch(sql, [endpoint_id, array(paths)])}
+
+
+async def resource_change_value(seq: int) -> str | None:
+    """The stored JSON of a value that a resource had; None for one that was pruned."""
+    rows = await fetch("SELECT value FROM resource_change WHERE seq = $1", [seq])
+    return rows[0][0] if rows else None

@@ -12,8 +12,8 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from app.domain.words import OperationStatus
 from app.models.queries.criteria import ENDPOINT_BY_NAME, below
-from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch
-from app.models.queries.views import PresenceChangeView, ResourceChangeView, Row, TransitionView, columns
+from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch, on_postgres
+from app.models.queries.views import Large, PresenceChangeView, ResourceChangeView, Row, TransitionView, columns
 
 WINDOW: Final = 50_000
 """How much of the log is looked through in one statement where no index names the rows that are wanted."""
@@ -122,5 +122,7 @@ async def _read(
 def log_sql(view: type[Any], source: str, conditions: list[str]) -> str:
     """The statement of a piece: head and horizon stand before every row, and alone where there is none."""
     where = " AND ".join(["l.seq > $1", "l.seq <= $2", *conditions])
-    rows = f"SELECT {columns(view, 'l')} FROM {source} WHERE {where} ORDER BY l.seq LIMIT $3"  # noqa: S608
+    large = Large.SHORT if hasattr(view, "LARGE") else Large.ALL
+    selected = columns(view, "l", large, postgres=on_postgres())  # type: ignore[arg-type]  # a class is hashable
+    rows = f"SELECT {selected} FROM {source} WHERE {where} ORDER BY l.seq LIMIT $3"  # noqa: S608
     return f"SELECT h.seq, h.horizon, r.* FROM ledger_head h LEFT JOIN ({rows}) r ON TRUE ORDER BY r.seq"  # noqa: S608

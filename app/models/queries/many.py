@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from app.models.queries.criteria import OperationCriteria
 from app.models.queries.operations import RETRIED, operation_branches
-from app.models.queries.reading import Statement, among, array, fetch
+from app.models.queries.reading import Lane, Statement, among, array, fetch, reading_through
 
 
 async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint: bool = False) -> list[int]:
@@ -26,7 +26,8 @@ async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint:
     if by_endpoint:
         joined = f"operation p JOIN ({branches}) b ON b.seq = p.seq"
         statement.sql = f"SELECT p.seq FROM {joined} ORDER BY p.endpoint_id, p.seq LIMIT $1"
-    return [row[0] for row in await fetch(statement.sql, statement.values)]
+    with reading_through(Lane.SEARCH):
+        return [row[0] for row in await fetch(statement.sql, statement.values)]
 
 
 async def not_retried(seqs: Collection[int]) -> list[int]:
@@ -48,5 +49,6 @@ async def exact_count(criteria: OperationCriteria) -> int:
         return 0
     statement = Statement("", [])
     branches = " UNION ALL ".join(operation_branches(criteria, statement))
-    ((count,),) = await fetch(f"SELECT count(*) FROM ({branches}) b", statement.values)
+    with reading_through(Lane.SEARCH):
+        ((count,),) = await fetch(f"SELECT count(*) FROM ({branches}) b", statement.values)
     return int(count)

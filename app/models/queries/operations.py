@@ -11,18 +11,23 @@ from app.models.cursors import parse_seq_cursor
 from app.models.filing import FILING
 from app.models.queries.criteria import ENDPOINT_BY_NAME, OperationCriteria, below
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch, on_postgres
+from app.models.queries.reading import MAX_SEQ, Lane, Statement, among, array, fetch, on_postgres, reading_through
 from app.models.queries.server import operation_counts
-from app.models.queries.views import OperationView, columns
+from app.models.queries.views import Large, OperationView, columns
 
 RETRIED: Final = "EXISTS (SELECT 1 FROM operation r WHERE r.retry_of = o.seq)"
 """A condition: there is an operation that retries the operation ``o``."""
 
-_COLUMNS: Final = columns(OperationView, "o")
 _KIND: Final = "operation"
 
 
-async def operation_page(criteria: OperationCriteria, first: int, after: str | None = None) -> Page[OperationView]:
+def _columns(large: Large) -> str:
+    return columns(OperationView, "o", large, postgres=on_postgres())
+
+
+async def operation_page(
+    criteria: OperationCriteria, first: int, after: str | None = None, large: Large = Large.ALL
+) -> Page[OperationView]:
     """Operations, newest first: one statement, and another one when the total is asked for.
 
     Raises:
@@ -32,8 +37,9 @@ async def operation_page(criteria: OperationCriteria, first: int, after: str | N
     before = MAX_SEQ if after is None else parse_seq_cursor(_KIND, after)
     found: list[OperationView] = []
     if not criteria.impossible:
-        statement = operation_statement(criteria, before, first + 1)
-        found = [OperationView.load(row) for row in await fetch(statement.sql, statement.values)]
+        statement = operation_statement(criteria, before, first + 1, large)
+        with reading_through(Lane.SMALL if criteria.indexed else Lane.SEARCH):
+            found = [OperationView.load(row) for row in await fetch(statement.sql, statement.values)]
 
     async def total() -> tuple[int, bool]:
         return await count_operations(criteria)
@@ -53,15 +59,16 @@ def _on(table: str, test: str) -> _Condition:
     return _Condition(table, f"{table}.{test}")
 
 
-def operation_statement(criteria: OperationCriteria, before: int, limit: int) -> Statement:
+def operation_statement(criteria: OperationCriteria, before: int, limit: int, large: Large = Large.ALL) -> Statement:
     """The statement of one page: ``limit`` operations with a ``seq`` below ``before``."""
     statement = Statement("", [before, limit])
     branches = operation_branches(criteria, statement, before="$1")
     if len(branches) == 1 and branches[0].startswith(_SEQ):
-        statement.sql = merged([branches[0].replace(_SEQ, f"SELECT {_COLUMNS}", 1)], "o.seq DESC", "$2")
+        statement.sql = merged([branches[0].replace(_SEQ, f"SELECT {_columns(large)}", 1)], "o.seq DESC", "$2")
     else:
         seqs = merged(branches, "seq DESC", "$2")
-        statement.sql = f"SELECT {_COLUMNS} FROM operation o JOIN ({seqs}) p ON p.seq = o.seq ORDER BY o.seq DESC"  # noqa: S608
+        selected = f"SELECT {_columns(large)} FROM operation o"  # noqa: S608
+        statement.sql = f"{selected} JOIN ({seqs}) p ON p.seq = o.seq ORDER BY o.seq DESC"
     return statement
 
 
@@ -160,12 +167,13 @@ async def count_operations(criteria: OperationCriteria) -> tuple[int, bool]:
     """How many operations there are, counted to 10,000; from the kept counters where they tell it."""
     if criteria.impossible:
         return 0, False
-    if criteria == OperationCriteria(endpoint=criteria.endpoint, statuses=criteria.statuses):
+    if criteria.indexed:
         wanted = OperationStatus if criteria.statuses is None else set(criteria.statuses)
         counts = await operation_counts(criteria.endpoint)
         return capped(sum(counts[status] for status in wanted))
     statement = count_statement(criteria)
-    ((count,),) = await fetch(statement.sql, statement.values)
+    with reading_through(Lane.SEARCH):
+        ((count,),) = await fetch(statement.sql, statement.values)
     return capped(count)
 
 
@@ -177,17 +185,17 @@ def count_statement(criteria: OperationCriteria) -> Statement:
     return statement
 
 
-async def operation_by_id(id_: str) -> OperationView | None:
+async def operation_by_id(id_: str, large: Large = Large.ALL) -> OperationView | None:
     """An operation by its UUID; None for an unknown one, and for a text that is no UUID."""
-    return (await operations_by_id([id_])).get(id_)
+    return (await operations_by_id([id_], large)).get(id_)
 
 
-async def operations_by_id(ids: Collection[str]) -> dict[str, OperationView]:
+async def operations_by_id(ids: Collection[str], large: Large = Large.ALL) -> dict[str, OperationView]:
     """Operations by their UUIDs, under the texts that were asked for; unknown ones are left out."""
     canonical = {text: known for text in ids if (known := _uuid(text)) is not None}
     if not canonical:
         return {}
-    sql = f"SELECT {_COLUMNS} FROM operation o WHERE {among('o.id', '$1', 'uuid')}"  # noqa: S608
+    sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.id', '$1', 'uuid')}"  # noqa: S608
     rows = await fetch(sql, [array(set(canonical.values()))])
     found = {view.id: view for view in map(OperationView.load, rows)}
     return {text: found[known] for text, known in canonical.items() if known in found}
@@ -200,9 +208,9 @@ def _uuid(text: str) -> str | None:
         return None
 
 
-async def operations_by_seq(seqs: Collection[int]) -> dict[int, OperationView]:
+async def operations_by_seq(seqs: Collection[int], large: Large = Large.ALL) -> dict[int, OperationView]:
     """Operations by their ``seq``; unknown ones are left out."""
     if not seqs:
         return {}
-    sql = f"SELECT {_COLUMNS} FROM operation o WHERE {among('o.seq', '$1', 'bigint')}"  # noqa: S608
+    sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.seq', '$1', 'bigint')}"  # noqa: S608
     return {view.seq: view for view in map(OperationView.load, await fetch(sql, [array(seqs)]))}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import asyncpg
@@ -17,6 +19,28 @@ from app.models.ledger.store import numbered
 from app.models.queries.views import Row
 
 MAX_SEQ: Final = 2**63 - 1
+
+
+class Lane(StrEnum):
+    """The connections of one kind of reading, so that a slow kind keeps no other one waiting; Tortoise's aliases."""
+
+    SMALL = "default"
+    SEARCH = "search"
+    """Counts, and lists with a filter: what may look at every row."""
+    HEALTH = "health"
+
+
+_lane: Final[ContextVar[Lane]] = ContextVar("lane", default=Lane.SMALL)
+
+
+@contextlib.contextmanager
+def reading_through(lane: Lane) -> Iterator[None]:
+    """Fetch through the connections of this lane within the block."""
+    token = _lane.set(lane)
+    try:
+        yield
+    finally:
+        _lane.reset(token)
 
 
 class ReadUnavailable(RuntimeError):
@@ -57,13 +81,13 @@ class Statement:
 
 
 async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
-    """The rows of a statement.
+    """The rows of a statement. Canceled, it is canceled in the database, too.
 
     Raises:
         ReadUnavailable: the database cannot be reached, or the statement ran into its time-out.
     """
     with reading_errors():
-        connection = get_connection("default")
+        connection = get_connection(_lane.get())
         text = sql if on_postgres() else numbered(sql)
         _, rows = await connection.execute_query(text, list(values))
     return rows  # type: ignore[return-value]  # Tortoise says dict; the rows of both drivers are sequences, too

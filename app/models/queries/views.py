@@ -1,15 +1,16 @@
 """Rows as they are read: slotted, made by position in one go, words as enums, JSON parsed when it is asked for.
 
 A page of 50 operations makes 150 of them, so they are not Tortoise models: those cost five times as much to make.
-They are values: nobody changes one.
+They are values: nobody changes one. What may be large is left out where it is not asked for (:class:`Large`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from enum import StrEnum
-from typing import Any, Final, Self
+from enum import Enum, StrEnum, auto
+from functools import cache
+from typing import Any, ClassVar, Final, Self
 
 from app.domain.values import JsonValue
 from app.domain.words import (
@@ -42,11 +43,25 @@ _FORMAT: Final = _words(ContentFormat)
 _TYPE: Final = _words(ValueType)
 
 
+INLINE: Final = 2_048
+"""Bytes of a large column that are read with its row in a list."""
+
+
+class Large(Enum):
+    """Which large columns are read: one value may have a mebibyte, and a page 200 rows."""
+
+    ALL = auto()
+    SHORT = auto()
+    """Those of at most :data:`INLINE` bytes; of the others the row's ``weight`` says how many bytes they have."""
+    NONE = auto()
+
+
 @dataclass(slots=True)
 class OperationView:
     """An operation. Times are microseconds since the epoch; the ``*_json`` fields are the stored text of what the
-    properties parse."""
+    properties parse. ``weight`` is the size of the large columns in bytes, where they were read as ``Large.SHORT``."""
 
+    LARGE: ClassVar = ("value", "composite", "arguments", "answer")
     seq: int
     id: str
     endpoint_id: int
@@ -87,6 +102,7 @@ class OperationView:
     superseded: bool
     held_wake_seq: int | None
     retry_at: Instant | None
+    weight: int = 0
 
     @property
     def paths(self) -> list[str]:
@@ -123,6 +139,7 @@ class OperationView:
             format_, priority, max_attempts, repeatable, validated, timeout_seconds, created_at, created_by, expires_at,
             idempotency_key, fingerprint, retry_of, batch, status, version, last_seq, attempt, attempts, delivery,
             last_attempt_at, finished_at, reason, detail, device_status, answer, superseded, held_wake_seq, retry_at,
+            weight,
         ) = row  # fmt: skip
         return cls(
             seq, str(id_), endpoint_id, _KIND[kind], path, paths, _TYPE[value_type], value, composite, bool(replace),
@@ -130,7 +147,7 @@ class OperationView:
             timeout_seconds, created_at, created_by, expires_at, idempotency_key, fingerprint, retry_of,
             batch, _STATUS[status], version, last_seq, attempt, attempts, _DELIVERY[delivery], last_attempt_at,
             finished_at, _REASON[reason], detail, device_status, answer, bool(superseded),
-            held_wake_seq, retry_at,
+            held_wake_seq, retry_at, weight,
         )  # fmt: skip
 
 
@@ -149,6 +166,7 @@ class _Counted:
 class EndpointView(_Counted):
     """A device. What is not of interest to readers (Leshan's own dates, set-backs) is left out."""
 
+    LARGE: ClassVar = ("object_links",)
     id: int
     server_id: int
     name: str
@@ -182,6 +200,7 @@ class EndpointView(_Counted):
     address: str | None
     object_links_json: str | None
     observations_json: str | None
+    weight: int = 0
 
     @property
     def pending(self) -> int:
@@ -251,10 +270,12 @@ class PresenceChangeView:
 class ResourceStateView:
     """The latest known value of a resource."""
 
+    LARGE: ClassVar = ("value",)
     path: str
     type: ValueType
-    value_json: str
+    value_json: str | None
     at: Instant
+    weight: int = 0
 
     @property
     def value(self) -> JsonValue:
@@ -263,20 +284,22 @@ class ResourceStateView:
 
     @classmethod
     def load(cls, row: Row) -> Self:
-        path, type_, value, at = row
-        return cls(path, ValueType(type_), value, at)
+        path, type_, value, at, weight = row
+        return cls(path, ValueType(type_), value, at, weight)
 
 
 @dataclass(slots=True)
 class ResourceChangeView:
     """One value that a resource had."""
 
+    LARGE: ClassVar = ("value",)
     seq: int
     endpoint_id: int
     path: str
     type: ValueType
-    value_json: str
+    value_json: str | None
     at: Instant
+    weight: int = 0
 
     @property
     def value(self) -> JsonValue:
@@ -286,12 +309,12 @@ class ResourceChangeView:
     @property
     def state(self) -> ResourceStateView:
         """The same as the state that it was then."""
-        return ResourceStateView(self.path, self.type, self.value_json, self.at)
+        return ResourceStateView(self.path, self.type, self.value_json, self.at, self.weight)
 
     @classmethod
     def load(cls, row: Row) -> Self:
-        seq, endpoint_id, path, type_, value, at = row
-        return cls(seq, endpoint_id, path, ValueType(type_), value, at)
+        seq, endpoint_id, path, type_, value, at, weight = row
+        return cls(seq, endpoint_id, path, ValueType(type_), value, at, weight)
 
 
 @dataclass(slots=True)
@@ -346,10 +369,24 @@ class PauseView:
 _COLUMN_OF: Final = {"operation_seq": "operation_id"}
 
 
-def columns(view: type[Any], table: str) -> str:
+@cache
+def columns(view: Any, table: str, large: Large = Large.ALL, *, postgres: bool = False) -> str:
     """The columns of a view, in the order of its fields, for a SELECT in which ``table`` is the table's alias."""
-    names = (_COLUMN_OF.get(field.name, field.name.removesuffix("_json")) for field in fields(view))
-    return ", ".join(f"{table}.{name}" for name in names)
+
+    def size(column: str) -> str:
+        return f"octet_length({table}.{column})" if postgres else f"length(CAST({table}.{column} AS BLOB))"
+
+    def selected(name: str) -> str:
+        if name == "weight":
+            sizes = [f"coalesce({size(column)}, 0)" for column in view.LARGE]
+            return " + ".join(sizes) if large is Large.SHORT else "0"
+        column = _COLUMN_OF.get(name, name.removesuffix("_json"))
+        if large is Large.ALL or column not in getattr(view, "LARGE", ()):
+            return f"{table}.{column}"
+        short = f"CASE WHEN {size(column)} <= {INLINE} THEN {table}.{column} END"
+        return f"{short if large is Large.SHORT else 'NULL'} AS {column}"
+
+    return ", ".join(selected(field.name) for field in fields(view))
 
 
 _ENDPOINT_FIELDS: Final = [field.name for field in fields(EndpointView)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import strawberry
 
 from app.models.observations import Observed
-from app.models.queries import EndpointView, Page, ResourceChangeView, ResourceStateView, resource_states
+from app.models.queries import EndpointView, Page, ResourceStateView
 from app.schema.context import Info
 from app.schema.fields import resolved
 from app.schema.filters import checked_prefix, operation_criteria
@@ -85,9 +86,9 @@ class Endpoint(Node):
         return await info.context.reads.operation_page(criteria, page_size(first), after)
 
     @resolved("The latest known value of every resource, by path.")
-    async def resources(self, path_prefix: str | None = None) -> list[ResourceState]:
-        states = await resource_states(self.view.id, checked_prefix(path_prefix, "pathPrefix"))
-        observed = _observed(self.view)
+    async def resources(self, info: Info, path_prefix: str | None = None) -> list[ResourceState]:
+        states = await info.context.reads.resource_states(self.view.id, checked_prefix(path_prefix, "pathPrefix"))
+        observed = observed_of(self.view)
         return [resource_state(state, observed) for state in states]
 
 
@@ -143,27 +144,27 @@ def _registration(view: EndpointView) -> Registration | None:
     )
 
 
-def resource_of_change(view: ResourceChangeView, endpoint: EndpointView) -> ResourceState:
-    return resource_state(view.state, _observed(endpoint))
-
-
 def resource_state(view: ResourceStateView, observed: Observed) -> ResourceState:
     return ResourceState(
         path=view.path,
         type=view.type,
-        value=JSON(orjson.Fragment(view.value_json)),
+        value=JSON(_stored(view.value_json)),
         at=DateTime(view.at),
         observed=observed.covers(view.path),
     )
 
 
-def _observed(view: EndpointView) -> Observed:
+def _stored(text: str | None) -> object:
+    return None if text is None else orjson.Fragment(text)
+
+
+def observed_of(view: EndpointView) -> Observed:
     return Observed(None if view.presence is Presence.OFFLINE else view.observations_json)
 
 
-def endpoint_connection(page: Page[EndpointView]) -> EndpointConnection:
+def endpoint_connection(page: Page[EndpointView], views: Sequence[EndpointView]) -> EndpointConnection:
+    """The connection of a page; ``views`` are its items with what is selected of them."""
     edges = [
-        EndpointEdge(node=endpoint_of(view), cursor=cursor)
-        for view, cursor in zip(page.items, page.cursors, strict=True)
+        EndpointEdge(node=endpoint_of(view), cursor=cursor) for view, cursor in zip(views, page.cursors, strict=True)
     ]
     return EndpointConnection(edges=edges, page_info=page_info(page), total=Total(page))

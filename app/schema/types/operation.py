@@ -96,9 +96,14 @@ class DeviceOperation(Node):
 
     @resolved("Its steps, oldest first.")
     async def transitions(
-        self, first: int | None = DEFAULT_PAGE, after: str | None = None
+        self, info: Info, first: int | None = DEFAULT_PAGE, after: str | None = None
     ) -> OperationTransitionConnection:
-        return transition_connection(self, await transition_page(self.view.seq, page_size(first), after))
+        page = await transition_page(self.view.seq, page_size(first), after)
+        if "operation" in info.context.reads.names:  # with each step again
+            whole = self.view.weight + (0 if self.endpoint is _ABSENT else self.endpoint.view.weight)
+            info.context.reads.reserve(len(page.items) * whole)
+        info.context.reads.reserve(sum(len(step.detail or "") for step in page.items))
+        return transition_connection(self, page)
 
 
 @strawberry.type(description="One operation of a page.")

@@ -8,6 +8,7 @@ import pytest
 
 from app.models.cursors import log_cursor
 from app.schema.fanout import QUEUE_LIMIT, Ask, Ended, Fanout, Member
+from app.schema.limits import MAX_RESPONSE
 from app.schema.schema import schema
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -15,9 +16,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 WITH_VARIABLE = "subscription($after: String) { operationTransitions(after: $after) { cursor } }"
 
 
-def shareable(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> bool:
+async def shareable(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> bool:
     house: Any = None
-    return Fanout(schema, house).shareable(Ask(query, variables, name))
+    return await Fanout(schema, house).shareable(Ask(query, variables, name))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def shareable(query: str, variables: dict[str, Any] | None = None, name: str | N
     ],
 )
 async def test_what_begins_now_is_shared(query: str, variables: dict[str, Any] | None) -> None:
-    assert shareable(query, variables)
+    assert await shareable(query, variables)
 
 
 @pytest.mark.parametrize(
@@ -46,15 +47,15 @@ async def test_what_begins_now_is_shared(query: str, variables: dict[str, Any] |
     ],
 )
 async def test_what_has_a_past_or_is_none_is_not(query: str, variables: dict[str, Any] | None) -> None:
-    assert not shareable(query, variables)
+    assert not await shareable(query, variables)
 
 
 async def test_of_several_operations_the_named_one_counts() -> None:
     both = "query A { transitionCursor } subscription B { endpointPresence { cursor } }"
-    assert shareable(both, name="B")
-    assert not shareable(both, name="A")
-    assert not shareable(both)
-    assert not shareable(both, name="C")
+    assert await shareable(both, name="B")
+    assert not await shareable(both, name="A")
+    assert not await shareable(both)
+    assert not await shareable(both, name="C")
 
 
 async def test_a_socket_that_takes_nothing_is_let_go_where_it_stands() -> None:
@@ -65,6 +66,22 @@ async def test_a_socket_that_takes_nothing_is_let_go_where_it_stands() -> None:
     assert isinstance(end, Ended)
     assert end.errors is not None
     assert end.errors[0]["extensions"] == {"code": "LAGGED", "cursor": log_cursor(9)}
+
+
+async def test_the_bytes_that_wait_for_a_socket_are_bounded() -> None:
+    member = Member()
+    large = "x" * (MAX_RESPONSE // 2)
+    for seq in (10, 11):
+        member.put(large, seq)
+    assert [await member.take(), await member.take()] == [large, large]
+    member.put(large * 3, 12)  # one by itself is always sent
+    assert await member.take() == large * 3
+    for seq in (13, 14, 15):
+        member.put(large, seq)
+    end = await member.take()
+    assert isinstance(end, Ended)
+    assert end.errors is not None
+    assert end.errors[0]["extensions"] == {"code": "LAGGED", "cursor": log_cursor(12)}
 
 
 async def test_what_came_before_the_end_is_taken_first() -> None:

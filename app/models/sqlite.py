@@ -1,0 +1,78 @@
+"""A Tortoise engine for reading SQLite: Tortoise's own, with a time limit and cancellation for each statement.
+
+SQLite runs a statement to its end in the thread of its connection, whatever became of the task that awaits it. Here a
+progress handler looks at the clock every few thousand steps of SQLite's machine, and ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tortoise.backends.sqlite.client import SqliteClient, translate_exceptions
+
+from app.models.database import READ_SECONDS
+
+STEPS: Final = 20_000
+"""Of SQLite's machine between two looks at the clock: some 0.2 ms."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A statement, and when it ends at the latest."""
+
+    ends: float
+
+
+class SqliteReader(SqliteClient):
+    """One connection with its thread, which takes the statements one after the other."""
+
+    _running: _Running | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a statement runs."""
+        return self._running is not None
+
+    async def create_connection(self, with_db: bool) -> None:
+        await super().create_connection(with_db)
+        assert self._connection is not None  # noqa: S101 - it was just made
+        await self._connection.set_progress_handler(self._is_over, STEPS)
+
+    def _is_over(self) -> bool:
+        return self._running is not None and time.monotonic() > self._running.ends
+
+    @translate_exceptions
+    async def execute_query(self, query: str, values: Any = None) -> tuple[int, Sequence[Any]]:
+        """Run a statement that reads. Canceled, it is interrupted.
+
+        Raises:
+            OperationalError: with SQLITE_INTERRUPT where the time is over.
+        """
+        statement = _Running(time.monotonic() + READ_SECONDS)
+        if self._connection is None:
+            async with self._lock:
+                await self.create_connection(with_db=True)
+        assert self._connection is not None  # noqa: S101 - it was made
+        connection = self._connection._conn  # noqa: SLF001 - for two calls in one turn of its thread
+
+        def run() -> list[Any]:
+            self._running = statement
+            try:
+                # canceled while it waited, it is not begun
+                return [] if self._is_over() else connection.execute(query, values or ()).fetchall()
+            finally:
+                self._running = None
+
+        try:
+            rows = await self._connection._execute(run)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        except asyncio.CancelledError:
+            statement.ends = 0.0
+            raise
+        return len(rows), rows
+
+
+client_class = SqliteReader

@@ -1,0 +1,130 @@
+"""What one request may still spend: a batch shares it, an operation of a WebSocket has its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.schema.errors import MAX_TOKENS, over_limit
+from app.schema.limits import MAX_COST, MAX_DOCUMENT, MAX_RESPONSE, MAX_SECONDS
+
+WATCHED_AFTER: Final = 0.05
+"""Seconds after which the connection of a request is watched: most requests have ended by then."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Allowance:
+    """A limit of a request, and the message where it is exceeded."""
+
+    limit: int
+    message: str
+
+
+CHARACTERS: Final = Allowance(
+    MAX_DOCUMENT, "the documents of a request have at most {limit} characters: send values as variables"
+)
+TOKENS: Final = Allowance(
+    MAX_TOKENS, "the documents of a request have at most {limit} tokens: send values as variables"
+)
+COST: Final = Allowance(
+    MAX_COST,
+    "the request costs {amount} (fields times rows, statements, input values); {limit} are allowed: ask for smaller "
+    "pages or fewer fields, or send its operations one by one",
+)
+RESPONSE: Final = Allowance(
+    MAX_RESPONSE,
+    "the stored values in the response have {amount} bytes or more; {limit} are allowed: use a smaller `first`, or "
+    "query an operation by itself",
+)
+
+
+class RequestBudget:
+    """The allowances of one request, and its time."""
+
+    __slots__ = ("_ends", "_running", "_spent")
+
+    def __init__(self) -> None:
+        self._spent: dict[Allowance, int] = {}
+        self._ends: float | None = None
+        self._running: set[asyncio.Timeout] = set()
+
+    def spent(self, allowance: Allowance) -> int:
+        return self._spent.get(allowance, 0)
+
+    def spend(self, allowance: Allowance, amount: int) -> None:
+        """Spend so much of an allowance.
+
+        Raises:
+            ApiError: LIMIT_EXCEEDED: there is not so much left; nothing is spent then.
+        """
+        total = self._spent.get(allowance, 0) + amount
+        if total > allowance.limit:
+            raise over_limit(allowance.message.format(limit=allowance.limit, amount=total), allowance.limit)
+        self._spent[allowance] = total
+
+    def renew(self, allowance: Allowance) -> None:
+        """Begin again with this allowance."""
+        self._spent.pop(allowance, None)
+
+    async def bounded(self, work: Awaitable[Any]) -> Any:
+        """Await the work of a query. It is canceled, with its statements, when the request's time is over or
+        :meth:`end` is called.
+
+        Raises:
+            ApiError: LIMIT_EXCEEDED: the time is over.
+        """
+        if self._ends is None:
+            self._ends = asyncio.get_running_loop().time() + MAX_SECONDS
+        scope = asyncio.timeout_at(self._ends)
+        self._running.add(scope)
+        try:
+            async with scope:
+                return await work
+        except TimeoutError:
+            message = f"the queries of a request take at most {MAX_SECONDS:g} seconds"
+            raise over_limit(message, int(MAX_SECONDS)) from None
+        finally:
+            self._running.discard(scope)
+
+    def end(self) -> None:
+        """Cancel the queries that run, and those that would begin."""
+        self._ends = 0.0
+        for scope in self._running:
+            scope.reschedule(0.0)
+
+
+class ClientWatch:
+    """Ends a request's queries when its HTTP client has disconnected.
+
+    Args:
+        receive: of the request; it is called when the body was received, so that only the disconnect comes.
+        complete: whether the body was received.
+    """
+
+    __slots__ = ("_budget", "_complete", "_receive", "_task", "_timer")
+
+    def __init__(
+        self, budget: RequestBudget, receive: Callable[[], Awaitable[Any]], complete: Callable[[], bool]
+    ) -> None:
+        self._budget, self._receive, self._complete = budget, receive, complete
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._look)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._complete():
+            self._task = loop.create_task(self._watch(), name="client-watch")
+        else:
+            self._timer = loop.call_later(WATCHED_AFTER, self._look)
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._budget.end()

@@ -1,0 +1,346 @@
+"""What one request may cost: refused before it is converted or executed, ended when its time is over or its client
+has left, and never in the way of others (issue 14, points 30 and 31)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+import pytest
+import pytest_asyncio
+from tortoise.connection import get_connection
+
+from app.bus import BusHealth
+from app.health import Health
+from app.models.ledger import ProveWritable
+from app.models.queries import Lane
+from app.models.queries.reading import on_postgres
+from app.schema import asking, budget, documents
+from app.schema.documents import prepare
+from app.schema.limits import MAX_COST, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST
+from app.schema.schema import schema
+from tests.integration.ledger.kit import World
+from tests.integration.schema.kit import JSON_HEADERS, OPERATOR, VIEWER, Api, socket
+from tests.waiting import BOUND
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+COUNT = "query($filter: DeviceOperationFilter) { deviceOperationCount(filter: $filter) }"
+CREATE = "mutation($inputs: [CreateDeviceOperationInput!]!) { createDeviceOperations(inputs: $inputs) { created } }"
+ENDLESS = """
+    SELECT x AS seq FROM (
+        WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT CASE WHEN x > 9 THEN 1 ELSE x + 1 END FROM t) SELECT x FROM t
+    ) s
+"""
+"""Operations that a filter means, without an end."""
+
+
+LONG_LIST = {"code": "LIMIT_EXCEEDED", "limit": MAX_LIST}
+TOO_COSTLY = {"code": "LIMIT_EXCEEDED", "limit": MAX_COST}
+
+
+# --- before anything is converted
+
+
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] if depth else 1
+
+
+LONG_LISTS: list[Any] = [
+    {"endpoints": ["a"] * (MAX_LIST + 1)},
+    {"endpoints": ["a"] * 40_000},
+    {"statuses": ["QUEUED"] * (MAX_LIST + 1)},
+    {"nonsense": [{"deeper": ["a"] * (MAX_LIST + 1)}]},
+    {f"nonsense{index}": 1 for index in range(MAX_LIST + 1)},
+]
+
+
+@pytest.mark.parametrize("given", LONG_LISTS, ids=range(len(LONG_LISTS)))
+async def test_a_long_list_in_a_variable_is_refused_unconverted(api: Api, given: Any) -> None:
+    with patch("graphql.execution.values.coerce_input_value") as coerce:
+        assert await api.error(COUNT, VIEWER, filter=given) == LONG_LIST
+    coerce.assert_not_called()
+
+
+async def test_a_long_list_in_a_document_is_refused_unvalidated(api: Api) -> None:
+    names = '"a" ' * (MAX_LIST + 1)
+    with patch("app.schema.documents.validate") as validate:
+        for query in (
+            f"{{ deviceOperationCount(filter: {{endpoints: [{names}]}}) }}",
+            COUNT.replace("Filter)", f"Filter = {{endpoints: [{names}]}})"),
+        ):
+            assert await api.error(query, VIEWER) == LONG_LIST
+    validate.assert_not_called()
+
+
+async def test_a_variable_nested_without_end_is_refused(api: Api) -> None:
+    assert await api.error(COUNT, VIEWER, filter=nested(200)) == {"code": "BAD_USER_INPUT", "field": "filter"}
+
+
+async def test_the_uses_of_a_variable_multiply_its_cost(api: Api) -> None:
+    names = [f"device-{index}" for index in range(MAX_LIST)]
+    fields = " ".join(f"a{index}: deviceOperations(filter: $filter) {{ edges {{ cursor }} }}" for index in range(50))
+    query = f"query($filter: DeviceOperationFilter) {{ {fields} }}"
+    assert await api.error(query, VIEWER, filter={"endpoints": names}) == TOO_COSTLY
+    assert (await api.ask(COUNT, VIEWER, filter={"endpoints": names}))["deviceOperationCount"] == 0
+
+
+async def test_the_role_is_checked_before_the_arguments(api: Api) -> None:
+    inputs = [{"endpoint": "d", "path": "/5/0/1", "value": {"string": "a"}}] * MAX_LIST
+    with patch("graphql.execution.values.coerce_input_value") as coerce:
+        assert await api.error(CREATE, VIEWER, inputs=inputs) == {"code": "FORBIDDEN"}
+        fragment = CREATE.replace("{ createDevice", "{ ...F } fragment F on Mutation { createDevice")
+        assert await api.error(fragment, VIEWER, inputs=[]) == {"code": "FORBIDDEN"}
+    coerce.assert_not_called()
+
+
+async def test_every_mutation_requires_an_operator() -> None:
+    roles = documents._roles(schema.graphql_schema)
+    assert roles
+    assert set(roles.values()) == {"operator"}
+
+
+# --- documents
+
+
+async def test_the_documents_of_a_batch_share_one_budget(api: Api) -> None:
+    batch = [{"query": f"{{ a{index}: __typename " + "@x " * 4_900 + "}"} for index in range(10)]
+    codes = [[error["extensions"]["code"] for error in one["errors"]] for one in (await api.post(batch, VIEWER)).json()]
+    assert codes[0] == ["BAD_USER_INPUT"] * (MAX_ERRORS + 1)
+    assert codes[1:] == [["LIMIT_EXCEEDED"]] * 9
+
+
+@pytest.mark.parametrize("filler", [" ", "\n", ",", "#x\n"])
+async def test_a_document_of_too_many_characters_is_refused_unparsed(api: Api, filler: str) -> None:
+    with patch("app.schema.documents.parse") as parse:
+        query = "{ __typename " + filler * (MAX_DOCUMENT // len(filler)) + "}"
+        assert await api.error(query, VIEWER) == {"code": "LIMIT_EXCEEDED", "limit": MAX_DOCUMENT}
+    parse.assert_not_called()
+
+
+async def test_a_document_is_parsed_while_the_event_loop_goes_on(api: Api) -> None:
+    """A document that takes long to parse is parsed in a thread."""
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    seen: list[int] = []
+
+    def slow(*arguments: Any) -> Any:
+        before = turns
+        made = prepare(*arguments)
+        seen.append(turns - before)
+        return made
+
+    turning = asyncio.create_task(turn())
+    with patch.object(documents, "prepare", slow):
+        await api.answer("{ " + "a: __typename " * 2_400 + "}", VIEWER)
+    turning.cancel()
+    assert seen
+    assert seen[0] > 0
+
+
+UNKNOWN = {
+    "fields": "{ " + " ".join(f"x{index}" for index in range(400)) + " }",
+    "arguments": "{ endpoint(" + " ".join(f"x{index}: 1" for index in range(900)) + ") { id } }",
+    "directives": "{ __typename " + "@x " * 900 + "}",
+    "input fields": "{ deviceOperationCount(filter: {" + " ".join(f"x{index}: 1" for index in range(900)) + "}) }",
+    "variables": "query(" + " ".join(f"$x{index}: Int" for index in range(900)) + ") { __typename }",
+}
+
+
+@pytest.mark.parametrize("query", UNKNOWN.values(), ids=UNKNOWN)
+async def test_the_errors_of_a_document_are_bounded_and_located_once(api: Api, query: str) -> None:
+    with patch("app.schema.places.visit") as visit:
+        told = (await api.answer(query, VIEWER))["errors"]
+    assert len(told) == MAX_ERRORS + 1  # and that there are more
+    assert visit.call_count == 1
+
+
+async def test_fragments_without_a_use_are_measured(api: Api) -> None:
+    query = "{ __typename } fragment F on Query { " + "transitionCursor " * 501 + "}"
+    assert await api.error(query, VIEWER) == {"code": "LIMIT_EXCEEDED", "limit": 500}
+
+
+async def test_fragments_are_measured_wherever_they_are_spread(api: Api) -> None:
+    fields = " ".join(f'endpoint(name: "{index}") {{ ...F }}' for index in range(20))
+    query = f"{{ {fields} }} fragment F on Endpoint {{ {'id ' * 30} }}"
+    assert await api.error(query, VIEWER) == {"code": "LIMIT_EXCEEDED", "limit": 500}
+
+
+async def test_a_page_by_a_variable_costs_what_it_asks_for(api: Api) -> None:
+    query = """query($n: Int, $m: Int = 200) { endpoints(first: $n) { edges { node {
+        name operations(first: $m) { edges { node { id kind path status createdAt } } } } } } }"""
+    assert await api.error(query, VIEWER, n=150) == TOO_COSTLY
+    assert (await api.ask(query, VIEWER, n=150, m=5))["endpoints"] == {"edges": []}
+    assert (await api.ask(query, VIEWER, n=10))["endpoints"] == {"edges": []}
+
+
+async def test_a_get_request_and_a_websocket_have_the_same_limits(address: str) -> None:
+    too_long = {"filter": {"endpoints": ["a"] * (MAX_LIST + 1)}}
+    async with httpx.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED) as client:
+        answer = await client.get("/graphql", params={"query": COUNT, "variables": json.dumps(too_long)})
+        assert [one["extensions"] for one in answer.json()["errors"]] == [LONG_LIST]
+    async with socket(address) as ws:
+        await ws.begin(VIEWER)
+        for query, variables, limit in (
+            (COUNT, too_long, MAX_LIST),
+            ("subscription { " + "endpointPresence { cursor } " * 501 + "}", {}, 500),
+            ("{ __typename " + "@x " * 10_000 + "}", {}, 10_000),
+        ):
+            await ws.subscribe("1", query, **variables)
+            message = await ws.hear()
+            assert (message["type"], message["payload"][0]["extensions"]) == (
+                "error",
+                {
+                    "code": "LIMIT_EXCEEDED",
+                    "limit": limit,
+                },
+            )
+
+
+AUTHORIZED = {**JSON_HEADERS, "authorization": f"Bearer {VIEWER}"}
+
+
+# --- counts
+
+
+async def test_counts_cost_and_a_batch_has_few_of_them(api: Api) -> None:
+    query = "{ " + " ".join(f"a{index}: deviceOperationCount" for index in range(5)) + " }"
+    with patch("app.schema.brake.exact_count", return_value=7) as count:
+        answers = (await api.post([{"query": query}] * 10, VIEWER)).json()
+    assert count.call_count == 5
+    assert answers[0]["data"] == {f"a{index}": 7 for index in range(5)}
+    assert [one["errors"][0]["extensions"] for one in answers[1:]] == [
+        {"code": "LIMIT_EXCEEDED", "limit": MAX_COST}
+    ] * 9
+
+
+@pytest.fixture
+def slow_count() -> Iterator[None]:
+    with patch("app.models.queries.many.operation_branches", return_value=[ENDLESS]):
+        yield
+
+
+@pytest_asyncio.fixture
+async def counting(address: str, slow_count: None, world: World) -> AsyncIterator[asyncio.Task[httpx.Response]]:
+    """A client that waits for a count without end."""
+    async with httpx.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED, timeout=BOUND) as client:
+        task = asyncio.create_task(client.post("/graphql", json={"query": "{ deviceOperationCount }"}))
+        await counted(world, 1)
+        yield task
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def counted(world: World, count: int) -> None:
+    """Wait until so many counts run in the database."""
+    async with asyncio.timeout(BOUND):
+        while await running_counts(world) != count:  # noqa: ASYNC110 - the database sets no event
+            await asyncio.sleep(0.01)
+
+
+async def running_counts(world: World) -> int:
+    if not on_postgres():
+        return sqlite_counts()
+    found = await world.row(
+        "SELECT count(*) AS running FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%RECURSIVE%' "
+        "AND pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    return int(found["running"])
+
+
+def sqlite_counts() -> int:
+    return int(get_connection(Lane.SEARCH).busy)  # type: ignore[attr-defined]
+
+
+async def test_a_count_without_end_keeps_no_reader_waiting(
+    counting: asyncio.Task[httpx.Response], api: Api, world: World
+) -> None:
+    assert (await api.ask("{ operationCounts { count } deviceOperations { edges { cursor } } }"))["operationCounts"]
+    write = partial(world.ledgers[0].submit, ProveWritable())
+    health = Health(1, lambda: BusHealth(ok=True, detail="in this process"), write, hears_stream=False)
+    checks = await health.checks(["database", "pauses"])
+    assert all(check.ok for check in checks.values())
+    assert not counting.done()
+    assert await running_counts(world) == 1
+
+
+async def test_a_count_ends_when_its_client_hangs_up(counting: asyncio.Task[httpx.Response], world: World) -> None:
+    counting.cancel()
+    await counted(world, 0)
+
+
+async def test_a_count_ends_when_its_websocket_completes_it_or_closes(
+    address: str, slow_count: None, world: World
+) -> None:
+    async with socket(address) as ws:
+        await ws.begin(VIEWER)
+        await ws.subscribe("1", "{ deviceOperationCount }")
+        await counted(world, 1)
+        await ws.say({"type": "complete", "id": "1"})
+        await counted(world, 0)
+        await ws.subscribe("2", "{ deviceOperationCount }")
+        await counted(world, 1)
+    await counted(world, 0)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_request_has_so_much_time(address: str, slow_count: None, world: World, accept: str) -> None:
+    headers = {**AUTHORIZED, "accept": accept}
+    with patch.object(budget, "MAX_SECONDS", 1):
+        async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=BOUND) as client:
+            answer = await client.post("/graphql", json={"query": "{ deviceOperationCount }"})
+    assert '"code":"LIMIT_EXCEEDED","limit":1' in answer.text
+    await counted(world, 0)
+
+
+async def test_a_websocket_operation_has_so_much_time(address: str, slow_count: None, world: World) -> None:
+    with patch.object(budget, "MAX_SECONDS", 1):
+        async with socket(address) as ws:
+            await ws.begin(VIEWER)
+            await ws.subscribe("1", "{ deviceOperationCount }")
+            message = await ws.hear()
+            assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "LIMIT_EXCEEDED")
+            await ws.subscribe("2", "{ transitionCursor }")
+            assert (await ws.hear())["type"] == "next"
+    await counted(world, 0)
+
+
+async def test_a_mutation_is_done_although_its_client_hung_up(address: str, world: World) -> None:
+    submitted, gone = asyncio.Event(), asyncio.Event()
+
+    async def held(context: Any, member: Any) -> Any:
+        submitted.set()
+        await gone.wait()
+        return await asking.submit(context, member)
+
+    headers = {**JSON_HEADERS, "authorization": f"Bearer {OPERATOR}"}
+    body = {"query": 'mutation { provisionEndpoint(name: "left") { name } }'}
+    end = budget.RequestBudget.end
+
+    def ended(self: budget.RequestBudget) -> None:
+        end(self)
+        gone.set()
+
+    with (
+        patch("app.schema.mutations.submit", held),
+        patch.object(budget.RequestBudget, "end", ended),
+    ):
+        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=BOUND) as client:
+            task = asyncio.create_task(client.post("/graphql", json=body, headers=headers))
+            await submitted.wait()
+            task.cancel()
+            await asyncio.wait([task])
+            async with asyncio.timeout(BOUND):
+                while not await world.rows("SELECT id FROM endpoint WHERE name = $1", "left"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
