@@ -29,7 +29,7 @@ APPEND_LOCK: Final = 0x5265_7665  # "Reve": the advisory lock that every ledger 
 
 LEDGER_TIMEOUTS: Final = {
     "idle_in_transaction_session_timeout": "2s",
-    "statement_timeout": "10s",
+    "statement_timeout": "4500ms",
     "lock_timeout": "2500ms",
 }
 """A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after 2 s. Whoever
@@ -225,9 +225,11 @@ class PostgresStore:
         await self._take_append_lock()
 
     async def _take_append_lock(self) -> None:
+        # PostgreSQL ends a statement before we give it up: one that goes on without us would hold the lock
+        longer = "SET LOCAL statement_timeout = '10s'; " if self._seconds > STATEMENT_SECONDS else ""
         for left in reversed(range(APPEND_LOCK_TRIES)):
             try:
-                await self.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
+                await self.execute(f"BEGIN; {longer}SELECT pg_advisory_xact_lock({APPEND_LOCK})")
             except StoreUnavailable as error:
                 if not left or not isinstance(error.__cause__, asyncpg.LockNotAvailableError):
                     raise
