@@ -9,7 +9,8 @@ from unittest.mock import patch
 
 from tortoise.connection import get_connection
 
-from app.models.ledger.store import PostgresStore, SqliteStore
+from app.models.ledger.postgres_store import PostgresStore
+from app.models.ledger.sqlite_store import SqliteStore
 
 Asked = list[tuple[str, list[Any]]]
 """Statements with their values, in order."""

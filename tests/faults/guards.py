@@ -64,7 +64,7 @@ GUARDS: Final = (
     ),
     Guard(
         "one append lock: the order of the log is the order of commits",
-        "app/models/ledger/store.py",
+        "app/models/ledger/postgres_store.py",
         "SELECT pg_advisory_xact_lock({APPEND_LOCK})",
         "SELECT 1",
         "tests/integration/ledger/test_faults.py::test_every_ledger_transaction_takes_the_append_lock_first",

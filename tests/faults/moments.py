@@ -25,7 +25,7 @@ from app.leshan.connection import Connection
 from app.models.ledger import Claim, Create, Hear, Settle, leases, ledger
 from app.models.ledger.group import Group
 from app.models.ledger.members import Member
-from app.models.ledger.store import AT_ONCE, PostgresStore
+from app.models.ledger.postgres_store import AT_ONCE, PostgresStore
 
 _LONG: Final = 256 * 1024
 """Characters in the rows of a statement that asyncpg does not send in one piece: it hands on 4 x 32 KiB at a time."""

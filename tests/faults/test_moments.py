@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from app.models.ledger.store import AT_ONCE
+from app.models.ledger.postgres_store import AT_ONCE
 from tests.e2e.clients import CREATE, write
 from tests.e2e.cluster import key
 from tests.e2e.processes import Process

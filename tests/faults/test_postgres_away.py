@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.models.ledger.store import APPEND_LOCK, LEDGER_TIMEOUTS
+from app.models.ledger.postgres_store import APPEND_LOCK, LEDGER_TIMEOUTS
 from tests.e2e.clients import CREATE, Api, write
 from tests.e2e.cluster import Cluster, key
 from tests.e2e.waiting import eventually

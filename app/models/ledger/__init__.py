@@ -21,7 +21,8 @@ from app.models.ledger.members import Conflict, LedgerError, NotFound
 from app.models.ledger.outage import READING, Outage, pauses
 from app.models.ledger.rules import Rules
 from app.models.ledger.settle import Release, Settle
-from app.models.ledger.store import StoreUnavailable, UnsafeDatabase, open_store
+from app.models.ledger.store import StoreUnavailable, UnsafeDatabase
+from app.models.ledger.stores import open_store
 from app.models.ledger.tend import Probed, Prune, Sweep, TakeProbe
 
 __all__ = [

@@ -15,7 +15,8 @@ from app.domain.verdicts import Report
 from app.models.ledger import Cancel, Claim, Claimed, Create, Hear, HeardEvent, Ledger, PauseDispatch, Scope, Settle
 from app.models.ledger.ledger import Committed
 from app.models.ledger.members import Member
-from app.models.ledger.store import Store, open_store
+from app.models.ledger.store import Store
+from app.models.ledger.stores import open_store
 from tests.integration.ledger.kit import BUSY, REBOOT, SILENT, SUCCESS, UNREACHABLE, World, new, registered, updated
 
 pytestmark = pytest.mark.asyncio

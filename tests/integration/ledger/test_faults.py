@@ -14,7 +14,8 @@ from app.models.database import migrate
 from app.models.ledger import Create, LedgerUnavailable, UnsafeDatabase, open_store
 from app.models.ledger.group import Group
 from app.models.ledger.members import Member, Phase
-from app.models.ledger.store import _END_SILENT_HOLDER, APPEND_LOCK, StoreUnavailable
+from app.models.ledger.postgres_store import _END_SILENT_HOLDER, APPEND_LOCK
+from app.models.ledger.store import StoreUnavailable
 from tests.integration.ledger.kit import World, new, registered
 from tests.laws import broken_laws
 from tests.servers.postgres import PostgresServer, postgres
