@@ -19,6 +19,7 @@ from app.domain.words import SECOND
 from app.models import tables
 from app.models.ledger.rows import NOT_OPEN
 from app.models.queries import Lane, PauseView, database_now, pauses, reading_errors, reading_through
+from app.security import bearer_token
 from app.telemetry import BREAKER_OPEN
 
 T = TypeVar("T")
@@ -30,13 +31,18 @@ ALIVE: Final = 10 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part of the road, and what is wrong with it."""
+    """One part of the road, and what is wrong with it.
+
+    Attributes:
+        cause: text of a driver or of the transport, which names hosts and users: for callers who may ask the API alone.
+    """
 
     ok: bool
     detail: str
+    cause: str | None = None
 
-    def as_json(self) -> dict[str, object]:
-        return {"ok": self.ok, "detail": self.detail}
+    def as_json(self, *, cause: bool = False) -> dict[str, object]:
+        return {"ok": self.ok, "detail": f"{self.detail}: {self.cause}" if cause and self.cause else self.detail}
 
 
 class Health:
@@ -45,6 +51,7 @@ class Health:
     Args:
         write: has the ledger of this process commit a row; raises where it cannot within :data:`DATABASE_SECONDS`.
         hears_stream: adds the bridge to what has to be there.
+        knows: whether a bearer token is that of a viewer, who is shown the causes, too.
     """
 
     def __init__(
@@ -54,9 +61,10 @@ class Health:
         write: Callable[[], Coroutine[Any, Any, None]],
         *,
         hears_stream: bool,
+        knows: Callable[[str | None], bool] = lambda _token: False,
     ) -> None:
         self._server_id, self._bus, self._hears_stream = server_id, bus, hears_stream
-        self._write = write
+        self._write, self._knows = write, knows
         self._writing: asyncio.Task[None] | None = None
 
     @property
@@ -84,7 +92,9 @@ class Health:
             return JSONResponse({"status": "unknown", "detail": told}, 400)
         checks = await self.checks(wanted)
         ok = all(check.ok for check in checks.values())
-        body = {"status": "ok" if ok else "unavailable", "checks": {n: c.as_json() for n, c in checks.items()}}
+        cause = self._knows(bearer_token(request.headers.get("authorization")))
+        shown = {name: check.as_json(cause=cause) for name, check in checks.items()}
+        body = {"status": "ok" if ok else "unavailable", "checks": shown}
         return JSONResponse(body, 200 if ok else 503)
 
     async def metrics(self, _request: Request) -> Response:
@@ -128,7 +138,7 @@ class Health:
             server = await tables.LeshanServer.get(id=self._server_id, using_db=get_connection(Lane.HEALTH))
         BREAKER_OPEN.labels(server.name).set(server.breaker_opened_at is not None)
         checks = {
-            "leshan": Check(ok=server.breaker_opened_at is None, detail=_leshan(server, now)),
+            "leshan": _leshan(server, now),
             "dispatcher": _alive(server.swept_at, now, "a dispatcher", "no dispatcher is alive: nothing is sent"),
         }
         checks["pauses"] = _pauses(present)
@@ -154,14 +164,14 @@ async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
 
 
 def _failed(error: Exception) -> Check:
-    return Check(ok=False, detail=f"{type(error).__name__}: {error}"[:300])
+    return Check(ok=False, detail="it cannot be written or read", cause=f"{type(error).__name__}: {error}"[:300])
 
 
-def _leshan(server: tables.LeshanServer, now: int) -> str:
+def _leshan(server: tables.LeshanServer, now: int) -> Check:
     if server.breaker_opened_at is None:
-        return "nothing is wrong with it as far as known"
+        return Check(ok=True, detail="nothing is wrong with it as far as known")
     seconds = max(0, now - server.breaker_opened_at) // SECOND
-    return f"not called for {seconds} s: {server.breaker_reason}"
+    return Check(ok=False, detail=f"not called for {seconds} s", cause=server.breaker_reason)
 
 
 def _pauses(present: list[PauseView]) -> Check:

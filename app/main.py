@@ -28,7 +28,7 @@ from app.health import DATABASE_SECONDS, Health
 from app.leshan.client import LeshanClient
 from app.models.database import reading
 from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
-from app.settings import LeshanEvents, Settings
+from app.settings import LeshanEvents, Settings, viewer_of
 from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, TRANSITIONS
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,13 @@ async def running(
         def write() -> Coroutine[Any, Any, None]:
             return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
 
-        health = Health(SERVER_ID, bus.health, write, hears_stream=hears_stream)
+        health = Health(
+            SERVER_ID,
+            bus.health,
+            write,
+            hears_stream=hears_stream,
+            knows=lambda token: viewer_of(settings, token) is not None,
+        )
         parts = Parts(settings, ledger, bus, shelf, hearing, health, asyncio.Event())
         start = await stack.enter_async_context(_background(parts.ended))
         start(shelf.run(ledger.outage))

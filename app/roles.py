@@ -19,8 +19,8 @@ from app.models.database import migrate
 from app.models.ledger import Provision
 from app.schema.limits import body_limit
 from app.serving import listen, serving, told_to_end
-from app.settings import Settings
-from app.web import api_routes, health_app, viewer_of, web_app
+from app.settings import Settings, viewer_of
+from app.web import api_routes, health_app, web_app
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.values import MAX_OPAQUE_BYTES
-from app.security import Access, is_loopback, parse_access, parse_token
+from app.security import OPEN_VIEWER, Access, Viewer, find_viewer, is_loopback, parse_access, parse_token
 
 PREFIX: Final = "REVEILLE_"
 TEST_PREFIX: Final = "REVEILLE_TEST_"
@@ -329,6 +329,17 @@ class Settings(BaseSettings):
     @property
     def is_embedded_database(self) -> bool:
         return self.database_url.startswith("sqlite:")
+
+
+def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
+    """Return the viewer of a bearer token, None for one who may not ask.
+
+    Without tokens in REVEILLE_AUTH every caller that is served may do everything where REVEILLE_ALLOW_OPEN says so or
+    only this machine is served; with a webhook secret or token alone nobody may.
+    """
+    if settings.auth:
+        return find_viewer(settings.auth, token)
+    return OPEN_VIEWER if settings.allow_open or settings.trusts_loopback else None
 
 
 def variable(name: str) -> str:

@@ -25,8 +25,8 @@ from app.schema.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.graphiql import FILES as GRAPHIQL_FILES
 from app.schema.http import graphql_routes
 from app.schema.input_checks import Defaults
-from app.security import OPEN_VIEWER, Viewer, find_viewer, is_direct_loopback, is_loopback
-from app.settings import Settings
+from app.security import is_direct_loopback, is_loopback
+from app.settings import Settings, viewer_of
 
 PAGE: Final = folder("static/page", "frontend-examples/plain-html")
 
@@ -108,17 +108,6 @@ async def api_routes(parts: Parts) -> AsyncIterator[list[BaseRoute]]:
             yield list(graphql_routes(context))
         finally:
             await live.close()
-
-
-def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
-    """Return the viewer of a bearer token, None for one who may not ask.
-
-    Without tokens in REVEILLE_AUTH every caller that is served may do everything where REVEILLE_ALLOW_OPEN says so or
-    only this machine is served; with a webhook secret or token alone nobody may.
-    """
-    if settings.auth:
-        return find_viewer(settings.auth, token)
-    return OPEN_VIEWER if settings.allow_open or settings.trusts_loopback else None
 
 
 async def _client_left(_request: Request, _error: Exception) -> Response:

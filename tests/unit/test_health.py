@@ -42,6 +42,21 @@ async def test_without_a_database_nothing_but_the_bus_is_well(health: Health) ->
     assert REGISTRY.get_sample_value("reveille_breaker_open", {"server": "leshan"}) is None
 
 
+async def test_only_viewers_see_what_drivers_say() -> None:
+    bus = BusHealth(ok=True, detail="connected")
+    health = Health(1, lambda: bus, stored, hears_stream=True, knows=lambda token: token == "of-a-viewer")
+    shown = {}
+    for token in ("of-a-viewer", "of-nobody", ""):
+        transport = httpx.ASGITransport(app=Starlette(routes=list(health.routes())))
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        async with httpx.AsyncClient(transport=transport, base_url="http://reveille", headers=headers) as client:
+            answer = await client.get("/health/ready?only=database")
+        assert answer.status_code == 503
+        shown[token] = answer.json()["checks"]["database"]["detail"]
+    assert shown["of-nobody"] == shown[""] == "it cannot be written or read"
+    assert shown["of-a-viewer"].startswith("it cannot be written or read: RuntimeError: No TortoiseContext")
+
+
 async def test_a_check_that_is_not_there_is_no_good_news(health: Health) -> None:
     answer = await get(health, "/health/ready?only=databse")
     assert (answer.status_code, answer.json()["status"]) == (400, "unknown")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
@@ -12,14 +13,15 @@ from starlette.routing import BaseRoute
 from starlette.types import Message, Scope
 
 from app.bus import BusHealth
+from app.dispatcher.verdict import judge
 from app.health import Health
 from app.leshan.webhook import Batch, webhook_routes
-from app.models.ledger import Ledger
+from app.models.ledger import Ledger, Rules
 from app.models.live import LiveLog
 from app.schema.context import SchemaContext
 from app.schema.http import graphql_routes
-from app.settings import Settings
-from app.web import health_app, viewer_of, web_app
+from app.settings import Settings, viewer_of
+from app.web import health_app, web_app
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -92,7 +94,9 @@ class Process:
         self.settings = Settings(**settings)
         given = self.settings
         context = SchemaContext(
-            ledger=cast(Ledger, None), live=cast(LiveLog, None), authenticate=partial(viewer_of, given)
+            ledger=cast(Ledger, SimpleNamespace(rules=Rules(judge))),
+            live=cast(LiveLog, None),
+            authenticate=partial(viewer_of, given),
         )
         webhook = webhook_routes(
             self.hear,

@@ -55,7 +55,7 @@ async def test_readiness_says_so_and_that_it_can_be_written_again() -> None:
             with read_only(Path(own)):
                 await ledger._disconnect()
                 check = (await health.checks())["database"]
-                assert (check.ok, "readonly database" in check.detail) == (False, True)
+                assert (check.ok, "readonly database" in (check.cause or "")) == (False, True)
                 assert not (await health.checks(["bus", "dispatcher"])).keys() & {"database"}
             assert (await health.checks())["database"].ok
         await ledger.close()
