@@ -211,14 +211,19 @@ class Ledgers(RuleBasedStateMachine):
         if not self.ids:
             return
         id_ = data.draw(st.sampled_from(self.ids))
-        before = self.do(self.world.row("SELECT status FROM operation WHERE id = $1", id_))["status"]
-        lost = self.stores[which].after_commit
+        sql = """
+            SELECT o.status, e.lease_operation = o.seq AND NOT e.call_open AND e.wake_seq = e.lease_wake_seq AS held
+            FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE o.id = $1
+        """
+        row = self.do(self.world.row(sql, id_))
+        before, lost = row["status"], self.stores[which].after_commit
         try:
             self.do(self.either(which).submit(Cancel(id_)))
         except Conflict:
             assert before != OperationStatus.QUEUED
-        else:
-            assert before == OperationStatus.QUEUED or (lost and before == OperationStatus.CANCELED)
+            assert not row["held"]
+        else:  # what Leshan holds is to be withdrawn
+            assert before == OperationStatus.QUEUED or row["held"] or (lost and before == OperationStatus.CANCELED)
 
     @rule(which=st.booleans(), data=st.data())
     def cancel_many(self, which: bool, data: st.DataObject) -> None:
