@@ -31,15 +31,26 @@ def missing(part: str) -> NoReturn:
     pytest.skip(f"missing: {part}")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that depend on the kind of database (only they are worth a run on each), and those that need
-    a real Leshan server or real devices."""
+    """Mark the tests that depend on the kind of database (only they are worth a run on each) and those that need a
+    real Leshan server or real devices, and group the tests that share servers: one worker runs a group."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if DATABASE_FIXTURES & fixtures:
             item.add_marker("database")
         if LESHAN_FIXTURES & fixtures:
             item.add_marker("leshan")
+        item.add_marker(pytest.mark.xdist_group(_group_of(item, fixtures)))
+
+
+def _group_of(item: pytest.Item, fixtures: set[str]) -> str:
+    """Return the name of the group of tests that run in one process: those of one file, and all that share the Leshan
+    servers and devices or the cluster of ``tests/faults``, which are started once per process."""
+    file = item.nodeid.partition("::")[0]
+    if LESHAN_FIXTURES & fixtures or file.startswith("tests/contract/leshan/"):
+        return "leshan"
+    return "faults" if "site" in fixtures else file
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

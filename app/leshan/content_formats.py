@@ -77,18 +77,26 @@ def _for_composite(registered: frozenset[ContentFormat] | None, lwm2m: str | Non
 
 def _for_writing(request: OperationRequest, registered: frozenset[ContentFormat] | None, lwm2m: str | None) -> Formats:
     """In SenML only the values of a CREATE contain the new instance's id: one that leaves the id to the device, or has
-    no values, can only go out as TLV, which is Leshan's own choice. So can a multiple resource without instances, which
-    SenML leaves out."""
+    no values, can only go out as TLV, which is Leshan's own choice."""
     if request.kind is OperationKind.CREATE and not _senml_has_the_instance(request.value):
         return _LEFT_TO_LESHAN
     written = tuple(_written(request))
     if not all(values for _, _, values in written):
-        return _LEFT_TO_LESHAN
+        return _for_clearing(request, registered)
     if any(_garbled_in_tlv(written)):
         known = _senml(registered)
         return known or (COMPOSITE_FORMATS if registered is None and _speaks_senml(lwm2m) else _LEFT_TO_LESHAN)
     taken = tuple(format_ for format_ in _CODES.values() if format_ in (registered or ()))
     return taken[:2] or _LEFT_TO_LESHAN
+
+
+def _for_clearing(request: OperationRequest, registered: frozenset[ContentFormat] | None) -> Formats:
+    """SenML leaves a multiple resource without instances out of its instance, so only TLV clears it there. Written by
+    itself it is an empty SenML pack, which clears it too: for a device that registered SenML alone."""
+    by_itself = request.value_type is not None
+    if by_itself and registered is not None and ContentFormat.TLV not in registered:
+        return _senml(registered) or _LEFT_TO_LESHAN
+    return _LEFT_TO_LESHAN
 
 
 def _speaks_senml(lwm2m: str | None) -> bool:
