@@ -10,6 +10,9 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := tests/clients/node_modules/.installed
 NPM := $(shell command -v npm)
 PYTEST := $(BIN)/python -m pytest
+# Tests wait much of their time. Those that share servers run in one worker.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 # The first Python that is new enough and can make a virtual environment: `python3` may be a version manager's shim
 # that runs nothing, or an old one beside a new `python3.12`. Say PYTHON=.. to choose.
@@ -48,8 +51,8 @@ migrate: $(INSTALLED) ## bring the database of REVEILLE_DATABASE_URL to the pres
 
 .PHONY: test
 test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) ## run all tests on SQLite, then those that use a database on PostgreSQL
-	REVEILLE_TEST_DATABASE=sqlite $(PYTEST) $(TESTS)
-	REVEILLE_TEST_DATABASE=postgres $(PYTEST) -m database $(TESTS)
+	REVEILLE_TEST_DATABASE=sqlite $(PYTEST) $(PARALLEL) $(TESTS)
+	REVEILLE_TEST_DATABASE=postgres $(PYTEST) $(PARALLEL) -m database $(TESTS)
 
 .PHONY: leshan-test
 leshan-test: $(INSTALLED_DEV) ## the part of `make test` about Leshan servers: their contract, and the Java tests
