@@ -48,12 +48,11 @@ class Withdrawer:
         """Start to displace whatever is held in vain. Raises ReadUnavailable."""
         now = time.monotonic()
         self._tried = {seq: at for seq, at in self._tried.items() if now - at < AGAIN_SECONDS}
-        for held in await unwanted(self._ledger.server_id, MOST, self._clock):
-            if held.seq not in self._tried:
-                self._tried[held.seq] = now
-                task = asyncio.create_task(self._displace(held), name=f"withdraw {held.seq}")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        for held in await unwanted(self._ledger.server_id, MOST, self._clock, tried=self._tried):
+            self._tried[held.seq] = now
+            task = asyncio.create_task(self._displace(held), name=f"withdraw {held.seq}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _displace(self, held: Unwanted) -> None:
         request = OperationRequest(

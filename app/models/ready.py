@@ -26,7 +26,7 @@ _UNWANTED: Final = """
     SELECT o.seq, o.attempt, e.name FROM operation o
     JOIN endpoint e ON e.id = o.endpoint_id AND e.lease_operation = o.seq
     WHERE o.status = 'SENDING' AND e.server_id = {server} AND NOT e.call_open AND e.wake_seq = e.lease_wake_seq
-      AND (o.cancel_requested OR o.superseded OR o.expires_at <= {now})
+      AND (o.cancel_requested OR o.superseded OR o.expires_at <= {now}) AND o.seq NOT IN ({tried})
     LIMIT {most}
 """
 _HEARD: Final = "SELECT stream_id, missed_at FROM leshan_server WHERE id = {server}"
@@ -77,10 +77,18 @@ class Unwanted:
     endpoint: str
 
 
-async def unwanted(server_id: int, most: int, clock: Callable[[Instant], Instant] = lambda now: now) -> list[Unwanted]:
-    """Return requests that Leshan holds although the operation was canceled, superseded, or has expired."""
+async def unwanted(
+    server_id: int,
+    most: int,
+    clock: Callable[[Instant], Instant] = lambda now: now,
+    *,
+    tried: Iterable[int] = (),
+) -> list[Unwanted]:
+    """Return requests that Leshan holds although the operation was canceled, superseded, or has expired; without those
+    that were ``tried`` just now, so that they keep no others from their turn."""
     now = clock(await database_now())
-    sql = _UNWANTED.format(server=int(server_id), now=int(now), most=int(most))
+    known = ", ".join(map(str, map(int, (0, *tried))))
+    sql = _UNWANTED.format(server=int(server_id), now=int(now), most=int(most), tried=known)
     return [Unwanted(*row) for row in await fetch(sql)]
 
 

@@ -73,6 +73,8 @@ class Withdraw(Member[OperationStatus | None]):
             kind = OutcomeKind.DELAYED_DROPPED if sure else OutcomeKind.DELAYED_LOST
             give_up_held(group, endpoint, kind, "withdrawn: a newer request took its place at Leshan")
         elif self.outcome in _AWAKE:
+            # known before the wake's own event: a later DELAYED proves nothing any more
+            endpoint.lease_wake_seq = endpoint.wake_seq - 1
             expect_answer(group, endpoint)
         return operation.status
 

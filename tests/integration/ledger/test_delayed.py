@@ -355,6 +355,32 @@ async def test_a_displacing_request_that_was_sent_at_once_found_the_device_awake
     assert await world.status(seq) == "CONFIRMED"
 
 
+async def test_once_found_awake_a_later_displacement_proves_nothing(world: World) -> None:
+    """The wake's event is late or lost: Leshan has sent what it held, so it is never called unsent."""
+    seq = await hold(world, new("d", OperationKind.EXECUTE, "/3303/0/5605"))
+    await unwanted_by(world, seq, "cancel")
+    assert await withdraw(world, OutcomeKind.DEVICE_SILENT) == "SENDING"
+    assert await withdraw(world, OutcomeKind.DELAYED) is None
+    world.pass_(36)
+    await world.sweep()
+    row = await world.operation(seq)
+    assert (row["status"], row["reason"], row["delivery"]) == ("FAILED", "OUTCOME_UNKNOWN", "MAY_HAVE_REACHED")
+
+
+async def test_those_tried_just_now_keep_no_other_one_waiting(world: World) -> None:
+    first = await hold(world, new("d"))
+    await world.hear(registered("e"))
+    (second,) = await world.create(new("e"))
+    await world.attempt(delayed("q2"))
+    for seq in (first, second):
+        await unwanted_by(world, seq, "cancel")
+    async with reading(world.url):
+        (one,) = await unwanted(1, 1, lambda _now: world.now)
+        (other,) = await unwanted(1, 1, lambda _now: world.now, tried=[one.seq])
+        assert {one.seq, other.seq} == {first, second}
+        assert await unwanted(1, 1, lambda _now: world.now, tried=[first, second]) == []
+
+
 @pytest.mark.parametrize("outcome", [OutcomeKind.UNREACHABLE, OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR])
 async def test_a_displacing_request_that_says_nothing_changes_nothing(world: World, outcome: OutcomeKind) -> None:
     seq = await hold(world, new("d"))
