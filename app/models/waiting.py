@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode, WaitingFor
 from app.models.ledger.queues import NOTHING
 from app.models.ledger.readiness import leshan_holds
-from app.models.ledger.rules import START_MARGIN, silent_share, start_margin
+from app.models.ledger.rules import MARGIN_PARTS, START_MARGIN, silent_share, start_margin
 from app.models.lifecycle import TERMINAL
 from app.models.queries.views import EndpointView, OperationView, ServerView
 
@@ -41,11 +41,13 @@ def waiting_for(
     head: int | None = None,
     *,
     calls: Calls | None = None,
+    window: Instant = MARGIN_PARTS * START_MARGIN,
 ) -> WaitingFor:
     """Return what has to happen next, as an operator wants to read it: the outermost obstacle is named first.
 
     ``head`` is the ``seq`` of the endpoint's next operation (``queries.heads_of``); None where it is not known, and it
     need not be where :func:`needs_head` says so. ``calls`` are of interest only where the answer without is CLAIM.
+    ``window`` is the awake window of endpoints without one of their own.
 
     | in this order | answer |
     |---|---|
@@ -76,20 +78,20 @@ def waiting_for(
         return WaitingFor.DISPATCHER
     if server.breaker_opened_at is not None:
         return WaitingFor.LESHAN
-    obstacle = _at_the_endpoint(operation, endpoint, now, head)
+    obstacle = _at_the_endpoint(operation, endpoint, now, head, window)
     if obstacle is not None:
         return obstacle
     return WaitingFor.CAPACITY if calls is not None and calls.are_all_open(endpoint) else WaitingFor.CLAIM
 
 
 def _at_the_endpoint(
-    operation: OperationView, endpoint: EndpointView, now: Instant, head: int | None
+    operation: OperationView, endpoint: EndpointView, now: Instant, head: int | None, window: Instant
 ) -> WaitingFor | None:
     if endpoint.lease_operation is not None:
         # its own lease: the two rows were read a moment apart, and it is out by now
         return WaitingFor.DEVICE_ANSWER if endpoint.lease_operation == operation.seq else WaitingFor.TURN
     own = endpoint.awake_window_seconds
-    margin = min(START_MARGIN if own is None else start_margin(own * SECOND), operation.timeout_seconds * SECOND)
+    margin = min(start_margin(window if own is None else own * SECOND), operation.timeout_seconds * SECOND)
     if endpoint.awake_until is None or endpoint.awake_until - now < margin or endpoint.down_since is not None:
         return WaitingFor.DEVICE_WAKE
     wakes = endpoint.queue_mode is not False

@@ -13,6 +13,7 @@ from typing import Any
 from strawberry.dataloader import DataLoader
 
 from app.domain.words import WaitingFor
+from app.models.ledger import Rules
 from app.models.live import LiveTransition
 from app.models.queries import (
     INLINE,
@@ -63,12 +64,11 @@ class Reads:
         repeats: how often a row's large value is in the response at most; 0 where none is selected.
     """
 
-    def __init__(self, budget: RequestBudget, most_calls: int) -> None:
-        """``most_calls`` is how many calls may be open at the Leshan server by the settings."""
+    def __init__(self, budget: RequestBudget, rules: Rules) -> None:
         self.names: frozenset[str] = frozenset()
         self.repeats = 0
         self._budget = budget
-        self._most_calls = most_calls
+        self._rules = rules
         self._by_seq: DataLoader[int, DeviceOperation | None] | None = None
         """Made when it is needed: it refers back to here, and a cycle is left to the garbage collector."""
 
@@ -197,10 +197,11 @@ class Reads:
 
         def wait(view: OperationView) -> WaitingFor:
             endpoint = endpoints[view.endpoint_id]
-            return waiting_for(view, endpoint, server, server.now, heads.get(view.endpoint_id), calls=calls)
+            head, window = heads.get(view.endpoint_id), self._rules.awake_window
+            return waiting_for(view, endpoint, server, server.now, head, calls=calls, window=window)
 
         waits = {view.seq: wait(view) for view in views}
-        most = min(self._most_calls, server.open_calls or self._most_calls)
+        most = min(self._rules.max_in_flight, server.open_calls or self._rules.max_in_flight)
         if WaitingFor.CLAIM in waits.values() and may_be_full(server, most):
             calls = Calls(*await open_calls(), most)
             waits |= {view.seq: wait(view) for view in views if waits[view.seq] is WaitingFor.CLAIM}

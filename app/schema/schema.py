@@ -199,7 +199,7 @@ def request_context(
 ) -> RequestContext:
     """The context of one document that is to be executed."""
     budget = budget or RequestBudget()
-    reads = Reads(budget, house.ledger.rules.max_in_flight)
+    reads = Reads(budget, house.ledger.rules)
     return RequestContext(house, viewer, operation_name, reads=reads, budget=budget)
 
 

@@ -128,6 +128,16 @@ def test_the_outermost_obstacle_is_named(case: Case) -> None:
     assert waiting_for(*views_of(case), NOW, head, calls=calls) is expected
 
 
+def test_the_default_window_decides_where_the_endpoint_has_none() -> None:
+    views = (
+        view(OperationView, QUEUED),
+        view(EndpointView, {**READY, "awake_until": NOW + 2 * SECOND}),
+        view(ServerView, WELL),
+    )
+    assert waiting_for(*views, NOW, SELF) is WaitingFor.DEVICE_WAKE
+    assert waiting_for(*views, NOW, SELF, window=5 * SECOND) is WaitingFor.CLAIM
+
+
 def test_every_value_has_a_case() -> None:
     assert {case[-1] for case in CASES} == set(WaitingFor)
 
