@@ -73,6 +73,7 @@ async def test_every_caller_is_answered_while_postgres_says_nothing(site: Site, 
         assert await webhook(client, name) == 202
         await whole.confirmed(created + again)
         assert troubles(process) == ["database_away"]
+        await eventually(lambda: _said(process, "database_back", {process.name: 0}), "it logs that it is back")
         assert process.log.count("database_back") == 1
     await eventually(lambda: _stored(site, name, 3), "each was stored once")
     assert await broken_laws(whole) == []
@@ -100,6 +101,8 @@ async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> No
     """Dispatchers and bridge discard their connections, and go on without a restart."""
     whole = site.whole
     names = await whole.devices("thawed", 2)
+    for slot in site.slots:
+        await eventually(lambda s=slot: _is_back(s.process), f"{slot.process.name} is over an outage before")  # type: ignore[misc]
     before = {slot.process.name: len(slot.process.log) for slot in site.slots}
     ids = await whole.apis[0].create(*(write(name) for name in names))
     whole.database.freeze()
@@ -197,6 +200,10 @@ def troubles(process: Process) -> list[str]:
     """The names of all warnings and errors of its log."""
     lines = [line.split("]", 1) for line in process.log.splitlines() if "[warning" in line or "[error" in line]
     return [rest.split()[0] for _, rest in lines]
+
+
+async def _is_back(process: Process) -> bool:
+    return process.log.count("database_away") == process.log.count("database_back")
 
 
 async def _said(process: Process, what: str, before: dict[str, int]) -> bool:

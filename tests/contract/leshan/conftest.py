@@ -26,6 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "only_with(difference): tells what a server with this difference does instead")
 
 
+@pytest.hookimpl(trylast=True)  # after the tests were ordered by their servers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the test that looks back at all others of its module to the end."""
+    items.sort(key=lambda item: item.name == "test_every_outcome_of_a_call_was_asserted_here")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test of the contract on every server that it is about."""
     if "contract" not in metafunc.fixturenames:

@@ -195,6 +195,21 @@ async def test_a_proxy_speaks(status: str, kind: OutcomeKind) -> None:
         await ask_at(url, kind)
 
 
+async def test_our_own_server_reports_an_answer_above_its_limit() -> None:
+    body = b'{"code":"RESPONSE_TOO_LARGE","text":"the answer is above --max-body","delivery":"ANSWERED"}'
+    head = (
+        f"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head.encode() + body)
+        writer.close()
+
+    async with listening(answer) as url:
+        await ask_at(url, OutcomeKind.ANSWER_TOO_LARGE)
+
+
 LARGE: Final = "x" * 140_000
 """More than the real servers pass: ours with 131,072 bytes, stock ones with 8,192."""
 
