@@ -58,7 +58,7 @@ class ContentFormats:
     def of(self, claimed: Claimed, *, typed: bool) -> Formats:
         """The formats to request, one or two, the preferred one first.
 
-        ``typed``: whether the server is known to read types (``ServerInfo.typed``). One that does not loses digits in
+        ``typed``: whether the server is known to read types (``LeshanClient.typed``). One that does not loses digits in
         SenML, so what is read through it is left to the device.
         """
         request = claimed.request

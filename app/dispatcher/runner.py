@@ -100,9 +100,9 @@ class Runner:
         """Call, and once more in the other content format where the device refused the first one. Answers as
         :meth:`_call` does."""
         request = claimed.request
-        if not self._client.recognized and depends_on_types(request) and (lost := await self._unrecognized(request)):
+        if self._client.typed is None and depends_on_types(request) and (lost := await self._unrecognized(request)):
             return lost, lost
-        first, *others = self._formats.of(claimed, typed=self._client.recognized and self._client.info.typed)
+        first, *others = self._formats.of(claimed, typed=self._client.typed is True)
         outcome, found = await self._call(claimed, _in_format(request, first), deadline)
         if not others or not may_be_called_again(request.kind, request.format, outcome):
             return outcome, found

@@ -100,7 +100,8 @@ class LeshanClient:
 
     Attributes:
         info: what the server said that it can, when it was last looked at; a stock server's until then.
-        recognized: whether it is known if the server reads the types of values (``info.typed``).
+        typed: whether the server reads the type of a value from ``type`` in its node, and writes one there; 2.0.0-M4
+            does not. None until it is recognized (:meth:`recognize`).
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class LeshanClient:
             OSError, ssl.SSLError: a certificate or key cannot be read.
         """
         self.info = STOCK
-        self.recognized = False
+        self.typed: bool | None = None
         root = api_root(base_url)
         tls = tls_context(ca, cert, key) if root.startswith("https:") else None
         connections = max_in_flight + PROBES
@@ -153,7 +154,7 @@ class LeshanClient:
         """
         try:
             info = self.info
-            request = request_for(op, any_name=info.any_name, once=info.once, typed=info.typed)
+            request = request_for(op, any_name=info.any_name, once=info.once, typed=self.typed is not False)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return _not_speakable(op, error)
         outcome = outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
@@ -162,7 +163,8 @@ class LeshanClient:
         return outcome
 
     async def look(self) -> ServerInfo:
-        """Ask the server what it can, and keep it as :attr:`info`.
+        """Ask the server what it can, and keep it as :attr:`info`. A stock server must be recognized after each look:
+        it may have replaced one of another version.
 
         Raises:
             LeshanUnavailable: nobody answered; what was known of it stays.
@@ -170,12 +172,8 @@ class LeshanClient:
         exchange = await self._transport.exchange(info_request(), time.monotonic() + INFO_SECONDS)
         if exchange.failure is not None or exchange.status not in SAYS_WHAT_IT_CAN:
             raise LeshanUnavailable(f"GET /server/info: {exchange.detail or exchange.status}")
-        told, known = read_server_info(exchange.status, exchange.body), self.info
-        if told.json_errors:
-            self.info, self.recognized = told, True
-        else:
-            self.recognized = self.recognized and not known.json_errors
-            self.info = replace(told, typed=known.typed)
+        self.info = read_server_info(exchange.status, exchange.body)
+        self.typed = True if self.info.json_errors else None
         return self.info
 
     async def recognize(self, endpoint: str) -> None:
@@ -190,8 +188,8 @@ class LeshanClient:
         outcome = outcome_of(OperationKind.READ, exchange)
         if outcome.kind is not OutcomeKind.NOT_REGISTERED and not _tells_a_registration(exchange.body):
             raise LeshanUnavailable(f"GET /clients/..: {outcome.detail or exchange.status}")
-        self.info, self.recognized = replace(self.info, typed=reads_types(exchange.body)), True
-        if not self.info.typed:
+        self.typed = reads_types(exchange.body)
+        if not self.typed:
             _log.warning("leshan_untyped", server="2.0.0-M4", problem=UNTYPED)
 
     async def ask(self, kind: OperationKind, request_id: str, wait_seconds: int) -> Outcome | Asked:

@@ -102,7 +102,7 @@ def request_for(
     With ``once`` what takes a device down asks for a single datagram: a device that has rebooted takes a retransmission
     for a new request (RFC 7252, 4.2: what it remembers of messages is gone) and would go down again.
 
-    ``typed``: whether the server reads the types of values (``ServerInfo.typed``).
+    ``typed``: whether the server reads the types of values (``LeshanClient.typed``).
 
     Raises:
         Unaddressable: the endpoint's name cannot be asked about.

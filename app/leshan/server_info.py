@@ -28,7 +28,6 @@ class ServerInfo:
         event_envelope, event_replay: the event stream has envelopes, and replays what came after an id.
         notifications_wake: a device that notifies or sends is taken as awake, and the attribute ``at`` is honoured.
         once: ``retransmit=0`` has a request leave as one datagram, which no retransmission repeats after a reboot.
-        typed: it reads the type of a value from ``type`` in its node, and writes one there. 2.0.0-M4 does not.
         open_calls: how many calls it takes at once; None: it does not say.
         boot_id: of this run of the server: with another one all registrations are gone.
     """
@@ -41,7 +40,6 @@ class ServerInfo:
     event_replay: bool = False
     notifications_wake: bool = False
     once: bool = False
-    typed: bool = True
     open_calls: int | None = None
     boot_id: str | None = None
 

@@ -239,9 +239,9 @@ async def test_a_server_is_recognized_by_its_answer_about_a_client(contract: Con
     device = await contract.device()
     async with recognized(contract) as client:
         typed = Difference.UNTYPED_JSON not in contract.differences
-        assert client.info.typed is typed
+        assert client.typed is typed
         await client.recognize(device.name)
-        assert client.info.typed is typed
+        assert client.typed is typed
 
 
 @pytest.mark.only_with(Difference.UNTYPED_JSON)
@@ -295,7 +295,7 @@ async def recognized(contract: Contract) -> AsyncIterator[LeshanClient]:
     client = LeshanClient(contract.root)
     try:
         await client.look()
-        if not client.recognized:
+        if client.typed is None:
             await client.recognize("nobody")
         yield client
     finally:

@@ -28,7 +28,7 @@ class Leshan:
     """Answers when it is let."""
 
     info = Mock(request_ids=False)
-    recognized = True
+    typed: bool | None = True
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -87,7 +87,7 @@ class Unrecognized(Leshan):
 
     def __init__(self, unanswered: int) -> None:
         super().__init__()
-        self.recognized, self.calls = False, 0
+        self.typed, self.calls = None, 0
         self.format: ContentFormat | None = None
         self._unanswered = unanswered
 
@@ -95,7 +95,7 @@ class Unrecognized(Leshan):
         if self._unanswered > 0:
             self._unanswered -= 1
             raise LeshanUnavailable("refused")
-        self.recognized = True
+        self.typed = True
 
     async def call(self, request: OperationRequest, *_: Any) -> Outcome:
         self.calls += 1
@@ -125,7 +125,7 @@ async def test_what_an_old_server_would_change_is_not_written_before_its_version
 async def test_what_every_server_does_alike_does_not_wait_for_its_version(claimed: Claimed) -> None:
     leshan = Unrecognized(unanswered=1)
     await runner_of(leshan).run(claimed, asyncio.get_running_loop().time())
-    assert (leshan.calls, leshan.recognized) == (1, False)
+    assert (leshan.calls, leshan.typed) == (1, None)
 
 
 async def test_before_the_version_is_known_the_device_chooses_the_format_of_a_read() -> None:

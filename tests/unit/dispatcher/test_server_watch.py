@@ -23,7 +23,10 @@ OURS = {"bootId": "b2", "features": {"requestIds": True}}
 
 
 class Leshan:
-    """A server that counts its requests, and may be replaced by one of our own."""
+    """A server that counts its requests, and may be replaced by one of our own. Until then it is a 2.0.0-M4."""
+
+    client: LeshanClient
+    """The watch's client."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -31,7 +34,10 @@ class Leshan:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode().partition(" HTTP")[0])
-        status, body = (400, b"{}") if self.info is None else (200, json.dumps(self.info).encode())
+        about_a_client = self.asked[-1].startswith("GET /api/clients/")
+        status, body = (400, b"no registered client" if about_a_client else b"{}")
+        if self.info is not None:
+            status, body = 200, json.dumps(self.info).encode()
         head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + body)
         writer.close()
@@ -64,7 +70,7 @@ async def watching(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Serve
     monkeypatch.setattr(server_watch, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(server_watch, "known_boot_id", database.known_boot_id)
     server = await asyncio.start_server(leshan.serve, "127.0.0.1", 0)
-    client = LeshanClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    leshan.client = client = LeshanClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     watch = ServerWatch(client, cast(Ledger, database))
     running = asyncio.create_task(watch.run())
     try:
@@ -92,6 +98,18 @@ async def test_a_stock_server_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> 
         await reads(database, 20)
         await watch.refresh()  # as each reconciling does
         assert leshan.asked == ["GET /api/server/info"]
+
+
+async def test_a_stock_server_without_types_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(monkeypatch) as (watch, leshan, database):
+        await reads(database, 2)
+        await leshan.client.recognize("d")
+        assert leshan.client.typed is False
+        await reads(database, 5)
+        await watch.look()  # the bridge's new connection
+        await reads(database, 20)
+        assert leshan.asked == ["GET /api/server/info", "GET /api/clients/d", "GET /api/server/info"]
+        assert len(database.kept) == 1
 
 
 @pytest.mark.parametrize("away", [False, True])

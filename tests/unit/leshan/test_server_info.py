@@ -66,13 +66,15 @@ def test_anything_else_is_a_stock_server(status: int, body: str) -> None:
 
 @asynccontextmanager
 async def answering(status: int, body: Any) -> AsyncIterator[tuple[LeshanClient, list[str]]]:
-    """A server that answers everything so; ``body`` is JSON, or a function of the request's target that gives it."""
+    """A server that answers everything so; ``body`` is JSON, or a function of the request's target that gives it; bytes
+    are sent as they are."""
     asked: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         method, target, _ = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)
         asked.append(f"{method.decode()} {target.decode()}")
-        content = json.dumps(body(target.decode()) if callable(body) else body).encode()
+        answer = body(target.decode()) if callable(body) else body
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + content)
         writer.close()
@@ -91,6 +93,29 @@ async def test_a_look_is_remembered() -> None:
     async with answering(200, INFO) as (client, asked):
         assert await client.look() == client.info == ALL
         assert asked == ["GET /api/server/info"]
+
+
+M4, M18 = b"no registered client with id 'd'", b"No registered client with id 'd'"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("before", "after"), [(M4, M18), (M18, M4)], ids=["upgraded", "downgraded"])
+async def test_a_stock_server_is_recognized_again_after_each_look(before: bytes, after: bytes) -> None:
+    answers = [before, after]
+    async with answering(400, lambda target: {} if target.endswith("/info") else answers.pop(0)) as (client, _):
+        for answer in (before, after):
+            await client.look()
+            assert client.typed is None
+            await client.recognize("d")
+            assert client.typed is (answer == M18)
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_says_what_it_can_reads_types() -> None:
+    async with answering(200, INFO) as (client, _):
+        client.typed = False
+        await client.look()
+        assert client.typed is True
 
 
 @pytest.mark.asyncio
