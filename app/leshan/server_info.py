@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -46,10 +45,6 @@ class ServerInfo:
 
 STOCK: Final = ServerInfo()
 
-_UNTYPED: Final = re.compile(rb'no registered client|.*"registrationDate":\s*"', re.DOTALL)
-"""What 2.0.0-M4 answers about an unknown client, or about one that is there: M15 and later begin with a capital letter,
-and write dates as numbers (seen in each)."""
-
 
 def read_server_info(status: int, body: bytes) -> ServerInfo:
     """What an answer to ``GET /server/info`` says; anything but a 200 with such an object is a stock server's."""
@@ -74,8 +69,16 @@ def read_server_info(status: int, body: bytes) -> ServerInfo:
 
 
 def reads_types(client: bytes) -> bool:
-    """Return whether a server reads the types of values, by the body of its answer to ``GET /clients/{endpoint}``."""
-    return _UNTYPED.match(client) is None
+    """Return whether a server reads the types of values, by the body of its answer to ``GET /clients/{endpoint}``.
+
+    2.0.0-M4, which does not, writes ``registrationDate`` as text, and "no registered client": M15 and later write a
+    number, and begin with a capital letter (seen in each).
+    """
+    try:
+        found = parse_json(client)
+    except orjson.JSONDecodeError:
+        return not client.startswith(b"no registered client")
+    return not (isinstance(found, dict) and isinstance(found.get("registrationDate"), str))
 
 
 def boot_id_of(value: JsonValue) -> str | None:

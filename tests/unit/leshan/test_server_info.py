@@ -196,3 +196,16 @@ async def test_registrations_by_pages() -> None:
 def test_a_server_is_recognized_by_its_answer_about_a_client(recorded: str, label: str, typed: bool) -> None:
     (body, *_) = [one["response"]["body"] for one in answered(recorded) if one["label"].endswith(label)]
     assert reads_types(body.encode()) is typed
+
+
+def test_attributes_of_a_device_do_not_make_its_server_untyped() -> None:
+    (body, *_) = [one["response"]["body"] for one in answered("m18-rest.json") if one["label"].endswith(" client")]
+    client = json.loads(body)
+    client["additionalRegistrationAttributes"] = {"registrationDate": "2026-11-29"}
+    client["objectLinks"][0]["attributes"]["registrationDate"] = "x"
+    assert reads_types(json.dumps(client).encode())
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"No", b'"registrationDate": "x"'])
+def test_any_other_answer_about_a_client_is_of_a_server_that_reads_types(body: bytes) -> None:
+    assert reads_types(body)
