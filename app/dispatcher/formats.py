@@ -27,7 +27,7 @@ READS: Final = frozenset(
 _FORMATTED: Final = READS | {OperationKind.WRITE, OperationKind.CREATE, OperationKind.WRITE_COMPOSITE}
 """The kinds with values, which have a content format on their way to the device."""
 
-_Key: TypeAlias = tuple[str | None, OperationKind, str | None]
+_Key: TypeAlias = tuple[str, str | None, OperationKind, str | None]
 
 _registered = lru_cache(maxsize=4_096)(lambda links: registered_formats(told_links(links)))
 
@@ -46,10 +46,11 @@ def may_be_called_again(kind: OperationKind, format_: ContentFormat | None, outc
 
 
 class ContentFormats:
-    """Chooses the content formats of attempts, and remembers what worked after a refusal.
+    """Chooses the content formats of attempts, and remembers which one was refused.
 
-    Remembered per registration, kind and path, in this process: every other dispatcher learns by one refused call of
-    its own, which costs less than a column that each registration would have to reset.
+    Remembered per endpoint (those known from the older webhooks have no registration id), registration, kind and path,
+    in this process: every other dispatcher learns by one refused call of its own, which costs less than a column that
+    each registration would have to reset.
     """
 
     def __init__(self) -> None:
@@ -70,7 +71,7 @@ class ContentFormats:
         return formats
 
     def learn(self, claimed: Claimed, format_: ContentFormat | None) -> None:
-        """Begin with this format from now on: it was accepted after a refusal of the other one."""
+        """Begin with this format from now on: the other one was refused."""
         self._learned[_key(claimed)] = format_
         self._learned.move_to_end(_key(claimed))
         if len(self._learned) > MOST_REMEMBERED:
@@ -78,4 +79,5 @@ class ContentFormats:
 
 
 def _key(claimed: Claimed) -> _Key:
-    return claimed.registration_id, claimed.request.kind, claimed.request.path
+    request = claimed.request
+    return request.endpoint, claimed.registration_id, request.kind, request.path

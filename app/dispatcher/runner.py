@@ -106,11 +106,13 @@ class Runner:
         outcome, found = await self._call(claimed, _in_format(request, first), deadline)
         if not others or not may_be_called_again(request.kind, request.format, outcome):
             return outcome, found
+        # before the second call: if the device falls asleep first, its next wake must not begin with this refusal again
+        self._formats.learn(claimed, others[0])
         left = max(1, int(deadline - ANSWER_SECONDS - time.monotonic()))
         again = replace(_in_format(request, others[0]), timeout_seconds=left)
         outcome, found = await self._call(claimed, again, deadline, again=True)
-        if outcome.kind is OutcomeKind.SUCCESS:
-            self._formats.learn(claimed, others[0])
+        if may_be_called_again(request.kind, request.format, outcome):
+            self._formats.learn(claimed, first)
         return outcome, found
 
     async def _call(

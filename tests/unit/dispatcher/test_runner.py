@@ -135,3 +135,80 @@ async def test_before_the_version_is_known_the_device_chooses_the_format_of_a_re
     for format_ in (None, ContentFormat.SENML_CBOR):
         await runner.run(read, asyncio.get_running_loop().time())
         assert leshan.format is format_
+
+
+class Answering(Leshan):
+    """Answers call after call as it is set to, then with success; keeps the format of each call."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        super().__init__()
+        self.calls: list[ContentFormat | None] = []
+        self._outcomes = list(outcomes)
+
+    async def call(self, request: OperationRequest, *_: Any) -> Outcome:
+        self.calls.append(request.format)
+        return self._outcomes.pop(0) if self._outcomes else Outcome(OutcomeKind.SUCCESS)
+
+
+REFUSED: Final = Outcome(
+    OutcomeKind.DEVICE_ANSWERED_NO, http_status=200, device_code=406, device_status="NOT_ACCEPTABLE(406)"
+)
+CBOR, JSON = ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON
+COMPOSITE: Final = replace(
+    ONE,
+    request=OperationRequest("d", OperationKind.READ_COMPOSITE, None, ("/3/0/0", "/3/0/9")),
+    registration_id="r1",
+    lwm2m_version="1.1",
+)
+
+
+async def run_all(leshan: Leshan, *attempts: Claimed) -> list[Outcome]:
+    """Make the attempts one after the other, and return what they came to."""
+    runner = runner_of(leshan)
+    settled: list[Any] = []
+    with patch.object(runner, "_settle", AsyncMock(side_effect=settled.append)):
+        for claimed in attempts:
+            await runner.run(claimed, asyncio.get_running_loop().time())
+    return [settle.report.outcome for settle in settled]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        OutcomeKind.ASLEEP,
+        OutcomeKind.NOT_CONNECTED,
+        OutcomeKind.LESHAN_BUSY,
+        OutcomeKind.TOO_LATE,
+        OutcomeKind.DEVICE_SILENT,
+    ],
+)
+async def test_a_refused_format_is_not_requested_first_again(second: OutcomeKind) -> None:
+    """Whatever the second call came to: at each wake the refusal would use up the time that it has."""
+    leshan = Answering(REFUSED, Outcome(second))
+    outcomes = await run_all(leshan, COMPOSITE, COMPOSITE)
+    assert [outcome.kind for outcome in outcomes] == [second, OutcomeKind.SUCCESS]
+    assert leshan.calls == [CBOR, JSON, JSON]
+
+
+async def test_where_both_formats_are_refused_the_order_stays() -> None:
+    leshan = Answering(REFUSED, REFUSED)
+    assert [outcome.device_code for outcome in await run_all(leshan, COMPOSITE)] == [406]
+    assert leshan.calls == [CBOR, JSON], "two calls at most"
+    leshan = Answering(REFUSED, REFUSED)
+    await run_all(leshan, COMPOSITE, COMPOSITE)
+    assert leshan.calls == [CBOR, JSON, CBOR]
+
+
+async def test_a_format_that_is_refused_later_gives_way_to_the_first_one_again() -> None:
+    leshan = Answering(REFUSED, Outcome(OutcomeKind.SUCCESS), REFUSED)
+    await run_all(leshan, COMPOSITE, COMPOSITE, COMPOSITE)
+    assert leshan.calls == [CBOR, JSON, JSON, CBOR, CBOR]
+
+
+async def test_a_refusal_of_one_endpoint_says_nothing_about_another() -> None:
+    """Those that are known from the older webhooks have no registration id."""
+    one = replace(COMPOSITE, registration_id=None)
+    other = replace(one, request=replace(one.request, endpoint="e"))
+    leshan = Answering(REFUSED)
+    await run_all(leshan, one, other, one)
+    assert leshan.calls == [CBOR, JSON, CBOR, JSON]
