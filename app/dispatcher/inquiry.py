@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -64,7 +65,8 @@ async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) ->
     found = await inquire(client, claimed, give_up)
     request = claimed.request
     if isinstance(found, Outcome) and may_be_called_again(request.kind, request.format, found):
-        return await inquire(client, claimed, give_up, again=True)
+        found = await inquire(client, claimed, give_up, again=True)
+        return replace(found, answered_before=True) if isinstance(found, Outcome) else found
     return found
 
 

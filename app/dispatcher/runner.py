@@ -113,7 +113,8 @@ class Runner:
         outcome, found = await self._call(claimed, again, deadline, again=True)
         if may_be_called_again(request.kind, request.format, outcome):
             self._formats.learn(claimed, first)
-        return outcome, found
+        outcome = replace(outcome, answered_before=True)
+        return outcome, outcome if isinstance(found, Outcome) else found
 
     async def _call(
         self, claimed: Claimed, request: OperationRequest, deadline: float, *, again: bool = False

@@ -117,7 +117,8 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
         return _carry_out(TABLE[_K.SUCCESS], attempt, "already gone")
     row = row_for(report)
     detail = report.outcome.detail
-    if attempt.answers_others_only and report.outcome.kind is _K.DEVICE_SILENT:
+    silent = report.outcome.kind is _K.DEVICE_SILENT and not report.outcome.answered_before
+    if attempt.answers_others_only and silent:
         row = replace(COMPOSITE_NEVER_ANSWERED, ends_turn=attempt.queue_mode)
         detail = NEVER_ANSWERED.format(kind=attempt.kind)
     if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
 from app.domain.values import JsonValue
 
@@ -57,6 +58,10 @@ class OutcomeKind(Enum):
     """The deadline had passed before the request was written, so it was not sent."""
 
 
+_UNREAD_ANSWERS: Final = frozenset({OutcomeKind.DEVICE_ANSWERED_NONSENSE, OutcomeKind.ANSWER_TOO_LARGE})
+"""The device answered, and Leshan reports no status of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one call to Leshan came to.
@@ -71,6 +76,8 @@ class Outcome:
         location: CREATE's new path as Leshan tells it (``"3442/8"``).
         request_id: the id under which Leshan keeps a delayed request.
         deadline_passed: ANSWER_LOST because our own deadline ran out (a Leshan that accepts and never answers).
+        answered_before: the device answered the attempt's first call, and this is the outcome of the second one, in
+            another content format.
     """
 
     kind: OutcomeKind
@@ -83,8 +90,9 @@ class Outcome:
     location: str | None = None
     request_id: str | None = None
     deadline_passed: bool = False
+    answered_before: bool = False
 
     @property
     def of_the_device(self) -> bool:
         """Whether the device itself answered: Leshan ends an observation without a request to it."""
-        return self.device_status is not None or self.kind is OutcomeKind.DEVICE_ANSWERED_NONSENSE
+        return self.device_status is not None or self.answered_before or self.kind in _UNREAD_ANSWERS

@@ -94,7 +94,7 @@ _SILENCE = frozenset({ReasonCode.NO_ANSWER, ReasonCode.OUTCOME_UNKNOWN})
 
 def _note_composite(endpoint: EndpointRow, operation: OperationRow, outcome: Outcome) -> None:
     """Remember for the registration which composites the device answers, and since which wake it does not."""
-    silent = outcome.kind is OutcomeKind.DEVICE_SILENT
+    silent = outcome.kind is OutcomeKind.DEVICE_SILENT and not outcome.answered_before
     if operation.kind not in COMPOSITES or not (silent or outcome.of_the_device):
         return
     kind, known = operation.kind.value, load_json(endpoint.composites) or {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
+from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.domain.words import SECOND, OperationKind, Presence
 from app.models.ledger import CancelMany, Configure, Provision, open_store
@@ -13,6 +15,7 @@ from tests.integration.ledger.kit import (
     ASLEEP,
     BUSY,
     ERROR,
+    LOST,
     REBOOT,
     REFUSED,
     SILENT,
@@ -30,6 +33,7 @@ pytestmark = pytest.mark.asyncio
 
 READ, EXECUTE, DISCOVER = OperationKind.READ, OperationKind.EXECUTE, OperationKind.DISCOVER
 COMPOSITE: Final = OperationKind.READ_COMPOSITE
+TOO_LARGE: Final = Report(Outcome(OutcomeKind.ANSWER_TOO_LARGE, 500, detail="The answer exceeds the limit"))
 ALWAYS_ON: Final[dict[str, Any]] = {"queue_mode": False, "lifetime_seconds": 86_400}
 
 
@@ -369,11 +373,34 @@ async def test_a_device_that_is_silent_to_everything_has_all_its_attempts(world:
     assert row["detail"] == "Request timeout"
 
 
-async def test_a_composite_that_was_answered_once_has_all_its_attempts(world: World) -> None:
+@pytest.mark.parametrize("report", [REFUSED, TOO_LARGE], ids=["refused", "too large"])
+async def test_a_composite_that_was_answered_once_has_all_its_attempts(world: World, report: Report) -> None:
     await world.hear(registered("d"))
+    await world.create(new("d", READ, "/3/0/0"))
+    await world.attempt(SUCCESS)
     await composites(world)
-    await world.attempt(REFUSED)
+    assert await world.attempt(report) == "FAILED"
     assert await world.attempt(SILENT) == "QUEUED"
+
+
+@pytest.mark.parametrize("second", [SILENT, ASLEEP, LOST], ids=["silent", "asleep", "lost"])
+async def test_a_composite_refused_in_one_format_counts_as_answered(world: World, second: Report) -> None:
+    """The report is the second call's, in the other format: the device answered the first one."""
+    await world.hear(registered("d"))
+    await world.create(new("d", READ, "/3/0/0"))
+    await world.attempt(SUCCESS)
+    await composites(world, 1)
+    assert await world.attempt(replace(second, outcome=replace(second.outcome, answered_before=True))) == "QUEUED"
+    await world.hear(updated("d", 2))
+    assert await world.attempt(SILENT) == "QUEUED"
+
+
+async def test_an_answer_that_is_too_large_shows_that_a_device_answers_others(world: World) -> None:
+    await world.hear(registered("d"))
+    await world.create(new("d", READ, "/3/0/0"))
+    await world.attempt(TOO_LARGE)
+    await composites(world, 1)
+    assert await world.attempt(SILENT) == "FAILED"
 
 
 async def test_other_kinds_have_all_their_attempts(world: World) -> None:

@@ -212,3 +212,10 @@ async def test_a_refusal_of_one_endpoint_says_nothing_about_another() -> None:
     leshan = Answering(REFUSED)
     await run_all(leshan, one, other, one)
     assert leshan.calls == [CBOR, JSON, CBOR, JSON]
+
+
+async def test_the_second_calls_outcome_says_that_the_device_answered_before() -> None:
+    leshan = Answering(REFUSED, Outcome(OutcomeKind.DEVICE_SILENT))
+    first, second = await run_all(leshan, COMPOSITE, COMPOSITE)
+    assert (first.kind, first.of_the_device) == (OutcomeKind.DEVICE_SILENT, True)
+    assert not second.answered_before, "one call"
