@@ -15,6 +15,7 @@ from typing import Any, Final
 from tortoise.backends.sqlite.client import SqliteClient, translate_exceptions
 
 from app.models.database import READ_SECONDS
+from app.models.postgres import no_answer
 
 STEPS: Final = 20_000
 """Of SQLite's machine between two looks at the clock: some 0.2 ms."""
@@ -50,7 +51,8 @@ class SqliteReader(SqliteClient):
         """Run a statement that reads. Canceled, it is interrupted.
 
         Raises:
-            OperationalError: with SQLITE_INTERRUPT where the time is over.
+            OperationalError: of SQLITE_INTERRUPT, if it ran into the time limit.
+            TimeoutError: the limit passed before it began, behind the statements of other callers.
         """
         statement = _Running(time.monotonic() + READ_SECONDS)
         if self._connection is None:
@@ -62,8 +64,9 @@ class SqliteReader(SqliteClient):
         def run() -> list[Any]:
             self._running = statement
             try:
-                # canceled while it waited, it is not begun
-                return [] if self._is_over() else connection.execute(query, values or ()).fetchall()
+                if self._is_over():  # canceled, or too late: not begun; a canceled caller receives no error
+                    raise TimeoutError(no_answer(READ_SECONDS))
+                return connection.execute(query, values or ()).fetchall()
             finally:
                 self._running = None
 

@@ -1,0 +1,43 @@
+"""The readers' connections at their time limit, and the errors of a database that does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+from unittest import mock
+
+import pytest
+import pytest_asyncio
+
+from app.models import sqlite
+from app.models.queries import ReadUnavailable, reading
+from app.models.sqlite import SqliteReader
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio
+
+ENDLESS: Final = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+@pytest_asyncio.fixture
+async def sqlite_reader(tmp_path: Path) -> AsyncIterator[SqliteReader]:
+    """A lane on a SQLite file, used by ``fetch``; it does not wait for locks."""
+    path = str(tmp_path / "reveille.db")
+    client = SqliteReader(path, connection_name="default", journal_mode="DELETE", busy_timeout=0)
+    await client.create_connection(with_db=True)
+    with mock.patch.object(reading, "get_connection", return_value=client):
+        yield client
+    await client.close()
+
+
+async def test_a_statement_that_waited_too_long_for_its_lane_is_unavailable(sqlite_reader: SqliteReader) -> None:
+    running = asyncio.create_task(reading.fetch(ENDLESS))
+    await eventually(lambda: sqlite_reader.busy)
+    with mock.patch.object(sqlite, "READ_SECONDS", 0.0):
+        waiting = asyncio.create_task(reading.fetch("SELECT 1"))
+        running.cancel()
+        with pytest.raises(ReadUnavailable, match="no answer within"):
+            await waiting
+    assert [tuple(row) for row in await reading.fetch("SELECT 1")] == [(1,)]
