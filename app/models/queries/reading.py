@@ -105,9 +105,10 @@ def reading_errors() -> Iterator[None]:
 
 
 def _unavailable(error: BaseException) -> bool:
-    """Whether the database failed and not the statement. Tortoise wraps some of the drivers' errors."""
-    if isinstance(error, OperationalError) and error.__cause__ is not None:
-        error = error.__cause__
+    """Whether the database failed and not the statement. Tortoise wraps some of the drivers' errors: asyncpg's as the
+    cause, those of SQLite as the context only."""
+    if isinstance(error, OperationalError):
+        error = error.__cause__ or error.__context__ or error
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
     return isinstance(error, _UNREACHABLE)

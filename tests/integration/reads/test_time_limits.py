@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 from unittest import mock
 
 import pytest
 import pytest_asyncio
+from tortoise.exceptions import OperationalError
 
 from app.models import sqlite
 from app.models.queries import ReadUnavailable, reading
@@ -41,3 +44,31 @@ async def test_a_statement_that_waited_too_long_for_its_lane_is_unavailable(sqli
         with pytest.raises(ReadUnavailable, match="no answer within"):
             await waiting
     assert [tuple(row) for row in await reading.fetch("SELECT 1")] == [(1,)]
+
+
+async def test_a_sqlite_statement_at_its_time_limit_is_unavailable(sqlite_reader: SqliteReader) -> None:
+    with mock.patch.object(sqlite, "READ_SECONDS", 0.5), pytest.raises(ReadUnavailable, match="interrupted"):
+        await reading.fetch(ENDLESS)
+    assert not sqlite_reader.busy
+
+
+async def test_a_locked_sqlite_file_is_unavailable(sqlite_reader: SqliteReader) -> None:
+    with closing(sqlite3.connect(sqlite_reader.filename, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ReadUnavailable, match="locked"):
+            await reading.fetch("SELECT name FROM sqlite_schema")
+
+
+async def test_a_sqlite_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    client = SqliteReader(str(tmp_path / "missing" / "reveille.db"), connection_name="default")
+    with (
+        mock.patch.object(reading, "get_connection", return_value=client),
+        pytest.raises(ReadUnavailable, match="unable to open"),
+    ):
+        await reading.fetch("SELECT 1")
+
+
+async def test_a_bad_statement_is_no_unavailable_sqlite(sqlite_reader: SqliteReader) -> None:
+    with pytest.raises(OperationalError, match="no such column"):
+        await reading.fetch("SELECT missing")
+    assert not sqlite_reader.busy
