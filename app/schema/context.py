@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import strawberry
+from graphql import ExecutionResult
 
 from app.models.ledger import Ledger
 from app.models.live import LiveLog
@@ -67,6 +68,7 @@ class RequestContext:
         budget: shared by the operations of a batch.
         prepared: the document.
         measure: what the operation asks for; known once it was admitted.
+        forbidden: the result of a mutation whose root fields are all forbidden; it is not executed.
         cursor: the log's position, or why it could not be read; set when the document asks for it, before all else.
         told: of a subscription, the ``seq`` of the last event.
     """
@@ -78,6 +80,7 @@ class RequestContext:
     budget: RequestBudget
     prepared: Prepared | None = None
     measure: Measure = _UNMEASURED
+    forbidden: ExecutionResult | None = None
     cursor: int | Exception | None = None
     told: int = 0
 

@@ -12,11 +12,18 @@ from typing import Any, Final
 
 from graphql import (
     DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
+    located_error,
     parse,
     validate,
 )
@@ -26,7 +33,7 @@ from app.schema.budget import CHARACTERS, COST, TOKENS, RequestBudget
 from app.schema.context import RequestContext
 from app.schema.errors import MAX_TOKENS, ApiError, bad_input, presentable
 from app.schema.fields import role_of
-from app.schema.limits import MAX_ERRORS, Measure, check_document, count_values, measured
+from app.schema.limits import MAX_ERRORS, Measure, check_document, count_values, fragments_of, measured
 from app.schema.places import Places
 from app.security import Role
 
@@ -171,12 +178,17 @@ class PreparedDocuments(SchemaExtension):
         execution.pre_execution_errors = errors
         yield
 
+    def on_execute(self) -> Iterator[None]:
+        execution = self.execution_context
+        execution.result = execution.context.forbidden  # Strawberry executes nothing where there is a result
+        yield
+
 
 def admit(context: RequestContext, roles: Mapping[str, Role], variables: Mapping[str, Any]) -> None:
     """Check the role and the cost of an operation, before its variables are converted.
 
     Raises:
-        ApiError: FORBIDDEN, LIMIT_EXCEEDED, or BAD_USER_INPUT where it is not clear which operation is meant.
+        ApiError: LIMIT_EXCEEDED, or BAD_USER_INPUT where it is not clear which operation is meant.
     """
     ready, budget = context.prepared, context.budget
     assert ready is not None  # noqa: S101 - it was parsed
@@ -186,8 +198,10 @@ def admit(context: RequestContext, roles: Mapping[str, Role], variables: Mapping
     assert operation is not None  # noqa: S101 - Strawberry has found it before
     measure = ready.measure(operation, variables)
     if operation.operation is OperationType.MUTATION:
-        for role in {roles[name] for name in measure.fields if name in roles}:
-            context.require(role)
+        assert ready.document is not None  # noqa: S101 - it has an operation
+        context.forbidden = forbidden(context, roles, operation, fragments_of(ready.document))
+        if context.forbidden is not None:
+            return
     cost = measure.cost
     for definition in operation.variable_definitions or ():  # GraphQL ignores others
         name = definition.variable.name.value
@@ -196,6 +210,47 @@ def admit(context: RequestContext, roles: Mapping[str, Role], variables: Mapping
     budget.spend(COST, cost)
     context.measure = measure
     context.reads.repeats = measure.repeats
+
+
+def forbidden(
+    context: RequestContext,
+    roles: Mapping[str, Role],
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+) -> ExecutionResult | None:
+    """Return the result of a mutation whose root fields are all forbidden to the viewer: each is null, with an error at
+    its path. None where the mutation has to be executed: its resolvers check the role, too."""
+    nodes: dict[str, list[FieldNode]] = {}
+    errors: dict[str, GraphQLError] = {}
+    for field_ in _root_fields(operation.selection_set, fragments):
+        if field_ is None or field_.name.value not in roles:
+            return None
+        key = field_.alias.value if field_.alias else field_.name.value
+        nodes.setdefault(key, []).append(field_)
+        try:
+            context.require(roles[field_.name.value])
+        except ApiError as error:
+            errors[key] = located_error(error, nodes[key], [key])
+        else:
+            return None
+    return ExecutionResult(dict.fromkeys(nodes), list(errors.values()))
+
+
+def _root_fields(
+    selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> Iterator[FieldNode | None]:
+    """Yield the fields of a validated selection, with fragments expanded; None in place of a selection with directives,
+    which variables may leave out."""
+    for selection in selection_set.selections:
+        if selection.directives:
+            yield None
+        elif isinstance(selection, FieldNode):
+            yield selection
+        elif isinstance(selection, FragmentSpreadNode):
+            yield from _root_fields(fragments[selection.name.value].selection_set, fragments)
+        else:
+            assert isinstance(selection, InlineFragmentNode)  # noqa: S101 - there is no other kind
+            yield from _root_fields(selection.selection_set, fragments)
 
 
 @lru_cache(maxsize=4)

@@ -99,6 +99,32 @@ async def test_the_role_is_checked_before_the_arguments(api: Api) -> None:
     coerce.assert_not_called()
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+async def test_a_forbidden_mutation_is_null_with_its_error(api: Api, accept: str) -> None:
+    fields = 'a: provisionEndpoint(name: "x") { name } ...F'
+    query = f"mutation {{ {fields} }} fragment F on Mutation {{ ... {{ resumeDispatch {{ reason }} }} }}"
+    answer = await api.post({"query": query}, VIEWER, accept=accept)
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["data"] == {"a": None, "resumeDispatch": None}
+    assert [(error["path"], error["extensions"]) for error in told["errors"]] == [
+        (["a"], {"code": "FORBIDDEN"}),
+        (["resumeDispatch"], {"code": "FORBIDDEN"}),
+    ]
+    assert told["errors"][0]["locations"] == [{"line": 1, "column": query.index("a:") + 1}]
+
+
+@pytest.mark.parametrize("more", ["__typename", "resumeDispatch @skip(if: true) { reason }"])
+async def test_a_forbidden_mutation_leaves_other_fields(api: Api, world: World, more: str) -> None:
+    told = await api.answer(f'mutation {{ provisionEndpoint(name: "x") {{ name }} {more} }}', VIEWER)
+    expected = {"__typename": "Mutation"} if "__typename" in more else {}
+    assert told["data"] == {"provisionEndpoint": None, **expected}
+    assert [(error["path"], error["extensions"]) for error in told["errors"]] == [
+        (["provisionEndpoint"], {"code": "FORBIDDEN"})
+    ]
+    assert await world.rows("SELECT id FROM endpoint") == []
+
+
 async def test_every_mutation_requires_an_operator() -> None:
     roles = documents._roles(schema.graphql_schema)
     assert roles
