@@ -79,10 +79,11 @@ class Mutation(BrakeMutation):
         context = info.context
         context.operator()
         key = _operation_key(id)
+        await context.reads.reserve_operation(key)
         await submit(context, Cancel(key))
         await _withdrawn(key)
         context.reads.forget()
-        return await context.reads.operation_by_id(key)
+        return await context.reads.operation_by_id(key, reserved=True)
 
     @resolved(
         "Ask again for what has ended: a new operation, unless the old one has an unfinished retry.", Role.OPERATOR
@@ -228,6 +229,7 @@ async def _stored(
 ) -> list[DeviceOperationPayload]:
     if not news:
         return []
+    reserved = await context.reads.reserve_new(news)  # before the commit: a refusal means that nothing was done
     try:
         created = await submit(context, Create(news))
     except ApiError as error:
@@ -235,9 +237,12 @@ async def _stored(
         if not batch:
             facts.pop("index", None)
         raise
-    return await _payloads(context, created)
+    return await _payloads(context, created, reserved)
 
 
-async def _payloads(context: RequestContext, created: Sequence[Created]) -> list[DeviceOperationPayload]:
-    operations = await context.reads.operations_by_id([one.id for one in created])
+async def _payloads(context: RequestContext, created: Sequence[Created], reserved: int) -> list[DeviceOperationPayload]:
+    """Read back what was stored. More room is needed only for an operation of a known idempotency key, which may have
+    an answer by now."""
+    more = not all(one.created for one in created)
+    operations = await context.reads.operations_by_id([one.id for one in created], reserved if more else None)
     return [DeviceOperationPayload(operation=operations[one.id], created=one.created) for one in created]

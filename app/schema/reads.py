@@ -6,14 +6,15 @@ when its name stands anywhere in the document: perhaps once too often, never onc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from strawberry.dataloader import DataLoader
 
 from app.domain.words import WaitingFor
-from app.models.ledger import Rules
+from app.models.ledger import NewOperation, Rules
 from app.models.live import LiveTransition
 from app.models.queries import (
     INLINE,
@@ -24,6 +25,7 @@ from app.models.queries import (
     ResourceChangeView,
     ResourceStateView,
     TransitionView,
+    endpoint_by_name,
     endpoints_by_id,
     heads_of,
     open_calls,
@@ -105,13 +107,45 @@ class Reads:
             self._by_seq = DataLoader(load_fn=self._load_by_seq)
         return await self._by_seq.load(seq)
 
-    async def operation_by_id(self, id_: str) -> DeviceOperation | None:
+    async def operation_by_id(self, id_: str, *, reserved: bool = False) -> DeviceOperation | None:
         view = await operation_by_id(id_, self.large)
-        return (await self.operations([view]))[0] if view else None
+        return (await self.operations([view], reserved=reserved))[0] if view else None
 
-    async def operations_by_id(self, ids: Sequence[str]) -> dict[str, DeviceOperation]:
+    async def reserve_operation(self, id_: str) -> None:
+        """Reserve room for an operation that is to be changed, and read after that. Raises as :meth:`reserve` does."""
+        if self.repeats and (view := await operation_by_id(id_, self.large)):
+            self.reserve(_size([view], await self._endpoints_of([view])))
+
+    async def reserve_new(self, news: Iterable[NewOperation]) -> int:
+        """Reserve room for operations that are to be created, and read after that. Returns the bytes.
+
+        Raises:
+            ApiError: as :meth:`reserve` does.
+        """
+        if not self.repeats:
+            return 0
+        size, counts = 0, Counter[str]()
+        for new in news:
+            size += new.weight
+            counts[new.request.endpoint] += 1
+        if self._reads_endpoints:
+            for name, count in counts.items():
+                view = await endpoint_by_name(name, self.large)
+                size += view.weight * count if view else 0
+        self.reserve(size)
+        return size
+
+    async def operations_by_id(self, ids: Sequence[str], reserved: int | None) -> dict[str, DeviceOperation]:
+        """Operations by their UUIDs. ``reserved`` bytes are reserved already; None: all that is needed.
+
+        Raises:
+            ApiError: as :meth:`reserve` does.
+        """
         views = await operations_by_id(ids, self.large)
-        return dict(zip(views, await self.operations(list(views.values())), strict=True))
+        read = list(views.values())
+        if reserved is not None:
+            self.reserve(max(0, _size(read, await self._endpoints_of(read)) - reserved))
+        return dict(zip(views, await self.operations(read, reserved=True), strict=True))
 
     async def operation_page(
         self, criteria: OperationCriteria, first: int, after: str | None
@@ -125,39 +159,56 @@ class Reads:
         return DeviceOperationConnection(edges=edges, page_info=page_info(page), total=Total(page))
 
     async def operations(
-        self, views: Sequence[OperationView], endpoints: Mapping[int, EndpointView] | None = None
+        self,
+        views: Sequence[OperationView],
+        endpoints: Mapping[int, EndpointView] | None = None,
+        *,
+        reserved: bool = False,
     ) -> list[DeviceOperation]:
         """Operations with endpoint, waiting and last transition, as far as they are selected.
 
-        ``endpoints`` are those of the operations, where they have been read already.
+        Args:
+            endpoints: those of the operations, where they have been read already.
+            reserved: whether room is reserved already.
+
+        Raises:
+            ApiError: as :meth:`reserve` does.
         """
         if not views:
             return []
         waiting = "waitingFor" in self.names
-        if endpoints is None and (waiting or "endpoint" in self.names):
-            endpoints = await endpoints_by_id({view.endpoint_id for view in views}, self.large)
+        if endpoints is None:
+            endpoints = await self._endpoints_of(views)
         if self.repeats:
+            if not reserved:
+                self.reserve(_size(views, endpoints))
             views = await self._with_values(views)
-            endpoints = endpoints and await self._with_links(views, endpoints)
-        told = {id_: endpoint_of(endpoint) for id_, endpoint in (endpoints or {}).items()}
-        waits = await self._waits(views, endpoints or {}) if waiting else {}
+            endpoints = await self._with_links(endpoints)
+        told = {id_: endpoint_of(endpoint) for id_, endpoint in endpoints.items()}
+        waits = await self._waits(views, endpoints) if waiting else {}
         steps = await self._last_steps(views) if "lastTransition" in self.names else {}
         return [_operation(view, told, waits, steps) for view in views]
 
+    @property
+    def _reads_endpoints(self) -> bool:
+        return not self.names.isdisjoint(("endpoint", "waitingFor"))
+
+    async def _endpoints_of(self, views: Sequence[OperationView]) -> Mapping[int, EndpointView]:
+        """The endpoints of these operations, if they are selected."""
+        if not self._reads_endpoints:
+            return {}
+        return await endpoints_by_id({view.endpoint_id for view in views}, self.large)
+
     async def _with_values(self, views: Sequence[OperationView]) -> Sequence[OperationView]:
         """The same operations with their large values."""
-        self.reserve(sum(view.weight + len(view.detail or "") + len(view.paths_json) for view in views))
         heavy = [view.seq for view in views if view.weight > INLINE]
         if not heavy:
             return views
         full = await operations_by_seq(heavy)
         return [replace(full[v.seq], weight=v.weight) if v.seq in full else v for v in views]
 
-    async def _with_links(
-        self, views: Sequence[OperationView], endpoints: Mapping[int, EndpointView]
-    ) -> Mapping[int, EndpointView]:
-        """The same endpoints of these operations with their large values."""
-        self.reserve(sum(endpoints[view.endpoint_id].weight for view in views))
+    async def _with_links(self, endpoints: Mapping[int, EndpointView]) -> Mapping[int, EndpointView]:
+        """The same endpoints with their large values."""
         return {view.id: view for view in await self.whole_endpoints(list(endpoints.values()), reserved=True)}
 
     async def whole_endpoints(self, views: Sequence[EndpointView], *, reserved: bool = False) -> list[EndpointView]:
@@ -227,6 +278,12 @@ def _operation(
     if step is not None:
         operation.last_transition = transition_of(step, operation)
     return operation
+
+
+def _size(views: Sequence[OperationView], endpoints: Mapping[int, EndpointView]) -> int:
+    """Bytes of the large values of operations, and of their endpoints if those were read."""
+    size = sum(view.weight + len(view.detail or "") + len(view.paths_json) for view in views)
+    return size + (sum(endpoints[view.endpoint_id].weight for view in views) if endpoints else 0)
 
 
 def _heavy(states: Sequence[ResourceStateView]) -> list[str]:

@@ -39,6 +39,13 @@ class NewOperation:
     retry_of: int | None = None
     batch: str | None = None
 
+    @property
+    def weight(self) -> int:
+        """Bytes of its values, arguments and paths as they are stored."""
+        request = self.request
+        stored = (dump_json(request.value), dump_json(dict(request.values) or None), request.arguments)
+        return sum(len(text.encode()) for text in (*stored, dump_json(list(request.paths))) if text)
+
 
 @dataclass(frozen=True, slots=True)
 class Created:

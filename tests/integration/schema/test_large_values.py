@@ -111,6 +111,59 @@ async def test_short_and_long_values_of_a_page_are_exact(world: World, api: Api,
     assert told == [text(size) if column == "arguments" else value(size) for size in reversed(sizes)]
 
 
+CREATE = """
+mutation($inputs: [CreateDeviceOperationInput!]!) {
+  createDeviceOperations(inputs: $inputs) { created operation { %s } }
+}"""
+
+
+def write(size: int, **more: Any) -> dict[str, Any]:
+    return {"endpoint": "d", "path": "/5/0/1", "value": {"string": "x" * size}, **more}
+
+
+async def operations(world: World) -> int:
+    return len(await world.rows("SELECT seq FROM operation"))
+
+
+async def test_a_mutation_whose_payload_is_too_large_does_nothing(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    selected = " ".join(f"a{index}: value" for index in range(10))
+    inputs = [write(128 * 1024)] * 7
+    assert await api.error(CREATE % selected, inputs=inputs) == TOO_LARGE
+    assert await operations(world) == 0
+    keyed = [{**one, "idempotencyKey": str(index)} for index, one in enumerate(inputs)]
+    for created in (True, False):
+        made = await api.ask(CREATE % "a: value b: value c: value d: value e: value", inputs=keyed)
+        assert [one["created"] for one in made["createDeviceOperations"]] == [created] * 7
+    selected = " ".join(f"a{index}: value" for index in range(5))
+    fields = " ".join(
+        f"a{index}: createDeviceOperation(input: $input) {{ operation {{ {selected} }} }}" for index in range(8)
+    )
+    opaque = {**inputs[0], "value": {"opaque": "00" * 128 * 1024}}
+    told = await api.answer(f"mutation($input: CreateDeviceOperationInput!) {{ {fields} }}", input=opaque)
+    done = [field for field in told["data"].values() if field is not None]
+    assert 0 < len(done) < 8
+    assert await operations(world) == 7 + len(done)
+
+
+async def test_an_operation_too_large_to_be_shown_is_not_canceled(world: World, api: Api) -> None:
+    (id_,) = await answered(world, 3 * MEBIBYTE, column="value")
+    cancel = "mutation($id: ID!) { cancelDeviceOperation(id: $id) { status %s } }"
+    assert await api.error(cancel % "a: value b: value c: value", id=id_) == TOO_LARGE
+    assert (await api.ask(ONE % "status", id=id_))["deviceOperation"] == {"status": "QUEUED"}
+    canceled = (await api.ask(cancel % "a: value b: value", id=id_))["cancelDeviceOperation"]
+    assert (canceled["status"], canceled["a"]) == ("CANCELED", value(3 * MEBIBYTE))
+
+
+async def test_the_endpoint_of_a_new_operation_counts_before_it_is_created(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    links = f'[{{"url": "/5/0", "attributes": {{"x": {text(MEBIBYTE)}}}}}]'
+    await store(world, "UPDATE endpoint SET object_links = $1, registered_at = 1, presence = 'ASLEEP'", links)
+    query = CREATE % "endpoint { registration { objectLinks } }"
+    assert await api.error(query, inputs=[write(1)] * 9) == TOO_LARGE
+    assert await operations(world) == 0
+
+
 async def test_values_of_composites_are_exact(world: World, api: Api) -> None:
     (id_,) = await answered(world, 1)
     stored = {"/3/0/1": {"type": "STRING", "value": "x" * 3 * INLINE}}
