@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from app.schema.errors import MAX_TOKENS, over_limit
+from app.schema.errors import MAX_TOKENS, ApiError, over_limit
 from app.schema.limits import MAX_COST, MAX_DOCUMENT, MAX_RESPONSE, MAX_SECONDS
+
+if TYPE_CHECKING:
+    from app.schema.documents import Prepared
 
 WATCHED_AFTER: Final = 0.05
 """Seconds after which the connection of a request is watched: most requests have ended by then."""
@@ -41,11 +44,16 @@ RESPONSE: Final = Allowance(
 
 
 class RequestBudget:
-    """The allowances of one request, and its time."""
+    """The allowances of one request, and its time.
 
-    __slots__ = ("_ends", "_running", "_spent")
+    Attributes:
+        documents: what was made of each of the request's texts, or why it was refused: none is prepared twice.
+    """
+
+    __slots__ = ("_ends", "_running", "_spent", "documents")
 
     def __init__(self) -> None:
+        self.documents: dict[str, Prepared | ApiError] = {}
         self._spent: dict[Allowance, int] = {}
         self._ends: float | None = None
         self._running: set[asyncio.Timeout] = set()

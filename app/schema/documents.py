@@ -131,6 +131,18 @@ async def prepared(schema: GraphQLSchema, text: str, budget: RequestBudget) -> P
     Raises:
         ApiError: LIMIT_EXCEEDED: the documents of this request are too long together.
     """
+    if (made := budget.documents.get(text)) is None:
+        try:
+            made = await _remembered(schema, text, budget)
+        except ApiError as error:
+            made = error
+        budget.documents[text] = made
+    if isinstance(made, ApiError):
+        raise made
+    return made
+
+
+async def _remembered(schema: GraphQLSchema, text: str, budget: RequestBudget) -> Prepared:
     key = (schema, text)
     if (known := _known.pop(key, None)) is not None:
         _known[key] = known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -42,7 +43,7 @@ from app.schema.accept import (
 )
 from app.schema.budget import ClientWatch, RequestBudget
 from app.schema.context import Asker, SchemaContext
-from app.schema.documents import prepared
+from app.schema.documents import Prepared, prepared
 from app.schema.errors import (
     ApiError,
     Code,
@@ -223,6 +224,10 @@ class GraphQLView(GraphQL[Asker, None]):
         if isinstance(request_data, list):
             if formats.json is None:
                 raise Refused(406, bad_input(f"Accept must allow {PLAIN_JSON} or {RESPONSE_JSON} for a batch", None))
+            # in order, and before any is executed: one that is prepared in a thread would begin after the others
+            for one in request_data:
+                with suppress(ApiError):  # executing it reports that
+                    await _prepare(one, context)
             return await asyncio.gather(*(self._execute_member(one, context) for one in request_data))
         if is_hash_only(request_data.query, request_data.extensions):
             # 200 in the old media type: Apollo's link reads the body of no other status
@@ -255,7 +260,7 @@ class GraphQLView(GraphQL[Asker, None]):
             Refused: 406 where the client accepts no such stream.
             InvalidOperationTypeError: a mutation by GET.
         """
-        operation_type = await _operation_type(request_data, context.budget or RequestBudget())
+        operation_type = await _operation_type(request_data, context)
         media_type = formats.stream if operation_type is OperationType.SUBSCRIPTION else formats.single
         if media_type is None:
             raise _not_acceptable(operation_type)
@@ -335,13 +340,19 @@ async def _execute(request_data: GraphQLRequestData, context: Asker, method: str
     )
 
 
-async def _operation_type(request_data: GraphQLRequestData, budget: RequestBudget) -> OperationType | None:
-    """Return None where the document has no such operation or is no GraphQL; executing it reports that."""
+async def _prepare(request_data: GraphQLRequestData, context: Asker) -> Prepared | None:
+    """Prepare the document, if there is one. Raises as :func:`prepared` does."""
     if not request_data.query:
+        return None
+    return await prepared(schema.graphql_schema, request_data.query, context.budget or RequestBudget())
+
+
+async def _operation_type(request_data: GraphQLRequestData, context: Asker) -> OperationType | None:
+    """Return None where the document has no such operation or is no GraphQL; executing it reports that."""
+    if (ready := await _prepare(request_data, context)) is None:
         raise MissingQueryError
-    document = (await prepared(schema.graphql_schema, request_data.query, budget)).document
     try:
-        return get_operation_type(document, request_data.operation_name) if document else None
+        return get_operation_type(ready.document, request_data.operation_name) if ready.document else None
     except RuntimeError:
         return None
 

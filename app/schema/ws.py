@@ -5,6 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,11 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
     view: GraphQLView
     websocket: TextWebSocket
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._preparing = asyncio.Lock()
+        """Held in the order of arrival, in which operations begin although long documents are prepared in a thread."""
+
     async def handle_message(self, message: Any) -> None:
         # Strawberry indexes into whatever it gets: a bare list or a string payload would end in a TypeError
         if not _well_formed(message):
@@ -89,10 +95,10 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
         """Serve one operation to its end; alone, or from an execution that it shares."""
         ask = Ask(operation.query, operation.variables, operation.operation_name)
         try:
-            if await self.view.fanout.shareable(ask):
-                end = await self._share(operation, ask)
-            else:
-                end = await self._execute(operation)
+            async with self._preparing:
+                shared = await self.view.fanout.shareable(ask)
+                results = None if shared else await self._prepare(operation)
+            end = await (self._share(operation, ask) if results is None else self._execute(operation, results))
             await self._finish(operation, end)
         except WebSocketDisconnected:
             return
@@ -112,14 +118,17 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
                     return payload
                 await self.websocket.send_text(f"{prefix}{payload}}}")
 
-    async def _execute(self, operation: Operation[Asker, None]) -> Ended:
-        prefix = _prefix(operation.id)
-        results = await self.schema.stream(
+    async def _prepare(self, operation: Operation[Asker, None]) -> Any:
+        """Return the results of an operation that is executed when the first one is awaited."""
+        return await self.schema.stream(
             operation.query,
             variable_values=operation.variables,
             context_value=self.context,
             operation_name=operation.operation_name,
         )
+
+    async def _execute(self, operation: Operation[Asker, None], results: Any) -> Ended:
+        prefix = _prefix(operation.id)
         async with aclosing(results):
             async for result in results:
                 payload = payload_of(result)

@@ -175,6 +175,51 @@ async def test_a_document_is_parsed_while_the_event_loop_goes_on(api: Api) -> No
     assert seen[0] > 0
 
 
+def provision(name: str, length: int = 0) -> str:
+    """A mutation whose text has more than ``length`` characters."""
+    return f'mutation {{ provisionEndpoint(name: "{name}") {{ name }} }} #' + "x" * length
+
+
+ORDERED = ["long", "short", "longest", "last"]
+TEXTS = [provision("long", 5_000), provision("short"), provision("longest", 50_000), provision("last")]
+
+
+async def provisioned(world: World) -> list[str]:
+    return [row["name"] for row in await world.rows("SELECT name FROM endpoint ORDER BY id")]
+
+
+async def test_the_operations_of_a_batch_begin_in_their_order(api: Api, world: World) -> None:
+    documents._known.clear()
+    answers = (await api.post([{"query": text} for text in TEXTS])).json()
+    assert [answer["data"]["provisionEndpoint"]["name"] for answer in answers] == ORDERED
+    assert await provisioned(world) == ORDERED
+
+
+async def test_the_operations_of_a_websocket_begin_in_their_order(address: str, world: World) -> None:
+    documents._known.clear()
+    async with socket(address) as ws:
+        await ws.begin()
+        for index, text in enumerate(TEXTS):
+            await ws.subscribe(str(index), text)
+        ended = 0
+        while ended < len(TEXTS):
+            ended += (await ws.hear())["type"] == "complete"
+    assert await provisioned(world) == ORDERED
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+async def test_a_document_of_a_request_is_prepared_once(api: Api, accept: str) -> None:
+    query = "{ __typename " + " " * 150_000 + "}"
+    with patch.object(documents, "prepare", wraps=prepare) as prepares:
+        answer = await api.post({"query": query}, VIEWER, accept=accept)
+        assert '{"data":{"__typename":"Query"}' in answer.text
+        assert prepares.call_count == 1
+        if accept == "application/json":
+            told = (await api.post([{"query": query}] * 3, VIEWER)).json()
+            assert told == [{"data": {"__typename": "Query"}}] * 3
+            assert prepares.call_count == 2
+
+
 UNKNOWN = {
     "fields": "{ " + " ".join(f"x{index}" for index in range(400)) + " }",
     "arguments": "{ endpoint(" + " ".join(f"x{index}: 1" for index in range(900)) + ") { id } }",
