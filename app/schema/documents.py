@@ -96,8 +96,8 @@ def _sizes(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> 
         value = variables.get(name)
         if name not in variables and isinstance(definition.default_value, IntValueNode):
             value = int(definition.default_value.value)
-        if type(value) is int:
-            sizes[name] = value
+        if type(value) is int or (isinstance(value, float) and value.is_integer()):
+            sizes[name] = int(value)  # GraphQL takes 200.0 as an Int
         elif isinstance(value, list):
             sizes[name] = len(value)
     return sizes
@@ -221,7 +221,7 @@ def admit(context: RequestContext, roles: Mapping[str, Role], variables: Mapping
             cost += count_values(variables[name], name) * max(1, measure.uses[name])
     budget.spend(COST, cost)
     context.measure = measure
-    context.reads.repeats = measure.repeats
+    context.reads.repeats, context.reads.steps_repeat = measure.repeats, measure.steps_repeat
 
 
 def forbidden(

@@ -109,6 +109,8 @@ LARGE: Final = frozenset({"answer", "arguments", "attributes", "detail", "object
 """Fields whose values may be large."""
 _LOADING: Final = frozenset({"operations", "retryOf", "resources"})
 """Fields of objects that read rows of their own, as all root fields do."""
+_STEPS: Final = ("transitions", "operation")
+"""The fields that lead from an operation back to it, once for each step."""
 MUTATION_COST: Final = 200
 _ROWS: Final[Mapping[str, int]] = {
     "dispatchPauses": 200,
@@ -134,6 +136,7 @@ class Measure:
         uses: how often the value of each variable is converted.
         repeats: how often a row's large value is in the response at most: it may be selected by several aliases, and
             through the links that lead back to it.
+        steps_repeat: whether an operation's large values are selected again with each of its ``transitions``.
     """
 
     nodes: int = 0
@@ -143,6 +146,7 @@ class Measure:
     fields: Counter[str] = field(default_factory=Counter)
     uses: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
+    steps_repeat: bool = False
 
 
 @dataclass(slots=True)
@@ -155,6 +159,8 @@ class _Walk:
     spread_ever: set[str] = field(default_factory=set)
     loading: tuple[str, ...] = ()
     """The response keys of the fields around that read rows of their own."""
+    steps: tuple[str, ...] = ()
+    """Of the fields around, ``transitions`` and an ``operation`` within."""
     large: dict[tuple[str, ...], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """By those, how often each field of :data:`LARGE` is selected of their rows. Fields of one key are merged."""
     values: dict[int, tuple[int, list[str]]] = field(default_factory=dict)
@@ -208,11 +214,14 @@ class _Walk:
             counted = self.large[self.loading]
             counted[name] += 1
             measure.repeats = max(measure.repeats, counted[name])
-        outer = self.loading
+            measure.steps_repeat |= len(self.steps) == len(_STEPS)
+        outer, steps = self.loading, self.steps
+        if name in _STEPS[len(steps) :][:1]:
+            self.steps = (*steps, name)
         if depth == 1 or name in _LOADING:
             self.loading = (*outer, node.alias.value if node.alias else name)
         self.over(node.selection_set, within, depth + 1)
-        self.loading = outer
+        self.loading, self.steps = outer, steps
 
     def _values(self, node: FieldNode, rows: int) -> int:
         """Count the literal values of the arguments, and note the variables."""

@@ -64,11 +64,13 @@ class Reads:
     Attributes:
         names: all names in the document's text.
         repeats: how often a row's large value is in the response at most; 0 where none is selected.
+        steps_repeat: whether they are selected again with each of an operation's ``transitions``.
     """
 
     def __init__(self, budget: RequestBudget, rules: Rules) -> None:
         self.names: frozenset[str] = frozenset()
         self.repeats = 0
+        self.steps_repeat = False
         self._budget = budget
         self._rules = rules
         self._by_seq: DataLoader[int, DeviceOperation | None] | None = None

@@ -99,7 +99,7 @@ class DeviceOperation(Node):
         self, info: Info, first: int | None = DEFAULT_PAGE, after: str | None = None
     ) -> OperationTransitionConnection:
         page = await transition_page(self.view.seq, page_size(first), after)
-        if "operation" in info.context.reads.names:  # with each step again
+        if info.context.reads.steps_repeat:
             whole = self.view.weight + (0 if self.endpoint is _ABSENT else self.endpoint.view.weight)
             info.context.reads.reserve(len(page.items) * whole)
         info.context.reads.reserve(sum(len(step.detail or "") for step in page.items))

@@ -252,6 +252,8 @@ async def test_a_page_by_a_variable_costs_what_it_asks_for(api: Api) -> None:
     query = """query($n: Int, $m: Int = 200) { endpoints(first: $n) { edges { node {
         name operations(first: $m) { edges { node { id kind path status createdAt } } } } } } }"""
     assert await api.error(query, VIEWER, n=150) == TOO_COSTLY
+    for page in (180, 180.0):  # GraphQL takes both as an Int
+        assert await api.error(query, VIEWER, n=page, m=40) == TOO_COSTLY
     assert (await api.ask(query, VIEWER, n=150, m=5))["endpoints"] == {"edges": []}
     assert (await api.ask(query, VIEWER, n=10))["endpoints"] == {"edges": []}
 

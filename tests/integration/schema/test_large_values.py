@@ -146,6 +146,15 @@ async def test_a_mutation_whose_payload_is_too_large_does_nothing(world: World, 
     assert await operations(world) == 7 + len(done)
 
 
+@pytest.mark.parametrize("step", ["toStatus", "operation { id }"])
+async def test_a_value_is_not_counted_again_with_steps_that_do_not_show_it(world: World, api: Api, step: str) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    selected = " ".join(f"a{index}: value" for index in range(20))
+    query = CREATE % f"{selected} transitions {{ edges {{ node {{ {step} }} }} }}"
+    (made,) = (await api.ask(query, inputs=[write(1, value={"opaque": "00" * 128 * 1024})]))["createDeviceOperations"]
+    assert len(made["operation"]["transitions"]["edges"]) == 1
+
+
 async def test_an_operation_too_large_to_be_shown_is_not_canceled(world: World, api: Api) -> None:
     (id_,) = await answered(world, 3 * MEBIBYTE, column="value")
     cancel = "mutation($id: ID!) { cancelDeviceOperation(id: $id) { status %s } }"
