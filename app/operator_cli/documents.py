@@ -31,7 +31,7 @@ STEP: Final = "cursor number fromStatus toStatus attempt reason detail at"
 
 
 def some(count: int, wanted: str) -> str:
-    """Return a query of so many operations (50 at most) by the ids ``$i0``, ``$i1``, .. as ``o0``, ``o1``, ..."""
+    """Return a query of so many operations by the ids ``$i0``, ``$i1``, .. as ``o0``, ``o1``, ..."""
     ids = ", ".join(f"$i{number}: ID!" for number in range(count))
     fields = " ".join(f"o{number}: deviceOperation(id: $i{number}) {{ ...row }}" for number in range(count))
     return f"query({ids}) {{ {fields} }} fragment row on DeviceOperation {{ {wanted} }}"

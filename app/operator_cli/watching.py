@@ -25,8 +25,8 @@ ENDED: Final = frozenset({"CONFIRMED", "FAILED", "CANCELED", "EXPIRED"})
 STATUSES: Final = ENDED | {"QUEUED", "SENDING"}
 MOST_NAMED: Final = 1_000
 """Operations that one subscription names: of more everything is followed, and what is of others left out here."""
-PIECE: Final = 50
-"""Operations in one query: a document may have so many aliases."""
+PIECE: Final = 10
+"""Operations in one query: each selects some 40 fields, and what a request may cost is limited."""
 NOT_CONFIRMED: Final = 4
 """The exit code where an operation ended otherwise."""
 

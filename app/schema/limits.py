@@ -1,7 +1,7 @@
 """The limits of a request, and the measure of a document before anything of it is converted or executed.
 
 A document is walked with its fragments expanded where they are spread, as execution and validation expand them; the
-limit of selections bounds the walk. Rows multiply: a field below two connections is resolved once for each pair.
+limits of selections bound the walk. Rows multiply: a field below two connections is resolved once for each pair.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from app.schema.errors import bad_input, over_limit
 MAX_DEPTH: Final = 15
 MAX_ALIASES: Final = 50
 MAX_SELECTIONS: Final = 500
-"""Fields and spreads of a document, with fragments expanded: validation compares those of one name in pairs."""
+"""Fields and spreads of a document as they are written: validation compares those of one name in pairs."""
+MAX_EXPANDED: Final = 2_500
+"""The same with fragments expanded wherever they are spread."""
 MAX_NODES: Final = 50_000
 MAX_COST: Final = 50_000
 """Of all operations of a request. A field costs 1 for each row that it is resolved for, an input value 1 each time it
@@ -157,6 +159,8 @@ class _Walk:
     spread: list[str] = field(default_factory=list)
     """Fragments that the walk is within: validation reports a cycle."""
     spread_ever: set[str] = field(default_factory=set)
+    written: set[int] = field(default_factory=set)
+    """The ids of the nodes that were visited."""
     loading: tuple[str, ...] = ()
     """The response keys of the fields around that read rows of their own."""
     steps: tuple[str, ...] = ()
@@ -178,8 +182,12 @@ class _Walk:
         measure = self.measure
         for selection in selection_set.selections if selection_set else ():
             measure.selections += 1
-            if measure.selections > MAX_SELECTIONS:
+            self.written.add(id(selection))
+            if len(self.written) > MAX_SELECTIONS:
                 raise over_limit(f"a document has at most {MAX_SELECTIONS} fields", MAX_SELECTIONS)
+            if measure.selections > MAX_EXPANDED:
+                message = f"a document has at most {MAX_EXPANDED} fields, fragments expanded wherever they are spread"
+                raise over_limit(message, MAX_EXPANDED)
             if isinstance(selection, FieldNode):
                 self._field(selection, rows, depth)
             elif isinstance(selection, FragmentSpreadNode):
@@ -278,9 +286,9 @@ def check_document(document: DocumentNode) -> None:
         ApiError: with the limit that the document exceeds.
     """
     fragments = fragments_of(document)
-    selections, spread = 0, set[str]()
+    selections, spread, written = 0, set[str](), set[int]()
     for one in sorted(document.definitions, key=lambda one: isinstance(one, FragmentDefinitionNode)):
-        walk = _Walk(fragments, {}, Measure(selections=selections), spread_ever=spread)
+        walk = _Walk(fragments, {}, Measure(selections=selections), spread_ever=spread, written=written)
         if isinstance(one, OperationDefinitionNode):
             walk.operation(one)
         elif isinstance(one, FragmentDefinitionNode) and one.name.value not in spread:

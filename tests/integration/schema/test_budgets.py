@@ -17,14 +17,17 @@ from tortoise.connection import get_connection
 
 from app.bus import BusHealth
 from app.health import Health
-from app.models.ledger import ProveWritable
+from app.models.ledger import ProveWritable, Provision
 from app.models.queries import Lane
 from app.models.queries.reading import on_postgres
+from app.operator_cli import documents as cli
+from app.operator_cli import watching
 from app.schema import asking, budget, documents
 from app.schema.documents import prepare
-from app.schema.limits import MAX_COST, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST
+from app.schema.ids import operation_id
+from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST
 from app.schema.schema import schema
-from tests.integration.ledger.kit import World
+from tests.integration.ledger.kit import World, new
 from tests.integration.schema.kit import JSON_HEADERS, OPERATOR, VIEWER, Api, socket
 from tests.waiting import BOUND
 
@@ -243,9 +246,24 @@ async def test_fragments_without_a_use_are_measured(api: Api) -> None:
 
 
 async def test_fragments_are_measured_wherever_they_are_spread(api: Api) -> None:
-    fields = " ".join(f'endpoint(name: "{index}") {{ ...F }}' for index in range(20))
-    query = f"{{ {fields} }} fragment F on Endpoint {{ {'id ' * 30} }}"
-    assert await api.error(query, VIEWER) == {"code": "LIMIT_EXCEEDED", "limit": 500}
+    fields = 'endpoint(name: "d") { ...F } ' * 45
+    query = f"{{ {fields} }} fragment F on Endpoint {{ {'id ' * 60} }}"
+    assert await api.error(query, VIEWER) == {"code": "LIMIT_EXCEEDED", "limit": 2_500}
+    assert (await api.ask(query.replace("id " * 60, "id " * 50), VIEWER)) == {"endpoint": None}
+
+
+async def test_what_the_command_line_asks_for_is_admitted(world: World, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    seqs = await world.create(*(new("d") for _ in range(watching.PIECE)))
+    ids = [operation_id(str((await world.operation(seq))["id"])) for seq in seqs]
+    for wanted in (cli.EVERYTHING, watching._WITH_LAST_STEP):
+        told = await api.ask(cli.some(len(ids), wanted), VIEWER, **{f"i{index}": id_ for index, id_ in enumerate(ids)})
+        assert [told[f"o{index}"]["id"] for index in range(len(ids))] == ids
+    await api.ask(cli.SHOW, VIEWER, id=ids[0])
+    await api.ask(cli.LIST, VIEWER, first=200)
+    await api.ask(cli.STATUS, VIEWER)
+    inputs = [{"endpoint": "d", "path": "/5/0/1", "value": {"string": "a"}}] * MAX_CREATED
+    assert len((await api.ask(cli.CREATE, inputs=inputs))["createDeviceOperations"]) == MAX_CREATED
 
 
 async def test_a_page_by_a_variable_costs_what_it_asks_for(api: Api) -> None:
