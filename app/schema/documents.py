@@ -33,7 +33,7 @@ from app.schema.budget import CHARACTERS, COST, TOKENS, RequestBudget
 from app.schema.context import RequestContext
 from app.schema.errors import MAX_TOKENS, ApiError, bad_input, presentable
 from app.schema.fields import role_of
-from app.schema.limits import MAX_ERRORS, Measure, check_document, count_values, fragments_of, measured
+from app.schema.limits import MAX_ERRORS, VALUES_FOR_ONE, Measure, check_document, count_values, fragments_of, measured
 from app.schema.places import Places
 from app.security import Role
 
@@ -214,12 +214,14 @@ def admit(context: RequestContext, roles: Mapping[str, Role], variables: Mapping
         context.forbidden = forbidden(context, roles, operation, fragments_of(ready.document))
         if context.forbidden is not None:
             return
-    cost = measure.cost
+    cost, values = measure.cost, measure.values
     for definition in operation.variable_definitions or ():  # GraphQL ignores others
         name = definition.variable.name.value
         if name in variables:
-            cost += count_values(variables[name], name) * max(1, measure.uses[name])
-    budget.spend(COST, cost)
+            count = count_values(variables[name], name)
+            values += count
+            cost += count * max(0, measure.uses[name] - 1)
+    budget.spend(COST, cost + values // VALUES_FOR_ONE)
     context.measure = measure
     context.reads.repeats, context.reads.steps_repeat = measure.repeats, measure.steps_repeat
 

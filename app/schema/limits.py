@@ -7,7 +7,7 @@ limits of selections bound the walk. Rows multiply: a field below two connection
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    NullValueNode,
     ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
@@ -37,8 +38,12 @@ MAX_EXPANDED: Final = 2_500
 """The same with fragments expanded wherever they are spread."""
 MAX_NODES: Final = 50_000
 MAX_COST: Final = 50_000
-"""Of all operations of a request. A field costs 1 for each row that it is resolved for, an input value 1 each time it
-is converted, a statement what :data:`STATEMENTS` says: together less than 0.5 s of CPU time."""
+"""Of all operations of a request. A field costs 1 for each row that it is resolved for, an input value 1 each time that
+it is converted after the first time (:data:`VALUES_FOR_ONE`), a statement what :data:`STATEMENTS` says: together about
+0.5 s of CPU time."""
+VALUES_FOR_ONE: Final = 5
+"""Input values whose first conversion costs 1 together."""
+MAX_VALUES: Final = MAX_COST * VALUES_FOR_ONE
 MAX_DOCUMENT: Final = 262_144
 """Characters of all documents of a request that have to be parsed."""
 MAX_ERRORS: Final = 10
@@ -91,7 +96,7 @@ def page_size(first: int | None) -> int:
 STATEMENTS: Final[Mapping[str, int]] = {
     "deviceOperations": 500,
     "endpoints": 500,
-    "deviceOperationCount": 5_000,
+    "deviceOperationCount": 4_900,  # ten fit in a request
     "dispatchStatus": 2_000,
     "dispatchPauses": 500,
     **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor"), 50),
@@ -99,10 +104,10 @@ STATEMENTS: Final[Mapping[str, int]] = {
 """Cost of the statements of a root field. ``deviceOperationCount`` reads every row that its filter means; the others
 end after a page, or are served by one index."""
 _WITHIN: Final[Mapping[str, int]] = {
-    "operations": 100,
+    "operations": 40,
     "transitions": 100,
     "resources": 50,
-    "retryOf": 50,
+    "retryOf": 2,  # a DataLoader reads those of all rows together
     "totalCount": 50,
     "totalCountCapped": 50,
 }
@@ -126,6 +131,8 @@ _ROWS: Final[Mapping[str, int]] = {
     "directives": 5,  # introspection
 }
 """Rows of lists without ``first``, by the field's name: estimates for the cost, not limits."""
+_ASSUMED_STEPS: Final = 10
+"""Transitions that an operation is assumed to have, for the cost: few have more, and the default page is larger."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +140,8 @@ class Measure:
     """What an operation of a document asks for.
 
     Attributes:
-        cost: of its fields, statements and literal values.
+        cost: of its fields, statements and literal values that are converted again.
+        values: literal values.
         fields: how often each field is selected, by its name.
         uses: how often the value of each variable is converted.
         repeats: how often a row's large value is in the response at most: it may be selected by several aliases, and
@@ -143,6 +151,7 @@ class Measure:
 
     nodes: int = 0
     cost: int = 0
+    values: int = 0
     aliases: int = 0
     selections: int = 0
     fields: Counter[str] = field(default_factory=Counter)
@@ -175,10 +184,11 @@ class _Walk:
             self.measure.cost += MUTATION_COST * len(node.selection_set.selections)
         for definition in node.variable_definitions or ():
             if definition.default_value is not None:
-                self.measure.cost += sum(1 for _ in _within(definition.default_value))
+                self.measure.values += sum(1 for _ in _within(definition.default_value))
         self.over(node.selection_set)
 
-    def over(self, selection_set: SelectionSetNode | None, rows: int = 1, depth: int = 1) -> None:
+    def over(self, selection_set: SelectionSetNode | None, rows: int = 1, nodes: int = 1, depth: int = 1) -> None:
+        """Walk over a selection: of ``rows`` objects for the cost, of ``nodes`` objects at most."""
         measure = self.measure
         for selection in selection_set.selections if selection_set else ():
             measure.selections += 1
@@ -189,21 +199,21 @@ class _Walk:
                 message = f"a document has at most {MAX_EXPANDED} fields, fragments expanded wherever they are spread"
                 raise over_limit(message, MAX_EXPANDED)
             if isinstance(selection, FieldNode):
-                self._field(selection, rows, depth)
+                self._field(selection, rows, nodes, depth)
             elif isinstance(selection, FragmentSpreadNode):
-                self._fragment(selection.name.value, rows, depth)
+                self._fragment(selection.name.value, rows, nodes, depth)
             else:
                 assert isinstance(selection, InlineFragmentNode)  # noqa: S101 - there is no other kind
-                self.over(selection.selection_set, rows, depth)
+                self.over(selection.selection_set, rows, nodes, depth)
 
-    def _fragment(self, name: str, rows: int, depth: int) -> None:
+    def _fragment(self, name: str, rows: int, nodes: int, depth: int) -> None:
         self.spread_ever.add(name)
         if name in self.fragments and name not in self.spread:
             self.spread.append(name)
-            self.over(self.fragments[name].selection_set, rows, depth)
+            self.over(self.fragments[name].selection_set, rows, nodes, depth)
             self.spread.pop()
 
-    def _field(self, node: FieldNode, rows: int, depth: int) -> None:
+    def _field(self, node: FieldNode, rows: int, nodes: int, depth: int) -> None:
         measure, name = self.measure, node.name.value
         measure.aliases += bool(node.alias)
         if measure.aliases > MAX_ALIASES:
@@ -214,10 +224,11 @@ class _Walk:
             raise over_limit(f"a document is at most {MAX_DEPTH} levels deep", MAX_DEPTH)
         measure.fields[name] += 1
         statements = (STATEMENTS if depth == 1 else _WITHIN).get(name, 0)
-        measure.cost += rows * (1 + statements + self._values(node, rows))
-        within = rows * self._rows(node)
+        measure.cost += rows * (1 + statements) + self._values(node, rows)
+        page = self._rows(node)
+        nodes *= page
         if name in PAGED:
-            measure.nodes += within
+            measure.nodes += nodes
         if name in LARGE:
             counted = self.large[self.loading]
             counted[name] += 1
@@ -228,20 +239,23 @@ class _Walk:
             self.steps = (*steps, name)
         if depth == 1 or name in _LOADING:
             self.loading = (*outer, node.alias.value if node.alias else name)
-        self.over(node.selection_set, within, depth + 1)
+        rows *= min(page, _ASSUMED_STEPS) if name == "transitions" else page
+        self.over(node.selection_set, rows, nodes, depth + 1)
         self.loading, self.steps = outer, steps
 
     def _values(self, node: FieldNode, rows: int) -> int:
-        """Count the literal values of the arguments, and note the variables."""
+        """Count the literal values of the arguments and note the variables; return the cost of further conversions."""
         if not node.arguments:
             return 0
-        if id(node) not in self.values:
+        first = id(node) not in self.values
+        if first:
             within = [inner for argument in node.arguments for inner in _within(argument.value)]
             self.values[id(node)] = (len(within), [one.name.value for one in within if isinstance(one, VariableNode)])
         count, variables = self.values[id(node)]
         for name in variables:
             self.measure.uses[name] += rows
-        return count
+        self.measure.values += count * first
+        return count * (rows - first)
 
     def _rows(self, node: FieldNode) -> int:
         name = node.name.value
@@ -268,7 +282,7 @@ def _within(value: ValueNode) -> Iterator[ValueNode]:
     if isinstance(value, ListValueNode):
         members = value.values
     elif isinstance(value, ObjectValueNode):
-        members = [one.value for one in value.fields]
+        members = [one.value for one in value.fields if not isinstance(one.value, NullValueNode)]
     if len(members) > MAX_LIST:
         raise over_limit(f"a list in a document has at most {MAX_LIST} members", MAX_LIST)
     for member in members:
@@ -315,7 +329,7 @@ def measured(document: DocumentNode, operation: OperationDefinitionNode, sizes: 
 
 
 def count_values(value: Any, name: str) -> int:
-    """Count the values within a variable, itself included, level by level.
+    """Count the values within a variable, itself included, level by level; a null in an object is as if left out.
 
     Raises:
         ApiError: LIMIT_EXCEEDED for a list or an object of too many members; BAD_USER_INPUT for too many levels.
@@ -328,9 +342,15 @@ def count_values(value: Any, name: str) -> int:
             return count
         if any(len(one) > MAX_LIST for one in containers):
             raise over_limit(f"a list in the variable ${name} has at most {MAX_LIST} members", MAX_LIST)
-        if count > MAX_COST:
+        if count > MAX_VALUES:
             break
-        level = [member for one in containers for member in (one.values() if isinstance(one, dict) else one)]
-    if count > MAX_COST:
-        raise over_limit(f"the variable ${name} has more than {MAX_COST} values", MAX_COST)
+        level = [member for one in containers for member in _members(one)]
+    if count > MAX_VALUES:
+        raise over_limit(f"the variable ${name} has more than {MAX_VALUES} values", MAX_VALUES)
     raise bad_input(f"the variable ${name} nests more than {MAX_VALUE_DEPTH} levels", name)
+
+
+def _members(container: list[Any] | dict[str, Any]) -> Iterable[Any]:
+    if isinstance(container, list):
+        return container
+    return (member for member in container.values() if member is not None)

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 import pytest_asyncio
+from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type, is_leaf_type
 from tortoise.connection import get_connection
 
 from app.bus import BusHealth
@@ -25,7 +26,7 @@ from app.operator_cli import watching
 from app.schema import asking, budget, documents
 from app.schema.documents import prepare
 from app.schema.ids import operation_id
-from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST
+from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST, count_values
 from app.schema.schema import schema
 from tests.integration.ledger.kit import World, new
 from tests.integration.schema.kit import JSON_HEADERS, OPERATOR, VIEWER, Api, socket
@@ -302,6 +303,63 @@ async def test_a_get_request_and_a_websocket_have_the_same_limits(address: str) 
 AUTHORIZED = {**JSON_HEADERS, "authorization": f"Bearer {VIEWER}"}
 
 
+# --- sensible requests
+
+
+def scalars(type_name: str) -> str:
+    """All fields of a type without arguments and selections."""
+    type_ = schema.graphql_schema.type_map[type_name]
+    assert isinstance(type_, GraphQLObjectType)
+    return " ".join(name for name, one in type_.fields.items() if is_leaf_type(get_named_type(one.type)))
+
+
+ALL = scalars("DeviceOperation")
+CREATE_AND_SHOW = f"""
+mutation($inputs: [CreateDeviceOperationInput!]!) {{
+  createDeviceOperations(inputs: $inputs) {{ created operation {{ {ALL} }} }}
+}}"""
+FULL_INPUT = {
+    "endpoint": "d", "kind": "WRITE", "path": "/5/0/1", "paths": None, "value": {"string": "a"}, "values": None,
+    "replace": True, "arguments": None, "attributes": None, "format": "TLV", "priority": 1, "maxAttempts": 2,
+    "repeatable": True, "timeoutSeconds": 5, "ttlSeconds": 60, "supersede": False, "validateRange": True, "batch": "b",
+}  # fmt: skip
+COMPOSITE = {
+    "endpoint": "d",
+    "kind": "WRITE_COMPOSITE",
+    "values": [{"path": f"/3303/{index}/5700", "value": {"float": 1.5}} for index in range(11)],
+}
+SENSIBLE = {
+    "steps": """{
+        deviceOperations(first: 200) { edges { node { id transitions { edges { node { toStatus at } } } } } }
+    }""",
+    "operations of endpoints": f"""{{
+        endpoints(first: 200) {{ edges {{ node {{ name operations(first: 5) {{ edges {{ node {{ {ALL} }} }} }} }} }} }}
+    }}""",
+    "retries": f"{{ deviceOperations(first: 200) {{ edges {{ node {{ {ALL} retryOf {{ id status }} }} }} }} }}",
+    "counts": "{ " + " ".join(f"a{index}: deviceOperationCount" for index in range(10)) + " }",
+}
+
+
+@pytest.mark.parametrize("query", SENSIBLE.values(), ids=SENSIBLE)
+async def test_a_sensible_query_is_admitted(api: Api, query: str) -> None:
+    assert await api.ask(query, VIEWER)
+
+
+@pytest.mark.parametrize("given", [FULL_INPUT, COMPOSITE], ids=["all scalars", "composite"])
+async def test_a_thousand_operations_are_admitted(world: World, api: Api, given: dict[str, Any]) -> None:
+    type_ = schema.graphql_schema.type_map["CreateDeviceOperationInput"]
+    assert isinstance(type_, GraphQLInputObjectType)
+    assert FULL_INPUT.keys() | {"idempotencyKey"} == type_.fields.keys()
+    await world.ledgers[0].submit(Provision("d"))
+    inputs = [{**given, "idempotencyKey": str(index)} for index in range(MAX_CREATED)]
+    query = CREATE_AND_SHOW if given is FULL_INPUT else CREATE
+    assert len((await api.ask(query, inputs=inputs))["createDeviceOperations"]) == MAX_CREATED
+
+
+async def test_nulls_of_an_object_cost_nothing() -> None:
+    assert count_values({"a": None, "b": [None, 1], "c": {"d": None}}, "x") == 5
+
+
 # --- counts
 
 
@@ -309,11 +367,12 @@ async def test_counts_cost_and_a_batch_has_few_of_them(api: Api) -> None:
     query = "{ " + " ".join(f"a{index}: deviceOperationCount" for index in range(5)) + " }"
     with patch("app.schema.brake.exact_count", return_value=7) as count:
         answers = (await api.post([{"query": query}] * 10, VIEWER)).json()
-    assert count.call_count == 5
-    assert answers[0]["data"] == {f"a{index}": 7 for index in range(5)}
-    assert [one["errors"][0]["extensions"] for one in answers[1:]] == [
+    assert count.call_count == 10
+    expected = {f"a{index}": 7 for index in range(5)}
+    assert [one["data"] for one in answers[:2]] == [expected] * 2
+    assert [one["errors"][0]["extensions"] for one in answers[2:]] == [
         {"code": "LIMIT_EXCEEDED", "limit": MAX_COST}
-    ] * 9
+    ] * 8
 
 
 @pytest.fixture
