@@ -26,7 +26,8 @@ class Allowance:
 
 
 CHARACTERS: Final = Allowance(
-    MAX_DOCUMENT, "the documents of a request have at most {limit} characters: send values as variables"
+    MAX_DOCUMENT,
+    "the documents of a request have at most {limit} characters outside of strings: send values as variables",
 )
 TOKENS: Final = Allowance(
     MAX_TOKENS, "the documents of a request have at most {limit} tokens: send values as variables"

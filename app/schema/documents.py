@@ -147,14 +147,11 @@ async def _remembered(schema: GraphQLSchema, text: str, budget: RequestBudget) -
     if (known := _known.pop(key, None)) is not None:
         _known[key] = known
         return known
-    budget.spend(CHARACTERS, len(text))
-    if len(text) <= _LONG:
-        budget.spend(TOKENS, _tokens(text))
-        made = prepare(schema, text)
-    else:
-        loop = asyncio.get_running_loop()
-        budget.spend(TOKENS, await loop.run_in_executor(_one_at_a_time, _tokens, text))
-        made = await loop.run_in_executor(_one_at_a_time, prepare, schema, text)
+    long, loop = len(text) > _LONG, asyncio.get_running_loop()
+    characters, tokens = await loop.run_in_executor(_one_at_a_time, _lengths, text) if long else _lengths(text)
+    budget.spend(CHARACTERS, characters)
+    budget.spend(TOKENS, tokens)
+    made = await loop.run_in_executor(_one_at_a_time, prepare, schema, text) if long else prepare(schema, text)
     if len(text) <= LONGEST_REMEMBERED:
         if len(_known) >= REMEMBERED:
             del _known[next(iter(_known))]
@@ -162,9 +159,15 @@ async def _remembered(schema: GraphQLSchema, text: str, budget: RequestBudget) -
     return made
 
 
-def _tokens(text: str) -> int:
-    """Count the tokens, as far as that matters: where a text is no GraphQL the parser says so."""
-    return sum(1 for _ in _TOKEN.finditer(text))
+def _lengths(text: str) -> tuple[int, int]:
+    """Count the characters outside of strings, and the tokens, as far as that matters: where a text is no GraphQL the
+    parser says so."""
+    characters, tokens = len(text), 0
+    for token in _TOKEN.finditer(text):
+        tokens += 1
+        if text[token.start()] == '"':
+            characters -= token.end() - token.start()
+    return characters, tokens
 
 
 class PreparedDocuments(SchemaExtension):

@@ -45,7 +45,8 @@ VALUES_FOR_ONE: Final = 5
 """Input values whose first conversion costs 1 together."""
 MAX_VALUES: Final = MAX_COST * VALUES_FOR_ONE
 MAX_DOCUMENT: Final = 262_144
-"""Characters of all documents of a request that have to be parsed."""
+"""Characters of all documents of a request that have to be parsed. Those of strings are not counted: values may be
+large, and the limit of the body bounds them."""
 MAX_ERRORS: Final = 10
 """Errors of one document or of its variables that are reported: each takes a walk over the document."""
 MAX_LIST: Final = 1_000

@@ -26,6 +26,7 @@ from app.operator_cli import watching
 from app.schema import asking, budget, documents
 from app.schema.documents import prepare
 from app.schema.ids import operation_id
+from app.schema.input_checks import Defaults
 from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST, count_values
 from app.schema.schema import schema
 from tests.integration.ledger.kit import World, new
@@ -151,6 +152,16 @@ async def test_a_document_of_too_many_characters_is_refused_unparsed(api: Api, f
         query = "{ __typename " + filler * (MAX_DOCUMENT // len(filler)) + "}"
         assert await api.error(query, VIEWER) == {"code": "LIMIT_EXCEEDED", "limit": MAX_DOCUMENT}
     parse.assert_not_called()
+
+
+@pytest.mark.parametrize("quote", ['"', '"""'])
+async def test_a_value_as_a_literal_may_be_as_large_as_values_may_be(world: World, api: Api, quote: str) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    digits = "0f" * Defaults().max_opaque
+    given = f'{{ endpoint: "d", path: "/5/0/0", value: {{ opaque: {quote}{digits}{quote} }} }}'
+    query = f"mutation {{ createDeviceOperation(input: {given}) {{ operation {{ value }} }} }}"
+    assert len(query) > MAX_DOCUMENT
+    assert (await api.ask(query))["createDeviceOperation"] == {"operation": {"value": digits}}
 
 
 async def test_a_document_is_parsed_while_the_event_loop_goes_on(api: Api) -> None:
