@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import orjson
-from cross_web import HTTPException
+from cross_web import HTTPException, StarletteRequestAdapter
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -91,6 +91,15 @@ def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseR
     return [Route(path, view, middleware=middleware), WebSocketRoute(path, view)]
 
 
+class RequestAdapter(StarletteRequestAdapter):
+    """Strawberry's adapter of a request, with the media type in lower case, in which it is compared."""
+
+    @property
+    def content_type(self) -> str | None:
+        given = super().content_type
+        return given.lower() if given else None
+
+
 class EventStream(SSETransport):
     """Strawberry's event stream, with LF as line end: urql splits events at two LF."""
 
@@ -104,6 +113,7 @@ class EventStream(SSETransport):
 class GraphQLView(GraphQL[Asker, None]):
     """Strawberry's ASGI view with what the specification and our limits ask for."""
 
+    request_adapter_class = RequestAdapter
     graphql_transport_ws_handler_class = TransportHandler
     websocket_adapter_class = TextWebSocket
     stream_transport_classes_by_protocol = {  # noqa: RUF012 - Strawberry's attribute
@@ -376,10 +386,16 @@ def _token_of(params: dict[str, object]) -> str | None:
 
 
 def _refusal(request: Request, error: HTTPException) -> Response:
-    refused = error if isinstance(error, Refused) else Refused(error.status_code, bad_input(error.reason, None))
+    refused = error if isinstance(error, Refused) else _refused(error)
     body = orjson.dumps({"errors": [refused.error.formatted]})
     media_type = _formats(request).json or PLAIN_JSON
     return Response(body, refused.status_code, refused.headers, f"{media_type}; charset=utf-8")
+
+
+def _refused(error: HTTPException) -> Refused:
+    """Strawberry's refusal as one of ours."""
+    allow = {"Allow": "GET, POST"} if error.status_code == 405 else {}
+    return Refused(error.status_code, bad_input(error.reason, None), **allow)
 
 
 class _Body:

@@ -158,6 +158,19 @@ async def test_get_is_for_queries(api: Api) -> None:
     assert errors(refused)[0]["code"] == "BAD_USER_INPUT"
 
 
+@pytest.mark.parametrize("method", ["PUT", "HEAD", "OPTIONS", "DELETE"])
+async def test_another_method_is_told_which_are_allowed(api: Api, method: str) -> None:
+    headers = {"authorization": f"Bearer {OPERATOR}"}
+    refused = await api.http.request(method, "/graphql", headers=headers)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON", "APPLICATION/JSON; Charset=UTF-8"])
+async def test_a_media_type_has_no_case(api: Api, kind: str) -> None:
+    response = await api.post({"query": "{ __typename }"}, content_type=kind)
+    assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 async def test_what_a_foreign_page_can_send_unasked_is_refused(api: Api, kind: str) -> None:
     response = await api.post({"query": PROVISION}, content_type=kind)
