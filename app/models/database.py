@@ -19,7 +19,7 @@ from aerich import Command
 from aerich.migrate import Migrate
 from tortoise.context import TortoiseContext
 
-from app.models.postgres import CONNECT_SECONDS, BoundedClient, connect
+from app.models.postgres import CONNECT_SECONDS, MARGIN_SECONDS, BoundedClient, connect
 from app.models.queries.reading import Lane
 from app.resources import folder
 
@@ -37,9 +37,6 @@ before they write, and are answered within 10 s whatever the database does."""
 CHECK_SECONDS: Final = 120.0
 MIGRATE_SECONDS: Final = 3_600.0
 """How long one statement of ``reveille check`` and of a migration (an index on a large table) may take."""
-
-MARGIN_SECONDS: Final = 1.0
-"""PostgreSQL ends a statement so much earlier than we give up: its answer says why, and its connection stays."""
 
 LANES: Final = {Lane.SMALL: 10, Lane.SEARCH: 4, Lane.HEALTH: 1}
 """Connections to PostgreSQL at most; to SQLite each lane has one, with a thread of its own."""

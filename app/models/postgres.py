@@ -16,6 +16,10 @@ import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 CONNECT_SECONDS: Final = 3.0
+
+MARGIN_SECONDS: Final = 1.0
+"""PostgreSQL ends a statement so much earlier than we give up: its answer says why, and its connection stays."""
+
 OLDEST_SERVER: Final = 15
 
 POOLER: Final = (
@@ -80,23 +84,36 @@ class BoundedClient(AsyncpgDBClient):
         and a connection whose statement timed out is given back only after the server has confirmed the cancellation.
 
         Raises:
-            TimeoutError: the limit was reached. If it was the statement's, all connections of the pool are terminated,
-                for the others lead to the same server.
+            TimeoutError: the limit was reached.
         """
         seconds: float = self.extra["command_timeout"]
+        now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(seconds) as limit:
                 await super().acquire_connection().ensure_connection()
                 pool = self._pool
                 async with pool.acquire() as connection:  # type: ignore[union-attr] # ensured just now
+                    acquired = now()
                     try:
                         yield connection
                     except (TimeoutError, asyncio.CancelledError) as error:
                         if limit.expired() or isinstance(error, TimeoutError):
-                            self.discard_pool()
+                            self._give_up(connection, now() - acquired)
                         raise
         except TimeoutError:
             raise TimeoutError(no_answer(seconds if limit.expired() else CONNECT_SECONDS)) from None
+
+    def _give_up(self, connection: asyncpg.Connection[Any], seconds: float) -> None:
+        """Terminate a connection whose statement did not end within these seconds.
+
+        If PostgreSQL should have ended the statement by then, terminate all connections of the pool, for they lead to
+        the same server. A statement that began late, after a wait for a connection, does not show that it is silent.
+        """
+        if seconds >= self.extra["command_timeout"] - MARGIN_SECONDS:
+            self.discard_pool()
+        else:
+            with contextlib.suppress(asyncpg.InterfaceError):  # terminated with its pool in the meantime
+                connection.terminate()
 
     def discard_pool(self) -> None:
         """Terminate all connections; the next statement opens a new one."""

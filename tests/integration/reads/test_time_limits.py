@@ -15,8 +15,11 @@ import pytest_asyncio
 from tortoise.exceptions import OperationalError
 
 from app.models import sqlite
+from app.models.database import tortoise_config
+from app.models.postgres import BoundedClient
 from app.models.queries import ReadUnavailable, reading
 from app.models.sqlite import SqliteReader
+from tests.servers.postgres import PostgresServer
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -72,3 +75,43 @@ async def test_a_bad_statement_is_no_unavailable_sqlite(sqlite_reader: SqliteRea
     with pytest.raises(OperationalError, match="no such column"):
         await reading.fetch("SELECT missing")
     assert not sqlite_reader.busy
+
+
+# --- PostgreSQL
+
+
+@pytest_asyncio.fixture
+async def postgres_reader(postgres_server: PostgresServer) -> AsyncIterator[BoundedClient]:
+    """A lane with two connections, whose callers wait for 3 s; PostgreSQL ends a statement after 2 s."""
+    config = tortoise_config(postgres_server.url(), seconds=3.0)["connections"]["default"]["credentials"]
+    client = BoundedClient(**config | {"maxsize": 2}, connection_name="default")
+    await client.create_connection(with_db=True)
+    yield client
+    client.discard_pool()
+
+
+async def test_a_statement_that_began_late_costs_no_other_connection(postgres_reader: BoundedClient) -> None:
+    pool = postgres_reader._pool
+    assert pool is not None
+    async with pool.acquire() as other:
+        async with pool.acquire() as busy:
+            late = asyncio.create_task(postgres_reader.execute_query("SELECT pg_sleep(600)"))
+            await busy.execute("SELECT pg_sleep(1.5)")
+        with pytest.raises(TimeoutError, match="no answer within 3 s"):
+            await late
+        assert await other.fetchval("SELECT 1") == 1
+        assert pool.get_size() == 1, "its own connection is terminated"
+    assert postgres_reader._pool is pool
+    assert await asyncio.gather(*(postgres_reader.execute_query("SELECT 1") for _ in range(4)))
+
+
+async def test_a_statement_without_an_answer_discards_all_connections(postgres_reader: BoundedClient) -> None:
+    pool = postgres_reader._pool
+    assert pool is not None
+    async with pool.acquire():
+        async with pool.acquire() as silent:
+            await silent.execute("SET statement_timeout = '20s'")  # as if PostgreSQL were frozen
+        with pytest.raises(TimeoutError, match="no answer within 3 s"):
+            await postgres_reader.execute_query("SELECT pg_sleep(600)")
+        assert pool.get_size() == 0
+    assert await postgres_reader.execute_query("SELECT 1")
