@@ -51,7 +51,7 @@ RESERVE: Final = 32
 SILENT_SECONDS: Final = 1.0
 """After so long without a request a connection gives way to a new one when the limit is reached."""
 
-HEALTH: Final = ("/health/", "/metrics")
+HEALTH: Final = (b"/health/", b"/metrics")
 
 _SLICE: Final = 16 * 1024
 _END: Final = b"\r\n\r\n"
@@ -287,7 +287,7 @@ class HttpProtocol(HttpToolsProtocol):
         if not is_old and (len(hosts) != 1 or not _HOST.fullmatch(hosts[0].strip())):
             return 400, "One valid Host header is expected (RFC 9112, 3.2)."
         is_full = self._is_surplus and len(self.connections) > self._limit.most
-        if is_full and not self.url.startswith(tuple(path.encode() for path in HEALTH)):
+        if is_full and not self.url.startswith(HEALTH):
             return 503, "Too many connections: try again."
         return None
 

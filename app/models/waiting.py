@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode, WaitingFor
-from app.models.ledger.queues import NOTHING
+from app.models.ledger.queues import NOTHING, waits_for_retry
 from app.models.ledger.readiness import leshan_holds
 from app.models.ledger.rules import MARGIN_PARTS, START_MARGIN, silent_share, start_margin
 from app.models.lifecycle import TERMINAL
@@ -95,7 +95,7 @@ def _at_the_endpoint(
     if endpoint.awake_until is None or endpoint.awake_until - now < margin or endpoint.down_since is not None:
         return WaitingFor.DEVICE_WAKE
     wakes = endpoint.queue_mode is not False
-    if waits_for_retry(operation, endpoint, now):
+    if waits_for_retry(operation, endpoint.wake_seq, now):
         return WaitingFor.DEVICE_WAKE if wakes and operation.retry_at is None else WaitingFor.RETRY_DELAY
     if endpoint.queued == 0:
         return None  # the two rows were read a moment apart, and it was claimed in between
@@ -111,13 +111,6 @@ def _at_the_endpoint(
 def may_be_full(server: ServerView, most: int) -> bool:
     """Whether so many operations are SENDING that the calls may all be open, and have to be counted."""
     return server.sending >= silent_share(most)
-
-
-def waits_for_retry(operation: OperationView, endpoint: EndpointView, now: Instant) -> bool:
-    """Return whether the device answered it with an error, and its retry has not come yet."""
-    if operation.held_wake_seq is None or endpoint.wake_seq > operation.held_wake_seq:
-        return False
-    return operation.retry_at is None or operation.retry_at > now
 
 
 def needs_head(operation: OperationView, endpoint: EndpointView) -> bool:

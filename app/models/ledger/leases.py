@@ -65,7 +65,7 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
 def _note_observation(endpoint: EndpointRow, operation: OperationRow) -> None:
     """An observation that was confirmed stands, unless the device has registered anew since the call began."""
     stands = _OBSERVATIONS.get(operation.kind)
-    if stands is None or not endpoint.registered or (endpoint.registered_at or 0) > (operation.last_attempt_at or 0):
+    if stands is None or not endpoint.registered or _registered_since(endpoint, operation):
         return
     observe(endpoint, load_json(operation.paths), composite=operation.kind in COMPOSITES, stands=stands)
 
@@ -222,9 +222,14 @@ def _pause(tries: int) -> Instant:
 def _goes_down(endpoint: EndpointRow, operation: OperationRow, verdict: Verdict) -> bool:
     """Return whether a turn-ender took the device down, as far as is known. A device that has registered since the
     attempt began is back already, and its next registration may be days away: the answer was lost or settled late."""
-    if (endpoint.registered_at or 0) > (operation.last_attempt_at or 0):
+    if _registered_since(endpoint, operation):
         return False
     return verdict.status is OperationStatus.CONFIRMED or verdict.reason is ReasonCode.OUTCOME_UNKNOWN
+
+
+def _registered_since(endpoint: EndpointRow, operation: OperationRow) -> bool:
+    """Return whether the device has registered since the attempt began."""
+    return (endpoint.registered_at or 0) > (operation.last_attempt_at or 0)
 
 
 def _let_leshan_hold(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from app.domain.operations import Instances, instances_of
 from app.domain.words import Instant, OperationKind
@@ -48,6 +48,13 @@ class Next(NamedTuple):
     waiting: bool
 
 
+class Retried(Protocol):
+    """What of an operation says when it may be tried again: a row of the ledger or a reader's view."""
+
+    held_wake_seq: int | None
+    retry_at: Instant | None
+
+
 @dataclass(slots=True)
 class Queued:
     """A QUEUED operation, as far as the order of its queue depends on it."""
@@ -72,15 +79,6 @@ class Queued:
     def instances(self) -> Instances:
         return instances_of(OperationKind(self.kind), self.path, load_json(self.paths))
 
-    def due(self, wake_seq: int) -> Instant | None:
-        """Return the earliest time at which it may be sent; None for not before the endpoint's next wake.
-
-        It waits for its retry when the device answered it with an error since its last wake.
-        """
-        if self.held_wake_seq is None or wake_seq > self.held_wake_seq:
-            return 0
-        return self.retry_at
-
 
 async def read_queues(store: Store, endpoint_ids: Collection[int]) -> dict[int, list[Queued]]:
     """Return the first :data:`IN_SIGHT` QUEUED operations of each endpoint, in the order in which they go."""
@@ -102,19 +100,31 @@ def next_of(queue: Sequence[Queued], wake_seq: int, now: Instant) -> Next:
     own. Of those that wait for a time the first to be due goes next, if there is nothing else.
     """
     alive = [one for one in queue if one.expires_at is None or one.expires_at > now]
-    waiting = len(queue) >= IN_SIGHT or any(_later(one.due(wake_seq), now) for one in alive)
+    waiting = len(queue) >= IN_SIGHT or any(waits_for_retry(one, wake_seq, now) for one in alive)
     best = Next(NOTHING, None, 0, waiting)
     for operation in _in_front(alive):
-        due = operation.due(wake_seq)
+        due = retry_due(operation, wake_seq)
         if due is not None and (best.at is None or due < best.at):
             best = Next(operation.seq, due, operation.timeout_seconds, waiting)
-        if not _later(due, now):
+        if not waits_for_retry(operation, wake_seq, now):
             break
     return best
 
 
-def _later(due: Instant | None, now: Instant) -> bool:
+def waits_for_retry(operation: Retried, wake_seq: int, now: Instant) -> bool:
+    """Return whether the device answered it with an error, and its retry has not come yet."""
+    due = retry_due(operation, wake_seq)
     return due is None or due > now
+
+
+def retry_due(operation: Retried, wake_seq: int) -> Instant | None:
+    """Return the earliest time at which an operation may be sent; None for not before the endpoint's next wake.
+
+    It waits for its retry when the device answered it with an error since its last wake.
+    """
+    if operation.held_wake_seq is None or wake_seq > operation.held_wake_seq:
+        return 0
+    return operation.retry_at
 
 
 def _in_front(queue: Iterable[Queued]) -> Iterator[Queued]:

@@ -164,6 +164,13 @@ class LosingStore:
 REBOOT: Final = (OperationKind.EXECUTE, "/3/0/4")
 
 
+TABLES: Final = (
+    *("transition", "presence_change", "resource_change", "resource_state", "early_response"),
+    *("dispatch_pause", "operation", "endpoint"),
+)
+"""Those of the ledger, each before the ones that its rows refer to."""
+
+
 @dataclass(slots=True)
 class World:
     """One database with one clock, and as many ledgers (processes) as a test wants."""
@@ -210,6 +217,11 @@ class World:
     async def attempt(self, report: Report) -> OperationStatus | None:
         """Claim the one that is ready, and settle it so."""
         return await self.settle(await self.claim_one(), report)
+
+    async def clear(self) -> None:
+        """Delete everything but the Leshan server's own row."""
+        for table in TABLES:
+            await self.reader.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
 
     async def sweep(self) -> None:
         while await self.ledgers[0].submit(Sweep()):

@@ -50,7 +50,6 @@ from tests.integration.ledger.kit import (
     sleeping,
     updated,
 )
-from tests.integration.ledger.test_any_interleaving import TABLES
 from tests.laws import broken_laws
 
 QUEUE_MODE, ALWAYS_ON = "queue-mode", "always-on"
@@ -98,8 +97,7 @@ class Histories(RuleBasedStateMachine):
 
     async def _begin(self) -> None:
         await self.world.reader.open()
-        for table in TABLES:
-            await self.world.reader.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+        await self.world.clear()
         await self.world.reader.execute("DELETE FROM leshan_server")
         await self.world.ledger()
         await self.world.hear(*(registered(name, **facts(name)) for name in NAMES))
