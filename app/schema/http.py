@@ -8,13 +8,13 @@ from contextlib import suppress
 from typing import Any, Final
 
 import orjson
-from cross_web import HTTPException, StarletteRequestAdapter
+from cross_web import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
@@ -34,12 +34,10 @@ from strawberry.utils.operation import get_operation_type
 
 from app.schema.accept import (
     EVENT_STREAM,
-    MAX_ACCEPT,
     MULTIPART,
     PLAIN_JSON,
     RESPONSE_JSON,
     Formats,
-    response_formats,
 )
 from app.schema.budget import ClientWatch, RequestBudget
 from app.schema.context import Asker, SchemaContext
@@ -55,6 +53,7 @@ from app.schema.errors import (
 )
 from app.schema.fanout import Fanout
 from app.schema.graphiql import graphiql_page, graphiql_policy
+from app.schema.http_request import Body, Refused, RequestAdapter, check_accept, check_fields, formats_of, refusal
 from app.schema.limits import MAX_BATCH, body_limit
 from app.schema.schema import schema
 from app.schema.ws import TextWebSocket, TokenMissing, TransportHandler
@@ -64,15 +63,6 @@ _ALLOWED: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, O
 """Operation types of a single response, by method. A stream may carry a subscription with either method."""
 _PROTOCOLS: Final[Mapping[str, GraphQLRequestProtocol]] = {EVENT_STREAM: "sse", MULTIPART: "multipart-subscription"}
 _ACCEPTABLE: Final = f"{PLAIN_JSON}, {RESPONSE_JSON} or {EVENT_STREAM}"
-
-
-class Refused(HTTPException):
-    """A request that is not executed, with the error that its answer tells."""
-
-    def __init__(self, status: int, error: ApiError, **headers: str) -> None:
-        super().__init__(status, error.message)
-        self.error = error
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseRoute]:
@@ -89,15 +79,6 @@ def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseR
     )
     middleware = [cors] if context.allowed_origins else []
     return [Route(path, view, middleware=middleware), WebSocketRoute(path, view)]
-
-
-class RequestAdapter(StarletteRequestAdapter):
-    """Strawberry's adapter of a request, with the media type in lower case, in which it is compared."""
-
-    @property
-    def content_type(self) -> str | None:
-        given = super().content_type
-        return given.lower() if given else None
 
 
 class EventStream(SSETransport):
@@ -143,15 +124,15 @@ class GraphQLView(GraphQL[Asker, None]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        body = _Body(receive, self._max_body, empty=scope["method"] == "GET")
+        body = Body(receive, self._max_body, empty=scope["method"] == "GET")
         request = Request(scope, body)
         request.state.budget = budget = RequestBudget()
         watch = ClientWatch(budget, body, lambda: body.complete)
         try:
-            _check_accept(request)
+            check_accept(request)
             response = await self.run(request)
         except HTTPException as error:
-            response = _refusal(request, error)
+            response = refusal(request, error)
         finally:
             watch.stop()
         await response(scope, receive, send)
@@ -185,7 +166,7 @@ class GraphQLView(GraphQL[Asker, None]):
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         is_request = not request.query_params.keys().isdisjoint({"query", "extensions"})
-        return request.method == "GET" and not is_request and _formats(request).page
+        return request.method == "GET" and not is_request and formats_of(request).page
 
     async def parse_http_body(self, request: Any) -> Any:
         if self.house.authenticate(bearer_token(request.headers.get("authorization"))) is None:
@@ -198,9 +179,9 @@ class GraphQLView(GraphQL[Asker, None]):
         data = await super().parse_http_body(request)
         if isinstance(data, list):
             for index, one in enumerate(data):
-                _check_fields(one, index)
+                check_fields(one, index)
         else:
-            _check_fields(data)
+            check_fields(data)
         return data
 
     def _get_stream_transport_from_headers(self, headers: Mapping[str, str]) -> None:
@@ -230,7 +211,7 @@ class GraphQLView(GraphQL[Asker, None]):
         root_value: None,  # noqa: ARG002
         sub_response: Any,  # noqa: ARG002
     ) -> Any:
-        formats, method = _formats(request), request_adapter.method
+        formats, method = formats_of(request), request_adapter.method
         if isinstance(request_data, list):
             if formats.json is None:
                 raise Refused(406, bad_input(f"Accept must allow {PLAIN_JSON} or {RESPONSE_JSON} for a batch", None))
@@ -290,7 +271,7 @@ class GraphQLView(GraphQL[Asker, None]):
 
     async def get_sub_response(self, request: Any) -> Response:
         sub_response = await super().get_sub_response(request)
-        sub_response.media_type = _formats(request).json or PLAIN_JSON
+        sub_response.media_type = formats_of(request).json or PLAIN_JSON
         return sub_response
 
     async def process_result(self, request: Any, result: Any) -> Any:
@@ -310,34 +291,6 @@ class GraphQLView(GraphQL[Asker, None]):
     def encode_json(self, data: object) -> str:
         # text, not bytes: bytes would go out as binary WebSocket frames, which clients refuse
         return orjson.dumps(data).decode()
-
-
-def _check_accept(request: Request) -> None:
-    if len(_accept(request)) > MAX_ACCEPT:
-        raise Refused(431, over_limit(f"Accept has at most {MAX_ACCEPT} characters", MAX_ACCEPT))
-
-
-def _formats(request: Any) -> Formats:
-    return response_formats(_accept(request)[:MAX_ACCEPT])
-
-
-def _accept(request: Any) -> str:
-    """All ``Accept`` headers as one (RFC 9110, 5.3)."""
-    return ",".join(request.headers.getlist("accept"))
-
-
-def _check_fields(request_data: GraphQLRequestData, index: int | None = None) -> None:
-    """Check the types of one request's fields; ``index`` is its place in a batch."""
-    fields: tuple[tuple[str, object, type], ...] = (
-        ("query", request_data.query, str),
-        ("variables", request_data.variables, dict),
-        ("operationName", request_data.operation_name, str),
-        ("extensions", request_data.extensions, dict),
-    )
-    for name, value, expected in fields:
-        if value is not None and not isinstance(value, expected):
-            what = "a string" if expected is str else "an object"
-            raise Refused(400, bad_input(f"{name} must be {what} or null", name, index=index))
 
 
 async def _execute(request_data: GraphQLRequestData, context: Asker, method: str) -> Any:
@@ -383,33 +336,3 @@ def _token_of(params: dict[str, object]) -> str | None:
         return token
     header = next((value for name, value in params.items() if name.lower() == "authorization"), None)
     return bearer_token(header) if isinstance(header, str) else None
-
-
-def _refusal(request: Request, error: HTTPException) -> Response:
-    refused = error if isinstance(error, Refused) else _refused(error)
-    body = orjson.dumps({"errors": [refused.error.formatted]})
-    media_type = _formats(request).json or PLAIN_JSON
-    return Response(body, refused.status_code, refused.headers, f"{media_type}; charset=utf-8")
-
-
-def _refused(error: HTTPException) -> Refused:
-    """Strawberry's refusal as one of ours."""
-    allow = {"Allow": "GET, POST"} if error.status_code == 405 else {}
-    return Refused(error.status_code, bad_input(error.reason, None), **allow)
-
-
-class _Body:
-    """Receives the messages of a request, and refuses a body of more than ``most`` bytes as soon as it is."""
-
-    def __init__(self, receive: Receive, most: int, *, empty: bool) -> None:
-        self._receive = receive
-        self._most = self._left = most
-        self.complete = empty
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise Refused(413, over_limit(f"a body has at most {self._most} bytes", self._most))
-        self.complete = not message.get("more_body", False)
-        return message

@@ -1,0 +1,95 @@
+"""A request of GraphQL over HTTP: its body within bounds, the formats that it accepts, and the answer where it is
+refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from cross_web import HTTPException, StarletteRequestAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive
+from strawberry.http import GraphQLRequestData
+
+from app.schema.accept import MAX_ACCEPT, PLAIN_JSON, Formats, response_formats
+from app.schema.errors import ApiError, bad_input, over_limit
+
+
+class Refused(HTTPException):
+    """A request that is not executed, with the error that its answer tells."""
+
+    def __init__(self, status: int, error: ApiError, **headers: str) -> None:
+        super().__init__(status, error.message)
+        self.error = error
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class RequestAdapter(StarletteRequestAdapter):
+    """Strawberry's adapter of a request, with the media type in lower case, in which it is compared."""
+
+    @property
+    def content_type(self) -> str | None:
+        given = super().content_type
+        return given.lower() if given else None
+
+
+class Body:
+    """Receives the messages of a request, and refuses a body of more than ``most`` bytes as soon as it is."""
+
+    def __init__(self, receive: Receive, most: int, *, empty: bool) -> None:
+        self._receive = receive
+        self._most = self._left = most
+        self.complete = empty
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise Refused(413, over_limit(f"a body has at most {self._most} bytes", self._most))
+        self.complete = not message.get("more_body", False)
+        return message
+
+
+def check_accept(request: Request) -> None:
+    """Raises Refused: 431, ``Accept`` is too long to be read."""
+    if len(_accept(request)) > MAX_ACCEPT:
+        raise Refused(431, over_limit(f"Accept has at most {MAX_ACCEPT} characters", MAX_ACCEPT))
+
+
+def formats_of(request: Any) -> Formats:
+    """Return the formats that the request accepts."""
+    return response_formats(_accept(request)[:MAX_ACCEPT])
+
+
+def _accept(request: Any) -> str:
+    """All ``Accept`` headers as one (RFC 9110, 5.3)."""
+    return ",".join(request.headers.getlist("accept"))
+
+
+def check_fields(request_data: GraphQLRequestData, index: int | None = None) -> None:
+    """Check the types of one request's fields; ``index`` is its place in a batch. Raises Refused: 400."""
+    fields: tuple[tuple[str, object, type], ...] = (
+        ("query", request_data.query, str),
+        ("variables", request_data.variables, dict),
+        ("operationName", request_data.operation_name, str),
+        ("extensions", request_data.extensions, dict),
+    )
+    for name, value, expected in fields:
+        if value is not None and not isinstance(value, expected):
+            what = "a string" if expected is str else "an object"
+            raise Refused(400, bad_input(f"{name} must be {what} or null", name, index=index))
+
+
+def refusal(request: Request, error: HTTPException) -> Response:
+    """Return the response to a request that is refused, in a format that it accepts."""
+    refused = error if isinstance(error, Refused) else _refused(error)
+    body = orjson.dumps({"errors": [refused.error.formatted]})
+    media_type = formats_of(request).json or PLAIN_JSON
+    return Response(body, refused.status_code, refused.headers, f"{media_type}; charset=utf-8")
+
+
+def _refused(error: HTTPException) -> Refused:
+    """Strawberry's refusal as one of ours."""
+    allow = {"Allow": "GET, POST"} if error.status_code == 405 else {}
+    return Refused(error.status_code, bad_input(error.reason, None), **allow)
