@@ -251,7 +251,7 @@ class Settings(BaseSettings):
         False, description="Whether a NOTIFICATION or SEND makes a queue mode device sendable; stock Leshan: no"
     )
     awake_window: Annotated[int, AfterValidator(_awake_window)] = Field(
-        93, description="Seconds a queue mode device listens after it was heard (5 to 86400), as Leshan has it"
+        93, description="Awake window of queue mode devices, in seconds (5 to 86400); the same as the Leshan server's"
     )
     max_attempts: int = Field(
         3, ge=1, le=100, description="Attempts that may reach the device, unless the operation says otherwise"

@@ -99,7 +99,7 @@ class Hearing:
         if events or gap or delivery_id is not None:
             await self._learn_versions(events)
             heard = [self._typed(event) for event in events]
-            hear = Hear(heard, delivery_id, missed, gap, place, again)
+            hear = Hear(heard, delivery_id, missed=missed, gap=gap, place=place, again=again)
             taken = await self._ledger.submit(hear, within=ANSWER_SECONDS)
             if place is not None and taken == 0 and heard:
                 log.warning("stream_events_not_taken", events=len(heard), again=again)
@@ -149,8 +149,9 @@ class Hearing:
         """Know which versions of objects these devices have: told by this very event, or read once."""
         for event in events:
             if isinstance(event, Registered | Updated) and event.registration.object_links is not None:
-                told = event.registration
-                self._remember(event.endpoint, object_versions(told.object_links, told.lwm2m_version))
+                registration = event.registration
+                links, release = registration.object_links, registration.lwm2m_version
+                self._remember(event.endpoint, object_versions(links, release))
         unknown = {e.endpoint for e in events if isinstance(e, Reported | RequestResponse)} - self._versions.keys()
         if unknown:
             for name, versions in (await _versions_of(unknown)).items():

@@ -46,7 +46,7 @@ async def inquire(
     client: LeshanClient, claimed: Claimed, give_up: float, patience: float = ASK_SECONDS, *, again: bool = False
 ) -> Outcome | Asked:
     """Ask about one call until there is an outcome or ``give_up`` (of ``time.monotonic``) has come, at least once. An
-    Asked says why there is none. A server that is away is asked again for ``patience`` seconds at most."""
+    Asked says why there is none. A server that cannot be reached is asked again for ``patience`` seconds at most."""
     tried, away_until = 0, time.monotonic() + patience
     while True:
         left = max(0.0, give_up - time.monotonic())

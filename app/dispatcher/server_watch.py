@@ -1,9 +1,9 @@
 """What the Leshan server says of itself: known to this process and, by the ledger, to all.
 
-A stock server has no ``/server/info``, answers 400 or 404, and logs an error for each request. It is asked again only
-where it may have been replaced: at a new connection of the bridge, once a probe has found it back after the breaker
-was open, and when the database has another ``bootId`` than before (another process has asked, or an event told the
-first one). A server that says what it can is asked every :data:`LOOK_SECONDS`.
+A stock server has no ``/server/info``, answers 400 or 404, and logs an error for each request. The request is repeated
+only when the server may have been replaced: at a new connection of the bridge, when a probe succeeds after the breaker
+was open, and when the database has another ``bootId`` than before (another process has requested it, or an event had
+the first one). A server that says what it can is asked every :data:`LOOK_SECONDS`.
 """
 
 from __future__ import annotations
