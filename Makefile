@@ -12,7 +12,7 @@ NPM := $(shell command -v npm)
 PYTEST := $(BIN)/python -m pytest
 # Tests wait much of their time. Those that share servers run in one worker.
 WORKERS ?= 2
-PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The first Python that is new enough and can make a virtual environment: `python3` may be a version manager's shim
 # that runs nothing, or an old one beside a new `python3.12`. Say PYTHON=.. to choose.

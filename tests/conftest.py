@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
 import pytest_asyncio
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from app.models.database import migrate
 from tests.leshan import launch
@@ -31,26 +33,48 @@ def missing(part: str) -> NoReturn:
     pytest.skip(f"missing: {part}")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+LESHAN_FILES: Final = (
+    "tests/contract/leshan/",
+    "tests/contract/test_leshan_server_",
+    "tests/e2e/test_dispatcher_killed.py",
+    "tests/e2e/test_firmware_update.py",
+    "tests/e2e/test_large_values.py",
+    "tests/e2e/test_production_leshan.py",
+    "tests/e2e/test_real_leshan.py",
+)
+"""Where the tests with the Leshan servers and devices are."""
+
+
+class FileScheduling(LoadFileScheduling):
+    """Of several pytest processes one runs all tests of a file, and of the files that share servers: the Leshan servers
+    and devices, and the cluster of ``tests/faults``, are started once per process.
+
+    The files are named here: the scheduler knows the tests by their ids alone. pytest-xdist's own groups are ignored by
+    pytest 9.2 (pytest-xdist 3.8.0, its issue 1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(LESHAN_FILES):
+            return "leshan"
+        return "faults" if nodeid.startswith("tests/faults/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling | None:
+    return FileScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that depend on the kind of database (only they are worth a run on each) and those that need a
-    real Leshan server or real devices, and group the tests that share servers: one worker runs a group."""
+    real Leshan server or real devices."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if DATABASE_FIXTURES & fixtures:
             item.add_marker("database")
         if LESHAN_FIXTURES & fixtures:
             item.add_marker("leshan")
-        item.add_marker(pytest.mark.xdist_group(_group_of(item, fixtures)))
-
-
-def _group_of(item: pytest.Item, fixtures: set[str]) -> str:
-    """Return the name of the group of tests that run in one process: those of one file, and all that share the Leshan
-    servers and devices or the cluster of ``tests/faults``, which are started once per process."""
-    file = item.nodeid.partition("::")[0]
-    if LESHAN_FIXTURES & fixtures or file.startswith("tests/contract/leshan/"):
-        return "leshan"
-    return "faults" if "site" in fixtures else file
+            if not item.nodeid.startswith(LESHAN_FILES):
+                raise pytest.UsageError(f"{item.nodeid} needs a Leshan server: name its file in LESHAN_FILES")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
