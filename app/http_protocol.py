@@ -124,7 +124,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._limit = limit
         self._phase = _Phase.HEAD
-        self._buffer = bytearray()
+        self._buffer = b""
         self._held = self._searched = self._discarded = 0
         self._length = self._received = self._body = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -135,6 +135,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
+        self._cycles_transport = cast(asyncio.Transport, _CyclesTransport(self))
         self._enter(_Phase.HEAD)
         self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
         self._is_surplus = not self._limit.admit(self, len(self.connections))
@@ -176,10 +177,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _pass_head(self) -> bool:
         """Pass the next head on, once it is complete; return whether it was."""
-        buffer = self._buffer
-        if buffer[0] in b"\r\n":  # empty lines before a request are ignored (RFC 9112, 2.2)
-            del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]
+        if self._buffer[0] in b"\r\n":  # empty lines before a request are ignored (RFC 9112, 2.2)
+            self._buffer = self._buffer.lstrip(b"\r\n")
             self._searched = 0
+        buffer = self._buffer
         end = buffer.find(_END, max(0, self._searched - len(_END)))
         if end < 0 and len(buffer) <= MAX_HEAD:
             self._searched = len(buffer)
@@ -188,15 +189,16 @@ class HttpProtocol(HttpToolsProtocol):
         if not 0 <= end <= MAX_HEAD or buffer.count(b"\n", 0, end) > MAX_FIELDS:
             self._refuse(431, f"A request's head has at most {MAX_HEAD} bytes and {MAX_FIELDS} fields.")
             return False
-        head = bytes(buffer[: end + len(_END)])
+        head = buffer[: end + len(_END)]
         lowered = head.lower()
         length = _LENGTH.search(lowered)  # the body goes along as far as it has come; the parser checks the field
-        body = bytes(buffer[len(head) : len(head) + int(length[1])]) if length else b""
-        del buffer[: len(head) + len(body)]
+        request = buffer[: len(head) + int(length[1])] if length else head
+        self._buffer = buffer[len(request) :]
         self._searched = 0
+        body_size = len(request) - len(head)
         if b"\nupgrade:" in lowered:
-            head = _OFFER.sub(b"", head)
-        self._feed(head + body, len(body))
+            request = _OFFER.sub(b"", head) + request[len(head) :]
+        self._feed(request, body_size)
         return True
 
     def _hold(self, size: int) -> None:
@@ -209,8 +211,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _pass_body(self) -> None:
         """Pass on what belongs to the body: of a chunked one, whose end is not known, a slice."""
         left = self._length - self._received
-        piece = bytes(self._buffer[: left if left > 0 else _SLICE])
-        del self._buffer[: len(piece)]
+        piece = self._buffer[: left if left > 0 else _SLICE]
+        self._buffer = self._buffer[len(piece) :]
         self._feed(piece, len(piece))
 
     def _keep_pipelined(self) -> None:
@@ -220,7 +222,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._close_when_answered()
 
     def _close_when_answered(self) -> None:
-        self._buffer.clear()
+        self._buffer = b""
         self.cycle.keep_alive = False
 
     def _feed(self, data: bytes, size: int) -> None:
@@ -230,7 +232,7 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             if self._refusal is None:
                 self._enter(_Phase.CLOSED)
-                self._buffer.clear()
+                self._buffer = b""
                 self.handle_websocket_upgrade()
         except httptools.HttpParserError:
             if not self._has_overrun:
@@ -260,7 +262,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is before:
             return  # an upgrade to WebSocket
-        self.cycle.transport = cast(asyncio.Transport, _CyclesTransport(self))
+        self.cycle.transport = self._cycles_transport
         self.headers = []  # trailers, which are not looked at (RFC 9110, 6.5.1); the request has its own list
         self._body = self._received = 0
         self._enter(_Phase.BODY)
@@ -337,7 +339,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Say that no more comes, and discard what still arrives, within bounds, until the client closes."""
         self._enter(_Phase.CLOSED)
-        self._buffer.clear()
+        self._buffer = b""
         self._refusal = None
         self.flow.resume_reading()
         if self.transport.can_write_eof() and not self.transport.is_closing():

@@ -20,8 +20,8 @@ MAX_NAME_LENGTH: Final = 255
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """The characters that RFC 6750 allows in a bearer token: no comma, so that entries can be listed."""
 
-_OF_PROXIES: Final = frozenset({"forwarded", "x-real-ip", "via"})
-"""Headers that proxies add, beside all that begin with ``x-forwarded-``."""
+_OF_PROXIES: Final = re.compile(r"x-forwarded-|(?:forwarded|x-real-ip|via)\Z")
+"""Headers that proxies add."""
 
 
 class Role(StrEnum):
@@ -145,4 +145,4 @@ def is_direct_loopback(host: str | None, headers: Mapping[str, str]) -> bool:
     Args:
         headers: of the request, with names in lower case. A proxy that adds none cannot be told from a client.
     """
-    return is_loopback(host) and not any(name in _OF_PROXIES or name.startswith("x-forwarded-") for name in headers)
+    return is_loopback(host) and not any(map(_OF_PROXIES.match, headers))

@@ -75,12 +75,9 @@ class LoopbackOnly:
 
 def _is_of_this_machine(scope: Scope) -> bool:
     headers, client = Headers(scope=scope), scope.get("client")
-    return is_direct_loopback(client[0] if client else None, headers) and _asks_loopback(headers)
-
-
-def _asks_loopback(headers: Headers) -> bool:
     hosts = headers.getlist("host")  # of several one could be ours, and another the one that is believed elsewhere
-    return bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
+    asks_loopback = bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
+    return asks_loopback and is_direct_loopback(client[0] if client else None, headers)
 
 
 def _host(header: str) -> str:

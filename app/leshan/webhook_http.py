@@ -18,6 +18,7 @@ from starlette.responses import Response
 from app.domain.events import Told
 from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
+from app.leshan.deadlines import Deadlines
 from app.security import bearer_token, is_direct_loopback, same_secret
 
 MAX_BODY: Final = 4 * 1024 * 1024
@@ -157,15 +158,27 @@ class IncomingBody:
 
     Attributes:
         budget: where its bytes are counted.
-        size: bytes that are counted there.
-        timeout: the time that is left for it, while it is read.
-        is_evicted: whether it was given up for another body.
+        deadlines: when reading it has to be over.
+        size: bytes that are counted in the budget.
+        reader: what reads it, while it is read.
+        refusal: why it was given up.
     """
 
     budget: ByteBudget
+    deadlines: Deadlines[IncomingBody]
     size: int = 0
-    timeout: asyncio.Timeout | None = None
-    is_evicted: bool = False
+    reader: asyncio.Task[object] | None = None
+    refusal: Refusal | None = None
+
+    def give_up(self, refusal: Refusal) -> None:
+        """Stop reading it. Its call is refused."""
+        self.refusal = refusal
+        if self.reader is not None:
+            self.reader.cancel()
+
+    def expire(self) -> None:
+        """Give it up at its deadline."""
+        self.give_up(Refusal(408, f"A body must be complete within {BODY_SECONDS:.0f} seconds."))
 
     def reserve(self, size: int) -> None:
         """Count bytes that were read. Raises Refusal: 503, the budget is spent."""
@@ -198,11 +211,9 @@ class ByteBudget:
         self.bodies.setdefault(body)
         while size > self.free and self.evicts_oldest and (oldest := next(iter(self.bodies))) is not body:
             self.release(oldest)
-            oldest.is_evicted = True
-            if oldest.timeout is not None:
-                oldest.timeout.reschedule(0)
+            oldest.give_up(_too_many_bytes())
         if size > self.free:
-            raise Refusal(503, "Too many bytes are being read. Try again.")
+            raise _too_many_bytes()
         self.free -= size
         body.size += size
 
@@ -214,16 +225,21 @@ class ByteBudget:
             body.size = 0
 
 
+def _too_many_bytes() -> Refusal:
+    return Refusal(503, "Too many bytes are being read. Try again.")
+
+
 class AdmissionLimiter:
     """Bounds the bytes of all calls. Callers that are not verified yet cannot use up the budget of those that are."""
 
     def __init__(self, most: int = MAX_BYTES, most_unverified: int = MAX_UNVERIFIED_BYTES) -> None:
         self.verified, self.unverified = ByteBudget(most), ByteBudget(most_unverified, evicts_oldest=True)
+        self._deadlines = Deadlines(IncomingBody.expire)
 
     @contextmanager
     def admit(self, *, verified: bool) -> Iterator[IncomingBody]:
         """Count what is read within the block, until its end."""
-        body = IncomingBody(self.verified if verified else self.unverified)
+        body = IncomingBody(self.verified if verified else self.unverified, self._deadlines)
         try:
             yield body
         finally:
@@ -236,25 +252,30 @@ async def read_body(request: Request, incoming: IncomingBody, most: int) -> byte
     Raises:
         Refusal: 408, 413, or 503 where the budget is spent.
     """
-    too_large = Refusal(413, f"A body has at most {most} bytes.")
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told[:20]) > most:
-        raise too_large
+        raise _too_large(most)
     body = bytearray()
+    incoming.reader = asyncio.current_task()
+    incoming.deadlines.watch(incoming, time.monotonic() + BODY_SECONDS)
     try:
-        async with asyncio.timeout(BODY_SECONDS) as incoming.timeout:
-            async for piece in request.stream():
-                if len(body) + len(piece) > most:
-                    raise too_large
-                incoming.reserve(len(piece))
-                body += piece
-    except TimeoutError:
-        if incoming.is_evicted:
-            raise Refusal(503, "Too many bytes are being read. Try again.") from None
-        raise Refusal(408, f"A body must be complete within {BODY_SECONDS:.0f} seconds.") from None
+        async for piece in request.stream():
+            if len(body) + len(piece) > most:
+                raise _too_large(most)
+            incoming.reserve(len(piece))
+            body += piece
+    except asyncio.CancelledError:
+        if incoming.refusal is None or incoming.reader is None or incoming.reader.uncancel():
+            raise  # another one ends it, too
+        raise incoming.refusal from None
     finally:
-        incoming.timeout = None
+        incoming.deadlines.forget(incoming)
+        incoming.reader = None
     return bytes(body)
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(413, f"A body has at most {most} bytes.")
 
 
 def read_json(body: bytes) -> JsonValue:
