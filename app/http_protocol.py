@@ -45,6 +45,9 @@ HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 30.0
 LINGER_SECONDS: Final = 2.0
 
+SHUTDOWN_BODY_SECONDS: Final = 2.0
+"""Time for the rest of a body when the server shuts down."""
+
 RESERVE: Final = 32
 """Connections beyond the limit, on which health is answered."""
 
@@ -313,6 +316,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._linger()
         else:
             self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close the connection; a request under way is answered first, if its body is complete soon."""
+        super().shutdown()
+        if self._phase is _Phase.BODY:
+            self._stop_timer()
+            self._timer = self.loop.call_later(
+                SHUTDOWN_BODY_SECONDS, self._refuse, 503, "The server is shutting down: try again."
+            )
 
     def disconnect(self) -> None:
         """Close the connection now; no request is under way."""

@@ -33,7 +33,7 @@ class App:
     """What the requests came to."""
 
     def __init__(self) -> None:
-        self.served = 0
+        self.served = self.reading = 0
         self.may_end = asyncio.Event()
         self.broken_off = asyncio.Event()
 
@@ -42,6 +42,7 @@ class App:
         return PlainTextResponse(",".join(request.headers.keys()))
 
     async def read(self, request: Request) -> Response:
+        self.reading += 1
         try:
             body = await request.body()
         except Exception:
@@ -343,6 +344,26 @@ async def test_a_body_that_is_not_complete_in_time_is_408(monkeypatch: pytest.Mo
         assert await is_closed(reader)
         async with asyncio.timeout(BOUND):
             await one.app.broken_off.wait()
+
+
+async def test_a_body_that_is_not_complete_soon_after_the_shutdown_began_is_503(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_protocol, "SHUTDOWN_BODY_SECONDS", 0.2)
+    head = b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+    app, listening = App(), listen("127.0.0.1", 0)
+    async with serving(app.routes(), [listening]):
+        one = Server(app, listening.getsockname()[1])
+        endless, _ = await one.connect(head + b"a")
+        soon, writer = await one.connect(head + b"a")
+        await eventually(lambda: app.reading == 2)
+        asyncio.get_running_loop().call_later(0.1, writer.write, b"bcde")
+    assert (await response(soon)).startswith(b"200 ")
+    assert (await response(endless)).startswith(b"503 ")
+    assert await is_closed(endless)
+    assert app.broken_off.is_set()
+    for writer in one.opened:
+        writer.close()
 
 
 # --- numbers
