@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aerich import Command
 from aerich.migrate import Migrate
@@ -72,19 +71,13 @@ def _sqlite(database_url: str, *, writable: bool) -> dict[str, Any]:
 
 
 def _postgres(database_url: str, *, writable: bool, seconds: float) -> dict[str, Any]:
-    url = urlsplit(database_url)
-    query = dict(parse_qsl(url.query))
     settings = {"statement_timeout": f"{round((seconds - MARGIN_SECONDS) * 1_000)}ms"}
     if not writable:
         settings["default_transaction_read_only"] = "on"
     return {
         "engine": "app.models.postgres",
         "credentials": {
-            "host": unquote(query.pop("host", url.hostname or "localhost")),
-            "port": int(query.pop("port", url.port or 5432)),
-            "user": unquote(query.pop("user", url.username or "")),
-            "password": unquote(url.password) if url.password else None,
-            "database": unquote(url.path.lstrip("/")),
+            "url": database_url,
             "minsize": 0,  # with a floor asyncpg tries again and again by itself, and logs each failure
             "maxsize": 10,
             "timeout": CONNECT_SECONDS,

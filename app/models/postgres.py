@@ -47,10 +47,10 @@ async def connect(
         UnsupportedDatabase: PostgreSQL before :data:`OLDEST_SERVER`, or a pooler between it and us.
         OSError, asyncpg.PostgresError, asyncpg.InterfaceError: it cannot be reached, or refused us.
     """
-    url = database_url.replace("postgres://", "postgresql://", 1)
+    own = {"command_timeout": seconds, "server_settings": dict(settings or {})}
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await asyncpg.connect(url, command_timeout=seconds, server_settings=dict(settings or {}))
+            connection = await asyncpg.connect(_dsn(database_url), **own)
             try:
                 await _check(connection)
             except BaseException:
@@ -59,6 +59,11 @@ async def connect(
     except TimeoutError:
         raise TimeoutError(no_answer(CONNECT_SECONDS)) from None
     return connection
+
+
+def _dsn(database_url: str) -> str:
+    """Return the address as asyncpg reads it, with all of its parameters: ``sslmode``, several hosts."""
+    return database_url.replace("postgres://", "postgresql://", 1)
 
 
 async def _check(connection: asyncpg.Connection[Any]) -> None:
@@ -74,7 +79,17 @@ async def _check(connection: asyncpg.Connection[Any]) -> None:
 
 
 class BoundedClient(AsyncpgDBClient):
-    """Tortoise's client with a limit for a statement and its wait for a connection: ``command_timeout``, in seconds."""
+    """Tortoise's client with a limit for a statement and its wait for a connection: ``command_timeout``, in seconds.
+
+    Its server is the ``url`` of its credentials.
+    """
+
+    async def create_pool(self, **options: Any) -> asyncpg.Pool[Any]:
+        """Open the pool. Tortoise would pass on five parts of the address, and drop ``sslmode`` and the others."""
+        url = options.pop("url")
+        for part in ("host", "port", "user", "password", "database"):
+            del options[part]
+        return await asyncpg.create_pool(_dsn(url), **options)
 
     @contextlib.asynccontextmanager
     async def acquire_connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:  # type: ignore[override]
