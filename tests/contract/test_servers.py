@@ -92,5 +92,5 @@ def _runs(pid: int) -> bool:
     """Whether the process does anything still; a dead one that nobody waited for does not."""
     try:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False

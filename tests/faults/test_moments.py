@@ -214,7 +214,7 @@ async def met(victim: Process) -> None:
 def _state(process: Process) -> str:
     try:
         return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ends while it is read
         return "gone"
 
 
