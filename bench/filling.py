@@ -9,7 +9,13 @@ from app.models.ledger.store import Store
 FAR: Final = 4_000_000_000_000_000
 """An instant that never comes (microseconds)."""
 
-_NUMBERS: Final = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
+AT_A_TIME: Final = 50_000
+"""Operations of one statement: on the ledger's connection PostgreSQL ends one after 10 s."""
+
+PATIENCE: Final = 600.0
+"""Seconds that the store waits for a statement: ANALYZE takes more than the ledger's 5 s."""
+
+_NUMBERS: Final = "WITH RECURSIVE n(i) AS (SELECT {after} + 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
 
 _ENDPOINTS: Final = """
     INSERT INTO endpoint (id, server_id, name, presence, told_presence, last_seen_at, awake_until, wake_seq, ready_at,
@@ -37,7 +43,7 @@ STEPS: Final = 3
 _TRANSITIONS: Final = """
     INSERT INTO transition (seq, operation_id, number, from_status, to_status, attempt, at)
     SELECT seq + {number}, seq, {number}, {before}, '{to}', {attempt}, created_at FROM operation
-    WHERE seq > $1 AND version >= {number}
+    WHERE seq > $1 AND seq <= $2 AND version >= {number}
 """
 _STORY: Final = (
     {"number": 1, "before": "NULL", "to": "QUEUED", "attempt": 0},
@@ -49,7 +55,7 @@ _STORY: Final = (
 async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, ended: bool = False) -> None:
     """So many operations, QUEUED or CONFIRMED (in 2023), of so many endpoints that are awake for ever. What is QUEUED
     was created in times to come: the check looks at all of it, and nothing is late."""
-    await store.begin()
+    await store.begin(PATIENCE)
     head = int((await store.fetch("SELECT seq FROM ledger_head"))[0][0])
     sql = "INSERT INTO leshan_server (id, name) VALUES (1, 'leshan') ON CONFLICT DO NOTHING"
     await store.execute(sql)
@@ -57,25 +63,28 @@ async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, en
     queued, confirmed = (0, each) if ended else (each, 0)
     facts = {"prefix": prefix, "first": head, "far": FAR, "queued": queued, "confirmed": confirmed}
     ready = "NULL" if ended else "0"
-    await store.execute(_ENDPOINTS.format(numbers=_NUMBERS.format(count=endpoints), ready=ready, **facts))
-    await store.execute(_operations(store, head, endpoints, each * endpoints, ended=ended))
-    for step in _STORY[: STEPS if ended else 1]:
-        await store.execute(_TRANSITIONS.format(**step), head)
+    numbers = _NUMBERS.format(after=0, count=endpoints)
+    await store.execute(_ENDPOINTS.format(numbers=numbers, ready=ready, **facts))
+    first, seqs = head + endpoints, 1 + STEPS if ended else 2
+    for after in range(0, each * endpoints, AT_A_TIME):
+        count = min(after + AT_A_TIME, each * endpoints)
+        await store.execute(_operations(store, head, endpoints, (after, count), ended=ended))
+        for step in _STORY[: STEPS if ended else 1]:
+            await store.execute(_TRANSITIONS.format(**step), first + seqs * after, first + seqs * count)
     counted = "UPDATE leshan_server SET queued = queued + $1, confirmed = confirmed + $2"
     await store.execute(counted, queued * endpoints, confirmed * endpoints)
-    seqs = (1 + STEPS if ended else 2) * (each * endpoints + 1)
-    await store.execute("UPDATE ledger_head SET seq = $1", head + endpoints + seqs)
+    await store.execute("UPDATE ledger_head SET seq = $1", first + seqs * (each * endpoints + 1))
     await store.commit()
     await store.execute("ANALYZE")
 
 
-def _operations(store: Store, head: int, endpoints: int, count: int, *, ended: bool) -> str:
+def _operations(store: Store, head: int, endpoints: int, numbers: tuple[int, int], *, ended: bool) -> str:
     number = f"(100000000000 + {head + endpoints} + i)"
     id_ = f"'00000000-0000-0000-0000-' || {number}"
     created = 1_700_000_000_000_000 if ended else FAR
     facts = {"first": head + endpoints, "seqs": 1 + STEPS if ended else 2, "created": created}
     return _OPERATIONS.format(
-        numbers=_NUMBERS.format(count=count),
+        numbers=_NUMBERS.format(after=numbers[0], count=numbers[1]),
         id=f"CAST({id_} AS UUID)" if store.postgres else id_,
         endpoint=head + 1,
         endpoints=endpoints,
