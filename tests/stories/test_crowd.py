@@ -65,7 +65,7 @@ async def test_the_limit_of_open_calls_holds_over_all_processes(begin: Begin, va
     async with begin(*HEALTHY, **settings) as world:
         for _ in range(2):
             await world.joined_by(Role.DISPATCH)
-        world.simulator.behave_all(Behaviour(delay_ms=50))
+        world.simulator.behave_all(Behaviour(delay_ms=200))
         for name in HEALTHY:
             await world.provision(name)
         wanted = [world.wanted("READ", "/3/0/0", device=name) for name in HEALTHY for _ in range(4)]
