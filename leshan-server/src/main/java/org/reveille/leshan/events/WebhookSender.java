@@ -1,6 +1,7 @@
 package org.reveille.leshan.events;
 
 import com.standardwebhooks.Webhook;
+import com.standardwebhooks.exceptions.EmptyWebhookSecretException;
 import com.standardwebhooks.exceptions.WebhookSigningException;
 import java.io.IOException;
 import java.net.http.HttpClient;
@@ -52,9 +53,17 @@ final class WebhookSender implements AutoCloseable {
     WebhookSender(Outbox outbox, Outbox.Options options) {
         this.outbox = outbox;
         this.base = request(options);
-        this.signers = options.secrets().stream().map(Webhook::new).toList();
+        this.signers = options.secrets().stream().map(WebhookSender::signer).toList();
         thread.setDaemon(true);
         thread.start();
+    }
+
+    private static Webhook signer(String secret) {
+        try {
+            return new Webhook(secret);
+        } catch (EmptyWebhookSecretException empty) {
+            throw new IllegalArgumentException("the secret is empty", empty);
+        }
     }
 
     void wake() {
