@@ -126,6 +126,36 @@ async def test_a_refused_call_may_come_again(rest: Rest, device: Device) -> None
     assert len(await executed(device)) == 2
 
 
+async def test_a_call_without_an_answer_keeps_the_device_busy_for_a_limited_time(leshan_devices: Devices) -> None:
+    if missing_tools():
+        missing(" and ".join(missing_tools()))
+    with leshan_server(options=["--busy-seconds", 1]) as server:
+        slow = await asyncio.to_thread(leshan_devices.create, "slow-busy", server=server.coap_uri)
+        await asyncio.to_thread(slow.answer_late, 6000, path="/3442/0/3")
+        async with rest_of(server) as client:
+            rest = Rest(client)
+            # The caller leaves, the device has acknowledged the request.
+            leaving = asyncio.create_task(rest.execute(slow, "left/1", seconds=3600))
+            await eventually(lambda: slow.received(method="EXECUTE") != [])
+            leaving.cancel()
+            assert (await read(client, slow)).status_code == 409
+            answers = [await read(client, slow)]
+            while answers[-1].status_code == 409:
+                await asyncio.sleep(0.2)
+                answers.append(await read(client, slow))
+            assert answers[-1].json()["success"]
+            # It is still the only request of its id, and its answer is taken.
+            assert (await rest.told("left/1"))["state"] == "RUNNING"
+            told = await rest.told("left/1", wait=30)
+            assert (told["state"], told["delivery"]) == ("DONE", "ANSWERED")
+            assert await executed(slow) == ["5"]
+        await asyncio.to_thread(slow.remove)
+
+
+async def read(client: httpx.AsyncClient, device: Device) -> httpx.Response:
+    return await client.get(f"/clients/{device.name}/3/0/0?timeout=20")
+
+
 async def test_a_repeat_after_the_device_has_gone_is_answered_all_the_same(rest: Rest, device: Device) -> None:
     first = await rest.execute(device, "gone/1")
     await asyncio.to_thread(device.deregister)

@@ -6,6 +6,7 @@ import picocli.CommandLine.Option;
 @Section("Limits")
 public final class LimitOptions {
     private static final int LONGEST_DRAIN_S = 3_600;
+    private static final int LONGEST_BUSY_S = 86_400;
 
     @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES",
             description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
@@ -16,6 +17,12 @@ public final class LimitOptions {
                     + "(default: ${DEFAULT-VALUE}).")
     int maxOpenCalls;
 
+    @Option(names = "--busy-seconds", defaultValue = "93", paramLabel = "SECONDS",
+            description = "How long a call whose device acknowledges and does not answer keeps other calls from that "
+                    + "device, after the last datagram of either side (default: ${DEFAULT-VALUE}, CoAP's "
+                    + "MAX_TRANSMIT_WAIT).")
+    int busySeconds;
+
     @Option(names = "--drain-seconds", defaultValue = "8", paramLabel = "SECONDS",
             description = "How long SIGTERM waits for open calls to end; new ones are answered 503 meanwhile "
                     + "(default: ${DEFAULT-VALUE}).")
@@ -25,6 +32,7 @@ public final class LimitOptions {
     void check() {
         Bounds.check("--max-body", maxBody, 1, Integer.MAX_VALUE);
         Bounds.check("--max-open-calls", maxOpenCalls, 1, Integer.MAX_VALUE);
+        Bounds.check("--busy-seconds", busySeconds, 1, LONGEST_BUSY_S);
         Bounds.check("--drain-seconds", drainSeconds, 0, LONGEST_DRAIN_S);
     }
 }

@@ -71,7 +71,7 @@ public final class ServerOptions {
         Store store = new Store(data.resolve("leshan.sqlite"));
         try {
             return start(web, new Credentials(store), new ServerProgram.Production(
-                    store, limits.maxOpenCalls, outbox, Duration.ofSeconds(limits.drainSeconds)));
+                    store, limits.maxOpenCalls, Duration.ofSeconds(limits.busySeconds), outbox, Duration.ofSeconds(limits.drainSeconds)));
         } catch (IOException | SQLException | RuntimeException refused) {
             close(store);
             throw refused;

@@ -1,6 +1,8 @@
 package org.reveille.leshan.server;
 
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.LongSupplier;
 import java.util.regex.Pattern;
 import org.eclipse.californium.core.coap.CoAP.ResponseCode;
 import org.eclipse.californium.core.coap.MessageObserverAdapter;
@@ -24,8 +26,11 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
     private static final Pattern TOO_LARGE = Pattern.compile("exceeds (max buffer size|the left buffer)|buffer overflow");
 
     private final boolean once;
+    private final LongSupplier nanoTime;
     private final long timeoutMillis;
     private volatile boolean handedOver;
+    /** When something was sent or received for the request, of {@code nanoTime}. */
+    private volatile long lastSign;
     private volatile boolean sent;
     private volatile boolean unsendable;
     private volatile boolean answered;
@@ -38,8 +43,13 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
      * @param timeoutMillis how long the caller waits for the response
      */
     DeliveryWatch(boolean once, long timeoutMillis) {
+        this(once, timeoutMillis, System::nanoTime);
+    }
+
+    DeliveryWatch(boolean once, long timeoutMillis, LongSupplier nanoTime) {
         this.once = once;
         this.timeoutMillis = timeoutMillis;
+        this.nanoTime = nanoTime;
     }
 
     /**
@@ -67,6 +77,14 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
         return sent || handedOver && !unsendable ? Delivery.MAY_HAVE_REACHED : Delivery.NOT_SENT;
     }
 
+    /**
+     * Whether nothing has been sent or received for the request for longer than so: the device has acknowledged it and
+     * does not answer, or is not reached. False before it is sent.
+     */
+    boolean isSilentFor(Duration time) {
+        return handedOver && nanoTime.getAsLong() - lastSign > time.toNanos();
+    }
+
     @Override
     public void apply(Object lowerRequest) {
         request = (Request) lowerRequest;
@@ -78,12 +96,19 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
 
     @Override
     public void onReadyToSend() {
+        lastSign = nanoTime.getAsLong();
         handedOver = true;
     }
 
     @Override
     public void onSent(boolean retransmission) {
+        lastSign = nanoTime.getAsLong();
         sent = true;
+    }
+
+    @Override
+    public void onAcknowledgement() {
+        lastSign = nanoTime.getAsLong();
     }
 
     @Override
@@ -93,6 +118,7 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
 
     @Override
     public void onResponse(Response response) {
+        lastSign = nanoTime.getAsLong();
         // The answer to a block that is not the last one says nothing of the request itself.
         answered |= response.getCode() != ResponseCode.CONTINUE;
     }

@@ -1,42 +1,72 @@
 package org.reveille.leshan.server;
 
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import org.reveille.leshan.server.Failure.Code;
 
-/** The calls whose device has not answered yet: one per registration, and not too many together. */
+/**
+ * The calls whose device has not answered yet: one per registration, and not too many together. A call that is overdue
+ * stays open, but another one may be opened beside it.
+ */
 final class OpenCalls {
+    /** One call. */
+    static final class Call {
+        private final String registration;
+        private final BooleanSupplier overdue;
+
+        /** @param overdue whether it no longer keeps others from being opened; asked for when another one comes */
+        Call(String registration, BooleanSupplier overdue) {
+            this.registration = registration;
+            this.overdue = overdue;
+        }
+    }
+
     private final int most;
-    private final Set<String> registrations = new HashSet<>();
+    private final Set<Call> open = new HashSet<>();
+    /** The newest open call of each registration. */
+    private final Map<String, Call> newest = new HashMap<>();
     private boolean closed;
 
-    /** @param most how many may be open together */
+    /** @param most how many may be open together, overdue ones included */
     OpenCalls(int most) {
         this.most = most;
     }
 
-    /** Opens a call to a registration. Returns null, or why it may not be. */
-    synchronized Failure open(String registration) {
+    /** Opens a call. Returns null, or why it may not be. */
+    synchronized Failure open(Call call) {
         if (closed) {
             return Failure.refusal(Code.SHUTTING_DOWN, "Shutting down: this server takes no more calls");
         }
-        if (registrations.contains(registration)) {
+        Call other = newest.get(call.registration);
+        if (other != null && !other.overdue.getAsBoolean()) {
             return Failure.refusal(Code.BUSY, "Busy: another call to this client is open");
         }
-        if (registrations.size() >= most) {
+        if (open.size() >= most) {
             return Failure.refusal(Code.TOO_MANY_CALLS, "Too many calls: " + most + " are open");
         }
-        registrations.add(registration);
+        open.add(call);
+        newest.put(call.registration, call);
         return null;
     }
 
-    synchronized void done(String registration) {
-        registrations.remove(registration);
+    /**
+     * Closes a call.
+     *
+     * @param ifNewest done before another call can be opened, unless one was opened beside this one
+     */
+    synchronized void done(Call call, Runnable ifNewest) {
+        open.remove(call);
+        if (newest.remove(call.registration, call)) {
+            ifNewest.run();
+        }
         notifyAll();
     }
 
     synchronized int size() {
-        return registrations.size();
+        return open.size();
     }
 
     int most() {
@@ -48,10 +78,10 @@ final class OpenCalls {
         closed = true;
         long end = System.nanoTime() + millis * 1_000_000;
         long left = millis;
-        while (!registrations.isEmpty() && left > 0) {
+        while (!open.isEmpty() && left > 0) {
             wait(left);
             left = (end - System.nanoTime()) / 1_000_000;
         }
-        return registrations.size();
+        return open.size();
     }
 }

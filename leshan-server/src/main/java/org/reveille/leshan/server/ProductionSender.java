@@ -1,5 +1,6 @@
 package org.reveille.leshan.server;
 
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -20,18 +21,24 @@ final class ProductionSender implements Sender {
 
     private final LeshanServer server;
     private final OpenCalls calls;
+    private final Duration busy;
     private final SleepTimes sleeping;
     private final RequestLog log;
     private final Contacts contacts;
     private final Executor workers;
 
-    /** @param workers few threads, for what may not be done on the store's own, which has others' writes to do */
-    ProductionSender(LeshanServer server, OpenCalls calls, SleepTimes sleeping, RequestLog log, Contacts contacts,
+    /**
+     * @param busy how long a call that was sent keeps others from its client after the last datagram of either side; it
+     *     waits on for its answer then
+     * @param workers few threads, for what may not be done on the store's own, which has others' writes to do
+     */
+    ProductionSender(LeshanServer server, OpenCalls calls, Duration busy, SleepTimes sleeping, RequestLog log, Contacts contacts,
             Executor workers) {
         this.contacts = contacts;
         this.workers = workers;
         this.server = server;
         this.calls = calls;
+        this.busy = busy;
         this.sleeping = sleeping;
         this.log = log;
     }
@@ -42,29 +49,30 @@ final class ProductionSender implements Sender {
         if (client.usesQueueMode() && !server.getPresenceService().isClientAwake(client)) {
             return CompletableFuture.completedFuture(asleep(client));
         }
-        Failure refusal = calls.open(client.getId());
+        long timeoutMillis = call.timeoutMillis();
+        DeliveryWatch watch = new DeliveryWatch(call.withoutRetransmission(), timeoutMillis);
+        OpenCalls.Call open = new OpenCalls.Call(client.getId(), () -> watch.isSilentFor(busy));
+        Failure refusal = calls.open(open);
         if (refusal != null) {
             return CompletableFuture.completedFuture(HttpAnswer.failure(refusal));
         }
-        long timeoutMillis = call.timeoutMillis();
-        DeliveryWatch watch = new DeliveryWatch(call.withoutRetransmission(), timeoutMillis);
         if (call.id() == null) {
-            return transmit(client, request, watch, timeoutMillis);
+            return transmit(client, request, open, watch, timeoutMillis);
         }
         RequestEntry entry = RequestEntry.running(call.id(), client.getEndpoint(), path, call.digest());
         return log.begin(entry).handleAsync((known, unwritten) -> {
             if (unwritten != null || known != null) {
-                calls.done(client.getId());
+                calls.done(open, () -> { });
                 return CompletableFuture.completedFuture(
                         known != null ? known.answerTo(entry.digest()) : Failures.answer(unwritten));
             }
-            return transmit(client, request, watch, timeoutMillis)
+            return transmit(client, request, open, watch, timeoutMillis)
                     .thenCompose(answer -> log.end(entry, answer, watch.delivery()));
         }, workers).thenCompose(answer -> answer);
     }
 
     private <T extends LwM2mResponse> CompletableFuture<HttpAnswer> transmit(Registration client,
-            DownlinkDeviceManagementRequest<T> request, DeliveryWatch watch, long timeoutMillis) {
+            DownlinkDeviceManagementRequest<T> request, OpenCalls.Call open, DeliveryWatch watch, long timeoutMillis) {
         CompletableFuture<HttpAnswer> answer = new CompletableFuture<>();
         contacts.callBegins(client);
         watch.unusable().thenAccept(reason -> {
@@ -83,10 +91,7 @@ final class ProductionSender implements Sender {
         HttpAnswer lost = HttpAnswer.failure(new Failure(
                 Code.UNEXPECTED, "Unexpected exception: CoAP told nothing", Delivery.MAY_HAVE_REACHED, null));
         return answer.completeOnTimeout(lost, timeoutMillis + LOST_AFTER_MS, TimeUnit.MILLISECONDS)
-                .whenComplete((given, never) -> {
-                    contacts.callEnds(client);
-                    calls.done(client.getId());
-                });
+                .whenComplete((given, never) -> calls.done(open, () -> contacts.callEnds(client)));
     }
 
     private static HttpAnswer unusable(Throwable reason, Delivery delivery) {

@@ -47,10 +47,11 @@ public final class ServerProgram implements AutoCloseable {
      *
      * @param store what is kept on disk; the server closes it
      * @param maxOpenCalls how many calls may wait for their devices together
+     * @param busy how long a call that its device does not answer keeps other calls from it
      * @param outbox who is told of events, and how much is kept for him
      * @param drain how long open calls may take to end when the server does
      */
-    public record Production(Store store, int maxOpenCalls, Outbox.Options outbox, Duration drain) {
+    public record Production(Store store, int maxOpenCalls, Duration busy, Outbox.Options outbox, Duration drain) {
     }
 
     /** Threads that go on with a call once its id is on disk; none of them waits for a device. */
@@ -119,7 +120,7 @@ public final class ServerProgram implements AutoCloseable {
                         telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
                 System::currentTimeMillis);
         ProductionSender sender =
-                new ProductionSender(server, calls, sleeping, log, telling.contacts(), workers);
+                new ProductionSender(server, calls, options.production().busy(), sleeping, log, telling.contacts(), workers);
         ClientsApi clients = new ClientsApi(server, sender, Requests::compositeFormat);
         ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
                 .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)

@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import org.eclipse.californium.core.coap.CoAP.ResponseCode;
 import org.eclipse.californium.core.coap.Request;
 import org.eclipse.californium.core.coap.Response;
@@ -78,6 +81,27 @@ class DeliveryWatchTest {
         request.setOnResponseError(new IllegalStateException("response does not contain expected ETag"));
         assertFalse(DeliveryWatch.isTooLarge(watch.unusable().join()));
         assertEquals(Delivery.MAY_HAVE_REACHED, watch.delivery());
+    }
+
+    @Test
+    void aRequestIsSilentWhenNothingWasSentOrReceivedForSoLong() {
+        AtomicLong now = new AtomicLong();
+        Duration busy = Duration.ofSeconds(93);
+        Request slow = Request.newPut();
+        slow.setConfirmable(true);
+        DeliveryWatch silent = new DeliveryWatch(false, 3_600_000, () -> now.get() * 1_000_000_000);
+        silent.apply(slow);
+        now.addAndGet(1_000);
+        assertFalse(silent.isSilentFor(busy), "it has not been sent");
+        List<Runnable> signs = List.of(slow::setReadyToSend, () -> slow.setSent(true), slow::acknowledge,
+                () -> slow.setResponse(new Response(ResponseCode.CONTINUE)));
+        for (Runnable sign : signs) {
+            sign.run();
+            now.addAndGet(93);
+            assertFalse(silent.isSilentFor(busy));
+            now.addAndGet(1);
+            assertTrue(silent.isSilentFor(busy));
+        }
     }
 
     @Test

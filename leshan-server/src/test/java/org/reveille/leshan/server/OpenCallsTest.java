@@ -2,7 +2,10 @@ package org.reveille.leshan.server;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.reveille.leshan.server.Failure.Code;
 
@@ -11,28 +14,31 @@ class OpenCallsTest {
 
     @Test
     void oneCallPerRegistration() {
-        assertNull(calls.open("a"));
-        assertEquals(Code.BUSY, calls.open("a").code());
-        calls.done("a");
-        assertNull(calls.open("a"));
+        OpenCalls.Call first = call("a");
+        assertNull(calls.open(first));
+        assertEquals(Code.BUSY, calls.open(call("a")).code());
+        calls.done(first, () -> { });
+        assertNull(calls.open(call("a")));
     }
 
     @Test
     void notTooManyTogether() {
-        assertNull(calls.open("a"));
-        assertNull(calls.open("b"));
-        assertEquals(Code.TOO_MANY_CALLS, calls.open("c").code());
-        assertEquals(Code.BUSY, calls.open("b").code());
-        calls.done("a");
-        assertNull(calls.open("c"));
+        OpenCalls.Call first = call("a");
+        assertNull(calls.open(first));
+        assertNull(calls.open(call("b")));
+        assertEquals(Code.TOO_MANY_CALLS, calls.open(call("c")).code());
+        assertEquals(Code.BUSY, calls.open(call("b")).code());
+        calls.done(first, () -> { });
+        assertNull(calls.open(call("c")));
     }
 
     @Test
     void onceDrainedNoneIsOpened() throws InterruptedException {
-        assertNull(calls.open("a"));
+        OpenCalls.Call first = call("a");
+        assertNull(calls.open(first));
         assertEquals(1, calls.drain(1));
-        assertEquals(Code.SHUTTING_DOWN, calls.open("b").code());
-        Thread answering = new Thread(() -> calls.done("a"));
+        assertEquals(Code.SHUTTING_DOWN, calls.open(call("b")).code());
+        Thread answering = new Thread(() -> calls.done(first, () -> { }));
         answering.start();
         assertEquals(0, calls.drain(60_000));
         answering.join();
@@ -40,7 +46,28 @@ class OpenCallsTest {
 
     @Test
     void whatIsRefusedWasNotSent() {
-        calls.open("a");
-        assertEquals(Delivery.NOT_SENT, calls.open("a").delivery());
+        calls.open(call("a"));
+        assertEquals(Delivery.NOT_SENT, calls.open(call("a")).delivery());
+    }
+
+    @Test
+    void anOverdueCallIsOpenAndKeepsNoOtherOut() throws InterruptedException {
+        OpenCalls.Call overdue = new OpenCalls.Call("a", () -> true);
+        OpenCalls.Call next = call("a");
+        assertNull(calls.open(overdue));
+        assertNull(calls.open(next));
+        assertEquals(Code.BUSY, calls.open(call("a")).code());
+        assertEquals(2, calls.size());
+        assertEquals(Code.TOO_MANY_CALLS, calls.open(call("b")).code());
+        calls.done(overdue, () -> fail("another call has taken its place"));
+        assertEquals(Code.BUSY, calls.open(call("a")).code());
+        AtomicBoolean ended = new AtomicBoolean();
+        calls.done(next, () -> ended.set(true));
+        assertTrue(ended.get());
+        assertEquals(0, calls.drain(0));
+    }
+
+    private static OpenCalls.Call call(String registration) {
+        return new OpenCalls.Call(registration, () -> false);
     }
 }
