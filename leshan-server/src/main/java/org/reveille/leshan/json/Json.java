@@ -1,14 +1,18 @@
 package org.reveille.leshan.json;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 /** The one JSON mapper of the program. */
 public final class Json {
-    private static final ObjectMapper MAPPER = new ObjectMapper();
+    /** Its errors quote the text, as those of the stock server's Jackson 2.15 do; later versions do not by default. */
+    private static final ObjectMapper MAPPER =
+            JsonMapper.builder().enable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION).build();
 
     private Json() {
     }
