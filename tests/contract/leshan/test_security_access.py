@@ -97,6 +97,36 @@ async def test_a_web_page_of_elsewhere_cannot_use_an_open_server(
         await asyncio.to_thread(device.remove, deregister=True)
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Host": "rebound.example"}, {"Host": "rebound.example:8080"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+async def test_a_page_whose_name_points_here_cannot_read_an_open_server(
+    production_leshan: LeshanServer, our_leshan: LeshanServer, leshan_devices: Devices, headers: dict[str, str]
+) -> None:
+    urls = [f"{production_leshan.url}/clients", f"{our_leshan.url}/clients", f"{leshan_devices.url}/devices"]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert [(await http.get(url, headers=headers)).status_code for url in urls] == [403, 403, 403]
+        refused = await http.get(urls[0], headers=headers | {"Accept": "application/json"})
+        assert (refused.json()["code"], refused.json()["delivery"]) == ("FORBIDDEN", "NOT_SENT")
+        for host in ("localhost", "127.0.0.1:8080", "[::1]"):
+            assert [(await http.get(url, headers={"Host": host})).status_code for url in urls] == [200, 200, 200]
+
+
+async def test_an_open_server_is_reached_by_the_names_that_it_was_given() -> None:
+    require_java()
+    with leshan_both(options=["--http-name", "leshan.example", "--control-name", "one.example,two.example"]) as ports:
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def status(port: int, path: str, name: str) -> int:
+                headers = {"Host": name, "Origin": f"http://{name}"}
+                return (await http.get(f"http://127.0.0.1:{port}{path}", headers=headers)).status_code
+
+            assert await status(ports["http"], "/api/clients", "leshan.example") == 200
+            assert await status(ports["http"], "/api/clients", "one.example") == 403
+            assert await status(ports["control"], "/devices", "two.example") == 200
+            assert await status(ports["control"], "/devices", "leshan.example") == 403
+
+
 async def test_a_page_that_has_the_token_is_let_in(guarded: LeshanServer, pki: Pki) -> None:
     answer = await ask(
         guarded, "/api/clients", pki, authorization=f"Bearer {TOKEN}", origin="https://dashboard.example"
@@ -113,6 +143,11 @@ async def test_callers_with_a_certificate_of_the_authority_are_let_in(pki: Pki) 
         ]
     ) as server:
         assert (await ask(server, "/api/clients", pki, caller=pki.caller)).status_code == 200
+        # The browser that holds the certificate shows it for the pages of every site.
+        for origin, site in ((None, "cross-site"), (None, "same-site"), ("https://attacker.example", "cross-site")):
+            refused = await ask(server, "/api/clients", pki, caller=pki.caller, origin=origin, site=site)
+            assert (refused.status_code, refused.text[:10]) == (403, "Forbidden:")
+        assert (await ask(server, "/api/clients", pki, caller=pki.caller, site="none")).status_code == 200
         with pytest.raises((httpx.TransportError, ssl.SSLError)):
             await ask(server, "/api/clients", pki)
 
@@ -196,13 +231,14 @@ async def ask(
     accept: str = "*/*",
     caller: Certificate | None = None,
     origin: str | None = None,
+    site: str | None = None,
 ) -> httpx.Response:
     """Ask over HTTPS; the path goes out as it stands."""
     context = ssl.create_default_context(cafile=str(pki.authority.certificate))
     if caller is not None:
         context.load_cert_chain(caller.certificate, caller.key)
     headers: dict[str, Any] = {"Accept": accept} | ({"Authorization": authorization} if authorization else {})
-    headers |= {"Origin": origin} if origin else {}
+    headers |= ({"Origin": origin} if origin else {}) | ({"Sec-Fetch-Site": site} if site else {})
     async with httpx.AsyncClient(verify=context) as client:
         request = client.build_request("GET", f"https://127.0.0.1:{server.http_port}", headers=headers)
         request.url = request.url.copy_with(raw_path=path.encode())

@@ -2,6 +2,7 @@ package org.reveille.leshan;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.javalin.util.JavalinBindException;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.reveille.leshan.devices.ControlApi;
@@ -75,6 +76,10 @@ public final class Main {
         @Option(names = "--control-port", defaultValue = "8081", paramLabel = "PORT",
                 description = "Control address; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
         private int controlPort;
+        @Option(names = "--control-name", paramLabel = "NAME", split = ",",
+                description = "Name under which the control address is reached besides localhost, its own and numeric "
+                        + "addresses. Can be given several times.")
+        private List<String> controlNames = List.of();
         @Option(names = "--server", paramLabel = "URI",
                 description = "LwM2M server of devices which name none, such as coap://127.0.0.1:5683.")
         private String server;
@@ -87,7 +92,7 @@ public final class Main {
         @Override
         public Integer call() throws Exception {
             Bounds.checkPort("--control-port", controlPort);
-            ControlApi control = new ControlApi(host, controlPort, server, maxBody);
+            ControlApi control = new ControlApi(host, controlPort, controlNames, server, maxBody);
             return life.run(Json.object().put("control", control.port()), control);
         }
     }
@@ -105,6 +110,10 @@ public final class Main {
         @Option(names = "--control-port", defaultValue = "8081", paramLabel = "PORT",
                 description = "Control address of the devices; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
         private int controlPort;
+        @Option(names = "--control-name", paramLabel = "NAME", split = ",",
+                description = "Name under which the control address is reached besides localhost, its own and numeric "
+                        + "addresses. Can be given several times.")
+        private List<String> controlNames = List.of();
         @Mixin
         private Life life;
 
@@ -113,7 +122,7 @@ public final class Main {
             Bounds.checkPort("--control-port", controlPort);
             ServerProgram server = options.start();
             String uri = server.coapPort() == null ? null : uri(options.coapHost(), server.coapPort());
-            ControlApi control = new ControlApi(controlHost, controlPort, uri, options.maxBody());
+            ControlApi control = new ControlApi(controlHost, controlPort, controlNames, uri, options.maxBody());
             return life.run(ports(server).put("control", control.port()), server, control);
         }
     }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.javalin.Javalin;
+import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,10 +14,17 @@ import java.util.function.BiFunction;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.reveille.leshan.json.Json;
+import org.reveille.leshan.security.Access;
+import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.security.Origins;
+import org.reveille.leshan.server.Entrance;
+import org.reveille.leshan.server.HttpSettings;
+import org.reveille.leshan.server.Web;
 
 /** The small HTTP address over which devices are told what to do. JSON in, JSON out; a refusal is a 400 or a 404. */
 public final class ControlApi implements AutoCloseable {
+    private static final long LARGEST_BODY = 1_000_000;
+
     private final Fleet fleet;
     private final String server;
     private final Javalin http;
@@ -25,13 +33,17 @@ public final class ControlApi implements AutoCloseable {
      * Starts it.
      *
      * @param port 0 chooses a free one
+     * @param names under which it is reached besides that of its host
      * @param server the LwM2M server of devices which name none, or null
      * @param maxBody bytes, the largest value that a device takes
      */
-    public ControlApi(String host, int port, String server, int maxBody) {
+    public ControlApi(String host, int port, List<String> names, String server, int maxBody) {
         this.fleet = new Fleet(Shared.create(maxBody));
         this.server = server;
-        this.http = web(host).start(host, port);
+        HttpSettings settings =
+                new HttpSettings(host, port, Identity.NONE, new Access(List.of()), new Origins(host, names));
+        this.http = Web.create(settings, new Entrance(settings, LARGEST_BODY), config -> addTo(config.routes))
+                .start(host, port);
     }
 
     public int port() {
@@ -44,47 +56,36 @@ public final class ControlApi implements AutoCloseable {
         fleet.close();
     }
 
-    private Javalin web(String host) {
-        Javalin app = Javalin.create(config -> config.showJavalinBanner = false);
-        app.before(context -> refuseForeignPages(context, host));
-        app.get("/devices", context -> json(context, list()));
-        app.post("/devices", this::create);
-        app.get("/devices/{device}", context -> json(context, device(context).write()));
-        app.delete("/devices/{device}", this::remove);
-        app.post("/devices/{device}/wake", context -> uplink(context, (device, told) ->
+    private void addTo(RoutesConfig routes) {
+        routes.get("/devices", context -> json(context, list()));
+        routes.post("/devices", this::create);
+        routes.get("/devices/{device}", context -> json(context, device(context).write()));
+        routes.delete("/devices/{device}", this::remove);
+        routes.post("/devices/{device}/wake", context -> uplink(context, (device, told) ->
                 device.wake(newPort(told), told.hasNonNull("lifetime") ? told.get("lifetime").asLong() : null)));
-        app.post("/devices/{device}/register", context -> uplink(context, (device, told) ->
+        routes.post("/devices/{device}/register", context -> uplink(context, (device, told) ->
                 device.register(newPort(told))));
-        app.post("/devices/{device}/deregister", context -> uplink(context, (device, told) -> device.deregister()));
-        app.post("/devices/{device}/reboot", context -> uplink(context, (device, told) ->
+        routes.post("/devices/{device}/deregister", context -> uplink(context, (device, told) -> device.deregister()));
+        routes.post("/devices/{device}/reboot", context -> uplink(context, (device, told) ->
                 device.reboot(told.path("bootMs").asLong(0))));
-        app.post("/devices/{device}/send", context -> uplink(context, ControlApi::send));
-        app.post("/devices/{device}/notify", this::notifyObservers);
-        app.post("/devices/{device}/sleep", this::sleep);
-        app.post("/devices/{device}/awake", this::awake);
-        app.post("/devices/{device}/stop", this::stop);
-        app.get("/devices/{device}/radio", context -> json(context, device(context).radio().write()));
-        app.put("/devices/{device}/radio", this::setRadio);
-        app.post("/devices/{device}/radio/rebind", this::rebind);
-        app.put("/devices/{device}/clock", this::setClock);
-        app.get("/devices/{device}/value", context ->
+        routes.post("/devices/{device}/send", context -> uplink(context, ControlApi::send));
+        routes.post("/devices/{device}/notify", this::notifyObservers);
+        routes.post("/devices/{device}/sleep", this::sleep);
+        routes.post("/devices/{device}/awake", this::awake);
+        routes.post("/devices/{device}/stop", this::stop);
+        routes.get("/devices/{device}/radio", context -> json(context, device(context).radio().write()));
+        routes.put("/devices/{device}/radio", this::setRadio);
+        routes.post("/devices/{device}/radio/rebind", this::rebind);
+        routes.put("/devices/{device}/clock", this::setClock);
+        routes.get("/devices/{device}/value", context ->
                 json(context, device(context).value(new LwM2mPath(context.queryParam("path")))));
-        app.get("/devices/{device}/received", this::received);
-        app.delete("/devices/{device}/received", this::resetReceived);
-        app.get("/devices/{device}/behaviour", context -> json(context, device(context).behaviours().write()));
-        app.put("/devices/{device}/behaviour", this::behave);
-        app.delete("/devices/{device}/behaviour", this::behaveWell);
-        app.exception(NoSuchElementException.class, (error, context) -> refuse(context, 404, error));
-        app.exception(RuntimeException.class, (error, context) -> refuse(context, 400, error));
-        return app;
-    }
-
-    /** Nobody is asked for a token here, so that any page in a browser of this machine could post. */
-    private static void refuseForeignPages(Context context, String host) {
-        if (Origins.isForeign(context.header("Origin"), host)) {
-            refuse(context, 403, new IllegalArgumentException("web pages may not use this address"));
-            context.skipRemainingHandlers();
-        }
+        routes.get("/devices/{device}/received", this::received);
+        routes.delete("/devices/{device}/received", this::resetReceived);
+        routes.get("/devices/{device}/behaviour", context -> json(context, device(context).behaviours().write()));
+        routes.put("/devices/{device}/behaviour", this::behave);
+        routes.delete("/devices/{device}/behaviour", this::behaveWell);
+        routes.exception(NoSuchElementException.class, (error, context) -> refuse(context, 404, error));
+        routes.exception(RuntimeException.class, (error, context) -> refuse(context, 400, error));
     }
 
     private ArrayNode list() {

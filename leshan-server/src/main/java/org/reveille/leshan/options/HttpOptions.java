@@ -7,6 +7,7 @@ import java.util.List;
 import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.security.Access;
 import org.reveille.leshan.security.Identity;
+import org.reveille.leshan.security.Origins;
 import org.reveille.leshan.server.HttpSettings;
 import picocli.CommandLine.Option;
 
@@ -41,6 +42,11 @@ public final class HttpOptions {
             description = "Callers must show a certificate which one of these authorities has signed: PEM.")
     Path clientAuthorities;
 
+    @Option(names = "--http-name", paramLabel = "NAME", split = ",",
+            description = "Name under which it is reached without a token besides localhost, that of --http-host and "
+                    + "numeric addresses, through a proxy for example. Can be given several times.")
+    List<String> names = List.of();
+
     /** @throws BadSetting when it would let everybody in from elsewhere */
     HttpSettings settings(String address, String environmentToken) {
         Bounds.checkPort("--http-port", port);
@@ -51,7 +57,7 @@ public final class HttpOptions {
                     + TOKEN_VARIABLE + " or --api-token-file), give --https-client-ca, or bind 127.0.0.1 "
                     + "with --http-host.");
         }
-        return new HttpSettings(address, port, identity, access);
+        return new HttpSettings(address, port, identity, access, new Origins(address, names));
     }
 
     private List<String> tokens(String environmentToken) {

@@ -3,32 +3,68 @@ package org.reveille.leshan.security;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.UnknownHostException;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.Locale;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
- * Whose web pages may use an address that asks for no token. A browser sends a page's plain POST to loopback without
- * asking anybody, and names the page in `Origin`; programs send none.
+ * Which web pages may use an address that asks for no token. A browser sends a page's requests to loopback too, with the
+ * client certificate that it holds. It names the page in `Origin` or says in `Sec-Fetch-Site` that it is another site's;
+ * programs send neither. A page whose own name was redirected to this address (DNS rebinding) is none of another site's
+ * to the browser, so names in `Host` have to be known ones too.
  */
 public final class Origins {
     private static final Set<String> LOOPBACK = Set.of("localhost", "127.0.0.1", "[::1]");
+    /** An IPv4 or IPv6 address as it stands in a URL: no name server redirects it. */
+    private static final Pattern NUMERIC = Pattern.compile("\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-f:.]+]");
 
-    private Origins() {
+    private final Set<String> own = new HashSet<>();
+
+    /**
+     * @param host the address that is bound
+     * @param names under which it is reached besides, through a proxy for example
+     */
+    public Origins(String host, Collection<String> names) {
+        own.add(normal(host.indexOf(':') < 0 ? host : "[" + host + "]"));
+        names.forEach(name -> own.add(normal(name)));
+        if (isLoopback(host)) {
+            own.addAll(LOOPBACK);
+        }
     }
 
     /**
-     * Whether a request comes from a web page of elsewhere. The header `Host` is no help: a name that was pointed at
-     * loopback stands in both.
+     * Why a request is refused, as the rest of a sentence, or null.
      *
+     * @param host the name or address that its URL has, without port and with the brackets of IPv6, or null for not
+     *     looking at it
      * @param origin the header of that name, or null
-     * @param host the address that is bound
+     * @param fetchSite the header `Sec-Fetch-Site` (W3C Fetch Metadata), or null
      */
-    public static boolean isForeign(String origin, String host) {
-        return origin != null && !isOwn(hostOf(origin), host);
+    public String refusal(String host, String origin, String fetchSite) {
+        if (origin != null ? isForeign(origin) : isOfAnotherSite(fetchSite)) {
+            return "web pages of other sites may not use this server without a token";
+        }
+        return host == null || isKnown(normal(host)) ? null : "this server does not know itself by this name";
     }
 
-    private static boolean isOwn(String page, String host) {
-        return page != null && (page.equalsIgnoreCase(host) || page.equalsIgnoreCase("[" + host + "]")
-                || LOOPBACK.contains(page) && isLoopback(host));
+    private boolean isForeign(String origin) {
+        String page = hostOf(origin);
+        return page == null || !own.contains(normal(page));
+    }
+
+    private boolean isKnown(String host) {
+        return own.contains(host) || host.equals("localhost") || NUMERIC.matcher(host).matches();
+    }
+
+    /** `none` is a person who typed the address. */
+    private static boolean isOfAnotherSite(String fetchSite) {
+        return fetchSite != null && !fetchSite.equals("same-origin") && !fetchSite.equals("none");
+    }
+
+    private static String normal(String name) {
+        return name.toLowerCase(Locale.ROOT);
     }
 
     /** Null for a page without, which calls itself `null`. */

@@ -1,9 +1,13 @@
 package org.reveille.leshan.server;
 
-import io.javalin.Javalin;
+import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import io.javalin.http.HttpResponseException;
 import java.nio.charset.StandardCharsets;
+import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Callback;
 import org.reveille.leshan.server.Failure.Code;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -17,7 +21,7 @@ record Answers(boolean stock) {
     private static final Logger LOG = LoggerFactory.getLogger(Answers.class);
 
     void give(Context context, HttpAnswer answer) {
-        HttpAnswer given = !stock && wantsJson(context) ? answer.asJson() : answer;
+        HttpAnswer given = !stock && wantsJson(context.header("Accept")) ? answer.asJson() : answer;
         context.status(given.status());
         if (answer.failure() != null && answer.failure().code().isOverload()) {
             context.header("Retry-After", "1");
@@ -26,10 +30,21 @@ record Answers(boolean stock) {
         context.result(given.body().getBytes(StandardCharsets.UTF_8));
     }
 
+    /** Answers a request that reaches no route. */
+    void give(Request request, Response response, Callback callback, HttpAnswer answer) {
+        HttpAnswer given = !stock && wantsJson(request.getHeaders().get("Accept")) ? answer.asJson() : answer;
+        response.setStatus(given.status());
+        if (answer.failure() != null && answer.failure().code().isOverload()) {
+            response.getHeaders().put("Retry-After", "1");
+        }
+        response.getHeaders().put("Content-Type", given.contentType());
+        Content.Sink.write(response, true, given.body(), callback);
+    }
+
     /** Answers what nobody else has an answer for. */
-    void addTo(Javalin app) {
-        app.exception(HttpResponseException.class, (refused, context) -> give(context, of(refused)));
-        app.exception(Exception.class, (unforeseen, context) -> {
+    void addTo(RoutesConfig routes) {
+        routes.exception(HttpResponseException.class, (refused, context) -> give(context, of(refused)));
+        routes.exception(Exception.class, (unforeseen, context) -> {
             LOG.warn("{} could not be answered", context.method(), unforeseen);
             give(context, HttpAnswer.failure(new Failure(Code.UNEXPECTED,
                     "Unexpected exception: " + unforeseen.getMessage(), Delivery.MAY_HAVE_REACHED, null)));
@@ -46,8 +61,7 @@ record Answers(boolean stock) {
         return HttpAnswer.refusal(code, refused.getMessage());
     }
 
-    private static boolean wantsJson(Context context) {
-        String accept = context.header("Accept");
+    private static boolean wantsJson(String accept) {
         return accept != null && accept.contains("application/json");
     }
 }

@@ -21,6 +21,7 @@ record Failure(Code code, String text, Delivery delivery, Long awakeUntil) {
         UNAUTHORIZED(401, false),
         FORBIDDEN(403, false),
         METHOD_NOT_ALLOWED(405, false),
+        BODY_TIMEOUT(408, false),
         TOO_LARGE(413, false),
         CLIENT_SLEEPING(409, false),
         BUSY(409, false),

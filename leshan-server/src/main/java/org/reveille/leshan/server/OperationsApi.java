@@ -1,7 +1,7 @@
 package org.reveille.leshan.server;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.javalin.Javalin;
+import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.operations.Health;
@@ -15,13 +15,13 @@ final class OperationsApi {
     private OperationsApi() {
     }
 
-    static void addTo(Javalin app, Health health, Metrics metrics) {
-        app.get(LIVE, context -> json(context, 200, Json.object().put("live", true)));
-        app.get(READY, context -> {
+    static void addTo(RoutesConfig routes, Health health, Metrics metrics) {
+        routes.get(LIVE, context -> json(context, 200, Json.object().put("live", true)));
+        routes.get(READY, context -> {
             ObjectNode ready = health.ready();
             json(context, ready.get("ready").asBoolean() ? 200 : 503, ready);
         });
-        app.get("/metrics", context -> context.contentType(Metrics.CONTENT_TYPE).result(metrics.text()));
+        routes.get("/metrics", context -> context.contentType(Metrics.CONTENT_TYPE).result(metrics.text()));
     }
 
     private static void json(Context context, int status, ObjectNode body) {

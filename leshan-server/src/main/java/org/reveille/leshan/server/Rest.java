@@ -2,8 +2,8 @@ package org.reveille.leshan.server;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.javalin.Javalin;
 import io.javalin.config.JavalinConfig;
+import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import io.javalin.http.Handler;
 import java.util.List;
@@ -11,6 +11,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.function.Function;
 import org.eclipse.jetty.http.UriCompliance;
+import org.eclipse.jetty.http.UriCompliance.Violation;
 import org.eclipse.leshan.core.endpoint.EndpointUri;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.eclipse.leshan.server.LeshanServer;
@@ -26,6 +27,12 @@ final class Rest {
             "Method not allowed: events are a stream, ask for it with Accept: text/event-stream");
     private static final HttpAnswer NOT_FOUND = HttpAnswer.refusal(Code.NOT_FOUND, "Not Found");
 
+    /** The stock server's web container refuses an encoded slash or percent sign in a path with a 400. */
+    private static final UriCompliance STOCK_PATHS = UriCompliance.UNSAFE.without("STOCK",
+            Violation.AMBIGUOUS_PATH_SEGMENT, Violation.AMBIGUOUS_EMPTY_SEGMENT, Violation.AMBIGUOUS_PATH_SEPARATOR,
+            Violation.AMBIGUOUS_PATH_PARAMETER, Violation.AMBIGUOUS_PATH_ENCODING, Violation.UTF16_ENCODINGS,
+            Violation.USER_INFO);
+
     private final LeshanServer server;
     private final EventStreams streams;
     private final ClientsApi clients;
@@ -34,11 +41,14 @@ final class Rest {
     private final NeverTwice neverTwice;
     private final Metrics metrics;
     private final Answers answers;
-    private Executor workers;
+    private final Executor threads;
 
-    /** @param neverTwice null in stock mode, which has nothing that the stock server has not */
+    /**
+     * @param neverTwice null in stock mode, which has nothing that the stock server has not
+     * @param threads write answers that were not there at once
+     */
     Rest(LeshanServer server, EventStreams streams, ClientsApi clients, ObjectSpecsApi specs, ObjectNode info,
-            NeverTwice neverTwice, Metrics metrics) {
+            NeverTwice neverTwice, Metrics metrics, Executor threads) {
         this.server = server;
         this.streams = streams;
         this.clients = clients;
@@ -46,27 +56,27 @@ final class Rest {
         this.info = info;
         this.neverTwice = neverTwice;
         this.metrics = metrics;
+        this.threads = threads;
         this.answers = new Answers(isStock());
     }
 
     /** Says which paths reach {@link #addTo}. */
     void configure(JavalinConfig config) {
-        // The stock server's web container refuses an encoded slash or percent sign in a path with a 400.
-        UriCompliance paths = isStock() ? UriCompliance.RFC3986_UNAMBIGUOUS : UriCompliance.UNSAFE;
-        config.jetty.modifyHttpConfiguration(jetty -> jetty.setUriCompliance(paths));
+        config.jetty.modifyHttpConfiguration(jetty -> jetty.setUriCompliance(isStock() ? STOCK_PATHS : UriCompliance.UNSAFE));
+        // Otherwise Jetty answers a path that may mean two things with 400 when it is decoded, whatever is allowed.
+        config.jetty.modifyServletContextHandler(context -> context.getServletHandler().setDecodeAmbiguousURIs(true));
     }
 
     /** Serves every address that nobody else does. */
-    void addTo(Javalin app) {
-        answers.addTo(app);
-        app.get("/*", this::get);
-        app.put("/*", onClient(clients::put));
-        app.post("/*", onClient(clients::post));
-        app.delete("/*", this::delete);
-        app.patch("/*", context -> answer(context, new HttpAnswer(501, null, "", null)));
-        app.exception(InvalidRequestException.class, (unusable, context) ->
+    void addTo(RoutesConfig routes) {
+        answers.addTo(routes);
+        routes.get("/*", this::get);
+        routes.put("/*", onClient(clients::put));
+        routes.post("/*", onClient(clients::post));
+        routes.delete("/*", this::delete);
+        routes.patch("/*", context -> answer(context, new HttpAnswer(501, null, "", null)));
+        routes.exception(InvalidRequestException.class, (unusable, context) ->
                 answer(context, HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path: " + unusable.getMessage())));
-        workers = app.jettyServer().server().getThreadPool();
     }
 
     private boolean isStock() {
@@ -173,7 +183,7 @@ final class Rest {
             answer(context, answer.join());
         } else {
             context.future(() -> answer.thenAcceptAsync(
-                    given -> answer(context, given), workers));
+                    given -> answer(context, given), threads));
         }
     }
 

@@ -1,7 +1,7 @@
 package org.reveille.leshan.server;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import io.javalin.Javalin;
+import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import java.util.Comparator;
 import org.eclipse.leshan.servers.security.NonUniqueSecurityInfoException;
@@ -32,15 +32,15 @@ final class SecurityApi {
         this.answers = answers;
     }
 
-    static void addTo(Javalin app, Credentials credentials, Identity identity, Answers answers) {
+    static void addTo(RoutesConfig routes, Credentials credentials, Identity identity, Answers answers) {
         SecurityApi api = new SecurityApi(credentials, identity, answers);
-        app.get(CLIENTS, api::list);
-        app.get(CLIENTS + "/<endpoint>", api::get);
-        app.put(CLIENTS, api::put);
-        app.delete(CLIENTS + "/<endpoint>", api::delete);
+        routes.get(CLIENTS, api::list);
+        routes.get(CLIENTS + "/<endpoint>", api::get);
+        routes.put(CLIENTS, api::put);
+        routes.delete(CLIENTS + "/<endpoint>", api::delete);
         // The first is where 2.0.0-M18 has it, the second where earlier ones had.
-        app.get("/api/server/security", api::server);
-        app.get("/api/security/server", api::server);
+        routes.get("/api/server/security", api::server);
+        routes.get("/api/security/server", api::server);
     }
 
     private void list(Context context) {

@@ -70,6 +70,7 @@ public final class ServerProgram implements AutoCloseable {
     private final Duration drain;
     /** Of our own: Java's default executor makes a thread for each task on a machine of two cores. */
     private final ExecutorService workers = Executors.newFixedThreadPool(WORKERS, ServerProgram::worker);
+    private final Entrance entrance;
     private final Javalin http;
 
     /** @throws IOException when the store cannot be used */
@@ -94,6 +95,7 @@ public final class ServerProgram implements AutoCloseable {
             telling.report(health, metrics);
         }
         info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
+        entrance = new Entrance(options.http(), maxRequest(options.coap().maxBody()));
         Rest rest = production == null ? stock() : production(options);
         CoapSettings.start(server);
         health.check("coap", () -> CoapSettings.trouble(server));
@@ -132,7 +134,7 @@ public final class ServerProgram implements AutoCloseable {
 
     private Rest rest(ClientsApi clients, ObjectNode told, NeverTwice neverTwice) {
         ObjectSpecsApi specs = new ObjectSpecsApi(server, Models.allVersions());
-        return new Rest(server, streams, clients, specs, told, neverTwice, metrics);
+        return new Rest(server, streams, clients, specs, told, neverTwice, metrics, entrance.threads());
     }
 
     public int httpPort() {
@@ -213,14 +215,13 @@ public final class ServerProgram implements AutoCloseable {
     }
 
     private Javalin web(Options options, Rest rest) {
-        Javalin app = Web.create(options.http(), config -> {
+        return Web.create(options.http(), entrance, config -> {
             config.http.maxRequestSize = maxRequest(options.coap().maxBody());
             rest.configure(config);
+            OperationsApi.addTo(config.routes, health, metrics);
+            SecurityApi.addTo(config.routes, options.coap().credentials(), options.coap().identity(),
+                    new Answers(options.production() == null));
+            rest.addTo(config.routes);
         });
-        OperationsApi.addTo(app, health, metrics);
-        SecurityApi.addTo(app, options.coap().credentials(), options.coap().identity(),
-                new Answers(options.production() == null));
-        rest.addTo(app);
-        return app;
     }
 }

@@ -1,0 +1,206 @@
+package org.reveille.leshan.server;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.util.BufferUtil;
+import org.eclipse.jetty.util.thread.Invocable;
+import org.eclipse.jetty.util.thread.Scheduler;
+import org.reveille.leshan.server.Failure.Code;
+
+/**
+ * Reads the bodies of HTTP requests before a thread handles them, so that no thread waits for a slow caller. A body has
+ * a largest size whatever its framing, a deadline, and a share of the memory that all unhandled bodies have together.
+ */
+final class Bodies {
+    /**
+     * How many bytes of a too large body are read and dropped before it is refused. Closing a connection on which bytes
+     * are unread resets it, and a caller who is still sending would not see the answer.
+     */
+    private static final long DROPPED_BYTES = 8L << 20;
+
+    private final long largest;
+    private final long together;
+    private final Duration deadline;
+    private final AtomicLong held = new AtomicLong();
+
+    /**
+     * @param largest bytes of one body
+     * @param together bytes of all bodies that are being received or wait to be handled
+     * @param deadline for a whole body, from the head of its request
+     */
+    Bodies(long largest, long together, Duration deadline) {
+        this.largest = largest;
+        this.together = together;
+        this.deadline = deadline;
+    }
+
+    /** Bytes of all bodies that are being received or wait to be handled. */
+    long held() {
+        return held.get();
+    }
+
+    /**
+     * Reads the body of a request. Returns at once; one of the two is called, once, in this thread or another one, and
+     * must not block.
+     *
+     * @param whole gets a request that has its whole body; its memory counts until {@link Whole#release}
+     * @param refused gets the answer to a body that is too large, too slow or one too many. The rest of it is unread:
+     *     the connection cannot be used again
+     */
+    void read(Request request, Consumer<Whole> whole, Consumer<HttpAnswer> refused) {
+        if (!hasBody(request)) {
+            whole.accept(new Whole(request, null));
+        } else if (request.getLength() > largest + DROPPED_BYTES) {
+            refused.accept(tooLarge());
+        } else {
+            new Reading(request, whole, refused).begin();
+        }
+    }
+
+    /** RFC 9112, 6: a request has a body if it has one of the two headers. */
+    private static boolean hasBody(Request request) {
+        return request.getLength() > 0 || request.getHeaders().contains(HttpHeader.TRANSFER_ENCODING);
+    }
+
+    private HttpAnswer tooLarge() {
+        return HttpAnswer.refusal(Code.TOO_LARGE, "Too large: a body may have " + largest + " bytes");
+    }
+
+    private HttpAnswer tooSlow() {
+        return HttpAnswer.refusal(Code.BODY_TIMEOUT,
+                "Body timeout: the request's body was not complete after " + deadline.toMillis() / 1000.0 + " s");
+    }
+
+    private HttpAnswer tooMany() {
+        return HttpAnswer.refusal(Code.TOO_MANY_CALLS, "Too many calls: " + together + " bytes of bodies are unhandled");
+    }
+
+    /** A body that is being received. The lock keeps the deadline apart from the bytes that come meanwhile. */
+    private final class Reading implements Invocable.Task {
+        private final Request request;
+        private final Consumer<Whole> whole;
+        private final Consumer<HttpAnswer> refused;
+        private ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        private Scheduler.Task late;
+        private long received;
+        private boolean ended;
+
+        private Reading(Request request, Consumer<Whole> whole, Consumer<HttpAnswer> refused) {
+            this.request = request;
+            this.whole = whole;
+            this.refused = refused;
+        }
+
+        private synchronized void begin() {
+            late = request.getComponents().getScheduler().schedule(
+                    () -> refuse(tooSlow()), deadline.toMillis(), TimeUnit.MILLISECONDS);
+            run();
+        }
+
+        @Override
+        public synchronized void run() {
+            while (!ended) {
+                Content.Chunk chunk = request.read();
+                if (chunk == null) {
+                    request.demand(this);
+                    return;
+                }
+                if (Content.Chunk.isFailure(chunk)) {
+                    // The caller has gone, or sent nothing for the connection's idle time.
+                    refuse(tooSlow());
+                    return;
+                }
+                take(chunk.getByteBuffer());
+                chunk.release();
+                if (!ended && chunk.isLast()) {
+                    complete();
+                }
+            }
+        }
+
+        @Override
+        public InvocationType getInvocationType() {
+            return InvocationType.NON_BLOCKING;
+        }
+
+        private void take(ByteBuffer piece) {
+            int size = piece.remaining();
+            received += size;
+            if (received <= largest) {
+                if (held.addAndGet(size) > together) {
+                    held.addAndGet(-size);
+                    refuse(tooMany());
+                    return;
+                }
+                bytes.writeBytes(BufferUtil.toArray(piece));
+            } else if (bytes != null) {
+                held.addAndGet(-bytes.size());
+                bytes = null;
+            } else if (received > largest + DROPPED_BYTES) {
+                refuse(tooLarge());
+            }
+        }
+
+        private void complete() {
+            if (bytes == null) {
+                refuse(tooLarge());
+            } else {
+                ended = true;
+                late.cancel();
+                whole.accept(new Whole(request, bytes.toByteArray()));
+            }
+        }
+
+        private synchronized void refuse(HttpAnswer answer) {
+            if (!ended) {
+                ended = true;
+                late.cancel();
+                if (bytes != null) {
+                    held.addAndGet(-bytes.size());
+                }
+                refused.accept(answer);
+            }
+        }
+    }
+
+    /** A request that has its whole body. */
+    final class Whole extends Request.Wrapper {
+        private final int size;
+        private Content.Chunk unread;
+
+        private Whole(Request request, byte[] body) {
+            super(request);
+            size = body == null ? 0 : body.length;
+            unread = body == null ? Content.Chunk.EOF : Content.Chunk.from(ByteBuffer.wrap(body), true);
+        }
+
+        /** Says that it has been handled, once. */
+        void release() {
+            held.addAndGet(-size);
+        }
+
+        @Override
+        public synchronized Content.Chunk read() {
+            Content.Chunk next = unread;
+            unread = Content.Chunk.EOF;
+            return next;
+        }
+
+        @Override
+        public void demand(Runnable available) {
+            available.run();
+        }
+
+        @Override
+        public void fail(Throwable failure) {
+            read();
+        }
+    }
+}

@@ -1,0 +1,112 @@
+package org.reveille.leshan.server;
+
+import java.time.Duration;
+import org.eclipse.jetty.server.Handler;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Callback;
+import org.eclipse.jetty.util.thread.QueuedThreadPool;
+import org.reveille.leshan.server.Failure.Code;
+
+/**
+ * What every HTTP request passes before it is handled: its caller is checked, then its body is received, then it gets a
+ * thread. Health has threads of its own, so that it answers while all others are busy.
+ */
+public final class Entrance extends Handler.Wrapper {
+    /** Threads that handle requests and write answers; one that waits for the disk or a slow reader holds one. */
+    private static final int MOST_THREADS = 200;
+    private static final int LEAST_THREADS = 8;
+    private static final long BODIES_TOGETHER = 64L << 20;
+    private static final int BODIES_AT_LEAST = 8;
+    private static final Duration BODY_DEADLINE = Duration.ofSeconds(30);
+    private static final Answers ANSWERS = new Answers(false);
+
+    private final HttpSettings settings;
+    private final Bodies bodies;
+    private final QueuedThreadPool threads;
+
+    /** @param largestBody bytes */
+    public Entrance(HttpSettings settings, long largestBody) {
+        this(settings, new Bodies(largestBody, Math.max(BODIES_TOGETHER, BODIES_AT_LEAST * largestBody), BODY_DEADLINE),
+                new QueuedThreadPool(MOST_THREADS, LEAST_THREADS));
+    }
+
+    Entrance(HttpSettings settings, Bodies bodies, QueuedThreadPool threads) {
+        this.settings = settings;
+        this.bodies = bodies;
+        this.threads = threads;
+        threads.setName("call");
+        addBean(threads);
+    }
+
+    /** The threads that handle requests, for what else may wait for a caller. */
+    QueuedThreadPool threads() {
+        return threads;
+    }
+
+    /** Checks and reads alone: Jetty may do it in the thread that watches the sockets. */
+    @Override
+    public InvocationType getInvocationType() {
+        return InvocationType.NON_BLOCKING;
+    }
+
+    @Override
+    public boolean handle(Request request, Response response, Callback callback) {
+        HttpAnswer refusal = refusal(request);
+        if (refusal != null) {
+            if (refusal.failure().code() == Code.UNAUTHORIZED) {
+                response.getHeaders().put("WWW-Authenticate", "Bearer");
+            }
+            ANSWERS.give(request, response, callback, refusal);
+        } else if (isHealth(request)) {
+            request.getComponents().getExecutor().execute(() -> next(request, response, callback));
+        } else {
+            bodies.read(request, whole -> threads.execute(() -> {
+                try {
+                    next(whole, response, callback);
+                } finally {
+                    whole.release();
+                }
+            }), refused -> {
+                response.getHeaders().put("Connection", "close");
+                ANSWERS.give(request, response, callback, refused);
+            });
+        }
+        return true;
+    }
+
+    private void next(Request request, Response response, Callback callback) {
+        try {
+            if (!super.handle(request, response, callback)) {
+                Response.writeError(request, response, callback, Code.NOT_FOUND.status());
+            }
+        } catch (Exception failure) {
+            Response.writeError(request, response, callback, failure);
+        }
+    }
+
+    private HttpAnswer refusal(Request request) {
+        String authorization = request.getHeaders().get("Authorization");
+        if (!isHealth(request) && !settings.access().allows(authorization)) {
+            return HttpAnswer.refusal(Code.UNAUTHORIZED,
+                    "Unauthorized: this server wants `Authorization: Bearer` with one of its tokens");
+        }
+        String foreign = settings.access().needsToken() ? null : foreign(request);
+        return foreign == null ? null : HttpAnswer.refusal(Code.FORBIDDEN, "Forbidden: " + foreign);
+    }
+
+    /** What a browser does without its user knowing: it has no token, but reaches loopback and may hold a certificate. */
+    private String foreign(Request request) {
+        // A certificate of the server's proves its name already: a browser checks it before it sends anything.
+        String host = settings.isOpen() ? Request.getServerName(request) : null;
+        return settings.origins().refusal(
+                host, request.getHeaders().get("Origin"), request.getHeaders().get("Sec-Fetch-Site"));
+    }
+
+    /** Who watches over the server need not know its token: health tells nothing of any device. */
+    private static boolean isHealth(Request request) {
+        // As it came: a path that climbs up to health from elsewhere may mean something else to a route.
+        String path = request.getHttpURI().getPath();
+        return OperationsApi.LIVE.equals(path) || OperationsApi.READY.equals(path);
+    }
+}

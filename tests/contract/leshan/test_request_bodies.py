@@ -1,0 +1,57 @@
+"""How the Leshan server reads request bodies: bounded in size whatever the framing, and never by a waiting thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.leshan.launch import LeshanServer
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+
+STALLED: Final = 300
+"""Connections whose body does not come: more than the server has threads."""
+
+
+@pytest.mark.parametrize("path", ["/security/clients", "/clients/nobody/3442/0/110", "/nowhere"])
+async def test_a_chunked_body_is_bounded(production_leshan: LeshanServer, our_leshan: LeshanServer, path: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(48):
+            yield b"x" * 65_536
+
+    for server in (production_leshan, our_leshan):
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+            answer = await http.put(f"{server.url}{path}", content=chunks())
+            assert (answer.status_code, answer.text) == (413, "Too large: a body may have 1000000 bytes")
+            # The connection is not used again, and the server goes on.
+            assert (await http.get(f"{server.url}/clients")).status_code == 200
+
+
+async def test_bodies_that_stall_hold_up_no_other_request(production_leshan: LeshanServer) -> None:
+    async with contextlib.AsyncExitStack() as stack, httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        for _ in range(STALLED):
+            await stack.enter_async_context(_stalled(production_leshan.http_port))
+        root = production_leshan.url.removesuffix("/api")
+        for path in ("/health/live", "/health/ready", "/api/clients", "/api/server/info"):
+            assert (await http.get(f"{root}{path}")).status_code == 200, path
+        unknown = await http.put(f"{root}/api/security/clients", content="{}")
+        assert unknown.status_code == 400
+
+
+@contextlib.asynccontextmanager
+async def _stalled(port: int) -> AsyncIterator[None]:
+    """Send the head of a request and the first byte of its body, and nothing more."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"PUT /api/security/clients HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+    await writer.drain()
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
