@@ -47,21 +47,23 @@ final class Bodies {
     }
 
     /**
-     * Reads the body of a request. Returns at once; one of the two is called, once, in this thread or another one, and
-     * must not block.
+     * Reads the body of a request without waiting for it.
      *
-     * @param whole gets a request that has its whole body; its memory counts until {@link Whole#release}
+     * @param later gets the request with its whole body if that is not here yet; must not block
      * @param refused gets the answer to a body that is too large, too slow or one too many. The rest of it is unread:
      *     the connection cannot be used again
+     * @return the request with its whole body, if that is here already, otherwise null. Its memory counts until
+     *     {@link Whole#release}
      */
-    void read(Request request, Consumer<Whole> whole, Consumer<HttpAnswer> refused) {
+    Whole read(Request request, Consumer<Whole> later, Consumer<HttpAnswer> refused) {
         if (!hasBody(request)) {
-            whole.accept(new Whole(request, null));
-        } else if (request.getLength() > largest + DROPPED_BYTES) {
-            refused.accept(tooLarge());
-        } else {
-            new Reading(request, whole, refused).begin();
+            return new Whole(request, null);
         }
+        if (request.getLength() > largest + DROPPED_BYTES) {
+            refused.accept(tooLarge());
+            return null;
+        }
+        return new Reading(request, later, refused).begin();
     }
 
     /** RFC 9112, 6: a request has a body if it has one of the two headers. */
@@ -85,23 +87,29 @@ final class Bodies {
     /** A body that is being received. The lock keeps the deadline apart from the bytes that come meanwhile. */
     private final class Reading implements Invocable.Task {
         private final Request request;
-        private final Consumer<Whole> whole;
+        private final Consumer<Whole> later;
         private final Consumer<HttpAnswer> refused;
         private ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         private Scheduler.Task late;
+        private boolean begun;
+        private Whole whole;
         private long received;
         private boolean ended;
 
-        private Reading(Request request, Consumer<Whole> whole, Consumer<HttpAnswer> refused) {
+        private Reading(Request request, Consumer<Whole> later, Consumer<HttpAnswer> refused) {
             this.request = request;
-            this.whole = whole;
+            this.later = later;
             this.refused = refused;
         }
 
-        private synchronized void begin() {
-            late = request.getComponents().getScheduler().schedule(
-                    () -> refuse(tooSlow()), deadline.toMillis(), TimeUnit.MILLISECONDS);
+        private synchronized Whole begin() {
             run();
+            begun = true;
+            if (!ended) {
+                late = request.getComponents().getScheduler().schedule(
+                        () -> refuse(tooSlow()), deadline.toMillis(), TimeUnit.MILLISECONDS);
+            }
+            return whole;
         }
 
         @Override
@@ -152,16 +160,24 @@ final class Bodies {
             if (bytes == null) {
                 refuse(tooLarge());
             } else {
-                ended = true;
+                end();
+                whole = new Whole(request, bytes.toByteArray());
+                if (begun) {
+                    later.accept(whole);
+                }
+            }
+        }
+
+        private void end() {
+            ended = true;
+            if (late != null) {
                 late.cancel();
-                whole.accept(new Whole(request, bytes.toByteArray()));
             }
         }
 
         private synchronized void refuse(HttpAnswer answer) {
             if (!ended) {
-                ended = true;
-                late.cancel();
+                end();
                 if (bytes != null) {
                     held.addAndGet(-bytes.size());
                 }

@@ -1,21 +1,20 @@
 package org.reveille.leshan.server;
 
 import java.time.Duration;
+import java.util.concurrent.Executor;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
-import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.reveille.leshan.server.Failure.Code;
 
 /**
  * What every HTTP request passes before it is handled: its caller is checked, then its body is received, then it gets a
- * thread. Health has threads of its own, so that it answers while all others are busy.
+ * thread. Threads are left for health, so that it answers while all others are busy.
  */
 public final class Entrance extends Handler.Wrapper {
-    /** Threads that handle requests and write answers; one that waits for the disk or a slow reader holds one. */
+    /** Of the 250 threads that Javalin gives Jetty; what waits for the disk or a slow reader holds one. */
     private static final int MOST_THREADS = 200;
-    private static final int LEAST_THREADS = 8;
     private static final long BODIES_TOGETHER = 64L << 20;
     private static final int BODIES_AT_LEAST = 8;
     private static final Duration BODY_DEADLINE = Duration.ofSeconds(30);
@@ -23,31 +22,23 @@ public final class Entrance extends Handler.Wrapper {
 
     private final HttpSettings settings;
     private final Bodies bodies;
-    private final QueuedThreadPool threads;
+    private final ThreadShare threads;
 
     /** @param largestBody bytes */
     public Entrance(HttpSettings settings, long largestBody) {
         this(settings, new Bodies(largestBody, Math.max(BODIES_TOGETHER, BODIES_AT_LEAST * largestBody), BODY_DEADLINE),
-                new QueuedThreadPool(MOST_THREADS, LEAST_THREADS));
+                MOST_THREADS);
     }
 
-    Entrance(HttpSettings settings, Bodies bodies, QueuedThreadPool threads) {
+    Entrance(HttpSettings settings, Bodies bodies, int mostThreads) {
         this.settings = settings;
         this.bodies = bodies;
-        this.threads = threads;
-        threads.setName("call");
-        addBean(threads);
+        this.threads = new ThreadShare(mostThreads, () -> getServer().getThreadPool());
     }
 
     /** The threads that handle requests, for what else may wait for a caller. */
-    QueuedThreadPool threads() {
+    Executor threads() {
         return threads;
-    }
-
-    /** Checks and reads alone: Jetty may do it in the thread that watches the sockets. */
-    @Override
-    public InvocationType getInvocationType() {
-        return InvocationType.NON_BLOCKING;
     }
 
     @Override
@@ -59,20 +50,26 @@ public final class Entrance extends Handler.Wrapper {
             }
             ANSWERS.give(request, response, callback, refusal);
         } else if (isHealth(request)) {
-            request.getComponents().getExecutor().execute(() -> next(request, response, callback));
+            next(request, response, callback);
         } else {
-            bodies.read(request, whole -> threads.execute(() -> {
-                try {
-                    next(whole, response, callback);
-                } finally {
-                    whole.release();
-                }
-            }), refused -> {
-                response.getHeaders().put("Connection", "close");
-                ANSWERS.give(request, response, callback, refused);
-            });
+            Bodies.Whole here = bodies.read(request, whole -> threads.execute(() -> handle(whole, response, callback)),
+                    refused -> {
+                        response.getHeaders().put("Connection", "close");
+                        ANSWERS.give(request, response, callback, refused);
+                    });
+            if (here != null) {
+                threads.run(() -> handle(here, response, callback));
+            }
         }
         return true;
+    }
+
+    private void handle(Bodies.Whole whole, Response response, Callback callback) {
+        try {
+            next((Request) whole, response, callback);
+        } finally {
+            whole.release();
+        }
     }
 
     private void next(Request request, Response response, Callback callback) {

@@ -31,10 +31,11 @@ import org.reveille.leshan.security.Origins;
 class EntranceTest {
     private static final int LARGEST = 1_000;
     private static final Duration NEVER = Duration.ofMinutes(10);
+    private static final int MOST_THREADS = 8;
 
-    private final QueuedThreadPool threads = new QueuedThreadPool(8, 4);
+    private final QueuedThreadPool pool = new QueuedThreadPool(20);
     private final AtomicInteger handled = new AtomicInteger();
-    private final CountDownLatch holding = new CountDownLatch(8);
+    private final CountDownLatch holding = new CountDownLatch(MOST_THREADS);
     private final CountDownLatch letGo = new CountDownLatch(1);
     private final List<Socket> open = new ArrayList<>();
     private Bodies bodies;
@@ -93,7 +94,7 @@ class EntranceTest {
             send(post("Content-Length: 3", "x"));
         }
         assertEquals("200 abc", answer(post("Content-Length: 3", "abc")));
-        assertTrue(threads.getThreads() <= 8, threads.toString());
+        assertTrue(pool.getBusyThreads() < MOST_THREADS, pool.toString());
         assertEquals("200 ", answer(get("/health/live")));
         assertEquals(2, handled.get());
     }
@@ -117,7 +118,7 @@ class EntranceTest {
     void healthAnswersWhileAllOtherThreadsAreBusy() throws Exception {
         start(new Bodies(LARGEST, 1 << 20, NEVER));
         List<Socket> held = new ArrayList<>();
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < MOST_THREADS; i++) {
             held.add(send(get("/hold")));
         }
         holding.await();
@@ -170,9 +171,9 @@ class EntranceTest {
         bodies = limits;
         HttpSettings settings = new HttpSettings("127.0.0.1", 0, Identity.NONE, access,
                 new Origins("127.0.0.1", List.of("proxy.example")));
-        Entrance entrance = new Entrance(settings, bodies, threads);
+        Entrance entrance = new Entrance(settings, bodies, MOST_THREADS);
         entrance.setHandler(new Echo());
-        server = new Server();
+        server = new Server(pool);
         ServerConnector connector = new ServerConnector(server, 1, 1);
         connector.setHost("127.0.0.1");
         server.addConnector(connector);
