@@ -10,13 +10,17 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
 import org.sqlite.SQLiteConfig;
 
 /**
@@ -24,6 +28,9 @@ import org.sqlite.SQLiteConfig;
  *
  * <p>Writes that wait at the same time are committed together (group commit), in the order in which they were asked for.
  * Whoever needs tables makes them with {@code CREATE TABLE IF NOT EXISTS} in a write of its own. One process per file.
+ *
+ * <p>A group that fails (full disk, file locked by another connection) is rolled back as a whole and the next one begins
+ * a transaction of its own, so the store works again as soon as the disk does.
  */
 public final class Store implements AutoCloseable {
     /** SQL that is done as one. It neither commits nor rolls back. */
@@ -33,38 +40,82 @@ public final class Store implements AutoCloseable {
     }
 
     /** A write that waits: what it does, and who is told. */
-    private record Waiting<T>(Work<T> work, CompletableFuture<T> future) {
+    private record Waiting<T>(Work<T> work, BiConsumer<? super T, Throwable> ended, CompletableFuture<T> future) {
         Done<T> run(Connection connection) throws SQLException {
             execute(connection, "SAVEPOINT work");
             try {
                 T result = work.run(connection);
                 execute(connection, "RELEASE work");
-                return new Done<>(future, result);
+                return new Done<>(this, result);
             } catch (SQLException | RuntimeException | Error refused) {
+                if (!undo(connection)) {
+                    throw refused;
+                }
+                fail(refused);
+                return null;
+            }
+        }
+
+        /** Without its savepoint SQLite has ended the whole transaction, and the group has failed with it. */
+        private static boolean undo(Connection connection) {
+            try {
                 execute(connection, "ROLLBACK TO work");
                 execute(connection, "RELEASE work");
-                future.completeExceptionally(refused);
-                return null;
+                return true;
+            } catch (SQLException ended) {
+                return false;
+            }
+        }
+
+        void fail(Throwable failure) {
+            if (future.isDone()) {
+                return;
+            }
+            try {
+                ended.accept(null, failure);
+            } catch (RuntimeException unforeseen) {
+                failure.addSuppressed(unforeseen);
+            }
+            future.completeExceptionally(failure);
+        }
+
+        void succeed(T result) {
+            try {
+                ended.accept(result, null);
+                future.complete(result);
+            } catch (RuntimeException unforeseen) {
+                future.completeExceptionally(unforeseen);
             }
         }
     }
 
     /** A write whose commit is still to come. */
-    private record Done<T>(CompletableFuture<T> future, T result) {
+    private record Done<T>(Waiting<T> waiting, T result) {
         void tell() {
-            future.complete(result);
+            waiting.succeed(result);
         }
     }
 
     private static final int MOST_TOGETHER = 1_000;
-    private static final Waiting<Void> END = new Waiting<>(connection -> null, new CompletableFuture<>());
+    private static final int BUSY_TIMEOUT_MS = 10_000;
+    /** How often the running time is stored. A crash makes everything seem younger by this much at most. */
+    private static final long KEEP_RUNNING_TIME_NS = TimeUnit.MINUTES.toNanos(1);
+    private static final Waiting<Void> END =
+            new Waiting<>(connection -> null, (done, failure) -> { }, new CompletableFuture<>());
 
     private final BlockingQueue<Waiting<?>> waiting = new LinkedBlockingQueue<>();
+    private final Path file;
     private final FileLock lock;
-    private final Connection forWriting;
     private final Connection forReading;
     private final Thread writer = new Thread(this::write, "store");
+    private final long openedAt = System.nanoTime();
+    private final long ranBefore;
     private boolean closed;
+
+    // Of the writer's thread.
+    /** In autocommit mode: transactions begin and end by statements of this class alone. Null: to be opened again. */
+    private Connection forWriting;
+    private long runningTimeKeptAt = openedAt;
 
     /**
      * Opens the file and makes it, with its folder, where it is missing.
@@ -72,13 +123,16 @@ public final class Store implements AutoCloseable {
      * @throws IOException when it cannot be opened, or another process holds it
      */
     public Store(Path file) throws IOException {
+        this.file = file;
         Files.createDirectories(file.toAbsolutePath().getParent());
         lock = lock(file.resolveSibling(file.getFileName() + ".lock"));
         try {
             makePrivate(file);
             forWriting = open(file);
-            forWriting.setAutoCommit(false);
+            execute(forWriting, "CREATE TABLE IF NOT EXISTS running_time "
+                    + "(one INTEGER PRIMARY KEY CHECK (one = 1), millis INTEGER NOT NULL)");
             forReading = open(file);
+            ranBefore = ranBefore(forReading);
         } catch (SQLException e) {
             lock.channel().close();
             throw new IOException("cannot open " + file + ": " + e.getMessage(), e);
@@ -94,15 +148,59 @@ public final class Store implements AutoCloseable {
      *     write, or with the failure of the commit, after which nothing of it is there
      */
     public <T> CompletableFuture<T> write(Work<T> work) {
+        return write(work, (result, failure) -> { });
+    }
+
+    /**
+     * Writes soon, and calls back on the writer's own thread before any later write is begun. (A callback of the future
+     * can come later, and on the thread that adds it.)
+     *
+     * @param ended gets the result, or the failure; must be short. What it throws is what the future fails with. Not
+     *     called by a closed store
+     */
+    public <T> CompletableFuture<T> write(Work<T> work, BiConsumer<? super T, Throwable> ended) {
         CompletableFuture<T> future = new CompletableFuture<>();
         synchronized (waiting) {
             if (closed) {
                 future.completeExceptionally(new SQLException("the store is closed"));
             } else {
-                waiting.add(new Waiting<>(work, future));
+                waiting.add(new Waiting<>(work, ended, future));
             }
         }
         return future;
+    }
+
+    /**
+     * Writes and waits for the commit: for the start of a program, and never on a thread that others need.
+     *
+     * @throws IOException when it is not written
+     */
+    public <T> T writeNow(Work<T> work) throws IOException {
+        try {
+            return write(work).join();
+        } catch (CompletionException unwritten) {
+            throw new IOException(unwritten.getCause().getMessage(), unwritten.getCause());
+        }
+    }
+
+    /**
+     * Milliseconds for which processes have had this file open, all of them together: a measure of age that no change
+     * of the system's clock moves. Time between two processes does not count, nor up to a minute before a crash.
+     */
+    public long runningMillis() {
+        return ranBefore + TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - openedAt);
+    }
+
+    /**
+     * Adds a column to a table that an earlier version has made without it.
+     *
+     * @param definition name, type and constraints, as after {@code ADD COLUMN}
+     */
+    public static void addColumn(Connection connection, String table, String definition) throws SQLException {
+        String name = definition.substring(0, definition.indexOf(' '));
+        if (!isColumn(connection, table, name)) {
+            execute(connection, "ALTER TABLE " + table + " ADD COLUMN " + definition);
+        }
     }
 
     /** Reads what has been committed, on the caller's thread; readers take turns and do not wait for the writer. */
@@ -126,7 +224,9 @@ public final class Store implements AutoCloseable {
         synchronized (forReading) {
             forReading.close();
         }
-        forWriting.close();
+        if (forWriting != null) {
+            forWriting.close();
+        }
         lock.channel().close();
     }
 
@@ -153,26 +253,87 @@ public final class Store implements AutoCloseable {
     private void commit(List<Waiting<?>> group) {
         List<Done<?>> done = new ArrayList<>(group.size());
         try {
+            begin(group);
             for (Waiting<?> member : group) {
                 Done<?> one = member.run(forWriting);
                 if (one != null) {
                     done.add(one);
                 }
             }
-            forWriting.commit();
-        } catch (SQLException failure) {
+            execute(forWriting, "COMMIT");
+        } catch (SQLException | RuntimeException | Error failure) {
             rollBack();
-            group.forEach(member -> member.future().completeExceptionally(failure));
+            group.forEach(member -> member.fail(failure));
             return;
         }
         done.forEach(Done::tell);
+        keepRunningTime(group.get(group.size() - 1) == END);
     }
 
-    private void rollBack() {
+    /** Begins a transaction. When that fails everything that waits does, which would otherwise grow without end. */
+    private void begin(List<Waiting<?>> group) throws SQLException {
         try {
-            forWriting.rollback();
-        } catch (SQLException already) {
-            // SQLite has rolled back by itself, as it does when the disk is full.
+            if (forWriting == null) {
+                forWriting = open(file);
+            }
+            execute(forWriting, "BEGIN IMMEDIATE");
+        } catch (SQLException lockedOrUnusable) {
+            waiting.drainTo(group);
+            throw lockedOrUnusable;
+        }
+    }
+
+    /**
+     * Ends the transaction, if there is one. SQLite may have ended it by itself after SQLITE_FULL or SQLITE_IOERR
+     * (sqlite.org/lang_transaction.html, "Response to errors within a transaction"), and then refuses to roll back, as
+     * it does when no transaction could be begun: in any such case a new connection has a state that is known.
+     */
+    private void rollBack() {
+        if (forWriting == null) {
+            return;
+        }
+        try {
+            execute(forWriting, "ROLLBACK");
+        } catch (SQLException unknownState) {
+            closeForWriting();
+        }
+    }
+
+    private void closeForWriting() {
+        try {
+            forWriting.close();
+        } catch (SQLException unusable) {
+            // Its transaction ends with its file descriptors at the latest; a new one is opened in any case.
+        }
+        forWriting = null;
+    }
+
+    private void keepRunningTime(boolean last) {
+        long now = System.nanoTime();
+        if (!last && now - runningTimeKeptAt < KEEP_RUNNING_TIME_NS) {
+            return;
+        }
+        try {
+            execute(forWriting, "INSERT OR REPLACE INTO running_time VALUES (1, " + runningMillis() + ")");
+            runningTimeKeptAt = now;
+        } catch (SQLException unwritten) {
+            // The next group tries it again.
+        }
+    }
+
+    private static long ranBefore(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery("SELECT coalesce(max(millis), 0) FROM running_time")) {
+            row.next();
+            return row.getLong(1);
+        }
+    }
+
+    private static boolean isColumn(Connection connection, String table, String name) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(
+                        "SELECT 1 FROM pragma_table_info('" + table + "') WHERE name = '" + name + "'")) {
+            return row.next();
         }
     }
 
@@ -186,7 +347,7 @@ public final class Store implements AutoCloseable {
         SQLiteConfig config = new SQLiteConfig();
         config.setJournalMode(SQLiteConfig.JournalMode.WAL);
         config.setSynchronous(SQLiteConfig.SynchronousMode.FULL);
-        config.setBusyTimeout(10_000);
+        config.setBusyTimeout(BUSY_TIMEOUT_MS);
         return config.createConnection("jdbc:sqlite:" + file);
     }
 
