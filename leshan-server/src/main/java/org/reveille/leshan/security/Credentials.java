@@ -1,5 +1,6 @@
 package org.reveille.leshan.security;
 
+import java.io.IOException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -9,6 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.eclipse.leshan.servers.security.InMemorySecurityStore;
 import org.eclipse.leshan.servers.security.NonUniqueSecurityInfoException;
 import org.eclipse.leshan.servers.security.SecurityInfo;
@@ -16,21 +19,28 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
 
 /**
- * What devices have to show for the names they register under. All of it is in memory; what changes is on disk before
- * anybody is told so.
+ * What devices have to show for the names they register under. All of it is in memory; what changes is on disk first.
+ * Only who changes something waits for the disk, and holds no lock meanwhile: CoAP and DTLS read here for every
+ * registration and handshake.
  */
 public final class Credentials extends InMemorySecurityStore {
     private final Store store;
+    /** Being written; guarded by itself. Their identities belong to them already. */
+    private final List<SecurityInfo> pending = new ArrayList<>();
 
     /** Credentials of this process alone. */
     public Credentials() {
         store = null;
     }
 
-    /** Credentials that are kept in a file, with those that are in it. */
-    public Credentials(Store store) throws SQLException {
+    /**
+     * Credentials that are kept in a file, with those that are in it.
+     *
+     * @throws IOException when the store cannot be written
+     */
+    public Credentials(Store store) throws IOException, SQLException {
         this.store = store;
-        done(store.write(Credentials::createTable));
+        store.writeNow(Credentials::createTable);
         for (String text : store.read(Credentials::select)) {
             putBack(CredentialJson.read(text));
         }
@@ -40,49 +50,70 @@ public final class Credentials extends InMemorySecurityStore {
         return getAll().isEmpty();
     }
 
-    /** @throws NonUniqueSecurityInfoException when another endpoint has the identity */
+    /**
+     * Adds or replaces an endpoint's credentials, which count once they are on disk.
+     *
+     * @throws NonUniqueSecurityInfoException when another endpoint has the identity, or is about to get it
+     * @throws IllegalStateException when they could not be written; then nothing has changed
+     */
     @Override
     public SecurityInfo add(SecurityInfo info) throws NonUniqueSecurityInfoException {
-        writeLock.lock();
+        if (store == null) {
+            return super.add(info);
+        }
+        AtomicReference<SecurityInfo> previous = new AtomicReference<>();
         try {
-            SecurityInfo previous = super.add(info);
-            try {
-                write(connection -> insert(connection, info));
-            } catch (RuntimeException unwritten) {
-                super.remove(info.getEndpoint(), false);
-                if (previous != null) {
-                    super.add(previous);
-                }
-                throw unwritten;
+            CompletableFuture<Void> write;
+            synchronized (pending) {
+                checkIdentity(info);
+                pending.add(info);
+                write = store.write(connection -> insert(connection, info), (done, failure) -> {
+                    if (failure == null) {
+                        previous.set(putBack(info));
+                    }
+                });
             }
-            return previous;
+            done(write);
+            return previous.get();
         } finally {
-            writeLock.unlock();
+            synchronized (pending) {
+                pending.removeIf(each -> each == info);
+            }
         }
     }
 
+    /** @throws IllegalStateException when it could not be written; then nothing has changed */
     @Override
     public SecurityInfo remove(String endpoint, boolean infosAreCompromised) {
-        writeLock.lock();
-        try {
-            write(connection -> delete(connection, endpoint));
+        if (store == null) {
             return super.remove(endpoint, infosAreCompromised);
-        } finally {
-            writeLock.unlock();
+        }
+        AtomicReference<SecurityInfo> previous = new AtomicReference<>();
+        done(store.write(connection -> delete(connection, endpoint), (done, failure) -> {
+            if (failure == null) {
+                previous.set(super.remove(endpoint, infosAreCompromised));
+            }
+        }));
+        return previous.get();
+    }
+
+    private void checkIdentity(SecurityInfo info) throws NonUniqueSecurityInfoException {
+        String identity = info.getPskIdentity();
+        if (identity == null) {
+            return;
+        }
+        boolean taken = Stream.concat(Stream.ofNullable(getByIdentity(identity)), pending.stream()).anyMatch(
+                other -> identity.equals(other.getPskIdentity()) && !info.getEndpoint().equals(other.getEndpoint()));
+        if (taken) {
+            throw new NonUniqueSecurityInfoException("PSK Identity " + identity + " is already used");
         }
     }
 
-    private void putBack(SecurityInfo info) {
+    private SecurityInfo putBack(SecurityInfo info) {
         try {
-            super.add(info);
+            return super.add(info);
         } catch (NonUniqueSecurityInfoException e) {
             throw new IllegalStateException("the file has one identity for two endpoints", e);
-        }
-    }
-
-    private void write(Store.Work<Void> work) {
-        if (store != null) {
-            done(store.write(work));
         }
     }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -11,9 +12,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.Statement;
+import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.eclipse.leshan.servers.security.NonUniqueSecurityInfoException;
 import org.eclipse.leshan.servers.security.SecurityInfo;
 import org.junit.jupiter.api.Test;
@@ -68,6 +78,59 @@ class CredentialsTest {
         assertEquals("one", credentials.getByEndpoint("kept").getPskIdentity());
         assertNull(credentials.getByIdentity("two"));
         assertNull(credentials.getByIdentity("three"));
+    }
+
+    @Test
+    void readingDoesNotWaitForTheDisk() throws Exception {
+        try (Store store = new Store(folder.resolve("state.db"));
+                Connection other = DriverManager.getConnection("jdbc:sqlite:" + folder.resolve("state.db"));
+                Statement lock = other.createStatement()) {
+            Credentials credentials = new Credentials(store);
+            credentials.add(psk("kept", "one"));
+            lock.execute("BEGIN IMMEDIATE");
+            CompletableFuture<Void> add = changing(() -> credentials.add(psk("new", "two")));
+            CompletableFuture<Void> remove = changing(() -> credentials.remove("kept", true));
+            Thread.sleep(300);
+            assertTimeoutPreemptively(Duration.ofSeconds(2), () -> {
+                assertEquals("kept", credentials.getByIdentity("one").getEndpoint());
+                assertNull(credentials.getByEndpoint("new"));
+                assertThrows(NonUniqueSecurityInfoException.class, () -> credentials.add(psk("third", "two")));
+                assertEquals(1, credentials.getAll().size());
+            });
+            assertFalse(add.isDone() || remove.isDone());
+            lock.execute("ROLLBACK");
+            CompletableFuture.allOf(add, remove).get(10, TimeUnit.SECONDS);
+            assertEquals("new", credentials.getByIdentity("two").getEndpoint());
+            assertNull(credentials.getByEndpoint("kept"));
+        }
+    }
+
+    @Test
+    void ofTwoWhoWantAnIdentityAtOnceOneGetsIt() throws Exception {
+        try (Store store = new Store(folder.resolve("state.db"))) {
+            Credentials credentials = new Credentials(store);
+            for (int i = 0; i < 20; i++) {
+                String identity = "wanted" + i;
+                List<CompletableFuture<Void>> both = Stream.of("first", "second").map(name ->
+                        changing(() -> credentials.add(psk(name, identity)))).toList();
+                List<Object> outcomes = both.stream()
+                        .map(each -> each.handle((done, failure) -> (Object) (failure == null)).join()).toList();
+                assertEquals(1, outcomes.stream().filter(Boolean.TRUE::equals).count());
+            }
+        }
+        try (Store store = new Store(folder.resolve("state.db"))) {
+            assertFalse(new Credentials(store).isEmpty());
+        }
+    }
+
+    private static CompletableFuture<Void> changing(Callable<?> change) {
+        return CompletableFuture.runAsync(() -> {
+            try {
+                change.call();
+            } catch (Exception refused) {
+                throw new CompletionException(refused);
+            }
+        }, work -> new Thread(work).start());
     }
 
     @Test
