@@ -2,6 +2,7 @@ package org.reveille.leshan.events;
 
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
 import org.eclipse.leshan.server.registration.Registration;
 
@@ -20,13 +21,20 @@ public final class Contacts implements ClientAwakeTimeProvider {
      * The newest contact with a client.
      *
      * @param lastUpdate of its registration as it was then, milliseconds
-     * @param until when it ends, milliseconds since the epoch
+     * @param until when it ends, milliseconds since the epoch, to be told: it is not compared with the system's clock,
+     *     which may have been set meanwhile
      * @param heardAt of {@code System.nanoTime}
+     * @param millis how long it lasts from then on
      */
-    public record Contact(String registrationId, long lastUpdate, long until, Cause cause, long heardAt) {
+    public record Contact(
+            String registrationId, long lastUpdate, long until, Cause cause, long heardAt, int millis) {
         /** Whether the client still counts as awake, by more than so many milliseconds. */
         boolean lasts(int slackMillis) {
-            return System.currentTimeMillis() < until - slackMillis;
+            return remainingMillis() > slackMillis;
+        }
+
+        private long remainingMillis() {
+            return millis - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - heardAt);
         }
     }
 
@@ -56,12 +64,12 @@ public final class Contacts implements ClientAwakeTimeProvider {
     @Override
     public int getClientAwakeTime(Registration client) {
         if (resumed.get() != null) {
-            return (int) Math.max(1, resumed.get().until() - System.currentTimeMillis());
+            return (int) Math.max(1, resumed.get().remainingMillis());
         }
         int millis = millis(client);
         long now = System.currentTimeMillis();
         Contact contact = byEndpoint.compute(client.getEndpoint(), (name, last) -> new Contact(client.getId(),
-                client.getLastUpdate().getTime(), now + millis, causeOf(client, last), System.nanoTime()));
+                client.getLastUpdate().getTime(), now + millis, causeOf(client, last), System.nanoTime(), millis));
         if (contact.cause() == Cause.ANSWER) {
             listener.answered(client, contact);
         }

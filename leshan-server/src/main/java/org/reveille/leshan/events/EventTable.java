@@ -1,8 +1,5 @@
 package org.reveille.leshan.events;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -10,18 +7,20 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
 import org.reveille.leshan.json.Json;
+import org.reveille.leshan.store.Store;
 
 /**
  * The events on disk, in the order of their numbers: up to {@code delivered} they are a log to replay from, up to
  * {@code batch} they are in the post that is under way, above they wait.
+ *
+ * <p>{@code time} is the system's clock, to be told. Ages are counted by {@code running}, see
+ * {@link Store#runningMillis}: a clock that is set ahead drops nothing.
  */
 final class EventTable {
     private static final int MOST_REFUSED = 10_000;
 
-    /** What is above {@code delivered}. */
+    /** What is above {@code delivered}; {@code oldest} is a running time. */
     record Backlog(long events, long bytes, long oldest) {
     }
 
@@ -47,7 +46,8 @@ final class EventTable {
     static Void create(Connection connection) throws SQLException {
         run(connection, "CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, "
                 + "boot TEXT NOT NULL, time INTEGER NOT NULL, name TEXT NOT NULL, ep TEXT, data TEXT NOT NULL, "
-                + "bytes INTEGER NOT NULL)");
+                + "bytes INTEGER NOT NULL, running INTEGER NOT NULL DEFAULT 0)");
+        Store.addColumn(connection, "event", "running INTEGER NOT NULL DEFAULT 0");
         run(connection, "CREATE TABLE IF NOT EXISTS event_refused (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, "
                 + "status INTEGER NOT NULL, answer TEXT, envelope TEXT NOT NULL)");
         run(connection, "CREATE TABLE IF NOT EXISTS event_place (one INTEGER PRIMARY KEY CHECK (one = 1), "
@@ -64,10 +64,11 @@ final class EventTable {
         return number(connection, "SELECT count(*) FROM event_refused");
     }
 
-    static void insert(Connection connection, Event event) throws SQLException {
-        run(connection, "INSERT INTO event (seq, id, boot, time, name, ep, data, bytes) VALUES (?,?,?,?,?,?,?,?)",
-                event.seq(), event.id(), event.bootId(), event.time(), event.name(), event.endpoint(), event.data(),
-                event.size());
+    /** @param running of the store, when it happened */
+    static void insert(Connection connection, Event event, long running) throws SQLException {
+        run(connection, "INSERT INTO event (seq, id, boot, time, name, ep, data, bytes, running) "
+                + "VALUES (?,?,?,?,?,?,?,?,?)", event.seq(), event.id(), event.bootId(), event.time(), event.name(),
+                event.endpoint(), event.data(), event.size(), running);
     }
 
     static Place place(Connection connection) throws SQLException {
@@ -84,7 +85,7 @@ final class EventTable {
 
     static Backlog backlog(Connection connection, long delivered) throws SQLException {
         try (PreparedStatement sql = prepared(connection,
-                "SELECT count(*), coalesce(sum(bytes), 0), min(time) FROM event WHERE seq > ?", delivered);
+                "SELECT count(*), coalesce(sum(bytes), 0), min(running) FROM event WHERE seq > ?", delivered);
                 ResultSet row = sql.executeQuery()) {
             row.next();
             return new Backlog(row.getLong(1), row.getLong(2), row.getLong(3));
@@ -98,9 +99,9 @@ final class EventTable {
         }
     }
 
-    /** The time of the first event with {@code after < seq <= last} that is no GAP, or null without any. */
+    /** The running time of the first event with {@code after < seq <= last} that is no GAP, or null without any. */
     static Long oldest(Connection connection, long after, long last) throws SQLException {
-        try (PreparedStatement sql = prepared(connection, "SELECT time FROM event WHERE seq > ? AND seq <= ? "
+        try (PreparedStatement sql = prepared(connection, "SELECT running FROM event WHERE seq > ? AND seq <= ? "
                 + "AND name <> 'GAP' ORDER BY seq LIMIT 1", after, last);
                 ResultSet row = sql.executeQuery()) {
             return row.next() ? row.getLong(1) : null;
@@ -147,34 +148,51 @@ final class EventTable {
      *
      * @param floor what may not be touched
      * @param bytes how much is to go
-     * @param before milliseconds since the epoch: what is older goes too
+     * @param before running time: what is older goes too
      */
     static Dropped drop(Connection connection, long floor, long bytes, long before, String bootId) throws SQLException {
         Gap gap = new Gap();
+        long events = 0;
+        long rows = 0;
+        long gone = 0;
+        long last = 0;
+        long running = 0;
         try (PreparedStatement sql = prepared(connection,
-                "SELECT seq, time, name, data, bytes FROM event WHERE seq > ? ORDER BY seq", floor);
+                "SELECT seq, running, name, time, data, bytes FROM event WHERE seq > ? ORDER BY seq", floor);
                 ResultSet row = sql.executeQuery()) {
-            while (row.next() && (gap.bytes < bytes || row.getLong(2) < before || "GAP".equals(row.getString(3)))) {
-                gap.swallow(row);
+            while (row.next() && (gone < bytes || row.getLong(2) < before || Gap.NAME.equals(row.getString(3)))) {
+                last = row.getLong(1);
+                running = row.getLong(2);
+                rows++;
+                gone += row.getLong(6);
+                if (Gap.NAME.equals(row.getString(3))) {
+                    gap.add(row.getString(5));
+                } else {
+                    events++;
+                    gap.add(row.getString(3), 1, row.getLong(4));
+                }
             }
         }
-        if (gap.events == 0) {
+        if (events == 0) {
             return new Dropped(0, 0, 0);
         }
-        run(connection, "DELETE FROM event WHERE seq > ? AND seq <= ?", floor, gap.last);
-        String id = bootId + "-gap-" + gap.last;
-        Event told =
-                new Event(id, gap.last, null, bootId, System.currentTimeMillis(), "GAP", null, Json.write(gap.write()));
-        insert(connection, told);
-        return new Dropped(gap.events, gap.rows - 1, gap.bytes - told.size());
+        run(connection, "DELETE FROM event WHERE seq > ? AND seq <= ?", floor, last);
+        Event told = new Event(bootId + "-gap-" + last, last, null, bootId, System.currentTimeMillis(), Gap.NAME, null,
+                Json.write(gap.json()));
+        insert(connection, told, running);
+        return new Dropped(events, rows - 1, gone - told.size());
     }
 
-    /** Forgets the oldest of the log until it is small and young enough. Returns how many bytes went. */
+    /**
+     * Forgets the oldest of the log until it is small and young enough. Returns how many bytes went.
+     *
+     * @param before running time: what is older goes
+     */
     static long forget(Connection connection, long delivered, long bytes, long before) throws SQLException {
         long gone = 0;
         long last = 0;
         try (PreparedStatement sql = prepared(connection,
-                "SELECT seq, time, bytes FROM event WHERE seq <= ? ORDER BY seq", delivered);
+                "SELECT seq, running, bytes FROM event WHERE seq <= ? ORDER BY seq", delivered);
                 ResultSet row = sql.executeQuery()) {
             while (row.next() && (gone < bytes || row.getLong(2) < before)) {
                 gone += row.getLong(3);
@@ -205,53 +223,5 @@ final class EventTable {
             sql.setObject(i + 1, values[i]);
         }
         return sql;
-    }
-
-    /** What was dropped, being counted. */
-    private static final class Gap {
-        private final Map<String, Long> byEvent = new TreeMap<>();
-        private long events;
-        private long rows;
-        private long bytes;
-        private long last;
-        private long fromTime = Long.MAX_VALUE;
-        private long toTime;
-
-        void swallow(ResultSet row) throws SQLException {
-            last = row.getLong(1);
-            rows++;
-            bytes += row.getLong(5);
-            String name = row.getString(3);
-            if ("GAP".equals(name)) {
-                swallow(row.getString(4));
-            } else {
-                events++;
-                byEvent.merge(name, 1L, Long::sum);
-                during(row.getLong(2), row.getLong(2));
-            }
-        }
-
-        private void swallow(String earlier) throws SQLException {
-            try {
-                JsonNode json = Json.read(earlier);
-                json.get("byEvent").fields().forEachRemaining(
-                        count -> byEvent.merge(count.getKey(), count.getValue().asLong(), Long::sum));
-                during(json.get("fromTime").asLong(), json.get("toTime").asLong());
-            } catch (JsonProcessingException unreadable) {
-                throw new SQLException("an event GAP cannot be read", unreadable);
-            }
-        }
-
-        private void during(long from, long to) {
-            fromTime = Math.min(fromTime, from);
-            toTime = Math.max(toTime, to);
-        }
-
-        ObjectNode write() {
-            ObjectNode json = Json.object().put("dropped", byEvent.values().stream().mapToLong(n -> n).sum());
-            ObjectNode counts = json.putObject("byEvent");
-            byEvent.forEach(counts::put);
-            return json.put("fromTime", fromTime).put("toTime", toTime);
-        }
     }
 }

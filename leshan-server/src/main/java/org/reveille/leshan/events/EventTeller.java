@@ -4,6 +4,7 @@ import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -12,11 +13,14 @@ import org.slf4j.LoggerFactory;
 final class EventTeller implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(EventTeller.class);
 
+    private static final long RETRY_MS = 1_000;
+
     private final Outbox outbox;
     private final List<Consumer<Event>> listeners = new CopyOnWriteArrayList<>();
     private final Semaphore news = new Semaphore(0);
     private final Thread thread = new Thread(this::run, "events");
     private long told;
+    private boolean unreadable;
 
     /** @param told the number of the last event that is not to be told */
     EventTeller(Outbox outbox, long told) {
@@ -50,7 +54,12 @@ final class EventTeller implements AutoCloseable {
     private void run() {
         try {
             while (true) {
-                news.acquire();
+                // What could not be read is read again without waiting for a further event.
+                if (unreadable) {
+                    news.tryAcquire(RETRY_MS, TimeUnit.MILLISECONDS);
+                } else {
+                    news.acquire();
+                }
                 news.drainPermits();
                 tell();
             }
@@ -69,8 +78,12 @@ final class EventTeller implements AutoCloseable {
                 }
                 events = outbox.after(told);
             }
-        } catch (SQLException | RuntimeException unreadable) {
-            LOG.error("events cannot be read", unreadable);
+            unreadable = false;
+        } catch (SQLException | RuntimeException failure) {
+            if (!unreadable) {
+                LOG.error("events cannot be read, it is tried again each second", failure);
+            }
+            unreadable = true;
         }
     }
 

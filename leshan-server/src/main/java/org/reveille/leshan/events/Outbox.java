@@ -9,10 +9,11 @@ import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
@@ -21,7 +22,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Events on their way to one webhook: numbered, on disk before anybody hears of them, posted in order until they are
- * taken. Some stay after that for listeners of `/api/event` who come back.
+ * taken. Some stay after that for listeners of `/api/event` who come back. Those that cannot be written (full disk,
+ * locked file) are counted in an event GAP, which is the first event that is written afterwards.
  *
  * <p>It depends on nothing else of this server: {@code new Outbox(store, options)} works in any program.
  */
@@ -35,9 +37,9 @@ public final class Outbox implements AutoCloseable {
      *     one goes. Empty: posts are not signed
      * @param token sent as `Authorization: Bearer`, or null
      * @param maxBytes how much may wait; above that presence is coalesced, then the oldest is dropped
-     * @param maxAge how long an event may wait before it is dropped
+     * @param maxAge how long an event may wait before it is dropped, by {@link Store#runningMillis}
      * @param replayBytes how much is kept after delivery
-     * @param replayAge how long it is kept after it happened
+     * @param replayAge how long it is kept after it happened, likewise
      */
     public record Options(String server, URI webhook, List<String> secrets, String token, long maxBytes,
             Duration maxAge, long replayBytes, Duration replayAge) {
@@ -60,7 +62,7 @@ public final class Outbox implements AutoCloseable {
      * @param oldestMillis the age of the oldest of them, 0 without any
      * @param delivered events taken by the receiver since the start
      * @param setAside events kept apart because the receiver refuses them
-     * @param dropped events dropped since the start because too much waited
+     * @param dropped events counted in a GAP since the start: too much waited, or they could not be written
      * @param stopped the receiver answered 401 or refuses every event: one attempt a minute until it takes a post again
      * @param trouble why the last post failed, or null
      */
@@ -85,13 +87,15 @@ public final class Outbox implements AutoCloseable {
     private final EventTeller teller;
     private final WebhookSender sender;
 
-    // Written on the store's thread alone, inside the writes that change them.
+    // Written on the store's thread alone, inside the writes that change them or when those have ended.
     private volatile EventTable.Place place;
     private volatile EventTable.Backlog backlog;
     private volatile long logBytes;
     private volatile long dropped;
     private volatile long setAside;
-    private volatile boolean uncertain;
+    private boolean uncertain;
+    private boolean failing;
+    private Gap unwritten = new Gap();
     private long seq;
 
     /**
@@ -104,11 +108,7 @@ public final class Outbox implements AutoCloseable {
         this.store = store;
         this.options = options;
         this.table = new EventTable(options.server());
-        try {
-            store.write(this::open).join();
-        } catch (CompletionException unusable) {
-            throw new IOException(unusable.getCause().getMessage(), unusable);
-        }
+        store.writeNow(this::open);
         keeper.scheduleWithFixedDelay(this::keep, 1, 1, TimeUnit.SECONDS);
         teller = new EventTeller(this, seq);
         sender = options.webhook() == null ? null : new WebhookSender(this, options);
@@ -124,31 +124,42 @@ public final class Outbox implements AutoCloseable {
      *
      * @param endpoint the client it is about, or null
      * @param name such as UPDATED
-     * @return completes when it is on disk, on the store's thread (see {@link Store#write}); fails when it is not, and
-     *     then nobody hears of it
+     * @return completes when it is on disk, on the store's thread (see {@link Store#write}); fails when it is not: then
+     *     it is counted in a GAP
      */
     public CompletableFuture<Event> publish(String endpoint, String name, JsonNode data) {
-        return publish(endpoint, name, List.of(data));
+        long time = System.currentTimeMillis();
+        String text = Json.write(data);
+        return write(connection -> insert(connection, time, endpoint, name, text), (event, failure) -> {
+            if (failure == null) {
+                wake();
+            } else {
+                unwritten.add(name, 1, time);
+            }
+        });
     }
 
     /**
-     * Publishes several events of a client one after the other: all are on disk, or none.
+     * Publishes several events of a client one after the other: all are on disk, or none. What cannot be written is
+     * not counted in a GAP: the caller refuses it, so the client keeps it and sends it again.
      *
      * @param data of each, at least one
      * @return the last one, as with one event
      */
-    CompletableFuture<Event> publish(String endpoint, String name, List<? extends JsonNode> data) {
+    CompletableFuture<Event> publishOrRefuse(String endpoint, String name, List<? extends JsonNode> data) {
         long time = System.currentTimeMillis();
         List<String> texts = data.stream().map(Json::write).toList();
-        CompletableFuture<Event> written = write(connection -> {
+        return write(connection -> {
             Event last = null;
             for (String text : texts) {
                 last = insert(connection, time, endpoint, name, text);
             }
             return last;
+        }, (event, failure) -> {
+            if (failure == null) {
+                wake();
+            }
         });
-        written.whenComplete((event, failure) -> told(name, endpoint, failure));
-        return written;
     }
 
     /**
@@ -157,14 +168,23 @@ public final class Outbox implements AutoCloseable {
      * @param connection of that write, on the store's thread
      */
     public void publish(Connection connection, String endpoint, String name, JsonNode data) throws SQLException {
+        Gap told = prepare(connection);
         Event event = insert(connection, System.currentTimeMillis(), endpoint, name, Json.write(data));
         // This comes after what is being written: it may not have been committed, and yet be counted.
-        write(later -> {
-            if (!EventTable.has(later, event.seq())) {
+        store.write(later -> {
+            boolean written = EventTable.has(later, event.seq());
+            if (!written) {
                 count(later);
             }
-            return null;
-        }).thenRun(this::wake);
+            return written;
+        }, (written, failure) -> {
+            if (failure == null && !written) {
+                restore(told);
+            } else {
+                ended(told, failure);
+            }
+            wake();
+        });
     }
 
     /** Adds a listener, who is told of each event from now on once it is on disk, in order, on a thread for this. */
@@ -181,7 +201,7 @@ public final class Outbox implements AutoCloseable {
     public Status status() {
         EventTable.Backlog now = backlog;
         boolean posts = sender != null;
-        long age = posts && now.events() > 0 ? Math.max(0, System.currentTimeMillis() - now.oldest()) : 0;
+        long age = posts && now.events() > 0 ? Math.max(0, store.runningMillis() - now.oldest()) : 0;
         return new Status(posts ? now.events() : 0, posts ? now.bytes() : 0, age, posts ? sender.delivered() : 0,
                 setAside, dropped, posts && sender.stopped(), posts ? sender.trouble() : null);
     }
@@ -242,32 +262,85 @@ public final class Outbox implements AutoCloseable {
         write(connection -> {
             EventTable.setAside(connection, event, status, answer);
             advance(connection, List.of(event));
-            setAside++;
             return null;
-        }).join();
+        }, (done, failure) -> setAside += failure == null ? 1 : 0).join();
         LOG.error("{} of {} (seq {}) was refused with {} and is set aside: {}", event.name(), event.endpoint(),
                 event.seq(), status, answer);
     }
 
-    /** Holds what waits and what is kept within their bounds. Done every second. */
-    CompletableFuture<Void> trim(long now) {
-        return write(connection -> {
-            trim(connection, now);
-            return null;
+    /**
+     * Holds what waits and what is kept within their bounds. Done every second.
+     *
+     * @param now running time of the store
+     */
+    CompletableFuture<Long> trim(long now) {
+        return write(connection -> trim(connection, now), (gone, failure) -> {
+            if (failure == null && gone > 0) {
+                dropped += gone;
+                LOG.error("the webhook takes too little: {} events were dropped and are counted in an event GAP", gone);
+            }
         });
     }
 
-    /** As the store's; after a failure what is known of the tables is read from them before they are written again. */
+    private void restore(Gap told) {
+        if (told != null) {
+            unwritten.add(told);
+        }
+    }
+
     private <T> CompletableFuture<T> write(Store.Work<T> work) {
-        CompletableFuture<T> written = store.write(connection -> {
-            if (uncertain) {
-                place = EventTable.place(connection);
-                count(connection);
-            }
+        return write(work, (done, failure) -> { });
+    }
+
+    /** As the store's, see {@link #prepare}. */
+    private <T> CompletableFuture<T> write(Store.Work<T> work, BiConsumer<? super T, Throwable> then) {
+        AtomicReference<Gap> told = new AtomicReference<>();
+        return store.write(connection -> {
+            told.set(prepare(connection));
             return work.run(connection);
+        }, (done, failure) -> {
+            ended(told.get(), failure);
+            then.accept(done, failure);
         });
-        written.whenComplete((done, failure) -> uncertain |= failure != null);
-        return written;
+    }
+
+    /**
+     * Begins a write: after a failure what is known of the tables is read from them, and what could not be written
+     * becomes an event GAP, before anything else is written.
+     *
+     * @return what that event counts, or null without one; to be given to {@link #ended}
+     */
+    private Gap prepare(Connection connection) throws SQLException {
+        if (uncertain) {
+            place = EventTable.place(connection);
+            setAside = EventTable.refused(connection);
+            count(connection);
+        }
+        if (unwritten.isEmpty()) {
+            return null;
+        }
+        insert(connection, System.currentTimeMillis(), null, Gap.NAME, Json.write(unwritten.json()));
+        Gap told = unwritten;
+        unwritten = new Gap();
+        return told;
+    }
+
+    /** Ends a write, on the store's thread and before the next one begins. */
+    private void ended(Gap told, Throwable failure) {
+        uncertain |= failure != null;
+        if (failure != null) {
+            restore(told);
+        } else if (told != null) {
+            dropped += told.events();
+            LOG.error("{} events could not be written and are counted in an event GAP", told.events());
+            wake();
+        }
+        if (failure != null && !failing) {
+            LOG.error("events cannot be written, those that come are counted in an event GAP: {}", failure.getMessage());
+        } else if (failure == null && failing) {
+            LOG.warn("events are written again");
+        }
+        failing = failure != null;
     }
 
     private Void open(Connection connection) throws SQLException {
@@ -288,23 +361,16 @@ public final class Outbox implements AutoCloseable {
         long number = ++seq;
         Event event =
                 new Event(bootId + "-" + number, number, options.server(), bootId, time, name, endpoint, data);
-        EventTable.insert(connection, event);
+        long running = store.runningMillis();
+        EventTable.insert(connection, event, running);
         if (options.webhook() == null) {
             logBytes += event.size();
         } else {
             EventTable.Backlog was = backlog;
             backlog = new EventTable.Backlog(was.events() + 1, was.bytes() + event.size(),
-                    was.events() == 0 ? event.time() : was.oldest());
+                    was.events() == 0 ? running : was.oldest());
         }
         return event;
-    }
-
-    private void told(String name, String endpoint, Throwable failure) {
-        if (failure == null) {
-            wake();
-        } else {
-            LOG.error("{} of {} could not be written: nobody is told of it", name, endpoint, failure);
-        }
     }
 
     private void wake() {
@@ -320,8 +386,7 @@ public final class Outbox implements AutoCloseable {
         EventTable.Backlog was = backlog;
         long bytes = batch.stream().mapToLong(Event::size).sum();
         logBytes += bytes;
-        backlog = new EventTable.Backlog(was.events() - batch.size(), was.bytes() - bytes,
-                batch.get(batch.size() - 1).time());
+        backlog = new EventTable.Backlog(was.events() - batch.size(), was.bytes() - bytes, oldest(connection));
     }
 
     private void move(Connection connection, long delivered, long batch) throws SQLException {
@@ -336,7 +401,9 @@ public final class Outbox implements AutoCloseable {
         uncertain = false;
     }
 
-    private void trim(Connection connection, long now) throws SQLException {
+    /** Returns how many events were dropped. */
+    private long trim(Connection connection, long now) throws SQLException {
+        long gone = 0;
         if (options.webhook() == null) {
             // A webhook that is given at a later start is not told what happened before.
             long last = EventTable.lastSeq(connection);
@@ -344,7 +411,7 @@ public final class Outbox implements AutoCloseable {
                 move(connection, last, last);
             }
         } else {
-            trimBacklog(connection, now);
+            gone = trimBacklog(connection, now);
         }
         boolean large = logBytes > options.replayBytes();
         if (large || isOld(connection, 0, place.delivered(), now, options.replayAge())) {
@@ -353,9 +420,10 @@ public final class Outbox implements AutoCloseable {
             logBytes -= EventTable.forget(
                     connection, place.delivered(), tooMuch, now - options.replayAge().toMillis());
         }
+        return gone;
     }
 
-    private void trimBacklog(Connection connection, long now) throws SQLException {
+    private long trimBacklog(Connection connection, long now) throws SQLException {
         if (backlog.bytes() > options.maxBytes()) {
             EventTable.coalescePresence(connection, place.floor());
             count(connection);
@@ -364,20 +432,23 @@ public final class Outbox implements AutoCloseable {
         // Above the floor: what is under way in a post may be as old as it wants, and stays.
         if (full || isOld(connection, place.floor(), Long.MAX_VALUE, now, options.maxAge())) {
             long tooMuch = full ? backlog.bytes() - (long) (options.maxBytes() * ROOM) : 0;
-            drop(connection, tooMuch, now - options.maxAge().toMillis());
+            return drop(connection, tooMuch, now - options.maxAge().toMillis());
         }
+        return 0;
     }
 
-    private void drop(Connection connection, long bytes, long before) throws SQLException {
+    private long drop(Connection connection, long bytes, long before) throws SQLException {
         EventTable.Dropped gone = EventTable.drop(connection, place.floor(), bytes, before, bootId);
         if (gone.events() > 0) {
-            dropped += gone.events();
-            Long oldest = EventTable.oldest(connection, place.delivered(), Long.MAX_VALUE);
-            backlog = new EventTable.Backlog(backlog.events() - gone.rows(), backlog.bytes() - gone.bytes(),
-                    oldest == null ? System.currentTimeMillis() : oldest);
-            LOG.error("the webhook takes too little: {} events were dropped and are counted in an event GAP",
-                    gone.events());
+            backlog = new EventTable.Backlog(
+                    backlog.events() - gone.rows(), backlog.bytes() - gone.bytes(), oldest(connection));
         }
+        return gone.events();
+    }
+
+    private long oldest(Connection connection) throws SQLException {
+        Long oldest = EventTable.oldest(connection, place.delivered(), Long.MAX_VALUE);
+        return oldest == null ? store.runningMillis() : oldest;
     }
 
     private static boolean isOld(Connection connection, long after, long last, long now, Duration most)
@@ -386,10 +457,8 @@ public final class Outbox implements AutoCloseable {
         return oldest != null && oldest < now - most.toMillis() - (long) (most.toMillis() * AGE_SLACK);
     }
 
+    /** Also what writes a GAP when nothing else happens. */
     private void keep() {
-        trim(System.currentTimeMillis()).exceptionally(failure -> {
-            LOG.error("the outbox cannot be trimmed", failure);
-            return null;
-        });
+        trim(store.runningMillis());
     }
 }

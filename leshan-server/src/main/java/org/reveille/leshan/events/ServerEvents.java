@@ -142,7 +142,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         ObjectNode whole = send(client, samples);
         List<ObjectNode> events = size(whole) <= LARGEST_SEND ? List.of(whole)
                 : Samples.split(samples, LARGEST_SEND / 2).stream().map(part -> send(client, part)).toList();
-        sent.set(outbox.publish(client.getEndpoint(), "SEND", events));
+        sent.set(outbox.publishOrRefuse(client.getEndpoint(), "SEND", events));
         heard(client, Contacts.Cause.SEND);
     }
 

@@ -56,8 +56,9 @@ final class EventStream {
         return closed;
     }
 
+    /** @param client what an event is about; null, as with a GAP, is every client */
     boolean wants(String client) {
-        return endpoint == null || endpoint.equals(client);
+        return endpoint == null || client == null || endpoint.equals(client);
     }
 
     /** @param seq the event's number, or {@code Long.MAX_VALUE} when it has none */

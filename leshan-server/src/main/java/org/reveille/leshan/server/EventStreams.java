@@ -113,7 +113,7 @@ final class EventStreams {
         try {
             for (List<Event> kept = outbox.after(last); !kept.isEmpty(); kept = outbox.after(seq)) {
                 for (Event event : kept) {
-                    if (endpoint == null || endpoint.equals(event.endpoint())) {
+                    if (endpoint == null || event.endpoint() == null || endpoint.equals(event.endpoint())) {
                         output.write(text(event, envelopes).getBytes(StandardCharsets.UTF_8));
                     }
                     seq = event.seq();

@@ -56,7 +56,7 @@ final class Telling implements AutoCloseable {
         gauge(metrics, "oldest.seconds", "Age of the oldest of them", status -> status.oldestMillis() / 1000.0);
         gauge(metrics, "delivered", "Events that the webhook took since the start", Outbox.Status::delivered);
         gauge(metrics, "refused", "Events set aside because the webhook refuses them", Outbox.Status::setAside);
-        gauge(metrics, "dropped", "Events dropped since the start because too much waited", Outbox.Status::dropped);
+        gauge(metrics, "dropped", "Events counted in a GAP since the start", Outbox.Status::dropped);
         gauge(metrics, "stopped", "1 while the webhook refuses everything", status -> status.stopped() ? 1 : 0);
     }
 

@@ -10,7 +10,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.standardwebhooks.Webhook;
 import java.net.URI;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -18,9 +21,12 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -230,7 +236,7 @@ class OutboxTest {
             outbox.publish(endpoint, "SLEEPING", Json.object().put("ep", endpoint).put("n", i));
             outbox.publish(endpoint, i % 10 == 0 ? "SEND" : "AWAKE", Json.object().put("ep", endpoint).put("n", i));
         }
-        outbox.trim(System.currentTimeMillis()).get();
+        outbox.trim(store.runningMillis()).get();
         comeBack();
         List<JsonNode> taken = receiver.taken();
         assertEquals(20, count(taken, "SEND"));
@@ -248,9 +254,9 @@ class OutboxTest {
     void whatIsDroppedIsCounted() throws Exception {
         stuck(20_000, Duration.ofDays(1));
         publish(0, 200);
-        outbox.trim(System.currentTimeMillis()).get();
+        outbox.trim(store.runningMillis()).get();
         publish(200, 300);
-        outbox.trim(System.currentTimeMillis()).get();
+        outbox.trim(store.runningMillis()).get();
         long dropped = outbox.status().dropped();
         assertTrue(outbox.status().waitingBytes() <= 20_000 + 300);
         comeBack();
@@ -270,7 +276,7 @@ class OutboxTest {
     void whatIsTooOldIsDropped() throws Exception {
         stuck(1 << 20, Duration.ofHours(1));
         publish(0, 5);
-        outbox.trim(System.currentTimeMillis() + Duration.ofMinutes(61).toMillis()).get();
+        outbox.trim(store.runningMillis() + Duration.ofMinutes(61).toMillis()).get();
         publish(5, 7);
         comeBack();
         assertEquals(List.of("FIRST", "GAP", "SEND", "SEND"),
@@ -282,9 +288,9 @@ class OutboxTest {
     void whatIsDroppedIsSubtractedFromWhatWaits() throws Exception {
         stuck(20_000, Duration.ofHours(1));
         publish(0, 200);
-        outbox.trim(System.currentTimeMillis()).get();
+        outbox.trim(store.runningMillis()).get();
         publish(200, 220);
-        outbox.trim(System.currentTimeMillis() + Duration.ofMinutes(61).toMillis()).get();
+        outbox.trim(store.runningMillis() + Duration.ofMinutes(61).toMillis()).get();
         publish(220, 230);
         assertEquals(counted(), outbox.status().waitingBytes());
         assertEquals(12, outbox.status().waiting());
@@ -295,7 +301,7 @@ class OutboxTest {
     @Test
     void whatIsUnderWayIsNeverTooOld() throws Exception {
         stuck(1 << 20, Duration.ofHours(1));
-        outbox.trim(System.currentTimeMillis() + Duration.ofDays(2).toMillis()).get();
+        outbox.trim(store.runningMillis() + Duration.ofDays(2).toMillis()).get();
         assertEquals(1, outbox.status().waiting());
         comeBack();
         assertEquals(List.of("FIRST"), receiver.taken().stream().map(event -> event.get("event").asText()).toList());
@@ -306,9 +312,9 @@ class OutboxTest {
         open(new Outbox.Options("test", null, List.of(), null, 1 << 20, Duration.ofDays(1), 1 << 20,
                 Duration.ofHours(100)));
         publish(0, 10);
-        outbox.trim(System.currentTimeMillis() + Duration.ofHours(100).plusSeconds(1).toMillis()).get();
+        outbox.trim(store.runningMillis() + Duration.ofHours(100).plusSeconds(1).toMillis()).get();
         assertEquals(10, outbox.after(0).size());
-        outbox.trim(System.currentTimeMillis() + Duration.ofHours(102).toMillis()).get();
+        outbox.trim(store.runningMillis() + Duration.ofHours(102).toMillis()).get();
         assertEquals(List.of(), outbox.after(0));
     }
 
@@ -372,21 +378,143 @@ class OutboxTest {
     }
 
     @Test
+    void whatCannotBeWrittenIsToldAsAGap() throws Exception {
+        List<Event> heard = new CopyOnWriteArrayList<>();
+        open(options(receiver.uri()));
+        outbox.listen(heard::add);
+        publish(0, 1);
+        long before = System.currentTimeMillis();
+        for (int i = 0; i < 2; i++) {
+            failTogether(() -> List.of(outbox.publish("dev", "REGISTRATION", Json.object().put("n", 1)),
+                    outbox.publish("dev", "UPDATED", Json.object().put("n", 2)),
+                    outbox.publish("dev", "UPDATED", Json.object().put("n", 3)),
+                    outbox.publishOrRefuse("dev", "SEND", List.of(Json.object().put("n", 4)))));
+        }
+        publish(5, 6);
+        await(() -> outbox.status().delivered() == receiver.taken().size() && numbers(receiver.taken()).contains(5));
+        List<JsonNode> taken = receiver.taken();
+        assertEquals(0, numbers(taken).get(0));
+        assertEquals(5, numbers(taken).get(taken.size() - 1));
+        List<JsonNode> gaps = taken.subList(1, taken.size() - 1);
+        assertEquals(6, gaps.stream().mapToLong(gap -> gap.at("/data/dropped").asLong()).sum());
+        assertEquals(2, gaps.stream().mapToLong(gap -> gap.at("/data/byEvent/REGISTRATION").asLong()).sum());
+        assertEquals(4, gaps.stream().mapToLong(gap -> gap.at("/data/byEvent/UPDATED").asLong()).sum());
+        assertTrue(gaps.get(0).at("/data/fromTime").asLong() >= before);
+        assertEquals(6, outbox.status().dropped());
+        await(() -> heard.size() == taken.size());
+        assertEquals(taken.stream().map(event -> event.get("id").asText()).toList(),
+                heard.stream().map(Event::id).toList());
+        assertEquals(heard.stream().map(Event::seq).sorted().toList(), heard.stream().map(Event::seq).toList());
+    }
+
+    @Test
+    void aGapNeedsNoFurtherEvent() throws Exception {
+        open(options(receiver.uri()));
+        failTogether(() -> List.of(outbox.publish("dev", "REGISTRATION", Json.object().put("n", 1))));
+        await(() -> !receiver.taken().isEmpty());
+        assertEquals(List.of("GAP"), receiver.posts.get(0).names());
+        assertEquals(1, outbox.status().dropped());
+    }
+
+    @Test
+    void aGapIsWrittenBeforeTheResultOfACall() throws Exception {
+        open(options(receiver.uri()));
+        failTogether(() -> List.of(outbox.publish("dev", "REGISTRATION", Json.object().put("n", 1))));
+        store.write(connection -> {
+            outbox.publish(connection, "dev", "REQUEST_RESPONSE", Json.object().put("n", 2));
+            return null;
+        }).get();
+        await(() -> receiver.taken().size() == 2);
+        assertEquals(List.of("GAP", "REQUEST_RESPONSE"),
+                receiver.taken().stream().map(event -> event.get("event").asText()).toList());
+    }
+
+    @Test
+    void aClockThatIsSetAheadDropsNothing() throws Exception {
+        stuck(1 << 20, Duration.ofDays(7));
+        publish(0, 5);
+        clockAhead(Duration.ofDays(8));
+        awaitTrims();
+        assertEquals(0, outbox.status().dropped());
+        comeBack();
+        assertEquals(List.of(-1, 0, 1, 2, 3, 4), numbers(receiver.taken()));
+        close();
+        open(options(null));
+        clockAhead(Duration.ofDays(8));
+        awaitTrims();
+        assertEquals(6, outbox.after(0).size());
+    }
+
+    @Test
+    void eventsOfAnEarlierVersionAreAsOldAsTheStore() throws Exception {
+        stuck(1 << 20, Duration.ofHours(1));
+        publish(0, 2);
+        close();
+        try (Connection old = DriverManager.getConnection("jdbc:sqlite:" + folder.resolve("outbox.db"));
+                Statement statement = old.createStatement()) {
+            statement.execute("ALTER TABLE event DROP COLUMN running");
+            statement.execute("DROP TABLE running_time");
+        }
+        receiver.answers = post -> 200;
+        open(options(receiver.uri()));
+        await(() -> outbox.status().delivered() == 3);
+        assertEquals(List.of(-1, 0, 1), numbers(receiver.taken()));
+    }
+
+    @Test
     void theLogIsBounded() throws Exception {
         open(new Outbox.Options("test", null, List.of(), null, 1 << 20, Duration.ofDays(1), 10_000,
                 Duration.ofHours(1)));
         publish(0, 500);
-        outbox.trim(System.currentTimeMillis()).get();
-        outbox.trim(System.currentTimeMillis()).get();
+        outbox.trim(store.runningMillis()).get();
+        outbox.trim(store.runningMillis()).get();
         List<Event> kept = outbox.after(0);
         assertTrue(kept.size() < 60 && kept.size() > 20, () -> "kept " + kept.size());
         assertEquals(500, kept.get(kept.size() - 1).seq());
-        outbox.trim(System.currentTimeMillis() + Duration.ofHours(2).toMillis()).get();
+        outbox.trim(store.runningMillis() + Duration.ofHours(2).toMillis()).get();
         assertEquals(List.of(), outbox.after(0));
         close();
         open(options(null));
         publish(0, 1);
         assertEquals(501, outbox.after(0).get(0).seq());
+    }
+
+    /** Has writes fail as one group, as on a full disk: SQLite may not make its file larger. */
+    private void failTogether(Supplier<List<CompletableFuture<Event>>> writes) throws InterruptedException {
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch together = new CountDownLatch(1);
+        store.write(connection -> {
+            begun.countDown();
+            await(() -> together.getCount() == 0);
+            return null;
+        });
+        begun.await();
+        List<CompletableFuture<Event>> refused = writes.get();
+        store.write(connection -> {
+            try (Statement statement = connection.createStatement()) {
+                statement.execute("PRAGMA max_page_count = 1");
+                return statement.execute(
+                        "INSERT INTO event_refused VALUES (-1, 0, 0, '', hex(randomblob(500000)))");
+            }
+        });
+        together.countDown();
+        for (CompletableFuture<Event> each : refused) {
+            assertTrue(assertThrows(CompletionException.class, each::join).getMessage().contains("SQLITE_FULL"));
+        }
+    }
+
+    /** What is on disk looks as if the system's clock had been set ahead since. */
+    private void clockAhead(Duration jump) throws Exception {
+        store.write(connection -> {
+            try (Statement statement = connection.createStatement()) {
+                return statement.executeUpdate("UPDATE event SET time = time - " + jump.toMillis());
+            }
+        }).get();
+    }
+
+    /** Waits until the outbox has held its bounds by itself, which it does every second. */
+    private static void awaitTrims() throws InterruptedException {
+        Thread.sleep(2_500);
     }
 
     /** Opens an outbox whose first post, of one event FIRST, goes on failing. */

@@ -3,6 +3,7 @@ package org.reveille.leshan.server;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.javalin.http.Context;
 import jakarta.servlet.http.HttpServletRequest;
@@ -50,6 +51,14 @@ class EventStreamsTest {
         stream.offer(Long.MAX_VALUE, MEBIBYTE);
         stream.offer(Long.MAX_VALUE, MEBIBYTE);
         stream.closed().get(30, TimeUnit.SECONDS);
+    }
+
+    @Test
+    void whatIsAboutNoClientIsForListenersOfOneClientToo() {
+        EventStream stream = new EventStream("dev", OutputStream.nullOutputStream(), past -> 0);
+        assertTrue(stream.wants("dev"));
+        assertTrue(stream.wants(null));
+        assertFalse(stream.wants("other"));
     }
 
     @Test
