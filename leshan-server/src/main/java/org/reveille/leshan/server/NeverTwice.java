@@ -65,7 +65,7 @@ final class NeverTwice {
         }
         try {
             // Not thenAccept: what fails without an answer would be RUNNING for ever.
-            operation.apply(call).thenApply(answer -> known(id, mine, answer)).whenComplete((answer, failure) ->
+            operation.apply(call).thenCompose(answer -> known(id, mine, answer)).whenComplete((answer, failure) ->
                     end(id, mine, failure == null ? answer : Failures.answer(failure, Delivery.MAY_HAVE_REACHED)));
         } catch (RuntimeException broken) {
             end(id, mine, Failures.answer(broken));
@@ -78,18 +78,23 @@ final class NeverTwice {
         mine.answer().complete(answer);
     }
 
-    /** A repeat may be refused for what was not in the way of the first: then the first's answer is the answer. */
-    private HttpAnswer known(String id, Running mine, HttpAnswer answer) {
+    /**
+     * A repeat may be refused for what was not in the way of the first: then the first's answer is the answer. It is
+     * read by a worker: this may be the store's thread, whose writes must not wait for a reader's turn.
+     */
+    private CompletableFuture<HttpAnswer> known(String id, Running mine, HttpAnswer answer) {
         if (answer.failure() == null || answer.failure().delivery() != Delivery.NOT_SENT) {
-            return answer;
+            return CompletableFuture.completedFuture(answer);
         }
-        try {
-            RequestEntry entry = log.find(id);
-            return entry == null ? answer : entry.answerTo(mine.digest());
-        } catch (SQLException e) {
-            LOG.error("the log of requests cannot be read", e);
-            return answer;
-        }
+        return CompletableFuture.supplyAsync(() -> {
+            try {
+                RequestEntry entry = log.find(id);
+                return entry == null ? answer : entry.answerTo(mine.digest());
+            } catch (SQLException e) {
+                LOG.error("the log of requests cannot be read", e);
+                return answer;
+            }
+        }, workers);
     }
 
     private CompletableFuture<ObjectNode> tell(String id, boolean close) {

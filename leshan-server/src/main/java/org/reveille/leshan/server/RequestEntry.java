@@ -22,7 +22,7 @@ record RequestEntry(String id, String endpoint, String path, String digest, Stat
             Failure.refusal(Code.REQUEST_ID_REUSED, "Request id reused: it belongs to another request"));
     private static final HttpAnswer CLOSED = HttpAnswer.failure(
             Failure.refusal(Code.REQUEST_CLOSED, "Request closed: it was asked for before it came, and given up"));
-    private static final HttpAnswer INTERRUPTED = HttpAnswer.failure(new Failure(Code.INTERRUPTED,
+    static final HttpAnswer INTERRUPTED = HttpAnswer.failure(new Failure(Code.INTERRUPTED,
             "Interrupted: the server stopped while the call was open", Delivery.MAY_HAVE_REACHED, null));
 
     /** A request that is about to be sent. */
@@ -30,9 +30,10 @@ record RequestEntry(String id, String endpoint, String path, String digest, Stat
         return new RequestEntry(id, endpoint, path, digest, State.RUNNING, 0, null, null, null, null, null);
     }
 
-    RequestEntry interrupted() {
-        return new RequestEntry(id, endpoint, path, digest, State.INTERRUPTED, receivedAt, finishedAt,
-                Delivery.MAY_HAVE_REACHED.name(), null, null, null);
+    /** @param given with errors in their JSON form */
+    RequestEntry done(long at, Delivery how, HttpAnswer given) {
+        return new RequestEntry(id, endpoint, path, digest, State.DONE, receivedAt, at, how.name(), given.status(),
+                given.contentType(), given.body());
     }
 
     /** What a call of this digest is answered under this id, which is known already. */

@@ -112,7 +112,7 @@ public final class ServerProgram implements AutoCloseable {
         return rest(clients, info.json("stock", Json.object(), Json.object()), null);
     }
 
-    private Rest production(Options options) {
+    private Rest production(Options options) throws IOException {
         SleepTimes sleeping = new SleepTimes();
         server.getRegistrationService().addListener(sleeping);
         server.getPresenceService().addListener(sleeping);
@@ -120,7 +120,7 @@ public final class ServerProgram implements AutoCloseable {
         RequestLog log = RequestLog.open(store,
                 (connection, endpoint, data) ->
                         telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
-                System::currentTimeMillis);
+                store::runningMillis);
         ProductionSender sender =
                 new ProductionSender(server, calls, options.production().busy(), sleeping, log, telling.contacts(), workers);
         ClientsApi clients = new ClientsApi(server, sender, Requests::compositeFormat);

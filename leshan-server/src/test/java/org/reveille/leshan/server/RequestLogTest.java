@@ -3,15 +3,23 @@ package org.reveille.leshan.server;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -152,17 +160,139 @@ class RequestLogTest {
     }
 
     @Test
-    void whatCouldNotBeWrittenIsInterruptedToWhoClosesItToo() throws Exception {
-        Store broken = new Store(folder.resolve("broken.sqlite"));
-        RequestLog failing = RequestLog.open(broken, (connection, endpoint, data) -> {
+    void aResultThatCannotBeWrittenIsToldFromMemoryAndWrittenLater() throws Exception {
+        AtomicBoolean full = new AtomicBoolean(true);
+        log = RequestLog.open(store, (connection, endpoint, data) -> {
+            if (full.get()) {
+                throw new SQLException("the disk is full");
+            }
+            told.add(data);
+        }, now::get);
+        RequestEntry entry = request("1/1", "digest");
+        log.begin(entry).join();
+        assertEquals(DONE, log.end(entry, DONE, Delivery.ANSWERED).join());
+        assertEquals(DONE, log.find("1/1").answerTo("digest"));
+        assertEquals(DONE, log.begin(entry).join().answerTo("digest"));
+        assertEquals(RequestEntry.REUSED, log.find("1/1").answerTo("another"));
+        assertEquals(RequestEntry.State.DONE, log.close("1/1").join().state());
+        assertEquals("RUNNING", state("1/1"));
+        full.set(false);
+        await(() -> "DONE".equals(state("1/1")));
+        assertEquals(1, told.size());
+        assertEquals("CHANGED(204)", told.get(0).at("/response/status").asText());
+    }
+
+    @Test
+    void aResultThatCouldNotBeWrittenUntilTheEndIsInterrupted() throws Exception {
+        log = RequestLog.open(store, (connection, endpoint, data) -> {
             throw new SQLException("the disk is full");
         }, now::get);
         RequestEntry entry = request("1/1", "digest");
-        failing.begin(entry).join();
-        assertEquals(DONE, failing.end(entry, DONE, Delivery.ANSWERED).join());
-        assertEquals(RequestEntry.State.INTERRUPTED, failing.find("1/1").state());
-        assertEquals(RequestEntry.State.INTERRUPTED, failing.close("1/1").join().state());
-        broken.close();
+        log.begin(entry).join();
+        log.end(entry, DONE, Delivery.ANSWERED).join();
+        store.close();
+        open();
+        assertEquals(Code.INTERRUPTED, log.find("1/1").answerTo("digest").failure().code());
+    }
+
+    @Test
+    void aRefusalThatCannotBeWrittenIsStillForgotten() throws Exception {
+        RequestEntry entry = request("1/1", "digest");
+        log.begin(entry).join();
+        Failure asleep = Failure.refusal(Code.CLIENT_SLEEPING, "Invalid request: asleep");
+        CountDownLatch together = holdWrites();
+        CompletableFuture<HttpAnswer> refusal = log.end(entry, HttpAnswer.failure(asleep), Delivery.NOT_SENT);
+        CompletableFuture<Integer> full = store.write(connection -> update(connection, "PRAGMA max_page_count = 1",
+                "INSERT INTO requests (id, state, received_at, body) VALUES ('x', 'DONE', 0, hex(randomblob(500000)))"));
+        together.countDown();
+        assertEquals(Code.CLIENT_SLEEPING, refusal.join().failure().code());
+        assertThrows(CompletionException.class, full::join);
+        assertEquals("RUNNING", state("1/1"));
+        assertNull(log.find("1/1"));
+        assertNull(log.begin(entry).join());
+        log.end(entry, DONE, Delivery.ANSWERED).join();
+        Thread.sleep(1_500);
+        assertEquals(DONE, log.find("1/1").answerTo("digest"));
+    }
+
+    @Test
+    void anIdThatCannotBeWrittenIsNotReceived() throws Exception {
+        CountDownLatch together = holdWrites();
+        CompletableFuture<RequestEntry> refused = log.begin(request("1/1", "digest"));
+        store.write(connection -> update(connection, "PRAGMA max_page_count = 1",
+                "INSERT INTO requests (id, state, received_at, body) VALUES ('x', 'DONE', 0, hex(randomblob(500000)))"));
+        together.countDown();
+        assertThrows(CompletionException.class, refused::join);
+        assertNull(log.begin(request("1/2", "digest")).join());
+        assertNull(log.find("1/1"));
+        store.close();
+        open();
+        assertNull(log.find("1/1"));
+        assertEquals(1, told.size());
+    }
+
+    @Test
+    void aClockThatIsSetAheadForgetsNothing() throws Exception {
+        keep("1/1");
+        store.write(connection -> update(connection, "UPDATE requests SET received_at = received_at - 691200000")).join();
+        now.addAndGet(10_001);
+        keep("1/2");
+        assertEquals(DONE, log.find("1/1").answerTo("digest"));
+    }
+
+    @Test
+    void idsOfAnEarlierVersionAreAsOldAsTheStore() throws Exception {
+        keep("1/1");
+        store.write(connection -> update(connection, "DROP INDEX requests_by_running",
+                "ALTER TABLE requests DROP COLUMN running")).join();
+        store.close();
+        now.set(10_001);
+        open();
+        keep("1/2");
+        assertEquals(DONE, log.find("1/1").answerTo("digest"));
+    }
+
+    /** Has the writes that come be one group, which begins once this is counted down. */
+    private CountDownLatch holdWrites() throws InterruptedException {
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch together = new CountDownLatch(1);
+        store.write(connection -> {
+            begun.countDown();
+            await(() -> together.getCount() == 0);
+            return null;
+        });
+        begun.await();
+        return together;
+    }
+
+    private String state(String id) {
+        try {
+            return store.read(connection -> {
+                try (var rows = connection.createStatement().executeQuery(
+                        "SELECT state FROM requests WHERE id = '" + id + "'")) {
+                    return rows.next() ? rows.getString(1) : null;
+                }
+            });
+        } catch (SQLException unreadable) {
+            throw new IllegalStateException(unreadable);
+        }
+    }
+
+    private static int update(Connection connection, String... statements) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+                statement.execute(sql);
+            }
+            return 0;
+        }
+    }
+
+    private static void await(BooleanSupplier condition) {
+        long end = System.nanoTime() + 30_000_000_000L;
+        while (!condition.getAsBoolean()) {
+            assertTrue(System.nanoTime() < end, "did not come true within 30 s");
+            Thread.onSpinWait();
+        }
     }
 
     private void keep(String id) {
