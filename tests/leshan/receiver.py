@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +19,7 @@ from standardwebhooks.webhooks import Webhook
 SECRET: Final = "whsec_YSBzZWNyZXQgdGhhdCBvbmx5IHRlc3RzIHVzZQ=="
 
 Envelope: TypeAlias = dict[str, Any]
+Fault: TypeAlias = Callable[[BaseHTTPRequestHandler], None]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Receiver:
         self.events: list[Envelope] = []
         self._taken: set[str] = set()
         self.status: Callable[[list[Envelope]], int] = lambda events: 204
+        self.faults: deque[Fault] = deque()
+        """How the next posts are answered, which were read and taken all the same; consumed one by one."""
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
         self.come()
@@ -85,6 +90,26 @@ class Receiver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.go()
+
+
+def stalled(post: BaseHTTPRequestHandler) -> None:
+    """Answer 200 and 3 of 10 bytes, then nothing until the sender closes the connection."""
+    post.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+    post.rfile.read(1)
+
+
+def half_closed(post: BaseHTTPRequestHandler) -> None:
+    """Answer 200 and 3 of 10 bytes, and say that there are no more."""
+    post.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+    post.connection.shutdown(socket.SHUT_WR)
+    post.rfile.read(1)
+
+
+def endless(post: BaseHTTPRequestHandler) -> None:
+    """Answer 200 and a body that goes on until the sender closes the connection, 256 MiB at most."""
+    post.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 268435456\r\n\r\n")
+    for _ in range(256):
+        post.wfile.write(b"x" * 2**20)
 
 
 def endpoint_of(event: Envelope) -> str | None:
@@ -141,6 +166,10 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             # once away it is away for connections that were open, too
             status = receiver.take(headers, body) if receiver._server is not None else 503
+            if receiver.faults:
+                self.close_connection = True
+                receiver.faults.popleft()(self)
+                return
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.reveille.leshan.security.TestCertificates;
 import picocli.CommandLine;
 
 class CommandLineTest {
@@ -59,7 +60,8 @@ class CommandLineTest {
     void whatCannotWorkDoesNotStart() throws Exception {
         for (String bad : List.of("--max-open-calls 0", "--max-body 0", "--drain-seconds -1", "--awake-time 0",
                 "--awake-time -1", "--awake-time NaN", "--awake-time 1e9", "--outbox-bytes 0", "--outbox-hours 0",
-                "--outbox-hours 9223372036854775807", "--replay-bytes -1", "--replay-hours -1", "--http-port 65536",
+                "--outbox-hours 9223372036854775807", "--replay-bytes -1", "--replay-hours -1", "--webhook-timeout 0",
+                "--webhook-timeout 601", "--http-port 65536",
                 "--coap-port -1", "--coaps-port 65536", "--webhook-url dev:1", "--webhook-url http:/events",
                 "--webhook-url http://localhost:65536/", "--webhook-url ftp://localhost/",
                 "--webhook-url http://a_b:x/")) {
@@ -86,6 +88,31 @@ class CommandLineTest {
             // The secret is not what is refused.
             assertRefused("--no-coap", "--no-coap", "--webhook-secret-file", file.toString());
         }
+    }
+
+    @Test
+    void filesOfTheWebhooksTlsAreChecked() throws Exception {
+        TestCertificates made = new TestCertificates(folder);
+        made.authority("one");
+        made.authority("two");
+        String certificate = made.certificate("one").toString();
+        String key = made.key("one").toString();
+        String url = "https://127.0.0.1:1/";
+        Path empty = Files.createFile(folder.resolve("empty.pem"));
+        assertRefused("--webhook-cert and --webhook-key belong together",
+                "--webhook-url", url, "--webhook-cert", certificate);
+        assertRefused("--webhook-key: the key in " + made.key("two") + " is not that of the certificate",
+                "--webhook-url", url, "--webhook-cert", certificate, "--webhook-key", made.key("two").toString());
+        assertRefused("--webhook-ca: cannot read", "--webhook-url", url, "--webhook-ca", "no-such-file");
+        assertRefused("--webhook-ca: there is no certificate", "--webhook-url", url, "--webhook-ca", empty.toString());
+        assertRefused("--webhook-ca: there is no certificate", "--webhook-url", url, "--webhook-ca", key);
+        assertRefused("--webhook-key: there is no private key",
+                "--webhook-url", url, "--webhook-cert", certificate, "--webhook-key", certificate);
+        assertRefused("need an https address", "--webhook-ca", certificate);
+        assertRefused("need an https address", "--webhook-url", "http://127.0.0.1:1/", "--webhook-ca", certificate);
+        // None of these is what is refused.
+        assertRefused("--no-coap", "--no-coap", "--webhook-url", url, "--webhook-ca", certificate, "--webhook-cert",
+                certificate, "--webhook-key", key);
     }
 
     private static String encoded(int bytes) {

@@ -1,5 +1,6 @@
 package org.reveille.leshan.events;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import org.reveille.leshan.json.Json;
 
@@ -7,7 +8,8 @@ import org.reveille.leshan.json.Json;
  * One thing that happened, as it is kept and told.
  *
  * @param id unique for ever, over all servers
- * @param seq grows with each event, across restarts; a GAP has that of the last event it stands for
+ * @param seq grows with each event, across restarts; a GAP has that of the last event it stands for, an event that was
+ *     set aside and is redelivered has a new one
  * @param server the server's name
  * @param bootId of the process that saw it
  * @param time milliseconds since the epoch
@@ -22,6 +24,21 @@ public record Event(String id, long seq, String server, String bootId, long time
         String head = Json.write(Json.object().put("id", id).put("seq", seq).put("server", server)
                 .put("bootId", bootId).put("time", time).put("event", name));
         return head.substring(0, head.length() - 1) + ",\"data\":" + data + "}";
+    }
+
+    /** Reads what {@link #envelope} wrote; the endpoint is the one that the data name, or null. */
+    static Event read(JsonNode envelope) {
+        JsonNode data = envelope.get("data");
+        JsonNode registration = data.path("registration").isObject() ? data.get("registration") : data;
+        JsonNode endpoint = registration.path("endpoint").isTextual() ? registration.get("endpoint") : data.path("ep");
+        return new Event(envelope.get("id").asText(), envelope.get("seq").asLong(), envelope.get("server").asText(),
+                envelope.get("bootId").asText(), envelope.get("time").asLong(), envelope.get("event").asText(),
+                endpoint.isTextual() ? endpoint.asText() : null, Json.write(data));
+    }
+
+    /** The same event under another number. */
+    Event numbered(long number) {
+        return new Event(id, number, server, bootId, time, name, endpoint, data);
     }
 
     /** Roughly the bytes it takes, on disk and in a post. */

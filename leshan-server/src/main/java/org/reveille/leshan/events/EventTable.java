@@ -1,5 +1,6 @@
 package org.reveille.leshan.events;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -135,9 +136,50 @@ final class EventTable {
                 + "(SELECT seq FROM event_refused ORDER BY seq DESC LIMIT 1 OFFSET ?)", MOST_REFUSED);
     }
 
-    /** Of the AWAKE and SLEEPING of an endpoint which wait, only the newest says something. */
+    /**
+     * Returns events that were set aside, the oldest first: those since a time, as many as have room.
+     *
+     * @param from milliseconds since the epoch
+     * @param room bytes, see {@link Event#size}
+     */
+    static List<Event> setAside(Connection connection, long from, long room) throws SQLException {
+        List<Event> events = new ArrayList<>();
+        long bytes = 0;
+        try (PreparedStatement sql = prepared(connection, "SELECT envelope FROM event_refused ORDER BY seq");
+                ResultSet row = sql.executeQuery()) {
+            while (row.next()) {
+                Event event = event(row.getString(1));
+                if (event.time() < from) {
+                    continue;
+                }
+                bytes += event.size();
+                if (bytes > room) {
+                    break;
+                }
+                events.add(event);
+            }
+        }
+        return events;
+    }
+
+    private static Event event(String envelope) throws SQLException {
+        try {
+            return Event.read(Json.read(envelope));
+        } catch (JsonProcessingException unreadable) {
+            throw new SQLException("an event that was set aside cannot be read", unreadable);
+        }
+    }
+
+    static void takeBack(Connection connection, long seq) throws SQLException {
+        run(connection, "DELETE FROM event_refused WHERE seq = ?", seq);
+    }
+
+    /**
+     * Of the AWAKE and SLEEPING of an endpoint which wait, only the newest says something. One that is redelivered has a
+     * new number and is old all the same: it neither counts as the newest nor goes.
+     */
     static void coalescePresence(Connection connection, long floor) throws SQLException {
-        String presence = "seq > ? AND name IN ('AWAKE', 'SLEEPING')";
+        String presence = "seq > ? AND name IN ('AWAKE', 'SLEEPING') AND id = boot || '-' || seq";
         run(connection, "DELETE FROM event WHERE " + presence + " AND seq NOT IN (SELECT max(seq) FROM event WHERE "
                 + presence + " GROUP BY ep)", floor, floor);
     }

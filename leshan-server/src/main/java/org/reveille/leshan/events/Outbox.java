@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import javax.net.ssl.SSLContext;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
 import org.slf4j.Logger;
@@ -40,17 +41,27 @@ public final class Outbox implements AutoCloseable {
      * @param maxAge how long an event may wait before it is dropped, by {@link Store#runningMillis}
      * @param replayBytes how much is kept after delivery
      * @param replayAge how long it is kept after it happened, likewise
+     * @param timeout how long one post may take, from the connection to the last byte of the answer
+     * @param tls whom an https webhook has to be, and the certificate it is shown; null for Java's own authorities and
+     *     no certificate
      */
     public record Options(String server, URI webhook, List<String> secrets, String token, long maxBytes,
-            Duration maxAge, long replayBytes, Duration replayAge) {
+            Duration maxAge, long replayBytes, Duration replayAge, Duration timeout, SSLContext tls) {
         public static final long MAX_BYTES = 256L << 20;
         public static final Duration MAX_AGE = Duration.ofDays(7);
         public static final long REPLAY_BYTES = 64L << 20;
         public static final Duration REPLAY_AGE = Duration.ofHours(24);
+        public static final Duration TIMEOUT = Duration.ofSeconds(30);
 
         /** With the default bounds. */
         public Options(String server, URI webhook, List<String> secrets, String token) {
             this(server, webhook, secrets, token, MAX_BYTES, MAX_AGE, REPLAY_BYTES, REPLAY_AGE);
+        }
+
+        /** With the default timeout and Java's own authorities. */
+        public Options(String server, URI webhook, List<String> secrets, String token, long maxBytes,
+                Duration maxAge, long replayBytes, Duration replayAge) {
+            this(server, webhook, secrets, token, maxBytes, maxAge, replayBytes, replayAge, TIMEOUT, null);
         }
     }
 
@@ -61,18 +72,31 @@ public final class Outbox implements AutoCloseable {
      * @param waitingBytes roughly their size
      * @param oldestMillis the age of the oldest of them, 0 without any
      * @param delivered events taken by the receiver since the start
-     * @param setAside events kept apart because the receiver refuses them
+     * @param setAside events kept apart because the receiver refused them
      * @param dropped events counted in a GAP since the start: too much waited, or they could not be written
      * @param stopped the receiver answered 401 or refuses every event: one attempt a minute until it takes a post again
      * @param trouble why the last post failed, or null
+     * @param failing since the first attempt after which the receiver neither took nor refused an event, 0 when there
+     *     is none; the attempt under way counts
      */
     public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long setAside, long dropped,
-            boolean stopped, String trouble) {
+            boolean stopped, String trouble, Duration failing) {
+    }
+
+    /**
+     * The result of {@link #redeliver}.
+     *
+     * @param redelivered events that wait for the webhook again
+     * @param left events that are still set aside
+     */
+    public record Redelivery(long redelivered, long left) {
     }
 
     private static final Logger LOG = LoggerFactory.getLogger(Outbox.class);
     static final int MOST_IN_A_POST = 500;
     private static final long MOST_BYTES_IN_A_POST = 256L << 10;
+    /** So that other writes do not wait for long. */
+    private static final long MOST_BYTES_REDELIVERED = 16L << 20;
     /** What is dropped to make room goes down to this part of the bound, so that it is not done for each event. */
     private static final double ROOM = 0.9;
     /** By this part of its bound an event may be older, so that events are not forgotten one by one, each second. */
@@ -105,13 +129,23 @@ public final class Outbox implements AutoCloseable {
      * @throws IllegalArgumentException when address, secrets or token cannot be used
      */
     public Outbox(Store store, Options options) throws IOException {
+        this(store, options, (outcome, duration) -> { });
+    }
+
+    /**
+     * As {@link #Outbox(Store, Options)}.
+     *
+     * @param posts called after each post to the webhook with its outcome and duration, on the thread that posts; it
+     *     must return at once
+     */
+    public Outbox(Store store, Options options, BiConsumer<PostOutcome, Duration> posts) throws IOException {
         this.store = store;
         this.options = options;
         this.table = new EventTable(options.server());
         store.writeNow(this::open);
         keeper.scheduleWithFixedDelay(this::keep, 1, 1, TimeUnit.SECONDS);
         teller = new EventTeller(this, seq);
-        sender = options.webhook() == null ? null : new WebhookSender(this, options);
+        sender = options.webhook() == null ? null : new WebhookSender(this, options, posts);
     }
 
     /** Of this process, told with each of its events. */
@@ -187,6 +221,34 @@ public final class Outbox implements AutoCloseable {
         });
     }
 
+    /**
+     * Redelivers events that were set aside, in their old order and after all that waits: each keeps its id and time and
+     * has a new number. Those older than the outbox keeps events stay set aside, and those for which there is no room:
+     * at most 16 MiB at a time, and no more than the outbox may hold.
+     *
+     * @return completes when it is on disk, on the store's thread
+     * @throws IllegalStateException when there is no webhook
+     */
+    public CompletableFuture<Redelivery> redeliver() {
+        if (sender == null) {
+            throw new IllegalStateException("there is no webhook to redeliver events to");
+        }
+        CompletableFuture<Redelivery> written = write(connection -> {
+            long room = Math.min(MOST_BYTES_REDELIVERED, options.maxBytes() - backlog.bytes());
+            List<Event> events =
+                    EventTable.setAside(connection, System.currentTimeMillis() - options.maxAge().toMillis(), room);
+            for (Event event : events) {
+                EventTable.takeBack(connection, event.seq());
+                insert(connection, event.numbered(++seq));
+            }
+            long left = EventTable.refused(connection);
+            setAside = left;
+            return new Redelivery(events.size(), left);
+        });
+        written.thenRun(this::wake);
+        return written;
+    }
+
     /** Adds a listener, who is told of each event from now on once it is on disk, in order, on a thread for this. */
     public void listen(Consumer<Event> listener) {
         teller.add(listener);
@@ -203,7 +265,8 @@ public final class Outbox implements AutoCloseable {
         boolean posts = sender != null;
         long age = posts && now.events() > 0 ? Math.max(0, store.runningMillis() - now.oldest()) : 0;
         return new Status(posts ? now.events() : 0, posts ? now.bytes() : 0, age, posts ? sender.delivered() : 0,
-                setAside, dropped, posts && sender.stopped(), posts ? sender.trouble() : null);
+                setAside, dropped, posts && sender.stopped(), posts ? sender.trouble() : null,
+                posts ? sender.failing() : Duration.ZERO);
     }
 
     /** Whether its threads still run: without them nobody is told of anything. */
@@ -359,8 +422,11 @@ public final class Outbox implements AutoCloseable {
     private Event insert(Connection connection, long time, String endpoint, String name, String data)
             throws SQLException {
         long number = ++seq;
-        Event event =
-                new Event(bootId + "-" + number, number, options.server(), bootId, time, name, endpoint, data);
+        return insert(connection,
+                new Event(bootId + "-" + number, number, options.server(), bootId, time, name, endpoint, data));
+    }
+
+    private Event insert(Connection connection, Event event) throws SQLException {
         long running = store.runningMillis();
         EventTable.insert(connection, event, running);
         if (options.webhook() == null) {

@@ -3,7 +3,6 @@ package org.reveille.leshan.events;
 import com.standardwebhooks.Webhook;
 import com.standardwebhooks.exceptions.EmptyWebhookSecretException;
 import com.standardwebhooks.exceptions.WebhookSigningException;
-import java.io.IOException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -11,11 +10,17 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
+import javax.net.ssl.SSLContext;
+import org.reveille.leshan.LimitedBody;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -28,14 +33,15 @@ final class WebhookSender implements AutoCloseable {
     /** These say that it is the event: a receiver that reads events is no wrong address, however many are bad. */
     private static final Set<Integer> OF_THE_EVENT = Set.of(400, 413, 422);
     private static final Duration CONNECT = Duration.ofSeconds(10);
-    private static final Duration ANSWER = Duration.ofSeconds(30);
+    /** Only the status and the beginning of a refusal are of use; the rest of a response is not read. */
+    private static final int MAX_RESPONSE_BYTES = 8 << 10;
 
     private final Outbox outbox;
+    private final Duration timeout;
+    private final BiConsumer<PostOutcome, Duration> posts;
     private final HttpRequest.Builder base;
     private final List<Webhook> signers;
-    /** HTTP/1.1: otherwise every post would offer an upgrade to HTTP/2, which some receivers trip over. */
-    private final HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(CONNECT).build();
+    private final HttpClient http;
     private final Semaphore news = new Semaphore(1);
     private final Thread thread = new Thread(this::run, "webhook");
 
@@ -49,10 +55,15 @@ final class WebhookSender implements AutoCloseable {
     private volatile long delivered;
     private volatile boolean stopped;
     private volatile String trouble;
+    /** Nanoseconds of {@link System#nanoTime} at the first attempt since the receiver last took or refused an event. */
+    private volatile Long failingSince;
 
-    WebhookSender(Outbox outbox, Outbox.Options options) {
+    WebhookSender(Outbox outbox, Outbox.Options options, BiConsumer<PostOutcome, Duration> posts) {
         this.outbox = outbox;
+        this.timeout = options.timeout();
+        this.posts = posts;
         this.base = request(options);
+        this.http = client(options.tls());
         this.signers = options.secrets().stream().map(WebhookSender::signer).toList();
         thread.setDaemon(true);
         thread.start();
@@ -86,6 +97,12 @@ final class WebhookSender implements AutoCloseable {
 
     String trouble() {
         return trouble;
+    }
+
+    /** Returns for how long posts have been attempted in vain, the one under way included; 0 without any. */
+    Duration failing() {
+        Long since = failingSince;
+        return since == null ? Duration.ZERO : Duration.ofNanos(System.nanoTime() - since);
     }
 
     @Override
@@ -123,30 +140,60 @@ final class WebhookSender implements AutoCloseable {
     }
 
     private void post(List<Event> batch) throws InterruptedException {
-        HttpResponse<String> answer;
+        long started = System.nanoTime();
+        if (failingSince == null) {
+            failingSince = started;
+        }
+        HttpResponse<byte[]> answer;
         try {
-            answer = http.send(request(batch), HttpResponse.BodyHandlers.ofString());
-        } catch (IOException noAnswer) {
-            failed("no answer: " + noAnswer);
-            pause(pauseMillis());
+            answer = exchange(request(batch));
+        } catch (TimeoutException late) {
+            noAnswer(PostOutcome.TIMEOUT, started, "no complete answer within " + timeout.toMillis() / 1000.0 + " s");
+            return;
+        } catch (ExecutionException broken) {
+            noAnswer(PostOutcome.FAILED, started, "no answer: " + broken.getCause());
             return;
         }
-        int status = answer.statusCode();
-        if (status / 100 == 2) {
-            taken(batch);
-        } else if (status == 401) {
-            refusedAll(status, "secret or token are wrong");
-        } else if (status / 100 == 4 && status != 408 && status != 425 && status != 429) {
-            refused(batch, answer);
-        } else {
-            failed("answered " + status);
-            pause(Math.max(pauseMillis(), retryAfterMillis(answer)));
+        PostOutcome outcome = PostOutcome.of(answer.statusCode());
+        report(outcome, started);
+        switch (outcome) {
+            case TAKEN -> taken(batch);
+            case UNAUTHORIZED -> refusedAll(answer.statusCode(), "secret or token are wrong");
+            case REFUSED -> refused(batch, answer);
+            default -> {
+                failed("answered " + answer.statusCode());
+                pause(Math.max(pauseMillis(), retryAfterMillis(answer)));
+            }
         }
+    }
+
+    /** One deadline for all of it: name lookup, connection, handshake, request, and the response with its body. */
+    private HttpResponse<byte[]> exchange(HttpRequest request)
+            throws InterruptedException, ExecutionException, TimeoutException {
+        CompletableFuture<HttpResponse<byte[]>> exchange =
+                http.sendAsync(request, LimitedBody.upTo(MAX_RESPONSE_BYTES));
+        try {
+            return exchange.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+        } finally {
+            // Closes the connection of an exchange that has not ended; otherwise without effect.
+            exchange.cancel(true);
+        }
+    }
+
+    private void noAnswer(PostOutcome outcome, long started, String why) {
+        report(outcome, started);
+        failed(why);
+        pause(pauseMillis());
+    }
+
+    private void report(PostOutcome outcome, long started) {
+        posts.accept(outcome, Duration.ofNanos(System.nanoTime() - started));
     }
 
     private void taken(List<Event> batch) {
         outbox.delivered(batch);
         delivered += batch.size();
+        failingSince = null;
         if (trouble != null) {
             LOG.warn("the webhook takes events again");
         }
@@ -156,7 +203,7 @@ final class WebhookSender implements AutoCloseable {
     }
 
     /** One of them is bad: half as many are tried until it is alone. */
-    private void refused(List<Event> batch, HttpResponse<String> answer) {
+    private void refused(List<Event> batch, HttpResponse<byte[]> answer) {
         failures = 0;
         split = batch.size() > 1;
         if (split) {
@@ -168,7 +215,8 @@ final class WebhookSender implements AutoCloseable {
         } else if (mayBeElsewhere(answer.statusCode())) {
             return;
         }
-        outbox.setAside(batch.get(0), answer.statusCode(), start(answer.body()));
+        outbox.setAside(batch.get(0), answer.statusCode(), start(new String(answer.body(), StandardCharsets.UTF_8)));
+        failingSince = null;
     }
 
     /** Of 20 events in a row that are refused so, each has a second attempt a minute later. */
@@ -209,6 +257,9 @@ final class WebhookSender implements AutoCloseable {
         }
         trouble = why;
         failures++;
+        if (failingSince == null) {
+            failingSince = System.nanoTime();
+        }
     }
 
     /** 1 to 60 s, doubled with each failure, of which up to a half is left to chance. */
@@ -219,7 +270,7 @@ final class WebhookSender implements AutoCloseable {
 
     private static long retryAfterMillis(HttpResponse<?> answer) {
         String seconds = answer.headers().firstValue("Retry-After").orElse("");
-        return seconds.matches("\\d{1,4}") ? Math.min(LONGEST_PAUSE_MS, Long.parseLong(seconds) * 1000) : 0;
+        return seconds.matches("\\d{1,9}") ? Math.min(LONGEST_PAUSE_MS, Long.parseLong(seconds) * 1000) : 0;
     }
 
     private void pause(long millis) {
@@ -230,8 +281,15 @@ final class WebhookSender implements AutoCloseable {
         }
     }
 
+    /** HTTP/1.1: otherwise every post would offer an upgrade to HTTP/2, which some receivers trip over. */
+    private static HttpClient client(SSLContext tls) {
+        HttpClient.Builder client =
+                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(CONNECT);
+        return (tls == null ? client : client.sslContext(tls)).build();
+    }
+
     private static HttpRequest.Builder request(Outbox.Options options) {
-        HttpRequest.Builder request = HttpRequest.newBuilder(options.webhook()).timeout(ANSWER)
+        HttpRequest.Builder request = HttpRequest.newBuilder(options.webhook())
                 .header("Content-Type", "application/json; charset=utf-8")
                 .header("User-Agent", "reveille-leshan-server");
         return options.token() == null ? request : request.header("Authorization", "Bearer " + options.token());

@@ -49,6 +49,16 @@ public final class Metrics {
         Counter.builder("leshan.events").description("Events told").tag("event", name).register(registry).increment();
     }
 
+    /**
+     * Counts a post to the webhook by its outcome, with the time it took.
+     *
+     * @param outcome few and fixed words, each one a series
+     */
+    public void post(String outcome, Duration duration) {
+        Timer.builder("leshan.webhook.posts").description("Posts to the webhook, from the connection to the whole answer")
+                .tag("outcome", outcome).serviceLevelObjectives(LATENCIES).register(registry).record(duration);
+    }
+
     /** Adds to a counter; {@code name} with dots, without `_total`. */
     public void count(String name, String description, double amount) {
         Counter.builder(name).description(description).register(registry).increment(amount);

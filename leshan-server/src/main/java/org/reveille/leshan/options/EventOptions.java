@@ -9,8 +9,10 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
+import javax.net.ssl.SSLContext;
 import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.events.Outbox;
+import org.reveille.leshan.security.ClientTls;
 import picocli.CommandLine.Option;
 
 /** Who is told of events in production mode, and how much is kept for him. */
@@ -26,6 +28,7 @@ public final class EventOptions {
     private static final Pattern TOKEN = Pattern.compile("[!-~]+");
     private static final int HIGHEST_PORT = 65_535;
     private static final long LONGEST_HOURS = 1_000_000;
+    private static final int LONGEST_TIMEOUT_S = 600;
 
     @Option(names = "--webhook-url", paramLabel = "URL",
             description = "Post events there, such as http://127.0.0.1:8000/leshan/events of Reveille.")
@@ -41,6 +44,23 @@ public final class EventOptions {
             description = "Send `Authorization: Bearer` with the token in this file. The environment variable "
                     + TOKEN_VARIABLE + " can hold it.")
     Path tokenFile;
+
+    @Option(names = "--webhook-ca", paramLabel = "FILE",
+            description = "Take an https webhook's certificate only if one of these authorities has signed it: PEM "
+                    + "(default: Java's own authorities).")
+    Path authorities;
+
+    @Option(names = "--webhook-cert", paramLabel = "FILE",
+            description = "Show an https webhook this certificate: PEM, with what is between it and its authority.")
+    Path certificate;
+
+    @Option(names = "--webhook-key", paramLabel = "FILE", description = "The certificate's key: PEM, PKCS #8.")
+    Path key;
+
+    @Option(names = "--webhook-timeout", defaultValue = "30", paramLabel = "SECONDS",
+            description = "How long one post may take, from the connection to the last byte of the answer; then it is "
+                    + "made again (default: ${DEFAULT-VALUE}).")
+    int timeoutSeconds;
 
     @Option(names = "--outbox-bytes", defaultValue = "268435456", paramLabel = "BYTES",
             description = "How much may wait for the webhook; then presence is coalesced, and the oldest dropped "
@@ -73,10 +93,12 @@ public final class EventOptions {
             throw new BadSetting("--webhook-token-file: there can be one token, of printable ASCII.");
         }
         return new Outbox.Options(server, webhook, secrets, tokens.isEmpty() ? null : tokens.get(0), maxBytes,
-                Duration.ofHours(maxHours), replayBytes, Duration.ofHours(replayHours));
+                Duration.ofHours(maxHours), replayBytes, Duration.ofHours(replayHours),
+                Duration.ofSeconds(timeoutSeconds), tls());
     }
 
     private void check() {
+        Bounds.check("--webhook-timeout", timeoutSeconds, 1, LONGEST_TIMEOUT_S);
         Bounds.check("--outbox-bytes", maxBytes, 1, Long.MAX_VALUE);
         Bounds.check("--outbox-hours", maxHours, 1, LONGEST_HOURS);
         Bounds.check("--replay-bytes", replayBytes, 0, Long.MAX_VALUE);
@@ -86,6 +108,15 @@ public final class EventOptions {
         if (!isAddress) {
             throw new BadSetting("--webhook-url: an http or https address with a host is expected.");
         }
+    }
+
+    /** Files for a webhook without TLS are a mistake: posts would go out in the clear, and to anybody. */
+    private SSLContext tls() {
+        SSLContext context = ClientTls.read("--webhook", authorities, certificate, key);
+        if (context != null && (webhook == null || !"https".equalsIgnoreCase(webhook.getScheme()))) {
+            throw new BadSetting("--webhook-ca and --webhook-cert need an https address in --webhook-url.");
+        }
+        return context;
     }
 
     private static boolean isSecret(String text) {

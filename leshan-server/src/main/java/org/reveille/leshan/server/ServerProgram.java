@@ -86,7 +86,7 @@ public final class ServerProgram implements AutoCloseable {
             new Events(server, streams).listen();
         } else {
             store = production.store();
-            telling = new Telling(store, production.outbox(), options.awakeMillis());
+            telling = new Telling(store, production.outbox(), options.awakeMillis(), metrics);
             calls = new OpenCalls(production.maxOpenCalls());
             drain = production.drain();
             streams = new EventStreams(telling.outbox());
@@ -221,6 +221,9 @@ public final class ServerProgram implements AutoCloseable {
             OperationsApi.addTo(config.routes, health, metrics);
             SecurityApi.addTo(config.routes, options.coap().credentials(), options.coap().identity(),
                     new Answers(options.production() == null));
+            if (telling != null) {
+                RefusedEventsApi.addTo(config.routes, telling.outbox(), new Answers(false), workers);
+            }
             rest.addTo(config.routes);
         });
     }

@@ -17,12 +17,14 @@ import org.reveille.leshan.store.Store;
 /** How production mode tells what happens: everything through an outbox. */
 final class Telling implements AutoCloseable {
     private static final Duration LAST_POSTS = Duration.ofSeconds(5);
+    /** For so long a receiver may restart before the server calls itself not ready. */
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final Outbox outbox;
     private final Contacts contacts;
 
-    Telling(Store store, Outbox.Options options, int awakeMillis) throws IOException {
-        outbox = new Outbox(store, options);
+    Telling(Store store, Outbox.Options options, int awakeMillis, Metrics metrics) throws IOException {
+        outbox = new Outbox(store, options, (outcome, duration) -> metrics.post(outcome.name(), duration));
         contacts = new Contacts(awakeMillis);
     }
 
@@ -46,10 +48,7 @@ final class Telling implements AutoCloseable {
     void report(Health health, Metrics metrics) {
         health.check("events", () -> outbox.isAlive()
                 ? Optional.empty() : Optional.of("a thread that tells them has ended: restart the server"));
-        health.check("webhook", () -> {
-            Outbox.Status status = outbox.status();
-            return status.stopped() ? Optional.of("the webhook " + status.trouble()) : Optional.empty();
-        });
+        health.check("webhook", () -> trouble(outbox.status()));
         outbox.listen(event -> metrics.event(event.name()));
         gauge(metrics, "waiting", "Events that wait for the webhook", Outbox.Status::waiting);
         gauge(metrics, "waiting.bytes", "Their size", Outbox.Status::waitingBytes);
@@ -58,6 +57,18 @@ final class Telling implements AutoCloseable {
         gauge(metrics, "refused", "Events set aside because the webhook refuses them", Outbox.Status::setAside);
         gauge(metrics, "dropped", "Events counted in a GAP since the start", Outbox.Status::dropped);
         gauge(metrics, "stopped", "1 while the webhook refuses everything", status -> status.stopped() ? 1 : 0);
+        gauge(metrics, "failing.seconds", "Since the first attempt after which the webhook took nothing, 0 if it takes",
+                status -> status.failing().toMillis() / 1000.0);
+    }
+
+    /** Returns a sentence where the webhook refuses everything, or has taken nothing for a minute of attempts. */
+    static Optional<String> trouble(Outbox.Status status) {
+        if (status.stopped()) {
+            return Optional.of("the webhook " + status.trouble());
+        }
+        return status.failing().compareTo(PATIENCE) < 0 ? Optional.empty()
+                : Optional.of("the webhook has taken nothing for " + status.failing().toSeconds() + " s: "
+                        + (status.trouble() == null ? "the first attempt has not ended" : status.trouble()));
     }
 
     private void gauge(Metrics metrics, String name, String description, Function<Outbox.Status, Number> value) {

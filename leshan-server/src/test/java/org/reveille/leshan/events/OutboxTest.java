@@ -29,6 +29,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -180,6 +181,89 @@ class OutboxTest {
         close();
         open(options(receiver.uri()));
         assertEquals(3, outbox.status().setAside());
+    }
+
+    @Test
+    void eventsThatWereSetAsideAreRedelivered() throws Exception {
+        refuse(3);
+        List<Event> heard = new CopyOnWriteArrayList<>();
+        outbox.listen(heard::add);
+        receiver.answers = post -> 200;
+        publish(3, 4);
+        await(() -> receiver.taken().size() == 1);
+        assertEquals(new Outbox.Redelivery(3, 0), outbox.redeliver().get());
+        await(() -> receiver.taken().size() == 4);
+        assertEquals(List.of(3, 0, 1, 2), numbers(receiver.taken()));
+        List<JsonNode> refused = receiver.posts.stream().filter(post -> post.answer() == 422 && post.events().size() == 1)
+                .flatMap(post -> post.events().stream()).toList();
+        for (int i = 0; i < 3; i++) {
+            JsonNode again = receiver.taken().get(i + 1);
+            assertEquals(5 + i, again.get("seq").asInt());
+            for (String same : List.of("id", "time", "event", "bootId", "data")) {
+                assertEquals(refused.get(i).get(same), again.get(same));
+            }
+        }
+        await(() -> heard.size() == 4);
+        assertEquals(List.of("dev-0", "dev-0", "dev-1", "dev-2"), heard.stream().map(Event::endpoint).toList());
+        await(() -> outbox.status().waiting() == 0);
+        assertEquals(0, outbox.status().setAside());
+        assertEquals(0, outbox.status().waitingBytes());
+        assertEquals(new Outbox.Redelivery(0, 0), outbox.redeliver().get());
+    }
+
+    @Test
+    void whatIsRefusedAgainIsSetAsideAgain() throws Exception {
+        refuse(2);
+        assertEquals(new Outbox.Redelivery(2, 0), outbox.redeliver().get());
+        await(() -> outbox.status().setAside() == 2 && outbox.status().waiting() == 0);
+        close();
+        open(options(receiver.uri()));
+        assertEquals(2, outbox.status().setAside());
+        receiver.answers = post -> 200;
+        outbox.redeliver().get();
+        await(() -> receiver.taken().size() == 2);
+        assertEquals(List.of(0, 1), numbers(receiver.taken()));
+    }
+
+    @Test
+    void onlyWhatHasRoomAndIsYoungEnoughIsRedelivered() throws Exception {
+        refuse(3);
+        receiver.answers = post -> 503;
+        close();
+        open(new Outbox.Options("test", receiver.uri(), List.of(), null, 600, Duration.ofDays(1), 1 << 20,
+                Duration.ofHours(1)));
+        assertEquals(new Outbox.Redelivery(2, 1), outbox.redeliver().get());
+        assertEquals(new Outbox.Redelivery(0, 1), outbox.redeliver().get());
+        close();
+        open(new Outbox.Options("test", receiver.uri(), List.of(), null, 1 << 20, Duration.ZERO, 1 << 20,
+                Duration.ofHours(1)));
+        assertEquals(new Outbox.Redelivery(0, 1), outbox.redeliver().get());
+    }
+
+    @Test
+    void presenceThatIsRedeliveredDoesNotTakeThePlaceOfNewerOne() throws Exception {
+        receiver.answers = post -> 422;
+        open(options(receiver.uri()));
+        outbox.publish("dev", "SLEEPING", Json.object().put("ep", "dev").put("n", 0));
+        await(() -> outbox.status().setAside() == 1);
+        close();
+        stuck(20_000, Duration.ofDays(1));
+        for (int i = 1; i < 86; i++) {
+            outbox.publish("dev", "AWAKE", Json.object().put("ep", "dev").put("n", i));
+        }
+        assertEquals(new Outbox.Redelivery(1, 0), outbox.redeliver().get());
+        publish(86, 96);
+        assertTrue(outbox.status().waitingBytes() > 20_000);
+        outbox.trim(System.currentTimeMillis()).get();
+        comeBack();
+        assertEquals(Stream.concat(Stream.of(-1, 85, 0), IntStream.range(86, 96).boxed()).toList(),
+                numbers(receiver.taken()));
+    }
+
+    @Test
+    void withoutAWebhookNothingIsRedelivered() throws Exception {
+        open(options(null));
+        assertThrows(IllegalStateException.class, outbox::redeliver);
     }
 
     @Test
@@ -524,6 +608,16 @@ class OutboxTest {
                 Duration.ofHours(1)));
         outbox.publish("dev", "FIRST", Json.object().put("n", -1)).get();
         await(() -> !receiver.posts.isEmpty());
+    }
+
+    /** Opens an outbox of which the receiver refuses so many events. */
+    private void refuse(int events) throws Exception {
+        receiver.answers = post -> 422;
+        open(options(receiver.uri()));
+        for (int i = 0; i < events; i++) {
+            outbox.publish("dev-" + i, "SEND", Json.object().put("ep", "dev-" + i).put("n", i));
+        }
+        await(() -> outbox.status().setAside() == events);
     }
 
     /** What the table says waits. */

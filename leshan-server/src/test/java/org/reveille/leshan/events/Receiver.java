@@ -3,6 +3,10 @@ package org.reveille.leshan.events;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsExchange;
+import com.sun.net.httpserver.HttpsParameters;
+import com.sun.net.httpserver.HttpsServer;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -13,6 +17,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
 import org.reveille.leshan.json.Json;
 
 /** A receiver of webhooks that answers as it is told, and notes what comes. */
@@ -35,6 +41,8 @@ final class Receiver implements AutoCloseable {
     }
 
     final List<Post> posts = new CopyOnWriteArrayList<>();
+    /** Names in the certificates that the posts' senders have shown. */
+    final List<String> peers = new CopyOnWriteArrayList<>();
     volatile Function<Post, Integer> answers = post -> 204;
     private final HttpServer http;
 
@@ -43,9 +51,31 @@ final class Receiver implements AutoCloseable {
     }
 
     Receiver(int port) throws IOException {
-        http = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
+        this(HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0));
+    }
+
+    /** With TLS; the sender must show a certificate. */
+    Receiver(SSLContext tls) throws IOException {
+        this(https(tls));
+    }
+
+    private Receiver(HttpServer http) {
+        this.http = http;
         http.createContext("/", this::take);
         http.start();
+    }
+
+    private static HttpServer https(SSLContext tls) throws IOException {
+        HttpsServer https = HttpsServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        https.setHttpsConfigurator(new HttpsConfigurator(tls) {
+            @Override
+            public void configure(HttpsParameters parameters) {
+                SSLParameters wanted = getSSLContext().getDefaultSSLParameters();
+                wanted.setNeedClientAuth(true);
+                parameters.setSSLParameters(wanted);
+            }
+        });
+        return https;
     }
 
     int port() {
@@ -53,7 +83,7 @@ final class Receiver implements AutoCloseable {
     }
 
     URI uri() {
-        return URI.create("http://127.0.0.1:" + port() + "/leshan/events");
+        return URI.create((http instanceof HttpsServer ? "https" : "http") + "://127.0.0.1:" + port() + "/leshan/events");
     }
 
     /** Events of the posts that were taken, in order. */
@@ -67,6 +97,9 @@ final class Receiver implements AutoCloseable {
     }
 
     private void take(HttpExchange exchange) throws IOException {
+        if (exchange instanceof HttpsExchange secured) {
+            peers.add(secured.getSSLSession().getPeerPrincipal().getName());
+        }
         String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
         String id = exchange.getRequestHeaders().getFirst("webhook-id");
         int answer = answers.apply(new Post(id, exchange.getRequestHeaders(), body, 0));

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
@@ -33,6 +34,14 @@ class OperationsTest {
         assertTold("leshan_outbox_bytes 7.0");
         assertTold("jvm_threads_live_threads");
         assertTold("jvm_memory_used_bytes");
+    }
+
+    @Test
+    void aPostToTheWebhookIsCountedByItsOutcomeWithItsDuration() {
+        metrics.post("TIMEOUT", Duration.ofMillis(1_500));
+        metrics.post("TAKEN", Duration.ofMillis(5));
+        assertTold("leshan_webhook_posts_seconds_count{outcome=\"TAKEN\"} 1");
+        assertTold("leshan_webhook_posts_seconds_sum{outcome=\"TIMEOUT\"} 1.5");
     }
 
     @Test

@@ -1,0 +1,69 @@
+package org.reveille.leshan;
+
+import java.io.ByteArrayOutputStream;
+import java.net.http.HttpResponse.BodyHandler;
+import java.net.http.HttpResponse.BodySubscriber;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Flow;
+
+/**
+ * The first bytes of an HTTP response's body. At the limit the response counts as complete, and the connection is closed
+ * without reading the rest.
+ *
+ * <p>It does not limit the time: the timeout of a {@link java.net.http.HttpRequest} ends with the response's head, so
+ * each exchange needs a deadline of its caller's.
+ */
+public final class LimitedBody implements BodySubscriber<byte[]> {
+    private final int limit;
+    private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    private final CompletableFuture<byte[]> body = new CompletableFuture<>();
+    private Flow.Subscription subscription;
+
+    private LimitedBody(int limit) {
+        this.limit = limit;
+    }
+
+    /** Returns a handler that reads at most {@code limit} bytes. */
+    public static BodyHandler<byte[]> upTo(int limit) {
+        return head -> new LimitedBody(limit);
+    }
+
+    @Override
+    public CompletionStage<byte[]> getBody() {
+        return body;
+    }
+
+    @Override
+    public void onSubscribe(Flow.Subscription granted) {
+        subscription = granted;
+        subscription.request(1);
+    }
+
+    @Override
+    public void onNext(List<ByteBuffer> buffers) {
+        for (ByteBuffer buffer : buffers) {
+            byte[] part = new byte[Math.min(buffer.remaining(), limit - bytes.size())];
+            buffer.get(part);
+            bytes.writeBytes(part);
+        }
+        if (bytes.size() < limit) {
+            subscription.request(1);
+        } else {
+            subscription.cancel();
+            body.complete(bytes.toByteArray());
+        }
+    }
+
+    @Override
+    public void onError(Throwable broken) {
+        body.completeExceptionally(broken);
+    }
+
+    @Override
+    public void onComplete() {
+        body.complete(bytes.toByteArray());
+    }
+}
