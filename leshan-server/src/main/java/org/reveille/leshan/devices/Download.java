@@ -4,11 +4,14 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandler;
 import java.net.http.HttpResponse.BodySubscribers;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.reveille.leshan.LimitedBody;
 
 /**
  * What came of a firmware download. Devices download over HTTP from this machine alone: they are made for tests, and what
@@ -25,8 +28,12 @@ record Download(byte[] bytes, long result) {
     private static final Set<String> HERE = Set.of("127.0.0.1", "localhost", "[::1]");
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
-    /** Begins a download; the future always completes with a value. */
+    /** Begins a download, which may take a minute; the future always completes with a value. */
     static CompletableFuture<Download> begin(String uri, int limit) {
+        return begin(uri, limit, PATIENCE);
+    }
+
+    static CompletableFuture<Download> begin(String uri, int limit, Duration patience) {
         URI parsed;
         try {
             parsed = new URI(uri);
@@ -39,13 +46,18 @@ record Download(byte[] bytes, long result) {
         if (!"http".equalsIgnoreCase(parsed.getScheme())) {
             return failed(UNSUPPORTED_PROTOCOL);
         }
-        return HERE.contains(parsed.getHost()) ? fetch(parsed, limit) : failed(INVALID_URI);
+        return HERE.contains(parsed.getHost()) ? fetch(parsed, limit, patience) : failed(INVALID_URI);
     }
 
-    private static CompletableFuture<Download> fetch(URI uri, int limit) {
-        HttpRequest request = HttpRequest.newBuilder(uri).timeout(PATIENCE).build();
-        return Http.CLIENT.sendAsync(request, upTo(limit)).handle((answer, error) -> {
+    /** The deadline is for all of it, as the timeout of an {@link HttpRequest} ends with the response's head. */
+    private static CompletableFuture<Download> fetch(URI uri, int limit, Duration patience) {
+        CompletableFuture<HttpResponse<byte[]>> exchange =
+                Http.CLIENT.sendAsync(HttpRequest.newBuilder(uri).build(), upTo(limit));
+        CompletableFuture<HttpResponse<byte[]>> inTime =
+                exchange.copy().orTimeout(patience.toMillis(), TimeUnit.MILLISECONDS);
+        return inTime.handle((answer, error) -> {
             if (error != null) {
+                exchange.cancel(true);
                 return new Download(null, CONNECTION_LOST);
             }
             if (answer.statusCode() != 200) {
@@ -56,10 +68,11 @@ record Download(byte[] bytes, long result) {
         });
     }
 
-    /** No body where its announced length is beyond the limit. */
+    /** No body where its announced length is beyond the limit, and otherwise no more than says that it is. */
     private static BodyHandler<byte[]> upTo(int limit) {
-        return info -> info.headers().firstValueAsLong("Content-Length").orElse(0) > limit
-                ? BodySubscribers.replacing(null) : BodySubscribers.ofByteArray();
+        BodyHandler<byte[]> body = LimitedBody.upTo(Math.min(limit, Integer.MAX_VALUE - 1) + 1);
+        return head -> head.headers().firstValueAsLong("Content-Length").orElse(0) > limit
+                ? BodySubscribers.replacing(null) : body.apply(head);
     }
 
     private static CompletableFuture<Download> failed(long result) {
