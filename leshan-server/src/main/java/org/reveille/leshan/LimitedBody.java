@@ -31,6 +31,16 @@ public final class LimitedBody implements BodySubscriber<byte[]> {
         return head -> new LimitedBody(limit);
     }
 
+    /**
+     * Closes the connection of an exchange that has failed or is not to go on.
+     *
+     * <p>Java's client (17 to 25) leaves it open for ever when the response is no HTTP, or its head is too large, and a
+     * future that is done cancels nothing. One that is derived from it does: see {@link java.net.http.HttpClient#sendAsync}.
+     */
+    public static void abort(CompletableFuture<?> exchange) {
+        exchange.newIncompleteFuture().cancel(true);
+    }
+
     @Override
     public CompletionStage<byte[]> getBody() {
         return body;

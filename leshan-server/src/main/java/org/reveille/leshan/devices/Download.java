@@ -57,7 +57,7 @@ record Download(byte[] bytes, long result) {
                 exchange.copy().orTimeout(patience.toMillis(), TimeUnit.MILLISECONDS);
         return inTime.handle((answer, error) -> {
             if (error != null) {
-                exchange.cancel(true);
+                LimitedBody.abort(exchange);
                 return new Download(null, CONNECTION_LOST);
             }
             if (answer.statusCode() != 200) {

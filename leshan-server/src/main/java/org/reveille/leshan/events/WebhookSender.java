@@ -172,11 +172,15 @@ final class WebhookSender implements AutoCloseable {
             throws InterruptedException, ExecutionException, TimeoutException {
         CompletableFuture<HttpResponse<byte[]>> exchange =
                 http.sendAsync(request, LimitedBody.upTo(MAX_RESPONSE_BYTES));
+        boolean isComplete = false;
         try {
-            return exchange.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+            HttpResponse<byte[]> answer = exchange.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+            isComplete = true;
+            return answer;
         } finally {
-            // Closes the connection of an exchange that has not ended; otherwise without effect.
-            exchange.cancel(true);
+            if (!isComplete) {
+                LimitedBody.abort(exchange);
+            }
         }
     }
 

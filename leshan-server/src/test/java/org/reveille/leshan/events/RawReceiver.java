@@ -41,7 +41,7 @@ final class RawReceiver implements AutoCloseable {
         this(true, first);
     }
 
-    /** @param reads otherwise connections are accepted, and nothing is read or answered for a second */
+    /** @param reads otherwise connections are accepted, and nothing is read or answered for three seconds */
     RawReceiver(boolean reads, Answer... first) throws IOException {
         this.reads = reads;
         this.first = List.of(first);
@@ -101,7 +101,7 @@ final class RawReceiver implements AutoCloseable {
             // The next post on this connection.
         }
         if (!reads) {
-            Thread.sleep(1_000);
+            Thread.sleep(3_000);
         }
         // Until the sender closes it.
         in.transferTo(OutputStream.nullOutputStream());
