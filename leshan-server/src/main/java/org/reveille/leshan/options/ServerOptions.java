@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Duration;
 import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.Models;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.server.HttpSettings;
@@ -38,6 +39,11 @@ public final class ServerOptions {
     @Option(names = "--data", defaultValue = "leshan-data", paramLabel = "FOLDER",
             description = "What production mode keeps on disk; one server per folder (default: ./${DEFAULT-VALUE}).")
     Path data;
+
+    @Option(names = "--models", paramLabel = "FOLDER",
+            description = "Object definitions (*.xml) besides the Open Mobile Alliance's that the server carries; they "
+                    + "replace those of the same object and version.")
+    Path models;
 
     @Mixin
     HttpOptions http = new HttpOptions();
@@ -89,7 +95,8 @@ public final class ServerOptions {
     private ServerProgram start(HttpSettings web, Credentials credentials, ServerProgram.Production production)
             throws IOException {
         return new ServerProgram(new ServerProgram.Options(
-                web, coap.settings(coapHost(), credentials, limits.maxBody), coap.awakeMillis(), name, production));
+                web, coap.settings(coapHost(), credentials, limits.maxBody), coap.awakeMillis(), name,
+                models == null ? Models.allVersions() : Models.allVersions(models), production));
     }
 
     public String coapHost() {

@@ -1,11 +1,13 @@
 package org.reveille.leshan.server;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import io.javalin.http.Context;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import java.util.zip.CRC32;
 import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.server.LeshanServer;
@@ -17,6 +19,8 @@ import org.reveille.leshan.json.ObjectSpecWriter;
 final class ObjectSpecsApi {
     private final LeshanServer server;
     private final List<ObjectModel> models;
+    /** The JSON of each model that was requested once; that of all models has 1.2 MB. */
+    private final Map<ObjectModel, String> written = new ConcurrentHashMap<>();
 
     /** @param models every version of every object */
     ObjectSpecsApi(LeshanServer server, List<ObjectModel> models) {
@@ -50,11 +54,10 @@ final class ObjectSpecsApi {
         return "\"" + Long.toHexString(sum.getValue()) + "-" + answer.body().length() + "\"";
     }
 
-    private static HttpAnswer list(Collection<ObjectModel> models) {
-        ArrayNode specs = Json.object().arrayNode();
-        models.stream()
+    private HttpAnswer list(Collection<ObjectModel> models) {
+        return HttpAnswer.json(models.stream()
                 .sorted(Comparator.<ObjectModel>comparingInt(model -> model.id).thenComparing(model -> model.version))
-                .forEach(model -> specs.add(ObjectSpecWriter.write(model)));
-        return HttpAnswer.json(specs);
+                .map(model -> written.computeIfAbsent(model, each -> Json.write(ObjectSpecWriter.write(each))))
+                .collect(Collectors.joining(",", "[", "]")));
     }
 }

@@ -5,17 +5,18 @@ import io.javalin.Javalin;
 import io.javalin.util.JavalinException;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.eclipse.leshan.core.endpoint.Protocol;
+import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
 import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
 import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
-import org.reveille.leshan.Models;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.operations.Health;
@@ -36,10 +37,12 @@ public final class ServerProgram implements AutoCloseable {
      *
      * @param awakeMillis how long a client in queue mode counts as awake after it was heard
      * @param name the operator's name for the server, which is told with what it says
+     * @param models every version of every object that it knows
      * @param production null for the stock server's behaviour
      */
     public record Options(
-            HttpSettings http, CoapSettings coap, int awakeMillis, String name, Production production) {
+            HttpSettings http, CoapSettings coap, int awakeMillis, String name, List<ObjectModel> models,
+            Production production) {
     }
 
     /**
@@ -96,7 +99,7 @@ public final class ServerProgram implements AutoCloseable {
         }
         info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
         entrance = new Entrance(options.http(), maxRequest(options.coap().maxBody()));
-        Rest rest = production == null ? stock() : production(options);
+        Rest rest = production == null ? stock(options) : production(options);
         CoapSettings.start(server);
         health.check("coap", () -> CoapSettings.trouble(server));
         metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
@@ -104,12 +107,12 @@ public final class ServerProgram implements AutoCloseable {
         Web.start(http, options.http());
     }
 
-    private Rest stock() {
+    private Rest stock(Options options) {
         DelayedRequests delayed = new DelayedRequests(server, streams);
         // After Events: UPDATED is told before the answer to what its wake let out.
         server.getRegistrationService().addListener(delayed);
         ClientsApi clients = new ClientsApi(server, new StockSender(server, delayed), client -> null);
-        return rest(clients, info.json("stock", Json.object(), Json.object()), null);
+        return rest(options, clients, info.json("stock", Json.object(), Json.object()), null);
     }
 
     private Rest production(Options options) throws IOException {
@@ -129,11 +132,11 @@ public final class ServerProgram implements AutoCloseable {
                 .put("jsonErrors", true).put("eventEnvelope", 1).put("eventReplay", true)
                 .put("notificationsWake", true).put("retransmit", true);
         ObjectNode limits = Json.object().put("openCalls", calls.most()).put("maxBody", options.coap().maxBody());
-        return rest(clients, info.json("production", features, limits), new NeverTwice(log, workers));
+        return rest(options, clients, info.json("production", features, limits), new NeverTwice(log, workers));
     }
 
-    private Rest rest(ClientsApi clients, ObjectNode told, NeverTwice neverTwice) {
-        ObjectSpecsApi specs = new ObjectSpecsApi(server, Models.allVersions());
+    private Rest rest(Options options, ClientsApi clients, ObjectNode told, NeverTwice neverTwice) {
+        ObjectSpecsApi specs = new ObjectSpecsApi(server, options.models());
         return new Rest(server, streams, clients, specs, told, neverTwice, metrics, entrance.threads());
     }
 
@@ -200,7 +203,7 @@ public final class ServerProgram implements AutoCloseable {
 
     private static LeshanServer leshan(Options options, ClientAwakeTimeProvider awakeTimes) {
         LeshanServerBuilder builder = new LeshanServerBuilder()
-                .setObjectModelProvider(new VersionedModelProvider(Models.allVersions()))
+                .setObjectModelProvider(new VersionedModelProvider(options.models()))
                 .setClientAwakeTimeProvider(awakeTimes);
         options.coap().applyTo(builder);
         if (options.production() != null) {
