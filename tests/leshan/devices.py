@@ -267,6 +267,8 @@ def device_spec(
     server: str | None = None,
     attributes: Mapping[str, str] | None = None,
     observes: bool = True,
+    formats: Iterable[str] | None = None,
+    short_unsigned: bool = False,
     room: int = 1 << 20,
     radio: Mapping[str, Any] | None = None,
 ) -> dict[str, object]:
@@ -274,6 +276,8 @@ def device_spec(
 
     Args:
         observes: whether it knows CoAP's Observe.
+        formats: names of the content formats that it registers; None for all that it has.
+        short_unsigned: whether it writes unsigned integers in TLV in as few bytes as they fit in, 255 in one.
         room: bytes, the largest firmware package that it takes.
         radio: the weather of its radio (`{}`: fair); None for no radio, it speaks to its server directly.
     """
@@ -285,6 +289,8 @@ def device_spec(
         "server": server,
         "attributes": dict(attributes or {}),
         "observes": observes,
+        "formats": None if formats is None else sorted(formats),
+        "shortUnsigned": short_unsigned,
         "room": room,
         "radio": None if radio is None else dict(radio),
     }

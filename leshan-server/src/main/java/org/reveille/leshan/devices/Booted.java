@@ -19,6 +19,7 @@ import org.eclipse.leshan.core.node.LwM2mSingleResource;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.ReadRequest;
 import org.eclipse.leshan.core.response.ReadResponse;
+import org.reveille.leshan.codec.Codecs;
 import org.reveille.leshan.json.NodeReader;
 import org.reveille.leshan.json.NodeWriter;
 import org.reveille.leshan.json.ValueReader;
@@ -35,13 +36,15 @@ final class Booted implements AutoCloseable {
         this.endpoints = endpoints;
         this.client = new LeshanClientBuilder(spec.name())
                 .setObjects(objects)
+                .setEncoder(Codecs.deviceEncoder(spec.shortUnsigned()))
                 .setEndpointsProviders(endpoints)
                 .setSharedExecutor(shared.protocol())
                 .setAdditionalAttributes(spec.attributes())
                 .setRegistrationEngineFactory((name, tree, manager, sender, bootstrap, observer, attributes,
                         bootstrapAttributes, formats, executor, links, servers) ->
                         engine = new ToldEngine(new ToldEngine.Parts(name, tree.getObjectEnablers(), manager, sender,
-                                attributes, formats, links, servers), spec.queueMode()))
+                                attributes, spec.formats() == null ? formats : spec.formats(), links, servers),
+                                spec.queueMode()))
                 .build();
         client.start();
     }

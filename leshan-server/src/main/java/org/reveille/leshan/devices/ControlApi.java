@@ -25,6 +25,7 @@ import org.reveille.leshan.server.Web;
 public final class ControlApi implements AutoCloseable {
     private static final long LARGEST_BODY = 1_000_000;
 
+    private final Shared shared;
     private final Fleet fleet;
     private final String server;
     private final Javalin http;
@@ -38,7 +39,8 @@ public final class ControlApi implements AutoCloseable {
      * @param maxBody bytes, the largest value that a device takes
      */
     public ControlApi(String host, int port, List<String> names, String server, int maxBody) {
-        this.fleet = new Fleet(Shared.create(maxBody));
+        this.shared = Shared.create(maxBody);
+        this.fleet = new Fleet(shared);
         this.server = server;
         HttpSettings settings =
                 new HttpSettings(host, port, Identity.NONE, new Access(List.of()), new Origins(host, names));
@@ -99,7 +101,7 @@ public final class ControlApi implements AutoCloseable {
         JsonNode told = body(context);
         List<DeviceSpec> specs = new ArrayList<>();
         for (JsonNode each : told.isArray() ? told : Json.object().arrayNode().add(told)) {
-            specs.add(DeviceSpec.read(each, server));
+            specs.add(DeviceSpec.read(each, server, shared.model()));
         }
         boolean register = !"false".equals(context.queryParam("register"));
         List<Device> devices = specs.stream().map(fleet::add).toList();

@@ -2,9 +2,12 @@ package org.reveille.leshan.devices;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.eclipse.leshan.core.model.LwM2mModel;
+import org.eclipse.leshan.core.request.ContentFormat;
 
 /**
  * What a device is made of.
@@ -17,16 +20,25 @@ import java.util.TreeSet;
  * @param attributes further attributes of its registration
  * @param credentials how it proves to the server who it is
  * @param observes whether it knows CoAP's Observe
+ * @param formats the content formats that it registers, or null for all that it reads and writes
+ * @param shortUnsigned whether it writes unsigned integers in TLV with the fewest bytes, 255 as 0xff
  * @param room bytes, the largest firmware package that it has room for
  * @param radio the settings of its radio, or null for none: then it speaks to its server directly
  */
 record DeviceSpec(String name, String server, boolean queueMode, long lifetime, Set<Integer> objects,
-        Map<String, String> attributes, DeviceCredentials credentials, boolean observes, int room, JsonNode radio) {
+        Map<String, String> attributes, DeviceCredentials credentials, boolean observes,
+        Set<ContentFormat> formats, boolean shortUnsigned, int room, JsonNode radio) {
     private static final int ROOM = 1 << 20;
-    private static final Set<Integer> KNOWN = Set.of(3, 5, 6, 3303, 3442);
+    /** Objects that a device has by itself or cannot have. */
+    private static final Set<Integer> RESERVED = Set.of(0, 2, 21);
 
-    /** @throws IllegalArgumentException when the name is missing or an object is asked for that devices do not have */
-    static DeviceSpec read(JsonNode json, String server) {
+    /**
+     * Reads a device's specification.
+     *
+     * @param model the objects that there are
+     * @throws IllegalArgumentException when the name is missing or an object is asked for that devices do not have
+     */
+    static DeviceSpec read(JsonNode json, String server, LwM2mModel model) {
         if (json.path("name").asText("").isEmpty()) {
             throw new IllegalArgumentException("name is missing");
         }
@@ -38,12 +50,28 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
             throw new IllegalArgumentException("server is missing, and the program was started without one");
         }
         return new DeviceSpec(json.get("name").asText(), uri, json.path("queueMode").asBoolean(false),
-                json.path("lifetime").asLong(86_400), objects(json), attributes, DeviceCredentials.read(json),
-                json.path("observes").asBoolean(true), json.path("room").asInt(ROOM),
+                json.path("lifetime").asLong(86_400), objects(json, model), attributes, DeviceCredentials.read(json),
+                json.path("observes").asBoolean(true), formats(json), json.path("shortUnsigned").asBoolean(false),
+                json.path("room").asInt(ROOM),
                 json.hasNonNull("radio") ? json.get("radio") : null);
     }
 
-    private static Set<Integer> objects(JsonNode json) {
+    private static Set<ContentFormat> formats(JsonNode json) {
+        if (!json.hasNonNull("formats")) {
+            return null;
+        }
+        Set<ContentFormat> formats = new HashSet<>();
+        for (JsonNode name : json.get("formats")) {
+            ContentFormat format = ContentFormat.fromName(name.asText());
+            if (format == null) {
+                throw new IllegalArgumentException("no content format " + name);
+            }
+            formats.add(format);
+        }
+        return formats;
+    }
+
+    private static Set<Integer> objects(JsonNode json, LwM2mModel model) {
         Set<Integer> objects = new TreeSet<>();
         if (json.has("objects")) {
             json.get("objects").forEach(id -> objects.add(id.asInt()));
@@ -53,8 +81,10 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
         objects.remove(1);
         // Without object 3 no client of the library can say which bindings it has.
         objects.add(3);
-        if (!KNOWN.containsAll(objects)) {
-            throw new IllegalArgumentException("objects can be 1, 3, 5, 6, 3303 and 3442, not " + objects);
+        for (int id : objects) {
+            if (RESERVED.contains(id) || model.getObjectModel(id) == null) {
+                throw new IllegalArgumentException("objects can be those of the registry but 0, 2 and 21, not " + id);
+            }
         }
         return objects;
     }

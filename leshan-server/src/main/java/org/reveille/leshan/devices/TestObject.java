@@ -1,8 +1,10 @@
 package org.reveille.leshan.devices;
 
 import java.util.List;
+import java.util.Map;
 import org.eclipse.leshan.client.object.LwM2mTestObject;
 import org.eclipse.leshan.client.servers.LwM2mServer;
+import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.core.model.ResourceModel;
 import org.eclipse.leshan.core.node.LwM2mMultipleResource;
 import org.eclipse.leshan.core.node.LwM2mResource;
@@ -13,10 +15,15 @@ final class TestObject extends LwM2mTestObject {
     /** The library's write fails on a multiple resource which is not there (after an instance was replaced). */
     @Override
     public WriteResponse write(LwM2mServer server, boolean replace, int resource, LwM2mResource value) {
-        ResourceModel model = getModel().resources.get(resource);
+        ensureMultiple(getModel(), resources, resource);
+        return super.write(server, replace, resource, value);
+    }
+
+    /** Add a missing multiple resource without instances. */
+    static void ensureMultiple(ObjectModel object, Map<Integer, LwM2mResource> resources, int resource) {
+        ResourceModel model = object.resources.get(resource);
         if (model != null && model.multiple) {
             resources.putIfAbsent(resource, new LwM2mMultipleResource(resource, model.type, List.of()));
         }
-        return super.write(server, replace, resource, value);
     }
 }

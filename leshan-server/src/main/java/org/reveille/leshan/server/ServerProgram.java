@@ -17,6 +17,7 @@ import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
 import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
 import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
+import org.reveille.leshan.codec.Codecs;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.operations.Health;
@@ -208,6 +209,7 @@ public final class ServerProgram implements AutoCloseable {
         options.coap().applyTo(builder);
         if (options.production() != null) {
             builder.setAuthorizer(new NameChecker(options.coap().credentials()));
+            builder.setEncoder(Codecs.encoder()).setDecoder(Codecs.decoder());
         }
         return builder.build();
     }

@@ -1,0 +1,37 @@
+package org.reveille.leshan.codec;
+
+import org.eclipse.leshan.core.node.codec.CodecException;
+import org.eclipse.leshan.core.request.ContentFormat;
+
+/** A failure to decode content of a device; it has the content. */
+public final class UnreadableContent extends CodecException {
+    private static final long serialVersionUID = 1L;
+
+    private final transient byte[] content;
+    private final Integer format;
+
+    UnreadableContent(RuntimeException reason, byte[] content, ContentFormat format) {
+        super(String.valueOf(reason.getMessage()), reason);
+        this.content = content == null ? new byte[0] : content;
+        this.format = format == null ? null : format.getCode();
+    }
+
+    /** The undecoded content. */
+    public byte[] content() {
+        return content;
+    }
+
+    /** The CoAP code of its content format, or null if the message had none. */
+    public Integer format() {
+        return format;
+    }
+
+    /** Return the unreadable content among an exception's causes, or null. */
+    public static UnreadableContent in(Throwable error) {
+        Throwable each = error;
+        while (each != null && !(each instanceof UnreadableContent)) {
+            each = each.getCause();
+        }
+        return (UnreadableContent) each;
+    }
+}
