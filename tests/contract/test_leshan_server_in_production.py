@@ -71,7 +71,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
         ("PUT /clients/errors/3442", "{}", (400, "INVALID_PATH", "NOT_SENT")),
         ("PUT /clients/errors/3442/0/120/attributes?pmin=x", None, (400, "INVALID_ATTRIBUTES", "NOT_SENT")),
         ("DELETE /clients/errors/3/observe?active", None, (404, "NO_OBSERVATION", "NOT_SENT")),
-        ("PUT /clients/errors/3442/0/110", '{"id":110}', (500, "UNEXPECTED", "NOT_SENT")),
+        ("PUT /clients/errors/3442/0/110", '{"id":110}', (400, "INVALID_REQUEST", "NOT_SENT")),
         ("PUT /clients/errors/3442/0/110", '{"id"', (400, "INVALID_REQUEST", "NOT_SENT")),
         ("GET /nowhere", None, (404, "NOT_FOUND", "NOT_SENT")),
         ("GET /event", None, (405, "METHOD_NOT_ALLOWED", "NOT_SENT")),

@@ -2,8 +2,10 @@ package org.reveille.leshan.json;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -13,6 +15,8 @@ public final class Json {
     /** Its errors quote the text, as those of the stock server's Jackson 2.15 do; later versions do not by default. */
     private static final ObjectMapper MAPPER =
             JsonMapper.builder().enable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION).build();
+    private static final ObjectReader STRICT = MAPPER.reader()
+            .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS, DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
 
     private Json() {
     }
@@ -29,6 +33,15 @@ public final class Json {
      */
     public static JsonNode read(String text) throws JsonProcessingException {
         return MAPPER.readTree(text);
+    }
+
+    /**
+     * Read JSON text without duplicate keys and without anything after it.
+     *
+     * @throws JsonProcessingException with the parser's own words
+     */
+    public static JsonNode readStrictly(String text) throws JsonProcessingException {
+        return STRICT.readTree(text);
     }
 
     /** Writes a tree as text; a tree made here can always be written. */

@@ -9,7 +9,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
-import java.util.function.Function;
 import java.util.stream.Stream;
 import org.eclipse.leshan.core.link.attributes.InvalidAttributeException;
 import org.eclipse.leshan.core.node.LwM2mPath;
@@ -18,7 +17,6 @@ import org.eclipse.leshan.core.observation.Observation;
 import org.eclipse.leshan.core.observation.SingleObservation;
 import org.eclipse.leshan.core.request.CancelCompositeObservationRequest;
 import org.eclipse.leshan.core.request.CancelObservationRequest;
-import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.DeleteRequest;
 import org.eclipse.leshan.core.request.DiscoverRequest;
 import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
@@ -36,13 +34,12 @@ final class ClientsApi {
 
     private final LeshanServer server;
     private final Sender sender;
-    private final Function<Registration, ContentFormat> compositeFormat;
+    private final Formats formats;
 
-    /** @param compositeFormat of composites whose call names none; null is none */
-    ClientsApi(LeshanServer server, Sender sender, Function<Registration, ContentFormat> compositeFormat) {
+    ClientsApi(LeshanServer server, Sender sender, Formats formats) {
         this.server = server;
         this.sender = sender;
-        this.compositeFormat = compositeFormat;
+        this.formats = formats;
     }
 
     HttpAnswer all() {
@@ -76,7 +73,8 @@ final class ClientsApi {
         }
         if (call.isComposite()) {
             return withClient(call, (client, same) ->
-                    send(client, call, Requests.readComposite(call, compositeFormat.apply(client)), call.paths().toString()));
+                    send(client, call, Requests.readComposite(call, formats.ofComposite(client)),
+                            call.paths().toString()));
         }
         if (call.size() >= 3 && "discover".equals(call.last())) {
             return withClient(call, (client, same) ->
@@ -88,7 +86,8 @@ final class ClientsApi {
 
     CompletableFuture<HttpAnswer> put(HttpCall call) {
         if (call.isComposite()) {
-            return withClient(call, (client, same) -> send(client, call, Requests.writeComposite(call, compositeFormat.apply(client)), "/"));
+            return withClient(call, (client, same) ->
+                    send(client, call, Requests.writeComposite(call, formats.ofComposite(client)), "/"));
         }
         if (call.size() < 3) {
             return done(HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path"));
@@ -96,7 +95,8 @@ final class ClientsApi {
         if ("attributes".equals(call.last())) {
             return withClient(call, this::writeAttributes);
         }
-        return withClient(call, (client, same) -> send(client, call, Requests.write(call), call.target(0)));
+        return withClient(call, (client, same) ->
+                send(client, call, Requests.write(call, node -> formats.ofWrite(client, node)), call.target(0)));
     }
 
     CompletableFuture<HttpAnswer> post(HttpCall call) {
@@ -107,7 +107,8 @@ final class ClientsApi {
             return withClient(call, (client, same) -> send(client, call, Requests.execute(call), call.target(0)));
         }
         if (call.size() == 2 || call.size() == 3) {
-            return withClient(call, (client, same) -> send(client, call, Requests.create(call), call.target(0)));
+            return withClient(call, (client, same) ->
+                    send(client, call, Requests.create(call, node -> formats.ofWrite(client, node)), call.target(0)));
         }
         return done(HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path"));
     }
@@ -133,7 +134,8 @@ final class ClientsApi {
     }
 
     private CompletableFuture<HttpAnswer> observeComposite(Registration client, HttpCall call) {
-        return send(client, call, Requests.observeComposite(call, compositeFormat.apply(client)), call.paths().toString());
+        return send(client, call, Requests.observeComposite(call, formats.ofComposite(client)),
+                call.paths().toString());
     }
 
     private CompletableFuture<HttpAnswer> cancel(Registration client, HttpCall call) {
@@ -187,7 +189,7 @@ final class ClientsApi {
         try {
             return then.apply(client, call);
         } catch (RuntimeException unusable) {
-            return done(Failures.answer(unusable));
+            return done(call.isStock() ? Failures.answer(unusable) : Failures.ofRequest(unusable));
         }
     }
 

@@ -2,6 +2,8 @@ package org.reveille.leshan.server;
 
 import io.javalin.http.HttpResponseException;
 import org.eclipse.leshan.core.link.attributes.InvalidAttributeException;
+import org.eclipse.leshan.core.node.InvalidLwM2mPathException;
+import org.eclipse.leshan.core.node.LwM2mNodeException;
 import org.eclipse.leshan.core.node.codec.CodecException;
 import org.eclipse.leshan.core.request.exception.ClientSleepingException;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
@@ -11,9 +13,12 @@ import org.eclipse.leshan.core.request.exception.RequestRejectedException;
 import org.eclipse.leshan.core.request.exception.TimeoutException;
 import org.eclipse.leshan.core.request.exception.UnconnectedPeerException;
 import org.reveille.leshan.server.Failure.Code;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** What the stock server says when a request could not be made, sent or answered. */
 final class Failures {
+    private static final Logger LOG = LoggerFactory.getLogger(Failures.class);
     private static final int TOO_LARGE = 413;
 
     private Failures() {
@@ -22,6 +27,20 @@ final class Failures {
     /** For a request that was not even sent. */
     static HttpAnswer answer(Throwable error) {
         return answer(error, Delivery.NOT_SENT);
+    }
+
+    /** Answer an exception in reading a call: an invalid argument is the caller's mistake. */
+    static HttpAnswer ofRequest(RuntimeException error) {
+        if (error instanceof IllegalArgumentException || error instanceof LwM2mNodeException
+                || error instanceof InvalidLwM2mPathException) {
+            return answer(new InvalidRequestException(error, "%s", error.getMessage()));
+        }
+        if (code(error) == Code.UNEXPECTED) {
+            LOG.error("a call could not be made into a request", error);
+            return HttpAnswer.failure(
+                    Failure.refusal(Code.UNEXPECTED, "Unexpected exception: see the log of the server"));
+        }
+        return answer(error);
     }
 
     static HttpAnswer answer(Throwable error, Delivery delivery) {

@@ -6,13 +6,19 @@ import io.javalin.http.Context;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.eclipse.leshan.core.node.LwM2mNode;
+import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.reveille.leshan.json.Json;
+import org.reveille.leshan.json.NodeCheck;
+import org.reveille.leshan.json.NodeReader;
 
 /** One HTTP request below `/api/clients/{endpoint}`. */
 final class HttpCall {
@@ -131,6 +137,9 @@ final class HttpCall {
     /** The paths of a composite operation. The parameter's name below is part of the stock server's recorded answer. */
     List<String> paths() {
         String pathParam = context.queryParam("paths");
+        if (pathParam == null && !stock) {
+            throw new InvalidRequestException("paths is missing");
+        }
         return List.of(pathParam.split(","));
     }
 
@@ -153,11 +162,40 @@ final class HttpCall {
         return type == null ? null : type.split(";")[0].trim();
     }
 
-    JsonNode json() {
+    /** The node in the body. */
+    LwM2mNode node() {
+        return node(json());
+    }
+
+    /** The nodes of a composite write by their paths. */
+    Map<LwM2mPath, LwM2mNode> nodes() {
+        JsonNode json = json();
+        if (!stock && (!json.isObject() || json.isEmpty())) {
+            throw new InvalidRequestException("a JSON object with a node for each path is expected");
+        }
+        Map<LwM2mPath, LwM2mNode> nodes = new HashMap<>();
+        json.fields().forEachRemaining(
+                entry -> nodes.put(new LwM2mPath(entry.getKey()), node(entry.getValue())));
+        return nodes;
+    }
+
+    private LwM2mNode node(JsonNode json) {
+        if (!stock) {
+            NodeCheck.check(json);
+        }
+        return NodeReader.read(json);
+    }
+
+    private JsonNode json() {
         try {
-            return Json.read(context.body());
+            return stock ? Json.read(context.body()) : Json.readStrictly(context.body());
         } catch (JsonProcessingException e) {
             throw new InvalidRequestException(e, "unable to parse json to tlv:%s", e.getMessage());
         }
+    }
+
+    /** Whether it is read as the stock server does. */
+    boolean isStock() {
+        return stock;
     }
 }

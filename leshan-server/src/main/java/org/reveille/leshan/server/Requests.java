@@ -1,10 +1,8 @@
 package org.reveille.leshan.server;
 
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
+import java.util.function.Function;
 import org.eclipse.leshan.core.link.attributes.InvalidAttributeException;
 import org.eclipse.leshan.core.link.lwm2m.attributes.DefaultLwM2mAttributeParser;
 import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttribute;
@@ -23,8 +21,6 @@ import org.eclipse.leshan.core.request.WriteAttributesRequest;
 import org.eclipse.leshan.core.request.WriteCompositeRequest;
 import org.eclipse.leshan.core.request.WriteRequest;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
-import org.eclipse.leshan.server.registration.Registration;
-import org.reveille.leshan.json.NodeReader;
 
 /** LwM2M requests out of HTTP requests. Every method throws what {@link Failures} has an answer for. */
 final class Requests {
@@ -33,20 +29,24 @@ final class Requests {
     private Requests() {
     }
 
-    static WriteRequest write(HttpCall call) {
+    /** @param format of a node where the call names none; null is TLV */
+    static WriteRequest write(HttpCall call, Function<LwM2mNode, ContentFormat> format) {
         String target = call.target(0);
         WriteRequest.Mode mode = call.replace() ? WriteRequest.Mode.REPLACE : WriteRequest.Mode.UPDATE;
-        return new WriteRequest(mode, call.format("format"), target, node(call));
+        LwM2mNode node = node(call);
+        return new WriteRequest(mode, call.format("format", format.apply(node)), target, node);
     }
 
-    static CreateRequest create(HttpCall call) {
+    /** @param format of a node where the call names none; null is TLV */
+    static CreateRequest create(HttpCall call, Function<LwM2mNode, ContentFormat> format) {
         if (!(node(call) instanceof LwM2mObjectInstance instance)) {
             throw new IllegalArgumentException("payload must contain an object instance");
         }
+        ContentFormat chosen = call.format("format", format.apply(instance));
         if (instance.getId() == LwM2mObjectInstance.UNDEFINED) {
-            return new CreateRequest(call.format("format"), call.target(0), instance.getResources().values());
+            return new CreateRequest(chosen, call.target(0), instance.getResources().values());
         }
-        return new CreateRequest(call.format("format"), call.target(0), instance);
+        return new CreateRequest(chosen, call.target(0), instance);
     }
 
     static ExecuteRequest execute(HttpCall call) {
@@ -72,23 +72,12 @@ final class Requests {
     }
 
     static WriteCompositeRequest writeComposite(HttpCall call, ContentFormat format) {
-        Map<LwM2mPath, LwM2mNode> nodes = new HashMap<>();
-        call.json().fields().forEachRemaining(
-                entry -> nodes.put(new LwM2mPath(entry.getKey()), NodeReader.read(entry.getValue())));
-        return new WriteCompositeRequest(call.format("nodeformat", format), nodes, null);
-    }
-
-    /** The format of composites for a client: of the two that there are, SenML CBOR only where it takes nothing else. */
-    static ContentFormat compositeFormat(Registration client) {
-        Set<ContentFormat> taken = client.getSupportedContentFormats();
-        boolean onlyCbor = taken != null && taken.contains(ContentFormat.SENML_CBOR)
-                && !taken.contains(ContentFormat.SENML_JSON);
-        return onlyCbor ? ContentFormat.SENML_CBOR : ContentFormat.SENML_JSON;
+        return new WriteCompositeRequest(call.format("nodeformat", format), call.nodes(), null);
     }
 
     private static LwM2mNode node(HttpCall call) {
         if ("application/json".equals(call.mediaType())) {
-            return NodeReader.read(call.json());
+            return call.node();
         }
         if ("text/plain".equals(call.mediaType())) {
             return LwM2mSingleResource.newStringResource(Integer.parseInt(call.last()), call.body());

@@ -112,7 +112,7 @@ public final class ServerProgram implements AutoCloseable {
         DelayedRequests delayed = new DelayedRequests(server, streams);
         // After Events: UPDATED is told before the answer to what its wake let out.
         server.getRegistrationService().addListener(delayed);
-        ClientsApi clients = new ClientsApi(server, new StockSender(server, delayed), client -> null);
+        ClientsApi clients = new ClientsApi(server, new StockSender(server, delayed), Formats.STOCK);
         return rest(options, clients, info.json("stock", Json.object(), Json.object()), null);
     }
 
@@ -127,7 +127,7 @@ public final class ServerProgram implements AutoCloseable {
                 store::runningMillis);
         ProductionSender sender =
                 new ProductionSender(server, calls, options.production().busy(), sleeping, log, telling.contacts(), workers);
-        ClientsApi clients = new ClientsApi(server, sender, Requests::compositeFormat);
+        ClientsApi clients = new ClientsApi(server, sender, Formats.REGISTERED);
         ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
                 .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)
                 .put("jsonErrors", true).put("eventEnvelope", 1).put("eventReplay", true)
