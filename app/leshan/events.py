@@ -206,6 +206,10 @@ def _samples(data: Mapping[str, JsonValue]) -> tuple[Sample, ...]:
     )
 
 
+def _unreadable(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> None:
+    """Return None: the Leshan server could not decode the notification, and reports its AWAKE as another event."""
+
+
 def _gap(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> Told:
     return Gap()
 
@@ -272,6 +276,7 @@ _PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Tol
     "AWAKE": _awake,
     "SLEEPING": _sleeping,
     "NOTIFICATION": _notification,
+    "NOTIFICATION_UNREADABLE": _unreadable,
     "SEND": _sent,
     "REQUEST_RESPONSE": _request_response,
     "OBSERVATION_ADDED": _observation_added,

@@ -207,6 +207,14 @@ def test_what_our_own_server_tells_beside_stock() -> None:
     assert parse_event("GAP", {"dropped": 7}) == Gap()
 
 
+def test_a_notification_that_the_server_could_not_decode_is_taken_and_changes_nothing() -> None:
+    """An unknown name would be refused, and the server's outbox would set the event aside."""
+    about = {"ep": "a", "registrationId": "r", "kind": "single", "res": "/3/0/9"}
+    told = {**about, "contentFormat": 112, "bytes": 1, "payload": "ff", "error": "x", "reason": "y"}
+    assert parse_event("NOTIFICATION_UNREADABLE", told) is None
+    assert parse_event("NOTIFICATION_UNREADABLE", {**about, "error": "x"}) is None
+
+
 @pytest.mark.parametrize(("name", "stands"), [("OBSERVATION_ADDED", True), ("OBSERVATION_ENDED", False)])
 def test_observations_as_our_own_server_reports_them(name: str, stands: bool) -> None:
     about = {"ep": "a", "registrationId": "r"}

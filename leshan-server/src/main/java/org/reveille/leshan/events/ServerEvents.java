@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.eclipse.leshan.core.node.LwM2mNode;
@@ -13,6 +14,7 @@ import org.eclipse.leshan.core.observation.CompositeObservation;
 import org.eclipse.leshan.core.observation.Observation;
 import org.eclipse.leshan.core.observation.SingleObservation;
 import org.eclipse.leshan.core.request.SendRequest;
+import org.eclipse.leshan.core.request.exception.InvalidResponseException;
 import org.eclipse.leshan.core.response.ObserveCompositeResponse;
 import org.eclipse.leshan.core.response.ObserveResponse;
 import org.eclipse.leshan.server.LeshanServer;
@@ -23,6 +25,7 @@ import org.eclipse.leshan.server.registration.Registration;
 import org.eclipse.leshan.server.registration.RegistrationListener;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
 import org.eclipse.leshan.server.send.SendListener;
+import org.reveille.leshan.codec.UnreadableContent;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.NodeWriter;
 import org.reveille.leshan.json.RegistrationWriter;
@@ -39,6 +42,9 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
     private static final int TIMER_SLACK_MS = 100;
     /** Bytes: a Send of 128 KiB in CBOR can be megabytes of JSON, more than receivers take. */
     private static final int LARGEST_SEND = 256 << 10;
+    /** Bytes of undecodable content in an event; hex takes twice as many. */
+    private static final int MOST_UNREADABLE = 64 << 10;
+    private static final int LONGEST_REASON = 500;
 
     private final LeshanServer server;
     private final PresenceServiceImpl presence;
@@ -158,9 +164,27 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         return Json.write(json).getBytes(StandardCharsets.UTF_8).length;
     }
 
+    /** Publish what the device sent and could not be decoded; failures of the server itself are only logged. */
     @Override
     public void onError(Observation observation, Registration client, Exception error) {
         LOG.warn("unreadable notification from {}: {}", client.getEndpoint(), error.getMessage());
+        if (!(error instanceof InvalidResponseException)) {
+            return;
+        }
+        UnreadableContent content = UnreadableContent.in(error);
+        ObjectNode json = observation(client, observation).put("error", beginning(error.getMessage()));
+        if (content != null) {
+            byte[] bytes = content.content();
+            json.put("reason", beginning(content.getMessage())).put("contentFormat", content.format())
+                    .put("bytes", bytes.length).put("payload", HexFormat.of().formatHex(bytes, 0, Math.min(bytes.length, MOST_UNREADABLE)));
+        }
+        publish("NOTIFICATION_UNREADABLE", client, json);
+        heard(client, Contacts.Cause.NOTIFICATION);
+    }
+
+    /** Return the beginning of a message: Leshan's can contain the whole content. */
+    private static String beginning(String text) {
+        return text.length() > LONGEST_REASON ? text.substring(0, LONGEST_REASON) + ".." : text;
     }
 
     @Override
