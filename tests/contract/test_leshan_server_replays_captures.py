@@ -51,6 +51,10 @@ COMPOSITES: Final = (
 WRITTEN: Final = "what it reads was changed by a composite write that the stock server had failed to send"
 SLEEPING: Final = "nothing is kept for a client that sleeps: 400 in the words of servers up to 2.0.0-M16; 409 as JSON"
 NAMES: Final = "a name is the path's segment as it came: `..` does not climb, `;` cuts nothing off"
+VALUES: Final = (
+    "what is no value of its type, no node or no path is the caller's mistake: 400 `Invalid request`; the stock server "
+    "answers 500, some with a NullPointerException's text"
+)
 UNSECURED: Final = "it was started without a certificate, so there is none to tell of: an empty object"
 
 DIFFERENT: Final[dict[Mode, dict[str, tuple[int, ...]]]] = {
@@ -67,6 +71,7 @@ DIFFERENT: Final[dict[Mode, dict[str, tuple[int, ...]]]] = {
         WRITTEN: (134, 153, 154, 158),
         SLEEPING: (188, 189, 190, 191, 192),
         NAMES: (197, 200),
+        VALUES: (50, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 96, 130),
     },
 }
 """Which recorded requests are answered otherwise, by their place in the recording, and why. The README has the same."""

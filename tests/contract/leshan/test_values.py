@@ -17,7 +17,7 @@ from app.leshan.content_formats import GARBLED_IN_TLV, UNTYPED_WRITES, formats_f
 from app.leshan.nodes import decode_content, leshan_value
 from tests.contract.leshan.contract import PATIENCE, Contract
 from tests.contract.leshan.differences import Difference
-from tests.contract.leshan.values import MULTIPLE, SINGLE, Case, equal, same
+from tests.contract.leshan.values import MULTIPLE, SINGLE, UNSIGNED, Case, equal, same
 
 pytestmark = pytest.mark.asyncio
 
@@ -111,12 +111,6 @@ def resource(case: Case) -> dict[str, object]:
         values = {key: leshan_value(typed.type, one) for key, one in typed.value.items()}
         return {**node, "kind": "multiResource", "values": values}
     return {**node, "kind": "singleResource", "value": leshan_value(typed.type, typed.value)}
-
-
-UNSIGNED = [str(at) for bits in (*range(0, 64, 7), 8, 15, 16, 31, 32, 33, 62, 63) for at in (2**bits - 1, 2**bits)]
-UNSIGNED += [str(2**64 - 2**bits + more) for bits in (7, 8, 15, 16, 31, 32, 63) for more in (-1, 0, 1)]
-UNSIGNED += [str(2**64 - 1)]
-"""Both sides of every boundary at which an encoder takes another number of bytes, or reads a sign."""
 
 
 @typed_json

@@ -61,6 +61,11 @@ MULTIPLE: Final = [
     for type_, values in VALUES.items()
 ]
 
+UNSIGNED = [str(at) for bits in (*range(0, 64, 7), 8, 15, 16, 31, 32, 33, 62, 63) for at in (2**bits - 1, 2**bits)]
+UNSIGNED += [str(2**64 - 2**bits + more) for bits in (7, 8, 15, 16, 31, 32, 63) for more in (-1, 0, 1)]
+UNSIGNED += [str(2**64 - 1)]
+"""Both sides of every boundary at which an encoder takes another number of bytes, or reads a sign."""
+
 
 def equal(node: Any, typed: TypedValue) -> bool:
     """Whether what Leshan tells of a resource is the value that was written."""
