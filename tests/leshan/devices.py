@@ -277,7 +277,7 @@ def device_spec(
     Args:
         observes: whether it knows CoAP's Observe.
         formats: names of the content formats that it registers; None for all that it has.
-        short_unsigned: whether it writes unsigned integers in TLV in as few bytes as they fit in, 255 in one.
+        short_unsigned: whether unsigned integers in TLV have no sign and the fewest bytes to it: 255 is 0xff.
         room: bytes, the largest firmware package that it takes.
         radio: the weather of its radio (`{}`: fair); None for no radio, it speaks to its server directly.
     """

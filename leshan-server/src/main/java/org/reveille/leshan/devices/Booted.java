@@ -16,6 +16,7 @@ import org.eclipse.leshan.core.node.LwM2mMultipleResource;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.node.LwM2mResource;
 import org.eclipse.leshan.core.node.LwM2mSingleResource;
+import org.eclipse.leshan.core.node.codec.DefaultLwM2mDecoder;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.ReadRequest;
 import org.eclipse.leshan.core.response.ReadResponse;
@@ -37,6 +38,7 @@ final class Booted implements AutoCloseable {
         this.client = new LeshanClientBuilder(spec.name())
                 .setObjects(objects)
                 .setEncoder(Codecs.deviceEncoder(spec.shortUnsigned()))
+                .setDecoder(spec.shortUnsigned() ? Codecs.decoder() : new DefaultLwM2mDecoder())
                 .setEndpointsProviders(endpoints)
                 .setSharedExecutor(shared.protocol())
                 .setAdditionalAttributes(spec.attributes())

@@ -21,7 +21,7 @@ import org.eclipse.leshan.core.request.ContentFormat;
  * @param credentials how it proves to the server who it is
  * @param observes whether it knows CoAP's Observe
  * @param formats the content formats that it registers, or null for all that it reads and writes
- * @param shortUnsigned whether it writes unsigned integers in TLV with the fewest bytes, 255 as 0xff
+ * @param shortUnsigned whether unsigned integers in TLV have no sign and the fewest bytes to it: 255 is 0xff
  * @param room bytes, the largest firmware package that it has room for
  * @param radio the settings of its radio, or null for none: then it speaks to its server directly
  */
