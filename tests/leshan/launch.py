@@ -149,7 +149,7 @@ def _program(
 
 def _ready_line(folder: Path) -> dict[str, int] | None:
     for line in (folder / "server.log").read_text(errors="replace").splitlines(keepends=True):
-        if line.startswith("{") and line.endswith("\n"):
+        if line.startswith(('{"http":', '{"control":')) and line.endswith("\n"):  # logs may be JSON too
             ports: dict[str, int] = json.loads(line)
             return ports
     return None

@@ -11,11 +11,14 @@ import org.reveille.leshan.options.Bounds;
 import org.reveille.leshan.options.Environment;
 import org.reveille.leshan.options.SectionedHelp;
 import org.reveille.leshan.options.ServerOptions;
+import org.reveille.leshan.options.Suggestions;
 import org.reveille.leshan.server.ServerProgram;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line. Each program prints one JSON line with its ports on standard output when it is ready. */
 @Command(name = "leshan-server", mixinStandardHelpOptions = true, version = "0.1.0",
@@ -26,6 +29,7 @@ public final class Main {
     }
 
     public static void main(String[] arguments) {
+        Signals.exitInOrder();
         System.exit(commandLine(System.getenv()).execute(arguments));
     }
 
@@ -33,7 +37,19 @@ public final class Main {
     static CommandLine commandLine(Map<String, String> environment) {
         CommandLine command = new CommandLine(new Main());
         SectionedHelp.install(command);
-        command.setDefaultValueProvider(new Environment(environment));
+        Environment variables = new Environment(environment);
+        command.setDefaultValueProvider(variables);
+        command.setExecutionStrategy(parsed -> {
+            Integer helped = CommandLine.executeHelpRequest(parsed);
+            if (helped != null) {
+                return helped;
+            }
+            variables.mistake(command).ifPresent(sentence -> {
+                List<CommandLine> called = parsed.asCommandLineList();
+                throw new ParameterException(called.get(called.size() - 1), sentence);
+            });
+            return new CommandLine.RunLast().execute(parsed);
+        });
         command.setParameterExceptionHandler((error, arguments) -> refuse(error.getCommandLine(), error));
         command.setExecutionExceptionHandler((error, failed, result) -> {
             if (error instanceof BadSetting || error instanceof JavalinBindException) {
@@ -46,8 +62,21 @@ public final class Main {
 
     /** A bad setting ends the start with one line. */
     private static int refuse(CommandLine command, Exception error) {
-        command.getErr().println(error.getMessage() + " (`" + command.getCommandName() + " --help` tells more)");
+        command.getErr().println(sentence(error) + " (`" + command.getCommandName() + " --help` tells more)");
         return command.getCommandSpec().exitCodeOnInvalidInput();
+    }
+
+    private static String sentence(Exception error) {
+        if (!(error instanceof UnmatchedArgumentException unmatched)) {
+            return error.getMessage();
+        }
+        String first = unmatched.getUnmatched().get(0);
+        if (first.startsWith("@")) {
+            return "There is no settings file " + first.substring(1) + ".";
+        }
+        String name = first.split("=", 2)[0];
+        return "Unknown option " + name + "."
+                + Suggestions.sentence(name, unmatched.getCommandLine().getCommandSpec().optionsMap().keySet());
     }
 
     /** The LwM2M server alone. */
@@ -61,7 +90,9 @@ public final class Main {
 
         @Override
         public Integer call() throws Exception {
-            ServerProgram server = options.start();
+            Reload reload = new Reload();
+            Signals.onHangUp(reload::run);
+            ServerProgram server = options.start(reload);
             return life.run(ports(server), server);
         }
     }
@@ -120,7 +151,7 @@ public final class Main {
         @Override
         public Integer call() throws Exception {
             Bounds.checkPort("--control-port", controlPort);
-            ServerProgram server = options.start();
+            ServerProgram server = options.start(new Reload());
             String uri = server.coapPort() == null ? null : uri(options.coapHost(), server.coapPort());
             ControlApi control = new ControlApi(controlHost, controlPort, controlNames, uri, options.maxBody());
             return life.run(ports(server).put("control", control.port()), server, control);

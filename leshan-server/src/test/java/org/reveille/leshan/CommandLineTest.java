@@ -18,6 +18,8 @@ import org.reveille.leshan.security.TestCertificates;
 import picocli.CommandLine;
 
 class CommandLineTest {
+    private static final String HELP = " (`server --help` tells more)" + System.lineSeparator();
+
     private final StringWriter said = new StringWriter();
     @TempDir
     private Path folder;
@@ -38,6 +40,69 @@ class CommandLineTest {
         assertEquals(2, run(Map.of("LESHAN_SERVER_HTTP_PORT", "many"), "server"));
         assertTrue(said.toString().contains("'--http-port'") && said.toString().contains("many"), said.toString());
         assertEquals(0, run(Map.of("LESHAN_SERVER_HTTP_PORT", "many"), "server", "--http-port", "1", "--help"));
+    }
+
+    @Test
+    void aMisspeltVariableIsRefusedWithASuggestion() {
+        for (String[] each : new String[][] {{"HTTP_PROT", "HTTP_PORT"}, {"API_TOKENS", "API_TOKEN"},
+            {"CONTROL_PORTS", "CONTROL_PORT"}, {"LOG_FORMATS", "LOG_FORMAT"}}) {
+            String name = "LESHAN_SERVER_" + each[0];
+            assertEquals(2, run(Map.of(name, "1"), "server"));
+            assertEquals("Unknown variable " + name + ". Did you mean LESHAN_SERVER_" + each[1] + "?" + HELP, said.toString());
+        }
+        assertEquals(0, run(Map.of("LESHAN_SERVER_HTTP_PROT", "1"), "server", "--help"));
+        // The devices' one, and another program's.
+        Map<String, String> others = Map.of("LESHAN_SERVER_CONTROL_PORT", "1", "LESHAN_SERVERS", "1");
+        assertEquals(2, run(others, "server", "--no-coap", "--data", folder.toString()));
+        assertTrue(said.toString().startsWith("--no-coap leaves"), said.toString());
+    }
+
+    @Test
+    void aMisspeltValueOfAVariableIsRefused() {
+        assertEquals(2, run(Map.of("LESHAN_SERVER_LOG", "INFOO"), "server"));
+        assertEquals("LESHAN_SERVER_LOG: TRACE, DEBUG, INFO, WARN, ERROR, OFF are expected, not 'INFOO'." + HELP,
+                said.toString());
+        assertEquals(2, run(Map.of("LESHAN_SERVER_LOG_FORMAT", "JSON"), "server"));
+        assertTrue(said.toString().startsWith("LESHAN_SERVER_LOG_FORMAT: text, json are expected, not 'JSON'."),
+                said.toString());
+        assertEquals(2, run(Map.of("LESHAN_SERVER_LOG", "info"), "server", "--no-coap", "--data", folder.toString()));
+        assertTrue(said.toString().startsWith("--no-coap leaves"), said.toString());
+    }
+
+    @Test
+    void aMisspeltOptionIsRefusedWithASuggestionAlsoInAFile() throws Exception {
+        Path settings = Files.writeString(folder.resolve("settings"), "# ports\n--http-prot 8080\n");
+        for (String[] arguments : new String[][] {{"--http-prot", "8080"}, {"@" + settings}}) {
+            assertEquals(2, run(Map.of(), Stream.concat(Stream.of("server"), Stream.of(arguments)).toArray(String[]::new)));
+            assertEquals("Unknown option --http-prot. Did you mean --http-port?" + HELP, said.toString());
+        }
+        assertEquals(2, run(Map.of(), "server", "@no-such-file"));
+        assertEquals("There is no settings file no-such-file." + HELP, said.toString());
+    }
+
+    @Test
+    void aSettingOfCaliforniumIsCheckedByItsOwnDefinition() {
+        for (String[] each : new String[][] {
+            {"COAP.ACK_TIMEUOT=3[s]", "Californium has no setting COAP.ACK_TIMEUOT. Did you mean COAP.ACK_TIMEOUT?"},
+            {"COAP.MAX_RETRANSMIT=many", "Key 'COAP.MAX_RETRANSMIT': value 'many' is no Integer"},
+            {"COAP.PREFERRED_BLOCK_SIZE=8", "Key 'COAP.PREFERRED_BLOCK_SIZE': "},
+            {"COAP.ACK_TIMEOUT=", "Key 'COAP.ACK_TIMEOUT': textual value must not be empty"},
+            {"COAP.ACK_TIMEOUT", "KEY=VALUE is expected, not 'COAP.ACK_TIMEOUT'."},
+            {"COAP.MAX_RESOURCE_BODY_SIZE=1", "COAP.MAX_RESOURCE_BODY_SIZE is set by --max-body."}}) {
+            assertRefused("--coap-setting: " + each[1], "--coap-setting", each[0]);
+        }
+        // Good ones, several in one: what is refused is another option.
+        assertRefused("--no-coap", "--no-coap", "--coap-setting", "COAP.ACK_TIMEOUT=3[s] COAP.MAX_RETRANSMIT=6",
+                "--coap-setting", "DTLS.MAX_CONNECTIONS=20000");
+    }
+
+    @Test
+    void rulesOfRegistrationAreCheckedAtTheStart() throws Exception {
+        assertRefused("--registration-allow: cannot read", "--registration-allow", "no-such-file");
+        assertRefused("--registration-webhook: an http", "--registration-webhook", "ftp://localhost/");
+        assertRefused("--registration-webhook-token-file needs", "--registration-webhook-token-file", "x");
+        assertRefused("--registration-cache-seconds: ", "--registration-cache-seconds", "-1");
+        assertRefused("need --mode production", "--mode", "stock", "--registration-webhook", "http://localhost/");
     }
 
     @Test

@@ -8,9 +8,12 @@ import ch.qos.logback.classic.LoggerContext;
 import ch.qos.logback.classic.joran.JoranConfigurator;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.classic.spi.LoggingEvent;
+import ch.qos.logback.classic.util.LogbackMDCAdapter;
 import ch.qos.logback.core.ConsoleAppender;
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
+import org.reveille.leshan.json.Json;
 
 class LogTest {
     @Test
@@ -22,6 +25,24 @@ class LogTest {
         String line = write(context, "said a\r\nb" + (char) 0x85 + "c" + (char) 0x2028 + "d\\n(e)");
         assertTrue(line.endsWith("WARN  LogTest said a  b c d\\n(e)" + System.lineSeparator()), line);
         assertEquals(1, line.lines().count());
+        context.stop();
+    }
+
+    @Test
+    void asJsonAMessageIsOneObjectOnOneLine() throws Exception {
+        LoggerContext context = new LoggerContext();
+        context.setMDCAdapter(new LogbackMDCAdapter());
+        context.putProperty("LESHAN_SERVER_LOG_FORMAT", "json");
+        JoranConfigurator configurator = new JoranConfigurator();
+        configurator.setContext(context);
+        configurator.doConfigure(LogTest.class.getResource("/logback.xml"));
+        String line = write(context, "said a\r\nb \"c\"");
+        assertEquals(1, line.lines().count(), line);
+        JsonNode json = Json.read(line);
+        assertEquals("said a\r\nb \"c\"", json.get("formattedMessage").asText());
+        assertEquals("WARN", json.get("level").asText());
+        assertEquals(LogTest.class.getName(), json.get("loggerName").asText());
+        assertTrue(json.get("timestamp").asLong() > 0);
         context.stop();
     }
 

@@ -3,13 +3,21 @@ package org.reveille.leshan.operations;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.Timer;
+import io.micrometer.core.instrument.binder.jvm.JvmGcMetrics;
 import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
 import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
+import io.micrometer.core.instrument.binder.system.FileDescriptorMetrics;
+import io.micrometer.core.instrument.binder.system.ProcessorMetrics;
+import io.micrometer.core.instrument.binder.system.UptimeMetrics;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.time.Duration;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -23,10 +31,19 @@ public final class Metrics {
 
     private final PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     private final AtomicInteger openCalls = new AtomicInteger();
+    private final Map<String, AtomicLong> values = new ConcurrentHashMap<>();
+    private final Timer storeWrites = Timer.builder("leshan.store.write")
+            .description("Writes of the store, from asked for to committed").serviceLevelObjectives(LATENCIES)
+            .register(registry);
 
     public Metrics() {
         new JvmMemoryMetrics().bindTo(registry);
         new JvmThreadMetrics().bindTo(registry);
+        // Never closed: it lasts as long as the process.
+        new JvmGcMetrics().bindTo(registry);
+        new FileDescriptorMetrics().bindTo(registry);
+        new ProcessorMetrics().bindTo(registry);
+        new UptimeMetrics().bindTo(registry);
         gauge("leshan.calls.open", "Calls of the REST API that a device is yet to answer", openCalls::get);
     }
 
@@ -57,6 +74,35 @@ public final class Metrics {
     public void post(String outcome, Duration duration) {
         Timer.builder("leshan.webhook.posts").description("Posts to the webhook, from the connection to the whole answer")
                 .tag("outcome", outcome).serviceLevelObjectives(LATENCIES).register(registry).record(duration);
+    }
+
+    /** Counts one; {@code name} with dots, without `_total`; {@code tags} are names and values, few and fixed ones. */
+    public void count(String name, String description, String... tags) {
+        Counter.builder(name).description(description).tags(tags).register(registry).increment();
+    }
+
+    /** Counts a registration that was refused; {@code reason} is one of few words. */
+    public void refusedRegistration(String reason) {
+        count("leshan.registrations.refused", "Registrations refused by a rule of the server", "reason", reason);
+    }
+
+    /** Counts an answer of the web server. */
+    public void http(int status) {
+        count("leshan.http.responses", "Answers of the REST API by status", "status", String.valueOf(status));
+    }
+
+    /** A write of the store, from the moment it was asked for until it was committed or had failed; in nanoseconds. */
+    public void storeWrite(long nanos) {
+        storeWrites.record(nanos, TimeUnit.NANOSECONDS);
+    }
+
+    /** Sets a gauge, which is made at the first call. */
+    public void set(String name, String description, long value) {
+        values.computeIfAbsent(name, made -> {
+            AtomicLong last = new AtomicLong();
+            gauge(name, description, last::get);
+            return last;
+        }).set(value);
     }
 
     /** Adds to a counter; {@code name} with dots, without `_total`. */

@@ -1,12 +1,31 @@
 package org.reveille.leshan.options;
 
 import java.net.InetAddress;
+import java.net.URI;
 import java.net.UnknownHostException;
+import java.util.List;
+import java.util.Locale;
 import org.reveille.leshan.BadSetting;
 
 /** What addresses to bind mean. */
 final class Addresses {
+    private static final int HIGHEST_PORT = 65_535;
+
     private Addresses() {
+    }
+
+    /**
+     * An address that can be posted to.
+     *
+     * @throws BadSetting when it is none
+     */
+    static URI http(String option, URI address) {
+        boolean usable = address.getHost() != null && address.getPort() <= HIGHEST_PORT
+                && List.of("http", "https").contains(String.valueOf(address.getScheme()).toLowerCase(Locale.ROOT));
+        if (!usable) {
+            throw new BadSetting(option + ": an http or https address with a host is expected.");
+        }
+        return address;
     }
 
     /** Whether only programs of this machine reach it. */

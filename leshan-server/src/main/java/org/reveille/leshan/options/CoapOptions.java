@@ -1,7 +1,9 @@
 package org.reveille.leshan.options;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.Reload;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.server.CoapSettings;
@@ -48,6 +50,11 @@ public final class CoapOptions {
                     + "(default: ${DEFAULT-VALUE}).")
     double awakeSeconds;
 
+    @Option(names = "--coap-setting", paramLabel = "KEY=VALUE", split = " ",
+            description = "A setting of Californium by its own name, such as COAP.ACK_TIMEOUT=3[s], COAP.MAX_RETRANSMIT=6, "
+                    + "COAP.PREFERRED_BLOCK_SIZE=512 or DTLS.MAX_CONNECTIONS=20000; as often as needed.")
+    List<String> californium;
+
     int awakeMillis() {
         long millis = Math.round(awakeSeconds * 1000);
         // To Leshan 0 is for ever.
@@ -59,10 +66,11 @@ public final class CoapOptions {
     }
 
     /** @throws BadSetting when it would serve devices of elsewhere without security, or nobody */
-    CoapSettings settings(String address, Credentials credentials, int maxBody) {
+    CoapSettings settings(String address, Credentials credentials, int maxBody, Reload reload) {
         Bounds.checkPort("--coap-port", port);
         Bounds.checkPort("--coaps-port", securePort);
         Identity identity = Identity.read("--coaps", certificate, key, "--coaps-trust", authorities);
+        reload.add(identity::reload);
         Integer secure = securePort(identity, credentials);
         if (secureOnly && secure == null) {
             throw new BadSetting("--no-coap leaves devices no way in: give --coaps-port too.");
@@ -71,7 +79,8 @@ public final class CoapOptions {
             throw new BadSetting("CoAP at " + address + " would be without security: give --no-coap for CoAPS alone, "
                     + "bind 127.0.0.1 with --coap-host, or say --insecure-coap if the network is safe.");
         }
-        return new CoapSettings(address, secureOnly ? null : port, secure, identity, credentials, maxBody);
+        return new CoapSettings(address, secureOnly ? null : port, secure, identity, credentials, maxBody,
+                CaliforniumSettings.read(californium));
     }
 
     private Integer securePort(Identity identity, Credentials credentials) {

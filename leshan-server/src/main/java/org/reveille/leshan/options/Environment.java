@@ -1,7 +1,14 @@
 package org.reveille.leshan.options;
 
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import picocli.CommandLine;
 import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -9,6 +16,15 @@ import picocli.CommandLine.Model.OptionSpec;
 /** Options that the command line does not name come from the environment: `--http-port` from LESHAN_SERVER_HTTP_PORT. */
 public final class Environment implements IDefaultValueProvider {
     private static final String PREFIX = "LESHAN_SERVER_";
+    private static final String LOG_LEVEL = PREFIX + "LOG";
+    private static final String LOG_FORMAT = PREFIX + "LOG_FORMAT";
+    /** Variables which have a fixed set of values; `logback.xml` reads them, and takes a misspelt one for another. */
+    private static final Map<String, List<String>> CHOICES = Map.of(
+            LOG_LEVEL, List.of("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "OFF"),
+            LOG_FORMAT, List.of("text", "json"));
+    /** Variables that stand for no option. */
+    private static final List<String> OTHERS = List.of(LOG_LEVEL, LOG_FORMAT, HttpOptions.TOKEN_VARIABLE,
+            EventOptions.SECRET_VARIABLE, EventOptions.TOKEN_VARIABLE);
 
     private final Map<String, String> variables;
 
@@ -25,5 +41,32 @@ public final class Environment implements IDefaultValueProvider {
     public String defaultValue(ArgSpec argument) {
         return argument instanceof OptionSpec option && !option.usageHelp() && !option.versionHelp()
                 ? variables.get(variable(option.longestName())) : null;
+    }
+
+    /**
+     * Finds a variable that stands for nothing, or whose value would not mean what it says. Those of other commands are no
+     * mistake: server and devices may share an environment.
+     *
+     * @param program with the options of all of its commands
+     * @return one sentence about the first one, or nothing
+     */
+    public Optional<String> mistake(CommandLine program) {
+        Set<String> known = new TreeSet<>(OTHERS);
+        Stream.concat(Stream.of(program), program.getSubcommands().values().stream())
+                .flatMap(command -> command.getCommandSpec().options().stream())
+                .forEach(option -> known.add(variable(option.longestName())));
+        return new TreeMap<>(variables).entrySet().stream().filter(entry -> entry.getKey().startsWith(PREFIX))
+                .flatMap(entry -> mistake(entry.getKey(), entry.getValue(), known).stream()).findFirst();
+    }
+
+    private static Optional<String> mistake(String name, String value, Set<String> known) {
+        if (!known.contains(name)) {
+            return Optional.of("Unknown variable " + name + "." + Suggestions.sentence(name, known));
+        }
+        // Levels may be in lower case, as always.
+        String meant = LOG_LEVEL.equals(name) ? value.toUpperCase(Locale.ROOT) : value;
+        List<String> choices = CHOICES.getOrDefault(name, List.of(meant));
+        return choices.contains(meant) ? Optional.empty()
+                : Optional.of(name + ": " + String.join(", ", choices) + " are expected, not '" + value + "'.");
     }
 }

@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
-import java.util.Locale;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLContext;
 import org.reveille.leshan.BadSetting;
@@ -18,15 +17,14 @@ import picocli.CommandLine.Option;
 /** Who is told of events in production mode, and how much is kept for him. */
 @Section("Events (production mode)")
 public final class EventOptions {
-    private static final String SECRET_VARIABLE = "LESHAN_SERVER_WEBHOOK_SECRET";
-    private static final String TOKEN_VARIABLE = "LESHAN_SERVER_WEBHOOK_TOKEN";
+    static final String SECRET_VARIABLE = "LESHAN_SERVER_WEBHOOK_SECRET";
+    static final String TOKEN_VARIABLE = "LESHAN_SERVER_WEBHOOK_TOKEN";
     private static final String SECRET_PREFIX = "whsec_";
     /** As Standard Webhooks say. */
     private static final int SHORTEST_SECRET = 24;
     private static final int LONGEST_SECRET = 64;
     /** What can stand in a header. */
     private static final Pattern TOKEN = Pattern.compile("[!-~]+");
-    private static final int HIGHEST_PORT = 65_535;
     private static final long LONGEST_HOURS = 1_000_000;
     private static final int LONGEST_TIMEOUT_S = 600;
 
@@ -103,10 +101,8 @@ public final class EventOptions {
         Bounds.check("--outbox-hours", maxHours, 1, LONGEST_HOURS);
         Bounds.check("--replay-bytes", replayBytes, 0, Long.MAX_VALUE);
         Bounds.check("--replay-hours", replayHours, 0, LONGEST_HOURS);
-        boolean isAddress = webhook == null || webhook.getHost() != null && webhook.getPort() <= HIGHEST_PORT
-                && List.of("http", "https").contains(String.valueOf(webhook.getScheme()).toLowerCase(Locale.ROOT));
-        if (!isAddress) {
-            throw new BadSetting("--webhook-url: an http or https address with a host is expected.");
+        if (webhook != null) {
+            Addresses.http("--webhook-url", webhook);
         }
     }
 

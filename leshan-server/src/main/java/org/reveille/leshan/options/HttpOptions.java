@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.Reload;
 import org.reveille.leshan.security.Access;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.security.Origins;
@@ -15,7 +16,7 @@ import picocli.CommandLine.Option;
 @Section("REST API and event stream")
 public final class HttpOptions {
     /** A token on the command line could be read by everybody on the machine, so there is no option for it. */
-    private static final String TOKEN_VARIABLE = "LESHAN_SERVER_API_TOKEN";
+    static final String TOKEN_VARIABLE = "LESHAN_SERVER_API_TOKEN";
 
     @Option(names = "--http-host", paramLabel = "ADDRESS",
             description = "Address to bind (default: that of --host). Other machines reach it only if a token or "
@@ -47,8 +48,13 @@ public final class HttpOptions {
                     + "numeric addresses, through a proxy for example. Can be given several times.")
     List<String> names = List.of();
 
-    /** @throws BadSetting when it would let everybody in from elsewhere */
-    HttpSettings settings(String address, String environmentToken) {
+    /**
+     * Reads what the options say.
+     *
+     * @param reload has the certificate and the tokens read again
+     * @throws BadSetting when it would let everybody in from elsewhere
+     */
+    HttpSettings settings(String address, String environmentToken, Reload reload) {
         Bounds.checkPort("--http-port", port);
         Identity identity = Identity.read("--https", certificate, key, "--https-client-ca", clientAuthorities);
         Access access = new Access(tokens(environmentToken));
@@ -56,6 +62,10 @@ public final class HttpOptions {
             throw new BadSetting("The REST API would be open to everybody at " + address + ": set a token ("
                     + TOKEN_VARIABLE + " or --api-token-file), give --https-client-ca, or bind 127.0.0.1 "
                     + "with --http-host.");
+        }
+        reload.add(identity::reload);
+        if (access.needsToken()) {
+            reload.add(() -> access.replace(tokens(environmentToken)));
         }
         return new HttpSettings(address, port, identity, access, new Origins(address, names));
     }

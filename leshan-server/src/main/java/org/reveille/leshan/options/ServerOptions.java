@@ -6,10 +6,13 @@ import java.sql.SQLException;
 import java.time.Duration;
 import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.Models;
+import org.reveille.leshan.Reload;
 import org.reveille.leshan.events.Outbox;
+import org.reveille.leshan.registration.RegistrationRules;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.server.HttpSettings;
 import org.reveille.leshan.server.ServerProgram;
+import org.reveille.leshan.store.SchemaVersion;
 import org.reveille.leshan.store.Store;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -52,6 +55,9 @@ public final class ServerOptions {
     CoapOptions coap = new CoapOptions();
 
     @Mixin
+    RegistrationOptions registration = new RegistrationOptions();
+
+    @Mixin
     LimitOptions limits = new LimitOptions();
 
     @Mixin
@@ -60,24 +66,31 @@ public final class ServerOptions {
     /**
      * Starts what the options ask for.
      *
+     * @param reload is given every setting whose files can be read again
      * @throws BadSetting when they cannot be had
      */
-    public ServerProgram start() {
+    public ServerProgram start(Reload reload) {
         limits.check();
-        HttpSettings web = http.settings(host(http.host), HttpOptions.environmentToken());
+        if (mode == Mode.stock && !registration.isEmpty()) {
+            throw new BadSetting("--registration-..: rules of registration need --mode production.");
+        }
+        HttpSettings web = http.settings(host(http.host), HttpOptions.environmentToken(), reload);
         try {
-            return mode == Mode.stock ? start(web, new Credentials(), null) : startProduction(web);
+            return mode == Mode.stock ? start(web, new Credentials(), null, reload) : startProduction(web, reload);
         } catch (IOException | SQLException unusable) {
             throw new BadSetting("--data: " + unusable.getMessage());
         }
     }
 
-    private ServerProgram startProduction(HttpSettings web) throws IOException, SQLException {
+    private ServerProgram startProduction(HttpSettings web, Reload reload) throws IOException, SQLException {
         Outbox.Options outbox = events.outbox(name);
+        RegistrationRules rules = registration.rules(name, reload);
         Store store = new Store(data.resolve("leshan.sqlite"));
         try {
+            SchemaVersion.check(store);
             return start(web, new Credentials(store), new ServerProgram.Production(
-                    store, limits.maxOpenCalls, Duration.ofSeconds(limits.busySeconds), outbox, Duration.ofSeconds(limits.drainSeconds)));
+                    store, limits.maxOpenCalls, Duration.ofSeconds(limits.busySeconds), outbox,
+                    Duration.ofSeconds(limits.drainSeconds), rules), reload);
         } catch (IOException | SQLException | RuntimeException refused) {
             close(store);
             throw refused;
@@ -92,10 +105,10 @@ public final class ServerOptions {
         }
     }
 
-    private ServerProgram start(HttpSettings web, Credentials credentials, ServerProgram.Production production)
-            throws IOException {
+    private ServerProgram start(HttpSettings web, Credentials credentials, ServerProgram.Production production,
+            Reload reload) throws IOException {
         return new ServerProgram(new ServerProgram.Options(
-                web, coap.settings(coapHost(), credentials, limits.maxBody), coap.awakeMillis(), name,
+                web, coap.settings(coapHost(), credentials, limits.maxBody, reload), coap.awakeMillis(), name,
                 models == null ? Models.allVersions() : Models.allVersions(models), production));
     }
 

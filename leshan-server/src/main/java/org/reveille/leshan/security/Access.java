@@ -9,10 +9,22 @@ import java.util.List;
 public final class Access {
     private static final String SCHEME = "Bearer ";
 
-    private final List<byte[]> digests;
+    private volatile List<byte[]> digests;
 
     /** @param tokens several may be good at a time, so that they can be changed; none lets everybody in */
     public Access(List<String> tokens) {
+        digests = tokens.stream().map(Access::digest).toList();
+    }
+
+    /**
+     * Takes other tokens in place of all those before.
+     *
+     * @throws IllegalArgumentException without any, which would let everybody in
+     */
+    public void replace(List<String> tokens) {
+        if (tokens.isEmpty()) {
+            throw new IllegalArgumentException("a token is needed");
+        }
         digests = tokens.stream().map(Access::digest).toList();
     }
 
@@ -22,7 +34,8 @@ public final class Access {
 
     /** @param authorization the HTTP header of that name, or null */
     public boolean allows(String authorization) {
-        if (digests.isEmpty()) {
+        List<byte[]> good = digests;
+        if (good.isEmpty()) {
             return true;
         }
         if (authorization == null || !authorization.regionMatches(true, 0, SCHEME, 0, SCHEME.length())) {
@@ -30,7 +43,7 @@ public final class Access {
         }
         byte[] shown = digest(authorization.substring(SCHEME.length()).trim());
         boolean known = false;
-        for (byte[] digest : digests) {
+        for (byte[] digest : good) {
             // Every one is looked at, each in constant time: how long it takes tells nothing of any token.
             known |= MessageDigest.isEqual(digest, shown);
         }

@@ -2,7 +2,9 @@ package org.reveille.leshan.server;
 
 import java.net.InetSocketAddress;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.eclipse.californium.core.config.CoapConfig;
+import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.server.LeshanServer;
@@ -12,7 +14,9 @@ import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServe
 import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
 import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerProtocolProvider;
 import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.operations.CoapMetrics;
 import org.reveille.leshan.security.Credentials;
+import org.reveille.leshan.security.DtlsIdentity;
 import org.reveille.leshan.security.Identity;
 
 /**
@@ -24,21 +28,30 @@ import org.reveille.leshan.security.Identity;
  * @param identity the certificate that is shown to devices, and whose word on devices' certificates is taken
  * @param credentials what devices have to show
  * @param maxBody bytes, the largest value in one CoAP message after block-wise transfer
+ * @param californium sets what the operator wants of Californium's own settings, after everything else
  */
 public record CoapSettings(String host, Integer port, Integer securePort, Identity identity, Credentials credentials,
-        int maxBody) {
+        int maxBody, Consumer<Configuration> californium) {
     /** Bytes of a DTLS connection id (RFC 9146): with it a device stays connected when its address changes. */
     private static final int CONNECTION_ID_LENGTH = 6;
 
     /** Gives a server its CoAP endpoints and everything that they identify devices by. */
-    void applyTo(LeshanServerBuilder server) {
-        server.setEndpointsProviders(endpoints()).setSecurityStore(credentials);
-        if (identity.exists()) {
-            server.setPrivateKey(identity.key()).setCertificateChain(identity.chain());
+    void applyTo(LeshanServerBuilder server, CoapMetrics metrics) {
+        server.setEndpointsProviders(endpoints(metrics)).setSecurityStore(credentials);
+    }
+
+    /**
+     * Has a server's endpoints counted, before they are started.
+     *
+     * @throws BadSetting when Leshan could not make one, of which it says no more than a line of the log
+     */
+    void count(LeshanServer server, CoapMetrics metrics) {
+        if (securePort != null && server.getEndpoint(Protocol.COAPS) == null) {
+            throw new BadSetting("CoAP over DTLS cannot be served with this certificate and these --coap-setting: "
+                    + "the log says why.");
         }
-        if (identity.asksForCertificates()) {
-            server.setTrustedCertificates(identity.trusted());
-        }
+        server.getEndpoints().stream().map(CaliforniumServerEndpoint.class::cast)
+                .forEach(endpoint -> endpoint.getCoapEndpoint().addPostProcessInterceptor(metrics));
     }
 
     /**
@@ -65,12 +78,16 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
                 .map(endpoint -> "CoAP is not served at " + endpoint.getURI());
     }
 
-    private CaliforniumServerEndpointsProvider endpoints() {
+    private CaliforniumServerEndpointsProvider endpoints(CoapMetrics metrics) {
         CaliforniumServerEndpointsProvider.Builder endpoints = new CaliforniumServerEndpointsProvider.Builder(
-                new CoapServerProtocolProvider(), new CoapsServerProtocolProvider());
+                new CoapServerProtocolProvider(), new CoapsServerProtocolProvider(dtls -> {
+                    DtlsIdentity.install(identity, dtls);
+                    dtls.setHealthHandler(metrics);
+                }));
         endpoints.setConfiguration(config -> {
             config.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, maxBody);
             config.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, CONNECTION_ID_LENGTH);
+            californium.accept(config);
         });
         if (port != null) {
             endpoints.addEndpoint(new InetSocketAddress(host, port), Protocol.COAP);

@@ -17,12 +17,18 @@ import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
 import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
 import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
+import org.eclipse.leshan.servers.security.SecurityStore;
+import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
 import org.reveille.leshan.codec.Codecs;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
+import org.reveille.leshan.operations.CoapMetrics;
 import org.reveille.leshan.operations.Health;
 import org.reveille.leshan.operations.Metrics;
 import org.reveille.leshan.operations.StoreCheck;
+import org.reveille.leshan.registration.RegistrationGate;
+import org.reveille.leshan.registration.RegistrationRules;
+import org.reveille.leshan.registration.RegistrationWebhook;
 import org.reveille.leshan.security.NameChecker;
 import org.reveille.leshan.store.Store;
 import org.slf4j.Logger;
@@ -54,8 +60,10 @@ public final class ServerProgram implements AutoCloseable {
      * @param busy how long a call that its device does not answer keeps other calls from it
      * @param outbox who is told of events, and how much is kept for him
      * @param drain how long open calls may take to end when the server does
+     * @param rules which devices may register, beside what their credentials say
      */
-    public record Production(Store store, int maxOpenCalls, Duration busy, Outbox.Options outbox, Duration drain) {
+    public record Production(Store store, int maxOpenCalls, Duration busy, Outbox.Options outbox, Duration drain,
+            RegistrationRules rules) {
     }
 
     /** Threads that go on with a call once its id is on disk; none of them waits for a device. */
@@ -65,8 +73,11 @@ public final class ServerProgram implements AutoCloseable {
 
     private final Health health = new Health();
     private final Metrics metrics = new Metrics();
+    private final CoapMetrics coapMetrics = new CoapMetrics(metrics);
     private final LeshanServer server;
     private final EventStreams streams;
+    /** Null where no program elsewhere decides. */
+    private RegistrationWebhook registrationWebhook;
     private final ServerInfo info;
     private final Store store;
     private final Telling telling;
@@ -90,6 +101,7 @@ public final class ServerProgram implements AutoCloseable {
             new Events(server, streams).listen();
         } else {
             store = production.store();
+            store.onWrite(metrics::storeWrite);
             telling = new Telling(store, production.outbox(), options.awakeMillis(), metrics);
             calls = new OpenCalls(production.maxOpenCalls());
             drain = production.drain();
@@ -97,15 +109,29 @@ public final class ServerProgram implements AutoCloseable {
             server = leshan(options, telling.contacts());
             telling.listenTo(server);
             telling.report(health, metrics);
+            ask(production.rules().webhook(), options.coap().credentials());
         }
         info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
         entrance = new Entrance(options.http(), maxRequest(options.coap().maxBody()));
         Rest rest = production == null ? stock(options) : production(options);
+        options.coap().count(server, coapMetrics);
         CoapSettings.start(server);
         health.check("coap", () -> CoapSettings.trouble(server));
         metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
+        metrics.gauge("leshan.event.listeners", "Listeners of /api/event", streams::listeners);
         http = web(options, rest);
         Web.start(http, options.http());
+    }
+
+    private void ask(RegistrationWebhook.Options webhook, SecurityStore credentials) {
+        if (webhook != null) {
+            registrationWebhook = new RegistrationWebhook(webhook, decision -> metrics.count(
+                    "leshan.registration.webhook.posts", "Posts to the registration webhook by what was decided",
+                    "decision", RegistrationWebhook.word(decision)));
+            server.getEndpointsProvider().forEach(provider -> RegistrationGate.install(
+                    ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), registrationWebhook, credentials,
+                    metrics::refusedRegistration));
+        }
     }
 
     private Rest stock(Options options) {
@@ -183,6 +209,9 @@ public final class ServerProgram implements AutoCloseable {
             LOG.warn("answers to calls that were open could not be given");
         } finally {
             server.destroy();
+            if (registrationWebhook != null) {
+                registrationWebhook.close();
+            }
             closeStore();
             // Last: what the store has written until its end goes on there.
             workers.shutdown();
@@ -202,13 +231,14 @@ public final class ServerProgram implements AutoCloseable {
         }
     }
 
-    private static LeshanServer leshan(Options options, ClientAwakeTimeProvider awakeTimes) {
+    private LeshanServer leshan(Options options, ClientAwakeTimeProvider awakeTimes) {
         LeshanServerBuilder builder = new LeshanServerBuilder()
                 .setObjectModelProvider(new VersionedModelProvider(options.models()))
                 .setClientAwakeTimeProvider(awakeTimes);
-        options.coap().applyTo(builder);
+        options.coap().applyTo(builder, coapMetrics);
         if (options.production() != null) {
-            builder.setAuthorizer(new NameChecker(options.coap().credentials()));
+            builder.setAuthorizer(new NameChecker(options.coap().credentials(),
+                    options.production().rules()::allows, metrics::refusedRegistration));
             builder.setEncoder(Codecs.encoder()).setDecoder(Codecs.decoder());
         }
         return builder.build();
@@ -223,6 +253,7 @@ public final class ServerProgram implements AutoCloseable {
         return Web.create(options.http(), entrance, config -> {
             config.http.maxRequestSize = maxRequest(options.coap().maxBody());
             rest.configure(config);
+            config.requestLogger.http((context, millis) -> metrics.http(context.statusCode()));
             OperationsApi.addTo(config.routes, health, metrics);
             SecurityApi.addTo(config.routes, options.coap().credentials(), options.coap().identity(),
                     new Answers(options.production() == null));

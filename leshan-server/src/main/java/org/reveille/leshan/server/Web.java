@@ -56,11 +56,21 @@ public final class Web {
         http.addCustomizer(new SecureRequestCustomizer(false));
         SslContextFactory.Server tls = new SslContextFactory.Server();
         tls.setSslContext(context(settings.identity()));
+        settings.identity().onChange(() -> reload(tls, settings.identity()));
         tls.setNeedClientAuth(settings.identity().asksForCertificates());
         ServerConnector connector = new ServerConnector(server, tls, new HttpConnectionFactory(http));
         connector.setHost(settings.host());
         connector.setPort(settings.port());
         return connector;
+    }
+
+    /** New connections use the new certificate, and resume no session of the old one; open connections stay. */
+    private static void reload(SslContextFactory.Server tls, Identity identity) {
+        try {
+            tls.reload(factory -> factory.setSslContext(context(identity)));
+        } catch (Exception unusable) {
+            throw new IllegalStateException("the web server's certificate cannot be used: " + unusable.getMessage(), unusable);
+        }
     }
 
     private static SSLContext context(Identity identity) {

@@ -21,6 +21,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.function.LongConsumer;
 import org.sqlite.SQLiteConfig;
 
 /**
@@ -110,6 +111,7 @@ public final class Store implements AutoCloseable {
     private final Thread writer = new Thread(this::write, "store");
     private final long openedAt = System.nanoTime();
     private final long ranBefore;
+    private volatile LongConsumer latency = nanos -> { };
     private boolean closed;
 
     // Of the writer's thread.
@@ -160,6 +162,8 @@ public final class Store implements AutoCloseable {
      */
     public <T> CompletableFuture<T> write(Work<T> work, BiConsumer<? super T, Throwable> ended) {
         CompletableFuture<T> future = new CompletableFuture<>();
+        long asked = System.nanoTime();
+        future.whenComplete((result, failure) -> latency.accept(System.nanoTime() - asked));
         synchronized (waiting) {
             if (closed) {
                 future.completeExceptionally(new SQLException("the store is closed"));
@@ -201,6 +205,11 @@ public final class Store implements AutoCloseable {
         if (!isColumn(connection, table, name)) {
             execute(connection, "ALTER TABLE " + table + " ADD COLUMN " + definition);
         }
+    }
+
+    /** Sets what receives the nanoseconds that each write took from here on, until it was committed or had failed. */
+    public void onWrite(LongConsumer latency) {
+        this.latency = latency;
     }
 
     /** Reads what has been committed, on the caller's thread; readers take turns and do not wait for the writer. */

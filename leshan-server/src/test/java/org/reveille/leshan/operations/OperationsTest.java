@@ -6,8 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import org.eclipse.californium.core.coap.CoAP.ResponseCode;
+import org.eclipse.californium.core.coap.Response;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.reveille.leshan.store.Store;
@@ -42,6 +45,32 @@ class OperationsTest {
         metrics.post("TAKEN", Duration.ofMillis(5));
         assertTold("leshan_webhook_posts_seconds_count{outcome=\"TAKEN\"} 1");
         assertTold("leshan_webhook_posts_seconds_sum{outcome=\"TIMEOUT\"} 1.5");
+    }
+
+    @Test
+    void metricsTellOfGarbageCollectionFilesStoreAndErrors(@TempDir Path folder) throws Exception {
+        for (String name : List.of("jvm_gc_", "process_files_open_files", "process_cpu_usage", "process_uptime_seconds")) {
+            assertTold(name);
+        }
+        try (Store store = new Store(folder.resolve("state.db"))) {
+            store.onWrite(metrics::storeWrite);
+            store.write(connection -> null).get();
+        }
+        assertTold("leshan_store_write_seconds_count 1");
+        metrics.http(404);
+        assertTold("leshan_http_responses_total{status=\"404\"} 1.0");
+        metrics.refusedRegistration("name");
+        assertTold("leshan_registrations_refused_total{reason=\"name\"} 1.0");
+        CoapMetrics coap = new CoapMetrics(metrics);
+        coap.endHandshake(false);
+        assertTold("leshan_dtls_handshakes_total{result=\"failed\"} 1.0");
+        coap.sendResponse(new Response(ResponseCode.CREATED));
+        coap.sendResponse(new Response(ResponseCode.FORBIDDEN));
+        assertTold("leshan_coap_errors_total{code=\"4.03\",direction=\"sent\"} 1.0");
+        assertFalse(metrics.text().contains("code=\"2.01\""));
+        coap.setConnections(7);
+        coap.setConnections(8);
+        assertTold("leshan_dtls_connections 8.0");
     }
 
     @Test

@@ -167,6 +167,16 @@ class CredentialsTest {
         assertTrue(new Access(List.of()).allows(null));
     }
 
+    @Test
+    void tokensCanBeReplacedButNotByNone() {
+        Access access = new Access(List.of("old"));
+        access.replace(List.of("new"));
+        assertTrue(access.allows("Bearer new"));
+        assertFalse(access.allows("Bearer old"));
+        assertThrows(IllegalArgumentException.class, () -> access.replace(List.of()));
+        assertFalse(access.allows(null));
+    }
+
     private void assertPrivate(String... names) throws IOException {
         for (String name : names) {
             Set<PosixFilePermission> rights = Files.getPosixFilePermissions(folder.resolve(name));

@@ -1,0 +1,78 @@
+package org.reveille.leshan.registration;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.reveille.leshan.BadSetting;
+
+/**
+ * The endpoint names that may register: a file of names and patterns, one a line, in which {@code *} stands for any
+ * characters and {@code ?} for one; lines that begin with {@code #} are comments.
+ */
+public final class AllowList {
+    private static final String OPTION = "--registration-allow";
+
+    /** Plain names apart from patterns: a file of 100,000 names costs no more than a short one. */
+    private record Names(Set<String> plain, List<Pattern> patterns) {
+    }
+
+    private final Path file;
+    private volatile Names names;
+
+    /** @throws BadSetting when the file cannot be read or allows nothing */
+    public AllowList(Path file) {
+        this.file = file;
+        reload();
+    }
+
+    /**
+     * Reads the file again. Registrations that there are already stay.
+     *
+     * @throws BadSetting when it cannot be read or allows nothing; nothing has changed then
+     */
+    public void reload() {
+        Set<String> plain = new HashSet<>();
+        List<Pattern> patterns = new ArrayList<>();
+        for (String line : lines()) {
+            if (line.indexOf('*') < 0 && line.indexOf('?') < 0) {
+                plain.add(line);
+            } else {
+                patterns.add(pattern(line));
+            }
+        }
+        if (plain.isEmpty() && patterns.isEmpty()) {
+            throw new BadSetting(OPTION + ": there is no name in " + file + ": no device could register.");
+        }
+        names = new Names(plain, patterns);
+    }
+
+    public boolean allows(String endpoint) {
+        Names current = names;
+        return current.plain().contains(endpoint)
+                || current.patterns().stream().anyMatch(pattern -> pattern.matcher(endpoint).matches());
+    }
+
+    private List<String> lines() {
+        try {
+            return Files.readAllLines(file).stream().map(String::strip)
+                    .filter(line -> !line.isEmpty() && !line.startsWith("#")).toList();
+        } catch (IOException unreadable) {
+            throw new BadSetting(OPTION + ": cannot read " + file);
+        }
+    }
+
+    private static Pattern pattern(String line) {
+        String regex = line.codePoints().mapToObj(c -> switch (c) {
+            case '*' -> ".*";
+            case '?' -> ".";
+            default -> Pattern.quote(Character.toString(c));
+        }).collect(Collectors.joining());
+        return Pattern.compile(regex.replaceAll("(\\.\\*)+", ".*"), Pattern.DOTALL);
+    }
+}

@@ -1,0 +1,223 @@
+package org.reveille.leshan.registration;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import org.reveille.leshan.json.Json;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * An HTTP service that decides which devices may register: one POST for each, whose status is the decision. Decisions are
+ * cached; an expired one is used while the service cannot be reached. Safe for every thread.
+ */
+public final class RegistrationWebhook implements AutoCloseable {
+    /** What may be done with a registration. */
+    public enum Decision {
+        /** 2xx. */
+        ALLOWED,
+        /** 403. */
+        REFUSED,
+        /** Any other status, or no answer, and nothing was decided before. */
+        UNKNOWN
+    }
+
+    /**
+     * How the service is called.
+     *
+     * @param url where to post
+     * @param token for the header `Authorization: Bearer`, or null
+     * @param server this server's name, which is posted
+     * @param cache how long a decision is used without another post
+     */
+    public record Options(URI url, String token, String server, Duration cache) {
+    }
+
+    /**
+     * A device that wants to register.
+     *
+     * @param endpoint the name that it gives, or null: it is named by its identity
+     * @param identity its authenticated identity (DTLS), or null without security
+     * @param attributes the other parameters of the request, as they came
+     */
+    public record Device(String endpoint, String identity, String address, int port, Map<String, String> attributes) {
+        /** Its address is not part of it: that of a device behind a NAT changes. */
+        private String key() {
+            return endpoint + "\n" + identity;
+        }
+    }
+
+    private record Known(Decision decision, long until) {
+    }
+
+    private static final Logger LOG = LoggerFactory.getLogger(RegistrationWebhook.class);
+    private static final Duration TIMEOUT = Duration.ofSeconds(5);
+    private static final int MOST_AT_ONCE = 8;
+    private static final int MOST_WAITING = 1_000;
+    private static final int MOST_KNOWN = 10_000;
+    private static final int FORBIDDEN = 403;
+
+    private final Options options;
+    private final Duration timeout;
+    private final LongSupplier nanos;
+    private final Consumer<Decision> counter;
+    private final HttpClient http;
+    private final ThreadPoolExecutor threads = new ThreadPoolExecutor(MOST_AT_ONCE, MOST_AT_ONCE, 1, TimeUnit.MINUTES,
+            new ArrayBlockingQueue<>(MOST_WAITING), RegistrationWebhook::thread);
+    private final Map<String, Known> known = new LinkedHashMap<>(16, 0.75f, true) {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, Known> eldest) {
+            return size() > MOST_KNOWN;
+        }
+    };
+    private final Map<String, CompletableFuture<Decision>> asked = new HashMap<>();
+    private volatile boolean inTrouble;
+
+    /** @param counter receives the result of each post */
+    public RegistrationWebhook(Options options, Consumer<Decision> counter) {
+        this(options, counter, TIMEOUT, System::nanoTime);
+    }
+
+    /** @param timeout how long a post may take, and how long it may wait to be sent */
+    RegistrationWebhook(Options options, Consumer<Decision> counter, Duration timeout, LongSupplier nanos) {
+        this.options = options;
+        this.counter = counter;
+        this.timeout = timeout;
+        this.nanos = nanos;
+        this.http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(timeout).build();
+        threads.allowCoreThreadTimeOut(true);
+    }
+
+    /**
+     * Decides about a device.
+     *
+     * @return completed already if a cached decision has not expired; otherwise completes on another thread within twice
+     *     the time-out, 10 s. Never fails
+     */
+    public CompletableFuture<Decision> decide(Device device) {
+        CompletableFuture<Decision> decision = new CompletableFuture<>();
+        synchronized (known) {
+            Known before = known.get(device.key());
+            if (before != null && nanos.getAsLong() - before.until() < 0) {
+                return CompletableFuture.completedFuture(before.decision());
+            }
+            CompletableFuture<Decision> running = asked.putIfAbsent(device.key(), decision);
+            if (running != null) {
+                return running;
+            }
+        }
+        long latest = nanos.getAsLong() + timeout.toNanos();
+        try {
+            threads.execute(() -> {
+                Decision found = Decision.UNKNOWN;
+                try {
+                    found = nanos.getAsLong() - latest < 0 ? ask(device) : found;
+                } finally {
+                    finish(device, decision, found);
+                }
+            });
+        } catch (RejectedExecutionException tooMany) {
+            finish(device, decision, Decision.UNKNOWN);
+        }
+        return decision;
+    }
+
+    private void finish(Device device, CompletableFuture<Decision> future, Decision found) {
+        counter.accept(found);
+        Decision decision = found;
+        synchronized (known) {
+            asked.remove(device.key());
+            if (found == Decision.UNKNOWN) {
+                Known before = known.get(device.key());
+                decision = before == null ? found : before.decision();
+            } else {
+                known.put(device.key(), new Known(found, nanos.getAsLong() + options.cache().toNanos()));
+            }
+        }
+        future.complete(decision);
+    }
+
+    private Decision ask(Device device) {
+        var post = http.sendAsync(request(device), BodyHandlers.discarding());
+        try {
+            int status = post.get(timeout.toMillis(), TimeUnit.MILLISECONDS).statusCode();
+            if (status / 100 == 2 || status == FORBIDDEN) {
+                report(null);
+                return status == FORBIDDEN ? Decision.REFUSED : Decision.ALLOWED;
+            }
+            report("it answered " + status);
+        } catch (TimeoutException slow) {
+            post.cancel(true);
+            report("no answer in " + timeout.toMillis() + " ms");
+        } catch (ExecutionException failure) {
+            report(String.valueOf(failure.getCause()));
+        } catch (CancellationException ended) {
+            report("the post was canceled");
+        } catch (InterruptedException ending) {
+            post.cancel(true);
+            Thread.currentThread().interrupt();
+        }
+        return Decision.UNKNOWN;
+    }
+
+    /** One line when trouble begins, one when it ends. */
+    private void report(String trouble) {
+        if (trouble != null && !inTrouble) {
+            LOG.warn("the registration webhook gives no decision: {}. Devices without an earlier decision are "
+                    + "answered 5.03", trouble);
+        } else if (trouble == null && inTrouble) {
+            LOG.warn("the registration webhook gives decisions again");
+        }
+        inTrouble = trouble != null;
+    }
+
+    private HttpRequest request(Device device) {
+        ObjectNode body = Json.object().put("server", options.server()).put("endpoint", device.endpoint())
+                .put("secure", device.identity() != null).put("identity", device.identity())
+                .put("address", device.address()).put("port", device.port());
+        ObjectNode attributes = body.putObject("attributes");
+        device.attributes().forEach(attributes::put);
+        HttpRequest.Builder request = HttpRequest.newBuilder(options.url()).timeout(timeout)
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(Json.write(body)));
+        if (options.token() != null) {
+            request.header("Authorization", "Bearer " + options.token());
+        }
+        return request.build();
+    }
+
+    /** The word for a decision in metrics. */
+    public static String word(Decision decision) {
+        return decision.name().toLowerCase(Locale.ROOT);
+    }
+
+    @Override
+    public void close() {
+        threads.shutdownNow();
+    }
+
+    private static Thread thread(Runnable work) {
+        Thread thread = new Thread(work, "registration-webhook");
+        thread.setDaemon(true);
+        return thread;
+    }
+}
