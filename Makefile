@@ -37,6 +37,10 @@ run: $(INSTALLED) ## serve everything on http://127.0.0.1:8000, with a simulated
 leshan: ## build and start our Leshan server with real LwM2M devices (Java 17 and Maven)
 	@exec leshan-server/run both $(LESHAN_ARGS)
 
+.PHONY: leshan-dist
+leshan-dist: ## build our Leshan server as an archive that needs nothing but Java 17: leshan-server/target/dist/*.tar.gz
+	@leshan-server/run dist
+
 .PHONY: wheel
 wheel: $(INSTALLED_DEV) ## build dist/reveille-*.whl, which holds everything: pipx install dist/reveille-*.whl
 	@rm -rf dist
