@@ -47,7 +47,8 @@ def certificates(tmp_path: Path) -> Certificate:
 
 def refused(*options: object, environment: Mapping[str, str] | None = None) -> str:
     """What a server says that does not start, which must be one line."""
-    command = [str(RUN), "server", *map(str, options)]
+    # a server that starts all the same ends with its input
+    command = [str(RUN), "server", "--exit-with-stdin", *map(str, options)]
     values = dict(os.environ) | dict(environment or {})
     done = subprocess.run(
         command, env=values, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False
