@@ -19,6 +19,7 @@ from tests.leshan.devices import Device, Devices, Uplink
 from tests.leshan.fixtures import require_java
 from tests.leshan.launch import LeshanServer, leshan_server
 from tests.leshan.nat import routed
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 
@@ -207,6 +208,29 @@ async def test_deleted_credentials_end_the_device_s_connection(
     assert (await ask(server, "DELETE", address)).json() == {"message": "not_found"}
     assert (await ask(server, "GET", address)).status_code == 404
     assert (await told(device.wake)).code == 0
+    device.remove()
+
+
+async def test_deleted_credentials_end_the_device_s_registration(
+    server: LeshanServer, leshan_devices: Devices, known: Provisioned
+) -> None:
+    device, uplink = await arrive(leshan_devices, known.name, server.coaps_uri, known.credentials)
+    assert uplink.code == 201
+    await eventually(lambda: registered(server, known.name))
+    async with (
+        httpx.AsyncClient(timeout=30, headers={"Accept": "text/event-stream"}) as client,
+        client.stream("GET", f"{server.url}/event?ep={known.name}") as stream,
+        asyncio.timeout(20),
+    ):
+        assert (await ask(server, "DELETE", f"{CREDENTIALS}/{known.name}")).text == ""
+        async for line in stream.aiter_lines():
+            if line.startswith("data:") and '"reason"' in line:
+                break
+    assert json.loads(line.removeprefix("data:"))["reason"] == "REMOVED"
+    answer = await ask(server, "GET", f"clients/{known.name}/3/0/0?timeout=10", headers={"Accept": "application/json"})
+    told_code = {key: answer.json()[key] for key in ("code", "delivery")}
+    assert (answer.status_code, told_code) == (400, {"code": "NOT_REGISTERED", "delivery": "NOT_SENT"})
+    assert not registered(server, known.name)
     device.remove()
 
 

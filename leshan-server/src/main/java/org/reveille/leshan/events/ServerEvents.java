@@ -21,8 +21,10 @@ import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.observation.ObservationListener;
 import org.eclipse.leshan.server.queue.PresenceListener;
 import org.eclipse.leshan.server.queue.PresenceServiceImpl;
+import org.eclipse.leshan.server.registration.Deregistration;
 import org.eclipse.leshan.server.registration.Registration;
 import org.eclipse.leshan.server.registration.RegistrationListener;
+import org.eclipse.leshan.server.registration.RegistrationServiceImpl;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
 import org.eclipse.leshan.server.send.SendListener;
 import org.reveille.leshan.codec.UnreadableContent;
@@ -51,6 +53,8 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
     private final Outbox outbox;
     private final Contacts contacts;
     private final ThreadLocal<CompletableFuture<Event>> sent = new ThreadLocal<>();
+    /** Whether this thread ends a registration itself. */
+    private final ThreadLocal<Boolean> removing = ThreadLocal.withInitial(() -> false);
 
     private ServerEvents(LeshanServer server, Outbox outbox, Contacts contacts) {
         this.server = server;
@@ -75,6 +79,25 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         return events;
     }
 
+    /**
+     * Ends the registration of a client that may not have one any more, as if it had deregistered; its event has the
+     * reason REMOVED. Does nothing where there is none.
+     */
+    public void removeRegistration(String endpoint) {
+        Registration client = server.getRegistrationService().getByEndpoint(endpoint);
+        Deregistration ended = client == null ? null : server.getRegistrationStore().removeRegistration(client.getId());
+        if (ended == null) {
+            return;
+        }
+        removing.set(true);
+        try {
+            ((RegistrationServiceImpl) server.getRegistrationService())
+                    .fireUnregistered(ended.getRegistration(), ended.getObservations(), null);
+        } finally {
+            removing.remove();
+        }
+    }
+
     @Override
     public void registered(Registration client, Registration previous, Collection<Observation> observations) {
         publish("REGISTRATION", client, registration(client));
@@ -96,7 +119,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         if (observations != null) {
             observations.forEach(observation -> publish("OBSERVATION_ENDED", client, observation(client, observation)));
         }
-        String reason = expired ? "EXPIRED" : next != null ? "REPLACED" : "CLIENT";
+        String reason = expired ? "EXPIRED" : next != null ? "REPLACED" : removing.get() ? "REMOVED" : "CLIENT";
         publish("DEREGISTRATION", client, registration(client).put("reason", reason));
         contacts.forget(client);
     }

@@ -66,7 +66,7 @@ public final class CoapOptions {
     }
 
     /** @throws BadSetting when it would serve devices of elsewhere without security, or nobody */
-    CoapSettings settings(String address, Credentials credentials, int maxBody, Reload reload) {
+    CoapSettings settings(String address, Credentials credentials, LimitOptions limits, Reload reload) {
         Bounds.checkPort("--coap-port", port);
         Bounds.checkPort("--coaps-port", securePort);
         Identity identity = Identity.read("--coaps", certificate, key, "--coaps-trust", authorities);
@@ -79,8 +79,8 @@ public final class CoapOptions {
             throw new BadSetting("CoAP at " + address + " would be without security: give --no-coap for CoAPS alone, "
                     + "bind 127.0.0.1 with --coap-host, or say --insecure-coap if the network is safe.");
         }
-        return new CoapSettings(address, secureOnly ? null : port, secure, identity, credentials, maxBody,
-                CaliforniumSettings.read(californium));
+        return new CoapSettings(address, secureOnly ? null : port, secure, identity, credentials, limits.maxBody,
+                limits.maxRegistration, CaliforniumSettings.read(californium));
     }
 
     private Integer securePort(Identity identity, Credentials credentials) {

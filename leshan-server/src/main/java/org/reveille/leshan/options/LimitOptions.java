@@ -12,6 +12,12 @@ public final class LimitOptions {
             description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
     int maxBody;
 
+    @Option(names = "--max-registration", defaultValue = "16384", paramLabel = "BYTES",
+            description = "Largest list of objects that a device registers with, after block-wise transfer, but not "
+                    + "above --max-body; larger ones are answered 4.13. Production mode only "
+                    + "(default: ${DEFAULT-VALUE}).")
+    int maxRegistration;
+
     @Option(names = "--max-open-calls", defaultValue = "2000", paramLabel = "N",
             description = "Calls that may wait for their devices together; more are answered 429 "
                     + "(default: ${DEFAULT-VALUE}).")
@@ -31,6 +37,7 @@ public final class LimitOptions {
     /** @throws org.reveille.leshan.BadSetting when nothing could be done within them */
     void check() {
         Bounds.check("--max-body", maxBody, 1, Integer.MAX_VALUE);
+        Bounds.check("--max-registration", maxRegistration, 1, Integer.MAX_VALUE);
         Bounds.check("--max-open-calls", maxOpenCalls, 1, Integer.MAX_VALUE);
         Bounds.check("--busy-seconds", busySeconds, 1, LONGEST_BUSY_S);
         Bounds.check("--drain-seconds", drainSeconds, 0, LONGEST_DRAIN_S);

@@ -108,7 +108,7 @@ public final class ServerOptions {
     private ServerProgram start(HttpSettings web, Credentials credentials, ServerProgram.Production production,
             Reload reload) throws IOException {
         return new ServerProgram(new ServerProgram.Options(
-                web, coap.settings(coapHost(), credentials, limits.maxBody, reload), coap.awakeMillis(), name,
+                web, coap.settings(coapHost(), credentials, limits, reload), coap.awakeMillis(), name,
                 models == null ? Models.allVersions() : Models.allVersions(models), production));
     }
 

@@ -6,14 +6,28 @@ import java.util.function.Consumer;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.californium.scandium.config.DtlsConfig;
+import org.eclipse.californium.scandium.config.DtlsConnectorConfig;
+import org.eclipse.leshan.core.endpoint.EndPointUriHandler;
+import org.eclipse.leshan.core.endpoint.EndpointUri;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
+import org.eclipse.leshan.server.registration.InMemoryRegistrationStore;
+import org.eclipse.leshan.server.registration.RegistrationStore;
+import org.eclipse.leshan.transport.californium.identity.DefaultCoapIdentityHandler;
+import org.eclipse.leshan.transport.californium.identity.DefaultCoapsIdentityHandler;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpoint;
+import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointFactory;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
+import org.eclipse.leshan.transport.californium.server.endpoint.ServerProtocolProvider;
+import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerEndpointFactoryBuilder;
 import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
+import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerEndpointFactoryBuilder;
 import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerProtocolProvider;
 import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.coap.LimitedStack;
+import org.reveille.leshan.coap.RefusalLog;
+import org.reveille.leshan.coap.UploadLimits;
 import org.reveille.leshan.operations.CoapMetrics;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.security.DtlsIdentity;
@@ -28,16 +42,51 @@ import org.reveille.leshan.security.Identity;
  * @param identity the certificate that is shown to devices, and whose word on devices' certificates is taken
  * @param credentials what devices have to show
  * @param maxBody bytes, the largest value in one CoAP message after block-wise transfer
+ * @param maxRegistration bytes, the same of peers without a registration; production mode alone bounds them
  * @param californium sets what the operator wants of Californium's own settings, after everything else
  */
 public record CoapSettings(String host, Integer port, Integer securePort, Identity identity, Credentials credentials,
-        int maxBody, Consumer<Configuration> californium) {
+        int maxBody, int maxRegistration, Consumer<Configuration> californium) {
     /** Bytes of a DTLS connection id (RFC 9146): with it a device stays connected when its address changes. */
     private static final int CONNECTION_ID_LENGTH = 6;
 
-    /** Gives a server its CoAP endpoints and everything that they identify devices by. */
+    /** Gives a server the stock server's CoAP endpoints and everything that they identify devices by. */
     void applyTo(LeshanServerBuilder server, CoapMetrics metrics) {
-        server.setEndpointsProviders(endpoints(metrics)).setSecurityStore(credentials);
+        server.setSecurityStore(credentials).setEndpointsProviders(endpoints(
+                new CoapServerProtocolProvider(), new CoapsServerProtocolProvider(dtls -> configure(dtls, metrics))));
+    }
+
+    /**
+     * Gives a server CoAP endpoints with bounds for what unknown peers may make it keep, see {@link UploadLimits}.
+     *
+     * @param refusals is informed of requests that exceed them
+     */
+    void applyTo(LeshanServerBuilder server, CoapMetrics metrics, RefusalLog refusals) {
+        RegistrationStore registrations = new InMemoryRegistrationStore();
+        server.setRegistrationStore(registrations).setSecurityStore(credentials);
+        UploadLimits limits = UploadLimits.of(maxBody, maxRegistration);
+        server.setEndpointsProviders(endpoints(new CoapServerProtocolProvider() {
+            @Override
+            public CaliforniumServerEndpointFactory createDefaultEndpointFactory(
+                    EndpointUri uri, EndPointUriHandler handler) {
+                return new CoapServerEndpointFactoryBuilder(handler).setURI(uri).setCoapEndpointConfig(endpoint ->
+                        LimitedStack.install(endpoint, registrations, new DefaultCoapIdentityHandler(), limits,
+                                refusals)).build();
+            }
+        }, new CoapsServerProtocolProvider() {
+            @Override
+            public CaliforniumServerEndpointFactory createDefaultEndpointFactory(
+                    EndpointUri uri, EndPointUriHandler handler) {
+                return new CoapsServerEndpointFactoryBuilder(handler).setURI(uri).setCoapEndpointConfig(endpoint ->
+                        LimitedStack.install(endpoint, registrations, new DefaultCoapsIdentityHandler(), limits,
+                                refusals)).setDtlsConnectorConfig(dtls -> configure(dtls, metrics)).build();
+            }
+        }));
+    }
+
+    private void configure(DtlsConnectorConfig.Builder dtls, CoapMetrics metrics) {
+        DtlsIdentity.install(identity, dtls);
+        dtls.setHealthHandler(metrics);
     }
 
     /**
@@ -78,12 +127,9 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
                 .map(endpoint -> "CoAP is not served at " + endpoint.getURI());
     }
 
-    private CaliforniumServerEndpointsProvider endpoints(CoapMetrics metrics) {
-        CaliforniumServerEndpointsProvider.Builder endpoints = new CaliforniumServerEndpointsProvider.Builder(
-                new CoapServerProtocolProvider(), new CoapsServerProtocolProvider(dtls -> {
-                    DtlsIdentity.install(identity, dtls);
-                    dtls.setHealthHandler(metrics);
-                }));
+    private CaliforniumServerEndpointsProvider endpoints(ServerProtocolProvider... protocols) {
+        CaliforniumServerEndpointsProvider.Builder endpoints =
+                new CaliforniumServerEndpointsProvider.Builder(protocols);
         endpoints.setConfiguration(config -> {
             config.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, maxBody);
             config.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, CONNECTION_ID_LENGTH);

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import java.util.Comparator;
+import java.util.function.Consumer;
 import org.eclipse.leshan.servers.security.NonUniqueSecurityInfoException;
 import org.eclipse.leshan.servers.security.SecurityInfo;
 import org.reveille.leshan.json.Json;
@@ -25,15 +26,19 @@ final class SecurityApi {
     private final Credentials credentials;
     private final Identity identity;
     private final Answers answers;
+    private final Consumer<String> deleted;
 
-    private SecurityApi(Credentials credentials, Identity identity, Answers answers) {
+    private SecurityApi(Credentials credentials, Identity identity, Answers answers, Consumer<String> deleted) {
         this.credentials = credentials;
         this.identity = identity;
         this.answers = answers;
+        this.deleted = deleted;
     }
 
-    static void addTo(RoutesConfig routes, Credentials credentials, Identity identity, Answers answers) {
-        SecurityApi api = new SecurityApi(credentials, identity, answers);
+    /** @param deleted receives each endpoint whose credentials were deleted, before the caller has the answer */
+    static void addTo(RoutesConfig routes, Credentials credentials, Identity identity, Answers answers,
+            Consumer<String> deleted) {
+        SecurityApi api = new SecurityApi(credentials, identity, answers, deleted);
         routes.get(CLIENTS, api::list);
         routes.get(CLIENTS + "/<endpoint>", api::get);
         routes.put(CLIENTS, api::put);
@@ -77,6 +82,7 @@ final class SecurityApi {
         if (credentials.remove(endpoint, true) == null) {
             json(context, "{\"message\":\"not_found\"}");
         } else {
+            deleted.accept(endpoint);
             LOG.info("security information of {} deleted", endpoint);
         }
     }

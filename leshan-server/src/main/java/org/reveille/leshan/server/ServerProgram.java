@@ -19,6 +19,8 @@ import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
 import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
 import org.eclipse.leshan.servers.security.SecurityStore;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
+import org.reveille.leshan.coap.CheckedRegistrations;
+import org.reveille.leshan.coap.RefusalLog;
 import org.reveille.leshan.codec.Codecs;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
@@ -231,17 +233,30 @@ public final class ServerProgram implements AutoCloseable {
         }
     }
 
+    /** Without this calls would go on to a registration whose device cannot be spoken with any more. */
+    private void credentialsDeleted(String endpoint) {
+        if (telling != null) {
+            telling.removeRegistration(endpoint);
+        }
+    }
+
     private LeshanServer leshan(Options options, ClientAwakeTimeProvider awakeTimes) {
         LeshanServerBuilder builder = new LeshanServerBuilder()
                 .setObjectModelProvider(new VersionedModelProvider(options.models()))
                 .setClientAwakeTimeProvider(awakeTimes);
-        options.coap().applyTo(builder, coapMetrics);
-        if (options.production() != null) {
-            builder.setAuthorizer(new NameChecker(options.coap().credentials(),
-                    options.production().rules()::allows, metrics::refusedRegistration));
-            builder.setEncoder(Codecs.encoder()).setDecoder(Codecs.decoder());
+        if (options.production() == null) {
+            options.coap().applyTo(builder, coapMetrics);
+            return builder.build();
         }
-        return builder.build();
+        RefusalLog refusals = new RefusalLog();
+        options.coap().applyTo(builder, coapMetrics, refusals);
+        LeshanServer built = builder.setEncoder(Codecs.encoder()).setDecoder(Codecs.decoder())
+                .setAuthorizer(new NameChecker(options.coap().credentials(), options.production().rules()::allows,
+                        metrics::refusedRegistration))
+                .build();
+        built.getEndpointsProvider().forEach(provider -> CheckedRegistrations.install(
+                ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), refusals));
+        return built;
     }
 
     /** Bytes of an HTTP request's body: a value of {@code maxBody} comes as hex digits, with JSON around it. */
@@ -256,7 +271,7 @@ public final class ServerProgram implements AutoCloseable {
             config.requestLogger.http((context, millis) -> metrics.http(context.statusCode()));
             OperationsApi.addTo(config.routes, health, metrics);
             SecurityApi.addTo(config.routes, options.coap().credentials(), options.coap().identity(),
-                    new Answers(options.production() == null));
+                    new Answers(options.production() == null), this::credentialsDeleted);
             if (telling != null) {
                 RefusedEventsApi.addTo(config.routes, telling.outbox(), new Answers(false), workers);
             }

@@ -22,6 +22,7 @@ final class Telling implements AutoCloseable {
 
     private final Outbox outbox;
     private final Contacts contacts;
+    private ServerEvents events;
 
     Telling(Store store, Outbox.Options options, int awakeMillis, Metrics metrics) throws IOException {
         outbox = new Outbox(store, options, (outcome, duration) -> metrics.post(outcome.name(), duration));
@@ -39,9 +40,14 @@ final class Telling implements AutoCloseable {
 
     /** Call it before the LwM2M server starts, and before any other listener is added to it. */
     void listenTo(LeshanServer server) {
-        ServerEvents events = ServerEvents.listen(server, outbox, contacts);
+        events = ServerEvents.listen(server, outbox, contacts);
         server.getEndpointsProvider().forEach(provider -> SurelyReceivedSends.install(
                 ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), events));
+    }
+
+    /** Ends the registration of a client that may not have one any more. Call it after {@link #listenTo}. */
+    void removeRegistration(String endpoint) {
+        events.removeRegistration(endpoint);
     }
 
     /** Says how it goes. */
