@@ -78,7 +78,7 @@ final class ToldEngine implements RegistrationEngine {
         RegisterRequest request = new RegisterRequest(parts.name().getEndpointNameFor(info, RegisterRequest.class),
                 info.lifetime, LwM2mVersion.lastSupported().toString(), binding, queueMode, null, links,
                 parts.attributes());
-        return send("REGISTER", request, response -> registrationId = response.getRegistrationID());
+        return sendSurely("REGISTER", request, response -> registrationId = response.getRegistrationID());
     }
 
     /** An update; a client which the server does not know any more registers anew, as the library's engine does. */
@@ -88,7 +88,7 @@ final class ToldEngine implements RegistrationEngine {
         }
         UpdateRequest request = new UpdateRequest(registrationId, update.getLifeTimeInSec(), update.getSmsNumber(),
                 update.getBindingMode(), update.getObjectLinks(), update.getAdditionalAttributes());
-        return send("UPDATE", request, response -> { }).thenCompose(answer ->
+        return sendSurely("UPDATE", request, response -> { }).thenCompose(answer ->
                 answer.code() == ResponseCode.NOT_FOUND_CODE ? register() : CompletableFuture.completedFuture(answer));
     }
 
@@ -102,6 +102,25 @@ final class ToldEngine implements RegistrationEngine {
     /** LwM2M Send. */
     CompletableFuture<Uplink> send(SendRequest request) {
         return send("SEND", request, response -> { });
+    }
+
+    /**
+     * Sends again, after a new handshake, what was not answered over DTLS, as the library's own engine does: the server
+     * may have lost the connection.
+     */
+    private <T extends LwM2mResponse> CompletableFuture<Uplink> sendSurely(
+            String operation, UplinkRequest<T> request, Consumer<T> success) {
+        return send(operation, request, success).thenCompose(answer -> {
+            if (answer.code() != 0 || !isSecure()) {
+                return CompletableFuture.completedFuture(answer);
+            }
+            parts.endpoints().forceReconnection(server, false);
+            return send(operation, request, success);
+        });
+    }
+
+    private boolean isSecure() {
+        return server.getUri().startsWith("coaps:");
     }
 
     private <T extends LwM2mResponse> CompletableFuture<Uplink> send(

@@ -27,6 +27,7 @@ import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServe
 import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.coap.LimitedStack;
 import org.reveille.leshan.coap.RefusalLog;
+import org.reveille.leshan.coap.SavedState;
 import org.reveille.leshan.coap.UploadLimits;
 import org.reveille.leshan.operations.CoapMetrics;
 import org.reveille.leshan.security.Credentials;
@@ -79,14 +80,15 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
                     EndpointUri uri, EndPointUriHandler handler) {
                 return new CoapsServerEndpointFactoryBuilder(handler).setURI(uri).setCoapEndpointConfig(endpoint ->
                         LimitedStack.install(endpoint, registrations, new DefaultCoapsIdentityHandler(), limits,
-                                refusals)).setDtlsConnectorConfig(dtls -> configure(dtls, metrics)).build();
+                                refusals)).setDtlsConnectorConfig(dtls -> configure(dtls, metrics)
+                                        .setSerializationLabel(SavedState.DTLS_LABEL)).build();
             }
         }));
     }
 
-    private void configure(DtlsConnectorConfig.Builder dtls, CoapMetrics metrics) {
+    private DtlsConnectorConfig.Builder configure(DtlsConnectorConfig.Builder dtls, CoapMetrics metrics) {
         DtlsIdentity.install(identity, dtls);
-        dtls.setHealthHandler(metrics);
+        return dtls.setHealthHandler(metrics);
     }
 
     /**

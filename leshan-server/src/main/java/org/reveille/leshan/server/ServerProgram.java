@@ -21,6 +21,7 @@ import org.eclipse.leshan.servers.security.SecurityStore;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
 import org.reveille.leshan.coap.CheckedRegistrations;
 import org.reveille.leshan.coap.RefusalLog;
+import org.reveille.leshan.coap.SavedState;
 import org.reveille.leshan.codec.Codecs;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
@@ -117,6 +118,9 @@ public final class ServerProgram implements AutoCloseable {
         entrance = new Entrance(options.http(), maxRequest(options.coap().maxBody()));
         Rest rest = production == null ? stock(options) : production(options);
         options.coap().count(server, coapMetrics);
+        if (store != null) {
+            new SavedState(store).restore(server);
+        }
         CoapSettings.start(server);
         health.check("coap", () -> CoapSettings.trouble(server));
         metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
@@ -210,6 +214,10 @@ public final class ServerProgram implements AutoCloseable {
         } catch (JavalinException stillAnswering) {
             LOG.warn("answers to calls that were open could not be given");
         } finally {
+            if (store != null) {
+                server.stop();
+                new SavedState(store).save(server);
+            }
             server.destroy();
             if (registrationWebhook != null) {
                 registrationWebhook.close();
