@@ -41,7 +41,8 @@ public final class LimitedStack extends BaseCoapStack {
         endpoint.setCoapStackFactory(factory);
     }
 
-    private static Registration registration(
+    /** Returns the registration of a request's sender, or null. */
+    static Registration registration(
             Request request, RegistrationStore registrations, IdentityHandler identities) {
         try {
             LwM2mPeer peer = identities.getIdentity(request);

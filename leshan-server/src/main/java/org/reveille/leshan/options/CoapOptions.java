@@ -80,7 +80,7 @@ public final class CoapOptions {
                     + "bind 127.0.0.1 with --coap-host, or say --insecure-coap if the network is safe.");
         }
         return new CoapSettings(address, secureOnly ? null : port, secure, identity, credentials, limits.maxBody,
-                limits.maxRegistration, CaliforniumSettings.read(californium));
+                limits.maxRegistration, limits.unregisteredRate, CaliforniumSettings.read(californium));
     }
 
     private Integer securePort(Identity identity, Credentials credentials) {

@@ -18,6 +18,11 @@ public final class LimitOptions {
                     + "(default: ${DEFAULT-VALUE}).")
     int maxRegistration;
 
+    @Option(names = "--unregistered-rate", defaultValue = "200", paramLabel = "N",
+            description = "CoAP requests a second of one IP address without a registration, ten times as many at once; "
+                    + "others are dropped. 0 for any number. Production mode only (default: ${DEFAULT-VALUE}).")
+    int unregisteredRate;
+
     @Option(names = "--max-open-calls", defaultValue = "2000", paramLabel = "N",
             description = "Calls that may wait for their devices together; more are answered 429 "
                     + "(default: ${DEFAULT-VALUE}).")
@@ -38,6 +43,7 @@ public final class LimitOptions {
     void check() {
         Bounds.check("--max-body", maxBody, 1, Integer.MAX_VALUE);
         Bounds.check("--max-registration", maxRegistration, 1, Integer.MAX_VALUE);
+        Bounds.check("--unregistered-rate", unregisteredRate, 0, Integer.MAX_VALUE);
         Bounds.check("--max-open-calls", maxOpenCalls, 1, Integer.MAX_VALUE);
         Bounds.check("--busy-seconds", busySeconds, 1, LONGEST_BUSY_S);
         Bounds.check("--drain-seconds", drainSeconds, 0, LONGEST_DRAIN_S);

@@ -28,6 +28,7 @@ import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.coap.LimitedStack;
 import org.reveille.leshan.coap.RefusalLog;
 import org.reveille.leshan.coap.SavedState;
+import org.reveille.leshan.coap.UnregisteredRateLimit;
 import org.reveille.leshan.coap.UploadLimits;
 import org.reveille.leshan.operations.CoapMetrics;
 import org.reveille.leshan.security.Credentials;
@@ -44,10 +45,11 @@ import org.reveille.leshan.security.Identity;
  * @param credentials what devices have to show
  * @param maxBody bytes, the largest value in one CoAP message after block-wise transfer
  * @param maxRegistration bytes, the same of peers without a registration; production mode alone bounds them
+ * @param unregisteredRate requests a second of one IP address without a registration, in production mode; 0 for any
  * @param californium sets what the operator wants of Californium's own settings, after everything else
  */
 public record CoapSettings(String host, Integer port, Integer securePort, Identity identity, Credentials credentials,
-        int maxBody, int maxRegistration, Consumer<Configuration> californium) {
+        int maxBody, int maxRegistration, int unregisteredRate, Consumer<Configuration> californium) {
     /** Bytes of a DTLS connection id (RFC 9146): with it a device stays connected when its address changes. */
     private static final int CONNECTION_ID_LENGTH = 6;
 
@@ -84,6 +86,17 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
                                         .setSerializationLabel(SavedState.DTLS_LABEL)).build();
             }
         }));
+    }
+
+    /** Bounds the rate of requests of unknown peers; call it once the server is built. */
+    void limitRate(LeshanServer server, RefusalLog refusals) {
+        if (unregisteredRate > 0) {
+            server.getEndpoints().stream().map(CaliforniumServerEndpoint.class::cast).forEach(endpoint ->
+                    UnregisteredRateLimit.install(endpoint.getCoapEndpoint(), server.getRegistrationStore(),
+                            endpoint.getProtocol().equals(Protocol.COAPS)
+                                    ? new DefaultCoapsIdentityHandler() : new DefaultCoapIdentityHandler(),
+                            unregisteredRate, refusals));
+        }
     }
 
     private DtlsConnectorConfig.Builder configure(DtlsConnectorConfig.Builder dtls, CoapMetrics metrics) {

@@ -262,6 +262,7 @@ public final class ServerProgram implements AutoCloseable {
                 .setAuthorizer(new NameChecker(options.coap().credentials(), options.production().rules()::allows,
                         metrics::refusedRegistration))
                 .build();
+        options.coap().limitRate(built, refusals);
         built.getEndpointsProvider().forEach(provider -> CheckedRegistrations.install(
                 ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), refusals));
         return built;

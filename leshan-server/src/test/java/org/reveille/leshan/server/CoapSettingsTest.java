@@ -55,6 +55,8 @@ class CoapSettingsTest {
     private static final int MAX_REGISTRATION = 4_096;
     /** A quarter of what all unregistered peers may have unfinished is for one address. */
     private static final int UPLOADS_PER_ADDRESS = 64;
+    /** Ten times as many at once. */
+    private static final int UNREGISTERED_RATE = 10;
     private static final byte[] KEY = {1, 2, 3, 4, 5, 6, 7, 8};
 
     private final ListAppender<ILoggingEvent> log = new ListAppender<>();
@@ -77,11 +79,14 @@ class CoapSettingsTest {
         Credentials credentials = new Credentials();
         credentials.add(SecurityInfo.newPreSharedKeyInfo("secure", "secure-id", KEY));
         RefusalLog refusals = new RefusalLog();
+        CoapSettings settings = new CoapSettings(
+                "127.0.0.1", 0, 0, Identity.NONE, credentials, MAX_BODY, MAX_REGISTRATION, UNREGISTERED_RATE,
+                californium -> { });
         LeshanServerBuilder builder =
                 new LeshanServerBuilder().setObjectModelProvider(new VersionedModelProvider(Models.allVersions()));
-        new CoapSettings("127.0.0.1", 0, 0, Identity.NONE, credentials, MAX_BODY, MAX_REGISTRATION,
-                settings -> { }).applyTo(builder, new CoapMetrics(new Metrics()), refusals);
+        settings.applyTo(builder, new CoapMetrics(new Metrics()), refusals);
         server = builder.build();
+        settings.limitRate(server, refusals);
         server.getEndpointsProvider().forEach(provider -> CheckedRegistrations.install(
                 ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), refusals));
         CoapSettings.start(server);
@@ -103,6 +108,20 @@ class CoapSettingsTest {
     @Test
     void uploadsOfUnregisteredPeersAreBoundedOverDtls() throws Exception {
         assertUploadsAreBounded(openSecure(), Protocol.COAPS);
+    }
+
+    @Test
+    void unregisteredPeersAreDroppedAboveTheirRateAndRegisteredOnesAreNot() throws Exception {
+        CoapEndpoint stranger = open(CoapEndpoint.builder().setInetSocketAddress(loopback(0)));
+        String location = register("lwm2m=1.1&lt=300");
+        long unanswered = 0;
+        for (int i = 0; i < 30 * UNREGISTERED_RATE && unanswered == 0; i++) {
+            Request request = request(Protocol.COAP, "rd/none", "");
+            request.setConfirmable(false);
+            unanswered += request.send(stranger).waitForResponse(300) == null ? 1 : 0;
+        }
+        assertEquals(1, unanswered);
+        assertEquals(ResponseCode.CHANGED, post(location + "?lt=60", "").getCode());
     }
 
     @Test
@@ -267,7 +286,8 @@ class CoapSettingsTest {
     }
 
     private static byte[] links(int instances) {
-        String all = "</3/0>" + String.join("", IntStream.range(0, instances).mapToObj(i -> ",</3303/" + i + ">").toList());
+        List<String> each = IntStream.range(0, instances).mapToObj(i -> ",</3303/" + i + ">").toList();
+        String all = "</3/0>" + String.join("", each);
         return all.getBytes(StandardCharsets.UTF_8);
     }
 
