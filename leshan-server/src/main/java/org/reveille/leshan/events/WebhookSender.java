@@ -28,6 +28,8 @@ import org.slf4j.LoggerFactory;
 final class WebhookSender implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(WebhookSender.class);
     private static final long LONGEST_PAUSE_MS = 60_000;
+    /** No receiver is spared by a longer pause while the store fails. */
+    private static final long STORE_RETRY_MS = 1_000;
     /** So many events alone that are refused, and nothing that is taken, say that it is not the events. */
     private static final int REFUSED_IN_A_ROW = 20;
     /** These say that it is the event: a receiver that reads events is no wrong address, however many are bad. */
@@ -129,7 +131,7 @@ final class WebhookSender implements AutoCloseable {
                     return;
                 }
                 failed("the outbox cannot be written: " + unwritten.getCause().getMessage());
-                pause(pauseMillis());
+                pause(STORE_RETRY_MS);
             } catch (RuntimeException unforeseen) {
                 // It would end the thread, and nothing be posted any more without a word.
                 LOG.error("a post could not be made", unforeseen);
