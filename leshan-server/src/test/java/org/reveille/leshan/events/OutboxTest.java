@@ -20,6 +20,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -475,8 +476,10 @@ class OutboxTest {
                     outbox.publishOrRefuse("dev", "SEND", List.of(Json.object().put("n", 4)))));
         }
         publish(5, 6);
-        await(() -> outbox.status().delivered() == receiver.taken().size() && numbers(receiver.taken()).contains(5));
-        List<JsonNode> taken = receiver.taken();
+        await(() -> outbox.status().waiting() == 0 && numbers(receiver.taken()).contains(5));
+        // That a post was taken may be what could not be written: then it is made again, under its id.
+        Set<String> ids = new HashSet<>();
+        List<JsonNode> taken = receiver.taken().stream().filter(event -> ids.add(event.get("id").asText())).toList();
         assertEquals(0, numbers(taken).get(0));
         assertEquals(5, numbers(taken).get(taken.size() - 1));
         List<JsonNode> gaps = taken.subList(1, taken.size() - 1);
