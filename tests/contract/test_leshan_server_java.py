@@ -52,8 +52,8 @@ def test_a_download_that_does_not_match_its_checksum_ends_the_build(tmp_path: Pa
     try:
         mirror = f"<id>wrong</id><mirrorOf>*</mirrorOf><url>http://127.0.0.1:{repository.server_port}</url>"
         (tmp_path / "settings.xml").write_text(f"<settings><mirrors><mirror>{mirror}</mirror></mirrors></settings>")
-        options = ["-s", tmp_path / "settings.xml", f"-Dmaven.repo.local={tmp_path / 'repository'}"]
-        command = ["mvn", "-B", "-f", RUN.parent / pom, *options, "package", "-DskipTests"]
+        options = ["-s", str(tmp_path / "settings.xml"), f"-Dmaven.repo.local={tmp_path / 'repository'}"]
+        command = ["mvn", "-B", "-f", str(RUN.parent / pom), *options, "package", "-DskipTests"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     finally:
         repository.shutdown()
