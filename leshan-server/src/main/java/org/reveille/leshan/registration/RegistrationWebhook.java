@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -20,6 +19,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import org.reveille.leshan.LimitedBody;
 import org.reveille.leshan.json.Json;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -69,6 +69,8 @@ public final class RegistrationWebhook implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(RegistrationWebhook.class);
     private static final Duration TIMEOUT = Duration.ofSeconds(5);
+    /** The body of a response says nothing: it is read so that the connection can be used again. */
+    private static final int MAX_RESPONSE_BYTES = 8 << 10;
     private static final int MOST_AT_ONCE = 8;
     private static final int MOST_WAITING = 1_000;
     private static final int MOST_KNOWN = 10_000;
@@ -157,24 +159,28 @@ public final class RegistrationWebhook implements AutoCloseable {
     }
 
     private Decision ask(Device device) {
-        var post = http.sendAsync(request(device), BodyHandlers.discarding());
+        var post = http.sendAsync(request(device), LimitedBody.upTo(MAX_RESPONSE_BYTES));
+        boolean isComplete = false;
         try {
             int status = post.get(timeout.toMillis(), TimeUnit.MILLISECONDS).statusCode();
+            isComplete = true;
             if (status / 100 == 2 || status == FORBIDDEN) {
                 report(null);
                 return status == FORBIDDEN ? Decision.REFUSED : Decision.ALLOWED;
             }
             report("it answered " + status);
         } catch (TimeoutException slow) {
-            post.cancel(true);
             report("no answer in " + timeout.toMillis() + " ms");
         } catch (ExecutionException failure) {
             report(String.valueOf(failure.getCause()));
         } catch (CancellationException ended) {
             report("the post was canceled");
         } catch (InterruptedException ending) {
-            post.cancel(true);
             Thread.currentThread().interrupt();
+        } finally {
+            if (!isComplete) {
+                LimitedBody.abort(post);
+            }
         }
         return Decision.UNKNOWN;
     }

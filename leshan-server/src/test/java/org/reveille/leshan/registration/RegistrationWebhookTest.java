@@ -9,6 +9,9 @@ import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.SocketException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -24,6 +27,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.reveille.leshan.registration.RegistrationWebhook.Decision;
 import org.reveille.leshan.registration.RegistrationWebhook.Device;
 
@@ -72,6 +77,35 @@ class RegistrationWebhookTest {
         for (int other : new int[] {302, 401, 404, 500}) {
             status = other;
             assertEquals(Decision.UNKNOWN, decide(named("dev-" + other)));
+        }
+    }
+
+    /** Java's client would keep the connection open for ever. */
+    @ParameterizedTest
+    @ValueSource(strings = {"220 mail.example.org ESMTP\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"})
+    void theConnectionOfAnUnusableResponseIsClosed(String response) throws Exception {
+        try (ServerSocket listening = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            URI url = URI.create("http://127.0.0.1:" + listening.getLocalPort());
+            webhook.close();
+            webhook = new RegistrationWebhook(new RegistrationWebhook.Options(url, null, "leshan", CACHE), counted::add,
+                    Duration.ofSeconds(1), System::nanoTime);
+            CompletableFuture<Decision> decision = webhook.decide(DEVICE);
+            try (Socket connection = listening.accept()) {
+                connection.setSoTimeout(20_000);
+                connection.getOutputStream().write(response.getBytes(StandardCharsets.US_ASCII));
+                assertEquals(Decision.UNKNOWN, decision.get(20, TimeUnit.SECONDS));
+                assertClosed(connection);
+            }
+        }
+    }
+
+    private static void assertClosed(Socket connection) throws IOException {
+        try {
+            while (connection.getInputStream().read() >= 0) {
+                // The request, which may have come in part.
+            }
+        } catch (SocketException reset) {
+            // Closed with bytes unread.
         }
     }
 
