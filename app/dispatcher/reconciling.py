@@ -1,7 +1,7 @@
 """Reconciling with ``GET /clients``: what was told while nobody listened, or was dropped, is found again.
 
 After each (re)connect of the event stream, when the Leshan server says that it dropped events, and when it was started
-anew, for then all registrations are gone. A replayed stream is reconciled as well: it costs one GET, and what the
+anew, for then registrations may be gone. A replayed stream is reconciled as well: it costs one GET, and what the
 server keeps is bounded.
 """
 

@@ -189,10 +189,11 @@ def _notification(data: Mapping[str, JsonValue], common: _Common, wake: bool) ->
 
 
 def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
+    """Of a Send or a composite notification. Null is one that has no content: the device answered an error."""
     nodes = data.get("val")
-    if not isinstance(nodes, Mapping):
+    if "val" not in data or not isinstance(nodes, Mapping | None):
         raise MissingField("data.val")
-    return Reported(endpoint=_endpoint(data), nodes=nodes, wakes=wake, samples=_samples(data), **common)
+    return Reported(endpoint=_endpoint(data), nodes=nodes or {}, wakes=wake, samples=_samples(data), **common)
 
 
 def _samples(data: Mapping[str, JsonValue]) -> tuple[Sample, ...]:

@@ -28,7 +28,7 @@ class ServerInfo:
         notifications_wake: a device that notifies or sends is taken as awake, and the attribute ``at`` is honoured.
         once: ``retransmit=0`` has a request leave as one datagram, which no retransmission repeats after a reboot.
         open_calls: how many calls it takes at once; None: it does not say.
-        boot_id: of this run of the server: with another one all registrations are gone.
+        boot_id: of this run of the server: with another one registrations may be gone.
     """
 
     request_ids: bool = False

@@ -118,7 +118,7 @@ class Hear(Member[int]):
 
     def _tell_of_another_run(self, server: ServerRow) -> bool:
         """Whether some happened before the server was started anew (or in a run that we do not know of yet): their
-        registrations are gone, or will be."""
+        registrations may be gone."""
         present = {None, server.boot_id}
         return server.boot_id is not None and any(heard.event.boot_id not in present for heard in self.events)
 

@@ -78,7 +78,7 @@ class KeepModels(Member[None]):
 
 @dataclass(slots=True)
 class KeepServer(Member[None]):
-    """What the Leshan server said of itself. With another boot id its registrations are gone: all are to be read."""
+    """What the Leshan server said of itself. With another boot id registrations may be gone: all are to be read."""
 
     phase: ClassVar[Phase] = Phase.CREATE
     boot_id: str | None = None

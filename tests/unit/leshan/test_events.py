@@ -80,6 +80,13 @@ def test_a_notification_a_send_and_an_answer() -> None:
     assert answer == RequestResponse(endpoint="a", request_id="r", response=response)
 
 
+def test_a_composite_notification_without_content_reports_nothing() -> None:
+    """The device answered an error: M18 sends ``val`` as null."""
+    assert parse_event("NOTIFICATION", {"ep": "a", "kind": "composite", "val": None}) == Reported(
+        endpoint="a", nodes={}
+    )
+
+
 @pytest.mark.parametrize("event", ["SEND", "NOTIFICATION"])
 def test_samples_have_the_devices_times(event: str) -> None:
     told = [{"time": 7, "val": {"/3/0/9": 1}}, {"time": "x", "val": {"/3/0/9": 2}}, {"time": 9}, "odd"]
