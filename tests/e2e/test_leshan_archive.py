@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final
@@ -36,16 +37,23 @@ def archive() -> Path:
 
 
 @pytest.fixture
-def empty(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the unpacked archive in it, which its program may not write to, and which anybody can enter."""
-    folder = tmp_path_factory.mktemp("operator")
+def tmp_path() -> Iterator[Path]:
+    """A folder that every user can enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="reveille-archive-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def empty(archive: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder of an unprivileged user with the unpacked archive in it, which its program may not write to."""
+    folder = tmp_path / "operator"
+    folder.mkdir()
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     (unpacked,) = folder.iterdir()
     for path in [unpacked, *unpacked.rglob("*")]:
         path.chmod(path.stat().st_mode & ~0o222)
-    for parent in [folder, *folder.parents[:2]]:
-        parent.chmod(0o755)
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
     yield folder
@@ -93,7 +101,6 @@ def start_command(unpacked: Path) -> str:
 
 def test_the_archive_runs_by_its_readme_as_an_unprivileged_user(archive: Path, empty: Path, tmp_path: Path) -> None:
     (unpacked,) = empty.iterdir()
-    tmp_path.chmod(0o755)
     command = start_command(unpacked).replace("8080", "0").replace("5683", "0")
     with (tmp_path / "log").open("wb") as log:
         environment = {"PATH": path_with_java_alone(tmp_path)}
@@ -134,7 +141,6 @@ def test_the_archive_runs_by_its_readme_as_an_unprivileged_user(archive: Path, e
 )
 def test_a_missing_or_old_java_is_one_line(empty: Path, tmp_path: Path, java: str | None, said: str) -> None:
     (unpacked,) = empty.iterdir()
-    tmp_path.chmod(0o755)
     tools = path_with_java_alone(tmp_path)
     program = Path(tools) / "java"
     program.unlink()

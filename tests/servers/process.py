@@ -104,7 +104,7 @@ def start(
             stderr=subprocess.STDOUT,
             cwd=folder,
             env=environment,
-            preexec_fn=partial(die_with_parent, os.getpid(), stop_signal),  # noqa: PLW1509 - only system calls
+            preexec_fn=partial(_in_child, os.getpid(), stop_signal),  # noqa: PLW1509 - only system calls
             **account_arguments(account),
         )
     server = Server(process, folder, stop_signal)
@@ -115,6 +115,12 @@ def start(
             raise ServerFailed(f"{Path(arguments[0]).name} did not start:\n{server.log.read_text()[-2_000:]}")
         time.sleep(0.005)
     return server
+
+
+def _in_child(parent: int, stop_signal: signal.Signals) -> None:
+    for ignored in (signal.SIGINT, signal.SIGHUP):  # by nohup, and by shells in what they run in the background
+        signal.signal(ignored, signal.SIG_DFL)
+    die_with_parent(parent, stop_signal)
 
 
 def account_arguments(account: Account | None) -> dict[str, Any]:
