@@ -606,6 +606,7 @@ class OutboxTest {
 
     /** Opens an outbox whose first post, of one event FIRST, goes on failing. */
     private void stuck(long maxBytes, Duration maxAge) throws Exception {
+        receiver.posts.clear();
         receiver.answers = post -> 503;
         open(new Outbox.Options("test", receiver.uri(), List.of(), null, maxBytes, maxAge, 1 << 20,
                 Duration.ofHours(1)));
