@@ -1,13 +1,20 @@
 package org.reveille.leshan;
 
 import java.io.ByteArrayOutputStream;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandler;
 import java.net.http.HttpResponse.BodySubscriber;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Flow;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * The first bytes of an HTTP response's body. At the limit the response counts as complete, and the connection is closed
@@ -29,6 +36,28 @@ public final class LimitedBody implements BodySubscriber<byte[]> {
     /** Returns a handler that reads at most {@code limit} bytes. */
     public static BodyHandler<byte[]> upTo(int limit) {
         return head -> new LimitedBody(limit);
+    }
+
+    /**
+     * Sends a request and waits for the whole response: name lookup, connection, handshake, and {@code limit} bytes of
+     * the body at most have one deadline. The connection of an exchange that fails is closed.
+     *
+     * @throws TimeoutException the response was not complete in time
+     * @throws ExecutionException with what the client failed with
+     */
+    public static HttpResponse<byte[]> exchange(HttpClient http, HttpRequest request, int limit, Duration deadline)
+            throws InterruptedException, ExecutionException, TimeoutException {
+        CompletableFuture<HttpResponse<byte[]>> exchange = http.sendAsync(request, upTo(limit));
+        boolean isComplete = false;
+        try {
+            HttpResponse<byte[]> response = exchange.get(deadline.toMillis(), TimeUnit.MILLISECONDS);
+            isComplete = true;
+            return response;
+        } finally {
+            if (!isComplete) {
+                abort(exchange);
+            }
+        }
     }
 
     /**

@@ -10,7 +10,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
@@ -148,7 +147,7 @@ final class WebhookSender implements AutoCloseable {
         }
         HttpResponse<byte[]> answer;
         try {
-            answer = exchange(request(batch));
+            answer = LimitedBody.exchange(http, request(batch), MAX_RESPONSE_BYTES, timeout);
         } catch (TimeoutException late) {
             noAnswer(PostOutcome.TIMEOUT, started, "no complete answer within " + timeout.toMillis() / 1000.0 + " s");
             return;
@@ -165,23 +164,6 @@ final class WebhookSender implements AutoCloseable {
             default -> {
                 failed("answered " + answer.statusCode());
                 pause(Math.max(pauseMillis(), retryAfterMillis(answer)));
-            }
-        }
-    }
-
-    /** One deadline for all of it: name lookup, connection, handshake, request, and the response with its body. */
-    private HttpResponse<byte[]> exchange(HttpRequest request)
-            throws InterruptedException, ExecutionException, TimeoutException {
-        CompletableFuture<HttpResponse<byte[]>> exchange =
-                http.sendAsync(request, LimitedBody.upTo(MAX_RESPONSE_BYTES));
-        boolean isComplete = false;
-        try {
-            HttpResponse<byte[]> answer = exchange.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
-            isComplete = true;
-            return answer;
-        } finally {
-            if (!isComplete) {
-                LimitedBody.abort(exchange);
             }
         }
     }

@@ -159,11 +159,8 @@ public final class RegistrationWebhook implements AutoCloseable {
     }
 
     private Decision ask(Device device) {
-        var post = http.sendAsync(request(device), LimitedBody.upTo(MAX_RESPONSE_BYTES));
-        boolean isComplete = false;
         try {
-            int status = post.get(timeout.toMillis(), TimeUnit.MILLISECONDS).statusCode();
-            isComplete = true;
+            int status = LimitedBody.exchange(http, request(device), MAX_RESPONSE_BYTES, timeout).statusCode();
             if (status / 100 == 2 || status == FORBIDDEN) {
                 report(null);
                 return status == FORBIDDEN ? Decision.REFUSED : Decision.ALLOWED;
@@ -177,10 +174,6 @@ public final class RegistrationWebhook implements AutoCloseable {
             report("the post was canceled");
         } catch (InterruptedException ending) {
             Thread.currentThread().interrupt();
-        } finally {
-            if (!isComplete) {
-                LimitedBody.abort(post);
-            }
         }
         return Decision.UNKNOWN;
     }
