@@ -18,6 +18,7 @@ from typing import IO, Final
 import httpx
 import pytest
 
+from tests.conftest import missing
 from tests.e2e.processes import ROOT
 from tests.leshan.fixtures import require_java
 from tests.leshan.launch import leshan_devices
@@ -167,7 +168,7 @@ def test_the_archive_holds_one_version_of_each_library_and_what_its_container_fi
 def test_the_service_file_is_valid_and_hardened(empty: Path, tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
-        pytest.skip("systemd-analyze is not installed")
+        missing("systemd-analyze")
     (unpacked,) = empty.iterdir()
     unit = (unpacked / "ops" / "leshan-server.service").read_text().replace("/opt/leshan-server", str(unpacked))
     service = tmp_path / "leshan-server.service"
