@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -192,6 +192,10 @@ def request(method: str) -> LeshanRequest:
     )
 
 
+TO_SEND: Final = 0.8
+"""Seconds within which even a busy machine sends a request: what is then not answered passes its deadline."""
+
+
 def soon(seconds: float = 5.0) -> float:
     return time.monotonic() + seconds
 
@@ -220,7 +224,7 @@ async def test_a_lost_answer_leaves_one_arrival(method: str, kept: bool, answer:
         if kept:
             assert (await sender.exchange(request(method), soon())).failure is None
         before = len(server.requests)
-        deadline = soon(0.25) if failure is Failure.DEADLINE else soon()
+        deadline = soon(TO_SEND) if failure is Failure.DEADLINE else soon()
         exchange = await sender.exchange(request(method), deadline)
         await sender.aclose()
         await asyncio.sleep(0)
@@ -331,7 +335,7 @@ async def test_a_process_that_froze_until_past_the_deadline_sends_nothing(
 
 async def test_waiting_for_a_free_connection_past_the_deadline_sends_nothing() -> None:
     async with serving(never) as server, transport(server.url, max_in_flight=1) as sender:
-        first = asyncio.create_task(sender.exchange(request("POST"), soon(0.5)))
+        first = asyncio.create_task(sender.exchange(request("POST"), soon(TO_SEND)))
         await eventually(lambda: len(server.requests) == 1)
         second = await sender.exchange(request("POST"), soon(0.05))
         await first
@@ -359,7 +363,7 @@ async def test_lost_and_late_calls_give_their_place_back() -> None:
     async with serving(*[close] * 10, never, answer_well) as server, transport(server.url, max_in_flight=1) as sender:
         for _ in range(10):
             assert (await sender.exchange(request("PUT"), soon())).failure is Failure.LOST
-        assert (await sender.exchange(request("PUT"), soon(0.05))).failure is Failure.DEADLINE
+        assert (await sender.exchange(request("PUT"), soon(TO_SEND))).failure is Failure.DEADLINE
         for _ in range(5):
             assert (await sender.exchange(request("PUT"), soon(-1))).failure is Failure.TOO_LATE
         assert (await sender.exchange(request("PUT"), soon())).status == 200

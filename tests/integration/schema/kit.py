@@ -75,7 +75,7 @@ class Api:
 @asynccontextmanager
 async def served(app: Starlette) -> AsyncIterator[str]:
     """The app behind a real socket; answers ``127.0.0.1:PORT``."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", access_log=False))
     task = asyncio.create_task(server.serve())
     await eventually(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
