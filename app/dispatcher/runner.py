@@ -92,6 +92,9 @@ class Runner:
         if outcome.kind is OutcomeKind.UNEXPECTED:
             probe = await self._client.probe(claimed.request.endpoint)
             report = replace(report, leshan_healthy=probe.healthy)
+        if outcome.kind is OutcomeKind.DELAYED:
+            held_under = await self._client.registration(claimed.request.endpoint, deadline)
+            report = replace(report, held_under=held_under)
         if found is Asked.AWAY:
             return HandOver(claimed.seq, claimed.attempt, claimed.token, report)
         return Settle(claimed.seq, claimed.attempt, report, claimed.token)

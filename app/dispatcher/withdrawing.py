@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from app.domain.operations import OperationRequest
+from app.domain.outcomes import OutcomeKind
 from app.domain.words import Instant, OperationKind
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, LedgerUnavailable, Withdraw
@@ -59,8 +60,11 @@ class Withdrawer:
             held.endpoint, OperationKind.READ, HARMLESS, (HARMLESS,), timeout_seconds=TIMEOUT_SECONDS
         )
         outcome = await self._client.call(request, time.monotonic() + 2 * TIMEOUT_SECONDS)
+        told = None
+        if outcome.kind is OutcomeKind.DELAYED:
+            told = await self._client.registration(held.endpoint, time.monotonic() + TIMEOUT_SECONDS)
         try:
-            status = await self._ledger.submit(Withdraw(held.seq, held.attempt, outcome.kind))
+            status = await self._ledger.submit(Withdraw(held.seq, held.attempt, outcome.kind, told))
         except LedgerUnavailable as error:
             log.warning("not_withdrawn", endpoint=held.endpoint, error=str(error))
         else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
 
+from app.domain.events import Registration
 from app.domain.outcomes import Outcome
 from app.domain.values import JsonValue, TypedValue
 from app.domain.words import Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
@@ -21,6 +22,7 @@ class Report:
         values: path -> value of each resource that the answer told.
         leshan_healthy: what a probe said after an UNEXPECTED answer; None where none was needed.
         at: when the device answered, of the ledger's clock; None where that is not known.
+        held_under: DELAYED only: the registration that Leshan reported right after its answer; None if it did not.
     """
 
     outcome: Outcome
@@ -28,6 +30,7 @@ class Report:
     values: Mapping[str, TypedValue] = field(default_factory=dict)
     leshan_healthy: bool | None = None
     at: Instant | None = None
+    held_under: Registration | None = None
 
 
 @dataclass(frozen=True, slots=True)

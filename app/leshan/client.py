@@ -15,6 +15,7 @@ import httpx
 import orjson
 import structlog
 
+from app.domain.events import Registration
 from app.domain.object_models import ObjectModel
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
@@ -22,6 +23,7 @@ from app.domain.words import OperationKind
 from app.leshan.answers import read_answer, readable_text
 from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.content_formats import Unwritable
+from app.leshan.events import UnreadableEvent, registration_of
 from app.leshan.object_models import InvalidModels, parse_object_specs
 from app.leshan.past_calls import Asked, read_state
 from app.leshan.registrations import LeshanUnavailable, PagedRegistrations, Registrations, listed
@@ -226,6 +228,26 @@ class LeshanClient:
         status = f"HTTP {exchange.status}: " if exchange.status else ""
         detail = f"{status}{outcome.detail or 'no answer of Leshan'}"[:500]
         return Probe(healthy=False, detail=detail, answered=exchange.status is not None)
+
+    async def registration(self, endpoint: str, deadline: float) -> Registration | None:
+        """The registration that the server has of an endpoint now (``GET /clients/{endpoint}``); None where it has
+        none, or did not report it before ``deadline`` (of ``time.monotonic``).
+
+        Raises:
+            asyncio.CancelledError: and nothing else.
+        """
+        try:
+            request = probe_request(endpoint, any_name=self.info.any_name)
+        except Unaddressable:
+            return None
+        exchange = await self._transport.exchange(request, deadline)
+        if exchange.failure is not None or exchange.status != 200:
+            return None
+        try:
+            name, registration = registration_of(parse_json(exchange.body))
+        except (orjson.JSONDecodeError, UnreadableEvent):
+            return None
+        return registration if name == endpoint else None
 
     @asynccontextmanager
     async def registrations(self) -> AsyncIterator[Registrations]:

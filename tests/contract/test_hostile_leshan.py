@@ -137,6 +137,21 @@ async def test_an_answer_with_trailers_and_small_chunks_is_read() -> None:
         assert (await call(leshan)).kind is OutcomeKind.SUCCESS
 
 
+REGISTRATIONS: Final = {
+    "of nobody": b"[]",
+    "without an id": b'{"endpoint":"dev"}',
+    "of another client": b'{"endpoint":"another","registrationId":"a"}',
+    "no JSON": b"<html>",
+}
+
+
+@pytest.mark.parametrize("kind", REGISTRATIONS)
+async def test_an_answer_that_is_not_the_registration_asked_for_is_none(kind: str) -> None:
+    body = REGISTRATIONS[kind]
+    async with hostile(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as (leshan, _):
+        assert await leshan.registration("dev", time.monotonic() + 5) is None
+
+
 # --- GET /clients
 
 ENTRY: Final = orjson.dumps(

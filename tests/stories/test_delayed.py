@@ -6,11 +6,13 @@ registration in memory, and tells the answer as REQUEST_RESPONSE, or never.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from app.dispatcher.hearing import Hearing
 from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
 from app.models.ledger import Cancel, Conflict
@@ -107,6 +109,32 @@ async def test_a_new_registration_drops_what_leshan_held(world: World, kind: str
     steps = ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", "QUEUED RELEASED", "SENDING", "CONFIRMED"]
     assert await world.transitions(op) == steps
     assert (await world.operation(op)).attempts == 0
+    assert world.simulator.device("dev").counters["handedOver"] == 1
+
+
+@KINDS
+async def test_a_registration_that_is_heard_late_drops_nothing(
+    world: World, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device registered anew before the call, and the event stream was behind: Leshan holds the request under the
+    new registration, and sends it at the next wake."""
+    await world.wake()
+    hear_surely, caught_up = Hearing.hear_surely, asyncio.Event()
+
+    async def hear_late(*arguments: Any, **more: Any) -> None:
+        await caught_up.wait()
+        await hear_surely(*arguments, **more)
+
+    monkeypatch.setattr(Hearing, "hear_surely", hear_late)
+    world.simulator.register("dev")
+    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
+    op = await wanted(world, kind)
+    await world.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+    caught_up.set()
+    await world.settled()
+    world.simulator.wake("dev")
+    await world.confirmed(op)
+    assert "QUEUED RELEASED" not in await world.transitions(op)
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 

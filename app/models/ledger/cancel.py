@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
 from app.domain.words import OperationStatus, ReasonCode
 from app.models.ledger.group import Group
-from app.models.ledger.leases import expect_answer, give_up_held, heard_all_since
+from app.models.ledger.leases import expect_answer, give_up_held, heard_all_since, take_as_sent
 from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase
+from app.models.ledger.presence import is_registered_under
 from app.models.ledger.readiness import leshan_holds
-from app.models.ledger.rows import OperationRow
+from app.models.ledger.rows import EndpointRow, OperationRow
 
 
 @dataclass(slots=True)
@@ -48,15 +50,17 @@ class Withdraw(Member[OperationStatus | None]):
     the older one. ``outcome`` is what the displacing request came to. Return the operation's status, None where the
     attempt is over.
 
-    DELAYED means that Leshan holds the newer one now. The older one was never sent, unless the device woke before,
-    which its events say: with none missed it goes back unsent, else its outcome is "perhaps". Any outcome that says
-    that the device was awake means that the wake came first: Leshan has sent the older one, and its answer decides.
+    DELAYED means that Leshan holds the newer one now. The older one was never sent, unless the device woke before:
+    where ``registration``, which Leshan reported after that, is the one that we know, without any later update, and
+    no events were missed, it goes back unsent; else its outcome is "perhaps". Any outcome that says that the device was
+    awake means that the wake came first: Leshan has sent the older one, and its answer decides.
     """
 
     phase: ClassVar[Phase] = Phase.SETTLE
     operation_seq: int
     attempt: int
     outcome: OutcomeKind
+    registration: Registration | None = None
 
     def needs(self, needs: Needs) -> None:
         needs.operation_seqs.add(self.operation_seq)
@@ -69,14 +73,20 @@ class Withdraw(Member[OperationStatus | None]):
         if not leshan_holds(endpoint, operation.seq):
             return None
         if self.outcome is OutcomeKind.DELAYED:
-            sure = heard_all_since(group, operation.last_attempt_at or 0)
+            sure = self._has_not_woken(endpoint) and heard_all_since(group, operation.last_attempt_at or 0)
             kind = OutcomeKind.DELAYED_DROPPED if sure else OutcomeKind.DELAYED_LOST
             give_up_held(group, endpoint, kind, "withdrawn: a newer request took its place at Leshan")
         elif self.outcome in _AWAKE:
-            # known before the wake's own event: a later DELAYED proves nothing any more
-            endpoint.lease_wake_seq = endpoint.wake_seq - 1
+            take_as_sent(endpoint)  # known before the wake's own event: a later DELAYED proves nothing any more
             expect_answer(group, endpoint)
         return operation.status
+
+    def _has_not_woken(self, endpoint: EndpointRow) -> bool:
+        """Whether Leshan knows of no wake of which we have not heard yet."""
+        told = self.registration
+        if told is None or told.last_update is None or not is_registered_under(endpoint, told):
+            return False
+        return told.last_update == endpoint.leshan_last_update
 
 
 _AWAKE: Final = frozenset(

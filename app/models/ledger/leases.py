@@ -11,7 +11,7 @@ from app.domain.words import SECOND, Delivery, Instant, OperationKind, Operation
 from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger import breaker
 from app.models.ledger.group import Group
-from app.models.ledger.presence import observe, open_window, seen
+from app.models.ledger.presence import is_registered_under, observe, open_window, seen
 from app.models.ledger.queues import NOTHING
 from app.models.ledger.rows import NOT_OPEN, EndpointRow, OperationRow
 from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
@@ -44,7 +44,7 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
         endpoint.answered_wake_seq = _wake_of_attempt(endpoint)
     breaker.note(group, endpoint, verdict)
     if verdict.status is OperationStatus.SENDING:
-        _let_leshan_hold(group, endpoint, operation, report.outcome, verdict)
+        _let_leshan_hold(group, endpoint, operation, report, verdict)
         return
     _note_composite(endpoint, operation, report.outcome)
     _hold_back(group, endpoint, operation, verdict)
@@ -153,6 +153,12 @@ def heard_all_since(group: Group, at: Instant) -> bool:
     return since is None or (NOT_OPEN < since <= at and (server.bridge_until or 0) > group.now)
 
 
+def take_as_sent(endpoint: EndpointRow) -> None:
+    """From now on the device may have woken since Leshan took the request: nothing proves any more that it was not
+    sent."""
+    endpoint.lease_wake_seq = endpoint.wake_seq - 1
+
+
 def expect_answer(group: Group, endpoint: EndpointRow) -> None:
     """The device woke: Leshan sends what it held now, so its answer is due within the time-out."""
     if endpoint.lease_operation is not None and not endpoint.call_open:
@@ -233,14 +239,19 @@ def _registered_since(endpoint: EndpointRow, operation: OperationRow) -> bool:
 
 
 def _let_leshan_hold(
-    group: Group, endpoint: EndpointRow, operation: OperationRow, outcome: Outcome, verdict: Verdict
+    group: Group, endpoint: EndpointRow, operation: OperationRow, report: Report, verdict: Verdict
 ) -> None:
+    """Leave the request to Leshan. It drops it with the registration that it had when it answered: only where that is
+    the one that we know does the end of that one prove that the request was not sent. Events may be heard late, and
+    the end of an older registration would prove nothing."""
     endpoint.call_open = False
     endpoint.lease_until = max(endpoint.lifetime_ends_at or 0, group.now) + HELD_BY_LESHAN_LIMIT
-    operation.request_id = outcome.request_id
+    operation.request_id = report.outcome.request_id
     group.move(operation, OperationStatus.SENDING, verdict.reason, verdict.detail)
     if endpoint.wake_seq != endpoint.lease_wake_seq:
         expect_answer(group, endpoint)
+    elif report.held_under is None or not is_registered_under(endpoint, report.held_under):
+        take_as_sent(endpoint)
 
 
 def _release(endpoint: EndpointRow) -> None:

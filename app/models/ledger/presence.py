@@ -126,7 +126,7 @@ def go_offline(endpoint: EndpointRow) -> None:
 
 
 def _registered(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, rules: Rules) -> None:
-    if not _same(endpoint, new):
+    if not is_registered_under(endpoint, new):
         if not _is_past(endpoint, new) and not _came_late(endpoint, new, at, now):
             _begin(endpoint, new, at, now, rules)
     elif new.last_update is not None:
@@ -150,9 +150,9 @@ def _updated(endpoint: EndpointRow, event: Updated, at: Instant, now: Instant, r
         # the older webhook form: every update is news, but not beside a source that tells more
         if endpoint.registration_id is None:
             # one of a later registration, whose own event was lost or is late, tells of that one as well
-            known = _same(endpoint, told) or _is_past(endpoint, told)
+            known = is_registered_under(endpoint, told) or _is_past(endpoint, told)
             (_wake if known else _begin)(endpoint, told, at, now, rules)
-    elif _same(endpoint, told):
+    elif is_registered_under(endpoint, told):
         _refresh(endpoint, told, at, now, rules, ordered=event.ordered)
     elif not _is_past(endpoint, told) and not _came_late(endpoint, told, at, now):
         _begin(endpoint, told, at, now, rules)
@@ -242,7 +242,8 @@ def _forget_registration(endpoint: EndpointRow) -> None:
     endpoint.lifetime_ends_at = None
 
 
-def _same(endpoint: EndpointRow, told: Registration) -> bool:
+def is_registered_under(endpoint: EndpointRow, told: Registration) -> bool:
+    """Whether it is the registration under which the endpoint is known now."""
     if not endpoint.registered:
         return False
     if told.registration_id is not None and endpoint.registration_id is not None:

@@ -44,8 +44,10 @@ PROXY: Final = Report(Outcome(OutcomeKind.PROXY_ERROR, 502, detail="Bad Gateway"
 FROZEN: Final = Report(Outcome(OutcomeKind.ANSWER_LOST, detail="our deadline passed", deadline_passed=True))
 
 
-def delayed(request_id: str) -> Report:
-    return Report(Outcome(OutcomeKind.DELAYED, 200, request_id=request_id))
+def delayed(request_id: str, under: str | None = "r1") -> Report:
+    """Leshan holds the request under the registration ``under``; None: it did not say under which."""
+    held_under = None if under is None else registration(under)
+    return Report(Outcome(OutcomeKind.DELAYED, 200, request_id=request_id), held_under=held_under)
 
 
 def registration(id_: str | None = "r1", last_update: int | None = 1, **more: Any) -> Registration:

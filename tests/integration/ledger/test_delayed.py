@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Report
 from app.domain.words import SECOND, OperationKind, OperationStatus
@@ -22,6 +23,7 @@ from tests.integration.ledger.kit import (
     deregistered,
     new,
     registered,
+    registration,
     response,
     updated,
 )
@@ -177,6 +179,26 @@ async def listen(world: World, open_for: float) -> None:
     assert await world.ledgers[0].submit(holder)
 
 
+@pytest.mark.parametrize("under", ["r2", None], ids=["a newer registration", "an unknown registration"])
+async def test_the_end_of_an_older_registration_that_is_heard_late_drops_nothing(
+    world: World, make: Make, under: str | None
+) -> None:
+    """The device had registered anew before the call: Leshan holds the request under the new registration."""
+    await listen(world, 10)
+    await world.hear(registered("d"))
+    (seq,) = await world.create(make())
+    assert await world.attempt(delayed("q1", under)) == "SENDING"
+    await world.hear(deregistered("d"), registered("d", "r2"))
+    assert await world.status(seq) == "SENDING"
+    await world.hear(updated("d", 2, "r2"), response("d", "q1", SUCCESS))
+    assert await world.steps(seq) == [
+        ("QUEUED", None),
+        ("SENDING", None),
+        ("SENDING", "DELAYED_BY_LESHAN"),
+        ("CONFIRMED", None),
+    ]
+
+
 @pytest.mark.parametrize("how", ["replaced", "gone"])
 async def test_with_a_stream_that_was_open_all_the_time_it_was_dropped_unsent(
     world: World, make: Make, how: str
@@ -289,15 +311,15 @@ async def unwanted_by(world: World, seq: int, why: str) -> None:
         world.pass_(60)
 
 
-async def withdraw(world: World, outcome: OutcomeKind) -> OperationStatus | None:
-    """Have displaced what the ledger names as held in vain, if anything."""
+async def withdraw(world: World, outcome: OutcomeKind, told: Registration | None = None) -> OperationStatus | None:
+    """Have displaced what the ledger names as held in vain, if anything; afterwards Leshan reports ``told``."""
     async with reading(world.url):
         found = await unwanted(1, 10, lambda _now: world.now)
     if not found:
         return None
     (held,) = found
     assert held.endpoint == "d"
-    return await world.ledgers[0].submit(Withdraw(held.seq, held.attempt, outcome))
+    return await world.ledgers[0].submit(Withdraw(held.seq, held.attempt, outcome, told or registration()))
 
 
 END = {
@@ -397,6 +419,24 @@ async def test_where_events_may_have_been_missed_a_withdrawn_request_is_perhaps(
     await listen(world, 1)
     await unwanted_by(world, seq, "cancel")
     await withdraw(world, OutcomeKind.DELAYED)
+    row = await world.operation(seq)
+    expected = ("CANCELED", "CANCELED_BY_USER") if row["repeatable"] else ("FAILED", "OUTCOME_UNKNOWN")
+    assert (row["status"], row["reason"], row["delivery"]) == (*expected, "MAY_HAVE_REACHED")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [registration("r1", 2), registration("r1", None), registration("r2", 1)],
+    ids=["updated", "no time of the update", "replaced"],
+)
+async def test_a_wake_that_leshan_knows_of_and_we_do_not_makes_a_withdrawn_request_perhaps(
+    world: World, make: Make, told: Registration
+) -> None:
+    """Its event is on the way: Leshan may have sent what it held before it took the newer request."""
+    await listen(world, 10)
+    seq = await hold(world, make())
+    await unwanted_by(world, seq, "cancel")
+    await withdraw(world, OutcomeKind.DELAYED, told)
     row = await world.operation(seq)
     expected = ("CANCELED", "CANCELED_BY_USER") if row["repeatable"] else ("FAILED", "OUTCOME_UNKNOWN")
     assert (row["status"], row["reason"], row["delivery"]) == (*expected, "MAY_HAVE_REACHED")

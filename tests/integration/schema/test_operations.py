@@ -25,6 +25,7 @@ from tests.integration.ledger.kit import (
     deregistered,
     new,
     registered,
+    registration,
     response,
     updated,
 )
@@ -92,7 +93,7 @@ async def test_one_that_leshan_holds_is_canceled_when_leshan_drops_it(
     monkeypatch.setattr(mutations, "WITHDRAW_SECONDS", BOUND)
     cancel = asyncio.create_task(api.ask(CANCEL, id=operation["id"]))
     (held,) = await unwanted(1, 10, lambda _now: world.now)
-    await world.ledgers[0].submit(Withdraw(held.seq, held.attempt, OutcomeKind.DELAYED))
+    await world.ledgers[0].submit(Withdraw(held.seq, held.attempt, OutcomeKind.DELAYED, registration()))
     canceled = (await cancel)["cancelDeviceOperation"]
     assert (canceled["status"], canceled["reason"]) == ("CANCELED", "CANCELED_BY_USER")
 
