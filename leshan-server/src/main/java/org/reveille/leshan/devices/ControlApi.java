@@ -44,7 +44,7 @@ public final class ControlApi implements AutoCloseable {
         this.server = server;
         HttpSettings settings =
                 new HttpSettings(host, port, Identity.NONE, new Access(List.of()), new Origins(host, names));
-        this.http = Web.create(settings, new Entrance(settings, LARGEST_BODY), config -> addTo(config.routes))
+        this.http = Web.create(settings, new Entrance(settings, LARGEST_BODY, status -> { }), config -> addTo(config.routes))
                 .start(host, port);
     }
 

@@ -32,6 +32,10 @@ public final class Metrics {
     private final PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     private final AtomicInteger openCalls = new AtomicInteger();
     private final Map<String, AtomicLong> values = new ConcurrentHashMap<>();
+    // Of each request: building a meter's name and tags to find it again takes longer than counting.
+    private final Map<Integer, Counter> responses = new ConcurrentHashMap<>();
+    private final Map<String, Timer> latencies = new ConcurrentHashMap<>();
+    private final Map<String, Counter> events = new ConcurrentHashMap<>();
     private final Timer storeWrites = Timer.builder("leshan.store.write")
             .description("Writes of the store, from asked for to committed").serviceLevelObjectives(LATENCIES)
             .register(registry);
@@ -63,7 +67,8 @@ public final class Metrics {
 
     /** Counts an event by its name, as it is told. */
     public void event(String name) {
-        Counter.builder("leshan.events").description("Events told").tag("event", name).register(registry).increment();
+        events.computeIfAbsent(name, each -> Counter.builder("leshan.events").description("Events reported")
+                .tag("event", each).register(registry)).increment();
     }
 
     /**
@@ -86,9 +91,11 @@ public final class Metrics {
         count("leshan.registrations.refused", "Registrations refused by a rule of the server", "reason", reason);
     }
 
-    /** Counts an answer of the web server. */
+    /** Counts a response of the web server. */
     public void http(int status) {
-        count("leshan.http.responses", "Answers of the REST API by status", "status", String.valueOf(status));
+        responses.computeIfAbsent(status, each -> Counter.builder("leshan.http.responses")
+                .description("Responses of the REST API by status").tag("status", String.valueOf(each))
+                .register(registry)).increment();
     }
 
     /** A write of the store, from the moment it was asked for until it was committed or had failed; in nanoseconds. */
@@ -124,7 +131,8 @@ public final class Metrics {
     public static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
     private Timer latency(String outcome) {
-        return Timer.builder("leshan.calls").description("Calls of the REST API to devices, from request to answer")
-                .tag("outcome", outcome).serviceLevelObjectives(LATENCIES).register(registry);
+        return latencies.computeIfAbsent(outcome, each -> Timer.builder("leshan.calls")
+                .description("Calls of the REST API to devices, from request to answer")
+                .tag("outcome", each).serviceLevelObjectives(LATENCIES).register(registry));
     }
 }

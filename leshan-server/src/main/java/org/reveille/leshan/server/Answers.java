@@ -4,7 +4,7 @@ import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import io.javalin.http.HttpResponseException;
 import java.nio.charset.StandardCharsets;
-import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
@@ -30,15 +30,17 @@ record Answers(boolean stock) {
         context.result(given.body().getBytes(StandardCharsets.UTF_8));
     }
 
-    /** Answers a request that reaches no route. */
+    /** Answers a request that reaches no route of the servlet API, without blocking. */
     void give(Request request, Response response, Callback callback, HttpAnswer answer) {
         HttpAnswer given = !stock && wantsJson(request.getHeaders().get("Accept")) ? answer.asJson() : answer;
         response.setStatus(given.status());
         if (answer.failure() != null && answer.failure().code().isOverload()) {
             response.getHeaders().put("Retry-After", "1");
         }
-        response.getHeaders().put("Content-Type", given.contentType());
-        Content.Sink.write(response, true, given.body(), callback);
+        if (given.contentType() != null) {
+            response.getHeaders().put(HttpHeader.CONTENT_TYPE, given.contentType());
+        }
+        response.write(true, StandardCharsets.UTF_8.encode(given.body()), callback);
     }
 
     /** Answers what nobody else has an answer for. */

@@ -24,6 +24,7 @@ final class Bodies {
      * are unread resets it, and a caller who is still sending would not see the answer.
      */
     private static final long DROPPED_BYTES = 8L << 20;
+    private static final byte[] NO_BODY = {};
 
     private final long largest;
     private final long together;
@@ -57,7 +58,7 @@ final class Bodies {
      */
     Whole read(Request request, Consumer<Whole> later, Consumer<HttpAnswer> refused) {
         if (!hasBody(request)) {
-            return new Whole(request, null);
+            return new Whole(request, NO_BODY);
         }
         if (request.getLength() > largest + DROPPED_BYTES) {
             refused.accept(tooLarge());
@@ -186,20 +187,31 @@ final class Bodies {
         }
     }
 
+    /** A request together with its whole body. */
+    Whole whole(Request request, byte[] body) {
+        return new Whole(request, body);
+    }
+
+    /** The body of a request which passed {@link #read}, as often as it is wanted. */
+    static byte[] of(Request request) {
+        Whole whole = Request.as(request, Whole.class);
+        return whole == null ? NO_BODY : whole.body;
+    }
+
     /** A request that has its whole body. */
     final class Whole extends Request.Wrapper {
-        private final int size;
+        private final byte[] body;
         private Content.Chunk unread;
 
         private Whole(Request request, byte[] body) {
             super(request);
-            size = body == null ? 0 : body.length;
-            unread = body == null ? Content.Chunk.EOF : Content.Chunk.from(ByteBuffer.wrap(body), true);
+            this.body = body;
+            unread = body.length == 0 ? Content.Chunk.EOF : Content.Chunk.from(ByteBuffer.wrap(body), true);
         }
 
         /** Says that it has been handled, once. */
         void release() {
-            held.addAndGet(-size);
+            held.addAndGet(-body.length);
         }
 
         @Override

@@ -1,7 +1,7 @@
 package org.reveille.leshan.server;
 
 import java.time.Duration;
-import java.util.concurrent.Executor;
+import java.util.function.IntConsumer;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
@@ -23,26 +23,29 @@ public final class Entrance extends Handler.Wrapper {
     private final HttpSettings settings;
     private final Bodies bodies;
     private final ThreadShare threads;
+    private final IntConsumer answered;
 
-    /** @param largestBody bytes */
-    public Entrance(HttpSettings settings, long largestBody) {
+    /**
+     * The entrance of a server.
+     *
+     * @param largestBody bytes
+     * @param answered receives the status of every response
+     */
+    public Entrance(HttpSettings settings, long largestBody, IntConsumer answered) {
         this(settings, new Bodies(largestBody, Math.max(BODIES_TOGETHER, BODIES_AT_LEAST * largestBody), BODY_DEADLINE),
-                MOST_THREADS);
+                MOST_THREADS, answered);
     }
 
-    Entrance(HttpSettings settings, Bodies bodies, int mostThreads) {
+    Entrance(HttpSettings settings, Bodies bodies, int mostThreads, IntConsumer answered) {
         this.settings = settings;
         this.bodies = bodies;
+        this.answered = answered;
         this.threads = new ThreadShare(mostThreads, () -> getServer().getThreadPool());
-    }
-
-    /** The threads that handle requests, for what else may wait for a caller. */
-    Executor threads() {
-        return threads;
     }
 
     @Override
     public boolean handle(Request request, Response response, Callback callback) {
+        Request.addCompletionListener(request, failure -> answered.accept(response.getStatus()));
         HttpAnswer refusal = refusal(request);
         if (refusal != null) {
             if (refusal.failure().code() == Code.UNAUTHORIZED) {

@@ -2,7 +2,7 @@ package org.reveille.leshan.server;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import io.javalin.http.Context;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -12,6 +12,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.util.Fields;
 import org.eclipse.leshan.core.node.LwM2mNode;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.request.ContentFormat;
@@ -27,18 +30,20 @@ final class HttpCall {
     private static final long LONGEST_TIMEOUT_S = TimeUnit.DAYS.toSeconds(1);
     private static final String ID_HEADER = "Reveille-Request";
 
-    private final Context context;
+    private final Request request;
     private final List<String> parts;
     private final boolean stock;
+    private Fields query;
 
     /**
      * Takes an HTTP request for one.
      *
+     * @param request with its whole body, see {@link Bodies}
      * @param parts the path below `/api/clients`, the endpoint name first
      * @param stock whether it is read as the stock server does
      */
-    HttpCall(Context context, List<String> parts, boolean stock) {
-        this.context = context;
+    HttpCall(Request request, List<String> parts, boolean stock) {
+        this.request = request;
         this.parts = parts;
         this.stock = stock;
     }
@@ -49,7 +54,7 @@ final class HttpCall {
      * @throws InvalidRequestException when it is none
      */
     String id() {
-        String id = context.header(ID_HEADER);
+        String id = request.getHeaders().get(ID_HEADER);
         if (id != null && !RequestLog.isId(id)) {
             throw new InvalidRequestException("%s must be {operation}/{attempt}", ID_HEADER);
         }
@@ -58,11 +63,10 @@ final class HttpCall {
 
     /** What tells this request from another one under the same id: method, target and body as they came. */
     String digest() {
-        String query = context.queryString();
-        String target = context.req().getRequestURI() + (query == null ? "" : "?" + query);
+        String target = request.getHttpURI().getPath() + (query() == null ? "" : "?" + query());
         MessageDigest digest = sha256();
-        digest.update((context.req().getMethod() + " " + target + "\n").getBytes(StandardCharsets.UTF_8));
-        return HexFormat.of().formatHex(digest.digest(context.bodyAsBytes()));
+        digest.update((request.getMethod() + " " + target + "\n").getBytes(StandardCharsets.UTF_8));
+        return HexFormat.of().formatHex(digest.digest(Bodies.of(request)));
     }
 
     private static MessageDigest sha256() {
@@ -75,7 +79,7 @@ final class HttpCall {
 
     /** Whether the CoAP request may go out only once. */
     boolean withoutRetransmission() {
-        return "0".equals(context.queryParam("retransmit"));
+        return "0".equals(parameter("retransmit"));
     }
 
     String endpoint() {
@@ -102,7 +106,7 @@ final class HttpCall {
     /** Milliseconds; what is no whole number of seconds counts as 5 s, what is negative as none at all (recorded). */
     long timeoutMillis() {
         try {
-            long seconds = Long.parseLong(context.queryParam("timeout"));
+            long seconds = Long.parseLong(parameter("timeout"));
             return Math.min(Math.max(0, seconds), LONGEST_TIMEOUT_S) * 1000;
         } catch (NumberFormatException e) {
             return DEFAULT_TIMEOUT_S * 1000L;
@@ -117,48 +121,65 @@ final class HttpCall {
 
     /** A content format by its name; null when the parameter is missing or names none, so that Leshan chooses. */
     ContentFormat format(String parameter) {
-        String name = context.queryParam(parameter);
+        String name = parameter(parameter);
         return name == null ? null : ContentFormat.fromName(name.toUpperCase(Locale.ROOT));
     }
 
     boolean replace() {
-        String replace = context.queryParam("replace");
+        String replace = parameter("replace");
         return replace == null || Boolean.parseBoolean(replace);
     }
 
     boolean active() {
-        return context.queryParam("active") != null;
+        return parameter("active") != null;
+    }
+
+    private String parameter(String name) {
+        if (query == null) {
+            query = Queries.of(request);
+        }
+        return query.getValue(name);
     }
 
     String query() {
-        return context.queryString();
+        return request.getHttpURI().getQuery();
     }
 
     /** The paths of a composite operation. The parameter's name below is part of the stock server's recorded answer. */
     List<String> paths() {
-        String pathParam = context.queryParam("paths");
+        String pathParam = parameter("paths");
         if (pathParam == null && !stock) {
             throw new InvalidRequestException("paths is missing");
         }
         return List.of(pathParam.split(","));
     }
 
+    /** The body as text. */
     String body() {
-        return context.body();
+        return new String(Bodies.of(request), charset());
+    }
+
+    private Charset charset() {
+        try {
+            Charset charset = Request.getCharset(request);
+            return charset == null ? StandardCharsets.UTF_8 : charset;
+        } catch (IllegalArgumentException unknown) {
+            throw new InvalidRequestException("unknown charset in Content-Type");
+        }
     }
 
     /** Arguments of an execute. Without a Content-Length the stock server drops them, and executes all the same. */
     String arguments() {
-        if (stock && context.req().getContentLength() <= 0) {
+        if (stock && request.getLength() <= 0) {
             return null;
         }
-        String body = context.body();
+        String body = body();
         return body.isEmpty() ? null : body;
     }
 
     /** The media type of the body without parameters, or null. */
     String mediaType() {
-        String type = context.contentType();
+        String type = request.getHeaders().get(HttpHeader.CONTENT_TYPE);
         return type == null ? null : type.split(";")[0].trim();
     }
 
@@ -188,7 +209,7 @@ final class HttpCall {
 
     private JsonNode json() {
         try {
-            return stock ? Json.read(context.body()) : Json.readStrictly(context.body());
+            return stock ? Json.read(body()) : Json.readStrictly(body());
         } catch (JsonProcessingException e) {
             throw new InvalidRequestException(e, "unable to parse json to tlv:%s", e.getMessage());
         }

@@ -7,6 +7,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.stream.Stream;
+import org.eclipse.jetty.server.Request;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 
 /** The segments of a request's path, without the empty ones. */
@@ -21,13 +22,27 @@ final class Paths {
         return segments(context.req().getPathInfo()).toList();
     }
 
+    /** As {@link #canonical(Context)}. */
+    static List<String> canonical(Request request) {
+        return segments(request.getHttpURI().getDecodedPath()).toList();
+    }
+
     /**
      * Split as it came, then decoded: every endpoint name is one segment, also one with `/`, `%`, `;` or `..`.
      *
      * @throws InvalidRequestException when a segment is no percent-encoded UTF-8
      */
     static List<String> asSent(Context context) {
-        return segments(context.req().getRequestURI()).map(Paths::decode).toList();
+        return asSent(context.req().getRequestURI());
+    }
+
+    /** As {@link #asSent(Context)}. */
+    static List<String> asSent(Request request) {
+        return asSent(request.getHttpURI().getPath());
+    }
+
+    private static List<String> asSent(String path) {
+        return segments(path).map(Paths::decode).toList();
     }
 
     static String decode(String segment) {

@@ -88,7 +88,6 @@ public final class ServerProgram implements AutoCloseable {
     private final Duration drain;
     /** Of our own: Java's default executor makes a thread for each task on a machine of two cores. */
     private final ExecutorService workers = Executors.newFixedThreadPool(WORKERS, ServerProgram::worker);
-    private final Entrance entrance;
     private final Javalin http;
 
     /** @throws IOException when the store cannot be used */
@@ -115,7 +114,6 @@ public final class ServerProgram implements AutoCloseable {
             ask(production.rules().webhook(), options.coap().credentials());
         }
         info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
-        entrance = new Entrance(options.http(), maxRequest(options.coap().maxBody()));
         Rest rest = production == null ? stock(options) : production(options);
         options.coap().count(server, coapMetrics);
         if (store != null) {
@@ -170,7 +168,7 @@ public final class ServerProgram implements AutoCloseable {
 
     private Rest rest(Options options, ClientsApi clients, ObjectNode told, NeverTwice neverTwice) {
         ObjectSpecsApi specs = new ObjectSpecsApi(server, options.models());
-        return new Rest(server, streams, clients, specs, told, neverTwice, metrics, entrance.threads());
+        return new Rest(server, streams, clients, specs, told, new Calls(clients, neverTwice, metrics));
     }
 
     public int httpPort() {
@@ -274,10 +272,12 @@ public final class ServerProgram implements AutoCloseable {
     }
 
     private Javalin web(Options options, Rest rest) {
+        long maxRequest = maxRequest(options.coap().maxBody());
+        Entrance entrance = new Entrance(options.http(), maxRequest, metrics::http);
+        entrance.setHandler(rest.calls());
         return Web.create(options.http(), entrance, config -> {
-            config.http.maxRequestSize = maxRequest(options.coap().maxBody());
+            config.http.maxRequestSize = maxRequest;
             rest.configure(config);
-            config.requestLogger.http((context, millis) -> metrics.http(context.statusCode()));
             OperationsApi.addTo(config.routes, health, metrics);
             SecurityApi.addTo(config.routes, options.coap().credentials(), options.coap().identity(),
                     new Answers(options.production() == null), this::credentialsDeleted);

@@ -3,11 +3,14 @@ package org.reveille.leshan.server;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
-import io.javalin.http.Context;
-import jakarta.servlet.http.HttpServletRequest;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.eclipse.jetty.http.HttpFields;
+import org.eclipse.jetty.http.HttpURI;
+import org.eclipse.jetty.server.Request;
 import org.junit.jupiter.api.Test;
 
 class HttpCallTest {
@@ -34,10 +37,12 @@ class HttpCallTest {
     }
 
     private static HttpCall call(String timeout, String body, int length, boolean stock) {
-        HttpServletRequest request = Fakes.answering(HttpServletRequest.class,
-                method -> method.equals("getContentLength") ? length : null);
-        Map<String, Object> answers = new HashMap<>(Map.of("body", body, "req", request));
-        answers.put("queryParam", timeout);
-        return new HttpCall(Fakes.answering(Context.class, answers::get), List.of("dev", "3", "0", "4"), stock);
+        String query = timeout == null ? "" : "?timeout=" + timeout;
+        HttpURI uri = HttpURI.from("http://127.0.0.1/api/clients/dev/3/0/4" + query);
+        Map<String, Object> answers = new HashMap<>(Map.of(
+                "getHttpURI", uri, "getLength", (long) length, "getHeaders", HttpFields.EMPTY));
+        Request request = Fakes.answering(Request.class, answers::get);
+        Request whole = new Bodies(1, 1, Duration.ZERO).whole(request, body.getBytes(StandardCharsets.UTF_8));
+        return new HttpCall(whole, List.of("dev", "3", "0", "4"), stock);
     }
 }

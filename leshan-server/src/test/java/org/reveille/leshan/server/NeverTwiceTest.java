@@ -4,13 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.javalin.http.Context;
-import jakarta.servlet.http.HttpServletRequest;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import org.eclipse.jetty.http.HttpFields;
+import org.eclipse.jetty.http.HttpURI;
+import org.eclipse.jetty.server.Request;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.reveille.leshan.server.Failure.Code;
@@ -53,9 +54,9 @@ class NeverTwiceTest {
     }
 
     private static HttpCall call(String id) {
-        HttpServletRequest request = Fakes.answering(HttpServletRequest.class,
-                Map.of("getRequestURI", "/api/clients/dev/3/0/4", "getMethod", "POST")::get);
-        Map<String, Object> answers = Map.of("header", id, "req", request, "bodyAsBytes", new byte[0]);
-        return new HttpCall(Fakes.answering(Context.class, answers::get), List.of("dev", "3", "0", "4"), false);
+        HttpFields headers = HttpFields.build().put("Reveille-Request", id);
+        HttpURI uri = HttpURI.from("http://127.0.0.1/api/clients/dev/3/0/4");
+        Map<String, Object> answers = Map.of("getHttpURI", uri, "getMethod", "POST", "getHeaders", headers);
+        return new HttpCall(Fakes.answering(Request.class, answers::get), List.of("dev", "3", "0", "4"), false);
     }
 }
