@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Annotated, Final
 
 import strawberry
 
@@ -30,6 +30,7 @@ from app.models.queries import (
     server_view,
     waiting_endpoints,
 )
+from app.schema.arguments import PauseEndpoint, PauseServer
 from app.schema.asking import retry_of, submit
 from app.schema.context import Info, RequestContext
 from app.schema.errors import ApiError, Code, bad_input, over_limit
@@ -60,11 +61,19 @@ RETRIED_UNLESS_SAID: Final = (OperationStatus.FAILED, OperationStatus.EXPIRED)
 
 @strawberry.type
 class BrakeQuery:
-    @resolved("What is paused; with `past` all pauses that are kept, newest first. At most 1,000.")
-    async def dispatch_pauses(self, past: bool = False) -> list[DispatchPause] | None:
+    @resolved("Active pauses, widest scope first; with `past`, all stored pauses, newest first. At most 1,000.")
+    async def dispatch_pauses(
+        self,
+        past: Annotated[
+            bool,
+            strawberry.argument(
+                description="Whether to include ended pauses, which are stored for `REVEILLE_RETENTION` days."
+            ),
+        ] = False,
+    ) -> list[DispatchPause] | None:
         return [pause_of(view) for view in await pauses(past=past)]
 
-    @resolved("How the dispatch stands: what waits, for whom, since when, and what is in the way.")
+    @resolved("Current status of dispatching: pauses, waiting operations, open calls and the Leshan server.")
     async def dispatch_status(self, info: Info) -> DispatchStatus | None:
         context = info.context
         server = await server_view()
@@ -73,10 +82,13 @@ class BrakeQuery:
         behind = context.house.live.behind(await log_position())
         return status_of(server, await pauses(), await waiting_endpoints(), longest=longest, out=out, behind=behind)
 
-    @resolved("How many operations a filter means, counted to the end.")
+    @resolved("Exact number of operations that match a filter. Costly: at most 10 of these fields fit in a request.")
     async def device_operation_count(
         self,
-        filter: DeviceOperationFilter | None = None,  # noqa: A002
+        filter: Annotated[  # noqa: A002
+            DeviceOperationFilter | None,
+            strawberry.argument(description="Criteria for the operations. Default: all operations."),
+        ] = None,
     ) -> int | None:
         return clamped_int(await exact_count(operation_criteria(filter)))
 
@@ -84,37 +96,52 @@ class BrakeQuery:
 @strawberry.type
 class BrakeMutation:
     @resolved(
-        "Stop sending: to one endpoint, to one Leshan server's devices, or (neither given) to all. Calls that are out "
-        "stay out; what is queued waits, expires and can be canceled. What is paused already is answered as it is.",
+        "Pause dispatching to one endpoint, to the devices of one Leshan server, or, if neither is given, to all "
+        "devices. Open calls continue, and QUEUED operations still expire and can be canceled. An active pause of the "
+        "same scope is returned unchanged.",
         Role.OPERATOR,
     )
     async def pause_dispatch(
-        self, info: Info, reason: str, leshan_server: str | None = None, endpoint: str | None = None
+        self,
+        info: Info,
+        reason: Annotated[str, strawberry.argument(description="Reason for the pause, 1 to 255 characters.")],
+        leshan_server: PauseServer = None,
+        endpoint: PauseEndpoint = None,
     ) -> DispatchPause | None:
         by = info.context.operator().name
         scope = _scope(leshan_server, endpoint)
         return await _pause(info.context, PauseDispatch(scope, by, plain_text(reason.strip(), "reason")))
 
     @resolved(
-        "Send again: takes back the pause of exactly this endpoint, this Leshan server, or (neither given) of all.",
+        "End the pause of exactly this endpoint, this Leshan server or, if neither is given, all devices; pauses of "
+        "other scopes stay active. NOT_FOUND if this scope is not paused.",
         Role.OPERATOR,
     )
     async def resume_dispatch(
-        self, info: Info, leshan_server: str | None = None, endpoint: str | None = None
+        self, info: Info, leshan_server: PauseServer = None, endpoint: PauseEndpoint = None
     ) -> DispatchPause | None:
         by = info.context.operator().name
         return await _pause(info.context, ResumeDispatch(_scope(leshan_server, endpoint), by))
 
     @resolved(
-        "Take back what is QUEUED of what the filter means, each as `cancelDeviceOperation` does. Refused with "
-        "CONFLICT and `extensions.count` where that is not `expectedCount` operations. At most 200,000.",
+        "Cancel the QUEUED operations that match a filter, at most 200,000, in transactions of 1,000. An error in a "
+        "later transaction gives the number canceled before it in `extensions.canceled`.",
         Role.OPERATOR,
     )
     async def cancel_device_operations(
         self,
         info: Info,
-        filter: DeviceOperationFilter,  # noqa: A002
-        expected_count: int,
+        filter: Annotated[  # noqa: A002
+            DeviceOperationFilter,
+            strawberry.argument(description="Criteria for the operations, at least one."),
+        ],
+        expected_count: Annotated[
+            int,
+            strawberry.argument(
+                description="Number of QUEUED operations that match. If it differs, nothing is canceled and the error "
+                "is CONFLICT with the actual number in `extensions.count`."
+            ),
+        ],
     ) -> CancelDeviceOperationsPayload | None:
         info.context.operator()
         criteria = _restricted(filter, {OperationStatus.QUEUED}, (OperationStatus.QUEUED,))
@@ -123,16 +150,28 @@ class BrakeMutation:
         return CancelDeviceOperationsPayload(canceled=canceled, passed_over=len(seqs) - canceled)
 
     @resolved(
-        "Ask again for what has ended of what the filter means (without `statuses`: what is FAILED or EXPIRED), each "
-        "as `retryDeviceOperation` does, oldest first; what was asked for again already is left out. Refused with "
-        "CONFLICT and `extensions.count` where that is not `expectedCount` operations, if it is given. At most 10,000.",
+        "Retry the ended operations that match a filter and were not retried yet, oldest first, at most 10,000, in "
+        "transactions of 1,000. An error in a later transaction gives the number created before it in "
+        "`extensions.created`.",
         Role.OPERATOR,
     )
     async def retry_device_operations(
         self,
         info: Info,
-        filter: DeviceOperationFilter,  # noqa: A002
-        expected_count: int | None = None,
+        filter: Annotated[  # noqa: A002
+            DeviceOperationFilter,
+            strawberry.argument(
+                description="Criteria for the operations, at least one. Without `statuses`, FAILED and EXPIRED "
+                "operations are retried."
+            ),
+        ],
+        expected_count: Annotated[
+            int | None,
+            strawberry.argument(
+                description="Number of operations that are to be retried. If it differs, nothing is created and the "
+                "error is CONFLICT with the actual number in `extensions.count`. Default: any number."
+            ),
+        ] = None,
     ) -> RetryDeviceOperationsPayload | None:
         by = info.context.operator().name
         criteria = replace(_restricted(filter, TERMINAL, RETRIED_UNLESS_SAID), retried=False)

@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Annotated, Final, NamedTuple, TypeVar
 
 import strawberry
 
@@ -51,31 +51,53 @@ TURN: Final = 50
 """Inputs that are checked before the event loop has its turn."""
 
 
-@strawberry.type(description="What can be asked for. The role operator is needed.")
+@strawberry.type(description="Mutations, which require the role operator: without it, the error is FORBIDDEN.")
 class Mutation(BrakeMutation):
-    @resolved("Queue an operation.", Role.OPERATOR)
+    @resolved(
+        "Create an operation with status QUEUED. NOT_FOUND if the endpoint does not exist, CONFLICT if the idempotency "
+        "key was used with another input.",
+        Role.OPERATOR,
+    )
     async def create_device_operation(
         self,
         info: Info,
-        input: CreateDeviceOperationInput,  # noqa: A002
+        input: Annotated[  # noqa: A002
+            CreateDeviceOperationInput, strawberry.argument(description="Operation to create.")
+        ],
     ) -> DeviceOperationPayload | None:
         return (await _create(info.context, [input], batch=False))[0]
 
-    @resolved("Queue at most 1,000 operations: all of them, or none.", Role.OPERATOR)
+    @resolved(
+        "Create several operations in one transaction: all of them, in this order, or none. An error names the input "
+        "at fault in `extensions.index`.",
+        Role.OPERATOR,
+    )
     async def create_device_operations(
-        self, info: Info, inputs: list[CreateDeviceOperationInput]
+        self,
+        info: Info,
+        inputs: Annotated[
+            list[CreateDeviceOperationInput],
+            strawberry.argument(description="Operations to create, at most 1,000; more are LIMIT_EXCEEDED."),
+        ],
     ) -> list[DeviceOperationPayload] | None:
         if len(inputs) > MAX_CREATED:
             raise over_limit(f"at most {MAX_CREATED} operations are taken at once", MAX_CREATED)
         return await _create(info.context, inputs, batch=True)
 
     @resolved(
-        "Cancel an operation while it is QUEUED. One that a stock Leshan holds (`waitingFor: LESHAN_HOLDS_IT`) is "
-        "withdrawn from it, and CANCELED once Leshan has dropped it: where that takes longer than 5 seconds, or the "
-        "device woke first, the error is CONFLICT, and the cancellation stays requested.",
+        "Cancel an operation that is QUEUED, or that a stock Leshan server holds (`waitingFor: LESHAN_HOLDS_IT`). "
+        "CONFLICT if it has another status or the device woke first, and also if Leshan has not dropped a held request "
+        "within 5 seconds: it is then canceled as soon as Leshan does.",
         Role.OPERATOR,
     )
-    async def cancel_device_operation(self, info: Info, id: strawberry.ID) -> DeviceOperation | None:  # noqa: A002
+    async def cancel_device_operation(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID,
+            strawberry.argument(description="Global id of the operation. NOT_FOUND if there is none."),
+        ],
+    ) -> DeviceOperation | None:
         context = info.context
         context.operator()
         key = _operation_key(id)
@@ -86,13 +108,24 @@ class Mutation(BrakeMutation):
         return await context.reads.operation_by_id(key, reserved=True)
 
     @resolved(
-        "Ask again for what has ended: a new operation, unless the old one has an unfinished retry.", Role.OPERATOR
+        "Create a new operation with the request and settings of one that has ended. CONFLICT if that one has not "
+        "ended, or has an unfinished retry.",
+        Role.OPERATOR,
     )
     async def retry_device_operation(
         self,
         info: Info,
-        id: strawberry.ID,  # noqa: A002
-        idempotency_key: str | None = None,
+        id: Annotated[  # noqa: A002
+            strawberry.ID,
+            strawberry.argument(description="Global id of the operation to retry. NOT_FOUND if there is none."),
+        ],
+        idempotency_key: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Idempotency key of the new operation, 1 to 255 characters: the same key and operation "
+                "return the existing retry. Default: none."
+            ),
+        ] = None,
     ) -> DeviceOperationPayload | None:
         context = info.context
         created_by = context.operator().name
@@ -103,8 +136,15 @@ class Mutation(BrakeMutation):
         new = retry_of(old, endpoint.name, idempotency_key, created_by)
         return (await _stored(context, [new]))[0]
 
-    @resolved("Make an endpoint ahead of its first registration; one that exists already is answered.", Role.OPERATOR)
-    async def provision_endpoint(self, info: Info, name: str) -> Endpoint | None:
+    @resolved(
+        "Create an endpoint before its first registration. Returns the existing endpoint if there is one.",
+        Role.OPERATOR,
+    )
+    async def provision_endpoint(
+        self,
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="LwM2M endpoint client name, 1 to 255 characters.")],
+    ) -> Endpoint | None:
         info.context.operator()
         return await _endpoint(await submit(info.context, Provision(plain_text(name, "name"))))
 
@@ -112,8 +152,12 @@ class Mutation(BrakeMutation):
     async def update_endpoint(
         self,
         info: Info,
-        name: str,
-        input: UpdateEndpointInput,  # noqa: A002
+        name: Annotated[
+            str, strawberry.argument(description="Exact name of the endpoint. NOT_FOUND if there is none.")
+        ],
+        input: Annotated[  # noqa: A002
+            UpdateEndpointInput, strawberry.argument(description="Settings to change.")
+        ],
     ) -> Endpoint | None:
         info.context.operator()
         plain_text(name, "name")

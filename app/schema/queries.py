@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import strawberry
 
 from app.models.cursors import log_cursor
 from app.models.queries import endpoint_by_id, endpoint_by_name, endpoint_page, operation_counts
+from app.schema.arguments import PageCursor, PageSize
 from app.schema.brake import BrakeQuery
 from app.schema.context import Info
 from app.schema.fields import resolved
@@ -21,10 +24,19 @@ from app.schema.types.node import Node
 from app.schema.types.operation import DeviceOperation, DeviceOperationConnection
 
 
-@strawberry.type(description="What can be read.")
+@strawberry.type(
+    description="Queries. Each field is nullable: one that fails is null, with an error, and does not affect the "
+    "others."
+)
 class Query(BrakeQuery):
-    @resolved("Anything by its global id; null when there is none.")
-    async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
+    @resolved("Endpoint or operation with this global id; null if there is none.")
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="Global id of an endpoint or operation.")
+        ],
+    ) -> Node | None:
         try:
             type_name, key = parse_id(id)
         except NoSuchId:
@@ -34,25 +46,38 @@ class Query(BrakeQuery):
         reads = info.context.reads
         return await reads.endpoint(await endpoint_by_id(int(key), reads.large))
 
-    @resolved("An endpoint by its exact name; null when there is none.")
-    async def endpoint(self, info: Info, name: str) -> Endpoint | None:
+    @resolved("Endpoint with this name; null if there is none.")
+    async def endpoint(
+        self,
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="LwM2M endpoint client name, exactly.")],
+    ) -> Endpoint | None:
         reads = info.context.reads
         return await reads.endpoint(await endpoint_by_name(plain_text(name, "name"), reads.large))
 
-    @resolved("Endpoints by name.")
+    @resolved("Endpoints, sorted by name.")
     async def endpoints(
         self,
         info: Info,
-        filter: EndpointFilter | None = None,  # noqa: A002
-        first: int | None = DEFAULT_PAGE,
-        after: str | None = None,
+        filter: Annotated[  # noqa: A002
+            EndpointFilter | None,
+            strawberry.argument(description="Criteria for the endpoints. Default: all endpoints."),
+        ] = None,
+        first: PageSize = DEFAULT_PAGE,
+        after: PageCursor = None,
     ) -> EndpointConnection | None:
         reads = info.context.reads
         page = await endpoint_page(endpoint_criteria(filter), page_size(first), after, reads.large)
         return endpoint_connection(page, await reads.whole_endpoints(page.items))
 
-    @resolved("An operation by its id; null when there is none.")
-    async def device_operation(self, info: Info, id: strawberry.ID) -> DeviceOperation | None:  # noqa: A002
+    @resolved("Operation with this global id; null if there is none.")
+    async def device_operation(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="Global id of the operation.")
+        ],
+    ) -> DeviceOperation | None:
         try:
             type_name, key = parse_id(id)
         except NoSuchId:
@@ -63,20 +88,29 @@ class Query(BrakeQuery):
     async def device_operations(
         self,
         info: Info,
-        filter: DeviceOperationFilter | None = None,  # noqa: A002
-        first: int | None = DEFAULT_PAGE,
-        after: str | None = None,
+        filter: Annotated[  # noqa: A002
+            DeviceOperationFilter | None,
+            strawberry.argument(description="Criteria for the operations. Default: all operations."),
+        ] = None,
+        first: PageSize = DEFAULT_PAGE,
+        after: PageCursor = None,
     ) -> DeviceOperationConnection | None:
         return await info.context.reads.operation_page(operation_criteria(filter), page_size(first), after)
 
-    @resolved("How many operations stand where, one entry per status, zeros too.")
-    async def operation_counts(self, endpoint: str | None = None) -> list[OperationCount] | None:
+    @resolved("Number of operations by status: one entry for each status, also if the number is 0.")
+    async def operation_counts(
+        self,
+        endpoint: Annotated[
+            str | None,
+            strawberry.argument(description="Exact name of the endpoint whose operations to count. Default: all."),
+        ] = None,
+    ) -> list[OperationCount] | None:
         counts = await operation_counts(checked_name(endpoint, "endpoint"))
         return [OperationCount(status=status, count=clamped_int(count)) for status, count in counts.items()]
 
     @resolved(
-        "Where the log stands, read before all else of the document: a list read together with it, and a "
-        "subscription `after` it, have no gap between them."
+        "Cursor of the end of the log, read before all other fields of the document: a subscription with this `after` "
+        "continues without a gap from the lists in the same document."
     )
     async def transition_cursor(self, info: Info) -> str | None:
         cursor = info.context.cursor

@@ -115,7 +115,8 @@ def _literal(read: Callable[[Any], Any]) -> Callable[..., Any]:
 SCALARS: Final[dict[object, ScalarDefinition]] = {
     DateTime: strawberry.scalar(
         name="DateTime",
-        description="A point in time in RFC 3339 form, always with an offset: `2026-11-23T10:00:00.5Z`.",
+        description="A point in time in RFC 3339 format with its UTC offset, for example `2026-11-23T10:00:00.5Z`: "
+        "years 1 to 9999, microsecond precision. Output is in UTC.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=write_datetime,
         parse_value=read_datetime,
@@ -123,7 +124,7 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     ),
     BigInt: strawberry.scalar(
         name="BigInt",
-        description="An integer of -2^63 to 2^64-1. Takes a number or a string of digits, answers a string of digits.",
+        description="An integer from -2^63 to 2^64-1. Input is a number or a decimal string, output a decimal string.",
         serialize=str,
         parse_value=read_big_int,
         parse_literal=_literal(read_big_int),
@@ -131,10 +132,11 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     JSON: strawberry.scalar(
         name="JSON",
         description=(
-            "Any JSON value. Of a resource, its LwM2M type fixes the form: INTEGER and UNSIGNED_INTEGER a string of "
-            "digits, FLOAT a number, BOOLEAN a boolean, STRING and CORELINK a string, TIME an RFC 3339 string, OPAQUE "
-            'a string of hex digits, OBJLNK `{"objectId": .., "objectInstanceId": ..}`, a multiple resource '
-            '`{"0": .., "5": ..}` of these.'
+            "Any JSON value. The form of a resource value depends on its LwM2M type: INTEGER and UNSIGNED_INTEGER are "
+            "decimal strings, FLOAT is a number, BOOLEAN a boolean, STRING and CORELINK are strings, TIME is an RFC "
+            "3339 string, OPAQUE a string of hexadecimal digits, OBJLNK "
+            '`{"objectId": .., "objectInstanceId": ..}`, and a multiple-instance resource an object of such values by '
+            'resource instance id, `{"0": .., "5": ..}`.'
         ),
         serialize=lambda value: value,
         parse_value=lambda value: value,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import strawberry
 
 from app.models.cursors import parse_log_cursor
 from app.models.live import Lagged, LivePresence, LiveResource, LiveTransition, TransitionCriteria
 from app.models.queries import operations_by_id
+from app.schema.arguments import EventsOfEndpoint, LogCursor, PathPrefix
 from app.schema.context import Info
 from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.fields import followed
@@ -27,16 +28,28 @@ from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS
 Event = TypeVar("Event", LiveTransition, LivePresence, LiveResource)
 
 
-@strawberry.type(description="What can be followed live.")
+@strawberry.type(
+    description="Subscriptions, which deliver every event after a cursor exactly once, in log order. A client that "
+    "receives too slowly gets the error LAGGED; `extensions.cursor` is the cursor after which to resume."
+)
 class Subscription:
-    @followed("Steps of operations.")
+    @followed("Status transitions of operations.")
     async def operation_transitions(
         self,
         info: Info,
-        endpoint: str | None = None,
-        operation_ids: list[strawberry.ID] | None = None,
-        to_statuses: list[OperationStatus] | None = None,
-        after: str | None = None,
+        endpoint: EventsOfEndpoint = None,
+        operation_ids: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(
+                description="Global ids of the operations whose transitions to deliver, at most 1,000; NOT_FOUND if "
+                "one does not exist. Default: all operations."
+            ),
+        ] = None,
+        to_statuses: Annotated[
+            list[OperationStatus] | None,
+            strawberry.argument(description="New statuses of the transitions to deliver. Default: all statuses."),
+        ] = None,
+        after: LogCursor = None,
     ) -> AsyncGenerator[OperationTransition, None]:
         keys = None if operation_ids is None else await _operation_keys(operation_ids)
         criteria = TransitionCriteria(
@@ -44,19 +57,19 @@ class Subscription:
         )
         return _transitions(info, criteria, _position(after))
 
-    @followed("Changes of endpoints' presence.")
+    @followed("Changes of the presence of endpoints.")
     async def endpoint_presence(
-        self, info: Info, endpoint: str | None = None, after: str | None = None
+        self, info: Info, endpoint: EventsOfEndpoint = None, after: LogCursor = None
     ) -> AsyncGenerator[EndpointPresenceChange, None]:
         return _presences(info, checked_name(endpoint, "endpoint"), _position(after))
 
-    @followed("Values of resources, as devices tell them.")
+    @followed("Resource values that devices report, in order of arrival.")
     async def resource_changes(
         self,
         info: Info,
-        endpoint: str | None = None,
-        path_prefix: str | None = None,
-        after: str | None = None,
+        endpoint: EventsOfEndpoint = None,
+        path_prefix: PathPrefix = None,
+        after: LogCursor = None,
     ) -> AsyncGenerator[ResourceChange, None]:
         prefix = checked_prefix(path_prefix, "pathPrefix")
         return _resources(info, checked_name(endpoint, "endpoint"), prefix, _position(after))

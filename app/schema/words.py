@@ -20,88 +20,95 @@ from app.domain.words import (
 )
 
 _STATUSES: Final = {
-    "QUEUED": "Waits; `waitingFor` says for what.",
-    "SENDING": "An attempt is being made, or a stock Leshan holds the request.",
-    "CONFIRMED": "The device did it. Final.",
-    "FAILED": "It did not come about, or nobody knows; `reason` says which. Final.",
-    "CANCELED": "Taken back, or superseded, while it was queued. Final.",
-    "EXPIRED": "Its time to live ran out while it was queued. Final.",
+    "QUEUED": "Not sent yet, or waiting for a retry; `waitingFor` names the next event that it needs.",
+    "SENDING": "An attempt is in progress, or a stock Leshan server holds the request until the device wakes.",
+    "CONFIRMED": "Final: the operation succeeded.",
+    "FAILED": "Final: the operation failed or its outcome is unknown, according to `reason`.",
+    "CANCELED": "Final: a user canceled the operation, or a newer write superseded it.",
+    "EXPIRED": "Final: the time to live (`ttlSeconds`) ended while the operation was QUEUED.",
 }
 _KINDS: Final = {
-    "READ": "Read an object, an instance, a resource or a resource instance.",
-    "WRITE": "Write an object instance, a resource or a resource instance.",
-    "EXECUTE": "Execute a resource. Not repeated when its outcome is unknown, unless `repeatable`.",
-    "CREATE": "Create an object instance. Not repeated when its outcome is unknown, unless `repeatable`.",
+    "READ": "Read an object, object instance, resource or resource instance.",
+    "WRITE": "Write an object instance, resource or resource instance.",
+    "EXECUTE": "Execute a resource. Not retried after an unknown outcome, unless `repeatable` is true.",
+    "CREATE": "Create an object instance. Not retried after an unknown outcome, unless `repeatable` is true.",
     "DELETE": "Delete an object instance.",
-    "DISCOVER": "Ask which instances, resources and attributes there are.",
-    "OBSERVE": "Begin to observe a path.",
-    "CANCEL_OBSERVE": "Stop to observe a path.",
-    "WRITE_ATTRIBUTES": "Set the attributes that steer notifications.",
-    "READ_COMPOSITE": "Read several paths at once (LwM2M 1.1).",
-    "WRITE_COMPOSITE": "Write several resources at once (LwM2M 1.1).",
-    "OBSERVE_COMPOSITE": "Begin to observe several paths at once (LwM2M 1.1).",
-    "CANCEL_OBSERVE_COMPOSITE": "Stop to observe several paths at once (LwM2M 1.1).",
+    "DISCOVER": "List the instances, resources and attributes of an object, object instance or resource.",
+    "OBSERVE": "Start the observation of a path.",
+    "CANCEL_OBSERVE": "Cancel the observation of a path. Leshan does this without a request to the device.",
+    "WRITE_ATTRIBUTES": "Set the notification attributes of a path.",
+    "READ_COMPOSITE": "Read several paths in one request (LwM2M 1.1).",
+    "WRITE_COMPOSITE": "Write several resources or resource instances in one request (LwM2M 1.1).",
+    "OBSERVE_COMPOSITE": "Start one observation of several paths (LwM2M 1.1).",
+    "CANCEL_OBSERVE_COMPOSITE": "Cancel a composite observation (LwM2M 1.1). Leshan does this without a request to "
+    "the device.",
 }
 _PRESENCES: Final = {
-    "ONLINE": "Reachable now.",
-    "ASLEEP": "Registered, and not listening now.",
+    "ONLINE": "Registered and reachable now.",
+    "ASLEEP": "Registered, and assumed not to be listening.",
     "OFFLINE": "Not registered.",
 }
 _REASONS: Final = {
-    "DEVICE_REFUSED": "The device answered that it will not do this.",
-    "DEVICE_ERROR": "The device answered that it could not do this now, or answered nonsense.",
-    "NO_ANSWER": "The device did not answer as often as `maxAttempts` allows.",
-    "OUTCOME_UNKNOWN": "The device may have done it, nobody knows, and repeating it could do it twice.",
-    "INVALID_REQUEST": "Leshan does not take this request; nothing was sent.",
-    "NOT_REGISTERED": "The device is not registered.",
-    "DEVICE_ASLEEP": "The device sleeps.",
-    "DELAYED_BY_LESHAN": "A stock Leshan holds the request until the device's next wake.",
-    "LESHAN_UNREACHABLE": "Leshan cannot be reached.",
-    "LESHAN_REFUSED": "Leshan, or a proxy before it, turned the request away.",
-    "LEASE_LOST": "The process that made the attempt did not come back.",
-    "RELEASED": "The attempt was given back before anything was sent.",
-    "EXPIRED": "The time to live ran out.",
-    "CANCELED_BY_USER": "Somebody canceled it.",
-    "SUPERSEDED": "A newer write to the same path took its place.",
+    "DEVICE_REFUSED": "The device answered with an error that is not retried.",
+    "DEVICE_ERROR": "The device answered with a temporary error, or its answer was invalid or too large.",
+    "NO_ANSWER": "The device did not answer. The operation is FAILED once `maxAttempts` is used up; a composite kind "
+    "that the device never answers, at the first attempt.",
+    "OUTCOME_UNKNOWN": "The device may have executed the operation, which is not retried because `repeatable` is "
+    "false.",
+    "INVALID_REQUEST": "Leshan rejected the request as invalid; nothing was sent to the device.",
+    "NOT_REGISTERED": "The device is not registered at Leshan; nothing was sent.",
+    "DEVICE_ASLEEP": "The device is asleep; nothing was sent.",
+    "DELAYED_BY_LESHAN": "A stock Leshan server holds the request until the device's next wake.",
+    "LESHAN_UNREACHABLE": "Leshan could not be reached, or a proxy in front of it returned an error.",
+    "LESHAN_REFUSED": "Leshan, or a proxy in front of it, rejected the call, for example for authentication or load.",
+    "LEASE_LOST": "The process that made the attempt did not report a result before its lease ended.",
+    "RELEASED": "The attempt ended before anything was sent to the device.",
+    "EXPIRED": "The time to live (`ttlSeconds`) ended.",
+    "CANCELED_BY_USER": "A user canceled the operation.",
+    "SUPERSEDED": "A newer write to the same path, created with `supersede`, replaced the operation.",
 }
 _WAITS: Final = {
-    "DEVICE_WAKE": "The endpoint's next registration or update.",
-    "TURN": "An operation of the same endpoint that goes first, or that waits for its retry and holds this one back.",
-    "CLAIM": "A dispatcher takes it within moments: nothing else is in the way.",
-    "CAPACITY": "All calls that may be open at Leshan are open, or all those of devices that did not answer before.",
-    "RETRY_DELAY": "An attempt failed, and the next one follows after a pause: a device that does not sleep has no "
-    "wake to wait for, or Leshan was at fault.",
-    "LESHAN": "Leshan is unreachable.",
-    "PAUSED": "Somebody holds it back.",
-    "LESHAN_HOLDS_IT": 'A stock Leshan said "delayed" and sends it at the next wake.',
-    "DISPATCHER": "No dispatcher is alive.",
-    "DEVICE_ANSWER": "The request is out.",
-    "NOTHING": "It has ended.",
+    "DEVICE_WAKE": "The device's next registration or registration update.",
+    "TURN": "Another operation of the same endpoint: one that goes first, or one whose retry has to precede this "
+    "operation.",
+    "CLAIM": "A dispatcher, which claims the operation within moments: nothing blocks it.",
+    "CAPACITY": "The end of another call to Leshan: the limit of open calls is reached, or their share for devices "
+    "that did not answer last time.",
+    "RETRY_DELAY": "The end of the delay after a failed attempt, where no wake is due: the device does not sleep, or "
+    "the fault was Leshan's.",
+    "LESHAN": "Leshan, which is unreachable or has not yet reported the result of a call whose answer was lost.",
+    "PAUSED": "The end of a pause, by `resumeDispatch`.",
+    "LESHAN_HOLDS_IT": "The device's next wake, at which a stock Leshan server (not Reveille's own) sends the request "
+    "that it holds.",
+    "DISPATCHER": "A running dispatcher: none has reported within the last 10 seconds.",
+    "DEVICE_ANSWER": "The device's answer to the request that was sent.",
+    "NOTHING": "Nothing: the operation has ended.",
 }
 _DELIVERIES: Final = {
     "NOT_SENT": "No request reached the device.",
-    "MAY_HAVE_REACHED": "A request left and nothing came back: the device may have it, or may yet get it.",
-    "ANSWERED": "The device answered.",
+    "MAY_HAVE_REACHED": "A request was sent and no answer arrived: the device may have received it, or may still "
+    "receive it.",
+    "ANSWERED": "The device answered a request.",
 }
 _FORMATS: Final = {
-    "TLV": "application/vnd.oma.lwm2m+tlv",
-    "SENML_JSON": "application/senml+json",
-    "SENML_CBOR": "application/senml+cbor",
-    "CBOR": "application/cbor",
-    "JSON": "application/vnd.oma.lwm2m+json",
-    "TEXT": "text/plain",
-    "OPAQUE": "application/octet-stream",
+    "TLV": "Media type `application/vnd.oma.lwm2m+tlv`.",
+    "SENML_JSON": "Media type `application/senml+json`.",
+    "SENML_CBOR": "Media type `application/senml+cbor`.",
+    "CBOR": "Media type `application/cbor`.",
+    "JSON": "Media type `application/vnd.oma.lwm2m+json`.",
+    "TEXT": "Media type `text/plain`.",
+    "OPAQUE": "Media type `application/octet-stream`.",
 }
 _TYPES: Final = {
     "STRING": "Unicode text.",
-    "INTEGER": "A signed integer of 64 bits.",
-    "UNSIGNED_INTEGER": "An unsigned integer of 64 bits.",
-    "FLOAT": "A floating point number of double precision.",
+    "INTEGER": "Signed 64-bit integer.",
+    "UNSIGNED_INTEGER": "Unsigned 64-bit integer.",
+    "FLOAT": "Double-precision floating-point number.",
     "BOOLEAN": "True or false.",
-    "OPAQUE": "Bytes.",
-    "TIME": "A point in time.",
-    "OBJLNK": "A link to an object instance.",
-    "CORELINK": "Text in CoRE link format.",
+    "OPAQUE": "Sequence of bytes.",
+    "TIME": "Point in time.",
+    "OBJLNK": "Link to an object instance.",
+    "CORELINK": "Links in CoRE Link Format (RFC 6690).",
 }
 
 
@@ -112,14 +119,16 @@ def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> N
         value.description = members[value.name]
 
 
-_describe(OperationStatus, "Where an operation stands.", _STATUSES)
-_describe(OperationKind, "What is asked of the device: an LwM2M operation.", _KINDS)
-_describe(Presence, "What is known of a device.", _PRESENCES)
-_describe(ReasonCode, "Why an operation made a step.", _REASONS)
-_describe(WaitingFor, "What has to happen next.", _WAITS)
-_describe(Delivery, "What is known of the request and the device, over all attempts.", _DELIVERIES)
-_describe(ContentFormat, "A content format of LwM2M.", _FORMATS)
-_describe(ValueType, "A data type of LwM2M (Core 1.1, appendix C).", _TYPES)
+_describe(OperationStatus, "Status of an operation.", _STATUSES)
+_describe(OperationKind, "Kind of LwM2M operation.", _KINDS)
+_describe(Presence, "Reachability of a device.", _PRESENCES)
+_describe(ReasonCode, "Reason for a status transition of an operation.", _REASONS)
+_describe(WaitingFor, "Event or condition that an operation waits for next.", _WAITS)
+_describe(
+    Delivery, "Whether a request reached the device: the highest value of all attempts of an operation.", _DELIVERIES
+)
+_describe(ContentFormat, "Content format of LwM2M payloads.", _FORMATS)
+_describe(ValueType, "LwM2M data type of a value (Core 1.1, appendix C).", _TYPES)
 
 __all__ = [
     "ContentFormat",

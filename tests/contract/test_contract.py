@@ -103,7 +103,9 @@ def described(nodes: Mapping[str, TypeDefinitionNode]) -> Iterator[tuple[str, bo
         yield name, node.description is not None
         for part in getattr(node, "fields", None) or getattr(node, "values", None) or ():
             yield f"{name}.{part.name.value}", part.description is not None
+            for argument in getattr(part, "arguments", None) or ():
+                yield f"{name}.{part.name.value}({argument.name.value})", argument.description is not None
 
 
-def test_every_type_field_and_value_has_a_description() -> None:
+def test_every_type_field_argument_and_value_has_a_description() -> None:
     assert [name for name, there in described(OURS) if not there] == []

@@ -6,35 +6,39 @@ import strawberry
 
 from app.schema.scalars import DateTime
 from app.schema.types.endpoint import Endpoint, ResourceState
-from app.schema.types.operation import DeviceOperation
+from app.schema.types.operation import LOG_CURSOR, DeviceOperation
 from app.schema.words import OperationStatus, Presence
 
 
 @strawberry.type(description="A change of an endpoint's presence.")
 class EndpointPresenceChange:
-    cursor: str = strawberry.field(description="Opaque; orders the whole log of the system.")
-    endpoint: Endpoint = strawberry.field(description="The endpoint, never older than this change.")
-    presence: Presence = strawberry.field(description="What it became.")
-    at: DateTime = strawberry.field(description="When.")
+    cursor: str = strawberry.field(description=LOG_CURSOR)
+    endpoint: Endpoint = strawberry.field(description="The endpoint as of this change or later.")
+    presence: Presence = strawberry.field(description="New presence.")
+    at: DateTime = strawberry.field(description="Time of the change.")
 
 
 @strawberry.type(
-    description="A value that a resource had, in order of arrival: a buffered one that comes late is older than the "
-    "resource's state, which its `at` tells."
+    description="A resource value as it arrived. A value that the device buffered may be older than the current state: "
+    "compare `resource.at`."
 )
 class ResourceChange:
-    cursor: str = strawberry.field(description="Opaque; orders the whole log of the system.")
-    endpoint: Endpoint = strawberry.field(description="The endpoint.")
+    cursor: str = strawberry.field(description=LOG_CURSOR)
+    endpoint: Endpoint = strawberry.field(description="The endpoint as of this change or later.")
     resource: ResourceState = strawberry.field(description="The resource with this value.")
 
 
-@strawberry.type(description="How many operations have a status.")
+@strawberry.type(description="Number of operations with one status.")
 class OperationCount:
     status: OperationStatus = strawberry.field(description="The status.")
-    count: int = strawberry.field(description="How many operations have it.")
+    count: int = strawberry.field(description="Number of operations with this status.")
 
 
-@strawberry.type(description="An operation that was asked for.")
+@strawberry.type(description="Result of creating or retrying an operation.")
 class DeviceOperationPayload:
-    operation: DeviceOperation = strawberry.field(description="The operation.")
-    created: bool = strawberry.field(description="False when it had been made before with the same idempotency key.")
+    operation: DeviceOperation = strawberry.field(
+        description="The new operation, or the existing one with the same idempotency key."
+    )
+    created: bool = strawberry.field(
+        description="Whether the operation is new; false if it already existed with the same idempotency key."
+    )

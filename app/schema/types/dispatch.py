@@ -11,66 +11,99 @@ from app.schema.types.operation import DeviceOperation
 from app.schema.words import Presence
 
 
-@strawberry.type(description="Something that somebody paused. Both names null: everything.")
+@strawberry.type(
+    description="A pause of dispatching to one endpoint, to one Leshan server's devices, or, if both names are null, "
+    "to all devices."
+)
 class DispatchPause:
-    leshan_server_name: str | None = strawberry.field(description="The Leshan server, of an endpoint its own.")
-    endpoint_name: str | None = strawberry.field(description="The endpoint, where it is paused alone.")
-    reason: str = strawberry.field(description="Why, in the words of who paused it.")
-    paused_by: str = strawberry.field(description="Who paused it.")
-    paused_at: DateTime = strawberry.field(description="When.")
-    resumed_by: str | None = strawberry.field(description="Who took it back; null while it is in force.")
-    resumed_at: DateTime | None = strawberry.field(description="When it was taken back.")
+    leshan_server_name: str | None = strawberry.field(
+        description="Name of the paused Leshan server, or of the paused endpoint's server; null if all are paused."
+    )
+    endpoint_name: str | None = strawberry.field(
+        description="Name of the paused endpoint; null if a Leshan server or all devices are paused."
+    )
+    reason: str = strawberry.field(description="Reason given to `pauseDispatch`.")
+    paused_by: str = strawberry.field(description="Name of the user who paused it (`REVEILLE_AUTH`).")
+    paused_at: DateTime = strawberry.field(description="Time at which the pause began.")
+    resumed_by: str | None = strawberry.field(
+        description="Name of the user who ended the pause; null while it is active."
+    )
+    resumed_at: DateTime | None = strawberry.field(
+        description="Time at which the pause ended; null while it is active."
+    )
 
 
-@strawberry.type(description="What canceling many came to.")
+@strawberry.type(description="Result of `cancelDeviceOperations`.")
 class CancelDeviceOperationsPayload:
-    canceled: int = strawberry.field(description="How many were canceled.")
-    passed_over: int = strawberry.field(description="How many were not QUEUED any more when their turn came.")
+    canceled: int = strawberry.field(description="Number of operations canceled.")
+    passed_over: int = strawberry.field(description="Number of operations skipped because they were no longer QUEUED.")
 
 
-@strawberry.type(description="What retrying many came to.")
+@strawberry.type(description="Result of `retryDeviceOperations`.")
 class RetryDeviceOperationsPayload:
-    created: int = strawberry.field(description="How many were queued anew.")
-    passed_over: int = strawberry.field(description="How many somebody else asked for again meanwhile.")
+    created: int = strawberry.field(description="Number of new operations.")
+    passed_over: int = strawberry.field(
+        description="Number of operations skipped because another request retried them first, or they no longer exist."
+    )
 
 
-@strawberry.type(description="How a Leshan server stands with us.")
+@strawberry.type(description="Status of a Leshan server and of the connections to it.")
 class LeshanServerStatus:
-    name: str = strawberry.field(description="Its name in the settings.")
+    name: str = strawberry.field(description="Name of the server (`REVEILLE_LESHAN_NAME`).")
     dispatcher_seen_at: DateTime | None = strawberry.field(
-        description="The last sign of life of a dispatcher: they give one about every half second."
+        description="Time of the last heartbeat of a dispatcher, due about every 0.5 seconds; null before the first."
     )
-    breaker_opened_at: DateTime | None = strawberry.field(description="Since when it is not called; null: it is.")
-    breaker_reason: str | None = strawberry.field(description="What it was last seen to do wrong.")
-    next_probe_at: DateTime | None = strawberry.field(description="When it is looked for again.")
+    breaker_opened_at: DateTime | None = strawberry.field(
+        description="Time since which the circuit breaker stops all calls to the server; null while it is closed."
+    )
+    breaker_reason: str | None = strawberry.field(
+        description="Last failure that opened the circuit breaker or kept it open; null while it is closed."
+    )
+    next_probe_at: DateTime | None = strawberry.field(
+        description="Time of the next probe of the server; null if none is due."
+    )
     bridge_held_until: DateTime | None = strawberry.field(
-        description="Until when a bridge holds the event stream, unless it renews it; null: none does."
+        description="Time at which the lease of the bridge, which reads the event stream, ends unless it is renewed; "
+        "null if no bridge holds it."
     )
-    stream_open_since: DateTime | None = strawberry.field(description="Since when the event stream is open.")
-    paused: bool = strawberry.field(description="Whether all of it is paused.")
+    stream_open_since: DateTime | None = strawberry.field(
+        description="Time since which the event stream is open; null if it is not open, or its bridge does not report "
+        "it."
+    )
+    paused: bool = strawberry.field(description="Whether dispatching to all devices of the server is paused.")
 
 
-@strawberry.type(description="Endpoints of one presence that have something queued.")
+@strawberry.type(description="Endpoints of one presence that have QUEUED operations.")
 class WaitingEndpoints:
-    presence: Presence = strawberry.field(description="What is known of them.")
-    endpoints: int = strawberry.field(description="How many they are.")
-    operations: int = strawberry.field(description="How many operations are queued for them.")
+    presence: Presence = strawberry.field(description="Presence of the endpoints.")
+    endpoints: int = strawberry.field(description="Number of endpoints.")
+    operations: int = strawberry.field(description="Number of QUEUED operations of these endpoints.")
 
 
-@strawberry.type(description="How the dispatch stands.")
+@strawberry.type(description="Current status of dispatching.")
 class DispatchStatus:
-    at: DateTime = strawberry.field(description="The database's time of reading this.")
-    leshan_server: LeshanServerStatus | None = strawberry.field(description="Null before any process was started.")
-    pauses: list[DispatchPause] = strawberry.field(description="Those in force, at most 1,000, the widest first.")
-    waiting: list[WaitingEndpoints] = strawberry.field(description="What waits, by what is known of the devices.")
-    longest_waiting: list[DeviceOperation] = strawberry.field(
-        description="The oldest queued operations of the 20 endpoints that wait longest."
+    at: DateTime = strawberry.field(description="Database time at which the status was read.")
+    leshan_server: LeshanServerStatus | None = strawberry.field(
+        description="Status of the Leshan server; null until a Reveille process has started once."
     )
-    open_calls: int = strawberry.field(description="Calls that are out.")
-    held_by_leshan: int = strawberry.field(description="Requests that a stock Leshan holds until a wake.")
-    late_leases: int = strawberry.field(description="Calls whose process did not come back in time.")
+    pauses: list[DispatchPause] = strawberry.field(description="Active pauses, widest scope first; at most 1,000.")
+    waiting: list[WaitingEndpoints] = strawberry.field(
+        description="Endpoints with QUEUED operations, counted by presence; one entry for each presence that has any."
+    )
+    longest_waiting: list[DeviceOperation] = strawberry.field(
+        description="Oldest QUEUED operation of each of the 20 endpoints that have waited longest, oldest first."
+    )
+    open_calls: int = strawberry.field(description="Number of open calls to Leshan.")
+    held_by_leshan: int = strawberry.field(
+        description="Number of requests that a stock Leshan server holds until the device wakes."
+    )
+    late_leases: int = strawberry.field(
+        description="Number of SENDING operations whose lease has ended without a result; a lasting value above 0 "
+        "means that no dispatcher is running."
+    )
     log_behind: int = strawberry.field(
-        description="Entries of the log that this process has yet to tell its subscribers."
+        description="Number of log entries that the API process serving this query has not yet delivered to its "
+        "subscriptions; 0 if it has none."
     )
 
 

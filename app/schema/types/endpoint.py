@@ -10,6 +10,7 @@ import strawberry
 
 from app.models.observations import Observed
 from app.models.queries import EndpointView, Page, ResourceStateView
+from app.schema.arguments import PageCursor, PageSize, PathPrefix
 from app.schema.context import Info
 from app.schema.fields import resolved
 from app.schema.filters import checked_prefix, operation_criteria
@@ -17,7 +18,7 @@ from app.schema.ids import endpoint_id
 from app.schema.inputs import DeviceOperationFilter
 from app.schema.limits import DEFAULT_PAGE, page_size
 from app.schema.scalars import JSON, DateTime, clamped_int, stored_json, time_or_none
-from app.schema.types.node import Node, PageInfo, Total, page_info
+from app.schema.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
 from app.schema.words import Presence, ValueType
 
 if TYPE_CHECKING:
@@ -26,89 +27,109 @@ if TYPE_CHECKING:
 OperationPage = Annotated["DeviceOperationConnection", strawberry.lazy("app.schema.types.operation")]
 
 
-@strawberry.type(description="A device's registration at Leshan. What Leshan did not tell is null.")
+@strawberry.type(description="A device's registration at Leshan. Fields that Leshan did not report are null.")
 class Registration:
-    registration_id: str | None = strawberry.field(description="Leshan's id of it.")
-    registered_at: DateTime = strawberry.field(description="When it was heard of.")
-    last_update_at: DateTime = strawberry.field(description="When the registration or its last update was heard.")
-    lifetime_seconds: int | None = strawberry.field(
-        description="How long it lasts without an update; at most 2,147,483,647 (68 years) is shown."
+    registration_id: str | None = strawberry.field(description="Registration id assigned by Leshan.")
+    registered_at: DateTime = strawberry.field(description="Time at which the registration became known.")
+    last_update_at: DateTime = strawberry.field(
+        description="Time of the registration or of its last update, whichever is later."
     )
-    lwm2m_version: str | None = strawberry.field(name="lwm2mVersion", description="LwM2M version of the device.")
-    binding_mode: str | None = strawberry.field(description='Transports that the device listens to, like "U".')
-    queue_mode: bool | None = strawberry.field(description="Whether the device sleeps between its contacts.")
-    address: str | None = strawberry.field(description="Network address that it registered from.")
-    object_links: JSON | None = strawberry.field(description="The objects and instances that the device has.")
+    lifetime_seconds: int | None = strawberry.field(
+        description="Registration lifetime in seconds; values above 2,147,483,647 (68 years) are returned as that."
+    )
+    lwm2m_version: str | None = strawberry.field(
+        name="lwm2mVersion", description="LwM2M version of the device, for example `1.1`."
+    )
+    binding_mode: str | None = strawberry.field(
+        description="Transport bindings that the device supports, for example `U` for UDP."
+    )
+    queue_mode: bool | None = strawberry.field(
+        description="Whether the device uses queue mode. If null, it is assumed to use it."
+    )
+    address: str | None = strawberry.field(description="Network address from which the device registered.")
+    object_links: JSON | None = strawberry.field(
+        description='Registered objects and object instances: `[{"url": "/3/0", "attributes": {..}}]`.'
+    )
 
 
-@strawberry.type(description="The latest known value of a resource.")
+@strawberry.type(description="Latest known value of a resource.")
 class ResourceState:
-    path: str = strawberry.field(description='Path of the resource, like "/3303/0/5700".')
-    type: ValueType = strawberry.field(description="Its LwM2M type, which fixes the form of the value.")
-    value: JSON = strawberry.field(description="The value.")
+    path: str = strawberry.field(description='Path of the resource, for example "/3303/0/5700".')
+    type: ValueType = strawberry.field(
+        description="LwM2M data type, which determines the form of `value` (see `JSON`)."
+    )
+    value: JSON = strawberry.field(description="Latest known value.")
     at: DateTime = strawberry.field(
-        description="When the device had it, by its own clock where that was reported and can be right, else when it "
-        "was received. The state of a resource is the value with the greatest `at`; of equal ones the last to arrive."
+        description="Time of the value: the device's timestamp if it is plausible, otherwise the time of receipt. The "
+        "state is the value with the greatest `at`; of equal times, the value that arrived last."
     )
     observed: bool = strawberry.field(
-        description="Whether an observation (OBSERVE, or OBSERVE_COMPOSITE) that covers it stands with the present "
-        "registration, so that changes are reported. False after a new registration, an update from another address, a "
-        "cancellation, or the end of the observation; then the value may be old, and a new OBSERVE is needed."
+        description="Whether an observation (OBSERVE or OBSERVE_COMPOSITE) under the current registration covers the "
+        "resource, so that changes are reported. False after a new registration, an update from another address, a "
+        "cancellation or the end of the observation: the value may then be outdated until a new OBSERVE."
     )
 
 
-@strawberry.type(description="A device, known by its LwM2M endpoint client name.")
+@strawberry.type(description="A device, identified by its LwM2M endpoint client name.")
 class Endpoint(Node):
-    name: str = strawberry.field(description="The LwM2M endpoint client name.")
-    presence: Presence = strawberry.field(description="Whether it can be reached now.")
+    name: str = strawberry.field(description="LwM2M endpoint client name.")
+    presence: Presence = strawberry.field(description="Reachability of the device.")
     awake_until: DateTime | None = strawberry.field(
-        description="Until when it is taken to listen; the last day of the year 9999 where no end is known."
+        description="Time until which the device is assumed to listen: the last day of the year 9999 if no end is "
+        "known, null if it is ASLEEP or OFFLINE."
     )
     awake_window_seconds: int | None = strawberry.field(
-        description="How long it listens after it was heard; null: as the settings say."
+        description="Awake window set for this endpoint by `updateEndpoint`, in seconds: how long the device listens "
+        "after a contact. Null if the default applies."
     )
     last_seen_at: DateTime | None = strawberry.field(
-        description="When the device itself last sent a message: never moved by SLEEPING, a time-out or an expiry."
+        description="Time of the last message that the device itself sent; null before the first. Timeouts, expiry and "
+        "SLEEPING events do not change it."
     )
-    registration: Registration | None = strawberry.field(description="Its registration; null while it has none.")
-    pending_operations: int = strawberry.field(description="Operations that have not ended: QUEUED and SENDING.")
+    registration: Registration | None = strawberry.field(
+        description="Current registration; null while the device is not registered."
+    )
+    pending_operations: int = strawberry.field(description="Number of operations that are QUEUED or SENDING.")
     view: strawberry.Private[EndpointView]
 
-    @resolved("Its operations, newest first.")
+    @resolved("Operations of the endpoint, newest first.")
     async def operations(
         self,
         info: Info,
-        filter: DeviceOperationFilter | None = None,  # noqa: A002
-        first: int | None = DEFAULT_PAGE,
-        after: str | None = None,
+        filter: Annotated[  # noqa: A002
+            DeviceOperationFilter | None,
+            strawberry.argument(description="Criteria for the operations. Default: all operations of the endpoint."),
+        ] = None,
+        first: PageSize = DEFAULT_PAGE,
+        after: PageCursor = None,
     ) -> OperationPage:
         criteria = operation_criteria(filter, of_endpoint=self.name)
         return await info.context.reads.operation_page(criteria, page_size(first), after)
 
-    @resolved("The latest known value of every resource, by path.")
-    async def resources(self, info: Info, path_prefix: str | None = None) -> list[ResourceState]:
+    @resolved("Latest known value of each resource, sorted by path.")
+    async def resources(self, info: Info, path_prefix: PathPrefix = None) -> list[ResourceState]:
         states = await info.context.reads.resource_states(self.view.id, checked_prefix(path_prefix, "pathPrefix"))
         observed = observed_of(self.view)
         return [resource_state(state, observed) for state in states]
 
 
-@strawberry.type(description="One endpoint of a page.")
+@strawberry.type(description="Entry of a page of endpoints.")
 class EndpointEdge:
     node: Endpoint = strawberry.field(description="The endpoint.")
-    cursor: str = strawberry.field(description="Its place in the list.")
+    cursor: str = strawberry.field(description=ENTRY_CURSOR)
 
 
-@strawberry.type(description="A page of endpoints, by name.")
+@strawberry.type(description="A page of endpoints, sorted by name.")
 class EndpointConnection:
-    edges: list[EndpointEdge] = strawberry.field(description="The endpoints of this page.")
-    page_info: PageInfo = strawberry.field(description="Where the page stands.")
+    edges: list[EndpointEdge] = strawberry.field(description="Entries of the page.")
+    page_info: PageInfo = strawberry.field(description="Position of the page within the list.")
     total: strawberry.Private[Total[Any]]
 
-    @resolved("How many endpoints the list has, counted to 10,000.")
+    @resolved("Number of endpoints in the whole list, counted up to 10,000.")
     async def total_count(self) -> int:
         return (await self.total.get())[0]
 
-    @resolved("Whether there are more than were counted.")
+    @resolved("Whether the list has more entries than `totalCount`, because counting stopped at 10,000.")
     async def total_count_capped(self) -> bool:
         return (await self.total.get())[1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import strawberry
 
@@ -10,18 +10,22 @@ from app.models.queries import Page
 
 T = TypeVar("T")
 
+ENTRY_CURSOR: Final = "Position in the list, for `after`. Opaque."
 
-@strawberry.interface(description="Something with a global id.")
+
+@strawberry.interface(description="An object with a global id.")
 class Node:
-    id: strawberry.ID = strawberry.field(description="Global id: opaque, and the same for ever.")
+    id: strawberry.ID = strawberry.field(description="Global id: opaque, and never changes.")
 
 
-@strawberry.type(description="Where a page stands within its list.")
+@strawberry.type(description="Position of a page within its list.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether the list goes on after this page.")
-    has_previous_page: bool = strawberry.field(description="Whether this page was asked for with `after`.")
-    start_cursor: str | None = strawberry.field(description="Cursor of the first entry.")
-    end_cursor: str | None = strawberry.field(description="Cursor of the last entry: `after` of the next page.")
+    has_next_page: bool = strawberry.field(description="Whether the list continues after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether the page was requested with `after`.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first entry; null if the page is empty.")
+    end_cursor: str | None = strawberry.field(
+        description="Cursor of the last entry, for `after` of the next page; null if the page is empty."
+    )
 
 
 class Total(Generic[T]):
