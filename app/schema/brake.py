@@ -182,7 +182,9 @@ class BrakeMutation:
 
 def _scope(server: str | None, endpoint: str | None) -> Scope:
     if server is not None and endpoint is not None:
-        raise bad_input("an endpoint or a Leshan server is expected, or neither of them", "endpoint")
+        raise bad_input(
+            "`endpoint` and `leshanServer` cannot be combined; one of them, or neither, is expected.", "endpoint"
+        )
     return Scope(checked_name(server, "leshanServer"), checked_name(endpoint, "endpoint"))
 
 
@@ -202,7 +204,7 @@ def _restricted(
     """What the filter means of those statuses that can be acted on; one that means everything is no filter."""
     criteria = operation_criteria(given)
     if criteria.unrestricted:
-        raise bad_input("a filter that says which operations are meant is expected", "filter")
+        raise bad_input("Empty filter; at least one criterion is expected.", "filter")
     wanted = default if criteria.statuses is None else [status for status in criteria.statuses if status in possible]
     return replace(criteria, statuses=tuple(wanted))
 
@@ -214,10 +216,10 @@ async def _expected(
     seqs = await operation_seqs(criteria, most + 1, by_endpoint=by_endpoint)
     actual = len(seqs) if len(seqs) <= most else await exact_count(criteria)
     if count is not None and actual != count:
-        message = f"the filter means {actual} operations, not {count}: nothing was changed"
+        message = f"The filter matches {actual} operations, not {count}; nothing was changed."
         raise ApiError(Code.CONFLICT, message, count=actual)
     if actual > most:
-        raise over_limit(f"the filter means {actual} operations; at most {most} are taken at once", most)
+        raise over_limit(f"The filter matches {actual} operations; at most {most} are allowed.", most)
     return seqs
 
 

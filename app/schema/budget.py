@@ -27,20 +27,20 @@ class Allowance:
 
 CHARACTERS: Final = Allowance(
     MAX_DOCUMENT,
-    "the documents of a request have at most {limit} characters outside of strings: send values as variables",
+    "The documents of the request have more than {limit} characters outside of strings; send values as variables.",
 )
 TOKENS: Final = Allowance(
-    MAX_TOKENS, "the documents of a request have at most {limit} tokens: send values as variables"
+    MAX_TOKENS, "The documents of the request have more than {limit} tokens; send values as variables."
 )
 COST: Final = Allowance(
     MAX_COST,
-    "the request costs {amount} (fields times rows, statements, input values); {limit} are allowed: ask for smaller "
-    "pages or fewer fields, or send its operations one by one",
+    "The request costs {amount} (fields times rows, statements, input values); at most {limit} is allowed. Use smaller "
+    "pages or fewer fields, or send the operations one by one.",
 )
 RESPONSE: Final = Allowance(
     MAX_RESPONSE,
-    "the stored values in the response have {amount} bytes or more; {limit} are allowed: use a smaller `first`, or "
-    "query an operation by itself",
+    "The stored values in the response have {amount} bytes or more; at most {limit} are allowed. Use a smaller "
+    "`first`, or query operations one by one.",
 )
 
 
@@ -92,7 +92,9 @@ class RequestBudget:
             async with scope:
                 return await work
         except TimeoutError:
-            message = f"the queries of a request take at most {MAX_SECONDS:g} seconds"
+            message = (
+                f"The queries of the request took longer than {MAX_SECONDS:g} s; fewer or smaller queries are expected."
+            )
             raise over_limit(message, int(MAX_SECONDS)) from None
         finally:
             self._running.discard(scope)

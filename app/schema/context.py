@@ -89,7 +89,8 @@ class RequestContext:
         ApiError: FORBIDDEN: the viewer does not have this role.
         """
         if not self.viewer.may(role):
-            raise ApiError(Code.FORBIDDEN, f"the role {role} is required; {self.viewer.name} is {self.viewer.role}")
+            message = f"{self.viewer.name} has the role {self.viewer.role}; the role {role} is required."
+            raise ApiError(Code.FORBIDDEN, message)
 
     def operator(self) -> Viewer:
         """The viewer, who must be an operator. Raises as :meth:`require` does."""

@@ -112,7 +112,7 @@ def prepare(schema: GraphQLSchema, text: str) -> Prepared:
         check_document(document)
         errors = validate(schema, document, max_errors=MAX_ERRORS)
     except RecursionError:
-        errors = [bad_input("the document nests too deeply", "query")]
+        errors = [bad_input("The document is nested too deeply; fewer levels are expected.", "query")]
     except GraphQLError as error:
         errors = [error]
     definitions = document.definitions if document else ()
@@ -208,7 +208,7 @@ def admit(context: RequestContext, roles: Mapping[str, Role], variables: Mapping
     ready, budget = context.prepared, context.budget
     assert ready is not None  # noqa: S101 - it was parsed
     if len(ready.operations) > 1 and context.operation_name is None:
-        raise bad_input("the document has several operations: operationName is expected", "operationName")
+        raise bad_input("The document has several operations; operationName is expected.", "operationName")
     operation = ready.operation(context.operation_name)
     assert operation is not None  # noqa: S101 - Strawberry has found it before
     measure = ready.measure(operation, variables)

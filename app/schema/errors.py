@@ -72,7 +72,7 @@ MAX_TOKENS: Final = 10_000
 """Of a document."""
 
 UNAVAILABLE: Final = (
-    "the database cannot be reached; try again, with the same idempotencyKey: what was asked for may have happened"
+    "The database cannot be reached; retry with the same idempotencyKey, because the mutation may have been executed."
 )
 
 
@@ -91,11 +91,11 @@ def request_error(error: Exception, method: str = "POST") -> ApiError:
     """A request that is no executable operation: Strawberry's exceptions for it as an expected failure."""
     if isinstance(error, InvalidOperationTypeError):
         if error.operation_type is OperationType.SUBSCRIPTION:
-            return bad_input("a subscription needs graphql-transport-ws, or Accept: text/event-stream", None)
-        return bad_input(f"a {error.operation_type.value} cannot be asked for with {method}", None)
+            return bad_input("A subscription requires graphql-transport-ws, or Accept: text/event-stream.", None)
+        return bad_input(f"A {error.operation_type.value} cannot be sent with {method}; POST is expected.", None)
     if isinstance(error, CannotGetOperationTypeError):
         return bad_input(error.as_http_error_reason(), "operationName")
-    return bad_input("the request has no query", "query")
+    return bad_input("Missing query.", "query")
 
 
 _REQUEST_ERRORS: Final = (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError)
@@ -129,7 +129,7 @@ def _foreseen(cause: Exception | None) -> ApiError | None:
         case LedgerError() | LedgerUnavailable():
             return refusal(cause)
         case ReadUnavailable():
-            return ApiError(Code.UNAVAILABLE, "the database cannot be reached; try again")
+            return ApiError(Code.UNAVAILABLE, "The database cannot be reached; retry later.")
         case InvalidCursor():
             return bad_input(str(cause), "after")
         case CursorExpired():
@@ -137,7 +137,7 @@ def _foreseen(cause: Exception | None) -> ApiError | None:
         case Lagged():
             return ApiError(Code.LAGGED, str(cause), cursor=cause.cursor)
         case RecursionError():
-            return bad_input("the document nests too deeply", "query")
+            return bad_input("The document is nested too deeply; fewer levels are expected.", "query")
         case _:
             return None
 
@@ -145,7 +145,7 @@ def _foreseen(cause: Exception | None) -> ApiError | None:
 def _masked(error: GraphQLError, cause: BaseException) -> ApiError:
     reference = uuid.uuid4().hex[:12]
     log.error("internal_error", reference=reference, path=error.path, exc_info=cause)
-    return ApiError(Code.INTERNAL, "something went wrong in Reveille; its log tells more", reference=reference)
+    return ApiError(Code.INTERNAL, "Internal error. Quote the reference when you report it.", reference=reference)
 
 
 def _like(error: GraphQLError, told: ApiError) -> GraphQLError:

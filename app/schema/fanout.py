@@ -89,9 +89,8 @@ class Member:
         if len(self._queue) >= QUEUE_LIMIT or (self._queue and self._waiting + size > MAX_RESPONSE):
             LAGGED_SUBSCRIBERS.inc()
             cursor = log_cursor(self._queue[0][1] - 1)
-            error = ApiError(
-                Code.LAGGED, "events came faster than they were taken: resume after the cursor", cursor=cursor
-            )
+            message = "Events arrived faster than the client received them; resume after the cursor."
+            error = ApiError(Code.LAGGED, message, cursor=cursor)
             self._queue.clear()
             payload = Ended([error.formatted])
         self._over = isinstance(payload, Ended)
@@ -193,7 +192,7 @@ class Fanout:
             end = await self._execute(group, ask, viewer)
         except Exception as error:
             log.exception("shared_subscription_failed", error=str(error))
-            end = Ended([ApiError(Code.INTERNAL, "the subscription failed; subscribe again").formatted])
+            end = Ended([ApiError(Code.INTERNAL, "The subscription failed; subscribe again.").formatted])
         finally:
             self._forget(key, group)
             group.tell(end, 0)

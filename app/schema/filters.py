@@ -72,7 +72,7 @@ def endpoint_criteria(given: EndpointFilter | None) -> EndpointCriteria:
 
 def _names(given: Collection[str] | None) -> tuple[str, ...] | None:
     if given is not None and len(given) > MAX_NAMES:
-        raise over_limit(f"at most {MAX_NAMES} endpoints can be named", MAX_NAMES)
+        raise over_limit(f"Too many endpoint names ({len(given)}); at most {MAX_NAMES} are allowed.", MAX_NAMES)
     return _distinct(given if given is None else [plain_text(name, "filter.endpoints") for name in given])
 
 

@@ -170,12 +170,12 @@ class GraphQLView(GraphQL[Asker, None]):
 
     async def parse_http_body(self, request: Any) -> Any:
         if self.house.authenticate(bearer_token(request.headers.get("authorization"))) is None:
-            error = ApiError(Code.UNAUTHENTICATED, "a valid token is needed: Authorization: Bearer ..")
+            error = ApiError(Code.UNAUTHENTICATED, "Missing or unknown token; Authorization: Bearer TOKEN is expected.")
             raise Refused(401, error, WWW_Authenticate="Bearer")
         content_type, _ = parse_content_type(request.content_type or "")
         if request.method == "POST" and content_type != PLAIN_JSON:
             # what a foreign page can send without asking first is never JSON
-            raise Refused(415, bad_input("Content-Type: application/json is expected", None))
+            raise Refused(415, bad_input("Unsupported Content-Type; application/json is expected.", None))
         data = await super().parse_http_body(request)
         if isinstance(data, list):
             for index, one in enumerate(data):
@@ -192,9 +192,11 @@ class GraphQLView(GraphQL[Asker, None]):
         parsed = super().parse_json(data)
         items = parsed if isinstance(parsed, list) else [parsed]
         if not items or not all(isinstance(item, dict) for item in items):
-            raise HTTPException(400, "a JSON object is expected, or a list of them")
+            raise HTTPException(400, "Invalid request body; a JSON object or a list of objects is expected.")
         if len(items) > MAX_BATCH:
-            raise Refused(400, over_limit(f"a batch has at most {MAX_BATCH} operations", MAX_BATCH))
+            raise Refused(
+                400, over_limit(f"Too many operations in the batch; at most {MAX_BATCH} are allowed.", MAX_BATCH)
+            )
         return parsed
 
     def decode_json(self, data: str | bytes) -> object:
@@ -214,7 +216,8 @@ class GraphQLView(GraphQL[Asker, None]):
         formats, method = formats_of(request), request_adapter.method
         if isinstance(request_data, list):
             if formats.json is None:
-                raise Refused(406, bad_input(f"Accept must allow {PLAIN_JSON} or {RESPONSE_JSON} for a batch", None))
+                message = f"Unacceptable Accept header for a batch; {PLAIN_JSON} or {RESPONSE_JSON} is expected."
+                raise Refused(406, bad_input(message, None))
             # in order, and before any is executed: one that is prepared in a thread would begin after the others
             for one in request_data:
                 with suppress(ApiError):  # executing it reports that
@@ -323,7 +326,7 @@ async def _operation_type(request_data: GraphQLRequestData, context: Asker) -> O
 def _not_acceptable(operation_type: OperationType | None) -> Refused:
     if operation_type is OperationType.SUBSCRIPTION:
         return Refused(406, request_error(InvalidOperationTypeError(operation_type)))
-    return Refused(406, bad_input(f"Accept must allow {_ACCEPTABLE}", None))
+    return Refused(406, bad_input(f"Unacceptable Accept header; {_ACCEPTABLE} is expected.", None))
 
 
 def _is_request_error(result: Any) -> bool:

@@ -46,7 +46,9 @@ class Body:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            raise Refused(413, over_limit(f"a body has at most {self._most} bytes", self._most))
+            raise Refused(
+                413, over_limit(f"Request body too large; at most {self._most} bytes are allowed.", self._most)
+            )
         self.complete = not message.get("more_body", False)
         return message
 
@@ -54,7 +56,9 @@ class Body:
 def check_accept(request: Request) -> None:
     """Raises Refused: 431, ``Accept`` is too long to be read."""
     if len(_accept(request)) > MAX_ACCEPT:
-        raise Refused(431, over_limit(f"Accept has at most {MAX_ACCEPT} characters", MAX_ACCEPT))
+        raise Refused(
+            431, over_limit(f"Accept header too long; at most {MAX_ACCEPT} characters are allowed.", MAX_ACCEPT)
+        )
 
 
 def formats_of(request: Any) -> Formats:
@@ -78,7 +82,7 @@ def check_fields(request_data: GraphQLRequestData, index: int | None = None) -> 
     for name, value, expected in fields:
         if value is not None and not isinstance(value, expected):
             what = "a string" if expected is str else "an object"
-            raise Refused(400, bad_input(f"{name} must be {what} or null", name, index=index))
+            raise Refused(400, bad_input(f"Invalid type of `{name}`; {what} or null is expected.", name, index=index))
 
 
 def refusal(request: Request, error: HTTPException) -> Response:

@@ -36,12 +36,12 @@ def parse_id(text: str) -> tuple[str, str]:
     try:
         type_name, _, key = base64.b64decode(text, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
-        raise NoSuchId(f"{text[:100]!r} is no id") from None
+        raise NoSuchId(f"Invalid global id {text[:100]!r}.") from None
     if type_name == OPERATION and _is_uuid(key):
         return type_name, key
     if type_name == ENDPOINT and key.isascii() and key.isdigit() and len(key) <= 18:
         return type_name, key
-    raise NoSuchId(f"{text[:100]!r} is no id")
+    raise NoSuchId(f"Invalid global id {text[:100]!r}.")
 
 
 def parse_operation_id(text: str) -> str:
@@ -52,7 +52,7 @@ def parse_operation_id(text: str) -> str:
     """
     type_name, key = parse_id(text)
     if type_name != OPERATION:
-        raise NoSuchId(f"{text[:100]!r} is no id of an operation")
+        raise NoSuchId(f"Invalid operation id {text[:100]!r}; the id of a DeviceOperation is expected.")
     return key
 
 

@@ -89,9 +89,9 @@ def _check_parts(given: CreateDeviceOperationInput, kind: OperationKind) -> None
     for part in _PARTS:
         there = getattr(given, part) not in (None, False)
         if there and part not in takes:
-            raise bad_input(f"{kind} takes no {part}", part)
+            raise bad_input(f"{kind} does not accept `{part}`.", part)
         if not there and part in required:
-            raise bad_input(f"{kind} needs {part}", part)
+            raise bad_input(f"{kind} requires `{part}`.", part)
 
 
 def plain_text(text: str, field: str, most: int = MAX_NAME) -> str:
@@ -101,9 +101,9 @@ def plain_text(text: str, field: str, most: int = MAX_NAME) -> str:
         ApiError: empty, too long, or with NUL or half a character.
     """
     if not 1 <= len(text) <= most:
-        raise bad_input(f"1 to {most} characters are expected", field)
+        raise bad_input(f"Invalid length of {len(text)} characters; 1 to {most} are expected.", field)
     if _NUL_OR_SURROGATE.search(text):
-        raise bad_input("text without NUL and without lone surrogates is expected", field)
+        raise bad_input("Invalid character; text without NUL and lone surrogates is expected.", field)
     return text
 
 
@@ -137,7 +137,7 @@ def _create(request: OperationRequest, given: CreateDeviceOperationInput) -> Ope
 
 def _required(value: ResourceValueInput | None) -> ResourceValueInput:
     if value is None:
-        raise bad_input("a value is expected", "value")
+        raise bad_input("Missing `value`.", "value")
     return value
 
 
@@ -146,19 +146,21 @@ def _execute(request: OperationRequest, given: CreateDeviceOperationInput) -> Op
 
 
 def _arguments(text: str) -> str:
-    expected = "arguments in LwM2M's form are expected: digits, each with an ASCII text or without, like 0='a',1"
     if len(text) > MAX_ARGUMENTS or not _ARGUMENTS.fullmatch(text):
-        raise bad_input(expected, "arguments")
+        expected = (
+            f"digits, each with or without an ASCII text, are expected, for example 0='a',1: at most {MAX_ARGUMENTS}"
+        )
+        raise bad_input(f"Invalid arguments; {expected} characters.", "arguments")
     digits = re.findall(rf"(?:^|,){_ARGUMENT}(?=,|$)", text)
     if len(set(digits)) < len(digits):
-        raise bad_input("each digit may stand once", "arguments")
+        raise bad_input("Duplicate digit in the arguments; each may occur once.", "arguments")
     return text
 
 
 def _write_attributes(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
     request = _with_path(request, given)
     if given.attributes is None:
-        raise bad_input("attributes are expected", "attributes")
+        raise bad_input("Missing `attributes`.", "attributes")
     depth = LwM2mPath.parse(request.path or "").depth
     return replace(request, attributes=attributes(given.attributes, depth, "attributes"))
 
@@ -166,7 +168,7 @@ def _write_attributes(request: OperationRequest, given: CreateDeviceOperationInp
 def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
     texts = given.paths or []
     if not 1 <= len(texts) <= MAX_PATHS:
-        raise bad_input(f"1 to {MAX_PATHS} paths are expected", "paths")
+        raise bad_input(f"Invalid number of paths ({len(texts)}); 1 to {MAX_PATHS} are expected.", "paths")
     paths = [_path(request.kind, text, f"paths.{index}") for index, text in enumerate(texts)]
     _check_apart(paths, "paths")
     return replace(request, paths=tuple(map(str, paths)))
@@ -175,7 +177,7 @@ def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) ->
 def _write_composite(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
     members = given.values or []
     if not 1 <= len(members) <= MAX_PATHS:
-        raise bad_input(f"1 to {MAX_PATHS} values are expected", "values")
+        raise bad_input(f"Invalid number of values ({len(members)}); 1 to {MAX_PATHS} are expected.", "values")
     pairs = [_member(request.kind, member, f"values.{index}") for index, member in enumerate(members)]
     _check_apart([path for path, _ in pairs], "values")
     values = {str(path): value for path, value in pairs}
@@ -191,11 +193,12 @@ def _check_apart(paths: list[LwM2mPath], field: str) -> None:
     """Check that no path stands here twice, by itself or as a part of another one."""
     for index, path in enumerate(paths):
         if path in paths[:index]:
-            raise bad_input(f"{path} stands here twice", f"{field}.{index}")
+            raise bad_input(f"Duplicate path {path}.", f"{field}.{index}")
     found = overlap(paths)
     if found is not None:
         index, above = found
-        raise bad_input(f"{paths[index]} is a part of {above}, which stands here as well", f"{field}.{index}")
+        message = f"Path {paths[index]} is part of {above}; paths that do not overlap are expected."
+        raise bad_input(message, f"{field}.{index}")
 
 
 _COMPLETE: Final[Mapping[OperationKind, Callable[[OperationRequest, CreateDeviceOperationInput], OperationRequest]]] = {
@@ -210,7 +213,7 @@ _COMPLETE: Final[Mapping[OperationKind, Callable[[OperationRequest, CreateDevice
 
 def _format(given: ContentFormat | None, kind: OperationKind) -> ContentFormat | None:
     if given is not None and kind in COMPOSITES and given not in _COMPOSITE_FORMATS:
-        raise bad_input("a composite goes as SENML_JSON or SENML_CBOR", "format")
+        raise bad_input(f"{kind} does not support {given}; SENML_JSON or SENML_CBOR is expected.", "format")
     return given
 
 
@@ -220,9 +223,11 @@ def _check_replace(request: OperationRequest) -> None:
         return
     multiple = isinstance(request.value, Mapping) and request.value_type is not None and request.value.keys() != _LINK
     if request.kind is not OperationKind.WRITE or not (request.value_type is None or multiple):
-        raise bad_input("replace: false is for a WRITE to an object instance or to a multiple resource", "replace")
+        message = "`replace: false` is for a WRITE to an object instance or to a multiple-instance resource only."
+        raise bad_input(message, "replace")
     if request.value == {}:
-        raise bad_input("an update without instances changes nothing: replace: true clears the resource", "replace")
+        message = "A partial update without instances changes nothing; use `replace: true` to clear the resource."
+        raise bad_input(message, "replace")
 
 
 _LINK: Final = {"objectId", "objectInstanceId"}
@@ -230,7 +235,7 @@ _LINK: Final = {"objectId", "objectInstanceId"}
 
 def _between(value: int, least: int, most: int, field: str) -> int:
     if not least <= value <= most:
-        raise bad_input(f"{least} to {most} is expected", field)
+        raise bad_input(f"{value} is out of range; {least} to {most} is expected.", field)
     return value
 
 
@@ -280,7 +285,9 @@ def new_operation(
 def _check_opaque(request: OperationRequest, most: int) -> None:
     """The values' own checks allow :data:`MAX_OPAQUE_BYTES`; this is what the settings allow."""
     if any(len(digits) > 2 * most for digits in _opaque_values(request)):
-        message = f"at most {most} bytes of OPAQUE are accepted; REVEILLE_MAX_OPAQUE allows up to {MAX_OPAQUE_BYTES}"
+        message = (
+            f"OPAQUE value too large; at most {most} bytes are allowed (REVEILLE_MAX_OPAQUE, up to {MAX_OPAQUE_BYTES})."
+        )
         raise bad_input(message, "values" if request.values else "value")
 
 

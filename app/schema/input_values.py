@@ -35,14 +35,15 @@ def single_value(given: ResourceValueInput, field: str) -> TypedValue:
         ApiError: another member, or a value that its type does not allow.
     """
     if given.multiple is not None:
-        raise bad_input("one value is expected here, not a multiple resource", f"{field}.multiple")
+        raise bad_input("`multiple` is not allowed here; a single value is expected.", f"{field}.multiple")
     if given.node is not None:
-        raise bad_input("one value is expected here: a node is for CREATE and for an object instance", f"{field}.node")
+        message = "`node` is for CREATE and for WRITE to an object instance; a single value is expected here."
+        raise bad_input(message, f"{field}.node")
     for member, (type_, name) in _SCALARS.items():
         some = getattr(given, member)
         if some is not None:
             return TypedValue(type_, _canonical(type_, some.value, f"{field}.{name}"))
-    raise bad_input("exactly one member, and not null, is expected", field)
+    raise bad_input("Invalid value; exactly one field, not null, is expected.", field)
 
 
 def resource_value(given: ResourceValueInput, field: str) -> TypedValue:
@@ -59,20 +60,22 @@ def resource_value(given: ResourceValueInput, field: str) -> TypedValue:
 
 def _multiple(instances: Sequence[ResourceInstanceInput], field: str) -> TypedValue:
     if len(instances) > MAX_RESOURCES:
-        raise bad_input(f"at most {MAX_RESOURCES} instances are expected", field)
+        raise bad_input(f"Too many resource instances ({len(instances)}); at most {MAX_RESOURCES} are allowed.", field)
     values: dict[str, JsonValue] = {}
     types: set[ValueType] = set()
     for index, instance in enumerate(instances):
         at = f"{field}.{index}"
         if not 0 <= instance.id <= MAX_ID:
-            raise bad_input(f"an instance's id is 0 to {MAX_ID}", f"{at}.id")
+            raise bad_input(f"Invalid resource instance id {instance.id}; 0 to {MAX_ID} is expected.", f"{at}.id")
         if str(instance.id) in values:
-            raise bad_input(f"instance {instance.id} stands here twice", f"{at}.id")
+            raise bad_input(f"Duplicate resource instance id {instance.id}.", f"{at}.id")
         value = single_value(instance.value, f"{at}.value")
         values[str(instance.id)] = value.value
         types.add(value.type)
         if len(types) > 1:
-            raise bad_input("all instances of a resource have values of one type", f"{at}.value")
+            raise bad_input(
+                "The resource instances have different types; values of one type are expected.", f"{at}.value"
+            )
     return TypedValue(types.pop() if types else ValueType.STRING, values)
 
 
@@ -98,18 +101,19 @@ def instance_node(given: ResourceValueInput, instance: int | None, field: str) -
             path's.
     """
     if given.node is None:
-        raise bad_input("the node of a whole object instance is expected", f"{field}.node")
+        raise bad_input("Missing `node`; a whole object instance is expected.", f"{field}.node")
     node, field = given.node.value, f"{field}.node"
     resources = node.get("resources", [] if instance is None else None) if isinstance(node, dict) else None
     if not isinstance(node, dict) or not isinstance(resources, list):
-        raise bad_input('a node is expected: {"kind": "instance", "resources": [..]}', field)
+        raise bad_input('Invalid node; {"kind": "instance", "resources": [..]} is expected.', field)
     least = 0 if instance is None else 1
     if not least <= len(resources) <= MAX_RESOURCES or not all(isinstance(one, dict) for one in resources):
-        raise bad_input(f"a node has {least} to {MAX_RESOURCES} resources", f"{field}.resources")
+        message = f"Invalid resources of the node; {least} to {MAX_RESOURCES} objects are expected."
+        raise bad_input(message, f"{field}.resources")
     _check_ids([one.get("id") for one in resources], f"{field}.resources")
     known: dict[str, JsonValue] = {"kind": node.get("kind", "instance"), "resources": [_resource(r) for r in resources]}
     if instance is not None and node.get("id", instance) != instance:
-        raise bad_input(f"the node's id is {node['id']}, but the path says {instance}", f"{field}.id")
+        raise bad_input(f"The id of the node differs from the path; {instance} is expected.", f"{field}.id")
     if instance is not None or "id" in node:
         known["id"] = node.get("id", instance)
     return known
@@ -123,9 +127,9 @@ def _check_ids(ids: Sequence[JsonValue], field: str) -> None:
     seen: set[int] = set()
     for index, id_ in enumerate(ids):
         if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ <= MAX_ID:
-            raise bad_input(f"a resource has an id, 0 to {MAX_ID}", f"{field}.{index}.id")
+            raise bad_input(f"Invalid resource id; an integer from 0 to {MAX_ID} is expected.", f"{field}.{index}.id")
         if id_ in seen:
-            raise bad_input(f"resource {id_} stands here twice", f"{field}.{index}.id")
+            raise bad_input(f"Duplicate resource id {id_}.", f"{field}.{index}.id")
         seen.add(id_)
 
 
@@ -137,24 +141,25 @@ def attributes(given: AttributesInput, depth: int, field: str) -> dict[str, int 
     """
     told = {name: value for name in _ATTRIBUTES if (value := getattr(given, name)) is not None}
     if not told:
-        raise bad_input("at least one attribute is expected", field)
+        raise bad_input("Missing attributes; at least one is expected.", field)
     for name, value in told.items():
         if name in _SECONDS and value < 0:
-            raise bad_input("0 seconds or more are expected", f"{field}.{name}")
+            raise bad_input(f"`{name}` is {value}; 0 s or more are expected.", f"{field}.{name}")
         if name not in _SECONDS and depth < 3:
-            raise bad_input(f"{name} is an attribute of resources only", f"{field}.{name}")
+            message = f"`{name}` applies to resources only; a path of a resource or a resource instance is expected."
+            raise bad_input(message, f"{field}.{name}")
     for least, most in (("pmin", "pmax"), ("epmin", "epmax")):
         if told.get(least, 0) > told.get(most, told.get(least, 0)):
-            raise bad_input(f"{least} is at most {most}", f"{field}.{least}")
+            raise bad_input(f"`{least}` must be at most `{most}` (LwM2M Core 1.1, 7.3).", f"{field}.{least}")
     _check_thresholds(told, field)
     return told
 
 
 def _check_thresholds(told: Mapping[str, float], field: str) -> None:
     if "st" in told and told["st"] <= 0:
-        raise bad_input("a step above 0 is expected", f"{field}.st")
+        raise bad_input("`st` must be greater than 0 (LwM2M Core 1.1, 7.3).", f"{field}.st")
     if "lt" in told and "gt" in told and told["lt"] + 2 * told.get("st", 0) >= told["gt"]:
-        raise bad_input("lt, and twice the step, is less than gt", f"{field}.lt")
+        raise bad_input("`lt + 2*st` must be less than `gt` (LwM2M Core 1.1, 7.3.2).", f"{field}.lt")
 
 
 _SECONDS: Final = frozenset({"pmin", "pmax", "epmin", "epmax"})

@@ -88,9 +88,9 @@ def page_size(first: int | None) -> int:
     if first is None:
         return DEFAULT_PAGE
     if first < 1:
-        raise bad_input(f"first is 1 to {MAX_PAGE}", "first")
+        raise bad_input(f"`first` is {first}; 1 to {MAX_PAGE} is expected.", "first")
     if first > MAX_PAGE:
-        raise over_limit(f"a page has at most {MAX_PAGE} entries", MAX_PAGE)
+        raise over_limit(f"`first` is {first}; at most {MAX_PAGE} is allowed.", MAX_PAGE)
     return first
 
 
@@ -195,9 +195,13 @@ class _Walk:
             measure.selections += 1
             self.written.add(id(selection))
             if len(self.written) > MAX_SELECTIONS:
-                raise over_limit(f"a document has at most {MAX_SELECTIONS} fields", MAX_SELECTIONS)
+                raise over_limit(
+                    f"Too many fields in the document; at most {MAX_SELECTIONS} are allowed.", MAX_SELECTIONS
+                )
             if measure.selections > MAX_EXPANDED:
-                message = f"a document has at most {MAX_EXPANDED} fields, fragments expanded wherever they are spread"
+                message = (
+                    f"Too many fields in the document with its fragments expanded; at most {MAX_EXPANDED} are allowed."
+                )
                 raise over_limit(message, MAX_EXPANDED)
             if isinstance(selection, FieldNode):
                 self._field(selection, rows, nodes, depth)
@@ -218,11 +222,11 @@ class _Walk:
         measure, name = self.measure, node.name.value
         measure.aliases += bool(node.alias)
         if measure.aliases > MAX_ALIASES:
-            raise over_limit(f"a document has at most {MAX_ALIASES} aliases", MAX_ALIASES)
+            raise over_limit(f"Too many aliases in the document; at most {MAX_ALIASES} are allowed.", MAX_ALIASES)
         if name.startswith("__"):
             depth = -MAX_SELECTIONS  # graphql-core bounds the depth of an introspection
         if depth > MAX_DEPTH:
-            raise over_limit(f"a document is at most {MAX_DEPTH} levels deep", MAX_DEPTH)
+            raise over_limit(f"The document is nested too deeply; at most {MAX_DEPTH} levels are allowed.", MAX_DEPTH)
         measure.fields[name] += 1
         statements = (STATEMENTS if depth == 1 else _WITHIN).get(name, 0)
         measure.cost += rows * (1 + statements) + self._values(node, rows)
@@ -285,7 +289,9 @@ def _within(value: ValueNode) -> Iterator[ValueNode]:
     elif isinstance(value, ObjectValueNode):
         members = [one.value for one in value.fields if not isinstance(one.value, NullValueNode)]
     if len(members) > MAX_LIST:
-        raise over_limit(f"a list in a document has at most {MAX_LIST} members", MAX_LIST)
+        raise over_limit(
+            f"Too many members in a list or an object ({len(members)}); at most {MAX_LIST} are allowed.", MAX_LIST
+        )
     for member in members:
         yield from _within(member)
 
@@ -324,7 +330,7 @@ def measured(document: DocumentNode, operation: OperationDefinitionNode, sizes: 
     walk.operation(operation)
     measure = walk.measure
     if measure.nodes > MAX_NODES:
-        message = f"the query asks for up to {measure.nodes} nodes; {MAX_NODES} are allowed: ask for smaller pages"
+        message = f"The query selects up to {measure.nodes} nodes; at most {MAX_NODES} are allowed. Use smaller pages."
         raise over_limit(message, MAX_NODES)
     return measure
 
@@ -342,13 +348,17 @@ def count_values(value: Any, name: str) -> int:
         if not containers:
             return count
         if any(len(one) > MAX_LIST for one in containers):
-            raise over_limit(f"a list in the variable ${name} has at most {MAX_LIST} members", MAX_LIST)
+            message = (
+                f"Too many members in a list or an object of the variable ${name}; at most {MAX_LIST} are allowed."
+            )
+            raise over_limit(message, MAX_LIST)
         if count > MAX_VALUES:
             break
         level = [member for one in containers for member in _members(one)]
     if count > MAX_VALUES:
-        raise over_limit(f"the variable ${name} has more than {MAX_VALUES} values", MAX_VALUES)
-    raise bad_input(f"the variable ${name} nests more than {MAX_VALUE_DEPTH} levels", name)
+        raise over_limit(f"Too many values in the variable ${name}; at most {MAX_VALUES} are allowed.", MAX_VALUES)
+    message = f"The variable ${name} is nested too deeply; at most {MAX_VALUE_DEPTH} levels are allowed."
+    raise bad_input(message, name)
 
 
 def _members(container: list[Any] | dict[str, Any]) -> Iterable[Any]:

@@ -81,7 +81,7 @@ class Mutation(BrakeMutation):
         ],
     ) -> list[DeviceOperationPayload] | None:
         if len(inputs) > MAX_CREATED:
-            raise over_limit(f"at most {MAX_CREATED} operations are taken at once", MAX_CREATED)
+            raise over_limit(f"Too many operations ({len(inputs)}); at most {MAX_CREATED} are allowed.", MAX_CREATED)
         return await _create(info.context, inputs, batch=True)
 
     @resolved(
@@ -132,7 +132,7 @@ class Mutation(BrakeMutation):
         old = await operation_by_id(_operation_key(id))
         endpoint = await endpoint_by_id(old.endpoint_id) if old else None
         if old is None or endpoint is None:
-            raise ApiError(Code.NOT_FOUND, "no operation has this id", field="id")
+            raise ApiError(Code.NOT_FOUND, "Unknown operation id.", field="id")
         new = retry_of(old, endpoint.name, idempotency_key, created_by)
         return (await _stored(context, [new]))[0]
 
@@ -166,7 +166,8 @@ class Mutation(BrakeMutation):
         seconds = input.awake_window_seconds.value
         if seconds is not None and not AWAKE_WINDOW[0] <= seconds <= AWAKE_WINDOW[1]:
             least, most = AWAKE_WINDOW
-            raise bad_input(f"{least} to {most} is expected: {AWAKE_WINDOW_REASON}", "awakeWindowSeconds")
+            message = f"Invalid awake window of {seconds} s; {least} to {most} s are expected: {AWAKE_WINDOW_REASON}."
+            raise bad_input(message, "awakeWindowSeconds")
         return await _endpoint(await submit(info.context, Configure(name, seconds)))
 
 
@@ -185,13 +186,13 @@ async def _withdrawn(key: str) -> None:
     while (view := await operation_by_id(key)) is not None and view.status is OperationStatus.SENDING:
         if time.monotonic() > give_up:
             message = (
-                "Leshan holds the request (LESHAN_HOLDS_IT) and has not dropped it yet: the operation is canceled when "
-                "it has, unless the device wakes first."
+                "Leshan still holds the request (LESHAN_HOLDS_IT); the operation is canceled once Leshan drops it, "
+                "unless the device wakes first."
             )
             raise ApiError(Code.CONFLICT, message, id=operation_id(key), status=view.status)
         await asyncio.sleep(WITHDRAW_POLL_SECONDS)
     if view is not None and view.status is not OperationStatus.CANCELED:
-        message = f"The operation is {view.status}: the device woke before Leshan had dropped the request."
+        message = f"The operation is {view.status}; the device woke before Leshan dropped the request."
         raise ApiError(Code.CONFLICT, message, id=operation_id(key), status=view.status)
 
 
@@ -199,7 +200,7 @@ def _operation_key(id_: str) -> str:
     try:
         return parse_operation_id(id_)
     except NoSuchId:
-        raise ApiError(Code.NOT_FOUND, "no operation has this id", field="id") from None
+        raise ApiError(Code.NOT_FOUND, "Unknown operation id.", field="id") from None
 
 
 class _Objects(NamedTuple):
@@ -250,7 +251,7 @@ async def _new(
 async def _known_endpoint(name: str, field: str) -> EndpointView:
     view = await endpoint_by_name(name)
     if view is None:
-        raise ApiError(Code.NOT_FOUND, f"no endpoint is named {name!r}: provisionEndpoint makes one", field=field)
+        raise ApiError(Code.NOT_FOUND, f"Unknown endpoint {name!r}; create it with provisionEndpoint.", field=field)
     return view
 
 

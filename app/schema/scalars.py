@@ -76,10 +76,11 @@ def read_datetime(value: Any) -> DateTime:
     try:
         span = datetime.fromisoformat(text) - EPOCH
     except (ValueError, OverflowError):
-        raise GraphQLError("a time in RFC 3339 form with its offset is expected, like 2026-11-23T10:00:00Z") from None
+        message = "Invalid DateTime; RFC 3339 with a UTC offset is expected, for example 2026-11-23T10:00:00Z."
+        raise GraphQLError(message) from None
     instant = (span.days * 86_400 + span.seconds) * SECOND + span.microseconds
     if not _YEARS[0] <= instant < _YEARS[1]:
-        raise GraphQLError("a time within the years 1 to 9999 UTC is expected")
+        raise GraphQLError("DateTime out of range; the years 1 to 9999 in UTC are expected.")
     return DateTime(instant)
 
 
@@ -90,13 +91,13 @@ def read_big_int(value: Any) -> BigInt:
         GraphQLError: something else, or outside -2^63 .. 2^64-1.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise GraphQLError("an integer or a string of digits is expected")
+        raise GraphQLError("Invalid BigInt; an integer or a decimal string is expected.")
     if isinstance(value, str) and not _DIGITS.fullmatch(value):
-        raise GraphQLError("an integer or a string of digits is expected")
+        raise GraphQLError("Invalid BigInt; an integer or a decimal string is expected.")
     long = isinstance(value, str) and len(value) > _MOST_DIGITS
     number = 0 if long else int(value)
     if long or not INTEGER_RANGE[0] <= number <= UNSIGNED_RANGE[1]:
-        raise GraphQLError("an integer of 64 bits is expected: -2^63 to 2^64-1")
+        raise GraphQLError("BigInt out of range; -2^63 to 2^64-1 is expected.")
     return BigInt(number)
 
 

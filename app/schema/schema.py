@@ -188,9 +188,9 @@ def _context(asker: Any, operation_name: str | None) -> RequestContext:
     if isinstance(asker, RequestContext):
         return asker
     if not isinstance(asker, Asker):
-        raise TypeError("the schema is executed with an Asker as its context")
+        raise TypeError("Invalid context; an Asker is expected.")
     if asker.viewer is None:
-        raise ApiError(Code.UNAUTHENTICATED, "a valid token is needed")
+        raise ApiError(Code.UNAUTHENTICATED, "Missing or unknown token; a valid token is expected.")
     return request_context(asker.house, asker.viewer, operation_name, asker.budget)
 
 

@@ -81,7 +81,7 @@ def _position(after: str | None) -> int | None:
 
 async def _operation_keys(ids: list[strawberry.ID]) -> tuple[str, ...]:
     if len(ids) > MAX_CREATED:
-        raise over_limit(f"at most {MAX_CREATED} operations can be followed by their ids", MAX_CREATED)
+        raise over_limit(f"Too many operation ids ({len(ids)}); at most {MAX_CREATED} are allowed.", MAX_CREATED)
     keys: dict[str, str] = {}
     for index, id_ in enumerate(ids):
         try:
@@ -90,7 +90,7 @@ async def _operation_keys(ids: list[strawberry.ID]) -> tuple[str, ...]:
             raise bad_input(str(error), f"operationIds.{index}") from None
     missing = keys.keys() - (await operations_by_id(list(keys))).keys()
     if missing:
-        raise ApiError(Code.NOT_FOUND, "no operation has this id", field="operationIds", id=keys[min(missing)])
+        raise ApiError(Code.NOT_FOUND, "Unknown operation id.", field="operationIds", id=keys[min(missing)])
     return tuple(keys)
 
 

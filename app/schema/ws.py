@@ -86,7 +86,8 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
 
     def _refusal(self, payload: Mapping[str, Any]) -> ApiError | None:
         if len(self.operations) >= MAX_SUBSCRIPTIONS:
-            return over_limit(f"at most {MAX_SUBSCRIPTIONS} operations are open on one connection", MAX_SUBSCRIPTIONS)
+            message = f"Too many open operations on the connection; at most {MAX_SUBSCRIPTIONS} are allowed."
+            return over_limit(message, MAX_SUBSCRIPTIONS)
         if is_hash_only(payload.get("query"), payload.get("extensions")):
             return persisted_query_not_supported()
         return None
@@ -105,7 +106,8 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
         except Exception as error:
             log.exception("websocket_operation_failed", error=str(error))
             with suppress(WebSocketDisconnected):
-                await self._finish(operation, Ended([ApiError(Code.INTERNAL, "it failed; ask again").formatted]))
+                failed = ApiError(Code.INTERNAL, "The operation failed; send it again.")
+                await self._finish(operation, Ended([failed.formatted]))
 
     async def _share(self, operation: Operation[Asker, None], ask: Ask) -> Ended:
         viewer = self.context.viewer
