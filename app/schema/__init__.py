@@ -1,1 +1,1 @@
-"""Who may ask, and how: the GraphQL schema and the routes that serve it."""
+"""GraphQL API: the schema, the checks of its requests, and the routes that serve it."""

@@ -12,27 +12,27 @@ RESPONSE_JSON: Final = "application/graphql-response+json"
 PLAIN_JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 MULTIPART: Final = "multipart/mixed;subscriptionspec=1.0"
-"""Apollo's protocol of subscriptions over HTTP. ``multipart/mixed`` alone stands for other protocols, too."""
+"""Apollo's protocol for subscriptions over HTTP. ``multipart/mixed`` without the parameter may be another protocol."""
 
 MAX_ACCEPT: Final = 2_000
-"""Characters."""
+"""Maximum length of the ``Accept`` header in characters."""
 
 _RANGE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+")
 _WEIGHT: Final = re.compile(r"0?\.\d+|[01]\.?|1\.0+", re.ASCII)
 _LIST: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PARAMETERS: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+')
-"""Separators within a quoted string do not count."""
+"""A list element and a parameter: separators within a quoted string do not end them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """Media types of the response, each None where the client accepts none that fits.
+    """Media types of the response; each is None if the client accepts no suitable one.
 
     Attributes:
         json: for a batch.
-        single: for a query or mutation: JSON, or an event stream of one event where the client prefers that.
+        single: for a query or mutation: JSON, or an event stream with one event if the client prefers it.
         stream: for a subscription.
-        page: whether HTML is preferred, as browsers do when a person opens the address.
+        page: whether the client prefers HTML, as browsers do on navigation.
     """
 
     json: str | None
@@ -43,10 +43,10 @@ class Formats:
 
 @lru_cache(maxsize=256)
 def response_formats(accept: str) -> Formats:
-    """Choose by quality values; at the same quality JSON comes before a stream. Without ``Accept`` all is accepted.
+    """Return the formats by their quality values; JSON wins a tie. Without ``Accept``, all formats are accepted.
 
     Args:
-        accept: the header's value, several headers joined by commas, at most :data:`MAX_ACCEPT` characters.
+        accept: value of the header, several headers joined by commas, at most :data:`MAX_ACCEPT` characters.
     """
     weights = dict(_weights(accept)) or {"*/*": 1.0}
     json = _json(weights)
@@ -64,7 +64,7 @@ def response_formats(accept: str) -> Formats:
 
 
 def _json(weights: Mapping[str, float]) -> str | None:
-    """Return the new media type where the client names it with at least the old one's quality, else the old one."""
+    """Return the new media type if the client names it with at least the quality of the old one, else the old one."""
     old, named = _quality(weights, PLAIN_JSON), weights.get(RESPONSE_JSON, 0.0)
     if 0 < named >= old:
         return RESPONSE_JSON
@@ -74,13 +74,13 @@ def _json(weights: Mapping[str, float]) -> str | None:
 
 
 def _quality(weights: Mapping[str, float], media_type: str) -> float:
-    """Return the quality by the most specific range that matches; 0 means never."""
+    """Return the quality of the most specific range that matches; 0 means not acceptable."""
     ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
     return next((weights[one] for one in ranges if one in weights), 0.0)
 
 
 def _weights(accept: str) -> Iterator[tuple[str, float]]:
-    """Yield media ranges and their qualities, without malformed elements."""
+    """Yield media ranges with their qualities; malformed elements are ignored."""
     for element in _LIST.findall(accept.lower()):
         name, _, rest = element.partition(";")
         parameters = [parameter.strip() for parameter in _PARAMETERS.findall(rest)]
@@ -91,7 +91,7 @@ def _weights(accept: str) -> Iterator[tuple[str, float]]:
 
 
 def _with_protocol(media_range: str, parameters: list[str]) -> str:
-    """Add the protocol to ``multipart/mixed``. No parameter of the other types changes what we send."""
+    """Return the range, with the protocol for ``multipart/mixed``. Parameters of other types do not matter."""
     if media_range == "multipart/mixed" and "subscriptionspec=1.0" in (one.replace('"', "") for one in parameters):
         return MULTIPART
     return media_range

@@ -1,4 +1,4 @@
-"""Asking the ledger: its refusals in the contract's words, and what a retry asks for."""
+"""Submission of commands to the ledger, with its errors as GraphQL errors, and the command of a retry."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Result = TypeVar("Result")
 
 
 async def submit(context: RequestContext, member: Member[Result]) -> Result:
-    """Have it committed; what is read from now on is read anew.
+    """Commit a command and return its result. Cached reads of the request are dropped.
 
     Raises:
-        ApiError: the ledger refused it, or cannot be reached.
+        ApiError: the ledger rejected the command, or is unavailable.
     """
     context.reads.forget()
     try:
@@ -31,7 +31,7 @@ async def submit(context: RequestContext, member: Member[Result]) -> Result:
 
 
 def retry_of(old: OperationView, endpoint: str, idempotency_key: str | None, created_by: str) -> NewOperation:
-    """The same request with the same settings; its time to live begins anew."""
+    """Return a new operation with the same request and settings; its time to live starts again."""
     ttl = None if old.expires_at is None else max(1, (old.expires_at - old.created_at) // 1_000_000)
     return NewOperation(
         id=str(uuid.uuid4()),

@@ -1,7 +1,7 @@
-"""What an operator needs when it goes wrong: the brake, cancelling and retrying many, and how the dispatch stands.
+"""Fields for incident handling: pauses of the dispatch, bulk cancellation and retry, and the status of the dispatch.
 
-Many are done in short transactions, one after the other, with room between them for everybody else's. So a failure
-halfway leaves a part done; what was done is told, and asking again does the rest.
+Bulk mutations run in consecutive short transactions, so that other commands are served in between. A failure leaves the
+earlier transactions committed: the error gives their total, and repeating the mutation processes the rest.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ from app.schema.types.operation import DeviceOperation
 from app.security import Role
 
 PIECE: Final = 1_000
-"""Operations in one transaction: others wait for the append lock meanwhile."""
+"""Maximum number of operations in one transaction, which holds the append lock."""
 LONGEST: Final = 20
+"""Number of operations in ``longestWaiting``."""
 
 RETRIED_UNLESS_SAID: Final = (OperationStatus.FAILED, OperationStatus.EXPIRED)
-"""What nobody wanted to end so; what was CONFIRMED or CANCELED is asked for again only by that very word."""
+"""Statuses of a bulk retry by default; CONFIRMED and CANCELED operations are retried only if the filter names them."""
 
 
 @strawberry.type
@@ -201,7 +202,11 @@ async def _operations(context: RequestContext, seqs: Sequence[int]) -> list[Devi
 def _restricted(
     given: DeviceOperationFilter, possible: Collection[OperationStatus], default: Sequence[OperationStatus]
 ) -> OperationCriteria:
-    """What the filter means of those statuses that can be acted on; one that means everything is no filter."""
+    """Return the criteria, restricted to the ``possible`` statuses, by default to the ``default`` ones.
+
+    Raises:
+        ApiError: BAD_USER_INPUT: the filter has no criterion.
+    """
     criteria = operation_criteria(given)
     if criteria.unrestricted:
         raise bad_input("Empty filter; at least one criterion is expected.", "filter")
@@ -212,7 +217,11 @@ def _restricted(
 async def _expected(
     criteria: OperationCriteria, count: int | None, most: int, *, by_endpoint: bool = False
 ) -> list[int]:
-    """The operations that are meant, if they are as many as was said."""
+    """Return the ``seq`` of every operation that matches.
+
+    Raises:
+        ApiError: CONFLICT: their number is not ``count``. LIMIT_EXCEEDED: it is more than ``most``.
+    """
     seqs = await operation_seqs(criteria, most + 1, by_endpoint=by_endpoint)
     actual = len(seqs) if len(seqs) <= most else await exact_count(criteria)
     if count is not None and actual != count:
@@ -224,7 +233,11 @@ async def _expected(
 
 
 async def _piece_by_piece(seqs: Sequence[int], act: Callable[[Sequence[int]], Awaitable[int]], done: str) -> int:
-    """Act on so many at a time; a failure tells how many were done before it."""
+    """Call ``act`` for pieces of the list and return the total of its results.
+
+    Raises:
+        ApiError: the error of a piece, with the total of the pieces before it as the extension named by ``done``.
+    """
     total = 0
     for start in range(0, len(seqs), PIECE):
         try:
@@ -236,8 +249,11 @@ async def _piece_by_piece(seqs: Sequence[int], act: Callable[[Sequence[int]], Aw
 
 
 async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
-    """Queue these anew, but for those that are in the way of the rest: somebody else retries them by now. Which ones
-    is read anew, for the ledger names one of them, and the same wish made twice has all of them in its way."""
+    """Create retries and return their number, without operations that another request has retried meanwhile.
+
+    The ledger reports only the first of those, and a duplicate of this request may have retried all of them: so on a
+    conflict, the operations without a retry are read again.
+    """
     while news := await _asked_again(seqs, by):
         try:
             stored: list[Created] = await submit(context, Create(news))
@@ -251,7 +267,7 @@ async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
 
 
 async def _asked_again(seqs: Sequence[int], by: str) -> list[NewOperation]:
-    """What retries these, but for those that are not there any more."""
+    """Return the retries of those operations that still exist."""
     views = await operations_by_seq(seqs)
     endpoints = await endpoints_by_id({view.endpoint_id for view in views.values()})
     olds = [views[seq] for seq in seqs if seq in views]

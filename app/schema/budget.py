@@ -1,4 +1,4 @@
-"""What one request may still spend: a batch shares it, an operation of a WebSocket has its own."""
+"""Budget of a request: shared by the operations of a batch; each operation of a WebSocket has its own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from app.schema.documents import Prepared
 
 WATCHED_AFTER: Final = 0.05
-"""Seconds after which the connection of a request is watched: most requests have ended by then."""
+"""Delay in seconds before the connection of a request is watched for a disconnect; most requests have ended by then."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Allowance:
-    """A limit of a request, and the message where it is exceeded."""
+    """A limit of a request, and the error message if it is exceeded."""
 
     limit: int
     message: str
@@ -45,10 +45,10 @@ RESPONSE: Final = Allowance(
 
 
 class RequestBudget:
-    """The allowances of one request, and its time.
+    """Amounts that a request has spent of its allowances, and its deadline.
 
     Attributes:
-        documents: what was made of each of the request's texts, or why it was refused: none is prepared twice.
+        documents: each document of the request by its text, or the error that rejected it: none is prepared twice.
     """
 
     __slots__ = ("_ends", "_running", "_spent", "documents")
@@ -63,10 +63,10 @@ class RequestBudget:
         return self._spent.get(allowance, 0)
 
     def spend(self, allowance: Allowance, amount: int) -> None:
-        """Spend so much of an allowance.
+        """Spend an amount of an allowance.
 
         Raises:
-            ApiError: LIMIT_EXCEEDED: there is not so much left; nothing is spent then.
+            ApiError: LIMIT_EXCEEDED: less than the amount is left; nothing is spent.
         """
         total = self._spent.get(allowance, 0) + amount
         if total > allowance.limit:
@@ -74,15 +74,14 @@ class RequestBudget:
         self._spent[allowance] = total
 
     def renew(self, allowance: Allowance) -> None:
-        """Begin again with this allowance."""
+        """Reset the amount spent of an allowance."""
         self._spent.pop(allowance, None)
 
     async def bounded(self, work: Awaitable[Any]) -> Any:
-        """Await the work of a query. It is canceled, with its statements, when the request's time is over or
-        :meth:`end` is called.
+        """Await the work of a query; cancel it and its statements at the request's deadline or on :meth:`end`.
 
         Raises:
-            ApiError: LIMIT_EXCEEDED: the time is over.
+            ApiError: LIMIT_EXCEEDED: the deadline has passed.
         """
         if self._ends is None:
             self._ends = asyncio.get_running_loop().time() + MAX_SECONDS
@@ -100,18 +99,18 @@ class RequestBudget:
             self._running.discard(scope)
 
     def end(self) -> None:
-        """Cancel the queries that run, and those that would begin."""
+        """Cancel running queries, and those that start later."""
         self._ends = 0.0
         for scope in self._running:
             scope.reschedule(0.0)
 
 
 class ClientWatch:
-    """Ends a request's queries when its HTTP client has disconnected.
+    """Watcher that ends a request's queries when its HTTP client disconnects.
 
     Args:
-        receive: of the request; it is called when the body was received, so that only the disconnect comes.
-        complete: whether the body was received.
+        receive: ASGI ``receive`` of the request; called only after the whole body, so that it returns the disconnect.
+        complete: returns whether the whole body was received.
     """
 
     __slots__ = ("_budget", "_complete", "_receive", "_task", "_timer")

@@ -1,4 +1,4 @@
-"""What resolvers are handed: the process's parts, who asks, and what belongs to one document alone."""
+"""Contexts of the schema: the process's components, the requester, and the state of one document's execution."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaContext:
-    """What the schema needs of the process; given once, by ``app/main.py``.
+    """Components of the process that the schema needs; created once, by ``app/main.py``.
 
     Attributes:
-        authenticate: the viewer of a bearer token (None where none was given); None for one who may not ask at all.
-        defaults: what the settings say where an input says nothing.
-        allowed_origins: of web pages elsewhere that may ask, over HTTP (CORS) and WebSocket.
-        connection_init_timeout: how long a WebSocket may stay without ``connection_init``.
+        authenticate: returns the viewer of a bearer token, or of None without one; None if access is denied.
+        defaults: defaults from the settings for omitted input fields.
+        allowed_origins: origins of web pages that may access the API, over HTTP (CORS) and WebSocket.
+        connection_init_timeout: maximum wait for ``connection_init`` on a WebSocket.
     """
 
     ledger: Ledger
@@ -44,10 +44,11 @@ class SchemaContext:
 
 @dataclass(slots=True)
 class Asker:
-    """A request or a connection: who asks. Of a WebSocket it is known after ``connection_init``.
+    """Requester of an HTTP request or of a WebSocket connection, which may be known only after ``connection_init``.
 
     Attributes:
-        budget: of an HTTP request; each operation of a WebSocket has its own.
+        viewer: None if the requester is not authenticated.
+        budget: budget of an HTTP request; None for a WebSocket, whose operations have one each.
     """
 
     house: SchemaContext
@@ -61,16 +62,16 @@ _UNMEASURED: Final = Measure()
 
 @dataclass(slots=True)
 class RequestContext:
-    """One document that is being executed.
+    """State of the execution of one document.
 
     Attributes:
-        operation_name: as the request has it.
-        budget: shared by the operations of a batch.
+        operation_name: ``operationName`` of the request.
+        budget: budget of the request, shared by the operations of a batch.
         prepared: the document.
-        measure: what the operation asks for; known once it was admitted.
-        forbidden: the result of a mutation whose root fields are all forbidden; it is not executed.
-        cursor: the log's position, or why it could not be read; set when the document asks for it, before all else.
-        told: of a subscription, the ``seq`` of the last event.
+        measure: measure of the operation; set when it is admitted.
+        forbidden: result of a mutation whose root fields are all forbidden, which is not executed.
+        cursor: position of the log or the error of reading it; set before all other reads if the document selects it.
+        told: ``seq`` of the last event of a subscription.
     """
 
     house: SchemaContext
@@ -85,18 +86,20 @@ class RequestContext:
     told: int = 0
 
     def require(self, role: Role) -> None:
-        """Raises:
-        ApiError: FORBIDDEN: the viewer does not have this role.
+        """Check that the viewer has a role.
+
+        Raises:
+            ApiError: FORBIDDEN: the viewer does not have it.
         """
         if not self.viewer.may(role):
             message = f"{self.viewer.name} has the role {self.viewer.role}; the role {role} is required."
             raise ApiError(Code.FORBIDDEN, message)
 
     def operator(self) -> Viewer:
-        """The viewer, who must be an operator. Raises as :meth:`require` does."""
+        """Return the viewer, who must be an operator. Raises as :meth:`require` does."""
         self.require(Role.OPERATOR)
         return self.viewer
 
 
 class Info(strawberry.Info[RequestContext, Any]):
-    """What resolvers are handed, with our context."""
+    """Strawberry's ``Info`` with :class:`RequestContext` as its context."""

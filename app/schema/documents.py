@@ -1,4 +1,4 @@
-"""Documents parsed, measured and validated once, and remembered by their text: most clients send the same few again."""
+"""Documents, parsed, measured and validated once and cached by their text: most clients repeat the same few."""
 
 from __future__ import annotations
 
@@ -38,26 +38,28 @@ from app.schema.places import Places
 from app.security import Role
 
 REMEMBERED: Final = 256
+"""Maximum number of cached documents."""
 LONGEST_REMEMBERED: Final = 20_000
-"""Characters. Longer texts hold their values inline and are hardly ever sent twice."""
+"""Maximum length of a cached document in characters. Longer ones contain their values and are rarely repeated."""
 
 _NAME: Final = re.compile(r"\w+", re.ASCII)
 _TOKEN: Final = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*+"""|"(?:[^"\\\n]|\\.)*+"|#[^\n]*+|\w++|\.\.\.|[^\s,\ufeff]', re.ASCII | re.DOTALL
 )
 _LONG: Final = 4_000
-"""Characters. Longer texts are prepared in a thread, so that the event loop goes on meanwhile."""
+"""Length in characters above which a document is prepared in a thread, so as not to block the event loop."""
 _one_at_a_time: Final = ThreadPoolExecutor(1, "graphql-documents")
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A document, ready to be executed unless it has errors.
+    """A parsed, measured and validated document, which can be executed if it has no errors.
 
     Attributes:
-        document: None where the text is no GraphQL.
-        errors: presentable.
-        names: every name that stands in the text, so all fields that are selected and perhaps more.
+        document: None if the text is not GraphQL.
+        errors: errors as :func:`app.schema.errors.presentable` returns them.
+        operations: operation definitions of the document.
+        names: all names in the text: a superset of the selected fields.
     """
 
     document: DocumentNode | None
@@ -67,15 +69,15 @@ class Prepared:
     _measures: dict[tuple[Any, ...], Measure] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """The operation of this name; with None the first one."""
+        """Return the operation with this name, or the first one for None; None if there is none."""
         for one in self.operations:
             if name is None or (one.name and one.name.value == name):
                 return one
         return None
 
     def measure(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> Measure:
-        """Measure an operation with these variables, or remember it. Raises as :func:`measured` does."""
-        assert self.document is not None  # noqa: S101 - it has an operation
+        """Return the measure of an operation with these variables, cached. Raises as :func:`measured` does."""
+        assert self.document is not None  # noqa: S101 - the operation is part of it
         sizes = _sizes(operation, variables) if operation.variable_definitions else {}
         key = (id(operation), *sizes.items())
         if (known := self._measures.get(key)) is None:
@@ -86,7 +88,7 @@ class Prepared:
 
 
 _MEASURES: Final = 16
-"""Measures that are remembered with a document."""
+"""Maximum number of measures cached with a document."""
 
 
 def _sizes(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> dict[str, int]:
@@ -97,14 +99,14 @@ def _sizes(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> 
         if name not in variables and isinstance(definition.default_value, IntValueNode):
             value = int(definition.default_value.value)
         if type(value) is int or (isinstance(value, float) and value.is_integer()):
-            sizes[name] = int(value)  # GraphQL takes 200.0 as an Int
+            sizes[name] = int(value)  # GraphQL accepts 200.0 as an Int
         elif isinstance(value, list):
             sizes[name] = len(value)
     return sizes
 
 
 def prepare(schema: GraphQLSchema, text: str) -> Prepared:
-    """Parse, measure and validate."""
+    """Parse, measure and validate a document."""
     names = frozenset(_NAME.findall(text))
     document: DocumentNode | None = None
     try:
@@ -122,14 +124,14 @@ def prepare(schema: GraphQLSchema, text: str) -> Prepared:
 
 
 _known: Final[dict[tuple[GraphQLSchema, str], Prepared]] = {}
-"""The least recently used first."""
+"""Cache of documents, the least recently used first."""
 
 
 async def prepared(schema: GraphQLSchema, text: str, budget: RequestBudget) -> Prepared:
-    """:func:`prepare`, from memory where it was done before; the tokens of a new text are counted before it is parsed.
+    """Return the prepared document from the cache, or prepare it after its length was charged to the budget.
 
     Raises:
-        ApiError: LIMIT_EXCEEDED: the documents of this request are too long together.
+        ApiError: LIMIT_EXCEEDED: the documents of the request have too many characters or tokens in total.
     """
     if (made := budget.documents.get(text)) is None:
         try:
@@ -160,8 +162,8 @@ async def _remembered(schema: GraphQLSchema, text: str, budget: RequestBudget) -
 
 
 def _lengths(text: str) -> tuple[int, int]:
-    """Count the characters outside of strings, and the tokens, as far as that matters: where a text is no GraphQL the
-    parser says so."""
+    """Return the number of characters outside of strings, and of tokens. They may be wrong for a text that is not
+    GraphQL, which the parser rejects."""
     characters, tokens = len(text), 0
     for token in _TOKEN.finditer(text):
         tokens += 1
@@ -171,7 +173,7 @@ def _lengths(text: str) -> tuple[int, int]:
 
 
 class PreparedDocuments(SchemaExtension):
-    """Puts the prepared document in the place of Strawberry's own parsing and validation, and admits the operation."""
+    """Extension that replaces Strawberry's parsing and validation by the prepared document, and admits operations."""
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
@@ -195,30 +197,30 @@ class PreparedDocuments(SchemaExtension):
 
     def on_execute(self) -> Iterator[None]:
         execution = self.execution_context
-        execution.result = execution.context.forbidden  # Strawberry executes nothing where there is a result
+        execution.result = execution.context.forbidden  # Strawberry does not execute if there is a result
         yield
 
 
 def admit(context: RequestContext, roles: Mapping[str, Role], variables: Mapping[str, Any]) -> None:
-    """Check the role and the cost of an operation, before its variables are converted.
+    """Check the role and charge the cost of an operation, before its variables are coerced.
 
     Raises:
-        ApiError: LIMIT_EXCEEDED, or BAD_USER_INPUT where it is not clear which operation is meant.
+        ApiError: LIMIT_EXCEEDED; BAD_USER_INPUT: several operations and no ``operationName``.
     """
     ready, budget = context.prepared, context.budget
     assert ready is not None  # noqa: S101 - it was parsed
     if len(ready.operations) > 1 and context.operation_name is None:
         raise bad_input("The document has several operations; operationName is expected.", "operationName")
     operation = ready.operation(context.operation_name)
-    assert operation is not None  # noqa: S101 - Strawberry has found it before
+    assert operation is not None  # noqa: S101 - Strawberry has already found it
     measure = ready.measure(operation, variables)
     if operation.operation is OperationType.MUTATION:
-        assert ready.document is not None  # noqa: S101 - it has an operation
+        assert ready.document is not None  # noqa: S101 - the operation is part of it
         context.forbidden = forbidden(context, roles, operation, fragments_of(ready.document))
         if context.forbidden is not None:
             return
     cost, values = measure.cost, measure.values
-    for definition in operation.variable_definitions or ():  # GraphQL ignores others
+    for definition in operation.variable_definitions or ():  # GraphQL ignores other variables
         name = definition.variable.name.value
         if name in variables:
             count = count_values(variables[name], name)
@@ -236,7 +238,7 @@ def forbidden(
     fragments: Mapping[str, FragmentDefinitionNode],
 ) -> ExecutionResult | None:
     """Return the result of a mutation whose root fields are all forbidden to the viewer: each is null, with an error at
-    its path. None where the mutation has to be executed: its resolvers check the role, too."""
+    its path. Return None if the mutation has to be executed: its resolvers check the role, too."""
     nodes: dict[str, list[FieldNode]] = {}
     errors: dict[str, GraphQLError] = {}
     for field_ in _root_fields(operation.selection_set, fragments):
@@ -256,8 +258,8 @@ def forbidden(
 def _root_fields(
     selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]
 ) -> Iterator[FieldNode | None]:
-    """Yield the fields of a validated selection, with fragments expanded; None in place of a selection with directives,
-    which variables may leave out."""
+    """Yield the fields of a validated selection, with fragments expanded; None for a selection with directives, which
+    may exclude it."""
     for selection in selection_set.selections:
         if selection.directives:
             yield None
@@ -272,6 +274,6 @@ def _root_fields(
 
 @lru_cache(maxsize=4)
 def _roles(schema: GraphQLSchema) -> Mapping[str, Role]:
-    """The roles that fields of the mutation root need."""
+    """Return the required role of each field of the mutation root."""
     fields = schema.mutation_type.fields if schema.mutation_type else {}
     return {name: role_of(field) for name, field in fields.items()}

@@ -1,4 +1,4 @@
-"""Failures as clients see them: a sentence and ``extensions.code``; ours are masked and found again by a reference."""
+"""Errors as clients receive them: a message and ``extensions.code``. Internal errors are masked, with a reference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 
 class Code(StrEnum):
-    """``extensions.code``. Clients decide by it, so a member never changes its meaning."""
+    """Values of ``extensions.code``. Clients depend on them, so a member never changes its meaning."""
 
     BAD_USER_INPUT = "BAD_USER_INPUT"
     NOT_FOUND = "NOT_FOUND"
@@ -41,7 +41,7 @@ class Code(StrEnum):
 
 
 class ApiError(GraphQLError):
-    """An expected failure. ``facts`` become further extensions; those that are None are left out."""
+    """An expected error. ``facts`` that are not None become further extensions."""
 
     def __init__(self, code: Code, message: str, **facts: Any) -> None:
         told = {name: fact for name, fact in facts.items() if fact is not None}
@@ -49,27 +49,27 @@ class ApiError(GraphQLError):
 
 
 def bad_input(message: str, field: str | None, **facts: Any) -> ApiError:
-    """An input that cannot be taken; ``field`` is its path within the input, as the client wrote it."""
+    """Return an error for invalid input; ``field`` is the path of the value within the input, in GraphQL names."""
     return ApiError(Code.BAD_USER_INPUT, message, field=field, **facts)
 
 
 def over_limit(message: str, limit: int) -> ApiError:
-    """More than is served at once; ``limit`` says how much is."""
+    """Return an error for an exceeded limit, with the limit as an extension."""
     return ApiError(Code.LIMIT_EXCEEDED, message, limit=limit)
 
 
 def is_hash_only(query: object, extensions: object) -> bool:
-    """Whether a request names a persisted query by its hash alone, as Apollo and urql do at first."""
+    """Return whether a request has a persisted query's hash but no query, as Apollo and urql send it first."""
     return not query and isinstance(extensions, dict) and "persistedQuery" in extensions
 
 
 def persisted_query_not_supported() -> ApiError:
-    """Return the error whose message and code make Apollo and urql send the query itself from now on."""
+    """Return the error whose message and code cause Apollo and urql to send full queries from then on."""
     return ApiError(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
 
 
 MAX_TOKENS: Final = 10_000
-"""Of a document."""
+"""Maximum number of tokens of a document."""
 
 UNAVAILABLE: Final = (
     "The database cannot be reached; retry with the same idempotencyKey, because the mutation may have been executed."
@@ -77,7 +77,7 @@ UNAVAILABLE: Final = (
 
 
 def refusal(error: LedgerError | LedgerUnavailable) -> ApiError:
-    """What the ledger refused, in the contract's words."""
+    """Return a ledger's error as a GraphQL error."""
     if isinstance(error, LedgerUnavailable):
         return ApiError(Code.UNAVAILABLE, UNAVAILABLE)
     codes: Mapping[type[LedgerError], Code] = {NotFound: Code.NOT_FOUND, Conflict: Code.CONFLICT}
@@ -88,7 +88,7 @@ def refusal(error: LedgerError | LedgerUnavailable) -> ApiError:
 
 
 def request_error(error: Exception, method: str = "POST") -> ApiError:
-    """A request that is no executable operation: Strawberry's exceptions for it as an expected failure."""
+    """Return Strawberry's exception for a request without an executable operation as a GraphQL error."""
     if isinstance(error, InvalidOperationTypeError):
         if error.operation_type is OperationType.SUBSCRIPTION:
             return bad_input("A subscription requires graphql-transport-ws, or Accept: text/event-stream.", None)
@@ -101,14 +101,14 @@ def request_error(error: Exception, method: str = "POST") -> ApiError:
 _REQUEST_ERRORS: Final = (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError)
 _TOO_LONG: Final = "Document contains more than"
 LONGEST_MESSAGE: Final = 1_000
-"""Characters. Some messages quote what the client sent."""
+"""Maximum length in characters of graphql-core's messages, which may quote the client's input."""
 
 
 _NOWHERE: Final = Places(None)
 
 
 def presentable(error: GraphQLError, places: Places = _NOWHERE) -> GraphQLError:
-    """The error as it may leave: with a code, and masked if it is one of ours. ``places`` are of its document."""
+    """Return the error with a code, masked if it is internal. ``places`` are those of its document."""
     if error.extensions and "code" in error.extensions:
         return error
     cause = error.original_error
@@ -124,7 +124,7 @@ def presentable(error: GraphQLError, places: Places = _NOWHERE) -> GraphQLError:
 
 
 def _foreseen(cause: Exception | None) -> ApiError | None:
-    """What a part of ours says on purpose."""
+    """Return the GraphQL error of an exception that is expected; None for any other."""
     match cause:
         case LedgerError() | LedgerUnavailable():
             return refusal(cause)
@@ -149,7 +149,7 @@ def _masked(error: GraphQLError, cause: BaseException) -> ApiError:
 
 
 def _like(error: GraphQLError, told: ApiError) -> GraphQLError:
-    """The told error at the place where the original one happened."""
+    """Return the error ``told`` with the locations and the path of the original error."""
     return GraphQLError(
         told.message,
         nodes=error.nodes,
@@ -161,7 +161,7 @@ def _like(error: GraphQLError, told: ApiError) -> GraphQLError:
 
 
 class PresentErrors(SchemaExtension):
-    """Makes every error of every result presentable, whatever the transport."""
+    """Extension that applies :func:`presentable` to the errors of all results, for all transports."""
 
     def on_operation(self) -> Iterator[None]:
         yield

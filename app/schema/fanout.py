@@ -1,7 +1,7 @@
-"""Subscriptions that ask for the same are executed once; what they get is serialized once.
+"""Shared execution of equal subscriptions: each event is executed and serialized once for all of them.
 
-Those that begin now are shared. One that resumes after a cursor runs on its own: it has a past that the others do not
-share.
+Only subscriptions without a cursor are shared. One that resumes after a cursor is executed by itself, because it first
+delivers past events that the others do not receive.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS, get_logger
 log = get_logger(__name__)
 
 QUEUE_LIMIT: Final = 1_000
-"""Payloads that may wait for one socket, of together at most ``MAX_RESPONSE`` characters."""
+"""Maximum number of payloads queued for one socket; their total length is at most ``MAX_RESPONSE`` characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A ``subscribe`` message's payload."""
+    """Payload of a ``subscribe`` message."""
 
     query: str
     variables: Mapping[str, Any] | None
@@ -51,18 +51,18 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Nothing more comes: with errors, or because the source is closed."""
+    """End of a subscription, with errors or because its source was closed."""
 
     errors: list[Mapping[str, Any]] | None = None
 
 
 Payload = str | Ended
-"""The JSON of a ``next`` message's payload, or the end."""
+"""Payload of a ``next`` message as JSON, or the end of the subscription."""
 
 
 def payload_of(result: Any) -> Payload:
-    """What a result of ``Schema.stream`` is on the wire. Errors of the request or of the stream itself, not of a field
-    of an event, end it."""
+    """Return the payload for a result of ``Schema.stream``. Errors of the request or of the stream itself end the
+    subscription, those of a field of an event do not."""
     errors: list[Any] = [error.formatted for error in result.errors or ()]
     pathless = errors and result.data is None and all("path" not in error for error in errors)
     if pathless or isinstance(result, PreExecutionError):
@@ -72,17 +72,18 @@ def payload_of(result: Any) -> Payload:
 
 
 class Member:
-    """One subscriber of a group: payloads that its socket has not taken yet."""
+    """A subscriber of a group, with the queue of payloads for its socket."""
 
     def __init__(self) -> None:
         self._queue: deque[tuple[Payload, int]] = deque()
         self._waiting = 0
-        """Characters in the queue."""
+        """Number of characters in the queue."""
         self._arrived = asyncio.Event()
         self._over = False
 
     def put(self, payload: Payload, seq: int) -> None:
-        """Take a payload; the one that is too many ends the subscription where the socket stands."""
+        """Enqueue a payload. If the queue is full, drop it and end the subscription with LAGGED and a cursor before its
+        first payload."""
         if self._over:
             return
         size = len(payload) if isinstance(payload, str) else 0
@@ -99,7 +100,7 @@ class Member:
         self._arrived.set()
 
     async def take(self) -> Payload:
-        """The next payload, in order. After an :class:`Ended` there is none."""
+        """Wait for the next payload and return it. :class:`Ended` is the last one."""
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
@@ -109,7 +110,7 @@ class Member:
 
 
 class Group:
-    """One execution, and those who share it."""
+    """An execution and the subscribers that share it."""
 
     def __init__(self, run: Callable[[Group], Any]) -> None:
         self.members: set[Member] = set()
@@ -124,7 +125,7 @@ Key = tuple[Role, str, str | None, bytes]
 
 
 class Fanout:
-    """The shared subscriptions of this process."""
+    """Shared executions of subscriptions in this process."""
 
     def __init__(self, schema: Schema, house: SchemaContext) -> None:
         self._schema = schema
@@ -133,12 +134,12 @@ class Fanout:
 
     @property
     def executions(self) -> int:
-        """How many executions serve all shared subscriptions."""
+        """Number of executions that serve all shared subscriptions."""
         return len(self._groups)
 
     async def shareable(self, ask: Ask) -> bool:
-        """Whether it is a subscription, free of errors, that begins now, and whose variables can be compared.
-        Very long documents are not shared."""
+        """Return whether it is a valid subscription without a cursor, with comparable variables and a document that is
+        short enough for the cache."""
         if len(ask.query) > LONGEST_REMEMBERED:
             return False
         try:
@@ -157,9 +158,9 @@ class Fanout:
 
     @contextmanager
     def join(self, ask: Ask, viewer: Viewer) -> Iterator[Member]:
-        """Share an execution for as long as the context is open; only one that is :meth:`shareable` may be joined."""
+        """Share an execution for the duration of the context. The request must be :meth:`shareable`."""
         variables = _comparable(ask.variables)
-        assert variables is not None  # noqa: S101 - else it is not shareable
+        assert variables is not None  # noqa: S101 - otherwise it is not shareable
         key = (viewer.role, ask.query, ask.operation_name, variables)
         group = self._groups.get(key)
         if group is None:
@@ -182,7 +183,7 @@ class Fanout:
             group.task.cancel()
 
     def _forget(self, key: Key, group: Group) -> None:
-        """Whoever comes now begins anew."""
+        """Remove the group, so that later subscribers start a new execution."""
         if self._groups.get(key) is group:
             del self._groups[key]
 
@@ -215,8 +216,8 @@ class Fanout:
 
 
 def _comparable(variables: Mapping[str, Any] | None) -> bytes | None:
-    """Return equal bytes for equal variables; None where they nest too deeply or hold too large an integer for that:
-    they were not checked against the document yet, and may hold anything that JSON can."""
+    """Return equal bytes for equal variables; None if they are nested too deeply or contain too large an integer. They
+    are not yet checked against the document, and may be any JSON."""
     try:
         return orjson.dumps(variables or {}, option=orjson.OPT_SORT_KEYS)
     except TypeError:
@@ -224,7 +225,7 @@ def _comparable(variables: Mapping[str, Any] | None) -> bytes | None:
 
 
 def _begins_now(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> bool:
-    """Whether the root field's ``after`` is left out or null. A fragment at the root is not looked into."""
+    """Return whether ``after`` of the root field is omitted or null; False for a fragment at the root."""
     (field, *others) = operation.selection_set.selections
     if others or not isinstance(field, FieldNode):
         return False

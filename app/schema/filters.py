@@ -1,4 +1,4 @@
-"""Filters as the read side's criteria, checked."""
+"""Validation of filters, and their conversion to criteria of the read side."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 def checked_prefix(text: str | None, field: str) -> str | None:
-    """A path prefix with its leading slash; the root is no restriction.
+    """Return a path prefix with its leading slash; None for no prefix and for the root.
 
     Raises:
-        ApiError: no path.
+        ApiError: BAD_USER_INPUT: not a path.
     """
     if text is None or text in {"", "/"}:
         return None
@@ -34,10 +34,10 @@ def checked_name(text: str | None, field: str) -> str | None:
 
 
 def operation_criteria(given: DeviceOperationFilter | None, *, of_endpoint: str | None = None) -> OperationCriteria:
-    """What a list of operations is restricted to; ``of_endpoint`` where the list is an endpoint's own.
+    """Return the criteria of a filter; ``of_endpoint`` restricts them to one endpoint.
 
     Raises:
-        ApiError: BAD_USER_INPUT with its field.
+        ApiError: BAD_USER_INPUT with ``field``; LIMIT_EXCEEDED: too many endpoint names.
     """
     if given is None:
         return OperationCriteria(endpoint=of_endpoint)
@@ -59,10 +59,10 @@ def operation_criteria(given: DeviceOperationFilter | None, *, of_endpoint: str 
 
 
 def endpoint_criteria(given: EndpointFilter | None) -> EndpointCriteria:
-    """What a list of endpoints is restricted to.
+    """Return the criteria of a filter.
 
     Raises:
-        ApiError: BAD_USER_INPUT with its field.
+        ApiError: BAD_USER_INPUT with ``field``.
     """
     if given is None:
         return EndpointCriteria()

@@ -1,4 +1,4 @@
-"""GraphiQL from files of our own: Strawberry's page, with every outside address replaced by one of ours."""
+"""GraphiQL from local files: Strawberry's page, with every external address replaced by a local one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Final
 from strawberry.http.ides import get_graphql_ide_html
 
 FILES: Final = Path(__file__).parents[1] / "static" / "graphiql"
-"""The folder to serve; made by ``make graphiql``, laid out as the packages are."""
+"""Folder to serve; created by ``make graphiql`` with the layout of the packages."""
 
 ADDRESS: Final = "/static/graphiql"
-"""Where the page expects that folder."""
+"""URL path at which the page expects that folder."""
 
 _OUTSIDE: Final = re.compile(r"https://[^/\"']+/(?P<package>(?:@[\w-]+/)?[\w.-]+)@[\w.-]+/(?P<file>[^\"']+)")
 _CROSS_ORIGIN: Final = re.compile(r"\n\s*crossorigin\b")
@@ -27,19 +27,19 @@ _POLICY: Final = (
 
 
 def graphiql_policy(page: str) -> str:
-    """Return the page's Content-Security-Policy: this origin alone, and inline only the page's own scripts, by hash.
+    """Return the page's Content-Security-Policy: resources of this origin only, and the page's inline scripts by hash.
 
-    GraphiQL's editor sets styles inline, so these are allowed.
+    Inline styles are allowed because GraphiQL's editor needs them.
     """
     hashes = (b64encode(sha256(script.encode()).digest()).decode() for script in _INLINE_SCRIPT.findall(page))
     return _POLICY.format(scripts=" ".join(f"'sha256-{hash_}'" for hash_ in hashes))
 
 
 def graphiql_page(address: str = ADDRESS) -> str:
-    """The page, asking nobody but us. It keeps Strawberry's integrity hashes, which our files must match.
+    """Return the page without external addresses. It keeps Strawberry's integrity hashes, which the local files match.
 
     Raises:
-        RuntimeError: Strawberry's page changed and has an outside address that this module does not know.
+        RuntimeError: Strawberry's page has changed and contains an external address that is not replaced.
     """
     page = _OUTSIDE.sub(rf"{address}/\g<package>/\g<file>", get_graphql_ide_html("graphiql"))
     page = _CROSS_ORIGIN.sub("", page).replace(

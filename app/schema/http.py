@@ -1,4 +1,4 @@
-"""GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), as routes: POST, GET, SSE and WebSocket."""
+"""Routes for GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/): POST, GET, SSE and WebSocket."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ from app.schema.ws import TextWebSocket, TokenMissing, TransportHandler
 from app.security import bearer_token
 
 _ALLOWED: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
-"""Operation types of a single response, by method. A stream may carry a subscription with either method."""
+"""Operation types with a single response, by method. Subscriptions are allowed with both methods, as a stream."""
 _PROTOCOLS: Final[Mapping[str, GraphQLRequestProtocol]] = {EVENT_STREAM: "sse", MULTIPART: "multipart-subscription"}
 _ACCEPTABLE: Final = f"{PLAIN_JSON}, {RESPONSE_JSON} or {EVENT_STREAM}"
 
 
 def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseRoute]:
-    """The routes that serve the schema, WebSocket included.
+    """Return the routes that serve the schema, including WebSocket.
 
     GraphiQL expects the folder ``app.schema.graphiql.FILES`` at ``app.schema.graphiql.ADDRESS``.
     """
@@ -82,7 +82,7 @@ def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseR
 
 
 class EventStream(SSETransport):
-    """Strawberry's event stream, with LF as line end: urql splits events at two LF."""
+    """Strawberry's event stream with LF as line separator, because urql splits events at two LF."""
 
     def encode_event(self, event: str, data: str | None = None) -> str:
         return f"event: {event}\ndata: {data}\n\n" if data else f"event: {event}\ndata:\n\n"
@@ -92,7 +92,7 @@ class EventStream(SSETransport):
 
 
 class GraphQLView(GraphQL[Asker, None]):
-    """Strawberry's ASGI view with what the specification and our limits ask for."""
+    """Strawberry's ASGI view, extended by the requirements of the specification and by limits."""
 
     request_adapter_class = RequestAdapter
     graphql_transport_ws_handler_class = TransportHandler
@@ -111,7 +111,7 @@ class GraphQLView(GraphQL[Asker, None]):
                 MULTIPART_SUBSCRIPTION_PROTOCOL,
             ),
             connection_init_wait_timeout=house.connection_init_timeout,
-            max_subscriptions_per_connection=None,  # TransportHandler counts, and says so with a code
+            max_subscriptions_per_connection=None,  # TransportHandler enforces it, with an error code
             allowed_origins=house.allowed_origins,
         )
         self.house = house
@@ -137,18 +137,18 @@ class GraphQLView(GraphQL[Asker, None]):
             watch.stop()
         await response(scope, receive, send)
 
-    # --- who asks
+    # --- authentication
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Asker:  # noqa: ARG002
         token = bearer_token(request.headers.get("authorization"))
         return Asker(self.house, self.house.authenticate(token), budget=getattr(request.state, "budget", None))
 
     async def on_ws_connect(self, context: Asker) -> Any:
-        """Take the token of ``connection_init``, else that of the handshake.
+        """Authenticate by the token of ``connection_init``, otherwise by that of the handshake.
 
         Raises:
-            ConnectionRejectionError: a token that nobody has: 4403.
-            TokenMissing: none, and one is needed: 4401.
+            ConnectionRejectionError: unknown token, close code 4403.
+            TokenMissing: missing token, close code 4401.
         """
         token = _token_of(context.connection_params or {})
         if token is not None:
@@ -159,7 +159,7 @@ class GraphQLView(GraphQL[Asker, None]):
             raise TokenMissing
         return UNSET
 
-    # --- what is asked
+    # --- request
 
     async def render_graphql_ide(self, request: Any) -> Response:  # noqa: ARG002
         return HTMLResponse(self._page, headers=self._page_headers)
@@ -174,7 +174,7 @@ class GraphQLView(GraphQL[Asker, None]):
             raise Refused(401, error, WWW_Authenticate="Bearer")
         content_type, _ = parse_content_type(request.content_type or "")
         if request.method == "POST" and content_type != PLAIN_JSON:
-            # what a foreign page can send without asking first is never JSON
+            # a cross-origin page cannot send JSON without a preflight request
             raise Refused(415, bad_input("Unsupported Content-Type; application/json is expected.", None))
         data = await super().parse_http_body(request)
         if isinstance(data, list):
@@ -185,10 +185,10 @@ class GraphQLView(GraphQL[Asker, None]):
         return data
 
     def _get_stream_transport_from_headers(self, headers: Mapping[str, str]) -> None:
-        """Return None: the transport depends on the operation, too (:meth:`execute_operation`)."""
+        """Return None: the transport also depends on the operation (:meth:`execute_operation`)."""
 
     def parse_json(self, data: str | bytes) -> Any:
-        # Strawberry lets a bare string or [1] through to an AttributeError
+        # Strawberry would raise an AttributeError for a string or for [1]
         parsed = super().parse_json(data)
         items = parsed if isinstance(parsed, list) else [parsed]
         if not items or not all(isinstance(item, dict) for item in items):
@@ -202,7 +202,7 @@ class GraphQLView(GraphQL[Asker, None]):
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
 
-    # --- execution: nothing is executed whose result the client would not accept
+    # --- execution, only if the client accepts the format of the result
 
     async def execute_operation(  # noqa: PLR0917 - Strawberry's signature
         self,
@@ -218,13 +218,13 @@ class GraphQLView(GraphQL[Asker, None]):
             if formats.json is None:
                 message = f"Unacceptable Accept header for a batch; {PLAIN_JSON} or {RESPONSE_JSON} is expected."
                 raise Refused(406, bad_input(message, None))
-            # in order, and before any is executed: one that is prepared in a thread would begin after the others
+            # prepare in order before any is executed: otherwise one that is prepared in a thread would start last
             for one in request_data:
-                with suppress(ApiError):  # executing it reports that
+                with suppress(ApiError):  # its execution reports the error
                     await _prepare(one, context)
             return await asyncio.gather(*(self._execute_member(one, context) for one in request_data))
         if is_hash_only(request_data.query, request_data.extensions):
-            # 200 in the old media type: Apollo's link reads the body of no other status
+            # 200 for the old media type: Apollo's link reads the body with this status only
             status = 200 if formats.json == PLAIN_JSON else 400
             raise Refused(status, persisted_query_not_supported(), Cache_Control="no-store")
         try:
@@ -239,7 +239,7 @@ class GraphQLView(GraphQL[Asker, None]):
             raise Refused(400, request_error(error, method)) from error
 
     async def _execute_member(self, request_data: GraphQLRequestData, context: Asker) -> Any:
-        """Execute one operation of a batch. Its errors are its own: the others may have been executed already."""
+        """Execute one operation of a batch. Its errors do not affect the others, which may already be executed."""
         if is_hash_only(request_data.query, request_data.extensions):
             return PreExecutionError(data=None, errors=[persisted_query_not_supported()])
         try:
@@ -248,10 +248,10 @@ class GraphQLView(GraphQL[Asker, None]):
             return PreExecutionError(data=None, errors=[request_error(error)])
 
     async def _stream(self, request_data: GraphQLRequestData, context: Asker, formats: Formats, method: str) -> Any:
-        """Begin a stream of a subscription's events, or of the one result of another operation.
+        """Start a stream of a subscription's events, or of the one result of another operation.
 
         Raises:
-            Refused: 406 where the client accepts no such stream.
+            Refused: 406: the client does not accept the stream.
             InvalidOperationTypeError: a mutation by GET.
         """
         operation_type = await _operation_type(request_data, context)
@@ -270,7 +270,7 @@ class GraphQLView(GraphQL[Asker, None]):
             allowed_operation_types=allowed,
         )
 
-    # --- the answer
+    # --- response
 
     async def get_sub_response(self, request: Any) -> Response:
         sub_response = await super().get_sub_response(request)
@@ -292,7 +292,7 @@ class GraphQLView(GraphQL[Asker, None]):
         return response
 
     def encode_json(self, data: object) -> str:
-        # text, not bytes: bytes would go out as binary WebSocket frames, which clients refuse
+        # text, because bytes would be sent as binary WebSocket frames, which clients reject
         return orjson.dumps(data).decode()
 
 
@@ -307,14 +307,15 @@ async def _execute(request_data: GraphQLRequestData, context: Asker, method: str
 
 
 async def _prepare(request_data: GraphQLRequestData, context: Asker) -> Prepared | None:
-    """Prepare the document, if there is one. Raises as :func:`prepared` does."""
+    """Return the prepared document; None without one. Raises as :func:`prepared` does."""
     if not request_data.query:
         return None
     return await prepared(schema.graphql_schema, request_data.query, context.budget or RequestBudget())
 
 
 async def _operation_type(request_data: GraphQLRequestData, context: Asker) -> OperationType | None:
-    """Return None where the document has no such operation or is no GraphQL; executing it reports that."""
+    """Return the type of the operation; None if the document is invalid or has no such operation, which the execution
+    reports."""
     if (ready := await _prepare(request_data, context)) is None:
         raise MissingQueryError
     try:

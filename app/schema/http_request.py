@@ -1,5 +1,4 @@
-"""A request of GraphQL over HTTP: its body within bounds, the formats that it accepts, and the answer where it is
-refused."""
+"""Requests of GraphQL over HTTP: limit of the body, accepted formats, and the response to a rejected request."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from app.schema.errors import ApiError, bad_input, over_limit
 
 
 class Refused(HTTPException):
-    """A request that is not executed, with the error that its answer tells."""
+    """Rejection of a request, with the error of the response."""
 
     def __init__(self, status: int, error: ApiError, **headers: str) -> None:
         super().__init__(status, error.message)
@@ -26,7 +25,7 @@ class Refused(HTTPException):
 
 
 class RequestAdapter(StarletteRequestAdapter):
-    """Strawberry's adapter of a request, with the media type in lower case, in which it is compared."""
+    """Strawberry's request adapter with the media type in lower case, as it is compared."""
 
     @property
     def content_type(self) -> str | None:
@@ -35,7 +34,11 @@ class RequestAdapter(StarletteRequestAdapter):
 
 
 class Body:
-    """Receives the messages of a request, and refuses a body of more than ``most`` bytes as soon as it is."""
+    """ASGI ``receive`` that raises Refused as soon as the body has more than ``most`` bytes.
+
+    Attributes:
+        complete: whether the whole body was received.
+    """
 
     def __init__(self, receive: Receive, most: int, *, empty: bool) -> None:
         self._receive = receive
@@ -54,7 +57,7 @@ class Body:
 
 
 def check_accept(request: Request) -> None:
-    """Raises Refused: 431, ``Accept`` is too long to be read."""
+    """Raise Refused, 431, if the ``Accept`` header is too long to be parsed."""
     if len(_accept(request)) > MAX_ACCEPT:
         raise Refused(
             431, over_limit(f"Accept header too long; at most {MAX_ACCEPT} characters are allowed.", MAX_ACCEPT)
@@ -67,12 +70,12 @@ def formats_of(request: Any) -> Formats:
 
 
 def _accept(request: Any) -> str:
-    """All ``Accept`` headers as one (RFC 9110, 5.3)."""
+    """Return all ``Accept`` headers combined (RFC 9110, 5.3)."""
     return ",".join(request.headers.getlist("accept"))
 
 
 def check_fields(request_data: GraphQLRequestData, index: int | None = None) -> None:
-    """Check the types of one request's fields; ``index`` is its place in a batch. Raises Refused: 400."""
+    """Check the types of a request's fields; ``index`` is its index in a batch. Raises Refused: 400."""
     fields: tuple[tuple[str, object, type], ...] = (
         ("query", request_data.query, str),
         ("variables", request_data.variables, dict),
@@ -86,7 +89,7 @@ def check_fields(request_data: GraphQLRequestData, index: int | None = None) -> 
 
 
 def refusal(request: Request, error: HTTPException) -> Response:
-    """Return the response to a request that is refused, in a format that it accepts."""
+    """Return the response to a rejected request, in a format that it accepts."""
     refused = error if isinstance(error, Refused) else _refused(error)
     body = orjson.dumps({"errors": [refused.error.formatted]})
     media_type = formats_of(request).json or PLAIN_JSON
@@ -94,6 +97,6 @@ def refusal(request: Request, error: HTTPException) -> Response:
 
 
 def _refused(error: HTTPException) -> Refused:
-    """Strawberry's refusal as one of ours."""
+    """Return Strawberry's exception as a :class:`Refused`."""
     allow = {"Allow": "GET, POST"} if error.status_code == 405 else {}
     return Refused(error.status_code, bad_input(error.reason, None), **allow)

@@ -1,4 +1,4 @@
-"""Global ids of Relay's kind: base64 of ``Type:id``. Opaque to clients, stable for ever."""
+"""Global ids as Relay defines them: base64 of ``Type:id``. They are opaque to clients and never change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENDPOINT: Final = "Endpoint"
 
 
 class NoSuchId(ValueError):
-    """A text that is no id of ours."""
+    """A text that is not a global id, or not one of the expected type."""
 
 
 def global_id(type_name: str, key: str | int) -> str:
@@ -28,10 +28,10 @@ def endpoint_id(key: int) -> str:
 
 
 def parse_id(text: str) -> tuple[str, str]:
-    """Type name and key of a global id, as :func:`global_id` was given them.
+    """Return the type name and the key that :func:`global_id` made a global id of.
 
     Raises:
-        NoSuchId: something else.
+        NoSuchId: not a global id.
     """
     try:
         type_name, _, key = base64.b64decode(text, validate=True).decode().partition(":")
@@ -45,10 +45,10 @@ def parse_id(text: str) -> tuple[str, str]:
 
 
 def parse_operation_id(text: str) -> str:
-    """The UUID of an operation's global id.
+    """Return the UUID of an operation's global id.
 
     Raises:
-        NoSuchId: no id, or that of something else.
+        NoSuchId: not a global id, or that of another type.
     """
     type_name, key = parse_id(text)
     if type_name != OPERATION:

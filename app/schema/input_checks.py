@@ -1,7 +1,6 @@
-"""An operation as a client writes it, checked field by field and turned into what the ledger is asked for.
+"""Validation of an operation's input, field by field, and its conversion to a command of the ledger.
 
-Pure functions: they know neither database nor request. Every refusal names the field, as the client wrote it, and says
-what is expected.
+Pure functions, without access to the database or the request. Every error names the field by its GraphQL path.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _TAKES: Final[Mapping[OperationKind, frozenset[str]]] = {
     **dict.fromkeys(COMPOSITES, frozenset({"paths"})),
     _K.WRITE_COMPOSITE: frozenset({"values"}),
 }
-"""What belongs to a kind; all of it is required but for what is optional. Others may not be given."""
+"""Fields that each kind accepts; all others are rejected. They are required unless :data:`_OPTIONAL` has them."""
 
 _OPTIONAL: Final[Mapping[OperationKind, frozenset[str]]] = {
     _K.WRITE: frozenset({"supersede"}),
@@ -54,7 +53,7 @@ _NUL_OR_SURROGATE: Final = re.compile("[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What the settings say where an input says nothing."""
+    """Defaults and limits from the settings."""
 
     timeout_seconds: int = 30
     max_attempts: int = 3
@@ -62,10 +61,10 @@ class Defaults:
 
 
 def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -> OperationRequest:
-    """What is asked of the device.
+    """Return the request to the device.
 
     Raises:
-        ApiError: BAD_USER_INPUT with its field.
+        ApiError: BAD_USER_INPUT with ``field``.
     """
     kind = given.kind or OperationKind.WRITE
     _check_parts(given, kind)
@@ -95,10 +94,10 @@ def _check_parts(given: CreateDeviceOperationInput, kind: OperationKind) -> None
 
 
 def plain_text(text: str, field: str, most: int = MAX_NAME) -> str:
-    """A name or a key: some characters, each of which every database can keep.
+    """Check a name or a key: not empty, not too long, and without characters that a database cannot store.
 
     Raises:
-        ApiError: empty, too long, or with NUL or half a character.
+        ApiError: BAD_USER_INPUT: wrong length, or NUL or a lone surrogate in the text.
     """
     if not 1 <= len(text) <= most:
         raise bad_input(f"Invalid length of {len(text)} characters; 1 to {most} are expected.", field)
@@ -130,7 +129,7 @@ def _write(request: OperationRequest, given: CreateDeviceOperationInput) -> Oper
 
 
 def _create(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
-    """Without a value the device fills in all resources of the new instance."""
+    """Complete a CREATE. Without a value, the device sets all resources of the new instance."""
     value = {"kind": "instance", "resources": []} if given.value is None else instance_node(given.value, None, "value")
     return replace(_with_path(request, given), value=value)
 
@@ -190,7 +189,7 @@ def _member(kind: OperationKind, member: CompositeValueInput, field: str) -> tup
 
 
 def _check_apart(paths: list[LwM2mPath], field: str) -> None:
-    """Check that no path stands here twice, by itself or as a part of another one."""
+    """Check that the paths are distinct, and that none is part of another."""
     for index, path in enumerate(paths):
         if path in paths[:index]:
             raise bad_input(f"Duplicate path {path}.", f"{field}.{index}")
@@ -218,7 +217,7 @@ def _format(given: ContentFormat | None, kind: OperationKind) -> ContentFormat |
 
 
 def _check_replace(request: OperationRequest) -> None:
-    """Leshan refuses a partial update of a single resource (``captures/m18-rest.json``)."""
+    """Reject a partial update of a single resource, as Leshan does (``captures/m18-rest.json``)."""
     if request.replace:
         return
     multiple = isinstance(request.value, Mapping) and request.value_type is not None and request.value.keys() != _LINK
@@ -248,14 +247,14 @@ def new_operation(
     id_: str,
     created_by: str,
 ) -> NewOperation:
-    """What the ledger is asked to queue.
+    """Return the operation for the ledger to create.
 
     Args:
-        model_of: the endpoint's own object models, as far as they are known.
-        registered: the objects that it has registered; None while it is not registered.
+        model_of: returns the endpoint's object model of an object id; None if it is not known.
+        registered: ids of the objects that the endpoint has registered; None if it is not registered.
 
     Raises:
-        ApiError: BAD_USER_INPUT with its field.
+        ApiError: BAD_USER_INPUT with ``field``.
     """
     request = operation_request(given, defaults.timeout_seconds)
     _check_opaque(request, defaults.max_opaque)
@@ -283,7 +282,7 @@ def new_operation(
 
 
 def _check_opaque(request: OperationRequest, most: int) -> None:
-    """The values' own checks allow :data:`MAX_OPAQUE_BYTES`; this is what the settings allow."""
+    """Check OPAQUE values against the limit of the settings, which is at most :data:`MAX_OPAQUE_BYTES`."""
     if any(len(digits) > 2 * most for digits in _opaque_values(request)):
         message = (
             f"OPAQUE value too large; at most {most} bytes are allowed (REVEILLE_MAX_OPAQUE, up to {MAX_OPAQUE_BYTES})."
@@ -292,7 +291,7 @@ def _check_opaque(request: OperationRequest, most: int) -> None:
 
 
 def _opaque_values(request: OperationRequest) -> Iterator[str]:
-    """The hex digits of every OPAQUE value that an operation writes, whether well formed or not."""
+    """Yield the hexadecimal digits of every OPAQUE value that an operation writes, also of invalid ones."""
     if request.value_type is ValueType.OPAQUE:
         yield from request.value.values() if isinstance(request.value, dict) else (request.value,)
     yield from (member["value"] for member in request.values.values() if member["type"] == ValueType.OPAQUE)
@@ -304,7 +303,8 @@ def _opaque_values(request: OperationRequest) -> Iterator[str]:
 
 
 def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) -> str:
-    """A digest of what was asked for. Defaults are not in it: a changed setting makes no other input."""
+    """Return a digest of the input. Defaults from the settings are excluded, so that a changed setting does not make it
+    a different input."""
     asked: dict[str, Any] = {
         "endpoint": request.endpoint,
         "kind": request.kind,
@@ -323,7 +323,7 @@ def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) ->
         "ttl": given.ttl_seconds,
         "supersede": bool(given.supersede),
     }
-    if given.batch is not None:  # only then: the digests of those who know no batch stay as they were
+    if given.batch is not None:  # only then, so that stored digests of inputs without a batch stay valid
         asked["batch"] = given.batch
     if given.validate_range is False:  # likewise
         asked["validateRange"] = False
@@ -331,5 +331,5 @@ def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) ->
 
 
 def digest(asked: Mapping[str, Any]) -> str:
-    """SHA-256 over JSON with sorted keys, in hex."""
+    """Return the SHA-256 of JSON with sorted keys, in hexadecimal digits."""
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,4 +1,4 @@
-"""Values as clients write them, checked by themselves and turned into the contract's one form."""
+"""Validation of input values by themselves, and their conversion to the canonical form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.schema.inputs import AttributesInput, ObjectLinkInput, ResourceInstance
 from app.schema.scalars import moment
 
 MAX_RESOURCES: Final = 1_000
-"""Resources of one instance node, and instances of one multiple resource."""
+"""Maximum number of resources of an instance node, and of instances of a multiple-instance resource."""
 
 _SCALARS: Final[Mapping[str, tuple[ValueType, str]]] = {
     "string": (ValueType.STRING, "string"),
@@ -29,10 +29,10 @@ _SCALARS: Final[Mapping[str, tuple[ValueType, str]]] = {
 
 
 def single_value(given: ResourceValueInput, field: str) -> TypedValue:
-    """One value: neither a multiple resource nor a node.
+    """Return a single value, as opposed to ``multiple`` and ``node``.
 
     Raises:
-        ApiError: another member, or a value that its type does not allow.
+        ApiError: BAD_USER_INPUT: not a single value, or a value that is invalid for its type.
     """
     if given.multiple is not None:
         raise bad_input("`multiple` is not allowed here; a single value is expected.", f"{field}.multiple")
@@ -47,11 +47,12 @@ def single_value(given: ResourceValueInput, field: str) -> TypedValue:
 
 
 def resource_value(given: ResourceValueInput, field: str) -> TypedValue:
-    """The value of a resource: one, or the instances of a multiple resource, of which there may be none. A multiple
-    resource without instances has no type of its own: STRING, until the device's model says another one.
+    """Return the value of a resource: a single value, or the instances of a multiple-instance resource.
+
+    Without instances, the type is STRING until it is replaced by that of the device's object model.
 
     Raises:
-        ApiError: as :func:`single_value`; also instances of several types, or with the same id.
+        ApiError: as :func:`single_value`; also for instances of different types or with duplicate ids.
     """
     if given.multiple is None:
         return single_value(given, field)
@@ -91,14 +92,14 @@ def _canonical(type_: ValueType, value: Any, field: str) -> JsonValue:
 
 
 def instance_node(given: ResourceValueInput, instance: int | None, field: str) -> dict[str, JsonValue]:
-    """A whole object instance as Leshan's node, with nothing in it but what Leshan knows.
+    """Return a whole object instance in Leshan's node form, with the members that Leshan knows.
 
-    What its resources hold is checked by :func:`app.domain.validation.validate`. ``instance`` is the id that the path
-    says, None for CREATE: that may leave out all resources, for the device to fill in.
+    Values of its resources are checked by :func:`app.domain.validation.validate`. ``instance`` is the instance id of
+    the path; it is None for CREATE, where resources may be omitted for the device to set them.
 
     Raises:
-        ApiError: no node, too many resources or (not for CREATE) none, one of them twice, or another id than the
-            path's.
+        ApiError: BAD_USER_INPUT: not a node, too many resources, none (except for CREATE), a duplicate one, or an id
+            that differs from the path's.
     """
     if given.node is None:
         raise bad_input("Missing `node`; a whole object instance is expected.", f"{field}.node")
@@ -134,10 +135,10 @@ def _check_ids(ids: Sequence[JsonValue], field: str) -> None:
 
 
 def attributes(given: AttributesInput, depth: int, field: str) -> dict[str, int | float]:
-    """Attributes of WRITE_ATTRIBUTES (LwM2M Core 1.1, 7.3): those that are given, by their names.
+    """Return the given attributes of WRITE_ATTRIBUTES (LwM2M Core 1.1, 7.3) by name.
 
     Raises:
-        ApiError: none at all, or ones that make no sense by themselves or together.
+        ApiError: BAD_USER_INPUT: no attribute, or attributes that are invalid by themselves or in combination.
     """
     told = {name: value for name in _ATTRIBUTES if (value := getattr(given, name)) is not None}
     if not told:

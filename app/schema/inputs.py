@@ -1,4 +1,4 @@
-"""Input types: what clients write. What it has to look like is checked in ``app/schema/checks``."""
+"""GraphQL input types. Their values are validated in ``input_checks.py``, ``input_values.py`` and ``filters.py``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The limits of a request, and the measure of a document before anything of it is converted or executed.
+"""Limits of a request, and the measure of a document before any part of it is coerced or executed.
 
-A document is walked with its fragments expanded where they are spread, as execution and validation expand them; the
-limits of selections bound the walk. Rows multiply: a field below two connections is resolved once for each pair.
+A document is walked with its fragments expanded where they are spread, as in execution and validation; the limits of
+selections bound the walk. Rows multiply: a field below two connections is resolved once for each pair.
 """
 
 from __future__ import annotations
@@ -33,57 +33,58 @@ from app.schema.errors import bad_input, over_limit
 MAX_DEPTH: Final = 15
 MAX_ALIASES: Final = 50
 MAX_SELECTIONS: Final = 500
-"""Fields and spreads of a document as they are written: validation compares those of one name in pairs."""
+"""Maximum number of fields and spreads in a document, each counted once: validation compares those of one name in
+pairs."""
 MAX_EXPANDED: Final = 2_500
-"""The same with fragments expanded wherever they are spread."""
+"""Maximum number of fields and spreads with fragments expanded wherever they are spread."""
 MAX_NODES: Final = 50_000
 MAX_COST: Final = 50_000
-"""Of all operations of a request. A field costs 1 for each row that it is resolved for, an input value 1 each time that
-it is converted after the first time (:data:`VALUES_FOR_ONE`), a statement what :data:`STATEMENTS` says: together about
-0.5 s of CPU time."""
+"""Maximum cost of all operations of a request, about 0.5 s of CPU time. A field costs 1 for each row that it is
+resolved for, an input value 1 for each coercion after the first (:data:`VALUES_FOR_ONE`), a statement as in
+:data:`STATEMENTS`."""
 VALUES_FOR_ONE: Final = 5
-"""Input values whose first conversion costs 1 together."""
+"""Number of input values whose first coercion costs 1 in total."""
 MAX_VALUES: Final = MAX_COST * VALUES_FOR_ONE
 MAX_DOCUMENT: Final = 262_144
-"""Characters of all documents of a request that have to be parsed. Those of strings are not counted: values may be
-large, and the limit of the body bounds them."""
+"""Maximum number of characters of all documents of a request that have to be parsed. Strings are not counted: they may
+contain large values, which the limit of the body bounds."""
 MAX_ERRORS: Final = 10
-"""Errors of one document or of its variables that are reported: each takes a walk over the document."""
+"""Maximum number of reported errors of a document or of its variables: each requires a walk over the document."""
 MAX_LIST: Final = 1_000
-"""Members of a list or an object within the variables."""
+"""Maximum number of members of a list or an object in variables and literals."""
 MAX_VALUE_DEPTH: Final = 32
 MAX_SECONDS: Final = 10.0
-"""How long the queries of one request may take together. Mutations run to their end."""
+"""Maximum time in seconds for all queries of a request. Mutations are not interrupted."""
 MAX_RESPONSE: Final = 8_388_608
-"""Bytes of stored values in the responses to one request."""
+"""Maximum number of bytes of stored values in the responses to a request."""
 MAX_PAGE: Final = 200
 DEFAULT_PAGE: Final = 50
 MAX_BODY: Final = 1_048_576
-"""Bytes of a request's body or of a WebSocket message; see :func:`body_limit`."""
+"""Maximum number of bytes of a request's body or of a WebSocket message by default; see :func:`body_limit`."""
 MAX_BATCH: Final = 10
 MAX_CREATED: Final = 1_000
 MAX_NAMES: Final = 1_000
-"""Endpoints that one filter may name."""
+"""Maximum number of endpoint names in a filter."""
 MAX_CANCELED: Final = 200_000
 MAX_RETRIED: Final = 10_000
-"""Operations that one mutation cancels, or retries."""
+"""Maximum number of operations that one mutation retries, as :data:`MAX_CANCELED` for cancellation."""
 MAX_SUBSCRIPTIONS: Final = 100
-"""Operations open at once on one WebSocket."""
+"""Maximum number of open operations on one WebSocket."""
 
 PAGED: Final = frozenset({"endpoints", "deviceOperations", "operations", "transitions"})
-"""The fields that take ``first`` (a test compares them with the schema)."""
+"""Fields with the argument ``first`` (a test compares them with the schema)."""
 
 
 def body_limit(max_opaque: int) -> int:
-    """Return the bytes that a body may have where an OPAQUE value may have ``max_opaque``: it comes as hex digits."""
+    """Return the maximum size of a body for OPAQUE values of ``max_opaque`` bytes, sent as hexadecimal digits."""
     return max(MAX_BODY, 2 * max_opaque + 64 * 1024)
 
 
 def page_size(first: int | None) -> int:
-    """Check ``first``; null takes the default.
+    """Check ``first`` and return it; the default for null.
 
     Raises:
-        ApiError: below 1, or more than a page may have.
+        ApiError: BAD_USER_INPUT: below 1. LIMIT_EXCEEDED: above the maximum.
     """
     if first is None:
         return DEFAULT_PAGE
@@ -97,28 +98,28 @@ def page_size(first: int | None) -> int:
 STATEMENTS: Final[Mapping[str, int]] = {
     "deviceOperations": 500,
     "endpoints": 500,
-    "deviceOperationCount": 4_900,  # ten fit in a request
+    "deviceOperationCount": 4_900,  # at most ten in a request
     "dispatchStatus": 2_000,
     "dispatchPauses": 500,
     **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor"), 50),
 }
-"""Cost of the statements of a root field. ``deviceOperationCount`` reads every row that its filter means; the others
-end after a page, or are served by one index."""
+"""Cost of the statements of a root field. ``deviceOperationCount`` reads every row that matches its filter; the others
+end after a page, or use one index."""
 _WITHIN: Final[Mapping[str, int]] = {
     "operations": 40,
     "transitions": 100,
     "resources": 50,
-    "retryOf": 2,  # a DataLoader reads those of all rows together
+    "retryOf": 2,  # a DataLoader reads them for all rows at once
     "totalCount": 50,
     "totalCountCapped": 50,
 }
-"""The same of a field of an object, for each row that it is resolved for."""
+"""Cost of the statements of a field of an object, for each row that it is resolved for."""
 LARGE: Final = frozenset({"answer", "arguments", "attributes", "detail", "objectLinks", "paths", "value", "values"})
-"""Fields whose values may be large."""
+"""Fields that may have large values."""
 _LOADING: Final = frozenset({"operations", "retryOf", "resources"})
-"""Fields of objects that read rows of their own, as all root fields do."""
+"""Fields of objects that read further rows, as all root fields do."""
 _STEPS: Final = ("transitions", "operation")
-"""The fields that lead from an operation back to it, once for each step."""
+"""Fields that lead from an operation to its transitions, and from each of them back to the operation."""
 MUTATION_COST: Final = 200
 _ROWS: Final[Mapping[str, int]] = {
     "dispatchPauses": 200,
@@ -131,22 +132,23 @@ _ROWS: Final[Mapping[str, int]] = {
     "enumValues": 2,
     "directives": 5,  # introspection
 }
-"""Rows of lists without ``first``, by the field's name: estimates for the cost, not limits."""
+"""Assumed number of rows of lists without ``first``, by field name: estimates for the cost, not limits."""
 _ASSUMED_STEPS: Final = 10
-"""Transitions that an operation is assumed to have, for the cost: few have more, and the default page is larger."""
+"""Assumed number of transitions of an operation, for the cost: few have more, and the default page is larger."""
 
 
 @dataclass(slots=True, eq=False)
 class Measure:
-    """What an operation of a document asks for.
+    """Measure of an operation of a document.
 
     Attributes:
-        cost: of its fields, statements and literal values that are converted again.
-        values: literal values.
-        fields: how often each field is selected, by its name.
-        uses: how often the value of each variable is converted.
-        repeats: how often a row's large value is in the response at most: it may be selected by several aliases, and
-            through the links that lead back to it.
+        nodes: maximum number of nodes of all connections.
+        cost: cost of the fields, the statements and the repeated coercion of literal values.
+        values: number of literal values.
+        fields: number of selections of each field, by name.
+        uses: number of coercions of each variable's value.
+        repeats: maximum number of times that a row's large value occurs in the response: it may be selected by several
+            aliases, and through links that lead back to the row.
         steps_repeat: whether an operation's large values are selected again with each of its ``transitions``.
     """
 
@@ -167,18 +169,18 @@ class _Walk:
     sizes: Mapping[str, int]
     measure: Measure = field(default_factory=Measure)
     spread: list[str] = field(default_factory=list)
-    """Fragments that the walk is within: validation reports a cycle."""
+    """Names of the fragments around the present selection, to stop at a cycle, which validation reports."""
     spread_ever: set[str] = field(default_factory=set)
     written: set[int] = field(default_factory=set)
-    """The ids of the nodes that were visited."""
+    """Python ids of the visited nodes."""
     loading: tuple[str, ...] = ()
-    """The response keys of the fields around that read rows of their own."""
+    """Response keys of the enclosing fields that read rows."""
     steps: tuple[str, ...] = ()
-    """Of the fields around, ``transitions`` and an ``operation`` within."""
+    """Prefix of :data:`_STEPS` that the enclosing fields contain."""
     large: dict[tuple[str, ...], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """By those, how often each field of :data:`LARGE` is selected of their rows. Fields of one key are merged."""
+    """Number of selections of each field of :data:`LARGE`, by ``loading``. Fields of one response key are merged."""
     values: dict[int, tuple[int, list[str]]] = field(default_factory=dict)
-    """Of each field node: how many literal values its arguments hold, and the variables in them."""
+    """Number of literal values and names of the variables in the arguments of each field node."""
 
     def operation(self, node: OperationDefinitionNode) -> None:
         if node.operation is OperationType.MUTATION:
@@ -189,7 +191,7 @@ class _Walk:
         self.over(node.selection_set)
 
     def over(self, selection_set: SelectionSetNode | None, rows: int = 1, nodes: int = 1, depth: int = 1) -> None:
-        """Walk over a selection: of ``rows`` objects for the cost, of ``nodes`` objects at most."""
+        """Walk over a selection of objects: an estimate of ``rows`` for the cost, and at most ``nodes``."""
         measure = self.measure
         for selection in selection_set.selections if selection_set else ():
             measure.selections += 1
@@ -249,7 +251,7 @@ class _Walk:
         self.loading, self.steps = outer, steps
 
     def _values(self, node: FieldNode, rows: int) -> int:
-        """Count the literal values of the arguments and note the variables; return the cost of further conversions."""
+        """Count the literal values and the variables of the arguments; return the cost of repeated coercions."""
         if not node.arguments:
             return 0
         first = id(node) not in self.values
@@ -301,10 +303,10 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
 
 
 def check_document(document: DocumentNode) -> None:
-    """Check all that does not depend on the variables, also of fragments without a use, which are validated too.
+    """Check the limits that do not depend on variables, also for unused fragments, because they are validated, too.
 
     Raises:
-        ApiError: with the limit that the document exceeds.
+        ApiError: LIMIT_EXCEEDED.
     """
     fragments = fragments_of(document)
     selections, spread, written = 0, set[str](), set[int]()
@@ -321,10 +323,10 @@ def measured(document: DocumentNode, operation: OperationDefinitionNode, sizes: 
     """Measure an operation.
 
     Args:
-        sizes: of the variables that are a number or a list: the number, or the list's length.
+        sizes: for each variable that is a number or a list, the number or the length of the list.
 
     Raises:
-        ApiError: LIMIT_EXCEEDED with the limit that it exceeds.
+        ApiError: LIMIT_EXCEEDED.
     """
     walk = _Walk(fragments_of(document), sizes)
     walk.operation(operation)
@@ -336,10 +338,11 @@ def measured(document: DocumentNode, operation: OperationDefinitionNode, sizes: 
 
 
 def count_values(value: Any, name: str) -> int:
-    """Count the values within a variable, itself included, level by level; a null in an object is as if left out.
+    """Return the number of values in a variable's value, including itself. A null member of an object is ignored.
 
     Raises:
-        ApiError: LIMIT_EXCEEDED for a list or an object of too many members; BAD_USER_INPUT for too many levels.
+        ApiError: LIMIT_EXCEEDED: too many values, or too many members of one list or object. BAD_USER_INPUT: too many
+            levels.
     """
     count, level = 0, [value]
     for _ in range(MAX_VALUE_DEPTH):

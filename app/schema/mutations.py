@@ -1,4 +1,4 @@
-"""The root of asking. What is asked for is checked here, and done by the ledger; what was done is read back."""
+"""GraphQL mutations: validate the input, submit it to the ledger, return the stored result."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ from app.settings import AWAKE_WINDOW, AWAKE_WINDOW_REASON
 Result = TypeVar("Result")
 
 WITHDRAW_SECONDS: Final = 5.0
-"""How long a cancellation waits for Leshan to drop a request that it holds."""
+"""Time in seconds that a cancellation waits for Leshan to drop a request that it holds."""
 WITHDRAW_POLL_SECONDS: Final = 0.1
 TURN: Final = 50
-"""Inputs that are checked before the event loop has its turn."""
+"""Number of inputs that are validated before other tasks of the event loop can run."""
 
 
 @strawberry.type(description="Mutations, which require the role operator: without it, the error is FORBIDDEN.")
@@ -177,10 +177,10 @@ async def _endpoint(id_: int) -> Endpoint | None:
 
 
 async def _withdrawn(key: str) -> None:
-    """Wait for a cancellation that was requested while Leshan held the request.
+    """Wait for the end of an operation whose cancellation was requested while Leshan held it.
 
     Raises:
-        ApiError: CONFLICT, it still does, or the operation has ended otherwise.
+        ApiError: CONFLICT: Leshan still holds it, or the operation has ended with a status other than CANCELED.
     """
     give_up = time.monotonic() + WITHDRAW_SECONDS
     while (view := await operation_by_id(key)) is not None and view.status is OperationStatus.SENDING:
@@ -204,8 +204,12 @@ def _operation_key(id_: str) -> str:
 
 
 class _Objects(NamedTuple):
-    """The objects of an endpoint: those of its present registration (None without one), and the models that are stored
-    of those that its last registration named."""
+    """Objects of an endpoint.
+
+    Attributes:
+        models: stored object models, by object id, of the objects in its last registration.
+        registered: ids of the objects in its current registration; None if it is not registered.
+    """
 
     models: Mapping[int, ObjectModel]
     registered: Collection[int] | None
@@ -233,7 +237,7 @@ async def _new(
     created_by: str,
     known: dict[str, _Objects],
 ) -> NewOperation:
-    """Check one input. ``known`` keeps the objects of endpoints from one member of a batch to the next."""
+    """Validate one input. ``known`` caches the objects of endpoints for the further inputs."""
     name = plain_text(given.endpoint, "endpoint")
     if name not in known:
         known[name] = await _objects_of(await _known_endpoint(name, "endpoint"))
@@ -274,7 +278,7 @@ async def _stored(
 ) -> list[DeviceOperationPayload]:
     if not news:
         return []
-    reserved = await context.reads.reserve_new(news)  # before the commit: a refusal means that nothing was done
+    reserved = await context.reads.reserve_new(news)  # before the commit, so that nothing is stored on an error
     try:
         created = await submit(context, Create(news))
     except ApiError as error:
@@ -286,8 +290,8 @@ async def _stored(
 
 
 async def _payloads(context: RequestContext, created: Sequence[Created], reserved: int) -> list[DeviceOperationPayload]:
-    """Read back what was stored. More room is needed only for an operation of a known idempotency key, which may have
-    an answer by now."""
+    """Read the stored operations. Only one that existed with its idempotency key may need more than the ``reserved``
+    bytes, because it may have an answer."""
     more = not all(one.created for one in created)
     operations = await context.reads.operations_by_id([one.id for one in created], reserved if more else None)
     return [DeviceOperationPayload(operation=operations[one.id], created=one.created) for one in created]

@@ -1,8 +1,8 @@
-"""Where a value stood that graphql-core could not take: ``extensions.field`` and ``extensions.index`` of its errors.
+"""Location of an invalid value in graphql-core's errors: ``extensions.field`` and ``extensions.index``.
 
-Our own checks know the field that they look at. graphql-core knows a node of the document, or a variable and a path
-within its value; both are told to clients in the one form that our own checks use: by the names of the arguments, but
-for ``input`` and ``inputs``, whose members stand by themselves.
+The checks in this package know the field that they validate. graphql-core reports a node of the document, or a variable
+and a path within its value. Both are converted to the form of the checks in this package: a path of GraphQL names that
+begins with the argument's, except for ``input`` and ``inputs``, whose fields have no prefix.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LACKING: Final = re.compile(r"(?:required|unknown) field '(\w+)'|^Argument '[\w
 
 
 class Places:
-    """The places of a document's values, found at the first error that needs them: one walk for all errors."""
+    """Locations of a document's values, computed at the first error that needs them, by one walk for all errors."""
 
     def __init__(self, document: DocumentNode | None) -> None:
         self._document = document
@@ -49,7 +49,7 @@ class Places:
 
 
 def place_of(error: GraphQLError, places: Places) -> dict[str, Any]:
-    """``field``, and the ``index`` of a batch's member, of an error that names a place in the document; else None."""
+    """Return ``field`` and, for a member of a batch, ``index`` of an error; both are None if they are not known."""
     place = _place(error, places)
     index = int(place[0]) if place and place[0].isdigit() else None
     return {"field": ".".join(place if index is None else place[1:]) or None, "index": index}
@@ -70,7 +70,7 @@ def _place(error: GraphQLError, known: Places) -> Place:
 
 
 class _Places(Visitor):
-    """Every value of a document by its node, and the first use of every variable, with the place where it stands."""
+    """Visitor that collects the locations of all values, by node, and of the first use of each variable."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The root of reading. Every field is nullable, so that one which fails does not take the others with it."""
+"""GraphQL queries. Every root field is nullable, so that a failing one does not make the whole response null."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Rows made into types, with what a document selects fetched for all rows of a list at once.
+"""Conversion of rows to GraphQL types; related rows are read for all rows of a list at once.
 
-So a page costs a constant number of statements, and its fields are plain attributes. What belongs to a row is fetched
-when its name stands anywhere in the document: perhaps once too often, never once per row.
+So a page needs a constant number of statements, and its fields are plain attributes. Related rows are read if the name
+of their field occurs anywhere in the document: possibly without need, but never once per row.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ from app.schema.types.operation import (
 )
 
 _ABSENT: Any = None
-"""In the place of what the document does not select."""
+"""Placeholder for a value that the document does not select."""
 
 
 class Reads:
-    """Reading for one document.
+    """Reads for one document.
 
-    Large values are read when the response has room for all that the row's list selects of them, and not before.
+    Large values of a list are read only after their total size was reserved in the budget of the response.
 
     Attributes:
         names: all names in the document's text.
-        repeats: how often a row's large value is in the response at most; 0 where none is selected.
-        steps_repeat: whether they are selected again with each of an operation's ``transitions``.
+        repeats: maximum number of times that a row's large value occurs in the response; 0 if none is selected.
+        steps_repeat: whether large values are selected again with each of an operation's ``transitions``.
     """
 
     def __init__(self, budget: RequestBudget, rules: Rules) -> None:
@@ -74,24 +74,24 @@ class Reads:
         self._budget = budget
         self._rules = rules
         self._by_seq: DataLoader[int, DeviceOperation | None] | None = None
-        """Made when it is needed: it refers back to here, and a cycle is left to the garbage collector."""
+        """Created on demand, because it refers to this object: a reference cycle has to be garbage collected."""
 
     def forget(self) -> None:
-        """Read again from now on: after a mutation, and for each event of a subscription."""
+        """Drop cached rows, after a mutation and for each event of a subscription."""
         self._by_seq = None
 
     def begin_event(self) -> None:
-        """Read again, for the next event of a subscription, which is a response of its own."""
+        """Drop cached rows and reset the budget of the response for the next event of a subscription."""
         self.forget()
         self._budget.renew(RESPONSE)
 
     @property
     def large(self) -> Large:
-        """How to read the rows of a list."""
+        """Mode of reading large values with the rows of a list."""
         return Large.SHORT if self.repeats else Large.NONE
 
     def reserve(self, size: int) -> None:
-        """Reserve room in the response for so many bytes of large values, as often as they are selected.
+        """Reserve bytes for large values in the response, multiplied by the number of their selections.
 
         Raises:
             ApiError: LIMIT_EXCEEDED.
@@ -104,7 +104,7 @@ class Reads:
         return [made.get(seq) for seq in seqs]
 
     async def operation_by_seq(self, seq: int) -> DeviceOperation | None:
-        """Batched with whatever is asked for at the same moment; None for one that was pruned."""
+        """Return an operation, read in a batch with concurrent calls; None if it does not exist any more."""
         if self._by_seq is None:
             self._by_seq = DataLoader(load_fn=self._load_by_seq)
         return await self._by_seq.load(seq)
@@ -114,12 +114,12 @@ class Reads:
         return (await self.operations([view], reserved=reserved))[0] if view else None
 
     async def reserve_operation(self, id_: str) -> None:
-        """Reserve room for an operation that is to be changed, and read after that. Raises as :meth:`reserve` does."""
+        """Reserve the size of an operation before a mutation changes it. Raises as :meth:`reserve` does."""
         if self.repeats and (view := await operation_by_id(id_, self.large)):
             self.reserve(_size([view], await self._endpoints_of([view])))
 
     async def reserve_new(self, news: Iterable[NewOperation]) -> int:
-        """Reserve room for operations that are to be created, and read after that. Returns the bytes.
+        """Reserve the size of operations before they are created, and return it in bytes.
 
         Raises:
             ApiError: as :meth:`reserve` does.
@@ -138,7 +138,7 @@ class Reads:
         return size
 
     async def operations_by_id(self, ids: Sequence[str], reserved: int | None) -> dict[str, DeviceOperation]:
-        """Operations by their UUIDs. ``reserved`` bytes are reserved already; None: all that is needed.
+        """Return operations by their UUIDs. ``reserved`` is the number of reserved bytes; None if no more are needed.
 
         Raises:
             ApiError: as :meth:`reserve` does.
@@ -167,11 +167,11 @@ class Reads:
         *,
         reserved: bool = False,
     ) -> list[DeviceOperation]:
-        """Operations with endpoint, waiting and last transition, as far as they are selected.
+        """Return operations with endpoint, ``waitingFor`` and last transition if they are selected.
 
         Args:
-            endpoints: those of the operations, where they have been read already.
-            reserved: whether room is reserved already.
+            endpoints: endpoints of the operations by id, if they have been read.
+            reserved: whether the size of the operations is reserved.
 
         Raises:
             ApiError: as :meth:`reserve` does.
@@ -196,13 +196,13 @@ class Reads:
         return not self.names.isdisjoint(("endpoint", "waitingFor"))
 
     async def _endpoints_of(self, views: Sequence[OperationView]) -> Mapping[int, EndpointView]:
-        """The endpoints of these operations, if they are selected."""
+        """Return the endpoints of the operations by id; none if they are not selected."""
         if not self._reads_endpoints:
             return {}
         return await endpoints_by_id({view.endpoint_id for view in views}, self.large)
 
     async def _with_values(self, views: Sequence[OperationView]) -> Sequence[OperationView]:
-        """The same operations with their large values."""
+        """Return the same operations with their large values."""
         heavy = [view.seq for view in views if view.weight > INLINE]
         if not heavy:
             return views
@@ -210,11 +210,11 @@ class Reads:
         return [replace(full[v.seq], weight=v.weight) if v.seq in full else v for v in views]
 
     async def _with_links(self, endpoints: Mapping[int, EndpointView]) -> Mapping[int, EndpointView]:
-        """The same endpoints with their large values."""
+        """Return the same endpoints with their large values."""
         return {view.id: view for view in await self.whole_endpoints(list(endpoints.values()), reserved=True)}
 
     async def whole_endpoints(self, views: Sequence[EndpointView], *, reserved: bool = False) -> list[EndpointView]:
-        """The same endpoints with the large values that were selected. Raises as :meth:`reserve` does."""
+        """Return the same endpoints with the selected large values. Raises as :meth:`reserve` does."""
         if not self.repeats:
             return list(views)
         if not reserved:
@@ -224,7 +224,7 @@ class Reads:
         return [replace(full[v.id], weight=v.weight) if v.id in full else v for v in views]
 
     async def endpoint(self, view: EndpointView | None) -> Endpoint | None:
-        """An endpoint with what is selected of it; None for none."""
+        """Return an endpoint with the selected large values; None for None."""
         return endpoint_of((await self.whole_endpoints([view]))[0]) if view else None
 
     async def resource_states(self, endpoint_id: int, path_prefix: str | None) -> list[ResourceStateView]:
@@ -234,7 +234,7 @@ class Reads:
         return [replace(state, value_json=values.get(state.path, state.value_json)) for state in states]
 
     async def resource_state(self, change: ResourceChangeView) -> ResourceStateView:
-        """The value of a change as a state. A value that was pruned meanwhile is null."""
+        """Return the state with the value of a change, which is null if it was deleted meanwhile."""
         if not self.repeats or change.weight <= INLINE:
             return change.state
         self.reserve(change.weight)
@@ -264,7 +264,7 @@ class Reads:
         return await transitions_by_seq({view.last_seq for view in views})
 
     async def transition(self, event: LiveTransition) -> OperationTransition:
-        """A transition as subscribers receive it."""
+        """Return a transition of the live log as its GraphQL type."""
         (operation,) = await self.operations([event.operation], {event.endpoint.id: event.endpoint})
         return transition_of(event.transition, operation)
 
@@ -283,7 +283,7 @@ def _operation(
 
 
 def _size(views: Sequence[OperationView], endpoints: Mapping[int, EndpointView]) -> int:
-    """Bytes of the large values of operations, and of their endpoints if those were read."""
+    """Return the size in bytes of the large values of operations, and of their endpoints if those were read."""
     size = sum(view.weight + len(view.detail or "") + len(view.paths_json) for view in views)
     return size + (sum(endpoints[view.endpoint_id].weight for view in views) if endpoints else 0)
 

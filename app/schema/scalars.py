@@ -1,4 +1,4 @@
-"""The scalars of the contract. Each parser's refusal is a sentence for the client, never a masked error."""
+"""Custom GraphQL scalars. Their parsers raise errors with messages for the client, which are not masked."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from app.domain.values import INTEGER_RANGE, UNSIGNED_RANGE
 from app.domain.words import SECOND
 
 DateTime = NewType("DateTime", int)
-"""A point in time: inside, an :data:`app.domain.words.Instant`; outside, RFC 3339 with its offset."""
+"""A point in time: an :data:`app.domain.words.Instant` in Python, RFC 3339 with a UTC offset in GraphQL."""
 
 BigInt = NewType("BigInt", int)
-"""An integer of 64 bits, signed or unsigned: JSON's numbers would lose digits, so it is answered as a string."""
+"""A 64-bit integer, signed or unsigned. It is returned as a string, because JSON numbers would lose digits."""
 
 JSON = NewType("JSON", object)
 
 
 def stored_json(text: str | None) -> JSON | None:
-    """JSON as the database keeps it, which goes into the answer as it is: nobody here needs to look into it."""
+    """Return stored JSON for the response, without parsing it."""
     return None if text is None else JSON(orjson.Fragment(text))
 
 
@@ -33,25 +33,25 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DIGITS: Final = re.compile(r"-?[0-9]+", re.ASCII)
 _MOST_DIGITS: Final = 40
-"""Reading many more would take the square of their number."""
+"""Maximum number of digits to parse, because the time grows with the square of their number."""
 _YEARS: Final = (-62_135_596_800 * SECOND, 253_402_300_800 * SECOND)
 
 
 _SHOWN: Final = (_YEARS[0] + 86_400 * SECOND, _YEARS[1] - 86_400 * SECOND)
-"""What a time before the year 1 or after 9999 is returned as: a day inside, so that a client can show it in its own
-time zone. A device without queue mode and without an end of its lifetime is awake until the later one."""
+"""Values returned for times before the year 1 and after 9999: one day inside that range, so that a client can convert
+them to its time zone. The later one is ``awakeUntil`` of a device without queue mode and without a known lifetime."""
 
 _INT: Final = (-(2**31), 2**31 - 1)
-"""GraphQL's Int has 32 bits."""
+"""Range of GraphQL's ``Int``, which has 32 bits."""
 
 
 def clamped_int(number: int) -> int:
-    """Return the number as close as GraphQL's Int can represent it; for columns and sums of more than 32 bits."""
+    """Return the number, limited to the range of GraphQL's ``Int``; for columns and sums of more than 32 bits."""
     return max(_INT[0], min(number, _INT[1]))
 
 
 def moment(instant: int) -> datetime:
-    """The aware time of an instant, exact to the microsecond."""
+    """Return an instant as an aware ``datetime``, exact to the microsecond."""
     return EPOCH + timedelta(microseconds=instant)
 
 
@@ -60,17 +60,17 @@ def time_or_none(instant: int | None) -> DateTime | None:
 
 
 def write_datetime(instant: int) -> str:
-    """Return the RFC 3339 text of an instant. Columns hold times outside the years 1 to 9999: see :data:`_SHOWN`."""
+    """Return the RFC 3339 text of an instant. Instants outside the years 1 to 9999 are replaced by :data:`_SHOWN`."""
     if not _YEARS[0] <= instant < _YEARS[1]:
         instant = _SHOWN[instant > 0]
     return moment(instant).isoformat()[:-6] + "Z"
 
 
 def read_datetime(value: Any) -> DateTime:
-    """The instant of an RFC 3339 text.
+    """Return the instant of an RFC 3339 text.
 
     Raises:
-        GraphQLError: another form, no offset, or no such time.
+        GraphQLError: another format, no offset, or no valid time.
     """
     text = value.upper() if isinstance(value, str) and _RFC3339.fullmatch(value) else ""
     try:
@@ -85,10 +85,10 @@ def read_datetime(value: Any) -> DateTime:
 
 
 def read_big_int(value: Any) -> BigInt:
-    """The integer of a number or a string of digits.
+    """Return the integer of a number or a decimal string.
 
     Raises:
-        GraphQLError: something else, or outside -2^63 .. 2^64-1.
+        GraphQLError: another type or format, or outside of -2^63 to 2^64-1.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise GraphQLError("Invalid BigInt; an integer or a decimal string is expected.")
@@ -102,7 +102,7 @@ def read_big_int(value: Any) -> BigInt:
 
 
 def _literal(read: Callable[[Any], Any]) -> Callable[..., Any]:
-    """The same for a literal: graphql-core adds no place to a GraphQLError, so a refusal here brings its node."""
+    """Return the parser for literals. Its errors contain the node, because graphql-core does not add it to them."""
 
     def read_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
         try:

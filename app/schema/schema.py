@@ -1,4 +1,4 @@
-"""The schema: roots, scalars, and the extensions that every document goes through."""
+"""The GraphQL schema: root types, scalars, and the extensions that process every document."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from app.security import Viewer
 
 
 class CursorFirst(SchemaExtension):
-    """Reads the log's position before anything else of a document that asks for it, wherever it stands there."""
+    """Extension that reads the log's position before all other fields of a document that selects it."""
 
     async def on_execute(self) -> AsyncIterator[None]:
         context: RequestContext = self.execution_context.context
@@ -56,18 +56,18 @@ class CursorFirst(SchemaExtension):
 
 
 PACED: Final = 2_000
-"""Cost of an operation from which on its lists are completed in turns."""
+"""Cost of an operation above which the event loop can run other tasks while its lists are completed."""
 TURN: Final = 0.01
-"""Seconds of completing a list, after which the event loop has its turn."""
+"""Time in seconds of completing a list after which other tasks of the event loop can run."""
 
 
 class Execution(StrawberryGraphQLCoreExecutionContext):
     """Strawberry's execution with two changes.
 
-    It forgets what it collected for one event of a subscription before the next: graphql-core's
-    ``Executor.build_per_event_executor`` copies itself with its memory of subfields, and that would grow for ever. And
-    it completes long lists in turns: graphql-core completes a list whose items are at hand in one go, 200 rows of 500
-    fields in a second.
+    It clears the cache of subfields for each event of a subscription: graphql-core's
+    ``Executor.build_per_event_executor`` copies the executor with that cache, which would grow without limit. And it
+    yields to the event loop while it completes a long list: graphql-core completes a list of available items without
+    interruption, which takes a second for 200 rows of 500 fields.
     """
 
     def complete_list_value(  # noqa: PLR0917 - graphql-core's signature
@@ -93,7 +93,7 @@ async def _in_turns(items: list[Any]) -> AsyncGenerator[Any, None]:
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema, with a context of its own for every document, whatever the transport."""
+    """Strawberry's schema with a separate :class:`RequestContext` for every document, for all transports."""
 
     @property
     def graphql_schema(self) -> GraphQLSchema:
@@ -153,14 +153,14 @@ class Schema(strawberry.Schema):
         return _bounded(results, context.budget) if _reads(operation) else results
 
     async def _prepare(self, context: RequestContext, query: str | None) -> OperationDefinitionNode | None:
-        """Prepare the document for the extensions, and find the operation in it. Raises as :func:`prepared` does."""
+        """Prepare the document for the extensions and return its operation. Raises as :func:`prepared` does."""
         if not query:
-            return None  # Strawberry refuses it
+            return None  # Strawberry rejects it
         context.prepared = await prepared(self.graphql_schema, query, context.budget)
         return context.prepared.operation(context.operation_name)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Nothing: clients' mistakes are no log lines of ours, and :class:`PresentErrors` logs our own."""
+        """Do not log: clients' errors are not logged, and :class:`PresentErrors` logs internal ones."""
 
 
 def _reads(operation: OperationDefinitionNode | None) -> bool:
@@ -172,7 +172,7 @@ async def _failed(error: ApiError) -> AsyncGenerator[ExecutionResult, None]:
 
 
 async def _bounded(results: AsyncGenerator[Any, None], budget: RequestBudget) -> AsyncGenerator[Any, None]:
-    """The results of a query over a streaming transport; sending them is not part of its time."""
+    """Yield the results of a query over a streaming transport within the time limit, which excludes sending them."""
     async with aclosing(results):
         while True:
             try:
@@ -197,14 +197,14 @@ def _context(asker: Any, operation_name: str | None) -> RequestContext:
 def request_context(
     house: SchemaContext, viewer: Viewer, operation_name: str | None, budget: RequestBudget | None = None
 ) -> RequestContext:
-    """The context of one document that is to be executed."""
+    """Return the context for the execution of one document."""
     budget = budget or RequestBudget()
     reads = Reads(budget, house.ledger.rules)
     return RequestContext(house, viewer, operation_name, reads=reads, budget=budget)
 
 
 def _without_null_defaults(built: Schema) -> Schema:
-    """A default of null says nothing that leaving it out does not, and hides what clients have to give."""
+    """Remove defaults of null from the schema: they are equal to no default, and hide which input is required."""
     for type_ in built.graphql_schema.type_map.values():
         if isinstance(type_, GraphQLInputObjectType):
             _drop_nulls(type_.fields.values())
@@ -215,8 +215,8 @@ def _without_null_defaults(built: Schema) -> Schema:
 
 
 def _with_own_one_of(built: Schema) -> Schema:
-    """Strawberry refuses a oneOf input without saying where it stood. Emptied, it is refused where it is used, by
-    :mod:`app.schema.input_values`, with its field and the index of its batch's member."""
+    """Replace Strawberry's check of oneOf inputs, whose error has no location. An invalid input becomes an empty one,
+    which :mod:`app.schema.input_values` rejects with its ``field`` and ``index``."""
     for type_ in built.graphql_schema.type_map.values():
         definition = type_.extensions.get("strawberry-definition")
         if isinstance(type_, GraphQLInputObjectType) and definition is not None and definition.is_one_of:
@@ -246,4 +246,4 @@ schema: Final = _with_own_one_of(
         )
     )
 )
-"""Built once: it knows no database and no process; those come with the context."""
+"""The schema, built once. The database and other components of the process are in the context."""

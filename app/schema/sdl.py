@@ -1,4 +1,4 @@
-"""The schema as text, and how it differs from the text that is kept beside the code."""
+"""Export of the schema as text, and its difference from the file in the repository."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ HEADER: Final = "# Written by `reveille schema`. Change app/schema, then run `ma
 
 
 def export() -> str:
-    """The whole schema in GraphQL's schema language, with descriptions; ends with a newline."""
+    """Return the schema in GraphQL's schema definition language, with descriptions and a final newline."""
     return HEADER + schema.as_str().rstrip() + "\n"
 
 
 def difference(kept: str) -> str:
-    """What ``export`` changes in a kept text, as a unified diff; empty when nothing."""
+    """Return a unified diff from the text of the file to that of :func:`export`; empty if they are equal."""
     lines = difflib.unified_diff(
         kept.splitlines(keepends=True), export().splitlines(keepends=True), "schema.graphql", "app/schema"
     )

@@ -1,4 +1,4 @@
-"""The log, live. Each field takes ``after``, a cursor: first everything since, then live, without gap and repeat."""
+"""GraphQL subscriptions to the log. After a cursor, they deliver stored events first and then live ones, each once."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def _resources(
 
 
 async def _follow(info: Info, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-    """The events, each read anew: one event is executed to its end before the next one is taken."""
+    """Yield events, each with fresh reads: an event is completely executed before the next one is received."""
     with SUBSCRIBERS.track_inprogress():
         try:
             async with aclosing(events):

@@ -1,4 +1,4 @@
-"""The enums of ``app.domain.words`` as GraphQL enums, each value with its description."""
+"""Enums of ``app.domain.words`` as GraphQL enums, with a description of each value."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ _TYPES: Final = {
 
 
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
-    """Make it a GraphQL enum; a member without a description is a mistake that the start-up finds."""
+    """Register a GraphQL enum with its descriptions; raise KeyError for a member without one."""
     described: Any = strawberry.enum(enum, description=description)
     for value in described.__strawberry_definition__.values:
         value.description = members[value.name]

@@ -1,4 +1,4 @@
-"""graphql-transport-ws, hardened: nothing that a client sends may cost more than its own operation or its own socket.
+"""graphql-transport-ws with additional checks: invalid input affects only the client's own operation or socket.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
@@ -32,18 +32,18 @@ log = get_logger(__name__)
 
 
 class TokenMissing(Exception):
-    """``connection_init`` came without a token where one is needed."""
+    """``connection_init`` without a token, although one is required."""
 
 
 class TextWebSocket(ASGIWebSocketAdapter):
-    """Also sends text that is JSON already, and knows when nobody listens any more."""
+    """Strawberry's WebSocket adapter that can send JSON text, and raises WebSocketDisconnected on a closed socket."""
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         await self.send_text(orjson.dumps(message).decode())
 
     async def send_text(self, text: str) -> None:
         if self.ws.application_state is not WebSocketState.CONNECTED:
-            raise WebSocketDisconnected  # closed by us, for another operation's sake
+            raise WebSocketDisconnected  # the server closed it because of another operation
         try:
             await self.ws.send_text(text)
         except WebSocketDisconnect as error:
@@ -51,7 +51,7 @@ class TextWebSocket(ASGIWebSocketAdapter):
 
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
-    """One connection. Strawberry's handler, with its weak spots covered."""
+    """Strawberry's handler of one connection, with stricter checks of messages and shared subscriptions."""
 
     view: GraphQLView
     websocket: TextWebSocket
@@ -59,10 +59,10 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._preparing = asyncio.Lock()
-        """Held in the order of arrival, in which operations begin although long documents are prepared in a thread."""
+        """Lock that starts operations in order of arrival, although long documents are prepared in a thread."""
 
     async def handle_message(self, message: Any) -> None:
-        # Strawberry indexes into whatever it gets: a bare list or a string payload would end in a TypeError
+        # Strawberry does not check the types: a list as message or a string as payload would raise a TypeError
         if not _well_formed(message):
             await self.handle_invalid_message("Invalid message")
             return
@@ -77,7 +77,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
             await self.websocket.close(code=4401, reason="Unauthorized")
 
     async def handle_subscribe(self, message: Any) -> None:
-        # before Strawberry's own checks: its error has no code, and it takes a query for granted
+        # before Strawberry's own checks, whose error has no code, and which require a query
         error = self._refusal(message["payload"])
         if self.connection_acknowledged and error is not None:
             await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
@@ -93,7 +93,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
         return None
 
     async def run_operation(self, operation: Operation[Asker, None]) -> None:
-        """Serve one operation to its end; alone, or from an execution that it shares."""
+        """Run one operation to its end, in its own or in a shared execution."""
         ask = Ask(operation.query, operation.variables, operation.operation_name)
         try:
             async with self._preparing:
@@ -111,7 +111,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
 
     async def _share(self, operation: Operation[Asker, None], ask: Ask) -> Ended:
         viewer = self.context.viewer
-        assert viewer is not None  # noqa: S101 - acknowledged, so known
+        assert viewer is not None  # noqa: S101 - set before the acknowledgment
         prefix = _prefix(operation.id)
         with self.view.fanout.join(ask, viewer) as member:
             while True:
@@ -121,7 +121,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
                 await self.websocket.send_text(f"{prefix}{payload}}}")
 
     async def _prepare(self, operation: Operation[Asker, None]) -> Any:
-        """Return the results of an operation that is executed when the first one is awaited."""
+        """Return the results of an operation, which is executed when the first result is awaited."""
         return await self.schema.stream(
             operation.query,
             variable_values=operation.variables,
@@ -148,7 +148,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
 
 
 def _prefix(id_: str) -> str:
-    """A ``next`` message up to its payload: each subscriber has its own id, all share the payload."""
+    """Return a ``next`` message up to its payload: the id differs between subscribers, the payload is shared."""
     return f'{{"id":{orjson.dumps(id_).decode()},"type":"next","payload":'
 
 

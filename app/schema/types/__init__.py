@@ -1,1 +1,1 @@
-"""Output types, one noun a module. They are filled by ``app/schema/reads.py`` and resolved by plain attributes."""
+"""GraphQL output types, one subject per module. ``app/schema/reads.py`` creates them; most fields are attributes."""

@@ -1,4 +1,4 @@
-"""What subscriptions tell beside transitions, and what mutations answer."""
+"""Events of subscriptions other than transitions, counts, and payloads of mutations."""
 
 from __future__ import annotations
 

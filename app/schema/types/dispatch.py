@@ -1,4 +1,4 @@
-"""The dispatch as operators see it: pauses, how it stands, and what asking for many at once came to."""
+"""Pauses and status of the dispatch, and payloads of the bulk mutations."""
 
 from __future__ import annotations
 

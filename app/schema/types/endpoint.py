@@ -1,4 +1,4 @@
-"""A device, its registration and its resources."""
+"""Endpoints with their registration and resources."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def endpoint_of(view: EndpointView) -> Endpoint:
 
 
 def _registration(view: EndpointView) -> Registration | None:
-    # what an OFFLINE endpoint had is kept, so that late events of it are known for what they are
+    # the row of an OFFLINE endpoint keeps its registration, so that late events of it are recognized
     if view.registered_at is None or view.presence is Presence.OFFLINE:
         return None
     return Registration(
@@ -184,7 +184,7 @@ def observed_of(view: EndpointView) -> Observed:
 
 
 def endpoint_connection(page: Page[EndpointView], views: Sequence[EndpointView]) -> EndpointConnection:
-    """The connection of a page; ``views`` are its items with what is selected of them."""
+    """Return the connection of a page; ``views`` are its items with the selected large values."""
     edges = [
         EndpointEdge(node=endpoint_of(view), cursor=cursor) for view, cursor in zip(views, page.cursors, strict=True)
     ]

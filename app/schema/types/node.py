@@ -1,4 +1,4 @@
-"""Relay's Node and PageInfo."""
+"""Relay's ``Node`` and ``PageInfo``, and the total of a list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PageInfo:
 
 
 class Total(Generic[T]):
-    """A list's total, counted once and only when somebody asks."""
+    """Total of a list, counted on the first request and cached."""
 
     def __init__(self, page: Page[T]) -> None:
         self._page = page

@@ -1,4 +1,4 @@
-"""An operation, and its steps."""
+"""Operations with their transitions."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class OperationTransitionConnection:
 
 
 def operation_of(view: OperationView, endpoint: Endpoint, waiting_for: WaitingFor) -> DeviceOperation:
-    """The operation as clients see it; its last transition is put in by who has it."""
+    """Return an operation as its GraphQL type. The caller sets ``last_transition`` if it is selected."""
     return DeviceOperation(
         id=strawberry.ID(operation_id(view.id)),
         endpoint=endpoint,
@@ -227,7 +227,7 @@ def operation_of(view: OperationView, endpoint: Endpoint, waiting_for: WaitingFo
 
 
 _ABSENT: Any = None
-"""In the place of what the document does not select."""
+"""Placeholder for a value that the document does not select."""
 
 
 def _values(view: OperationView) -> JSON | None:
