@@ -15,7 +15,7 @@ from starlette.routing import Route
 from tortoise.connection import get_connection
 
 from app.bus import BusHealth
-from app.domain.words import SECOND
+from app.domain.enums import SECOND
 from app.models import tables
 from app.models.ledger.rows import NOT_OPEN
 from app.models.queries import Lane, PauseView, database_now, pauses, reading_errors, reading_through

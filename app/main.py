@@ -23,7 +23,7 @@ from app.dispatcher.server_watch import ServerWatch
 from app.dispatcher.sweeper import Sweeper
 from app.dispatcher.verdict import judge
 from app.dispatcher.withdrawing import Withdrawer
-from app.domain.words import SECOND, Instant
+from app.domain.enums import SECOND, Instant
 from app.health import DATABASE_SECONDS, Health
 from app.leshan.client import LeshanClient
 from app.models.database import reading

@@ -6,9 +6,9 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Registered, Registration
 from app.domain.operations import OperationRequest
-from app.domain.words import OperationKind, ValueType
 from app.models.ledger import Create, Hear, HeardEvent, Ledger, NewOperation, Provision
 
 PATH = "/5/0/1"

@@ -19,8 +19,8 @@ import structlog
 from app.dispatcher.hearing import Hearing
 from app.dispatcher.reconciling import Reconciler
 from app.dispatcher.server_watch import ServerWatch
+from app.domain.enums import SECOND
 from app.domain.events import Told
-from app.domain.words import SECOND
 from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Cursor, Opened, StreamLost, event_stream
 from app.models.ledger import MADE_UP, READING, HoldBridge, Ledger, LedgerUnavailable, Place

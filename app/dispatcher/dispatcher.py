@@ -15,7 +15,7 @@ import structlog
 
 from app.bus import Bus, Channel
 from app.dispatcher.runner import Runner
-from app.domain.words import Instant
+from app.domain.enums import Instant
 from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release, pauses
 from app.models.queries import ReadUnavailable
 from app.models.ready import anything_ready

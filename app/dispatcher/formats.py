@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from app.dispatcher.models_shelf import told_links
+from app.domain.enums import ContentFormat, OperationKind
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import ContentFormat, OperationKind
 from app.leshan.content_formats import Formats, formats_for, registered_formats
 from app.models.ledger import Claimed
 

@@ -13,10 +13,10 @@ import structlog
 from app.dispatcher.late_answers import LateAnswers
 from app.dispatcher.models_shelf import ModelShelf
 from app.dispatcher.reports import read_values, typed_report
+from app.domain.enums import MILLISECOND, OperationKind
 from app.domain.events import AttemptEnded, Event, Gap, Registered, Reported, RequestResponse, Sample, Told, Updated
 from app.domain.object_models import object_versions
 from app.domain.paths import InvalidPath, LwM2mPath
-from app.domain.words import MILLISECOND, OperationKind
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
 from app.leshan.webhook_http import Batch, HearingUnavailable

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
+from app.domain.enums import Presence
 from app.domain.object_models import ObjectModel, major, model_from_json, model_to_json, object_versions, stand_in
-from app.domain.words import Presence
 from app.leshan.client import LeshanClient
 from app.leshan.nodes import Models
 from app.leshan.registrations import LeshanUnavailable

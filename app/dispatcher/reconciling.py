@@ -17,8 +17,8 @@ import structlog
 
 from app.dispatcher.hearing import Hearing
 from app.dispatcher.server_watch import ServerWatch
+from app.domain.enums import SECOND
 from app.domain.events import Updated
-from app.domain.words import SECOND
 from app.leshan.client import LeshanClient
 from app.leshan.registrations import KnownRegistration, LeshanUnavailable
 from app.models.ledger import READING, Ask, EndListing, HoldBridge, Ledger, LedgerUnavailable, Listed, Reconciled

@@ -15,9 +15,9 @@ from app.dispatcher.formats import READS, ContentFormats, may_be_called_again
 from app.dispatcher.inquiry import id_of, inquire
 from app.dispatcher.models_shelf import ModelFetcher, ModelShelf, told_versions
 from app.dispatcher.reports import report_of
+from app.domain.enums import ContentFormat
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import ContentFormat
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import depends_on_types
 from app.leshan.past_calls import Asked

@@ -12,7 +12,7 @@ import structlog
 from app.dispatcher.inquiry import Inquirer
 from app.dispatcher.server_watch import ServerWatch
 from app.dispatcher.withdrawing import Withdrawer
-from app.domain.words import Instant
+from app.domain.enums import Instant
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe, pauses
 from app.models.queries import ReadUnavailable

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from app.domain.enums import Delivery, OperationKind, OperationStatus, Presence, ReasonCode
 from app.domain.operations import CANCELS
 from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Attempt, BreakerSignal, Report, Verdict
-from app.domain.words import Delivery, OperationKind, OperationStatus, Presence, ReasonCode
 
 PASSING_CODES: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Device codes that tell of a passing trouble: worth another attempt at the next wake."""

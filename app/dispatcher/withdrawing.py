@@ -14,9 +14,9 @@ from typing import Final
 
 import structlog
 
+from app.domain.enums import Instant, OperationKind
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import Instant, OperationKind
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, LedgerUnavailable, Withdraw
 from app.models.ready import Unwanted, unwanted

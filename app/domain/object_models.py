@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+from app.domain.enums import ValueType
 from app.domain.paths import MAX_ID
 from app.domain.values import JsonValue
-from app.domain.words import ValueType
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.paths import LwM2mPath
 from app.domain.values import JsonValue
-from app.domain.words import ContentFormat, OperationKind, ValueType
 
 COMPOSITES: Final = frozenset(
     {

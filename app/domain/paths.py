@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.words import OperationKind
+from app.domain.enums import OperationKind
 
 MAX_ID: Final = 65_535
 """The greatest id. LwM2M reserves it as an object instance's: MAX_ID (Core 1.1, 7.2)."""

@@ -18,8 +18,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+from app.domain.enums import ValueType
 from app.domain.values import JsonValue
-from app.domain.words import ValueType
 
 MAX_TEXT: Final = 500
 """Characters of a range that is read; a longer one is prose."""

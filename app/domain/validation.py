@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.domain.paths import MAX_ID, LwM2mPath
 from app.domain.ranges import value_range
 from app.domain.values import InvalidValue, JsonValue, canonical, is_multiple, time_from_millis, writable
-from app.domain.words import OperationKind, ValueType
 
 ModelOf: TypeAlias = Callable[[int], ObjectModel | None]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
+from app.domain.enums import ValueType
 from app.domain.paths import MAX_ID
-from app.domain.words import ValueType
 
 JsonValue: TypeAlias = Any
 """Anything that ``json`` can write; the shape follows from the :class:`ValueType` beside it."""

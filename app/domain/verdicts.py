@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
 
+from app.domain.enums import Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
 from app.domain.events import Registration
 from app.domain.outcomes import Outcome
 from app.domain.values import JsonValue, TypedValue
-from app.domain.words import Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from typing import Final
 
 import orjson
 
+from app.domain.enums import Delivery, OperationKind
 from app.domain.operations import CANCELS
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
-from app.domain.words import Delivery, OperationKind
 from app.leshan.bounded import parse_json
 from app.leshan.events import MAX_NAME, MAX_REQUEST_ID
 from app.leshan.links import read_links

@@ -15,11 +15,11 @@ import httpx
 import orjson
 import structlog
 
+from app.domain.enums import OperationKind
 from app.domain.events import Registration
 from app.domain.object_models import ObjectModel
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import OperationKind
 from app.leshan.answers import read_answer, readable_text
 from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.content_formats import Unwritable

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.operations import COMPOSITES, OperationRequest
 from app.domain.values import JsonValue, is_multiple
-from app.domain.words import ContentFormat, OperationKind, ValueType
 
 COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 """The formats that composites can have, the better one first: SenML JSON numbers go through doubles in some clients."""

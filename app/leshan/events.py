@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final
 
+from app.domain.enums import SECOND
 from app.domain.events import (
     AttemptEnded,
     Awake,
@@ -29,7 +30,6 @@ from app.domain.events import (
     Updated,
 )
 from app.domain.values import JsonValue
-from app.domain.words import SECOND
 from app.leshan.links import read_links
 
 MAX_NAME: Final = 255

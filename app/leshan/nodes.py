@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.domain.values import InvalidValue, JsonValue, TypedValue, time_to_millis
-from app.domain.words import ValueType
 from app.leshan.raw_values import Unreadable, read_value
 
 Models: TypeAlias = Callable[[int], ObjectModel | None]

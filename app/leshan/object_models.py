@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeGuard
 
+from app.domain.enums import ValueType
 from app.domain.object_models import DEFAULT_VERSION, VERSION, ObjectModel, ResourceModel
 from app.domain.paths import MAX_ID
 from app.domain.values import JsonValue
-from app.domain.words import ValueType
 
 MAX_MODELS: Final = 2_000
 MAX_RESOURCES: Final = 20_000

@@ -7,9 +7,9 @@ from enum import Enum, auto
 
 import orjson
 
+from app.domain.enums import Delivery, OperationKind
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
-from app.domain.words import Delivery, OperationKind
 from app.leshan.answers import read_answer
 from app.leshan.bounded import parse_json
 from app.leshan.transport import Exchange

@@ -13,8 +13,8 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from app.domain.enums import ValueType
 from app.domain.values import InvalidValue, JsonValue, TypedValue, canonical, time_from_millis
-from app.domain.words import ValueType
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,4})?")
 _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")

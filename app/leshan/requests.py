@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import orjson
 
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.operations import OperationRequest, is_turn_ender
 from app.domain.paths import LwM2mPath
 from app.domain.values import JsonValue, TypedValue
-from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.leshan.content_formats import COMPOSITE_FORMATS, check_writable
 from app.leshan.nodes import resource_node
 

@@ -40,4 +40,4 @@ class JsonField(fields.TextField):
 
 
 class InstantField(fields.BigIntField):
-    """A point in time as :data:`app.domain.words.Instant`: microseconds since the epoch, UTC, in a BIGINT."""
+    """A point in time as :data:`app.domain.enums.Instant`: microseconds since the epoch, UTC, in a BIGINT."""

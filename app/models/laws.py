@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from tortoise.context import TortoiseContext
 
-from app.domain.words import SECOND, Instant
+from app.domain.enums import SECOND, Instant
 from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
 from app.models.ledger.rules import START_MARGIN
 from app.models.ledger.store import numbered

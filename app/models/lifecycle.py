@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.domain.words import OperationStatus
+from app.domain.enums import OperationStatus
 
 _S = OperationStatus
 

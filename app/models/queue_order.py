@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
+from app.domain.enums import Instant, OperationKind, OperationStatus, ReasonCode
 from app.domain.operations import Instances, conflict, instances_of
-from app.domain.words import Instant, OperationKind, OperationStatus, ReasonCode
 from app.models.fields import load_json
 from app.models.ledger.queues import IN_SIGHT
 

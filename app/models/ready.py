@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.words import SECOND, Instant, OperationStatus
+from app.domain.enums import SECOND, Instant, OperationStatus
 from app.models import tables
 from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.hear import MADE_UP

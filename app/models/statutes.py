@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from app.domain.words import Instant, OperationStatus, ReasonCode
+from app.domain.enums import Instant, OperationStatus, ReasonCode
 from app.models.ledger.rows import STATUS_COLUMNS
 from app.models.ledger.rules import SILENT_SHARE
 from app.models.lifecycle import MOVES, TERMINAL

@@ -10,7 +10,7 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
-from app.domain.words import ContentFormat, Delivery, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
+from app.domain.enums import ContentFormat, Delivery, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
 from app.models.fields import InstantField, JsonField
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.words import SECOND, Instant, OperationStatus, ReasonCode, WaitingFor
+from app.domain.enums import SECOND, Instant, OperationStatus, ReasonCode, WaitingFor
 from app.models.ledger.queues import NOTHING, waits_for_retry
 from app.models.ledger.readiness import leshan_holds
 from app.models.ledger.rules import MARGIN_PARTS, START_MARGIN, silent_share, start_margin

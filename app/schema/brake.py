@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import strawberry
 
-from app.domain.words import OperationStatus
+from app.domain.enums import OperationStatus
 from app.models.ledger import CancelMany, Create, Created, NewOperation, PauseDispatch, ResumeDispatch, Scope
 from app.models.lifecycle import TERMINAL
 from app.models.queries import (

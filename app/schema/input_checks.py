@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import orjson
 
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.operations import COMPOSITES, OperationRequest, repeatable_by_kind
 from app.domain.paths import InvalidPath, LwM2mPath, overlap, path_for
 from app.domain.validation import InvalidOperation, ModelOf, typed_by_model, validate
 from app.domain.values import MAX_OPAQUE_BYTES, MAX_TEXT_BYTES, JsonValue
-from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.models.ledger import NewOperation
 from app.schema.errors import bad_input
 from app.schema.input_values import attributes, instance_node, resource_value, single_value

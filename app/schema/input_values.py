@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from app.domain.enums import ValueType
 from app.domain.paths import MAX_ID
 from app.domain.values import InvalidValue, JsonValue, TypedValue, writable
-from app.domain.words import ValueType
 from app.schema.errors import bad_input
 from app.schema.inputs import AttributesInput, ObjectLinkInput, ResourceInstanceInput, ResourceValueInput
 from app.schema.scalars import moment

@@ -5,8 +5,8 @@ from __future__ import annotations
 import strawberry
 
 from app.schema.arguments import PREFIX
+from app.schema.enums import ContentFormat, OperationKind, OperationStatus, Presence, ReasonCode
 from app.schema.scalars import JSON, BigInt, DateTime
-from app.schema.words import ContentFormat, OperationKind, OperationStatus, Presence, ReasonCode
 
 
 @strawberry.input(description="Criteria for operations; an operation has to match all that are given.")

@@ -10,8 +10,8 @@ from typing import Annotated, Final, NamedTuple, TypeVar
 
 import strawberry
 
+from app.domain.enums import OperationStatus
 from app.domain.object_models import ObjectModel, model_from_json, object_versions
-from app.domain.words import OperationStatus
 from app.models.ledger import (
     Cancel,
     Configure,

@@ -13,7 +13,7 @@ from typing import Any
 
 from strawberry.dataloader import DataLoader
 
-from app.domain.words import WaitingFor
+from app.domain.enums import WaitingFor
 from app.models.ledger import NewOperation, Rules
 from app.models.live import LiveTransition
 from app.models.queries import (

@@ -12,11 +12,11 @@ import strawberry
 from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition
 
+from app.domain.enums import SECOND
 from app.domain.values import INTEGER_RANGE, UNSIGNED_RANGE
-from app.domain.words import SECOND
 
 DateTime = NewType("DateTime", int)
-"""A point in time: an :data:`app.domain.words.Instant` in Python, RFC 3339 with a UTC offset in GraphQL."""
+"""A point in time: an :data:`app.domain.enums.Instant` in Python, RFC 3339 with a UTC offset in GraphQL."""
 
 BigInt = NewType("BigInt", int)
 """A 64-bit integer, signed or unsigned. It is returned as a string, because JSON numbers would lose digits."""

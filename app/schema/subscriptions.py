@@ -13,6 +13,7 @@ from app.models.live import Lagged, LivePresence, LiveResource, LiveTransition, 
 from app.models.queries import operations_by_id
 from app.schema.arguments import EventsOfEndpoint, LogCursor, PathPrefix
 from app.schema.context import Info
+from app.schema.enums import OperationStatus
 from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.fields import followed
 from app.schema.filters import checked_name, checked_prefix
@@ -22,7 +23,6 @@ from app.schema.scalars import DateTime
 from app.schema.types.change import EndpointPresenceChange, ResourceChange
 from app.schema.types.endpoint import endpoint_of, observed_of, resource_state
 from app.schema.types.operation import OperationTransition
-from app.schema.words import OperationStatus
 from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS
 
 Event = TypeVar("Event", LiveTransition, LivePresence, LiveResource)

@@ -9,7 +9,7 @@ import time
 import uuid
 from contextlib import aclosing
 
-from app.domain.words import OperationStatus
+from app.domain.enums import OperationStatus
 from app.models.database import reading
 from app.models.ledger import Claim
 from app.models.live import LiveLog, TransitionCriteria

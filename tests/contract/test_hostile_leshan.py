@@ -16,9 +16,9 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import OperationKind
 from app.leshan import bounded, client, connection, event_stream, registrations
 from app.leshan.answers import read_answer
 from app.leshan.bounded import MAX_CONTAINERS, parse_json

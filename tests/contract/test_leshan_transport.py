@@ -20,9 +20,9 @@ from typing import Any, Final
 
 import pytest
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import OperationKind, ValueType
 from app.leshan.client import LeshanClient, outcome_of
 from app.leshan.connection import MAX_ANSWER
 from app.leshan.requests import LeshanRequest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.enums import OperationKind
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import OperationKind
 from app.leshan.answers import read_answer
 from app.leshan.simulator import Behaviour, Kind, Simulator, SimulatorConfig
 from tests.unit.simulator.wire import WRITE, raw

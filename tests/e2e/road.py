@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import httpx
 
+from app.domain.enums import OperationKind, OperationStatus, Presence, ReasonCode, ValueType
 from app.domain.operations import OperationRequest, repeatable_by_kind
 from app.domain.values import JsonValue
-from app.domain.words import OperationKind, OperationStatus, Presence, ReasonCode, ValueType
 from app.leshan.events import registration_of
 from app.main import Parts, Role, running
 from app.models import tables

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
 
+from app.domain.enums import Presence
 from app.domain.values import MAX_OPAQUE_BYTES
-from app.domain.words import Presence
 from app.web import api_routes
 from tests.e2e.road import Road
 from tests.leshan.devices import Devices

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from app.domain.words import Delivery, OperationKind, Presence
+from app.domain.enums import Delivery, OperationKind, Presence
 from app.models.ledger import Cancel, Conflict
 from tests.contract.leshan.values import MULTIPLE, SINGLE, equal
 from tests.e2e.road import FIRMWARE, TEMPERATURE, Op, Road

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 from standardwebhooks import webhooks
 
 from app.dispatcher import runner
-from app.domain.words import SECOND
+from app.domain.enums import SECOND
 from app.leshan import transport
 from app.leshan.connection import Connection
 from app.models.ledger import Claim, Create, Hear, Settle, leases, ledger

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from standardwebhooks import Webhook
 
-from app.domain.words import SECOND
+from app.domain.enums import SECOND
 from tests.e2e.clients import api, write
 from tests.e2e.cluster import Cluster
 from tests.e2e.processes import Process

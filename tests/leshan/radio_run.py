@@ -30,7 +30,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from app.domain.words import OperationKind, OperationStatus
+from app.domain.enums import OperationKind, OperationStatus
 from app.models import tables
 from app.models.database import migrate
 from app.models.ledger import NewOperation

@@ -17,11 +17,11 @@ from typing import Final
 
 from rich.console import Console
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue, TypedValue
-from app.domain.words import OperationKind, ValueType
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import formats_for, registered_formats
 from app.leshan.nodes import decode_content, leshan_value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.words import Presence
+from app.domain.enums import Presence
 from app.leshan.simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
 from tests.stories.world import Op, World

@@ -10,8 +10,8 @@ from unittest import mock
 
 import pytest
 
+from app.domain.enums import SECOND, Presence
 from app.domain.events import Event
-from app.domain.words import SECOND, Presence
 from app.leshan.simulator import Behaviour, Kind
 from app.main import Parts, Role
 from app.models import tables

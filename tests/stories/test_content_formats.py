@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
+from app.domain.enums import ContentFormat, OperationKind
 from app.domain.operations import OperationRequest
-from app.domain.words import ContentFormat, OperationKind
 from app.leshan.simulator import Behaviour, Kind, Mode
 from app.models import tables
 from app.models.ledger import NewOperation

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.words import Delivery
+from app.domain.enums import Delivery
 from app.leshan.simulator import Behaviour, Kind
 from tests.stories.world import World
 

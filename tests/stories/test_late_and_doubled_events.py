@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from app.domain.words import Presence
+from app.domain.enums import Presence
 from app.models import tables
 from app.models.ledger import presence
 from tests.stories.conftest import Begin

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from app.domain.words import Presence
+from app.domain.enums import Presence
 from app.leshan.simulator import Mode
 from tests.stories.conftest import Begin
 from tests.stories.world import World

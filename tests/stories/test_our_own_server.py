@@ -9,7 +9,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from app.domain.words import Presence
+from app.domain.enums import Presence
 from app.leshan.simulator import Behaviour, Kind, Mode
 from app.models import tables
 from tests.stories.conftest import Begin

@@ -21,9 +21,9 @@ import httpx
 import orjson
 from starlette.applications import Starlette
 
+from app.domain.enums import SECOND, Instant, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
 from app.domain.operations import OperationRequest, conflict, instances_of, repeatable_by_kind
 from app.domain.values import JsonValue
-from app.domain.words import SECOND, Instant, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
 from app.leshan.simulator import Received, Simulator, SimulatorConfig
 from app.leshan.webhook import webhook_routes
 from app.main import Parts, Role, running

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import pytest
 
+from app.domain.enums import ValueType
 from app.domain.ranges import value_range
-from app.domain.words import ValueType
 
 T = ValueType
 KNOWN: Final[list[Any]] = json.loads(

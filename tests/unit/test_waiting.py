@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.words import SECOND, OperationStatus, Presence, ReasonCode, WaitingFor
+from app.domain.enums import SECOND, OperationStatus, Presence, ReasonCode, WaitingFor
 from app.models.queries import EndpointView, OperationView, ServerView
 from app.models.waiting import Calls, needs_head, waiting_for
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import OperationStatus, ReasonCode
 from app.models.ledger.group import Group
 from app.models.ledger.leases import expect_answer, give_up_held, heard_all_since, take_as_sent
 from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase

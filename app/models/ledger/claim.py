@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, NamedTuple
 
+from app.domain.enums import SECOND, Instant
 from app.domain.operations import OperationRequest
-from app.domain.words import SECOND, Instant
 from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease

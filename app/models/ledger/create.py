@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from app.domain.enums import SECOND, OperationStatus, ReasonCode
 from app.domain.operations import OperationRequest
-from app.domain.words import SECOND, OperationStatus, ReasonCode
 from app.models.fields import dump_json
 from app.models.ledger.group import Group
 from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase

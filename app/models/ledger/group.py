@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from app.domain.enums import Instant, OperationStatus, Presence, ReasonCode
 from app.domain.values import TypedValue
-from app.domain.words import Instant, OperationStatus, Presence, ReasonCode
 from app.models.fields import dump_json, storable_text
 from app.models.ledger.queues import Next, next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at

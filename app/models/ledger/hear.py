@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
+from app.domain.enums import SECOND, Instant, OperationStatus
 from app.domain.events import Deregistered, Event, Registered, RequestResponse, Updated
 from app.domain.outcomes import OutcomeKind
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, Instant, OperationStatus
 from app.models.fields import dump_json
 from app.models.ledger import presence
 from app.models.ledger.early import report_to_json

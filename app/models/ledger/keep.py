@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from app.domain.words import Instant
+from app.domain.enums import Instant
 from app.models.fields import dump_json
 from app.models.ledger.group import HEAD_ID, Group
 from app.models.ledger.members import Member, Needs, NotFound, Phase

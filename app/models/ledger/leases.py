@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.domain.enums import SECOND, Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
 from app.domain.operations import COMPOSITES, is_turn_ender
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Attempt, Report, Verdict
-from app.domain.words import SECOND, Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger import breaker
 from app.models.ledger.group import Group

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from app.domain.words import Instant
+from app.domain.enums import Instant
 from app.models.ledger.group import Group, Move
 from app.models.ledger.keep import ProveWritable
 from app.models.ledger.load import load

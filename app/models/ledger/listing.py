@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from app.domain.enums import Presence
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import Presence
 from app.models.ledger import presence
 from app.models.ledger.group import Group
 from app.models.ledger.leases import give_up_held

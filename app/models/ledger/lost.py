@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from app.domain.enums import SECOND, OperationStatus, ReasonCode
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, OperationStatus, ReasonCode
 from app.models.ledger import breaker
 from app.models.ledger.claim import Claimed, claimed
 from app.models.ledger.group import Group

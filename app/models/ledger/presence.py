@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from app.domain.enums import SECOND, Instant, Presence
 from app.domain.events import (
     Awake,
     Deregistered,
@@ -23,7 +24,6 @@ from app.domain.events import (
     Updated,
 )
 from app.domain.object_models import with_known_formats
-from app.domain.words import SECOND, Instant, Presence
 from app.models.fields import dump_json, load_json
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, Rules, window_margin

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
+from app.domain.enums import Instant, OperationKind
 from app.domain.operations import Instances, instances_of
-from app.domain.words import Instant, OperationKind
 from app.models.fields import load_json
 from app.models.ledger.store import Store
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from app.domain.words import Instant
+from app.domain.enums import Instant
 from app.models.ledger.rows import EndpointRow
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from app.domain.operations import OperationRequest
-from app.domain.words import (
+from app.domain.enums import (
     ContentFormat,
     Delivery,
     Instant,
@@ -23,6 +22,7 @@ from app.domain.words import (
     ReasonCode,
     ValueType,
 )
+from app.domain.operations import OperationRequest
 from app.models.fields import load_json
 
 STATUS_COLUMNS: Final = {status: status.lower() for status in OperationStatus}

@@ -6,8 +6,8 @@ import functools
 from dataclasses import dataclass, replace
 from typing import Final
 
+from app.domain.enums import SECOND, Instant
 from app.domain.verdicts import Judge
-from app.domain.words import SECOND, Instant
 
 WINDOW_MARGIN: Final = 3 * SECOND
 """Subtracted from every awake window, or a quarter of a short one: Leshan's own ends at the same moment, and a call

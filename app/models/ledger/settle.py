@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from app.domain.enums import OperationStatus
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.domain.words import OperationStatus
 from app.models.ledger.early import report_from_json
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from app.domain.enums import SECOND, Instant, OperationStatus, Presence, ReasonCode
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, Instant, OperationStatus, Presence, ReasonCode
 from app.models.filing import filing
 from app.models.ledger import breaker, presence
 from app.models.ledger.alone import alone

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.words import OperationStatus
+from app.domain.enums import OperationStatus
 from app.models.live.events import LivePresence, LiveResource, LiveTransition
 
 EVERYTHING: Final = ("everything", "")

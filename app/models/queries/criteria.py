@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from app.domain.words import Instant, OperationKind, OperationStatus, Presence, ReasonCode
+from app.domain.enums import Instant, OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.queries.reading import Statement, on_postgres
 
 ENDPOINT_BY_NAME = "(SELECT n.id FROM endpoint n WHERE n.name = {name} LIMIT 1)"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from app.domain.enums import Presence
 from app.domain.object_models import object_versions
-from app.domain.words import Presence
 from app.models.cursors import parse_page_cursor
 from app.models.fields import load_json
 from app.models.ledger.queues import NOTHING

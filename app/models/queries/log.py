@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
-from app.domain.words import OperationStatus
+from app.domain.enums import OperationStatus
 from app.models.queries.criteria import ENDPOINT_BY_NAME, below
 from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch, on_postgres
 from app.models.queries.views import Large, PresenceChangeView, ResourceChangeView, Row, TransitionView, columns

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from app.domain.words import OperationKind, OperationStatus, ReasonCode
+from app.domain.enums import OperationKind, OperationStatus, ReasonCode
 from app.models.cursors import parse_seq_cursor
 from app.models.filing import FILING
 from app.models.queries.criteria import ENDPOINT_BY_NAME, OperationCriteria, below

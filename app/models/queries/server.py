@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from app.domain.enums import Instant, OperationStatus
 from app.domain.values import JsonValue
-from app.domain.words import Instant, OperationStatus
 from app.models.fields import load_json
 from app.models.ledger.brake import HELD_BACK
 from app.models.queries.reading import among, array, fetch, on_postgres

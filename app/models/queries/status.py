@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.words import Instant, Presence
+from app.domain.enums import Instant, Presence
 from app.models.queries.reading import fetch
 
 

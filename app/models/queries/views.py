@@ -12,8 +12,7 @@ from enum import Enum, StrEnum, auto
 from functools import cache
 from typing import Any, ClassVar, Final, Self
 
-from app.domain.values import JsonValue
-from app.domain.words import (
+from app.domain.enums import (
     ContentFormat,
     Delivery,
     Instant,
@@ -23,6 +22,7 @@ from app.domain.words import (
     ReasonCode,
     ValueType,
 )
+from app.domain.values import JsonValue
 from app.models.fields import load_json
 
 Row = Sequence[Any]

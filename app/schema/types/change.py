@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import strawberry
 
+from app.schema.enums import OperationStatus, Presence
 from app.schema.scalars import DateTime
 from app.schema.types.endpoint import Endpoint, ResourceState
 from app.schema.types.operation import LOG_CURSOR, DeviceOperation
-from app.schema.words import OperationStatus, Presence
 
 
 @strawberry.type(description="A change of an endpoint's presence.")

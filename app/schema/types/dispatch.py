@@ -6,9 +6,9 @@ import strawberry
 
 from app.models.ledger.rows import NOT_OPEN
 from app.models.queries import Leases, PauseView, ServerView, Waiting
+from app.schema.enums import Presence
 from app.schema.scalars import DateTime, clamped_int, time_or_none
 from app.schema.types.operation import DeviceOperation
-from app.schema.words import Presence
 
 
 @strawberry.type(

@@ -12,6 +12,7 @@ from app.models.observations import Observed
 from app.models.queries import EndpointView, Page, ResourceStateView
 from app.schema.arguments import PageCursor, PageSize, PathPrefix
 from app.schema.context import Info
+from app.schema.enums import Presence, ValueType
 from app.schema.fields import resolved
 from app.schema.filters import checked_prefix, operation_criteria
 from app.schema.ids import endpoint_id
@@ -19,7 +20,6 @@ from app.schema.inputs import DeviceOperationFilter
 from app.schema.limits import DEFAULT_PAGE, page_size
 from app.schema.scalars import JSON, DateTime, clamped_int, stored_json, time_or_none
 from app.schema.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
-from app.schema.words import Presence, ValueType
 
 if TYPE_CHECKING:
     from app.schema.types.operation import DeviceOperationConnection

@@ -10,13 +10,7 @@ from app.models.cursors import log_cursor
 from app.models.queries import OperationView, Page, TransitionView, transition_page
 from app.schema.arguments import PageCursor, PageSize
 from app.schema.context import Info
-from app.schema.fields import resolved
-from app.schema.ids import operation_id
-from app.schema.limits import DEFAULT_PAGE, page_size
-from app.schema.scalars import JSON, DateTime, stored_json, time_or_none
-from app.schema.types.endpoint import Endpoint
-from app.schema.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
-from app.schema.words import (
+from app.schema.enums import (
     ContentFormat,
     Delivery,
     OperationKind,
@@ -25,6 +19,12 @@ from app.schema.words import (
     ValueType,
     WaitingFor,
 )
+from app.schema.fields import resolved
+from app.schema.ids import operation_id
+from app.schema.limits import DEFAULT_PAGE, page_size
+from app.schema.scalars import JSON, DateTime, stored_json, time_or_none
+from app.schema.types.endpoint import Endpoint
+from app.schema.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
 
 LOG_CURSOR: Final = "Position in the log of all transitions, presence changes and resource changes. Opaque."
 

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import httpx
 
+from app.domain.enums import OperationKind
 from app.domain.events import AttemptEnded, Event, Gap, Heard
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome
-from app.domain.words import OperationKind
 from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Opened, event_stream
 from app.leshan.simulator import Simulator

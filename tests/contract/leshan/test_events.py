@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.enums import ValueType
 from app.domain.events import Awake, Deregistered, Registered, Reported, Sleeping, Updated
 from app.domain.outcomes import OutcomeKind
 from app.domain.values import TypedValue
-from app.domain.words import ValueType
 from app.leshan.nodes import decode_nodes
 from tests.contract.leshan.contract import Contract
 from tests.contract.leshan.differences import Difference

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.object_models import object_versions
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import OperationKind, ValueType
 from app.leshan.nodes import decode_content
 from tests.contract.leshan.contract import Contract
 from tests.contract.leshan.differences import Difference

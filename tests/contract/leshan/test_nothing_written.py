@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import ContentFormat, ValueType
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import TypedValue
-from app.domain.words import ContentFormat, ValueType
 from app.leshan.nodes import decode_content
 from tests.contract.leshan.contract import Contract
 from tests.contract.leshan.differences import Difference

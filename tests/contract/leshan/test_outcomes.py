@@ -11,10 +11,10 @@ from typing import Final
 
 import pytest
 
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.events import Registered, RequestResponse, Updated
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.leshan.answers import read_response_object
 from app.leshan.client import LeshanClient
 from app.leshan.simulator import Behaviour, Kind

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.operations import COMPOSITES, OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import TypedValue
-from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import GARBLED_IN_TLV, UNTYPED_WRITES, formats_for, registered_formats
 from app.leshan.nodes import decode_content, leshan_value

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from app.domain.enums import ValueType as T
 from app.domain.values import JsonValue, TypedValue
-from app.domain.words import ValueType as T
 
 OBJECT: Final = 3442
 """The LwM2M 1.1 test object: a resource of each type, single (110 to 180) and multiple (1110 to 1180)."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.dispatcher.verdict import judge
+from app.domain.enums import SECOND, OperationKind, OperationStatus, ValueType
 from app.domain.events import Awake, Deregistered, Event, Registered, Registration, RequestResponse, Sleeping, Updated
 from app.domain.operations import OperationRequest, repeatable_by_kind
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, OperationKind, OperationStatus, ValueType
 from app.models.ledger import (
     Claim,
     Claimed,

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from app.domain.words import OperationKind, OperationStatus
+from app.domain.enums import OperationKind, OperationStatus
 from app.models.ledger import (
     Cancel,
     CancelMany,

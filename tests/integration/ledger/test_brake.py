@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.words import OperationStatus
+from app.domain.enums import OperationStatus
 from app.models.ledger import Cancel, CancelMany, Conflict, NotFound, PauseDispatch, ResumeDispatch, Scope
 from tests.integration.ledger.kit import SUCCESS, World, new, registered
 

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from app.domain.words import SECOND
+from app.domain.enums import SECOND
 from app.models.fields import load_json
 from app.models.ledger import Claim
 from tests.integration.ledger.kit import BUSY, SILENT, SUCCESS, UNREACHABLE, World, new, registered, updated

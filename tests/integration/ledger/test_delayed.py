@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from app.domain.enums import SECOND, OperationKind, OperationStatus
 from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, OperationKind, OperationStatus
 from app.models.database import reading
 from app.models.ledger import Cancel, Claimed, Conflict, Hear, HoldBridge, NewOperation, Prune, Settle, Withdraw
 from app.models.ledger.early import report_from_json, report_to_json

@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from app.dispatcher.verdict import judge
+from app.domain.enums import ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
-from app.domain.words import ValueType
 from app.models.ledger import (
     Cancel,
     Claim,

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from app.domain.enums import SECOND, Instant, OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, Instant, OperationKind, ValueType
 from app.models.ledger import Hear, HeardEvent, Reading
 from app.models.ledger.hear import EARLIEST_CLOCK
 from tests.integration.ledger.kit import START, SUCCESS, World, new, registered

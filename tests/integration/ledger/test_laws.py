@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import SECOND, OperationKind
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, OperationKind
 from app.models.ledger.store import StoreRefused
 from tests.integration.ledger.kit import ERROR, REBOOT, SILENT, SUCCESS, World, new, registered, updated
 from tests.laws import broken_laws

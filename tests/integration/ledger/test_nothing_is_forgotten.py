@@ -23,8 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from app.domain.enums import SECOND, OperationKind
 from app.domain.events import Reported
-from app.domain.words import SECOND, OperationKind
 from app.models.fields import load_json
 from app.models.ledger import Cancel, Claimed, Create, Probed, ResumeDispatch, Scope, Settle, Sweep, open_store
 from app.models.ledger.brake import PauseDispatch

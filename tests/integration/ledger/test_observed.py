@@ -7,10 +7,10 @@ from typing import Final
 
 import pytest
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Event, ObservationChanged, Reported
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.domain.words import OperationKind, ValueType
 from app.models.ledger import HeardEvent, NewOperation, Reading
 from app.models.observations import MOST, Observed, observation_of, with_observation
 from tests.integration.ledger.kit import (

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
+from app.domain.enums import SECOND, OperationKind, Presence
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, OperationKind, Presence
 from app.models.ledger import CancelMany, Configure, Provision, open_store
 from tests.integration.ledger.kit import (
     ASLEEP,

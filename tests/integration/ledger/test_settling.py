@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.enums import SECOND, OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.domain.words import SECOND, OperationKind, ValueType
 from app.models.ledger import Release, Settle
 from tests.integration.ledger.kit import (
     ASLEEP,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.enums import SECOND, OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
-from app.domain.words import SECOND, OperationKind, ValueType
 from app.models.ledger import (
     Ask,
     EndListing,

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import pytest
 
+from app.domain.enums import OperationKind
 from app.domain.operations import TURN_ENDERS
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.domain.words import OperationKind
 from app.models.ledger import (
     Ask,
     Cancel,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.words import OperationKind, OperationStatus, Presence, ReasonCode
+from app.domain.enums import OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.database import migrate, reading
 from app.models.queries import EndpointCriteria, OperationCriteria
 from app.models.queries.criteria import below

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.words import OperationStatus
+from app.domain.enums import OperationStatus
 from app.models import queries
 from app.models.ledger import Claim, Create, Ledger, Settle, open_store
 from app.models.ledger.store import Store

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import OperationStatus, Presence, ValueType
 from app.domain.values import TypedValue
-from app.domain.words import OperationStatus, Presence, ValueType
 from app.models import queries
 from app.models.cursors import InvalidCursor, parse_log_cursor
 from app.models.ledger import HeardEvent, Prune, Reading

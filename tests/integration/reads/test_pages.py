@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import OperationKind, OperationStatus, Presence, ValueType
 from app.domain.values import TypedValue
-from app.domain.words import OperationKind, OperationStatus, Presence, ValueType
 from app.models import queries
 from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log_cursor
 from app.models.ledger import Cancel, HeardEvent, KeepModels, Reading, StoredModel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.words import WaitingFor
+from app.domain.enums import WaitingFor
 from app.models import queries
 from app.models.waiting import Calls, may_be_full, needs_head, waiting_for
 from tests.integration.ledger.kit import (

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
-from app.domain.words import OperationKind, ValueType
 from app.models.ledger import HeardEvent, Provision, Reading
 from tests.integration.ledger.kit import REBOOT, SUCCESS, World, deregistered, new, registered
 from tests.integration.schema.kit import Api

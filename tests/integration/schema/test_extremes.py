@@ -10,9 +10,9 @@ import pytest
 from tortoise import fields
 from tortoise.models import Model
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
-from app.domain.words import OperationKind, ValueType
 from app.leshan.events import registration_of
 from app.models import tables
 from app.models.fields import InstantField, dump_json

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tortoise.connection import get_connection
 
+from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import ValueType
 from app.models.ledger import KeepModels, Provision, StoredModel, Withdraw
 from app.models.ready import unwanted
 from app.schema import mutations

@@ -13,8 +13,8 @@ import pytest
 from app.bus.memory import MemoryBus
 from app.dispatcher import dispatcher as module
 from app.dispatcher.dispatcher import Dispatcher
+from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
-from app.domain.words import OperationKind
 from app.models.ledger import Claim, Claimed, LedgerUnavailable, Release
 from app.models.ledger.outage import Outage
 

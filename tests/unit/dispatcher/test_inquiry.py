@@ -8,9 +8,9 @@ from typing import Final, cast
 import pytest
 
 from app.dispatcher.inquiry import inquire_all
+from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import OperationKind
 from app.leshan.client import LeshanClient
 from app.models.ledger import Claimed
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.dispatcher.models_shelf import ModelShelf
+from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.values import TypedValue
-from app.domain.words import ValueType
 from app.leshan.nodes import decode_nodes
 
 T = ValueType

@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.dispatcher.runner import Runner
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.leshan.registrations import LeshanUnavailable
 from app.models.ledger import Claimed
 

@@ -15,9 +15,9 @@ from app.dispatcher.verdict import (
     UNEXPECTED_OF_A_HEALTHY_LESHAN,
     Row,
 )
+from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import BreakerSignal
-from app.domain.words import OperationStatus, ReasonCode
 from app.models.lifecycle import MOVES
 
 _K = OutcomeKind

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.words import OperationStatus
+from app.domain.enums import OperationStatus
 from app.models.lifecycle import MOVES, TERMINAL, IllegalMove, check_move
 from tests.unit.ledger.lifecycle_tables import moves_table, verdict_table
 

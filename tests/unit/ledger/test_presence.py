@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.dispatcher.verdict import judge
+from app.domain.enums import SECOND, Presence
 from app.domain.events import Deregistered, Event, Reported, RequestResponse, Updated
-from app.domain.words import SECOND, Presence
 from app.models.ledger.presence import NO_END, go_offline, hear, open_window
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import Rules

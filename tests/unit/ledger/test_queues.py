@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import OperationKind
 from app.domain.operations import conflict, instances_of
-from app.domain.words import OperationKind
 from app.models.fields import dump_json
 from app.models.ledger.queues import NOTHING, Queued, next_of
 from app.models.ledger.rules import START_MARGIN, WINDOW_MARGIN, start_margin, window_margin

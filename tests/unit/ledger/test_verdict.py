@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.dispatcher.verdict import TABLE, judge
+from app.domain.enums import Delivery, OperationKind, OperationStatus, Presence, ReasonCode
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Attempt, BreakerSignal, Report
-from app.domain.words import Delivery, OperationKind, OperationStatus, Presence, ReasonCode
 
 _K, _S, _R, _D, _B = OutcomeKind, OperationStatus, ReasonCode, Delivery, BreakerSignal
 UNKNOWN = (_S.FAILED, _R.OUTCOME_UNKNOWN)

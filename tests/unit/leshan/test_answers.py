@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import OperationKind
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import OperationKind
 from app.leshan.answers import MAX_DETAIL, read_answer, read_response_object
 from tests.unit.leshan.captures import answered
 

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import OperationKind
 from app.leshan.client import LeshanClient, api_root
 from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import LeshanRequest, Unaddressable

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
+from app.domain.enums import ContentFormat, ValueType
+from app.domain.enums import OperationKind as K
 from app.domain.operations import OperationRequest
-from app.domain.words import ContentFormat, ValueType
-from app.domain.words import OperationKind as K
 from app.leshan.content_formats import GARBLED_IN_TLV, Formats, Unwritable, formats_for, registered_formats
 from app.leshan.requests import request_for
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel
 from app.domain.paths import LwM2mPath
 from app.domain.values import TypedValue, canonical
-from app.domain.words import ValueType
 from app.leshan.nodes import InvalidNode, decode_content, decode_nodes, leshan_value, resource_node
 from app.leshan.object_models import parse_object_specs
 from app.leshan.raw_values import read_value

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import ValueType
 from app.domain.object_models import model_from_json, model_to_json, object_versions, with_known_formats
-from app.domain.words import ValueType
 from app.leshan.object_models import InvalidModels, parse_object_specs
 from tests.unit.leshan.captures import load
 

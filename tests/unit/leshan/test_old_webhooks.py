@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import ValueType
 from app.domain.events import Deregistered, Registered, Registration, Reported, Updated
 from app.domain.object_models import ObjectModel
 from app.domain.values import TypedValue
-from app.domain.words import ValueType
 from app.leshan.events import MissingField, UnreadableEvent
 from app.leshan.nodes import decode_nodes
 from app.leshan.object_models import parse_object_specs

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.operations import OperationRequest
-from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.leshan.requests import (
     JSON_TYPE,
     LeshanRequest,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import OperationKind
 from app.domain.outcomes import OutcomeKind
-from app.domain.words import OperationKind
 from app.leshan.client import LeshanClient
 from app.leshan.past_calls import Asked
 from app.leshan.registrations import PAGE, LeshanUnavailable

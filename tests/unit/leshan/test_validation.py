@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import OperationKind, ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.domain.validation import InvalidOperation, validate
-from app.domain.words import OperationKind, ValueType
 from app.leshan.object_models import parse_object_specs
 from tests.unit.leshan.captures import load
 

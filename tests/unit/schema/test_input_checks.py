@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from strawberry import Some
 
+from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
-from app.domain.words import ContentFormat, OperationKind, ValueType
 from app.schema.errors import ApiError
 from app.schema.input_checks import Defaults, new_operation, operation_request
 from app.schema.inputs import (

@@ -1,4 +1,4 @@
-"""Enums of ``app.domain.words`` as GraphQL enums, with a description of each value."""
+"""Enums of ``app.domain.enums`` as GraphQL enums, with a description of each value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import strawberry
 
-from app.domain.words import (
+from app.domain.enums import (
     ContentFormat,
     Delivery,
     OperationKind,
