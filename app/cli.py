@@ -126,12 +126,12 @@ def check(
 ) -> None:
     """Ask the database whether what must always hold does hold. Tells what does not, and exits with 1."""
     settings = _settings()
-    from app.models.laws import broken_laws
+    from app.models.invariant_check import violations
 
     async def checked() -> None:
         calls = settings.leshan_max_in_flight
-        broken = await broken_laws(settings.database_url, max_in_flight=calls, restored=restored)
-        typer.echo(printable_lines("\n".join(broken)) or "all laws hold")
+        broken = await violations(settings.database_url, max_in_flight=calls, restored=restored)
+        typer.echo(printable_lines("\n".join(broken)) or "all invariants hold")
         if broken:
             raise SystemExit(1)
 

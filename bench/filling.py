@@ -1,4 +1,4 @@
-"""Filling a database with very many operations in a few statements, past the ledger; its laws hold all the same."""
+"""Filling a database with very many operations in a few statements, past the ledger; its invariants hold."""
 
 from __future__ import annotations
 

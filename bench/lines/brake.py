@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from app.models.laws import broken_laws
+from app.models.invariant_check import violations
 from bench.devices import names, queue, wake
 from bench.measuring import Figure
 from bench.site import FakeLeshan, Site, fake_leshan, site
@@ -56,13 +56,13 @@ async def _round(place: Site, leshan: FakeLeshan, size: Size) -> list[Figure]:
     told = await _ask(place, CANCEL, count=left)
     canceled = time.monotonic() - started
     assert told["cancelDeviceOperations"] == {"canceled": left, "passedOver": 0}
-    broken = await broken_laws(place.database_url)
+    broken = await violations(place.database_url)
     return [
         Figure("queued when the brake was pulled", left, "operations"),
         Figure("from the wish to its answer", (answered - wished) * 1e3, "ms"),
         Figure("from the wish to the last call at Leshan", (last - wished) * 1e3, "ms", "< 1,000 ms"),
         Figure("all of it canceled by a filter", canceled, "s", "< 5 s with 40,000"),
-        Figure("laws broken", len(broken), "", "0"),
+        Figure("invariants broken", len(broken), "", "0"),
     ]
 
 

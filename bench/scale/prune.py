@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from app.models.cursors import log_cursor, parse_log_cursor
-from app.models.laws import broken_laws
+from app.models.invariant_check import violations
 from bench.devices import names, provision, queue
 from bench.filling import fill
 from bench.lines.wake import delays_of, wake_in_turn
@@ -65,7 +65,7 @@ async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Tol
         await place.run(leshan, web=True, retention=FORGET_DAYS)
         beside, seconds = await _while_pruning(place, leshan, busy, arguments.within, broken)
         without += await delays_of(await wake_in_turn(place, after), leshan)
-        broken += await broken_laws(place.database_url)
+        broken += await violations(place.database_url)
         return [
             ("forgotten in", seconds, "s"),
             ("forgotten a second", arguments.operations / seconds, "/s"),

@@ -18,7 +18,7 @@ from typing import Final
 import httpx
 
 from app.leshan.simulator import Mode
-from app.models.laws import broken_laws
+from app.models.invariant_check import violations
 from bench.measuring import used_by
 from bench.scale.common import Told, judge, options, run
 from bench.site import FakeLeshan, Site, address_of, python, site
@@ -76,7 +76,7 @@ async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Tol
             broken.append(f"{len(told)} were told OFFLINE, {len(thought)} are taken as such, {len(gone)} are")
         if growth > arguments.grow:
             broken.append(f"the bridge grew by {growth:.0f} MiB")
-        broken += await broken_laws(place.database_url)
+        broken += await violations(place.database_url)
         return [
             ("all unknown: until reconciled", unknown.seconds, "s"),
             ("all known: until reconciled", known.seconds, "s"),

@@ -1,8 +1,8 @@
 """Everything at work for minutes: does a process take more and more memory, files or connections?
 
 PostgreSQL, a Redis-protocol server, two processes of each role and a simulated Leshan whose devices wake in turn.
-Clients create operations, subscribe and leave again all the while. It ends with the laws and with what the devices
-received."""
+Clients create operations, subscribe and leave again all the while. It ends with a check of the invariants
+and of what the devices received."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from typing import Any, Final
 import uvloop
 from rich.console import Console
 
-from app.models.laws import broken_laws
+from app.models.invariant_check import violations
 from app.telemetry import configure_logging
 from bench.scale.common import judge
 from bench.scale.soaking import Look, courses, growing, held_by, table
@@ -142,12 +142,12 @@ class Soak:
     async def breaches(self) -> tuple[list[str], Counter[str]]:
         """What is broken by the database's word against the devices', and how operations ended."""
         evidence = await judging.gather(self.whole, self.names)
-        broken = await broken_laws(self.whole.settings["database_url"])
+        broken = await violations(self.whole.settings["database_url"])
         return [*judging.breaches(evidence), *broken], evidence.ends()
 
 
 def main() -> None:
-    """Live, look, judge and tell; exits with 1 when a law is broken, or when something grows."""
+    """Live, look, judge and tell; exits with 1 when an invariant is broken, or when something grows."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help=f"from {JUDGED_FROM:.0f} on, growth is judged")
     parser.add_argument("--devices", type=int, default=3_000)

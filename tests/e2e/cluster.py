@@ -127,9 +127,9 @@ class Cluster:
     # --- the judges
 
     async def check(self) -> None:
-        """The laws, by ``reveille check``; and the devices' own lists of what they were asked."""
+        """The invariants, by ``reveille check``; and the devices' own lists of what they were asked."""
         done = await asyncio.to_thread(self.processes.run, "check", **self.settings)
-        assert (done.returncode, done.stdout) == (0, "all laws hold\n"), done.stdout + done.stderr
+        assert (done.returncode, done.stdout) == (0, "all invariants hold\n"), done.stdout + done.stderr
         attempts = {str(row["id"]): row["attempt"] for row in await self.rows("SELECT id, attempt FROM operation")}
         for device in (await self.sim.get("/sim/devices")).json():
             assert device["maxOpenCalls"] <= 1, device

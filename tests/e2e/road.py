@@ -1,7 +1,7 @@
 """The whole road in one process: Reveille between a database and a real Leshan server with real LwM2M devices.
 
 A test has three witnesses: the operation's transitions (what we say), the device's own list of what it received (what
-really happened), and Leshan's REST API (what it knows). The laws of ``docs/lifecycle.md`` are asked when it ends.
+really happened), and Leshan's REST API (what it knows). The invariants of ``docs/lifecycle.md`` are asked when it ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.main import Parts, Role, running
 from app.models import tables
 from app.models.ledger import Create, NewOperation
 from app.settings import Settings
-from tests.laws import broken_laws
+from tests.invariants import violations
 from tests.leshan.devices import Delivery, Device, Devices, Uplink
 from tests.leshan.launch import LeshanServer
 
@@ -58,7 +58,7 @@ class Road:
     async def begin(
         cls, database_url: str, leshan: LeshanServer, devices: Devices, **settings: Any
     ) -> AsyncIterator[Self]:
-        """Run Reveille; when the test is over its devices are removed and the laws are asked."""
+        """Run Reveille; when the test is over its devices are removed and the invariants are asked."""
         url = leshan.url.removesuffix("/api")
         chosen = Settings(database_url=database_url, leshan_url=url, **settings)
         async with (
@@ -70,7 +70,7 @@ class Road:
                 await road.listens()
                 yield road
                 assert not parts.ended.is_set(), "a part of ours failed"
-                assert await broken_laws(database_url) == []
+                assert await violations(database_url) == []
             finally:
                 for device in road.made:
                     await asyncio.to_thread(device.remove)

@@ -32,9 +32,9 @@ def test_cursors_hold_while_what_is_old_is_forgotten(pycache: Path) -> None:
 
 @pytest.mark.database
 def test_the_check_names_what_is_broken_at_the_end_of_the_table(pycache: Path) -> None:
-    told = run(pycache, "bench.scale.laws", "--database", KIND, "--operations", "12000")
+    told = run(pycache, "bench.scale.invariants", "--database", KIND, "--operations", "12000")
     assert WELL in told
-    assert re.search(r"named at the very end of the table\s*│ law 1: \d+: its transitions", told)
+    assert re.search(r"named at the very end of the table\s*│ invariant 1: \d+: its transitions", told)
 
 
 @pytest.mark.parametrize("mode", ["M18", "reveille"])

@@ -174,7 +174,7 @@ def test_migrating_twice_does_nothing_twice(own_processes: Processes, sqlite: st
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout.startswith("applied 1_")
     assert second.stdout == "nothing to do: the schema is up to date\n"
-    assert own_processes.run("check", database_url=sqlite).stdout == "all laws hold\n"
+    assert own_processes.run("check", database_url=sqlite).stdout == "all invariants hold\n"
 
 
 def test_the_exported_schema_is_the_present_one(own_processes: Processes) -> None:

@@ -29,7 +29,7 @@ SUBSCRIBERS: Final = 3
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def judged(whole: Cluster) -> AsyncIterator[None]:
-    """After each test the laws hold, and the devices agree with the database."""
+    """After each test the invariants hold, and the devices agree with the database."""
     yield
     await whole.check()
 

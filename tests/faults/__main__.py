@@ -1,4 +1,4 @@
-"""``python -m tests.faults --runs N [--seed S] [--jobs J]``: random faults on real processes, judged by laws.
+"""``python -m tests.faults --runs N [--seed S] [--jobs J]``: random faults on real processes, judged by invariants.
 
 Run n has the seed S + n.
 """

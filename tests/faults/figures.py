@@ -36,7 +36,7 @@ class Figures:
     @staticmethod
     def line(result: Result) -> str:
         """One run in a line; what it broke in further ones."""
-        verdict = "broken:" if result.broken else "all laws hold"
+        verdict = "broken:" if result.broken else "all invariants hold"
         operations, unknown = sum(result.ends.values()), result.ends.get("FAILED OUTCOME_UNKNOWN", 0)
         faults = ", ".join(sorted(result.faults))
         head = (

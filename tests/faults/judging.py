@@ -176,7 +176,7 @@ def unseen(evidence: Evidence, watcher: Watcher) -> list[str]:
     return [f"a subscriber missed {missed[:5]}, and saw too often {doubled[:5]}, or saw another order"]
 
 
-async def broken_laws(whole: Cluster) -> list[str]:
+async def violations(whole: Cluster) -> list[str]:
     """What ``reveille check`` finds."""
     done = await asyncio.to_thread(whole.processes.run, "check", **whole.settings)
     return [] if done.returncode == 0 else (done.stdout + done.stderr).splitlines()

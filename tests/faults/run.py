@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from app.models import laws
+from app.models import invariant_check
 from tests.e2e.clients import CREATE
 from tests.e2e.cluster import key
 from tests.faults import judging
@@ -70,7 +70,7 @@ async def run(site: Site, plan: Plan) -> Result:
         await _all_seen([watcher.seen for watcher in watching], len(evidence.transitions))
     broken = [*site.gave_up, *promises.broken, *stuck, *_unkept(promises, evidence), *judging.breaches(evidence)]
     broken += [breach for watcher in watching for breach in judging.unseen(evidence, watcher)]
-    broken += await laws.broken_laws(whole.settings["database_url"])  # as `reveille check`, without its start
+    broken += await invariant_check.violations(whole.settings["database_url"])  # as `reveille check`, without its start
     for device in plan.devices:
         (await whole.sim.delete("/sim/devices", params={"ep": device})).raise_for_status()
     return Result(

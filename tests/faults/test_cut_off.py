@@ -20,7 +20,7 @@ from tests.e2e.clients import api, write
 from tests.e2e.cluster import Cluster
 from tests.e2e.processes import Process
 from tests.e2e.waiting import eventually
-from tests.faults.judging import breaches, broken_laws, gather
+from tests.faults.judging import breaches, gather, violations
 from tests.faults.site import Site
 from tests.faults.test_moments import execute, only, started, story
 from tests.faults.wire import before_port, before_socket
@@ -58,7 +58,7 @@ async def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(site
         assert breaches(evidence) == []
         assert len(ended) == len(evidence.operations) == sum(map(len, evidence.received.values())) == 60
         assert [await asyncio.to_thread(process.end) for process in (sender, asked)] == [0, 0]
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 def _pair(name: str, number: int) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ async def test_who_is_cut_off_from_postgres_past_its_lease_changes_nothing(site:
         assert await story(site, id_) == before
         assert await asyncio.to_thread(sender.end) == 0
     assert len(await whole.received(name)) == 1
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_who_is_cut_off_from_leshan_sends_nothing_and_burns_nothing(site: Site) -> None:
@@ -103,7 +103,7 @@ async def test_who_is_cut_off_from_leshan_sends_nothing_and_burns_nothing(site: 
             await whole.confirmed(ids)
         assert await asyncio.to_thread(sender.end) == 0
     assert [len(await whole.received(name)) for name in names] == [1, 1, 1]
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_without_redis_for_a_whole_run_all_is_confirmed_only_later(site: Site) -> None:
@@ -128,7 +128,7 @@ async def test_without_redis_for_a_whole_run_all_is_confirmed_only_later(site: S
     evidence = await gather(whole, names)
     assert breaches(evidence) == []
     assert sum(map(len, evidence.received.values())) == 70
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 @pytest.mark.parametrize("ahead", [300, -300])
@@ -149,8 +149,8 @@ async def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(site: Site, 
         await eventually(lambda: _received(whole, names[0], 3), "Leshan has it")
         wrong_sender.kill()
     assert list((await whole.ended([lost])).values()) == ["FAILED OUTCOME_UNKNOWN"], "its lease ends in its time"
-    laws = await asyncio.to_thread(whole.processes.run, "check", **whole.settings)
-    assert laws.stdout == "all laws hold\n"
+    invariants = await asyncio.to_thread(whole.processes.run, "check", **whole.settings)
+    assert invariants.stdout == "all invariants hold\n"
     assert breaches(await gather(whole, names)) == []
 
 
@@ -185,7 +185,7 @@ async def test_a_signed_event_that_a_wrong_clock_takes_is_as_old_as_its_sender_s
     (row,) = await whole.rows("SELECT last_seen_at FROM endpoint WHERE name = $1", name)
     assert begun - 60 * SECOND <= row["last_seen_at"] <= await _now(whole) - 58 * SECOND
     assert await asyncio.to_thread(wrong.end) == 0
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_a_bridge_that_was_frozen_past_its_hold_tells_nothing_twice(site: Site) -> None:
@@ -203,7 +203,7 @@ async def test_a_bridge_that_was_frozen_past_its_hold_tells_nothing_twice(site: 
             assert await asyncio.to_thread(frozen.end) == 0
             await whole.tell("send", name, paths=["/3303/0/5701"])
             await eventually(lambda: _values(whole, name, 2), "and goes on hearing")
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def _listeners(whole: Cluster, count: int) -> bool:

@@ -15,7 +15,7 @@ from tests.e2e.cluster import Cluster, key
 from tests.e2e.processes import Process
 from tests.e2e.waiting import eventually
 from tests.faults.deaf_door import deaf_door
-from tests.faults.judging import broken_laws
+from tests.faults.judging import violations
 from tests.faults.site import Site
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -60,7 +60,7 @@ async def test_what_a_frozen_dispatcher_holds_is_neither_sent_nor_believed_when_
     assert await _steps(whole, never, once, again) == steps
     assert [len(await whole.received(name)) for name in (unsent, executed, written)] == [0, 1, 2]
     await asyncio.to_thread(before_sending.end)
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def _started(whole: Cluster, leshan_url: str) -> Process:

@@ -20,7 +20,7 @@ from app.models.database import MIGRATION_LOCK
 from tests.e2e.clients import CREATE, Api, api, write
 from tests.e2e.processes import Process
 from tests.e2e.waiting import eventually
-from tests.faults.judging import broken_laws
+from tests.faults.judging import violations
 from tests.faults.site import Site
 from tests.faults.test_cut_off import behind
 from tests.faults.test_moments import started
@@ -76,7 +76,7 @@ async def test_every_caller_is_answered_while_postgres_says_nothing(site: Site, 
         assert troubles(process) == ["database_away"]
         assert process.log.count("database_back") == 1
     await eventually(lambda: _stored(site, name, 3), "each was stored once")
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_a_wire_that_drops_only_what_was_open_costs_one_answer(site: Site, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ async def test_a_wire_that_drops_only_what_was_open_costs_one_answer(site: Site,
         assert await pausing(client, name) is None
         assert [await reading(client) for _ in range(10)] == [None] * 10
     assert await _stored(site, name, 2)
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> None:
@@ -116,7 +116,7 @@ async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> No
     for slot in site.slots:
         await eventually(lambda s=slot: _said(s.process, "database_back", before), f"{slot.process.name} is back")  # type: ignore[misc]
         assert slot.process.log[before[slot.process.name] :].count("database_away") == 1
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_migrate_ends_with_one_line_while_postgres_says_nothing(site: Site, tmp_path: Path) -> None:

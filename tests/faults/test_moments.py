@@ -16,7 +16,7 @@ from tests.e2e.clients import CREATE, write
 from tests.e2e.cluster import key
 from tests.e2e.processes import Process
 from tests.e2e.waiting import eventually
-from tests.faults.judging import broken_laws
+from tests.faults.judging import violations
 from tests.faults.site import Site
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -55,7 +55,7 @@ async def test_an_execute_is_never_handed_over_twice(site: Site, moment: str, ho
     await whole.wake(name)
     assert await story(site, id_) == before, "what it brings late is no news"
     assert len(await whole.received(name)) == received, "what it had not sent stays unsent"
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 @pytest.mark.parametrize("moment", EXECUTED)
@@ -72,7 +72,7 @@ async def test_a_write_is_never_lost(site: Site, moment: str) -> None:
 
     await eventually(confirmed, f"{id_} is CONFIRMED", every=0.3)
     assert len(await whole.received(name)) == WRITTEN.get(moment, 1)
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 @pytest.mark.parametrize("how", ["freeze", "kill"])
@@ -94,7 +94,7 @@ async def test_what_an_api_was_asked_for_is_there_once_whole(site: Site, moment:
         assert await asked is None
     rows = await whole.rows("SELECT 1 FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = $1", name)
     assert len(rows) == len(await whole.received(name)) == 3
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 @pytest.mark.parametrize("how", ["freeze", "kill"])
@@ -114,7 +114,7 @@ async def test_what_a_webhook_told_takes_effect_once(site: Site, moment: str, ho
         assert await told is None
     (row,) = await whole.rows("SELECT presence, wake_seq FROM endpoint WHERE name = $1", name)
     assert (row["presence"], row["wake_seq"]) == ("ONLINE", 2)
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def _tell(url: str, name: str) -> int | None:
@@ -152,7 +152,7 @@ async def test_others_write_on_while_one_is_frozen_inside_its_transaction(site: 
     victim.server.thaw()
     if asked is not None:
         assert len(await asked or []) == 1
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_others_write_on_while_one_is_frozen_between_the_rows_of_a_statement(site: Site) -> None:
@@ -168,7 +168,7 @@ async def test_others_write_on_while_one_is_frozen_between_the_rows_of_a_stateme
         await whole.apis[0].create(write(other))
     victim.server.thaw()
     assert await asked == await whole.apis[1].create(*batch)
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 # --- the victims

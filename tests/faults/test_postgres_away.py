@@ -17,7 +17,7 @@ from app.models.ledger.postgres_store import APPEND_LOCK, LEDGER_TIMEOUTS
 from tests.e2e.clients import CREATE, Api, write
 from tests.e2e.cluster import Cluster, key
 from tests.e2e.waiting import eventually
-from tests.faults.judging import broken_laws
+from tests.faults.judging import violations
 from tests.faults.site import Site, Slot, Unanswered
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -70,7 +70,7 @@ async def test_a_restart_under_load_is_survived_by_all(site: Site) -> None:
     created = [id_ for client in clients for ids in client.answered.values() for id_ in ids]
     await whole.confirmed(created)
     await _nothing_half_stored(whole, created)
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def _nothing_half_stored(whole: Cluster, answered: list[str]) -> None:
@@ -119,7 +119,7 @@ async def test_others_write_on_while_a_writer_stands_still_with_the_lock(site: S
             await frozen.execute("COMMIT")
     finally:
         frozen.terminate()
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transaction(site: Site) -> None:
@@ -150,7 +150,7 @@ async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transacti
         await whole.confirmed([alone])  # by the one that was frozen
     finally:
         other.thaw()
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_a_database_that_can_only_be_read_makes_no_process_ready(site: Site) -> None:
@@ -174,7 +174,7 @@ async def test_a_database_that_can_only_be_read_makes_no_process_ready(site: Sit
     for client in whole.apis:
         await eventually(lambda c=client: _fails(c, None), "it is ready again")  # type: ignore[misc]
         await whole.confirmed(await client.create(write(name)))
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def _fails(client: Api, why: str | None) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.cluster import key
 from tests.e2e.processes import Process
 from tests.e2e.waiting import eventually
-from tests.faults.judging import breaches, broken_laws, gather, unseen
+from tests.faults.judging import breaches, gather, unseen, violations
 from tests.faults.site import Site
 from tests.faults.test_moments import execute, only, started
 from tests.faults.test_postgres_away import Client, _more_answers, _running
@@ -56,7 +56,7 @@ async def test_a_rolling_restart_of_every_process_loses_and_repeats_nothing(site
     attempts = sum(row["attempt"] for row in evidence.operations.values())
     assert sum(map(len, evidence.received.values())) == len(evidence.operations), "each was sent once"
     assert attempts >= len(evidence.operations), "what was claimed and given back was not sent"
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def test_a_dispatcher_that_is_told_to_end_waits_for_its_open_calls(site: Site) -> None:
@@ -75,7 +75,7 @@ async def test_a_dispatcher_that_is_told_to_end_waits_for_its_open_calls(site: S
         await whole.becomes(queued, "QUEUED")
         assert await whole.received(other) == [], "it claimed nothing more"
     await whole.confirmed([queued])
-    assert await broken_laws(whole) == []
+    assert await violations(whole) == []
 
 
 async def _all_ended(site: Site, devices: list[str]) -> bool:

@@ -59,7 +59,7 @@ async def test_a_full_disk_is_told_and_survived(client: Api, embedded: Process, 
     assert await client.create(*batch) == ids
     assert stored(file) == len(before) + len(batch)
     done = group.run("check", database_url=f"sqlite://{file}")
-    assert (done.returncode, done.stdout) == (0, "all laws hold\n")
+    assert (done.returncode, done.stdout) == (0, "all invariants hold\n")
 
 
 async def test_an_answer_that_comes_while_the_disk_is_full_is_stored_when_there_is_room_again(
@@ -84,7 +84,7 @@ async def test_an_answer_that_comes_while_the_disk_is_full_is_stored_when_there_
         assert await _received(sim, 1), "it was sent once"
     assert process.end() == 0
     done = group.run("check", database_url=url)
-    assert (done.returncode, done.stdout) == (0, "all laws hold\n")
+    assert (done.returncode, done.stdout) == (0, "all invariants hold\n")
 
 
 async def _is(group: Processes, table: str, column: str, value: str) -> bool:

@@ -23,7 +23,7 @@ from app.models.filing import FILING, filing
 from app.models.ledger import open_store
 from app.models.ledger.rows import ENDPOINT_COLUMNS, OPERATION_COLUMNS, SERVER_COLUMNS
 from app.models.ledger.store import Store, StoreRefused
-from tests.laws import broken_laws
+from tests.invariants import violations
 
 pytestmark = pytest.mark.asyncio
 
@@ -289,7 +289,7 @@ async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(
     (filed,) = await store.fetch(f"SELECT seq, kind FROM {filing(postgres=store.postgres)}")  # noqa: S608
     assert (filed["seq"], filed["kind"]) == (2, "READ")
     await store.close()
-    assert await broken_laws(empty_database_url, now=1) == []
+    assert await violations(empty_database_url, now=1) == []
     assert await migrate(empty_database_url) == []
 
 

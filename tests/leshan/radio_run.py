@@ -4,7 +4,7 @@ Reveille, our Leshan server and its LwM2M devices run for as long as it takes. M
 its registration, is held off by its operator and hears everything later, loses its NAT binding, registers anew.
 
 It is broken when an operation does not end, when a device received an EXECUTE twice, when a confirmed one never reached
-it, or when a law does not hold. The same seed draws the same operations and the same fate of each device's n-th
+it, or when an invariant does not hold. The same seed draws the same operations and the same fate of each device's n-th
 datagram; the order of events remains the machines'.
 """
 
@@ -190,10 +190,10 @@ class Run:
 
 
 async def run(plan: Plan) -> Result:
-    """Run it on a database, a Leshan server and devices of its own; the laws are asked when it ends.
+    """Run it on a database, a Leshan server and devices of its own; the invariants are asked when it ends.
 
     Raises:
-        AssertionError: a part of ours failed, or a law does not hold.
+        AssertionError: a part of ours failed, or an invariant does not hold.
     """
     # before the server is started: it is to be ended from the thread that started it
     with ExitStack() as parts:

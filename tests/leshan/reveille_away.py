@@ -84,7 +84,7 @@ class Reveille:
         with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
             return connection.execute(sql, values).fetchall()
 
-    def broken_laws(self) -> list[str]:
+    def violations(self) -> list[str]:
         done = self.group.run("check", database_url=f"sqlite://{self.database}")
         return (done.stdout + done.stderr).splitlines() if done.returncode else []
 
@@ -154,7 +154,7 @@ def reveille_away(
         _come_back(reveille, server, report)
         timeout = max(1, min(5, int(awake / 3)))
         report.wrong += _called_asleep(reveille, members, witness, timeout) + _called_awake(reveille, members)
-        report.wrong += reveille.broken_laws()
+        report.wrong += reveille.violations()
         return report
 
 

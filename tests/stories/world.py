@@ -1,8 +1,8 @@
 """The world of a story: a simulated Leshan server with its devices, a database, and Reveille between the two.
 
 A story wakes devices, wants things of them, and looks at three witnesses: the operation's transitions (what we say),
-the device's list of received requests (what really happened), and the laws (``app/models/laws.py``), checked when the
-story ends.
+the device's list of received requests (what really happened), and the invariants (``app/models/invariant_check.py``),
+checked when the story ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.leshan.simulator import Received, Simulator, SimulatorConfig
 from app.leshan.webhook import webhook_routes
 from app.main import Parts, Role, running
 from app.models import tables
-from app.models.laws import broken_laws
+from app.models.invariant_check import violations
 from app.models.ledger import Create, NewOperation, Provision
 from app.models.queries import (
     database_now,
@@ -82,7 +82,7 @@ class World:
         **settings: Any,
     ) -> AsyncIterator[Self]:
         """A world with these devices, none of them registered. ``simulated`` goes to the simulator's settings, the rest
-        to ours. When the story is over the laws are checked."""
+        to ours. When the story is over the invariants are checked."""
         config = SimulatorConfig.told(*(devices or ("dev",)), **(simulated or {}))
         world = cls(Simulator(config), Settings(database_url=database_url))
         await world.leshan_up()
@@ -92,7 +92,7 @@ class World:
             async with running(world.settings, roles, clock=world.clock, unsafe=True) as world.parts, world._others:
                 await world._hears()
                 yield world
-                await world.check_laws()
+                await world.check_invariants()
                 await world.leshan_down()  # open calls end, and nobody waits for them
         finally:
             await world.leshan_down()
@@ -342,7 +342,7 @@ class World:
         except TimeoutError:
             raise AssertionError(f"it never came to this: {what}") from None
 
-    # --- more processes, and the laws
+    # --- more processes, and the invariants
 
     @contextlib.asynccontextmanager
     async def another(self, roles: Role) -> AsyncIterator[Parts]:
@@ -359,12 +359,12 @@ class World:
         """:meth:`another`, to the story's end."""
         return await self._others.enter_async_context(self.another(roles))
 
-    async def check_laws(self) -> None:
+    async def check_invariants(self) -> None:
         """What holds at every moment: by the database, and by the devices' own lists of what they were asked."""
         assert not self.parts.ended.is_set(), "a part of ours failed"
         now = self.clock(await database_now())
         limit = self.settings.leshan_max_in_flight
-        broken = await broken_laws(self.settings.database_url, now=now, max_in_flight=limit)
+        broken = await violations(self.settings.database_url, now=now, max_in_flight=limit)
         assert not broken, broken
         for device in self.simulator.devices():
             # a request without an id is no attempt: it only displaced one that Leshan held

@@ -1,4 +1,4 @@
-"""A world of its own for every test; when the test is over, the laws are asked of what it left."""
+"""A world of its own for every test; when the test is over, the invariants are asked of what it left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from app.models.ledger import open_store
 from tests.integration.ledger.kit import World
-from tests.laws import broken_laws
+from tests.invariants import violations
 from tests.servers.databases import KIND, DatabaseKind
 
 # SQLite has no server that could die, and PostgreSQL no file of ours
@@ -25,7 +25,7 @@ async def empty_world(database_url: str) -> AsyncIterator[World]:
         yield world
         for ledger in world.ledgers:
             await ledger.close()
-        assert await broken_laws(database_url, now=0) == []
+        assert await violations(database_url, now=0) == []
     finally:
         await reader.close()
 

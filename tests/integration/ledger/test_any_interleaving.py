@@ -50,7 +50,7 @@ from tests.integration.ledger.kit import (
     response,
     updated,
 )
-from tests.laws import broken_laws
+from tests.invariants import violations
 
 NAMES: Final = ("a", "b", "c")
 REPORTS: Final = (SUCCESS, SUCCESS, SILENT, LOST, REFUSED, BUSY, ASLEEP, PROXY)
@@ -291,7 +291,7 @@ class Ledgers(RuleBasedStateMachine):
         for ledger in self.world.ledgers:
             await ledger.close()
         await self.world.reader.close()
-        assert await broken_laws(self.url, now=0) == []
+        assert await violations(self.url, now=0) == []
 
 
 @dataclass

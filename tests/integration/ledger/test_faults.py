@@ -17,7 +17,7 @@ from app.models.ledger.members import Member, Phase
 from app.models.ledger.postgres_store import _END_SILENT_HOLDER, APPEND_LOCK
 from app.models.ledger.store import StoreUnavailable
 from tests.integration.ledger.kit import World, new, registered
-from tests.laws import broken_laws
+from tests.invariants import violations
 from tests.servers.postgres import PostgresServer, postgres
 
 pytestmark = [
@@ -70,7 +70,7 @@ async def test_a_statement_without_an_answer_is_given_up_and_its_connection_disc
     await _backends(server, "pg_cancel_backend")  # PostgreSQL notices only at its next message that nobody is there
     await world.reader.open()
     assert (await world.row("SELECT count(*) AS n FROM endpoint"))["n"] == 1
-    assert await broken_laws(world.url, now=0) == []
+    assert await violations(world.url, now=0) == []
 
 
 async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tuple[World, PostgresServer]) -> None:
@@ -83,7 +83,7 @@ async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tupl
         assert len({seq for (seq,) in await asyncio.gather(*waiting)}) == 50
     await world.reader.open()
     assert (await world.row("SELECT count(*) AS n FROM operation"))["n"] == 200
-    assert await broken_laws(world.url, now=0) == []
+    assert await violations(world.url, now=0) == []
 
 
 async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(own: tuple[World, PostgresServer]) -> None:
@@ -108,7 +108,7 @@ async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(own: t
     (created,) = await world.ledgers[0].submit(Create([operation]))
     await world.reader.open()
     assert [row["seq"] for row in await world.rows("SELECT seq FROM operation ORDER BY seq")] == [before, created.seq]
-    assert await broken_laws(world.url, now=0) == []
+    assert await violations(world.url, now=0) == []
 
 
 async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long(

@@ -50,7 +50,7 @@ from tests.integration.ledger.kit import (
     sleeping,
     updated,
 )
-from tests.laws import broken_laws
+from tests.invariants import violations
 
 QUEUE_MODE, ALWAYS_ON = "queue-mode", "always-on"
 NAMES: Final = (QUEUE_MODE, ALWAYS_ON)
@@ -218,8 +218,8 @@ class Histories(RuleBasedStateMachine):
         for ledger in self.world.ledgers:
             await ledger.close()
         await self.world.reader.close()
-        broken = await broken_laws(self.url, now=self.world.now + 11 * SECOND, pause=at_once)
-        assert [one for one in broken if not one.startswith("law 7: ") or "could have been called" in one] == []
+        broken = await violations(self.url, now=self.world.now + 11 * SECOND, pause=at_once)
+        assert [one for one in broken if not one.startswith("invariant 7: ") or "could have been called" in one] == []
 
 
 def facts(name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from app.health import Health
 from app.models.database import migrate, reading
 from app.models.ledger import Create, LedgerUnavailable, ProveWritable, open_store
 from tests.integration.ledger.kit import World, new, registered
-from tests.laws import broken_laws
+from tests.invariants import violations
 
 pytestmark = pytest.mark.asyncio
 
@@ -40,7 +40,7 @@ async def test_a_file_that_is_read_only_for_a_while_is_told_and_nothing_half_sto
         assert (await world.endpoint("d"))["queued"] == 2
         await world.reader.close()
         await ledger.close()
-        assert await broken_laws(url, now=world.now) == []
+        assert await violations(url, now=world.now) == []
 
 
 async def test_readiness_says_so_and_that_it_can_be_written_again() -> None:

@@ -1,4 +1,4 @@
-"""Anything may be asked in any order: after a random walk through all that a ledger does, the laws hold."""
+"""Anything may be asked in any order: after a random walk through all that a ledger does, the invariants hold."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from tests.integration.ledger.kit import (
     sleeping,
     updated,
 )
-from tests.laws import broken_laws
+from tests.invariants import violations
 
 pytestmark = pytest.mark.asyncio
 
@@ -182,25 +182,25 @@ CHOICES: Final[list[Callable[[Walker], Member[Any]]]] = [
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_laws_hold_after_a_random_walk(empty_world: World, seed: int) -> None:
+async def test_the_invariants_hold_after_a_random_walk(empty_world: World, seed: int) -> None:
     for _ in range(2):
         await empty_world.ledger(max_in_flight=4, retention=3600 * 1_000_000)
     walker = Walker(empty_world, random.Random(seed))
     for n in range(250):
         await walker.step()
         if n % 50 == 0:
-            assert await broken_laws(empty_world.url, now=0) == []
+            assert await violations(empty_world.url, now=0) == []
     assert await empty_world.rows("SELECT 1 FROM operation WHERE status = 'CONFIRMED'")
     assert not await sent_to_a_rebooting_device(empty_world)
     await empty_world.sweep()
     late = [
-        sentence for sentence in await broken_laws(empty_world.url, now=empty_world.now) if "could have" not in sentence
+        sentence for sentence in await violations(empty_world.url, now=empty_world.now) if "could have" not in sentence
     ]
     assert late == []
 
 
 async def sent_to_a_rebooting_device(world: World) -> list[dict[str, Any]]:
-    """Law 6, as far as the rows can tell: nothing was claimed of an endpoint that is still going down."""
+    """Invariant 6, as far as the rows can tell: nothing was claimed of an endpoint that is still going down."""
     assert (3, 4) in TURN_ENDERS
     return await world.rows(
         "SELECT e.name FROM endpoint e JOIN operation o ON o.endpoint_id = e.id "

@@ -1,4 +1,4 @@
-"""List + cursor + subscribe has no gap: a thousand subscribers join while the ledger writes (law 9)."""
+"""List + cursor + subscribe has no gap: a thousand subscribers join while the ledger writes (invariant 9)."""
 
 from __future__ import annotations
 

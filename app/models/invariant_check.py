@@ -1,8 +1,8 @@
-"""Asking a live database whether the laws (:mod:`app.models.statutes`) hold.
+"""Asking a live database whether the invariants (:mod:`app.models.invariants`) hold.
 
-Read-only. Each question is one statement, so it sees one moment; tables without an end are walked in pieces of
-:data:`PIECE` rows, so that neither time nor memory grows with what is stored. What only lateness breaks (law 7) is
-asked twice: a busy system is late for a moment, for a slot was free just then or a breaker closed.
+Read-only. Each query is one statement, so it sees one moment; large tables are read in pieces of :data:`PIECE` rows, so
+that neither time nor memory grows with the database. Lateness alone (invariant 7) is checked twice: a busy system is
+late for a moment, because a slot was free just then or a breaker closed.
 """
 
 # ruff: noqa: S608 - every name that is put into these statements is a word of ours
@@ -19,16 +19,16 @@ from tortoise.context import TortoiseContext
 
 from app.domain.enums import SECOND, Instant
 from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
+from app.models.invariants import INVARIANTS, Invariant, Judge, Walk
 from app.models.ledger.rules import START_MARGIN
 from app.models.ledger.store import numbered
-from app.models.statutes import LAWS, Judge, Law, Walk
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
 """Operations of the endpoints of a piece, or those of one endpoint that has more."""
 
 MOST: Final = 20
-"""Breaches of one law that are named; whoever reads them has enough to look into by then."""
+"""Breaches of one invariant that are named; whoever reads them has enough to look into by then."""
 
 OVERDUE: Final = 10 * SECOND
 """What should be done within a second is late after this."""
@@ -45,7 +45,7 @@ async def _a_while() -> None:
     await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def broken_laws(
+async def violations(
     database_url: str,
     *,
     now: Instant | None = None,
@@ -53,11 +53,11 @@ async def broken_laws(
     restored: bool = False,
     pause: Callable[[], Awaitable[None]] = _a_while,
 ) -> list[str]:
-    """What breaks the laws in this database: a sentence each, none where all is well.
+    """What breaks the invariants in this database: a sentence each, none where all is well.
 
     Args:
         now: the database host's time; tests that move the ledger's clock hand that in.
-        max_in_flight: how many calls may be open at a Leshan server (law 7).
+        max_in_flight: how many calls may be open at a Leshan server (invariant 7).
         restored: nobody works on this copy, so nobody is asked who is late.
         pause: what to wait for before whoever is late is asked about again.
     """
@@ -66,11 +66,18 @@ async def broken_laws(
         await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
         reader: _Reader = context.connections.get("default")
         ask = _Asker(reader, is_sqlite(database_url), now, max_in_flight)
-        found = [(law, await ask.breaches(law)) for law in LAWS if not (restored and law.of_lateness)]
-        if any(whos for law, whos in found if law.of_lateness):
+        found = [
+            (invariant, await ask.breaches(invariant))
+            for invariant in INVARIANTS
+            if not (restored and invariant.of_lateness)
+        ]
+        if any(whos for invariant, whos in found if invariant.of_lateness):
             await pause()
-            found = [(law, await ask.still(law, whos) if law.of_lateness else whos) for law, whos in found]
-    return [law.named(who) for law, whos in found for who in whos]
+            found = [
+                (invariant, await ask.still(invariant, whos) if invariant.of_lateness else whos)
+                for invariant, whos in found
+            ]
+    return [invariant.named(who) for invariant, whos in found for who in whos]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +87,15 @@ class _Asker:
     fixed: Instant | None
     calls: int
 
-    async def breaches(self, law: Law) -> list[Any]:
-        """Whoever breaks this law, at most :data:`MOST`."""
+    async def breaches(self, invariant: Invariant) -> list[Any]:
+        """Whoever breaks this invariant, at most :data:`MOST`."""
         found: list[Any] = []
-        values = await self._given(law)
-        async for bounds in self._pieces(law.walk):
-            most = "" if law.judge else f" LIMIT {MOST - len(found)}"
-            rows = await self._rows(f"{law.sql}{most}", [*bounds, *values])
+        values = await self._given(invariant)
+        async for bounds in self._pieces(invariant.walk):
+            most = "" if invariant.judge else f" LIMIT {MOST - len(found)}"
+            rows = await self._rows(f"{invariant.sql}{most}", [*bounds, *values])
             whos = [row["who"] for row in rows]
-            found += await self._judged(law.judge, whos, MOST - len(found)) if law.judge else whos
+            found += await self._judged(invariant.judge, whos, MOST - len(found)) if invariant.judge else whos
             if len(found) >= MOST:
                 break
         return found
@@ -103,18 +110,18 @@ class _Asker:
                 break
         return found[:most]
 
-    async def still(self, law: Law, whos: Sequence[Any]) -> list[Any]:
+    async def still(self, invariant: Invariant, whos: Sequence[Any]) -> list[Any]:
         """Those of these who break it now."""
-        if law.judge is not None:
-            return [who for who in await self.breaches(law) if who in whos]
-        values = await self._given(law)
-        sql = f"SELECT who FROM ({law.sql}) late WHERE who = ${len(values) + 1}"
+        if invariant.judge is not None:
+            return [who for who in await self.breaches(invariant) if who in whos]
+        values = await self._given(invariant)
+        sql = f"SELECT who FROM ({invariant.sql}) late WHERE who = ${len(values) + 1}"
         return [who for who in whos if await self._rows(sql, [*values, who])]
 
-    async def _given(self, law: Law) -> list[int]:
-        now = await self._time() if law.given else 0
+    async def _given(self, invariant: Invariant) -> list[int]:
+        now = await self._time() if invariant.given else 0
         given = {"overdue": now - OVERDUE, "window": now + START_MARGIN, "calls": self.calls}
-        return [given[name] for name in law.given]
+        return [given[name] for name in invariant.given]
 
     async def _time(self) -> Instant:
         return await self.now() if self.fixed is None else self.fixed

@@ -1,4 +1,4 @@
-"""The laws that hold at every moment (``docs/lifecycle.md``), as questions to a database: what breaks them?"""
+"""The invariants that hold at every moment (``docs/lifecycle.md``), as questions to a database: what breaks them?"""
 
 # ruff: noqa: S608 - every name that is put into these statements is a word of ours
 
@@ -47,8 +47,8 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
-    """A question whose rows (``who``) break a law. ``given`` names the moments and limits that follow ``$1`` and
+class Invariant:
+    """A question whose rows (``who``) break an invariant. ``given`` names the moments and limits that follow ``$1`` and
     ``$2`` of a walk, or stand alone where nothing is walked. With a ``judge`` the rows are endpoints (``id``) that may
     break it.
     """
@@ -66,7 +66,7 @@ class Law:
         return "overdue" in self.given
 
     def named(self, who: object) -> str:
-        return f"law {self.number}: {who}: {self.breach}"
+        return f"invariant {self.number}: {who}: {self.breach}"
 
 
 def _words(statuses: Sequence[OperationStatus | ReasonCode]) -> str:
@@ -90,8 +90,8 @@ def _differ(left: str, right: str) -> str:
     return " OR ".join(f"{left}.{column} <> coalesce({right}.{column}, 0)" for column in STATUS_COLUMNS.values())
 
 
-LAWS: Final = (
-    Law(
+INVARIANTS: Final = (
+    Invariant(
         1,
         "its transitions are not numbered 1..n up to its version, or the last is not its last",
         """
@@ -105,7 +105,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         1,
         "a transition does not go on where the one before it ended, or is older than it",
         """
@@ -116,7 +116,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         1,
         "a transition is no move of the lifecycle",
         f"""
@@ -125,7 +125,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         1,
         "it has transitions and is not there",
         """
@@ -134,7 +134,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         1,
         "its last transition does not equal the row",
         """
@@ -147,7 +147,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         2,
         "finishedAt is not there exactly when it has ended",
         f"""
@@ -156,7 +156,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         2,
         "it is SENDING without the lease of its endpoint",
         """
@@ -164,7 +164,7 @@ LAWS: Final = (
         WHERE o.status = 'SENDING' AND (e.lease_operation IS NULL OR e.lease_operation <> o.seq)
         """,
     ),
-    Law(
+    Invariant(
         2,
         "its endpoint's lease is for an operation that is not SENDING",
         """
@@ -172,7 +172,7 @@ LAWS: Final = (
         WHERE e.lease_operation IS NOT NULL AND (o.seq IS NULL OR o.status <> 'SENDING' OR o.endpoint_id <> e.id)
         """,
     ),
-    Law(
+    Invariant(
         2,
         "an endpoint's counters do not equal what they count",
         f"""
@@ -184,7 +184,7 @@ LAWS: Final = (
         """,
         Walk.ENDPOINTS,
     ),
-    Law(
+    Invariant(
         2,
         "a Leshan server's counters do not equal the sums of its endpoints'",
         f"""
@@ -194,7 +194,7 @@ LAWS: Final = (
         WHERE {_differ("s", "c")}
         """,
     ),
-    Law(
+    Invariant(
         2,
         "an endpoint's mark of being paused and its pauses do not agree",
         """
@@ -205,14 +205,14 @@ LAWS: Final = (
         """,
         Walk.ENDPOINTS,
     ),
-    Law(
+    Invariant(
         3,
         "more than one operation of an endpoint is SENDING",
         """
         SELECT endpoint_id AS who FROM operation WHERE status = 'SENDING' GROUP BY endpoint_id HAVING count(*) > 1
         """,
     ),
-    Law(
+    Invariant(
         4,
         "it has more counted attempts than it may have, or than were made",
         """
@@ -221,7 +221,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         5,
         "it may not be repeated, and was queued again after an attempt that the device may have had",
         f"""
@@ -231,7 +231,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         5,
         "it may not be repeated, and goes on though the device may have had it",
         """
@@ -240,7 +240,7 @@ LAWS: Final = (
         """,
         Walk.OPERATIONS,
     ),
-    Law(
+    Invariant(
         6,
         "one of its endpoint and priority that was queued later was sent before it",
         """
@@ -263,7 +263,7 @@ LAWS: Final = (
         Walk.ENDPOINTS,
         judge=Judge(HISTORY, overtaken),
     ),
-    Law(
+    Invariant(
         6,
         "it was sent after a turn-ender, before the device was back",
         """
@@ -272,19 +272,19 @@ LAWS: Final = (
         """,
         Walk.ENDPOINTS,
     ),
-    Law(
+    Invariant(
         7,
         "a lease is long past its end",
         "SELECT name AS who FROM endpoint WHERE lease_operation IS NOT NULL AND lease_until < $1",
         given=("overdue",),
     ),
-    Law(
+    Invariant(
         7,
         "it is QUEUED long past its expiresAt",
         "SELECT seq AS who FROM operation WHERE status = 'QUEUED' AND expires_at IS NOT NULL AND expires_at < $1",
         given=("overdue",),
     ),
-    Law(
+    Invariant(
         7,
         "an endpoint could have been called for long, while calls were free",
         f"""
@@ -316,7 +316,7 @@ LAWS: Final = (
         given=("overdue", "window", "calls"),
         judge=Judge(QUEUE, left_waiting),
     ),
-    Law(
+    Invariant(
         8,
         "it is CONFIRMED without an answer of the device that says success",
         """

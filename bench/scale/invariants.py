@@ -1,6 +1,6 @@
 """``reveille check`` on a database with very many operations: its time and memory, beside an empty database.
 
-Then a law is broken at the very end of the table, and has to be named."""
+Then an invariant is broken at the very end of the table, and has to be named."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Checked:
 
 
 def main() -> None:
-    """Fill, check, break, check again; exits with 1 when a law does not hold or a broken one is not named."""
-    parser = options("bench.scale.laws", __doc__)
+    """Fill, check, break, check again; exits with 1 when an invariant does not hold or a broken one is not named."""
+    parser = options("bench.scale.invariants", __doc__)
     parser.add_argument("--operations", type=int, default=1_000_000, help="most ended, one in a hundred queued")
     parser.add_argument("--within", type=float, default=1_800.0, help="seconds after which a check is given up")
     arguments = parser.parse_args()
@@ -55,8 +55,10 @@ async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Tol
         await place.reader.execute(BREAK, last)
         planted = await _check(place, arguments.within)
         broken += [one.said for one in (empty, full) if one.code]
-        if planted.code != 1 or f"law 1: {last}:" not in planted.said:
-            broken.append(f"operation {last} breaks a law, and the check ends with {planted.code}: {planted.said}")
+        if planted.code != 1 or f"invariant 1: {last}:" not in planted.said:
+            broken.append(
+                f"operation {last} breaks an invariant, and the check ends with {planted.code}: {planted.said}"
+            )
         return [
             ("time, empty", empty.seconds, "s"),
             ("time", full.seconds, "s"),

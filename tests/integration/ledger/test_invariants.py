@@ -1,4 +1,4 @@
-"""The judge is judged: each law is broken by hand once, and named."""
+"""The judge is judged: each invariant is broken by hand once, and named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.models.ledger.store import StoreRefused
 from tests.integration.ledger.kit import ERROR, REBOOT, SILENT, SUCCESS, World, new, registered, updated
-from tests.laws import broken_laws
+from tests.invariants import violations
 from tests.servers.databases import KIND
 
 pytestmark = pytest.mark.asyncio
@@ -45,14 +45,14 @@ BREACHES = {
 
 
 @pytest.mark.parametrize(("number", "breach"), BREACHES.values(), ids=BREACHES.keys())
-async def test_a_broken_law_is_named(world: World, number: int, breach: str) -> None:
+async def test_a_violated_invariant_is_named(world: World, number: int, breach: str) -> None:
     await busy(world)
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
     await world.reader.execute("BEGIN")
     await world.reader.execute(breach)
     await world.reader.execute("COMMIT")
-    broken = await broken_laws(world.url, now=world.now)
-    named = [sentence for sentence in broken if sentence.startswith(f"law {number}: ")]
+    broken = await violations(world.url, now=world.now)
+    named = [sentence for sentence in broken if sentence.startswith(f"invariant {number}: ")]
     assert named, broken
     rows = {str(row["seq"]) for row in await world.rows("SELECT seq FROM operation")} | {"d", "leshan", "2"}
     assert {sentence.split(": ")[1] for sentence in named} <= rows, "each names its row"
@@ -69,7 +69,7 @@ async def test_transitions_of_no_operation_are_named(world: World) -> None:
         "INSERT INTO transition (seq, operation_id, number, to_status, attempt, at) VALUES (99, $1, 1, 'QUEUED', 0, 1)",
         nobody,
     )
-    assert await broken_laws(world.url, now=world.now) == [f"law 1: {nobody}: it has transitions and is not there"]
+    assert await violations(world.url, now=world.now) == [f"invariant 1: {nobody}: it has transitions and is not there"]
     await make_whole(world)
 
 
@@ -84,8 +84,8 @@ async def make_whole(world: World) -> None:
 @pytest.mark.parametrize(
     "breach",
     [
-        "UPDATE operation SET attempts = max_attempts + 1 WHERE status = 'CONFIRMED'",  # law 4
-        "UPDATE operation SET status = 'SENDING' WHERE status = 'QUEUED'",  # law 3
+        "UPDATE operation SET attempts = max_attempts + 1 WHERE status = 'CONFIRMED'",  # invariant 4
+        "UPDATE operation SET status = 'SENDING' WHERE status = 'QUEUED'",  # invariant 3
     ],
 )
 async def test_what_can_be_told_by_one_row_the_database_refuses_itself(world: World, breach: str) -> None:
@@ -116,12 +116,14 @@ async def test_what_a_database_without_its_own_guards_took_is_named(world: World
     await busy(world)
     for statement in (*UNGUARDED[KIND], breach):
         await world.reader.execute(statement)
-    broken = await broken_laws(world.url, now=world.now)
+    broken = await violations(world.url, now=world.now)
     breaches = {
         3: "more than one operation of an endpoint is SENDING",
         4: "it has more counted attempts than it may have",
     }
-    assert any(sentence.startswith(f"law {number}: ") and breaches[number] in sentence for sentence in broken), broken
+    assert any(sentence.startswith(f"invariant {number}: ") and breaches[number] in sentence for sentence in broken), (
+        broken
+    )
     await make_whole(world)
 
 
@@ -132,10 +134,10 @@ async def test_what_may_not_be_repeated_and_was_is_named(world: World) -> None:
     await world.reader.execute("UPDATE operation SET repeatable = $1", True)
     world.pass_(60)
     await world.sweep()
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE operation SET repeatable = $1", False)
-    assert await broken_laws(world.url, now=world.now) == [
-        f"law 5: {claimed.seq}: it may not be repeated, and {breach}"
+    assert await violations(world.url, now=world.now) == [
+        f"invariant 5: {claimed.seq}: it may not be repeated, and {breach}"
         for breach in (
             "was queued again after an attempt that the device may have had",
             "goes on though the device may have had it",
@@ -154,9 +156,9 @@ async def test_an_operation_that_was_overtaken_is_named(world: World, settled: b
     await world.attempt(SUCCESS)
     if settled:
         await world.attempt(SUCCESS)
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE operation SET priority = 0")
-    assert await broken_laws(world.url, now=world.now) == [f"law 6: {first}: {OVERTAKEN}"]
+    assert await violations(world.url, now=world.now) == [f"invariant 6: {first}: {OVERTAKEN}"]
     await make_whole(world)
 
 
@@ -171,15 +173,15 @@ async def test_what_waits_for_its_retry_and_what_it_holds_back_are_passed_over_b
     )
     await world.attempt(ERROR)
     await world.attempt(SUCCESS)
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
     for path, overtaken in (("/5/0/7", poison), ("/5", poison), ("/3/0/4", poison)):
         kind = "EXECUTE" if path == "/3/0/4" else "READ"
         sql = "UPDATE operation SET path = $2, paths = $3, kind = $4 WHERE seq = $1"
         await world.reader.execute(sql, free, path, f'["{path}"]', kind)
-        assert await broken_laws(world.url, now=world.now) == [f"law 6: {overtaken}: {OVERTAKEN}"]
+        assert await violations(world.url, now=world.now) == [f"invariant 6: {overtaken}: {OVERTAKEN}"]
         await world.reader.execute(sql, free, "/3/0/0", '["/3/0/0"]', "READ")
     await world.reader.execute("UPDATE operation SET path = '/6/0/3', paths = '[\"/6/0/3\"]' WHERE seq = $1", behind)
-    assert await broken_laws(world.url, now=world.now) == [f"law 6: {behind}: {OVERTAKEN}"], "nothing held it back"
+    assert await violations(world.url, now=world.now) == [f"invariant 6: {behind}: {OVERTAKEN}"], "nothing held it back"
     await world.reader.execute("UPDATE operation SET path = '/5/0/3', paths = '[\"/5/0/3\"]' WHERE seq = $1", behind)
     await world.attempt(SUCCESS)
     await world.hear(updated("d", 2))
@@ -193,7 +195,7 @@ async def test_silence_excuses_nobody_who_is_passed_over(world: World) -> None:
     await world.attempt(SUCCESS)
     await world.attempt(SILENT)
     await world.reader.execute("UPDATE operation SET priority = 0")
-    assert await broken_laws(world.url, now=world.now) == [f"law 6: {first}: {OVERTAKEN}"]
+    assert await violations(world.url, now=world.now) == [f"invariant 6: {first}: {OVERTAKEN}"]
     await make_whole(world)
 
 
@@ -202,9 +204,9 @@ async def test_an_operation_that_had_expired_is_passed_over_by_right(world: Worl
     first, _ = await world.create(new("d", ttl_seconds=5), new("d"))
     world.pass_(5)
     await world.attempt(SUCCESS)
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE operation SET expires_at = expires_at + 1 WHERE seq = $1", first)
-    assert await broken_laws(world.url, now=world.now) == [f"law 6: {first}: {OVERTAKEN}"]
+    assert await violations(world.url, now=world.now) == [f"invariant 6: {first}: {OVERTAKEN}"]
     await world.reader.execute("UPDATE operation SET expires_at = expires_at - 1 WHERE seq = $1", first)
 
 
@@ -215,10 +217,10 @@ async def test_what_was_sent_to_a_device_that_goes_down_is_named(world: World) -
     world.pass_(10)
     await world.hear(registered("d", "r2"))
     await world.attempt(SUCCESS)
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE endpoint SET down_since = $1", world.now - 1)
-    assert await broken_laws(world.url, now=world.now) == [
-        f"law 6: {then}: it was sent after a turn-ender, before the device was back"
+    assert await violations(world.url, now=world.now) == [
+        f"invariant 6: {then}: it was sent after a turn-ender, before the device was back"
     ]
     await make_whole(world)
 
@@ -227,7 +229,7 @@ async def test_a_cancelled_observation_needs_no_word_of_the_device(world: World)
     await world.hear(registered("d"))
     await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
     assert await world.attempt(Report(Outcome(OutcomeKind.SUCCESS, 200))) == "CONFIRMED"
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
 
 
 async def at_once() -> None:
@@ -239,14 +241,14 @@ async def test_what_is_forgotten_is_named(world: World) -> None:
     await world.create(new("lost"))
     await world.claim()
     await world.create(new("waits"), new("expires", ttl_seconds=60))
-    assert await broken_laws(world.url, now=world.now + 10 * SECOND) == []
-    waiting = await broken_laws(world.url, now=world.now + 11 * SECOND, pause=at_once)
+    assert await violations(world.url, now=world.now + 10 * SECOND) == []
+    waiting = await violations(world.url, now=world.now + 11 * SECOND, pause=at_once)
     assert {sentence.split(":")[1].strip() for sentence in waiting} == {"waits", "expires"}
-    assert await broken_laws(world.url, now=world.now + 11 * SECOND, max_in_flight=1) == []
-    late = await broken_laws(world.url, now=world.now + 100 * SECOND, pause=at_once)
+    assert await violations(world.url, now=world.now + 11 * SECOND, max_in_flight=1) == []
+    late = await violations(world.url, now=world.now + 100 * SECOND, pause=at_once)
     assert len(late) == 2
-    assert all(sentence.startswith("law 7: ") for sentence in late)
-    assert await broken_laws(world.url, now=world.now + 100 * SECOND, restored=True) == []
+    assert all(sentence.startswith("invariant 7: ") for sentence in late)
+    assert await violations(world.url, now=world.now + 100 * SECOND, restored=True) == []
 
 
 FORGOTTEN = "an endpoint could have been called for long, while calls were free"
@@ -270,7 +272,7 @@ async def test_a_device_that_is_forgotten_is_named_whatever_is_derived_of_it(wor
     world.pass_(11)
     await world.reader.execute(breach)
     assert await world.claim() == []
-    assert await broken_laws(world.url, now=world.now, pause=at_once) == [f"law 7: d: {FORGOTTEN}"]
+    assert await violations(world.url, now=world.now, pause=at_once) == [f"invariant 7: d: {FORGOTTEN}"]
     await make_whole(world)
 
 
@@ -290,7 +292,7 @@ async def test_a_device_that_waits_by_the_raw_facts_is_not_named(world: World, f
     await world.create(new("d"))
     world.pass_(11)
     await world.reader.execute(fact)
-    assert await broken_laws(world.url, now=world.now, pause=at_once) == []
+    assert await violations(world.url, now=world.now, pause=at_once) == []
 
 
 async def test_what_waits_for_its_retry_is_not_forgotten_and_what_nothing_holds_back_is(world: World) -> None:
@@ -299,11 +301,11 @@ async def test_what_waits_for_its_retry_is_not_forgotten_and_what_nothing_holds_
     for seconds in (30, 120, 600):
         await world.attempt(ERROR)
         world.pass_(seconds)
-        assert await broken_laws(world.url, now=world.now, pause=at_once) == []
+        assert await violations(world.url, now=world.now, pause=at_once) == []
     await world.attempt(ERROR)
     (free,) = await world.create(new("d", READING, "/3/0/0"))
     world.pass_(11)
-    assert await broken_laws(world.url, now=world.now, pause=at_once) == [f"law 7: d: {FORGOTTEN}"]
+    assert await violations(world.url, now=world.now, pause=at_once) == [f"invariant 7: d: {FORGOTTEN}"]
     assert (await world.claim_one()).seq == free
 
 
@@ -315,8 +317,8 @@ async def test_who_is_late_for_a_moment_only_is_not_named(world: World) -> None:
     async def meanwhile() -> None:
         assert await world.heads(await world.claim(1)) == ["served"]
 
-    broken = await broken_laws(world.url, now=world.now, pause=meanwhile)
-    assert broken == [f"law 7: waits: {FORGOTTEN}"]
+    broken = await violations(world.url, now=world.now, pause=meanwhile)
+    assert broken == [f"invariant 7: waits: {FORGOTTEN}"]
 
 
 async def test_the_silent_wait_for_their_share_by_right(world: World) -> None:
@@ -325,37 +327,39 @@ async def test_the_silent_wait_for_their_share_by_right(world: World) -> None:
     await world.claim(1)
     await world.reader.execute("UPDATE endpoint SET silent = $1", True)
     late = world.now + 11 * SECOND
-    assert await broken_laws(world.url, now=late, max_in_flight=7) == []
-    assert len(await broken_laws(world.url, now=late, max_in_flight=8, pause=at_once)) == 1
+    assert await violations(world.url, now=late, max_in_flight=7) == []
+    assert len(await violations(world.url, now=late, max_in_flight=8, pause=at_once)) == 1
     await world.reader.execute("UPDATE leshan_server SET open_calls = 7")
-    assert await broken_laws(world.url, now=late, max_in_flight=8) == []
+    assert await violations(world.url, now=late, max_in_flight=8) == []
     await world.reader.execute("UPDATE endpoint SET silent = $1", False)
-    assert len(await broken_laws(world.url, now=late, max_in_flight=8, pause=at_once)) == 1
+    assert len(await violations(world.url, now=late, max_in_flight=8, pause=at_once)) == 1
 
 
 async def test_endpoints_with_many_operations_are_walked_in_smaller_pieces(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.laws.ROWS", 4)
+    monkeypatch.setattr("app.models.invariant_check.ROWS", 4)
     names = [f"d{n}" for n in range(6)]
     await world.hear(*(registered(name) for name in names))
     await world.create(*(new(name) for name in names[:3] for _ in range(3)))
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE endpoint SET confirmed = confirmed + 1 WHERE name IN ('d0', 'd2', 'd5')")
-    broken = await broken_laws(world.url, now=world.now)
+    broken = await violations(world.url, now=world.now)
     counters = "an endpoint's counters do not equal what they count"
-    assert [one for one in broken if counters in one] == [f"law 2: {name}: {counters}" for name in ("d0", "d2", "d5")]
+    assert [one for one in broken if counters in one] == [
+        f"invariant 2: {name}: {counters}" for name in ("d0", "d2", "d5")
+    ]
     await world.reader.execute("UPDATE endpoint SET confirmed = 0")
 
 
 async def test_a_long_table_is_walked_in_pieces_and_a_long_list_is_cut(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.laws.PIECE", 7)
-    monkeypatch.setattr("app.models.laws.MOST", 5)
+    monkeypatch.setattr("app.models.invariant_check.PIECE", 7)
+    monkeypatch.setattr("app.models.invariant_check.MOST", 5)
     await world.hear(registered("d"))
     await world.create(*(new("d") for _ in range(50)))
-    assert await broken_laws(world.url, now=world.now) == []
+    assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE operation SET reason = 'RELEASED'")
-    assert len(await broken_laws(world.url, now=world.now)) == 5
+    assert len(await violations(world.url, now=world.now)) == 5
     await world.reader.execute("UPDATE operation SET reason = NULL")

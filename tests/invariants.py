@@ -1,0 +1,7 @@
+"""The judge of every test with a database: the invariants that ``reveille check`` asks of a live one."""
+
+from __future__ import annotations
+
+from app.models.invariant_check import violations
+
+__all__ = ["violations"]
