@@ -14,9 +14,9 @@ import structlog
 from app.bus import Bus, Channel, open_bus
 from app.dispatcher.bridge import Bridge
 from app.dispatcher.dispatcher import Dispatcher
-from app.dispatcher.hearing import Hearing
+from app.dispatcher.hearing import EventIngestor
 from app.dispatcher.inquiry import Inquirer
-from app.dispatcher.models_shelf import ModelFetcher, ModelShelf
+from app.dispatcher.object_model_cache import ModelFetcher, ObjectModelCache
 from app.dispatcher.reconciling import Reconciler
 from app.dispatcher.runner import Runner
 from app.dispatcher.server_watch import ServerWatch
@@ -55,8 +55,8 @@ class Parts:
     settings: Settings
     ledger: Ledger
     bus: Bus
-    shelf: ModelShelf
-    hearing: Hearing
+    shelf: ObjectModelCache
+    hearing: EventIngestor
     health: Health
     ended: asyncio.Event
     dispatcher: Dispatcher | None = None
@@ -107,10 +107,10 @@ async def running(
         ledger = _ledger(settings, bus, clock, discard_readers, unsafe=unsafe)
         await ledger.start()
         stack.push_async_callback(ledger.close)
-        shelf = ModelShelf(SERVER_ID)
+        shelf = ObjectModelCache(SERVER_ID)
         await shelf.refresh()
         hears_stream = settings.leshan_events is not LeshanEvents.WEBHOOK
-        hearing = Hearing(ledger, shelf, webhook_readings=not hears_stream)
+        hearing = EventIngestor(ledger, shelf, webhook_readings=not hears_stream)
 
         def write() -> Coroutine[Any, Any, None]:
             return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
@@ -154,7 +154,7 @@ def _ledger(
         bus.publish(Channel(channel), message)
 
     def observe(committed: Committed) -> None:
-        LEDGER_GROUP_SIZE.observe(committed.members)
+        LEDGER_GROUP_SIZE.observe(committed.commands)
         LEDGER_GROUP_SECONDS.observe(committed.seconds)
         for (before, to, reason), times in committed.moves.items():
             TRANSITIONS.labels(before or "", to, reason or "").inc(times)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Registered, Registration
 from app.domain.operations import OperationRequest
-from app.models.ledger import Create, Hear, HeardEvent, Ledger, NewOperation, Provision
+from app.models.ledger import Create, DecodedEvent, IngestEvents, Ledger, NewOperation, Provision
 
 PATH = "/5/0/1"
 PIECE = 500
@@ -21,12 +21,12 @@ def names(prefix: str, count: int) -> list[str]:
     return [f"{prefix}-{number}" for number in range(count)]
 
 
-def registered(endpoint: str, *, queue_mode: bool = False) -> HeardEvent:
+def registered(endpoint: str, *, queue_mode: bool = False) -> DecodedEvent:
     """A registration: the device is awake, in queue mode for its awake window and otherwise for an hour."""
     registration = Registration(
         registration_id=uuid.uuid4().hex, last_update=1, lifetime_seconds=3600, queue_mode=queue_mode
     )
-    return HeardEvent(Registered(endpoint=endpoint, registration=registration))
+    return DecodedEvent(Registered(endpoint=endpoint, registration=registration))
 
 
 def write(endpoint: str) -> Create:
@@ -68,4 +68,4 @@ async def wake(ledger: Ledger, devices: Sequence[str], *, queue_mode: bool = Fal
     """All register at once."""
     events = [registered(name, queue_mode=queue_mode) for name in devices]
     pieces = (events[start : start + PIECE] for start in range(0, len(events), PIECE))
-    await asyncio.gather(*(ledger.submit(Hear(piece)) for piece in pieces))
+    await asyncio.gather(*(ledger.submit(IngestEvents(piece)) for piece in pieces))

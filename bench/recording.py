@@ -12,14 +12,14 @@ from tortoise.connection import get_connection
 from app.models.ledger.postgres_store import PostgresStore
 from app.models.ledger.sqlite_store import SqliteStore
 
-Asked = list[tuple[str, list[Any]]]
+CallStatus = list[tuple[str, list[Any]]]
 """Statements with their values, in order."""
 
 
 @contextmanager
-def reads() -> Iterator[Asked]:
+def reads() -> Iterator[CallStatus]:
     """What readers of this process ask as long as the block lasts."""
-    asked: Asked = []
+    asked: CallStatus = []
     connection = type(get_connection("default"))
     execute = connection.execute_query
 
@@ -32,9 +32,9 @@ def reads() -> Iterator[Asked]:
 
 
 @contextmanager
-def ledger_reads(*, postgres: bool) -> Iterator[Asked]:
+def ledger_reads(*, postgres: bool) -> Iterator[CallStatus]:
     """What ledgers of this process read as long as the block lasts."""
-    asked: Asked = []
+    asked: CallStatus = []
     store = PostgresStore if postgres else SqliteStore
     fetch = store.fetch
 

@@ -16,16 +16,16 @@ from typing import Any, Final
 
 import structlog
 
-from app.dispatcher.hearing import Hearing
+from app.dispatcher.hearing import EventIngestor
 from app.dispatcher.reconciling import Reconciler
 from app.dispatcher.server_watch import ServerWatch
 from app.domain.enums import SECOND
-from app.domain.events import Told
+from app.domain.events import LeshanEvent
 from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Cursor, Opened, StreamLost, event_stream
-from app.models.ledger import MADE_UP, READING, HoldBridge, Ledger, LedgerUnavailable, Place
+from app.models.ledger import MADE_UP, READING, Ledger, LedgerUnavailable, RenewBridgeLease, StreamPosition
 from app.models.queries import ReadUnavailable
-from app.models.ready import stream_place
+from app.models.ready import stream_position
 from app.telemetry import BROKEN_EVENTS
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ class Bridge:
     def __init__(
         self,
         ledger: Ledger,
-        hearing: Hearing,
+        hearing: EventIngestor,
         client: LeshanClient,
         reconciler: Reconciler,
         watch: ServerWatch,
@@ -77,13 +77,13 @@ class Bridge:
                 await asyncio.sleep(RENEW_SECONDS)
         finally:
             with contextlib.suppress(LedgerUnavailable):
-                await self._ledger.submit(HoldBridge(self._holder, 0))
+                await self._ledger.submit(RenewBridgeLease(self._holder, 0))
 
     async def _hold(self) -> bool:
         try:
             since = self._open_since
             open_for = None if since is None else int((time.monotonic() - since) * SECOND)
-            return await self._ledger.submit(HoldBridge(self._holder, HOLD_SECONDS * SECOND, open_for))
+            return await self._ledger.submit(RenewBridgeLease(self._holder, HOLD_SECONDS * SECOND, open_for))
         except LedgerUnavailable:  # the ledger tells of it
             return False
 
@@ -127,9 +127,9 @@ class Bridge:
         """Hear one connection to its end, which is always a StreamLost."""
         await self._watch.look()
         info = self._client.info
-        events: asyncio.Queue[tuple[Told, str | None]] = asyncio.Queue(WAITING_EVENTS)
+        events: asyncio.Queue[tuple[LeshanEvent, str | None]] = asyncio.Queue(WAITING_EVENTS)
         beside: list[asyncio.Task[None]] = []
-        cursor = Cursor(await stream_place(self._ledger.server_id) if info.event_replay else None)
+        cursor = Cursor(await stream_position(self._ledger.server_id) if info.event_replay else None)
         stream = event_stream(
             self._client.cold,
             envelope=info.event_envelope,
@@ -164,14 +164,14 @@ class Bridge:
             if await self._reconciler.is_wanted():
                 await self._reconciler.run()
 
-    async def _forward(self, events: asyncio.Queue[tuple[Told, str | None]]) -> None:
+    async def _forward(self, events: asyncio.Queue[tuple[LeshanEvent, str | None]]) -> None:
         while True:
             batch = [await events.get()]
             while len(batch) < BATCH and not events.empty():
                 batch.append(events.get_nowait())
             told = [event for event, _ in batch]
-            place = Place(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
-            await self._hearing.hear_surely(told, source="stream", place=place)
+            place = StreamPosition(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
+            await self._hearing.ingest_with_retry(told, source="stream", place=place)
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:

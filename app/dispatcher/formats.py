@@ -10,7 +10,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from app.dispatcher.models_shelf import told_links
+from app.dispatcher.object_model_cache import told_links
 from app.domain.enums import ContentFormat, OperationKind
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.leshan.content_formats import Formats, formats_for, registered_formats

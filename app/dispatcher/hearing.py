@@ -1,4 +1,5 @@
-"""Hearing: all of Leshan's ways of telling end in :meth:`Hearing.hear`, which types the values and has it committed."""
+"""Event ingestion: stream, webhooks and registration list end in :meth:`EventIngestor.hear`, which types the values and
+commits the events."""
 
 from __future__ import annotations
 
@@ -11,16 +12,34 @@ from typing import Final
 import structlog
 
 from app.dispatcher.late_answers import LateAnswers
-from app.dispatcher.models_shelf import ModelShelf
+from app.dispatcher.object_model_cache import ObjectModelCache
 from app.dispatcher.reports import read_values, typed_report
 from app.domain.enums import MILLISECOND, OperationKind
-from app.domain.events import AttemptEnded, Event, Gap, Registered, Reported, RequestResponse, Sample, Told, Updated
+from app.domain.events import (
+    AttemptEnded,
+    Event,
+    Gap,
+    LeshanEvent,
+    Registered,
+    Reported,
+    RequestResponse,
+    Sample,
+    Updated,
+)
 from app.domain.object_models import object_versions
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
-from app.leshan.webhook_http import Batch, HearingUnavailable
-from app.models.ledger import ANSWER_SECONDS, Hear, HeardEvent, Ledger, LedgerUnavailable, Place, Reading
+from app.leshan.webhook_http import Batch, IngestUnavailable
+from app.models.ledger import (
+    ANSWER_SECONDS,
+    DecodedEvent,
+    IngestEvents,
+    Ledger,
+    LedgerUnavailable,
+    Reading,
+    StreamPosition,
+)
 from app.models.queries import ReadUnavailable, object_versions_of
 from app.telemetry import BROKEN_EVENTS, HEARD_EVENTS
 
@@ -30,7 +49,7 @@ AGAIN_SECONDS: Final = 0.5
 MAX_KNOWN: Final = 50_000
 
 
-class Hearing:
+class EventIngestor:
     """Takes events from any source.
 
     Args:
@@ -38,7 +57,7 @@ class Hearing:
             brings the same values in order.
     """
 
-    def __init__(self, ledger: Ledger, shelf: ModelShelf, *, webhook_readings: bool) -> None:
+    def __init__(self, ledger: Ledger, shelf: ObjectModelCache, *, webhook_readings: bool) -> None:
         self._ledger, self._shelf = ledger, shelf
         self._webhook_readings = webhook_readings
         self._late = LateAnswers(ledger, shelf)
@@ -52,9 +71,9 @@ class Hearing:
         try:
             await self._take(events, str(batch.form), batch.delivery_id)
         except LedgerUnavailable as error:
-            raise HearingUnavailable(str(error)) from error
+            raise IngestUnavailable(str(error)) from error
 
-    async def _take(self, events: Sequence[Told], source: str, delivery_id: str | None) -> None:
+    async def _take(self, events: Sequence[LeshanEvent], source: str, delivery_id: str | None) -> None:
         """Have a delivery committed; what of it will never be taken costs itself alone: refused, the delivery would
         come again for ever, and everything that the sender has would wait behind it."""
         try:
@@ -67,7 +86,7 @@ class Hearing:
             if delivery_id is not None:
                 await self.hear([], source=source, delivery_id=delivery_id)
 
-    async def _take_or_drop(self, event: Told, source: str, part: str | None) -> None:
+    async def _take_or_drop(self, event: LeshanEvent, source: str, part: str | None) -> None:
         try:
             await self.hear([event], source=source, delivery_id=part)
         except LedgerUnavailable:
@@ -81,12 +100,12 @@ class Hearing:
 
     async def hear(
         self,
-        told: Sequence[Told],
+        told: Sequence[LeshanEvent],
         *,
         source: str,
         delivery_id: str | None = None,
         missed: bool = False,
-        place: Place | None = None,
+        place: StreamPosition | None = None,
         again: bool = False,
     ) -> None:
         """Have events committed, all together; ``place`` is where they stand in the event stream, ``again`` that nobody
@@ -99,13 +118,13 @@ class Hearing:
         if events or gap or delivery_id is not None:
             await self._learn_versions(events)
             heard = [self._typed(event) for event in events]
-            hear = Hear(heard, delivery_id, missed=missed, gap=gap, place=place, again=again)
+            hear = IngestEvents(heard, delivery_id, missed=missed, gap=gap, place=place, again=again)
             taken = await self._ledger.submit(hear, within=ANSWER_SECONDS)
             if place is not None and taken == 0 and heard:
                 log.warning("stream_events_not_taken", events=len(heard), again=again)
 
-    async def hear_surely(
-        self, told: Sequence[Told], *, source: str, missed: bool = False, place: Place | None = None
+    async def ingest_with_retry(
+        self, told: Sequence[LeshanEvent], *, source: str, missed: bool = False, place: StreamPosition | None = None
     ) -> None:
         """Have events committed, however long the database is away; what it will never take costs itself alone."""
         again = False
@@ -119,24 +138,24 @@ class Hearing:
                 if len(told) > 1:
                     before = None if place is None else replace(place, id=None)
                     for event in told[:-1]:
-                        await self.hear_surely([event], source=source, missed=missed, place=before)
-                    await self.hear_surely(told[-1:], source=source, missed=missed, place=place)
+                        await self.ingest_with_retry([event], source=source, missed=missed, place=before)
+                    await self.ingest_with_retry(told[-1:], source=source, missed=missed, place=place)
                 else:
                     _drop(told[0], source, error)
                 return
             else:
                 return
 
-    def _typed(self, event: Event) -> HeardEvent:
+    def _typed(self, event: Event) -> DecodedEvent:
         models = self._models(event.endpoint)
         match event:
             case Reported():
-                return HeardEvent(event, readings=self._readings(event, models))
+                return DecodedEvent(event, readings=self._readings(event, models))
             case RequestResponse():
                 outcome = read_response_object(OperationKind.READ, event.response)
-                return HeardEvent(event, report=typed_report(_one_path(event), outcome, models))
+                return DecodedEvent(event, report=typed_report(_one_path(event), outcome, models))
             case _:
-                return HeardEvent(event)
+                return DecodedEvent(event)
 
     def _readings(self, event: Reported, models: Models) -> tuple[Reading, ...]:
         samples = event.samples or (Sample(None, event.nodes),)
@@ -163,7 +182,7 @@ class Hearing:
         self._versions[endpoint] = versions
 
 
-def _drop(event: Told, source: str, error: Exception) -> None:
+def _drop(event: LeshanEvent, source: str, error: Exception) -> None:
     """Count and log an event that will never be taken."""
     BROKEN_EVENTS.labels(source).inc()
     log.error("event_not_taken", source=source, told=repr(event)[:200], exc_info=error)

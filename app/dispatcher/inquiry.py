@@ -11,11 +11,11 @@ from typing import Final
 import structlog
 
 from app.dispatcher.formats import may_be_called_again
-from app.dispatcher.models_shelf import ModelShelf, told_versions
+from app.dispatcher.object_model_cache import ObjectModelCache, told_versions
 from app.dispatcher.reports import report_of
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.leshan.client import LeshanClient
-from app.leshan.past_calls import Asked
+from app.leshan.past_calls import CallStatus
 from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle, TakeLost
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ def id_of(claimed: Claimed, *, again: bool = False) -> str:
 
 async def inquire(
     client: LeshanClient, claimed: Claimed, give_up: float, patience: float = ASK_SECONDS, *, again: bool = False
-) -> Outcome | Asked:
+) -> Outcome | CallStatus:
     """Ask about one call until there is an outcome or ``give_up`` (of ``time.monotonic``) has come, at least once. An
     Asked says why there is none. A server that cannot be reached is asked again for ``patience`` seconds at most."""
     tried, away_until = 0, time.monotonic() + patience
@@ -52,14 +52,14 @@ async def inquire(
         left = max(0.0, give_up - time.monotonic())
         id_ = id_of(claimed, again=again)
         found = await client.ask(claimed.request.kind, id_, int(min(left, LONGEST_WAIT)))
-        left = (min(give_up, away_until) if found is Asked.AWAY else give_up) - time.monotonic()
-        if found not in (Asked.RUNNING, Asked.AWAY) or left <= 0:
+        left = (min(give_up, away_until) if found is CallStatus.AWAY else give_up) - time.monotonic()
+        if found not in (CallStatus.RUNNING, CallStatus.AWAY) or left <= 0:
             return found
         await asyncio.sleep(min(left, PAUSES[min(tried, len(PAUSES) - 1)]))
         tried += 1
 
 
-async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) -> Outcome | Asked:
+async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) -> Outcome | CallStatus:
     """Ask about an attempt whose process is gone: also about its second call, where the first one's content format was
     refused. A second call that the server has not received is closed by the question, so none follows."""
     found = await inquire(client, claimed, give_up)
@@ -73,7 +73,7 @@ async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) ->
 class Inquirer:
     """Takes lost leases over and settles their attempts with what the Leshan server says."""
 
-    def __init__(self, client: LeshanClient, ledger: Ledger, shelf: ModelShelf) -> None:
+    def __init__(self, client: LeshanClient, ledger: Ledger, shelf: ObjectModelCache) -> None:
         self._client, self._ledger, self._shelf = client, ledger, shelf
         self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
         self._asking: set[asyncio.Task[None]] = set()
@@ -91,7 +91,7 @@ class Inquirer:
             if time.monotonic() >= give_up:
                 return
             found = await inquire_all(self._client, lost, give_up)
-        if isinstance(found, Asked) and found is not Asked.NO_IDS:
+        if isinstance(found, CallStatus) and found is not CallStatus.NO_IDS:
             return
         outcome = found if isinstance(found, Outcome) else _nobody_knows()
         log.info("lost_call_found", operation=lost.id, attempt=lost.attempt, outcome=outcome.kind.name)

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from app.dispatcher.formats import may_be_called_again
-from app.dispatcher.models_shelf import ModelShelf
+from app.dispatcher.object_model_cache import ObjectModelCache
 from app.dispatcher.reports import typed_report
 from app.domain.events import AttemptEnded
 from app.domain.outcomes import Outcome
@@ -38,7 +38,7 @@ MOST_WAITING: Final = 20_000
 class LateAnswers:
     """Answers that wait for their grace to end. When more come than are kept, the oldest are forgotten."""
 
-    def __init__(self, ledger: Ledger, shelf: ModelShelf) -> None:
+    def __init__(self, ledger: Ledger, shelf: ObjectModelCache) -> None:
         self._ledger, self._shelf = ledger, shelf
         self._waiting: deque[tuple[float, AttemptEnded]] = deque(maxlen=MOST_WAITING)
         self._came = asyncio.Event()

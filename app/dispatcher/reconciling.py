@@ -15,13 +15,22 @@ from typing import Final
 
 import structlog
 
-from app.dispatcher.hearing import Hearing
+from app.dispatcher.hearing import EventIngestor
 from app.dispatcher.server_watch import ServerWatch
 from app.domain.enums import SECOND
 from app.domain.events import Updated
 from app.leshan.client import LeshanClient
 from app.leshan.registrations import KnownRegistration, LeshanUnavailable
-from app.models.ledger import READING, Ask, EndListing, HoldBridge, Ledger, LedgerUnavailable, Listed, Reconciled
+from app.models.ledger import (
+    READING,
+    EndListing,
+    Ledger,
+    LedgerUnavailable,
+    Listed,
+    ReadLedgerTime,
+    Reconciled,
+    RenewBridgeLease,
+)
 from app.models.queries import ReadUnavailable
 from app.models.ready import registrations_missed
 
@@ -37,7 +46,7 @@ PIECE: Final = 200
 class Reconciler:
     """Reads all registrations of one Leshan server."""
 
-    def __init__(self, ledger: Ledger, hearing: Hearing, client: LeshanClient, watch: ServerWatch) -> None:
+    def __init__(self, ledger: Ledger, hearing: EventIngestor, client: LeshanClient, watch: ServerWatch) -> None:
         self._ledger, self._hearing, self._client, self._watch = ledger, hearing, client, watch
 
     async def is_wanted(self) -> bool:
@@ -74,12 +83,12 @@ class Reconciler:
             try:
                 if await self.is_wanted() and await self._hold(holder):
                     await self._run_while_held(holder)
-                    await self._ledger.submit(HoldBridge(holder, 0))
+                    await self._ledger.submit(RenewBridgeLease(holder, 0))
             except LedgerUnavailable as error:
                 self._ledger.outage.failed(error)
 
     async def _hold(self, holder: str) -> bool:
-        return await self._ledger.submit(HoldBridge(holder, HOLD_SECONDS * SECOND))
+        return await self._ledger.submit(RenewBridgeLease(holder, HOLD_SECONDS * SECOND))
 
     async def _run_while_held(self, holder: str) -> None:
         """Reconcile, however long that takes: a site that needed more than one hold was begun anew for ever. A hold
@@ -104,12 +113,12 @@ class Reconciler:
 
     async def _read_list(self) -> None:
         await self._watch.refresh()
-        asked_at = await self._ledger.submit(Ask())
+        asked_at = await self._ledger.submit(ReadLedgerTime())
         count = 0
         async with self._client.registrations() as listed:
             async for piece in _pieces(listed):
                 events = [self._as_event(known, listed.server_millis) for known in piece]
-                await self._hearing.hear_surely(events, source="listing", missed=True)
+                await self._hearing.ingest_with_retry(events, source="listing", missed=True)
                 asleep = frozenset(known.endpoint for known in piece if known.registration.sleeping)
                 await self._ledger.submit(Listed([known.endpoint for known in piece], asleep, asked_at))
                 count += len(piece)

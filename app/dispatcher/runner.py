@@ -13,14 +13,14 @@ import structlog
 
 from app.dispatcher.formats import READS, ContentFormats, may_be_called_again
 from app.dispatcher.inquiry import id_of, inquire
-from app.dispatcher.models_shelf import ModelFetcher, ModelShelf, told_versions
+from app.dispatcher.object_model_cache import ModelFetcher, ObjectModelCache, told_versions
 from app.dispatcher.reports import report_of
 from app.domain.enums import ContentFormat
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import depends_on_types
-from app.leshan.past_calls import Asked
+from app.leshan.past_calls import CallStatus
 from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import Unaddressable
 from app.models.ledger import Claimed, HandOver, Ledger, LedgerUnavailable, Settle
@@ -55,7 +55,7 @@ class Runner:
         self,
         client: LeshanClient,
         ledger: Ledger,
-        shelf: ModelShelf,
+        shelf: ObjectModelCache,
         fetcher: ModelFetcher,
         *,
         server: str,
@@ -95,11 +95,11 @@ class Runner:
         if outcome.kind is OutcomeKind.DELAYED:
             held_under = await self._client.registration(claimed.request.endpoint, deadline)
             report = replace(report, held_under=held_under)
-        if found is Asked.AWAY:
+        if found is CallStatus.AWAY:
             return HandOver(claimed.seq, claimed.attempt, claimed.token, report)
         return Settle(claimed.seq, claimed.attempt, report, claimed.token)
 
-    async def _calls(self, claimed: Claimed, deadline: float) -> tuple[Outcome, Outcome | Asked]:
+    async def _calls(self, claimed: Claimed, deadline: float) -> tuple[Outcome, Outcome | CallStatus]:
         """Call, and once more in the other content format where the device refused the first one. Answers as
         :meth:`_call` does."""
         request = claimed.request
@@ -121,11 +121,11 @@ class Runner:
 
     async def _call(
         self, claimed: Claimed, request: OperationRequest, deadline: float, *, again: bool = False
-    ) -> tuple[Outcome, Outcome | Asked]:
+    ) -> tuple[Outcome, Outcome | CallStatus]:
         """Call once. Answers the outcome, and what the server said when it was asked about a lost answer: an Asked if
         that is no outcome either."""
         outcome = await self._client.call(request, deadline, {REQUEST_HEADER: id_of(claimed, again=again)})
-        found: Outcome | Asked = outcome
+        found: Outcome | CallStatus = outcome
         if outcome.kind in LOST_ON_THE_WAY and self._client.info.request_ids:
             found = await inquire(self._client, claimed, deadline + ASK_SECONDS, PATIENCE_SECONDS, again=again)
         return (found if isinstance(found, Outcome) else outcome), found

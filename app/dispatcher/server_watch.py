@@ -16,7 +16,7 @@ import structlog
 from app.leshan.client import LeshanClient
 from app.leshan.registrations import LeshanUnavailable
 from app.leshan.server_info import STOCK, ServerInfo
-from app.models.ledger import KeepServer, Ledger, LedgerUnavailable
+from app.models.ledger import Ledger, LedgerUnavailable, UpdateServerInfo
 from app.models.queries import ReadUnavailable
 from app.models.ready import known_boot_id
 
@@ -84,5 +84,5 @@ class ServerWatch:
         return boot_id is not None and boot_id != before
 
 
-def _kept(info: ServerInfo) -> KeepServer:
-    return KeepServer(info.boot_id, info.request_ids, info.notifications_wake, info.open_calls)
+def _kept(info: ServerInfo) -> UpdateServerInfo:
+    return UpdateServerInfo(info.boot_id, info.request_ids, info.notifications_wake, info.open_calls)

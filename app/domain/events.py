@@ -36,7 +36,7 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class EndpointEvent:
     """Any event: somebody heard this endpoint. ``boot_id`` is that of the run of Leshan which heard it, where told."""
 
     endpoint: str
@@ -46,12 +46,12 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registered(Heard):
+class Registered(EndpointEvent):
     registration: Registration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Updated(Heard):
+class Updated(EndpointEvent):
     """``asleep``: it comes from ``GET /clients``, which says in the same answer that the device sleeps by now."""
 
     registration: Registration
@@ -59,7 +59,7 @@ class Updated(Heard):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deregistered(Heard):
+class Deregistered(EndpointEvent):
     """``by_device``: the device is known to have sent it. A stock Leshan says the same of an expired lifetime."""
 
     registration: Registration
@@ -67,14 +67,14 @@ class Deregistered(Heard):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Awake(Heard):
+class Awake(EndpointEvent):
     """``window`` is how long Leshan takes it as awake from then on (microseconds), where that is told."""
 
     window: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sleeping(Heard):
+class Sleeping(EndpointEvent):
     pass
 
 
@@ -87,7 +87,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reported(Heard):
+class Reported(EndpointEvent):
     """Values that came without being asked for just now: a NOTIFICATION, a SEND, or an older webhook's values.
 
     ``nodes`` maps a path (``"/3303/0/5700"``) to Leshan's node there, None where the device had none. ``wakes`` is
@@ -102,7 +102,7 @@ class Reported(Heard):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestResponse(Heard):
+class RequestResponse(EndpointEvent):
     """The answer to a delayed request. ``response`` is Leshan's answer object, as a direct call would have had it.
 
     ``path`` is None for a composite.
@@ -114,7 +114,7 @@ class RequestResponse(Heard):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObservationChanged(Heard):
+class ObservationChanged(EndpointEvent):
     """An observation of a registration stands from now on (``stands``), or has ended: canceled, or replaced by a newer
     one of the same paths. A stock Leshan does not report this."""
 
@@ -148,5 +148,5 @@ class Gap:
     """Leshan had to drop events: what happened meanwhile is not known."""
 
 
-Told: TypeAlias = Event | AttemptEnded | Gap
+LeshanEvent: TypeAlias = Event | AttemptEnded | Gap
 """Whatever a source of events tells."""

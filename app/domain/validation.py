@@ -75,8 +75,8 @@ def validate(
     """
     _check_registered(request, registered)
     if request.kind is OperationKind.WRITE_COMPOSITE:
-        members = [_check_member(path, member, model_of, ranges) for path, member in request.values.items()]
-        return all(members)
+        commands = [_check_member(path, command, model_of, ranges) for path, command in request.values.items()]
+        return all(commands)
     if request.kind is OperationKind.CREATE or (request.kind is OperationKind.WRITE and request.value_type is None):
         return _check_instance(request, model_of, ranges)
     paths = (request.path,) if request.path else request.paths
@@ -134,7 +134,7 @@ def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf, r
     return True
 
 
-def _check_member(text: str, member: Mapping[str, JsonValue], model_of: ModelOf, ranges: bool) -> bool:
+def _check_member(text: str, command: Mapping[str, JsonValue], model_of: ModelOf, ranges: bool) -> bool:
     path = LwM2mPath.parse(text)
     model = model_of(path.object_id)
     resource = model.resources.get(path.ids[2]) if model else None
@@ -142,9 +142,9 @@ def _check_member(text: str, member: Mapping[str, JsonValue], model_of: ModelOf,
         return False
     _check_depth(path, resource, "values")
     _check_writable(path, resource, "values")
-    _check_value(path, resource, ValueType(member["type"]), member["value"], "values")
+    _check_value(path, resource, ValueType(command["type"]), command["value"], "values")
     if ranges:
-        _check_range(path, resource, member["value"], "values")
+        _check_range(path, resource, command["value"], "values")
     return True
 
 

@@ -25,7 +25,7 @@ from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.content_formats import Unwritable
 from app.leshan.events import UnreadableEvent, registration_of
 from app.leshan.object_models import InvalidModels, parse_object_specs
-from app.leshan.past_calls import Asked, read_state
+from app.leshan.past_calls import CallStatus, read_state
 from app.leshan.registrations import LeshanUnavailable, PagedRegistrations, Registrations, listed
 from app.leshan.requests import (
     LeshanRequest,
@@ -194,7 +194,7 @@ class LeshanClient:
         if not self.typed:
             _log.warning("leshan_untyped", server="2.0.0-M4", problem=UNTYPED)
 
-    async def ask(self, kind: OperationKind, request_id: str, wait_seconds: int) -> Outcome | Asked:
+    async def ask(self, kind: OperationKind, request_id: str, wait_seconds: int) -> Outcome | CallStatus:
         """What became of the call that was made with this id; one that the server never received is closed by it, so
         that it cannot arrive any more. One that is still open is waited for, up to ``wait_seconds`` (at most 30).
 

@@ -18,7 +18,7 @@ import orjson
 import structlog
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from app.domain.events import Told
+from app.domain.events import LeshanEvent
 from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.events import UnknownEvent, UnreadableEvent, parse_event
@@ -85,7 +85,7 @@ async def event_stream(
     notifications_wake: bool = False,
     on_broken: Callable[[], None] = lambda: None,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
-) -> AsyncIterator[Opened | Told]:
+) -> AsyncIterator[Opened | LeshanEvent]:
     """Yield :class:`Opened`, then every event that can be read.
 
     Args:
@@ -129,7 +129,9 @@ def _type_of(answer: httpx.Response) -> dict[str, str]:
     return {"Content-Type": answer.headers.get("Content-Type", "")}
 
 
-def _read(sse: ServerSentEvent, clock: _Clock, notifications_wake: bool, on_broken: Callable[[], None]) -> Told | None:
+def _read(
+    sse: ServerSentEvent, clock: _Clock, notifications_wake: bool, on_broken: Callable[[], None]
+) -> LeshanEvent | None:
     """One event, None where it means nothing here or cannot be read: a name with a quote breaks Leshan's own JSON."""
     if not sse.data:
         return None  # once an id was told, an empty line (the heartbeat) is read as an event

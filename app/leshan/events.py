@@ -19,6 +19,7 @@ from app.domain.events import (
     Deregistered,
     Event,
     Gap,
+    LeshanEvent,
     ObservationChanged,
     Registered,
     Registration,
@@ -26,7 +27,6 @@ from app.domain.events import (
     RequestResponse,
     Sample,
     Sleeping,
-    Told,
     Updated,
 )
 from app.domain.values import JsonValue
@@ -81,7 +81,7 @@ def parse_event(
     notifications_wake: bool = False,
     time: int | None = None,
     boot_id: str | None = None,
-) -> Told | None:
+) -> LeshanEvent | None:
     """Read one event; None where it is known and tells nothing that is of use here.
 
     Args:
@@ -199,10 +199,10 @@ def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
 def _samples(data: Mapping[str, JsonValue]) -> tuple[Sample, ...]:
     """Our own server tells all samples of a report with the device's times; one that cannot be read is left out."""
     told = data.get("samples")
-    members = told[:MAX_SAMPLES] if isinstance(told, list) else []
+    commands = told[:MAX_SAMPLES] if isinstance(told, list) else []
     return tuple(
         Sample(_integer(each.get("time")), each["val"])
-        for each in members
+        for each in commands
         if isinstance(each, Mapping) and isinstance(each.get("val"), Mapping)
     )
 
@@ -211,11 +211,11 @@ def _unreadable(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -
     """Return None: the Leshan server could not decode the notification, and reports its AWAKE as another event."""
 
 
-def _gap(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> Told:
+def _gap(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> LeshanEvent:
     return Gap()
 
 
-def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Told | None:
+def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> LeshanEvent | None:
     if data.get("delayed") is False:
         return _attempt_ended(data)
     response = data.get("response")
@@ -270,7 +270,7 @@ def _observation_ended(data: Mapping[str, JsonValue], common: _Common, _wake: bo
     return _observation(data, common, stands=False)
 
 
-_PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Told | None]]] = {
+_PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], LeshanEvent | None]]] = {
     "REGISTRATION": _registered,
     "UPDATED": _updated,
     "DEREGISTRATION": _deregistered,

@@ -15,7 +15,7 @@ from app.leshan.bounded import parse_json
 from app.leshan.transport import Exchange
 
 
-class Asked(Enum):
+class CallStatus(Enum):
     """Why a question about a call brought no outcome."""
 
     RUNNING = auto()
@@ -26,16 +26,16 @@ class Asked(Enum):
     """The server keeps no request ids (any more): nobody can say."""
 
 
-def read_state(kind: OperationKind, exchange: Exchange) -> Outcome | Asked:
+def read_state(kind: OperationKind, exchange: Exchange) -> Outcome | CallStatus:
     """What the answer says of a call of an operation of this kind."""
     if exchange.failure is not None or exchange.status is None:
-        return Asked.AWAY
+        return CallStatus.AWAY
     told = _object(exchange.body) if exchange.status == 200 else None
     if told is None:
-        return Asked.NO_IDS if exchange.status in {200, 400, 404, 405} else Asked.AWAY
+        return CallStatus.NO_IDS if exchange.status in {200, 400, 404, 405} else CallStatus.AWAY
     match told.get("state"):
         case "RUNNING":
-            return Asked.RUNNING
+            return CallStatus.RUNNING
         case "NOT_RECEIVED":
             return Outcome(OutcomeKind.NOT_SENT, detail="Leshan had not received the request, and will not send it now")
         case "INTERRUPTED":
@@ -43,7 +43,7 @@ def read_state(kind: OperationKind, exchange: Exchange) -> Outcome | Asked:
         case "DONE" if isinstance(answer := told.get("answer"), dict):
             return _answered(kind, answer)
         case _:
-            return Asked.NO_IDS
+            return CallStatus.NO_IDS
 
 
 def _interrupted(told: Mapping[str, JsonValue]) -> Outcome:
@@ -52,10 +52,10 @@ def _interrupted(told: Mapping[str, JsonValue]) -> Outcome:
     return Outcome(OutcomeKind.ANSWER_LOST, detail="Leshan stopped while the call was open")
 
 
-def _answered(kind: OperationKind, answer: Mapping[str, JsonValue]) -> Outcome | Asked:
+def _answered(kind: OperationKind, answer: Mapping[str, JsonValue]) -> Outcome | CallStatus:
     status, type_, body = (answer.get(key) for key in ("status", "contentType", "body"))
     if not isinstance(status, int) or not 100 <= status <= 599:
-        return Asked.NO_IDS
+        return CallStatus.NO_IDS
     headers = {"Content-Type": type_} if isinstance(type_, str) else {}
     return read_answer(kind, status, headers, body.encode() if isinstance(body, str) else b"")
 

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.domain.events import Event, Told
+from app.domain.events import Event, LeshanEvent
 from app.domain.values import JsonValue
 from app.leshan.events import BrokenEvent, UnknownEvent, UnreadableEvent, parse_event
 from app.leshan.old_webhooks import parse_composite, parse_single
@@ -26,8 +26,8 @@ from app.leshan.webhook_http import (
     AdmissionLimiter,
     Batch,
     Form,
-    Hear,
-    HearingUnavailable,
+    IngestBatch,
+    IngestUnavailable,
     Keys,
     Refusal,
     answered,
@@ -41,7 +41,7 @@ from app.leshan.webhook_http import (
 )
 from app.security import same_secret
 
-__all__ = ["Batch", "Form", "Hear", "HearingUnavailable", "webhook_routes"]
+__all__ = ["Batch", "Form", "IngestBatch", "IngestUnavailable", "webhook_routes"]
 
 MAX_EVENTS: Final = 1000
 MAX_MILLIS: Final = 2**53
@@ -50,7 +50,7 @@ _Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def webhook_routes(
-    hear: Hear,
+    hear: IngestBatch,
     *,
     secrets: Sequence[str] = (),
     token: str | None = None,
@@ -78,7 +78,7 @@ def webhook_routes(
     ]
 
 
-def _events(hear: Hear, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> _Endpoint:
+def _events(hear: IngestBatch, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> _Endpoint:
     async def receive(request: Request) -> Response:
         is_signed = check_headers(request, keys)
         with limiter.admit(verified=not is_signed) as incoming:
@@ -92,7 +92,7 @@ def _events(hear: Hear, keys: Keys, notifications_wake: bool, limiter: Admission
     return _refusing(receive)
 
 
-def _older(hear: Hear, keys: Keys, parse: Callable[[JsonValue], Event], limiter: AdmissionLimiter) -> _Endpoint:
+def _older(hear: IngestBatch, keys: Keys, parse: Callable[[JsonValue], Event], limiter: AdmissionLimiter) -> _Endpoint:
     async def receive(request: Request) -> Response:
         _check_older_caller(request, keys)
         with limiter.admit(verified=True) as incoming:
@@ -133,7 +133,7 @@ def _refusing(receive: _Endpoint) -> _Endpoint:
     return endpoint
 
 
-def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake: bool = False) -> list[Told]:
+def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake: bool = False) -> list[LeshanEvent]:
     """Read one event or a list of them, all or none; what tells nothing of use here is left out.
 
     Args:
@@ -152,7 +152,7 @@ def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake
     return [event for event in told if event is not None]
 
 
-def _event(member: JsonValue, where: str, sent_millis: int | None, notifications_wake: bool) -> Told | None:
+def _event(member: JsonValue, where: str, sent_millis: int | None, notifications_wake: bool) -> LeshanEvent | None:
     if not isinstance(member, Mapping):
         raise Refusal(400, f'{where or "the body"}: an event {{"event": NAME, "data": {{..}}}} is expected')
     for field, kind in (("event", str), ("data", dict)):

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.events import Told
+from app.domain.events import LeshanEvent
 from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
 from app.leshan.deadlines import Deadlines
@@ -56,16 +56,16 @@ class Batch:
         delivery_id: the call's ``webhook-id``: a repeated one is acknowledged and changes nothing.
     """
 
-    events: Sequence[Told]
+    events: Sequence[LeshanEvent]
     delivery_id: str | None = None
     form: Form = Form.WEBHOOK
 
 
-Hear: TypeAlias = Callable[[Batch], Awaitable[None]]
-"""Commits a batch: returns once it is committed, raises :class:`HearingUnavailable` when it cannot be now."""
+IngestBatch: TypeAlias = Callable[[Batch], Awaitable[None]]
+"""Commits a batch: returns once it is committed, raises :class:`IngestUnavailable` when it cannot be now."""
 
 
-class HearingUnavailable(Exception):
+class IngestUnavailable(Exception):
     """The database cannot take the batch now; the caller is asked to come again."""
 
 
@@ -302,11 +302,11 @@ def delivery_id(headers: Mapping[str, str]) -> str | None:
     return id_
 
 
-async def answered(hear: Hear, batch: Batch) -> Response:
+async def answered(hear: IngestBatch, batch: Batch) -> Response:
     """202 once the batch is committed, 503 when it cannot be now."""
     try:
         await hear(batch)
-    except HearingUnavailable:
+    except IngestUnavailable:
         # why is in the log: a driver's text names hosts and users, and the caller may be anyone
         sentence = "The events cannot be stored now. Send them again."
         return _json(503, {"error": sentence}, {"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -12,7 +12,7 @@ from typing import Final
 from app.domain.enums import SECOND, Instant, OperationStatus
 from app.models import tables
 from app.models.ledger.brake import HELD_BACK
-from app.models.ledger.hear import MADE_UP
+from app.models.ledger.ingest import MADE_UP
 from app.models.queries import database_now
 from app.models.queries.reading import fetch, reading_errors
 
@@ -42,7 +42,7 @@ async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = l
     return bool(await fetch(sql))
 
 
-async def stream_place(server_id: int) -> str | None:
+async def stream_position(server_id: int) -> str | None:
     """The id of the event up to which the Leshan server's stream has been heard; None where it tells none."""
     rows = await fetch(_HEARD.format(server=int(server_id)))
     place = rows[0][0] if rows else None

@@ -56,10 +56,10 @@ def read_inputs(file: str) -> list[Input]:
     except (OSError, UnicodeError) as error:
         raise Trouble(f"{file}: {error}", 2) from None
     listed = text.lstrip().startswith("[")
-    members = list(_parsed(file, [(1, text)] if listed else enumerate(text.splitlines(), start=1)))
-    inputs = members[0] if listed and members else members
-    for number, member in enumerate(inputs, start=1):
-        if not isinstance(member, dict):
+    commands = list(_parsed(file, [(1, text)] if listed else enumerate(text.splitlines(), start=1)))
+    inputs = commands[0] if listed and commands else commands
+    for number, command in enumerate(inputs, start=1):
+        if not isinstance(command, dict):
             raise Trouble(f"{file}: member {number} is no object", 2)
     return list(inputs)
 

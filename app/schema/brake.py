@@ -31,13 +31,13 @@ from app.models.queries import (
     waiting_endpoints,
 )
 from app.schema.arguments import PauseEndpoint, PauseServer
-from app.schema.asking import retry_of, submit
 from app.schema.context import Info, RequestContext
 from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.fields import resolved
 from app.schema.filters import checked_name, operation_criteria
 from app.schema.input_checks import plain_text
 from app.schema.inputs import DeviceOperationFilter
+from app.schema.ledger_gateway import retry_of, submit
 from app.schema.limits import MAX_CANCELED, MAX_RETRIED
 from app.schema.scalars import clamped_int
 from app.schema.types.dispatch import (
@@ -189,8 +189,8 @@ def _scope(server: str | None, endpoint: str | None) -> Scope:
     return Scope(checked_name(server, "leshanServer"), checked_name(endpoint, "endpoint"))
 
 
-async def _pause(context: RequestContext, member: PauseDispatch | ResumeDispatch) -> DispatchPause | None:
-    view = await pause_by_id(await submit(context, member))
+async def _pause(context: RequestContext, command: PauseDispatch | ResumeDispatch) -> DispatchPause | None:
+    view = await pause_by_id(await submit(context, command))
     return pause_of(view) if view else None
 
 

@@ -31,10 +31,10 @@ from strawberry.extensions import SchemaExtension
 
 from app.schema.budget import CHARACTERS, COST, TOKENS, RequestBudget
 from app.schema.context import RequestContext
+from app.schema.error_locations import ErrorPaths
 from app.schema.errors import MAX_TOKENS, ApiError, bad_input, presentable
 from app.schema.fields import role_of
 from app.schema.limits import MAX_ERRORS, VALUES_FOR_ONE, Measure, check_document, count_values, fragments_of, measured
-from app.schema.places import Places
 from app.security import Role
 
 REMEMBERED: Final = 256
@@ -119,7 +119,7 @@ def prepare(schema: GraphQLSchema, text: str) -> Prepared:
         errors = [error]
     definitions = document.definitions if document else ()
     operations = tuple(one for one in definitions if isinstance(one, OperationDefinitionNode))
-    places = Places(document)
+    places = ErrorPaths(document)
     return Prepared(document, tuple(presentable(one, places) for one in errors), operations, names)
 
 

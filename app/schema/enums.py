@@ -112,11 +112,11 @@ _TYPES: Final = {
 }
 
 
-def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
+def _describe(enum: EnumMeta, description: str, commands: Mapping[str, str]) -> None:
     """Register a GraphQL enum with its descriptions; raise KeyError for a member without one."""
     described: Any = strawberry.enum(enum, description=description)
     for value in described.__strawberry_definition__.values:
-        value.description = members[value.name]
+        value.description = commands[value.name]
 
 
 _describe(OperationStatus, "Status of an operation.", _STATUSES)

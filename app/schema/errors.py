@@ -17,8 +17,8 @@ from app.models.cursors import InvalidCursor
 from app.models.ledger import Conflict, LedgerError, LedgerUnavailable, NotFound
 from app.models.live import CursorExpired, Lagged
 from app.models.queries import ReadUnavailable
+from app.schema.error_locations import ErrorPaths, location_of
 from app.schema.ids import operation_id
-from app.schema.places import Places, place_of
 from app.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -104,10 +104,10 @@ LONGEST_MESSAGE: Final = 1_000
 """Maximum length in characters of graphql-core's messages, which may quote the client's input."""
 
 
-_NOWHERE: Final = Places(None)
+_NOWHERE: Final = ErrorPaths(None)
 
 
-def presentable(error: GraphQLError, places: Places = _NOWHERE) -> GraphQLError:
+def presentable(error: GraphQLError, places: ErrorPaths = _NOWHERE) -> GraphQLError:
     """Return the error with a code, masked if it is internal. ``places`` are those of its document."""
     if error.extensions and "code" in error.extensions:
         return error
@@ -119,7 +119,7 @@ def presentable(error: GraphQLError, places: Places = _NOWHERE) -> GraphQLError:
     if isinstance(error, GraphQLSyntaxError) and _TOO_LONG in error.message:
         return _like(error, over_limit(error.message, MAX_TOKENS))
     if cause is None or isinstance(cause, GraphQLError):
-        return _like(error, bad_input(error.message[:LONGEST_MESSAGE], **place_of(error, places)))
+        return _like(error, bad_input(error.message[:LONGEST_MESSAGE], **location_of(error, places)))
     return _like(error, _masked(error, cause))
 
 
@@ -173,5 +173,5 @@ class PresentErrors(SchemaExtension):
 
     def _present(self, result: Any) -> None:
         if result is not None and result.errors:
-            places = Places(self.execution_context.graphql_document)
+            places = ErrorPaths(self.execution_context.graphql_document)
             result.errors = [presentable(error, places) for error in result.errors]

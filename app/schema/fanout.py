@@ -41,7 +41,7 @@ QUEUE_LIMIT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SubscribeRequest:
     """Payload of a ``subscribe`` message."""
 
     query: str
@@ -71,7 +71,7 @@ def payload_of(result: Any) -> Payload:
     return orjson.dumps(told).decode()
 
 
-class Member:
+class SharedSubscriber:
     """A subscriber of a group, with the queue of payloads for its socket."""
 
     def __init__(self) -> None:
@@ -109,11 +109,11 @@ class Member:
         return payload
 
 
-class Group:
+class SharedExecution:
     """An execution and the subscribers that share it."""
 
-    def __init__(self, run: Callable[[Group], Any]) -> None:
-        self.members: set[Member] = set()
+    def __init__(self, run: Callable[[SharedExecution], Any]) -> None:
+        self.members: set[SharedSubscriber] = set()
         self.task: asyncio.Task[None] = asyncio.create_task(run(self), name="shared-subscription")
 
     def tell(self, payload: Payload, seq: int) -> None:
@@ -130,14 +130,14 @@ class Fanout:
     def __init__(self, schema: Schema, house: SchemaContext) -> None:
         self._schema = schema
         self._house = house
-        self._groups: dict[Key, Group] = {}
+        self._groups: dict[Key, SharedExecution] = {}
 
     @property
     def executions(self) -> int:
         """Number of executions that serve all shared subscriptions."""
         return len(self._groups)
 
-    async def shareable(self, ask: Ask) -> bool:
+    async def shareable(self, ask: SubscribeRequest) -> bool:
         """Return whether it is a valid subscription without a cursor, with comparable variables and a document that is
         short enough for the cache."""
         if len(ask.query) > LONGEST_REMEMBERED:
@@ -157,24 +157,24 @@ class Fanout:
         )
 
     @contextmanager
-    def join(self, ask: Ask, viewer: Viewer) -> Iterator[Member]:
+    def join(self, ask: SubscribeRequest, viewer: Viewer) -> Iterator[SharedSubscriber]:
         """Share an execution for the duration of the context. The request must be :meth:`shareable`."""
         variables = _comparable(ask.variables)
         assert variables is not None  # noqa: S101 - otherwise it is not shareable
         key = (viewer.role, ask.query, ask.operation_name, variables)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(lambda group: self._run(key, group, ask, viewer))
+            group = self._groups[key] = SharedExecution(lambda group: self._run(key, group, ask, viewer))
         else:
             SUBSCRIBERS.inc()  # the execution counts as one
-        member = Member()
+        member = SharedSubscriber()
         group.members.add(member)
         try:
             yield member
         finally:
             self._leave(key, group, member)
 
-    def _leave(self, key: Key, group: Group, member: Member) -> None:
+    def _leave(self, key: Key, group: SharedExecution, member: SharedSubscriber) -> None:
         group.members.discard(member)
         if group.members:
             SUBSCRIBERS.dec()
@@ -182,12 +182,12 @@ class Fanout:
             self._forget(key, group)
             group.task.cancel()
 
-    def _forget(self, key: Key, group: Group) -> None:
+    def _forget(self, key: Key, group: SharedExecution) -> None:
         """Remove the group, so that later subscribers start a new execution."""
         if self._groups.get(key) is group:
             del self._groups[key]
 
-    async def _run(self, key: Key, group: Group, ask: Ask, viewer: Viewer) -> None:
+    async def _run(self, key: Key, group: SharedExecution, ask: SubscribeRequest, viewer: Viewer) -> None:
         end = Ended()
         try:
             end = await self._execute(group, ask, viewer)
@@ -198,7 +198,7 @@ class Fanout:
             self._forget(key, group)
             group.tell(end, 0)
 
-    async def _execute(self, group: Group, ask: Ask, viewer: Viewer) -> Ended:
+    async def _execute(self, group: SharedExecution, ask: SubscribeRequest, viewer: Viewer) -> Ended:
         context = request_context(self._house, viewer, ask.operation_name)
         results = await self._schema.stream(
             ask.query,

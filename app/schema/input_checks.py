@@ -174,18 +174,18 @@ def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) ->
 
 
 def _write_composite(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
-    members = given.values or []
-    if not 1 <= len(members) <= MAX_PATHS:
-        raise bad_input(f"Invalid number of values ({len(members)}); 1 to {MAX_PATHS} are expected.", "values")
-    pairs = [_member(request.kind, member, f"values.{index}") for index, member in enumerate(members)]
+    commands = given.values or []
+    if not 1 <= len(commands) <= MAX_PATHS:
+        raise bad_input(f"Invalid number of values ({len(commands)}); 1 to {MAX_PATHS} are expected.", "values")
+    pairs = [_member(request.kind, command, f"values.{index}") for index, command in enumerate(commands)]
     _check_apart([path for path, _ in pairs], "values")
     values = {str(path): value for path, value in pairs}
     return replace(request, paths=tuple(values), values=values)
 
 
-def _member(kind: OperationKind, member: CompositeValueInput, field: str) -> tuple[LwM2mPath, Mapping[str, JsonValue]]:
-    path = _path(kind, member.path, f"{field}.path")
-    return path, single_value(member.value, f"{field}.value").as_json()
+def _member(kind: OperationKind, command: CompositeValueInput, field: str) -> tuple[LwM2mPath, Mapping[str, JsonValue]]:
+    path = _path(kind, command.path, f"{field}.path")
+    return path, single_value(command.value, f"{field}.value").as_json()
 
 
 def _check_apart(paths: list[LwM2mPath], field: str) -> None:
@@ -294,7 +294,7 @@ def _opaque_values(request: OperationRequest) -> Iterator[str]:
     """Yield the hexadecimal digits of every OPAQUE value that an operation writes, also of invalid ones."""
     if request.value_type is ValueType.OPAQUE:
         yield from request.value.values() if isinstance(request.value, dict) else (request.value,)
-    yield from (member["value"] for member in request.values.values() if member["type"] == ValueType.OPAQUE)
+    yield from (command["value"] for command in request.values.values() if command["type"] == ValueType.OPAQUE)
     nodes = request.value["resources"] if isinstance(request.value, dict) and request.value_type is None else ()
     for node in nodes:
         many = node.get("values")

@@ -39,8 +39,8 @@ def single_value(given: ResourceValueInput, field: str) -> TypedValue:
     if given.node is not None:
         message = "`node` is for CREATE and for WRITE to an object instance; a single value is expected here."
         raise bad_input(message, f"{field}.node")
-    for member, (type_, name) in _SCALARS.items():
-        some = getattr(given, member)
+    for command, (type_, name) in _SCALARS.items():
+        some = getattr(given, command)
         if some is not None:
             return TypedValue(type_, _canonical(type_, some.value, f"{field}.{name}"))
     raise bad_input("Invalid value; exactly one field, not null, is expected.", field)

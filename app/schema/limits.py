@@ -285,17 +285,17 @@ class _Walk:
 
 def _within(value: ValueNode) -> Iterator[ValueNode]:
     yield value
-    members: Sequence[ValueNode] = ()
+    commands: Sequence[ValueNode] = ()
     if isinstance(value, ListValueNode):
-        members = value.values
+        commands = value.values
     elif isinstance(value, ObjectValueNode):
-        members = [one.value for one in value.fields if not isinstance(one.value, NullValueNode)]
-    if len(members) > MAX_LIST:
+        commands = [one.value for one in value.fields if not isinstance(one.value, NullValueNode)]
+    if len(commands) > MAX_LIST:
         raise over_limit(
-            f"Too many members in a list or an object ({len(members)}); at most {MAX_LIST} are allowed.", MAX_LIST
+            f"Too many members in a list or an object ({len(commands)}); at most {MAX_LIST} are allowed.", MAX_LIST
         )
-    for member in members:
-        yield from _within(member)
+    for command in commands:
+        yield from _within(command)
 
 
 def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
@@ -357,7 +357,7 @@ def count_values(value: Any, name: str) -> int:
             raise over_limit(message, MAX_LIST)
         if count > MAX_VALUES:
             break
-        level = [member for one in containers for member in _members(one)]
+        level = [command for one in containers for command in _members(one)]
     if count > MAX_VALUES:
         raise over_limit(f"Too many values in the variable ${name}; at most {MAX_VALUES} are allowed.", MAX_VALUES)
     message = f"The variable ${name} is nested too deeply; at most {MAX_VALUE_DEPTH} levels are allowed."
@@ -367,4 +367,4 @@ def count_values(value: Any, name: str) -> int:
 def _members(container: list[Any] | dict[str, Any]) -> Iterable[Any]:
     if isinstance(container, list):
         return container
-    return (member for member in container.values() if member is not None)
+    return (command for command in container.values() if command is not None)

@@ -27,7 +27,6 @@ from app.models.queries import (
     object_models,
     operation_by_id,
 )
-from app.schema.asking import retry_of, submit
 from app.schema.brake import BrakeMutation
 from app.schema.context import Info, RequestContext
 from app.schema.errors import ApiError, Code, bad_input, over_limit
@@ -35,6 +34,7 @@ from app.schema.fields import resolved
 from app.schema.ids import NoSuchId, operation_id, parse_operation_id
 from app.schema.input_checks import new_operation, plain_text
 from app.schema.inputs import CreateDeviceOperationInput, UpdateEndpointInput
+from app.schema.ledger_gateway import retry_of, submit
 from app.schema.limits import MAX_CREATED
 from app.schema.types.change import DeviceOperationPayload
 from app.schema.types.endpoint import Endpoint, endpoint_of

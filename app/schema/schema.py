@@ -224,8 +224,8 @@ def _with_own_one_of(built: Schema) -> Schema:
     return built
 
 
-def _the_one_or_none(members: dict[str, Any]) -> dict[str, Any]:
-    return members if len(members) == 1 and None not in members.values() else {}
+def _the_one_or_none(commands: dict[str, Any]) -> dict[str, Any]:
+    return commands if len(commands) == 1 and None not in commands.values() else {}
 
 
 def _drop_nulls(values: Iterable[GraphQLArgument | GraphQLInputField]) -> None:

@@ -21,7 +21,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 
 from app.schema.context import Asker
 from app.schema.errors import ApiError, Code, is_hash_only, over_limit, persisted_query_not_supported
-from app.schema.fanout import Ask, Ended, payload_of
+from app.schema.fanout import Ended, SubscribeRequest, payload_of
 from app.schema.limits import MAX_SUBSCRIPTIONS
 from app.telemetry import get_logger
 
@@ -94,7 +94,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
 
     async def run_operation(self, operation: Operation[Asker, None]) -> None:
         """Run one operation to its end, in its own or in a shared execution."""
-        ask = Ask(operation.query, operation.variables, operation.operation_name)
+        ask = SubscribeRequest(operation.query, operation.variables, operation.operation_name)
         try:
             async with self._preparing:
                 shared = await self.view.fanout.shareable(ask)
@@ -109,7 +109,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
                 failed = ApiError(Code.INTERNAL, "The operation failed; send it again.")
                 await self._finish(operation, Ended([failed.formatted]))
 
-    async def _share(self, operation: Operation[Asker, None], ask: Ask) -> Ended:
+    async def _share(self, operation: Operation[Asker, None], ask: SubscribeRequest) -> Ended:
         viewer = self.context.viewer
         assert viewer is not None  # noqa: S101 - set before the acknowledgment
         prefix = _prefix(operation.id)

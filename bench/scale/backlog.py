@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from bench.devices import names, provision, queue, wake
-from bench.scale.common import Told, options, run
+from bench.scale.common import Measured, options, run
 from bench.site import FakeLeshan, Site, fake_leshan, site
 
 DISORDER = """
@@ -40,7 +40,7 @@ def main() -> None:
     )
 
 
-async def _drain(arguments: argparse.Namespace) -> list[Told]:
+async def _drain(arguments: argparse.Namespace) -> list[Measured]:
     devices = names("slept", arguments.devices)
     ideal = arguments.operations * arguments.delay / arguments.limit
     async with fake_leshan(arguments.delay) as leshan, site(arguments.database, max_in_flight=arguments.limit) as place:

@@ -15,7 +15,7 @@ from rich.table import Table
 from app.telemetry import configure_logging
 from bench.page import shown
 
-Told = tuple[str, float | str, str]
+Measured = tuple[str, float | str, str]
 """What, figure, unit."""
 
 
@@ -27,7 +27,7 @@ def options(module: str, description: str | None, *, database: bool = True) -> a
     return parser
 
 
-def run(work: Coroutine[Any, Any, Iterable[Told]], title: str) -> None:
+def run(work: Coroutine[Any, Any, Iterable[Measured]], title: str) -> None:
     """Do the work on the loop that serves, and print what it told."""
     configure_logging(level="warning")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

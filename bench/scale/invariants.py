@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.filling import fill
-from bench.scale.common import Told, judge, options, run
+from bench.scale.common import Measured, judge, options, run
 from bench.site import Site, bytecode, site
 from tests.e2e.processes import COMMAND, environment
 
@@ -43,7 +43,7 @@ def main() -> None:
     judge(broken)
 
 
-async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Told]:
+async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Measured]:
     async with site(arguments.database) as place:
         empty = await _check(place, arguments.within)
         queued = max(1, arguments.operations // 100)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.devices import provision, queue
 from bench.measuring import used_by
-from bench.scale.common import Told, options, run
+from bench.scale.common import Measured, options, run
 from bench.site import FakeLeshan, Site, python, site
 from tests.e2e.processes import Process
 
@@ -39,7 +39,7 @@ def main() -> None:
     run(_live(arguments), f"{arguments.endpoints:,} endpoints, each wakes once in {arguments.seconds:,.0f} s, postgres")
 
 
-async def _live(arguments: argparse.Namespace) -> list[Told]:
+async def _live(arguments: argparse.Namespace) -> list[Measured]:
     devices = [f"dev-{number:04d}" for number in range(0, arguments.endpoints, arguments.share)]
     async with site("postgres") as place:
         await provision(place.ledger, devices)
@@ -62,13 +62,15 @@ async def _live(arguments: argparse.Namespace) -> list[Told]:
                 simulator.kill()
 
 
-async def _watch(place: Site, api: Process, simulator: int, arguments: argparse.Namespace, count: int) -> list[Told]:
+async def _watch(
+    place: Site, api: Process, simulator: int, arguments: argparse.Namespace, count: int
+) -> list[Measured]:
     started = time.monotonic()
     await asyncio.sleep(arguments.seconds)
     await place.confirmed(count, within=WINDOW + 60)
     seconds = time.monotonic() - started
     row = (await place.reader.fetch(LATE, WINDOW * 1_000_000))[0]
-    told: list[Told] = [
+    told: list[Measured] = [
         ("operations delivered", float(row["all_of_them"]), f"of {count:,}"),
         (f"delivered later than {WINDOW} s after the device woke", float(row["late"]), ""),
         ("that needed more than one attempt", float(row["tried_before"]), ""),

@@ -18,8 +18,8 @@ from app.models.live import LiveLog, TransitionCriteria
 from app.models.queries import OperationCriteria, operation_page
 from bench.filling import fill
 from bench.lines.claims import claim_once
-from bench.recording import Asked, ledger_reads, reads
-from bench.scale.common import Told, never, options, run
+from bench.recording import CallStatus, ledger_reads, reads
+from bench.scale.common import Measured, never, options, run
 from bench.site import Site, site
 
 TIMES = 7
@@ -34,8 +34,8 @@ def main() -> None:
     run(_compare(arguments), f"medians of {TIMES}, {arguments.database}")
 
 
-async def _compare(arguments: argparse.Namespace) -> list[Told]:
-    rows, told = arguments.rows, list[Told]()
+async def _compare(arguments: argparse.Namespace) -> list[Measured]:
+    rows, told = arguments.rows, list[Measured]()
     fillings: dict[str, list[tuple[int, int, bool]]] = {
         "1,000 queued": [(1_000, 1_000, False)],
         f"{rows:,} ended, 10 queued": [(rows // 20, rows, True), (10, 10, False)],
@@ -107,7 +107,7 @@ async def _explain(place: Site, what: str) -> None:
         await _print_plans(place, f"{what}: {name}", statements)
 
 
-async def _print_plans(place: Site, what: str, statements: Asked) -> None:
+async def _print_plans(place: Site, what: str, statements: CallStatus) -> None:
     explain = "EXPLAIN (ANALYZE, BUFFERS)" if place.kind == "postgres" else "EXPLAIN QUERY PLAN"
     for sql, values in statements:
         rows: list[Any] = list(await place.reader.fetch(f"{explain} {sql}", *values))

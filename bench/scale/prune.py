@@ -20,7 +20,7 @@ from bench.devices import names, provision, queue
 from bench.filling import fill
 from bench.lines.wake import delays_of, wake_in_turn
 from bench.measuring import share
-from bench.scale.common import Told, judge, options, run
+from bench.scale.common import Measured, judge, options, run
 from bench.site import FakeLeshan, Site, fake_leshan, site
 from tests.e2e.clients import Subscription, live, socket
 
@@ -48,7 +48,7 @@ def main() -> None:
     judge(broken)
 
 
-async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Told]:
+async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Measured]:
     async with fake_leshan() as leshan, site(arguments.database) as place:
         await fill(place.reader, "old", max(1, arguments.operations // 20), arguments.operations, ended=True)
         before, busy, after = (
@@ -76,7 +76,7 @@ async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Tol
         ]
 
 
-def _compared(without: list[float], beside: list[float], part: float) -> list[Told]:
+def _compared(without: list[float], beside: list[float], part: float) -> list[Measured]:
     name = f"wake (webhook called) to request at Leshan, p{part * 100:.0f}"
     first, second = share(without, part), share(beside, part) if beside else 0.0
     return [(f"{name}, without", first, "ms"), (f"{name}, while it prunes", second, "ms"), (name, second / first, "x")]

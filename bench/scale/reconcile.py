@@ -20,7 +20,7 @@ import httpx
 from app.leshan.simulator import Mode
 from app.models.invariant_check import violations
 from bench.measuring import used_by
-from bench.scale.common import Told, judge, options, run
+from bench.scale.common import Measured, judge, options, run
 from bench.site import FakeLeshan, Site, address_of, python, site
 
 PIECE: Final = 2_000
@@ -55,7 +55,7 @@ def main() -> None:
     judge(broken)
 
 
-async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Told]:
+async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Measured]:
     async with site("postgres") as place, _simulated(arguments) as (leshan, sim):
         await place.run(leshan)  # who tells farewells
         nobody = await _reconcile(place, leshan, arguments.within)

@@ -15,7 +15,7 @@ from app.models.ledger import Claim
 from app.models.live import LiveLog, TransitionCriteria
 from bench.devices import provision, queue, wake
 from bench.filling import STEPS, fill
-from bench.scale.common import Told, never, options, run
+from bench.scale.common import Measured, never, options, run
 from bench.site import Site, site
 
 FIRST = 2_000
@@ -31,7 +31,7 @@ def main() -> None:
     run(_resume_all(arguments), f"resumed {arguments.rows:,} transitions behind, {arguments.database}")
 
 
-async def _resume_all(arguments: argparse.Namespace) -> list[Told]:
+async def _resume_all(arguments: argparse.Namespace) -> list[Measured]:
     async with site(arguments.database) as place, reading(place.database_url):
         operations = arguments.rows // STEPS
         await fill(place.reader, "log", max(1, operations // 20), operations, ended=True)
@@ -39,7 +39,7 @@ async def _resume_all(arguments: argparse.Namespace) -> list[Told]:
         await queue(place.ledger, [LAST], 1)
         await wake(place.ledger, [LAST])
         await place.ledger.submit(Claim(1, str(uuid.uuid4())))
-        told = list[Told]()
+        told = list[Measured]()
         for what, criteria in (await _filters(place)).items():
             first, events, seconds = await _resume(place, criteria, arguments.within)
             told.append((f"{what}: to the first message", *((first * 1e3, "ms") if events else ("none came", ""))))

@@ -12,7 +12,7 @@ from app.models.database import reading
 from app.models.live import LiveLog, LiveTransition, TransitionCriteria
 from bench.devices import names, provision, write
 from bench.recording import reads
-from bench.scale.common import Told, options, run
+from bench.scale.common import Measured, options, run
 from bench.site import Site, site
 
 
@@ -25,14 +25,14 @@ def main() -> None:
     run(_count_all(arguments), f"SQL statements a transition, {arguments.database}")
 
 
-async def _count_all(arguments: argparse.Namespace) -> list[Told]:
+async def _count_all(arguments: argparse.Namespace) -> list[Measured]:
     async with site(arguments.database) as place, reading(place.database_url), open_bus(place.bus_url) as bus:
         devices = names("told", max(arguments.subscribers))
         await provision(place.ledger, devices)
         with bus.subscribe(Channel.CHANGED) as changed:
             live = LiveLog(changed.wait)
             await live.start()
-            told: list[Told] = [
+            told: list[Measured] = [
                 (f"{count:,} subscribers", await _count(place, live, devices[:count], arguments.transitions), "")
                 for count in arguments.subscribers
             ]

@@ -28,7 +28,7 @@ from app.leshan.events import BrokenEvent, parse_event
 from app.leshan.links import MAX_ATTRIBUTES, read_links
 from app.leshan.nodes import MAX_PROBLEMS, MAX_RESOURCES, decode_content
 from app.leshan.object_models import MAX_MODELS, InvalidModels, parse_object_specs
-from app.leshan.past_calls import Asked, read_state
+from app.leshan.past_calls import CallStatus, read_state
 from app.leshan.registrations import LeshanUnavailable
 from app.leshan.transport import Exchange
 
@@ -383,7 +383,7 @@ async def test_links_and_locations_are_bounded() -> None:
 @pytest.mark.parametrize("status", [0, -1, 2**40, 600])
 async def test_a_status_of_a_past_call_that_is_no_http_status_is_not_believed(status: int) -> None:
     body = orjson.dumps({"state": "DONE", "answer": {"status": status, "body": "{}"}})
-    assert read_state(OperationKind.READ, Exchange(left=True, status=200, body=body)) is Asked.NO_IDS
+    assert read_state(OperationKind.READ, Exchange(left=True, status=200, body=body)) is CallStatus.NO_IDS
 
 
 async def test_the_largest_answer_is_read_whole() -> None:

@@ -105,8 +105,8 @@ def test_a_value_out_of_range_is_sent_only_with_the_option(shell: Shell, tmp_pat
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_many_are_created_from_a_file(shell: Shell, tmp_path: Path, listed: bool) -> None:
-    members = [{"endpoint": DEVICE, "kind": "READ", "path": "/3/0/0", "priority": number} for number in range(3)]
-    lines = [json.dumps(member) for member in members]
+    commands = [{"endpoint": DEVICE, "kind": "READ", "path": "/3/0/0", "priority": number} for number in range(3)]
+    lines = [json.dumps(command) for command in commands]
     file, batch = tmp_path / "wanted", f"file-{uuid.uuid4()}"
     file.write_text(f"[{','.join(lines)}]" if listed else "\n\n".join(lines))
     for told in ("3 created, 0 were there already", "0 created, 3 were there already"):

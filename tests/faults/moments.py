@@ -22,16 +22,16 @@ from app.dispatcher import runner
 from app.domain.enums import SECOND
 from app.leshan import transport
 from app.leshan.connection import Connection
-from app.models.ledger import Claim, Create, Hear, Settle, leases, ledger
+from app.models.ledger import Claim, Create, IngestEvents, Settle, leases, ledger
+from app.models.ledger.commands import Command
 from app.models.ledger.group import Group
-from app.models.ledger.members import Member
 from app.models.ledger.postgres_store import AT_ONCE, PostgresStore
 
 _LONG: Final = 256 * 1024
 """Characters in the rows of a statement that asyncpg does not send in one piece: it hands on 4 x 32 KiB at a time."""
 
 _SIGNALS: Final = {"freeze": signal.SIGSTOP, "kill": signal.SIGKILL}
-_MEMBERS: Final = {"claim": Claim, "settle": Settle, "create": Create, "hear": Hear}
+_MEMBERS: Final = {"claim": Claim, "settle": Settle, "create": Create, "hear": IngestEvents}
 
 
 def arm(environment: Mapping[str, str]) -> None:
@@ -98,9 +98,9 @@ def _answered(happen: Callable[[], None]) -> None:
     """Leshan has answered, and the result is nowhere else."""
     settle = runner.Runner._settle
 
-    async def stopped(self: runner.Runner, member: Settle) -> None:
+    async def stopped(self: runner.Runner, command: Settle) -> None:
         happen()
-        await settle(self, member)
+        await settle(self, command)
 
     _set(runner.Runner, "_settle", stopped)
 
@@ -109,23 +109,25 @@ def _settled(happen: Callable[[], None]) -> None:
     """The result is committed, and nobody was told."""
     tell = ledger.Ledger._tell
 
-    def stopped(self: ledger.Ledger, group: Group, members: int, seconds: float) -> None:
+    def stopped(self: ledger.Ledger, group: Group, commands: int, seconds: float) -> None:
         if any(after != "SENDING" and before == "SENDING" for before, after, _ in group.moves):
             happen()
-        tell(self, group, members, seconds)
+        tell(self, group, commands, seconds)
 
     _set(ledger.Ledger, "_tell", stopped)
 
 
-def _inside(member_type: type[Member[Any]]) -> Callable[[Callable[[], None]], None]:
+def _inside(member_type: type[Command[Any]]) -> Callable[[Callable[[], None]], None]:
     """Everything is written, nothing is committed, and the append lock is held."""
 
     def moment(happen: Callable[[], None]) -> None:
         apply_all = ledger.apply_all
 
-        async def stopped(group: Group, members: Sequence[Member[Any]]) -> list[Any]:
-            answers = await apply_all(group, members)
-            if any(isinstance(member, member_type) and answer for member, answer in zip(members, answers, strict=True)):
+        async def stopped(group: Group, commands: Sequence[Command[Any]]) -> list[Any]:
+            answers = await apply_all(group, commands)
+            if any(
+                isinstance(command, member_type) and answer for command, answer in zip(commands, answers, strict=True)
+            ):
                 happen()
             return answers
 
@@ -155,7 +157,7 @@ def _stop_after(rows: Sequence[Sequence[Any]], happen: Callable[[], None]) -> It
         yield row
 
 
-def _committing(member_type: type[Member[Any]]) -> Callable[[Callable[[], None]], None]:
+def _committing(member_type: type[Command[Any]]) -> Callable[[Callable[[], None]], None]:
     """PostgreSQL has committed it, and the process has not read so."""
 
     def moment(happen: Callable[[], None]) -> None:
@@ -179,8 +181,8 @@ _MOMENTS: Final[dict[str, Callable[[Callable[[], None]], None]]] = {
     "answered": _answered,
     "settled": _settled,
     "sending_rows": _sending_rows,
-    **{f"inside_{name}": _inside(member) for name, member in _MEMBERS.items()},
-    **{f"committing_{name}": _committing(member) for name, member in _MEMBERS.items()},
+    **{f"inside_{name}": _inside(command) for name, command in _MEMBERS.items()},
+    **{f"committing_{name}": _committing(command) for name, command in _MEMBERS.items()},
 }
 
 

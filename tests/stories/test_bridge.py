@@ -15,7 +15,7 @@ from app.domain.events import Event
 from app.leshan.simulator import Behaviour, Kind
 from app.main import Parts, Role
 from app.models import tables
-from app.models.ledger import HoldBridge
+from app.models.ledger import RenewBridgeLease
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 
@@ -121,10 +121,10 @@ async def test_a_registration_that_is_never_taken_does_not_hide_the_others(begin
 
 async def test_nobody_listens_once_the_hold_of_a_bridge_ran_out(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
-        await world.parts.ledger.submit(HoldBridge("one that lives", 10 * SECOND, open_for=0))
+        await world.parts.ledger.submit(RenewBridgeLease("one that lives", 10 * SECOND, open_for=0))
         assert (await world.parts.health.checks())["bridge"].ok
         world.move_clock(-11)
-        await world.parts.ledger.submit(HoldBridge("one that lives", 10 * SECOND, open_for=0))
+        await world.parts.ledger.submit(RenewBridgeLease("one that lives", 10 * SECOND, open_for=0))
         assert not (await world.parts.health.checks())["bridge"].ok
 
 
@@ -186,7 +186,7 @@ async def test_a_standby_takes_over_while_it_stands_by(begin: Begin) -> None:
 
 async def test_a_bridge_that_died_is_replaced_when_its_hold_runs_out(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
-        await world.parts.ledger.submit(HoldBridge("one that died", 10 * SECOND))
+        await world.parts.ledger.submit(RenewBridgeLease("one that died", 10 * SECOND))
         async with world.another(Role.BRIDGE) as standby:
             for _ in range(2):
                 await world.swept()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.dispatcher.hearing import Hearing
+from app.dispatcher.hearing import EventIngestor
 from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
 from app.models.ledger import Cancel, Conflict
@@ -119,13 +119,13 @@ async def test_a_registration_that_is_heard_late_drops_nothing(
     """The device registered anew before the call, and the event stream was behind: Leshan holds the request under the
     new registration, and sends it at the next wake."""
     await world.wake()
-    hear_surely, caught_up = Hearing.hear_surely, asyncio.Event()
+    ingest_with_retry, caught_up = EventIngestor.ingest_with_retry, asyncio.Event()
 
     async def hear_late(*arguments: Any, **more: Any) -> None:
         await caught_up.wait()
-        await hear_surely(*arguments, **more)
+        await ingest_with_retry(*arguments, **more)
 
-    monkeypatch.setattr(Hearing, "hear_surely", hear_late)
+    monkeypatch.setattr(EventIngestor, "ingest_with_retry", hear_late)
     world.simulator.register("dev")
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
     op = await wanted(world, kind)

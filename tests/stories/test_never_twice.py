@@ -15,11 +15,11 @@ from unittest import mock
 import pytest
 import pytest_asyncio
 
-from app.leshan.past_calls import Asked
+from app.leshan.past_calls import CallStatus
 from app.leshan.simulator import Behaviour, Kind, Mode
 from app.main import Role
 from app.models import tables
-from app.models.ledger import KeepServer, TakeLost
+from app.models.ledger import TakeLost, UpdateServerInfo
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 
@@ -49,7 +49,7 @@ def stuck(what: str) -> Iterator[list[Any]]:
     async def wait(*given: object) -> object:
         came.append(given)
         await ended.wait()
-        return Asked.AWAY
+        return CallStatus.AWAY
 
     with mock.patch(what, wait):
         yield came
@@ -213,7 +213,7 @@ async def test_a_server_that_keeps_ids_no_more_is_not_asked(world: World) -> Non
     with stuck(SETTLES):
         op = await world.create("EXECUTE", RESET)
         await world.eventually(lambda: handed_over(world) == 1, "the device had it")
-        await world.parts.ledger.submit(KeepServer())
+        await world.parts.ledger.submit(UpdateServerInfo())
         world.move_clock(21)
         await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
 

@@ -30,7 +30,7 @@ def refused(code: str, **facts: Any) -> Refused:
     return Refused({"message": "it is so", "extensions": {"code": code, **facts}})
 
 
-class Told(Api):
+class LeshanEvent(Api):
     """Stands where Reveille does: operations by id, the steps of all of them, and one answer to everything else."""
 
     def __init__(self, answer: Any = None, *, database: bool = True) -> None:
@@ -89,7 +89,7 @@ def watch(api: Api, *ids: str, to: tuple[str, ...] = ()) -> None:
 
 
 def test_while_the_database_is_away_the_road_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    api = Told(refused("UNAVAILABLE"), database=False)
+    api = LeshanEvent(refused("UNAVAILABLE"), database=False)
     assert status.status(api, as_json=False, live=False) == status.IN_THE_WAY
     told = capsys.readouterr().out
     assert "NOT OK" in told
@@ -98,15 +98,15 @@ def test_while_the_database_is_away_the_road_is_drawn(capsys: pytest.CaptureFixt
 
 
 def test_a_database_that_went_just_now_is_in_the_way_as_well() -> None:
-    assert status.status(Told(refused("UNAVAILABLE")), as_json=False, live=False) == status.IN_THE_WAY
-    assert status.status(Told(TOLD), as_json=False, live=False) == 0
+    assert status.status(LeshanEvent(refused("UNAVAILABLE")), as_json=False, live=False) == status.IN_THE_WAY
+    assert status.status(LeshanEvent(TOLD), as_json=False, live=False) == 0
 
 
 @pytest.mark.parametrize("trouble", [Away("it cannot be reached"), refused("UNAUTHENTICATED")])
 def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
     trouble: Trouble, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api, answers = Told(TOLD), iter([trouble, TOLD])
+    api, answers = LeshanEvent(TOLD), iter([trouble, TOLD])
 
     def then(_seconds: float) -> None:
         try:
@@ -126,16 +126,16 @@ def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
 
 @pytest.mark.parametrize(("act", "fact"), [(many.cancel, "canceled"), (many.retry, "created")])
 def test_a_failure_halfway_tells_how_many_were_done(act: Any, fact: str) -> None:
-    api = Told(refused("UNAVAILABLE", **{fact: 3_000}))
+    api = LeshanEvent(refused("UNAVAILABLE", **{fact: 3_000}))
     with pytest.raises(Trouble, match=f"{fact} before that: 3000"):
         act(api, [], {"batch": "night"}, expected=5_000, sure=True, as_json=False)
     with pytest.raises(Refused):
-        act(Told(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, sure=True, as_json=False)
+        act(LeshanEvent(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, sure=True, as_json=False)
 
 
 def test_a_watch_for_what_is_confirmed_ends_when_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
     """The server was asked for CONFIRMED alone, never told of another end, and the watch went on for ever."""
-    api = Told()
+    api = LeshanEvent()
     api.operations = {"a": "QUEUED", "b": "SENDING"}
     api.steps = [("a", "SENDING"), ("a", "FAILED"), ("b", "CONFIRMED")]
     with pytest.raises(typer.Exit) as ended:
@@ -150,7 +150,7 @@ SHOWN = r"dev\x1b]0;title\x07\u202e"
 
 
 def test_text_of_devices_and_users_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
-    api = Told()
+    api = LeshanEvent()
     step: dict[str, Any] = {"reason": None, "detail": HOSTILE, "fromStatus": None, "toStatus": "QUEUED", "at": "now"}
     step["operation"] = {**OPERATION, "id": "op-1", "endpoint": {"name": HOSTILE}}
     pause = {"endpointName": HOSTILE, "leshanServerName": None, "reason": HOSTILE, "pausedBy": HOSTILE}
@@ -159,7 +159,7 @@ def test_text_of_devices_and_users_is_escaped(capsys: pytest.CaptureFixture[str]
         watching._shown([], as_json=as_json)(step)
     many._tell({"name": HOSTILE}, HOSTILE, as_json=False)
     with pytest.raises(typer.Exit):
-        many.retry(Told(refused(HOSTILE)), [HOSTILE], {}, expected=None, sure=True, as_json=False)
+        many.retry(LeshanEvent(refused(HOSTILE)), [HOSTILE], {}, expected=None, sure=True, as_json=False)
     said = capsys.readouterr()
     for text in (said.out, said.err):
         assert all(line.isprintable() for line in text.split("\n"))
@@ -175,7 +175,7 @@ def test_the_outcome_is_shown_however_fast_the_device_is(
     capsys: pytest.CaptureFixture[str], status: str, fast: bool, as_json: bool
 ) -> None:
     """A device that was quicker than the first look left nothing to watch, and nothing was printed."""
-    api = Told()
+    api = LeshanEvent()
     api.operations = {"a": status if fast else "QUEUED"}
     api.steps = [] if fast else [("a", "SENDING"), ("a", status)]
     if status == "FAILED":
@@ -197,7 +197,7 @@ def test_the_outcome_is_shown_however_fast_the_device_is(
 
 
 def test_an_operation_that_ended_before_the_watch_shows_its_last_step(capsys: pytest.CaptureFixture[str]) -> None:
-    api = Told()
+    api = LeshanEvent()
     api.operations = {"a": "CONFIRMED", "b": "QUEUED"}
     api.steps = [("a", "CONFIRMED"), ("b", "CONFIRMED")]
     watch(api, "a", "b")
@@ -205,7 +205,7 @@ def test_an_operation_that_ended_before_the_watch_shows_its_last_step(capsys: py
 
 
 def test_without_ids_the_server_chooses_the_steps() -> None:
-    api = Told()
+    api = LeshanEvent()
     with pytest.raises(KeyboardInterrupt):
         watch(api, to=("confirmed",))
     assert (api.followed["ids"], api.followed["to"]) == (None, ["CONFIRMED"])
@@ -214,7 +214,7 @@ def test_without_ids_the_server_chooses_the_steps() -> None:
 
 
 def test_more_are_watched_than_a_subscription_may_name(capsys: pytest.CaptureFixture[str]) -> None:
-    api = Told()
+    api = LeshanEvent()
     api.operations = {f"op-{number}": "QUEUED" for number in range(1_001)}
     api.steps = [("somebody else's", "CONFIRMED"), *((id_, "CONFIRMED") for id_ in api.operations)]
     watch(api, *api.operations)

@@ -1,35 +1,34 @@
 """The ledger: the only module that writes. Verbs are members; :class:`Ledger` commits them in groups."""
 
+from app.models.ledger.backoff import READING, Outage, pauses
 from app.models.ledger.brake import PauseDispatch, ResumeDispatch, Scope
 from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
+from app.models.ledger.commands import Conflict, LedgerError, NotFound
 from app.models.ledger.create import Create, Created, NewOperation
-from app.models.ledger.hear import MADE_UP, Hear, HeardEvent, Place, Reading
-from app.models.ledger.keep import (
+from app.models.ledger.ingest import MADE_UP, DecodedEvent, IngestEvents, Reading, StreamPosition
+from app.models.ledger.ledger import ANSWER_SECONDS, Committed, Ledger, LedgerOverloaded, LedgerUnavailable
+from app.models.ledger.listing import EndListing, Listed, ReadLedgerTime, Reconciled
+from app.models.ledger.lost import HandOver, TakeLost
+from app.models.ledger.maintenance import Probed, Prune, Sweep, TakeProbe
+from app.models.ledger.metadata import (
     Configure,
-    HoldBridge,
-    KeepModels,
-    KeepServer,
     ProveWritable,
     Provision,
+    RenewBridgeLease,
     StoredModel,
+    StoreObjectModels,
+    UpdateServerInfo,
 )
-from app.models.ledger.ledger import ANSWER_SECONDS, Committed, Ledger, LedgerOverloaded, LedgerUnavailable
-from app.models.ledger.listing import Ask, EndListing, Listed, Reconciled
-from app.models.ledger.lost import HandOver, TakeLost
-from app.models.ledger.members import Conflict, LedgerError, NotFound
-from app.models.ledger.outage import READING, Outage, pauses
 from app.models.ledger.rules import Rules
 from app.models.ledger.settle import Release, Settle
 from app.models.ledger.store import StoreUnavailable, UnsafeDatabase
 from app.models.ledger.stores import open_store
-from app.models.ledger.tend import Probed, Prune, Sweep, TakeProbe
 
 __all__ = [
     "ANSWER_SECONDS",
     "MADE_UP",
     "READING",
-    "Ask",
     "Cancel",
     "CancelMany",
     "Claim",
@@ -39,13 +38,10 @@ __all__ = [
     "Conflict",
     "Create",
     "Created",
+    "DecodedEvent",
     "EndListing",
     "HandOver",
-    "Hear",
-    "HeardEvent",
-    "HoldBridge",
-    "KeepModels",
-    "KeepServer",
+    "IngestEvents",
     "Ledger",
     "LedgerError",
     "LedgerOverloaded",
@@ -55,24 +51,28 @@ __all__ = [
     "NotFound",
     "Outage",
     "PauseDispatch",
-    "Place",
     "Probed",
     "ProveWritable",
     "Provision",
     "Prune",
+    "ReadLedgerTime",
     "Reading",
     "Reconciled",
     "Release",
+    "RenewBridgeLease",
     "ResumeDispatch",
     "Rules",
     "Scope",
     "Settle",
+    "StoreObjectModels",
     "StoreUnavailable",
     "StoredModel",
+    "StreamPosition",
     "Sweep",
     "TakeLost",
     "TakeProbe",
     "UnsafeDatabase",
+    "UpdateServerInfo",
     "Withdraw",
     "open_store",
     "pauses",

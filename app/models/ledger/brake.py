@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from app.models.fields import storable_text
+from app.models.ledger.commands import Command, Needs, NotFound, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.members import Member, Needs, NotFound, Phase
 from app.models.ledger.store import Row
 
 MAX_REASON: Final = 500
@@ -43,10 +43,10 @@ class Scope:
 
 
 @dataclass(slots=True)
-class _Brake(Member[int]):
+class _Brake(Command[int]):
     """What pausing and resuming share: the scope's ids, and its latest pause."""
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
     scope: Scope
     by: str
     server_id: int | None = field(default=None, init=False)

@@ -9,16 +9,16 @@ from typing import ClassVar, Final
 from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
+from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.leases import expect_answer, give_up_held, heard_all_since, take_as_sent
-from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase
 from app.models.ledger.presence import is_registered_under
 from app.models.ledger.readiness import leshan_holds
 from app.models.ledger.rows import EndpointRow, OperationRow
 
 
 @dataclass(slots=True)
-class Cancel(Member[int]):
+class Cancel(Command[int]):
     """QUEUED to CANCELED; return the operation's ``seq``. For one that Leshan holds the cancellation is requested: a
     dispatcher displaces it (:class:`Withdraw`). Raises NotFound, or Conflict with the present status."""
 
@@ -45,7 +45,7 @@ class Cancel(Member[int]):
 
 
 @dataclass(slots=True)
-class Withdraw(Member[OperationStatus | None]):
+class Withdraw(Command[OperationStatus | None]):
     """A request was sent to displace one that Leshan holds: a stock Leshan keeps one for each registration, and drops
     the older one. ``outcome`` is what the displacing request came to. Return the operation's status, None where the
     attempt is over.
@@ -101,7 +101,7 @@ _AWAKE: Final = frozenset(
 
 
 @dataclass(slots=True)
-class CancelMany(Member[int]):
+class CancelMany(Command[int]):
     """QUEUED to CANCELED for these, by ``seq``: each a transition of its own, as if canceled alone. What is not QUEUED
     any more is passed over. Answers how many were canceled. One short transaction: give it a piece of a long list."""
 

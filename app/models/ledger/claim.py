@@ -12,10 +12,10 @@ from typing import ClassVar, Final, NamedTuple
 from app.domain.enums import SECOND, Instant
 from app.domain.operations import OperationRequest
 from app.models.ledger.brake import HELD_BACK
+from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
 from app.models.ledger.load import load_endpoints, load_operations
-from app.models.ledger.members import Member, Phase
 from app.models.ledger.presence import window_of
 from app.models.ledger.readiness import callable_at
 from app.models.ledger.rows import EndpointRow, OperationRow
@@ -118,7 +118,7 @@ def _is_ready(group: Group, endpoint: EndpointRow) -> bool:
 
 
 @dataclass(slots=True)
-class Claim(Member[list[Claimed]]):
+class Claim(Command[list[Claimed]]):
     """Take up to ``slots`` operations of different endpoints, those whose window ends first before the others.
 
     ``token`` is made before the transaction: when the answer to the COMMIT is lost, the repeat finds what it claimed.

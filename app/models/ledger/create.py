@@ -9,8 +9,8 @@ from typing import ClassVar
 from app.domain.enums import SECOND, OperationStatus, ReasonCode
 from app.domain.operations import OperationRequest
 from app.models.fields import dump_json
+from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.members import Conflict, Member, Needs, NotFound, Phase
 from app.models.ledger.rows import EndpointRow, OperationRow
 from app.models.lifecycle import TERMINAL
 
@@ -57,7 +57,7 @@ class Created:
 
 
 @dataclass(slots=True)
-class Create(Member[list[Created]]):
+class Create(Command[list[Created]]):
     """Queue operations. Raises NotFound for an unknown endpoint, Conflict for a key used with another input; both
     carry ``index``."""
 

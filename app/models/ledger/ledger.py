@@ -16,11 +16,11 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from app.domain.enums import Instant
+from app.models.ledger.backoff import WRITING, Outage
+from app.models.ledger.commands import Command, LedgerError, Needs, Phase
 from app.models.ledger.group import Group, Move
-from app.models.ledger.keep import ProveWritable
 from app.models.ledger.load import load
-from app.models.ledger.members import LedgerError, Member, Needs, Phase
-from app.models.ledger.outage import WRITING, Outage
+from app.models.ledger.metadata import ProveWritable
 from app.models.ledger.rows import SERVER_COLUMNS, ServerRow
 from app.models.ledger.rules import Rules, rules_of_server
 from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
@@ -60,7 +60,7 @@ Publish = Callable[[str, str], None]
 class Committed:
     """What a group was: how many members it had, how long it took, and how often each move was made."""
 
-    members: int
+    commands: int
     seconds: float
     moves: Mapping[Move, int]
 
@@ -74,8 +74,8 @@ class LedgerOverloaded(LedgerUnavailable):
 
 
 @dataclass(slots=True)
-class _Wish:
-    member: Member[Any]
+class _Pending:
+    command: Command[Any]
     answer: asyncio.Future[Any]
 
 
@@ -110,7 +110,7 @@ class Ledger:
         self._clock = clock
         self._observe = observe
         self._on_silence = on_silence
-        self._wishes: deque[_Wish] = deque()
+        self._wishes: deque[_Pending] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -147,7 +147,7 @@ class Ledger:
             await self._task
         await self._store.close()
 
-    async def submit(self, member: Member[Result], *, within: float | None = None) -> Result:
+    async def submit(self, command: Command[Result], *, within: float | None = None) -> Result:
         """Have a member committed with whatever else is waiting; returns once it is durable.
 
         Args:
@@ -158,7 +158,7 @@ class Ledger:
             LedgerError: an expected refusal (NotFound, Conflict).
             LedgerUnavailable: the database cannot be reached.
         """
-        answer = self.enqueue(member)
+        answer = self.enqueue(command)
         if within is None:
             return await answer
         if self.outage.is_known_by(WRITING):
@@ -169,14 +169,14 @@ class Ledger:
         finally:
             timer.cancel()
 
-    def enqueue(self, member: Member[Result]) -> asyncio.Future[Result]:
+    def enqueue(self, command: Command[Result]) -> asyncio.Future[Result]:
         """Like :meth:`submit`, without waiting: the future is done once the commit is."""
         if self._closing:
             raise LedgerUnavailable("the ledger is closing")
         if len(self._wishes) >= MAX_WAITING:
             raise LedgerOverloaded("too much is waiting to be written")
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._wishes.append(_Wish(member, answer))
+        self._wishes.append(_Pending(command, answer))
         self._arrived.set()
         return answer
 
@@ -205,42 +205,42 @@ class Ledger:
         except TimeoutError:
             answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._wishes.append(_Wish(ProveWritable(), answer))
+            self._wishes.append(_Pending(ProveWritable(), answer))
             self._arrived.set()
 
-    def _next_group(self) -> list[_Wish]:
+    def _next_group(self) -> list[_Pending]:
         """What waits longest, as much as fits one short transaction; a member that is too large goes alone."""
         wishes = [self._wishes.popleft()]
-        weight, claims = wishes[0].member.weight, wishes[0].member.phase is Phase.CLAIM
-        while self._wishes and len(wishes) < MAX_GROUP and weight + self._wishes[0].member.weight <= MAX_WEIGHT:
-            if self._wishes[0].member.phase is Phase.CLAIM:
+        weight, claims = wishes[0].command.weight, wishes[0].command.phase is Phase.CLAIM
+        while self._wishes and len(wishes) < MAX_GROUP and weight + self._wishes[0].command.weight <= MAX_WEIGHT:
+            if self._wishes[0].command.phase is Phase.CLAIM:
                 if claims:  # what the first one takes is called while the second one's group is written
                     break
                 claims = True
             wishes.append(self._wishes.popleft())
-            weight += wishes[-1].member.weight
+            weight += wishes[-1].command.weight
         wishes = [wish for wish in wishes if not _abandoned(wish)]
         for wish in wishes:
-            wish.member.begin()
+            wish.command.begin()
         return wishes
 
-    async def _serve(self, wishes: Sequence[_Wish], *, again: bool = False) -> None:
+    async def _serve(self, wishes: Sequence[_Pending], *, again: bool = False) -> None:
         try:
             await self._commit(wishes, again=again)
         except StoreUnavailable as error:
             self.outage.failed(error)
             _fail(wishes, LedgerUnavailable(str(error)))
 
-    async def _one_by_one(self, wishes: Sequence[_Wish], error: Exception, *, again: bool) -> None:
+    async def _one_by_one(self, wishes: Sequence[_Pending], error: Exception, *, again: bool) -> None:
         """A bad member fails alone: the group was rolled back, so each of it is tried by itself."""
         if len(wishes) == 1:
-            log.error("ledger_member_failed", member=type(wishes[0].member).__name__, exc_info=error)
+            log.error("ledger_member_failed", command=type(wishes[0].command).__name__, exc_info=error)
             _fail(wishes, error)
             return
         for wish in wishes:
             await self._serve([wish], again=again)
 
-    async def _commit(self, wishes: Sequence[_Wish], *, again: bool) -> None:
+    async def _commit(self, wishes: Sequence[_Pending], *, again: bool) -> None:
         for attempt in range(1, TRIES + 1):
             try:
                 await self._once(wishes, again=again)
@@ -260,7 +260,7 @@ class Ledger:
             else:
                 return
 
-    async def _once(self, wishes: Sequence[_Wish], *, again: bool) -> None:
+    async def _once(self, wishes: Sequence[_Pending], *, again: bool) -> None:
         if self._given_up:
             raise StoreUnavailable("the ledger is closed")
         if self.outage.suspect:
@@ -272,8 +272,8 @@ class Ledger:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            group = await self._begin(max(wish.member.seconds for wish in wishes), again=again)
-            answers = await apply_all(group, [wish.member for wish in wishes])
+            group = await self._begin(max(wish.command.seconds for wish in wishes), again=again)
+            answers = await apply_all(group, [wish.command for wish in wishes])
             await self._store.commit()
             self.outage.ended()
         except StoreUnavailable:
@@ -303,15 +303,15 @@ class Ledger:
         with contextlib.suppress(Exception):
             await self._store.close()
 
-    def _tell(self, group: Group, members: int, seconds: float) -> None:
+    def _tell(self, group: Group, commands: int, seconds: float) -> None:
         """What follows a commit. Nothing here may fail the group: it would be taken as not committed, and repeated."""
         try:
-            self._observe(Committed(members, seconds, group.moves))
-            self._whisper(group)
+            self._observe(Committed(commands, seconds, group.moves))
+            self._notify(group)
         except Exception:
-            log.exception("ledger_whisper_failed")
+            log.exception("ledger_notification_failed")
 
-    def _whisper(self, group: Group) -> None:
+    def _notify(self, group: Group) -> None:
         if group.logged:
             self._publish("changed", str(group.seq))
         if group.woken:
@@ -325,36 +325,36 @@ class Refused:
     error: LedgerError
 
 
-async def apply_all(group: Group, members: Sequence[Member[Any]]) -> list[Any]:
+async def apply_all(group: Group, commands: Sequence[Command[Any]]) -> list[Any]:
     """Load what the members need, apply them phase by phase, and write everything they changed."""
     needs = Needs()
-    for member in members:
-        member.needs(needs)
+    for command in commands:
+        command.needs(needs)
     await load(group, needs)
     answers: dict[int, Any] = {}
-    for index in sorted(range(len(members)), key=lambda i: members[i].phase):
-        member = members[index]
-        await _find(group, member)
+    for index in sorted(range(len(commands)), key=lambda i: commands[i].phase):
+        command = commands[index]
+        await _find(group, command)
         try:
-            answers[index] = member.apply(group)
+            answers[index] = command.apply(group)
         except LedgerError as error:
             answers[index] = Refused(error)
     await group.flush()
-    return [answers[index] for index in range(len(members))]
+    return [answers[index] for index in range(len(commands))]
 
 
-async def _find(group: Group, member: Member[Any]) -> None:
+async def _find(group: Group, command: Command[Any]) -> None:
     """Let a member look for rows once what it reads of the others' changes is written."""
-    if member.phase is Phase.TEND:
+    if command.phase is Phase.MAINTENANCE:
         await group.flush()
-    elif member.phase is Phase.CLAIM:
+    elif command.phase is Phase.CLAIM:
         await group.write_operations()
     else:
         return
-    await member.find(group)
+    await command.find(group)
 
 
-def _resolve(wish: _Wish, answer: Any) -> None:
+def _resolve(wish: _Pending, answer: Any) -> None:
     if wish.answer.done():
         return
     if isinstance(answer, Refused):
@@ -368,12 +368,12 @@ def _give_up(answer: asyncio.Future[Any], seconds: float) -> None:
         answer.set_exception(LedgerUnavailable(no_answer(seconds)))
 
 
-def _abandoned(wish: _Wish) -> bool:
+def _abandoned(wish: _Pending) -> bool:
     """Whether its caller was answered that it is unavailable. One that was cancelled has left, and is carried out."""
     return wish.answer.done() and not wish.answer.cancelled()
 
 
-def _fail(wishes: Sequence[_Wish], error: Exception) -> None:
+def _fail(wishes: Sequence[_Pending], error: Exception) -> None:
     for wish in wishes:
         if not wish.answer.done():
             wish.answer.set_exception(error)

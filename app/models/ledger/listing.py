@@ -11,22 +11,22 @@ from typing import ClassVar, Final
 from app.domain.enums import Presence
 from app.domain.outcomes import OutcomeKind
 from app.models.ledger import presence
+from app.models.ledger.commands import Command, Needs, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.leases import give_up_held
 from app.models.ledger.load import load_endpoints, load_held
-from app.models.ledger.members import Member, Needs, Phase
 from app.models.ledger.store import LONG_STATEMENT_SECONDS
 
 
 @dataclass(slots=True)
-class EndListing(Member[int]):
+class EndListing(Command[int]):
     """After ``GET /clients`` was read to its end: whoever was not in it, and was last heard before it was asked for,
     is not registered. Answers how many were marked OFFLINE; call it again until that is 0.
 
-    ``asked_at`` is the ledger's time before the GET was sent (:class:`Ask`).
+    ``asked_at`` is the ledger's time before the GET was sent (:class:`ReadLedgerTime`).
     """
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
     seconds: ClassVar[float] = LONG_STATEMENT_SECONDS
     asked_at: int
     found: list[int] = field(default_factory=list)
@@ -54,7 +54,7 @@ _UNLISTED: Final = f"""
 
 
 @dataclass(slots=True)
-class Listed(Member[None]):
+class Listed(Command[None]):
     """Endpoints that ``GET /clients`` named: they are registered, whatever else is known of them.
 
     ``asleep`` are those that it said sleep; believed of whoever was not heard since ``asked_at``, for SLEEPING may be
@@ -78,10 +78,10 @@ class Listed(Member[None]):
 
 
 @dataclass(slots=True)
-class Reconciled(Member[None]):
+class Reconciled(Command[None]):
     """All registrations have been read: whatever was missed before ``asked_at`` is made up for."""
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
     asked_at: int
 
     def apply(self, group: Group) -> None:
@@ -90,10 +90,10 @@ class Reconciled(Member[None]):
 
 
 @dataclass(slots=True)
-class Ask(Member[int]):
+class ReadLedgerTime(Command[int]):
     """The ledger's time: what ``asked_at`` of :class:`EndListing` is measured by."""
 
-    phase: ClassVar[Phase] = Phase.HEAR
+    phase: ClassVar[Phase] = Phase.INGEST
 
     def apply(self, group: Group) -> int:
         return group.now

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from app.models.fields import load_json
+from app.models.ledger.commands import Needs
 from app.models.ledger.group import Group
-from app.models.ledger.members import Needs
 from app.models.ledger.rows import ENDPOINT_COLUMNS, OPERATION_COLUMNS
 
 _ENDPOINT_COLUMNS: Final = ", ".join(f"e.{column}" for column in ENDPOINT_COLUMNS)

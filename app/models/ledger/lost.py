@@ -14,10 +14,10 @@ from app.domain.enums import SECOND, OperationStatus, ReasonCode
 from app.domain.verdicts import Report
 from app.models.ledger import breaker
 from app.models.ledger.claim import Claimed, claimed
+from app.models.ledger.commands import Command, Needs, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.leases import attempt_of
 from app.models.ledger.load import load_endpoints, load_operations
-from app.models.ledger.members import Member, Needs, Phase
 from app.models.ledger.rows import EndpointRow, OperationRow
 from app.models.ledger.rules import ANSWER_MARGIN, ASK_LIMIT, ASK_SPAN, LEASE_MARGIN
 from app.models.ledger.settle import is_present
@@ -39,10 +39,10 @@ def may_be_asked(group: Group, endpoint: EndpointRow, operation: OperationRow) -
 
 
 @dataclass(slots=True)
-class TakeLost(Member[list[Claimed]]):
+class TakeLost(Command[list[Claimed]]):
     """Take over the leases that ran out while a call was open, to ask the Leshan server what became of it."""
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
     token: str
     found: list[tuple[int, int]] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ class TakeLost(Member[list[Claimed]]):
 
 
 @dataclass(slots=True)
-class HandOver(Member[bool]):
+class HandOver(Command[bool]):
     """The answer was lost, and Leshan could not be asked: leave the attempt to whoever asks next. ``report`` is what
     will be said of it should nobody learn more. Answers False when the attempt was not the caller's any more."""
 

@@ -8,15 +8,15 @@ from typing import ClassVar
 from app.domain.enums import OperationStatus
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.models.ledger.early import report_from_json
+from app.models.ledger.commands import Command, Needs, Phase
+from app.models.ledger.early_responses import report_from_json
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt
-from app.models.ledger.members import Member, Needs, Phase
 from app.models.ledger.rows import OperationRow
 
 
 @dataclass(slots=True)
-class Settle(Member[OperationStatus | None]):
+class Settle(Command[OperationStatus | None]):
     """End an attempt with what came back. Answers the operation's new status; None when the fence was stale, that is,
     when the attempt had been ended by somebody else: then nothing changes.
 
@@ -57,7 +57,7 @@ def is_present(group: Group, operation: OperationRow, attempt: int, token: str |
 
 
 @dataclass(slots=True)
-class Release(Member[bool]):
+class Release(Command[bool]):
     """Give an attempt back that was claimed and not sent (shut-down, or its deadline passed before it left)."""
 
     phase: ClassVar[Phase] = Phase.SETTLE

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from app.domain.enums import OperationKind, OperationStatus, ReasonCode
 from app.models.cursors import parse_seq_cursor
-from app.models.filing import FILING
+from app.models.operation_index import FILING
 from app.models.queries.criteria import ENDPOINT_BY_NAME, OperationCriteria, below
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
 from app.models.queries.reading import MAX_SEQ, Lane, Statement, among, array, fetch, on_postgres, reading_through

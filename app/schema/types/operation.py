@@ -232,7 +232,7 @@ _ABSENT: Any = None
 
 def _values(view: OperationView) -> JSON | None:
     values = view.values
-    return None if values is None else JSON({path: member["value"] for path, member in values.items()})
+    return None if values is None else JSON({path: command["value"] for path, command in values.items()})
 
 
 def transition_of(view: TransitionView, operation: DeviceOperation) -> OperationTransition:

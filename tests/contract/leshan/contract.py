@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from app.domain.enums import OperationKind
-from app.domain.events import AttemptEnded, Event, Gap, Heard
+from app.domain.events import AttemptEnded, EndpointEvent, Event, Gap
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome
 from app.leshan.client import LeshanClient
@@ -25,7 +25,7 @@ from tests.contract.leshan.told_devices import RealDevice, SimulatedDevice, Told
 from tests.leshan.devices import Devices
 from tests.waiting import BOUND, eventually
 
-AnyEvent = TypeVar("AnyEvent", bound=Heard)
+AnyEvent = TypeVar("AnyEvent", bound=EndpointEvent)
 
 PATIENCE: Final = 10
 """Seconds that a device has for its answer where one is expected. No verdict depends on its size."""
@@ -71,13 +71,13 @@ class Ear:
         try:
             await eventually(lambda: len(self.of(kind, endpoint)) >= count)
         except TimeoutError:
-            told = [type(event).__name__ for event in self.of(Heard, endpoint)]
+            told = [type(event).__name__ for event in self.of(EndpointEvent, endpoint)]
             raise AssertionError(f"{count} {kind.__name__} of {endpoint!r} did not come, but {told}") from None
         return self.of(kind, endpoint)[count - 1]
 
     def names(self, endpoint: str) -> list[str]:
         """What was told about an endpoint, by name."""
-        return [type(event).__name__ for event in self.of(Heard, endpoint)]
+        return [type(event).__name__ for event in self.of(EndpointEvent, endpoint)]
 
 
 @dataclass(slots=True)

@@ -36,11 +36,11 @@ def server(receiver: Receiver) -> Iterator[LeshanServer]:
 
 
 @pytest.fixture
-def told(receiver: Receiver, server: LeshanServer) -> Told:
-    return Told(receiver, server)
+def told(receiver: Receiver, server: LeshanServer) -> ToldEvents:
+    return ToldEvents(receiver, server)
 
 
-class Told:
+class ToldEvents:
     """What the server told of a device, and the way to ask the device for something."""
 
     def __init__(self, receiver: Receiver, server: LeshanServer) -> None:
@@ -77,7 +77,7 @@ def registration_id(device: Device) -> str:
     return path.removeprefix("/rd/")
 
 
-def test_each_contact_says_until_when_the_device_is_awake(told: Told, leshan_devices: Devices) -> None:
+def test_each_contact_says_until_when_the_device_is_awake(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("awake", queue_mode=True, server=told.server.coap_uri)
     first = told.one("AWAKE", device, cause="REGISTRATION")
     assert first["registrationId"] == registration_id(device)
@@ -94,7 +94,7 @@ def test_each_contact_says_until_when_the_device_is_awake(told: Told, leshan_dev
     assert untils == sorted(untils)
 
 
-def test_the_registrations_awake_time_counts(told: Told, leshan_devices: Devices) -> None:
+def test_the_registrations_awake_time_counts(told: ToldEvents, leshan_devices: Devices) -> None:
     server = told.server.coap_uri
     device = leshan_devices.create("at", queue_mode=True, server=server, attributes={"at": "600000"})
     registration = told.one("REGISTRATION", device)
@@ -103,7 +103,7 @@ def test_the_registrations_awake_time_counts(told: Told, leshan_devices: Devices
     assert until - registration["registrationDate"] >= 600_000
 
 
-def test_a_device_without_queue_mode_has_no_presence(told: Told, leshan_devices: Devices) -> None:
+def test_a_device_without_queue_mode_has_no_presence(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("always", server=told.server.coap_uri)
     device.wake()
     device.deregister()
@@ -111,7 +111,7 @@ def test_a_device_without_queue_mode_has_no_presence(told: Told, leshan_devices:
     assert told.names(device) == ["REGISTRATION", "UPDATED", "DEREGISTRATION"]
 
 
-def test_a_sleeping_device_that_speaks_is_awake_again(told: Told, leshan_devices: Devices) -> None:
+def test_a_sleeping_device_that_speaks_is_awake_again(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("sleepy", queue_mode=True, server=told.server.coap_uri)
     told.call("POST", device, f"{TEMPERATURE}/observe")
     ways: list[Callable[[], object]] = [
@@ -129,7 +129,7 @@ def test_a_sleeping_device_that_speaks_is_awake_again(told: Told, leshan_devices
         assert told.call("GET", device, "/3/0/0").is_success
 
 
-def test_a_device_that_is_heard_during_a_call_is_awake_after_it(told: Told, leshan_devices: Devices) -> None:
+def test_a_device_that_is_heard_during_a_call_is_awake_after_it(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("woken", queue_mode=True, server=told.server.coap_uri)
     device.never_answer(carry_out=False)
     with ThreadPoolExecutor(1) as callers:
@@ -144,7 +144,7 @@ def test_a_device_that_is_heard_during_a_call_is_awake_after_it(told: Told, lesh
     assert "SLEEPING" not in told.names(device)
 
 
-def test_a_device_falls_asleep_when_its_time_is_over(told: Told, leshan_devices: Devices) -> None:
+def test_a_device_falls_asleep_when_its_time_is_over(told: ToldEvents, leshan_devices: Devices) -> None:
     attributes = {"at": "200"}
     device = leshan_devices.create("timer", queue_mode=True, server=told.server.coap_uri, attributes=attributes)
     sleeping = told.one("SLEEPING", device)
@@ -152,7 +152,7 @@ def test_a_device_falls_asleep_when_its_time_is_over(told: Told, leshan_devices:
     assert sleeping["registrationId"] == registration_id(device)
 
 
-def test_a_deregistration_says_why(told: Told, leshan_devices: Devices) -> None:
+def test_a_deregistration_says_why(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("leaver", server=told.server.coap_uri)
     old = registration_id(device)
     device.register()
@@ -165,7 +165,7 @@ def test_a_deregistration_says_why(told: Told, leshan_devices: Devices) -> None:
     assert told.one("DEREGISTRATION", gone)["reason"] == "EXPIRED"
 
 
-def test_observations_begin_and_end(told: Told, leshan_devices: Devices) -> None:
+def test_observations_begin_and_end(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("observed", server=told.server.coap_uri)
     about = {"registrationId": registration_id(device), "kind": "single", "res": TEMPERATURE}
     told.call("POST", device, f"{TEMPERATURE}/observe")
@@ -180,7 +180,7 @@ def test_observations_begin_and_end(told: Told, leshan_devices: Devices) -> None
     assert told.names(device).count("OBSERVATION_ENDED") == 2
 
 
-def test_a_notification_and_a_send_have_their_samples(told: Told, leshan_devices: Devices) -> None:
+def test_a_notification_and_a_send_have_their_samples(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("sampler", server=told.server.coap_uri)
     told.call("POST", device, f"{TEMPERATURE}/observe")
     device.notify(TEMPERATURE, "20.5")
@@ -196,7 +196,7 @@ def test_a_notification_and_a_send_have_their_samples(told: Told, leshan_devices
 
 @pytest.mark.parametrize("content_format", ["SENML_CBOR", "SENML_JSON"])
 def test_a_send_of_many_samples_is_as_many_timed_values(
-    told: Told, leshan_devices: Devices, content_format: str
+    told: ToldEvents, leshan_devices: Devices, content_format: str
 ) -> None:
     device = leshan_devices.create(f"buffered-{content_format}", server=told.server.coap_uri)
     first = 1_795_400_000_000
@@ -210,7 +210,7 @@ def test_a_send_of_many_samples_is_as_many_timed_values(
 
 
 def test_a_send_that_is_too_large_for_a_post_is_several(
-    told: Told, receiver: Receiver, leshan_devices: Devices
+    told: ToldEvents, receiver: Receiver, leshan_devices: Devices
 ) -> None:
     device = leshan_devices.create("large", server=told.server.coap_uri)
     first, count, ids = 1_795_400_000_000, 1000, (5700, 5601, 5602)
@@ -232,13 +232,13 @@ def test_a_send_that_is_too_large_for_a_post_is_several(
     assert [time for time, _, _ in found] == sorted(time for time, _, _ in found)
 
 
-def test_a_name_with_a_quotation_mark_is_whole(told: Told, leshan_devices: Devices) -> None:
+def test_a_name_with_a_quotation_mark_is_whole(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create('quo"te', queue_mode=True, server=told.server.coap_uri)
     assert told.one("AWAKE", device)["ep"] == 'quo"te'
 
 
 def test_listeners_who_come_back_are_told_what_they_missed(
-    told: Told, receiver: Receiver, leshan_devices: Devices
+    told: ToldEvents, receiver: Receiver, leshan_devices: Devices
 ) -> None:
     device = leshan_devices.create("listened", queue_mode=True, server=told.server.coap_uri)
     told.one("AWAKE", device)
@@ -258,7 +258,7 @@ def test_listeners_who_come_back_are_told_what_they_missed(
         assert [data for _, _, data in heard] == [event if envelope else event["data"] for event in rest]
 
 
-def test_all_that_was_told_has_its_order(receiver: Receiver, told: Told) -> None:
+def test_all_that_was_told_has_its_order(receiver: Receiver, told: ToldEvents) -> None:
     assert receiver.events
     assert wrong(receiver.events) == []
 

@@ -17,8 +17,8 @@ from app.models.ledger import (
     Claim,
     Claimed,
     Create,
-    Hear,
-    HeardEvent,
+    DecodedEvent,
+    IngestEvents,
     Ledger,
     NewOperation,
     Rules,
@@ -95,9 +95,9 @@ def sleeping(endpoint: str, ordered: bool = True, age: float = 0) -> Event:
     return Sleeping(endpoint=endpoint, ordered=ordered, age=int(age * SECOND))
 
 
-def response(endpoint: str, request_id: str, report: Report, age: float = 0) -> HeardEvent:
+def response(endpoint: str, request_id: str, report: Report, age: float = 0) -> DecodedEvent:
     event = RequestResponse(endpoint=endpoint, age=int(age * SECOND), request_id=request_id, response={})
-    return HeardEvent(event, report=report)
+    return DecodedEvent(event, report=report)
 
 
 def new(
@@ -199,9 +199,9 @@ class World:
         """Let time pass."""
         self.now += int(seconds * SECOND)
 
-    async def hear(self, *events: Event | HeardEvent, missed: bool = False, delivery: str | None = None) -> None:
-        heard = [event if isinstance(event, HeardEvent) else HeardEvent(event) for event in events]
-        await self.ledgers[0].submit(Hear(heard, delivery_id=delivery, missed=missed))
+    async def hear(self, *events: Event | DecodedEvent, missed: bool = False, delivery: str | None = None) -> None:
+        heard = [event if isinstance(event, DecodedEvent) else DecodedEvent(event) for event in events]
+        await self.ledgers[0].submit(IngestEvents(heard, delivery_id=delivery, missed=missed))
 
     async def create(self, *operations: NewOperation) -> list[int]:
         return [created.seq for created in await self.ledgers[0].submit(Create(operations))]

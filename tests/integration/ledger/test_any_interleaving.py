@@ -21,7 +21,6 @@ from app.models.ledger import (
     Conflict,
     Create,
     HandOver,
-    KeepServer,
     NewOperation,
     NotFound,
     PauseDispatch,
@@ -31,6 +30,7 @@ from app.models.ledger import (
     Settle,
     Sweep,
     TakeLost,
+    UpdateServerInfo,
     open_store,
 )
 from app.models.lifecycle import MOVES, TERMINAL
@@ -169,7 +169,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule(which=st.booleans(), data=st.data(), request_ids=st.booleans())
     def lost_calls_are_asked_about(self, which: bool, data: st.DataObject, request_ids: bool) -> None:
-        self.do(self.either(which).submit(KeepServer(request_ids=request_ids)))
+        self.do(self.either(which).submit(UpdateServerInfo(request_ids=request_ids)))
         if self.out:
             one = data.draw(st.sampled_from(self.out))
             self.do(self.either(which).submit(HandOver(one.seq, one.attempt, one.token, LOST)))
@@ -301,9 +301,9 @@ class _OnLoop:
     runner: asyncio.Runner
     ledger: Any
 
-    def enqueue(self, member: Any) -> Any:
+    def enqueue(self, command: Any) -> Any:
         async def asked() -> Any:
-            return self.ledger.enqueue(member)
+            return self.ledger.enqueue(command)
 
         return self.runner.run(asked())
 

@@ -103,9 +103,9 @@ async def test_each_scope_is_paused_and_resumed_by_itself(world: World) -> None:
 
 @pytest.mark.parametrize("scope", [Scope(server="elsewhere"), Scope(endpoint="nobody")])
 async def test_what_does_not_exist_is_neither_paused_nor_resumed(world: World, scope: Scope) -> None:
-    for member in (PauseDispatch(scope, "olga", "smoke"), ResumeDispatch(scope, "olga")):
+    for command in (PauseDispatch(scope, "olga", "smoke"), ResumeDispatch(scope, "olga")):
         with pytest.raises(NotFound):
-            await world.ledgers[0].submit(member)
+            await world.ledgers[0].submit(command)
 
 
 async def test_what_is_not_paused_cannot_be_resumed(world: World) -> None:

@@ -12,9 +12,20 @@ from typing import Any, cast
 import pytest
 
 from app.domain.verdicts import Report
-from app.models.ledger import Cancel, Claim, Claimed, Create, Hear, HeardEvent, Ledger, PauseDispatch, Scope, Settle
+from app.models.ledger import (
+    Cancel,
+    Claim,
+    Claimed,
+    Create,
+    DecodedEvent,
+    IngestEvents,
+    Ledger,
+    PauseDispatch,
+    Scope,
+    Settle,
+)
+from app.models.ledger.commands import Command
 from app.models.ledger.ledger import Committed
-from app.models.ledger.members import Member
 from app.models.ledger.store import Store
 from app.models.ledger.stores import open_store
 from tests.integration.ledger.kit import BUSY, REBOOT, SILENT, SUCCESS, UNREACHABLE, World, new, registered, updated
@@ -22,9 +33,9 @@ from tests.integration.ledger.kit import BUSY, REBOOT, SILENT, SUCCESS, UNREACHA
 pytestmark = pytest.mark.asyncio
 
 
-async def together(ledger: Ledger, *members: Member[Any]) -> list[Any]:
+async def together(ledger: Ledger, *commands: Command[Any]) -> list[Any]:
     """The answers to what was asked for at once: one commit."""
-    return list(await asyncio.gather(*(ledger.enqueue(member) for member in members)))
+    return list(await asyncio.gather(*(ledger.enqueue(command) for command in commands)))
 
 
 def claim(slots: int = 10) -> Claim:
@@ -124,7 +135,7 @@ async def test_a_commit_carries_one_claim(empty_world: World) -> None:
     ledger._observe = commits.append
     first, second = await together(ledger, claim(2), claim(2))
     assert (len(first), len(second)) == (2, 2)
-    assert [commit.members for commit in commits] == [1, 1]
+    assert [commit.commands for commit in commits] == [1, 1]
 
 
 class _Counting:
@@ -168,7 +179,7 @@ async def test_what_one_commit_writes_together_is_all_written(world: World) -> N
     called = await world.claim()
     *_, (third,) = await together(
         world.ledgers[0],
-        Hear([HeardEvent(updated("d", 2))]),
+        IngestEvents([DecodedEvent(updated("d", 2))]),
         *map(settle, called),
         Create([new("d")]),
     )

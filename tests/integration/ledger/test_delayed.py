@@ -11,8 +11,18 @@ from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Report
 from app.models.database import reading
-from app.models.ledger import Cancel, Claimed, Conflict, Hear, HoldBridge, NewOperation, Prune, Settle, Withdraw
-from app.models.ledger.early import report_from_json, report_to_json
+from app.models.ledger import (
+    Cancel,
+    Claimed,
+    Conflict,
+    IngestEvents,
+    NewOperation,
+    Prune,
+    RenewBridgeLease,
+    Settle,
+    Withdraw,
+)
+from app.models.ledger.early_responses import report_from_json, report_to_json
 from app.models.ready import unwanted
 from tests.integration.ledger.kit import (
     BUSY,
@@ -96,7 +106,7 @@ async def test_the_answer_event_in_the_same_commit_is_found(world: World, make: 
     claimed = await world.claim_one()
     ledger = world.ledgers[0]
     settled = ledger.enqueue(Settle(claimed.seq, claimed.attempt, delayed("q1")))
-    heard = ledger.enqueue(Hear([response("d", "q1", SUCCESS)]))
+    heard = ledger.enqueue(IngestEvents([response("d", "q1", SUCCESS)]))
     await heard
     assert await settled == "CONFIRMED"
     assert await world.status(seq) == "CONFIRMED"
@@ -175,7 +185,7 @@ async def test_a_registration_that_ended_without_a_wake_dropped_it_unsent(world:
 
 async def listen(world: World, open_for: float) -> None:
     """Somebody listens to the event stream, which has been open for so many seconds."""
-    holder = HoldBridge("bridge", 7_200 * SECOND, int(open_for * SECOND))
+    holder = RenewBridgeLease("bridge", 7_200 * SECOND, int(open_for * SECOND))
     assert await world.ledgers[0].submit(holder)
 
 

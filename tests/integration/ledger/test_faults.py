@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from app.models.database import migrate
 from app.models.ledger import Create, LedgerUnavailable, UnsafeDatabase, open_store
+from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.members import Member, Phase
 from app.models.ledger.postgres_store import _END_SILENT_HOLDER, APPEND_LOCK
 from app.models.ledger.store import StoreUnavailable
 from tests.integration.ledger.kit import World, new, registered
@@ -50,10 +50,10 @@ async def _backends(server: PostgresServer, verb: str) -> None:
         await connection.close()
 
 
-class Slow(Member[None]):
+class Slow(Command[None]):
     """Its statement takes longer than its limit."""
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
     seconds: ClassVar[float] = 0.05
 
     async def find(self, group: Group) -> None:

@@ -22,20 +22,20 @@ from app.models.ledger import (
     Claim,
     Conflict,
     Create,
+    DecodedEvent,
     HandOver,
-    Hear,
-    HeardEvent,
+    IngestEvents,
     Ledger,
     LedgerOverloaded,
     LedgerUnavailable,
-    Place,
     Reading,
     Rules,
     Settle,
+    StreamPosition,
     open_store,
 )
+from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.members import Member, Phase
 from app.models.ledger.store import STATEMENT_SECONDS, Store, StoreUnavailable
 from tests.integration.ledger.kit import LOST, SUCCESS, LosingStore, World, new, registered
 
@@ -114,9 +114,9 @@ async def test_a_delivery_takes_effect_once_over_a_lost_commit(losing: Losing) -
     assert (endpoint["registration_id"], endpoint["wake_seq"]) == ("r2", 2)
 
 
-def told(place: Place, *, again: bool = False) -> Hear:
+def told(place: StreamPosition, *, again: bool = False) -> IngestEvents:
     reading = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)})
-    return Hear([HeardEvent(Reported(endpoint="d", nodes={}), readings=(reading,))], place=place, again=again)
+    return IngestEvents([DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,))], place=place, again=again)
 
 
 async def values(world: World) -> int:
@@ -126,12 +126,12 @@ async def values(world: World) -> int:
 async def test_what_a_stream_told_takes_effect_once_over_a_lost_commit(losing: Losing) -> None:
     world = losing.world
     with losing.lost():
-        await world.ledgers[0].submit(told(Place("#a")))
+        await world.ledgers[0].submit(told(StreamPosition("#a")))
     assert await values(world) == 1
-    assert await world.ledgers[0].submit(told(Place("#a"), again=True)) == 0, "the ledger was away for longer"
-    assert await world.ledgers[0].submit(told(Place("#b"), again=True)) == 1, "the first time nothing was committed"
+    assert await world.ledgers[0].submit(told(StreamPosition("#a"), again=True)) == 0, "the ledger was away for longer"
+    assert await world.ledgers[0].submit(told(StreamPosition("#b"), again=True)) == 1, "nothing was committed before"
     assert await values(world) == 2
-    assert await world.ledgers[0].submit(told(Place("#b"))) == 1, "a place is looked at only when in doubt"
+    assert await world.ledgers[0].submit(told(StreamPosition("#b"))) == 1, "a place is looked at only when in doubt"
 
 
 async def test_a_lost_call_is_handed_over_once_over_a_lost_commit(losing: Losing) -> None:
@@ -145,10 +145,10 @@ async def test_a_lost_call_is_handed_over_once_over_a_lost_commit(losing: Losing
     assert await world.steps(seq) == [("QUEUED", None), ("SENDING", None), ("SENDING", "LESHAN_UNREACHABLE")]
 
 
-class BadAfterAll(Member[None]):
+class BadAfterAll(Command[None]):
     """Is taken at first, and refused when it is repeated."""
 
-    phase = Phase.TEND
+    phase = Phase.MAINTENANCE
 
     def apply(self, group: Group) -> None:
         if group.again:
@@ -198,7 +198,7 @@ async def test_a_member_that_the_database_refuses_fails_alone(world: World) -> N
     ledger = world.ledgers[0]
     good = [ledger.enqueue(Create([new("d")])) for _ in range(3)]
     bad = ledger.enqueue(Create([new("d"), new("d", priority=1_000)]))
-    also_good = ledger.enqueue(Hear([HeardEvent(registered("other"))]))
+    also_good = ledger.enqueue(IngestEvents([DecodedEvent(registered("other"))]))
     results = await asyncio.gather(*good, bad, also_good, return_exceptions=True)
     assert [isinstance(result, Exception) for result in results] == [False, False, False, True, False]
     assert not isinstance(results[3], LedgerUnavailable)
@@ -212,7 +212,7 @@ async def test_input_that_the_driver_refuses_fails_alone(world: World, name: str
     ledger = world.ledgers[0]
     good = ledger.enqueue(Create([new("d")]))
     event = registered(name, last_update=2**70 if len(name) > 2 else 1)
-    bad = ledger.enqueue(Hear([HeardEvent(registered("whole")), HeardEvent(event)]))
+    bad = ledger.enqueue(IngestEvents([DecodedEvent(registered("whole")), DecodedEvent(event)]))
     results = await asyncio.gather(good, bad, return_exceptions=True)
     assert isinstance(results[1], Exception)
     assert not isinstance(results[1], LedgerUnavailable)
@@ -241,7 +241,7 @@ async def test_members_of_one_commit_are_applied_events_first_and_claims_last(wo
     ledger = world.ledgers[0]
     claim = ledger.enqueue(Claim(10, str(uuid.uuid4())))
     create = ledger.enqueue(Create([new("d")]))
-    ledger.enqueue(Hear([HeardEvent(registered("d"))]))
+    ledger.enqueue(IngestEvents([DecodedEvent(registered("d"))]))
     (created,) = await create
     assert [claimed.seq for claimed in await claim] == [created.seq]
 
@@ -276,11 +276,11 @@ async def test_publishing_comes_after_the_commit_and_only_when_there_is_somethin
 
 async def test_closing_writes_what_is_waiting_and_takes_nothing_more(empty_world: World) -> None:
     ledger = await empty_world.ledger()
-    futures = [ledger.enqueue(Hear([HeardEvent(registered(f"d{n}"))])) for n in range(50)]
+    futures = [ledger.enqueue(IngestEvents([DecodedEvent(registered(f"d{n}"))])) for n in range(50)]
     await ledger.close()
     assert all(future.done() and not future.exception() for future in futures)
     with pytest.raises(LedgerUnavailable):
-        ledger.enqueue(Hear([]))
+        ledger.enqueue(IngestEvents([]))
 
 
 @dataclass
@@ -312,18 +312,18 @@ async def test_what_is_queued_still_when_its_caller_was_answered_is_dropped(empt
     store = SwallowingStore(open_store(empty_world.url, unsafe=True))
     ledger = await empty_world.ledger(store)
     store.swallows = True
-    begun = ledger.enqueue(Hear([HeardEvent(registered("begun"))]))
+    begun = ledger.enqueue(IngestEvents([DecodedEvent(registered("begun"))]))
     await store.asked.wait()
     with pytest.raises(LedgerUnavailable, match="no answer within 0 s"):
-        await ledger.submit(Hear([HeardEvent(registered("given up"))]), within=0)
-    left = asyncio.create_task(ledger.submit(Hear([HeardEvent(registered("left"))]), within=60))
+        await ledger.submit(IngestEvents([DecodedEvent(registered("given up"))]), within=0)
+    left = asyncio.create_task(ledger.submit(IngestEvents([DecodedEvent(registered("left"))]), within=60))
     await asyncio.sleep(0)
     left.cancel()  # a client that leaves cancels nothing
     store.swallows = False
     assert store.answer is not None
     store.answer.set_result(None)
     assert await begun == 1
-    await ledger.submit(Hear([HeardEvent(registered("after"))]), within=60)
+    await ledger.submit(IngestEvents([DecodedEvent(registered("after"))]), within=60)
     await ledger.close()
     rows = await empty_world.rows("SELECT name FROM endpoint ORDER BY name")
     assert [row["name"] for row in rows] == ["after", "begun", "left"]
@@ -336,9 +336,9 @@ async def test_a_ledger_closes_though_the_database_says_nothing(
     store = SwallowingStore(open_store(empty_world.url, unsafe=True))
     ledger = await empty_world.ledger(store)
     store.swallows = True
-    first = ledger.enqueue(Hear([HeardEvent(registered("d"))]))
+    first = ledger.enqueue(IngestEvents([DecodedEvent(registered("d"))]))
     await store.asked.wait()
-    second = ledger.enqueue(Hear([HeardEvent(registered("e"))]))
+    second = ledger.enqueue(IngestEvents([DecodedEvent(registered("e"))]))
     async with asyncio.timeout(10):
         await ledger.close()
     for waiting in (first, second):
@@ -352,9 +352,9 @@ async def test_more_than_can_be_written_soon_is_refused_before_it_is_taken(
 ) -> None:
     monkeypatch.setattr("app.models.ledger.ledger.MAX_WAITING", 2)
     ledger = world.ledgers[0]
-    futures = [ledger.enqueue(Hear([])) for _ in range(2)]
+    futures = [ledger.enqueue(IngestEvents([])) for _ in range(2)]
     with pytest.raises(LedgerOverloaded):
-        ledger.enqueue(Hear([]))
+        ledger.enqueue(IngestEvents([]))
     await asyncio.gather(*futures)
 
 

@@ -12,8 +12,8 @@ from app.domain.enums import SECOND, Instant, OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.models.ledger import Hear, HeardEvent, Reading
-from app.models.ledger.hear import EARLIEST_CLOCK
+from app.models.ledger import DecodedEvent, IngestEvents, Reading
+from app.models.ledger.ingest import EARLIEST_CLOCK
 from tests.integration.ledger.kit import START, SUCCESS, World, new, registered
 
 pytestmark = pytest.mark.asyncio
@@ -26,8 +26,8 @@ def reading(value: float, at: Instant | None) -> Reading:
     return Reading({PATH: TypedValue(ValueType.FLOAT, value)}, at)
 
 
-def reported(*readings: Reading, age: int = 0) -> HeardEvent:
-    return HeardEvent(Reported(endpoint="d", nodes={}, age=age), readings=readings)
+def reported(*readings: Reading, age: int = 0) -> DecodedEvent:
+    return DecodedEvent(Reported(endpoint="d", nodes={}, age=age), readings=readings)
 
 
 async def state(world: World) -> tuple[str, Instant]:
@@ -65,7 +65,7 @@ async def test_of_equal_times_the_later_arrival_stays(world: World, together: bo
     await world.hear(registered("d"))
     events = [reported(reading(value, FIRST)) for value in (1.0, 2.0)]
     if together:
-        await asyncio.gather(*(world.ledgers[0].submit(Hear([event])) for event in events))
+        await asyncio.gather(*(world.ledgers[0].submit(IngestEvents([event])) for event in events))
     else:
         for event in events:
             await world.hear(event)

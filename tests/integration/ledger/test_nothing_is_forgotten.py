@@ -87,8 +87,8 @@ class Histories(RuleBasedStateMachine):
     def do(self, work: Any) -> Any:
         return self.runner.run(work)
 
-    def submit(self, member: Any) -> Any:
-        return self.do(self.world.ledgers[0].submit(member))
+    def submit(self, command: Any) -> Any:
+        return self.do(self.world.ledgers[0].submit(command))
 
     @initialize()
     def begin(self) -> None:

@@ -11,7 +11,7 @@ from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Event, ObservationChanged, Reported
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.models.ledger import HeardEvent, NewOperation, Reading
+from app.models.ledger import DecodedEvent, NewOperation, Reading
 from app.models.observations import MOST, Observed, observation_of, with_observation
 from tests.integration.ledger.kit import (
     REFUSED,
@@ -145,7 +145,7 @@ async def test_a_value_outlives_its_observation(world: World) -> None:
     await world.hear(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH))
     reading = Reading({PATH: TypedValue(ValueType.FLOAT, 21.5)})
-    await world.hear(HeardEvent(Reported(endpoint="d", nodes={}), readings=(reading,)), registered("d", "r2"))
+    await world.hear(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,)), registered("d", "r2"))
     assert (await world.row("SELECT value FROM resource_state"))["value"] == "21.5"
     assert not await observed(world)
 

@@ -8,20 +8,20 @@ from app.domain.enums import SECOND, OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.models.ledger import (
-    Ask,
+    DecodedEvent,
     EndListing,
-    Hear,
-    HeardEvent,
-    HoldBridge,
-    KeepServer,
+    IngestEvents,
     Listed,
-    Place,
     Prune,
     Reading,
+    ReadLedgerTime,
+    RenewBridgeLease,
+    StreamPosition,
     TakeLost,
+    UpdateServerInfo,
 )
-from app.models.ledger.hear import EARLIEST_CLOCK
-from app.models.ledger.tend import PIECE
+from app.models.ledger.ingest import EARLIEST_CLOCK
+from app.models.ledger.maintenance import PIECE
 from tests.integration.ledger.kit import (
     REFUSED,
     SUCCESS,
@@ -148,7 +148,7 @@ async def test_a_listing_ends_only_registrations_that_were_silent_since_before_i
     ledger = world.ledgers[0]
     await world.hear(registered("gone"), registered("listed"), registered("heard"), old_registered("older", 1))
     world.pass_(10)
-    asked_at = await ledger.submit(Ask())
+    asked_at = await ledger.submit(ReadLedgerTime())
     await world.hear(updated("heard", 2))
     await ledger.submit(Listed(["listed", "nobody"]))
     assert await ledger.submit(EndListing(asked_at)) == 1
@@ -161,22 +161,22 @@ async def test_a_device_that_a_listing_missed_is_back_with_its_next_update(world
     ledger = world.ledgers[0]
     await world.hear(registered("d"))
     world.pass_(10)
-    await ledger.submit(EndListing(await ledger.submit(Ask())))
+    await ledger.submit(EndListing(await ledger.submit(ReadLedgerTime())))
     await world.hear(updated("d", 2))
     assert await world.presence("d") == "ONLINE"
 
 
 async def test_one_bridge_listens_until_it_gives_up_or_is_silent(empty_world: World) -> None:
     one, two = [await empty_world.ledger() for _ in range(2)]
-    assert await one.submit(HoldBridge("one", 10_000_000))
-    assert not await two.submit(HoldBridge("two", 10_000_000))
+    assert await one.submit(RenewBridgeLease("one", 10_000_000))
+    assert not await two.submit(RenewBridgeLease("two", 10_000_000))
     empty_world.pass_(9)
-    assert await one.submit(HoldBridge("one", 10_000_000))
+    assert await one.submit(RenewBridgeLease("one", 10_000_000))
     empty_world.pass_(10)
-    assert await two.submit(HoldBridge("two", 10_000_000))
-    assert not await one.submit(HoldBridge("one", 10_000_000))
-    assert await two.submit(HoldBridge("two", 0))
-    assert await one.submit(HoldBridge("one", 10_000_000))
+    assert await two.submit(RenewBridgeLease("two", 10_000_000))
+    assert not await one.submit(RenewBridgeLease("one", 10_000_000))
+    assert await two.submit(RenewBridgeLease("two", 0))
+    assert await one.submit(RenewBridgeLease("one", 10_000_000))
 
 
 async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon_moves(empty_world: World) -> None:
@@ -219,7 +219,7 @@ async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empt
 async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
     empty_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.ledger.tend.PRUNE_PIECE", 3)
+    monkeypatch.setattr("app.models.ledger.maintenance.PRUNE_PIECE", 3)
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     for n in range(10):
         await empty_world.hear(registered(f"d{n}"))
@@ -232,16 +232,16 @@ async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
 async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empty_world: World) -> None:
     """It forwards what its socket kept before it learns that another one listens by now, and has heard all that."""
     one, two = [await empty_world.ledger() for _ in range(2)]
-    assert await one.submit(HoldBridge("one", 10 * SECOND))
+    assert await one.submit(RenewBridgeLease("one", 10 * SECOND))
     empty_world.pass_(11)
-    thawed = Hear([HeardEvent(registered("d"))], place=Place("7", "one"))
+    thawed = IngestEvents([DecodedEvent(registered("d"))], place=StreamPosition("7", "one"))
     assert await one.submit(thawed) == 1, "nobody else listens yet"
-    assert await two.submit(HoldBridge("two", 10 * SECOND))
-    assert await one.submit(Hear([HeardEvent(registered("d", "old"))], place=Place("8", "one"))) == 0
+    assert await two.submit(RenewBridgeLease("two", 10 * SECOND))
+    assert await one.submit(IngestEvents([DecodedEvent(registered("d", "old"))], place=StreamPosition("8", "one"))) == 0
     assert (await empty_world.endpoint("d"))["registration_id"] == "r1"
     assert (await empty_world.server())["stream_id"] == "7"
-    assert await two.submit(Hear([HeardEvent(registered("d", "r2"))], place=Place("9", "two"))) == 1
-    assert await two.submit(HoldBridge("two", 0))
+    assert await two.submit(IngestEvents([DecodedEvent(registered("d", "r2"))], place=StreamPosition("9", "two"))) == 1
+    assert await two.submit(RenewBridgeLease("two", 0))
     server = await empty_world.server()
     assert (server["bridge_holder"], server["bridge_until"], server["stream_id"]) == (None, None, "9")
 
@@ -249,7 +249,7 @@ async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empt
 async def test_receipts_are_forgotten_in_pieces_to_their_end(
     empty_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.ledger.tend.RECEIPTS_PIECE", 3)
+    monkeypatch.setattr("app.models.ledger.maintenance.RECEIPTS_PIECE", 3)
     ledger = await empty_world.ledger()
     for n in range(7):
         await empty_world.hear(response("d", f"q{n}", SUCCESS), delivery=f"w{n}")
@@ -267,7 +267,7 @@ async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     await empty_world.hear(registered("d", lifetime_seconds=10 * DAY))
     value = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=EARLIEST_CLOCK)
-    await empty_world.hear(HeardEvent(Reported(endpoint="d", nodes={}), readings=(value,)))
+    await empty_world.hear(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(value,)))
     while await ledger.submit(Prune()):
         pass
     assert len(await empty_world.rows("SELECT seq FROM resource_change")) == 1
@@ -295,7 +295,7 @@ async def test_a_row_that_cannot_be_tended_costs_itself_alone(
     await world.hear(registered("bad"), registered("good", lifetime_seconds=60))
     seq, other, good = await world.create(new("bad"), new("bad"), new("good", timeout=1))
     await world.claim()
-    await world.ledgers[0].submit(KeepServer(request_ids=request_ids))
+    await world.ledgers[0].submit(UpdateServerInfo(request_ids=request_ids))
     await world.reader.execute(f"UPDATE endpoint SET {breach.format(other=other)} WHERE name = 'bad'")  # noqa: S608
     world.pass_(100)
     assert [lost.seq for lost in await world.ledgers[0].submit(TakeLost("t"))] == ([good] if request_ids else [])

@@ -16,25 +16,25 @@ from app.domain.operations import TURN_ENDERS
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.models.ledger import (
-    Ask,
     Cancel,
     Claim,
     Claimed,
     Create,
+    DecodedEvent,
     EndListing,
-    Hear,
-    HeardEvent,
+    IngestEvents,
     LedgerError,
     Listed,
     Probed,
     Provision,
     Prune,
+    ReadLedgerTime,
     Release,
     Settle,
     Sweep,
     TakeProbe,
 )
-from app.models.ledger.members import Member
+from app.models.ledger.commands import Command
 from tests.integration.ledger.kit import (
     World,
     awake,
@@ -76,21 +76,21 @@ class Walker:
 
     async def step(self) -> None:
         """Ask for one to six things at once, of one or two processes."""
-        members = [self.dice.choice(CHOICES)(self) for _ in range(self.dice.randint(1, 6))]
+        commands = [self.dice.choice(CHOICES)(self) for _ in range(self.dice.randint(1, 6))]
         results = await asyncio.gather(
-            *(self.dice.choice(self.world.ledgers).enqueue(member) for member in members), return_exceptions=True
+            *(self.dice.choice(self.world.ledgers).enqueue(command) for command in commands), return_exceptions=True
         )
-        for member, result in zip(members, results, strict=True):
-            assert not isinstance(result, BaseException) or isinstance(result, LedgerError), (member, result)
-            if isinstance(member, Claim) and isinstance(result, list):
+        for command, result in zip(commands, results, strict=True):
+            assert not isinstance(result, BaseException) or isinstance(result, LedgerError), (command, result)
+            if isinstance(command, Claim) and isinstance(result, list):
                 self.out += result
 
-    def hear(self) -> Member[Any]:
+    def hear(self) -> Command[Any]:
         events = [self.event(self.dice.choice(NAMES)) for _ in range(self.dice.randint(1, 3))]
         delivery = f"w{self.dice.randint(1, 50)}" if self.dice.random() < 0.3 else None
-        return Hear(events, delivery_id=delivery, missed=self.dice.random() < 0.1)
+        return IngestEvents(events, delivery_id=delivery, missed=self.dice.random() < 0.1)
 
-    def event(self, name: str) -> HeardEvent:
+    def event(self, name: str) -> DecodedEvent:
         self.updates += 1
         id_, age = f"r{self.dice.randint(1, 3)}-{self.updates // 40}", self.dice.choice([0, 0, 1, 60, 600])
         more: dict[str, Any] = {
@@ -100,20 +100,20 @@ class Walker:
         last_update = self.dice.choice([self.updates, 1])
         return self.dice.choice(
             [
-                HeardEvent(registered(name, id_, last_update, age=age, **more)),
-                HeardEvent(updated(name, last_update, id_, age=age, ordered=self.dice.random() < 0.5, **more)),
-                HeardEvent(updated(name, last_update, id_, age=age, **more)),
-                HeardEvent(deregistered(name, id_)),
-                HeardEvent(awake(name, age)),
-                HeardEvent(sleeping(name)),
-                HeardEvent(old_registered(name, self.dice.randint(1, 3))),
-                HeardEvent(old_updated(name, self.dice.randint(1, 3))),
-                HeardEvent(old_unregistered(name, self.dice.randint(1, 3))),
+                DecodedEvent(registered(name, id_, last_update, age=age, **more)),
+                DecodedEvent(updated(name, last_update, id_, age=age, ordered=self.dice.random() < 0.5, **more)),
+                DecodedEvent(updated(name, last_update, id_, age=age, **more)),
+                DecodedEvent(deregistered(name, id_)),
+                DecodedEvent(awake(name, age)),
+                DecodedEvent(sleeping(name)),
+                DecodedEvent(old_registered(name, self.dice.randint(1, 3))),
+                DecodedEvent(old_updated(name, self.dice.randint(1, 3))),
+                DecodedEvent(old_unregistered(name, self.dice.randint(1, 3))),
                 response(name, f"q{self.dice.randint(1, 20)}", self.report()),
             ]
         )
 
-    def create(self) -> Member[Any]:
+    def create(self) -> Command[Any]:
         operations = []
         for _ in range(self.dice.randint(1, 3)):
             kind, path = self.dice.choice(ASKED)
@@ -144,7 +144,7 @@ class Walker:
         deadline = kind is OutcomeKind.ANSWER_LOST and self.dice.random() < 0.3
         return Report(Outcome(kind, request_id=request_id, deadline_passed=deadline), leshan_healthy=healthy)
 
-    def settle(self) -> Member[Any]:
+    def settle(self) -> Command[Any]:
         if not self.out:
             return self.claim()
         claimed = self.dice.choice(self.out)
@@ -154,23 +154,28 @@ class Walker:
             return Release(claimed.seq, claimed.attempt)
         return Settle(claimed.seq, claimed.attempt, self.report())
 
-    def claim(self) -> Member[Any]:
+    def claim(self) -> Command[Any]:
         return Claim(self.dice.randint(1, 4), str(uuid.uuid4()))
 
-    def cancel(self) -> Member[Any]:
+    def cancel(self) -> Command[Any]:
         return Cancel(self.dice.choice(self.ids) if self.ids else str(uuid.uuid4()))
 
-    def tend(self) -> Member[Any]:
+    def tend(self) -> Command[Any]:
         self.world.pass_(self.dice.choice([0, 1, 3, 10, 50, 120]))
         return self.dice.choice([Sweep(), Sweep(), Sweep(), Prune(), TakeProbe(), Probed(healthy=True)])
 
-    def list_(self) -> Member[Any]:
+    def list_(self) -> Command[Any]:
         return self.dice.choice(
-            [Ask(), Listed(self.dice.sample(NAMES, 2)), EndListing(self.world.now - 60_000_000), Provision("made")]
+            [
+                ReadLedgerTime(),
+                Listed(self.dice.sample(NAMES, 2)),
+                EndListing(self.world.now - 60_000_000),
+                Provision("made"),
+            ]
         )
 
 
-CHOICES: Final[list[Callable[[Walker], Member[Any]]]] = [
+CHOICES: Final[list[Callable[[Walker], Command[Any]]]] = [
     *[Walker.hear] * 5,
     *[Walker.create] * 3,
     *[Walker.settle] * 6,

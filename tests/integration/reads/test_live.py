@@ -13,7 +13,7 @@ from app.domain.enums import OperationStatus, Presence, ValueType
 from app.domain.values import TypedValue
 from app.models import queries
 from app.models.cursors import InvalidCursor, parse_log_cursor
-from app.models.ledger import HeardEvent, Prune, Reading
+from app.models.ledger import DecodedEvent, Prune, Reading
 from app.models.live import CursorExpired, Lagged, LiveLog, TransitionCriteria
 from app.models.queries import reading
 from tests.integration.ledger.kit import SUCCESS, World, delayed, deregistered, new, registered, response, updated
@@ -143,8 +143,8 @@ async def test_presence_and_resources(world: World, live: LiveLog) -> None:
     await eventually(lambda: live.subscribers == 4)
     values = {path: TypedValue(ValueType.INTEGER, path) for path in ("/3/0/9", "/3303/0/5700")}
     for name in ("e", "d"):
-        await world.hear(HeardEvent(registered(name), readings=[Reading(values)]))
-    await world.hear(HeardEvent(updated("d", 2), readings=[Reading(values)]), deregistered("e"))
+        await world.hear(DecodedEvent(registered(name), readings=[Reading(values)]))
+    await world.hear(DecodedEvent(updated("d", 2), readings=[Reading(values)]), deregistered("e"))
     world.pass_(3)
     await world.sweep()
     last = await queries.log_position()

@@ -12,7 +12,7 @@ from app.domain.enums import OperationKind, OperationStatus, Presence, ValueType
 from app.domain.values import TypedValue
 from app.models import queries
 from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log_cursor
-from app.models.ledger import Cancel, HeardEvent, KeepModels, Reading, StoredModel
+from app.models.ledger import Cancel, DecodedEvent, Reading, StoredModel, StoreObjectModels
 from app.models.queries import EndpointCriteria, OperationCriteria, OperationView, Page
 from tests.integration.ledger.kit import REFUSED, SUCCESS, World, deregistered, new, registered
 
@@ -178,14 +178,16 @@ async def test_transitions_of_an_operation(world: World) -> None:
 @pytest.mark.asyncio
 async def test_resources_and_models(world: World) -> None:
     values = {path: TypedValue(ValueType.INTEGER, "7") for path in ("/3/0/9", "/30/0/1", "/3303/0/5700", "/3/0/13")}
-    await world.hear(HeardEvent(registered("d"), readings=[Reading(values)]))
+    await world.hear(DecodedEvent(registered("d"), readings=[Reading(values)]))
     endpoint = await queries.endpoint_by_name("d")
     assert endpoint is not None
     states = await queries.resource_states(endpoint.id)
     assert [state.path for state in states] == sorted(values)
     assert {(state.type, state.value) for state in states} == {(ValueType.INTEGER, "7")}
     assert [state.path for state in await queries.resource_states(endpoint.id, "/3")] == ["/3/0/13", "/3/0/9"]
-    await world.ledgers[0].submit(KeepModels([StoredModel(3, "1.1", {"id": 3}), StoredModel(9, "1.0", {"id": 9})]))
+    await world.ledgers[0].submit(
+        StoreObjectModels([StoredModel(3, "1.1", {"id": 3}), StoredModel(9, "1.0", {"id": 9})])
+    )
     assert await queries.object_models([3, 4]) == {(3, "1.1"): {"id": 3}}
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.models.ledger import Sweep
 from app.models.queries import operation_seqs
 from app.schema import brake
-from app.schema.asking import submit
+from app.schema.ledger_gateway import submit
 from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
 from tests.integration.schema.kit import OPERATOR, VIEWER, Api
 

@@ -23,7 +23,7 @@ from app.models.queries import Lane
 from app.models.queries.reading import on_postgres
 from app.operator_cli import documents as cli
 from app.operator_cli import watching
-from app.schema import asking, budget, documents
+from app.schema import budget, documents, ledger_gateway
 from app.schema.documents import prepare
 from app.schema.ids import operation_id
 from app.schema.input_checks import Defaults
@@ -246,7 +246,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("query", UNKNOWN.values(), ids=UNKNOWN)
 async def test_the_errors_of_a_document_are_bounded_and_located_once(api: Api, query: str) -> None:
-    with patch("app.schema.places.visit") as visit:
+    with patch("app.schema.error_locations.visit") as visit:
         told = (await api.answer(query, VIEWER))["errors"]
     assert len(told) == MAX_ERRORS + 1  # and that there are more
     assert visit.call_count == 1
@@ -480,10 +480,10 @@ async def test_a_websocket_operation_has_so_much_time(address: str, slow_count: 
 async def test_a_mutation_is_done_although_its_client_hung_up(address: str, world: World) -> None:
     submitted, gone = asyncio.Event(), asyncio.Event()
 
-    async def held(context: Any, member: Any) -> Any:
+    async def held(context: Any, command: Any) -> Any:
         submitted.set()
         await gone.wait()
-        return await asking.submit(context, member)
+        return await ledger_gateway.submit(context, command)
 
     headers = {**JSON_HEADERS, "authorization": f"Bearer {OPERATOR}"}
     body = {"query": 'mutation { provisionEndpoint(name: "left") { name } }'}

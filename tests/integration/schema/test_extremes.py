@@ -16,7 +16,7 @@ from app.domain.values import TypedValue
 from app.leshan.events import registration_of
 from app.models import tables
 from app.models.fields import InstantField, dump_json
-from app.models.ledger import HeardEvent, PauseDispatch, Reading, Scope
+from app.models.ledger import DecodedEvent, PauseDispatch, Reading, Scope
 from tests.integration.ledger.kit import REFUSED, World, new, registered
 from tests.integration.schema.kit import Api
 
@@ -59,7 +59,7 @@ async def fill(world: World) -> None:
     await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
     await world.attempt(REFUSED)
     reading = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 20.5)})
-    await world.hear(HeardEvent(Reported(endpoint="d", nodes={}), readings=(reading,)))
+    await world.hear(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,)))
     await world.ledgers[0].submit(PauseDispatch(Scope(), "olga", "why"))
 
 
@@ -116,9 +116,9 @@ async def test_every_time_and_number_can_be_shown(world: World, api: Api, highes
 def walk(value: Any) -> list[Any]:
     """Every leaf of an answer."""
     if isinstance(value, dict):
-        return [leaf for member in value.values() for leaf in walk(member)]
+        return [leaf for command in value.values() for leaf in walk(command)]
     if isinstance(value, list):
-        return [leaf for member in value for leaf in walk(member)]
+        return [leaf for command in value for leaf in walk(command)]
     return [value]
 
 

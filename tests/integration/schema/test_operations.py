@@ -11,7 +11,7 @@ from tortoise.connection import get_connection
 from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
 from app.domain.outcomes import OutcomeKind
-from app.models.ledger import KeepModels, Provision, StoredModel, Withdraw
+from app.models.ledger import Provision, StoredModel, StoreObjectModels, Withdraw
 from app.models.ready import unwanted
 from app.schema import mutations
 from app.schema.ids import operation_id
@@ -284,7 +284,7 @@ async def test_a_retry_is_a_new_operation_with_the_same_request(world: World, ap
 async def test_the_devices_own_model_decides_before_anything_is_queued(world: World, api: Api) -> None:
     resource = ResourceModel(1, "Package URI", "RW", multiple=False, mandatory=True, type=ValueType.STRING)
     model = ObjectModel(5, "1.1", "Firmware Update", multiple=False, resources={1: resource})
-    await world.ledgers[0].submit(KeepModels([StoredModel(5, "1.1", model_to_json(model))]))
+    await world.ledgers[0].submit(StoreObjectModels([StoredModel(5, "1.1", model_to_json(model))]))
     links = [{"url": "/5", "attributes": {"ver": "1.1"}}, {"url": "/5/0", "attributes": {}}]
     await world.hear(registered("d", object_links=links))
     assert (await create(api))["validated"] is True
@@ -296,7 +296,7 @@ async def keep_lifetime(world: World, version: str = "1.1", range_: str = "") ->
     """Let object 1's model be known: Lifetime, an INTEGER."""
     lifetime = ResourceModel(1, "Lifetime", "RW", multiple=False, mandatory=True, type=ValueType.INTEGER, range=range_)
     model = ObjectModel(1, version, "LwM2M Server", multiple=True, resources={1: lifetime})
-    await world.ledgers[0].submit(KeepModels([StoredModel(1, version, model_to_json(model))]))
+    await world.ledgers[0].submit(StoreObjectModels([StoredModel(1, version, model_to_json(model))]))
 
 
 async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world: World, api: Api) -> None:

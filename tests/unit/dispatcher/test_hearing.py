@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from app.dispatcher.hearing import Hearing
-from app.dispatcher.models_shelf import ModelShelf
+from app.dispatcher.hearing import EventIngestor
+from app.dispatcher.object_model_cache import ObjectModelCache
 from app.domain.events import Awake, Event, Registered, Registration, RequestResponse
-from app.leshan.webhook_http import Batch, HearingUnavailable
-from app.models.ledger import Hear, Ledger, LedgerUnavailable, Place
+from app.leshan.webhook_http import Batch, IngestUnavailable
+from app.models.ledger import IngestEvents, Ledger, LedgerUnavailable, StreamPosition
 from app.telemetry import BROKEN_EVENTS
 
 
@@ -18,23 +18,23 @@ class Kept:
     """Stands where the ledger does, keeps what it is given, and never takes what is about the endpoint ``bad``."""
 
     def __init__(self) -> None:
-        self.members: list[Any] = []
+        self.commands: list[Any] = []
         self.taken: dict[str, str] = {}
         self.most = 100
 
-    async def submit(self, member: Any, *, within: float | None = None) -> None:
-        names = [heard.event.endpoint for heard in member.events]
+    async def submit(self, command: Any, *, within: float | None = None) -> None:
+        names = [heard.event.endpoint for heard in command.events]
         if "bad" in names:
             raise ValueError("the database refuses it")
-        if len(self.members) == self.most:
+        if len(self.commands) == self.most:
             raise LedgerUnavailable("away")
-        self.members.append(member)
-        if member.delivery_id not in self.taken:
-            self.taken[member.delivery_id] = ",".join(names)
+        self.commands.append(command)
+        if command.delivery_id not in self.taken:
+            self.taken[command.delivery_id] = ",".join(names)
 
 
-def hearing_of(kept: Kept) -> Hearing:
-    return Hearing(cast(Ledger, kept), ModelShelf(1), webhook_readings=True)
+def hearing_of(kept: Kept) -> EventIngestor:
+    return EventIngestor(cast(Ledger, kept), ObjectModelCache(1), webhook_readings=True)
 
 
 def delivery(*names: str, id_: str | None = "msg_1") -> Batch:
@@ -56,7 +56,7 @@ async def test_of_a_delivery_that_is_never_taken_the_bad_event_is_dropped_and_th
 async def test_of_such_a_delivery_nothing_is_taken_twice_when_the_database_goes_away_halfway() -> None:
     kept = Kept()
     kept.most, hearing = 1, hearing_of(kept)
-    with pytest.raises(HearingUnavailable):
+    with pytest.raises(IngestUnavailable):
         await hearing.from_webhook(delivery("a", "bad", "b"))
     assert list(kept.taken.values()) == ["a"]
     kept.most = 100
@@ -80,8 +80,8 @@ async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | N
         RequestResponse(endpoint="d", request_id="1", path=path, response=response),
     ]
     await hearing.hear(events, source="stream")
-    (hear,) = kept.members
-    assert isinstance(hear, Hear)
+    (hear,) = kept.commands
+    assert isinstance(hear, IngestEvents)
     report = hear.events[1].report
     assert report is not None
     assert report.answer == {"/3/0/0": "Zephyr", "/3303/0/5700": 23.5}
@@ -90,11 +90,11 @@ async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | N
 class Refusing(Kept):
     """Takes one event at a time only; is away for the first time."""
 
-    async def submit(self, member: Any, *, within: float | None = None) -> None:
-        await super().submit(member)
-        if len(self.members) == 1:
+    async def submit(self, command: Any, *, within: float | None = None) -> None:
+        await super().submit(command)
+        if len(self.commands) == 1:
             raise LedgerUnavailable("nobody knows whether it was committed")
-        if len(member.events) > 1:
+        if len(command.events) > 1:
             raise RuntimeError("one of them is bad")
 
 
@@ -104,14 +104,14 @@ async def test_the_stream_stands_at_its_place_once_the_last_of_a_bad_batch_was_t
 ) -> None:
     monkeypatch.setattr("app.dispatcher.hearing.AGAIN_SECONDS", 0)
     kept = Refusing()
-    hearing = Hearing(cast(Ledger, kept), ModelShelf(1), webhook_readings=True)
+    hearing = EventIngestor(cast(Ledger, kept), ObjectModelCache(1), webhook_readings=True)
     events = [Registered(endpoint=name, registration=Registration(registration_id="r1")) for name in "abc"]
-    await hearing.hear_surely(events, source="stream", place=Place("9", "me"))
-    told = [(len(hear.events), hear.place, hear.again) for hear in kept.members]
+    await hearing.ingest_with_retry(events, source="stream", place=StreamPosition("9", "me"))
+    told = [(len(hear.events), hear.place, hear.again) for hear in kept.commands]
     assert told == [
-        (3, Place("9", "me"), False),
-        (3, Place("9", "me"), True),
-        (1, Place(None, "me"), False),
-        (1, Place(None, "me"), False),
-        (1, Place("9", "me"), False),
+        (3, StreamPosition("9", "me"), False),
+        (3, StreamPosition("9", "me"), True),
+        (1, StreamPosition(None, "me"), False),
+        (1, StreamPosition(None, "me"), False),
+        (1, StreamPosition("9", "me"), False),
     ]

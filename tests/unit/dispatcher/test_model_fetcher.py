@@ -8,14 +8,14 @@ from unittest import mock
 
 import pytest
 
-from app.dispatcher import models_shelf
-from app.dispatcher.models_shelf import (
+from app.dispatcher import object_model_cache
+from app.dispatcher.object_model_cache import (
     _NEVER,
     MAX_ASKED,
     REFETCH_LIMIT_SECONDS,
     REFETCH_SECONDS,
     ModelFetcher,
-    ModelShelf,
+    ObjectModelCache,
     _Asked,
 )
 from app.domain.object_models import ObjectModel
@@ -52,7 +52,7 @@ class RefusingLedger:
 
 async def test_a_model_that_cannot_be_stored_stops_nothing() -> None:
     leshan, ledger = Leshan(), RefusingLedger()
-    fetcher = ModelFetcher(ModelShelf(1), leshan, ledger)  # type: ignore[arg-type]
+    fetcher = ModelFetcher(ObjectModelCache(1), leshan, ledger)  # type: ignore[arg-type]
     fetcher.want("one", {3: "1.1"})
     fetcher.want("two", {5: "1.0"})
     fetching = asyncio.create_task(fetcher._fetch())
@@ -64,14 +64,14 @@ async def test_a_model_that_cannot_be_stored_stops_nothing() -> None:
 
 
 async def test_an_object_is_asked_about_once() -> None:
-    fetcher = ModelFetcher(ModelShelf(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
+    fetcher = ModelFetcher(ObjectModelCache(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
     for name in ("one", "two"):
         fetcher.want(name, {3: "1.1", 5: "1.0"})
     assert fetcher._wanted.qsize() == 1
 
 
 async def test_devices_that_name_ever_new_objects_fill_no_memory() -> None:
-    fetcher = ModelFetcher(ModelShelf(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
+    fetcher = ModelFetcher(ObjectModelCache(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
     for version in range(MAX_ASKED + 1):
         fetcher._asked[version, "1.0"] = _NEVER
     fetcher.want("one", {3: "1.1"})
@@ -86,11 +86,11 @@ class Taking:
 
 
 async def test_leshan_is_asked_ever_more_rarely_for_a_model_that_it_does_not_have() -> None:
-    shelf, leshan = ModelShelf(1), Leshan()
+    shelf, leshan = ObjectModelCache(1), Leshan()
     fetcher = ModelFetcher(shelf, leshan, Taking())  # type: ignore[arg-type]
     now = 1_000.0
     with (
-        mock.patch.object(models_shelf, "time", mock.Mock(monotonic=lambda: now)),
+        mock.patch.object(object_model_cache, "time", mock.Mock(monotonic=lambda: now)),
         mock.patch.object(shelf, "refresh", mock.AsyncMock()),
     ):
         fetching = asyncio.create_task(fetcher._fetch())
@@ -118,9 +118,9 @@ class Away(Leshan):
 
 async def test_a_leshan_that_is_away_is_asked_again_after_a_minute() -> None:
     leshan = Away()
-    fetcher = ModelFetcher(ModelShelf(1), leshan, Taking())  # type: ignore[arg-type]
+    fetcher = ModelFetcher(ObjectModelCache(1), leshan, Taking())  # type: ignore[arg-type]
     now = 1_000.0
-    with mock.patch.object(models_shelf, "time", mock.Mock(monotonic=lambda: now)):
+    with mock.patch.object(object_model_cache, "time", mock.Mock(monotonic=lambda: now)):
         fetching = asyncio.create_task(fetcher._fetch())
         for times in range(1, 4):
             fetcher.want("one", {1: "1.0"})

@@ -22,8 +22,8 @@ class Holds:
     def __init__(self, left: int) -> None:
         self.left, self.spans = left, list[int]()
 
-    async def submit(self, member: Any) -> bool:
-        self.spans.append(member.span)
+    async def submit(self, command: Any) -> bool:
+        self.spans.append(command.span)
         self.left -= 1
         return self.left >= 0
 

@@ -13,7 +13,7 @@ import pytest
 from app.dispatcher import server_watch
 from app.dispatcher.server_watch import ServerWatch
 from app.leshan.client import LeshanClient
-from app.models.ledger import KeepServer, Ledger
+from app.models.ledger import Ledger, UpdateServerInfo
 from app.models.queries import ReadUnavailable
 from tests.waiting import eventually
 
@@ -51,11 +51,11 @@ class Database:
     def __init__(self) -> None:
         self.boot_id: str | None = None
         self.reads, self.away = 0, False
-        self.kept: list[KeepServer] = []
+        self.kept: list[UpdateServerInfo] = []
 
-    async def submit(self, member: KeepServer) -> None:
-        self.kept.append(member)
-        self.boot_id = member.boot_id
+    async def submit(self, command: UpdateServerInfo) -> None:
+        self.kept.append(command)
+        self.boot_id = command.boot_id
 
     async def known_boot_id(self, _server_id: int) -> str | None:
         self.reads += 1

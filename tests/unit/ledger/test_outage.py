@@ -6,7 +6,7 @@ import itertools
 
 from structlog.testing import capture_logs
 
-from app.models.ledger.outage import Outage, pauses
+from app.models.ledger.backoff import Outage, pauses
 
 
 def test_an_outage_is_told_when_it_begins_and_when_it_ends() -> None:

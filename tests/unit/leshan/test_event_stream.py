@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.events import Awake, Heard, Reported, Sleeping, Told
+from app.domain.events import Awake, EndpointEvent, LeshanEvent, Reported, Sleeping
 from app.leshan.event_stream import MAX_EVENT, Cursor, Opened, StreamLost, event_stream
 from tests.unit.leshan.captures import FOLDER
 
@@ -48,9 +48,9 @@ async def serving(
             server.close()
 
 
-async def listen(client: httpx.AsyncClient, **settings: Any) -> tuple[list[Opened | Told], str]:
+async def listen(client: httpx.AsyncClient, **settings: Any) -> tuple[list[Opened | LeshanEvent], str]:
     """What was heard until the stream was lost, and why it was."""
-    heard: list[Opened | Told] = []
+    heard: list[Opened | LeshanEvent] = []
 
     async def run() -> None:
         async for item in event_stream(client, **settings):
@@ -81,7 +81,7 @@ async def test_the_recorded_stream_with_its_broken_event() -> None:
     assert len(heard) == recorded.count(b"event: ") - len(broken) + 1
     assert len(broken) == 1
     last = heard[-1]
-    assert isinstance(last, Heard)
+    assert isinstance(last, EndpointEvent)
     assert (last.endpoint, last.ordered) == ('a"b', True)
 
 

@@ -12,8 +12,8 @@ from app.domain.events import (
     AttemptEnded,
     Awake,
     Deregistered,
+    EndpointEvent,
     Gap,
-    Heard,
     ObservationChanged,
     Registered,
     Reported,
@@ -51,7 +51,7 @@ READABLE = [(name, json.loads(text)) for name, text in recorded() if '"a"b"' not
 def test_every_recorded_event_is_read(name: str, data: dict[str, Any]) -> None:
     event = parse_event(name, data, age=5, ordered=True)
     assert type(event) is CLASSES[name]
-    assert isinstance(event, Heard)
+    assert isinstance(event, EndpointEvent)
     registered = data.get("registration", data)
     assert event.endpoint == registered.get("endpoint", registered.get("ep"))
     assert (event.age, event.ordered) == (5, True)

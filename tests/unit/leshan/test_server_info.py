@@ -13,7 +13,7 @@ import pytest
 from app.domain.enums import OperationKind
 from app.domain.outcomes import OutcomeKind
 from app.leshan.client import LeshanClient
-from app.leshan.past_calls import Asked
+from app.leshan.past_calls import CallStatus
 from app.leshan.registrations import PAGE, LeshanUnavailable
 from app.leshan.server_info import STOCK, ServerInfo, read_server_info, reads_types
 from tests.unit.leshan.captures import answered
@@ -145,26 +145,26 @@ REFUSED = {
         (200, {"state": "NOT_RECEIVED"}, OutcomeKind.NOT_SENT),
         (200, {"state": "INTERRUPTED"}, OutcomeKind.ANSWER_LOST),
         (200, {"state": "INTERRUPTED", "delivery": "NOT_SENT"}, OutcomeKind.NOT_SENT),
-        (200, {"state": "RUNNING"}, Asked.RUNNING),
-        (200, {"state": "DONE"}, Asked.NO_IDS),
-        (200, {"state": "NEW"}, Asked.NO_IDS),
-        (200, [], Asked.NO_IDS),
-        (404, "Not Found", Asked.NO_IDS),
-        (502, {"state": "DONE", "answer": DONE}, Asked.AWAY),
-        (401, {}, Asked.AWAY),
+        (200, {"state": "RUNNING"}, CallStatus.RUNNING),
+        (200, {"state": "DONE"}, CallStatus.NO_IDS),
+        (200, {"state": "NEW"}, CallStatus.NO_IDS),
+        (200, [], CallStatus.NO_IDS),
+        (404, "Not Found", CallStatus.NO_IDS),
+        (502, {"state": "DONE", "answer": DONE}, CallStatus.AWAY),
+        (401, {}, CallStatus.AWAY),
     ],
 )
-async def test_what_became_of_a_call(status: int, told: Any, expected: OutcomeKind | Asked) -> None:
+async def test_what_became_of_a_call(status: int, told: Any, expected: OutcomeKind | CallStatus) -> None:
     async with answering(status, told) as (client, asked):
         found = await client.ask(OperationKind.WRITE, "0b1e/2", 3)
-    assert (found if isinstance(found, Asked) else found.kind) is expected
+    assert (found if isinstance(found, CallStatus) else found.kind) is expected
     assert asked == ["DELETE /api/requests/0b1e/2?wait=3"]
 
 
 @pytest.mark.asyncio
 async def test_a_server_that_cannot_be_asked_is_away() -> None:
     client = LeshanClient("http://127.0.0.1:1")
-    assert await client.ask(OperationKind.WRITE, "0b1e/2", 0) is Asked.AWAY
+    assert await client.ask(OperationKind.WRITE, "0b1e/2", 0) is CallStatus.AWAY
     await client.aclose()
 
 

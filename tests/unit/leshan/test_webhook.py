@@ -15,9 +15,9 @@ import pytest
 from standardwebhooks import Webhook
 from starlette.applications import Starlette
 
-from app.domain.events import Awake, Heard, Registered, Reported
+from app.domain.events import Awake, EndpointEvent, Registered, Reported
 from app.leshan import webhook_http
-from app.leshan.webhook import Batch, Form, HearingUnavailable, webhook_routes
+from app.leshan.webhook import Batch, Form, IngestUnavailable, webhook_routes
 from app.leshan.webhook_http import AdmissionLimiter
 from tests.unit.leshan.captures import load
 
@@ -38,7 +38,7 @@ class Ear:
 
     async def __call__(self, batch: Batch) -> None:
         if self.unavailable:
-            raise HearingUnavailable
+            raise IngestUnavailable
         self.batches.append(batch)
 
 
@@ -209,7 +209,7 @@ async def test_every_older_post_is_taken(ear: Ear, old: dict[str, Any]) -> None:
     assert answer.status_code == 202
     assert [batch.form for batch in ear.batches] == [Form.OLDER]
     (told,) = ear.batches[0].events
-    assert isinstance(told, Heard)
+    assert isinstance(told, EndpointEvent)
     assert told.endpoint == old["body"]["ep"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.models.cursors import log_cursor
-from app.schema.fanout import QUEUE_LIMIT, Ask, Ended, Fanout, Member
+from app.schema.fanout import QUEUE_LIMIT, Ended, Fanout, SharedSubscriber, SubscribeRequest
 from app.schema.limits import MAX_RESPONSE
 from app.schema.schema import schema
 
@@ -18,7 +18,7 @@ WITH_VARIABLE = "subscription($after: String) { operationTransitions(after: $aft
 
 async def shareable(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> bool:
     house: Any = None
-    return await Fanout(schema, house).shareable(Ask(query, variables, name))
+    return await Fanout(schema, house).shareable(SubscribeRequest(query, variables, name))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_of_several_operations_the_named_one_counts() -> None:
 
 
 async def test_a_socket_that_takes_nothing_is_let_go_where_it_stands() -> None:
-    member = Member()
+    member = SharedSubscriber()
     for seq in range(10, 10 + QUEUE_LIMIT + 5):
         member.put(str(seq), seq)
     end = await member.take()
@@ -69,7 +69,7 @@ async def test_a_socket_that_takes_nothing_is_let_go_where_it_stands() -> None:
 
 
 async def test_the_bytes_that_wait_for_a_socket_are_bounded() -> None:
-    member = Member()
+    member = SharedSubscriber()
     large = "x" * (MAX_RESPONSE // 2)
     for seq in (10, 11):
         member.put(large, seq)
@@ -85,7 +85,7 @@ async def test_the_bytes_that_wait_for_a_socket_are_bounded() -> None:
 
 
 async def test_what_came_before_the_end_is_taken_first() -> None:
-    member = Member()
+    member = SharedSubscriber()
     member.put("1", 1)
     member.put(Ended(), 0)
     member.put("2", 2)

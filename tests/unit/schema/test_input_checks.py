@@ -29,12 +29,12 @@ def no_model(_object_id: int) -> ObjectModel | None:
     return None
 
 
-def value(**members: Any) -> ResourceValueInput:
+def value(**commands: Any) -> ResourceValueInput:
     names = (
         "string", "integer", "unsigned_integer", "float_", "boolean", "opaque", "time", "object_link", "core_link",
         "multiple", "node",
     )  # fmt: skip
-    return ResourceValueInput(**{name: Some(members[name]) if name in members else None for name in names})
+    return ResourceValueInput(**{name: Some(commands[name]) if name in commands else None for name in names})
 
 
 def given(kind: OperationKind = K.WRITE, path: str | None = None, **more: Any) -> CreateDeviceOperationInput:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from app.domain.operations import OperationRequest
 from app.models.ledger import ANSWER_SECONDS, LedgerError, LedgerUnavailable, NewOperation
-from app.models.ledger.members import Member
+from app.models.ledger.commands import Command
 from app.models.queries import OperationView
 from app.schema.context import RequestContext
 from app.schema.errors import refusal
@@ -17,7 +17,7 @@ from app.schema.input_checks import digest, plain_text
 Result = TypeVar("Result")
 
 
-async def submit(context: RequestContext, member: Member[Result]) -> Result:
+async def submit(context: RequestContext, command: Command[Result]) -> Result:
     """Commit a command and return its result. Cached reads of the request are dropped.
 
     Raises:
@@ -25,7 +25,7 @@ async def submit(context: RequestContext, member: Member[Result]) -> Result:
     """
     context.reads.forget()
     try:
-        return await context.house.ledger.submit(member, within=ANSWER_SECONDS)
+        return await context.house.ledger.submit(command, within=ANSWER_SECONDS)
     except (LedgerError, LedgerUnavailable) as error:
         raise refusal(error) from None
 

@@ -19,7 +19,7 @@ from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import Unaddressable
 from app.models import tables
 from app.models.fields import load_json
-from app.models.ledger import READING, KeepModels, Ledger, LedgerUnavailable, Outage, StoredModel
+from app.models.ledger import READING, Ledger, LedgerUnavailable, Outage, StoredModel, StoreObjectModels
 from app.models.queries import ReadUnavailable, reading_errors
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ def told_versions(links: str | None, lwm2m_version: str | None) -> Versions:
     return object_versions(told_links(links), lwm2m_version)
 
 
-class ModelShelf:
+class ObjectModelCache:
     """Known object models of one Leshan server. ``run`` keeps it fresh; ``want`` has missing ones fetched."""
 
     def __init__(self, server_id: int) -> None:
@@ -125,7 +125,7 @@ _NEVER: Final = _Asked(0.0, REFETCH_SECONDS)
 class ModelFetcher:
     """Fetches ``/objectspecs`` for devices that registered objects nobody knows yet, one call at a time."""
 
-    def __init__(self, shelf: ModelShelf, client: LeshanClient, ledger: Ledger) -> None:
+    def __init__(self, shelf: ObjectModelCache, client: LeshanClient, ledger: Ledger) -> None:
         self._shelf, self._client, self._ledger = shelf, client, ledger
         self._asked: dict[tuple[int, str], _Asked] = {}
         self._wanted: asyncio.Queue[tuple[str, set[tuple[int, str]]]] = asyncio.Queue(1_000)
@@ -193,7 +193,7 @@ class ModelFetcher:
             endpoint, due = await self._wanted.get()
             try:
                 models = await self._client.object_models(endpoint)
-                await self._ledger.submit(KeepModels(self._stored(models)))
+                await self._ledger.submit(StoreObjectModels(self._stored(models)))
                 await self._shelf.refresh()
                 self._ask_later(due)
             except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:

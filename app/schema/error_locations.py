@@ -26,14 +26,14 @@ from graphql import (
     visit,
 )
 
-Place: TypeAlias = tuple[str, ...]
+ErrorPath: TypeAlias = tuple[str, ...]
 
 _BARE: Final = frozenset({"input", "inputs"})
 _WITHIN: Final = re.compile(r"has invalid value at ([\w.\[\]]+):")
 _LACKING: Final = re.compile(r"(?:required|unknown) field '(\w+)'|^Argument '[\w.]+\((\w+):\)'")
 
 
-class Places:
+class ErrorPaths:
     """Locations of a document's values, computed at the first error that needs them, by one walk for all errors."""
 
     def __init__(self, document: DocumentNode | None) -> None:
@@ -48,14 +48,14 @@ class Places:
         return self._found
 
 
-def place_of(error: GraphQLError, places: Places) -> dict[str, Any]:
+def location_of(error: GraphQLError, places: ErrorPaths) -> dict[str, Any]:
     """Return ``field`` and, for a member of a batch, ``index`` of an error; both are None if they are not known."""
     place = _place(error, places)
     index = int(place[0]) if place and place[0].isdigit() else None
     return {"field": ".".join(place if index is None else place[1:]) or None, "index": index}
 
 
-def _place(error: GraphQLError, known: Places) -> Place:
+def _place(error: GraphQLError, known: ErrorPaths) -> ErrorPath:
     node = error.nodes[0] if error.nodes else None
     places = known.found() if node is not None else _Places()
     if isinstance(node, VariableDefinitionNode):
@@ -74,8 +74,8 @@ class _Places(Visitor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.of_nodes: dict[int, Place] = {}
-        self.of_variables: dict[str, Place] = {}
+        self.of_nodes: dict[int, ErrorPath] = {}
+        self.of_variables: dict[str, ErrorPath] = {}
 
     def enter_argument(self, node: ArgumentNode, *_args: Any) -> None:
         place = () if node.name.value in _BARE else (node.name.value,)
@@ -86,7 +86,7 @@ class _Places(Visitor):
                 self.of_variables.setdefault(value.name.value, at)
 
 
-def _values(node: ValueNode, place: Place) -> Iterator[tuple[Node, Place]]:
+def _values(node: ValueNode, place: ErrorPath) -> Iterator[tuple[Node, ErrorPath]]:
     yield node, place
     if isinstance(node, ListValueNode):
         for index, member in enumerate(node.values):
@@ -96,6 +96,6 @@ def _values(node: ValueNode, place: Place) -> Iterator[tuple[Node, Place]]:
             yield from _field(field, (*place, field.name.value))
 
 
-def _field(node: ObjectFieldNode, place: Place) -> Iterator[tuple[Node, Place]]:
+def _field(node: ObjectFieldNode, place: ErrorPath) -> Iterator[tuple[Node, ErrorPath]]:
     yield node, place
     yield from _values(node.value, place)

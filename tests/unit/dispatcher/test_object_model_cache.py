@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.dispatcher.models_shelf import ModelShelf
+from app.dispatcher.object_model_cache import ObjectModelCache
 from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.values import TypedValue
@@ -27,14 +27,14 @@ def model(object_id: int, version: str, *resources: tuple[int, ValueType] | tupl
     )
 
 
-def shelf_of(*models: ObjectModel) -> ModelShelf:
-    shelf = ModelShelf(1)
+def shelf_of(*models: ObjectModel) -> ObjectModelCache:
+    shelf = ObjectModelCache(1)
     for one in models:
         shelf._put(one)
     return shelf
 
 
-def read(shelf: ModelShelf, versions: dict[int, str], path: str, type_: str, value: str) -> TypedValue:
+def read(shelf: ObjectModelCache, versions: dict[int, str], path: str, type_: str, value: str) -> TypedValue:
     """A value as Leshan tells it, as it is shown."""
     node = {"kind": "singleResource", "id": int(path.rpartition("/")[2]), "type": type_, "value": value}
     decoded = decode_nodes({path: node}, shelf.of(versions))

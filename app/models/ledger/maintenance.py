@@ -8,17 +8,17 @@ from typing import ClassVar, Final
 from app.domain.enums import SECOND, Instant, OperationStatus, Presence, ReasonCode
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.models.filing import filing
 from app.models.ledger import breaker, presence
-from app.models.ledger.alone import alone
+from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
+from app.models.ledger.isolation import alone
 from app.models.ledger.leases import drop_held, end_attempt, give_up_held
 from app.models.ledger.load import load_endpoints, load_held, load_operations
 from app.models.ledger.lost import may_be_asked
-from app.models.ledger.members import Member, Phase
 from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
 from app.models.ledger.store import LONG_STATEMENT_SECONDS
+from app.models.operation_index import filing
 
 PIECE: Final = 500
 """Rows of a kind in one sweep: a long list is done in several short transactions."""
@@ -50,13 +50,13 @@ _FAREWELLS: Final = """
 
 
 @dataclass(slots=True)
-class Sweep(Member[bool]):
+class Sweep(Command[bool]):
     """Expiry, lost leases, ends of windows and lifetimes, farewells. Also the sign of life of a dispatcher.
 
     Answers whether there is more to do at once.
     """
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
     expired: list[int] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
     windows: list[int] = field(default_factory=list)
@@ -136,14 +136,14 @@ def _end_lifetime(group: Group, endpoint_id: int) -> None:
 
 
 @dataclass(slots=True)
-class Prune(Member[bool]):
+class Prune(Command[bool]):
     """Forget what is older than the retention, a piece at a time; answers whether there is more.
 
     Ended operations go with their transitions; the horizon moves with them, so that a cursor from before is
     refused (CURSOR_EXPIRED) and never silently skips.
     """
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
     seconds: ClassVar[float] = LONG_STATEMENT_SECONDS
     operations: list[int] = field(default_factory=list)
     more: bool = False
@@ -209,11 +209,11 @@ _RECEIPTS: Final = "SELECT {key} AS key FROM {table} WHERE at < $1 ORDER BY at L
 
 
 @dataclass(slots=True)
-class TakeProbe(Member[str | None]):
+class TakeProbe(Command[str | None]):
     """Ask for the right to probe a Leshan server whose breaker is open, or might have to be: the name of an endpoint to
     ask it about, or None when it is not time yet or another process does it."""
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
 
     async def find(self, group: Group) -> None:
         self_rows = await group.store.fetch(_ANYBODY, group.server.id)
@@ -239,7 +239,7 @@ _ANYBODY: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE server_id = $1 ORDER B
 
 
 @dataclass(slots=True)
-class Probed(Member[None]):
+class Probed(Command[None]):
     """What a probe said of the Leshan server."""
 
     phase: ClassVar[Phase] = Phase.SETTLE

@@ -13,10 +13,10 @@ from app.domain.values import TypedValue
 from app.domain.verdicts import Report
 from app.models.fields import dump_json
 from app.models.ledger import presence
-from app.models.ledger.early import report_to_json
+from app.models.ledger.commands import Command, Needs, Phase
+from app.models.ledger.early_responses import report_to_json
 from app.models.ledger.group import Group
 from app.models.ledger.leases import drop_held, end_attempt, expect_answer, give_up_held
-from app.models.ledger.members import Member, Needs, Phase
 from app.models.ledger.rows import EndpointRow, ServerRow
 
 _KEEP_EARLY: Final = (
@@ -34,7 +34,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardEvent:
+class DecodedEvent:
     """An event with its values typed, oldest first, and for a RequestResponse what it says of the request."""
 
     event: Event
@@ -46,20 +46,20 @@ EARLIEST_CLOCK: Final[Instant] = 1_262_304_000 * SECOND
 """2010-01-01: a device's clock that says less was not set."""
 
 MADE_UP: Final = "#"
-"""Begins a :attr:`Place.id` that the Leshan server knows nothing of."""
+"""Begins a :attr:`StreamPosition.id` that the Leshan server knows nothing of."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StreamPosition:
     """Where events stand in a Leshan server's event stream: up to which ``id`` it is heard by them (a made-up one where
-    the server tells none), and by whom, as :class:`HoldBridge` knows it."""
+    the server tells none), and by whom, as :class:`RenewBridgeLease` knows it."""
 
     id: str | None
     holder: str | None = None
 
 
 @dataclass(slots=True)
-class Hear(Member[int]):
+class IngestEvents(Command[int]):
     """Take a list of events, whole or not at all; answers how many were taken (0 for a delivery taken before).
 
     ``missed`` says that events may have been lost before these (a stream was reopened): a delayed request of an
@@ -72,12 +72,12 @@ class Hear(Member[int]):
     row for each, to be kept and pruned, and would say no more.
     """
 
-    phase: ClassVar[Phase] = Phase.HEAR
-    events: Sequence[HeardEvent]
+    phase: ClassVar[Phase] = Phase.INGEST
+    events: Sequence[DecodedEvent]
     delivery_id: str | None = None
     missed: bool = False
     gap: bool = False
-    place: Place | None = None
+    place: StreamPosition | None = None
     again: bool = False
 
     @property
@@ -106,7 +106,7 @@ class Hear(Member[int]):
             self._apply_one(group, heard)
         return len(self.events)
 
-    def _moves(self, group: Group, place: Place) -> bool:
+    def _moves(self, group: Group, place: StreamPosition) -> bool:
         """Whether the stream is heard further by these; then it stands at their place."""
         server = group.server
         if place.holder is not None and place.holder != server.bridge_holder:
@@ -122,7 +122,7 @@ class Hear(Member[int]):
         present = {None, server.boot_id}
         return server.boot_id is not None and any(heard.event.boot_id not in present for heard in self.events)
 
-    def _apply_one(self, group: Group, heard: HeardEvent) -> None:
+    def _apply_one(self, group: Group, heard: DecodedEvent) -> None:
         event = heard.event
         endpoint = group.names.get(event.endpoint) or group.new_endpoint(event.endpoint)
         if isinstance(event, RequestResponse):

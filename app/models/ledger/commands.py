@@ -15,11 +15,11 @@ Result = TypeVar("Result")
 class Phase(IntEnum):
     """The order within a group: what we heard first, then what people want, then what came back, then what goes out."""
 
-    HEAR = 0
+    INGEST = 0
     CANCEL = 1
     CREATE = 2
     SETTLE = 3
-    TEND = 4
+    MAINTENANCE = 4
     CLAIM = 5
 
 
@@ -38,7 +38,7 @@ class Needs:
     delivery_ids: set[str] = field(default_factory=set)
 
 
-class Member(Generic[Result]):
+class Command(Generic[Result]):
     """One request to the ledger. Applied at most once per commit, alone when it made its group fail.
 
     ``apply`` checks everything before it changes anything: when it raises, the group goes on without it.

@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 
 from app.domain.enums import Instant
 from app.models.fields import dump_json
+from app.models.ledger.commands import Command, Needs, NotFound, Phase
 from app.models.ledger.group import HEAD_ID, Group
-from app.models.ledger.members import Member, Needs, NotFound, Phase
 from app.models.ledger.rows import NOT_OPEN
 
 _KEEP_MODEL: Final = (
@@ -19,7 +19,7 @@ _KEEP_MODEL: Final = (
 
 
 @dataclass(slots=True)
-class Provision(Member[int]):
+class Provision(Command[int]):
     """Make an endpoint ahead of its first registration; an existing one is answered. Answers its id."""
 
     phase: ClassVar[Phase] = Phase.CREATE
@@ -33,7 +33,7 @@ class Provision(Member[int]):
 
 
 @dataclass(slots=True)
-class Configure(Member[int]):
+class Configure(Command[int]):
     """Set an endpoint's own awake window (seconds; None takes it back). Raises NotFound."""
 
     phase: ClassVar[Phase] = Phase.CREATE
@@ -61,7 +61,7 @@ class StoredModel:
 
 
 @dataclass(slots=True)
-class KeepModels(Member[None]):
+class StoreObjectModels(Command[None]):
     """Store object models by object id and version; a newer text of the same version takes its place."""
 
     phase: ClassVar[Phase] = Phase.CREATE
@@ -77,7 +77,7 @@ class KeepModels(Member[None]):
 
 
 @dataclass(slots=True)
-class KeepServer(Member[None]):
+class UpdateServerInfo(Command[None]):
     """What the Leshan server said of itself. With another boot id registrations may be gone: all are to be read."""
 
     phase: ClassVar[Phase] = Phase.CREATE
@@ -96,14 +96,14 @@ class KeepServer(Member[None]):
 
 
 @dataclass(slots=True)
-class HoldBridge(Member[bool]):
+class RenewBridgeLease(Command[bool]):
     """Become, or stay, the one bridge that listens to the Leshan server, for ``span`` microseconds from now.
 
     Answers False while another one holds it. ``span`` 0 gives it back. ``open_for`` says how long the event stream has
     been open (microseconds); None that it is not.
     """
 
-    phase: ClassVar[Phase] = Phase.TEND
+    phase: ClassVar[Phase] = Phase.MAINTENANCE
     holder: str
     span: Instant
     open_for: Instant | None = None
@@ -119,7 +119,7 @@ class HoldBridge(Member[bool]):
 
 
 @dataclass(slots=True)
-class ProveWritable(Member[None]):
+class ProveWritable(Command[None]):
     """Write a row as it is: what readiness asks for, since a database that can be read may be unable to store."""
 
     phase: ClassVar[Phase] = Phase.SETTLE
