@@ -12,19 +12,19 @@ from typing import Any, Final
 import structlog
 
 from app.bus import Bus, Channel, open_bus
-from app.dispatcher.bridge import Bridge
 from app.dispatcher.dispatcher import Dispatcher
-from app.dispatcher.hearing import EventIngestor
 from app.dispatcher.inquiry import Inquirer
-from app.dispatcher.object_model_cache import ModelFetcher, ObjectModelCache
-from app.dispatcher.reconciling import Reconciler
 from app.dispatcher.runner import Runner
-from app.dispatcher.server_watch import ServerWatch
 from app.dispatcher.sweeper import Sweeper
 from app.dispatcher.verdict import judge
 from app.dispatcher.withdrawing import Withdrawer
 from app.domain.enums import SECOND, Instant
 from app.health import DATABASE_SECONDS, Health
+from app.ingest.event_ingestor import EventIngestor
+from app.ingest.object_model_cache import ModelFetcher, ObjectModelCache
+from app.ingest.reconciler import Reconciler
+from app.ingest.server_info import ServerInfoWatch
+from app.ingest.stream_bridge import Bridge
 from app.leshan.client import LeshanClient
 from app.models.database import reading
 from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
@@ -56,7 +56,7 @@ class Parts:
     ledger: Ledger
     bus: Bus
     shelf: ObjectModelCache
-    hearing: EventIngestor
+    ingestor: EventIngestor
     health: Health
     ended: asyncio.Event
     dispatcher: Dispatcher | None = None
@@ -110,7 +110,7 @@ async def running(
         shelf = ObjectModelCache(SERVER_ID)
         await shelf.refresh()
         hears_stream = settings.leshan_events is not LeshanEvents.WEBHOOK
-        hearing = EventIngestor(ledger, shelf, webhook_readings=not hears_stream)
+        ingestor = EventIngestor(ledger, shelf, webhook_readings=not hears_stream)
 
         def write() -> Coroutine[Any, Any, None]:
             return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
@@ -122,17 +122,17 @@ async def running(
             hears_stream=hears_stream,
             knows=lambda token: viewer_of(settings, token) is not None,
         )
-        parts = Parts(settings, ledger, bus, shelf, hearing, health, asyncio.Event())
+        parts = Parts(settings, ledger, bus, shelf, ingestor, health, asyncio.Event())
         start = await stack.enter_async_context(_background(parts.ended))
         start(shelf.run(ledger.outage))
-        start(hearing.run())
+        start(ingestor.run())
         if roles & (Role.DISPATCH | Role.BRIDGE):
             client = leshan_client(settings)
             stack.push_async_callback(client.aclose)
             start = await stack.enter_async_context(_background(parts.ended))
-            watch = ServerWatch(client, ledger)
+            watch = ServerInfoWatch(client, ledger)
             start(watch.run())
-            reconciler = Reconciler(ledger, hearing, client, watch)
+            reconciler = Reconciler(ledger, ingestor, client, watch)
             if roles & Role.DISPATCH:
                 _start_dispatching(parts, client, watch, clock, start)
             if roles & Role.BRIDGE and hears_stream:
@@ -175,7 +175,7 @@ Start = Callable[[Coroutine[Any, Any, None]], None]
 
 
 def _start_dispatching(
-    parts: Parts, client: LeshanClient, watch: ServerWatch, clock: Callable[[Instant], Instant], start: Start
+    parts: Parts, client: LeshanClient, watch: ServerInfoWatch, clock: Callable[[Instant], Instant], start: Start
 ) -> None:
     settings = parts.settings
     pieces = 1 if settings.is_embedded_database else 2
@@ -192,11 +192,13 @@ def _start_dispatching(
     start(parts.dispatcher.run(runner))
 
 
-def _start_bridge(parts: Parts, client: LeshanClient, reconciler: Reconciler, watch: ServerWatch, start: Start) -> None:
+def _start_bridge(
+    parts: Parts, client: LeshanClient, reconciler: Reconciler, watch: ServerInfoWatch, start: Start
+) -> None:
     settings = parts.settings
     parts.bridge = Bridge(
         parts.ledger,
-        parts.hearing,
+        parts.ingestor,
         client,
         reconciler,
         watch,

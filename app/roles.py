@@ -94,7 +94,7 @@ async def _serve(parts: Parts, stack: contextlib.AsyncExitStack, listening: sock
     """Serve the API as long as the stack is open."""
     settings = parts.settings
     webhook = webhook_routes(
-        parts.hearing.from_webhook,
+        parts.ingestor.from_webhook,
         secrets=[settings.webhook_secret.get_secret_value()] if settings.webhook_secret else [],
         token=settings.webhook_token.get_secret_value() if settings.webhook_token else None,
         trust_loopback=settings.trusts_loopback,

@@ -10,39 +10,16 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from app.dispatcher.object_model_cache import told_links
 from app.domain.enums import ContentFormat, OperationKind
-from app.domain.outcomes import Outcome, OutcomeKind
-from app.leshan.content_formats import Formats, formats_for, registered_formats
+from app.ingest.object_model_cache import told_links
+from app.leshan.content_formats import READS, Formats, formats_for, registered_formats
 from app.models.ledger import Claimed
 
-FORMAT_REFUSED: Final = frozenset({406, 415})
-"""CoAP's 4.06 (Not Acceptable) and 4.15 (Unsupported Content-Format)."""
-
 MOST_REMEMBERED: Final = 10_000
-
-READS: Final = frozenset(
-    {OperationKind.READ, OperationKind.OBSERVE, OperationKind.READ_COMPOSITE, OperationKind.OBSERVE_COMPOSITE}
-)
-_FORMATTED: Final = READS | {OperationKind.WRITE, OperationKind.CREATE, OperationKind.WRITE_COMPOSITE}
-"""The kinds with values, which have a content format on their way to the device."""
 
 _Key: TypeAlias = tuple[str, str | None, OperationKind, str | None]
 
 _registered = lru_cache(maxsize=4_096)(lambda links: registered_formats(told_links(links)))
-
-
-def may_be_called_again(kind: OperationKind, format_: ContentFormat | None, outcome: Outcome) -> bool:
-    """Whether the attempt may make its second call, in another format.
-
-    After a refusal of the format, unless the operation named it itself (``format_``). A read may be repeated also where
-    Leshan could not decode the answer: M18 reads integers for a FLOAT in SenML JSON, but not in SenML CBOR.
-    """
-    if format_ is not None or kind not in _FORMATTED:
-        return False
-    if outcome.kind is OutcomeKind.DEVICE_ANSWERED_NO:
-        return outcome.device_code in FORMAT_REFUSED
-    return outcome.kind is OutcomeKind.DEVICE_ANSWERED_NONSENSE and kind in READS
 
 
 class ContentFormats:

@@ -10,11 +10,11 @@ from typing import Final
 
 import structlog
 
-from app.dispatcher.formats import may_be_called_again
-from app.dispatcher.object_model_cache import ObjectModelCache, told_versions
-from app.dispatcher.reports import report_of
 from app.domain.outcomes import Outcome, OutcomeKind
+from app.ingest.object_model_cache import ObjectModelCache, told_versions
+from app.ingest.reports import report_of
 from app.leshan.client import LeshanClient
+from app.leshan.content_formats import may_be_called_again
 from app.leshan.past_calls import CallStatus
 from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle, TakeLost
 

@@ -10,9 +10,9 @@ from typing import Final
 import structlog
 
 from app.dispatcher.inquiry import Inquirer
-from app.dispatcher.server_watch import ServerWatch
 from app.dispatcher.withdrawing import Withdrawer
 from app.domain.enums import Instant
+from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe, pauses
 from app.models.queries import ReadUnavailable
@@ -35,7 +35,7 @@ class Sweeper:
         ledger: Ledger,
         client: LeshanClient,
         inquirer: Inquirer,
-        watch: ServerWatch,
+        watch: ServerInfoWatch,
         withdrawer: Withdrawer,
         *,
         clock: Callable[[Instant], Instant] = lambda now: now,

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.operations import COMPOSITES, OperationRequest
+from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue, is_multiple
 
 COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
@@ -29,11 +30,33 @@ GARBLED_IN_TLV: Final = 2**64 - 2**31
 UNTYPED_WRITES: Final = frozenset({ValueType.STRING, ValueType.BOOLEAN})
 """The types that a server which ignores ``type`` writes correctly: those that JSON has itself."""
 
+FORMAT_REFUSED: Final = frozenset({406, 415})
+"""CoAP's 4.06 (Not Acceptable) and 4.15 (Unsupported Content-Format)."""
+
+READS: Final = frozenset(
+    {OperationKind.READ, OperationKind.OBSERVE, OperationKind.READ_COMPOSITE, OperationKind.OBSERVE_COMPOSITE}
+)
+_FORMATTED: Final = READS | {OperationKind.WRITE, OperationKind.CREATE, OperationKind.WRITE_COMPOSITE}
+"""The kinds with values, which have a content format on their way to the device."""
+
 _CODES: Final = {112: ContentFormat.SENML_CBOR, 110: ContentFormat.SENML_JSON, 11542: ContentFormat.TLV}
 _READS: Final = frozenset({OperationKind.READ, OperationKind.OBSERVE})
 _WRITES: Final = frozenset({OperationKind.WRITE, OperationKind.CREATE})
 _LEFT_TO_LESHAN: Final[Formats] = (None,)
 _IN_TLV: Final = frozenset({None, ContentFormat.TLV})
+
+
+def may_be_called_again(kind: OperationKind, format_: ContentFormat | None, outcome: Outcome) -> bool:
+    """Whether the attempt may make its second call, in another format.
+
+    After a refusal of the format, unless the operation named it itself (``format_``). A read may be repeated also where
+    Leshan could not decode the answer: M18 reads integers for a FLOAT in SenML JSON, but not in SenML CBOR.
+    """
+    if format_ is not None or kind not in _FORMATTED:
+        return False
+    if outcome.kind is OutcomeKind.DEVICE_ANSWERED_NO:
+        return outcome.device_code in FORMAT_REFUSED
+    return outcome.kind is OutcomeKind.DEVICE_ANSWERED_NONSENSE and kind in READS
 
 
 class _Written(NamedTuple):

@@ -50,7 +50,7 @@ _Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def webhook_routes(
-    hear: IngestBatch,
+    ingest: IngestBatch,
     *,
     secrets: Sequence[str] = (),
     token: str | None = None,
@@ -68,9 +68,9 @@ def webhook_routes(
     """
     keys = Keys(tuple(secrets), token, trust_loopback)
     limiter = AdmissionLimiter()
-    single, composite = _older(hear, keys, parse_single, limiter), _older(hear, keys, parse_composite, limiter)
+    single, composite = _older(ingest, keys, parse_single, limiter), _older(ingest, keys, parse_composite, limiter)
     return [
-        Route("/leshan/events", _events(hear, keys, notifications_wake, limiter), methods=["POST"]),
+        Route("/leshan/events", _events(ingest, keys, notifications_wake, limiter), methods=["POST"]),
         Route("/leshan_api/resource/single", single, methods=["POST"]),
         Route("/leshan_api/resource/composite", composite, methods=["POST"]),
         Route("/w/{token}/leshan_api/resource/single", single, methods=["POST"]),
@@ -78,7 +78,7 @@ def webhook_routes(
     ]
 
 
-def _events(hear: IngestBatch, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> _Endpoint:
+def _events(ingest: IngestBatch, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> _Endpoint:
     async def receive(request: Request) -> Response:
         is_signed = check_headers(request, keys)
         with limiter.admit(verified=not is_signed) as incoming:
@@ -87,12 +87,14 @@ def _events(hear: IngestBatch, keys: Keys, notifications_wake: bool, limiter: Ad
                 check_signature(request, body, keys)
                 incoming.move_to(limiter.verified)
             events = parse_events(read_json(body), _sent_millis(request), notifications_wake=notifications_wake)
-            return await answered(hear, Batch(events, delivery_id(request.headers)))
+            return await answered(ingest, Batch(events, delivery_id(request.headers)))
 
     return _refusing(receive)
 
 
-def _older(hear: IngestBatch, keys: Keys, parse: Callable[[JsonValue], Event], limiter: AdmissionLimiter) -> _Endpoint:
+def _older(
+    ingest: IngestBatch, keys: Keys, parse: Callable[[JsonValue], Event], limiter: AdmissionLimiter
+) -> _Endpoint:
     async def receive(request: Request) -> Response:
         _check_older_caller(request, keys)
         with limiter.admit(verified=True) as incoming:
@@ -101,7 +103,7 @@ def _older(hear: IngestBatch, keys: Keys, parse: Callable[[JsonValue], Event], l
                 event = parse(body)
             except UnreadableEvent as error:
                 raise Refusal(422, str(error), error.field) from None
-            return await answered(hear, Batch([event], form=Form.OLDER))
+            return await answered(ingest, Batch([event], form=Form.OLDER))
 
     return _refusing(receive)
 

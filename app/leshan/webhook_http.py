@@ -302,10 +302,10 @@ def delivery_id(headers: Mapping[str, str]) -> str | None:
     return id_
 
 
-async def answered(hear: IngestBatch, batch: Batch) -> Response:
+async def answered(ingest: IngestBatch, batch: Batch) -> Response:
     """202 once the batch is committed, 503 when it cannot be now."""
     try:
-        await hear(batch)
+        await ingest(batch)
     except IngestUnavailable:
         # why is in the log: a driver's text names hosts and users, and the caller may be anyone
         sentence = "The events cannot be stored now. Send them again."

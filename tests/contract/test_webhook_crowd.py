@@ -45,13 +45,13 @@ async def post(port: int, message: bytes) -> str:
 async def test_a_thousand_posts_at_once_are_taken_beside_a_hundred_slow_ones(path: str, fields: list[str]) -> None:
     heard: list[Batch] = []
 
-    async def hear(batch: Batch) -> None:
+    async def ingest(batch: Batch) -> None:
         await asyncio.sleep(0)
         heard.append(batch)
 
     body, bearer = BODIES[path], f"Authorization: Bearer {TOKEN}"
     listening = listen("127.0.0.1", 0)
-    async with serving(Starlette(routes=webhook_routes(hear, token=TOKEN)), [listening]):
+    async with serving(Starlette(routes=webhook_routes(ingest, token=TOKEN)), [listening]):
         port = listening.getsockname()[1]
         slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(SLOW)]
         try:

@@ -75,7 +75,7 @@ async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_aske
 
     with (
         mock.patch("app.dispatcher.runner.Runner._settle", gone),
-        mock.patch("app.dispatcher.late_answers.LateAnswers.offer"),
+        mock.patch("app.ingest.late_responses.LateResponses.offer"),
     ):
         op = await road.create(device, "EXECUTE", COUNT, timeout=1)
         await road.confirmed(op)

@@ -35,15 +35,15 @@ async def stream_down(world: World) -> AsyncIterator[None]:
 @contextlib.contextmanager
 def refused(world: World, endpoint: str) -> Iterator[asyncio.Event]:
     """The database takes no event of this endpoint. What comes waits for the yielded event, to come together."""
-    hear, together = world.parts.hearing.hear, asyncio.Event()
+    ingest, together = world.parts.ingestor.ingest, asyncio.Event()
 
-    async def hear_others(events: Sequence[Event], **more: Any) -> None:
+    async def ingest_others(events: Sequence[Event], **more: Any) -> None:
         await together.wait()
         if any(event.endpoint == endpoint for event in events):
             raise RuntimeError("a CHECK refuses it")
-        await hear(events, **more)
+        await ingest(events, **more)
 
-    with mock.patch.object(world.parts.hearing, "hear", hear_others):
+    with mock.patch.object(world.parts.ingestor, "ingest", ingest_others):
         yield together
 
 

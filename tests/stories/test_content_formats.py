@@ -148,7 +148,7 @@ async def test_the_refusals_own_event_does_not_end_the_attempt(ours: World) -> N
     await ours.wake()
     ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
     ours.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=1_000))
-    with mock.patch("app.dispatcher.late_answers.GRACE_SECONDS", 0.0):
+    with mock.patch("app.ingest.late_responses.GRACE_SECONDS", 0.0):
         op = await OPERATIONS["CREATE"](ours)
         await ours.confirmed(op)
     assert await ours.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
@@ -166,7 +166,7 @@ async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: Wo
     died = mock.patch("app.dispatcher.runner.may_be_called_again", return_value=False)
     with (
         mock.patch("app.dispatcher.runner.Runner._settle", gone),
-        died if second == "never left" else mock.patch("app.dispatcher.late_answers.LateAnswers.offer"),
+        died if second == "never left" else mock.patch("app.ingest.late_responses.LateResponses.offer"),
     ):
         op = await create(ours, "CREATE", "/3442", value=NEW, seconds=1)
         await ours.comes_past(op, "SENDING LEASE_LOST")

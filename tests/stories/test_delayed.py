@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.dispatcher.hearing import EventIngestor
+from app.ingest.event_ingestor import EventIngestor
 from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
 from app.models.ledger import Cancel, Conflict

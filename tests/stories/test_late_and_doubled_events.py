@@ -141,7 +141,7 @@ async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: Wor
 async def test_an_event_that_the_database_never_takes_costs_itself_alone(world: World) -> None:
     """Its delivery was answered with 500 for ever, and all that the sender had waited behind it."""
     await world.wake()
-    hear = presence.hear
+    ingest = presence.apply
     told = [
         {"event": "AWAKE", "data": {"ep": "another"}},
         {"event": "AWAKE", "data": {"ep": "poison"}},
@@ -151,9 +151,9 @@ async def test_an_event_that_the_database_never_takes_costs_itself_alone(world: 
     def refusing(endpoint: Any, *arguments: Any) -> None:
         if endpoint.name == "poison":
             raise OverflowError
-        hear(endpoint, *arguments)
+        ingest(endpoint, *arguments)
 
-    with mock.patch.object(presence, "hear", refusing):
+    with mock.patch.object(presence, "apply", refusing):
         async with world.webhook() as caller:
             for _ in range(2):
                 answer = await caller.post("/leshan/events", json=told, headers={"webhook-id": "msg_1"})

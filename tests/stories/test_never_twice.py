@@ -58,7 +58,7 @@ def stuck(what: str) -> Iterator[list[Any]]:
 
 CALLED = "app.dispatcher.runner.Runner.run"
 SETTLES = "app.dispatcher.runner.Runner._settle"
-EVENT = "app.dispatcher.late_answers.LateAnswers.offer"
+EVENT = "app.ingest.late_responses.LateResponses.offer"
 """Where a REQUEST_RESPONSE of the event stream comes in."""
 ASKS = "app.dispatcher.inquiry.inquire"
 

@@ -6,8 +6,8 @@ from unittest import mock
 
 import pytest
 
-from app.dispatcher import hearing
 from app.domain.values import JsonValue
+from app.ingest import event_ingestor
 from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
 from app.models.queries import ReadUnavailable
@@ -159,7 +159,9 @@ async def test_values_that_come_while_the_database_is_away_are_asked_for_again(w
     """The types of a device's objects are read before its values are written: this read is no reason for a 500."""
     event = {"event": "NOTIFICATION", "data": {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": None}}
     async with world.webhook() as caller:
-        away = mock.patch.object(hearing, "object_versions_of", side_effect=ReadUnavailable("the database is away"))
+        away = mock.patch.object(
+            event_ingestor, "object_versions_of", side_effect=ReadUnavailable("the database is away")
+        )
         with away:
             answer = await caller.post("/leshan/events", json=event)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")

@@ -115,7 +115,7 @@ class World:
 
     def webhook(self) -> httpx.AsyncClient:
         """A caller of our webhook, on this machine."""
-        app = Starlette(routes=webhook_routes(self.parts.hearing.from_webhook))
+        app = Starlette(routes=webhook_routes(self.parts.ingestor.from_webhook))
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 4711))
         return httpx.AsyncClient(transport=transport, base_url="http://reveille")
 

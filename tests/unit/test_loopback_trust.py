@@ -99,7 +99,7 @@ class Process:
             authenticate=partial(viewer_of, given),
         )
         webhook = webhook_routes(
-            self.hear,
+            self.ingest,
             secrets=[given.webhook_secret.get_secret_value()] if given.webhook_secret else [],
             token=given.webhook_token.get_secret_value() if given.webhook_token else None,
             trust_loopback=given.trusts_loopback,
@@ -112,7 +112,7 @@ class Process:
     async def write(self) -> None:
         """Let the database be writable."""
 
-    async def hear(self, batch: Batch) -> None:
+    async def ingest(self, batch: Batch) -> None:
         self.heard.append(batch)
 
     async def status(self, route: Route, headers: dict[str, str], caller: str = "127.0.0.1") -> int:

@@ -11,7 +11,7 @@ from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
 from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.leases import expect_answer, give_up_held, heard_all_since, take_as_sent
+from app.models.ledger.leases import expect_answer, give_up_held, received_all_since, take_as_sent
 from app.models.ledger.presence import is_registered_under
 from app.models.ledger.readiness import leshan_holds
 from app.models.ledger.rows import EndpointRow, OperationRow
@@ -73,7 +73,7 @@ class Withdraw(Command[OperationStatus | None]):
         if not leshan_holds(endpoint, operation.seq):
             return None
         if self.outcome is OutcomeKind.DELAYED:
-            sure = self._has_not_woken(endpoint) and heard_all_since(group, operation.last_attempt_at or 0)
+            sure = self._has_not_woken(endpoint) and received_all_since(group, operation.last_attempt_at or 0)
             kind = OutcomeKind.DELAYED_DROPPED if sure else OutcomeKind.DELAYED_LOST
             give_up_held(group, endpoint, kind, "withdrawn: a newer request took its place at Leshan")
         elif self.outcome in _AWAKE:

@@ -130,7 +130,7 @@ class IngestEvents(Command[int]):
         before = endpoint.wake_seq
         held_since_claim = before == endpoint.lease_wake_seq
         known = endpoint.registration_id, endpoint.leshan_registered_at
-        presence.hear(endpoint, event, group.now, group.rules)
+        presence.apply(endpoint, event, group.now, group.rules)
         if isinstance(event, Registered | Updated | Deregistered):
             replaced = _replaced(known, endpoint)
             self._see_to_held(

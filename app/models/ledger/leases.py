@@ -138,12 +138,12 @@ def drop_held(group: Group, endpoint: EndpointRow, detail: str) -> None:
     if endpoint.lease_operation is None or endpoint.call_open:
         return
     operation = group.operations[endpoint.lease_operation]
-    sure = operation.repeatable or heard_all_since(group, operation.last_attempt_at or 0)
+    sure = operation.repeatable or received_all_since(group, operation.last_attempt_at or 0)
     kind = OutcomeKind.DELAYED_DROPPED if sure else OutcomeKind.DELAYED_LOST
     give_up_held(group, endpoint, kind, detail if sure else f"{detail}, and events may have been missed before")
 
 
-def heard_all_since(group: Group, at: Instant) -> bool:
+def received_all_since(group: Group, at: Instant) -> bool:
     """Whether nothing that Leshan told since then was missed, as far as its event stream can tell: it has been open
     ever since. Where nobody ever listened to one, what webhooks bring is taken for all there is."""
     server = group.server

@@ -41,7 +41,7 @@ _REMEMBERED: Final = 8
 _KNOWN: Final = ("registration_id", "leshan_registered_at", "leshan_last_update", "registered_at", "last_update_at")
 
 
-def hear(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
+def apply(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
     """Let an endpoint have heard an event."""
     at = now - event.age
     if isinstance(event, Awake | Reported | RequestResponse):

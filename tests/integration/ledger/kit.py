@@ -199,7 +199,7 @@ class World:
         """Let time pass."""
         self.now += int(seconds * SECOND)
 
-    async def hear(self, *events: Event | DecodedEvent, missed: bool = False, delivery: str | None = None) -> None:
+    async def ingest(self, *events: Event | DecodedEvent, missed: bool = False, delivery: str | None = None) -> None:
         heard = [event if isinstance(event, DecodedEvent) else DecodedEvent(event) for event in events]
         await self.ledgers[0].submit(IngestEvents(heard, delivery_id=delivery, missed=missed))
 

@@ -108,7 +108,7 @@ class Ledgers(RuleBasedStateMachine):
         self.stores = [LosingStore(open_store(self.url, unsafe=True)) for _ in range(2)]
         for store in self.stores:
             await self.world.ledger(store, max_in_flight=2)
-        await self.world.hear(*(registered(name, queue_mode=name != "c") for name in NAMES))
+        await self.world.ingest(*(registered(name, queue_mode=name != "c") for name in NAMES))
 
     @rule(which=st.booleans(), names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3), data=st.data())
     def create(self, which: bool, names: list[str], data: st.DataObject) -> None:
@@ -165,7 +165,7 @@ class Ledgers(RuleBasedStateMachine):
         known = [(one.request.endpoint, f"{one.seq}-{one.attempt}") for one in self.out] if early else self.held
         if known:
             name, request = data.draw(st.sampled_from(known))
-            self.do(self.world.hear(response(name, request, report)))
+            self.do(self.world.ingest(response(name, request, report)))
 
     @rule(which=st.booleans(), data=st.data(), request_ids=st.booleans())
     def lost_calls_are_asked_about(self, which: bool, data: st.DataObject, request_ids: bool) -> None:
@@ -258,7 +258,7 @@ class Ledgers(RuleBasedStateMachine):
         self.updates += 1
         id_ = f"r{self.updates}" if anew else "r1"
         event = registered(name, id_, self.updates) if anew else updated(name, self.updates, id_)
-        self.do(self.world.hear(event))
+        self.do(self.world.ingest(event))
 
     @rule(seconds=st.sampled_from((0, 6, 50, 120, 700)))
     def time_passes(self, seconds: int) -> None:

@@ -24,7 +24,7 @@ async def resume(world: World, scope: Scope) -> int:
 
 
 async def two_that_are_ready(world: World) -> None:
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"), new("b"))
 
 
@@ -44,7 +44,7 @@ async def test_what_is_paused_is_not_claimed(world: World, scope: Scope, free: l
 async def test_a_wake_does_not_end_a_pause(world: World) -> None:
     await two_that_are_ready(world)
     await pause(world, ENDPOINT)
-    await world.hear(registered("a", "r2", 2))
+    await world.ingest(registered("a", "r2", 2))
     await world.create(new("a"))
     assert [one.request.endpoint for one in await world.claim()] == ["b"]
 
@@ -59,7 +59,7 @@ async def test_another_process_and_the_next_start_know_of_it(world: World) -> No
 
 
 async def test_a_call_that_is_out_ends_as_ever(world: World) -> None:
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     await world.create(new("a"), new("a"))
     claimed = await world.claim_one()
     await pause(world, ENDPOINT)
@@ -68,7 +68,7 @@ async def test_a_call_that_is_out_ends_as_ever(world: World) -> None:
 
 
 async def test_what_is_paused_can_be_canceled_and_expires(world: World) -> None:
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     await world.create(canceled := new("a"), new("a", ttl_seconds=60))
     await pause(world, ENDPOINT)
     await world.ledgers[0].submit(Cancel(canceled.id))
@@ -125,7 +125,7 @@ async def test_a_resume_wakes_the_dispatchers(world: World) -> None:
 
 
 async def test_many_are_canceled_as_each_would_be_alone(world: World) -> None:
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     seqs = await world.create(*(new(name) for name in "abababab"))
     out = await world.claim()
     assert await world.ledgers[0].submit(CancelMany([*seqs, 10**9])) == len(seqs) - len(out)

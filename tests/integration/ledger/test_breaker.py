@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def queue(world: World, *names: str) -> None:
-    await world.hear(*(registered(name) for name in names))
+    await world.ingest(*(registered(name) for name in names))
     await world.create(*(new(name, max_attempts=100) for name in names))
 
 
@@ -72,7 +72,7 @@ async def test_one_poison_operation_never_opens_it(world: World) -> None:
     for n in range(20):
         await world.attempt(PROXY)
         world.pass_(61)
-        await world.hear(updated("d", n + 2))
+        await world.ingest(updated("d", n + 2))
     assert not await is_open(world)
 
 
@@ -82,7 +82,7 @@ async def troubles_in_turn(world: World, *names: str) -> None:
     for n in range(6):
         (claimed,) = await world.claim(slots=1)
         await world.settle(claimed, FROZEN)
-        await world.hear(updated(claimed.request.endpoint, n + 2))
+        await world.ingest(updated(claimed.request.endpoint, n + 2))
 
 
 async def test_few_poison_endpoints_in_turn_have_leshan_probed_and_go_on(world: World) -> None:
@@ -106,7 +106,7 @@ async def test_where_few_devices_are_all_there_is_a_bad_probe_opens_it(world: Wo
 
 async def test_a_good_answer_takes_the_wish_for_a_probe_back(world: World) -> None:
     await troubles_in_turn(world, "one")
-    await world.hear(registered("well"))
+    await world.ingest(registered("well"))
     await world.create(new("well", priority=1))
     for claimed in await world.claim():
         await world.settle(claimed, SUCCESS)

@@ -16,14 +16,14 @@ pytestmark = pytest.mark.asyncio
 
 
 async def test_one_operation_of_an_endpoint_is_claimed_at_a_time(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"), new("d"))
     assert len(await world.claim()) == 1
     assert await world.claim() == []
 
 
 async def test_higher_priority_goes_first_then_queue_order(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     low, high, second_high = await world.create(new("d"), new("d", priority=5), new("d", priority=5))
     order = []
     for _ in range(3):
@@ -34,7 +34,7 @@ async def test_higher_priority_goes_first_then_queue_order(world: World) -> None
 
 
 async def test_a_higher_priority_that_arrives_while_another_is_sending_waits_its_turn(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (low,) = await world.create(new("d"))
     sending = await world.claim_one()
     (high,) = await world.create(new("d", priority=10))
@@ -45,11 +45,11 @@ async def test_a_higher_priority_that_arrives_while_another_is_sending_waits_its
 
 
 async def test_a_failed_head_stays_head_unless_a_higher_priority_arrives(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     first, _ = await world.create(new("d"), new("d"))
     await world.attempt(SILENT)
     (urgent,) = await world.create(new("d", priority=1))
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await world.attempt(SUCCESS) == "CONFIRMED"
     assert await world.status(urgent) == "CONFIRMED"
     assert (await world.claim_one()).seq == first
@@ -58,7 +58,7 @@ async def test_a_failed_head_stays_head_unless_a_higher_priority_arrives(world: 
 async def test_calls_of_two_processes_together_never_pass_the_limit(empty_world: World) -> None:
     one = await empty_world.ledger(max_in_flight=7)
     two = await empty_world.ledger(max_in_flight=7)
-    await empty_world.hear(*(registered(f"d{n}") for n in range(20)))
+    await empty_world.ingest(*(registered(f"d{n}") for n in range(20)))
     await empty_world.create(*(new(f"d{n}") for n in range(20)))
     taken = await asyncio.gather(*(ledger.submit(Claim(3, str(uuid.uuid4()))) for ledger in (one, two) * 4))
     assert sum(map(len, taken)) == 7
@@ -69,7 +69,7 @@ async def test_calls_of_two_processes_together_never_pass_the_limit(empty_world:
 
 
 async def test_no_more_is_claimed_than_there_are_slots(world: World) -> None:
-    await world.hear(*(registered(f"d{n}") for n in range(5)))
+    await world.ingest(*(registered(f"d{n}") for n in range(5)))
     await world.create(*(new(f"d{n}") for n in range(5)))
     assert len(await world.claim(slots=2)) == 2
 
@@ -77,7 +77,7 @@ async def test_no_more_is_claimed_than_there_are_slots(world: World) -> None:
 async def test_a_lowered_limit_claims_nothing_before_enough_calls_have_ended(empty_world: World) -> None:
     await empty_world.ledger(max_in_flight=4)
     lowered = await empty_world.ledger(max_in_flight=2)
-    await empty_world.hear(*(registered(f"d{n}") for n in range(8)))
+    await empty_world.ingest(*(registered(f"d{n}") for n in range(8)))
     await empty_world.create(*(new(f"d{n}") for n in range(8)))
     assert len(await empty_world.claim()) == 4
     assert await empty_world.claim(ledger=lowered) == []
@@ -86,11 +86,11 @@ async def test_a_lowered_limit_claims_nothing_before_enough_calls_have_ended(emp
 async def test_endpoints_that_were_silent_share_a_quarter_of_the_calls(empty_world: World) -> None:
     await empty_world.ledger(max_in_flight=8)
     silent = [f"s{n}" for n in range(6)]
-    await empty_world.hear(*(registered(name) for name in silent))
+    await empty_world.ingest(*(registered(name) for name in silent))
     await empty_world.create(*(new(name) for name in silent))
     for claimed in await empty_world.claim():
         await empty_world.settle(claimed, SILENT)
-    await empty_world.hear(*(updated(name, 2) for name in silent), *(registered(f"h{n}") for n in range(20)))
+    await empty_world.ingest(*(updated(name, 2) for name in silent), *(registered(f"h{n}") for n in range(20)))
     await empty_world.create(*(new(f"h{n}") for n in range(20)))
     first = await empty_world.heads(await empty_world.claim(slots=4))
     second = await empty_world.heads(await empty_world.claim(slots=4))
@@ -100,26 +100,26 @@ async def test_endpoints_that_were_silent_share_a_quarter_of_the_calls(empty_wor
 
 async def test_the_quarter_of_the_silent_is_at_least_one_call(empty_world: World) -> None:
     await empty_world.ledger(max_in_flight=2)
-    await empty_world.hear(registered("s"))
+    await empty_world.ingest(registered("s"))
     await empty_world.create(new("s"))
     await empty_world.attempt(SILENT)
-    await empty_world.hear(updated("s", 2))
+    await empty_world.ingest(updated("s", 2))
     assert len(await empty_world.claim()) == 1
 
 
 async def test_an_answer_ends_an_endpoints_silence(world: World) -> None:
-    await world.hear(registered("s"))
+    await world.ingest(registered("s"))
     await world.create(new("s"))
     await world.attempt(SILENT)
     assert (await world.endpoint("s"))["silent"]
-    await world.hear(updated("s", 2))
+    await world.ingest(updated("s", 2))
     await world.attempt(BUSY)
     assert not (await world.endpoint("s"))["silent"]
 
 
 async def test_endpoints_whose_window_ends_first_go_first(world: World) -> None:
     for name, age in (("late", 0), ("early", 60), ("middle", 30)):
-        await world.hear(registered(name, age=age))
+        await world.ingest(registered(name, age=age))
         await world.create(new(name))
     assert await world.heads(await world.claim(slots=2)) == ["early", "middle"]
 
@@ -128,7 +128,7 @@ async def test_endpoints_whose_window_ends_first_go_first(world: World) -> None:
 async def test_no_call_starts_with_less_of_the_window_left_than_five_seconds_or_its_timeout(
     world: World, seconds: int, margin: int
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", timeout=seconds))
     world.now = (await world.endpoint("d"))["awake_until"] - margin * SECOND + 1
     assert await world.claim() == []
@@ -139,16 +139,16 @@ async def test_no_call_starts_with_less_of_the_window_left_than_five_seconds_or_
 async def test_windows_that_are_nearly_over_hide_nobody(world: World) -> None:
     """A thousand devices woke together and did not get their turn: those who wake now are served all the same."""
     ending = [f"e{n:02}" for n in range(40)]
-    await world.hear(*(registered(name) for name in ending))
+    await world.ingest(*(registered(name) for name in ending))
     await world.create(*(new(name) for name in ending))
     world.pass_(87)
-    await world.hear(registered("fresh"))
+    await world.ingest(registered("fresh"))
     await world.create(new("fresh"))
     assert await world.heads(await world.claim(slots=5)) == ["fresh"]
 
 
 async def test_nothing_is_claimed_after_its_time_to_live_though_nobody_swept_yet(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     old, alive = await world.create(new("d", ttl_seconds=5), new("d"))
     world.pass_(6)
     assert (await world.claim_one()).seq == alive
@@ -157,7 +157,7 @@ async def test_nothing_is_claimed_after_its_time_to_live_though_nobody_swept_yet
 
 
 async def test_nothing_is_claimed_while_the_breaker_is_open(world: World) -> None:
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"), new("b"))
     one, _ = await world.claim()
     await world.settle(one, UNREACHABLE)
@@ -166,7 +166,7 @@ async def test_nothing_is_claimed_while_the_breaker_is_open(world: World) -> Non
 
 
 async def test_an_endpoint_whose_window_is_over_is_not_claimed_though_it_still_says_online(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     world.pass_(91)
     assert await world.presence("d") == "ONLINE"
@@ -174,7 +174,7 @@ async def test_an_endpoint_whose_window_is_over_is_not_claimed_though_it_still_s
 
 
 async def test_a_claim_answers_what_the_leshan_client_needs(world: World) -> None:
-    await world.hear(registered("d", object_links=[{"url": "/", "attributes": {"ct": "112"}}]))
+    await world.ingest(registered("d", object_links=[{"url": "/", "attributes": {"ct": "112"}}]))
     operation = new("d")
     await world.create(operation)
     claimed = await world.claim_one()

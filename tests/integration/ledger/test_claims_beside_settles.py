@@ -47,7 +47,7 @@ def settle(claimed: Claimed, report: Report = SUCCESS) -> Settle:
 
 
 async def test_the_next_operation_of_the_same_endpoint_is_claimed(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     _, second, third = await world.create(new("d"), new("d"), new("d", priority=-1))
     _, (claimed,) = await together(world.ledgers[0], settle(await world.claim_one()), claim())
     assert claimed.seq == second
@@ -59,14 +59,14 @@ async def test_the_next_operation_of_the_same_endpoint_is_claimed(world: World) 
 
 @pytest.mark.parametrize("report", [SILENT, BUSY, UNREACHABLE])
 async def test_an_endpoint_whose_turn_is_over_is_not_claimed(world: World, report: Report) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"), new("d"))
     _, claimed = await together(world.ledgers[0], settle(await world.claim_one(), report), claim())
     assert claimed == []
 
 
 async def test_nothing_is_claimed_of_a_device_that_goes_down(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     _, claimed = await together(world.ledgers[0], settle(await world.claim_one()), claim())
     assert claimed == []
@@ -74,7 +74,7 @@ async def test_nothing_is_claimed_of_a_device_that_goes_down(world: World) -> No
 
 @pytest.mark.parametrize("scope", [Scope(), Scope(endpoint="d")])
 async def test_a_pause_of_the_same_commit_holds(world: World, scope: Scope) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"), new("d"))
     called = await world.claim_one()
     _, _, claimed = await together(world.ledgers[0], PauseDispatch(scope, "tester", "stop"), settle(called), claim())
@@ -82,7 +82,7 @@ async def test_a_pause_of_the_same_commit_holds(world: World, scope: Scope) -> N
 
 
 async def test_too_little_left_of_the_window_is_told_apart(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     world.pass_(87)  # of 90
     _, claimed = await together(world.ledgers[0], Create([new("d", timeout=30)]), claim())
     assert claimed == []
@@ -91,7 +91,7 @@ async def test_too_little_left_of_the_window_is_told_apart(world: World) -> None
 
 
 async def test_what_is_canceled_or_created_in_the_same_commit_counts(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     _, canceled = await world.create(new("d"), new("d"))
     called = await world.claim_one()
     _, (created,), _, claimed = await together(
@@ -106,7 +106,7 @@ async def test_what_is_canceled_or_created_in_the_same_commit_counts(world: Worl
 
 async def test_the_freed_place_is_taken_and_no_more_than_the_limit(empty_world: World) -> None:
     ledger = await empty_world.ledger(max_in_flight=2)
-    await empty_world.hear(*(registered(name) for name in "abc"))
+    await empty_world.ingest(*(registered(name) for name in "abc"))
     await empty_world.create(*(new(name) for name in "abc" for _ in range(2)))
     called = await empty_world.claim()
     assert len(called) == 2
@@ -116,11 +116,11 @@ async def test_the_freed_place_is_taken_and_no_more_than_the_limit(empty_world: 
 
 
 async def test_those_go_first_whose_window_ends_first_wherever_they_are_known_from(world: World) -> None:
-    await world.hear(registered("late"))
+    await world.ingest(registered("late"))
     await world.create(new("late"), new("late"))
     called = await world.claim_one()
     world.pass_(10)
-    await world.hear(registered("later"))
+    await world.ingest(registered("later"))
     await world.create(new("later"))
     _, claimed = await together(world.ledgers[0], settle(called, BUSY), claim(1))
     assert await world.heads(claimed) == ["later"]
@@ -129,7 +129,7 @@ async def test_those_go_first_whose_window_ends_first_wherever_they_are_known_fr
 async def test_a_commit_carries_one_claim(empty_world: World) -> None:
     """What the first one takes is called while the second one is written."""
     ledger = await empty_world.ledger()
-    await empty_world.hear(*(registered(f"d{number}") for number in range(4)))
+    await empty_world.ingest(*(registered(f"d{number}") for number in range(4)))
     await empty_world.create(*(new(f"d{number}") for number in range(4)))
     commits: list[Committed] = []
     ledger._observe = commits.append
@@ -159,7 +159,7 @@ async def test_a_commit_that_ends_calls_and_begins_others_asks_eight_times(empty
     store = _Counting(open_store(empty_world.url, unsafe=True))
     ledger = await empty_world.ledger(cast("Store", store))
     names = [f"d{number}" for number in range(40)]
-    await empty_world.hear(*map(registered, names))
+    await empty_world.ingest(*map(registered, names))
     await empty_world.create(*(new(name) for name in names for _ in range(2)))
     called = await empty_world.claim()
     store.asked.clear()
@@ -174,7 +174,7 @@ async def test_a_commit_that_ends_calls_and_begins_others_asks_eight_times(empty
 
 async def test_what_one_commit_writes_together_is_all_written(world: World) -> None:
     """An endpoint whose registration and presence both change is one row of one statement."""
-    await world.hear(registered("d"), registered("e"))
+    await world.ingest(registered("d"), registered("e"))
     await world.create(new("d"), new("e"))
     called = await world.claim()
     *_, (third,) = await together(

@@ -24,7 +24,7 @@ async def count(world: World) -> int:
 
 
 async def test_a_batch_with_an_unknown_endpoint_stores_nothing_and_names_it(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     error = await refusal(world, new("d"), new("nobody"), new("d"))
     assert isinstance(error, NotFound)
     assert error.facts["index"] == 1
@@ -36,18 +36,18 @@ async def test_an_endpoint_can_be_provisioned_ahead_of_its_first_registration(wo
     assert await world.ledgers[0].submit(Provision("d")) == id_
     await world.create(new("d"))
     assert await world.presence("d") == "OFFLINE"
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
 async def test_a_batch_is_queued_in_its_order(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     seqs = await world.create(*(new("d") for _ in range(20)))
     assert seqs == sorted(seqs)
 
 
 async def test_the_same_key_with_the_same_input_is_the_same_operation(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", idempotency_key="k"))
     (again,) = await world.ledgers[0].submit(Create([new("d", idempotency_key="k")]))
     assert (again.seq, again.created) == (seq, False)
@@ -56,7 +56,7 @@ async def test_the_same_key_with_the_same_input_is_the_same_operation(world: Wor
 
 
 async def test_the_same_key_with_another_input_is_a_conflict_that_names_the_operation(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     operation = new("d", idempotency_key="k")
     await world.create(operation)
     error = await refusal(world, new("d"), new("d", idempotency_key="k", value="other"))
@@ -66,13 +66,13 @@ async def test_the_same_key_with_another_input_is_a_conflict_that_names_the_oper
 
 
 async def test_a_key_belongs_to_its_endpoint(world: World) -> None:
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     one, two = await world.create(new("a", idempotency_key="k"), new("b", idempotency_key="k", value="other"))
     assert one != two
 
 
 async def test_a_key_twice_in_one_batch_is_one_operation(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     created = await world.ledgers[0].submit(Create([new("d", idempotency_key="k"), new("d", idempotency_key="k")]))
     assert [one.created for one in created] == [True, False]
     assert created[0].id == created[1].id
@@ -80,27 +80,27 @@ async def test_a_key_twice_in_one_batch_is_one_operation(world: World) -> None:
 
 
 async def test_a_key_twice_in_one_batch_with_different_inputs_is_a_conflict(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     error = await refusal(world, new("d", idempotency_key="k"), new("d", idempotency_key="k", value="other"))
     assert (error.facts["index"], await count(world)) == (1, 0)
 
 
 async def test_a_key_twice_in_one_commit_is_one_operation(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     futures = [ledger.enqueue(Create([new("d", idempotency_key="k")])) for _ in range(5)]
     assert len({(await future)[0].seq for future in futures}) == 1
 
 
 async def test_the_same_operation_handed_in_twice_is_stored_once(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     operation = new("d")
     assert await world.create(operation) == await world.create(operation)
     assert await count(world) == 1
 
 
 async def test_a_retry_names_what_it_retries(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(REFUSED)
     (retry,) = await world.create(new("d", retry_of=seq))
@@ -108,7 +108,7 @@ async def test_a_retry_names_what_it_retries(world: World) -> None:
 
 
 async def test_only_what_has_ended_can_be_retried_and_once_at_a_time(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     assert (await refusal(world, new("d", retry_of=seq))).facts["status"] == "QUEUED"
     await world.attempt(REFUSED)
@@ -120,7 +120,7 @@ async def test_only_what_has_ended_can_be_retried_and_once_at_a_time(world: Worl
 
 
 async def test_only_what_is_queued_can_be_canceled(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     first, second = new("d"), new("d")
     await world.create(first, second)
     ledger = world.ledgers[0]
@@ -139,7 +139,7 @@ async def test_only_what_is_queued_can_be_canceled(world: World) -> None:
 
 
 async def test_an_operation_comes_back_as_it_was_asked_for(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     operation = new("d", value="grüße \u0000 €")
     asked = replace(operation, request=replace(operation.request, value={"n": [1.5, 2**63, None, "\u0000"]}))
     await world.create(asked)
@@ -148,7 +148,7 @@ async def test_an_operation_comes_back_as_it_was_asked_for(world: World) -> None
 
 async def test_thousands_of_operations_in_one_commit_cost_what_they_are(world: World) -> None:
     """Each looked for itself among all others of the commit: 20,000 took minutes, and the process answered nobody."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     batches = [[new("d", idempotency_key=f"{batch}-{n}") for n in range(500)] for batch in range(40)]
     futures = [ledger.enqueue(Create(batch)) for batch in batches]

@@ -53,7 +53,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 async def hold(world: World, operation: NewOperation, request_id: str = "q1") -> int:
     """Have Leshan hold an operation of a device that fell asleep."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(operation)
     assert await world.attempt(delayed(request_id)) == "SENDING"
     return seq
@@ -70,7 +70,7 @@ async def test_a_delayed_request_stays_sending_and_the_device_is_asleep(world: W
 async def test_it_takes_none_of_the_open_calls(empty_world: World) -> None:
     await empty_world.ledger(max_in_flight=1)
     await hold(empty_world, new("d"))
-    await empty_world.hear(registered("other"))
+    await empty_world.ingest(registered("other"))
     await empty_world.create(new("other"))
     assert len(await empty_world.claim()) == 1
 
@@ -78,30 +78,30 @@ async def test_it_takes_none_of_the_open_calls(empty_world: World) -> None:
 async def test_nothing_else_goes_to_the_endpoint_meanwhile(world: World, make: Make) -> None:
     await hold(world, make())
     await world.create(new("d", priority=100))
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await world.claim() == []
 
 
 @pytest.mark.parametrize(("report", "status"), [(SUCCESS, "CONFIRMED"), (REFUSED, "FAILED")])
 async def test_the_answer_event_after_our_commit_ends_it(world: World, make: Make, report: Report, status: str) -> None:
     seq = await hold(world, make())
-    await world.hear(updated("d", 2), response("d", "q1", report))
+    await world.ingest(updated("d", 2), response("d", "q1", report))
     assert await world.status(seq) == status
     assert await world.presence("d") == "ONLINE"
 
 
 async def test_the_answer_event_before_our_commit_is_kept_and_found(world: World, make: Make) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(make())
     claimed = await world.claim_one()
-    await world.hear(updated("d", 2), response("d", "q1", SUCCESS))
+    await world.ingest(updated("d", 2), response("d", "q1", SUCCESS))
     assert await world.status(seq) == "SENDING"
     assert await world.settle(claimed, delayed("q1")) == "CONFIRMED"
     assert [status for status, _ in await world.steps(seq)] == ["QUEUED", "SENDING", "SENDING", "CONFIRMED"]
 
 
 async def test_the_answer_event_in_the_same_commit_is_found(world: World, make: Make) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(make())
     claimed = await world.claim_one()
     ledger = world.ledgers[0]
@@ -114,7 +114,7 @@ async def test_the_answer_event_in_the_same_commit_is_found(world: World, make: 
 
 async def test_no_answer_after_the_wake_is_perhaps(world: World, make: Make) -> None:
     seq = await hold(world, make())
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     world.pass_(34)
     await world.sweep()
     assert await world.status(seq) == "SENDING"
@@ -130,19 +130,19 @@ async def test_no_answer_after_the_wake_is_perhaps(world: World, make: Make) -> 
 
 async def test_a_second_wake_does_not_put_the_answers_end_off(world: World) -> None:
     seq = await hold(world, new("d"))
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     world.pass_(30)
-    await world.hear(updated("d", 3))
+    await world.ingest(updated("d", 3))
     world.pass_(5)
     await world.sweep()
     assert await world.status(seq) == "QUEUED"
 
 
 async def test_a_wake_during_the_call_that_was_answered_delayed_counts_as_its_wake(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     await world.settle(claimed, delayed("q1"))
     world.pass_(35)
     await world.sweep()
@@ -151,11 +151,11 @@ async def test_a_wake_during_the_call_that_was_answered_delayed_counts_as_its_wa
 
 async def test_after_a_perhaps_the_next_wake_brings_the_next_attempt(world: World) -> None:
     seq = await hold(world, new("d"))
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     world.pass_(35)
     await world.sweep()
     assert await world.claim() == []
-    await world.hear(updated("d", 3))
+    await world.ingest(updated("d", 3))
     assert (await world.claim_one()).seq == seq
 
 
@@ -178,7 +178,7 @@ async def test_a_registration_that_ended_without_a_wake_dropped_it_unsent(world:
             "gone": deregistered("d"),
             "update of another": updated("d", 9, "r2"),
         }
-        await world.hear(event[how])
+        await world.ingest(event[how])
     row = await world.operation(seq)
     assert (row["status"], row["reason"], row["attempts"], row["delivery"]) == ("QUEUED", "RELEASED", 0, "NOT_SENT")
 
@@ -195,12 +195,12 @@ async def test_the_end_of_an_older_registration_that_is_heard_late_drops_nothing
 ) -> None:
     """The device had registered anew before the call: Leshan holds the request under the new registration."""
     await listen(world, 10)
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(make())
     assert await world.attempt(delayed("q1", under)) == "SENDING"
-    await world.hear(deregistered("d"), registered("d", "r2"))
+    await world.ingest(deregistered("d"), registered("d", "r2"))
     assert await world.status(seq) == "SENDING"
-    await world.hear(updated("d", 2, "r2"), response("d", "q1", SUCCESS))
+    await world.ingest(updated("d", 2, "r2"), response("d", "q1", SUCCESS))
     assert await world.steps(seq) == [
         ("QUEUED", None),
         ("SENDING", None),
@@ -215,7 +215,7 @@ async def test_with_a_stream_that_was_open_all_the_time_it_was_dropped_unsent(
 ) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
-    await world.hear(registered("d", "r2") if how == "replaced" else deregistered("d"))
+    await world.ingest(registered("d", "r2") if how == "replaced" else deregistered("d"))
     row = await world.operation(seq)
     assert (row["status"], row["reason"], row["delivery"]) == ("QUEUED", "RELEASED", "NOT_SENT")
 
@@ -229,7 +229,7 @@ async def test_with_a_stream_that_was_closed_meanwhile_what_may_not_be_repeated_
     seq = await hold(world, make())
     world.pass_(5)
     await listen(world, 1)
-    await world.hear(registered("d", "r2") if how == "replaced" else deregistered("d"))
+    await world.ingest(registered("d", "r2") if how == "replaced" else deregistered("d"))
     row = await world.operation(seq)
     expected = ("QUEUED", "RELEASED") if row["repeatable"] else ("FAILED", "OUTCOME_UNKNOWN")
     assert (row["status"], row["reason"]) == expected
@@ -243,7 +243,7 @@ async def test_a_lifetime_that_ran_out_is_left_to_the_word_of_leshan_where_someb
     world.pass_(3_601)
     await world.sweep()
     assert (await world.presence("d"), await world.status(seq)) == ("OFFLINE", "SENDING")
-    await world.hear(deregistered("d"))
+    await world.ingest(deregistered("d"))
     row = await world.operation(seq)
     assert (row["status"], row["reason"], row["delivery"]) == ("QUEUED", "RELEASED", "NOT_SENT")
 
@@ -260,14 +260,14 @@ async def test_where_leshan_says_nothing_of_a_lifetime_that_ran_out_it_is_perhap
 
 async def test_what_was_dropped_goes_out_under_the_new_registration(world: World, make: Make) -> None:
     seq = await hold(world, make())
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     claimed: Claimed = await world.claim_one()
     assert (claimed.seq, claimed.attempt) == (seq, 2)
 
 
 async def test_a_registration_replaced_after_a_wake_is_perhaps_in_its_time(world: World, make: Make) -> None:
     seq = await hold(world, make())
-    await world.hear(updated("d", 2), registered("d", "r2"))
+    await world.ingest(updated("d", 2), registered("d", "r2"))
     assert await world.status(seq) == "SENDING"
     world.pass_(35)
     await world.sweep()
@@ -277,33 +277,33 @@ async def test_a_registration_replaced_after_a_wake_is_perhaps_in_its_time(world
 @pytest.mark.parametrize("what", ["update", "registration"])
 async def test_events_missed_meanwhile_make_it_perhaps_at_once(world: World, make: Make, what: str) -> None:
     seq = await hold(world, make())
-    await world.hear(updated("d", 2) if what == "update" else registered("d", "r2"), missed=True)
+    await world.ingest(updated("d", 2) if what == "update" else registered("d", "r2"), missed=True)
     row = await world.operation(seq)
     assert (row["status"], row["delivery"]) == ("QUEUED" if row["repeatable"] else "FAILED", "MAY_HAVE_REACHED")
 
 
 async def test_missed_events_of_a_device_that_did_not_wake_mean_nothing(world: World) -> None:
     seq = await hold(world, new("d"))
-    await world.hear(registered("d"), missed=True)
+    await world.ingest(registered("d"), missed=True)
     assert await world.status(seq) == "SENDING"
 
 
 async def test_an_answer_event_of_an_attempt_that_is_over_changes_nothing(world: World) -> None:
     seq = await hold(world, new("d"))
-    await world.hear(registered("d", "r2"))
-    await world.hear(response("d", "q1", SUCCESS))
+    await world.ingest(registered("d", "r2"))
+    await world.ingest(response("d", "q1", SUCCESS))
     assert await world.status(seq) == "QUEUED"
     await world.attempt(delayed("q2"))
-    await world.hear(response("d", "q1", SUCCESS))
+    await world.ingest(response("d", "q1", SUCCESS))
     assert await world.status(seq) == "SENDING"
 
 
 async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wake(world: World) -> None:
     seq = await hold(world, new("d"))
-    await world.hear(updated("d", 2), response("d", "q1", BUSY))
+    await world.ingest(updated("d", 2), response("d", "q1", BUSY))
     assert await world.status(seq) == "QUEUED"
     assert await world.claim() == []
-    await world.hear(updated("d", 3))
+    await world.ingest(updated("d", 3))
     assert len(await world.claim()) == 1
 
 
@@ -363,10 +363,10 @@ async def test_an_execute_that_is_held_can_be_canceled_too(world: World) -> None
 async def test_when_the_wake_comes_first_the_outcome_is_what_the_device_did(world: World, answered: bool) -> None:
     seq = await hold(world, new("d"))
     await unwanted_by(world, seq, "cancel")
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await withdraw(world, OutcomeKind.DELAYED) is None, "it was sent, and cannot be withdrawn any more"
     if answered:
-        await world.hear(response("d", "q1", SUCCESS))
+        await world.ingest(response("d", "q1", SUCCESS))
         assert await world.status(seq) == "CONFIRMED"
     else:
         world.pass_(36)
@@ -383,7 +383,7 @@ async def test_a_displacing_request_that_was_sent_at_once_found_the_device_awake
     seq = await hold(world, new("d"))
     await unwanted_by(world, seq, "cancel")
     assert await withdraw(world, outcome) == "SENDING"
-    await world.hear(updated("d", 2), response("d", "q1", SUCCESS))
+    await world.ingest(updated("d", 2), response("d", "q1", SUCCESS))
     assert await world.status(seq) == "CONFIRMED"
 
 
@@ -401,7 +401,7 @@ async def test_once_found_awake_a_later_displacement_proves_nothing(world: World
 
 async def test_those_tried_just_now_keep_no_other_one_waiting(world: World) -> None:
     first = await hold(world, new("d"))
-    await world.hear(registered("e"))
+    await world.ingest(registered("e"))
     (second,) = await world.create(new("e"))
     await world.attempt(delayed("q2"))
     for seq in (first, second):
@@ -453,7 +453,7 @@ async def test_a_wake_that_leshan_knows_of_and_we_do_not_makes_a_withdrawn_reque
 
 
 async def test_a_call_that_is_out_is_not_withdrawn(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
     with pytest.raises(Conflict, match="SENDING"):
@@ -465,7 +465,7 @@ async def test_a_call_that_is_out_is_not_withdrawn(world: World) -> None:
 
 
 async def test_a_kept_answer_is_forgotten_after_ten_minutes(world: World) -> None:
-    await world.hear(registered("d"), response("d", "q1", SUCCESS))
+    await world.ingest(registered("d"), response("d", "q1", SUCCESS))
     world.pass_(599)
     await world.ledgers[0].submit(Prune())
     assert len(await world.rows("SELECT * FROM early_response")) == 1

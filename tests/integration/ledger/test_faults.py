@@ -66,7 +66,7 @@ async def test_a_statement_without_an_answer_is_given_up_and_its_connection_disc
     world, server = own
     with pytest.raises(LedgerUnavailable, match=r"no answer within"):
         await world.ledgers[0].submit(Slow())
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await _backends(server, "pg_cancel_backend")  # PostgreSQL notices only at its next message that nobody is there
     await world.reader.open()
     assert (await world.row("SELECT count(*) AS n FROM endpoint"))["n"] == 1
@@ -75,7 +75,7 @@ async def test_a_statement_without_an_answer_is_given_up_and_its_connection_disc
 
 async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tuple[World, PostgresServer]) -> None:
     world, server = own
-    await world.hear(*(registered(f"d{n}") for n in range(5)))
+    await world.ingest(*(registered(f"d{n}") for n in range(5)))
     for _ in range(4):
         waiting = [asyncio.create_task(world.create(new(f"d{n % 5}"))) for n in range(50)]
         await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tupl
 
 async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(own: tuple[World, PostgresServer]) -> None:
     world, server = own
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     server.server.kill()
     operations = [new("d"), new("d")]
@@ -98,7 +98,7 @@ async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(own: tup
 
 async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(own: tuple[World, PostgresServer]) -> None:
     world, server = own
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (before,) = await world.create(new("d"))
     server.server.stop()
     operation = new("d")
@@ -115,7 +115,7 @@ async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long
     own: tuple[World, PostgresServer],
 ) -> None:
     world, _server = own
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     frozen = open_store(world.url, unsafe=True)
     await frozen.open()
     await frozen.begin()

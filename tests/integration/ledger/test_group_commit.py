@@ -61,7 +61,7 @@ class Losing:
 async def losing(empty_world: World) -> Losing:
     store = LosingStore(open_store(empty_world.url, unsafe=True))
     await empty_world.ledger(store)
-    await empty_world.hear(registered("d"))
+    await empty_world.ingest(registered("d"))
     return Losing(empty_world, store)
 
 
@@ -108,8 +108,8 @@ async def test_a_cancel_is_no_conflict_with_itself_over_a_lost_commit(losing: Lo
 
 async def test_a_delivery_takes_effect_once_over_a_lost_commit(losing: Losing) -> None:
     with losing.lost():
-        await losing.world.hear(registered("d", "r2"), delivery="w1")
-    await losing.world.hear(registered("d", "r3"), delivery="w1")
+        await losing.world.ingest(registered("d", "r2"), delivery="w1")
+    await losing.world.ingest(registered("d", "r3"), delivery="w1")
     endpoint = await losing.world.endpoint("d")
     assert (endpoint["registration_id"], endpoint["wake_seq"]) == ("r2", 2)
 
@@ -182,7 +182,7 @@ async def test_a_database_that_stays_away_is_told_and_what_comes_later_is_stored
 
 
 async def test_a_refused_member_fails_alone(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", idempotency_key="k"))
     ledger = world.ledgers[0]
     good = [ledger.enqueue(Create([new("d")])) for _ in range(3)]
@@ -194,7 +194,7 @@ async def test_a_refused_member_fails_alone(world: World) -> None:
 
 
 async def test_a_member_that_the_database_refuses_fails_alone(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     good = [ledger.enqueue(Create([new("d")])) for _ in range(3)]
     bad = ledger.enqueue(Create([new("d"), new("d", priority=1_000)]))
@@ -208,7 +208,7 @@ async def test_a_member_that_the_database_refuses_fails_alone(world: World) -> N
 
 @pytest.mark.parametrize("name", ["n\ud800", "d" * 100], ids=["half a surrogate pair", "a number too large"])
 async def test_input_that_the_driver_refuses_fails_alone(world: World, name: str) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     good = ledger.enqueue(Create([new("d")]))
     event = registered(name, last_update=2**70 if len(name) > 2 else 1)
@@ -221,7 +221,7 @@ async def test_input_that_the_driver_refuses_fails_alone(world: World, name: str
 
 
 async def test_callers_who_leave_change_nothing_for_the_others(world: World) -> None:
-    await world.hear(*(registered(f"d{n}") for n in range(10)))
+    await world.ingest(*(registered(f"d{n}") for n in range(10)))
     ledger = world.ledgers[0]
     waiting = [asyncio.create_task(ledger.submit(Create([new(f"d{n % 10}")]))) for n in range(1_000)]
     await asyncio.sleep(0)
@@ -264,9 +264,9 @@ async def test_a_claim_has_begun_before_anything_of_its_group_is_read(world: Wor
 
 
 async def test_publishing_comes_after_the_commit_and_only_when_there_is_something_to_say(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     world.published.clear()
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     assert world.published == []
     (seq,) = await world.create(new("d"))
     head = await world.row("SELECT seq FROM ledger_head")
@@ -362,7 +362,7 @@ async def test_long_lists_do_not_make_one_endless_transaction(losing: Losing, mo
     monkeypatch.setattr("app.models.ledger.ledger.MAX_WEIGHT", 5)
     with mock.patch.object(losing.store, "commit", wraps=losing.store.commit) as commits:
         lists = [[registered(f"d{n}") for n in range(length)] for length in (3, 3, 2, 7)]
-        await asyncio.gather(*(losing.world.hear(*events) for events in lists))
+        await asyncio.gather(*(losing.world.ingest(*events) for events in lists))
     assert commits.call_count == 3
     assert (await losing.world.row("SELECT count(*) AS n FROM endpoint"))["n"] == 8
 
@@ -376,7 +376,7 @@ async def test_a_whisper_that_fails_repeats_nothing(empty_world: World) -> None:
     ledger = Ledger(open_store(empty_world.url, unsafe=True), Rules(judge=judge), publish=publish)
     await ledger.start()
     empty_world.ledgers.append(ledger)
-    await empty_world.hear(registered("d"))
+    await empty_world.ingest(registered("d"))
     await empty_world.create(new("d"))
     claimed = await empty_world.claim_one()
     assert await ledger.submit(Settle(claimed.seq, claimed.attempt, SUCCESS)) == "CONFIRMED"
@@ -385,7 +385,7 @@ async def test_a_whisper_that_fails_repeats_nothing(empty_world: World) -> None:
 async def test_a_reader_never_sees_a_number_appear_below_one_that_it_has_seen(empty_world: World) -> None:
     """Two processes write at once: the order of numbers is the order of commits."""
     ledgers = [await empty_world.ledger(clock=False) for _ in range(2)]
-    await empty_world.hear(*(registered(f"d{n}") for n in range(4)))
+    await empty_world.ingest(*(registered(f"d{n}") for n in range(4)))
     seen: list[int] = []
     writing = True
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio
 
 async def busy(world: World) -> None:
     """An operation that is CONFIRMED (2), one that is SENDING (3) and one that is QUEUED (4)."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"), new("d"), new("d"))
     await world.attempt(SUCCESS)
     await world.claim_one()
@@ -128,7 +128,7 @@ async def test_what_a_database_without_its_own_guards_took_is_named(world: World
 
 
 async def test_what_may_not_be_repeated_and_was_is_named(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", repeatable=False))
     claimed = await world.claim_one()
     await world.reader.execute("UPDATE operation SET repeatable = $1", True)
@@ -151,7 +151,7 @@ OVERTAKEN = "one of its endpoint and priority that was queued later was sent bef
 
 @pytest.mark.parametrize("settled", [True, False], ids=["sent in the end", "never sent"])
 async def test_an_operation_that_was_overtaken_is_named(world: World, settled: bool) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     first, _, _ = await world.create(new("d"), new("d", priority=1), new("d"))
     await world.attempt(SUCCESS)
     if settled:
@@ -167,7 +167,7 @@ READING = OperationKind.READ
 
 async def test_what_waits_for_its_retry_and_what_it_holds_back_are_passed_over_by_right(world: World) -> None:
     """Of other object instances; one of the same that is sent meanwhile is named by the operation that it passed."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     poison, behind, free, last = await world.create(
         new("d"), new("d", READING, "/5/0/3"), new("d", READING, "/3/0/0"), new("d", READING, "/3/0/1")
     )
@@ -184,13 +184,13 @@ async def test_what_waits_for_its_retry_and_what_it_holds_back_are_passed_over_b
     assert await violations(world.url, now=world.now) == [f"invariant 6: {behind}: {OVERTAKEN}"], "nothing held it back"
     await world.reader.execute("UPDATE operation SET path = '/5/0/3', paths = '[\"/5/0/3\"]' WHERE seq = $1", behind)
     await world.attempt(SUCCESS)
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert [await world.attempt(SUCCESS) for _ in range(2)] == ["CONFIRMED"] * 2
     assert await world.status(last) == "CONFIRMED"
 
 
 async def test_silence_excuses_nobody_who_is_passed_over(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     first, _, _ = await world.create(new("d"), new("d", READING, "/5/0/3"), new("d", READING, "/3/0/0", priority=1))
     await world.attempt(SUCCESS)
     await world.attempt(SILENT)
@@ -200,7 +200,7 @@ async def test_silence_excuses_nobody_who_is_passed_over(world: World) -> None:
 
 
 async def test_an_operation_that_had_expired_is_passed_over_by_right(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     first, _ = await world.create(new("d", ttl_seconds=5), new("d"))
     world.pass_(5)
     await world.attempt(SUCCESS)
@@ -211,11 +211,11 @@ async def test_an_operation_that_had_expired_is_passed_over_by_right(world: Worl
 
 
 async def test_what_was_sent_to_a_device_that_goes_down_is_named(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     _, then = await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(SUCCESS)
     world.pass_(10)
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     await world.attempt(SUCCESS)
     assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE endpoint SET down_since = $1", world.now - 1)
@@ -226,7 +226,7 @@ async def test_what_was_sent_to_a_device_that_goes_down_is_named(world: World) -
 
 
 async def test_a_cancelled_observation_needs_no_word_of_the_device(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
     assert await world.attempt(Report(Outcome(OutcomeKind.SUCCESS, 200))) == "CONFIRMED"
     assert await violations(world.url, now=world.now) == []
@@ -237,7 +237,7 @@ async def at_once() -> None:
 
 
 async def test_what_is_forgotten_is_named(world: World) -> None:
-    await world.hear(registered("lost"), registered("waits"), registered("expires"))
+    await world.ingest(registered("lost"), registered("waits"), registered("expires"))
     await world.create(new("lost"))
     await world.claim()
     await world.create(new("waits"), new("expires", ttl_seconds=60))
@@ -267,7 +267,7 @@ ALWAYS_ON: dict[str, Any] = {"queue_mode": False, "lifetime_seconds": 86_400}
 )
 async def test_a_device_that_is_forgotten_is_named_whatever_is_derived_of_it(world: World, breach: str) -> None:
     """What says "not now" for ever is read by the dispatcher and by the invariant alike, if both read it."""
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     await world.create(new("d"))
     world.pass_(11)
     await world.reader.execute(breach)
@@ -288,7 +288,7 @@ async def test_a_device_that_is_forgotten_is_named_whatever_is_derived_of_it(wor
     ],
 )
 async def test_a_device_that_waits_by_the_raw_facts_is_not_named(world: World, fact: str) -> None:
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     await world.create(new("d"))
     world.pass_(11)
     await world.reader.execute(fact)
@@ -296,7 +296,7 @@ async def test_a_device_that_waits_by_the_raw_facts_is_not_named(world: World, f
 
 
 async def test_what_waits_for_its_retry_is_not_forgotten_and_what_nothing_holds_back_is(world: World) -> None:
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     await world.create(new("d", max_attempts=9), new("d", READING, "/5/0/3"))
     for seconds in (30, 120, 600):
         await world.attempt(ERROR)
@@ -310,7 +310,7 @@ async def test_what_waits_for_its_retry_is_not_forgotten_and_what_nothing_holds_
 
 
 async def test_who_is_late_for_a_moment_only_is_not_named(world: World) -> None:
-    await world.hear(registered("served"), registered("waits"))
+    await world.ingest(registered("served"), registered("waits"))
     await world.create(new("served"), new("waits"))
     world.pass_(11)
 
@@ -322,7 +322,7 @@ async def test_who_is_late_for_a_moment_only_is_not_named(world: World) -> None:
 
 
 async def test_the_silent_wait_for_their_share_by_right(world: World) -> None:
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"), new("b"))
     await world.claim(1)
     await world.reader.execute("UPDATE endpoint SET silent = $1", True)
@@ -340,7 +340,7 @@ async def test_endpoints_with_many_operations_are_walked_in_smaller_pieces(
 ) -> None:
     monkeypatch.setattr("app.models.invariant_check.ROWS", 4)
     names = [f"d{n}" for n in range(6)]
-    await world.hear(*(registered(name) for name in names))
+    await world.ingest(*(registered(name) for name in names))
     await world.create(*(new(name) for name in names[:3] for _ in range(3)))
     assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE endpoint SET confirmed = confirmed + 1 WHERE name IN ('d0', 'd2', 'd5')")
@@ -357,7 +357,7 @@ async def test_a_long_table_is_walked_in_pieces_and_a_long_list_is_cut(
 ) -> None:
     monkeypatch.setattr("app.models.invariant_check.PIECE", 7)
     monkeypatch.setattr("app.models.invariant_check.MOST", 5)
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(*(new("d") for _ in range(50)))
     assert await violations(world.url, now=world.now) == []
     await world.reader.execute("UPDATE operation SET reason = 'RELEASED'")

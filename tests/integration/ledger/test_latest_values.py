@@ -47,61 +47,61 @@ SAMPLES = ((1.0, FIRST), (2.0, SECOND_), (3.0, THIRD))
 async def test_the_greatest_time_stays_in_whatever_order_values_come(
     world: World, order: Sequence[tuple[float, Instant]], apart: str
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     readings = [reading(value, at) for value, at in order]
     if apart == "commits":
         for each in readings:
-            await world.hear(reported(each))
+            await world.ingest(reported(each))
     elif apart == "events":
-        await world.hear(*map(reported, readings))
+        await world.ingest(*map(reported, readings))
     else:
-        await world.hear(reported(*readings))
+        await world.ingest(reported(*readings))
     assert await state(world) == ("3.0", THIRD)
     assert await changes(world) == [str(value) for value, _ in order]
 
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_of_equal_times_the_later_arrival_stays(world: World, together: bool) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     events = [reported(reading(value, FIRST)) for value in (1.0, 2.0)]
     if together:
         await asyncio.gather(*(world.ledgers[0].submit(IngestEvents([event])) for event in events))
     else:
         for event in events:
-            await world.hear(event)
+            await world.ingest(event)
     assert await state(world) == ("2.0", FIRST)
     assert len(await changes(world)) == 2
 
 
 async def test_a_late_sample_changes_nothing_after_an_answer(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.READ, PATH))
     await world.attempt(Report(SUCCESS.outcome, values={PATH: TypedValue(ValueType.FLOAT, 9.0)}))
-    await world.hear(reported(reading(1.0, FIRST)), reported(reading(2.0, None), age=30 * SECOND))
+    await world.ingest(reported(reading(1.0, FIRST)), reported(reading(2.0, None), age=30 * SECOND))
     assert await state(world) == ("9.0", START)
     assert await changes(world) == ["9.0", "1.0", "2.0"]
 
 
 async def test_an_answer_that_comes_late_changes_nothing_after_a_newer_value(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.READ, PATH))
     claimed = await world.claim_one()
     world.pass_(44)
-    await world.hear(reported(reading(5.0, None)))
+    await world.ingest(reported(reading(5.0, None)))
     await world.settle(claimed, Report(SUCCESS.outcome, values={PATH: TypedValue(ValueType.FLOAT, 9.0)}))
     assert await state(world) == ("5.0", world.now)
 
 
 @pytest.mark.parametrize("at", [0, EARLIEST_CLOCK - 1])
 async def test_a_clock_that_was_never_set_does_not_freeze_the_state(world: World, at: Instant) -> None:
-    await world.hear(registered("d"), reported(reading(1.0, None)))
+    await world.ingest(registered("d"), reported(reading(1.0, None)))
     world.pass_(10)
-    await world.hear(reported(reading(2.0, at)))
+    await world.ingest(reported(reading(2.0, at)))
     assert await state(world) == ("2.0", world.now)
 
 
 async def test_a_clock_that_is_ahead_does_not_freeze_the_state(world: World) -> None:
-    await world.hear(registered("d"), reported(reading(1.0, START + 3600 * SECOND)))
+    await world.ingest(registered("d"), reported(reading(1.0, START + 3600 * SECOND)))
     world.pass_(10)
-    await world.hear(reported(reading(2.0, None)))
+    await world.ingest(reported(reading(2.0, None)))
     assert await state(world) == ("2.0", world.now)

@@ -100,7 +100,7 @@ class Histories(RuleBasedStateMachine):
         await self.world.clear()
         await self.world.reader.execute("DELETE FROM leshan_server")
         await self.world.ledger()
-        await self.world.hear(*(registered(name, **facts(name)) for name in NAMES))
+        await self.world.ingest(*(registered(name, **facts(name)) for name in NAMES))
 
     # --- what may happen
 
@@ -140,7 +140,7 @@ class Histories(RuleBasedStateMachine):
             event = sleeping(name)
         elif what == "deregistered":
             event = deregistered(name, id_)
-        self.do(self.world.hear(event))
+        self.do(self.world.ingest(event))
 
     async def registration(self, name: str) -> str | None:
         id_: str | None = (await self.world.endpoint(name))["registration_id"]
@@ -170,7 +170,7 @@ class Histories(RuleBasedStateMachine):
             self.submit(Settle(one.seq, one.attempt, delayed(self.held[-1][1])))
         elif what == "answer" and self.held:
             endpoint, request = data.draw(st.sampled_from(self.held))
-            self.do(self.world.hear(response(endpoint, request, data.draw(st.sampled_from(ANSWERS)))))
+            self.do(self.world.ingest(response(endpoint, request, data.draw(st.sampled_from(ANSWERS)))))
 
     async def paused(self) -> list[str]:
         sql = (

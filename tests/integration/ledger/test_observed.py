@@ -50,12 +50,12 @@ async def done(world: World, operation: NewOperation, report: Report = SUCCESS) 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", ["/3303", "/3303/0", PATH])
 async def test_a_confirmed_observe_stands_for_all_below_its_path(world: World, path: str) -> None:
-    await world.hear(registered("d", address=HERE))
+    await world.ingest(registered("d", address=HERE))
     assert not await observed(world)
     await done(world, new("d", O.OBSERVE, path))
     assert await observed(world)
     assert not await observed(world, "/33030/0/5700")
-    await world.hear(updated("d", 2, address=HERE))
+    await world.ingest(updated("d", 2, address=HERE))
     assert await observed(world), "an update of the same registration ends nothing"
     await done(world, new("d", O.CANCEL_OBSERVE, path), FORGOTTEN)
     assert not await observed(world)
@@ -63,7 +63,7 @@ async def test_a_confirmed_observe_stands_for_all_below_its_path(world: World, p
 
 @pytest.mark.asyncio
 async def test_a_composite_is_ended_by_its_own_paths_alone(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await done(world, composite(O.OBSERVE_COMPOSITE, PATH, OTHER))
     await done(world, new("d", O.OBSERVE, PATH))
     await done(world, new("d", O.CANCEL_OBSERVE, PATH), FORGOTTEN)
@@ -75,7 +75,7 @@ async def test_a_composite_is_ended_by_its_own_paths_alone(world: World) -> None
 @pytest.mark.asyncio
 @pytest.mark.parametrize("report", [REFUSED, SILENT])
 async def test_one_that_was_not_confirmed_does_not_stand(world: World, report: Report) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH), report)
     assert not await observed(world)
 
@@ -104,48 +104,48 @@ def ended(**facts: object) -> Event:
     ids=repr,
 )
 async def test_what_ends_an_observation(world: World, event: Event, stands: bool) -> None:
-    await world.hear(registered("d", address=HERE))
+    await world.ingest(registered("d", address=HERE))
     await done(world, new("d", O.OBSERVE, PATH))
-    await world.hear(event)
+    await world.ingest(event)
     assert await observed(world) is stands
 
 
 @pytest.mark.asyncio
 async def test_a_repeated_observe_stands_in_whatever_order_its_events_come(world: World) -> None:
     """Our own server reports the end of the one that the newer one replaced, then the newer one."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH))
     await done(world, new("d", O.OBSERVE, PATH))
-    await world.hear(ended(), ended(stands=True))
+    await world.ingest(ended(), ended(stands=True))
     assert await observed(world)
 
 
 @pytest.mark.asyncio
 async def test_an_answer_from_before_the_present_registration_makes_none_stand(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", O.OBSERVE, PATH))
     claimed = await world.claim_one()
     world.pass_(1)
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     await world.settle(claimed, SUCCESS)
     assert not await observed(world)
 
 
 @pytest.mark.asyncio
 async def test_one_that_leshan_held_stands_after_the_wake(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH), delayed("q1"))
     world.pass_(100)
-    await world.hear(updated("d", 2), response("d", "q1", SUCCESS))
+    await world.ingest(updated("d", 2), response("d", "q1", SUCCESS))
     assert await observed(world)
 
 
 @pytest.mark.asyncio
 async def test_a_value_outlives_its_observation(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH))
     reading = Reading({PATH: TypedValue(ValueType.FLOAT, 21.5)})
-    await world.hear(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,)), registered("d", "r2"))
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,)), registered("d", "r2"))
     assert (await world.row("SELECT value FROM resource_state"))["value"] == "21.5"
     assert not await observed(world)
 

@@ -52,7 +52,7 @@ async def sent(world: World, report: Report = SUCCESS) -> list[int]:
 
 @pytest.mark.parametrize("report", [ERROR, BUSY, SILENT], ids=["5.00", "5.03", "silent"])
 async def test_a_device_that_does_not_sleep_goes_on_after_its_retry_was_answered(world: World, report: Report) -> None:
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     first, *others = await world.create(new("d"), new("d"), new("d", path="/3/0/15"))
     await world.attempt(report)
     world.pass_(30)
@@ -70,7 +70,7 @@ async def open_call(world: World) -> Any:
 
 @pytest.mark.parametrize("report", [SUCCESS, REFUSED], ids=["confirmed", "refused"])
 async def test_any_answer_gives_a_silent_device_its_turn_back(world: World, report: Report) -> None:
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     _, second = await world.create(new("d"), new("d"))
     await world.attempt(SILENT)
     world.pass_(30)
@@ -83,7 +83,7 @@ async def test_a_device_that_does_not_sleep_and_cannot_be_called_now_is_called_a
     world: World, report: Report
 ) -> None:
     """It has no wake to wait for: its next update may be a day away."""
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     (seq,) = await world.create(new("d"))
     for pause in (30, 120, 600, 600):
         assert await world.attempt(report) == "QUEUED"
@@ -97,11 +97,11 @@ async def test_a_device_that_does_not_sleep_and_cannot_be_called_now_is_called_a
 
 async def test_a_reboot_whose_answer_is_settled_after_the_new_registration_holds_nothing_back(world: World) -> None:
     """Its process died, or the database was away: the device was back before the answer was known."""
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     _, second = await world.create(new("d", *REBOOT), new("d"))
     claimed = await world.claim_one()
     world.pass_(1)
-    await world.hear(registered("d", "r2", **ALWAYS_ON))
+    await world.ingest(registered("d", "r2", **ALWAYS_ON))
     assert await world.settle(claimed, SUCCESS) == "CONFIRMED"
     assert (await world.claim_one()).seq == second
 
@@ -113,7 +113,7 @@ async def test_a_reboot_whose_answer_is_settled_after_the_new_registration_holds
 async def test_operations_of_other_instances_go_on_in_the_same_wake_in_priority_and_queue_order(
     world: World, report: Report
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     poison, behind, other, second, urgent, low = await world.create(
         new("d"),
         new("d", EXECUTE, "/5/0/3"),
@@ -127,7 +127,7 @@ async def test_operations_of_other_instances_go_on_in_the_same_wake_in_priority_
     assert await world.attempt(report) == "QUEUED"
     assert await sent(world) == [other, second, low]
     assert [await world.status(seq) for seq in (poison, behind)] == ["QUEUED", "QUEUED"]
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await sent(world) == [poison, behind]
 
 
@@ -147,18 +147,18 @@ async def test_operations_of_other_instances_go_on_in_the_same_wake_in_priority_
     ],
 )
 async def test_what_touches_the_same_instance_waits(world: World, first: Any, later: Any) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     poison, behind = await world.create(new("d", **first), new("d", **later))
     await world.attempt(ERROR)
     assert await world.claim() == []
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert (await world.claim_one()).seq == poison
     assert await world.status(behind) == "QUEUED"
 
 
 async def test_what_is_held_back_holds_its_own_instances_too(world: World) -> None:
     """Within one object instance the order of the queue always holds."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     poison, composite, reading, free = await world.create(
         new("d"),
         new("d", COMPOSITE, None, paths=["/5/0/3", "/3/0/0"]),
@@ -167,35 +167,35 @@ async def test_what_is_held_back_holds_its_own_instances_too(world: World) -> No
     )
     await world.attempt(ERROR)
     assert await sent(world) == [free]
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await sent(world) == [poison, composite, reading]
 
 
 async def test_a_reboot_does_not_pass_what_is_held_back(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     poison, before, reboot, after = await world.create(
         new("d"), new("d", READ, "/3303/0/1"), new("d", *REBOOT), new("d", READ, "/4/0/0")
     )
     await world.attempt(ERROR)
     assert await sent(world) == [before]
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await sent(world) == [poison, reboot]
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     assert await sent(world) == [after]
 
 
 async def test_silence_still_ends_the_turn(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     poison, other, third = await world.create(new("d"), new("d", READ, "/3/0/0"), new("d", READ, "/4/0/0"))
     await world.attempt(ERROR)
     await world.attempt(SILENT)
     assert await world.claim() == []
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await sent(world) == [poison, other, third]
 
 
 async def test_where_the_device_does_not_sleep_each_operation_has_its_own_pauses(world: World) -> None:
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     first, second, free = await world.create(new("d"), new("d", path="/3/0/15"), new("d", READ, "/4/0/0"))
     await world.attempt(ERROR)
     world.pass_(10)
@@ -217,25 +217,25 @@ async def test_where_the_device_does_not_sleep_each_operation_has_its_own_pauses
 
 
 async def test_a_wake_gives_every_operation_its_retry_at_once(world: World) -> None:
-    await world.hear(registered("d", **ALWAYS_ON))
+    await world.ingest(registered("d", **ALWAYS_ON))
     first, second = await world.create(new("d"), new("d", path="/3/0/15"))
     await sent(world, ERROR)
-    await world.hear(updated("d", 2, **ALWAYS_ON))
+    await world.ingest(updated("d", 2, **ALWAYS_ON))
     assert await sent(world) == [first, second]
 
 
 async def test_a_wake_during_the_attempt_is_the_retrys_wake(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     await world.settle(claimed, ERROR)
     assert (await world.claim_one()).seq == seq
 
 
 @pytest.mark.parametrize("how", ["canceled", "expired", "superseded"])
 async def test_what_ends_while_it_waits_holds_nothing_back_any_more(world: World, how: str) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     poison, behind = await world.create(new("d", ttl_seconds=20), new("d", EXECUTE, "/5/0/3"))
     await world.attempt(ERROR)
     assert await world.claim() == []
@@ -250,7 +250,7 @@ async def test_what_ends_while_it_waits_holds_nothing_back_any_more(world: World
 
 
 async def test_what_is_created_meanwhile_goes_if_nothing_holds_it_back(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(ERROR)
     world.published.clear()
@@ -264,7 +264,7 @@ async def test_what_is_created_meanwhile_goes_if_nothing_holds_it_back(world: Wo
 
 async def test_the_retry_is_not_claimed_early_by_a_process_that_has_not_loaded_the_endpoint(world: World) -> None:
     """What goes next stands in the endpoint's row; when that has expired it is found again."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     poison, short, free = await world.create(
         new("d"), new("d", READ, "/3/0/0", ttl_seconds=5), new("d", READ, "/4/0/0")
     )
@@ -280,17 +280,17 @@ async def test_the_retry_is_not_claimed_early_by_a_process_that_has_not_loaded_t
 async def test_a_long_queue_is_looked_at_as_far_as_it_is_in_sight(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"), *(new("d") for _ in range(499)), new("d", READ, "/3/0/0"))
     await world.attempt(ERROR)
     assert await world.claim() == []
 
 
 async def test_an_awake_without_an_update_gives_no_retry(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(ERROR)
-    await world.hear(awake("d"))
+    await world.ingest(awake("d"))
     assert await world.claim() == []
 
 
@@ -306,11 +306,11 @@ async def test_only_an_endpoint_where_something_waits_costs_a_claim_one_more_sta
     store = CountingStore(open_store(empty_world.url, unsafe=True))
     await empty_world.ledger(store)
     costs = []
-    await empty_world.hear(registered("plain"))
+    await empty_world.ingest(registered("plain"))
     await empty_world.create(new("plain"))
     for name in ("plain", "waits"):
         if name == "waits":
-            await empty_world.hear(registered(name))
+            await empty_world.ingest(registered(name))
             await empty_world.create(new(name), new(name, READ, "/3/0/0"))
             await empty_world.attempt(ERROR)
         store.read = 0
@@ -328,7 +328,7 @@ async def composites(world: World, count: int = 2, **more: Any) -> list[int]:
 
 @pytest.mark.parametrize("facts", [{}, ALWAYS_ON], ids=["queue mode", "always on"])
 async def test_a_composite_that_a_device_never_answers_is_tried_once(world: World, facts: dict[str, Any]) -> None:
-    await world.hear(registered("d", **facts))
+    await world.ingest(registered("d", **facts))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
     first, second = await composites(world)
@@ -340,33 +340,33 @@ async def test_a_composite_that_a_device_never_answers_is_tried_once(world: Worl
         assert await world.attempt(SILENT) == "FAILED", "at once: the device can be called"
     else:
         assert await world.claim() == []
-        await world.hear(updated("d", 2))
+        await world.ingest(updated("d", 2))
         assert await world.attempt(SILENT) == "FAILED", "remembered for the registration"
     assert await world.status(second) == "FAILED"
 
 
 async def test_a_composite_goes_first_and_the_device_answers_only_later(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     first, second = await composites(world)
     assert await world.attempt(SILENT) == "QUEUED", "nothing says that it is not the device that is silent"
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     (urgent,) = await world.create(new("d", READ, "/3/0/0", priority=1))
     await world.attempt(SUCCESS)
     assert await world.attempt(SILENT) == "FAILED"
     assert (await world.operation(first))["attempts"] == 2
-    await world.hear(updated("d", 3))
+    await world.ingest(updated("d", 3))
     assert await world.attempt(SILENT) == "FAILED"
     assert (await world.operation(second))["attempts"] == 1
     assert await world.status(urgent) == "CONFIRMED"
 
 
 async def test_a_device_that_is_silent_to_everything_has_all_its_attempts(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
     (composite,) = await composites(world, 1)
     for wake in (2, 3, 4):
-        await world.hear(updated("d", wake))
+        await world.ingest(updated("d", wake))
         await world.attempt(SILENT)
     row = await world.operation(composite)
     assert (row["status"], row["attempts"]) == ("FAILED", 3)
@@ -375,7 +375,7 @@ async def test_a_device_that_is_silent_to_everything_has_all_its_attempts(world:
 
 @pytest.mark.parametrize("report", [REFUSED, TOO_LARGE], ids=["refused", "too large"])
 async def test_a_composite_that_was_answered_once_has_all_its_attempts(world: World, report: Report) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
     await composites(world)
@@ -386,17 +386,17 @@ async def test_a_composite_that_was_answered_once_has_all_its_attempts(world: Wo
 @pytest.mark.parametrize("second", [SILENT, ASLEEP, LOST], ids=["silent", "asleep", "lost"])
 async def test_a_composite_refused_in_one_format_counts_as_answered(world: World, second: Report) -> None:
     """The report is the second call's, in the other format: the device answered the first one."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
     await composites(world, 1)
     assert await world.attempt(replace(second, outcome=replace(second.outcome, answered_before=True))) == "QUEUED"
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await world.attempt(SILENT) == "QUEUED"
 
 
 async def test_an_answer_that_is_too_large_shows_that_a_device_answers_others(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(TOO_LARGE)
     await composites(world, 1)
@@ -404,7 +404,7 @@ async def test_an_answer_that_is_too_large_shows_that_a_device_answers_others(wo
 
 
 async def test_other_kinds_have_all_their_attempts(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"), new("d", DISCOVER, "/3/0"))
     await world.attempt(SUCCESS)
     assert await world.attempt(SILENT) == "QUEUED"
@@ -412,12 +412,12 @@ async def test_other_kinds_have_all_their_attempts(world: World) -> None:
 
 async def test_a_new_registration_forgets_which_composites_were_not_answered(world: World) -> None:
     """A firmware update may have taught them."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
     await composites(world)
     assert await world.attempt(SILENT) == "FAILED"
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     assert await world.attempt(SILENT) == "QUEUED"
 
 
@@ -435,7 +435,7 @@ async def test_in_every_window_from_the_shortest_on_something_is_sent(
         await ledger.submit(Provision(name))
         if of_the_endpoint:
             await ledger.submit(Configure(name, seconds))
-        await empty_world.hear(registered(name))
+        await empty_world.ingest(registered(name))
         await empty_world.create(new(name))
         empty_world.pass_(min(seconds / 2, seconds - 8) if seconds > 15 else seconds / 2)
         assert await empty_world.heads(await empty_world.claim(ledger=ledger)) == [name], seconds
@@ -447,15 +447,15 @@ async def test_in_every_window_from_the_shortest_on_something_is_sent(
 async def test_a_claim_beside_the_wake_knows_the_short_window_too(empty_world: World) -> None:
     """The endpoint is loaded in the claim's own group: the margin is that of the window all the same."""
     await empty_world.ledger(awake_window=5 * SECOND)
-    await empty_world.hear(registered("d"))
+    await empty_world.ingest(registered("d"))
     await empty_world.create(new("d"), new("d"))
     await empty_world.attempt(SUCCESS)
     assert len(await empty_world.claim()) == 1
 
 
 async def test_a_claim_that_came_too_early_costs_nothing(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(ASLEEP)
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert (await world.claim_one()).seq == seq

@@ -35,7 +35,7 @@ FORGOTTEN = Report(Outcome(OutcomeKind.SUCCESS, 200))
 
 
 async def test_a_success_is_one_road_of_three_steps(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     assert await world.attempt(SUCCESS) == "CONFIRMED"
     assert await world.steps(seq) == [("QUEUED", None), ("SENDING", None), ("CONFIRMED", None)]
@@ -45,11 +45,11 @@ async def test_a_success_is_one_road_of_three_steps(world: World) -> None:
 
 
 async def test_a_stale_fence_changes_nothing(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     first = await world.claim_one()
     await world.settle(first, ASLEEP)
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     second = await world.claim_one()
     before = await world.operation(seq), await world.endpoint("d")
     assert await world.settle(first, SUCCESS) is None
@@ -60,31 +60,31 @@ async def test_a_stale_fence_changes_nothing(world: World) -> None:
 
 
 async def test_a_counted_failure_waits_for_the_next_wake(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     assert await world.attempt(LOST) == "QUEUED"
     assert await world.presence("d") == "ONLINE"
     assert await world.claim() == []
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert (await world.claim_one()).seq == seq
 
 
 async def test_a_wake_during_the_attempt_is_not_lost(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     await world.settle(claimed, SILENT)
     assert await world.presence("d") == "ONLINE"
     assert len(await world.claim()) == 1
 
 
 async def test_no_notification_doubled_event_or_new_operation_burns_an_attempt(world: World) -> None:
-    await world.hear(registered("d"), updated("d", 2))
+    await world.ingest(registered("d"), updated("d", 2))
     (seq,) = await world.create(new("d"))
     await world.attempt(LOST)
     for _ in range(3):
-        await world.hear(Reported(endpoint="d", nodes={}, wakes=True), updated("d", 2), registered("d"))
+        await world.ingest(Reported(endpoint="d", nodes={}, wakes=True), updated("d", 2), registered("d"))
         await world.create(new("d"))
         world.pass_(5)
         assert await world.claim() == []
@@ -92,11 +92,11 @@ async def test_no_notification_doubled_event_or_new_operation_burns_an_attempt(w
 
 
 async def test_three_unanswered_attempts_over_three_updates_are_the_end(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     for wake in (2, 3, 4):
         await world.attempt(SILENT)
-        await world.hear(updated("d", wake))
+        await world.ingest(updated("d", wake))
     row = await world.operation(seq)
     assert (row["status"], row["reason"], row["attempts"], row["delivery"]) == (
         "FAILED",
@@ -108,33 +108,33 @@ async def test_three_unanswered_attempts_over_three_updates_are_the_end(world: W
 
 @pytest.mark.parametrize("report", [ASLEEP, UNREGISTERED], ids=["asleep", "not registered"])
 async def test_being_away_burns_no_attempts(world: World, report: Report) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     for wake in range(2, 8):
         assert await world.attempt(report) == "QUEUED"
         assert await world.claim() == []
-        await world.hear(updated("d", wake))
+        await world.ingest(updated("d", wake))
     row = await world.operation(seq)
     assert (row["attempts"], row["attempt"], row["delivery"]) == (0, 6, "NOT_SENT")
 
 
 async def test_what_may_not_be_repeated_ends_unknown_after_one_perhaps(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     assert await world.attempt(LOST) == "FAILED"
     assert (await world.operation(seq))["reason"] == "OUTCOME_UNKNOWN"
 
 
 async def test_what_may_not_be_repeated_is_tried_again_when_the_device_says_it_was_not_done(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     assert await world.attempt(BUSY) == "QUEUED"
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
 async def test_a_device_that_does_not_sleep_is_tried_again_by_the_clock(world: World) -> None:
-    await world.hear(registered("d", queue_mode=False, lifetime_seconds=86_400))
+    await world.ingest(registered("d", queue_mode=False, lifetime_seconds=86_400))
     (seq,) = await world.create(new("d", max_attempts=9))
     for pause in (30, 120, 600, 600):
         await world.attempt(SILENT)
@@ -146,59 +146,59 @@ async def test_a_device_that_does_not_sleep_is_tried_again_by_the_clock(world: W
 
 
 async def test_a_wake_gives_a_device_that_does_not_sleep_its_turn_at_once_and_short_pauses_again(world: World) -> None:
-    await world.hear(registered("d", queue_mode=False))
+    await world.ingest(registered("d", queue_mode=False))
     await world.create(new("d", max_attempts=9))
     await world.attempt(SILENT)
     world.pass_(30)
     await world.attempt(SILENT)
-    await world.hear(updated("d", 2, queue_mode=False))
+    await world.ingest(updated("d", 2, queue_mode=False))
     await world.attempt(SILENT)
     world.pass_(30)
     assert len(await world.claim()) == 1
 
 
 async def test_a_wake_that_ends_a_pause_is_told_to_the_dispatchers(world: World) -> None:
-    await world.hear(registered("d", queue_mode=False))
+    await world.ingest(registered("d", queue_mode=False))
     await world.create(new("d"))
     await world.attempt(SILENT)
     world.published.clear()
-    await world.hear(updated("d", 2, queue_mode=False))
+    await world.ingest(updated("d", 2, queue_mode=False))
     assert ("wake", "1") in world.published
 
 
 async def test_a_wake_is_told_though_the_sweeper_has_not_yet_seen_the_window_end(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     world.pass_(95)
     world.published.clear()
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert ("wake", "1") in world.published
 
 
 async def test_a_wake_of_an_endpoint_with_nothing_queued_is_told_to_nobody(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     world.published.clear()
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert ("wake", "1") not in world.published
 
 
 async def test_delivery_is_the_highest_of_all_attempts(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", max_attempts=9))
     seen = []
     for wake, report in enumerate((ASLEEP, SILENT, ASLEEP, BUSY, SILENT), start=2):
         await world.attempt(report)
         seen.append((await world.operation(seq))["delivery"])
-        await world.hear(updated("d", wake))
+        await world.ingest(updated("d", wake))
     assert seen == ["NOT_SENT", "MAY_HAVE_REACHED", "MAY_HAVE_REACHED", "ANSWERED", "ANSWERED"]
 
 
 @pytest.mark.parametrize("report", [SILENT, ASLEEP, UNREGISTERED], ids=["silent", "asleep", "not registered"])
 async def test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile(world: World, report: Report) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     await world.settle(claimed, report)
     assert await world.presence("d") == "ONLINE"
 
@@ -207,14 +207,14 @@ async def test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile(wor
     ("report", "presence"), [(SILENT, "ASLEEP"), (ASLEEP, "ASLEEP"), (UNREGISTERED, "OFFLINE"), (REFUSED, "ONLINE")]
 )
 async def test_a_verdict_writes_the_presence_that_it_tells(world: World, report: Report, presence: str) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(report)
     assert await world.presence("d") == presence
 
 
 async def test_an_answer_renews_the_window(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(*(new("d") for _ in range(5)))
     for _ in range(5):
         claimed = await world.claim_one()
@@ -224,7 +224,7 @@ async def test_an_answer_renews_the_window(world: World) -> None:
 
 @pytest.mark.parametrize("report", [SILENT, LOST, ASLEEP, UNREGISTERED, FORGOTTEN])
 async def test_last_seen_is_not_moved_by_a_call_that_the_device_did_not_answer(world: World, report: Report) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     seen_at = world.now
     await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
     world.pass_(10)
@@ -233,7 +233,7 @@ async def test_last_seen_is_not_moved_by_a_call_that_the_device_did_not_answer(w
 
 
 async def test_last_seen_moves_with_an_answer_and_no_further_than_the_end_of_its_call(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
     await world.settle(await world.claim_one(), REFUSED)
     begun = world.now
@@ -248,32 +248,32 @@ async def test_last_seen_moves_with_an_answer_and_no_further_than_the_end_of_its
 
 @pytest.mark.parametrize("kept", [False, True])
 async def test_the_late_answer_to_a_held_request_counts_as_of_its_own_time(world: World, kept: bool) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
     world.pass_(5)
     answer = response("d", "q1", SUCCESS, age=3)
     if kept:
-        await world.hear(answer)
+        await world.ingest(answer)
         await world.settle(claimed, delayed("q1"))
     else:
         await world.settle(claimed, delayed("q1"))
-        await world.hear(answer)
+        await world.ingest(answer)
     row = await world.endpoint("d")
     assert (row["last_seen_at"], row["awake_until"]) == (world.now - 3 * SECOND, world.now + 87 * SECOND)
 
 
 async def test_an_answer_after_the_deregistration_does_not_bring_the_device_back(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
-    await world.hear(deregistered("d"))
+    await world.ingest(deregistered("d"))
     await world.settle(claimed, SUCCESS)
     assert await world.presence("d") == "OFFLINE"
 
 
 async def test_an_answers_values_become_the_latest_known(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.READ, "/3303/0/5700"))
     value = TypedValue(ValueType.FLOAT, 21.5)
     report = Report(SUCCESS.outcome, answer={"value": 21.5}, values={"/3303/0/5700": value})
@@ -283,7 +283,7 @@ async def test_an_answers_values_become_the_latest_known(world: World) -> None:
 
 
 async def test_a_newer_write_supersedes_a_queued_one_at_once(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     older, other = await world.create(new("d"), new("d", path="/5/0/2"))
     (newer,) = await world.create(new("d", supersede=True))
     assert [await world.status(seq) for seq in (older, other, newer)] == ["CANCELED", "QUEUED", "QUEUED"]
@@ -294,7 +294,7 @@ async def test_a_newer_write_supersedes_a_queued_one_at_once(world: World) -> No
 async def test_a_newer_write_ends_one_that_is_sending_only_if_it_comes_back(
     world: World, report: Report, status: str
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (older,) = await world.create(new("d"))
     claimed = await world.claim_one()
     await world.create(new("d", supersede=True))
@@ -306,7 +306,7 @@ async def test_a_newer_write_ends_one_that_is_sending_only_if_it_comes_back(
 
 
 async def test_a_settle_answers_the_status_that_the_operation_has_now(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
     await world.create(new("d", supersede=True))
@@ -314,7 +314,7 @@ async def test_a_settle_answers_the_status_that_the_operation_has_now(world: Wor
 
 
 async def test_a_time_to_live_that_passes_while_sending_waits_for_the_result(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", ttl_seconds=5))
     claimed = await world.claim_one()
     world.pass_(6)
@@ -327,7 +327,7 @@ async def test_a_time_to_live_that_passes_while_sending_waits_for_the_result(wor
 
 
 async def test_an_attempt_given_back_is_not_counted(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
     assert await world.ledgers[0].submit(Release(claimed.seq, claimed.attempt))
@@ -338,27 +338,27 @@ async def test_an_attempt_given_back_is_not_counted(world: World) -> None:
 
 @pytest.mark.parametrize("report", [SUCCESS, LOST], ids=["confirmed", "unknown"])
 async def test_after_a_reboot_nothing_is_sent_until_the_device_registers(world: World, report: Report) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(report)
     world.pass_(10)
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await world.claim() == []
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
 async def test_after_a_reboot_an_update_sixty_seconds_later_will_do(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(SUCCESS)
     world.pass_(60)
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert len(await world.claim()) == 1
 
 
 async def test_a_reboot_that_was_refused_holds_nothing_back(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(REFUSED)
     assert len(await world.claim()) == 1
@@ -366,17 +366,17 @@ async def test_a_reboot_that_was_refused_holds_nothing_back(world: World) -> Non
 
 async def test_a_device_that_rebooted_and_registered_before_its_silence_was_known_is_back(world: World) -> None:
     """It goes down without an answer, is back after 10 s, and only then the call is cancelled."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     claimed = await world.claim_one()
     world.pass_(10)
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     await world.settle(claimed, LOST)
     assert len(await world.claim()) == 1
 
 
 async def test_text_that_no_database_can_store_is_cleaned(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     refusal = Outcome(OutcomeKind.DEVICE_ANSWERED_NO, 200, 400, "B" * 80, detail="a\x00b\ud800" + "c" * 2_000)
     assert await world.attempt(Report(refusal)) == "FAILED"
@@ -386,16 +386,16 @@ async def test_text_that_no_database_can_store_is_cleaned(world: World) -> None:
 
 
 async def test_a_success_without_a_device_status_shows_none_of_an_earlier_attempt(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", OperationKind.CANCEL_OBSERVE))
     await world.attempt(BUSY)
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     await world.attempt(Report(Outcome(OutcomeKind.SUCCESS, 200)))
     assert (await world.operation(seq))["device_status"] is None
 
 
 async def test_what_expired_while_it_was_out_is_not_queued_again(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", ttl_seconds=5))
     called = await world.claim_one()
     world.pass_(6)

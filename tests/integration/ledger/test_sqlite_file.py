@@ -28,7 +28,7 @@ async def test_a_file_that_is_read_only_for_a_while_is_told_and_nothing_half_sto
         await migrate(url)
         world = World(url, open_store(url))
         ledger = await world.ledger()
-        await world.hear(registered("d"))
+        await world.ingest(registered("d"))
         operations = [new("d"), new("d")]
         with read_only(Path(own)):
             await ledger._disconnect()  # what is open stays writable: the next connection finds out

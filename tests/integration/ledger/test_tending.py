@@ -40,7 +40,7 @@ DAY = 24 * 3600
 
 
 async def test_a_lease_that_ran_out_is_perhaps(world: World) -> None:
-    await world.hear(registered("d"), registered("e"))
+    await world.ingest(registered("d"), registered("e"))
     repeatable, once = await world.create(new("d"), new("e", OperationKind.EXECUTE, "/3303/0/5605"))
     await world.claim()
     world.pass_(44)
@@ -54,7 +54,7 @@ async def test_a_lease_that_ran_out_is_perhaps(world: World) -> None:
 
 
 async def test_an_answer_after_the_lease_ran_out_changes_nothing(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
     world.pass_(45)
@@ -64,14 +64,14 @@ async def test_an_answer_after_the_lease_ran_out_changes_nothing(world: World) -
 
 
 async def test_a_lease_is_as_long_as_its_operations_timeout_asks(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d", timeout=600))
     await world.claim_one()
     assert (await world.endpoint("d"))["lease_until"] == world.now + 615 * 1_000_000
 
 
 async def test_what_waits_beyond_its_time_to_live_expires(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     short, long = await world.create(new("d", ttl_seconds=10), new("d", ttl_seconds=11))
     world.pass_(10)
     await world.sweep()
@@ -79,7 +79,7 @@ async def test_what_waits_beyond_its_time_to_live_expires(world: World) -> None:
 
 
 async def test_thousands_expire_in_pieces(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(*(new("d", ttl_seconds=1) for _ in range(PIECE + 10)))
     world.pass_(1)
     await world.sweep()
@@ -87,7 +87,7 @@ async def test_thousands_expire_in_pieces(world: World) -> None:
 
 
 async def test_a_window_that_ended_is_asleep(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     world.pass_(89)
     await world.sweep()
     assert await world.presence("d") == "ONLINE"
@@ -98,17 +98,17 @@ async def test_a_window_that_ended_is_asleep(world: World) -> None:
 
 
 async def test_a_lifetime_that_ran_out_is_offline_until_an_update_revives_it(world: World) -> None:
-    await world.hear(registered("d", lifetime_seconds=100))
+    await world.ingest(registered("d", lifetime_seconds=100))
     world.pass_(100)
     await world.sweep()
     assert await world.presence("d") == "OFFLINE"
-    await world.hear(updated("d", 2, lifetime_seconds=100))
+    await world.ingest(updated("d", 2, lifetime_seconds=100))
     await world.sweep()
     assert await world.presence("d") == "ONLINE"
 
 
 async def test_a_device_that_does_not_sleep_is_online_until_its_lifetime_ends(world: World) -> None:
-    await world.hear(registered("d", queue_mode=False, lifetime_seconds=1_000))
+    await world.ingest(registered("d", queue_mode=False, lifetime_seconds=1_000))
     world.pass_(999)
     await world.sweep()
     assert await world.presence("d") == "ONLINE"
@@ -118,25 +118,25 @@ async def test_a_device_that_does_not_sleep_is_online_until_its_lifetime_ends(wo
 
 
 async def test_an_endpoint_known_from_the_older_webhook_is_never_offline_by_the_clock(world: World) -> None:
-    await world.hear(old_registered("d", 100))
+    await world.ingest(old_registered("d", 100))
     world.pass_(365 * DAY)
     await world.sweep()
     assert await world.presence("d") == "ASLEEP"
 
 
 async def test_a_device_that_registers_anew_within_two_seconds_was_never_gone(world: World) -> None:
-    await world.hear(registered("d"))
-    await world.hear(deregistered("d"))
+    await world.ingest(registered("d"))
+    await world.ingest(deregistered("d"))
     world.pass_(1)
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     world.pass_(5)
     await world.sweep()
     assert await world.told("d") == ["ONLINE"]
 
 
 async def test_a_farewell_is_told_after_two_seconds(world: World) -> None:
-    await world.hear(registered("d"))
-    await world.hear(deregistered("d"))
+    await world.ingest(registered("d"))
+    await world.ingest(deregistered("d"))
     await world.sweep()
     assert (await world.presence("d"), await world.told("d")) == ("OFFLINE", ["ONLINE"])
     world.pass_(2)
@@ -146,10 +146,10 @@ async def test_a_farewell_is_told_after_two_seconds(world: World) -> None:
 
 async def test_a_listing_ends_only_registrations_that_were_silent_since_before_it(world: World) -> None:
     ledger = world.ledgers[0]
-    await world.hear(registered("gone"), registered("listed"), registered("heard"), old_registered("older", 1))
+    await world.ingest(registered("gone"), registered("listed"), registered("heard"), old_registered("older", 1))
     world.pass_(10)
     asked_at = await ledger.submit(ReadLedgerTime())
-    await world.hear(updated("heard", 2))
+    await world.ingest(updated("heard", 2))
     await ledger.submit(Listed(["listed", "nobody"]))
     assert await ledger.submit(EndListing(asked_at)) == 1
     assert await ledger.submit(EndListing(asked_at)) == 0
@@ -159,10 +159,10 @@ async def test_a_listing_ends_only_registrations_that_were_silent_since_before_i
 
 async def test_a_device_that_a_listing_missed_is_back_with_its_next_update(world: World) -> None:
     ledger = world.ledgers[0]
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     world.pass_(10)
     await ledger.submit(EndListing(await ledger.submit(ReadLedgerTime())))
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await world.presence("d") == "ONLINE"
 
 
@@ -181,12 +181,12 @@ async def test_one_bridge_listens_until_it_gives_up_or_is_silent(empty_world: Wo
 
 async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon_moves(empty_world: World) -> None:
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
-    await empty_world.hear(registered("d", lifetime_seconds=10 * DAY))
+    await empty_world.ingest(registered("d", lifetime_seconds=10 * DAY))
     old, waiting = await empty_world.create(new("d"), new("d", max_attempts=9))
     await empty_world.attempt(REFUSED)
     last_of_old = (await empty_world.operation(old))["last_seq"]
     empty_world.pass_(DAY + 1)
-    await empty_world.hear(updated("d", 2, lifetime_seconds=10 * DAY))
+    await empty_world.ingest(updated("d", 2, lifetime_seconds=10 * DAY))
     (young,) = await empty_world.create(new("d", priority=9))
     await empty_world.attempt(SUCCESS)
     while await ledger.submit(Prune()):
@@ -203,7 +203,7 @@ async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon
 async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empty_world: World) -> None:
     """The transitions of an operation that took days are older and younger than others': the horizon covers all."""
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
-    await empty_world.hear(*(registered(f"d{n}") for n in range(5)))
+    await empty_world.ingest(*(registered(f"d{n}") for n in range(5)))
     await empty_world.create(*(new(f"d{n}") for n in range(5)))
     for claimed in await empty_world.claim():
         await empty_world.settle(claimed, REFUSED)
@@ -222,7 +222,7 @@ async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
     monkeypatch.setattr("app.models.ledger.maintenance.PRUNE_PIECE", 3)
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     for n in range(10):
-        await empty_world.hear(registered(f"d{n}"))
+        await empty_world.ingest(registered(f"d{n}"))
     empty_world.pass_(DAY + 1)
     while await ledger.submit(Prune()):
         pass
@@ -252,9 +252,9 @@ async def test_receipts_are_forgotten_in_pieces_to_their_end(
     monkeypatch.setattr("app.models.ledger.maintenance.RECEIPTS_PIECE", 3)
     ledger = await empty_world.ledger()
     for n in range(7):
-        await empty_world.hear(response("d", f"q{n}", SUCCESS), delivery=f"w{n}")
+        await empty_world.ingest(response("d", f"q{n}", SUCCESS), delivery=f"w{n}")
     empty_world.pass_(DAY + 1)
-    await empty_world.hear(response("d", "late", SUCCESS), delivery="late")
+    await empty_world.ingest(response("d", "late", SUCCESS), delivery="late")
     assert await ledger.submit(Prune())
     assert (await empty_world.row("SELECT count(*) AS n FROM webhook_delivery"))["n"] == 5
     while await ledger.submit(Prune()):
@@ -265,9 +265,9 @@ async def test_receipts_are_forgotten_in_pieces_to_their_end(
 
 async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world: World) -> None:
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
-    await empty_world.hear(registered("d", lifetime_seconds=10 * DAY))
+    await empty_world.ingest(registered("d", lifetime_seconds=10 * DAY))
     value = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=EARLIEST_CLOCK)
-    await empty_world.hear(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(value,)))
+    await empty_world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(value,)))
     while await ledger.submit(Prune()):
         pass
     assert len(await empty_world.rows("SELECT seq FROM resource_change")) == 1
@@ -292,7 +292,7 @@ async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world
 async def test_a_row_that_cannot_be_tended_costs_itself_alone(
     world: World, breach: str, repair: str, request_ids: bool
 ) -> None:
-    await world.hear(registered("bad"), registered("good", lifetime_seconds=60))
+    await world.ingest(registered("bad"), registered("good", lifetime_seconds=60))
     seq, other, good = await world.create(new("bad"), new("bad"), new("good", timeout=1))
     await world.claim()
     await world.ledgers[0].submit(UpdateServerInfo(request_ids=request_ids))

@@ -85,7 +85,7 @@ class Walker:
             if isinstance(command, Claim) and isinstance(result, list):
                 self.out += result
 
-    def hear(self) -> Command[Any]:
+    def ingest(self) -> Command[Any]:
         events = [self.event(self.dice.choice(NAMES)) for _ in range(self.dice.randint(1, 3))]
         delivery = f"w{self.dice.randint(1, 50)}" if self.dice.random() < 0.3 else None
         return IngestEvents(events, delivery_id=delivery, missed=self.dice.random() < 0.1)
@@ -176,7 +176,7 @@ class Walker:
 
 
 CHOICES: Final[list[Callable[[Walker], Command[Any]]]] = [
-    *[Walker.hear] * 5,
+    *[Walker.ingest] * 5,
     *[Walker.create] * 3,
     *[Walker.settle] * 6,
     *[Walker.claim] * 4,

@@ -29,7 +29,7 @@ PAGE = 40
 @asynccontextmanager
 async def load(world: World, *ledgers: Ledger) -> AsyncIterator[None]:
     """Creates, claims and settles, by every ledger at once, until the context ends."""
-    await world.hear(*(registered(name) for name in ENDPOINTS))
+    await world.ingest(*(registered(name) for name in ENDPOINTS))
     over = asyncio.Event()
 
     async def work(ledger: Ledger, dice: random.Random) -> None:
@@ -127,7 +127,7 @@ class Gate:
 @pytest.mark.asyncio
 async def test_a_commit_that_is_slow_is_neither_skipped_nor_told_twice(world: World, live: LiveLog) -> None:
     """The slow one has drawn its numbers first, so nothing of the quick one may be seen before it."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     gate = Gate(open_store(world.url, unsafe=True))
     gate.opened.set()
     slow = await world.ledger(gate)

@@ -47,7 +47,7 @@ async def confirmed(world: World, endpoint: str = "d") -> int:
 
 @pytest.mark.asyncio
 async def test_from_now_on(world: World, live: LiveLog) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     before = await confirmed(world)
     follower = Follower(live.transitions(ALL))
     await eventually(lambda: live.subscribers == 1)
@@ -63,7 +63,7 @@ async def test_from_now_on(world: World, live: LiveLog) -> None:
 
 @pytest.mark.asyncio
 async def test_after_a_cursor_first_the_log_then_live(world: World, live: LiveLog) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     cursor = await confirmed(world)
     for _ in range(5):
         await confirmed(world)
@@ -78,7 +78,7 @@ async def test_after_a_cursor_first_the_log_then_live(world: World, live: LiveLo
 async def test_a_subscriber_far_behind_is_served_in_pieces(
     world: World, live: LiveLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.hear(registered("d"), registered("e"))
+    await world.ingest(registered("d"), registered("e"))
     monkeypatch.setattr("app.models.live.log.NEAR", 10)
     monkeypatch.setattr("app.models.live.sources.PIECE", 7)
     monkeypatch.setattr("app.models.queries.log.WINDOW", 11)
@@ -101,7 +101,7 @@ async def test_a_subscriber_far_behind_is_served_in_pieces(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("live_part", [True, False])
 async def test_who_asked_for_what(world: World, live: LiveLog, live_part: bool) -> None:
-    await world.hear(registered("d"), registered("e"))
+    await world.ingest(registered("d"), registered("e"))
     (first,) = await world.create(new("d"))
     (second,) = await world.create(new("e"))
     ids = {seq: operation.id for seq, operation in (await queries.operations_by_seq([first, second])).items()}
@@ -143,8 +143,8 @@ async def test_presence_and_resources(world: World, live: LiveLog) -> None:
     await eventually(lambda: live.subscribers == 4)
     values = {path: TypedValue(ValueType.INTEGER, path) for path in ("/3/0/9", "/3303/0/5700")}
     for name in ("e", "d"):
-        await world.hear(DecodedEvent(registered(name), readings=[Reading(values)]))
-    await world.hear(DecodedEvent(updated("d", 2), readings=[Reading(values)]), deregistered("e"))
+        await world.ingest(DecodedEvent(registered(name), readings=[Reading(values)]))
+    await world.ingest(DecodedEvent(updated("d", 2), readings=[Reading(values)]), deregistered("e"))
     world.pass_(3)
     await world.sweep()
     last = await queries.log_position()
@@ -166,7 +166,7 @@ async def test_presence_and_resources(world: World, live: LiveLog) -> None:
 
 @pytest.mark.asyncio
 async def test_who_takes_too_slowly_is_told_where_to_go_on(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     async with live_log(queue_limit=4) as live:
         start = await queries.log_position()
         async with aclosing(live.transitions(ALL, start)) as events:
@@ -186,7 +186,7 @@ async def test_who_takes_too_slowly_is_told_where_to_go_on(world: World) -> None
 
 @pytest.mark.asyncio
 async def test_one_slow_subscriber_holds_nobody_up(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     async with live_log(queue_limit=4) as live, aclosing(live.transitions(ALL)) as stuck:
         first = asyncio.ensure_future(anext(stuck))
         quick = Follower(live.transitions(ALL))
@@ -201,11 +201,11 @@ async def test_one_slow_subscriber_holds_nobody_up(world: World) -> None:
 
 @pytest.mark.asyncio
 async def test_a_pruned_cursor_is_refused(world: World, live: LiveLog) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     old = await queries.log_position()
     edge = await confirmed(world)
     world.pass_(91 * 24 * 3600)
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     while await world.ledgers[0].submit(Prune()):
         pass
     for events in (live.transitions(ALL, old), live.presences(None, old), live.resources(None, None, old)):
@@ -219,7 +219,7 @@ async def test_a_pruned_cursor_is_refused(world: World, live: LiveLog) -> None:
 
 @pytest.mark.asyncio
 async def test_pruning_while_the_log_is_read_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     start = await queries.log_position()
     for _ in range(5):
         await confirmed(world)
@@ -234,7 +234,7 @@ async def test_pruning_while_the_log_is_read_is_noticed(world: World, monkeypatc
 
 @pytest.mark.asyncio
 async def test_a_reader_that_was_overtaken_by_pruning_says_so(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     started = asyncio.Event()
 
     async def never_told(poll: float) -> None:
@@ -280,7 +280,7 @@ async def test_closing_ends_every_subscription_without_an_error(world: World) ->
 async def test_a_database_that_is_away_is_waited_for(
     world: World, live: LiveLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     follower = Follower(live.transitions(ALL))
     await eventually(lambda: live.subscribers == 1)
     tries: list[Any] = []
@@ -305,12 +305,12 @@ async def test_a_database_that_is_away_is_waited_for(
 @pytest.mark.asyncio
 async def test_the_answer_of_a_delayed_request_is_told_in_order(world: World, live: LiveLog) -> None:
     """One group may move an operation twice; each step is an event of its own."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     follower = Follower(live.transitions(ALL))
     await eventually(lambda: live.subscribers == 1)
     await world.create(new("d"))
     claimed = await world.claim_one()
-    await world.hear(response("d", "r", SUCCESS))
+    await world.ingest(response("d", "r", SUCCESS))
     await world.settle(claimed, delayed("r"))
     events = await follower.upto(await queries.log_position())
     assert [event.transition.to_status for event in events] == [S.QUEUED, S.SENDING, S.SENDING, S.CONFIRMED]

@@ -35,7 +35,7 @@ async def everything(ask: Callable[[str | None], Any]) -> list[Any]:
 
 async def busy(world: World) -> list[int]:
     """Sixty operations of four endpoints, in all statuses that tests can reach quickly."""
-    await world.hear(*(registered(f"d{n}") for n in range(4)))
+    await world.ingest(*(registered(f"d{n}") for n in range(4)))
     seqs: list[int] = []
     for n in range(60):
         world.pass_(1)
@@ -111,8 +111,8 @@ async def test_totals_stop_at_ten_thousand(world: World, monkeypatch: pytest.Mon
 @pytest.mark.asyncio
 async def test_endpoints_by_name(world: World) -> None:
     names = ["Zoo", "a%b", "a_b", "ab", "äb", "urn:imei:1", "urn:imei:2"]
-    await world.hear(*(registered(name) for name in names))
-    await world.hear(deregistered("ab"))
+    await world.ingest(*(registered(name) for name in names))
+    await world.ingest(deregistered("ab"))
     ordered = sorted(names, key=str.encode)
     asked = EndpointCriteria()
     found = await everything(lambda after: queries.endpoint_page(asked, 2, after))
@@ -134,7 +134,7 @@ async def test_endpoints_by_name(world: World) -> None:
 
 @pytest.mark.asyncio
 async def test_rows_by_their_keys(world: World) -> None:
-    await world.hear(registered("d", lwm2m_version="1.1", object_links=[{"url": "/3/0"}]))
+    await world.ingest(registered("d", lwm2m_version="1.1", object_links=[{"url": "/3/0"}]))
     (seq,) = await world.create(new("d", idempotency_key="k", created_by="me"))
     operation = (await queries.operations_by_seq([seq, -1]))[seq]
     assert (operation.kind, operation.status, operation.paths, operation.value) == (K.WRITE, S.QUEUED, ["/5/0/1"], "x")
@@ -154,7 +154,7 @@ async def test_rows_by_their_keys(world: World) -> None:
 
 @pytest.mark.asyncio
 async def test_the_head_of_a_queue_is_the_one_that_is_claimed(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"), new("d", priority=5), new("d", priority=5))
     endpoint = await queries.endpoint_by_name("d")
     assert endpoint is not None
@@ -164,7 +164,7 @@ async def test_the_head_of_a_queue_is_the_one_that_is_claimed(world: World) -> N
 
 @pytest.mark.asyncio
 async def test_transitions_of_an_operation(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(SUCCESS)
     found = await everything(lambda after: queries.transition_page(seq, 2, after))
@@ -178,7 +178,7 @@ async def test_transitions_of_an_operation(world: World) -> None:
 @pytest.mark.asyncio
 async def test_resources_and_models(world: World) -> None:
     values = {path: TypedValue(ValueType.INTEGER, "7") for path in ("/3/0/9", "/30/0/1", "/3303/0/5700", "/3/0/13")}
-    await world.hear(DecodedEvent(registered("d"), readings=[Reading(values)]))
+    await world.ingest(DecodedEvent(registered("d"), readings=[Reading(values)]))
     endpoint = await queries.endpoint_by_name("d")
     assert endpoint is not None
     states = await queries.resource_states(endpoint.id)

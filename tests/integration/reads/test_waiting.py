@@ -34,7 +34,7 @@ async def waits(world: World, seq: int) -> WaitingFor:
 
 @pytest.mark.asyncio
 async def test_a_life(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     first, second = await world.create(new("d"), new("d", path="/5/0/2"))
     assert await waits(world, first) is WaitingFor.DISPATCHER
     await world.sweep()
@@ -47,12 +47,12 @@ async def test_a_life(world: World) -> None:
 
 @pytest.mark.asyncio
 async def test_an_unanswered_device_is_waited_for_until_it_wakes(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(SILENT)
     await world.sweep()
     assert await waits(world, seq) is WaitingFor.DEVICE_WAKE
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await waits(world, seq) is WaitingFor.CLAIM
     world.pass_(120)
     await world.sweep()
@@ -61,7 +61,7 @@ async def test_an_unanswered_device_is_waited_for_until_it_wakes(world: World) -
 
 @pytest.mark.asyncio
 async def test_a_device_without_queue_mode_is_tried_again_after_a_pause(world: World) -> None:
-    await world.hear(registered("d", queue_mode=False))
+    await world.ingest(registered("d", queue_mode=False))
     (seq,) = await world.create(new("d"))
     await world.attempt(SILENT)
     await world.sweep()
@@ -73,7 +73,7 @@ async def test_a_device_without_queue_mode_is_tried_again_after_a_pause(world: W
 
 @pytest.mark.asyncio
 async def test_after_a_reboot_the_return_is_waited_for(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     kind, path = REBOOT
     _, after = await world.create(new("d", kind, path), new("d"))
     await world.attempt(SUCCESS)
@@ -83,7 +83,7 @@ async def test_after_a_reboot_the_return_is_waited_for(world: World) -> None:
 
 @pytest.mark.asyncio
 async def test_the_breaker(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(UNREACHABLE)
     await world.sweep()
@@ -94,7 +94,7 @@ async def test_the_breaker(world: World) -> None:
 async def test_capacity_is_named_where_all_calls_are_open_and_only_there(world: World) -> None:
     await world.ledger(max_in_flight=2)
     names = ("a", "b", "c")
-    await world.hear(*map(registered, names))
+    await world.ingest(*map(registered, names))
     seqs = await world.create(*map(new, names))
     await world.sweep()
     assert [await waits(world, seq) for seq in seqs] == [WaitingFor.CLAIM] * 3
@@ -108,11 +108,11 @@ async def test_capacity_is_named_where_all_calls_are_open_and_only_there(world: 
 @pytest.mark.asyncio
 async def test_silent_devices_share_a_part_of_the_calls(world: World) -> None:
     await world.ledger(max_in_flight=4)
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     first, second = await world.create(new("a"), new("b"))
     for claim in await world.claim():
         await world.settle(claim, SILENT)
-    await world.hear(updated("a", 2), updated("b", 2))
+    await world.ingest(updated("a", 2), updated("b", 2))
     await world.sweep()
     (claimed,) = await world.claim(4, world.ledgers[-1])
     left = second if claimed.seq == first else first
@@ -121,17 +121,17 @@ async def test_silent_devices_share_a_part_of_the_calls(world: World) -> None:
 
 @pytest.mark.asyncio
 async def test_what_leshan_holds_is_waited_for_as_an_answer_once_the_device_woke(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(delayed("r"))
     assert await waits(world, seq) is WaitingFor.LESHAN_HOLDS_IT
-    await world.hear(updated("d", 2))
+    await world.ingest(updated("d", 2))
     assert await waits(world, seq) is WaitingFor.DEVICE_ANSWER
 
 
 @pytest.mark.asyncio
 async def test_what_waits_for_its_retry_and_what_it_holds_back(world: World) -> None:
-    await world.hear(registered("q"), registered("a", queue_mode=False))
+    await world.ingest(registered("q"), registered("a", queue_mode=False))
     for name, own in (("q", WaitingFor.DEVICE_WAKE), ("a", WaitingFor.RETRY_DELAY)):
         poison, behind = await world.create(new(name), new(name, path="/5/0/2"))
         await world.attempt(ERROR)

@@ -96,7 +96,7 @@ class Socket:
     async def say(self, message: Any) -> None:
         await self.connection.send(message if isinstance(message, str) else json.dumps(message))
 
-    async def hear(self) -> dict[str, Any]:
+    async def ingest(self) -> dict[str, Any]:
         async with asyncio.timeout(BOUND):
             message: dict[str, Any] = json.loads(await self.connection.recv())
         return message
@@ -110,14 +110,14 @@ class Socket:
 
     async def begin(self, token: str = OPERATOR) -> None:
         await self.say({"type": "connection_init", "payload": {"token": token}})
-        assert (await self.hear())["type"] == "connection_ack"
+        assert (await self.ingest())["type"] == "connection_ack"
 
     async def subscribe(self, id_: str, query: str, **variables: Any) -> None:
         await self.say({"type": "subscribe", "id": id_, "payload": {"query": query, "variables": variables}})
 
     async def data(self, id_: str) -> dict[str, Any]:
         """The data of the next event, which has to belong to this subscription."""
-        message = await self.hear()
+        message = await self.ingest()
         assert (message["id"], message["type"]) == (id_, "next"), message
         assert "errors" not in message["payload"], message
         data: dict[str, Any] = message["payload"]["data"]

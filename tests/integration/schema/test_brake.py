@@ -68,7 +68,7 @@ async def waits(api: Api) -> list[str]:
 
 
 async def test_a_pause_is_told_wherever_somebody_looks(world: World, api: Api) -> None:
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"), new("b"))
     paused = (await api.ask(PAUSE, endpoint="a"))["pauseDispatch"]
     assert (paused["endpointName"], paused["leshanServerName"], paused["reason"]) == ("a", "leshan", "smoke")
@@ -101,7 +101,7 @@ async def test_a_pause_is_told_wherever_somebody_looks(world: World, api: Api) -
 async def test_what_cannot_be_meant_is_refused(
     world: World, api: Api, query: str, variables: dict[str, Any], refusal: tuple[str, str | None]
 ) -> None:
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     refused = await api.error(query, **variables)
     assert (refused["code"], refused.get("field")) == refusal
 
@@ -120,7 +120,7 @@ async def test_a_viewer_may_not(api: Api, query: str, variables: dict[str, Any])
 
 
 async def test_each_filter_means_what_it_says(world: World, api: Api) -> None:
-    await world.hear(registered("a"), registered("b"), registered("c"))
+    await world.ingest(registered("a"), registered("b"), registered("c"))
     await world.create(new("a", path="/1/0/1", batch="night", created_by="olga"))
     await world.attempt(REFUSED)
     await world.create(new("b", path="/1/0/2", batch="night"), new("c", path="/1/0/3", created_by="olga"))
@@ -141,7 +141,7 @@ async def test_many_are_canceled_if_they_are_as_many_as_was_said(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(brake, "PIECE", 2)
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     await world.create(*(new("a", batch="night") for _ in range(5)), new("b"))
     refused = await api.error(CANCEL, filter={"batch": "night"}, count=6)
     assert (refused["code"], refused["count"]) == ("CONFLICT", 5)
@@ -156,7 +156,7 @@ async def test_many_are_canceled_if_they_are_as_many_as_was_said(
 
 
 async def test_what_is_sent_meanwhile_is_passed_over(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     await world.create(new("a"), new("a"))
     found = operation_seqs
 
@@ -171,7 +171,7 @@ async def test_what_is_sent_meanwhile_is_passed_over(world: World, api: Api, mon
 
 
 async def test_many_are_retried_once_each_in_their_order(world: World, api: Api) -> None:
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     await world.create(new("a", path="/1/0/1", batch="night"), new("a", path="/1/0/2", batch="night"))
     await world.attempt(REFUSED)
     await world.attempt(REFUSED)
@@ -193,7 +193,7 @@ async def test_many_are_retried_once_each_in_their_order(world: World, api: Api)
 async def test_a_retry_that_somebody_else_made_is_passed_over(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     await world.create(new("a"), new("a"))
     await world.attempt(REFUSED)
     await world.attempt(REFUSED)
@@ -214,7 +214,7 @@ async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions
 ) -> None:
     """It took one for each operation: the ledger names one that is in the way, and all of them were."""
     many = 1_000
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     await world.create(*(new("a", batch="night") for _ in range(many)))
     await api.ask(CANCEL, filter={"batch": "night"}, count=many)
     wish = {"batch": "night", "statuses": ["CANCELED"]}
@@ -240,7 +240,7 @@ async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions
 
 async def test_more_than_may_be_at_once_is_refused(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brake, "MAX_CANCELED", 2)
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     await world.create(new("a"), new("a"), new("a"))
     refused = await api.error(CANCEL, filter={"endpoint": "a"}, count=3)
     assert (refused["code"], refused["limit"]) == ("LIMIT_EXCEEDED", 2)
@@ -248,7 +248,7 @@ async def test_more_than_may_be_at_once_is_refused(world: World, api: Api, monke
 
 
 async def test_the_status_says_what_waits_for_what(world: World, api: Api) -> None:
-    await world.hear(registered("a"), registered("b"))
+    await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"))
     await world.claim_one()
     await world.create(new("b"), new("b"), new("a"))
@@ -268,7 +268,7 @@ async def test_the_status_says_what_waits_for_what(world: World, api: Api) -> No
 
 
 async def test_the_batch_is_kept_and_is_part_of_what_was_asked(world: World, api: Api) -> None:
-    await world.hear(registered("a"))
+    await world.ingest(registered("a"))
     create = """
       mutation($batch: String) {
         createDeviceOperation(input: {endpoint: "a", kind: READ, path: "/3/0/0", batch: $batch, idempotencyKey: "k"}) {

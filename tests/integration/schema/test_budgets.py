@@ -218,7 +218,7 @@ async def test_the_operations_of_a_websocket_begin_in_their_order(address: str, 
             await ws.subscribe(str(index), text)
         ended = 0
         while ended < len(TEXTS):
-            ended += (await ws.hear())["type"] == "complete"
+            ended += (await ws.ingest())["type"] == "complete"
     assert await provisioned(world) == ORDERED
 
 
@@ -301,7 +301,7 @@ async def test_a_get_request_and_a_websocket_have_the_same_limits(address: str) 
             ("{ __typename " + "@x " * 10_000 + "}", {}, 10_000),
         ):
             await ws.subscribe("1", query, **variables)
-            message = await ws.hear()
+            message = await ws.ingest()
             assert (message["type"], message["payload"][0]["extensions"]) == (
                 "error",
                 {
@@ -470,10 +470,10 @@ async def test_a_websocket_operation_has_so_much_time(address: str, slow_count: 
         async with socket(address) as ws:
             await ws.begin(VIEWER)
             await ws.subscribe("1", "{ deviceOperationCount }")
-            message = await ws.hear()
+            message = await ws.ingest()
             assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "LIMIT_EXCEEDED")
             await ws.subscribe("2", "{ transitionCursor }")
-            assert (await ws.hear())["type"] == "next"
+            assert (await ws.ingest())["type"] == "next"
     await counted(world, 0)
 
 

@@ -45,7 +45,7 @@ UPDATE = """
 
 async def test_an_endpoint_and_its_registration(world: World, api: Api) -> None:
     links = [{"url": "/3/0", "attributes": {}}]
-    await world.hear(registered("d", object_links=links, address="192.0.2.1:5683", lifetime_seconds=2**40))
+    await world.ingest(registered("d", object_links=links, address="192.0.2.1:5683", lifetime_seconds=2**40))
     endpoint = (await api.ask(ENDPOINT, name="d"))["endpoint"]
     assert (endpoint["name"], endpoint["presence"], endpoint["pendingOperations"]) == ("d", "ONLINE", 0)
     assert endpoint["lastSeenAt"] == "2023-11-14T22:13:20Z"
@@ -59,8 +59,8 @@ async def test_an_endpoint_and_its_registration(world: World, api: Api) -> None:
 
 
 async def test_one_that_is_no_longer_registered_has_no_registration(world: World, api: Api) -> None:
-    await world.hear(registered("d"))
-    await world.hear(deregistered("d"))
+    await world.ingest(registered("d"))
+    await world.ingest(deregistered("d"))
     endpoint = (await api.ask(ENDPOINT, name="d"))["endpoint"]
     assert (endpoint["presence"], endpoint["registration"]) == ("OFFLINE", None)
 
@@ -107,7 +107,7 @@ async def test_endpoints_are_paged_by_name(world: World, api: Api) -> None:
 
 
 async def test_operations_by_endpoint_status_kind_and_path(world: World, api: Api) -> None:
-    await world.hear(registered("d"), registered("e"))
+    await world.ingest(registered("d"), registered("e"))
     await world.create(new("d", path="/3303/0/1"), new("d", path="/3/0/1"), new("d", *REBOOT), new("e"))
 
     async def found(**filter_: Any) -> list[str]:
@@ -128,7 +128,7 @@ async def test_operations_by_endpoint_status_kind_and_path(world: World, api: Ap
 
 
 async def test_an_endpoints_own_operations_and_counts(world: World, api: Api) -> None:
-    await world.hear(registered("d"), registered("e"))
+    await world.ingest(registered("d"), registered("e"))
     await world.create(new("d"), new("d"), new("e"))
     query = """{
       endpoint(name: "d") {
@@ -147,9 +147,9 @@ async def test_an_endpoints_own_operations_and_counts(world: World, api: Api) ->
 
 
 async def test_the_latest_value_of_every_resource(world: World, api: Api) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     values = {"/3/0/9": TypedValue(ValueType.INTEGER, "42"), "/3303/0/5700": TypedValue(ValueType.FLOAT, 1e300)}
-    await world.hear(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
     query = 'query($prefix: String) { endpoint(name: "d") { resources(pathPrefix: $prefix) { path type value } } }'
     resources = (await api.ask(query))["endpoint"]["resources"]
     assert {resource["path"]: resource["value"] for resource in resources} == {"/3/0/9": "42", "/3303/0/5700": 1e300}
@@ -159,9 +159,9 @@ async def test_the_latest_value_of_every_resource(world: World, api: Api) -> Non
 
 
 async def test_a_resource_says_whether_it_is_observed(world: World, api: Api) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     values = {path: TypedValue(ValueType.FLOAT, 21.5) for path in ("/3303/0/5700", "/3303/1/5700")}
-    await world.hear(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
     query = '{ endpoint(name: "d") { resources { path observed } } }'
 
     async def observed() -> list[bool]:
@@ -171,7 +171,7 @@ async def test_a_resource_says_whether_it_is_observed(world: World, api: Api) ->
     await world.create(new("d", OperationKind.OBSERVE, "/3303/0"))
     await world.attempt(SUCCESS)
     assert await observed() == [True, False]
-    await world.hear(registered("d", "r2"))
+    await world.ingest(registered("d", "r2"))
     assert await observed() == [False, False]
 
 

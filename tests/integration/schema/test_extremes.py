@@ -55,11 +55,11 @@ EVERYTHING: Final = """
 
 async def fill(world: World) -> None:
     """One row of everything that is shown."""
-    await world.hear(registered("d", object_links=[{"url": "/3/0", "attributes": {}}]))
+    await world.ingest(registered("d", object_links=[{"url": "/3/0", "attributes": {}}]))
     await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
     await world.attempt(REFUSED)
     reading = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 20.5)})
-    await world.hear(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,)))
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,)))
     await world.ledgers[0].submit(PauseDispatch(Scope(), "olga", "why"))
 
 
@@ -193,7 +193,7 @@ async def test_any_lifetime_that_leshan_tells_can_be_shown(
 ) -> None:
     facts = {"endpoint": "odd", "registrationId": "r", "queuemode": queue_mode, "lifetime": lifetime}
     _, told = registration_of(orjson.loads(orjson.dumps(facts)))
-    await world.hear(
+    await world.ingest(
         registered("usual"), registered("odd", lifetime_seconds=told.lifetime_seconds, queue_mode=queue_mode)
     )
     listed = (await api.ask(EVERYTHING))["endpoints"]["edges"]

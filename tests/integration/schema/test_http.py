@@ -213,7 +213,7 @@ async def test_the_cursor_is_read_before_everything_else(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever happens while the document is answered comes after its cursor."""
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
 
     async def meanwhile(endpoint: str | None) -> Any:
         await world.create(new("d"))
@@ -243,7 +243,7 @@ STREAMS = [
 async def test_a_subscription_over_http(  # noqa: PLR0917 - fixtures
     world: World, live: LiveLog, address: str, accept: str, media_type: str, event: str
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     query = "subscription { operationTransitions { toStatus operation { path } } }"
     headers = {"authorization": f"Bearer {VIEWER}", "accept": accept}
     async with httpx.AsyncClient() as client, asyncio.timeout(BOUND):

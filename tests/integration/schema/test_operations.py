@@ -79,7 +79,7 @@ async def create(api: Api, **more: Any) -> dict[str, Any]:
 async def test_one_that_leshan_holds_is_canceled_when_leshan_drops_it(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     operation = await create(api)
     await world.attempt(delayed("q1"))
     assert (await api.ask(READ, id=operation["id"]))["deviceOperation"]["waitingFor"] == "LESHAN_HOLDS_IT"
@@ -102,33 +102,33 @@ async def test_one_whose_device_woke_before_leshan_dropped_it_is_a_conflict(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mutations, "WITHDRAW_SECONDS", BOUND)
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     operation = await create(api)
     await world.attempt(delayed("q1"))
     cancel = asyncio.create_task(api.answer(CANCEL, id=operation["id"]))
     async with asyncio.timeout(BOUND):
         while not await unwanted(1, 10, lambda _now: world.now):  # noqa: ASYNC110 - the database is what is asked
             await asyncio.sleep(0.005)
-    await world.hear(updated("d", 2), response("d", "q1", SUCCESS))
+    await world.ingest(updated("d", 2), response("d", "q1", SUCCESS))
     (error,) = (await cancel)["errors"]
     assert error["extensions"] == {"code": "CONFLICT", "id": operation["id"], "status": "CONFIRMED"}
 
 
 async def test_counted_and_all_attempts_are_two_numbers(world: World, api: Api) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     id_ = (await create(api))["id"]
     counts = []
     for report, wake in ((ASLEEP, 2), (SILENT, 3), (SUCCESS, 4)):
         await world.attempt(report)
         operation = (await api.ask(READ, id=id_))["deviceOperation"]
         counts.append((operation["deliveryAttempts"], operation["attempts"], operation["lastTransition"]["attempt"]))
-        await world.hear(updated("d", wake))
+        await world.ingest(updated("d", wake))
     assert counts == [(1, 0, 1), (2, 1, 2), (3, 1, 3)]
     assert operation["status"] == "CONFIRMED"
 
 
 async def test_an_operation_is_read_back_as_it_was_asked_for(world: World, api: Api) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     payload = (await api.ask(CREATE, input=write("5/0/1", priority=7, ttlSeconds=60, format="TLV")))[
         "createDeviceOperation"
     ]
@@ -191,7 +191,7 @@ async def test_composites_tell_values_by_path(world: World, api: Api) -> None:
 
 
 async def test_the_answer_and_the_steps_of_what_was_done(world: World, api: Api) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     operation = await create(api)
     await world.attempt(SUCCESS)
     told = (
@@ -265,7 +265,7 @@ async def test_an_unknown_operation_is_not_found(world: World, api: Api, id_: st
 
 
 async def test_a_retry_is_a_new_operation_with_the_same_request(world: World, api: Api) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     old = await create(api, priority=4, maxAttempts=9)
     assert (await api.error(RETRY, id=old["id"]))["status"] == "QUEUED"
     await world.attempt(REFUSED)
@@ -286,7 +286,7 @@ async def test_the_devices_own_model_decides_before_anything_is_queued(world: Wo
     model = ObjectModel(5, "1.1", "Firmware Update", multiple=False, resources={1: resource})
     await world.ledgers[0].submit(StoreObjectModels([StoredModel(5, "1.1", model_to_json(model))]))
     links = [{"url": "/5", "attributes": {"ver": "1.1"}}, {"url": "/5/0", "attributes": {}}]
-    await world.hear(registered("d", object_links=links))
+    await world.ingest(registered("d", object_links=links))
     assert (await create(api))["validated"] is True
     error = await api.error(CREATE, input=write(value={"integer": 1}))
     assert error == {"code": "BAD_USER_INPUT", "field": "value"}
@@ -302,7 +302,7 @@ async def keep_lifetime(world: World, version: str = "1.1", range_: str = "") ->
 async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world: World, api: Api) -> None:
     await keep_lifetime(world, range_="60..86400")
     links = [{"url": "/1/0", "attributes": {}}]
-    await world.hear(registered("d", object_links=links, lwm2m_version="1.1"))
+    await world.ingest(registered("d", object_links=links, lwm2m_version="1.1"))
     asked: dict[str, Any] = {"path": "/1/0/1", "value": {"integer": 5}, "idempotencyKey": "a key"}
     answer = await api.answer(CREATE, input=write(**asked))
     assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "value"}
@@ -325,29 +325,29 @@ async def test_a_core_object_without_ver_is_validated_by_the_model_of_the_releas
 ) -> None:
     await keep_lifetime(world, version)
     links = [{"url": "/1/0", "attributes": {}}]
-    await world.hear(registered("d", object_links=links, lwm2m_version=release))
+    await world.ingest(registered("d", object_links=links, lwm2m_version=release))
     assert (await create(api, path="/1/0/1", value={"integer": 300}))["validated"] is True
     error = await api.error(CREATE, input=write(path="/1/0/1", value={"string": "300"}))
     assert error == {"code": "BAD_USER_INPUT", "field": "value"}
 
 
 async def test_an_object_that_the_device_has_not_registered_is_refused(world: World, api: Api) -> None:
-    await world.hear(registered("d"))  # without links nothing is known
+    await world.ingest(registered("d"))  # without links nothing is known
     await create(api, kind="READ", path="/9999", value=None)
     links = [{"url": "/", "attributes": {"rt": "oma.lwm2m"}}, {"url": "/3/0", "attributes": {}}]
-    await world.hear(registered("d", id_="r2", object_links=links))
+    await world.ingest(registered("d", id_="r2", object_links=links))
     error = await api.error(CREATE, input=write(kind="READ", path="/9999", value=None))
     assert error == {"code": "BAD_USER_INPUT", "field": "path"}
     asked = {"endpoint": "d", "kind": "READ_COMPOSITE"}
     error = await api.error(CREATE, input={**asked, "paths": ["/9999/0", "/9998/0"]})
     assert error == {"code": "BAD_USER_INPUT", "field": "paths.0"}
     await api.ask(CREATE, input={**asked, "paths": ["/9999/0", "/3/0"]})
-    await world.hear(deregistered("d", "r2"))
+    await world.ingest(deregistered("d", "r2"))
     await create(api, kind="READ", path="/9999", value=None)
 
 
 async def test_a_multiple_resource_is_cleared_and_an_instance_created_without_values(world: World, api: Api) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     cleared = await create(api, path="/3442/0/1110", value={"multiple": []})
     assert (cleared["value"], cleared["valueType"], cleared["validated"]) == ({}, "STRING", False)
     created = await create(api, kind="CREATE", path="/3442", value=None)
@@ -360,7 +360,7 @@ async def test_a_page_costs_the_same_number_of_statements_however_long_it_is(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in range(12):
-        await world.hear(registered(f"d{index % 4}"))
+        await world.ingest(registered(f"d{index % 4}"))
         await world.create(new(f"d{index % 4}", path=f"/5/0/{index}"))
     query = f"query($first: Int) {{ deviceOperations(first: $first) {{ edges {{ node {{ {FIELDS} }} }} }} }}"
     counts = [await statements(api, monkeypatch, query, first) for first in (2, 12)]

@@ -29,7 +29,7 @@ CURSOR = "{ transitionCursor }"
 
 
 async def test_every_step_is_told_live_with_its_operation(world: World, live: LiveLog, api: Api, address: str) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS)
@@ -49,7 +49,7 @@ async def test_every_step_is_told_live_with_its_operation(world: World, live: Li
 async def test_a_subscriber_resumes_after_its_cursor_without_gap_and_repeat(
     world: World, live: LiveLog, api: Api, address: str
 ) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     cursor = (await api.ask(CURSOR))["transitionCursor"]
     await world.create(*(new("d", path=f"/5/0/{index}") for index in range(5)))
     async with socket(address) as ws:
@@ -65,7 +65,7 @@ async def test_a_subscriber_resumes_after_its_cursor_without_gap_and_repeat(
 
 
 async def test_filters_by_endpoint_operation_and_status(world: World, live: LiveLog, api: Api, address: str) -> None:
-    await world.hear(registered("d"), registered("e"))
+    await world.ingest(registered("d"), registered("e"))
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("endpoint", STEPS, endpoint="e")
@@ -75,14 +75,14 @@ async def test_filters_by_endpoint_operation_and_status(world: World, live: Live
         await world.create(new("e"))
         assert (await ws.data("endpoint"))["operationTransitions"]["operation"]["endpoint"]["name"] == "e"
         await world.claim()
-        told = await ws.hear()
+        told = await ws.ingest()
         while told["id"] != "status":
-            told = await ws.hear()
+            told = await ws.ingest()
         assert told["payload"]["data"]["operationTransitions"]["toStatus"] == "SENDING"
         await ws.subscribe("id", STEPS, ids=["nonsense"])
-        error = await ws.hear()
+        error = await ws.ingest()
         while error["id"] != "id":
-            error = await ws.hear()
+            error = await ws.ingest()
         assert error["type"] == "error"
         assert error["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "operationIds.0"}
 
@@ -93,7 +93,7 @@ async def test_presence_is_told(world: World, live: LiveLog, address: str) -> No
         await ws.begin()
         await ws.subscribe("p", "subscription { endpointPresence { cursor presence at endpoint { name presence } } }")
         await eventually(lambda: live.subscribers == 1)
-        await world.hear(registered("d"))
+        await world.ingest(registered("d"))
         told = (await ws.data("p"))["endpointPresence"]
         assert (told["presence"], told["endpoint"]["name"]) == ("ONLINE", "d")
 
@@ -103,15 +103,15 @@ async def test_a_cursor_that_is_none_is_an_error_of_that_subscription(address: s
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS, after=after)
-        message = await ws.hear()
+        message = await ws.ingest()
         assert (message["id"], message["type"]) == ("1", "error")
         assert message["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "after"}
         await ws.say({"type": "ping"})
-        assert (await ws.hear())["type"] == "pong"
+        assert (await ws.ingest())["type"] == "pong"
 
 
 async def test_a_cursor_from_before_the_horizon_is_expired(world: World, address: str) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     await world.create(new("d"))
     store = world.reader
     await store.begin()
@@ -120,7 +120,7 @@ async def test_a_cursor_from_before_the_horizon_is_expired(world: World, address
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS, after="bG9nOjE")
-        message = await ws.hear()
+        message = await ws.ingest()
         assert message["type"] == "error"
         assert message["payload"][0]["extensions"]["code"] == "CURSOR_EXPIRED"
 
@@ -130,11 +130,11 @@ async def test_queries_and_mutations_run_over_the_socket_too(world: World, addre
         await ws.begin()
         await ws.subscribe("m", 'mutation { provisionEndpoint(name: "x") { name } }')
         assert await ws.data("m") == {"provisionEndpoint": {"name": "x"}}
-        assert await ws.hear() == {"id": "m", "type": "complete"}
+        assert await ws.ingest() == {"id": "m", "type": "complete"}
 
 
 async def test_identical_subscriptions_are_executed_once(world: World, live: LiveLog, address: str) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     async with socket(address) as one, socket(address) as two:
         for ws in (one, two):
             await ws.begin()
@@ -144,7 +144,7 @@ async def test_identical_subscriptions_are_executed_once(world: World, live: Liv
         await eventually(lambda: live.subscribers == 2)
         await world.create(new("d"))
         for ws in (one, two):
-            told = {message["id"]: message for message in [await ws.hear(), await ws.hear()]}
+            told = {message["id"]: message for message in [await ws.ingest(), await ws.ingest()]}
             assert "a" in told or "other" in told
             assert all(message["type"] == "next" for message in told.values())
         await one.connection.close()
@@ -176,13 +176,13 @@ async def test_a_broken_message_closes_with_4400(address: str, message: Any) -> 
 
 
 async def test_a_syntax_error_costs_only_its_own_operation(world: World, live: LiveLog, address: str) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("good", STEPS)
         await eventually(lambda: live.subscribers == 1)
         await ws.subscribe("bad", "subscription {")
-        message = await ws.hear()
+        message = await ws.ingest()
         assert (message["id"], message["type"]) == ("bad", "error")
         assert message["payload"][0]["extensions"]["code"] == "BAD_USER_INPUT"
         await world.create(new("d"))
@@ -198,7 +198,7 @@ async def test_a_hash_without_its_query_is_an_error_of_its_operation(
     async with socket(address) as ws:
         await ws.begin()
         await ws.say({"type": "subscribe", "id": "1", "payload": {**query, "extensions": extensions}})
-        (error,) = (await ws.hear())["payload"]
+        (error,) = (await ws.ingest())["payload"]
         assert error == {
             "message": "PersistedQueryNotSupported",
             "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"},
@@ -219,13 +219,13 @@ async def test_who_may_connect(address: str) -> None:
         assert await ws.closed() == 4401
     async with socket(address) as ws:
         await ws.say({"type": "connection_init", "payload": {"Authorization": f"Bearer {VIEWER}"}})
-        assert (await ws.hear())["type"] == "connection_ack"
+        assert (await ws.ingest())["type"] == "connection_ack"
         await ws.subscribe("m", 'mutation { provisionEndpoint(name: "x") { name } }')
-        (error,) = (await ws.hear())["payload"]["errors"]
+        (error,) = (await ws.ingest())["payload"]["errors"]
         assert error["extensions"]["code"] == "FORBIDDEN"
     async with socket(address, additional_headers={"Authorization": f"Bearer {OPERATOR}"}) as ws:
         await ws.say({"type": "connection_init"})
-        assert (await ws.hear())["type"] == "connection_ack"
+        assert (await ws.ingest())["type"] == "connection_ack"
 
 
 async def test_a_page_from_elsewhere_may_not_connect(address: str) -> None:
@@ -244,7 +244,7 @@ async def test_too_many_operations_on_one_connection(
         await ws.begin()
         for id_ in ("1", "2", "3"):
             await ws.subscribe(id_, STEPS)
-        message = await ws.hear()
+        message = await ws.ingest()
         assert (message["id"], message["type"]) == ("3", "error")
         assert message["payload"][0]["extensions"] == {"code": "LIMIT_EXCEEDED", "limit": 2}
 
@@ -274,17 +274,17 @@ async def test_shutting_the_log_completes_every_subscription(world: World, live:
         await ws.subscribe("1", STEPS)
         await eventually(lambda: live.subscribers == 1)
         await live.close()
-        assert await ws.hear() == {"id": "1", "type": "complete"}
+        assert await ws.ingest() == {"id": "1", "type": "complete"}
 
 
 async def test_who_falls_behind_is_told_where_to_go_on(world: World) -> None:
-    await world.hear(registered("d"))
+    await world.ingest(registered("d"))
     async with live_log(queue_limit=5) as live, served(app_of(world, live)) as address, socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS)
         await eventually(lambda: live.subscribers == 1)
         await world.create(*(new("d", path=f"/5/0/{index}") for index in range(20)))
-        message = await ws.hear()
+        message = await ws.ingest()
         assert (message["id"], message["type"]) == ("1", "error")
         facts = message["payload"][0]["extensions"]
         assert facts["code"] == "LAGGED"
@@ -306,7 +306,7 @@ async def test_variables_that_cannot_be_compared_are_bad_input(
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS, **{variable: value})
-        message = await ws.hear()
+        message = await ws.ingest()
         assert (message["type"], message["id"]) == ("error", "1")
         (error,) = message["payload"]
         assert error["extensions"]["code"] in {"BAD_USER_INPUT", "NOT_FOUND"}

@@ -7,7 +7,7 @@ import pytest
 from app.dispatcher.verdict import judge
 from app.domain.enums import SECOND, Presence
 from app.domain.events import Deregistered, Event, Reported, RequestResponse, Updated
-from app.models.ledger.presence import NO_END, go_offline, hear, open_window
+from app.models.ledger.presence import NO_END, apply, go_offline, open_window
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import Rules
 from tests.integration.ledger.kit import (
@@ -34,7 +34,7 @@ def device() -> EndpointRow:
 def after(*events: Event, endpoint: EndpointRow | None = None, now: int = START, rules: Rules = RULES) -> EndpointRow:
     heard = endpoint or device()
     for event in events:
-        hear(heard, event, now, rules)
+        apply(heard, event, now, rules)
     return heard
 
 

@@ -408,11 +408,11 @@ async def test_a_verified_body_counts_until_it_is_committed(monkeypatch: pytest.
     honest = json.dumps([AWAKE] * 2 + [{**AWAKE, "more": "x" * 50}]).encode()
     committing, may_commit = asyncio.Event(), asyncio.Event()
 
-    async def hear(batch: Batch) -> None:
+    async def ingest(batch: Batch) -> None:
         committing.set()
         await may_commit.wait()
 
-    async with client_of(hear, secrets=[SECRET]) as client:  # type: ignore[arg-type]
+    async with client_of(ingest, secrets=[SECRET]) as client:  # type: ignore[arg-type]
         first = asyncio.create_task(client.post("/leshan/events", content=honest, headers=signed(honest)))
         await committing.wait()
         assert (await client.post("/leshan/events", content=honest, headers=signed(honest))).status_code == 503

@@ -29,7 +29,7 @@ FIRST_LOOK_SECONDS: Final = 1.0
 SUPPORTED: Final = "2.0.0-M15 to M18; through 2.0.0-M4 only STRING and BOOLEAN can be written (docs/leshan.md)"
 
 
-class ServerWatch:
+class ServerInfoWatch:
     """Asks ``GET /server/info`` at the start and whenever the answer may have changed."""
 
     def __init__(self, client: LeshanClient, ledger: Ledger) -> None:

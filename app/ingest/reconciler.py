@@ -15,10 +15,10 @@ from typing import Final
 
 import structlog
 
-from app.dispatcher.hearing import EventIngestor
-from app.dispatcher.server_watch import ServerWatch
 from app.domain.enums import SECOND
 from app.domain.events import Updated
+from app.ingest.event_ingestor import EventIngestor
+from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
 from app.leshan.registrations import KnownRegistration, LeshanUnavailable
 from app.models.ledger import (
@@ -46,8 +46,8 @@ PIECE: Final = 200
 class Reconciler:
     """Reads all registrations of one Leshan server."""
 
-    def __init__(self, ledger: Ledger, hearing: EventIngestor, client: LeshanClient, watch: ServerWatch) -> None:
-        self._ledger, self._hearing, self._client, self._watch = ledger, hearing, client, watch
+    def __init__(self, ledger: Ledger, ingestor: EventIngestor, client: LeshanClient, watch: ServerInfoWatch) -> None:
+        self._ledger, self._hearing, self._client, self._watch = ledger, ingestor, client, watch
 
     async def is_wanted(self) -> bool:
         """Whether events may have been missed and nobody has reconciled since; False where the database cannot say."""

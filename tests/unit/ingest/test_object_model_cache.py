@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.dispatcher.object_model_cache import ObjectModelCache
 from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.values import TypedValue
+from app.ingest.object_model_cache import ObjectModelCache
 from app.leshan.nodes import decode_nodes
 
 T = ValueType

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from app.dispatcher.hearing import EventIngestor
-from app.dispatcher.object_model_cache import ObjectModelCache
 from app.domain.events import Awake, Event, Registered, Registration, RequestResponse
+from app.ingest.event_ingestor import EventIngestor
+from app.ingest.object_model_cache import ObjectModelCache
 from app.leshan.webhook_http import Batch, IngestUnavailable
 from app.models.ledger import IngestEvents, Ledger, LedgerUnavailable, StreamPosition
 from app.telemetry import BROKEN_EVENTS
@@ -55,12 +55,12 @@ async def test_of_a_delivery_that_is_never_taken_the_bad_event_is_dropped_and_th
 @pytest.mark.asyncio
 async def test_of_such_a_delivery_nothing_is_taken_twice_when_the_database_goes_away_halfway() -> None:
     kept = Kept()
-    kept.most, hearing = 1, hearing_of(kept)
+    kept.most, ingestor = 1, hearing_of(kept)
     with pytest.raises(IngestUnavailable):
-        await hearing.from_webhook(delivery("a", "bad", "b"))
+        await ingestor.from_webhook(delivery("a", "bad", "b"))
     assert list(kept.taken.values()) == ["a"]
     kept.most = 100
-    await hearing.from_webhook(delivery("a", "bad", "b"))
+    await ingestor.from_webhook(delivery("a", "bad", "b"))
     assert list(kept.taken.values()) == ["a", "b", ""]
 
 
@@ -74,15 +74,15 @@ async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | N
     }
     response = {"status": "CONTENT(205)", "valid": True, "success": True, "failure": False, "content": content}
     kept = Kept()
-    hearing = hearing_of(kept)
+    ingestor = hearing_of(kept)
     events: list[Event] = [
         Registered(endpoint="d", registration=Registration(registration_id="r1", object_links=[])),
         RequestResponse(endpoint="d", request_id="1", path=path, response=response),
     ]
-    await hearing.hear(events, source="stream")
-    (hear,) = kept.commands
-    assert isinstance(hear, IngestEvents)
-    report = hear.events[1].report
+    await ingestor.ingest(events, source="stream")
+    (ingest,) = kept.commands
+    assert isinstance(ingest, IngestEvents)
+    report = ingest.events[1].report
     assert report is not None
     assert report.answer == {"/3/0/0": "Zephyr", "/3303/0/5700": 23.5}
 
@@ -102,12 +102,12 @@ class Refusing(Kept):
 async def test_the_stream_stands_at_its_place_once_the_last_of_a_bad_batch_was_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.dispatcher.hearing.AGAIN_SECONDS", 0)
+    monkeypatch.setattr("app.ingest.event_ingestor.AGAIN_SECONDS", 0)
     kept = Refusing()
-    hearing = EventIngestor(cast(Ledger, kept), ObjectModelCache(1), webhook_readings=True)
+    ingestor = EventIngestor(cast(Ledger, kept), ObjectModelCache(1), webhook_readings=True)
     events = [Registered(endpoint=name, registration=Registration(registration_id="r1")) for name in "abc"]
-    await hearing.ingest_with_retry(events, source="stream", place=StreamPosition("9", "me"))
-    told = [(len(hear.events), hear.place, hear.again) for hear in kept.commands]
+    await ingestor.ingest_with_retry(events, source="stream", place=StreamPosition("9", "me"))
+    told = [(len(ingest.events), ingest.place, ingest.again) for ingest in kept.commands]
     assert told == [
         (3, StreamPosition("9", "me"), False),
         (3, StreamPosition("9", "me"), True),

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import structlog
 
-from app.dispatcher.hearing import EventIngestor
-from app.dispatcher.reconciling import Reconciler
-from app.dispatcher.server_watch import ServerWatch
 from app.domain.enums import SECOND
 from app.domain.events import LeshanEvent
+from app.ingest.event_ingestor import EventIngestor
+from app.ingest.reconciler import Reconciler
+from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Cursor, Opened, StreamLost, event_stream
 from app.models.ledger import MADE_UP, READING, Ledger, LedgerUnavailable, RenewBridgeLease, StreamPosition
@@ -44,14 +44,14 @@ class Bridge:
     def __init__(
         self,
         ledger: Ledger,
-        hearing: EventIngestor,
+        ingestor: EventIngestor,
         client: LeshanClient,
         reconciler: Reconciler,
-        watch: ServerWatch,
+        watch: ServerInfoWatch,
         *,
         notifications_wake: bool,
     ) -> None:
-        self._ledger, self._hearing, self._client = ledger, hearing, client
+        self._ledger, self._hearing, self._client = ledger, ingestor, client
         self._reconciler, self._watch = reconciler, watch
         self._notifications_wake = notifications_wake
         self._holder = str(uuid.uuid4())

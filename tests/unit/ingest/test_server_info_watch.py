@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from app.dispatcher import server_watch
-from app.dispatcher.server_watch import ServerWatch
+from app.ingest import server_info
+from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, UpdateServerInfo
 from app.models.queries import ReadUnavailable
@@ -65,13 +65,13 @@ class Database:
 
 
 @asynccontextmanager
-async def watching(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[ServerWatch, Leshan, Database]]:
+async def watching(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[ServerInfoWatch, Leshan, Database]]:
     leshan, database = Leshan(), Database()
-    monkeypatch.setattr(server_watch, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(server_watch, "known_boot_id", database.known_boot_id)
+    monkeypatch.setattr(server_info, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(server_info, "known_boot_id", database.known_boot_id)
     server = await asyncio.start_server(leshan.serve, "127.0.0.1", 0)
     leshan.client = client = LeshanClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    watch = ServerWatch(client, cast(Ledger, database))
+    watch = ServerInfoWatch(client, cast(Ledger, database))
     running = asyncio.create_task(watch.run())
     try:
         yield watch, leshan, database

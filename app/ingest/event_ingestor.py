@@ -1,5 +1,7 @@
-"""Event ingestion: stream, webhooks and registration list end in :meth:`EventIngestor.hear`, which types the values and
-commits the events."""
+"""Event ingestion: the event stream, webhooks and the registration list end in :meth:`EventIngestor.ingest`.
+
+It types the values and commits the events.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,6 @@ from typing import Final
 
 import structlog
 
-from app.dispatcher.late_answers import LateAnswers
-from app.dispatcher.object_model_cache import ObjectModelCache
-from app.dispatcher.reports import read_values, typed_report
 from app.domain.enums import MILLISECOND, OperationKind
 from app.domain.events import (
     AttemptEnded,
@@ -28,6 +27,9 @@ from app.domain.events import (
 )
 from app.domain.object_models import object_versions
 from app.domain.paths import InvalidPath, LwM2mPath
+from app.ingest.late_responses import LateResponses
+from app.ingest.object_model_cache import ObjectModelCache
+from app.ingest.reports import read_values, typed_report
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import Models
 from app.leshan.webhook_http import Batch, IngestUnavailable
@@ -60,7 +62,7 @@ class EventIngestor:
     def __init__(self, ledger: Ledger, shelf: ObjectModelCache, *, webhook_readings: bool) -> None:
         self._ledger, self._shelf = ledger, shelf
         self._webhook_readings = webhook_readings
-        self._late = LateAnswers(ledger, shelf)
+        self._late = LateResponses(ledger, shelf)
         self._versions: dict[str, Mapping[int, str]] = {}
 
     async def from_webhook(self, batch: Batch) -> None:
@@ -77,18 +79,18 @@ class EventIngestor:
         """Have a delivery committed; what of it will never be taken costs itself alone: refused, the delivery would
         come again for ever, and everything that the sender has would wait behind it."""
         try:
-            await self.hear(events, source=source, delivery_id=delivery_id)
+            await self.ingest(events, source=source, delivery_id=delivery_id)
         except LedgerUnavailable:
             raise
         except Exception:
             for number, event in enumerate(events):
                 await self._take_or_drop(event, source, _part(delivery_id, number))
             if delivery_id is not None:
-                await self.hear([], source=source, delivery_id=delivery_id)
+                await self.ingest([], source=source, delivery_id=delivery_id)
 
     async def _take_or_drop(self, event: LeshanEvent, source: str, part: str | None) -> None:
         try:
-            await self.hear([event], source=source, delivery_id=part)
+            await self.ingest([event], source=source, delivery_id=part)
         except LedgerUnavailable:
             raise
         except Exception as error:
@@ -98,7 +100,7 @@ class EventIngestor:
         """Settle what was answered to nobody, for ever."""
         await self._late.run()
 
-    async def hear(
+    async def ingest(
         self,
         told: Sequence[LeshanEvent],
         *,
@@ -118,8 +120,8 @@ class EventIngestor:
         if events or gap or delivery_id is not None:
             await self._learn_versions(events)
             heard = [self._typed(event) for event in events]
-            hear = IngestEvents(heard, delivery_id, missed=missed, gap=gap, place=place, again=again)
-            taken = await self._ledger.submit(hear, within=ANSWER_SECONDS)
+            ingest = IngestEvents(heard, delivery_id, missed=missed, gap=gap, place=place, again=again)
+            taken = await self._ledger.submit(ingest, within=ANSWER_SECONDS)
             if place is not None and taken == 0 and heard:
                 log.warning("stream_events_not_taken", events=len(heard), again=again)
 
@@ -130,7 +132,7 @@ class EventIngestor:
         again = False
         while True:
             try:
-                await self.hear(told, source=source, missed=missed, place=place, again=again)
+                await self.ingest(told, source=source, missed=missed, place=place, again=again)
             except LedgerUnavailable:  # the ledger tells of it
                 again = True
                 await asyncio.sleep(AGAIN_SECONDS)

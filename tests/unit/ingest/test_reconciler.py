@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from app.dispatcher import reconciling
-from app.dispatcher.reconciling import Reconciler
+from app.ingest import reconciler
+from app.ingest.reconciler import Reconciler
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -50,9 +50,9 @@ class Slow(Reconciler):
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconciling, "WANTED_SECONDS", 0.01)
-    monkeypatch.setattr(reconciling, "RENEW_SECONDS", 0.02)
-    monkeypatch.setattr(reconciling, "HOLD_SECONDS", 1)
+    monkeypatch.setattr(reconciler, "WANTED_SECONDS", 0.01)
+    monkeypatch.setattr(reconciler, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(reconciler, "HOLD_SECONDS", 1)
 
 
 @contextlib.asynccontextmanager

@@ -15,12 +15,12 @@ from typing import Final
 
 import structlog
 
-from app.dispatcher.formats import may_be_called_again
-from app.dispatcher.object_model_cache import ObjectModelCache
-from app.dispatcher.reports import typed_report
 from app.domain.events import AttemptEnded
 from app.domain.outcomes import Outcome
+from app.ingest.object_model_cache import ObjectModelCache
+from app.ingest.reports import typed_report
 from app.leshan.answers import read_answer, read_own_error, read_response_object
+from app.leshan.content_formats import may_be_called_again
 from app.models import tables
 from app.models.ledger import Ledger, LedgerUnavailable, Settle
 from app.models.queries import ReadUnavailable, object_versions_of
@@ -35,7 +35,7 @@ PIECE: Final = 500
 MOST_WAITING: Final = 20_000
 
 
-class LateAnswers:
+class LateResponses:
     """Answers that wait for their grace to end. When more come than are kept, the oldest are forgotten."""
 
     def __init__(self, ledger: Ledger, shelf: ObjectModelCache) -> None:

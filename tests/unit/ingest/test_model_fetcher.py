@@ -8,8 +8,9 @@ from unittest import mock
 
 import pytest
 
-from app.dispatcher import object_model_cache
-from app.dispatcher.object_model_cache import (
+from app.domain.object_models import ObjectModel
+from app.ingest import object_model_cache
+from app.ingest.object_model_cache import (
     _NEVER,
     MAX_ASKED,
     REFETCH_LIMIT_SECONDS,
@@ -18,7 +19,6 @@ from app.dispatcher.object_model_cache import (
     ObjectModelCache,
     _Asked,
 )
-from app.domain.object_models import ObjectModel
 from app.leshan.registrations import LeshanUnavailable
 from tests.waiting import eventually
 

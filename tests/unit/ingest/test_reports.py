@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import pytest
 
-from app.dispatcher.reports import typed_report
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import MAX_OPAQUE_BYTES, MAX_TEXT_BYTES
 from app.domain.verdicts import Report
+from app.ingest.reports import typed_report
 from app.leshan.answers import MAX_DETAIL
 
 INSTANCE: Final = "/3442/0"
