@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from app.command_error import CommandError
 from app.operator_cli.commands import add_to
 from app.printable import printable, printable_lines
-from app.trouble import Trouble
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -46,12 +46,12 @@ HealthPort = Annotated[
 
 
 def main() -> None:
-    """The console script. Expected troubles end with one line and exit code 1; a bad setting with exit code 2."""
+    """The console script. Expected errors end with one line and exit code 1; a bad setting with exit code 2."""
     try:
         cli(prog_name="reveille")
-    except Trouble as trouble:
-        typer.echo(f"reveille: {printable(str(trouble))}", err=True)
-        sys.exit(trouble.code)
+    except CommandError as error:
+        typer.echo(f"reveille: {printable(str(error))}", err=True)
+        sys.exit(error.code)
 
 
 @cli.callback(invoke_without_command=True)
@@ -68,7 +68,7 @@ def options(*, version: VersionFlag = False) -> None:
 def serve() -> None:
     """Run everything in one process: migrate, serve, dispatch, listen; without REVEILLE_LESHAN_URL also a simulator."""
     settings = _settings()
-    from app.roles import run_everything
+    from app.entrypoints import run_everything
 
     _run(run_everything(settings))
 
@@ -77,7 +77,7 @@ def serve() -> None:
 def api() -> None:
     """Serve GraphQL, the webhook and the web page. Any number of these; they need REVEILLE_REDIS_URL to be quick."""
     settings = _settings()
-    from app.roles import run_api
+    from app.entrypoints import run_api
 
     _run(run_api(settings))
 
@@ -86,8 +86,8 @@ def api() -> None:
 def dispatch(health_port: HealthPort = None) -> None:
     """Send operations to Leshan when devices are awake. Any number of these."""
     settings = _settings(needs_leshan=True)
-    from app.main import Role
-    from app.roles import run_worker
+    from app.entrypoints import run_worker
+    from app.process import Role
 
     _run(run_worker(settings, Role.DISPATCH, health_port))
 
@@ -96,8 +96,8 @@ def dispatch(health_port: HealthPort = None) -> None:
 def bridge(health_port: HealthPort = None) -> None:
     """Listen to the event stream of the Leshan server. One of them does, the others stand by."""
     settings = _settings(needs_leshan=True)
-    from app.main import Role
-    from app.roles import run_worker
+    from app.entrypoints import run_worker
+    from app.process import Role
 
     _run(run_worker(settings, Role.BRIDGE, health_port))
 
@@ -160,7 +160,7 @@ def simulate(
     from app.telemetry import configure_logging, get_logger
 
     if like not in [*Mode]:
-        raise Trouble(f"--like is one of {', '.join(Mode)}", 2)
+        raise CommandError(f"--like is one of {', '.join(Mode)}", 2)
     configure_logging()
     chosen: dict[str, Any] = {"devices": devices, "seed": seed, "autonomous": not told, "mode": Mode(like)}
     chosen |= {"silent_rate": silent_rate, "refuse_rate": refuse_rate}
@@ -188,7 +188,7 @@ def schema(
     if not check:
         file.write_text(text)
     elif not file.exists() or file.read_text() != text:
-        raise Trouble(f"{file} is not the present schema: run `make schema`")
+        raise CommandError(f"{file} is not the present schema: run `make schema`")
 
 
 add_to(cli)
@@ -205,9 +205,9 @@ def _settings(*, needs_leshan: bool = False) -> Settings:
     try:
         settings = load_settings()
     except SettingsError as error:
-        raise Trouble(str(error), 2) from None
+        raise CommandError(str(error), 2) from None
     if needs_leshan and settings.leshan_url is None:
-        raise Trouble("REVEILLE_LESHAN_URL: this process needs the address of the Leshan server", 2)
+        raise CommandError("REVEILLE_LESHAN_URL: this process needs the address of the Leshan server", 2)
     from app.telemetry import configure_logging
 
     configure_logging(json=settings.log_format is LogFormat.JSON, level=settings.log_level)
@@ -226,9 +226,9 @@ def _run(work: Coroutine[Any, Any, None], *, database: bool = True) -> None:
             runner.run(work)
     except Exception as error:
         if database and _of_the_database(error):
-            raise Trouble(f"REVEILLE_DATABASE_URL: {_line(error)}") from None
+            raise CommandError(f"REVEILLE_DATABASE_URL: {_line(error)}") from None
         if isinstance(error, OSError):
-            raise Trouble(_line(error)) from None
+            raise CommandError(_line(error)) from None
         raise
 
 
@@ -251,8 +251,8 @@ def _of_the_database(error: Exception) -> bool:
     from app.serving import AddressUnusable
 
     unusable = (UnsafeDatabase, UnsupportedDatabase)
-    troubles = (OSError, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, *unusable)
-    return isinstance(error, troubles) and not isinstance(error, AddressUnusable)
+    expected = (OSError, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, *unusable)
+    return isinstance(error, expected) and not isinstance(error, AddressUnusable)
 
 
 def _line(error: BaseException) -> str:

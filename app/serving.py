@@ -53,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
-        """Signals end the process's parts in their order (``app.main``), not the HTTP server alone."""
+        """Signals end the process's parts in their order (``app.process``), not the HTTP server alone."""
         yield
 
 

@@ -17,8 +17,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.bus import Channel
-from app.main import Parts
 from app.models.live import LiveLog
+from app.process import Components
 from app.resources import folder
 from app.schema.context import SchemaContext
 from app.schema.graphiql import ADDRESS as GRAPHIQL_ADDRESS
@@ -88,14 +88,14 @@ def _host(header: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def api_routes(parts: Parts) -> AsyncIterator[list[BaseRoute]]:
+async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
     """GraphQL's routes, with the process's one reader of the log running behind them."""
-    settings = parts.settings
-    with parts.bus.subscribe(Channel.CHANGED) as changed:
-        live = LiveLog(changed.wait, outage=parts.ledger.outage)
+    settings = components.settings
+    with components.bus.subscribe(Channel.CHANGED) as changed:
+        live = LiveLog(changed.wait, outage=components.ledger.outage)
         await live.start()
         context = SchemaContext(
-            ledger=parts.ledger,
+            ledger=components.ledger,
             live=live,
             authenticate=partial(viewer_of, settings),
             defaults=Defaults(settings.leshan_timeout, settings.max_attempts, settings.max_opaque),

@@ -65,7 +65,7 @@ async def violations(
     async with TortoiseContext() as context:
         await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
         reader: _Reader = context.connections.get("default")
-        ask = _Asker(reader, is_sqlite(database_url), now, max_in_flight)
+        ask = _Checker(reader, is_sqlite(database_url), now, max_in_flight)
         found = [
             (invariant, await ask.breaches(invariant))
             for invariant in INVARIANTS
@@ -81,7 +81,7 @@ async def violations(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asker:
+class _Checker:
     reader: _Reader
     sqlite: bool
     fixed: Instant | None

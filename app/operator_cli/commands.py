@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.command_error import CommandError
 from app.operator_cli.options import (
     HERE,
     After,
@@ -28,7 +29,6 @@ from app.operator_cli.options import (
     filter_of,
     global_id,
 )
-from app.trouble import Trouble
 
 ops = typer.Typer(
     name="ops",
@@ -270,7 +270,7 @@ def create(
 
     api = Api(url, token)
     if (file is None) is (endpoint is None):
-        raise Trouble("an endpoint with a kind, or a --file, is expected: see --help", 2)
+        raise CommandError("an endpoint with a kind, or a --file, is expected: see --help", 2)
     if file is not None:
         inputs = creating.read_inputs(file)
     else:

@@ -14,8 +14,8 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from app.command_error import CommandError
 from app.operator_cli.tables import echo
-from app.trouble import Trouble
 
 ANSWER_SECONDS: Final = 120.0
 """Canceling a hundred thousand operations takes a while."""
@@ -27,7 +27,7 @@ PROTOCOL: Final = Subprotocol("graphql-transport-ws")
 Answer = dict[str, Any]
 
 
-class Refused(Trouble):
+class Refused(CommandError):
     """Reveille answered with an error; ``code`` and the other facts are its extensions."""
 
     def __init__(self, error: Mapping[str, Any]) -> None:
@@ -36,7 +36,7 @@ class Refused(Trouble):
         super().__init__(f"{self.word}: {error.get('message')}" if self.word else str(error.get("message")))
 
 
-class Away(Trouble):
+class Away(CommandError):
     """Nobody answered, or not as Reveille does. What was asked for may have happened."""
 
 
@@ -46,7 +46,7 @@ class Api:
     def __init__(self, url: str, token: str | None) -> None:
         self.url = url.rstrip("/").removesuffix("/graphql")
         if urlsplit(self.url).scheme not in {"http", "https"} or not urlsplit(self.url).hostname:
-            raise Trouble(f"{url}: an address like http://127.0.0.1:8000 is expected (--url or REVEILLE_URL)", 2)
+            raise CommandError(f"{url}: an address like http://127.0.0.1:8000 is expected (--url or REVEILLE_URL)", 2)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         # a proxy that is set for everything else seldom knows the way to this machine
         self._local = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import typer
 
+from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, Refused
 from app.operator_cli.tables import echo, operations_table, print_json, show
-from app.trouble import Trouble
 
 MOST: Final = 1_000
 """Operations in one mutation."""
@@ -33,7 +33,7 @@ def value_of(text: str, type_: str) -> dict[str, Any]:
     try:
         return {type_: json.loads(text)}
     except json.JSONDecodeError:
-        raise Trouble(f"--value: {text!r} is no {type_} in JSON's form", 2) from None
+        raise CommandError(f"--value: {text!r} is no {type_} in JSON's form", 2) from None
 
 
 def one(facts: Input, paths: list[str]) -> Input:
@@ -41,7 +41,7 @@ def one(facts: Input, paths: list[str]) -> Input:
     composite = str(facts["kind"]).endswith("_COMPOSITE")
     where: Input = {"paths": paths} if composite else {"path": paths[0] if paths else None}
     if len(paths) > 1 and not composite:
-        raise Trouble(f"one path is expected, but for composites: {' '.join(paths)}", 2)
+        raise CommandError(f"one path is expected, but for composites: {' '.join(paths)}", 2)
     return {name: fact for name, fact in {**facts, **where}.items() if fact is not None}
 
 
@@ -54,23 +54,23 @@ def read_inputs(file: str) -> list[Input]:
     try:
         text = typer.get_text_stream("stdin").read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise Trouble(f"{file}: {error}", 2) from None
+        raise CommandError(f"{file}: {error}", 2) from None
     listed = text.lstrip().startswith("[")
     commands = list(_parsed(file, [(1, text)] if listed else enumerate(text.splitlines(), start=1)))
     inputs = commands[0] if listed and commands else commands
     for number, command in enumerate(inputs, start=1):
         if not isinstance(command, dict):
-            raise Trouble(f"{file}: member {number} is no object", 2)
+            raise CommandError(f"{file}: member {number} is no object", 2)
     return list(inputs)
 
 
-def _parsed(file: str, parts: Iterable[tuple[int, str]]) -> Iterator[Any]:
-    for number, part in parts:
+def _parsed(file: str, components: Iterable[tuple[int, str]]) -> Iterator[Any]:
+    for number, part in components:
         if part.strip():
             try:
                 yield json.loads(part)
             except json.JSONDecodeError as error:
-                raise Trouble(f"{file}, line {number + error.lineno - 1}: {error.msg}", 2) from None
+                raise CommandError(f"{file}, line {number + error.lineno - 1}: {error.msg}", 2) from None
 
 
 def with_keys(inputs: list[Input], key: str | None, common: Input) -> list[Input]:
@@ -94,7 +94,7 @@ def create(api: Api, inputs: list[Input], *, as_json: bool) -> list[str]:
             payloads = api.ask_until_told(documents.CREATE, inputs=piece)["createDeviceOperations"]
         except Refused as error:
             number = len(ids) + int(error.facts.get("index", 0)) + 1
-            raise Trouble(f"member {number} of {len(inputs)}: {error}; {len(ids)} before it are created") from None
+            raise CommandError(f"member {number} of {len(inputs)}: {error}; {len(ids)} before it are created") from None
         ids += [payload["operation"]["id"] for payload in payloads]
         new += sum(payload["created"] for payload in payloads)
         _tell(payloads, as_json=as_json, few=len(inputs) <= 20)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api
 from app.operator_cli.tables import facts_table, operations_table, print_json, show, steps_table
-from app.trouble import Trouble
 
 PAGE: Final = 200
 
@@ -34,7 +34,7 @@ def showing(api: Api, id_: str, *, as_json: bool) -> None:
     """One operation, and its steps."""
     operation = api.ask(documents.SHOW, id=id_)["deviceOperation"]
     if operation is None:
-        raise Trouble(f"{id_}: no operation has this id")
+        raise CommandError(f"{id_}: no operation has this id")
     steps = [edge["node"] for edge in operation.pop("transitions")["edges"]]
     if as_json:
         print_json({**operation, "transitions": steps})

@@ -8,11 +8,11 @@ from typing import Any
 
 import typer
 
+from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, Refused
 from app.operator_cli.options import global_id
 from app.operator_cli.tables import echo, print_json
-from app.trouble import Trouble
 
 Filter = dict[str, Any]
 
@@ -47,13 +47,15 @@ def _done(api: Api, document: str, fact: str, **variables: Any) -> Any:
     except Refused as refused:
         if fact not in refused.facts:
             raise
-        raise Trouble(f"{refused}; {fact} before that: {refused.facts[fact]}. The same command does the rest") from None
+        raise CommandError(
+            f"{refused}; {fact} before that: {refused.facts[fact]}. The same command does the rest"
+        ) from None
 
 
 def _only_one_of(ids: list[str], wanted: Filter) -> bool:
     """Whether ids are given, and not a filter."""
     if bool(ids) is bool(wanted):
-        raise Trouble("ids, or options that say which operations are meant, are expected: see --help", 2)
+        raise CommandError("ids, or options that say which operations are meant, are expected: see --help", 2)
     return bool(ids)
 
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.live import Live
 
+from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import TRY_AGAIN, Api, Refused
 from app.operator_cli.tables import Answer, age, moment, pauses_table, print_json, show, table, where
-from app.trouble import Trouble
 
 IN_THE_WAY: Final = 3
 """The exit code where something stops operations on their way."""
@@ -58,9 +58,9 @@ def _drawn_anew(api: Api) -> RenderableType:
     """As it is now. Whoever stays to look stays because something is wrong: a Reveille that is away is part of that."""
     try:
         return _drawn(_asked(api))
-    except Trouble as trouble:
+    except CommandError as error:
         now = time.strftime("%H:%M:%S")
-        return table("the road to the devices", ("part", "", "what is known"), [("api", "NOT OK", f"{now} {trouble}")])
+        return table("the road to the devices", ("part", "", "what is known"), [("api", "NOT OK", f"{now} {error}")])
 
 
 def _drawn(told: Answer) -> RenderableType:

@@ -41,9 +41,9 @@ def echo(line: str, *, err: bool = False) -> None:
     typer.echo(printable(line), err=err)
 
 
-def show(*parts: Any) -> None:
+def show(*components: Any) -> None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    for part in parts:
+    for part in components:
         console.print(part)
 
 
@@ -82,12 +82,12 @@ def age(text: str | None, now: datetime | None = None) -> str:
         return ""
     seconds = max(0, int(((now or datetime.now(UTC)) - at).total_seconds()))
     units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
-    parts: list[str] = []
+    components: list[str] = []
     for size, unit in units:
-        if seconds >= size or (unit == "s" and not parts):
-            parts.append(f"{seconds // size}{unit}")
+        if seconds >= size or (unit == "s" and not components):
+            components.append(f"{seconds // size}{unit}")
             seconds %= size
-    return " ".join(parts[:2])
+    return " ".join(components[:2])
 
 
 def where(operation: Answer) -> str:

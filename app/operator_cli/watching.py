@@ -13,11 +13,11 @@ from typing import Any, Final
 import typer
 from rich.live import Live
 
+from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, follow_on
 from app.operator_cli.options import global_id
 from app.operator_cli.tables import echo, operations_table, print_json
-from app.trouble import Trouble
 
 SHOWN: Final = 30
 """Operations in the table that lives: those that moved last."""
@@ -83,7 +83,7 @@ def _watched(
 def _statuses(words: list[str]) -> frozenset[str]:
     statuses = frozenset(word.upper() for word in words)
     if unknown := statuses - STATUSES:
-        raise Trouble(f"--to: {min(unknown)} is no status: {', '.join(sorted(STATUSES))}", 2)
+        raise CommandError(f"--to: {min(unknown)} is no status: {', '.join(sorted(STATUSES))}", 2)
     return statuses
 
 
@@ -103,7 +103,7 @@ def _operations(api: Api, ids: list[str], wanted: str) -> list[Answer]:
         operations: list[Answer | None] = [told[f"o{number}"] for number in range(len(piece))]
         for id_, operation in zip(piece, operations, strict=True):
             if operation is None:
-                raise Trouble(f"{id_}: no operation has this id")
+                raise CommandError(f"{id_}: no operation has this id")
             found.append(operation)
     return found
 
@@ -173,10 +173,10 @@ def _about(operation: Answer) -> str:
 
 def _outcome(operation: Answer) -> str:
     """What became of an operation: its status, why, and what the device returned."""
-    parts = [operation["status"], operation["reason"], operation["deviceStatus"], operation["detail"]]
+    components = [operation["status"], operation["reason"], operation["deviceStatus"], operation["detail"]]
     if operation["answer"] is not None:
-        parts.append(json.dumps(operation["answer"], ensure_ascii=False))
-    return f"{_about(operation)}: {' '.join(part for part in parts if part)}"
+        components.append(json.dumps(operation["answer"], ensure_ascii=False))
+    return f"{_about(operation)}: {' '.join(part for part in components if part)}"
 
 
 def _line(step: Answer) -> str:

@@ -51,9 +51,9 @@ def response_formats(accept: str) -> Formats:
     weights = dict(_weights(accept)) or {"*/*": 1.0}
     json = _json(weights)
     json_quality = _quality(weights, json) if json else 0.0
-    events, parts = _quality(weights, EVENT_STREAM), weights.get(MULTIPART, 0.0)
+    events, components = _quality(weights, EVENT_STREAM), weights.get(MULTIPART, 0.0)
     stream = EVENT_STREAM if events else None
-    if parts > events or (parts == events > 0 and EVENT_STREAM not in weights):
+    if components > events or (components == events > 0 and EVENT_STREAM not in weights):
         stream = MULTIPART
     return Formats(
         json=json,

@@ -80,7 +80,7 @@ class BrakeQuery:
         server = await server_view()
         longest = await _operations(context, await longest_waiting(LONGEST))
         out = await leases(server.now)
-        behind = context.house.live.behind(await log_position())
+        behind = context.services.live.behind(await log_position())
         return status_of(server, await pauses(), await waiting_endpoints(), longest=longest, out=out, behind=behind)
 
     @resolved("Exact number of operations that match a filter. Costly: at most 10 of these fields fit in a request.")

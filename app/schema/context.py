@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaContext:
-    """Components of the process that the schema needs; created once, by ``app/main.py``.
+    """Components of the process that the schema needs; created once, by ``app/process.py``.
 
     Attributes:
         authenticate: returns the viewer of a bearer token, or of None without one; None if access is denied.
@@ -43,7 +43,7 @@ class SchemaContext:
 
 
 @dataclass(slots=True)
-class Asker:
+class Requester:
     """Requester of an HTTP request or of a WebSocket connection, which may be known only after ``connection_init``.
 
     Attributes:
@@ -51,7 +51,7 @@ class Asker:
         budget: budget of an HTTP request; None for a WebSocket, whose operations have one each.
     """
 
-    house: SchemaContext
+    services: SchemaContext
     viewer: Viewer | None
     connection_params: dict[str, object] | None = None
     budget: RequestBudget | None = None
@@ -74,7 +74,7 @@ class RequestContext:
         told: ``seq`` of the last event of a subscription.
     """
 
-    house: SchemaContext
+    services: SchemaContext
     viewer: Viewer
     operation_name: str | None
     reads: Reads

@@ -127,9 +127,9 @@ Key = tuple[Role, str, str | None, bytes]
 class Fanout:
     """Shared executions of subscriptions in this process."""
 
-    def __init__(self, schema: Schema, house: SchemaContext) -> None:
+    def __init__(self, schema: Schema, services: SchemaContext) -> None:
         self._schema = schema
-        self._house = house
+        self._services = services
         self._groups: dict[Key, SharedExecution] = {}
 
     @property
@@ -199,7 +199,7 @@ class Fanout:
             group.tell(end, 0)
 
     async def _execute(self, group: SharedExecution, ask: SubscribeRequest, viewer: Viewer) -> Ended:
-        context = request_context(self._house, viewer, ask.operation_name)
+        context = request_context(self._services, viewer, ask.operation_name)
         results = await self._schema.stream(
             ask.query,
             variable_values=dict(ask.variables) if ask.variables is not None else None,

@@ -40,7 +40,7 @@ from app.schema.accept import (
     Formats,
 )
 from app.schema.budget import ClientWatch, RequestBudget
-from app.schema.context import Asker, SchemaContext
+from app.schema.context import Requester, SchemaContext
 from app.schema.documents import Prepared, prepared
 from app.schema.errors import (
     ApiError,
@@ -91,7 +91,7 @@ class EventStream(SSETransport):
         return f": {comment}\n\n"
 
 
-class GraphQLView(GraphQL[Asker, None]):
+class GraphQLView(GraphQL[Requester, None]):
     """Strawberry's ASGI view, extended by the requirements of the specification and by limits."""
 
     request_adapter_class = RequestAdapter
@@ -102,7 +102,7 @@ class GraphQLView(GraphQL[Asker, None]):
         GRAPHQL_SSE_PROTOCOL: EventStream,
     }
 
-    def __init__(self, house: SchemaContext) -> None:
+    def __init__(self, services: SchemaContext) -> None:
         super().__init__(
             schema,
             subscription_protocols=(
@@ -110,15 +110,15 @@ class GraphQLView(GraphQL[Asker, None]):
                 GRAPHQL_SSE_PROTOCOL,
                 MULTIPART_SUBSCRIPTION_PROTOCOL,
             ),
-            connection_init_wait_timeout=house.connection_init_timeout,
+            connection_init_wait_timeout=services.connection_init_timeout,
             max_subscriptions_per_connection=None,  # TransportHandler enforces it, with an error code
-            allowed_origins=house.allowed_origins,
+            allowed_origins=services.allowed_origins,
         )
-        self.house = house
-        self.fanout = Fanout(schema, house)
+        self.services = services
+        self.fanout = Fanout(schema, services)
         self._page = graphiql_page()
         self._page_headers = {"Content-Security-Policy": graphiql_policy(self._page)}
-        self._max_body = body_limit(house.defaults.max_opaque)
+        self._max_body = body_limit(services.defaults.max_opaque)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -139,11 +139,13 @@ class GraphQLView(GraphQL[Asker, None]):
 
     # --- authentication
 
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Asker:  # noqa: ARG002
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Requester:  # noqa: ARG002
         token = bearer_token(request.headers.get("authorization"))
-        return Asker(self.house, self.house.authenticate(token), budget=getattr(request.state, "budget", None))
+        return Requester(
+            self.services, self.services.authenticate(token), budget=getattr(request.state, "budget", None)
+        )
 
-    async def on_ws_connect(self, context: Asker) -> Any:
+    async def on_ws_connect(self, context: Requester) -> Any:
         """Authenticate by the token of ``connection_init``, otherwise by that of the handshake.
 
         Raises:
@@ -152,7 +154,7 @@ class GraphQLView(GraphQL[Asker, None]):
         """
         token = _token_of(context.connection_params or {})
         if token is not None:
-            context.viewer = self.house.authenticate(token)
+            context.viewer = self.services.authenticate(token)
             if context.viewer is None:
                 raise ConnectionRejectionError
         if context.viewer is None:
@@ -169,7 +171,7 @@ class GraphQLView(GraphQL[Asker, None]):
         return request.method == "GET" and not is_request and formats_of(request).page
 
     async def parse_http_body(self, request: Any) -> Any:
-        if self.house.authenticate(bearer_token(request.headers.get("authorization"))) is None:
+        if self.services.authenticate(bearer_token(request.headers.get("authorization"))) is None:
             error = ApiError(Code.UNAUTHENTICATED, "Missing or unknown token; Authorization: Bearer TOKEN is expected.")
             raise Refused(401, error, WWW_Authenticate="Bearer")
         content_type, _ = parse_content_type(request.content_type or "")
@@ -209,7 +211,7 @@ class GraphQLView(GraphQL[Asker, None]):
         request: Any,
         request_adapter: Any,
         request_data: Any,
-        context: Asker,
+        context: Requester,
         root_value: None,  # noqa: ARG002
         sub_response: Any,  # noqa: ARG002
     ) -> Any:
@@ -238,7 +240,7 @@ class GraphQLView(GraphQL[Asker, None]):
         except (CannotGetOperationTypeError, MissingQueryError) as error:
             raise Refused(400, request_error(error, method)) from error
 
-    async def _execute_member(self, request_data: GraphQLRequestData, context: Asker) -> Any:
+    async def _execute_member(self, request_data: GraphQLRequestData, context: Requester) -> Any:
         """Execute one operation of a batch. Its errors do not affect the others, which may already be executed."""
         if is_hash_only(request_data.query, request_data.extensions):
             return PreExecutionError(data=None, errors=[persisted_query_not_supported()])
@@ -247,7 +249,7 @@ class GraphQLView(GraphQL[Asker, None]):
         except (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError) as error:
             return PreExecutionError(data=None, errors=[request_error(error)])
 
-    async def _stream(self, request_data: GraphQLRequestData, context: Asker, formats: Formats, method: str) -> Any:
+    async def _stream(self, request_data: GraphQLRequestData, context: Requester, formats: Formats, method: str) -> Any:
         """Start a stream of a subscription's events, or of the one result of another operation.
 
         Raises:
@@ -296,7 +298,7 @@ class GraphQLView(GraphQL[Asker, None]):
         return orjson.dumps(data).decode()
 
 
-async def _execute(request_data: GraphQLRequestData, context: Asker, method: str) -> Any:
+async def _execute(request_data: GraphQLRequestData, context: Requester, method: str) -> Any:
     return await schema.execute(
         request_data.query,
         variable_values=request_data.variables,
@@ -306,14 +308,14 @@ async def _execute(request_data: GraphQLRequestData, context: Asker, method: str
     )
 
 
-async def _prepare(request_data: GraphQLRequestData, context: Asker) -> Prepared | None:
+async def _prepare(request_data: GraphQLRequestData, context: Requester) -> Prepared | None:
     """Return the prepared document; None without one. Raises as :func:`prepared` does."""
     if not request_data.query:
         return None
     return await prepared(schema.graphql_schema, request_data.query, context.budget or RequestBudget())
 
 
-async def _operation_type(request_data: GraphQLRequestData, context: Asker) -> OperationType | None:
+async def _operation_type(request_data: GraphQLRequestData, context: Requester) -> OperationType | None:
     """Return the type of the operation; None if the document is invalid or has no such operation, which the execution
     reports."""
     if (ready := await _prepare(request_data, context)) is None:

@@ -25,7 +25,7 @@ async def submit(context: RequestContext, command: Command[Result]) -> Result:
     """
     context.reads.forget()
     try:
-        return await context.house.ledger.submit(command, within=ANSWER_SECONDS)
+        return await context.services.ledger.submit(command, within=ANSWER_SECONDS)
     except (LedgerError, LedgerUnavailable) as error:
         raise refusal(error) from None
 

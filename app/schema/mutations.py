@@ -244,7 +244,7 @@ async def _new(
     objects = known[name]
     return new_operation(
         given,
-        context.house.defaults,
+        context.services.defaults,
         objects.models.get,
         registered=objects.registered,
         id_=str(uuid.uuid4()),

@@ -30,7 +30,7 @@ from strawberry.types.graphql import OperationType
 
 from app.models.queries import log_position
 from app.schema.budget import RequestBudget
-from app.schema.context import Asker, Info, RequestContext, SchemaContext
+from app.schema.context import Info, RequestContext, Requester, SchemaContext
 from app.schema.documents import PreparedDocuments, prepared
 from app.schema.errors import ApiError, Code, PresentErrors
 from app.schema.limits import MAX_BATCH
@@ -184,23 +184,23 @@ async def _bounded(results: AsyncGenerator[Any, None], budget: RequestBudget) ->
                 return
 
 
-def _context(asker: Any, operation_name: str | None) -> RequestContext:
-    if isinstance(asker, RequestContext):
-        return asker
-    if not isinstance(asker, Asker):
+def _context(requester: Any, operation_name: str | None) -> RequestContext:
+    if isinstance(requester, RequestContext):
+        return requester
+    if not isinstance(requester, Requester):
         raise TypeError("Invalid context; an Asker is expected.")
-    if asker.viewer is None:
+    if requester.viewer is None:
         raise ApiError(Code.UNAUTHENTICATED, "Missing or unknown token; a valid token is expected.")
-    return request_context(asker.house, asker.viewer, operation_name, asker.budget)
+    return request_context(requester.services, requester.viewer, operation_name, requester.budget)
 
 
 def request_context(
-    house: SchemaContext, viewer: Viewer, operation_name: str | None, budget: RequestBudget | None = None
+    services: SchemaContext, viewer: Viewer, operation_name: str | None, budget: RequestBudget | None = None
 ) -> RequestContext:
     """Return the context for the execution of one document."""
     budget = budget or RequestBudget()
-    reads = Reads(budget, house.ledger.rules)
-    return RequestContext(house, viewer, operation_name, reads=reads, budget=budget)
+    reads = Reads(budget, services.ledger.rules)
+    return RequestContext(services, viewer, operation_name, reads=reads, budget=budget)
 
 
 def _without_null_defaults(built: Schema) -> Schema:

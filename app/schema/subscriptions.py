@@ -97,7 +97,7 @@ async def _operation_keys(ids: list[strawberry.ID]) -> tuple[str, ...]:
 async def _transitions(
     info: Info, criteria: TransitionCriteria, after: int | None
 ) -> AsyncGenerator[OperationTransition, None]:
-    async with aclosing(_follow(info, info.context.house.live.transitions(criteria, after))) as events:
+    async with aclosing(_follow(info, info.context.services.live.transitions(criteria, after))) as events:
         async for event in events:
             yield await info.context.reads.transition(event)
 
@@ -105,7 +105,7 @@ async def _transitions(
 async def _presences(
     info: Info, endpoint: str | None, after: int | None
 ) -> AsyncGenerator[EndpointPresenceChange, None]:
-    async with aclosing(_follow(info, info.context.house.live.presences(endpoint, after))) as events:
+    async with aclosing(_follow(info, info.context.services.live.presences(endpoint, after))) as events:
         async for event in events:
             (whole,) = await info.context.reads.whole_endpoints([event.endpoint])
             yield EndpointPresenceChange(
@@ -119,7 +119,7 @@ async def _presences(
 async def _resources(
     info: Info, endpoint: str | None, prefix: str | None, after: int | None
 ) -> AsyncGenerator[ResourceChange, None]:
-    async with aclosing(_follow(info, info.context.house.live.resources(endpoint, prefix, after))) as events:
+    async with aclosing(_follow(info, info.context.services.live.resources(endpoint, prefix, after))) as events:
         async for event in events:
             (whole,) = await info.context.reads.whole_endpoints([event.endpoint])
             yield ResourceChange(

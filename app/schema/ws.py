@@ -19,7 +19,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     Operation,
 )
 
-from app.schema.context import Asker
+from app.schema.context import Requester
 from app.schema.errors import ApiError, Code, is_hash_only, over_limit, persisted_query_not_supported
 from app.schema.fanout import Ended, SubscribeRequest, payload_of
 from app.schema.limits import MAX_SUBSCRIPTIONS
@@ -50,7 +50,7 @@ class TextWebSocket(ASGIWebSocketAdapter):
             raise WebSocketDisconnected from error
 
 
-class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
+class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
     """Strawberry's handler of one connection, with stricter checks of messages and shared subscriptions."""
 
     view: GraphQLView
@@ -92,7 +92,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
             return persisted_query_not_supported()
         return None
 
-    async def run_operation(self, operation: Operation[Asker, None]) -> None:
+    async def run_operation(self, operation: Operation[Requester, None]) -> None:
         """Run one operation to its end, in its own or in a shared execution."""
         ask = SubscribeRequest(operation.query, operation.variables, operation.operation_name)
         try:
@@ -109,7 +109,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
                 failed = ApiError(Code.INTERNAL, "The operation failed; send it again.")
                 await self._finish(operation, Ended([failed.formatted]))
 
-    async def _share(self, operation: Operation[Asker, None], ask: SubscribeRequest) -> Ended:
+    async def _share(self, operation: Operation[Requester, None], ask: SubscribeRequest) -> Ended:
         viewer = self.context.viewer
         assert viewer is not None  # noqa: S101 - set before the acknowledgment
         prefix = _prefix(operation.id)
@@ -120,7 +120,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
                     return payload
                 await self.websocket.send_text(f"{prefix}{payload}}}")
 
-    async def _prepare(self, operation: Operation[Asker, None]) -> Any:
+    async def _prepare(self, operation: Operation[Requester, None]) -> Any:
         """Return the results of an operation, which is executed when the first result is awaited."""
         return await self.schema.stream(
             operation.query,
@@ -129,7 +129,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
             operation_name=operation.operation_name,
         )
 
-    async def _execute(self, operation: Operation[Asker, None], results: Any) -> Ended:
+    async def _execute(self, operation: Operation[Requester, None], results: Any) -> Ended:
         prefix = _prefix(operation.id)
         async with aclosing(results):
             async for result in results:
@@ -139,7 +139,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Asker, None]):
                 await self.websocket.send_text(f"{prefix}{payload}}}")
         return Ended()
 
-    async def _finish(self, operation: Operation[Asker, None], end: Ended) -> None:
+    async def _finish(self, operation: Operation[Requester, None], end: Ended) -> None:
         if end.errors is None:
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         else:

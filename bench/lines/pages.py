@@ -13,7 +13,7 @@ from tortoise.connection import get_connection
 
 from app.models.database import reading
 from app.models.live import LiveLog
-from app.schema.context import Asker, SchemaContext
+from app.schema.context import Requester, SchemaContext
 from app.schema.schema import schema
 from app.security import OPEN_VIEWER
 from bench.devices import names, provision, queue
@@ -79,7 +79,7 @@ async def _pages(house: SchemaContext, count: int) -> None:
 
 
 async def _page(house: SchemaContext) -> None:
-    result = await schema.execute(PAGE, {"first": PAGE_SIZE}, Asker(house, OPEN_VIEWER))
+    result = await schema.execute(PAGE, {"first": PAGE_SIZE}, Requester(house, OPEN_VIEWER))
     assert result.data is not None, result.errors
     assert len(result.data["deviceOperations"]["edges"]) == PAGE_SIZE
     orjson.dumps(result.data)

@@ -71,9 +71,9 @@ class Server:
 
 
 @asynccontextmanager
-async def hostile(*parts: bytes | Iterator[bytes]) -> AsyncIterator[tuple[LeshanClient, Server]]:
+async def hostile(*components: bytes | Iterator[bytes]) -> AsyncIterator[tuple[LeshanClient, Server]]:
     """A client of a server that sends these parts; an iterator may be endless."""
-    one = Server(lambda: chain.from_iterable([part] if isinstance(part, bytes) else part for part in parts))
+    one = Server(lambda: chain.from_iterable([part] if isinstance(part, bytes) else part for part in components))
     listening = await asyncio.start_server(one.serve, "127.0.0.1", 0)
     leshan = LeshanClient(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
     try:

@@ -21,9 +21,9 @@ from app.domain.enums import OperationKind, OperationStatus, Presence, ReasonCod
 from app.domain.operations import OperationRequest, repeatable_by_kind
 from app.domain.values import JsonValue
 from app.leshan.events import registration_of
-from app.main import Parts, Role, running
 from app.models import tables
 from app.models.ledger import Create, NewOperation
+from app.process import Components, Role, running
 from app.settings import Settings
 from tests.invariants import violations
 from tests.leshan.devices import Delivery, Device, Devices, Uplink
@@ -49,7 +49,7 @@ class Road:
     leshan: LeshanServer
     devices: Devices
     rest: httpx.AsyncClient
-    parts: Parts
+    components: Components
     made: list[Device] = field(default_factory=list)
     witness: Device | None = None
 
@@ -63,13 +63,13 @@ class Road:
         chosen = Settings(database_url=database_url, leshan_url=url, **settings)
         async with (
             httpx.AsyncClient(base_url=leshan.url, timeout=30, trust_env=False) as rest,
-            running(chosen, Role.EVERYTHING, unsafe=True) as parts,
+            running(chosen, Role.EVERYTHING, unsafe=True) as components,
         ):
-            road = cls(database_url, leshan, devices, rest, parts)
+            road = cls(database_url, leshan, devices, rest, components)
             try:
                 await road.listens()
                 yield road
-                assert not parts.ended.is_set(), "a part of ours failed"
+                assert not components.ended.is_set(), "a part of ours failed"
                 assert await violations(database_url) == []
             finally:
                 for device in road.made:
@@ -77,7 +77,7 @@ class Road:
 
     async def listens(self) -> None:
         """Wait until the event stream is heard."""
-        bridge = self.parts.bridge
+        bridge = self.components.bridge
         await self.eventually(lambda: bridge is not None and bridge.listening, "the bridge listens")
 
     # --- devices
@@ -163,7 +163,7 @@ class Road:
 
     async def create_many(self, wanted: Iterable[NewOperation]) -> list[Op]:
         """Queue several in one batch."""
-        return [created.seq for created in await self.parts.ledger.submit(Create(list(wanted)))]
+        return [created.seq for created in await self.components.ledger.submit(Create(list(wanted)))]
 
     def wanted(
         self,

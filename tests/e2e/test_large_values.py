@@ -55,7 +55,7 @@ async def road(database_url: str, large_leshan: LeshanServer, large_devices: Dev
 @pytest_asyncio.fixture(loop_scope="session")
 async def api(road: Road) -> AsyncIterator[httpx.AsyncClient]:
     """GraphQL of the process that dispatches, with the limits of its settings."""
-    async with api_routes(road.parts) as routes:
+    async with api_routes(road.components) as routes:
         transport = httpx.ASGITransport(Starlette(routes=routes))
         async with httpx.AsyncClient(transport=transport, base_url="http://reveille", timeout=60) as client:
             yield client

@@ -245,7 +245,7 @@ async def test_what_leshan_holds_is_canceled_and_the_device_never_receives_it(be
     async with begin(leshan_notifications_wake=True) as road:
         device = await road.device(queue_mode=True)
         op = await delayed(road, device)
-        await road.parts.ledger.submit(Cancel(str((await road.operation(op)).id)))
+        await road.components.ledger.submit(Cancel(str((await road.operation(op)).id)))
         await road.becomes(op, "CANCELED", "CANCELED_BY_USER")
         steps = ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", "QUEUED RELEASED", "CANCELED CANCELED_BY_USER"]
         assert await road.steps(op) == steps
@@ -262,7 +262,7 @@ async def test_a_device_that_wakes_first_decides_what_a_cancellation_comes_to(be
         id_ = str((await road.operation(op)).id)
         waking = asyncio.create_task(road.wake(device))
         with contextlib.suppress(Conflict):  # it woke, and was heard, before
-            await road.parts.ledger.submit(Cancel(id_))
+            await road.components.ledger.submit(Cancel(id_))
         await waking
 
         async def ended() -> bool:

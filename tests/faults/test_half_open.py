@@ -73,7 +73,7 @@ async def test_every_caller_is_answered_while_postgres_says_nothing(site: Site, 
         assert await webhook(client, name) == 202
         await whole.confirmed(created + again)
         await eventually(lambda: _said(process, "database_back", {process.name: 0}), "its readers are back, too")
-        assert troubles(process) == ["database_away"]
+        assert expected(process) == ["database_away"]
         assert process.log.count("database_back") == 1
     await eventually(lambda: _stored(site, name, 3), "each was stored once")
     assert await violations(whole) == []
@@ -196,7 +196,7 @@ async def _created(client: Api, *inputs: dict[str, Any]) -> list[str]:
     return created
 
 
-def troubles(process: Process) -> list[str]:
+def expected(process: Process) -> list[str]:
     """The names of all warnings and errors of its log."""
     lines = [line.split("]", 1) for line in process.log.splitlines() if "[warning" in line or "[error" in line]
     return [rest.split()[0] for _, rest in lines]

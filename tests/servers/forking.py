@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-import app.roles  # noqa: F401 - most of what a start takes
+import app.entrypoints  # noqa: F401 - most of what a start takes
 from app.cli import main
 from tests.faults.moments import arm
 from tests.servers.forks import EXIT

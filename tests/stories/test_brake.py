@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.main import Role
 from app.models.ledger import PauseDispatch, ResumeDispatch, Scope
+from app.process import Role
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 
@@ -15,11 +15,11 @@ EVERYTHING, DEVICE = Scope(), Scope(endpoint="dev")
 
 
 async def pause(world: World, scope: Scope) -> None:
-    await world.parts.ledger.submit(PauseDispatch(scope, "olga", "smoke"))
+    await world.components.ledger.submit(PauseDispatch(scope, "olga", "smoke"))
 
 
 async def resume(world: World, scope: Scope) -> None:
-    await world.parts.ledger.submit(ResumeDispatch(scope, "olga"))
+    await world.components.ledger.submit(ResumeDispatch(scope, "olga"))
 
 
 async def test_a_paused_endpoint_waits_while_the_others_are_served(world: World) -> None:
@@ -46,11 +46,11 @@ async def test_the_whole_brake_holds_every_process_without_a_bus(begin: Begin) -
             await world.swept()
         assert [await world.waits_for(op) for op in ops] == ["PAUSED"] * len(ops)
         assert not world.received("a") + world.received("b")
-        health = (await world.parts.health.checks())["pauses"]
+        health = (await world.components.health.checks())["pauses"]
         assert (health.ok, "by olga: smoke" in health.detail) == (False, True)
         await resume(world, EVERYTHING)
         await world.confirmed(*ops)
-        assert (await world.parts.health.checks())["pauses"].ok
+        assert (await world.components.health.checks())["pauses"].ok
 
 
 async def test_a_pause_outlives_the_process_that_was_asked_for_it(begin: Begin) -> None:

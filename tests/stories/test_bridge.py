@@ -13,9 +13,9 @@ import pytest
 from app.domain.enums import SECOND, Presence
 from app.domain.events import Event
 from app.leshan.simulator import Behaviour, Kind
-from app.main import Parts, Role
 from app.models import tables
 from app.models.ledger import RenewBridgeLease
+from app.process import Components, Role
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 
@@ -27,7 +27,7 @@ async def stream_down(world: World) -> AsyncIterator[None]:
     """The event stream is closed and does not come back as long as this lasts."""
     world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
     world.simulator.events.close()
-    await world.eventually(lambda: not listening(world.parts), "the bridge noticed")
+    await world.eventually(lambda: not listening(world.components), "the bridge noticed")
     yield
     world.simulator.behave_well()
 
@@ -35,7 +35,7 @@ async def stream_down(world: World) -> AsyncIterator[None]:
 @contextlib.contextmanager
 def refused(world: World, endpoint: str) -> Iterator[asyncio.Event]:
     """The database takes no event of this endpoint. What comes waits for the yielded event, to come together."""
-    ingest, together = world.parts.ingestor.ingest, asyncio.Event()
+    ingest, together = world.components.ingestor.ingest, asyncio.Event()
 
     async def ingest_others(events: Sequence[Event], **more: Any) -> None:
         await together.wait()
@@ -43,12 +43,12 @@ def refused(world: World, endpoint: str) -> Iterator[asyncio.Event]:
             raise RuntimeError("a CHECK refuses it")
         await ingest(events, **more)
 
-    with mock.patch.object(world.parts.ingestor, "ingest", ingest_others):
+    with mock.patch.object(world.components.ingestor, "ingest", ingest_others):
         yield together
 
 
-def listening(parts: Parts) -> bool:
-    return parts.bridge is not None and parts.bridge.listening
+def listening(components: Components) -> bool:
+    return components.bridge is not None and components.bridge.listening
 
 
 async def test_a_wake_that_was_missed_is_found_when_the_stream_is_back(world: World) -> None:
@@ -121,18 +121,18 @@ async def test_a_registration_that_is_never_taken_does_not_hide_the_others(begin
 
 async def test_nobody_listens_once_the_hold_of_a_bridge_ran_out(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
-        await world.parts.ledger.submit(RenewBridgeLease("one that lives", 10 * SECOND, open_for=0))
-        assert (await world.parts.health.checks())["bridge"].ok
+        await world.components.ledger.submit(RenewBridgeLease("one that lives", 10 * SECOND, open_for=0))
+        assert (await world.components.health.checks())["bridge"].ok
         world.move_clock(-11)
-        await world.parts.ledger.submit(RenewBridgeLease("one that lives", 10 * SECOND, open_for=0))
-        assert not (await world.parts.health.checks())["bridge"].ok
+        await world.components.ledger.submit(RenewBridgeLease("one that lives", 10 * SECOND, open_for=0))
+        assert not (await world.components.health.checks())["bridge"].ok
 
 
 async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: World) -> None:
     """Whoever holds it says at once when the stream has opened or ended: in readiness, for every process."""
 
     async def told(sentence: str) -> bool:
-        check = (await world.parts.health.checks())["bridge"]
+        check = (await world.components.health.checks())["bridge"]
         assert check.ok is check.detail.startswith("the event stream is open since ")
         return check.detail.startswith(sentence)
 
@@ -186,7 +186,7 @@ async def test_a_standby_takes_over_while_it_stands_by(begin: Begin) -> None:
 
 async def test_a_bridge_that_died_is_replaced_when_its_hold_runs_out(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
-        await world.parts.ledger.submit(RenewBridgeLease("one that died", 10 * SECOND))
+        await world.components.ledger.submit(RenewBridgeLease("one that died", 10 * SECOND))
         async with world.another(Role.BRIDGE) as standby:
             for _ in range(2):
                 await world.swept()

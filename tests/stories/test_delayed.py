@@ -189,7 +189,7 @@ async def held(world: World, kind: str = "WRITE", **more: Any) -> Op:
 
 
 async def cancel(world: World, op: Op) -> None:
-    await world.parts.ledger.submit(Cancel(str((await world.operation(op)).id)))
+    await world.components.ledger.submit(Cancel(str((await world.operation(op)).id)))
 
 
 def written(world: World) -> list[str]:

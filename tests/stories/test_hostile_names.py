@@ -53,7 +53,7 @@ async def test_a_name_that_cannot_be_addressed_ends_its_operations_and_no_call_i
         await world.settled()
         assert [world.received(name) for name in (*UNADDRESSABLE, *VICTIMS)] == [[]] * (len(ops) + len(VICTIMS))
         assert world.simulator.stats.unknown_clients == 0
-        assert (await world.parts.health.checks())["leshan"].ok
+        assert (await world.components.health.checks())["leshan"].ok
 
 
 async def test_a_broken_event_costs_one_log_line_and_the_next_one_is_heard(begin: Begin) -> None:

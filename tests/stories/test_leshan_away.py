@@ -17,10 +17,10 @@ async def leshan_is(world: World, *, well: bool) -> str:
     """Wait until the health checks say so; what they say."""
 
     async def so() -> bool:
-        return (await world.parts.health.checks())["leshan"].ok is well
+        return (await world.components.health.checks())["leshan"].ok is well
 
     await world.eventually(so, f"Leshan is said to be {'well' if well else 'away'}")
-    return (await world.parts.health.checks())["leshan"].detail
+    return (await world.components.health.checks())["leshan"].detail
 
 
 async def wants(world: World, kind: str = "WRITE") -> list[int]:

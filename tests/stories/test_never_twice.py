@@ -17,9 +17,9 @@ import pytest_asyncio
 
 from app.leshan.past_calls import CallStatus
 from app.leshan.simulator import Behaviour, Kind, Mode
-from app.main import Role
 from app.models import tables
 from app.models.ledger import TakeLost, UpdateServerInfo
+from app.process import Role
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 
@@ -153,7 +153,7 @@ async def test_a_dispatcher_that_thaws_has_no_say_any_more(world: World) -> None
         await world.becomes(op, "SENDING", "LEASE_LOST")
         assert await world.waits_for(op) == "LESHAN"
         _, settle = late[0]
-        assert await world.parts.ledger.submit(settle) is None
+        assert await world.components.ledger.submit(settle) is None
         await world.becomes(op, "SENDING", "LEASE_LOST")
     world.move_clock(21)
     await world.confirmed(op)
@@ -169,7 +169,7 @@ async def test_of_several_dispatchers_one_asks(world: World) -> None:
         world.move_clock(21)
         await world.becomes(op, "SENDING", "LEASE_LOST")
         for token in ("one", "two"):
-            assert await world.parts.ledger.submit(TakeLost(token)) == []
+            assert await world.components.ledger.submit(TakeLost(token)) == []
         for _ in range(3):
             await world.swept()
         assert len(asked) == 1
@@ -213,7 +213,7 @@ async def test_a_server_that_keeps_ids_no_more_is_not_asked(world: World) -> Non
     with stuck(SETTLES):
         op = await world.create("EXECUTE", RESET)
         await world.eventually(lambda: handed_over(world) == 1, "the device had it")
-        await world.parts.ledger.submit(UpdateServerInfo())
+        await world.components.ledger.submit(UpdateServerInfo())
         world.move_clock(21)
         await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
 

@@ -66,7 +66,7 @@ async def test_a_device_is_called_as_long_as_the_server_says(begin: Begin) -> No
 
 async def test_events_of_a_stream_that_was_down_are_replayed(world: World) -> None:
     await world.wake()
-    assert world.parts.bridge is not None
+    assert world.components.bridge is not None
     world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
     world.simulator.events.close()
     world.simulator.send("dev", ["/3303/0/5700"])

@@ -18,7 +18,7 @@ OTHERS = ("a", "b", "c", "d")
 async def others_are_served(world: World) -> None:
     await world.confirmed(*[await world.create("READ", "/3/0/0", device=name) for name in OTHERS])
     await world.confirmed(await world.create("WRITE", "/3442/0/110", "x", device=WITNESS))
-    assert (await world.parts.health.checks())["leshan"].ok
+    assert (await world.components.health.checks())["leshan"].ok
 
 
 @pytest.mark.parametrize("status", [404, 413])

@@ -41,7 +41,7 @@ async def registers_by_webhook(world: World) -> None:
     """The device registers, which only the webhook tells; its object models are fetched for it."""
     world.simulator.register("dev")
     await world.tell("REGISTRATION", world.told("REGISTRATION"))
-    await world.eventually(lambda: world.parts.shelf.of({})(3303) is not None, "its object models are known")
+    await world.eventually(lambda: world.components.shelf.of({})(3303) is not None, "its object models are known")
 
 
 async def test_what_a_read_answers(world: World) -> None:

@@ -26,7 +26,6 @@ from app.domain.operations import OperationRequest, conflict, instances_of, repe
 from app.domain.values import JsonValue
 from app.leshan.simulator import Received, Simulator, SimulatorConfig
 from app.leshan.webhook import webhook_routes
-from app.main import Parts, Role, running
 from app.models import tables
 from app.models.invariant_check import violations
 from app.models.ledger import Create, NewOperation, Provision
@@ -38,6 +37,7 @@ from app.models.queries import (
     server_view,
 )
 from app.models.waiting import waiting_for
+from app.process import Components, Role, running
 from app.settings import Settings
 
 BOUND: Final = 40.0
@@ -66,7 +66,7 @@ class World:
     simulator: Simulator
     settings: Settings
     ahead: Instant = 0
-    parts: Parts = field(init=False)
+    components: Components = field(init=False)
     _port: int = 0
     _serving: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _others: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -89,7 +89,10 @@ class World:
         world.settings = Settings(database_url=database_url, leshan_url=world.simulator.url, **settings)
         world.simulator.add(WITNESS, queue_mode=False)
         try:
-            async with running(world.settings, roles, clock=world.clock, unsafe=True) as world.parts, world._others:
+            async with (
+                running(world.settings, roles, clock=world.clock, unsafe=True) as world.components,
+                world._others,
+            ):
                 await world._hears()
                 yield world
                 await world.check_invariants()
@@ -98,7 +101,7 @@ class World:
             await world.leshan_down()
 
     async def _hears(self) -> None:
-        if self.parts.bridge is not None:
+        if self.components.bridge is not None:
             await self.eventually(lambda: self.simulator.events.listeners == 1, "the bridge listens")
 
     # --- Leshan
@@ -115,7 +118,7 @@ class World:
 
     def webhook(self) -> httpx.AsyncClient:
         """A caller of our webhook, on this machine."""
-        app = Starlette(routes=webhook_routes(self.parts.ingestor.from_webhook))
+        app = Starlette(routes=webhook_routes(self.components.ingestor.from_webhook))
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 4711))
         return httpx.AsyncClient(transport=transport, base_url="http://reveille")
 
@@ -199,7 +202,7 @@ class World:
 
     async def provision(self, name: str = "dev") -> None:
         """Make a device known ahead of its first registration."""
-        await self.parts.ledger.submit(Provision(name))
+        await self.components.ledger.submit(Provision(name))
 
     async def create(self, kind: str, path: str, value: JsonValue = None, *, device: str = "dev", **more: Any) -> Op:
         """Queue one operation: ``create("WRITE", "/5/0/1", "https://..")``. A device has 5 s for its answer."""
@@ -208,7 +211,7 @@ class World:
 
     async def create_many(self, wanted: Iterable[NewOperation]) -> list[Op]:
         """Queue several in one batch."""
-        return [created.seq for created in await self.parts.ledger.submit(Create(list(wanted)))]
+        return [created.seq for created in await self.components.ledger.submit(Create(list(wanted)))]
 
     def wanted(
         self,
@@ -345,23 +348,23 @@ class World:
     # --- more processes, and the invariants
 
     @contextlib.asynccontextmanager
-    async def another(self, roles: Role) -> AsyncIterator[Parts]:
+    async def another(self, roles: Role) -> AsyncIterator[Components]:
         """Another process of ours on the same database; here both share the connections that are read through."""
-        with mock.patch("app.main.reading", return_value=contextlib.nullcontext()):
+        with mock.patch("app.process.reading", return_value=contextlib.nullcontext()):
             process = running(self.settings, roles, clock=self.clock, unsafe=True)
-            parts = await process.__aenter__()
+            components = await process.__aenter__()
         try:
-            yield parts
+            yield components
         finally:
             await process.__aexit__(None, None, None)
 
-    async def joined_by(self, roles: Role) -> Parts:
+    async def joined_by(self, roles: Role) -> Components:
         """:meth:`another`, to the story's end."""
         return await self._others.enter_async_context(self.another(roles))
 
     async def check_invariants(self) -> None:
         """What holds at every moment: by the database, and by the devices' own lists of what they were asked."""
-        assert not self.parts.ended.is_set(), "a part of ours failed"
+        assert not self.components.ended.is_set(), "a part of ours failed"
         now = self.clock(await database_now())
         limit = self.settings.leshan_max_in_flight
         broken = await violations(self.settings.database_url, now=now, max_in_flight=limit)

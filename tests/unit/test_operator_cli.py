@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import typer
 
+from app.command_error import CommandError
 from app.operator_cli import documents, many, status, watching
 from app.operator_cli.connection import Api, Away, Refused
 from app.operator_cli.tables import operations_table, pauses_table, show
-from app.trouble import Trouble
 
 OPEN = {"ok": True, "detail": "answers"}
 SHUT = {"ok": False, "detail": "ConnectionRefusedError: connect call failed"}
@@ -104,7 +104,7 @@ def test_a_database_that_went_just_now_is_in_the_way_as_well() -> None:
 
 @pytest.mark.parametrize("trouble", [Away("it cannot be reached"), refused("UNAUTHENTICATED")])
 def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
-    trouble: Trouble, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trouble: CommandError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api, answers = LeshanEvent(TOLD), iter([trouble, TOLD])
 
@@ -127,7 +127,7 @@ def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
 @pytest.mark.parametrize(("act", "fact"), [(many.cancel, "canceled"), (many.retry, "created")])
 def test_a_failure_halfway_tells_how_many_were_done(act: Any, fact: str) -> None:
     api = LeshanEvent(refused("UNAVAILABLE", **{fact: 3_000}))
-    with pytest.raises(Trouble, match=f"{fact} before that: 3000"):
+    with pytest.raises(CommandError, match=f"{fact} before that: 3000"):
         act(api, [], {"batch": "night"}, expected=5_000, sure=True, as_json=False)
     with pytest.raises(Refused):
         act(LeshanEvent(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, sure=True, as_json=False)
@@ -209,7 +209,7 @@ def test_without_ids_the_server_chooses_the_steps() -> None:
     with pytest.raises(KeyboardInterrupt):
         watch(api, to=("confirmed",))
     assert (api.followed["ids"], api.followed["to"]) == (None, ["CONFIRMED"])
-    with pytest.raises(Trouble, match="--to: DONE"):
+    with pytest.raises(CommandError, match="--to: DONE"):
         watch(api, to=("done",))
 
 
@@ -221,5 +221,5 @@ def test_more_are_watched_than_a_subscription_may_name(capsys: pytest.CaptureFix
     assert capsys.readouterr().out.count("\n") == 1_001
     assert api.followed["ids"] is None
     assert len(api.asked) == 1 + math.ceil(1_001 / watching.PIECE)
-    with pytest.raises(Trouble, match="unknown: no operation has this id"):
+    with pytest.raises(CommandError, match="unknown: no operation has this id"):
         watch(api, "op-1", "unknown")

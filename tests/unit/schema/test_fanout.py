@@ -17,8 +17,8 @@ WITH_VARIABLE = "subscription($after: String) { operationTransitions(after: $aft
 
 
 async def shareable(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> bool:
-    house: Any = None
-    return await Fanout(schema, house).shareable(SubscribeRequest(query, variables, name))
+    services: Any = None
+    return await Fanout(schema, services).shareable(SubscribeRequest(query, variables, name))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""An expected trouble of whoever typed a command."""
+"""The error with which a command ends as expected."""
 
 from __future__ import annotations
 
 
-class Trouble(Exception):
-    """One line for whoever typed the command, and the exit code."""
+class CommandError(Exception):
+    """One line for the user of the command, and the exit code."""
 
     def __init__(self, line: str, code: int = 1) -> None:
         super().__init__(line)

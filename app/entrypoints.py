@@ -14,9 +14,9 @@ import structlog
 
 from app.leshan.simulator import Simulator, SimulatorConfig
 from app.leshan.webhook import webhook_routes
-from app.main import Parts, Role, running
 from app.models.database import migrate
 from app.models.ledger import Provision
+from app.process import Components, Role, running
 from app.schema.limits import body_limit
 from app.serving import listen, serving, told_to_end
 from app.settings import Settings, viewer_of
@@ -39,11 +39,11 @@ async def run_everything(settings: Settings) -> None:
         devices: list[str] = []
         if settings.leshan_url is None:
             settings, devices = await stack.enter_async_context(_simulated(settings))
-        parts = await stack.enter_async_context(running(settings, Role.EVERYTHING))
+        components = await stack.enter_async_context(running(settings, Role.EVERYTHING))
         # somebody who pastes the first operation at once need not wait for the device's first registration
-        await asyncio.gather(*(parts.ledger.submit(Provision(name)) for name in devices))
-        await _serve(parts, stack, listening)
-        await _told_or_ended(told, parts)
+        await asyncio.gather(*(components.ledger.submit(Provision(name)) for name in devices))
+        await _serve(components, stack, listening)
+        await _told_or_ended(told, components)
 
 
 async def run_api(settings: Settings) -> None:
@@ -51,9 +51,9 @@ async def run_api(settings: Settings) -> None:
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
     told = told_to_end()
-    async with running(settings, Role.API) as parts, contextlib.AsyncExitStack() as stack:
-        await _serve(parts, stack, listening)
-        await _told_or_ended(told, parts)
+    async with running(settings, Role.API) as components, contextlib.AsyncExitStack() as stack:
+        await _serve(components, stack, listening)
+        await _told_or_ended(told, components)
 
 
 async def run_worker(settings: Settings, role: Role, health_port: int | None) -> None:
@@ -61,13 +61,13 @@ async def run_worker(settings: Settings, role: Role, health_port: int | None) ->
     :func:`run_everything` does."""
     await migrate(settings.database_url)
     told = told_to_end()
-    async with running(settings, role) as parts, contextlib.AsyncExitStack() as stack:
+    async with running(settings, role) as components, contextlib.AsyncExitStack() as stack:
         if health_port is not None:
             listening = listen(settings.host, health_port)
-            await stack.enter_async_context(serving(health_app(settings, parts.health.routes()), [listening]))
+            await stack.enter_async_context(serving(health_app(settings, components.health.routes()), [listening]))
             log.info("health", port=listening.getsockname()[1])
         log.info("running", role=role.name)
-        await _told_or_ended(told, parts)
+        await _told_or_ended(told, components)
 
 
 @contextlib.asynccontextmanager
@@ -90,18 +90,18 @@ async def _simulated(settings: Settings) -> AsyncIterator[tuple[Settings, list[s
         yield settings.model_copy(update={"leshan_url": simulator.url, "awake_window": window}), config.names()
 
 
-async def _serve(parts: Parts, stack: contextlib.AsyncExitStack, listening: socket.socket) -> None:
+async def _serve(components: Components, stack: contextlib.AsyncExitStack, listening: socket.socket) -> None:
     """Serve the API as long as the stack is open."""
-    settings = parts.settings
+    settings = components.settings
     webhook = webhook_routes(
-        parts.ingestor.from_webhook,
+        components.ingestor.from_webhook,
         secrets=[settings.webhook_secret.get_secret_value()] if settings.webhook_secret else [],
         token=settings.webhook_token.get_secret_value() if settings.webhook_token else None,
         trust_loopback=settings.trusts_loopback,
         notifications_wake=settings.leshan_notifications_wake,
     )
-    routes = await stack.enter_async_context(api_routes(parts))
-    app = web_app(settings, [*routes, *webhook, *parts.health.routes()])
+    routes = await stack.enter_async_context(api_routes(components))
+    app = web_app(settings, [*routes, *webhook, *components.health.routes()])
     most = body_limit(settings.max_opaque)
     await stack.enter_async_context(serving(app, [listening], max_message=most))
     host, port = listening.getsockname()[:2]
@@ -112,12 +112,12 @@ async def _serve(parts: Parts, stack: contextlib.AsyncExitStack, listening: sock
     log.info("serving", page=f"http://{shown}:{port}/", graphql=f"http://{shown}:{port}/graphql")
 
 
-async def _told_or_ended(told: asyncio.Event, parts: Parts) -> None:
+async def _told_or_ended(told: asyncio.Event, components: Components) -> None:
     """Return at SIGTERM or SIGINT. A part that failed ends the process with exit code 1, so that it is restarted."""
-    waiting = [asyncio.create_task(told.wait()), asyncio.create_task(parts.ended.wait())]
+    waiting = [asyncio.create_task(told.wait()), asyncio.create_task(components.ended.wait())]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()
-    if parts.ended.is_set():
+    if components.ended.is_set():
         raise SystemExit(1)
     log.info("stopping")

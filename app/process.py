@@ -49,7 +49,7 @@ class Role(Flag):
 
 
 @dataclass(slots=True)
-class Parts:
+class Components:
     """What a running process consists of; ``ended`` is set when a part that should run for ever has failed."""
 
     settings: Settings
@@ -91,7 +91,7 @@ def leshan_client(settings: Settings) -> LeshanClient:
 @contextlib.asynccontextmanager
 async def running(
     settings: Settings, roles: Role, *, clock: Callable[[Instant], Instant] = lambda now: now, unsafe: bool = False
-) -> AsyncIterator[Parts]:
+) -> AsyncIterator[Components]:
     """Run the parts of these roles for as long as the block lasts. The database must have been migrated.
 
     Args:
@@ -122,24 +122,24 @@ async def running(
             hears_stream=hears_stream,
             knows=lambda token: viewer_of(settings, token) is not None,
         )
-        parts = Parts(settings, ledger, bus, shelf, ingestor, health, asyncio.Event())
-        start = await stack.enter_async_context(_background(parts.ended))
+        components = Components(settings, ledger, bus, shelf, ingestor, health, asyncio.Event())
+        start = await stack.enter_async_context(_background(components.ended))
         start(shelf.run(ledger.outage))
         start(ingestor.run())
         if roles & (Role.DISPATCH | Role.BRIDGE):
             client = leshan_client(settings)
             stack.push_async_callback(client.aclose)
-            start = await stack.enter_async_context(_background(parts.ended))
+            start = await stack.enter_async_context(_background(components.ended))
             watch = ServerInfoWatch(client, ledger)
             start(watch.run())
             reconciler = Reconciler(ledger, ingestor, client, watch)
             if roles & Role.DISPATCH:
-                _start_dispatching(parts, client, watch, clock, start)
+                _start_dispatching(components, client, watch, clock, start)
             if roles & Role.BRIDGE and hears_stream:
-                _start_bridge(parts, client, reconciler, watch, start)
+                _start_bridge(components, client, reconciler, watch, start)
             if roles & Role.DISPATCH and not hears_stream:
                 start(reconciler.run_without_stream())
-        yield parts
+        yield components
 
 
 def _ledger(
@@ -175,36 +175,45 @@ Start = Callable[[Coroutine[Any, Any, None]], None]
 
 
 def _start_dispatching(
-    parts: Parts, client: LeshanClient, watch: ServerInfoWatch, clock: Callable[[Instant], Instant], start: Start
+    components: Components,
+    client: LeshanClient,
+    watch: ServerInfoWatch,
+    clock: Callable[[Instant], Instant],
+    start: Start,
 ) -> None:
-    settings = parts.settings
+    settings = components.settings
     pieces = 1 if settings.is_embedded_database else 2
     slots = settings.leshan_max_in_flight
-    parts.dispatcher = Dispatcher(parts.ledger, parts.bus, slots=slots, pieces=pieces, clock=clock)
-    fetcher = ModelFetcher(parts.shelf, client, parts.ledger)
+    components.dispatcher = Dispatcher(components.ledger, components.bus, slots=slots, pieces=pieces, clock=clock)
+    fetcher = ModelFetcher(components.shelf, client, components.ledger)
     runner = Runner(
-        client, parts.ledger, parts.shelf, fetcher, server=settings.leshan_name, nudge=parts.dispatcher.nudge
+        client,
+        components.ledger,
+        components.shelf,
+        fetcher,
+        server=settings.leshan_name,
+        nudge=components.dispatcher.nudge,
     )
     start(fetcher.run())
-    inquirer = Inquirer(client, parts.ledger, parts.shelf)
-    withdrawer = Withdrawer(client, parts.ledger, clock=clock)
-    start(Sweeper(parts.ledger, client, inquirer, watch, withdrawer, clock=clock).run())
-    start(parts.dispatcher.run(runner))
+    inquirer = Inquirer(client, components.ledger, components.shelf)
+    withdrawer = Withdrawer(client, components.ledger, clock=clock)
+    start(Sweeper(components.ledger, client, inquirer, watch, withdrawer, clock=clock).run())
+    start(components.dispatcher.run(runner))
 
 
 def _start_bridge(
-    parts: Parts, client: LeshanClient, reconciler: Reconciler, watch: ServerInfoWatch, start: Start
+    components: Components, client: LeshanClient, reconciler: Reconciler, watch: ServerInfoWatch, start: Start
 ) -> None:
-    settings = parts.settings
-    parts.bridge = Bridge(
-        parts.ledger,
-        parts.ingestor,
+    settings = components.settings
+    components.bridge = Bridge(
+        components.ledger,
+        components.ingestor,
         client,
         reconciler,
         watch,
         notifications_wake=settings.leshan_notifications_wake,
     )
-    start(parts.bridge.run())
+    start(components.bridge.run())
 
 
 @contextlib.asynccontextmanager
