@@ -94,7 +94,7 @@ class Dispatcher:
         if task is not None:
             self._calling.discard(task)
         with contextlib.suppress(LedgerUnavailable):
-            self._ask()
+            self._request_claim()
 
     async def run(self, runner: Runner) -> None:
         """Dispatch for ever; when cancelled, claim no more and wait a while for the open calls."""
@@ -120,7 +120,7 @@ class Dispatcher:
             await self._look.wait()
             self._look.clear()
             try:
-                await self._look_around()
+                await self._poll()
                 waits = pauses()
             except (LedgerUnavailable, ReadUnavailable) as error:
                 self._ledger.outage.failed(error)
@@ -129,12 +129,12 @@ class Dispatcher:
                 log.exception("claim_failed")
                 await asyncio.sleep(next(waits))
 
-    async def _look_around(self) -> None:
-        await self._take_up_unanswered()
+    async def _poll(self) -> None:
+        await self._recover_unanswered_claims()
         if self._free() > 0 and await anything_ready(self._ledger.server_id, self._clock):
-            self._ask()
+            self._request_claim()
 
-    async def _take_up_unanswered(self) -> None:
+    async def _recover_unanswered_claims(self) -> None:
         """What claims got whose answer the database still owes, found by their tokens."""
         for token, asked_at in list(self._unanswered.items()):
             CLAIMS.inc()
@@ -147,7 +147,7 @@ class Dispatcher:
         claims = sum(asked.claim.slots for asked in self._asked.values())
         return self._slots - len(self._calling) - len(self._due) - claims
 
-    def _ask(self) -> None:
+    def _request_claim(self) -> None:
         """Claim for what is free, a piece at most: by the newest claim while it waits and has room for more."""
         slots = min(self._free(), self._piece)
         if slots <= 0 or self._stopping:
@@ -211,9 +211,9 @@ class Dispatcher:
         beginning = bool(self._due)
         self._due.extend(_Due(one, asked_at) for one in claimed)
         if not beginning:
-            self._begin_some()
+            self._start_next_batch()
 
-    def _begin_some(self) -> None:
+    def _start_next_batch(self) -> None:
         """A few calls in this turn of the event loop, and the others in its next ones."""
         for _ in range(min(self._at_once, len(self._due))):
             due = self._due.popleft()
@@ -222,7 +222,7 @@ class Dispatcher:
             self._calling.add(task)
             task.add_done_callback(self._ended)
         if self._due:
-            asyncio.get_running_loop().call_soon(self._begin_some)
+            asyncio.get_running_loop().call_soon(self._start_next_batch)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
