@@ -1,31 +1,40 @@
-"""``python -m tests.leshan.registry_run``: the resources of the object registry, through our Leshan server.
+"""``python -m tests.leshan.registry_run``: resources of the object registry, through Reveille and our Leshan server.
 
 Real LwM2M clients hold an instance of each object that the server knows. Each resource is read as the device sets it,
-written and read back, or executed, by Reveille's client for Leshan servers, and compared with what the device holds.
+written and read back, or executed: by operations that are created over GraphQL, sent by the dispatcher, and compared
+with what the device holds.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import itertools
 import sys
+import tempfile
 import time
+import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
+import httpx
 from rich.console import Console
+from starlette.applications import Starlette
 
-from app.domain.enums import OperationKind, ValueType
+from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
-from app.domain.operations import OperationRequest
-from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue, TypedValue
 from app.leshan.client import LeshanClient
-from app.leshan.content_formats import formats_for, registered_formats
-from app.leshan.nodes import decode_content, leshan_value
+from app.leshan.nodes import leshan_value
+from app.models.database import migrate
+from app.telemetry import configure_logging
+from app.web import api_routes
 from tests.contract.leshan.values import VALUES, equal
+from tests.e2e.road import Road
 from tests.leshan.devices import Device
 from tests.leshan.launch import leshan_devices, leshan_server
 
@@ -33,6 +42,32 @@ OURS: Final = frozenset({0, 1, 2, 3, 5, 6, 21, 3303, 3442})
 """Objects that the test devices have by themselves, with values of their own, or not at all."""
 
 PATIENCE: Final = 30
+TOGETHER: Final = 40
+"""Operations of one mutation."""
+
+CREATE: Final = """
+mutation ($inputs: [CreateDeviceOperationInput!]!) { createDeviceOperations(inputs: $inputs) { operation { id } } }"""
+ENDS: Final = """
+query ($batch: String!, $first: Int!) {
+  deviceOperations(filter: {batch: $batch}, first: $first) {
+    edges { node { id status reason detail waitingFor answer } }
+  }
+}"""
+
+INPUTS: Final = {
+    ValueType.STRING: "string",
+    ValueType.INTEGER: "integer",
+    ValueType.UNSIGNED_INTEGER: "unsignedInteger",
+    ValueType.FLOAT: "float",
+    ValueType.BOOLEAN: "boolean",
+    ValueType.OPAQUE: "opaque",
+    ValueType.TIME: "time",
+    ValueType.OBJLNK: "objectLink",
+    ValueType.CORELINK: "coreLink",
+}
+"""The field of ResourceValueInput for each type."""
+
+Json = dict[str, Any]
 
 
 @dataclass
@@ -46,64 +81,92 @@ class Result:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Step:
+    """One operation. ``typed`` is what a WRITE writes, and what a READ has to find."""
+
+    kind: str
+    path: str
+    typed: TypedValue | None = None
+
+
 @dataclass
 class Check:
-    """One device with some of the objects, asked through Reveille's client."""
+    """One device with some of the objects, asked through Reveille's API."""
 
-    client: LeshanClient
+    api: httpx.AsyncClient
     device: Device
     models: dict[int, ObjectModel]
-    links: Sequence[dict[str, JsonValue]]
     result: Result
 
     async def run(self) -> None:
-        """Check every resource of the device's registry objects."""
+        """Check every resource of the device's registry objects, with one value of each resource at a time."""
         for model in self.models.values():
-            if model.id not in OURS:
-                self.result.objects += 1
-                for resource in model.resources.values():
-                    await self._check(f"/{model.id}/0/{resource.id}", resource)
+            if model.id in OURS:
+                continue
+            self.result.objects += 1
+            resources = model.resources.values()
+            steps = [[*self._steps(f"/{model.id}/0/{resource.id}", resource)] for resource in resources]
+            for wave in itertools.zip_longest(*steps, fillvalue=[]):
+                for start in range(0, len(wave), TOGETHER // 2):
+                    await self._check([*itertools.chain.from_iterable(wave[start : start + TOGETHER // 2])])
 
-    async def _check(self, path: str, resource: ResourceModel) -> None:
+    def _steps(self, path: str, resource: ResourceModel) -> Iterator[list[Step]]:
+        """The operations of one resource, with each of its values."""
         operations = resource.operations
         if operations == "E":
-            await self._call(OperationKind.EXECUTE, path)
+            yield [Step("EXECUTE", path)]
         elif resource.type is not None:
-            for value in _values(resource.type, resource.multiple):
+            for typed in _values(resource.type, resource.multiple):
                 self.result.types[str(resource.type)] += 1
-                if "W" in operations:
-                    await self._write(path, value)
-                elif "R" in operations:
-                    await self._set(path, value)
-                if "R" in operations:
-                    await self._read(path, value)
+                first = "WRITE" if "W" in operations else "SET"
+                yield [Step(first, path, typed), *([Step("READ", path, typed)] if "R" in operations else [])]
 
-    async def _set(self, path: str, typed: TypedValue) -> None:
-        await asyncio.to_thread(self.device.notify, path, _in_leshans_form(typed))
-        self.result.done["SET by the device"] += 1
+    async def _check(self, steps: list[Step]) -> None:
+        for step in steps:
+            self.result.done[step.kind] += 1
+            if step.kind == "SET" and step.typed is not None:
+                await asyncio.to_thread(self.device.notify, step.path, _in_leshans_form(step.typed))
+        steps = [step for step in steps if step.kind != "SET"]
+        if not steps:
+            return
+        for step, end in zip(steps, await self._ends(steps), strict=True):
+            if end["status"] != "CONFIRMED":
+                self.result.differences.append(f"{step}: {end}")
+            elif step.kind == "READ" and step.typed and end["answer"] != {step.path: step.typed.value}:
+                self.result.differences.append(f"{step}: {end['answer']} was read")
+            elif step.kind == "WRITE" and step.typed:
+                held = await asyncio.to_thread(self.device.value, step.path)
+                if held is None or not equal(held, step.typed):
+                    self.result.differences.append(f"{step}: {held} is held")
 
-    async def _write(self, path: str, typed: TypedValue) -> None:
-        await self._call(OperationKind.WRITE, path, typed)
-        held = await asyncio.to_thread(self.device.value, path)
-        if held is None or not equal(held, typed):
-            self.result.differences.append(f"WRITE {path}: {typed} was written, {held} is held")
+    async def _ends(self, steps: list[Step]) -> list[Json]:
+        """Create the operations, which go out in this order, and wait until all have ended."""
+        batch = str(uuid.uuid4())
+        created = await self._ask(CREATE, inputs=[self._input(step, batch) for step in steps])
+        ids = [one["operation"]["id"] for one in created["createDeviceOperations"]]
+        async with asyncio.timeout(PATIENCE * len(steps)):
+            while True:
+                found = (await self._ask(ENDS, batch=batch, first=len(steps)))["deviceOperations"]["edges"]
+                ends = {edge["node"].pop("id"): edge["node"] for edge in found}
+                if all(end["status"] not in ("QUEUED", "SENDING") for end in ends.values()):
+                    return [ends[id_] for id_ in ids]
+                await asyncio.sleep(0.1)
+                if any(end["waitingFor"] == "DEVICE_WAKE" for end in ends.values()):
+                    await asyncio.sleep(1)  # an EXECUTE of this object lets the device go down: it comes back
+                    await asyncio.to_thread(self.device.wake)
 
-    async def _read(self, path: str, typed: TypedValue) -> None:
-        outcome = await self._call(OperationKind.READ, path)
-        decoded = decode_content(path, outcome.content, self.models.get)
-        if decoded.problems or decoded.values != {path: typed}:
-            self.result.differences.append(f"READ {path}: {typed} is held, {decoded} was read")
+    def _input(self, step: Step, batch: str) -> Json:
+        value = {"value": _input_of(step.typed)} if step.kind == "WRITE" and step.typed else {}
+        names = {"endpoint": self.device.name, "kind": step.kind, "path": step.path, "batch": batch}
+        return {**names, **value, "validateRange": False, "timeoutSeconds": PATIENCE}
 
-    async def _call(self, kind: OperationKind, path: str, typed: TypedValue | None = None) -> Outcome:
-        request = OperationRequest(self.device.name, kind, path, (path,), timeout_seconds=PATIENCE)
-        if typed is not None:
-            request = replace(request, value_type=typed.type, value=typed.value)
-        formats = formats_for(request, registered_formats(self.links), "1.1")
-        outcome = await self.client.call(replace(request, format=formats[0]), time.monotonic() + PATIENCE)
-        self.result.done[str(kind)] += 1
-        if outcome.kind is not OutcomeKind.SUCCESS:
-            self.result.differences.append(f"{kind} {path} {typed}: {outcome}")
-        return outcome
+    async def _ask(self, query: str, **variables: Any) -> Json:
+        answer = (await self.api.post("/graphql", json={"query": query, "variables": variables})).json()
+        if "errors" in answer:
+            raise RuntimeError(str(answer)[:1_000])
+        data: Json = answer["data"]
+        return data
 
 
 def _values(type_: ValueType, multiple: bool) -> Iterator[TypedValue]:
@@ -114,32 +177,45 @@ def _values(type_: ValueType, multiple: bool) -> Iterator[TypedValue]:
         yield from (TypedValue(type_, value) for value in values)
 
 
+def _input_of(typed: TypedValue) -> Json:
+    """A value as ResourceValueInput."""
+    if typed.multiple:
+        instances = [{"id": int(id_), "value": {INPUTS[typed.type]: one}} for id_, one in typed.value.items()]
+        return {"multiple": instances}
+    return {INPUTS[typed.type]: typed.value}
+
+
 def _in_leshans_form(typed: TypedValue) -> JsonValue:
     if typed.multiple:
         return {key: leshan_value(typed.type, one) for key, one in typed.value.items()}
     return leshan_value(typed.type, typed.value)
 
 
+@contextlib.asynccontextmanager
+async def graphql(road: Road) -> AsyncIterator[httpx.AsyncClient]:
+    """The API of a Reveille that dispatches."""
+    async with api_routes(road.components) as routes:
+        transport = httpx.ASGITransport(Starlette(routes=routes))
+        async with httpx.AsyncClient(transport=transport, base_url="http://reveille", timeout=60) as api:
+            yield api
+
+
 async def run(devices: int = 8, objects: int = 0) -> Result:
     """Check the registry, or its first objects, with so many devices at once."""
     result = Result()
     started = time.monotonic()
-    with leshan_server() as server, leshan_devices(server.coap_uri) as fleet:
+    with tempfile.TemporaryDirectory() as folder, leshan_server() as server, leshan_devices(server.coap_uri) as fleet:
+        url = f"sqlite://{Path(folder) / 'reveille.sqlite3'}"
+        await migrate(url)
         client = LeshanClient(server.url)
-        try:
+        async with contextlib.aclosing(client), Road.begin(url, server, fleet) as road, graphql(road) as api:
             specs = (await client.cold.get(f"{server.url}/objectspecs")).raise_for_status().json()
             ids = sorted({each["id"] for each in specs} - OURS)[: objects or None]
-            members = [
-                await asyncio.to_thread(fleet.create, f"registry-{n}", objects=[3, *ids[n::devices]])
-                for n in range(devices)
-            ]
+            members = [await road.device(f"registry-{n}", objects=[3, *ids[n::devices]]) for n in range(devices)]
             async with asyncio.TaskGroup() as tasks:
                 for device in members:
                     models = {each.id: each for each in await client.object_models(device.name)}
-                    told = (await client.cold.get(f"{server.url}/clients/{device.name}")).json()
-                    tasks.create_task(Check(client, device, models, told["objectLinks"], result).run())
-        finally:
-            await client.aclose()
+                    tasks.create_task(Check(api, device, models, result).run())
     result.seconds = time.monotonic() - started
     return result
 
@@ -149,7 +225,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.leshan.registry_run", description=__doc__)
     parser.add_argument("--devices", type=int, default=8, help="that are asked at once")
     parser.add_argument("--objects", type=int, default=0, help="check so many objects alone; 0 checks all")
-    result = asyncio.run(run(**vars(parser.parse_args())))
+    arguments = parser.parse_args()
+    configure_logging(level="warning")
+    result = asyncio.run(run(**vars(arguments)))
     console = Console(soft_wrap=True)
     console.print(f"{result.objects} objects in {result.seconds:.0f} s: {dict(result.done)}", markup=False)
     console.print(f"values by type: {dict(result.types)}", markup=False)
