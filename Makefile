@@ -69,11 +69,11 @@ faults: $(INSTALLED_DEV) ## let faults happen to real processes: RUNS=20 at rand
 
 MINUTES ?= 10
 .PHONY: soak
-soak: $(INSTALLED_DEV) ## let everything work for MINUTES=10, and tell what memory, files and connections each process has
+soak: $(INSTALLED_DEV) ## let everything work for MINUTES=10, and report what memory, files and connections each process has
 	@exec $(BIN)/python -m bench.scale.soak --minutes $(MINUTES)
 
 .PHONY: check
-check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schema, README's table, addresses and paths
+check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schema, README's table, addresses, paths, wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -81,9 +81,10 @@ check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schem
 	$(BIN)/reveille schema --check
 	$(BIN)/python -m tools.settings_table --check
 	$(BIN)/python -m tools.hygiene
+	$(BIN)/python -m tools.wording
 
 .PHONY: format
-format: $(INSTALLED_DEV) ## mend what a tool can mend
+format: $(INSTALLED_DEV) ## apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

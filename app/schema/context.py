@@ -71,7 +71,7 @@ class RequestContext:
         measure: measure of the operation; set when it is admitted.
         forbidden: result of a mutation whose root fields are all forbidden, which is not executed.
         cursor: position of the log or the error of reading it; set before all other reads if the document selects it.
-        told: ``seq`` of the last event of a subscription.
+        last_seq: ``seq`` of the last event of a subscription.
     """
 
     services: SchemaContext
@@ -83,7 +83,7 @@ class RequestContext:
     measure: Measure = _UNMEASURED
     forbidden: ExecutionResult | None = None
     cursor: int | Exception | None = None
-    told: int = 0
+    last_seq: int = 0
 
     def require(self, role: Role) -> None:
         """Check that the viewer has a role.

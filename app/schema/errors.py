@@ -44,8 +44,8 @@ class ApiError(GraphQLError):
     """An expected error. ``facts`` that are not None become further extensions."""
 
     def __init__(self, code: Code, message: str, **facts: Any) -> None:
-        told = {name: fact for name, fact in facts.items() if fact is not None}
-        super().__init__(message, extensions={"code": str(code), **told})
+        present = {name: fact for name, fact in facts.items() if fact is not None}
+        super().__init__(message, extensions={"code": str(code), **present})
 
 
 def bad_input(message: str, field: str | None, **facts: Any) -> ApiError:
@@ -114,8 +114,8 @@ def presentable(error: GraphQLError, places: ErrorPaths = _NOWHERE) -> GraphQLEr
     cause = error.original_error
     if isinstance(cause, _REQUEST_ERRORS):
         return _like(error, request_error(cause))
-    if (told := _foreseen(cause)) is not None:
-        return _like(error, told)
+    if (api_error := _foreseen(cause)) is not None:
+        return _like(error, api_error)
     if isinstance(error, GraphQLSyntaxError) and _TOO_LONG in error.message:
         return _like(error, over_limit(error.message, MAX_TOKENS))
     if cause is None or isinstance(cause, GraphQLError):
@@ -148,15 +148,15 @@ def _masked(error: GraphQLError, cause: BaseException) -> ApiError:
     return ApiError(Code.INTERNAL, "Internal error. Quote the reference when you report it.", reference=reference)
 
 
-def _like(error: GraphQLError, told: ApiError) -> GraphQLError:
-    """Return the error ``told`` with the locations and the path of the original error."""
+def _like(error: GraphQLError, api_error: ApiError) -> GraphQLError:
+    """Return ``api_error`` with the locations and the path of the original error."""
     return GraphQLError(
-        told.message,
+        api_error.message,
         nodes=error.nodes,
         source=error.source,
         positions=error.positions,
         path=error.path,
-        extensions=told.extensions,
+        extensions=api_error.extensions,
     )
 
 

@@ -211,7 +211,7 @@ class Fanout:
                 payload = payload_of(result)
                 if isinstance(payload, Ended):
                     return payload
-                group.tell(payload, context.told)
+                group.tell(payload, context.last_seq)
         return Ended()
 
 

@@ -136,7 +136,7 @@ async def _follow(info: Info, events: AsyncGenerator[Event, None]) -> AsyncGener
             async with aclosing(events):
                 async for event in events:
                     info.context.reads.begin_event()
-                    info.context.told = event.seq
+                    info.context.last_seq = event.seq
                     yield event
         except Lagged:
             LAGGED_SUBSCRIBERS.inc()
