@@ -150,8 +150,8 @@ def _ledger(
     *,
     unsafe: bool,
 ) -> Ledger:
-    def publish(channel: str, message: str) -> None:
-        bus.publish(Channel(channel), message)
+    def notify(channel: str) -> None:
+        bus.notify(Channel(channel))
 
     def observe(committed: Committed) -> None:
         LEDGER_GROUP_SIZE.observe(committed.commands)
@@ -162,7 +162,7 @@ def _ledger(
     return Ledger(
         open_store(settings.database_url, unsafe=unsafe),
         rules_of(settings),
-        publish=publish,
+        notify=notify,
         server_id=SERVER_ID,
         server_name=settings.leshan_name,
         clock=clock,

@@ -206,7 +206,7 @@ async def site(kind: str, *, max_in_flight: int = 120) -> AsyncIterator[Site]:
         own.ledger = Ledger(
             open_store(url),
             Rules(judge=judge, max_in_flight=max_in_flight),
-            publish=lambda channel, message: bus.publish(Channel(channel), message),
+            notify=lambda channel: bus.notify(Channel(channel)),
         )
         await own.ledger.start()
         stack.push_async_callback(own.ledger.close)

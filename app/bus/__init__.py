@@ -1,23 +1,23 @@
-"""The bus whispers: "look now". It carries no facts, so nothing depends on a message that comes.
+"""The bus between processes: notifications without payload, which mean "read the database now".
 
-Every message may be lost, doubled, late or merged with its like; the database speaks (``app/models``). What the
-implementations promise is held by one suite, ``tests/contract/test_bus.py``.
+A notification may be lost, duplicated, late or merged with others; the database has the facts (``app/models``), and
+every subscriber polls as well. One test suite checks all implementations: ``tests/contract/test_bus.py``.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from app.bus.contract import EVERYTHING, Bus, BusHealth, Channel, Subscription
+from app.bus.contract import Bus, BusHealth, Channel, Subscription
 from app.bus.memory import memory_bus
 from app.bus.redis import redis_bus
 
-__all__ = ["EVERYTHING", "Bus", "BusHealth", "Channel", "Subscription", "open_bus"]
+__all__ = ["Bus", "BusHealth", "Channel", "Subscription", "open_bus"]
 
 
 def open_bus(url: str) -> AbstractAsyncContextManager[Bus]:
-    """The bus that REVEILLE_REDIS_URL names: ``memory://``, or ``redis://``, ``rediss://``, ``unix://``.
+    """Open the bus of REVEILLE_REDIS_URL: ``memory://``, or ``redis://``, ``rediss://``, ``unix://``.
 
-    Entering never waits for Redis: a bus that cannot connect yet is merely silent, and says so in its health.
+    Entering never waits for Redis: a bus that is not connected yet delivers nothing, and its health says so.
     """
     return memory_bus() if url.startswith("memory:") else redis_bus(url)

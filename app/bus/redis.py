@@ -1,7 +1,7 @@
 """The bus between processes: Redis pub/sub.
 
-Two tasks keep the callers free of Redis: one sends what was published, one listens. Each meets an outage with its own
-backoff, and the listener tells every subscriber to look at everything once it hears again.
+Two tasks keep Redis away from the callers: one publishes pending notifications, one listens. Each retries with its own
+backoff, and the listener notifies every subscriber when it is connected again, because messages may have been missed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from app.bus.contract import EVERYTHING, Bus, BusHealth, Channel, Pending, Subscribers, Subscription
+from app.bus.contract import Bus, BusHealth, Channel, Subscribers, Subscription
 from app.telemetry import BUS_CONNECTED, BUS_FAILURES, get_logger
 
 log = get_logger(__name__)
@@ -25,10 +25,10 @@ log = get_logger(__name__)
 SOCKET_TIMEOUT: Final = 2.0
 """Seconds for a connect, or for the answer to a command."""
 SILENCE: Final = 5.0
-"""Seconds without a message after which the listener asks whether Redis is still there."""
+"""Seconds without a message after which the listener sends a ping."""
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
-"""Seconds between attempts to reach a Redis that is away."""
+"""Seconds between attempts to connect to an unreachable Redis."""
 CANCEL_AGAIN: Final = 0.2
 """Seconds after which a task that has not ended is cancelled again."""
 
@@ -41,111 +41,113 @@ class RedisBus:
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._subscribers = Subscribers()
-        self._outbox = {channel: Pending() for channel in Channel}
+        self._pending: set[Channel] = set()
         self._published = asyncio.Event()
-        self._trouble: dict[str, str] = {"listen": _CONNECTING}
+        self._failures: dict[str, str] = {"listen": _CONNECTING}
         # Redis keeps pub/sub apart by name only, so the database's number becomes part of it
         database = client.connection_pool.connection_kwargs.get("db") or 0
         self._names = {channel: f"reveille:{database}:{channel}" for channel in Channel}
         self._channels = {name.encode(): channel for channel, name in self._names.items()}
 
-    def publish(self, channel: Channel, payload: str = EVERYTHING) -> None:
-        self._outbox[channel].add(payload)
+    def notify(self, channel: Channel) -> None:
+        """See :class:`Bus`. Notifications that were not published yet are merged."""
+        self._pending.add(channel)
         self._published.set()
 
     def subscribe(self, channel: Channel) -> AbstractContextManager[Subscription]:
+        """See :class:`Bus`."""
         return self._subscribers.subscribe(channel)
 
     def health(self) -> BusHealth:
-        trouble = "; ".join(f"{side}: {text}" for side, text in sorted(self._trouble.items()))
-        return BusHealth(ok=not trouble, detail=trouble or "connected")
+        """See :class:`Bus`."""
+        failures = "; ".join(f"{side}: {text}" for side, text in sorted(self._failures.items()))
+        return BusHealth(ok=not failures, detail=failures or "connected")
 
     async def send(self) -> None:
-        """Send what is published, all that waits in one round trip, until cancelled."""
+        """Publish pending notifications, all in one round trip, until cancelled."""
         pauses = _pauses()
         while True:
             await self._published.wait()
             self._published.clear()
             try:
                 await self._flush()
-            except Exception as error:  # whatever it is: the next whisper may get through
+            except Exception as error:  # of any kind: the next notification may be delivered
                 self._failed("publish", error)
                 await asyncio.sleep(next(pauses))
-                self._published.set()  # nobody may publish for long: whether it is back is asked until it is
+                self._published.set()  # the next notification may come late: probe until Redis is back
             else:
                 self._works("publish")
                 pauses = _pauses()
 
     async def _flush(self) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for channel, pending in self._outbox.items():
-            for payload in pending.take():
-                pipeline.publish(self._names[channel], payload)
-        if len(pipeline):
-            await pipeline.execute()
-        else:
+        pending, self._pending = self._pending, set()
+        if not pending:
             await self._client.ping()
+            return
+        pipeline = self._client.pipeline(transaction=False)
+        for channel in pending:
+            pipeline.publish(self._names[channel], b"")
+        await pipeline.execute()
 
     async def listen(self) -> None:
-        """Tell the subscribers what Redis tells, until cancelled."""
+        """Receive messages and notify the subscribers, until cancelled."""
         pauses = _pauses()
         while True:
             try:
                 async with self._client.pubsub() as pubsub:
                     await pubsub.subscribe(*self._names.values())
                     async for message in _messages(pubsub):
-                        self._hear(message)
+                        self._receive(message)
                         pauses = _pauses()
-            except Exception as error:  # whatever it is: hearing goes on
+            except Exception as error:  # of any kind: listening is retried
                 self._failed("listen", error)
                 BUS_CONNECTED.set(0)
             await asyncio.sleep(next(pauses))
 
-    def _hear(self, message: dict[str, object]) -> None:
+    def _receive(self, message: dict[str, object]) -> None:
         name = message["channel"]
         channel = self._channels.get(name) if isinstance(name, bytes) else None
         if channel is None:
             return
         if message["type"] == "subscribe":
-            # connected, for the first time or again: whatever was whispered before was not heard
+            # connected, for the first time or again: messages may have been missed
             self._works("listen")
             BUS_CONNECTED.set(1)
-            self._subscribers.tell(channel, EVERYTHING)
-        elif isinstance(data := message["data"], bytes):
-            self._subscribers.tell(channel, data.decode(errors="replace"))
+        if message["type"] in ("subscribe", "message"):
+            self._subscribers.notify(channel)
 
     def _failed(self, side: str, error: BaseException) -> None:
         BUS_FAILURES.labels(side=side).inc()
-        if self._trouble.get(side) in {None, _CONNECTING}:  # one line per outage, not one per attempt
+        if self._failures.get(side) in {None, _CONNECTING}:  # one line per outage, not one per attempt
             log.warning("the bus is silent, polling goes on", side=side, error=str(error) or type(error).__name__)
-        self._trouble[side] = type(error).__name__
+        self._failures[side] = type(error).__name__
 
     def _works(self, side: str) -> None:
-        if self._trouble.pop(side, None):
+        if self._failures.pop(side, None):
             log.info("the bus works", side=side)
 
 
 async def _messages(pubsub: PubSub) -> AsyncIterator[dict[str, object]]:
-    """The messages of a subscription.
+    """Yield the messages of a subscription.
 
     Raises:
-        TimeoutError: Redis answered neither a message nor a ping in time: the connection is dead, though still open.
+        TimeoutError: Redis sent no message and did not answer a ping: the connection is dead, though still open.
     """
-    asked = False
+    pinged = False
     while True:
-        message = await pubsub.get_message(timeout=SOCKET_TIMEOUT if asked else SILENCE)
+        message = await pubsub.get_message(timeout=SOCKET_TIMEOUT if pinged else SILENCE)
         if message is not None:
-            asked = False
+            pinged = False
             yield message
-        elif asked:
+        elif pinged:
             raise TimeoutError("no answer to a ping")
         else:
             await pubsub.ping()
-            asked = True
+            pinged = True
 
 
 def _pauses() -> Iterator[float]:
-    """Longer and longer, with jitter, so that many processes do not come back in step."""
+    """Yield increasing pauses with jitter, so that many processes do not reconnect at the same time."""
     pause = FIRST_PAUSE
     while True:
         yield pause * random.uniform(0.5, 1)  # noqa: S311 - no secret hangs on it

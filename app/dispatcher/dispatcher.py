@@ -109,9 +109,9 @@ class Dispatcher:
             await self._drain()
 
     async def _listen(self) -> None:
-        with self._bus.subscribe(Channel.WAKE) as whispers:
+        with self._bus.subscribe(Channel.WAKE) as subscription:
             while True:
-                await whispers.wait(POLL_SECONDS)
+                await subscription.wait(POLL_SECONDS)
                 self._look.set()
 
     async def _serve(self) -> None:

@@ -52,7 +52,7 @@ _HEADS: Final = (
     f"SELECT {{now}} AS now, h.seq, h.horizon, {_SERVER} FROM ledger_head h, leshan_server s WHERE s.id = $1"  # noqa: S608 - column names are ours
 )
 
-Publish = Callable[[str, str], None]
+Notify = Callable[[str], None]
 """(channel, message): must not block and must not raise."""
 
 
@@ -84,7 +84,7 @@ class Ledger:
 
     Args:
         server_id, server_name: the Leshan server whose devices this ledger writes about.
-        publish: called after each commit with ``("changed", seq)`` and ``("wake", server)``, never before.
+        notify: called after a commit: ``"changed"`` if the log has grown, ``"wake"`` if an endpoint may be claimable.
         clock: what to make of the database's time; tests move it, everybody else leaves it alone.
         observe: called after each commit, for figures; must not block.
         on_silence: called when the database has not answered in time; must not block.
@@ -95,7 +95,7 @@ class Ledger:
         store: Store,
         rules: Rules,
         *,
-        publish: Publish,
+        notify: Notify,
         server_id: int = 1,
         server_name: str = "leshan",
         clock: Callable[[Instant], Instant] = lambda now: now,
@@ -106,7 +106,7 @@ class Ledger:
         self.server_id = server_id
         self._store = store
         self._server_name = server_name
-        self._publish = publish
+        self._notify_bus = notify
         self._clock = clock
         self._observe = observe
         self._on_silence = on_silence
@@ -313,9 +313,9 @@ class Ledger:
 
     def _notify(self, group: Group) -> None:
         if group.logged:
-            self._publish("changed", str(group.seq))
+            self._notify_bus("changed")
         if group.woken:
-            self._publish("wake", str(self.server_id))
+            self._notify_bus("wake")
 
 
 @dataclass(slots=True)

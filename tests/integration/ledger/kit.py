@@ -181,14 +181,14 @@ class World:
     reader: Store
     now: int = START
     ledgers: list[Ledger] = field(default_factory=list)
-    published: list[tuple[str, str]] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
 
     async def ledger(self, store: Store | None = None, *, clock: bool = True, **rules: Any) -> Ledger:
         """A further process's ledger; ``clock`` False leaves it the database's time."""
         made = Ledger(
             store or open_store(self.url, unsafe=True),
             Rules(judge=judge, **rules),
-            publish=lambda channel, message: self.published.append((channel, message)),
+            notify=self.published.append,
             clock=(lambda _now: self.now) if clock else (lambda now: now),
         )
         await made.start()
