@@ -155,9 +155,9 @@ def simulate(
     ] = "M18",
 ) -> None:
     """Run a Leshan look-alike with sleeping devices, over real HTTP, for trying things out."""
-    from app.leshan.simulator import Mode, Simulator, SimulatorConfig
     from app.serving import told_to_end
     from app.telemetry import configure_logging, get_logger
+    from simulator import Mode, Simulator, SimulatorConfig
 
     if like not in [*Mode]:
         raise CommandError(f"--like is one of {', '.join(Mode)}", 2)

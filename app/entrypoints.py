@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from app.leshan.simulator import Simulator, SimulatorConfig
 from app.leshan.webhook import webhook_routes
 from app.models.database import migrate
 from app.models.ledger import Provision
@@ -21,6 +20,7 @@ from app.schema.limits import body_limit
 from app.serving import listen, serving, told_to_end
 from app.settings import Settings, viewer_of
 from app.web import api_routes, health_app, web_app
+from simulator import Simulator, SimulatorConfig
 
 log = structlog.get_logger(__name__)
 

@@ -17,11 +17,11 @@ from typing import Final
 
 import httpx
 
-from app.leshan.simulator import Mode
 from app.models.invariant_check import violations
 from bench.measuring import used_by
 from bench.scale.common import Measured, judge, options, run
 from bench.site import FakeLeshan, Site, address_of, python, site
+from simulator import Mode
 
 PIECE: Final = 2_000
 OFFLINE: Final = """

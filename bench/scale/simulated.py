@@ -8,8 +8,8 @@ import asyncio
 
 import uvloop
 
-from app.leshan.simulator import Mode, Simulator, SimulatorConfig
 from app.serving import told_to_end
+from simulator import Mode, Simulator, SimulatorConfig
 
 ALL_DAY = 86_400
 """Seconds: who registers at once with all others shall not fall asleep, or be forgotten, at once with them."""

@@ -13,7 +13,7 @@ import pytest
 from tools.hygiene import LOCK_RULE, RULES, findings
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted((ROOT / "app").rglob("*.py"))
+MODULES = sorted(path for package in ("app", "simulator") for path in (ROOT / package).rglob("*.py"))
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 60
 LINT_IMPORTS = [Path(sys.executable).with_name("lint-imports")]

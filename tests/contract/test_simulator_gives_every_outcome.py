@@ -7,8 +7,8 @@ import pytest
 from app.domain.enums import OperationKind
 from app.domain.outcomes import OutcomeKind
 from app.leshan.answers import read_answer
-from app.leshan.simulator import Behaviour, Kind, Simulator, SimulatorConfig
-from tests.unit.simulator.wire import WRITE, raw
+from simulator import Behaviour, Kind, Simulator, SimulatorConfig
+from tests.unit.simulated.wire import WRITE, raw
 
 pytestmark = pytest.mark.asyncio
 

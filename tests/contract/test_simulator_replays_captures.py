@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.leshan.simulator import Behaviour, Kind, Simulator, SimulatorConfig
+from simulator import Behaviour, Kind, Simulator, SimulatorConfig
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.leshan.simulator import Behaviour, Mode
+from simulator import Behaviour, Mode
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 

@@ -12,10 +12,10 @@ import pytest
 
 from app.domain.enums import SECOND, Presence
 from app.domain.events import Event
-from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
 from app.models.ledger import RenewBridgeLease
 from app.process import Components, Role
+from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 

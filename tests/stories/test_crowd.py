@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
 from app.process import Role
+from simulator import Behaviour, Kind
 from tests.servers.valkey import ValkeyServer
 from tests.stories.conftest import Begin
 from tests.stories.world import World

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from app.ingest.event_ingestor import EventIngestor
-from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
 from app.models.ledger import Cancel, Conflict
+from simulator import Behaviour, Kind
 from tests.stories.world import Op, World
 
 pytestmark = pytest.mark.asyncio

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.enums import Delivery
-from app.leshan.simulator import Behaviour, Kind
+from simulator import Behaviour, Kind
 from tests.stories.world import World
 
 pytestmark = pytest.mark.asyncio

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.enums import Delivery, Presence
-from app.leshan.simulator import Behaviour, Kind
+from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
 from tests.stories.world import FIRMWARE, World
 

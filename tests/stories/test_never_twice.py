@@ -16,10 +16,10 @@ import pytest
 import pytest_asyncio
 
 from app.leshan.past_calls import CallStatus
-from app.leshan.simulator import Behaviour, Kind, Mode
 from app.models import tables
 from app.models.ledger import TakeLost, UpdateServerInfo
 from app.process import Role
+from simulator import Behaviour, Kind, Mode
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 

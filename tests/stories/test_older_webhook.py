@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from app.domain.enums import Presence
-from app.leshan.simulator import Mode
+from simulator import Mode
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from app.domain.enums import Presence
-from app.leshan.simulator import Behaviour, Kind, Mode
 from app.models import tables
+from simulator import Behaviour, Kind, Mode
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from app.leshan.simulator import Behaviour, Kind
+from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
 from tests.stories.world import Op, World
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.leshan.simulator import Behaviour, Kind
+from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
 from tests.stories.world import WITNESS, World
 

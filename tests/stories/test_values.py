@@ -8,9 +8,9 @@ import pytest
 
 from app.domain.values import JsonValue
 from app.ingest import event_ingestor
-from app.leshan.simulator import Behaviour, Kind
 from app.models import tables
 from app.models.queries import ReadUnavailable
+from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
 from tests.stories.world import World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.leshan.simulator import Behaviour
+from simulator import Behaviour
 from tests.stories.world import World
 
 pytestmark = pytest.mark.asyncio

@@ -24,7 +24,6 @@ from starlette.applications import Starlette
 from app.domain.enums import SECOND, Instant, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
 from app.domain.operations import OperationRequest, conflict, instances_of, repeatable_by_kind
 from app.domain.values import JsonValue
-from app.leshan.simulator import Received, Simulator, SimulatorConfig
 from app.leshan.webhook import webhook_routes
 from app.models import tables
 from app.models.invariant_check import violations
@@ -39,6 +38,7 @@ from app.models.queries import (
 from app.models.waiting import waiting_for
 from app.process import Components, Role, running
 from app.settings import Settings
+from simulator import Received, Simulator, SimulatorConfig
 
 BOUND: Final = 40.0
 """Seconds after which what must happen has not happened. No verdict depends on its size: some outcomes need ten

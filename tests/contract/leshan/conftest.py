@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from app.leshan.simulator import Simulator, SimulatorConfig
+from simulator import Simulator, SimulatorConfig
 from tests.contract.leshan.contract import Contract, contracted, real, simulated
 from tests.contract.leshan.differences import SERVERS, Difference
 

@@ -19,7 +19,7 @@ from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome
 from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Opened, event_stream
-from app.leshan.simulator import Simulator
+from simulator import Simulator
 from tests.contract.leshan.differences import Difference
 from tests.contract.leshan.told_devices import RealDevice, SimulatedDevice, ToldDevice
 from tests.leshan.devices import Devices

@@ -17,7 +17,7 @@ from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.leshan.answers import read_response_object
 from app.leshan.client import LeshanClient
-from app.leshan.simulator import Behaviour, Kind
+from simulator import Behaviour, Kind
 from tests.contract.leshan.contract import Contract
 from tests.contract.leshan.differences import Difference
 from tests.contract.leshan.told_devices import SimulatedDevice, ToldDevice

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from app.domain.values import JsonValue
-from app.leshan.simulator import Behaviour, Kind, Simulator
+from simulator import Behaviour, Kind, Simulator
 from tests.leshan.devices import Device, Devices, Uplink
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.leshan.simulator import Behaviour, Kind, Mode, Simulator, SimulatorConfig
-from tests.unit.simulator.wire import STRING, ask
+from simulator import Behaviour, Kind, Mode, Simulator, SimulatorConfig
+from tests.unit.simulated.wire import STRING, ask
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio

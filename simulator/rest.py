@@ -7,19 +7,19 @@ from typing import Final
 
 import orjson
 
-from app.leshan.simulator.behaviours import Behaviour, Behaviours
-from app.leshan.simulator.config import Mode, SimulatorConfig
-from app.leshan.simulator.device import Device, Received
-from app.leshan.simulator.events import Events, registration_json
-from app.leshan.simulator.exchange import JSON, Answer, Exchange
-from app.leshan.simulator.faults import Faults
-from app.leshan.simulator.fleet import Fleet
-from app.leshan.simulator.http_call import Http, OpenCall, Receive, Scope, Send, Stats
-from app.leshan.simulator.models import MODELS, Json
-from app.leshan.simulator.own_errors import as_own_error, own_error
-from app.leshan.simulator.problems import TEXT, ServerAnswer, html_error, no_registered_client
-from app.leshan.simulator.request_ids import NOT_KEPT, RequestIds
-from app.leshan.simulator.requests import Call, check_shape, is_passive_cancel, read_query, read_request, segments
+from simulator.behaviours import Behaviour, Behaviours
+from simulator.config import Mode, SimulatorConfig
+from simulator.device import Device, Received
+from simulator.events import Events, registration_json
+from simulator.exchange import JSON, Answer, Exchange
+from simulator.faults import Faults
+from simulator.fleet import Fleet
+from simulator.http_call import Http, OpenCall, Receive, Scope, Send, Stats
+from simulator.models import MODELS, Json
+from simulator.own_errors import as_own_error, own_error
+from simulator.problems import TEXT, ServerAnswer, html_error, no_registered_client
+from simulator.request_ids import NOT_KEPT, RequestIds
+from simulator.requests import Call, check_shape, is_passive_cancel, read_query, read_request, segments
 
 _PIECE: Final = 500
 """Registrations per piece of ``GET /api/clients``: in between others have their turn."""

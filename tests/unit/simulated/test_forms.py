@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.leshan.simulator.behaviours import Behaviour, Kind
-from app.leshan.simulator.dice import Dice
-from app.leshan.simulator.nodes import java_double
-from app.leshan.simulator.problems import ServerAnswer
-from app.leshan.simulator.requests import read_arguments
+from simulator.behaviours import Behaviour, Kind
+from simulator.dice import Dice
+from simulator.nodes import java_double
+from simulator.problems import ServerAnswer
+from simulator.requests import read_arguments
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.leshan.simulator.device import Device
-from app.leshan.simulator.exchange import Answer
-from app.leshan.simulator.requests import Call, read_query
-from app.leshan.simulator.wire import Connection, connection_of
+from simulator.device import Device
+from simulator.exchange import Answer
+from simulator.requests import Call, read_query
+from simulator.wire import Connection, connection_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

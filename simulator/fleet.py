@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Any
 
-from app.leshan.simulator.config import Mode, SimulatorConfig
-from app.leshan.simulator.device import ROOT_LINK_OF_UPDATE, Device, Registration
-from app.leshan.simulator.events import Events
-from app.leshan.simulator.nodes import Path, java_double
-from app.leshan.simulator.objects import Objects, pristine_tree, text
-from app.leshan.simulator.problems import Refused
+from simulator.config import Mode, SimulatorConfig
+from simulator.device import ROOT_LINK_OF_UPDATE, Device, Registration
+from simulator.events import Events
+from simulator.nodes import Path, java_double
+from simulator.objects import Objects, pristine_tree, text
+from simulator.problems import Refused
 
 _TEMPERATURE: Path = (3303, 0, 5700)
 _LIFETIME: Path = (1, 0, 1)

@@ -12,8 +12,8 @@ import httpx
 import orjson
 from standardwebhooks import Webhook
 
-from app.leshan.simulator.config import Mode, SimulatorConfig
-from app.leshan.simulator.events import Told
+from simulator.config import Mode, SimulatorConfig
+from simulator.events import Told
 
 _BATCH: Final = 500
 _KEPT: Final = 100_000

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from app.leshan.simulator.behaviours import Behaviour, Kind
-from app.leshan.simulator.exchange import JSON, Answer, Exchange, asleep_of_m16, client_sleeping
-from app.leshan.simulator.problems import HTML, TEXT
-from app.leshan.simulator.wire import Connection
+from simulator.behaviours import Behaviour, Kind
+from simulator.exchange import JSON, Answer, Exchange, asleep_of_m16, client_sleeping
+from simulator.problems import HTML, TEXT
+from simulator.wire import Connection
 
 _ANSWER: Final = b'{"status":"CHANGED(204)","valid":true,"success":true,"failure":false}'
 

@@ -6,7 +6,7 @@ import string
 from hashlib import blake2b
 from typing import Final
 
-from app.leshan.simulator.config import Range
+from simulator.config import Range
 
 _LETTERS: Final = string.ascii_letters + string.digits
 

@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from app.leshan.simulator.behaviours import OF_THE_DEVICE, Behaviour, Kind
-from app.leshan.simulator.config import Mode, SimulatorConfig
-from app.leshan.simulator.control import control
-from app.leshan.simulator.device import Device, Received
-from app.leshan.simulator.events import Events
-from app.leshan.simulator.exchange import Exchange
-from app.leshan.simulator.fleet import Fleet
-from app.leshan.simulator.http_call import Receive, Scope, Send
-from app.leshan.simulator.models import Json
-from app.leshan.simulator.requests import read_path
-from app.leshan.simulator.rest import Rest
-from app.leshan.simulator.webhook import WebhookPoster
-from app.leshan.simulator.wire import Server
+from simulator.behaviours import OF_THE_DEVICE, Behaviour, Kind
+from simulator.config import Mode, SimulatorConfig
+from simulator.control import control
+from simulator.device import Device, Received
+from simulator.events import Events
+from simulator.exchange import Exchange
+from simulator.fleet import Fleet
+from simulator.http_call import Receive, Scope, Send
+from simulator.models import Json
+from simulator.requests import read_path
+from simulator.rest import Rest
+from simulator.webhook import WebhookPoster
+from simulator.wire import Server
 
 
 class Simulator:

@@ -8,11 +8,11 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from app.leshan.simulator.behaviours import Behaviours
-from app.leshan.simulator.dice import Dice
-from app.leshan.simulator.models import MODELS, Json
-from app.leshan.simulator.nodes import Node, Path
-from app.leshan.simulator.objects import Objects, text
+from simulator.behaviours import Behaviours
+from simulator.dice import Dice
+from simulator.models import MODELS, Json
+from simulator.nodes import Node, Path
+from simulator.objects import Objects, text
 
 ROOT_LINK: Final = {"url": "/", "attributes": {"rt": '"oma.lwm2m"', "ct": '"60 110 112 11542 11543"'}}
 ROOT_LINK_OF_UPDATE: Final = {"url": "/", "attributes": {"rt": '"oma.lwm2m"'}}

@@ -32,12 +32,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.leshan.simulator.behaviours import Behaviour
-from app.leshan.simulator.models import Json
-from app.leshan.simulator.problems import Refused, ServerAnswer
+from simulator.behaviours import Behaviour
+from simulator.models import Json
+from simulator.problems import Refused, ServerAnswer
 
 if TYPE_CHECKING:
-    from app.leshan.simulator.simulator import Simulator
+    from simulator.simulator import Simulator
 
 _Handler = Callable[["Simulator", Request, Mapping[str, Any]], Json]
 

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from app.leshan.simulator.device import Device, Request
-from app.leshan.simulator.dice import Dice
-from app.leshan.simulator.fleet import Fleet
-from app.leshan.simulator.models import MODELS, Json, Resource
-from app.leshan.simulator.nodes import Path, java_double
+from simulator.device import Device, Request
+from simulator.dice import Dice
+from simulator.fleet import Fleet
+from simulator.models import MODELS, Json, Resource
+from simulator.nodes import Path, java_double
 
 _TEST_OBJECT: Final = 3442
 

@@ -13,8 +13,8 @@ from aiohttp import web
 from standardwebhooks import Webhook
 from yarl import URL
 
-from app.leshan.simulator import Behaviour, Kind, Mode, Simulator, SimulatorConfig
-from tests.unit.simulator.wire import STRING, ask
+from simulator import Behaviour, Kind, Mode, Simulator, SimulatorConfig
+from tests.unit.simulated.wire import STRING, ask
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from app.leshan.simulator.models import Json, resource_model
-from app.leshan.simulator.problems import invalid_request, unexpected
+from simulator.models import Json, resource_model
+from simulator.problems import invalid_request, unexpected
 
 Path = tuple[int, ...]
 

@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
-from app.leshan.simulator.config import Mode
-from app.leshan.simulator.device import Request
-from app.leshan.simulator.nodes import MAX_ID, RESERVED, Node, Path, check_types, node_from, read_node
-from app.leshan.simulator.problems import TEXT, ServerAnswer, html_error, invalid_request, unexpected
+from simulator.config import Mode
+from simulator.device import Request
+from simulator.nodes import MAX_ID, RESERVED, Node, Path, check_types, node_from, read_node
+from simulator.problems import TEXT, ServerAnswer, html_error, invalid_request, unexpected
 
 _INVALID_PATH: Final = "org.eclipse.leshan.core.node.InvalidLwM2mPathException: "
 _LEVELS: Final = ("object", "object instance", "resource", "resource instance")

@@ -8,9 +8,9 @@ from typing import Final
 
 import orjson
 
-from app.leshan.simulator.exchange import JSON, Answer
-from app.leshan.simulator.models import Json
-from app.leshan.simulator.own_errors import as_own_error, delivery_of, own_error
+from simulator.exchange import JSON, Answer
+from simulator.models import Json
+from simulator.own_errors import as_own_error, delivery_of, own_error
 
 NOT_KEPT: Final = frozenset({400, 404, 409, 429})
 """Refusals before anything was sent: such a call may come again under its id."""

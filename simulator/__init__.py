@@ -12,9 +12,9 @@ shares no code with what speaks to it.
 does with it, ``fleet`` keeps registrations and presence, ``events`` tells them, ``faults`` and ``wire`` break things.
 """
 
-from app.leshan.simulator.behaviours import Behaviour, Kind
-from app.leshan.simulator.config import Mode, SimulatorConfig
-from app.leshan.simulator.device import Device, Received
-from app.leshan.simulator.simulator import Simulator, run_simulator
+from simulator.behaviours import Behaviour, Kind
+from simulator.config import Mode, SimulatorConfig
+from simulator.device import Device, Received
+from simulator.simulator import Simulator, run_simulator
 
 __all__ = ["Behaviour", "Device", "Kind", "Mode", "Received", "Simulator", "SimulatorConfig", "run_simulator"]

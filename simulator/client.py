@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from app.leshan.simulator import effects
-from app.leshan.simulator.device import Device, Request
-from app.leshan.simulator.fleet import Fleet
-from app.leshan.simulator.models import Json
-from app.leshan.simulator.problems import Refused
+from simulator import effects
+from simulator.device import Device, Request
+from simulator.fleet import Fleet
+from simulator.models import Json
+from simulator.problems import Refused
 
 _Done = tuple[int, dict[str, Any]]
 

@@ -15,11 +15,11 @@ from uuid import uuid4
 
 import orjson
 
-from app.leshan.simulator.device import Device, Registration
-from app.leshan.simulator.models import Json
+from simulator.device import Device, Registration
+from simulator.models import Json
 
 if TYPE_CHECKING:
-    from app.leshan.simulator.exchange import Answer
+    from simulator.exchange import Answer
 
 HEARTBEAT: Final = b"\r\n"
 _KEPT: Final = 10_000

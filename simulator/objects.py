@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from app.leshan.simulator.models import MODELS, NOW, Json, Resource, resource_model
-from app.leshan.simulator.nodes import Node, Path
-from app.leshan.simulator.problems import Refused
+from simulator.models import MODELS, NOW, Json, Resource, resource_model
+from simulator.nodes import Node, Path
+from simulator.problems import Refused
 
 Instance = dict[int, Json]
 Tree = dict[int, dict[int, Instance]]

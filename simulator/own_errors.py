@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from app.leshan.simulator.exchange import JSON, Answer
+from simulator.exchange import JSON, Answer
 
 _NOT_SENT: Final = "NOT_SENT"
 _MAY: Final = "MAY_HAVE_REACHED"

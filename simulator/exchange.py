@@ -10,14 +10,14 @@ from typing import Final
 
 import orjson
 
-from app.leshan.simulator.behaviours import SILENT, SUCCESS, Behaviour, Kind
-from app.leshan.simulator.client import perform
-from app.leshan.simulator.config import Mode, SimulatorConfig
-from app.leshan.simulator.device import Delayed, Device, Received, Request
-from app.leshan.simulator.events import Events
-from app.leshan.simulator.fleet import Fleet, Interruption, settle
-from app.leshan.simulator.models import Json
-from app.leshan.simulator.problems import Refused, status_text
+from simulator.behaviours import SILENT, SUCCESS, Behaviour, Kind
+from simulator.client import perform
+from simulator.config import Mode, SimulatorConfig
+from simulator.device import Delayed, Device, Received, Request
+from simulator.events import Events
+from simulator.fleet import Fleet, Interruption, settle
+from simulator.models import Json
+from simulator.problems import Refused, status_text
 
 JSON: Final = "application/json"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.leshan.simulator import Behaviour, Kind, Simulator, SimulatorConfig
-from tests.unit.simulator.wire import STRING, WRITE, ask, raw
+from simulator import Behaviour, Kind, Simulator, SimulatorConfig
+from tests.unit.simulated.wire import STRING, WRITE, ask, raw
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
