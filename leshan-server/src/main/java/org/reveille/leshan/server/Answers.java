@@ -13,9 +13,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * How callers are answered: errors as JSON to those who ask for it, otherwise in the stock server's words.
+ * Writes HTTP responses: failures as JSON if the caller accepts JSON, otherwise as the stock server's text.
  *
- * @param stock whether JSON is no choice, as with the stock server
+ * @param stock whether JSON is never chosen, as in the stock server
  */
 record Answers(boolean stock) {
     private static final Logger LOG = LoggerFactory.getLogger(Answers.class);
@@ -30,7 +30,7 @@ record Answers(boolean stock) {
         context.result(given.body().getBytes(StandardCharsets.UTF_8));
     }
 
-    /** Answers a request that reaches no route of the servlet API, without blocking. */
+    /** Responds to a request that reaches no route of the servlet API, without blocking. */
     void give(Request request, Response response, Callback callback, HttpAnswer answer) {
         HttpAnswer given = !stock && wantsJson(request.getHeaders().get("Accept")) ? answer.asJson() : answer;
         response.setStatus(given.status());
@@ -43,7 +43,7 @@ record Answers(boolean stock) {
         response.write(true, StandardCharsets.UTF_8.encode(given.body()), callback);
     }
 
-    /** Answers what nobody else has an answer for. */
+    /** Adds handlers for the exceptions that no route handles. */
     void addTo(RoutesConfig routes) {
         routes.exception(HttpResponseException.class, (refused, context) -> give(context, of(refused)));
         routes.exception(Exception.class, (unforeseen, context) -> {

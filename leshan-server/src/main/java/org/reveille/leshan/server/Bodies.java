@@ -16,12 +16,12 @@ import org.reveille.leshan.server.Failure.Code;
 
 /**
  * Reads the bodies of HTTP requests before a thread handles them, so that no thread waits for a slow caller. A body has
- * a largest size whatever its framing, a deadline, and a share of the memory that all unhandled bodies have together.
+ * a maximum size whatever its framing, a deadline, and a share of the memory that all unhandled bodies have together.
  */
 final class Bodies {
     /**
-     * How many bytes of a too large body are read and dropped before it is refused. Closing a connection on which bytes
-     * are unread resets it, and a caller who is still sending would not see the answer.
+     * Number of bytes of a too large body that are read and dropped before it is refused. Closing a connection with
+     * unread bytes resets it, and a caller that is still sending would not receive the response.
      */
     private static final long DROPPED_BYTES = 8L << 20;
     private static final byte[] NO_BODY = {};
@@ -32,8 +32,10 @@ final class Bodies {
     private final AtomicLong held = new AtomicLong();
 
     /**
-     * @param largest bytes of one body
-     * @param together bytes of all bodies that are being received or wait to be handled
+     * Creates a reader with limits.
+     *
+     * @param largest maximum number of bytes of one body
+     * @param together maximum number of bytes of all bodies that are being received or wait to be handled
      * @param deadline for a whole body, from the head of its request
      */
     Bodies(long largest, long together, Duration deadline) {
@@ -42,7 +44,7 @@ final class Bodies {
         this.deadline = deadline;
     }
 
-    /** Bytes of all bodies that are being received or wait to be handled. */
+    /** Returns the number of bytes of all bodies that are being received or wait to be handled. */
     long held() {
         return held.get();
     }
@@ -50,10 +52,11 @@ final class Bodies {
     /**
      * Reads the body of a request without waiting for it.
      *
-     * @param later gets the request with its whole body if that is not here yet; must not block
-     * @param refused gets the answer to a body that is too large, too slow or one too many. The rest of it is unread:
-     *     the connection cannot be used again
-     * @return the request with its whole body, if that is here already, otherwise null. Its memory counts until
+     * @param later receives the request with its whole body if the body has not arrived yet; must not block
+     * @param refused receives the response to a body that is too large, too slow or exceeds the shared memory. The rest
+     * of
+     *     the body is unread: the connection cannot be used again
+     * @return the request with its whole body if the body has arrived already, otherwise null. Its memory counts until
      *     {@link Whole#release}
      */
     Whole read(Request request, Consumer<Whole> later, Consumer<HttpAnswer> refused) {
@@ -67,7 +70,7 @@ final class Bodies {
         return new Reading(request, later, refused).begin();
     }
 
-    /** RFC 9112, 6: a request has a body if it has one of the two headers. */
+    /** Returns whether a request has a body: RFC 9112, 6: it has one if it has one of the two headers. */
     private static boolean hasBody(Request request) {
         return request.getLength() > 0 || request.getHeaders().contains(HttpHeader.TRANSFER_ENCODING);
     }
@@ -85,7 +88,7 @@ final class Bodies {
         return HttpAnswer.refusal(Code.TOO_MANY_CALLS, "Too many calls: " + together + " bytes of bodies are unhandled");
     }
 
-    /** A body that is being received. The lock keeps the deadline apart from the bytes that come meanwhile. */
+    /** A body that is being received. The lock separates the deadline from the bytes that arrive meanwhile. */
     private final class Reading implements Invocable.Task {
         private final Request request;
         private final Consumer<Whole> later;
@@ -122,7 +125,7 @@ final class Bodies {
                     return;
                 }
                 if (Content.Chunk.isFailure(chunk)) {
-                    // The caller has gone, or sent nothing for the connection's idle time.
+                    // The caller has closed the connection, or sent nothing for the connection's idle time.
                     refuse(tooSlow());
                     return;
                 }
@@ -187,12 +190,12 @@ final class Bodies {
         }
     }
 
-    /** A request together with its whole body. */
+    /** Returns a request together with its whole body. */
     Whole whole(Request request, byte[] body) {
         return new Whole(request, body);
     }
 
-    /** The body of a request which passed {@link #read}, as often as it is wanted. */
+    /** Returns the body of a request that passed {@link #read}; it can be called repeatedly. */
     static byte[] of(Request request) {
         Whole whole = Request.as(request, Whole.class);
         return whole == null ? NO_BODY : whole.body;
@@ -209,7 +212,7 @@ final class Bodies {
             unread = body.length == 0 ? Content.Chunk.EOF : Content.Chunk.from(ByteBuffer.wrap(body), true);
         }
 
-        /** Says that it has been handled, once. */
+        /** Releases the memory of the body after the request has been handled. Must be called once. */
         void release() {
             held.addAndGet(-body.length);
         }

@@ -14,9 +14,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Calls: requests below `/api/clients/{endpoint}` and, in production mode, `/api/requests/{id}`. Other requests go on to
- * the next handler. The response is written without blocking by the thread that completes the call, so no thread waits
- * for a device or for a slow reader. The servlet API, below which the other routes are, needs a thread for each.
+ * Handles calls: requests below `/api/clients/{endpoint}` and, in production mode, `/api/requests/{id}`. Other requests
+ * go on to the next handler. The response is written without blocking by the thread that completes the call, so no
+ * thread waits for a device or for a slow reader. The servlet API, which has the other routes, needs a thread for each.
  */
 final class Calls extends Handler.Wrapper {
     private static final Logger LOG = LoggerFactory.getLogger(Calls.class);
@@ -27,7 +27,11 @@ final class Calls extends Handler.Wrapper {
     private final Metrics metrics;
     private final Answers answers;
 
-    /** @param neverTwice null in stock mode, which has nothing that the stock server has not */
+    /**
+     * Creates the handler.
+     *
+     * @param neverTwice null in stock mode, which has no feature that the stock server lacks
+     */
     Calls(ClientsApi clients, NeverTwice neverTwice, Metrics metrics) {
         this.clients = clients;
         this.neverTwice = neverTwice;
@@ -58,7 +62,7 @@ final class Calls extends Handler.Wrapper {
         return true;
     }
 
-    /** The response to a request, or null when it is no call. */
+    /** Returns the response to a request, or null if the request is not a call. */
     private CompletableFuture<HttpAnswer> answer(Request request) {
         Function<HttpCall, CompletableFuture<HttpAnswer>> operation = operation(request.getMethod());
         if (operation == null) {
@@ -90,7 +94,7 @@ final class Calls extends Handler.Wrapper {
         return answer.failure() == null ? "ANSWERED" : answer.failure().code().name();
     }
 
-    /** Reports what became of a request id: GET, or DELETE to refuse it from now on. */
+    /** Reports the state of a request id: GET, or DELETE to refuse it from now on. */
     private CompletableFuture<HttpAnswer> request(Request request, String id) {
         boolean close = request.getMethod().equals("DELETE");
         if (!close && !request.getMethod().equals("GET")) {

@@ -28,7 +28,7 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.RegistrationWriter;
 import org.reveille.leshan.server.Failure.Code;
 
-/** `/api/clients`: which LwM2M operation an HTTP method and a path mean. */
+/** Maps an HTTP method and a path below `/api/clients` to an LwM2M operation. */
 final class ClientsApi {
     private static final int LONGEST_PAGE = 10_000;
 
@@ -49,8 +49,8 @@ final class ClientsApi {
     }
 
     /**
-     * All clients, or with `?limit` the first ones by name that come after the one named by `?after`. The last of a page
-     * is where the next one begins; a page which is not full is the last. No more than a page is held in memory.
+     * Returns all clients, or with `?limit` the first ones by name after the one in `?after`. The last client of a page
+     * is the cursor of the next page; a page that is not full is the last. At most one page is held in memory.
      */
     HttpAnswer all(Context context) {
         String limit = context.queryParam("limit");

@@ -36,33 +36,35 @@ import org.reveille.leshan.security.DtlsIdentity;
 import org.reveille.leshan.security.Identity;
 
 /**
- * Where and how devices are spoken with.
+ * Settings of the CoAP endpoints for devices.
  *
  * @param host the address to bind
- * @param port CoAP without security; 0 chooses a free one, null does without it
- * @param securePort CoAP over DTLS; 0 chooses a free one, null does without it
- * @param identity the certificate that is shown to devices, and whose word on devices' certificates is taken
- * @param credentials what devices have to show
+ * @param port CoAP without security; 0 chooses a free one, null disables it
+ * @param securePort CoAP over DTLS; 0 chooses a free one, null disables it
+ * @param identity the server's certificate for devices, and the authorities for devices' certificates
+ * @param credentials the credentials that devices must present
  * @param maxBody bytes, the largest value in one CoAP message after block-wise transfer
- * @param maxRegistration bytes, the same of peers without a registration; production mode alone bounds them
- * @param unregisteredRate requests a second of one IP address without a registration, in production mode; 0 for any
- * @param californium sets what the operator wants of Californium's own settings, after everything else
+ * @param maxRegistration bytes, the same for peers without a registration; only production mode limits them
+ * @param unregisteredRate requests per second of one IP address without a registration, in production mode; 0 for no
+ * limit
+ * @param californium applies the operator's values of Californium's own settings, after everything else
  */
 public record CoapSettings(String host, Integer port, Integer securePort, Identity identity, Credentials credentials,
         int maxBody, int maxRegistration, int unregisteredRate, Consumer<Configuration> californium) {
     /** Bytes of a DTLS connection id (RFC 9146): with it a device stays connected when its address changes. */
     private static final int CONNECTION_ID_LENGTH = 6;
 
-    /** Gives a server the stock server's CoAP endpoints and everything that they identify devices by. */
+    /** Configures a server with the stock server's CoAP endpoints and all settings that identify devices. */
     void applyTo(LeshanServerBuilder server, CoapMetrics metrics) {
         server.setSecurityStore(credentials).setEndpointsProviders(endpoints(
                 new CoapServerProtocolProvider(), new CoapsServerProtocolProvider(dtls -> configure(dtls, metrics))));
     }
 
     /**
-     * Gives a server CoAP endpoints with bounds for what unknown peers may make it keep, see {@link UploadLimits}.
+     * Configures a server with CoAP endpoints that limit the state that unknown peers can create, see {@link
+     * UploadLimits}.
      *
-     * @param refusals is informed of requests that exceed them
+     * @param refusals is informed of requests that exceed the limits
      */
     void applyTo(LeshanServerBuilder server, CoapMetrics metrics, RefusalLog refusals) {
         RegistrationStore registrations = new InMemoryRegistrationStore();
@@ -88,7 +90,7 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
         }));
     }
 
-    /** Bounds the rate of requests of unknown peers; call it once the server is built. */
+    /** Limits the rate of requests of unknown peers; must be called after the server is built. */
     void limitRate(LeshanServer server, RefusalLog refusals) {
         if (unregisteredRate > 0) {
             server.getEndpoints().stream().map(CaliforniumServerEndpoint.class::cast).forEach(endpoint ->
@@ -105,9 +107,9 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
     }
 
     /**
-     * Has a server's endpoints counted, before they are started.
+     * Counts the messages of a server's endpoints; must be called before they are started.
      *
-     * @throws BadSetting when Leshan could not make one, of which it says no more than a line of the log
+     * @throws BadSetting if Leshan could not create an endpoint, for which Leshan only writes a line in the log
      */
     void count(LeshanServer server, CoapMetrics metrics) {
         if (securePort != null && server.getEndpoint(Protocol.COAPS) == null) {
@@ -119,15 +121,15 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
     }
 
     /**
-     * Starts a server, with all of its endpoints: by itself it would be content with one of them.
+     * Starts a server with all of its endpoints: Leshan itself would accept a start with only one of them.
      *
-     * @throws BadSetting when a port cannot be had
+     * @throws BadSetting if a port is not available
      */
     static void start(LeshanServer server) {
         try {
             server.start();
         } catch (IllegalStateException notOne) {
-            // Told below, by its address.
+            // Reported below, with the endpoint's address.
         }
         trouble(server).ifPresent(sentence -> {
             server.destroy();
@@ -135,7 +137,7 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
         });
     }
 
-    /** Which of a server's endpoints is not served, as a sentence. */
+    /** Returns a sentence about an endpoint of the server that is not served, or empty if all are. */
     static Optional<String> trouble(LeshanServer server) {
         return server.getEndpoints().stream().map(CaliforniumServerEndpoint.class::cast)
                 .filter(endpoint -> !endpoint.getCoapEndpoint().isStarted()).findFirst()

@@ -18,9 +18,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The stock server's memory of requests to clients which sleep: one per registration, a newer one replaces it without
- * a word, sent at the next wake. A device's answer is told as the event REQUEST_RESPONSE; a failure is told to nobody
- * (recorded from 2.0.0-M18).
+ * The stock server's queue of requests to sleeping clients: one request per registration, which a newer one replaces
+ * silently, sent at the next wake. A device's response is published as the event REQUEST_RESPONSE; a failure is not
+ * published (recorded from 2.0.0-M18).
  */
 final class DelayedRequests implements RegistrationListener {
     private static final Logger LOG = LoggerFactory.getLogger(DelayedRequests.class);
@@ -37,12 +37,12 @@ final class DelayedRequests implements RegistrationListener {
         this.events = events;
     }
 
-    /** Keeps a request for the client's next wake and says what the caller is answered. */
+    /** Stores a request for the client's next wake and returns the body of the caller's response. */
     ObjectNode keep(Registration client, DownlinkDeviceManagementRequest<?> request, String path, long timeoutMillis) {
         ObjectNode told = Json.object().put("ep", client.getEndpoint()).put("path", path);
         told.put("requestId", UUID.randomUUID().toString());
         byRegistration.put(client.getId(), new Waiting(request, told, timeoutMillis));
-        // The client may have woken after the request was refused and before it was kept: its wake saw nothing to send.
+        // The client may have woken after the request was refused and before it was stored: its wake found no request to send.
         if (server.getPresenceService().isClientAwake(client)) {
             sendWaiting(client);
         }
@@ -51,7 +51,7 @@ final class DelayedRequests implements RegistrationListener {
 
     @Override
     public void registered(Registration client, Registration previous, Collection<Observation> observations) {
-        // The id is new, but a caller may have come between the registration and the client's being awake.
+        // The id is new, but a call may have arrived between the registration and the client's becoming awake.
         sendWaiting(client);
     }
 

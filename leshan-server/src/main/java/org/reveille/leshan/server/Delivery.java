@@ -2,9 +2,9 @@ package org.reveille.leshan.server;
 
 /** How far a call's CoAP request came, as the CoAP layer saw it. */
 enum Delivery {
-    /** For certain, no datagram of it left. */
+    /** No datagram of the request was sent; this is certain. */
     NOT_SENT,
-    /** A datagram left, or may still lie in the socket's queue. */
+    /** A datagram was sent, or may still be in the socket's queue. */
     MAY_HAVE_REACHED,
     /** The device answered. */
     ANSWERED

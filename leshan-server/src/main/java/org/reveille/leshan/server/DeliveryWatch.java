@@ -12,24 +12,25 @@ import org.eclipse.californium.core.network.stack.ReliabilityLayerParameters;
 import org.eclipse.leshan.server.request.LowerLayerConfig;
 
 /**
- * Sees what becomes of one CoAP request, and may forbid that it is sent again.
+ * Observes the delivery of one CoAP request, and may disable its retransmission.
  *
- * <p>Californium tells from several threads and in no strict order, and a cancelled request may still lie in its
- * connector's queue. So a request counts as sent from the moment at which it is handed to the connector, unless the
- * connector says that it could not send it and never did. The blocks of a large body tell the same observer.
+ * <p>Californium calls observers from several threads and in no strict order, and a canceled request may still be in
+ * its connector's queue. So a request counts as sent from the moment at which it is handed to the connector, unless the
+ * connector reports that it could not send it and never reports that it did. The blocks of a large body notify the same
+ * observer.
  */
 final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerConfig {
-    /** For a request that goes out once: how long after the caller's time-out CoAP would send it again, in milliseconds. */
+    /** Delay in milliseconds from the caller's timeout to a retransmission by CoAP, for a request that is sent only once. */
     private static final long PAST_TIMEOUT_MS = 10_000;
 
-    /** Californium's sentences about a body above its limit: announced so, or found so with a later block. */
+    /** Californium's messages about a body above its limit: announced as too large, or found too large with a later block. */
     private static final Pattern TOO_LARGE = Pattern.compile("exceeds (max buffer size|the left buffer)|buffer overflow");
 
     private final boolean once;
     private final LongSupplier nanoTime;
     private final long timeoutMillis;
     private volatile boolean handedOver;
-    /** When something was sent or received for the request, of {@code nanoTime}. */
+    /** Time of the last message that was sent or received for the request, as of {@code nanoTime}. */
     private volatile long lastSign;
     private volatile boolean sent;
     private volatile boolean unsendable;
@@ -38,8 +39,11 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
     private final CompletableFuture<Throwable> unusable = new CompletableFuture<>();
 
     /**
-     * @param once whether the request's datagram goes out once, without retransmissions; a body of several blocks still
-     *     sends each block as often as it must
+     * Creates an observer.
+     *
+     * @param once whether the request's datagram is sent once, without retransmissions; a body of several blocks still
+     * sends
+     *     each block as often as necessary
      * @param timeoutMillis how long the caller waits for the response
      */
     DeliveryWatch(boolean once, long timeoutMillis) {
@@ -53,19 +57,20 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
     }
 
     /**
-     * Completes with Californium's reason when the device's answer cannot be put together: it exceeds the body limit, or
-     * its blocks do not fit. Leshan itself waits on then until its time-out, and takes a client in queue mode as asleep.
+     * Returns a future that completes with Californium's reason if the device's response cannot be assembled: it
+     * exceeds the body limit, or its blocks do not fit. Leshan itself waits until its timeout in this case, and then
+     * considers a client in queue mode as asleep.
      */
     CompletableFuture<Throwable> unusable() {
         return unusable;
     }
 
-    /** Whether {@link #unusable()} completed because the answer exceeds the body limit. */
+    /** Returns whether {@link #unusable()} completed because the response exceeds the body limit. */
     static boolean isTooLarge(Throwable reason) {
         return TOO_LARGE.matcher(String.valueOf(reason.getMessage())).find();
     }
 
-    /** Ends the wait for an answer: Leshan reports the request as cancelled, and changes no client's presence. */
+    /** Stops waiting for a response: Leshan reports the request as canceled, and changes no client's presence. */
     void cancel() {
         request.cancel();
     }
@@ -78,8 +83,8 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
     }
 
     /**
-     * Whether nothing has been sent or received for the request for longer than so: the device has acknowledged it and
-     * does not answer, or is not reached. False before it is sent.
+     * Returns whether nothing has been sent or received for the request for longer than the given time: the device has
+     * acknowledged it and does not answer, or is unreachable. False before the request is sent.
      */
     boolean isSilentFor(Duration time) {
         return handedOver && nanoTime.getAsLong() - lastSign > time.toNanos();
@@ -119,7 +124,7 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
     @Override
     public void onResponse(Response response) {
         lastSign = nanoTime.getAsLong();
-        // The answer to a block that is not the last one says nothing of the request itself.
+        // The response to a block that is not the last one is not a response to the request itself.
         answered |= response.getCode() != ResponseCode.CONTINUE;
     }
 
@@ -130,8 +135,9 @@ final class DeliveryWatch extends MessageObserverAdapter implements LowerLayerCo
     }
 
     /**
-     * Californium allows no fewer than one retransmission, so that is moved behind the caller's time-out, at which the
-     * request is cancelled. A single transmission would be given up after 2 s besides.
+     * Returns parameters without a retransmission. Californium requires at least one retransmission, so it is moved
+     * behind the caller's timeout, at which the request is canceled. A single transmission would also be given up after
+     * 2 s.
      */
     private ReliabilityLayerParameters withoutRetransmission() {
         int patience = (int) Math.min(timeoutMillis + PAST_TIMEOUT_MS, Integer.MAX_VALUE);

@@ -9,11 +9,11 @@ import org.eclipse.jetty.util.Callback;
 import org.reveille.leshan.server.Failure.Code;
 
 /**
- * What every HTTP request passes before it is handled: its caller is checked, then its body is received, then it gets a
- * thread. Threads are left for health, so that it answers while all others are busy.
+ * The first handler of every HTTP request: it checks the caller, receives the body, and then assigns a thread. It
+ * reserves threads for health, so that health responds while all others are busy.
  */
 public final class Entrance extends Handler.Wrapper {
-    /** Of the 250 threads that Javalin gives Jetty; what waits for the disk or a slow reader holds one. */
+    /** Of the 250 threads that Javalin gives Jetty; a request that waits for the disk or a slow reader holds one. */
     private static final int MOST_THREADS = 200;
     private static final long BODIES_TOGETHER = 64L << 20;
     private static final int BODIES_AT_LEAST = 8;
@@ -26,9 +26,9 @@ public final class Entrance extends Handler.Wrapper {
     private final IntConsumer answered;
 
     /**
-     * The entrance of a server.
+     * Creates the handler of a server.
      *
-     * @param largestBody bytes
+     * @param largestBody maximum number of bytes of a body
      * @param answered receives the status of every response
      */
     public Entrance(HttpSettings settings, long largestBody, IntConsumer answered) {
@@ -95,17 +95,20 @@ public final class Entrance extends Handler.Wrapper {
         return foreign == null ? null : HttpAnswer.refusal(Code.FORBIDDEN, "Forbidden: " + foreign);
     }
 
-    /** What a browser does without its user knowing: it has no token, but reaches loopback and may hold a certificate. */
+    /**
+     * Returns why a browser's request is refused, or null. A browser may send requests without its user's knowledge: it
+     * has no token, but it reaches loopback and may hold a certificate.
+     */
     private String foreign(Request request) {
-        // A certificate of the server's proves its name already: a browser checks it before it sends anything.
+        // A certificate of the server proves its name already: a browser checks it before it sends anything.
         String host = settings.isOpen() ? Request.getServerName(request) : null;
         return settings.origins().refusal(
                 host, request.getHeaders().get("Origin"), request.getHeaders().get("Sec-Fetch-Site"));
     }
 
-    /** Who watches over the server need not know its token: health tells nothing of any device. */
+    /** Returns whether a request is a health check, which needs no token: health exposes no data of a device. */
     private static boolean isHealth(Request request) {
-        // As it came: a path that climbs up to health from elsewhere may mean something else to a route.
+        // The raw path: a path that climbs up to health from elsewhere may mean something else to a route.
         String path = request.getHttpURI().getPath();
         return OperationsApi.LIVE.equals(path) || OperationsApi.READY.equals(path);
     }

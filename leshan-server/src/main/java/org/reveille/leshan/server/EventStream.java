@@ -10,8 +10,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * One listener of the event stream: a queue, bounded by events and bytes, and the thread which writes it out. A
- * listener who stops reading fills its queue and is dropped; no device and no other listener waits for it.
+ * One subscriber of the event stream: a queue, limited by events and bytes, and the thread that writes it out. A
+ * subscriber that stops reading fills its queue and is dropped; no device and no other subscriber waits for it.
  */
 final class EventStream {
     private static final int MOST_WAITING = 20_000;
@@ -19,10 +19,10 @@ final class EventStream {
     private static final int HEARTBEAT_S = 10;
     private static final Told END = new Told(0, "");
 
-    /** What was before the stream was opened. */
+    /** The events before the stream was opened. */
     @FunctionalInterface
     interface Past {
-        /** Writes it, and says up to which number; what is told live up to there is left out. */
+        /** Writes the past events and returns the last number; live events up to that number are skipped. */
         long write(OutputStream output) throws IOException;
     }
 
@@ -38,7 +38,11 @@ final class EventStream {
     private final Thread writer;
     private volatile boolean dropped;
 
-    /** @param endpoint the only client whose events are wanted, or null for all */
+    /**
+     * Creates a stream.
+     *
+     * @param endpoint the only client whose events are sent, or null for all
+     */
     EventStream(String endpoint, OutputStream output, Past past) {
         this.endpoint = endpoint;
         this.output = output;
@@ -51,17 +55,25 @@ final class EventStream {
         writer.start();
     }
 
-    /** Done when the listener has gone or was dropped. */
+    /** Returns a future that completes when the subscriber has disconnected or was dropped. */
     CompletableFuture<Void> closed() {
         return closed;
     }
 
-    /** @param client what an event is about; null, as with a GAP, is every client */
+    /**
+     * Returns whether the subscriber receives the events of a client.
+     *
+     * @param client the client of an event; null, as in a GAP, is every client
+     */
     boolean wants(String client) {
         return endpoint == null || client == null || endpoint.equals(client);
     }
 
-    /** @param seq the event's number, or {@code Long.MAX_VALUE} when it has none */
+    /**
+     * Enqueues an event, or drops the subscriber if its queue is full.
+     *
+     * @param seq the event's number, or {@code Long.MAX_VALUE} if it has none
+     */
     void offer(long seq, String event) {
         if (dropped) {
             return;
@@ -73,14 +85,14 @@ final class EventStream {
         }
     }
 
-    /** Nothing is collected any more. It is the writer who closes it: the answer must not end while it writes. */
+    /** Stops the collection of events. The writer closes the stream: the response must not end while the writer writes. */
     private void drop() {
         dropped = true;
         waiting.clear();
         writer.interrupt();
     }
 
-    /** Instead of {@link #start}. */
+    /** Completes the stream without a start; called instead of {@link #start}. */
     void abandon() {
         closed.complete(null);
     }
@@ -104,7 +116,7 @@ final class EventStream {
                 next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);
             }
         } catch (IOException | InterruptedException gone) {
-            // Both mean that this listener is no longer to be written to.
+            // Both mean that nothing more is written to this subscriber.
         } finally {
             closed.complete(null);
         }

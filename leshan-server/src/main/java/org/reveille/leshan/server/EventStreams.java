@@ -18,7 +18,7 @@ import org.reveille.leshan.events.Outbox;
 /**
  * The event stream `/api/event`: server-sent events whose lines end with CR LF, a bare CR LF as heartbeat every 10 s.
  * Without `Accept: text/event-stream` it answers 405 (recorded from 2.0.0-M18). In production mode events have ids, and
- * those that are kept after `Last-Event-ID` are told again; the stock server has neither.
+ * the stored events after `Last-Event-ID` are sent again; the stock server has neither.
  */
 final class EventStreams {
     private static final EventStream.Past NONE = output -> 0;
@@ -27,18 +27,18 @@ final class EventStreams {
     private final Set<EventStream> ofEnvelopes = ConcurrentHashMap.newKeySet();
     private final Outbox outbox;
 
-    /** As the stock server's: what is published is told to whoever listens just then. */
+    /** Creates the stock server's stream, which sends an event to the current subscribers only. */
     EventStreams() {
         this.outbox = null;
     }
 
-    /** Tells the events of an outbox. */
+    /** Creates a stream that sends the events of an outbox. */
     EventStreams(Outbox outbox) {
         this.outbox = outbox;
         outbox.listen(this::publish);
     }
 
-    /** Tells every listener who asked for it. {@code data} goes out as it is, broken JSON included. */
+    /** Sends an event to every subscriber of this client. {@code data} is sent unchanged, broken JSON included. */
     void publish(String name, String client, String data) {
         String event = "event: " + name + "\r\ndata: " + data + "\r\n\r\n";
         open.stream().filter(stream -> stream.wants(client)).forEach(stream -> stream.offer(Long.MAX_VALUE, event));
@@ -54,7 +54,7 @@ final class EventStreams {
         return "id: " + event.seq() + "\r\nevent: " + event.name() + "\r\ndata: " + data + "\r\n\r\n";
     }
 
-    /** Serves one listener, who wants it, until he goes; holds none of the web server's threads. */
+    /** Serves one subscriber, if {@link #isWanted}, until it disconnects; holds none of the web server's threads. */
     void serve(Context context) throws IOException {
         HttpServletResponse response = context.res();
         response.setStatus(200);
@@ -67,7 +67,7 @@ final class EventStreams {
         if (envelopes) {
             ofEnvelopes.add(stream);
         }
-        // Listening starts before the head is flushed: who has seen the 200 misses nothing that happens afterwards.
+        // The stream is added before the head is flushed: a subscriber that has received the 200 misses no later event.
         open.add(stream);
         CompletableFuture<Void> served = stream.closed().whenComplete((nothing, error) -> {
             open.remove(stream);
@@ -77,7 +77,10 @@ final class EventStreams {
         context.future(() -> served);
     }
 
-    /** Who has gone by now would be collected for, for ever. */
+    /**
+     * Sends the head and starts the stream. A stream whose subscriber has disconnected by now must be abandoned,
+     * because it would collect events forever.
+     */
     private static void begin(EventStream stream, HttpServletResponse response) throws IOException {
         boolean begun = false;
         try {
@@ -108,7 +111,7 @@ final class EventStreams {
     }
 
     private long replay(long last, String endpoint, boolean envelopes, OutputStream output) throws IOException {
-        // Not `last`: a listener may know numbers of an earlier, now lost, folder of data.
+        // Not `last`: a subscriber may have numbers of an earlier, now lost, data folder.
         long seq = 0;
         try {
             for (List<Event> kept = outbox.after(last); !kept.isEmpty(); kept = outbox.after(seq)) {

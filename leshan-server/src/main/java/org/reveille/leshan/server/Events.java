@@ -24,7 +24,7 @@ import org.reveille.leshan.json.RegistrationWriter;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Turns what the LwM2M server tells its listeners into events of the stream, in the stock server's form. */
+/** Publishes the notifications of the LwM2M server's listeners as events of the stream, in the stock server's form. */
 final class Events implements RegistrationListener, PresenceListener, ObservationListener, SendListener {
     private static final Logger LOG = LoggerFactory.getLogger(Events.class);
 
@@ -87,7 +87,7 @@ final class Events implements RegistrationListener, PresenceListener, Observatio
                 ",\"kind\":\"composite\",\"val\":" + Json.write(nodes) + ",\"paths\":" + Json.write(paths));
     }
 
-    /** Only the newest group of nodes, and without its time: the stock server tells no more (recorded). */
+    /** Publishes only the newest group of nodes, without its time: the stock server publishes no more (recorded). */
     @Override
     public void dataReceived(Registration client, TimestampedLwM2mNodes data, SendRequest request) {
         publish("SEND", client, ",\"val\":" + Json.write(NodeWriter.write(data.getMostRecentNodes())));
@@ -113,7 +113,7 @@ final class Events implements RegistrationListener, PresenceListener, Observatio
         // Not an event of the stream.
     }
 
-    /** The name is not escaped, as in the stock server: a `"` in it makes broken JSON (recorded). */
+    /** Publishes an event. The name is not escaped, as in the stock server: a `"` in it makes broken JSON (recorded). */
     private void publish(String name, Registration client, String rest) {
         streams.publish(name, client.getEndpoint(), "{\"ep\":\"" + client.getEndpoint() + "\"" + rest + "}");
     }

@@ -5,14 +5,15 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import org.reveille.leshan.json.Json;
 
 /**
- * Why a call brought no answer of a device.
+ * The reason why a call has no response of a device.
  *
- * @param text the stock server's sentence, or one in its manner
- * @param awakeUntil for CLIENT_SLEEPING: milliseconds since the epoch at which the client was last taken as awake, null
- *     when it has not been heard since the server started
+ * @param text the stock server's sentence, or one in its style
+ * @param awakeUntil for CLIENT_SLEEPING: milliseconds since the epoch at which the client was last considered awake,
+ * null
+ *     if no message of it has been received since the server started
  */
 record Failure(Code code, String text, Delivery delivery, Long awakeUntil) {
-    /** What went wrong, in one word for programs. */
+    /** The reason as a code for programs. */
     enum Code {
         NOT_REGISTERED(400, false),
         INVALID_REQUEST(400, false),
@@ -48,23 +49,26 @@ record Failure(Code code, String text, Delivery delivery, Long awakeUntil) {
             this.result = result;
         }
 
-        /** The HTTP status that goes with it. */
+        /** Returns the HTTP status of the code. */
         int status() {
             return status;
         }
 
-        /** Whether it is what came of trying: then it is kept with the request's id. A refusal may be tried again. */
+        /**
+         * Returns whether the failure is the result of an attempt: then it is stored with the request's id. A refused
+         * call may be retried.
+         */
         boolean isResult() {
             return result;
         }
 
-        /** Whether the same call is welcome a second later. */
+        /** Returns whether the same call may be retried a second later. */
         boolean isOverload() {
             return this == TOO_MANY_CALLS || this == SHUTTING_DOWN;
         }
     }
 
-    /** A failure before anything was sent. */
+    /** Returns a failure before anything was sent. */
     static Failure refusal(Code code, String text) {
         return new Failure(code, text, Delivery.NOT_SENT, null);
     }
@@ -75,7 +79,7 @@ record Failure(Code code, String text, Delivery delivery, Long awakeUntil) {
         return code == Code.CLIENT_SLEEPING ? json.put("awakeUntil", awakeUntil) : json;
     }
 
-    /** The failure that {@link #json()} wrote. */
+    /** Returns the failure that {@link #json()} wrote. */
     static Failure of(JsonNode json) {
         JsonNode until = json.path("awakeUntil");
         return new Failure(Code.valueOf(json.path("code").asText()), json.path("text").asText(),

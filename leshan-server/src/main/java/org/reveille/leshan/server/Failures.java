@@ -16,7 +16,7 @@ import org.reveille.leshan.server.Failure.Code;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What the stock server says when a request could not be made, sent or answered. */
+/** Converts exceptions in creating, sending or answering a request to the stock server's responses. */
 final class Failures {
     private static final Logger LOG = LoggerFactory.getLogger(Failures.class);
     private static final int TOO_LARGE = 413;
@@ -24,12 +24,12 @@ final class Failures {
     private Failures() {
     }
 
-    /** For a request that was not even sent. */
+    /** Returns the response for a request that was not sent. */
     static HttpAnswer answer(Throwable error) {
         return answer(error, Delivery.NOT_SENT);
     }
 
-    /** Answer an exception in reading a call: an invalid argument is the caller's mistake. */
+    /** Returns the response to an exception in reading a call: an invalid argument is the caller's error. */
     static HttpAnswer ofRequest(RuntimeException error) {
         if (error instanceof IllegalArgumentException || error instanceof LwM2mNodeException
                 || error instanceof InvalidLwM2mPathException) {

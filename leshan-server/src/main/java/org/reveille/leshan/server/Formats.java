@@ -7,9 +7,9 @@ import org.eclipse.leshan.core.node.LwM2mObjectInstance;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.server.registration.Registration;
 
-/** Content formats of requests whose calls name none. */
+/** Chooses the content formats of requests whose calls specify none. */
 interface Formats {
-    /** As the stock server: it writes TLV whatever the client registered, and has none for composites. */
+    /** The stock server's choice: TLV for writes whatever the client registered, and none for composites. */
     Formats STOCK = new Formats() {
         @Override
         public ContentFormat ofWrite(Registration client, LwM2mNode node) {
@@ -22,7 +22,7 @@ interface Formats {
         }
     };
 
-    /** Those that the client's root link names (`ct`). */
+    /** The formats that the client's root link lists (`ct`). */
     Formats REGISTERED = new Formats() {
         private static final List<ContentFormat> WRITTEN = List.of(
                 ContentFormat.TLV, ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.JSON);
@@ -36,7 +36,10 @@ interface Formats {
             return WRITTEN.stream().filter(taken::contains).findFirst().orElse(null);
         }
 
-        /** The other formats have the instance's id and resource only in records, each with a value. */
+        /**
+         * Returns whether only TLV can represent an instance. The other formats have the instance's id and resource
+         * only in records, each with a value.
+         */
         private boolean isTlvAlone(LwM2mObjectInstance instance) {
             return instance.getId() == LwM2mObjectInstance.UNDEFINED || instance.getResources().isEmpty()
                     || instance.getResources().values().stream()
@@ -52,9 +55,9 @@ interface Formats {
         }
     };
 
-    /** Return the format of a write or create of this node; null for Leshan's own, which is TLV. */
+    /** Returns the format of a write or create of this node; null for Leshan's default, which is TLV. */
     ContentFormat ofWrite(Registration client, LwM2mNode node);
 
-    /** Return the format of a composite, or null for none. There are two: SenML CBOR where the client takes no JSON. */
+    /** Returns the format of a composite, or null for none. There are two: SenML CBOR if the client supports no SenML JSON. */
     ContentFormat ofComposite(Registration client);
 }

@@ -26,7 +26,7 @@ import org.reveille.leshan.json.NodeReader;
 /** One HTTP request below `/api/clients/{endpoint}`. */
 final class HttpCall {
     private static final int DEFAULT_TIMEOUT_S = 5;
-    /** CoAP gives up long before, and in milliseconds it is no number of another sign. */
+    /** CoAP gives up long before, and the number in milliseconds does not overflow. */
     private static final long LONGEST_TIMEOUT_S = TimeUnit.DAYS.toSeconds(1);
     private static final String ID_HEADER = "Reveille-Request";
 
@@ -36,11 +36,11 @@ final class HttpCall {
     private Fields query;
 
     /**
-     * Takes an HTTP request for one.
+     * Creates a call from an HTTP request.
      *
      * @param request with its whole body, see {@link Bodies}
      * @param parts the path below `/api/clients`, the endpoint name first
-     * @param stock whether it is read as the stock server does
+     * @param stock whether the request is parsed as the stock server does
      */
     HttpCall(Request request, List<String> parts, boolean stock) {
         this.request = request;
@@ -49,9 +49,9 @@ final class HttpCall {
     }
 
     /**
-     * The id under which the call's request is sent at most once, or null.
+     * Returns the id under which the call's request is sent at most once, or null.
      *
-     * @throws InvalidRequestException when it is none
+     * @throws InvalidRequestException if the id is malformed
      */
     String id() {
         String id = request.getHeaders().get(ID_HEADER);
@@ -61,7 +61,10 @@ final class HttpCall {
         return id;
     }
 
-    /** What tells this request from another one under the same id: method, target and body as they came. */
+    /**
+     * Returns the digest that distinguishes this request from another one with the same id: of the method, the target
+     * and the body as received.
+     */
     String digest() {
         String target = request.getHttpURI().getPath() + (query() == null ? "" : "?" + query());
         MessageDigest digest = sha256();
@@ -77,7 +80,7 @@ final class HttpCall {
         }
     }
 
-    /** Whether the CoAP request may go out only once. */
+    /** Returns whether the CoAP request must be sent only once. */
     boolean withoutRetransmission() {
         return "0".equals(parameter("retransmit"));
     }
@@ -98,12 +101,15 @@ final class HttpCall {
         return parts.size() > 1 && "composite".equals(parts.get(1));
     }
 
-    /** The LwM2M path as it was asked for, without the last {@code drop} parts. */
+    /** Returns the LwM2M path as requested, without the last {@code drop} parts. */
     String target(int drop) {
         return "/" + String.join("/", parts.subList(1, parts.size() - drop));
     }
 
-    /** Milliseconds; what is no whole number of seconds counts as 5 s, what is negative as none at all (recorded). */
+    /**
+     * Returns the timeout in milliseconds; a value that is not a whole number of seconds counts as 5 s, a negative one
+     * as 0 (recorded).
+     */
     long timeoutMillis() {
         try {
             long seconds = Long.parseLong(parameter("timeout"));
@@ -113,13 +119,13 @@ final class HttpCall {
         }
     }
 
-    /** As {@link #format(String)}, with what to take when it is null. */
+    /** Returns the same as {@link #format(String)}, or a default if it is null. */
     ContentFormat format(String parameter, ContentFormat otherwise) {
         ContentFormat format = format(parameter);
         return format == null ? otherwise : format;
     }
 
-    /** A content format by its name; null when the parameter is missing or names none, so that Leshan chooses. */
+    /** Returns a content format by its name; null if the parameter is missing or unknown, so that Leshan chooses. */
     ContentFormat format(String parameter) {
         String name = parameter(parameter);
         return name == null ? null : ContentFormat.fromName(name.toUpperCase(Locale.ROOT));
@@ -145,7 +151,7 @@ final class HttpCall {
         return request.getHttpURI().getQuery();
     }
 
-    /** The paths of a composite operation. The parameter's name below is part of the stock server's recorded answer. */
+    /** Returns the paths of a composite operation. The variable's name below is part of the stock server's recorded answer. */
     List<String> paths() {
         String pathParam = parameter("paths");
         if (pathParam == null && !stock) {
@@ -154,7 +160,7 @@ final class HttpCall {
         return List.of(pathParam.split(","));
     }
 
-    /** The body as text. */
+    /** Returns the body as text. */
     String body() {
         return new String(Bodies.of(request), charset());
     }
@@ -168,7 +174,7 @@ final class HttpCall {
         }
     }
 
-    /** Arguments of an execute. Without a Content-Length the stock server drops them, and executes all the same. */
+    /** Returns the arguments of an execute. Without a Content-Length the stock server drops them, and still executes. */
     String arguments() {
         if (stock && request.getLength() <= 0) {
             return null;
@@ -177,18 +183,18 @@ final class HttpCall {
         return body.isEmpty() ? null : body;
     }
 
-    /** The media type of the body without parameters, or null. */
+    /** Returns the media type of the body without parameters, or null. */
     String mediaType() {
         String type = request.getHeaders().get(HttpHeader.CONTENT_TYPE);
         return type == null ? null : type.split(";")[0].trim();
     }
 
-    /** The node in the body. */
+    /** Returns the node in the body. */
     LwM2mNode node() {
         return node(json());
     }
 
-    /** The nodes of a composite write by their paths. */
+    /** Returns the nodes of a composite write by their paths. */
     Map<LwM2mPath, LwM2mNode> nodes() {
         JsonNode json = json();
         if (!stock && (!json.isObject() || json.isEmpty())) {
@@ -215,7 +221,7 @@ final class HttpCall {
         }
     }
 
-    /** Whether it is read as the stock server does. */
+    /** Returns whether the request is parsed as the stock server does. */
     boolean isStock() {
         return stock;
     }

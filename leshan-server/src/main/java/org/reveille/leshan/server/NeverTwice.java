@@ -11,7 +11,7 @@ import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Answers calls that have an id: a repeat joins the running call, or is answered what the first was. */
+/** Makes calls with an id idempotent: a repeat joins the running call, or receives the response of the first call. */
 final class NeverTwice {
     private static final Logger LOG = LoggerFactory.getLogger(NeverTwice.class);
 
@@ -22,13 +22,17 @@ final class NeverTwice {
     private final Executor workers;
     private final Map<String, Running> running = new ConcurrentHashMap<>();
 
-    /** @param workers few threads, for reading from the disk */
+    /**
+     * Creates the filter.
+     *
+     * @param workers few threads, for reading from the disk
+     */
     NeverTwice(RequestLog log, Executor workers) {
         this.log = log;
         this.workers = workers;
     }
 
-    /** Does the operation, unless its id has been seen. A call without an id is done whenever it comes. */
+    /** Executes the operation unless its id is known. A call without an id is always executed. */
     CompletableFuture<HttpAnswer> answer(
             HttpCall call, Function<HttpCall, CompletableFuture<HttpAnswer>> operation) {
         String id;
@@ -41,10 +45,10 @@ final class NeverTwice {
     }
 
     /**
-     * Tells of an id, see {@link RequestEntry#json}.
+     * Returns the state of an id, see {@link RequestEntry#json}.
      *
-     * @param close whether an id of which nothing is known is refused from now on
-     * @param seconds how long to wait for a call that is running
+     * @param close whether an unknown id is refused from now on
+     * @param seconds how long to wait for a running call
      */
     CompletableFuture<ObjectNode> tell(String id, boolean close, long seconds) {
         Running open = running.get(id);
@@ -64,7 +68,7 @@ final class NeverTwice {
                     : CompletableFuture.completedFuture(RequestEntry.REUSED);
         }
         try {
-            // Not thenAccept: what fails without an answer would be RUNNING for ever.
+            // Not thenAccept: a call that failed without an answer would be RUNNING forever.
             operation.apply(call).thenCompose(answer -> known(id, mine, answer)).whenComplete((answer, failure) ->
                     end(id, mine, failure == null ? answer : Failures.answer(failure, Delivery.MAY_HAVE_REACHED)));
         } catch (RuntimeException broken) {
@@ -79,8 +83,9 @@ final class NeverTwice {
     }
 
     /**
-     * A repeat may be refused for what was not in the way of the first: then the first's answer is the answer. It is
-     * read by a worker: this may be the store's thread, whose writes must not wait for a reader's turn.
+     * Returns the stored response of the first call if the repeat was refused. A repeat may be refused for a reason
+     * that did not apply to the first: then the first call's response is used. A worker reads it: this may be the
+     * store's thread, whose writes must not wait for a reader.
      */
     private CompletableFuture<HttpAnswer> known(String id, Running mine, HttpAnswer answer) {
         if (answer.failure() == null || answer.failure().delivery() != Delivery.NOT_SENT) {

@@ -15,20 +15,24 @@ import org.eclipse.leshan.server.registration.Registration;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.ObjectSpecWriter;
 
-/** `/api/objectspecs`: the object models that this server knows. */
+/** Serves `/api/objectspecs`: the object models of this server. */
 final class ObjectSpecsApi {
     private final LeshanServer server;
     private final List<ObjectModel> models;
     /** The JSON of each model that was requested once; that of all models has 1.2 MB. */
     private final Map<ObjectModel, String> written = new ConcurrentHashMap<>();
 
-    /** @param models every version of every object */
+    /**
+     * Creates the API.
+     *
+     * @param models every version of every object
+     */
     ObjectSpecsApi(LeshanServer server, List<ObjectModel> models) {
         this.server = server;
         this.models = models;
     }
 
-    /** The models of a client's objects in the versions that it has. */
+    /** Returns the models of a client's objects in the versions that it has. */
     HttpAnswer ofClient(String endpoint) {
         Registration client = server.getRegistrationService().getByEndpoint(endpoint);
         if (client == null) {
@@ -38,7 +42,7 @@ final class ObjectSpecsApi {
         return list(server.getModelProvider().getObjectModel(client).getObjectModels());
     }
 
-    /** The models of one object, or of all: `?object=3&version=1.1`. */
+    /** Returns the models of one object, or of all: `?object=3&version=1.1`. */
     HttpAnswer known(Context context) {
         String object = context.queryParam("object");
         String version = context.queryParam("version");
@@ -47,7 +51,7 @@ final class ObjectSpecsApi {
                 .filter(model -> version == null || version.equals(model.version)).toList());
     }
 
-    /** The ETag of an answer. A checksum will do: models change with the program alone. */
+    /** Returns the ETag of an answer. A checksum is sufficient: models change only with the program. */
     static String tag(HttpAnswer answer) {
         CRC32 sum = new CRC32();
         sum.update(answer.body().getBytes(StandardCharsets.UTF_8));

@@ -8,16 +8,21 @@ import java.util.function.BooleanSupplier;
 import org.reveille.leshan.server.Failure.Code;
 
 /**
- * The calls whose device has not answered yet: one per registration, and not too many together. A call that is overdue
+ * The calls whose device has not answered yet: one per registration, and a limited number in total. An overdue call
  * stays open, but another one may be opened beside it.
  */
 final class OpenCalls {
-    /** One call. */
+    /** One open call. */
     static final class Call {
         private final String registration;
         private final BooleanSupplier overdue;
 
-        /** @param overdue whether it no longer keeps others from being opened; asked for when another one comes */
+        /**
+         * Creates a call.
+         *
+         * @param overdue whether the call no longer prevents others from being opened; evaluated when another one
+         * arrives
+         */
         Call(String registration, BooleanSupplier overdue) {
             this.registration = registration;
             this.overdue = overdue;
@@ -30,12 +35,16 @@ final class OpenCalls {
     private final Map<String, Call> newest = new HashMap<>();
     private boolean closed;
 
-    /** @param most how many may be open together, overdue ones included */
+    /**
+     * Creates an empty set of calls.
+     *
+     * @param most maximum number of open calls, overdue ones included
+     */
     OpenCalls(int most) {
         this.most = most;
     }
 
-    /** Opens a call. Returns null, or why it may not be. */
+    /** Opens a call. Returns null, or the reason why it must not be opened. */
     synchronized Failure open(Call call) {
         if (closed) {
             return Failure.refusal(Code.SHUTTING_DOWN, "Shutting down: this server takes no more calls");
@@ -55,7 +64,7 @@ final class OpenCalls {
     /**
      * Closes a call.
      *
-     * @param ifNewest done before another call can be opened, unless one was opened beside this one
+     * @param ifNewest runs before another call can be opened, unless one was opened beside this one
      */
     synchronized void done(Call call, Runnable ifNewest) {
         open.remove(call);
@@ -73,7 +82,7 @@ final class OpenCalls {
         return most;
     }
 
-    /** Refuses every further call, and waits for the open ones. Returns how many are open still when the time is up. */
+    /** Refuses every further call, and waits for the open ones. Returns how many are still open when the time has elapsed. */
     synchronized int drain(long millis) throws InterruptedException {
         closed = true;
         long end = System.nanoTime() + millis * 1_000_000;

@@ -7,7 +7,7 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.operations.Health;
 import org.reveille.leshan.operations.Metrics;
 
-/** `/health/live`, `/health/ready` and `/metrics`: for those who run the server. */
+/** Serves `/health/live`, `/health/ready` and `/metrics` for the operators of the server. */
 final class OperationsApi {
     static final String LIVE = "/health/live";
     static final String READY = "/health/ready";

@@ -4,13 +4,17 @@ import java.util.List;
 import java.util.TreeMap;
 import org.eclipse.leshan.server.registration.Registration;
 
-/** The first clients by endpoint name of all that are offered, in any order. */
+/** Selects the first clients by endpoint name of all that are offered, in any order. */
 final class Page {
     private final int limit;
     private final String after;
     private final TreeMap<String, Registration> first = new TreeMap<>();
 
-    /** @param after only names that come after this one, or null for all */
+    /**
+     * Creates an empty page.
+     *
+     * @param after selects only names after this one, or null for all
+     */
     Page(int limit, String after) {
         this.limit = limit;
         this.after = after;
@@ -29,7 +33,7 @@ final class Page {
         }
     }
 
-    /** In the order of their names, which is that of their UTF-16 code units. */
+    /** Returns the clients in the order of their names, which is that of their UTF-16 code units. */
     List<Registration> clients() {
         return List.copyOf(first.values());
     }

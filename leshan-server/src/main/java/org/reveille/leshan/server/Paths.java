@@ -10,33 +10,37 @@ import java.util.stream.Stream;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 
-/** The segments of a request's path, without the empty ones. */
+/** Splits a request's path into its segments, without the empty ones. */
 final class Paths {
     private static final int HEX = 16;
 
     private Paths() {
     }
 
-    /** As in the stock server, decoded before it is split and made canonical: `;x=1` is cut off and `..` climbs. */
+    /**
+     * Returns the segments as the stock server does: decoded before the split and canonical: `;x=1` is removed and `..`
+     * climbs.
+     */
     static List<String> canonical(Context context) {
         return segments(context.req().getPathInfo()).toList();
     }
 
-    /** As {@link #canonical(Context)}. */
+    /** Returns the same as {@link #canonical(Context)}. */
     static List<String> canonical(Request request) {
         return segments(request.getHttpURI().getDecodedPath()).toList();
     }
 
     /**
-     * Split as it came, then decoded: every endpoint name is one segment, also one with `/`, `%`, `;` or `..`.
+     * Returns the segments of the raw path, decoded after the split: every endpoint name is one segment, also one with
+     * `/`, `%`, `;` or `..`.
      *
-     * @throws InvalidRequestException when a segment is no percent-encoded UTF-8
+     * @throws InvalidRequestException if a segment is not percent-encoded UTF-8
      */
     static List<String> asSent(Context context) {
         return asSent(context.req().getRequestURI());
     }
 
-    /** As {@link #asSent(Context)}. */
+    /** Returns the same as {@link #asSent(Context)}. */
     static List<String> asSent(Request request) {
         return asSent(request.getHttpURI().getPath());
     }

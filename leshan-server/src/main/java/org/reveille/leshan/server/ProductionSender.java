@@ -13,9 +13,9 @@ import org.reveille.leshan.events.Contacts;
 import org.reveille.leshan.json.ResponseWriter;
 import org.reveille.leshan.server.Failure.Code;
 
-/** Sends a request now or not at all: one per registration at a time, none to a client that sleeps, each id once. */
+/** Sends a request immediately or not at all: one per registration at a time, none to a sleeping client, each id once. */
 final class ProductionSender implements Sender {
-    /** After this much more than its time-out CoAP has long given up (EXCHANGE_LIFETIME is 247 s). */
+    /** CoAP has given up by this time after the request's timeout (EXCHANGE_LIFETIME is 247 s). */
     private static final long LOST_AFTER_MS = TimeUnit.SECONDS.toMillis(250);
     private static final String SLEEPING = "The destination client is sleeping, request cannot be sent.";
 
@@ -28,9 +28,12 @@ final class ProductionSender implements Sender {
     private final Executor workers;
 
     /**
-     * @param busy how long a call that was sent keeps others from its client after the last datagram of either side; it
-     *     waits on for its answer then
-     * @param workers few threads, for what may not be done on the store's own, which has others' writes to do
+     * Creates a sender.
+     *
+     * @param busy how long a sent call prevents other calls to its client after the last datagram of either side; after
+     * that
+     *     the call still waits for its response
+     * @param workers few threads, for tasks that must not run on the store's own thread, which has other writes to do
      */
     ProductionSender(LeshanServer server, OpenCalls calls, Duration busy, SleepTimes sleeping, RequestLog log, Contacts contacts,
             Executor workers) {
@@ -101,7 +104,7 @@ final class ProductionSender implements Sender {
         return HttpAnswer.failure(new Failure(code, sentence + reason.getMessage(), delivery, null));
     }
 
-    /** The registration as its last update left it: its address may have changed while the id went to disk. */
+    /** Returns the registration as of its last update: its address may have changed while the id was written to disk. */
     private Registration newest(Registration client) {
         Registration newest = server.getRegistrationService().getById(client.getId());
         return newest == null ? client : newest;

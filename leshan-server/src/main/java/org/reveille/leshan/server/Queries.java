@@ -6,15 +6,15 @@ import org.eclipse.jetty.util.Fields;
 import org.eclipse.jetty.util.UrlEncoded;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 
-/** The query of a request. */
+/** Parses the query of a request. */
 final class Queries {
     private Queries() {
     }
 
     /**
-     * Return the parameters of a request, decoded.
+     * Returns the parameters of a request, decoded.
      *
-     * @throws InvalidRequestException when the query is not percent-encoded UTF-8
+     * @throws InvalidRequestException if the query is not percent-encoded UTF-8
      */
     static Fields of(Request request) {
         String query = request.getHttpURI().getQuery();

@@ -8,7 +8,7 @@ import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.server.Failure.Code;
 
-/** `/api/events/refused/redeliver`, in production mode: events that the webhook refused are posted again. */
+/** Serves `/api/events/refused/redeliver`, in production mode: events that the webhook refused are posted again. */
 final class RefusedEventsApi {
     private final Outbox outbox;
     private final Answers answers;
@@ -20,7 +20,11 @@ final class RefusedEventsApi {
         this.workers = workers;
     }
 
-    /** @param workers write the answers */
+    /**
+     * Adds the route.
+     *
+     * @param workers write the responses
+     */
     static void addTo(RoutesConfig routes, Outbox outbox, Answers answers, Executor workers) {
         RefusedEventsApi api = new RefusedEventsApi(outbox, answers, workers);
         routes.post("/api/events/refused/redeliver", api::redeliver);

@@ -7,15 +7,15 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.server.Failure.Code;
 
 /**
- * What is known of one request id. Times are milliseconds since the epoch.
+ * The stored state of one request id. Times are milliseconds since the epoch.
  *
- * @param path the request's target as events name it
- * @param digest tells another request under the same id
- * @param status what was answered, errors in their JSON form; null unless DONE
+ * @param path the request's target as in events
+ * @param digest identifies a different request with the same id
+ * @param status the HTTP status of the response, failures in their JSON form; null unless DONE
  */
 record RequestEntry(String id, String endpoint, String path, String digest, State state, long receivedAt,
         Long finishedAt, String delivery, Integer status, String contentType, String body) {
-    /** Where a request stands; CLOSED is an id that may not come any more. */
+    /** State of a request; CLOSED is an id that is refused from now on. */
     enum State { RUNNING, DONE, INTERRUPTED, CLOSED }
 
     static final HttpAnswer REUSED = HttpAnswer.failure(
@@ -25,29 +25,33 @@ record RequestEntry(String id, String endpoint, String path, String digest, Stat
     static final HttpAnswer INTERRUPTED = HttpAnswer.failure(new Failure(Code.INTERRUPTED,
             "Interrupted: the server stopped while the call was open", Delivery.MAY_HAVE_REACHED, null));
 
-    /** A request that is about to be sent. */
+    /** Returns the entry of a request that is about to be sent. */
     static RequestEntry running(String id, String endpoint, String path, String digest) {
         return new RequestEntry(id, endpoint, path, digest, State.RUNNING, 0, null, null, null, null, null);
     }
 
-    /** @param given with errors in their JSON form */
+    /**
+     * Returns this entry with the response to its request.
+     *
+     * @param given the response, failures in their JSON form
+     */
     RequestEntry done(long at, Delivery how, HttpAnswer given) {
         return new RequestEntry(id, endpoint, path, digest, State.DONE, receivedAt, at, how.name(), given.status(),
                 given.contentType(), given.body());
     }
 
-    /** What a call of this digest is answered under this id, which is known already. */
+    /** Returns the response to a call with this digest under this id, which is already known. */
     HttpAnswer answerTo(String callDigest) {
         return state == State.CLOSED || digest.equals(callDigest) ? answer() : REUSED;
     }
 
-    /** As `/api/requests/{id}` tells it; null is an id of which nothing is known. */
+    /** Returns the representation in `/api/requests/{id}`; null is an unknown id. */
     static ObjectNode json(String id, RequestEntry known) {
         return known == null || known.state == State.CLOSED
                 ? Json.object().put("id", id).put("state", "NOT_RECEIVED") : known.json();
     }
 
-    /** The data of the event that tells the result. */
+    /** Returns the data of the event that publishes the result. */
     ObjectNode event() {
         ObjectNode json = Json.object().put("ep", endpoint).put("path", path).put("requestId", id);
         Failure failure = answer().failure();

@@ -21,23 +21,23 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The ids of requests and what became of them, on disk for a day: an id is committed before its CoAP request leaves, and
- * never leaves again. Times are milliseconds since the epoch, to be told; the day is counted by
- * {@link Store#runningMillis}: a clock that is set ahead must not have an id forgotten and sent twice.
+ * The log of request ids and their results, on disk for a day: an id is committed before its CoAP request is sent, and
+ * is never sent again. Times are milliseconds since the epoch, for display; the day is measured by {@link
+ * Store#runningMillis}: a clock that is set ahead must not cause an id to be forgotten and sent twice.
  *
- * <p>A result that cannot be written (full disk, locked file) is kept in memory, told from there, and written as soon
- * as that works. Only when the process ends before is its id INTERRUPTED.
+ * <p>A result that cannot be written (full disk, locked file) is kept in memory, reported from there, and written as
+ * soon as possible. Its id is INTERRUPTED only if the process ends before.
  */
 final class RequestLog {
-    /** How long an id is known. */
+    /** How long an id is stored. */
     static final long HISTORY_S = TimeUnit.DAYS.toSeconds(1);
 
     private static final Logger LOG = LoggerFactory.getLogger(RequestLog.class);
     private static final Pattern ID = Pattern.compile("(?!\\.{1,2}/)[\\w.~:-]{1,100}/(?!\\.{1,2}$)[\\w.~:-]{1,100}");
-    /** So many ids are known at most: a day of 230 calls a second. */
+    /** Maximum number of stored ids: a day of 230 calls per second. */
     static final long MOST = 20_000_000;
     private static final long PRUNE_EVERY_MS = TimeUnit.SECONDS.toMillis(10);
-    /** In proportion to what comes: a fixed number each 10 s fell behind a busy server, without end. */
+    /** In proportion to the load: a fixed number every 10 s fell behind a busy server without limit. */
     private static final int PRUNE_EVERY = 500;
     private static final int PRUNED_PER_BEGUN = 2;
     private static final int PRUNED_AT_LEAST = 1_000;
@@ -46,16 +46,19 @@ final class RequestLog {
               id TEXT PRIMARY KEY, endpoint TEXT, path TEXT, digest TEXT, state TEXT NOT NULL, received_at INTEGER NOT NULL,
               finished_at INTEGER, delivery TEXT, status INTEGER, content_type TEXT, body TEXT,
               running INTEGER NOT NULL DEFAULT 0)""";
-    /** Each may be some hundred kilobytes. Of more, no more is kept than that they may have reached their devices. */
+    /**
+     * Each may have some hundred kilobytes. Beyond this number, only the fact that a request may have reached its
+     * device is kept.
+     */
     private static final int MOST_UNWRITTEN = 1_000;
     private static final Executor A_SECOND_LATER = CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS);
 
-    /** What came of a request. */
+    /** The result of a request. */
     private static final class Result {
         private final String id;
         private final HttpAnswer answer;
         private final Delivery delivery;
-        /** Of the store's thread: a repeat must not touch the row again, which a new call may have by then. */
+        /** Used by the store's thread only: a repeat must not write the row again, which a new call may own by then. */
         private boolean written;
 
         Result(String id, HttpAnswer answer, Delivery delivery) {
@@ -71,7 +74,7 @@ final class RequestLog {
     private final long most;
     private final Map<String, Result> unwritten = new ConcurrentHashMap<>();
     private final AtomicBoolean retrying = new AtomicBoolean();
-    /** Of the store's own thread. */
+    /** Used by the store's own thread only. */
     private long prunedAt;
     private int begun;
 
@@ -83,28 +86,32 @@ final class RequestLog {
     }
 
     /**
-     * Opens the log; calls that were open when the server stopped are INTERRUPTED from now on, and that is told.
+     * Opens the log; calls that were open when the server stopped become INTERRUPTED, and this is published.
      *
-     * @param age milliseconds by which the day is counted, see {@link Store#runningMillis}
-     * @throws IOException when the store cannot be written
+     * @param age milliseconds by which the day is measured, see {@link Store#runningMillis}
+     * @throws IOException if the store cannot be written
      */
     static RequestLog open(Store store, RequestResults results, LongSupplier age) throws IOException {
         return open(store, results, age, MOST);
     }
 
-    /** @param most how many ids are known at most */
+    /**
+     * Opens the log with a limit.
+     *
+     * @param most maximum number of stored ids
+     */
     static RequestLog open(Store store, RequestResults results, LongSupplier age, long most) throws IOException {
         RequestLog log = new RequestLog(store, results, age, most);
         store.writeNow(log::interrupt);
         return log;
     }
 
-    /** Whether a text can be an id: two segments that are safe in a path. */
+    /** Returns whether a text can be an id: two segments that are safe in a path. */
     static boolean isId(String text) {
         return ID.matcher(text).matches();
     }
 
-    /** Keeps a new id. Completes, once that is on disk, with null, or with what is known of the id already. */
+    /** Stores a new id. Completes, once it is on disk, with null, or with the existing entry of the id. */
     CompletableFuture<RequestEntry> begin(RequestEntry entry) {
         Result earlier = unwritten.get(entry.id());
         if (earlier != null) {
@@ -122,9 +129,9 @@ final class RequestLog {
     }
 
     /**
-     * Keeps what came of a request, or forgets its id when the call was refused before anything was sent.
+     * Stores the result of a request, or deletes its id if the call was refused before anything was sent.
      *
-     * @return completes with the answer when that is on disk; also when the disk fails, then it is written later
+     * @return completes with the answer once it is on disk; also if the disk fails, then it is written later
      */
     CompletableFuture<HttpAnswer> end(RequestEntry entry, HttpAnswer answer, Delivery delivery) {
         return write(new Result(entry.id(), answer, delivery)).exceptionally(failure -> null)
@@ -175,7 +182,7 @@ final class RequestLog {
         }
     }
 
-    /** Refuses an id from now on, unless it has come already. Completes with what is known of it, null for nothing. */
+    /** Refuses an id from now on, unless it is already known. Completes with the entry of the id, or null if there was none. */
     CompletableFuture<RequestEntry> close(String id) {
         return store.write(connection -> {
             update(connection, "INSERT INTO requests (id, state, received_at, running) VALUES (?, ?, ?, ?) "
@@ -185,12 +192,12 @@ final class RequestLog {
         });
     }
 
-    /** What is known of an id, or null. */
+    /** Returns the entry of an id, or null. */
     RequestEntry find(String id) throws SQLException {
         return asTold(store.read(connection -> find(connection, id)));
     }
 
-    /** What could not be written stands on the disk as if it ran. */
+    /** Returns an entry with its unwritten result, if any: on disk such a request is still RUNNING. */
     private RequestEntry asTold(RequestEntry entry) {
         Result result = entry == null ? null : unwritten.get(entry.id());
         if (result == null || entry.state() != RequestEntry.State.RUNNING) {
@@ -200,7 +207,7 @@ final class RequestLog {
                 ? entry.done(System.currentTimeMillis(), result.delivery, result.answer.asJson()) : null;
     }
 
-    /** A call that was refused before anything was sent may be tried again under its id. */
+    /** Returns whether an answer is stored. A call that was refused before anything was sent may be retried under its id. */
     static boolean isKept(HttpAnswer answer) {
         Failure failure = answer.failure();
         return failure == null || failure.code().isResult() || failure.delivery() != Delivery.NOT_SENT;
@@ -251,7 +258,7 @@ final class RequestLog {
         if (begun < PRUNE_EVERY && now - prunedAt < PRUNE_EVERY_MS) {
             return;
         }
-        // In pieces: after a busy day a single statement would hold up all that want to write.
+        // In pieces: after a busy day a single statement would block all other writes.
         int piece = Math.max(PRUNED_AT_LEAST, PRUNED_PER_BEGUN * begun);
         prunedAt = now;
         begun = 0;

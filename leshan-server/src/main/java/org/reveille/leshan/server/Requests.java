@@ -22,14 +22,18 @@ import org.eclipse.leshan.core.request.WriteCompositeRequest;
 import org.eclipse.leshan.core.request.WriteRequest;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 
-/** LwM2M requests out of HTTP requests. Every method throws what {@link Failures} has an answer for. */
+/** Creates LwM2M requests from HTTP requests. Every method throws only exceptions that {@link Failures} converts. */
 final class Requests {
     private static final LwM2mAttributeParser ATTRIBUTES = new DefaultLwM2mAttributeParser();
 
     private Requests() {
     }
 
-    /** @param format of a node where the call names none; null is TLV */
+    /**
+     * Returns a write request.
+     *
+     * @param format the format of a node if the call specifies none; null is TLV
+     */
     static WriteRequest write(HttpCall call, Function<LwM2mNode, ContentFormat> format) {
         String target = call.target(0);
         WriteRequest.Mode mode = call.replace() ? WriteRequest.Mode.REPLACE : WriteRequest.Mode.UPDATE;
@@ -37,7 +41,11 @@ final class Requests {
         return new WriteRequest(mode, call.format("format", format.apply(node)), target, node);
     }
 
-    /** @param format of a node where the call names none; null is TLV */
+    /**
+     * Returns a create request.
+     *
+     * @param format the format of a node if the call specifies none; null is TLV
+     */
     static CreateRequest create(HttpCall call, Function<LwM2mNode, ContentFormat> format) {
         if (!(node(call) instanceof LwM2mObjectInstance instance)) {
             throw new IllegalArgumentException("payload must contain an object instance");
@@ -53,13 +61,17 @@ final class Requests {
         return new ExecuteRequest(call.target(0), call.arguments());
     }
 
-    /** The whole query string is the list of attributes, so no `timeout` can stand in it. */
+    /** Returns a write-attributes request. The whole query string is the list of attributes, so it cannot contain `timeout`. */
     static WriteAttributesRequest writeAttributes(HttpCall call) throws InvalidAttributeException {
         Collection<LwM2mAttribute<?>> attributes = ATTRIBUTES.parseUriQuery(call.query());
         return new WriteAttributesRequest(call.target(1), new LwM2mAttributeSet(attributes));
     }
 
-    /** @param format where the call names none; the stock server has none then, and fails */
+    /**
+     * Returns a composite read.
+     *
+     * @param format the format if the call specifies none; the stock server has none in this case, and fails
+     */
     static ReadCompositeRequest readComposite(HttpCall call, ContentFormat format) {
         return new ReadCompositeRequest(
                 call.format("pathformat", format), call.format("nodeformat", format), call.paths());

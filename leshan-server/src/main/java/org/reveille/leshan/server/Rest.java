@@ -16,7 +16,7 @@ import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.server.Failure.Code;
 
-/** The REST API without {@link Calls}, and the event stream: what is served under which address. */
+/** Routes of the REST API except {@link Calls}, and of the event stream. */
 final class Rest {
     private static final HttpAnswer NO_STREAM = HttpAnswer.refusal(Code.METHOD_NOT_ALLOWED,
             "Method not allowed: events are a stream, ask for it with Accept: text/event-stream");
@@ -49,19 +49,19 @@ final class Rest {
         this.answers = new Answers(stock);
     }
 
-    /** Handles calls, before the routes of {@link #addTo}. */
+    /** Returns the handler of calls, which precedes the routes of {@link #addTo}. */
     Calls calls() {
         return calls;
     }
 
-    /** Says which paths reach {@link #addTo}. */
+    /** Configures which paths reach {@link #addTo}. */
     void configure(JavalinConfig config) {
         config.jetty.modifyHttpConfiguration(jetty -> jetty.setUriCompliance(stock ? STOCK_PATHS : UriCompliance.UNSAFE));
-        // Otherwise Jetty answers a path that may mean two things with 400 when it is decoded, whatever is allowed.
+        // Otherwise Jetty answers an ambiguous path with 400 when the path is decoded, whatever is allowed.
         config.jetty.modifyServletContextHandler(context -> context.getServletHandler().setDecodeAmbiguousURIs(true));
     }
 
-    /** Serves every address that nobody else does. */
+    /** Serves every path that no other route serves. */
     void addTo(RoutesConfig routes) {
         answers.addTo(routes);
         routes.get("/*", this::get);
@@ -113,7 +113,7 @@ final class Rest {
         return HttpAnswer.json(endpoints);
     }
 
-    /** The caller may hold the answer already, and says so by its ETag. */
+    /** Answers with 304 if the caller has the answer already, according to the ETag that it sent. */
     private void answerUnlessKnown(Context context, HttpAnswer answer) {
         if (stock || answer.failure() != null) {
             answer(context, answer);

@@ -16,8 +16,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * `/api/security`, as the stock demo server's: what devices have to show for their names, and the server's own
- * certificate. Unlike there, a secret that was written is never told again.
+ * Serves `/api/security`, as the stock demo server does: the credentials that devices must present for their names, and
+ * the server's own certificate. Unlike there, a written secret is never returned.
  */
 final class SecurityApi {
     private static final Logger LOG = LoggerFactory.getLogger(SecurityApi.class);
@@ -35,7 +35,11 @@ final class SecurityApi {
         this.deleted = deleted;
     }
 
-    /** @param deleted receives each endpoint whose credentials were deleted, before the caller has the answer */
+    /**
+     * Adds the routes.
+     *
+     * @param deleted receives each endpoint whose credentials were deleted, before the caller receives the response
+     */
     static void addTo(RoutesConfig routes, Credentials credentials, Identity identity, Answers answers,
             Consumer<String> deleted) {
         SecurityApi api = new SecurityApi(credentials, identity, answers, deleted);
@@ -43,7 +47,7 @@ final class SecurityApi {
         routes.get(CLIENTS + "/<endpoint>", api::get);
         routes.put(CLIENTS, api::put);
         routes.delete(CLIENTS + "/<endpoint>", api::delete);
-        // The first is where 2.0.0-M18 has it, the second where earlier ones had.
+        // The first is the path of 2.0.0-M18, the second that of earlier versions.
         routes.get("/api/server/security", api::server);
         routes.get("/api/security/server", api::server);
     }
@@ -76,7 +80,7 @@ final class SecurityApi {
         }
     }
 
-    /** The device's connections end at once: what was deleted may be known to others. */
+    /** Deletes credentials. The device's connections end immediately: deleted credentials may be known to others. */
     private void delete(Context context) {
         String endpoint = context.pathParam("endpoint");
         if (credentials.remove(endpoint, true) == null) {

@@ -5,12 +5,12 @@ import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
 import org.eclipse.leshan.core.response.LwM2mResponse;
 import org.eclipse.leshan.server.registration.Registration;
 
-/** Sends requests to devices. No thread waits for a device: the answer completes a future. */
+/** Sends requests to devices. No thread waits for a device: the response completes a future. */
 interface Sender {
     /**
      * Sends a request, or refuses it.
      *
-     * @param path how the request's target is named in what is told of it
+     * @param path the name of the request's target in events and logs
      * @return never completes exceptionally: an error is an answer too
      */
     <T extends LwM2mResponse> CompletableFuture<HttpAnswer> send(

@@ -10,20 +10,24 @@ import org.eclipse.leshan.server.LeshanServer;
 import org.reveille.leshan.json.Json;
 
 /**
- * Which server this is.
+ * Identifies this server.
  *
  * @param name the operator's name for it
- * @param bootId of this process alone
+ * @param bootId identifies this process
  * @param startedAt milliseconds since the epoch
  */
 record ServerInfo(String name, String bootId, long startedAt) {
-    /** @param bootId null when nothing else tells it: then it is a new one */
+    /**
+     * Returns the identity of a server that starts now.
+     *
+     * @param bootId null if no other component provides it: then a new one is generated
+     */
     static ServerInfo now(String name, String bootId) {
         return new ServerInfo(name, bootId == null ? UUID.randomUUID().toString() : bootId,
                 System.currentTimeMillis());
     }
 
-    /** As `/api/server/info` tells it. */
+    /** Returns the representation in `/api/server/info`. */
     ObjectNode json(String mode, ObjectNode features, ObjectNode limits) {
         ObjectNode json = Json.object().put("name", "reveille-leshan-server").put("version", "0.1.0");
         json.put("leshan", leshanVersion()).put("mode", mode);

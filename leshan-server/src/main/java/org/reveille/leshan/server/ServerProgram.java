@@ -38,17 +38,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A LwM2M server with the REST API and event stream of the stock demo server 2.0.0-M18: just as that one, or with what
- * production needs.
+ * A LwM2M server with the REST API and event stream of the stock demo server 2.0.0-M18: with the same behavior, or with
+ * the features that production needs.
  */
 public final class ServerProgram implements AutoCloseable {
     /**
-     * How a server is started.
+     * Options of a server.
      *
-     * @param awakeMillis how long a client in queue mode counts as awake after it was heard
-     * @param name the operator's name for the server, which is told with what it says
-     * @param models every version of every object that it knows
-     * @param production null for the stock server's behaviour
+     * @param awakeMillis how long a client in queue mode counts as awake after a message of it was received
+     * @param name the operator's name for the server, which is part of its reports
+     * @param models every version of every object that the server supports
+     * @param production null for the stock server's behavior
      */
     public record Options(
             HttpSettings http, CoapSettings coap, int awakeMillis, String name, List<ObjectModel> models,
@@ -56,20 +56,20 @@ public final class ServerProgram implements AutoCloseable {
     }
 
     /**
-     * What only production mode has.
+     * Options that only production mode has.
      *
-     * @param store what is kept on disk; the server closes it
-     * @param maxOpenCalls how many calls may wait for their devices together
-     * @param busy how long a call that its device does not answer keeps other calls from it
-     * @param outbox who is told of events, and how much is kept for him
-     * @param drain how long open calls may take to end when the server does
-     * @param rules which devices may register, beside what their credentials say
+     * @param store the state on disk; the server closes it
+     * @param maxOpenCalls maximum number of calls that wait for their devices
+     * @param busy how long a call without a response of its device prevents other calls to it
+     * @param outbox the subscribers of events, and how much is stored for them
+     * @param drain how long open calls may take to end when the server stops
+     * @param rules the devices that may register, in addition to their credentials
      */
     public record Production(Store store, int maxOpenCalls, Duration busy, Outbox.Options outbox, Duration drain,
             RegistrationRules rules) {
     }
 
-    /** Threads that go on with a call once its id is on disk; none of them waits for a device. */
+    /** Threads that continue a call once its id is on disk; none of them waits for a device. */
     private static final int WORKERS = 4;
     private static final long LEAST_REQUEST_BYTES = 1_000_000;
     private static final Logger LOG = LoggerFactory.getLogger(ServerProgram.class);
@@ -79,18 +79,22 @@ public final class ServerProgram implements AutoCloseable {
     private final CoapMetrics coapMetrics = new CoapMetrics(metrics);
     private final LeshanServer server;
     private final EventStreams streams;
-    /** Null where no program elsewhere decides. */
+    /** Null if no registration webhook is configured. */
     private RegistrationWebhook registrationWebhook;
     private final ServerInfo info;
     private final Store store;
     private final Telling telling;
     private final OpenCalls calls;
     private final Duration drain;
-    /** Of our own: Java's default executor makes a thread for each task on a machine of two cores. */
+    /** Our own pool: Java's default executor creates a thread for each task on a machine with two cores. */
     private final ExecutorService workers = Executors.newFixedThreadPool(WORKERS, ServerProgram::worker);
     private final Javalin http;
 
-    /** @throws IOException when the store cannot be used */
+    /**
+     * Creates and starts the server.
+     *
+     * @throws IOException if the store cannot be used
+     */
     public ServerProgram(Options options) throws IOException {
         Production production = options.production();
         if (production == null) {
@@ -140,7 +144,7 @@ public final class ServerProgram implements AutoCloseable {
 
     private Rest stock(Options options) {
         DelayedRequests delayed = new DelayedRequests(server, streams);
-        // After Events: UPDATED is told before the answer to what its wake let out.
+        // After Events: UPDATED is published before the response to a request that its wake released.
         server.getRegistrationService().addListener(delayed);
         ClientsApi clients = new ClientsApi(server, new StockSender(server, delayed), Formats.STOCK);
         return rest(options, clients, info.json("stock", Json.object(), Json.object()), null);
@@ -175,12 +179,12 @@ public final class ServerProgram implements AutoCloseable {
         return http.port();
     }
 
-    /** Where CoAP without security is served, or null. */
+    /** Returns the port of CoAP without security, or null. */
     public Integer coapPort() {
         return port(Protocol.COAP);
     }
 
-    /** Where CoAP over DTLS is served, or null. */
+    /** Returns the port of CoAP over DTLS, or null. */
     public Integer coapsPort() {
         return port(Protocol.COAPS);
     }
@@ -198,7 +202,7 @@ public final class ServerProgram implements AutoCloseable {
         return count;
     }
 
-    /** Lets open calls end, in production mode; those that come meanwhile are told to come again later. */
+    /** Stops the server; in production mode, open calls may end first, and new ones are refused with a request to retry later. */
     @Override
     public void close() throws Exception {
         health.check("server", () -> Optional.of("it is shutting down"));
@@ -221,7 +225,7 @@ public final class ServerProgram implements AutoCloseable {
                 registrationWebhook.close();
             }
             closeStore();
-            // Last: what the store has written until its end goes on there.
+            // Last: continuations of the store's final writes run there.
             workers.shutdown();
         }
     }
@@ -239,7 +243,10 @@ public final class ServerProgram implements AutoCloseable {
         }
     }
 
-    /** Without this calls would go on to a registration whose device cannot be spoken with any more. */
+    /**
+     * Removes the registration of a device whose credentials were deleted. Without this, calls would still be sent to a
+     * registration whose device is no longer reachable.
+     */
     private void credentialsDeleted(String endpoint) {
         if (telling != null) {
             telling.removeRegistration(endpoint);
@@ -266,7 +273,10 @@ public final class ServerProgram implements AutoCloseable {
         return built;
     }
 
-    /** Bytes of an HTTP request's body: a value of {@code maxBody} comes as hex digits, with JSON around it. */
+    /**
+     * Returns the maximum size of an HTTP request's body in bytes: a value of {@code maxBody} is sent as hex digits,
+     * within JSON.
+     */
     private static long maxRequest(int maxBody) {
         return Math.max(LEAST_REQUEST_BYTES, 2L * maxBody + LEAST_REQUEST_BYTES / 10);
     }

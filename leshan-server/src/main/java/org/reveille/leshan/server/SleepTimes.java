@@ -9,11 +9,11 @@ import org.eclipse.leshan.server.registration.Registration;
 import org.eclipse.leshan.server.registration.RegistrationListener;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
 
-/** Since when clients in queue mode sleep. */
+/** Records since when clients in queue mode sleep. */
 final class SleepTimes implements PresenceListener, RegistrationListener {
     private final Map<String, Long> byRegistration = new ConcurrentHashMap<>();
 
-    /** Milliseconds since the epoch until which the client counted as awake, or null when nobody knows. */
+    /** Returns the milliseconds since the epoch until which the client counted as awake, or null if this is unknown. */
     Long awakeUntil(Registration client) {
         return byRegistration.get(client.getId());
     }
@@ -36,11 +36,11 @@ final class SleepTimes implements PresenceListener, RegistrationListener {
 
     @Override
     public void registered(Registration client, Registration previous, Collection<Observation> observations) {
-        // Its being awake is told apart.
+        // A separate notification reports that it is awake.
     }
 
     @Override
     public void updated(RegistrationUpdate update, Registration client, Registration previous) {
-        // Its being awake is told apart.
+        // A separate notification reports that it is awake.
     }
 }

@@ -8,7 +8,7 @@ import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.registration.Registration;
 import org.reveille.leshan.json.ResponseWriter;
 
-/** Sends a request now, or keeps it for the next wake when the client is in queue mode and asleep. */
+/** Sends a request immediately, or stores it for the next wake if the client is in queue mode and asleep. */
 final class StockSender implements Sender {
     private final LeshanServer server;
     private final DelayedRequests delayed;

@@ -14,10 +14,10 @@ import org.reveille.leshan.operations.Health;
 import org.reveille.leshan.operations.Metrics;
 import org.reveille.leshan.store.Store;
 
-/** How production mode tells what happens: everything through an outbox. */
+/** Publishes the events of production mode: all of them through an outbox. */
 final class Telling implements AutoCloseable {
     private static final Duration LAST_POSTS = Duration.ofSeconds(5);
-    /** For so long a receiver may restart before the server calls itself not ready. */
+    /** How long the webhook's receiver may restart before the server reports that it is not ready. */
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final Outbox outbox;
@@ -33,24 +33,24 @@ final class Telling implements AutoCloseable {
         return outbox;
     }
 
-    /** To be given to the LwM2M server's builder. */
+    /** Returns the awake times for the LwM2M server's builder. */
     Contacts contacts() {
         return contacts;
     }
 
-    /** Call it before the LwM2M server starts, and before any other listener is added to it. */
+    /** Adds the listeners. Must be called before the LwM2M server starts, and before any other listener is added to it. */
     void listenTo(LeshanServer server) {
         events = ServerEvents.listen(server, outbox, contacts);
         server.getEndpointsProvider().forEach(provider -> SurelyReceivedSends.install(
                 ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), events));
     }
 
-    /** Ends the registration of a client that may not have one any more. Call it after {@link #listenTo}. */
+    /** Ends the registration of a client that must no longer have one. Must be called after {@link #listenTo}. */
     void removeRegistration(String endpoint) {
         events.removeRegistration(endpoint);
     }
 
-    /** Says how it goes. */
+    /** Registers the health checks and metrics of events. */
     void report(Health health, Metrics metrics) {
         health.check("events", () -> outbox.isAlive()
                 ? Optional.empty() : Optional.of("a thread that tells them has ended: restart the server"));
@@ -67,7 +67,7 @@ final class Telling implements AutoCloseable {
                 status -> status.failing().toMillis() / 1000.0);
     }
 
-    /** Returns a sentence where the webhook refuses everything, or has taken nothing for a minute of attempts. */
+    /** Returns a sentence if the webhook refuses everything, or has accepted nothing for a minute of attempts. */
     static Optional<String> trouble(Outbox.Status status) {
         if (status.stopped()) {
             return Optional.of("the webhook " + status.trouble());
@@ -81,7 +81,7 @@ final class Telling implements AutoCloseable {
         metrics.gauge("leshan.outbox." + name, description, () -> value.apply(outbox.status()));
     }
 
-    /** Posts what waits if the webhook takes it just now; the rest is posted after the next start. */
+    /** Posts the waiting events if the webhook currently accepts events; the rest is posted after the next start. */
     @Override
     public void close() throws InterruptedException {
         if (outbox.status().trouble() == null) {

@@ -5,14 +5,21 @@ import java.util.Queue;
 import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 
-/** So many threads of a pool and no more, so that others are left for other tasks. Further tasks wait without a thread. */
+/**
+ * Limits the number of a pool's threads for some tasks, so that threads remain for others. Further tasks wait without a
+ * thread.
+ */
 final class ThreadShare implements Executor {
     private final int most;
     private final Supplier<Executor> pool;
     private final Queue<Runnable> waiting = new ArrayDeque<>();
     private int busy;
 
-    /** @param pool is asked for when a task needs a thread */
+    /**
+     * Creates a share.
+     *
+     * @param pool is called when a task needs a thread
+     */
     ThreadShare(int most, Supplier<Executor> pool) {
         this.most = most;
         this.pool = pool;
@@ -26,7 +33,7 @@ final class ThreadShare implements Executor {
         }
     }
 
-    /** Runs a task in this thread, which is one of the pool, or later in another one when the share is used up. */
+    /** Runs a task in this thread, which belongs to the pool, or later in another one if the share is used up. */
     void run(Runnable task) {
         if (begin(task)) {
             work(task);

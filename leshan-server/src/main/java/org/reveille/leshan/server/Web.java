@@ -16,18 +16,18 @@ import org.eclipse.jetty.server.handler.GracefulHandler;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.reveille.leshan.security.Identity;
 
-/** The web server under the REST API, and under the devices' control address. */
+/** The web server of the REST API, and of the devices' control API. */
 public final class Web {
-    /** How long answers that are on their way may take when the web server ends. */
+    /** How long pending responses may take when the web server stops. */
     private static final long LAST_ANSWERS_MS = 2_000;
 
     private Web() {
     }
 
     /**
-     * A web server of these settings, to be started at their address.
+     * Returns a web server with these settings, to be started at their address.
      *
-     * @param entrance what every request passes
+     * @param entrance the first handler of every request
      * @param more adds the routes
      */
     public static Javalin create(HttpSettings settings, Entrance entrance, Consumer<JavalinConfig> more) {
@@ -35,7 +35,7 @@ public final class Web {
             config.startup.showJavalinBanner = false;
             config.jetty.modifyServer(server -> {
                 server.insertHandler(entrance);
-                // Outermost: it waits for the answers that are on their way when the server ends.
+                // Outermost: it waits for pending responses when the server stops.
                 server.insertHandler(new GracefulHandler());
             });
             if (settings.identity().exists()) {
@@ -47,12 +47,12 @@ public final class Web {
 
     static void start(Javalin app, HttpSettings settings) {
         app.start(settings.host(), settings.port());
-        // Only now: Jetty cannot end in order what never began, and would say that instead of what is wrong.
+        // Only now: Jetty cannot stop gracefully before it has started, and would report that instead of the actual error.
         app.jettyServer().server().setStopTimeout(LAST_ANSWERS_MS);
     }
 
     private static ServerConnector connector(HttpSettings settings, Server server, HttpConfiguration http) {
-        // The name in a certificate is the client's to check; here it may be reached under any.
+        // The client must check the name in a certificate; the server may be reached under any name.
         http.addCustomizer(new SecureRequestCustomizer(false));
         SslContextFactory.Server tls = new SslContextFactory.Server();
         tls.setSslContext(context(settings.identity()));
@@ -64,7 +64,7 @@ public final class Web {
         return connector;
     }
 
-    /** New connections use the new certificate, and resume no session of the old one; open connections stay. */
+    /** Reloads the certificate. New connections use it, and resume no session of the old one; open connections stay. */
     private static void reload(SslContextFactory.Server tls, Identity identity) {
         try {
             tls.reload(factory -> factory.setSslContext(context(identity)));
