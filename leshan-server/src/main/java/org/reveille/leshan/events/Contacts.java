@@ -7,28 +7,29 @@ import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
 import org.eclipse.leshan.server.registration.Registration;
 
 /**
- * How long clients in queue mode stay awake after each contact: as the attribute `at` of their registration says
- * (milliseconds, as Leshan's client sends it), otherwise the server's own time.
+ * Determines how long clients in queue mode stay awake after each contact: the value of the attribute `at` of their
+ * registration (milliseconds, as Leshan's client sends it), otherwise the server's own time.
  *
- * <p>Leshan's presence service asks this at every contact, so this is also where a contact is known that no listener is
- * told of: a device's answer. To be given to {@code LeshanServerBuilder.setClientAwakeTimeProvider}.
+ * <p>Leshan's presence service calls this at every contact, so this class also learns of contacts that are reported to
+ * no listener: a device's response. It must be passed to {@code LeshanServerBuilder.setClientAwakeTimeProvider}.
  */
 public final class Contacts implements ClientAwakeTimeProvider {
-    /** Why a client counts as awake. */
+    /** Reason why a client counts as awake. */
     public enum Cause { REGISTRATION, UPDATE, NOTIFICATION, SEND, ANSWER }
 
     /**
      * The newest contact with a client.
      *
-     * @param lastUpdate of its registration as it was then, milliseconds
-     * @param until when it ends, milliseconds since the epoch, to be told: it is not compared with the system's clock,
-     *     which may have been set meanwhile
+     * @param lastUpdate of its registration at that time, milliseconds
+     * @param until when it ends, milliseconds since the epoch, for display: it is not compared with the system's clock,
+     * which
+     *     may have been set meanwhile
      * @param heardAt of {@code System.nanoTime}
      * @param millis how long it lasts from then on
      */
     public record Contact(
             String registrationId, long lastUpdate, long until, Cause cause, long heardAt, int millis) {
-        /** Whether the client still counts as awake, by more than so many milliseconds. */
+        /** Returns whether the client still counts as awake for more than the given milliseconds. */
         boolean lasts(int slackMillis) {
             return remainingMillis() > slackMillis;
         }
@@ -38,7 +39,7 @@ public final class Contacts implements ClientAwakeTimeProvider {
         }
     }
 
-    /** Is told of contacts by an answer, which no listener of Leshan is told of. */
+    /** Receives contacts by a response, which Leshan reports to none of its listeners. */
     @FunctionalInterface
     interface AnswerListener {
         void answered(Registration client, Contact contact);
@@ -49,18 +50,22 @@ public final class Contacts implements ClientAwakeTimeProvider {
 
     private final int awakeMillis;
     private final Map<String, Contact> byEndpoint = new ConcurrentHashMap<>();
-    /** When the calls that are open began, of {@code System.nanoTime}, by registration. */
+    /** Start times of the open calls, of {@code System.nanoTime}, by registration. */
     private final Map<String, Long> calls = new ConcurrentHashMap<>();
     private final ThreadLocal<Cause> cause = new ThreadLocal<>();
     private final ThreadLocal<Contact> resumed = new ThreadLocal<>();
     private volatile AnswerListener listener = (client, contact) -> { };
 
-    /** @param awakeMillis of clients which do not say it themselves */
+    /**
+     * Creates the provider.
+     *
+     * @param awakeMillis for clients whose registration does not contain it
+     */
     public Contacts(int awakeMillis) {
         this.awakeMillis = awakeMillis;
     }
 
-    /** Called by Leshan at each contact with a client in queue mode. */
+    /** Returns the awake time. Leshan calls it at each contact with a client in queue mode. */
     @Override
     public int getClientAwakeTime(Registration client) {
         if (resumed.get() != null) {
@@ -76,21 +81,21 @@ public final class Contacts implements ClientAwakeTimeProvider {
         return millis;
     }
 
-    /** The newest contact with this registration, or null when there was none. */
+    /** Returns the newest contact with this registration, or null if there was none. */
     public Contact of(Registration client) {
         Contact contact = byEndpoint.get(client.getEndpoint());
         return contact != null && contact.registrationId().equals(client.getId()) ? contact : null;
     }
 
     /**
-     * Says that a call to a client begins: a device that is heard from now on is awake, also if it does not answer the
-     * call. One at a time for a registration.
+     * Records that a call to a client begins: a device that sends a message from now on is awake, even if it does not
+     * answer the call. At most one call at a time for a registration.
      */
     public void callBegins(Registration client) {
         calls.put(client.getId(), System.nanoTime());
     }
 
-    /** Says that a call has ended, and how is told. */
+    /** Records that a call has ended and its result is reported. */
     public void callEnds(Registration client) {
         calls.remove(client.getId());
     }
@@ -101,7 +106,7 @@ public final class Contacts implements ClientAwakeTimeProvider {
         return began != null && last != null && last.heardAt() - began > 0;
     }
 
-    /** Does something that makes a client count as awake again until its newest contact ends, and is no contact. */
+    /** Runs an action that makes a client count as awake again until its newest contact ends, and is not a contact itself. */
     void resume(Registration client, Runnable setAwake) {
         Contact last = of(client);
         if (last == null) {
@@ -119,7 +124,7 @@ public final class Contacts implements ClientAwakeTimeProvider {
         listener = told;
     }
 
-    /** Does something that makes a client count as awake, and says why. */
+    /** Runs an action that makes a client count as awake for the given reason. */
     void because(Cause why, Runnable setAwake) {
         cause.set(why);
         try {
@@ -134,7 +139,10 @@ public final class Contacts implements ClientAwakeTimeProvider {
                 (name, last) -> last.registrationId().equals(client.getId()) ? null : last);
     }
 
-    /** Leshan's own listener of registrations comes before ours and cannot say why: the registration tells it. */
+    /**
+     * Returns the cause of a contact. Leshan's own listener of registrations is called before ours and cannot pass a
+     * cause, so it is derived from the registration.
+     */
     private Cause causeOf(Registration client, Contact last) {
         Cause said = cause.get();
         if (said != null) {

@@ -5,28 +5,29 @@ import java.nio.charset.StandardCharsets;
 import org.reveille.leshan.json.Json;
 
 /**
- * One thing that happened, as it is kept and told.
+ * One event, as it is stored and published.
  *
- * @param id unique for ever, over all servers
- * @param seq grows with each event, across restarts; a GAP has that of the last event it stands for, an event that was
+ * @param id globally unique, over all servers
+ * @param seq grows with each event, across restarts; a GAP has that of the last event that it replaces, an event that
+ * was
  *     set aside and is redelivered has a new one
  * @param server the server's name
- * @param bootId of the process that saw it
+ * @param bootId of the process that observed it
  * @param time milliseconds since the epoch
  * @param name such as UPDATED
- * @param endpoint the client it is about, or null
+ * @param endpoint the client of the event, or null
  * @param data JSON text
  */
 public record Event(String id, long seq, String server, String bootId, long time, String name, String endpoint,
         String data) {
-    /** The JSON object that the webhook and `/api/event?envelope=true` tell. */
+    /** Returns the JSON object for the webhook and for `/api/event?envelope=true`. */
     public String envelope() {
         String head = Json.write(Json.object().put("id", id).put("seq", seq).put("server", server)
                 .put("bootId", bootId).put("time", time).put("event", name));
         return head.substring(0, head.length() - 1) + ",\"data\":" + data + "}";
     }
 
-    /** Reads what {@link #envelope} wrote; the endpoint is the one that the data name, or null. */
+    /** Parses an object that {@link #envelope} wrote; the endpoint is the one in the data, or null. */
     static Event read(JsonNode envelope) {
         JsonNode data = envelope.get("data");
         JsonNode registration = data.path("registration").isObject() ? data.get("registration") : data;
@@ -36,12 +37,12 @@ public record Event(String id, long seq, String server, String bootId, long time
                 endpoint.isTextual() ? endpoint.asText() : null, Json.write(data));
     }
 
-    /** The same event under another number. */
+    /** Returns the same event with another number. */
     Event numbered(long number) {
         return new Event(id, number, server, bootId, time, name, endpoint, data);
     }
 
-    /** Roughly the bytes it takes, on disk and in a post. */
+    /** Returns its approximate size in bytes, on disk and in a post. */
     int size() {
         return data.getBytes(StandardCharsets.UTF_8).length + 200;
     }

@@ -12,24 +12,24 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
 
 /**
- * The events on disk, in the order of their numbers: up to {@code delivered} they are a log to replay from, up to
- * {@code batch} they are in the post that is under way, above they wait.
+ * The events on disk, in the order of their numbers: up to {@code delivered} they are a log for replay, up to {@code
+ * batch} they are in the current post, above that they wait.
  *
- * <p>{@code time} is the system's clock, to be told. Ages are counted by {@code running}, see
- * {@link Store#runningMillis}: a clock that is set ahead drops nothing.
+ * <p>{@code time} is the system's clock, for display. Ages are measured by {@code running}, see {@link
+ * Store#runningMillis}: a clock that is set ahead causes no drops.
  */
 final class EventTable {
     private static final int MOST_REFUSED = 10_000;
 
-    /** What is above {@code delivered}; {@code oldest} is a running time. */
+    /** The events above {@code delivered}; {@code oldest} is a running time. */
     record Backlog(long events, long bytes, long oldest) {
     }
 
-    /** What dropping did: to how many events, and to the rows and bytes that there are, the GAP among them. */
+    /** The result of a drop: the number of dropped events, and the change in rows and bytes, the GAP included. */
     record Dropped(long events, long rows, long bytes) {
     }
 
-    /** Where delivery stands. */
+    /** Position of the delivery. */
     record Place(long delivered, long batch) {
         long floor() {
             return Math.max(delivered, batch);
@@ -38,12 +38,16 @@ final class EventTable {
 
     private final String server;
 
-    /** @param server the name that is told with each event */
+    /**
+     * Creates a table.
+     *
+     * @param server the name that each event contains
+     */
     EventTable(String server) {
         this.server = server;
     }
 
-    /** AUTOINCREMENT, so that a number is not used again when the newest rows are gone. */
+    /** Creates the tables. AUTOINCREMENT prevents that a number is reused after the newest rows are deleted. */
     static Void create(Connection connection) throws SQLException {
         run(connection, "CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, "
                 + "boot TEXT NOT NULL, time INTEGER NOT NULL, name TEXT NOT NULL, ep TEXT, data TEXT NOT NULL, "
@@ -65,7 +69,11 @@ final class EventTable {
         return number(connection, "SELECT count(*) FROM event_refused");
     }
 
-    /** @param running of the store, when it happened */
+    /**
+     * Inserts an event.
+     *
+     * @param running running time of the store when the event happened
+     */
     static void insert(Connection connection, Event event, long running) throws SQLException {
         run(connection, "INSERT INTO event (seq, id, boot, time, name, ep, data, bytes, running) "
                 + "VALUES (?,?,?,?,?,?,?,?,?)", event.seq(), event.id(), event.bootId(), event.time(), event.name(),
@@ -100,7 +108,10 @@ final class EventTable {
         }
     }
 
-    /** The running time of the first event with {@code after < seq <= last} that is no GAP, or null without any. */
+    /**
+     * Returns the running time of the first event with {@code after < seq <= last} that is not a GAP, or null if there
+     * is none.
+     */
     static Long oldest(Connection connection, long after, long last) throws SQLException {
         try (PreparedStatement sql = prepared(connection, "SELECT running FROM event WHERE seq > ? AND seq <= ? "
                 + "AND name <> 'GAP' ORDER BY seq LIMIT 1", after, last);
@@ -109,7 +120,7 @@ final class EventTable {
         }
     }
 
-    /** Events with {@code after < seq <= last}, at least one where there is one, then no more than both limits allow. */
+    /** Returns events with {@code after < seq <= last}: at least one if one exists, and not more than both limits allow. */
     List<Event> read(Connection connection, long after, long last, int most, long mostBytes) throws SQLException {
         List<Event> events = new ArrayList<>();
         long bytes = 0;
@@ -128,7 +139,7 @@ final class EventTable {
         return events;
     }
 
-    /** Keeps an event which the receiver refuses, apart from the others. Of very many the newest are kept. */
+    /** Stores an event that the receiver refuses, separately from the others. If there are too many, the newest are kept. */
     static void setAside(Connection connection, Event event, int status, String answer) throws SQLException {
         run(connection, "INSERT OR REPLACE INTO event_refused VALUES (?, ?, ?, ?, ?)", event.seq(),
                 System.currentTimeMillis(), status, answer, event.envelope());
@@ -137,7 +148,7 @@ final class EventTable {
     }
 
     /**
-     * Returns events that were set aside, the oldest first: those since a time, as many as have room.
+     * Returns events that were set aside, the oldest first: those since a time, as many as fit.
      *
      * @param from milliseconds since the epoch
      * @param room bytes, see {@link Event#size}
@@ -175,8 +186,8 @@ final class EventTable {
     }
 
     /**
-     * Of the AWAKE and SLEEPING of an endpoint which wait, only the newest says something. One that is redelivered has a
-     * new number and is old all the same: it neither counts as the newest nor goes.
+     * Deletes all waiting AWAKE and SLEEPING events of an endpoint except the newest, since only that one is relevant.
+     * A redelivered event has a new number but is old: it neither counts as the newest nor is deleted.
      */
     static void coalescePresence(Connection connection, long floor) throws SQLException {
         String presence = "seq > ? AND name IN ('AWAKE', 'SLEEPING') AND id = boot || '-' || seq";
@@ -185,12 +196,12 @@ final class EventTable {
     }
 
     /**
-     * Drops the oldest events that wait, and puts one event GAP in their place, which also counts what an earlier GAP
-     * there had counted.
+     * Drops the oldest waiting events and replaces them by one event GAP, which also includes the counts of earlier
+     * GAPs there.
      *
-     * @param floor what may not be touched
-     * @param bytes how much is to go
-     * @param before running time: what is older goes too
+     * @param floor the number up to which events must not be changed
+     * @param bytes the number of bytes to drop
+     * @param before running time: older events are dropped too
      */
     static Dropped drop(Connection connection, long floor, long bytes, long before, String bootId) throws SQLException {
         Gap gap = new Gap();
@@ -226,9 +237,9 @@ final class EventTable {
     }
 
     /**
-     * Forgets the oldest of the log until it is small and young enough. Returns how many bytes went.
+     * Deletes the oldest events of the log until it is small and young enough. Returns the number of deleted bytes.
      *
-     * @param before running time: what is older goes
+     * @param before running time: older events are deleted
      */
     static long forget(Connection connection, long delivered, long bytes, long before) throws SQLException {
         long gone = 0;

@@ -9,7 +9,10 @@ import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Tells listeners what has been written. It reads it from the disk: so nobody hears of what was not written after all. */
+/**
+ * Publishes written events to listeners. It reads them from the disk, so that no listener receives an event that was
+ * not written.
+ */
 final class EventTeller implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(EventTeller.class);
 
@@ -22,7 +25,11 @@ final class EventTeller implements AutoCloseable {
     private long told;
     private boolean unreadable;
 
-    /** @param told the number of the last event that is not to be told */
+    /**
+     * Creates and starts the publisher.
+     *
+     * @param told the number of the last event that is not published
+     */
     EventTeller(Outbox outbox, long told) {
         this.outbox = outbox;
         this.told = told;
@@ -44,7 +51,7 @@ final class EventTeller implements AutoCloseable {
         return thread.isAlive();
     }
 
-    /** Tells what has been written until now. */
+    /** Publishes the events written so far, and stops. */
     @Override
     public void close() throws InterruptedException {
         thread.interrupt();
@@ -54,7 +61,7 @@ final class EventTeller implements AutoCloseable {
     private void run() {
         try {
             while (true) {
-                // What could not be read is read again without waiting for a further event.
+                // An unsuccessful read is retried without waiting for a further event.
                 if (unreadable) {
                     news.tryAcquire(RETRY_MS, TimeUnit.MILLISECONDS);
                 } else {
@@ -87,7 +94,7 @@ final class EventTeller implements AutoCloseable {
         }
     }
 
-    /** What one listener throws neither ends the thread nor keeps the event from the others. */
+    /** Calls one listener. Its exception neither ends the thread nor prevents the delivery to other listeners. */
     private static void tell(Consumer<Event> listener, Event event) {
         try {
             listener.accept(event);

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.reveille.leshan.json.Json;
 
-/** Events that no receiver gets, being counted: the data of an event GAP. Not safe for several threads. */
+/** Counts events that no receiver gets: the data of an event GAP. Not thread-safe. */
 final class Gap {
     static final String NAME = "GAP";
 
@@ -16,7 +16,7 @@ final class Gap {
     private long toTime;
 
     /**
-     * Counts events of one time.
+     * Adds events of one time.
      *
      * @param time milliseconds since the epoch
      */
@@ -25,17 +25,17 @@ final class Gap {
         during(time, time);
     }
 
-    /** Counts what another one counts. */
+    /** Adds the counts of another gap. */
     void add(Gap other) {
         other.byEvent.forEach((name, count) -> byEvent.merge(name, count, Long::sum));
         during(other.fromTime, other.toTime);
     }
 
     /**
-     * Counts what an earlier event GAP counts.
+     * Adds the counts of an earlier event GAP.
      *
      * @param data of that event
-     * @throws IllegalStateException when it is no such data
+     * @throws IllegalStateException if it is not such data
      */
     void add(String data) {
         try {
@@ -52,12 +52,12 @@ final class Gap {
         return byEvent.isEmpty();
     }
 
-    /** How many events are counted. */
+    /** Returns the number of counted events. */
     long events() {
         return byEvent.values().stream().mapToLong(count -> count).sum();
     }
 
-    /** Return {@code {"dropped", "byEvent", "fromTime", "toTime"}}. */
+    /** Returns {@code {"dropped", "byEvent", "fromTime", "toTime"}}. */
     ObjectNode json() {
         ObjectNode json = Json.object().put("dropped", events());
         ObjectNode counts = json.putObject("byEvent");

@@ -22,28 +22,30 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Events on their way to one webhook: numbered, on disk before anybody hears of them, posted in order until they are
- * taken. Some stay after that for listeners of `/api/event` who come back. Those that cannot be written (full disk,
- * locked file) are counted in an event GAP, which is the first event that is written afterwards.
+ * A queue of events for one webhook: numbered, written to disk before they are published, posted in order until they
+ * are accepted. Some stay after that for listeners of `/api/event` that reconnect. Events that cannot be written (full
+ * disk, locked file) are counted in an event GAP, which is the first event that is written afterwards.
  *
- * <p>It depends on nothing else of this server: {@code new Outbox(store, options)} works in any program.
+ * <p>It depends on no other part of this server: {@code new Outbox(store, options)} works in any program.
  */
 public final class Outbox implements AutoCloseable {
     /**
-     * How an outbox works.
+     * Options of an outbox.
      *
-     * @param server the name told with each event
-     * @param webhook where events are posted, or null: then they are kept for `/api/event` alone
-     * @param secrets of Standard Webhooks (`whsec_..`); each signs, so that a new one can be made known before the old
-     *     one goes. Empty: posts are not signed
+     * @param server the name that each event contains
+     * @param webhook where events are posted, or null: then they are stored only for `/api/event`
+     * @param secrets of Standard Webhooks (`whsec_..`); each signs, so that a new one can be distributed before the old
+     * one is
+     *     removed. Empty: posts are not signed
      * @param token sent as `Authorization: Bearer`, or null
-     * @param maxBytes how much may wait; above that presence is coalesced, then the oldest is dropped
+     * @param maxBytes maximum size of waiting events; above that presence is coalesced, then the oldest are dropped
      * @param maxAge how long an event may wait before it is dropped, by {@link Store#runningMillis}
-     * @param replayBytes how much is kept after delivery
-     * @param replayAge how long it is kept after it happened, likewise
-     * @param timeout how long one post may take, from the connection to the last byte of the answer
-     * @param tls whom an https webhook has to be, and the certificate it is shown; null for Java's own authorities and
-     *     no certificate
+     * @param replayBytes maximum size of events that are stored after delivery
+     * @param replayAge how long an event is stored after it happened, likewise
+     * @param timeout how long one post may take, from the connection to the last byte of the response
+     * @param tls the trusted authorities of an https webhook, and the certificate that is presented to it; null for
+     * Java's own
+     *     authorities and no certificate
      */
     public record Options(String server, URI webhook, List<String> secrets, String token, long maxBytes,
             Duration maxAge, long replayBytes, Duration replayAge, Duration timeout, SSLContext tls) {
@@ -53,12 +55,12 @@ public final class Outbox implements AutoCloseable {
         public static final Duration REPLAY_AGE = Duration.ofHours(24);
         public static final Duration TIMEOUT = Duration.ofSeconds(30);
 
-        /** With the default bounds. */
+        /** Creates options with the default limits. */
         public Options(String server, URI webhook, List<String> secrets, String token) {
             this(server, webhook, secrets, token, MAX_BYTES, MAX_AGE, REPLAY_BYTES, REPLAY_AGE);
         }
 
-        /** With the default timeout and Java's own authorities. */
+        /** Creates options with the default timeout and Java's own authorities. */
         public Options(String server, URI webhook, List<String> secrets, String token, long maxBytes,
                 Duration maxAge, long replayBytes, Duration replayAge) {
             this(server, webhook, secrets, token, maxBytes, maxAge, replayBytes, replayAge, TIMEOUT, null);
@@ -66,18 +68,20 @@ public final class Outbox implements AutoCloseable {
     }
 
     /**
-     * How it goes.
+     * State of the outbox.
      *
      * @param waiting events not yet delivered
-     * @param waitingBytes roughly their size
-     * @param oldestMillis the age of the oldest of them, 0 without any
-     * @param delivered events taken by the receiver since the start
-     * @param setAside events kept apart because the receiver refused them
-     * @param dropped events counted in a GAP since the start: too much waited, or they could not be written
-     * @param stopped the receiver answered 401 or refuses every event: one attempt a minute until it takes a post again
+     * @param waitingBytes approximately their size
+     * @param oldestMillis the age of the oldest of them, 0 if there are none
+     * @param delivered events accepted by the receiver since the start
+     * @param setAside events stored separately because the receiver refused them
+     * @param dropped events counted in a GAP since the start: too many waited, or they could not be written
+     * @param stopped the receiver answered 401 or refuses every event: one attempt per minute until it accepts a post
+     * again
      * @param trouble why the last post failed, or null
-     * @param failing since the first attempt after which the receiver neither took nor refused an event, 0 when there
-     *     is none; the attempt under way counts
+     * @param failing since the first attempt after which the receiver neither accepted nor refused an event, 0 if there
+     * is
+     *     none; the current attempt counts
      */
     public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long setAside, long dropped,
             boolean stopped, String trouble, Duration failing) {
@@ -95,11 +99,11 @@ public final class Outbox implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Outbox.class);
     static final int MOST_IN_A_POST = 500;
     private static final long MOST_BYTES_IN_A_POST = 256L << 10;
-    /** So that other writes do not wait for long. */
+    /** Limited so that other writes do not wait for long. */
     private static final long MOST_BYTES_REDELIVERED = 16L << 20;
-    /** What is dropped to make room goes down to this part of the bound, so that it is not done for each event. */
+    /** A drop reduces the size to this fraction of the limit, so that it is not repeated for each event. */
     private static final double ROOM = 0.9;
-    /** By this part of its bound an event may be older, so that events are not forgotten one by one, each second. */
+    /** An event may be older than its limit by this fraction, so that events are not deleted one by one, each second. */
     private static final double AGE_SLACK = 0.01;
 
     private final Store store;
@@ -111,7 +115,7 @@ public final class Outbox implements AutoCloseable {
     private final EventTeller teller;
     private final WebhookSender sender;
 
-    // Written on the store's thread alone, inside the writes that change them or when those have ended.
+    // Written only on the store's thread, inside the writes that change them or when those have ended.
     private volatile EventTable.Place place;
     private volatile EventTable.Backlog backlog;
     private volatile long logBytes;
@@ -123,20 +127,21 @@ public final class Outbox implements AutoCloseable {
     private long seq;
 
     /**
-     * Opens the outbox in a store; its tables are made where they are missing.
+     * Opens the outbox in a store; creates its tables if they are missing.
      *
-     * @throws IOException when the store cannot be written
-     * @throws IllegalArgumentException when address, secrets or token cannot be used
+     * @throws IOException if the store cannot be written
+     * @throws IllegalArgumentException if address, secrets or token cannot be used
      */
     public Outbox(Store store, Options options) throws IOException {
         this(store, options, (outcome, duration) -> { });
     }
 
     /**
-     * As {@link #Outbox(Store, Options)}.
+     * Opens the outbox as {@link #Outbox(Store, Options)} does.
      *
      * @param posts called after each post to the webhook with its outcome and duration, on the thread that posts; it
-     *     must return at once
+     * must
+     *     return immediately
      */
     public Outbox(Store store, Options options, BiConsumer<PostOutcome, Duration> posts) throws IOException {
         this.store = store;
@@ -148,7 +153,7 @@ public final class Outbox implements AutoCloseable {
         sender = options.webhook() == null ? null : new WebhookSender(this, options, posts);
     }
 
-    /** Of this process, told with each of its events. */
+    /** Returns the id of this process, which each of its events contains. */
     public String bootId() {
         return bootId;
     }
@@ -156,10 +161,11 @@ public final class Outbox implements AutoCloseable {
     /**
      * Publishes an event.
      *
-     * @param endpoint the client it is about, or null
+     * @param endpoint the client of the event, or null
      * @param name such as UPDATED
-     * @return completes when it is on disk, on the store's thread (see {@link Store#write}); fails when it is not: then
-     *     it is counted in a GAP
+     * @return completes when the event is on disk, on the store's thread (see {@link Store#write}); fails if it could
+     * not be
+     *     written: then it is counted in a GAP
      */
     public CompletableFuture<Event> publish(String endpoint, String name, JsonNode data) {
         long time = System.currentTimeMillis();
@@ -174,8 +180,8 @@ public final class Outbox implements AutoCloseable {
     }
 
     /**
-     * Publishes several events of a client one after the other: all are on disk, or none. What cannot be written is
-     * not counted in a GAP: the caller refuses it, so the client keeps it and sends it again.
+     * Publishes several events of a client consecutively: all are on disk, or none. Events that cannot be written are
+     * not counted in a GAP: the caller refuses them, so the client keeps them and sends them again.
      *
      * @param data of each, at least one
      * @return the last one, as with one event
@@ -197,14 +203,14 @@ public final class Outbox implements AutoCloseable {
     }
 
     /**
-     * Publishes an event as part of a write of the caller's: both are on disk, or neither.
+     * Publishes an event as part of a write of the caller: both are on disk, or neither.
      *
      * @param connection of that write, on the store's thread
      */
     public void publish(Connection connection, String endpoint, String name, JsonNode data) throws SQLException {
         Gap told = prepare(connection);
         Event event = insert(connection, System.currentTimeMillis(), endpoint, name, Json.write(data));
-        // This comes after what is being written: it may not have been committed, and yet be counted.
+        // This runs after the current write, which may not have been committed although it is counted.
         store.write(later -> {
             boolean written = EventTable.has(later, event.seq());
             if (!written) {
@@ -222,12 +228,12 @@ public final class Outbox implements AutoCloseable {
     }
 
     /**
-     * Redelivers events that were set aside, in their old order and after all that waits: each keeps its id and time and
-     * has a new number. Those older than the outbox keeps events stay set aside, and those for which there is no room:
-     * at most 16 MiB at a time, and no more than the outbox may hold.
+     * Redelivers events that were set aside, in their old order and after all waiting events: each keeps its id and
+     * time and has a new number. Events older than the outbox's maximum age stay set aside, and those that exceed the
+     * limit: at most 16 MiB at a time, and not more than the outbox may hold.
      *
      * @return completes when it is on disk, on the store's thread
-     * @throws IllegalStateException when there is no webhook
+     * @throws IllegalStateException if there is no webhook
      */
     public CompletableFuture<Redelivery> redeliver() {
         if (sender == null) {
@@ -249,12 +255,12 @@ public final class Outbox implements AutoCloseable {
         return written;
     }
 
-    /** Adds a listener, who is told of each event from now on once it is on disk, in order, on a thread for this. */
+    /** Adds a listener, which receives each later event once it is on disk, in order, on a dedicated thread. */
     public void listen(Consumer<Event> listener) {
         teller.add(listener);
     }
 
-    /** Events that are kept, delivered or not, whose number is greater; at most some hundred, in order. */
+    /** Returns stored events, delivered or not, with a greater number; at most some hundred, in order. */
     public List<Event> after(long number) throws SQLException {
         return store.read(connection ->
                 table.read(connection, number, Long.MAX_VALUE, MOST_IN_A_POST, MOST_BYTES_IN_A_POST));
@@ -269,12 +275,12 @@ public final class Outbox implements AutoCloseable {
                 posts ? sender.failing() : Duration.ZERO);
     }
 
-    /** Whether its threads still run: without them nobody is told of anything. */
+    /** Returns whether its threads are running: without them no events are delivered. */
     public boolean isAlive() {
         return teller.isAlive() && (sender == null || sender.isAlive());
     }
 
-    /** Waits until everything is delivered, at most so long. Publish nothing meanwhile. */
+    /** Waits until everything is delivered, at most for the given time. Nothing may be published meanwhile. */
     public boolean drain(Duration most) throws InterruptedException {
         long end = System.nanoTime() + most.toNanos();
         while (status().waiting() > 0 && System.nanoTime() < end) {
@@ -283,7 +289,7 @@ public final class Outbox implements AutoCloseable {
         return status().waiting() == 0;
     }
 
-    /** Stops posting; what waits is posted after the next start. The store stays open. */
+    /** Stops posting; waiting events are posted after the next start. The store stays open. */
     @Override
     public void close() throws InterruptedException {
         keeper.shutdownNow();
@@ -294,10 +300,10 @@ public final class Outbox implements AutoCloseable {
     }
 
     /**
-     * What the next post carries; empty when nothing waits. Its range is on disk before it is posted: a post that was
-     * not answered is made again as it was, under its id, also by the next process.
+     * Returns the events of the next post; empty if none wait. Its range is on disk before it is posted: a post without
+     * a response is repeated unchanged, under its id, also by the next process.
      *
-     * @param anew do not make it as it was, but of {@code most} events
+     * @param anew create a new batch of {@code most} events instead of the unchanged one
      */
     List<Event> nextBatch(boolean anew, int most) {
         return write(connection -> {
@@ -312,7 +318,7 @@ public final class Outbox implements AutoCloseable {
         }).join();
     }
 
-    /** The receiver has taken a batch. */
+    /** Records that the receiver has accepted a batch. */
     void delivered(List<Event> batch) {
         write(connection -> {
             advance(connection, batch);
@@ -320,7 +326,7 @@ public final class Outbox implements AutoCloseable {
         }).join();
     }
 
-    /** The receiver refuses this event, whatever is posted with it. */
+    /** Stores an event separately because the receiver refuses it, whatever is posted with it. */
     void setAside(Event event, int status, String answer) {
         write(connection -> {
             EventTable.setAside(connection, event, status, answer);
@@ -332,7 +338,7 @@ public final class Outbox implements AutoCloseable {
     }
 
     /**
-     * Holds what waits and what is kept within their bounds. Done every second.
+     * Keeps waiting and stored events within their limits. Called every second.
      *
      * @param now running time of the store
      */
@@ -355,7 +361,7 @@ public final class Outbox implements AutoCloseable {
         return write(work, (done, failure) -> { });
     }
 
-    /** As the store's, see {@link #prepare}. */
+    /** Writes to the store, see {@link #prepare}. */
     private <T> CompletableFuture<T> write(Store.Work<T> work, BiConsumer<? super T, Throwable> then) {
         AtomicReference<Gap> told = new AtomicReference<>();
         return store.write(connection -> {
@@ -368,10 +374,10 @@ public final class Outbox implements AutoCloseable {
     }
 
     /**
-     * Begins a write: after a failure what is known of the tables is read from them, and what could not be written
-     * becomes an event GAP, before anything else is written.
+     * Begins a write: after a failure the cached state is read from the tables again, and events that could not be
+     * written become an event GAP, before anything else is written.
      *
-     * @return what that event counts, or null without one; to be given to {@link #ended}
+     * @return the counts of that event, or null if there is none; must be passed to {@link #ended}
      */
     private Gap prepare(Connection connection) throws SQLException {
         if (uncertain) {
@@ -418,7 +424,10 @@ public final class Outbox implements AutoCloseable {
         return null;
     }
 
-    /** Numbers are given here, one write after the other: what has a smaller number is never committed later. */
+    /**
+     * Inserts an event. Numbers are assigned here, one write after the other: an event with a smaller number is never
+     * committed later.
+     */
     private Event insert(Connection connection, long time, String endpoint, String name, String data)
             throws SQLException {
         long number = ++seq;
@@ -467,11 +476,11 @@ public final class Outbox implements AutoCloseable {
         uncertain = false;
     }
 
-    /** Returns how many events were dropped. */
+    /** Returns the number of dropped events. */
     private long trim(Connection connection, long now) throws SQLException {
         long gone = 0;
         if (options.webhook() == null) {
-            // A webhook that is given at a later start is not told what happened before.
+            // A webhook that is configured at a later start does not receive earlier events.
             long last = EventTable.lastSeq(connection);
             if (last > place.delivered()) {
                 move(connection, last, last);
@@ -482,7 +491,7 @@ public final class Outbox implements AutoCloseable {
         boolean large = logBytes > options.replayBytes();
         if (large || isOld(connection, 0, place.delivered(), now, options.replayAge())) {
             long tooMuch = large ? logBytes - (long) (options.replayBytes() * ROOM) : 0;
-            // Subtracted, not counted anew: the sum over a large log each second held up all that want to write.
+            // Subtracted, not recounted: the sum over a large log every second blocked all other writes.
             logBytes -= EventTable.forget(
                     connection, place.delivered(), tooMuch, now - options.replayAge().toMillis());
         }
@@ -495,7 +504,7 @@ public final class Outbox implements AutoCloseable {
             count(connection);
         }
         boolean full = backlog.bytes() > options.maxBytes();
-        // Above the floor: what is under way in a post may be as old as it wants, and stays.
+        // Above the floor: the events of the current post stay, whatever their age.
         if (full || isOld(connection, place.floor(), Long.MAX_VALUE, now, options.maxAge())) {
             long tooMuch = full ? backlog.bytes() - (long) (options.maxBytes() * ROOM) : 0;
             return drop(connection, tooMuch, now - options.maxAge().toMillis());
@@ -523,7 +532,7 @@ public final class Outbox implements AutoCloseable {
         return oldest != null && oldest < now - most.toMillis() - (long) (most.toMillis() * AGE_SLACK);
     }
 
-    /** Also what writes a GAP when nothing else happens. */
+    /** Runs the maintenance. It also writes a GAP if nothing else happens. */
     private void keep() {
         trim(store.runningMillis());
     }

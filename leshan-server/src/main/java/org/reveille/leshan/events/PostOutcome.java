@@ -2,7 +2,7 @@ package org.reveille.leshan.events;
 
 /** The result of one post to the webhook. */
 public enum PostOutcome {
-    /** 2xx: the receiver has taken the events. */
+    /** 2xx: the receiver has accepted the events. */
     TAKEN,
     /** Another 4xx than the following: at least one of the events is refused. */
     REFUSED,
@@ -12,7 +12,7 @@ public enum PostOutcome {
     UNAVAILABLE,
     /** No complete response before the deadline, whatever part of it had arrived. */
     TIMEOUT,
-    /** No connection, or a response that ended too early or is no HTTP. */
+    /** No connection, or a response that ended too early or is not HTTP. */
     FAILED;
 
     /** Returns the outcome of a complete response. */

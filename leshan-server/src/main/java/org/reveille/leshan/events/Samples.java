@@ -24,9 +24,9 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.NodeWriter;
 
 /**
- * What a device reported at one time.
+ * Values that a device reported for one time.
  *
- * @param time the device's own, milliseconds since the epoch, or null when it named none: then it means "now"
+ * @param time the device's own, milliseconds since the epoch, or null if it sent none: then it means "now"
  */
 record Samples(Long time, Map<LwM2mPath, ? extends LwM2mNode> nodes) {
     private static final Comparator<Samples> OLDEST_FIRST =
@@ -37,7 +37,7 @@ record Samples(Long time, Map<LwM2mPath, ? extends LwM2mNode> nodes) {
         return sorted(times.stream().map(time -> new Samples(millis(time), nodes.getNodesAt(time))).toList());
     }
 
-    /** Empty for a notification that brings an error. */
+    /** Returns the samples of a notification; empty if it is an error. */
     static List<Samples> of(LwM2mPath path, ObserveResponse response) {
         List<TimestampedLwM2mNode> timed = response.getTimestampedLwM2mNodes();
         if (timed != null) {
@@ -48,7 +48,7 @@ record Samples(Long time, Map<LwM2mPath, ? extends LwM2mNode> nodes) {
         return content == null ? List.of() : List.of(new Samples(null, Map.of(path, content)));
     }
 
-    /** Empty for a notification that brings an error. */
+    /** Returns the samples of a notification; empty if it is an error. */
     static List<Samples> of(ObserveCompositeResponse response) {
         TimestampedLwM2mNodes timed = response.getTimestampedLwM2mNodes();
         if (timed != null) {
@@ -58,7 +58,7 @@ record Samples(Long time, Map<LwM2mPath, ? extends LwM2mNode> nodes) {
         return content == null ? List.of() : List.of(new Samples(null, content));
     }
 
-    /** The newest node of each path. */
+    /** Returns the newest node of each path. */
     static Map<LwM2mPath, LwM2mNode> newest(List<Samples> samples) {
         Map<LwM2mPath, LwM2mNode> newest = new HashMap<>();
         samples.forEach(sample -> newest.putAll(sample.nodes()));
@@ -66,8 +66,8 @@ record Samples(Long time, Map<LwM2mPath, ? extends LwM2mNode> nodes) {
     }
 
     /**
-     * The same in several parts, in order, each of about so many bytes of JSON at most; a single node which is larger
-     * is alone.
+     * Splits samples into several parts, in order, each of approximately at most the given bytes of JSON; a larger
+     * single node is a part of its own.
      */
     static List<List<Samples>> split(List<Samples> samples, int mostBytes) {
         List<List<Samples>> parts = new ArrayList<>();
@@ -89,7 +89,7 @@ record Samples(Long time, Map<LwM2mPath, ? extends LwM2mNode> nodes) {
         return parts.stream().map(Samples::joined).toList();
     }
 
-    /** Neighbours of one time are one. */
+    /** Joins neighbors with the same time. */
     private static List<Samples> joined(List<Samples> ones) {
         List<Samples> joined = new ArrayList<>();
         Map<LwM2mPath, LwM2mNode> nodes = Map.of();

@@ -35,16 +35,16 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Puts everything that a Leshan server tells its listeners into an outbox: the stock demo server's events, with what it
- * leaves out. A client in queue mode that notifies or sends counts as awake from then on.
+ * Publishes all notifications of a Leshan server's listeners to an outbox: the stock demo server's events, with the
+ * data that it omits. A client in queue mode that notifies or sends counts as awake from then on.
  */
 public final class ServerEvents implements RegistrationListener, PresenceListener, ObservationListener, SendListener {
     private static final Logger LOG = LoggerFactory.getLogger(ServerEvents.class);
     /** The presence service's timer and our clock are not the same. */
     private static final int TIMER_SLACK_MS = 100;
-    /** Bytes: a Send of 128 KiB in CBOR can be megabytes of JSON, more than receivers take. */
+    /** Bytes: a Send of 128 KiB in CBOR can be megabytes of JSON, more than receivers accept. */
     private static final int LARGEST_SEND = 256 << 10;
-    /** Bytes of undecodable content in an event; hex takes twice as many. */
+    /** Bytes of undecodable content in an event; hex needs twice as many. */
     private static final int MOST_UNREADABLE = 64 << 10;
     private static final int LONGEST_REASON = 500;
 
@@ -64,10 +64,10 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
     }
 
     /**
-     * Listens to a server from now on. Call it before the server starts, and before listeners of your own that send
-     * requests: then the event of a wake is told before the answers to what the wake let out.
+     * Adds listeners to a server. Must be called before the server starts, and before other listeners that send
+     * requests: then the event of a wake is published before the responses to requests that the wake released.
      *
-     * @param contacts what the server was built with as its {@code ClientAwakeTimeProvider}
+     * @param contacts the {@code ClientAwakeTimeProvider} with which the server was built
      */
     public static ServerEvents listen(LeshanServer server, Outbox outbox, Contacts contacts) {
         ServerEvents events = new ServerEvents(server, outbox, contacts);
@@ -80,8 +80,8 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
     }
 
     /**
-     * Ends the registration of a client that may not have one any more, as if it had deregistered; its event has the
-     * reason REMOVED. Does nothing where there is none.
+     * Ends the registration of a client that must no longer have one, as if it had deregistered; its event has the
+     * reason REMOVED. Does nothing if there is no registration.
      */
     public void removeRegistration(String endpoint) {
         Registration client = server.getRegistrationService().getByEndpoint(endpoint);
@@ -124,7 +124,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         contacts.forget(client);
     }
 
-    /** Not told: it comes only when the state changes. AWAKE is an event of every contact. */
+    /** Publishes nothing: it is called only when the state changes. AWAKE is an event of every contact. */
     @Override
     public void onAwake(Registration client) {
     }
@@ -135,7 +135,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         Contacts.Contact last = newest == null ? null : contacts.of(newest);
         boolean inTime = last != null && last.lasts(TIMER_SLACK_MS);
         if (inTime && contacts.heardSinceCallBegan(client)) {
-            // Leshan takes a client for asleep at every time-out, whatever was heard of it since the call began.
+            // Leshan considers a client asleep at every timeout, whatever messages of it were received since the call began.
             contacts.resume(newest, () -> presence.setAwake(newest));
             return;
         }
@@ -175,7 +175,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         heard(client, Contacts.Cause.SEND);
     }
 
-    /** The newest values stand in it twice. */
+    /** Returns the data of a Send. It contains the newest values twice. */
     private static ObjectNode send(Registration client, List<Samples> samples) {
         ObjectNode json = Json.object().put("ep", client.getEndpoint());
         json.set("val", NodeWriter.write(Samples.newest(samples)));
@@ -187,7 +187,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         return Json.write(json).getBytes(StandardCharsets.UTF_8).length;
     }
 
-    /** Publish what the device sent and could not be decoded; failures of the server itself are only logged. */
+    /** Publishes content that could not be decoded; failures of the server itself are only logged. */
     @Override
     public void onError(Observation observation, Registration client, Exception error) {
         LOG.warn("unreadable notification from {}: {}", client.getEndpoint(), error.getMessage());
@@ -205,7 +205,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         heard(client, Contacts.Cause.NOTIFICATION);
     }
 
-    /** Return the beginning of a message: Leshan's can contain the whole content. */
+    /** Returns the beginning of a message: Leshan's can contain the whole content. */
     private static String beginning(String text) {
         return text.length() > LONGEST_REASON ? text.substring(0, LONGEST_REASON) + ".." : text;
     }
@@ -228,7 +228,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         }
     }
 
-    /** The Send that was last received on this thread, being written; null when there was none since the last call. */
+    /** Returns the write of the last Send that was received on this thread; null if there was none since the last call. */
     CompletableFuture<Event> takeSent() {
         CompletableFuture<Event> event = sent.get();
         sent.remove();

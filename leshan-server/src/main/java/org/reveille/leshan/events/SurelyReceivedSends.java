@@ -11,9 +11,9 @@ import org.eclipse.leshan.transport.californium.LwM2mCoapResource;
 import org.eclipse.leshan.transport.californium.identity.IdentityHandlerProvider;
 
 /**
- * The CoAP resource `/dp` for LwM2M Send, which answers 2.04 only when the event SEND is on disk, and 5.03 when it
- * could not be written, so that the device keeps its values. Leshan's own resource does the work, and would have answered before
- * anybody was told; its answer is held back meanwhile. No thread waits.
+ * The CoAP resource `/dp` for LwM2M Send, which answers 2.04 only when the event SEND is on disk, and 5.03 if it could
+ * not be written, so that the device keeps its values. Leshan's own resource handles the request, and would have
+ * answered before the event was written; its response is held back meanwhile. No thread waits.
  */
 public final class SurelyReceivedSends extends LwM2mCoapResource {
     private static final String NAME = "dp";
@@ -28,7 +28,7 @@ public final class SurelyReceivedSends extends LwM2mCoapResource {
     }
 
     /**
-     * Takes the place of Leshan's resource.
+     * Replaces Leshan's resource.
      *
      * @param server {@code CaliforniumServerEndpointsProvider.getCoapServer()}, once the LwM2M server is built
      */
@@ -57,7 +57,7 @@ public final class SurelyReceivedSends extends LwM2mCoapResource {
         }
     }
 
-    /** An exchange whose answer waits. */
+    /** An exchange whose response is held back. */
     private static final class Held extends CoapExchange {
         private Response answer;
 

@@ -23,18 +23,21 @@ import org.reveille.leshan.LimitedBody;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Posts what waits, one post at a time, so that everything arrives in order. */
+/** Posts waiting events to the webhook, one post at a time, so that all arrive in order. */
 final class WebhookSender implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(WebhookSender.class);
     private static final long LONGEST_PAUSE_MS = 60_000;
-    /** No receiver is spared by a longer pause while the store fails. */
+    /** While the store fails, a longer pause would not relieve any receiver. */
     private static final long STORE_RETRY_MS = 1_000;
-    /** So many events alone that are refused, and nothing that is taken, say that it is not the events. */
+    /**
+     * This number of events that are refused in posts of their own, with none accepted, indicates that the events are
+     * not the cause.
+     */
     private static final int REFUSED_IN_A_ROW = 20;
-    /** These say that it is the event: a receiver that reads events is no wrong address, however many are bad. */
+    /** These indicate that the event is the cause: a receiver that reads events is no wrong address, however many are bad. */
     private static final Set<Integer> OF_THE_EVENT = Set.of(400, 413, 422);
     private static final Duration CONNECT = Duration.ofSeconds(10);
-    /** Only the status and the beginning of a refusal are of use; the rest of a response is not read. */
+    /** Only the status and the beginning of a refusal are used; the rest of a response is not read. */
     private static final int MAX_RESPONSE_BYTES = 8 << 10;
 
     private final Outbox outbox;
@@ -50,13 +53,13 @@ final class WebhookSender implements AutoCloseable {
     private boolean split;
     private int failures;
     private int refusedInARow;
-    /** The event that was refused alone has had its second attempt, a minute later. */
+    /** Whether the event that was refused in a post of its own has had its second attempt, a minute later. */
     private boolean triedAgain;
     private volatile boolean closed;
     private volatile long delivered;
     private volatile boolean stopped;
     private volatile String trouble;
-    /** Nanoseconds of {@link System#nanoTime} at the first attempt since the receiver last took or refused an event. */
+    /** Nanoseconds of {@link System#nanoTime} at the first attempt since the receiver last accepted or refused an event. */
     private volatile Long failingSince;
 
     WebhookSender(Outbox outbox, Outbox.Options options, BiConsumer<PostOutcome, Duration> posts) {
@@ -100,7 +103,7 @@ final class WebhookSender implements AutoCloseable {
         return trouble;
     }
 
-    /** Returns for how long posts have been attempted in vain, the one under way included; 0 without any. */
+    /** Returns for how long posts have failed, the current one included; 0 if none have. */
     Duration failing() {
         Long since = failingSince;
         return since == null ? Duration.ZERO : Duration.ofNanos(System.nanoTime() - since);
@@ -132,7 +135,7 @@ final class WebhookSender implements AutoCloseable {
                 failed("the outbox cannot be written: " + unwritten.getCause().getMessage());
                 pause(STORE_RETRY_MS);
             } catch (RuntimeException unforeseen) {
-                // It would end the thread, and nothing be posted any more without a word.
+                // It would end the thread, and posting would stop silently.
                 LOG.error("a post could not be made", unforeseen);
                 failed("a post could not be made: " + unforeseen);
                 pause(pauseMillis());
@@ -190,7 +193,7 @@ final class WebhookSender implements AutoCloseable {
         most = Math.min(Outbox.MOST_IN_A_POST, most * 2);
     }
 
-    /** One of them is bad: half as many are tried until it is alone. */
+    /** Handles a refusal of a post. One of its events is bad: the batch is halved until that event is in a post of its own. */
     private void refused(List<Event> batch, HttpResponse<byte[]> answer) {
         failures = 0;
         split = batch.size() > 1;
@@ -207,7 +210,10 @@ final class WebhookSender implements AutoCloseable {
         failingSince = null;
     }
 
-    /** Of 20 events in a row that are refused so, each has a second attempt a minute later. */
+    /**
+     * Returns whether the address may be wrong. After 20 events in a row that are refused like this, each has a second
+     * attempt a minute later.
+     */
     private boolean mayBeElsewhere(int status) {
         boolean tooMany = refusedInARow >= REFUSED_IN_A_ROW;
         if (tooMany && !triedAgain) {
@@ -229,7 +235,7 @@ final class WebhookSender implements AutoCloseable {
         stopped = false;
     }
 
-    /** It is we whom it does not take, and not the events: splitting would not help. */
+    /** Handles a refusal of the sender, not of the events: splitting would not help. */
     private void refusedAll(int status, String why) {
         if (!stopped) {
             LOG.error("the webhook answers {}: {}. One attempt a minute from now on", status, why);
@@ -250,7 +256,7 @@ final class WebhookSender implements AutoCloseable {
         }
     }
 
-    /** 1 to 60 s, doubled with each failure, of which up to a half is left to chance. */
+    /** Returns the pause: 1 to 60 s, doubled with each failure, of which up to half is random. */
     private long pauseMillis() {
         long longest = Math.min(LONGEST_PAUSE_MS, 1000L << Math.min(failures, 6));
         return longest / 2 + ThreadLocalRandom.current().nextLong(longest / 2 + 1);
@@ -269,7 +275,7 @@ final class WebhookSender implements AutoCloseable {
         }
     }
 
-    /** HTTP/1.1: otherwise every post would offer an upgrade to HTTP/2, which some receivers trip over. */
+    /** Returns an HTTP/1.1 client: otherwise every post would offer an upgrade to HTTP/2, which some receivers fail on. */
     private static HttpClient client(SSLContext tls) {
         HttpClient.Builder client =
                 HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(CONNECT);

@@ -8,8 +8,8 @@ import java.sql.Statement;
 import java.util.concurrent.CompletionException;
 
 /**
- * Which layout of the tables a file has: SQLite's {@code user_version}. It grows by one with every change that an older
- * server could not read; 0 is a new file, or one from before the number was written, whose layout is that of 1.
+ * The version of a file's table layout: SQLite's {@code user_version}. It increases by one with every change that an
+ * older server could not read; 0 is a new file, or one from before the number was written, whose layout is that of 1.
  */
 public final class SchemaVersion {
     /** The layout that this server reads and writes. */
@@ -19,9 +19,9 @@ public final class SchemaVersion {
     }
 
     /**
-     * Writes the version into a file. Call it before any table is made.
+     * Writes the version into a file. Must be called before any table is created.
      *
-     * @throws IOException when a newer server wrote the file; it is left as it is. Also when it cannot be read or written
+     * @throws IOException if a newer server wrote the file, which is left unchanged, or if it cannot be read or written
      */
     public static void check(Store store) throws IOException {
         try {

@@ -25,22 +25,23 @@ import java.util.function.LongConsumer;
 import org.sqlite.SQLiteConfig;
 
 /**
- * What the server keeps on disk: one SQLite file, write-ahead log, {@code synchronous=FULL}, one writer.
+ * The server's state on disk: one SQLite file, write-ahead log, {@code synchronous=FULL}, one writer.
  *
- * <p>Writes that wait at the same time are committed together (group commit), in the order in which they were asked for.
- * Whoever needs tables makes them with {@code CREATE TABLE IF NOT EXISTS} in a write of its own. One process per file.
+ * <p>Writes that wait at the same time are committed together (group commit), in the order in which they were
+ * requested. A user of the store creates its tables with {@code CREATE TABLE IF NOT EXISTS} in a write of its own. One
+ * process per file.
  *
- * <p>A group that fails (full disk, file locked by another connection) is rolled back as a whole and the next one begins
- * a transaction of its own, so the store works again as soon as the disk does.
+ * <p>A group that fails (full disk, file locked by another connection) is rolled back as a whole, and the next one
+ * begins its own transaction, so the store works again as soon as the disk does.
  */
 public final class Store implements AutoCloseable {
-    /** SQL that is done as one. It neither commits nor rolls back. */
+    /** SQL statements that are executed as a unit. They neither commit nor roll back. */
     @FunctionalInterface
     public interface Work<T> {
         T run(Connection connection) throws SQLException;
     }
 
-    /** A write that waits: what it does, and who is told. */
+    /** A write that waits: its work and its callbacks. */
     private record Waiting<T>(Work<T> work, BiConsumer<? super T, Throwable> ended, CompletableFuture<T> future) {
         Done<T> run(Connection connection) throws SQLException {
             execute(connection, "SAVEPOINT work");
@@ -57,7 +58,10 @@ public final class Store implements AutoCloseable {
             }
         }
 
-        /** Without its savepoint SQLite has ended the whole transaction, and the group has failed with it. */
+        /**
+         * Rolls back to the savepoint. Without its savepoint SQLite has ended the whole transaction, and the group has
+         * failed with it.
+         */
         private static boolean undo(Connection connection) {
             try {
                 execute(connection, "ROLLBACK TO work");
@@ -90,7 +94,7 @@ public final class Store implements AutoCloseable {
         }
     }
 
-    /** A write whose commit is still to come. */
+    /** A write that waits for the commit of its group. */
     private record Done<T>(Waiting<T> waiting, T result) {
         void tell() {
             waiting.succeed(result);
@@ -99,7 +103,7 @@ public final class Store implements AutoCloseable {
 
     private static final int MOST_TOGETHER = 1_000;
     private static final int BUSY_TIMEOUT_MS = 10_000;
-    /** How often the running time is stored. A crash makes everything seem younger by this much at most. */
+    /** Interval at which the running time is stored. A crash makes all ages smaller by at most this interval. */
     private static final long KEEP_RUNNING_TIME_NS = TimeUnit.MINUTES.toNanos(1);
     private static final Waiting<Void> END =
             new Waiting<>(connection -> null, (done, failure) -> { }, new CompletableFuture<>());
@@ -114,15 +118,15 @@ public final class Store implements AutoCloseable {
     private volatile LongConsumer latency = nanos -> { };
     private boolean closed;
 
-    // Of the writer's thread.
-    /** In autocommit mode: transactions begin and end by statements of this class alone. Null: to be opened again. */
+    // Used by the writer's thread only.
+    /** In autocommit mode: only statements of this class begin and end transactions. Null: must be reopened. */
     private Connection forWriting;
     private long runningTimeKeptAt = openedAt;
 
     /**
-     * Opens the file and makes it, with its folder, where it is missing.
+     * Opens the file and creates it, with its folder, if it is missing.
      *
-     * @throws IOException when it cannot be opened, or another process holds it
+     * @throws IOException if it cannot be opened, or another process has locked it
      */
     public Store(Path file) throws IOException {
         this.file = file;
@@ -143,21 +147,23 @@ public final class Store implements AutoCloseable {
     }
 
     /**
-     * Writes soon.
+     * Enqueues a write.
      *
-     * @return completes when the commit that holds the write is on disk, on the writer's own thread: what follows there
-     *     must be short, and must not wait for another write. Fails with what the work threw, which harms no other
-     *     write, or with the failure of the commit, after which nothing of it is there
+     * @return completes when the commit that contains the write is on disk, on the writer's own thread: dependent
+     * actions on
+     *     it must be short, and must not wait for another write. Fails with the exception of the work, which affects no other
+     *     write, or with the failure of the commit, after which none of its changes exist
      */
     public <T> CompletableFuture<T> write(Work<T> work) {
         return write(work, (result, failure) -> { });
     }
 
     /**
-     * Writes soon, and calls back on the writer's own thread before any later write is begun. (A callback of the future
-     * can come later, and on the thread that adds it.)
+     * Enqueues a write with a callback on the writer's own thread, which runs before any later write begins. (A
+     * callback of the future can run later, and on the thread that adds it.)
      *
-     * @param ended gets the result, or the failure; must be short. What it throws is what the future fails with. Not
+     * @param ended receives the result, or the failure; must be short. The future fails with the exception that it
+     * throws. Not
      *     called by a closed store
      */
     public <T> CompletableFuture<T> write(Work<T> work, BiConsumer<? super T, Throwable> ended) {
@@ -175,9 +181,9 @@ public final class Store implements AutoCloseable {
     }
 
     /**
-     * Writes and waits for the commit: for the start of a program, and never on a thread that others need.
+     * Writes and waits for the commit: for the start of a program, and never on a thread that other tasks need.
      *
-     * @throws IOException when it is not written
+     * @throws IOException if the write failed
      */
     public <T> T writeNow(Work<T> work) throws IOException {
         try {
@@ -188,15 +194,15 @@ public final class Store implements AutoCloseable {
     }
 
     /**
-     * Milliseconds for which processes have had this file open, all of them together: a measure of age that no change
-     * of the system's clock moves. Time between two processes does not count, nor up to a minute before a crash.
+     * Returns the total milliseconds for which processes have had this file open: a measure of age that does not depend
+     * on changes of the system's clock. Time between two processes does not count, nor up to a minute before a crash.
      */
     public long runningMillis() {
         return ranBefore + TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - openedAt);
     }
 
     /**
-     * Adds a column to a table that an earlier version has made without it.
+     * Adds a column to a table that an earlier version has created without it.
      *
      * @param definition name, type and constraints, as after {@code ADD COLUMN}
      */
@@ -207,19 +213,19 @@ public final class Store implements AutoCloseable {
         }
     }
 
-    /** Sets what receives the nanoseconds that each write took from here on, until it was committed or had failed. */
+    /** Sets the receiver of the nanoseconds that each later write took until it was committed or had failed. */
     public void onWrite(LongConsumer latency) {
         this.latency = latency;
     }
 
-    /** Reads what has been committed, on the caller's thread; readers take turns and do not wait for the writer. */
+    /** Reads committed data, on the caller's thread; readers take turns and do not wait for the writer. */
     public <T> T read(Work<T> work) throws SQLException {
         synchronized (forReading) {
             return work.run(forReading);
         }
     }
 
-    /** Writes what waits, then closes the file. A second call does nothing. */
+    /** Executes the waiting writes, then closes the file. A second call does nothing. */
     @Override
     public void close() throws SQLException, IOException, InterruptedException {
         synchronized (waiting) {
@@ -254,7 +260,7 @@ public final class Store implements AutoCloseable {
             try {
                 return waiting.take();
             } catch (InterruptedException notForUs) {
-                // It ends with close() alone: what waits has to be written.
+                // Only close() ends the thread: waiting writes must be executed.
             }
         }
     }
@@ -279,7 +285,7 @@ public final class Store implements AutoCloseable {
         keepRunningTime(group.get(group.size() - 1) == END);
     }
 
-    /** Begins a transaction. When that fails everything that waits does, which would otherwise grow without end. */
+    /** Begins a transaction. If that fails, all waiting writes fail, because their number would otherwise grow without limit. */
     private void begin(List<Waiting<?>> group) throws SQLException {
         try {
             if (forWriting == null) {
@@ -295,7 +301,7 @@ public final class Store implements AutoCloseable {
     /**
      * Ends the transaction, if there is one. SQLite may have ended it by itself after SQLITE_FULL or SQLITE_IOERR
      * (sqlite.org/lang_transaction.html, "Response to errors within a transaction"), and then refuses to roll back, as
-     * it does when no transaction could be begun: in any such case a new connection has a state that is known.
+     * it does if no transaction could be begun: in any such case a new connection has a known state.
      */
     private void rollBack() {
         if (forWriting == null) {
@@ -326,7 +332,7 @@ public final class Store implements AutoCloseable {
             execute(forWriting, "INSERT OR REPLACE INTO running_time VALUES (1, " + runningMillis() + ")");
             runningTimeKeptAt = now;
         } catch (SQLException unwritten) {
-            // The next group tries it again.
+            // The next group retries.
         }
     }
 
@@ -360,7 +366,10 @@ public final class Store implements AutoCloseable {
         return config.createConnection("jdbc:sqlite:" + file);
     }
 
-    /** Devices' keys are in it: the file is its owner's alone, and SQLite makes those beside it alike. */
+    /**
+     * Creates the file as readable by its owner only, since it contains devices' keys. SQLite creates the files beside
+     * it with the same permissions.
+     */
     private static void makePrivate(Path file) throws IOException {
         if (Files.notExists(file)) {
             Files.createFile(file);
@@ -379,7 +388,7 @@ public final class Store implements AutoCloseable {
                 return lock;
             }
         } catch (OverlappingFileLockException ours) {
-            // This process has it open already, which is the same mistake.
+            // This process has already opened it, which is the same error.
         }
         channel.close();
         throw new IOException("another process has " + file + " locked");
