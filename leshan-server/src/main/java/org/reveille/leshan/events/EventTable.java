@@ -25,7 +25,7 @@ final class EventTable {
     record Backlog(long events, long bytes, long oldest) {
     }
 
-    /** The result of a drop: the number of dropped events, and the change in rows and bytes, the GAP included. */
+    /** The result of a drop: the number of dropped events, and the net decrease of rows and bytes, with the GAP counted. */
     record Dropped(long events, long rows, long bytes) {
     }
 

@@ -211,8 +211,8 @@ final class WebhookSender implements AutoCloseable {
     }
 
     /**
-     * Returns whether the address may be wrong. After 20 events in a row that are refused like this, each has a second
-     * attempt a minute later.
+     * Handles such a refusal and returns whether the event is attempted again. After 20 events in a row that are
+     * refused like this, each further one has a second attempt a minute later.
      */
     private boolean mayBeElsewhere(int status) {
         boolean tooMany = refusedInARow >= REFUSED_IN_A_ROW;

@@ -8,7 +8,7 @@ import org.eclipse.californium.core.network.interceptors.MalformedMessageInterce
 import org.eclipse.californium.elements.RawData;
 import org.eclipse.californium.scandium.DtlsHealth;
 
-/** Counts what goes wrong in CoAP and DTLS, and the handshakes. Californium calls it for every message and record. */
+/** Counts CoAP and DTLS errors, and handshakes. Californium calls it for every message and record. */
 public final class CoapMetrics implements MalformedMessageInterceptor, DtlsHealth {
     private static final String ERRORS = "leshan.coap.errors";
     private static final String ABOUT_ERRORS = "CoAP messages that say or are an error: answers of class 4 and 5 by code, "
@@ -111,17 +111,17 @@ public final class CoapMetrics implements MalformedMessageInterceptor, DtlsHealt
 
     @Override
     public void setPendingIncomingJobs(int count) {
-        // Of no use to whoever runs the server.
+        // Not useful for operators of the server.
     }
 
     @Override
     public void setPendingOutgoingJobs(int count) {
-        // As above.
+        // Not useful for operators of the server.
     }
 
     @Override
     public void setPendingHandshakeJobs(int count) {
-        // As above.
+        // Not useful for operators of the server.
     }
 
     @Override
@@ -131,6 +131,6 @@ public final class CoapMetrics implements MalformedMessageInterceptor, DtlsHealt
 
     @Override
     public void dump() {
-        // For logs, which have nothing of it.
+        // For logs, which contain none of this.
     }
 }

@@ -7,20 +7,21 @@ import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Supplier;
 import org.reveille.leshan.json.Json;
 
-/** Whether the server can do its work; each part that may be in trouble is asked when somebody wants to know. */
+/** The readiness of the server; every part that can fail is checked at each request. */
 public final class Health {
     private final Map<String, Supplier<Optional<String>>> checks = new ConcurrentSkipListMap<>();
 
     /**
      * Adds a part.
      *
-     * @param trouble a sentence when something is wrong; must answer at once. What it throws is trouble too
+     * @param trouble returns a sentence if something is wrong; must return immediately. An exception counts as a
+     * failure too
      */
     public void check(String part, Supplier<Optional<String>> trouble) {
         checks.put(part, trouble);
     }
 
-    /** {@code {"ready": true|false, "reasons": {part: sentence}}}. */
+    /** Returns {@code {"ready": true|false, "reasons": {part: sentence}}}. */
     public ObjectNode ready() {
         ObjectNode reasons = Json.object();
         checks.forEach((part, trouble) -> ask(trouble).ifPresent(sentence -> reasons.put(part, sentence)));

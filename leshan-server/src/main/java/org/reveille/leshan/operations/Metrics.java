@@ -22,8 +22,8 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * What `/metrics` tells in Prometheus' text form. Each part of the server counts what it does here; names begin with
- * {@code leshan_}. Safe for every thread.
+ * The metrics of `/metrics` in Prometheus' text form. Each part of the server counts here; names begin with {@code
+ * leshan_}. Thread-safe.
  */
 public final class Metrics {
     private static final Duration[] LATENCIES = {Duration.ofMillis(5), Duration.ofMillis(20), Duration.ofMillis(100),
@@ -32,7 +32,7 @@ public final class Metrics {
     private final PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     private final AtomicInteger openCalls = new AtomicInteger();
     private final Map<String, AtomicLong> values = new ConcurrentHashMap<>();
-    // Of each request: building a meter's name and tags to find it again takes longer than counting.
+    // Used for each request: building a meter's name and tags to look it up takes longer than counting.
     private final Map<Integer, Counter> responses = new ConcurrentHashMap<>();
     private final Map<String, Timer> latencies = new ConcurrentHashMap<>();
     private final Map<String, Counter> events = new ConcurrentHashMap<>();
@@ -52,9 +52,9 @@ public final class Metrics {
     }
 
     /**
-     * Counts a call as open until its future is done, then by its outcome, with the time it took.
+     * Counts a call as open until its future is done, then by its outcome, with its duration.
      *
-     * @param outcome few and fixed words, each one a series
+     * @param outcome a fixed code, one of few, each one a series
      */
     public <T> CompletableFuture<T> call(CompletableFuture<T> call, Function<T, String> outcome) {
         openCalls.incrementAndGet();
@@ -65,28 +65,28 @@ public final class Metrics {
         });
     }
 
-    /** Counts an event by its name, as it is told. */
+    /** Counts a published event by its name. */
     public void event(String name) {
         events.computeIfAbsent(name, each -> Counter.builder("leshan.events").description("Events reported")
                 .tag("event", each).register(registry)).increment();
     }
 
     /**
-     * Counts a post to the webhook by its outcome, with the time it took.
+     * Counts a post to the webhook by its outcome, with its duration.
      *
-     * @param outcome few and fixed words, each one a series
+     * @param outcome a fixed code, one of few, each one a series
      */
     public void post(String outcome, Duration duration) {
         Timer.builder("leshan.webhook.posts").description("Posts to the webhook, from the connection to the whole answer")
                 .tag("outcome", outcome).serviceLevelObjectives(LATENCIES).register(registry).record(duration);
     }
 
-    /** Counts one; {@code name} with dots, without `_total`; {@code tags} are names and values, few and fixed ones. */
+    /** Increments a counter; {@code name} with dots, without `_total`; {@code tags} are names and values, few and fixed ones. */
     public void count(String name, String description, String... tags) {
         Counter.builder(name).description(description).tags(tags).register(registry).increment();
     }
 
-    /** Counts a registration that was refused; {@code reason} is one of few words. */
+    /** Counts a registration that was refused; {@code reason} is one of few codes. */
     public void refusedRegistration(String reason) {
         count("leshan.registrations.refused", "Registrations refused by a rule of the server", "reason", reason);
     }
@@ -98,12 +98,12 @@ public final class Metrics {
                 .register(registry)).increment();
     }
 
-    /** A write of the store, from the moment it was asked for until it was committed or had failed; in nanoseconds. */
+    /** Records a write of the store, from the request until it was committed or had failed; in nanoseconds. */
     public void storeWrite(long nanos) {
         storeWrites.record(nanos, TimeUnit.NANOSECONDS);
     }
 
-    /** Sets a gauge, which is made at the first call. */
+    /** Sets a gauge, which is created at the first call. */
     public void set(String name, String description, long value) {
         values.computeIfAbsent(name, made -> {
             AtomicLong last = new AtomicLong();
@@ -117,12 +117,12 @@ public final class Metrics {
         Counter.builder(name).description(description).register(registry).increment(amount);
     }
 
-    /** A value that is asked for when the metrics are; {@code name} with dots and its unit, without `_total`. */
+    /** Adds a value that is read at each scrape; {@code name} with dots and its unit, without `_total`. */
     public void gauge(String name, String description, Supplier<Number> value) {
         Gauge.builder(name, value).description(description).strongReference(true).register(registry);
     }
 
-    /** Everything as text of {@link #CONTENT_TYPE}. */
+    /** Returns all metrics as text of {@link #CONTENT_TYPE}. */
     public String text() {
         return registry.scrape();
     }

@@ -10,7 +10,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.reveille.leshan.store.Store;
 
-/** Whether a store takes writes. It is found out by one, which everybody shares who asks meanwhile. */
+/** Checks whether a store accepts writes, by one write that concurrent checks share. */
 public final class StoreCheck {
     private static final long PATIENCE_MS = 2_000;
 
@@ -21,7 +21,7 @@ public final class StoreCheck {
         this.store = store;
     }
 
-    /** A sentence when nothing can be written, or not within 2 s. */
+    /** Returns a sentence if nothing can be written, or not within 2 s. */
     public Optional<String> trouble() {
         try {
             running().get(PATIENCE_MS, TimeUnit.MILLISECONDS);

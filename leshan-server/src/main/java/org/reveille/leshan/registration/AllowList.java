@@ -12,29 +12,33 @@ import java.util.stream.Collectors;
 import org.reveille.leshan.BadSetting;
 
 /**
- * The endpoint names that may register: a file of names and patterns, one a line, in which {@code *} stands for any
- * characters and {@code ?} for one; lines that begin with {@code #} are comments.
+ * The endpoint names that may register: a file of names and patterns, one per line, in which {@code *} matches any
+ * characters and {@code ?} matches one; lines that begin with {@code #} are comments.
  */
 public final class AllowList {
     private static final String OPTION = "--registration-allow";
 
-    /** Plain names apart from patterns: a file of 100,000 names costs no more than a short one. */
+    /** Plain names, separate from patterns: a file of 100,000 names costs no more than a short one. */
     private record Names(Set<String> plain, List<Pattern> patterns) {
     }
 
     private final Path file;
     private volatile Names names;
 
-    /** @throws BadSetting when the file cannot be read or allows nothing */
+    /**
+     * Reads the file.
+     *
+     * @throws BadSetting if the file cannot be read or allows nothing
+     */
     public AllowList(Path file) {
         this.file = file;
         reload();
     }
 
     /**
-     * Reads the file again. Registrations that there are already stay.
+     * Reads the file again. Existing registrations stay.
      *
-     * @throws BadSetting when it cannot be read or allows nothing; nothing has changed then
+     * @throws BadSetting if it cannot be read or allows nothing; then nothing has changed
      */
     public void reload() {
         Set<String> plain = new HashSet<>();

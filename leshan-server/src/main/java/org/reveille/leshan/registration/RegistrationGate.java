@@ -20,8 +20,8 @@ import org.reveille.leshan.registration.RegistrationWebhook.Device;
 
 /**
  * The CoAP resource `/rd`, which requests a decision of a webhook before it passes a registration on to Leshan's own
- * resource. Without a cached decision the request is acknowledged at once and answered by a separate response (RFC 7252,
- * 5.2.2): no thread of CoAP waits. Updates and deregistrations are passed on.
+ * resource. Without a cached decision the request is acknowledged immediately and answered by a separate response (RFC
+ * 7252, 5.2.2): no thread of CoAP waits. Updates and deregistrations are passed on.
  */
 public final class RegistrationGate extends CoapResource {
     private static final String NAME = "rd";
@@ -43,7 +43,7 @@ public final class RegistrationGate extends CoapResource {
     }
 
     /**
-     * Takes the place of Leshan's resource.
+     * Replaces Leshan's resource.
      *
      * @param server {@code CaliforniumServerEndpointsProvider.getCoapServer()}, once the LwM2M server is built
      * @param refused receives {@code webhook} or {@code webhook_unavailable} for each refused registration
@@ -55,7 +55,7 @@ public final class RegistrationGate extends CoapResource {
         server.add(new RegistrationGate(leshans, webhook, credentials, refused));
     }
 
-    /** As in Leshan's RegisterResource: it handles `/rd/{registration}` too. */
+    /** Returns this resource, as Leshan's RegisterResource does: it handles `/rd/{registration}` too. */
     @Override
     public Resource getChild(String name) {
         return this;
@@ -89,13 +89,16 @@ public final class RegistrationGate extends CoapResource {
         exchange.sendResponse(new Response(code));
     }
 
-    /** Leshan refuses a name with credentials over CoAP without security: no post is needed, and none can be provoked. */
+    /**
+     * Returns whether Leshan refuses the device: a name with credentials over CoAP without security. No post is needed,
+     * and none can be provoked.
+     */
     private boolean isRefusedAnyway(Device device) {
         return device.identity() == null
                 && (device.endpoint() == null || credentials.getByEndpoint(device.endpoint()) != null);
     }
 
-    /** Of a parameter that comes twice the last one counts, as in Leshan's RegisterResource. */
+    /** Returns the device of a request. The last of repeated parameters is used, as in Leshan's RegisterResource. */
     private static Device device(Request request) {
         Map<String, String> attributes = new LinkedHashMap<>();
         for (String parameter : request.getOptions().getUriQueryStrings()) {

@@ -25,22 +25,22 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * An HTTP service that decides which devices may register: one POST for each, whose status is the decision. Decisions are
- * cached; an expired one is used while the service cannot be reached. Safe for every thread.
+ * A client of an HTTP service that decides which devices may register: one POST for each, whose status is the decision.
+ * Decisions are cached; an expired one is used while the service cannot be reached. Thread-safe.
  */
 public final class RegistrationWebhook implements AutoCloseable {
-    /** What may be done with a registration. */
+    /** The decision about a registration. */
     public enum Decision {
         /** 2xx. */
         ALLOWED,
         /** 403. */
         REFUSED,
-        /** Any other status, or no answer, and nothing was decided before. */
+        /** Any other status, or no response, and there is no earlier decision. */
         UNKNOWN
     }
 
     /**
-     * How the service is called.
+     * Options of the calls to the service.
      *
      * @param url where to post
      * @param token for the header `Authorization: Bearer`, or null
@@ -51,14 +51,14 @@ public final class RegistrationWebhook implements AutoCloseable {
     }
 
     /**
-     * A device that wants to register.
+     * A device that requests a registration.
      *
-     * @param endpoint the name that it gives, or null: it is named by its identity
+     * @param endpoint the name in its request, or null: its identity is its name
      * @param identity its authenticated identity (DTLS), or null without security
-     * @param attributes the other parameters of the request, as they came
+     * @param attributes the other parameters of the request, unchanged
      */
     public record Device(String endpoint, String identity, String address, int port, Map<String, String> attributes) {
-        /** Its address is not part of it: that of a device behind a NAT changes. */
+        /** Returns the cache key. The address is not part of it: that of a device behind a NAT changes. */
         private String key() {
             return endpoint + "\n" + identity;
         }
@@ -69,7 +69,7 @@ public final class RegistrationWebhook implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(RegistrationWebhook.class);
     private static final Duration TIMEOUT = Duration.ofSeconds(5);
-    /** The body of a response says nothing: it is read so that the connection can be used again. */
+    /** The body of a response is not used: it is read so that the connection can be reused. */
     private static final int MAX_RESPONSE_BYTES = 8 << 10;
     private static final int MOST_AT_ONCE = 8;
     private static final int MOST_WAITING = 1_000;
@@ -94,12 +94,20 @@ public final class RegistrationWebhook implements AutoCloseable {
     private final Map<String, CompletableFuture<Decision>> asked = new HashMap<>();
     private volatile boolean inTrouble;
 
-    /** @param counter receives the result of each post */
+    /**
+     * Creates a client.
+     *
+     * @param counter receives the result of each post
+     */
     public RegistrationWebhook(Options options, Consumer<Decision> counter) {
         this(options, counter, TIMEOUT, System::nanoTime);
     }
 
-    /** @param timeout how long a post may take, and how long it may wait to be sent */
+    /**
+     * Creates a client with a timeout and a clock.
+     *
+     * @param timeout how long a post may take, and how long it may wait to be sent
+     */
     RegistrationWebhook(Options options, Consumer<Decision> counter, Duration timeout, LongSupplier nanos) {
         this.options = options;
         this.counter = counter;
@@ -112,8 +120,9 @@ public final class RegistrationWebhook implements AutoCloseable {
     /**
      * Decides about a device.
      *
-     * @return completed already if a cached decision has not expired; otherwise completes on another thread within twice
-     *     the time-out, 10 s. Never fails
+     * @return completed already if a cached decision has not expired; otherwise completes on another thread within
+     * twice the
+     *     timeout, 10 s. Never fails
      */
     public CompletableFuture<Decision> decide(Device device) {
         CompletableFuture<Decision> decision = new CompletableFuture<>();
@@ -178,7 +187,7 @@ public final class RegistrationWebhook implements AutoCloseable {
         return Decision.UNKNOWN;
     }
 
-    /** One line when trouble begins, one when it ends. */
+    /** Logs one line when a failure begins, and one when it ends. */
     private void report(String trouble) {
         if (trouble != null && !inTrouble) {
             LOG.warn("the registration webhook gives no decision: {}. Devices without an earlier decision are "
@@ -204,7 +213,7 @@ public final class RegistrationWebhook implements AutoCloseable {
         return request.build();
     }
 
-    /** The word for a decision in metrics. */
+    /** Returns the code for a decision in metrics. */
     public static String word(Decision decision) {
         return decision.name().toLowerCase(Locale.ROOT);
     }

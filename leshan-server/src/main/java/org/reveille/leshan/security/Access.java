@@ -5,21 +5,25 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.List;
 
-/** Who may use the REST API: whoever shows one of the tokens. Only their digests are kept. */
+/** Authorizes callers of the REST API: those that send one of the tokens. Only the tokens' digests are stored. */
 public final class Access {
     private static final String SCHEME = "Bearer ";
 
     private volatile List<byte[]> digests;
 
-    /** @param tokens several may be good at a time, so that they can be changed; none lets everybody in */
+    /**
+     * Creates the check.
+     *
+     * @param tokens several may be valid at a time, so that they can be changed; an empty list allows every caller
+     */
     public Access(List<String> tokens) {
         digests = tokens.stream().map(Access::digest).toList();
     }
 
     /**
-     * Takes other tokens in place of all those before.
+     * Replaces all tokens.
      *
-     * @throws IllegalArgumentException without any, which would let everybody in
+     * @throws IllegalArgumentException if there are none, which would allow every caller
      */
     public void replace(List<String> tokens) {
         if (tokens.isEmpty()) {
@@ -32,7 +36,11 @@ public final class Access {
         return !digests.isEmpty();
     }
 
-    /** @param authorization the HTTP header of that name, or null */
+    /**
+     * Returns whether a caller is allowed.
+     *
+     * @param authorization the HTTP header of that name, or null
+     */
     public boolean allows(String authorization) {
         List<byte[]> good = digests;
         if (good.isEmpty()) {
@@ -44,7 +52,7 @@ public final class Access {
         byte[] shown = digest(authorization.substring(SCHEME.length()).trim());
         boolean known = false;
         for (byte[] digest : good) {
-            // Every one is looked at, each in constant time: how long it takes tells nothing of any token.
+            // All digests are compared, each in constant time: the duration reveals nothing about any token.
             known |= MessageDigest.isEqual(digest, shown);
         }
         return known;

@@ -12,7 +12,7 @@ import javax.net.ssl.TrustManager;
 import org.eclipse.californium.elements.util.SslContextUtil;
 import org.reveille.leshan.BadSetting;
 
-/** TLS of the server's own calls to others, out of PEM files. */
+/** Creates the TLS context of the server's own HTTPS calls from PEM files. */
 public final class ClientTls {
     private ClientTls() {
     }
@@ -21,8 +21,8 @@ public final class ClientTls {
      * Reads the files of three options, each of which may be null.
      *
      * @param name the beginning of the options' names, such as {@code --webhook}: of `-ca`, `-cert` and `-key`
-     * @return null when no file is given; without authorities those of Java count
-     * @throws BadSetting when a file cannot be used, or the key is not the certificate's
+     * @return null if no file is given; without authorities those of Java are used
+     * @throws BadSetting if a file cannot be used, or the key does not belong to the certificate
      */
     public static SSLContext read(String name, Path authorities, Path certificate, Path key) {
         if ((certificate == null) != (key == null)) {
@@ -54,7 +54,7 @@ public final class ClientTls {
         return SslContextUtil.createKeyManager("client", secret, chain);
     }
 
-    /** Java does not check it: such a handshake fails with the peer's "decrypt error". */
+    /** Returns whether the keys are a pair. Java does not check it: such a handshake fails with the peer's "decrypt error". */
     private static boolean isPair(PrivateKey key, PublicKey publicKey) throws GeneralSecurityException {
         if (!key.getAlgorithm().equals(publicKey.getAlgorithm())) {
             return false;

@@ -18,11 +18,11 @@ import org.eclipse.leshan.servers.security.SecurityInfo;
 import org.reveille.leshan.json.Json;
 
 /**
- * Credentials in the form of the stock demo server's {@code /api/security}, keys in hex. What is told is without
- * secrets, and no message names anything that was in a body.
+ * Converts credentials from and to the form of the stock demo server's {@code /api/security}, with keys in hex.
+ * Responses contain no secrets, and no error message contains any part of a body.
  */
 public final class CredentialJson {
-    /** Bytes; RFC 4279, section 5.3: what every implementation must take. */
+    /** Bytes; RFC 4279, section 5.3: the length that every implementation must support. */
     private static final int LONGEST_IDENTITY = 128;
     private static final int LONGEST_KEY = 64;
     private static final HexFormat HEX = HexFormat.of();
@@ -30,7 +30,11 @@ public final class CredentialJson {
     private CredentialJson() {
     }
 
-    /** @throws IllegalArgumentException with a sentence that repeats nothing of the text */
+    /**
+     * Parses credentials.
+     *
+     * @throws IllegalArgumentException with a message that repeats nothing of the text
+     */
     public static SecurityInfo read(String text) {
         JsonNode json = parse(text);
         String endpoint = text(json, "endpoint");
@@ -46,7 +50,7 @@ public final class CredentialJson {
         };
     }
 
-    /** What may be told of credentials: all but the secret. */
+    /** Returns the public part of credentials: all but the secret. */
     public static ObjectNode write(SecurityInfo info) {
         ObjectNode json = Json.object().put("endpoint", info.getEndpoint());
         ObjectNode tls = json.putObject("tls");
@@ -61,7 +65,7 @@ public final class CredentialJson {
         return json;
     }
 
-    /** The same with the secret, for the server's own file alone. */
+    /** Returns the same with the secret, only for the server's own file. */
     static ObjectNode writeSecret(SecurityInfo info) {
         ObjectNode json = write(info);
         if (info.usePSK()) {
@@ -70,7 +74,7 @@ public final class CredentialJson {
         return json;
     }
 
-    /** The server's certificate as the stock server tells it; an empty object when it has none. */
+    /** Returns the server's certificate in the stock server's form; an empty object if it has none. */
     public static ObjectNode write(Identity server) {
         ObjectNode json = Json.object();
         if (server.exists()) {

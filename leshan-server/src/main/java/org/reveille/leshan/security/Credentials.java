@@ -19,24 +19,24 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
 
 /**
- * What devices have to show for the names they register under. All of it is in memory; what changes is on disk first.
- * Only who changes something waits for the disk, and holds no lock meanwhile: CoAP and DTLS read here for every
- * registration and handshake.
+ * The credentials that devices must present for their endpoint names. All of them are in memory; changes are written to
+ * disk first. Only callers that change credentials wait for the disk, and hold no lock meanwhile: CoAP and DTLS read
+ * here for every registration and handshake.
  */
 public final class Credentials extends InMemorySecurityStore {
     private final Store store;
-    /** Being written; guarded by itself. Their identities belong to them already. */
+    /** Credentials that are being written; guarded by this list itself. Their identities are already reserved. */
     private final List<SecurityInfo> pending = new ArrayList<>();
 
-    /** Credentials of this process alone. */
+    /** Creates credentials that are kept in memory only. */
     public Credentials() {
         store = null;
     }
 
     /**
-     * Credentials that are kept in a file, with those that are in it.
+     * Creates credentials that are stored in a file, and loads those in it.
      *
-     * @throws IOException when the store cannot be written
+     * @throws IOException if the store cannot be written
      */
     public Credentials(Store store) throws IOException, SQLException {
         this.store = store;
@@ -51,10 +51,10 @@ public final class Credentials extends InMemorySecurityStore {
     }
 
     /**
-     * Adds or replaces an endpoint's credentials, which count once they are on disk.
+     * Adds or replaces an endpoint's credentials, which are valid once they are on disk.
      *
-     * @throws NonUniqueSecurityInfoException when another endpoint has the identity, or is about to get it
-     * @throws IllegalStateException when they could not be written; then nothing has changed
+     * @throws NonUniqueSecurityInfoException if another endpoint has the identity, or is about to get it
+     * @throws IllegalStateException if they could not be written; then nothing has changed
      */
     @Override
     public SecurityInfo add(SecurityInfo info) throws NonUniqueSecurityInfoException {
@@ -82,7 +82,11 @@ public final class Credentials extends InMemorySecurityStore {
         }
     }
 
-    /** @throws IllegalStateException when it could not be written; then nothing has changed */
+    /**
+     * Removes an endpoint's credentials.
+     *
+     * @throws IllegalStateException if the removal could not be written; then nothing has changed
+     */
     @Override
     public SecurityInfo remove(String endpoint, boolean infosAreCompromised) {
         if (store == null) {

@@ -22,8 +22,8 @@ import org.eclipse.californium.scandium.dtls.x509.StaticCertificateVerifier;
 import org.eclipse.californium.scandium.util.ServerNames;
 
 /**
- * The certificate and the authorities of a DTLS endpoint, as Leshan's {@code CoapsServerEndpointFactory} gives them to
- * Scandium, but those of the moment: each handshake takes what the {@link Identity} holds then.
+ * Provides the certificate and the authorities of a DTLS endpoint, as Leshan's {@code CoapsServerEndpointFactory} gives
+ * them to Scandium, but the current ones: each handshake uses the content of the {@link Identity} at that time.
  */
 public final class DtlsIdentity {
     private volatile SingleCertificateProvider certificate;
@@ -34,7 +34,7 @@ public final class DtlsIdentity {
         identity.onChange(() -> take(identity.content()));
     }
 
-    /** Has an endpoint use an identity; nothing of it may be given to the builder of the LwM2M server as well. */
+    /** Configures an endpoint with an identity; no part of it may be passed to the builder of the LwM2M server as well. */
     public static void install(Identity identity, DtlsConnectorConfig.Builder endpoint) {
         if (identity.exists()) {
             DtlsIdentity current = new DtlsIdentity(identity);
@@ -46,7 +46,7 @@ public final class DtlsIdentity {
     private void take(Identity.Content content) {
         certificate = new SingleCertificateProvider(
                 content.key(), content.chain(), CertificateType.X_509, CertificateType.RAW_PUBLIC_KEY);
-        // Every raw public key: whether it is the device's own is checked at its registration, by Leshan.
+        // All raw public keys are accepted: Leshan checks at the registration whether it is the device's own.
         StaticCertificateVerifier.Builder trusted = StaticCertificateVerifier.builder().setTrustAllRPKs();
         if (content.trusted() != null) {
             trusted.setTrustedCertificates(content.trusted());
@@ -80,7 +80,7 @@ public final class DtlsIdentity {
 
         @Override
         public void setResultHandler(HandshakeResultHandler resultHandler) {
-            // Results are given at once.
+            // Results are returned directly.
         }
     }
 
@@ -112,7 +112,7 @@ public final class DtlsIdentity {
 
         @Override
         public void setResultHandler(HandshakeResultHandler resultHandler) {
-            // Results are given at once.
+            // Results are returned directly.
         }
     }
 }

@@ -12,21 +12,21 @@ import org.eclipse.californium.scandium.dtls.x509.CertificateConfigurationHelper
 import org.reveille.leshan.BadSetting;
 
 /**
- * A server's certificate with its key, and the authorities whose certificates it accepts of others. The files can be read
- * again while the server runs; whether there is a certificate, and whether others need one, does not change.
+ * A server's certificate with its key, and the authorities whose certificates it accepts from peers. The files can be
+ * reloaded while the server runs; whether there is a certificate, and whether peers need one, does not change.
  */
 public final class Identity {
     /**
-     * What the files hold.
+     * The content of the files.
      *
-     * @param key null when there is no certificate
-     * @param chain the certificate first; null when there is none
-     * @param trusted certificates of authorities which sign those of others; null when nobody's are taken
+     * @param key null if there is no certificate
+     * @param chain the certificate first; null if there is none
+     * @param trusted certificates of the authorities that sign those of peers; null if none are accepted
      */
     public record Content(PrivateKey key, X509Certificate[] chain, X509Certificate[] trusted) {
     }
 
-    /** Has no certificate and asks for none. */
+    /** Has no certificate and requires none. */
     public static final Identity NONE = new Identity(() -> new Content(null, null, null));
 
     private final Supplier<Content> files;
@@ -41,9 +41,9 @@ public final class Identity {
     /**
      * Reads the files of three options, each of which may be null.
      *
-     * @param name what the options begin with, such as {@code --https}
+     * @param name the beginning of the options' names, such as {@code --https}
      * @param authorities the name of the third one
-     * @throws BadSetting when one cannot be read, or the key is not that of the certificate
+     * @throws BadSetting if one cannot be read, or the key does not belong to the certificate
      */
     public static Identity read(String name, Path certificate, Path key, String authorities, Path trusted) {
         if ((certificate == null) != (key == null)) {
@@ -62,7 +62,7 @@ public final class Identity {
     /**
      * Reads the files again and calls the listeners.
      *
-     * @throws BadSetting when they cannot be used; nothing has changed then
+     * @throws BadSetting if they cannot be used; then nothing has changed
      */
     public void reload() {
         if (exists()) {
@@ -76,7 +76,7 @@ public final class Identity {
         }
     }
 
-    /** DTLS chooses its curves and ciphers by it once, at the start. */
+    /** Returns the kind of a key. DTLS chooses its curves and ciphers by it once, at the start. */
     private static String kind(Content content) {
         PublicKey key = content.chain()[0].getPublicKey();
         return key instanceof ECPublicKey onCurve ? "EC " + onCurve.getParams() : key.getAlgorithm();
@@ -87,7 +87,7 @@ public final class Identity {
         listeners.add(listener);
     }
 
-    /** What the files held when they were last read, all of the same moment. */
+    /** Returns the content of the files when they were last read, all of the same time. */
     public Content content() {
         return content;
     }
@@ -108,12 +108,12 @@ public final class Identity {
         return content.key() != null;
     }
 
-    /** Whether others have to show a certificate. */
+    /** Returns whether peers must present a certificate. */
     public boolean asksForCertificates() {
         return content.trusted() != null;
     }
 
-    /** Without this check a server starts, and every handshake with it fails. */
+    /** Checks that key and certificate match. Without this check a server starts, and every handshake with it fails. */
     private static Content fitting(String name, Path file, Content content) {
         try {
             new CertificateConfigurationHelper().verifyKeyPair(content.key(), content.chain()[0].getPublicKey());

@@ -12,15 +12,16 @@ import org.eclipse.leshan.servers.security.Authorization;
 import org.eclipse.leshan.servers.security.SecurityStore;
 
 /**
- * Leshan's own checks, and no registration under a name that may not register, or has a control character: it would break
- * lines of logs, and receivers refuse every event about it. Such a device is answered 4.03.
+ * Authorizes registrations: Leshan's own checks, and no registration under a name that may not register, or has a
+ * control character: it would break lines of logs, and receivers refuse every event about it. Such a device is answered
+ * 4.03.
  */
 public final class NameChecker extends DefaultAuthorizer {
     private final Predicate<String> allowed;
     private final Consumer<String> refused;
 
     /**
-     * Checks registrations.
+     * Creates the authorizer.
      *
      * @param allowed the endpoint names that may register
      * @param refused receives the reason of each refusal: {@code name}, {@code allow_list} or {@code credentials}
@@ -52,7 +53,7 @@ public final class NameChecker extends DefaultAuthorizer {
         return Authorization.declined();
     }
 
-    /** Unicode's line and paragraph separators end lines too. */
+    /** Returns whether a name is valid. Unicode's line and paragraph separators end lines too. */
     static boolean isName(String name) {
         return name.codePoints().noneMatch(
                 c -> Character.isISOControl(c) || c == 0x2028 || c == 0x2029);

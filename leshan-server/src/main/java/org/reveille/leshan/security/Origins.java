@@ -10,21 +10,23 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * Which web pages may use an address that asks for no token. A browser sends a page's requests to loopback too, with the
- * client certificate that it holds. It names the page in `Origin` or says in `Sec-Fetch-Site` that it is another site's;
- * programs send neither. A page whose own name was redirected to this address (DNS rebinding) is none of another site's
- * to the browser, so names in `Host` have to be known ones too.
+ * Checks which web pages may use an address that requires no token. A browser sends a page's requests to loopback too,
+ * with the client certificate that it holds. It names the page in `Origin` or indicates in `Sec-Fetch-Site` that it
+ * belongs to another site; programs send neither. A page whose own name was redirected to this address (DNS rebinding)
+ * does not belong to another site for the browser, so names in `Host` must be known ones too.
  */
 public final class Origins {
     private static final Set<String> LOOPBACK = Set.of("localhost", "127.0.0.1", "[::1]");
-    /** An IPv4 or IPv6 address as it stands in a URL: no name server redirects it. */
+    /** An IPv4 or IPv6 address as written in a URL: no name server redirects it. */
     private static final Pattern NUMERIC = Pattern.compile("\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-f:.]+]");
 
     private final Set<String> own = new HashSet<>();
 
     /**
+     * Creates the check.
+     *
      * @param host the address that is bound
-     * @param names under which it is reached besides, through a proxy for example
+     * @param names other names of the server, for example of a proxy
      */
     public Origins(String host, Collection<String> names) {
         own.add(normal(host.indexOf(':') < 0 ? host : "[" + host + "]"));
@@ -35,10 +37,10 @@ public final class Origins {
     }
 
     /**
-     * Why a request is refused, as the rest of a sentence, or null.
+     * Returns why a request is refused, as the rest of a sentence, or null.
      *
-     * @param host the name or address that its URL has, without port and with the brackets of IPv6, or null for not
-     *     looking at it
+     * @param host the name or address in its URL, without port and with the brackets of IPv6, or null to skip this
+     * check
      * @param origin the header of that name, or null
      * @param fetchSite the header `Sec-Fetch-Site` (W3C Fetch Metadata), or null
      */
@@ -58,7 +60,7 @@ public final class Origins {
         return own.contains(host) || host.equals("localhost") || NUMERIC.matcher(host).matches();
     }
 
-    /** `none` is a person who typed the address. */
+    /** Returns whether a request belongs to another site. `none` is a user who typed the address. */
     private static boolean isOfAnotherSite(String fetchSite) {
         return fetchSite != null && !fetchSite.equals("same-origin") && !fetchSite.equals("none");
     }
@@ -67,7 +69,7 @@ public final class Origins {
         return name.toLowerCase(Locale.ROOT);
     }
 
-    /** Null for a page without, which calls itself `null`. */
+    /** Returns the host of an origin; null for a page without one, whose origin is `null`. */
     private static String hostOf(String origin) {
         try {
             return URI.create(origin).getHost();

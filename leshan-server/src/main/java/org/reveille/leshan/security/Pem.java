@@ -13,12 +13,12 @@ import org.eclipse.californium.elements.util.SslContextUtil;
 import org.eclipse.californium.elements.util.SslContextUtil.Credentials;
 import org.reveille.leshan.BadSetting;
 
-/** Certificates and keys out of PEM files. Every failure names the option and the file, and nothing of what is in it. */
+/** Reads certificates and keys from PEM files. Every error names the option and the file, and contains none of its content. */
 public final class Pem {
     private Pem() {
     }
 
-    /** The certificates of a file, a server's own first; any number of them, but not none. */
+    /** Returns the certificates of a file, a server's own first; any number of them, but at least one. */
     public static X509Certificate[] certificates(String option, Path file) {
         Credentials read = read(option, file);
         Certificate[] certificates = read.getCertificateChain() == null
@@ -29,7 +29,7 @@ public final class Pem {
         return Stream.of(certificates).map(X509Certificate.class::cast).toArray(X509Certificate[]::new);
     }
 
-    /** The private key of a file, PKCS #8 without a password. */
+    /** Returns the private key of a file, PKCS #8 without a password. */
     public static PrivateKey privateKey(String option, Path file) {
         PrivateKey key = read(option, file).getPrivateKey();
         if (key == null) {
