@@ -19,14 +19,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The CoAP resource `/rd` (register, update, deregister), which answers 4.00 to parameters that Leshan's own resource
- * fails on with 5.00 and a stack trace, or stores as they are. Leshan's does the rest.
+ * The CoAP resource `/rd` (register, update, deregister), which answers 4.00 to parameters for which Leshan's own
+ * resource fails with 5.00 and a stack trace, or which it stores unchecked. Leshan's resource handles the rest.
  *
- * <p>A lifetime of 0 is infinite (OMA object 1 v1.2, resource 1); Leshan would expire it at once. It becomes
- * {@value #INFINITE_LIFETIME_S} s, 68 years.
+ * <p>A lifetime of 0 is infinite (OMA object 1 v1.2, resource 1); Leshan would let it expire immediately. It is
+ * replaced by {@value #INFINITE_LIFETIME_S} s, 68 years.
  */
 public final class CheckedRegistrations extends LwM2mCoapResource {
-    /** Seconds; also the longest lifetime that is taken. */
+    /** Seconds; also the longest accepted lifetime. */
     public static final int INFINITE_LIFETIME_S = Integer.MAX_VALUE;
 
     private static final Logger LOG = LoggerFactory.getLogger(CheckedRegistrations.class);
@@ -44,7 +44,7 @@ public final class CheckedRegistrations extends LwM2mCoapResource {
     }
 
     /**
-     * Takes the place of Leshan's resource.
+     * Replaces Leshan's resource.
      *
      * @param server {@code CaliforniumServerEndpointsProvider.getCoapServer()}, once the LwM2M server is built
      */
@@ -54,7 +54,7 @@ public final class CheckedRegistrations extends LwM2mCoapResource {
         server.add(new CheckedRegistrations((CoapResource) leshans, refusals));
     }
 
-    /** Registrations have addresses below this one. */
+    /** Returns this resource: registrations have addresses below it. */
     @Override
     public Resource getChild(String name) {
         return this;
@@ -77,7 +77,7 @@ public final class CheckedRegistrations extends LwM2mCoapResource {
         delegate(exchange, leshans::handleDELETE);
     }
 
-    /** Returns what is wrong with the parameters of a registration or an update, as a sentence without their values. */
+    /** Returns the error in the parameters of a registration or an update, as a sentence without their values. */
     static Optional<String> mistake(List<String> query) {
         Map<String, Optional<String>> parameters = new TreeMap<>();
         for (String parameter : query) {
@@ -89,7 +89,11 @@ public final class CheckedRegistrations extends LwM2mCoapResource {
                 .findFirst();
     }
 
-    /** @param value null where the parameter has none */
+    /**
+     * Returns the error in one parameter.
+     *
+     * @param value null if the parameter has none
+     */
     private static Optional<String> mistake(String name, String value) {
         boolean right = switch (name) {
             case "ep" -> value != null && !value.isEmpty();

@@ -18,7 +18,7 @@ import org.eclipse.leshan.server.registration.Registration;
 import org.eclipse.leshan.server.registration.RegistrationStore;
 import org.eclipse.leshan.transport.californium.identity.IdentityHandler;
 
-/** Californium's {@link CoapUdpStack} with bounds for block-wise uploads. */
+/** Californium's {@link CoapUdpStack} with limits for block-wise uploads. */
 public final class LimitedStack extends BaseCoapStack {
     private LimitedStack(String tag, Configuration config, EndpointContextMatcher matcher, Outbox outbox,
             UploadLimiter limiter) {
@@ -29,9 +29,9 @@ public final class LimitedStack extends BaseCoapStack {
     }
 
     /**
-     * Gives a CoAP endpoint of a Leshan server this stack.
+     * Installs this stack in a CoAP endpoint of a Leshan server.
      *
-     * @param identities what Leshan identifies this endpoint's peers by
+     * @param identities determines the identities of this endpoint's peers, as Leshan does
      */
     public static void install(CoapEndpoint.Builder endpoint, RegistrationStore registrations,
             IdentityHandler identities, UploadLimits limits, RefusalLog refusals) {

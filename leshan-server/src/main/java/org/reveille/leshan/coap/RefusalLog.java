@@ -10,14 +10,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Logs refused requests, at most one line in a minute for each reason: whoever reaches the port could fill the disk
- * otherwise. Safe for every thread.
+ * Logs refused requests, at most one line per minute for each reason: otherwise any peer that reaches the port could
+ * fill the disk. Thread-safe.
  */
 public final class RefusalLog {
     private static final Logger LOG = LoggerFactory.getLogger(RefusalLog.class);
     private static final long PAUSE_NS = TimeUnit.MINUTES.toNanos(1);
 
-    /** When the last line was written, and how many refusals were not since. */
+    /** The time of the last line, and the number of refusals without a line since then. */
     private record Last(long loggedAt, long silent) {
     }
 
@@ -28,7 +28,11 @@ public final class RefusalLog {
         this(System::nanoTime);
     }
 
-    /** @param nanoTime a monotonic clock */
+    /**
+     * Creates a log with a clock.
+     *
+     * @param nanoTime a monotonic clock
+     */
     RefusalLog(LongSupplier nanoTime) {
         this.nanoTime = nanoTime;
     }
@@ -36,7 +40,7 @@ public final class RefusalLog {
     /**
      * Logs a refused request, or counts it for the next line.
      *
-     * @param reason one of few fixed sentences without anything of the request: each has a line of its own
+     * @param reason one of few fixed sentences that contain nothing of the request: each has its own line
      */
     void refused(String reason, Request request) {
         long now = nanoTime.getAsLong();

@@ -6,10 +6,10 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 
-/** How many requests each address may send: so many a second in the long run, ten seconds' worth at once. */
+/** Limits the number of requests of each address: a number per second on average, and ten times that number in a burst. */
 final class RequestRate {
     private static final int BURST_S = 10;
-    /** Addresses that are remembered, the most recent ones. */
+    /** Number of remembered addresses, the most recent ones. */
     private static final int ADDRESSES = 10_000;
 
     private record Tokens(double left, long at) {
@@ -26,7 +26,11 @@ final class RequestRate {
         }
     };
 
-    /** @param nanoTime a monotonic clock */
+    /**
+     * Creates a limit.
+     *
+     * @param nanoTime a monotonic clock
+     */
     RequestRate(int perSecond, LongSupplier nanoTime) {
         this.perSecond = perSecond;
         this.nanoTime = nanoTime;

@@ -47,7 +47,7 @@ record SavedRegistration(Registration client, List<Observation> observations) {
             new ObservationSerDes(new UdpDataParser(), new UdpDataSerializer());
     private static final DefaultEndPointUriHandler URIS = new DefaultEndPointUriHandler();
 
-    /** Writes a registration whose peer has an IP address; every one of a CoAP server has. */
+    /** Writes a registration whose peer has an IP address, as every peer of a CoAP server does. */
     static String write(Registration client, Collection<Observation> observations) {
         ObjectNode json = Json.object();
         json.put("id", client.getId()).put("endpoint", client.getEndpoint());
@@ -68,7 +68,11 @@ record SavedRegistration(Registration client, List<Observation> observations) {
         return Json.write(json);
     }
 
-    /** @throws IOException when the text is not what {@link #write} wrote */
+    /**
+     * Parses a registration.
+     *
+     * @throws IOException if {@link #write} did not write the text
+     */
     static SavedRegistration read(String text) throws IOException {
         try {
             JsonNode json = Json.read(text);
@@ -127,7 +131,7 @@ record SavedRegistration(Registration client, List<Observation> observations) {
     }
 
     private static IpPeer peer(JsonNode json) throws IOException, GeneralSecurityException {
-        // Digits alone: nothing is looked up.
+        // The address is numeric: no name is resolved.
         InetSocketAddress address =
                 new InetSocketAddress(InetAddress.getByName(json.get("address").asText()), json.get("port").asInt());
         if (json.has("psk")) {

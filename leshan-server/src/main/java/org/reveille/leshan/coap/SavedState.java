@@ -24,13 +24,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Keeps DTLS connections, registrations and observations over a planned stop, so that devices do not notice it.
+ * Saves DTLS connections, registrations and observations over a planned stop, so that devices do not notice it.
  *
- * <p>What was saved is deleted, on disk, before it is used: a DTLS connection that is restored twice repeats record
- * sequence numbers, which AEAD ciphers must never (RFC 5288, 3; RFC 6655, 3). So after a crash there is nothing.
+ * <p>The saved state is deleted, on disk, before it is used: a DTLS connection that is restored twice repeats record
+ * sequence numbers, which AEAD ciphers must never do (RFC 5288, 3; RFC 6655, 3). So after a crash there is no saved
+ * state.
  */
 public final class SavedState {
-    /** Names the DTLS connector in what Californium writes; its own choice is the address, which may change. */
+    /** Identifies the DTLS connector in Californium's data; its own choice is the address, which may change. */
     public static final String DTLS_LABEL = "coaps";
 
     private static final Logger LOG = LoggerFactory.getLogger(SavedState.class);
@@ -47,15 +48,15 @@ public final class SavedState {
     }
 
     /**
-     * Gives a server what the last one left; call it after the server is built, before it starts. Registrations at CoAP
-     * addresses that this server has not are left out.
+     * Restores the state that the last server saved; must be called after the server is built, before it starts.
+     * Registrations at CoAP addresses that this server does not have are omitted.
      *
-     * @throws IOException when the store cannot be used
+     * @throws IOException if the store cannot be used
      */
     public void restore(LeshanServer server) throws IOException {
         for (Part part : take()) {
             if (part.kind().equals(CONNECTIONS)) {
-                // What is unreadable is logged there, and those devices make a new handshake.
+                // Unreadable connections are logged there, and those devices make a new handshake.
                 connectors(server).loadComponents(new ByteArrayInputStream(part.content()));
             } else {
                 restore(server, new String(part.content(), StandardCharsets.UTF_8));
@@ -63,7 +64,7 @@ public final class SavedState {
         }
     }
 
-    /** Saves what a server holds; call it when the server has been stopped, before it is destroyed. */
+    /** Saves the state of a server; must be called after the server has been stopped, before it is destroyed. */
     public void save(LeshanServer server) {
         List<Part> parts = new ArrayList<>();
         try {

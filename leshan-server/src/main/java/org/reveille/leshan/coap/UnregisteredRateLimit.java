@@ -7,9 +7,9 @@ import org.eclipse.leshan.server.registration.RegistrationStore;
 import org.eclipse.leshan.transport.californium.identity.IdentityHandler;
 
 /**
- * Drops requests of peers without a registration that come faster than their address may send. Californium keeps each
- * request for EXCHANGE_LIFETIME (247 s) to recognize its duplicates, so it has to happen before that. A dropped request
- * is as a lost one: the device sends it again, later each time.
+ * Drops requests of peers without a registration that exceed the rate of their address. Californium stores each request
+ * for EXCHANGE_LIFETIME (247 s) to recognize its duplicates, so requests must be dropped before that. A dropped request
+ * is like a lost one: the device retransmits it, later each time.
  */
 public final class UnregisteredRateLimit implements MessageInterceptor {
     private final RegistrationStore registrations;
@@ -26,9 +26,9 @@ public final class UnregisteredRateLimit implements MessageInterceptor {
     }
 
     /**
-     * Limits the requests that an endpoint takes.
+     * Limits the requests that an endpoint accepts.
      *
-     * @param identities what Leshan identifies this endpoint's peers by
+     * @param identities determines the identities of this endpoint's peers, as Leshan does
      * @param perSecond requests of one IP address
      */
     public static void install(CoapEndpoint endpoint, RegistrationStore registrations, IdentityHandler identities,

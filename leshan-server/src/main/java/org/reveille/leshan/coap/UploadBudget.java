@@ -8,8 +8,8 @@ import java.util.Map;
 import java.util.function.LongSupplier;
 
 /**
- * Counts the bytes which unfinished block-wise uploads hold, over all peers and for each of them, and refuses what
- * would exceed the bounds. A reservation that is neither renewed nor released ends after a time. Safe for every thread.
+ * Counts the bytes of unfinished block-wise uploads, in total and for each peer, and refuses uploads that would exceed
+ * the limits. A reservation that is neither renewed nor released expires. Thread-safe.
  */
 final class UploadBudget {
     private record Reservation(Object peer, long bytes, long renewedAt) {
@@ -19,16 +19,18 @@ final class UploadBudget {
     private final long perPeer;
     private final Duration lifetime;
     private final LongSupplier nanoTime;
-    /** By upload, the one that was renewed longest ago first. */
+    /** By upload, the least recently renewed one first. */
     private final Map<Object, Reservation> reservations = new LinkedHashMap<>();
     private final Map<Object, Long> byPeer = new HashMap<>();
     private long reserved;
 
     /**
+     * Creates a budget.
+     *
      * @param total bytes of all uploads together
      * @param perPeer bytes of one peer's uploads together
-     * @param lifetime how long a reservation holds without being renewed
-     * @param nanoTime a monotonic clock, as {@code System::nanoTime}
+     * @param lifetime how long a reservation lasts without renewal
+     * @param nanoTime a monotonic clock, such as {@code System::nanoTime}
      */
     UploadBudget(long total, long perPeer, Duration lifetime, LongSupplier nanoTime) {
         this.total = total;
@@ -37,16 +39,16 @@ final class UploadBudget {
         this.nanoTime = nanoTime;
     }
 
-    /** After this a peer that was refused finds room again, unless others took it. */
+    /** Returns the time after which a refused peer can reserve memory again, unless others have reserved it. */
     Duration lifetime() {
         return lifetime;
     }
 
     /**
-     * Reserves memory for an upload that begins; an upload which begins again replaces its own reservation.
+     * Reserves memory for an upload that begins; an upload that begins again replaces its own reservation.
      *
-     * @param upload equal for all blocks of it
-     * @return false when it would exceed a bound: nothing is reserved then
+     * @param upload equal for all of its blocks
+     * @return false if it would exceed a limit: then nothing is reserved
      */
     synchronized boolean reserve(Object upload, Object peer, long bytes) {
         releaseExpired();
@@ -63,7 +65,7 @@ final class UploadBudget {
         return true;
     }
 
-    /** Holds a reservation for another lifetime; does nothing where there is none. */
+    /** Extends a reservation by another lifetime; does nothing if there is none. */
     synchronized void renew(Object upload) {
         Reservation own = reservations.remove(upload);
         if (own != null) {
@@ -71,7 +73,7 @@ final class UploadBudget {
         }
     }
 
-    /** Ends a reservation; does nothing where there is none. */
+    /** Ends a reservation; does nothing if there is none. */
     synchronized void release(Object upload) {
         Reservation own = reservations.remove(upload);
         if (own != null) {
@@ -79,7 +81,7 @@ final class UploadBudget {
         }
     }
 
-    /** Bytes that are reserved now. */
+    /** Returns the number of reserved bytes. */
     synchronized long reserved() {
         releaseExpired();
         return reserved;

@@ -17,20 +17,20 @@ import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.leshan.server.registration.Registration;
 
 /**
- * Bounds the memory of block-wise uploads; a layer below Californium's {@link BlockwiseLayer}.
+ * Limits the memory of block-wise uploads; a layer below Californium's {@link BlockwiseLayer}.
  *
- * <p>That one allocates the whole body (Size1, or MAX_RESOURCE_BODY_SIZE where it is absent) at the first block and
- * keeps it for BLOCKWISE_STATUS_LIFETIME, whoever sent it. Here an upload that exceeds a bound is answered 5.03 with
- * Max-Age before anything is allocated. Peers without a registration have bounds of their own, so that they cannot take
- * the room of registered clients, and a BlockwiseLayer of their own, with smaller bodies and a shorter lifetime.
+ * <p>That layer allocates the whole body (Size1, or MAX_RESOURCE_BODY_SIZE if it is absent) at the first block and
+ * keeps it for BLOCKWISE_STATUS_LIFETIME, for any sender. This layer answers an upload that exceeds a limit with 5.03
+ * and Max-Age before anything is allocated. Peers without a registration have separate limits, so that they cannot use
+ * the memory of registered clients, and a separate BlockwiseLayer, with smaller bodies and a shorter lifetime.
  */
 final class UploadLimiter extends AbstractLayer {
     /**
-     * How long an unregistered peer's upload is kept without another block, in seconds: within that a lost block is
-     * retransmitted three times (RFC 7252, 4.2: after 2 to 3, 6 to 9 and 14 to 21 s).
+     * Time for which an unregistered peer's upload is kept without another block, in seconds: within that time a lost
+     * block is retransmitted three times (RFC 7252, 4.2: after 2 to 3, 6 to 9 and 14 to 21 s).
      */
     private static final int UNREGISTERED_LIFETIME_S = 30;
-    /** How often expired uploads are dropped, in seconds. */
+    /** Interval at which expired uploads are dropped, in seconds. */
     private static final int CLEANING_S = 1;
 
     private final Function<Request, Registration> registrations;
@@ -41,7 +41,9 @@ final class UploadLimiter extends AbstractLayer {
     private final BlockwiseLayer unregisteredUploads;
 
     /**
-     * @param registrations the registration of a request's sender, or null
+     * Creates the layer.
+     *
+     * @param registrations returns the registration of a request's sender, or null
      * @param refusals is informed of uploads that were refused
      */
     UploadLimiter(String tag, Configuration config, EndpointContextMatcher matcher,
@@ -114,14 +116,14 @@ final class UploadLimiter extends AbstractLayer {
         }
     }
 
-    /** Bytes that are reserved for unfinished uploads now. */
+    /** Returns the number of bytes that are reserved for unfinished uploads. */
     long reserved() {
         return registered.reserved() + unregistered.reserved();
     }
 
     private boolean hasRoom(UploadBudget budget, KeyUri upload, Request request, Registration client) {
         if (request.getOptions().getBlock1().getNum() > 0) {
-            // Californium answers 4.08 where it does not know the blocks before, and keeps nothing then.
+            // Californium answers 4.08 if it does not have the previous blocks, and allocates nothing in this case.
             budget.renew(upload);
             return true;
         }
@@ -129,7 +131,7 @@ final class UploadLimiter extends AbstractLayer {
         Integer announced = request.getOptions().getSize1();
         int body = announced == null ? largest : announced;
         Object peer = client == null ? request.getSourceContext().getPeerAddress().getAddress() : client.getId();
-        // A larger one is answered 4.13 by Californium, before it allocates anything.
+        // Californium answers a larger one with 4.13, before it allocates anything.
         return body > largest || budget.reserve(upload, peer, UploadLimits.cost(body));
     }
 
@@ -141,7 +143,7 @@ final class UploadLimiter extends AbstractLayer {
         super.sendResponse(exchange, response);
     }
 
-    /** How long Californium keeps an upload at most: until the cleaning after its lifetime. */
+    /** Returns how long Californium keeps an upload at most: until the cleaning after its lifetime. */
     private static Duration kept(Configuration config) {
         return Duration.ofMillis(config.get(CoapConfig.BLOCKWISE_STATUS_LIFETIME, TimeUnit.MILLISECONDS)
                 + config.get(CoapConfig.BLOCKWISE_STATUS_INTERVAL, TimeUnit.MILLISECONDS));

@@ -1,7 +1,7 @@
 package org.reveille.leshan.coap;
 
 /**
- * Bounds of what peers may have the server keep while they upload a body block by block (RFC 7959).
+ * Limits of the memory that peers can occupy while they upload a body block by block (RFC 7959).
  *
  * @param largest bytes, the largest body of a registered client
  * @param largestUnregistered bytes, the largest body of a peer without a registration, which is that of a registration
@@ -9,13 +9,13 @@ package org.reveille.leshan.coap;
  * @param totalUnregistered bytes of the others' unfinished bodies together
  */
 public record UploadLimits(int largest, int largestUnregistered, long total, long totalUnregistered) {
-    /** Bytes which an unfinished upload holds besides its body: its first request, its exchange and their keys. */
+    /** Bytes of an unfinished upload besides its body: its first request, its exchange and their keys. */
     static final int OVERHEAD = 2_048;
-    /** Unfinished uploads of the largest size which one registered client may have: a Send and an update. */
+    /** Maximum number of unfinished uploads of the largest size for one registered client: a Send and an update. */
     static final int UPLOADS_PER_CLIENT = 2;
-    /** Unfinished uploads of the largest size which peers without a registration may have together. */
+    /** Maximum number of unfinished uploads of the largest size for all peers without a registration together. */
     private static final int UNREGISTERED_UPLOADS = 256;
-    /** Of the heap, what registered clients' unfinished bodies may take. */
+    /** Divisor of the heap for registered clients' unfinished bodies. */
     private static final int SHARE_OF_HEAP = 8;
 
     /** Derives the totals from the sizes and the heap. */

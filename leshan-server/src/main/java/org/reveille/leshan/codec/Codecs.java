@@ -20,14 +20,14 @@ import org.eclipse.leshan.senml.cbor.upokecenter.SenMLCborUpokecenterEncoderDeco
 import org.eclipse.leshan.senml.json.jackson.SenMLJsonJacksonEncoderDecoder;
 
 /**
- * Leshan's codecs of LwM2M content, corrected where 2.0.0-M18 is wrong: unsigned integers in TLV, SenML base values,
- * numbers in SenML CBOR and object links in SenML.
+ * Creates Leshan's codecs of LwM2M content, corrected where 2.0.0-M18 is wrong: unsigned integers in TLV, SenML base
+ * values, numbers in SenML CBOR and object links in SenML.
  */
 public final class Codecs {
     private Codecs() {
     }
 
-    /** Return a decoder of device content. Its only exception is {@link UnreadableContent}. */
+    /** Returns a decoder of device content. Its only exception is {@link UnreadableContent}. */
     public static LwM2mDecoder decoder() {
         Map<ContentFormat, NodeDecoder> decoders = DefaultLwM2mDecoder.getDefaultNodeDecoders(false);
         decoders.put(ContentFormat.TLV, new TlvDecoding());
@@ -42,7 +42,7 @@ public final class Codecs {
         return new ContentDecoder(decoders);
     }
 
-    /** Return an encoder of requests to devices. */
+    /** Returns an encoder of requests to devices. */
     public static LwM2mEncoder encoder() {
         Map<ContentFormat, NodeEncoder> encoders = DefaultLwM2mEncoder.getDefaultNodeEncoders(false);
         encoders.put(ContentFormat.TLV, new TlvEncoding(false));
@@ -52,7 +52,7 @@ public final class Codecs {
     }
 
     /**
-     * Return an encoder for a test device: Leshan's own, with corrected TLV.
+     * Returns an encoder for a test device: Leshan's own, with corrected TLV.
      *
      * @param shortUnsigned whether unsigned integers in TLV have the fewest possible bytes, 255 one
      */

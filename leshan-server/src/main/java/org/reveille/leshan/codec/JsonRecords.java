@@ -5,7 +5,7 @@ import org.eclipse.leshan.core.json.JsonRootObject;
 import org.eclipse.leshan.core.json.jackson.JsonRootObjectSerDes;
 import org.eclipse.leshan.core.util.json.JsonException;
 
-/** LwM2M 1.0 JSON, with numbers in the range of doubles. */
+/** A deserializer of LwM2M 1.0 JSON that accepts only numbers in the range of doubles. */
 final class JsonRecords extends JsonRootObjectSerDes {
     @Override
     public JsonRootObject deserialize(JsonNode json) throws JsonException {

@@ -11,13 +11,14 @@ import org.eclipse.leshan.senml.SenMLException;
 import org.eclipse.leshan.senml.cbor.upokecenter.SenMLCborPackSerDes;
 
 /**
- * The records of one pack of SenML CBOR, in their order: a base value applies from its record on (RFC 8428, 4.1).
- * Decimal fractions and big floats are decoded; Leshan 2.0.0-M18 refuses those that a double represents exactly.
+ * A deserializer of the records of one pack of SenML CBOR, in their order: a base value applies from its record on (RFC
+ * 8428, 4.1). Decimal fractions and big floats are decoded; Leshan 2.0.0-M18 refuses those that a double represents
+ * exactly.
  */
 final class SenMLCborRecords extends SenMLCborPackSerDes {
     private static final int BASE_VALUE = -5;
     private static final int[] OTHER_VALUES = {3, 4, 8};
-    /** Maximum exponent; of 2 it has 400 decimal digits or so. */
+    /** Maximum exponent; 2 to this power has about 400 decimal digits. */
     private static final int MOST_BITS = 1_300;
 
     private BigDecimal base;
@@ -47,7 +48,7 @@ final class SenMLCborRecords extends SenMLCborPackSerDes {
         return value;
     }
 
-    /** The value of a decimal fraction or a big float; null for every other kind. */
+    /** Returns the value of a decimal fraction or a big float; null for every other kind. */
     private static Number fraction(CBORNumber number) throws SenMLException {
         return switch (number.getKind()) {
             case EDecimal -> {

@@ -36,7 +36,10 @@ final class SenMLEncoding implements NodeEncoder, MultiNodeEncoder {
         return encode(converter, (leshans, types) -> leshans.encodeNodes(rootPath, nodes, model, types));
     }
 
-    /** Leshan converts each value immediately before it creates the record, so both have the same order. */
+    /**
+     * Encodes with corrected links. Leshan converts each value immediately before it creates the record, so both have
+     * the same order.
+     */
     private byte[] encode(LwM2mValueConverter converter,
             BiFunction<LwM2mNodeSenMLEncoder, LwM2mValueConverter, byte[]> encoding) {
         List<Type> types = new ArrayList<>();

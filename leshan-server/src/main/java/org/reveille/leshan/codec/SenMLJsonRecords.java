@@ -8,7 +8,10 @@ import org.eclipse.leshan.core.util.json.JsonException;
 import org.eclipse.leshan.senml.SenMLRecord;
 import org.eclipse.leshan.senml.json.jackson.SenMLJsonRecordSerDes;
 
-/** The records of one pack of SenML JSON, in their order: a base value applies from its record on (RFC 8428, 4.1). */
+/**
+ * A deserializer of the records of one pack of SenML JSON, in their order: a base value applies from its record on (RFC
+ * 8428, 4.1).
+ */
 final class SenMLJsonRecords extends SenMLJsonRecordSerDes {
     private static final String[] OTHER_VALUES = {"vb", "vs", "vd", "vlo"};
 

@@ -5,7 +5,7 @@ import java.math.BigDecimal;
 import java.math.BigInteger;
 import org.eclipse.leshan.core.util.json.JsonException;
 
-/** Numbers of SenML records, within the range of doubles. */
+/** Checks and adds numbers of SenML records, within the range of doubles. */
 final class SenMLNumbers {
     /** Maximum digits before or after the point. A double has 309 and 324; sums of larger ones exhaust the memory. */
     private static final int MOST_DIGITS = 400;
@@ -14,14 +14,14 @@ final class SenMLNumbers {
     private SenMLNumbers() {
     }
 
-    /** Whether a number has an exponent in the range of doubles, roughly. */
+    /** Returns whether a number has an exponent approximately in the range of doubles. */
     static boolean isInRange(BigDecimal number) {
         return Math.abs((long) number.scale()) <= MOST_DIGITS
                 && Math.abs((long) number.precision() - number.scale()) <= MOST_DIGITS;
     }
 
     /**
-     * Check members of a record that are numbers.
+     * Checks members of a record that are numbers.
      *
      * @throws JsonException if one is not in the range of doubles
      */
@@ -34,7 +34,7 @@ final class SenMLNumbers {
         }
     }
 
-    /** Return the sum of a base value and a value, as an integer if both are integers. */
+    /** Returns the sum of a base value and a value, as an integer if both are integers. */
     static Number sum(BigDecimal base, BigDecimal value) {
         BigDecimal sum = base.add(value);
         if (sum.scale() > 0) {

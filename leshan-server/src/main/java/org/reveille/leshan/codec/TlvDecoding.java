@@ -9,7 +9,7 @@ import org.eclipse.leshan.core.node.LwM2mNode;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.node.codec.tlv.LwM2mNodeTlvDecoder;
 
-/** A TLV decoder for which unsigned integers of any length have no sign. */
+/** A TLV decoder that decodes unsigned integers of any length without a sign. */
 final class TlvDecoding extends LwM2mNodeTlvDecoder {
     @Override
     public <T extends LwM2mNode> T decode(byte[] content, String rootPath, LwM2mPath path, LwM2mModel model,

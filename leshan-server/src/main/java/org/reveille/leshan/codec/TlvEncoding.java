@@ -24,7 +24,11 @@ final class TlvEncoding extends LwM2mNodeTlvEncoder {
 
     private final boolean shortest;
 
-    /** @param shortest whether unsigned integers have the fewest possible bytes, their first bit set or not */
+    /**
+     * Creates an encoder.
+     *
+     * @param shortest whether unsigned integers have the fewest possible bytes, whether or not their first bit is set
+     */
     TlvEncoding(boolean shortest) {
         this.shortest = shortest;
     }

@@ -3,7 +3,7 @@ package org.reveille.leshan.codec;
 import org.eclipse.leshan.core.node.codec.CodecException;
 import org.eclipse.leshan.core.request.ContentFormat;
 
-/** A failure to decode content of a device; it has the content. */
+/** A failure to decode content of a device; it contains the content. */
 public final class UnreadableContent extends CodecException {
     private static final long serialVersionUID = 1L;
 
@@ -16,17 +16,17 @@ public final class UnreadableContent extends CodecException {
         this.format = format == null ? null : format.getCode();
     }
 
-    /** The undecoded content. */
+    /** Returns the undecoded content. */
     public byte[] content() {
         return content;
     }
 
-    /** The CoAP code of its content format, or null if the message had none. */
+    /** Returns the CoAP code of its content format, or null if the message had none. */
     public Integer format() {
         return format;
     }
 
-    /** Return the unreadable content among an exception's causes, or null. */
+    /** Returns the unreadable content among an exception's causes, or null. */
     public static UnreadableContent in(Throwable error) {
         Throwable each = error;
         while (each != null && !(each instanceof UnreadableContent)) {

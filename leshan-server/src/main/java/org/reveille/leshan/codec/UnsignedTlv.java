@@ -12,23 +12,23 @@ import org.eclipse.leshan.core.tlv.TlvEncoder;
 import org.eclipse.leshan.core.tlv.TlvException;
 
 /**
- * Unsigned integers in TLV content. They have 1, 2, 4 or 8 bytes without a sign (LwM2M Core 1.1, Appendix C); Leshan
- * 2.0.0-M18 decodes and encodes all but the longest as signed ones.
+ * Rewrites unsigned integers in TLV content. They have 1, 2, 4 or 8 bytes without a sign (LwM2M Core 1.1, Appendix C);
+ * Leshan 2.0.0-M18 decodes and encodes all but the longest as signed ones.
  */
 final class UnsignedTlv {
     private static final int FULL = 8;
-    /** An object instance holds multiple resources, and these hold resource instances. */
+    /** An object instance contains multiple resources, and these contain resource instances. */
     private static final int DEEPEST = 3;
 
     private UnsignedTlv() {
     }
 
     /**
-     * Return the content with the values of unsigned resources changed.
+     * Returns the content with the values of unsigned resources changed.
      *
      * @param resource the resource whose instances the content consists of, or null
-     * @param unsigned which resources are unsigned
-     * @throws CodecException when the content is no TLV
+     * @param unsigned returns whether a resource is unsigned
+     * @throws CodecException if the content is not TLV
      */
     static byte[] rewrite(byte[] content, Integer resource, IntPredicate unsigned, UnaryOperator<byte[]> change) {
         checkDepth(ByteBuffer.wrap(content), 1);
@@ -40,7 +40,7 @@ final class UnsignedTlv {
         }
     }
 
-    /** Return a shorter value whose first bit is set in eight bytes, and any other as it is. */
+    /** Returns a shorter value whose first bit is set in eight bytes, and any other unchanged. */
     static byte[] full(byte[] value, byte fill) {
         if (value.length == 0 || value.length >= FULL || value[0] >= 0) {
             return value;
@@ -51,7 +51,7 @@ final class UnsignedTlv {
         return full;
     }
 
-    /** Return a value of 1, 2, 4 or 8 bytes in the fewest of these that it fits in. */
+    /** Returns a value of 1, 2, 4 or 8 bytes in the fewest of these in which it fits. */
     static byte[] shortest(byte[] value) {
         byte[] rest = value;
         while (rest.length > 1 && isZero(rest, rest.length / 2)) {
@@ -70,9 +70,9 @@ final class UnsignedTlv {
     }
 
     /**
-     * Refuse content that nests deeper than LwM2M does: Leshan's decoder calls itself once for each level.
+     * Refuses content that nests deeper than LwM2M does: Leshan's decoder calls itself once for each level.
      *
-     * @throws CodecException when it does
+     * @throws CodecException if it does
      */
     static void checkDepth(ByteBuffer content, int depth) {
         while (content.remaining() > 1) {

@@ -10,7 +10,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
-/** The one JSON mapper of the program. */
+/** The only JSON mapper of the program. */
 public final class Json {
     /** Its errors quote the text, as those of the stock server's Jackson 2.15 do; later versions do not by default. */
     private static final ObjectMapper MAPPER =
@@ -21,7 +21,7 @@ public final class Json {
     private Json() {
     }
 
-    /** An empty JSON object, whose keys keep the order in which they are put. */
+    /** Returns an empty JSON object, whose keys keep the order of insertion. */
     public static ObjectNode object() {
         return JsonNodeFactory.instance.objectNode();
     }
@@ -29,22 +29,22 @@ public final class Json {
     /**
      * Reads JSON text.
      *
-     * @throws JsonProcessingException with the parser's own words, which the stock server passes on to its caller
+     * @throws JsonProcessingException with the parser's own message, which the stock server returns to its caller
      */
     public static JsonNode read(String text) throws JsonProcessingException {
         return MAPPER.readTree(text);
     }
 
     /**
-     * Read JSON text without duplicate keys and without anything after it.
+     * Reads JSON text without duplicate keys and without anything after it.
      *
-     * @throws JsonProcessingException with the parser's own words
+     * @throws JsonProcessingException with the parser's own message
      */
     public static JsonNode readStrictly(String text) throws JsonProcessingException {
         return STRICT.readTree(text);
     }
 
-    /** Writes a tree as text; a tree made here can always be written. */
+    /** Writes a tree as text; a tree of this program can always be written. */
     public static String write(JsonNode node) {
         try {
             return MAPPER.writeValueAsString(node);

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import org.eclipse.leshan.core.link.Link;
 import org.eclipse.leshan.core.link.attributes.Attribute;
 
-/** CoRE links as the stock server writes them: an attribute's value is its text in link format, quotes included. */
+/** Writes CoRE links as the stock server does: an attribute's value is its text in link format, quotes included. */
 public final class LinksWriter {
     private LinksWriter() {
     }

@@ -8,8 +8,8 @@ import java.util.stream.Collectors;
 import org.eclipse.leshan.core.model.ResourceModel.Type;
 
 /**
- * Validation of a node in the JSON form that {@link NodeReader} reads. It refuses an invalid node that would be read as
- * another one: the stock server reads an id of {@code true} as 1, and {@code "values": null} as no values, which
+ * Validates a node in the JSON form that {@link NodeReader} reads. It refuses an invalid node that would be read as a
+ * different one: the stock server reads an id of {@code true} as 1, and {@code "values": null} as no values, which
  * deletes those of the device.
  */
 public final class NodeCheck {
@@ -27,7 +27,7 @@ public final class NodeCheck {
     }
 
     /**
-     * Check a node of any kind. {@link ValueReader} refuses most invalid values itself.
+     * Checks a node of any kind. {@link ValueReader} refuses most invalid values itself.
      *
      * @throws IllegalArgumentException if it is invalid; the message states the problem
      */
@@ -88,7 +88,7 @@ public final class NodeCheck {
         });
     }
 
-    /** Refuse numbers that only Java knows, such as `1d`; {@link ValueReader} refuses other JSON kinds. */
+    /** Refuses numbers that only Java accepts, such as `1d`; {@link ValueReader} refuses other JSON kinds. */
     private static void value(JsonNode json, Type type) {
         if (json.isMissingNode()) {
             throw new IllegalArgumentException("value is missing");
@@ -136,7 +136,7 @@ public final class NodeCheck {
         return array;
     }
 
-    /** Return the beginning of a JSON text. */
+    /** Returns the beginning of a JSON text. */
     private static String shown(JsonNode json) {
         String text = json.isMissingNode() ? "missing" : Json.write(json);
         return text.length() > 100 ? text.substring(0, 100) + ".." : text;

@@ -14,7 +14,7 @@ import org.eclipse.leshan.core.node.LwM2mResource;
 import org.eclipse.leshan.core.node.LwM2mResourceInstance;
 import org.eclipse.leshan.core.node.LwM2mSingleResource;
 
-/** LwM2M nodes out of the JSON form in which the stock server takes them as the body of a write. */
+/** Reads LwM2M nodes from the JSON form that the stock server accepts as the body of a write. */
 public final class NodeReader {
     private NodeReader() {
     }
@@ -22,8 +22,8 @@ public final class NodeReader {
     /**
      * Reads a node of any kind.
      *
-     * @throws IllegalArgumentException for an unknown kind or type and for values which are none of their type
-     * @throws NullPointerException when a key is missing; the stock server answers with its text, so it is left to it
+     * @throws IllegalArgumentException for an unknown kind or type and for values that are invalid for their type
+     * @throws NullPointerException if a key is missing; the stock server returns its text, so it is not caught
      */
     public static LwM2mNode read(JsonNode json) {
         String kind = json.get("kind").asText();
@@ -63,7 +63,7 @@ public final class NodeReader {
         return LwM2mSingleResource.newResource(id(json), ValueReader.read(json.get("value"), type), type);
     }
 
-    /** Values of a multiple resource by the id of their resource instance. */
+    /** Returns the values of a multiple resource by the id of their resource instance. */
     public static Map<Integer, Object> values(JsonNode json, Type type) {
         Map<Integer, Object> values = new HashMap<>();
         json.fields().forEachRemaining(

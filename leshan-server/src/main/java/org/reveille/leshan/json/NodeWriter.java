@@ -14,12 +14,12 @@ import org.eclipse.leshan.core.node.LwM2mResource;
 import org.eclipse.leshan.core.node.LwM2mResourceInstance;
 import org.eclipse.leshan.core.node.LwM2mRoot;
 
-/** LwM2M nodes as JSON, keys in the order in which the stock server 2.0.0-M18 writes them (its recorded answers). */
+/** Writes LwM2M nodes as JSON, keys in the order in which the stock server 2.0.0-M18 writes them (its recorded answers). */
 public final class NodeWriter {
     private NodeWriter() {
     }
 
-    /** The JSON of any node; JSON null for a node that is missing. */
+    /** Returns the JSON of any node; JSON null for a missing node. */
     public static JsonNode write(LwM2mNode node) {
         if (node == null) {
             return NullNode.getInstance();
@@ -45,7 +45,7 @@ public final class NodeWriter {
         return resourceInstance((LwM2mResourceInstance) node);
     }
 
-    /** The nodes of a composite answer or notification or of a Send, by their path; missing ones are left out. */
+    /** Returns the nodes of a composite response or notification or of a Send, by their path; missing ones are omitted. */
     public static JsonNode write(Map<LwM2mPath, ? extends LwM2mNode> nodes) {
         ObjectNode json = Json.object();
         nodes.forEach((path, node) -> {

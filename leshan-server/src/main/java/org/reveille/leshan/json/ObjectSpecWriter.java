@@ -7,7 +7,7 @@ import java.util.Locale;
 import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.core.model.ResourceModel;
 
-/** Object models in the form of the stock server's `/api/objectspecs`. */
+/** Writes object models in the form of the stock server's `/api/objectspecs`. */
 public final class ObjectSpecWriter {
     private ObjectSpecWriter() {
     }

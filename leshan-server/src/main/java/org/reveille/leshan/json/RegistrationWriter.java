@@ -11,12 +11,16 @@ import org.eclipse.leshan.core.request.BindingMode;
 import org.eclipse.leshan.server.registration.Registration;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
 
-/** Registrations and their updates in the stock server's form; times are milliseconds since the epoch. */
+/** Writes registrations and their updates in the stock server's form; times are milliseconds since the epoch. */
 public final class RegistrationWriter {
     private RegistrationWriter() {
     }
 
-    /** @param awake whether the presence service holds the client awake; told only of clients in queue mode */
+    /**
+     * Returns the JSON of a registration.
+     *
+     * @param awake whether the presence service considers the client awake; written only for clients in queue mode
+     */
     public static ObjectNode write(Registration registration, boolean awake) {
         ObjectNode json = Json.object();
         json.put("endpoint", registration.getEndpoint());
@@ -40,7 +44,7 @@ public final class RegistrationWriter {
         return json;
     }
 
-    /** What an update told; what it did not tell is left out. */
+    /** Returns the parameters of an update; those that it did not contain are omitted. */
     public static ObjectNode write(RegistrationUpdate update) {
         ObjectNode json = Json.object();
         json.put("registrationId", update.getRegistrationId());

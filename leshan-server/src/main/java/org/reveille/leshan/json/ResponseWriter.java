@@ -7,7 +7,7 @@ import org.eclipse.leshan.core.response.LwM2mResponse;
 import org.eclipse.leshan.core.response.ReadCompositeResponse;
 import org.eclipse.leshan.core.response.ReadResponse;
 
-/** What a device answered, in the form in which the stock server passes it on. */
+/** Writes a device's response in the form in which the stock server returns it. */
 public final class ResponseWriter {
     private ResponseWriter() {
     }
@@ -25,7 +25,7 @@ public final class ResponseWriter {
         return json;
     }
 
-    /** The answers to observing and to cancelling it are read answers too, single and composite. */
+    /** Adds the content. The responses to observing and to canceling it are read responses too, single and composite. */
     private static void putContent(ObjectNode json, LwM2mResponse response) {
         if (response instanceof ReadResponse read && read.getContent() != null) {
             json.set("content", NodeWriter.write(read.getContent()));

@@ -15,8 +15,8 @@ import org.eclipse.leshan.core.util.Hex;
 import org.eclipse.leshan.core.util.datatype.ULong;
 
 /**
- * Values of LwM2M resources out of their JSON form. The type decides the JSON kind; the sentences of refusals are those
- * which the stock server 2.0.0-M18 was recorded with.
+ * Reads values of LwM2M resources from their JSON form. The type determines the JSON kind; the error messages are those
+ * that were recorded from the stock server 2.0.0-M18.
  */
 public final class ValueReader {
     private static final LinkParser LINKS = new DefaultLwM2mLinkParser();
@@ -27,7 +27,7 @@ public final class ValueReader {
     /**
      * Reads one value.
      *
-     * @throws IllegalArgumentException when the JSON is of the wrong kind or no value of that type
+     * @throws IllegalArgumentException if the JSON is of the wrong kind or not a value of that type
      */
     public static Object read(JsonNode json, Type type) {
         return switch (type) {
@@ -99,7 +99,7 @@ public final class ValueReader {
         }
     }
 
-    /** The trailing "null" is the stock server's: it prints the path which it does not know there. */
+    /** Returns the error. The trailing "null" is the stock server's: it prints the path there, which it does not know. */
     private static IllegalArgumentException unexpected(JsonNode json, Type type, String expected) {
         return new IllegalArgumentException(String.format(
                 "Unexpected JSON type of 'value' field [%s]: a JSON %s is expected for %s but was %s. null",

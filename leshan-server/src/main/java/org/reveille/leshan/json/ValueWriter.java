@@ -14,8 +14,8 @@ import org.eclipse.leshan.core.node.ObjectLink;
 import org.eclipse.leshan.core.util.Hex;
 
 /**
- * Values of LwM2M resources in the JSON form of the stock server: numbers as text (64-bit integers keep their digits),
- * times as milliseconds since the epoch, opaque as hexadecimal digits.
+ * Writes values of LwM2M resources in the JSON form of the stock server: numbers as text (64-bit integers keep their
+ * digits), times as milliseconds since the epoch, opaque as hexadecimal digits.
  */
 final class ValueWriter {
     private static final LinkSerializer LINKS = new DefaultLinkSerializer();
