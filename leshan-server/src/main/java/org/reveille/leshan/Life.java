@@ -7,13 +7,13 @@ import java.util.concurrent.CountDownLatch;
 import org.reveille.leshan.json.Json;
 import picocli.CommandLine.Option;
 
-/** How a program of this jar begins and ends: one ready line, then it runs until SIGTERM, or until its input closes. */
+/** Starts and stops a program of this jar: one ready line, then it runs until SIGTERM, or until its input closes. */
 public final class Life {
     @Option(names = "--exit-with-stdin",
             description = "End when standard input is closed, so that it never outlives the program that started it.")
     private boolean exitWithStdin;
 
-    /** Prints the ready line and blocks; closes what is given, the last first, before the process ends. */
+    /** Prints the ready line and blocks; closes the parts, the last first, before the process ends. */
     int run(ObjectNode ready, AutoCloseable... parts) throws InterruptedException {
         CountDownLatch end = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
@@ -34,7 +34,7 @@ public final class Life {
         try {
             System.in.transferTo(OutputStream.nullOutputStream());
         } catch (IOException closed) {
-            // As good as its end.
+            // Equivalent to its end.
         }
     }
 

@@ -17,11 +17,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /**
- * The first bytes of an HTTP response's body. At the limit the response counts as complete, and the connection is closed
- * without reading the rest.
+ * Reads the first bytes of an HTTP response's body. At the limit the response counts as complete, and the connection is
+ * closed without reading the rest.
  *
  * <p>It does not limit the time: the timeout of a {@link java.net.http.HttpRequest} ends with the response's head, so
- * each exchange needs a deadline of its caller's.
+ * the caller of each exchange must set a deadline.
  */
 public final class LimitedBody implements BodySubscriber<byte[]> {
     private final int limit;
@@ -39,11 +39,11 @@ public final class LimitedBody implements BodySubscriber<byte[]> {
     }
 
     /**
-     * Sends a request and waits for the whole response: name lookup, connection, handshake, and {@code limit} bytes of
-     * the body at most have one deadline. The connection of an exchange that fails is closed.
+     * Sends a request and waits for the whole response: name lookup, connection, handshake, and at most {@code limit}
+     * bytes of the body have one deadline. The connection of a failed exchange is closed.
      *
-     * @throws TimeoutException the response was not complete in time
-     * @throws ExecutionException with what the client failed with
+     * @throws TimeoutException if the response was not complete in time
+     * @throws ExecutionException with the client's exception
      */
     public static HttpResponse<byte[]> exchange(HttpClient http, HttpRequest request, int limit, Duration deadline)
             throws InterruptedException, ExecutionException, TimeoutException {
@@ -61,10 +61,11 @@ public final class LimitedBody implements BodySubscriber<byte[]> {
     }
 
     /**
-     * Closes the connection of an exchange that has failed or is not to go on.
+     * Closes the connection of an exchange that has failed or must not continue.
      *
-     * <p>Java's client (17 to 25) leaves it open for ever when the response is no HTTP, or its head is too large, and a
-     * future that is done cancels nothing. One that is derived from it does: see {@link java.net.http.HttpClient#sendAsync}.
+     * <p>Java's client (17 to 25) leaves it open forever if the response is not HTTP, or its head is too large, and
+     * canceling a future that is done has no effect. Canceling one that is derived from it does: see {@link
+     * java.net.http.HttpClient#sendAsync}.
      */
     public static void abort(CompletableFuture<?> exchange) {
         exchange.newIncompleteFuture().cancel(true);

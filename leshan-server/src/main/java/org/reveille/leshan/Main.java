@@ -33,7 +33,7 @@ public final class Main {
         System.exit(commandLine(System.getenv()).execute(arguments));
     }
 
-    /** The command line; {@code environment} has what it does not say. */
+    /** Returns the command line; {@code environment} has the options that are missing on it. */
     static CommandLine commandLine(Map<String, String> environment) {
         CommandLine command = new CommandLine(new Main());
         SectionedHelp.install(command);
@@ -60,7 +60,7 @@ public final class Main {
         return command.setCaseInsensitiveEnumValuesAllowed(true);
     }
 
-    /** A bad setting ends the start with one line. */
+    /** Reports a bad setting, which ends the start with one line. */
     private static int refuse(CommandLine command, Exception error) {
         command.getErr().println(sentence(error) + " (`" + command.getCommandName() + " --help` tells more)");
         return command.getCommandSpec().exitCodeOnInvalidInput();
@@ -79,7 +79,7 @@ public final class Main {
                 + Suggestions.sentence(name, unmatched.getCommandLine().getCommandSpec().optionsMap().keySet());
     }
 
-    /** The LwM2M server alone. */
+    /** The command that starts only the LwM2M server. */
     @Command(name = "server", mixinStandardHelpOptions = true,
             description = "Start the LwM2M server. Ready line: {\"http\": port, \"coap\": port, \"coaps\": port}")
     static final class Server implements Callable<Integer> {
@@ -97,7 +97,7 @@ public final class Main {
         }
     }
 
-    /** Devices alone, for any LwM2M server. */
+    /** The command that starts only devices, for any LwM2M server. */
     @Command(name = "devices", mixinStandardHelpOptions = true,
             description = "Start the control address of LwM2M devices. Ready line: {\"control\": port}")
     static final class Devices implements Callable<Integer> {
@@ -128,7 +128,7 @@ public final class Main {
         }
     }
 
-    /** Server and devices in one process. */
+    /** The command that starts server and devices in one process. */
     @Command(name = "both", mixinStandardHelpOptions = true,
             description = "Start both. Ready line: {\"http\": port, \"coap\": port, \"coaps\": port, \"control\": port}")
     static final class Both implements Callable<Integer> {
@@ -158,7 +158,7 @@ public final class Main {
         }
     }
 
-    /** Where devices of this machine reach CoAP that is bound to a host. */
+    /** Returns the URI at which devices of this machine reach CoAP that is bound to a host. */
     static String uri(String host, int port) {
         return "coap://" + (host.indexOf(':') < 0 ? host : "[" + host + "]") + ":" + port;
     }

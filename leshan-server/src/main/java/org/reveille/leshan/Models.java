@@ -29,29 +29,30 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Object models: the registry of the Open Mobile Alliance as of Leshan's demo server 2.0.0-M4, those of leshan-core, the
- * two of this program's `models/` folder, and an operator's own. For one object and version the later source wins.
+ * Loads object models: the registry of the Open Mobile Alliance as of Leshan's demo server 2.0.0-M4, those of
+ * leshan-core, the two of this program's `models/` folder, and an operator's own. For one object and version the later
+ * source wins.
  */
 public final class Models {
     private static final Logger LOG = LoggerFactory.getLogger(Models.class);
     private static final String[] OWN = {"3303.xml", "3442.xml"};
-    /** Unpacked by the build. A test validates its files, so that the start need not. */
+    /** Unpacked by the build. A test validates its files, so that validation at the start is unnecessary. */
     private static final String REGISTRY = "/registry/models/";
 
     private Models() {
     }
 
-    /** Return every version of every object that the program carries, for a server. */
+    /** Returns every version of every object that the program contains, for a server. */
     public static List<ObjectModel> allVersions() {
         return new ArrayList<>(byVersion(Registry.MODELS, ObjectLoader.loadAllDefault(), own()).values());
     }
 
     /**
-     * Return {@link #allVersions()} and the models of a folder's `*.xml`, which replace those of the same version. Files
-     * are read in the order of their names. A file that Leshan's schema and model validators refuse is skipped with one
-     * line in the log.
+     * Returns {@link #allVersions()} and the models of a folder's `*.xml`, which replace those of the same version.
+     * Files are read in the order of their names. A file that Leshan's schema and model validators refuse is skipped
+     * with one line in the log.
      *
-     * @throws BadSetting when the folder cannot be listed
+     * @throws BadSetting if the folder cannot be listed
      */
     public static List<ObjectModel> allVersions(Path folder) {
         DDFFileParser parser = new DDFFileParser(new DefaultDDFFileValidatorFactory());
@@ -67,7 +68,7 @@ public final class Models {
         return new ArrayList<>(byVersion(allVersions(), models).values());
     }
 
-    /** Return the newest version of each object, and of leshan-core's the newest of LwM2M 1.1, for a client. */
+    /** Returns the newest version of each object, and of leshan-core's the newest of LwM2M 1.1, for a client. */
     public static List<ObjectModel> newest() {
         Map<Integer, ObjectModel> newest = new TreeMap<>();
         byVersion(Registry.MODELS).values().forEach(model -> newest.put(model.id, model));
@@ -84,7 +85,7 @@ public final class Models {
         }
     }
 
-    /** Read once, when it is first needed. */
+    /** Loads the registry once, at first use. */
     private static final class Registry {
         static final List<ObjectModel> MODELS = registry();
     }
@@ -129,7 +130,7 @@ public final class Models {
         return listed;
     }
 
-    /** Return models by object and version, in that order; the last one of several for one version. */
+    /** Returns models by object and version, in that order; the last one of several for one version. */
     @SafeVarargs
     private static Map<Key, ObjectModel> byVersion(Collection<ObjectModel>... sources) {
         Map<Key, ObjectModel> models = new TreeMap<>();
@@ -146,7 +147,7 @@ public final class Models {
         }
     }
 
-    /** Return the messages of an exception and its causes in one line. */
+    /** Returns the messages of an exception and its causes in one line. */
     private static String reason(Throwable error) {
         StringBuilder reason = new StringBuilder();
         for (Throwable each = error; each != null; each = each.getCause()) {

@@ -6,16 +6,20 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Settings whose files can be read again while the server runs. A file that cannot be used leaves what was read before in
- * force and costs one line of the log.
+ * Reloads settings from files while the server runs. A file that cannot be used leaves the earlier setting in force and
+ * causes one line in the log.
  */
 public final class Reload {
     private static final Logger LOG = LoggerFactory.getLogger(Reload.class);
 
-    /** Reads the files of one setting again and puts what they hold into force. */
+    /** Reloads the files of one setting and applies their content. */
     @FunctionalInterface
     public interface Part {
-        /** @throws BadSetting when the files cannot be used; nothing has changed then */
+        /**
+         * Reloads the files.
+         *
+         * @throws BadSetting if the files cannot be used; then nothing has changed
+         */
         void reload();
     }
 
@@ -25,7 +29,7 @@ public final class Reload {
         parts.add(part);
     }
 
-    /** Reloads every part; one that fails does not keep the others from it. */
+    /** Reloads every part; the failure of one does not prevent the others. */
     public synchronized void run() {
         int failed = 0;
         for (Part part : parts) {
@@ -36,7 +40,7 @@ public final class Reload {
                 LOG.error("not reloaded, the earlier one stays in force: {}", unusable.getMessage());
             }
         }
-        // At this level, for it answers what the operator has just done.
+        // At this level because it reports the result of the operator's action.
         LOG.warn("settings reloaded: {} of {}", parts.size() - failed, parts.size());
     }
 }

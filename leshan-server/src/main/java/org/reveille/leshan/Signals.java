@@ -4,19 +4,19 @@ import java.util.List;
 import sun.misc.Signal;
 
 /**
- * What the process does on signals. Java has no other interface for them than {@code sun.misc.Signal} of the module
- * {@code jdk.unsupported}. A signal that is ignored at the start, as SIGHUP under `nohup`, stays ignored.
+ * Handles signals of the process. Java has no other interface for them than {@code sun.misc.Signal} of the module
+ * {@code jdk.unsupported}. A signal that is ignored at the start, such as SIGHUP under `nohup`, stays ignored.
  */
 final class Signals {
     private Signals() {
     }
 
-    /** Ends with exit code 0 on SIGTERM and SIGINT; Java's own is 143 or 130, which supervisors take for a failure. */
+    /** Exits with code 0 on SIGTERM and SIGINT; Java's own is 143 or 130, which supervisors treat as a failure. */
     static void exitInOrder() {
         List.of("TERM", "INT").forEach(name -> handle(name, () -> System.exit(0)));
     }
 
-    /** Runs something at each SIGHUP, on a thread of its own. Without it SIGHUP ends the process. */
+    /** Runs an action at each SIGHUP, on a separate thread. Without this, SIGHUP ends the process. */
     static void onHangUp(Runnable work) {
         handle("HUP", work);
     }
@@ -25,7 +25,7 @@ final class Signals {
         try {
             Signal.handle(new Signal(name), signal -> work.run());
         } catch (IllegalArgumentException notOurs) {
-            // Java was started with -Xrs: the operator wants signals left as they are.
+            // Java was started with -Xrs: the operator wants no signal handlers.
         }
     }
 }

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import org.reveille.leshan.BadSetting;
 
-/** What addresses to bind mean. */
+/** Checks addresses of options. */
 final class Addresses {
     private static final int HIGHEST_PORT = 65_535;
 
@@ -15,9 +15,9 @@ final class Addresses {
     }
 
     /**
-     * An address that can be posted to.
+     * Returns an address if it can be posted to.
      *
-     * @throws BadSetting when it is none
+     * @throws BadSetting if it cannot
      */
     static URI http(String option, URI address) {
         boolean usable = address.getHost() != null && address.getPort() <= HIGHEST_PORT
@@ -28,7 +28,7 @@ final class Addresses {
         return address;
     }
 
-    /** Whether only programs of this machine reach it. */
+    /** Returns whether only programs of this machine can reach the address. */
     static boolean isLoopback(String host) {
         try {
             return InetAddress.getByName(host).isLoopbackAddress();

@@ -2,14 +2,18 @@ package org.reveille.leshan.options;
 
 import org.reveille.leshan.BadSetting;
 
-/** What numbers can be; each refusal names the option. */
+/** Checks the range of numeric options; each error names the option. */
 public final class Bounds {
     private static final int HIGHEST_PORT = 65_535;
 
     private Bounds() {
     }
 
-    /** @throws BadSetting when it is another one */
+    /**
+     * Checks a value.
+     *
+     * @throws BadSetting if it is out of range
+     */
     static void check(String option, long value, long least, long most) {
         if (value < least || value > most) {
             throw new BadSetting(option + ": " + least + " to " + most + " is expected, not " + value + ".");
@@ -17,9 +21,9 @@ public final class Bounds {
     }
 
     /**
-     * Refuses what is no port.
+     * Refuses a number that is not a port.
      *
-     * @param port null is none at all
+     * @param port null if there is none
      */
     public static void checkPort(String option, Integer port) {
         if (port != null) {

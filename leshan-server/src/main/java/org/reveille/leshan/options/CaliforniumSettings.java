@@ -14,13 +14,13 @@ import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.reveille.leshan.BadSetting;
 
 /**
- * Settings of Californium by their own names, such as {@code COAP.ACK_TIMEOUT=3[s]}: those that its classes CoapConfig,
- * DtlsConfig, UdpConfig and SystemConfig define, in the form that their definitions read.
+ * Parses settings of Californium by their own names, such as {@code COAP.ACK_TIMEOUT=3[s]}: those that its classes
+ * CoapConfig, DtlsConfig, UdpConfig and SystemConfig define, in the form that their definitions read.
  */
 final class CaliforniumSettings {
     private static final List<Class<?>> DEFINED_BY =
             List.of(CoapConfig.class, DtlsConfig.class, UdpConfig.class, SystemConfig.class);
-    /** What options of this server say, by the key that would say otherwise. */
+    /** Options of this server by the key that would override them. */
     private static final Map<String, String> OF_OPTIONS = Map.of(
             CoapConfig.MAX_RESOURCE_BODY_SIZE.getKey(), "--max-body",
             CoapConfig.COAP_PORT.getKey(), "--coap-port",
@@ -31,11 +31,11 @@ final class CaliforniumSettings {
     }
 
     /**
-     * Reads settings.
+     * Parses settings.
      *
-     * @param assignments each KEY=VALUE; null is none at all
-     * @return gives them to a configuration
-     * @throws BadSetting when there is no such setting, or it cannot have that value
+     * @param assignments each KEY=VALUE; null if there are none
+     * @return applies them to a configuration
+     * @throws BadSetting if a setting does not exist, or cannot have that value
      */
     static Consumer<Configuration> read(List<String> assignments) {
         Consumer<Configuration> all = configuration -> { };

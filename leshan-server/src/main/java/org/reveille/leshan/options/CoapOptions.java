@@ -9,7 +9,7 @@ import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.server.CoapSettings;
 import picocli.CommandLine.Option;
 
-/** Where and how devices are spoken with. */
+/** Options of the CoAP endpoints for devices. */
 @Section("CoAP")
 public final class CoapOptions {
     private static final int DEFAULT_SECURE_PORT = 5684;
@@ -57,7 +57,7 @@ public final class CoapOptions {
 
     int awakeMillis() {
         long millis = Math.round(awakeSeconds * 1000);
-        // To Leshan 0 is for ever.
+        // Leshan treats 0 as infinite.
         if (millis < 1 || millis > Integer.MAX_VALUE) {
             throw new BadSetting("--awake-time: 0.001 to " + Integer.MAX_VALUE / 1000 + " s is expected, not "
                     + awakeSeconds + ".");
@@ -65,7 +65,11 @@ public final class CoapOptions {
         return (int) millis;
     }
 
-    /** @throws BadSetting when it would serve devices of elsewhere without security, or nobody */
+    /**
+     * Returns the settings.
+     *
+     * @throws BadSetting if they would serve devices of other machines without security, or no devices
+     */
     CoapSettings settings(String address, Credentials credentials, LimitOptions limits, Reload reload) {
         Bounds.checkPort("--coap-port", port);
         Bounds.checkPort("--coaps-port", securePort);

@@ -13,16 +13,16 @@ import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.OptionSpec;
 
-/** Options that the command line does not name come from the environment: `--http-port` from LESHAN_SERVER_HTTP_PORT. */
+/** Provides options that are missing on the command line from the environment: `--http-port` from LESHAN_SERVER_HTTP_PORT. */
 public final class Environment implements IDefaultValueProvider {
     private static final String PREFIX = "LESHAN_SERVER_";
     private static final String LOG_LEVEL = PREFIX + "LOG";
     private static final String LOG_FORMAT = PREFIX + "LOG_FORMAT";
-    /** Variables which have a fixed set of values; `logback.xml` reads them, and takes a misspelt one for another. */
+    /** Variables with a fixed set of values; `logback.xml` reads them, and replaces a misspelled value by another one. */
     private static final Map<String, List<String>> CHOICES = Map.of(
             LOG_LEVEL, List.of("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "OFF"),
             LOG_FORMAT, List.of("text", "json"));
-    /** Variables that stand for no option. */
+    /** Variables that correspond to no option. */
     private static final List<String> OTHERS = List.of(LOG_LEVEL, LOG_FORMAT, HttpOptions.TOKEN_VARIABLE,
             EventOptions.SECRET_VARIABLE, EventOptions.TOKEN_VARIABLE);
 
@@ -32,7 +32,7 @@ public final class Environment implements IDefaultValueProvider {
         this.variables = variables;
     }
 
-    /** The variable that stands for an option. */
+    /** Returns the variable that corresponds to an option. */
     static String variable(String option) {
         return PREFIX + option.replaceFirst("^-+", "").replace('-', '_').toUpperCase(Locale.ROOT);
     }
@@ -44,11 +44,11 @@ public final class Environment implements IDefaultValueProvider {
     }
 
     /**
-     * Finds a variable that stands for nothing, or whose value would not mean what it says. Those of other commands are no
-     * mistake: server and devices may share an environment.
+     * Finds an unknown variable, or one whose value would be misunderstood. Variables of other commands are not errors:
+     * server and devices may share an environment.
      *
      * @param program with the options of all of its commands
-     * @return one sentence about the first one, or nothing
+     * @return one sentence about the first one, or empty
      */
     public Optional<String> mistake(CommandLine program) {
         Set<String> known = new TreeSet<>(OTHERS);
@@ -63,7 +63,7 @@ public final class Environment implements IDefaultValueProvider {
         if (!known.contains(name)) {
             return Optional.of("Unknown variable " + name + "." + Suggestions.sentence(name, known));
         }
-        // Levels may be in lower case, as always.
+        // Levels may be in lower case.
         String meant = LOG_LEVEL.equals(name) ? value.toUpperCase(Locale.ROOT) : value;
         List<String> choices = CHOICES.getOrDefault(name, List.of(meant));
         return choices.contains(meant) ? Optional.empty()

@@ -14,16 +14,16 @@ import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.security.ClientTls;
 import picocli.CommandLine.Option;
 
-/** Who is told of events in production mode, and how much is kept for him. */
+/** Options of events in production mode: the webhook, and how much is stored for it and for listeners. */
 @Section("Events (production mode)")
 public final class EventOptions {
     static final String SECRET_VARIABLE = "LESHAN_SERVER_WEBHOOK_SECRET";
     static final String TOKEN_VARIABLE = "LESHAN_SERVER_WEBHOOK_TOKEN";
     private static final String SECRET_PREFIX = "whsec_";
-    /** As Standard Webhooks say. */
+    /** According to Standard Webhooks. */
     private static final int SHORTEST_SECRET = 24;
     private static final int LONGEST_SECRET = 64;
-    /** What can stand in a header. */
+    /** Characters that are allowed in a header. */
     private static final Pattern TOKEN = Pattern.compile("[!-~]+");
     private static final long LONGEST_HOURS = 1_000_000;
     private static final int LONGEST_TIMEOUT_S = 600;
@@ -78,7 +78,11 @@ public final class EventOptions {
             description = "How long it is kept (default: ${DEFAULT-VALUE}).")
     long replayHours;
 
-    /** @throws BadSetting when a secret could not sign, or there is nobody to sign for */
+    /**
+     * Returns the options of the outbox.
+     *
+     * @throws BadSetting if a secret cannot sign, or the webhook's options are invalid
+     */
     Outbox.Options outbox(String server) {
         check();
         List<String> secrets = words("--webhook-secret-file", secretFile, System.getenv(SECRET_VARIABLE));
@@ -106,7 +110,10 @@ public final class EventOptions {
         }
     }
 
-    /** Files for a webhook without TLS are a mistake: posts would go out in the clear, and to anybody. */
+    /**
+     * Returns the TLS context. Files for a webhook without TLS are an error: posts would be sent unencrypted, to any
+     * receiver.
+     */
     private SSLContext tls() {
         SSLContext context = ClientTls.read("--webhook", authorities, certificate, key);
         if (context != null && (webhook == null || !"https".equalsIgnoreCase(webhook.getScheme()))) {

@@ -12,10 +12,10 @@ import org.reveille.leshan.security.Origins;
 import org.reveille.leshan.server.HttpSettings;
 import picocli.CommandLine.Option;
 
-/** Where the REST API is served, and to whom. */
+/** Options of the REST API: its address and its access control. */
 @Section("REST API and event stream")
 public final class HttpOptions {
-    /** A token on the command line could be read by everybody on the machine, so there is no option for it. */
+    /** A token on the command line could be read by every user of the machine, so there is no option for it. */
     static final String TOKEN_VARIABLE = "LESHAN_SERVER_API_TOKEN";
 
     @Option(names = "--http-host", paramLabel = "ADDRESS",
@@ -49,10 +49,10 @@ public final class HttpOptions {
     List<String> names = List.of();
 
     /**
-     * Reads what the options say.
+     * Returns the settings.
      *
-     * @param reload has the certificate and the tokens read again
-     * @throws BadSetting when it would let everybody in from elsewhere
+     * @param reload reloads the certificate and the tokens
+     * @throws BadSetting if every caller of other machines would have access
      */
     HttpSettings settings(String address, String environmentToken, Reload reload) {
         Bounds.checkPort("--http-port", port);
@@ -80,7 +80,7 @@ public final class HttpOptions {
         return tokenFile == null ? List.of() : nonEmpty("--api-token-file", lines());
     }
 
-    /** An empty token must not open what the operator wanted closed. */
+    /** Returns the tokens. An empty token must not allow access that the operator intended to restrict. */
     private static List<String> nonEmpty(String setting, List<String> lines) {
         List<String> tokens = lines.stream().map(String::strip).filter(line -> !line.isEmpty()).toList();
         if (tokens.isEmpty()) {

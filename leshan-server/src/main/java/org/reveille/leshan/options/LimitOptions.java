@@ -2,7 +2,7 @@ package org.reveille.leshan.options;
 
 import picocli.CommandLine.Option;
 
-/** How much is taken at once. */
+/** Options that limit sizes, rates and durations. */
 @Section("Limits")
 public final class LimitOptions {
     private static final int LONGEST_DRAIN_S = 3_600;
@@ -39,7 +39,11 @@ public final class LimitOptions {
                     + "(default: ${DEFAULT-VALUE}).")
     int drainSeconds;
 
-    /** @throws org.reveille.leshan.BadSetting when nothing could be done within them */
+    /**
+     * Checks the limits.
+     *
+     * @throws org.reveille.leshan.BadSetting if the server could not work within them
+     */
     void check() {
         Bounds.check("--max-body", maxBody, 1, Integer.MAX_VALUE);
         Bounds.check("--max-registration", maxRegistration, 1, Integer.MAX_VALUE);

@@ -13,7 +13,7 @@ import org.reveille.leshan.registration.RegistrationRules;
 import org.reveille.leshan.registration.RegistrationWebhook;
 import picocli.CommandLine.Option;
 
-/** Which devices may register, beside what their credentials say. */
+/** Options that restrict which devices may register, in addition to their credentials. */
 @Section("Registration (production mode)")
 public final class RegistrationOptions {
     private static final int LONGEST_CACHE_S = 86_400;
@@ -36,7 +36,11 @@ public final class RegistrationOptions {
             description = "How long a decision is used without another post (default: ${DEFAULT-VALUE}).")
     int cacheSeconds;
 
-    /** @throws BadSetting when a file cannot be used, or the address is none */
+    /**
+     * Returns the rules.
+     *
+     * @throws BadSetting if a file cannot be used, or the address is invalid
+     */
     RegistrationRules rules(String server, Reload reload) {
         Bounds.check("--registration-cache-seconds", cacheSeconds, 0, LONGEST_CACHE_S);
         if (tokenFile != null && webhook == null) {

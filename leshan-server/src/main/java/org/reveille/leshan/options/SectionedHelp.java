@@ -10,7 +10,7 @@ import picocli.CommandLine.Help;
 import picocli.CommandLine.IHelpSectionRenderer;
 import picocli.CommandLine.Model.OptionSpec;
 
-/** Lists options under the headings of the classes that declare them, those of classes without one first. */
+/** Renders options under the headings of the classes that declare them, those of classes without one first. */
 public final class SectionedHelp implements IHelpSectionRenderer {
     private static final String NO_HEADING = "";
     private static final int WIDTH = 110;
@@ -18,7 +18,7 @@ public final class SectionedHelp implements IHelpSectionRenderer {
     private SectionedHelp() {
     }
 
-    /** Has a command and all below it show their options so. */
+    /** Configures a command and all of its subcommands to show their options this way. */
     public static void install(CommandLine command) {
         command.getCommandSpec().usageMessage().abbreviateSynopsis(true).width(WIDTH);
         command.getHelpSectionMap().put(CommandLine.Model.UsageMessageSpec.SECTION_KEY_OPTION_LIST, new SectionedHelp());

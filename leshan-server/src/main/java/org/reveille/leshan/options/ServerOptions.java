@@ -17,13 +17,16 @@ import org.reveille.leshan.store.Store;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** Options of the LwM2M server; those of one subject are a class of their own. */
+/** Options of the LwM2M server; options of one topic have a class of their own. */
 public final class ServerOptions {
-    /** Whose behaviour the server has. */
+    /** The behavior of the server. */
     enum Mode {
-        /** Told surely and never twice; nothing is promised to a device that sleeps. */
+        /**
+         * Events are delivered reliably and requests with an id are sent at most once; no request is stored for a
+         * sleeping device.
+         */
         production,
-        /** As the stock demo server 2.0.0-M18 was recorded; nothing is kept on disk. */
+        /** The behavior that was recorded from the stock demo server 2.0.0-M18; nothing is stored on disk. */
         stock
     }
 
@@ -64,10 +67,10 @@ public final class ServerOptions {
     EventOptions events = new EventOptions();
 
     /**
-     * Starts what the options ask for.
+     * Starts the server that the options describe.
      *
-     * @param reload is given every setting whose files can be read again
-     * @throws BadSetting when they cannot be had
+     * @param reload receives every setting whose files can be reloaded
+     * @throws BadSetting if the options cannot be applied
      */
     public ServerProgram start(Reload reload) {
         limits.check();

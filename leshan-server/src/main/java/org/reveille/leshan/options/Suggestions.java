@@ -3,22 +3,22 @@ package org.reveille.leshan.options;
 import java.util.Collection;
 import java.util.Comparator;
 
-/** The known name that a misspelt one is most like. */
+/** Suggests the known name that is most similar to a misspelled one. */
 public final class Suggestions {
-    /** With more differences than one in so many characters two names have nothing to do with each other. */
+    /** Two names with more than one difference per this number of characters are unrelated. */
     private static final int CHARACTERS_PER_DIFFERENCE = 3;
 
     private Suggestions() {
     }
 
-    /** A sentence that can follow another one, or nothing where no known name is like it. */
+    /** Returns a sentence that can follow another one, or an empty text if no known name is similar. */
     public static String sentence(String unknown, Collection<String> known) {
         return known.stream().min(Comparator.comparingInt(name -> distance(unknown, name)))
                 .filter(name -> distance(unknown, name) <= unknown.length() / CHARACTERS_PER_DIFFERENCE)
                 .map(name -> " Did you mean " + name + "?").orElse("");
     }
 
-    /** Levenshtein's distance, in which two neighbors that changed places count as one difference. */
+    /** Returns Levenshtein's distance, in which two swapped neighbors count as one difference. */
     private static int distance(String a, String b) {
         int[][] steps = new int[a.length() + 1][b.length() + 1];
         for (int i = 0; i <= a.length(); i++) {
