@@ -12,12 +12,12 @@ import java.nio.channels.Selector;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** One thread which reads the sockets of all radios. */
+/** The thread that reads the sockets of all radios. */
 final class Air implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Air.class);
     private static final int LARGEST_DATAGRAM = 65_535;
 
-    /** Takes what came in; runs in the one thread and may not block. */
+    /** Receives datagrams; runs in the only thread and must not block. */
     interface Listener {
         void heard(SocketAddress from, byte[] datagram);
     }
@@ -40,7 +40,7 @@ final class Air implements AutoCloseable {
         }
     }
 
-    /** A UDP socket on a free port. A connected one hears its peer alone. */
+    /** Returns a UDP socket on a free port. A connected one receives datagrams of its peer only. */
     DatagramChannel socket(InetSocketAddress bound, InetSocketAddress peer, Listener listener) {
         try {
             DatagramChannel channel = DatagramChannel.open();
@@ -87,7 +87,7 @@ final class Air implements AutoCloseable {
                 ((Listener) key.attachment()).heard(from, datagram);
             }
         } catch (IOException | RuntimeException e) {
-            // Nobody listens there (ICMP), or the socket was closed: to a sender it is as lost as any other datagram.
+            // The port is closed (ICMP), or the socket was closed: for a sender the datagram is lost like any other.
             LOG.debug("a datagram was lost", e);
         }
     }

@@ -18,24 +18,24 @@ import org.eclipse.californium.scandium.DTLSConnector;
 import org.eclipse.californium.scandium.config.DtlsConnectorConfig;
 
 /**
- * What stands between a device's CoAP stack and the network: the device's radio. While it is off, datagrams which carry
- * a request are dropped (or held back, as a network operator's buffers do) before anything could answer them. Answers
- * and acknowledgements to what the device itself sends always pass: a device which speaks listens.
+ * Simulates a device's radio between its CoAP stack and the network. While it is off, datagrams with a request are
+ * dropped (or held back, as a network operator's buffers do) before they can be answered. Responses and acknowledgments
+ * to messages of the device itself always pass: a device that sends also listens.
  *
- * <p>It also drops or delays single answers. Both are done on datagrams, so that the CoAP stack behind believes to have
- * answered and treats the server's retransmissions as the duplicates which they are.
+ * <p>It also drops or delays single responses. Both are done on datagrams, so that the CoAP stack behind it considers
+ * the request answered and treats the server's retransmissions as the duplicates that they are.
  */
 final class AirGate {
-    /** Whether the device hears requests. */
+    /** Whether the device receives requests. */
     enum Hearing {
         ON,
         /** Requests are lost. */
         OFF,
-        /** Requests wait and arrive, in order, when the device hears again. */
+        /** Requests wait and are delivered, in order, when the device receives again. */
         HELD
     }
 
-    /** Answers under one token: not before {@code notBefore} (nanoseconds of the JVM's clock); never when null. */
+    /** Responses under one token: not before {@code notBefore} (nanoseconds of the JVM's clock); never if it is null. */
     private static final class Late {
         private final Long notBefore;
         private final long forgetAt;
@@ -44,7 +44,7 @@ final class AirGate {
         Late(Long delayMillis) {
             long now = System.nanoTime();
             notBefore = delayMillis == null ? null : now + TimeUnit.MILLISECONDS.toNanos(delayMillis);
-            // A server retransmits for at most 93 s (RFC 7252, MAX_TRANSMIT_WAIT); later a token may be used anew.
+            // A server retransmits for at most 93 s (RFC 7252, MAX_TRANSMIT_WAIT); later a token may be reused.
             forgetAt = now + TimeUnit.SECONDS.toNanos(120);
         }
     }
@@ -60,12 +60,12 @@ final class AirGate {
         this.timer = timer;
     }
 
-    /** Datagrams with a request that came in, retransmissions included, heard or not. */
+    /** Returns the number of received datagrams with a request, retransmissions included, delivered or not. */
     long requests() {
         return requests.get();
     }
 
-    /** Datagrams with a request that were lost because the device slept. */
+    /** Returns the number of datagrams with a request that were lost because the device slept. */
     long dropped() {
         return dropped.get();
     }
@@ -79,7 +79,7 @@ final class AirGate {
         return hearing;
     }
 
-    /** Turns hearing on or off; turning it on delivers what was held. */
+    /** Turns the reception of requests on or off; turning it on delivers held requests. */
     void hear(Hearing wanted) {
         List<Runnable> waiting = List.of();
         synchronized (this) {
@@ -92,22 +92,22 @@ final class AirGate {
         waiting.forEach(Runnable::run);
     }
 
-    /** The answer under this token never leaves. */
+    /** Drops the response under this token. */
     void mute(Token token) {
         late.put(token, new Late(null));
     }
 
-    /** The answer under this token leaves {@code millis} from now at the earliest. */
+    /** Delays the response under this token by at least {@code millis} from now. */
     void delay(Token token, long millis) {
         late.put(token, new Late(millis));
     }
 
-    /** After a reboot nothing is known of earlier requests: what answers them again is a new CoAP stack. */
+    /** Removes all rules for responses. After a reboot no earlier request is known: a new CoAP stack answers it again. */
     void forgetAnswers() {
         late.clear();
     }
 
-    /** A UDP socket behind this gate. */
+    /** Returns a UDP socket behind this gate. */
     UDPConnector connector(InetSocketAddress address, Configuration configuration) {
         return new UDPConnector(address, configuration) {
             @Override
@@ -122,7 +122,7 @@ final class AirGate {
         };
     }
 
-    /** A DTLS connection behind this gate, which sees what is inside of its records. */
+    /** Returns a DTLS connection behind this gate, which sees the content of its records. */
     DTLSConnector connector(DtlsConnectorConfig configuration) {
         return new DTLSConnector(configuration) {
             @Override
@@ -178,7 +178,10 @@ final class AirGate {
         }
     }
 
-    /** RFC 7252, section 3: the second byte is the code, class 0 and detail 1 to 31 are methods. */
+    /**
+     * Returns whether a datagram is a request. RFC 7252, section 3: the second byte is the code, class 0 and detail 1
+     * to 31 are methods.
+     */
     private static boolean isRequest(byte[] datagram) {
         return datagram.length >= 4 && CoAP.isRequest(datagram[1] & 0xff);
     }

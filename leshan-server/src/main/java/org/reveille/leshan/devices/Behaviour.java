@@ -12,34 +12,38 @@ import org.eclipse.leshan.core.request.ContentFormat;
 import org.reveille.leshan.json.Json;
 
 /**
- * How a device treats the requests under a path.
+ * Defines how a device handles the requests under a path.
  *
- * @param path the path and all below it; the root stands for every request, composite ones included
- * @param format only requests with a payload in this content format, or which accept it alone; null for any
- * @param refusal the code it answers instead of carrying the request out, or null
+ * @param path the path and all below it; the root matches every request, composite ones included
+ * @param format only requests with a payload in this content format, or that accept only it; null for any
+ * @param refusal the error code with which it responds instead of executing the request, or null
  * @param text the text of the refusal, or null
- * @param delayMillis how late it answers what it carried out at once; 0 for at once
- * @param silent it carries the request out and never answers
- * @param ignored it neither carries the request out nor answers
+ * @param delayMillis delay of the response to a request that is executed immediately; 0 for none
+ * @param silent whether it executes the request and never responds
+ * @param ignored whether it neither executes the request nor responds
  * @param reboot whether and when it reboots, or null
- * @param bootMillis how long it is off then
- * @param times how many requests it is for; 0 for all that come
+ * @param bootMillis how long it is off in that case
+ * @param times the number of requests that it applies to; 0 for all
  */
 record Behaviour(LwM2mPath path, ContentFormat format, ResponseCode refusal, String text, long delayMillis,
         boolean silent, boolean ignored, Reboot reboot, long bootMillis, int times) {
-    /** What a request has come to when the device reboots over it. */
+    /** The state of a request when the device reboots because of it. */
     enum Reboot {
-        /** It was received and not carried out. */
+        /** It was received and not executed. */
         UNDONE,
-        /** It was carried out and not answered. */
+        /** It was executed and not answered. */
         UNANSWERED,
-        /** It was carried out and answered. */
+        /** It was executed and answered. */
         ANSWERED
     }
 
     private static final Pattern CODE = Pattern.compile("([45])\\.(\\d\\d)");
 
-    /** @throws IllegalArgumentException for a code that is none of CoAP's errors, or a bad path */
+    /**
+     * Parses a behavior.
+     *
+     * @throws IllegalArgumentException for a code that is not an error code of CoAP, or an invalid path
+     */
     static Behaviour read(JsonNode json) {
         return new Behaviour(
                 new LwM2mPath(json.path("path").asText("/")),

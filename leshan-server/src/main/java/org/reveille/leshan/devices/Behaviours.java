@@ -11,13 +11,13 @@ import org.eclipse.leshan.core.node.LwM2mPath;
 import org.reveille.leshan.json.Json;
 
 /**
- * What a device was told to do with requests. Of several for one request the one with the deepest path counts, and of
- * those the one which names its format.
+ * The behaviors of a device. If several match a request, the one with the deepest path is used, and of those the one
+ * that specifies its format.
  */
 final class Behaviours {
     private final List<Behaviour> told = new ArrayList<>();
 
-    /** Sets the behaviour of a path (and a format), in the place of the one it had. */
+    /** Sets the behavior of a path (and a format), and replaces an earlier one. */
     synchronized void set(Behaviour behaviour) {
         told.removeIf(other -> other.path().equals(behaviour.path())
                 && Objects.equals(other.format(), behaviour.format()));
@@ -30,7 +30,7 @@ final class Behaviours {
         told.clear();
     }
 
-    /** The behaviour for a request which has just come in; uses up one of its times. */
+    /** Returns the behavior for a request that was just received, and decrements its remaining times. */
     synchronized Optional<Behaviour> take(LwM2mPath requested, Request request) {
         Optional<Behaviour> found = told.stream().filter(each -> each.isFor(requested, request)).findFirst();
         found.filter(behaviour -> behaviour.times() > 0).ifPresent(behaviour -> {

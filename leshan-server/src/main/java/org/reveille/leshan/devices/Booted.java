@@ -25,7 +25,7 @@ import org.reveille.leshan.json.NodeReader;
 import org.reveille.leshan.json.NodeWriter;
 import org.reveille.leshan.json.ValueReader;
 
-/** A device from one boot to the next: its LwM2M client, whose values, observations and CoAP memory a reboot ends. */
+/** A device from one boot to the next: its LwM2M client, whose values, observations and CoAP state end at a reboot. */
 final class Booted implements AutoCloseable {
     private static final long SEND_TIMEOUT_MS = 10_000;
 
@@ -52,11 +52,11 @@ final class Booted implements AutoCloseable {
     }
 
     /**
-     * Boots a device. It has its socket at once and says nothing.
+     * Boots a device. It has its socket immediately and sends nothing.
      *
-     * @param server the URI at which it finds its server
+     * @param server the URI of its server
      * @param port its local port, 0 for a free one
-     * @param around puts what the device was told before the receiver of requests
+     * @param around wraps the receiver of requests with the device's behaviors
      */
     static Booted boot(DeviceSpec spec, Shared shared, String server, AirGate gate, int port, Firmware.Board board,
             UnaryOperator<DownlinkRequestReceiver> around) {
@@ -77,7 +77,7 @@ final class Booted implements AutoCloseable {
         engine.openPort();
     }
 
-    /** LwM2M Send of the present values under these paths. */
+    /** Sends the current values under these paths (LwM2M Send). */
     CompletableFuture<Uplink> send(List<String> paths, ContentFormat format) {
         CompletableFuture<Uplink> answer = new CompletableFuture<>();
         try {
@@ -90,7 +90,7 @@ final class Booted implements AutoCloseable {
         return answer;
     }
 
-    /** Puts a value into a resource as the device itself; observers are notified, of an equal value too. */
+    /** Writes a value of a resource as the device itself; observers are notified, also of an equal value. */
     void set(LwM2mPath path, JsonNode value) {
         LwM2mObjectEnabler object = object(path);
         ResourceModel model = object.getObjectModel().resources.get(path.getResourceId());
@@ -107,13 +107,13 @@ final class Booted implements AutoCloseable {
         }
     }
 
-    /** The value which the device holds, read past the network; JSON null where there is none. */
+    /** Returns the device's value, read without the network; JSON null if there is none. */
     JsonNode value(LwM2mPath path) {
         ReadResponse response = object(path).read(LwM2mServer.SYSTEM, new ReadRequest(path.toString()));
         return NodeWriter.write(response.getContent());
     }
 
-    /** The socket is closed, the server is not told. */
+    /** Closes the socket without a deregistration. */
     @Override
     public void close() {
         client.destroy(false);

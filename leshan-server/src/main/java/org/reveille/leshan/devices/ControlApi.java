@@ -21,7 +21,7 @@ import org.reveille.leshan.server.Entrance;
 import org.reveille.leshan.server.HttpSettings;
 import org.reveille.leshan.server.Web;
 
-/** The small HTTP address over which devices are told what to do. JSON in, JSON out; a refusal is a 400 or a 404. */
+/** The HTTP API that controls devices. Requests and responses are JSON; a refusal is a 400 or a 404. */
 public final class ControlApi implements AutoCloseable {
     private static final long LARGEST_BODY = 1_000_000;
 
@@ -31,12 +31,12 @@ public final class ControlApi implements AutoCloseable {
     private final Javalin http;
 
     /**
-     * Starts it.
+     * Starts the API.
      *
      * @param port 0 chooses a free one
-     * @param names under which it is reached besides that of its host
-     * @param server the LwM2M server of devices which name none, or null
-     * @param maxBody bytes, the largest value that a device takes
+     * @param names other names of its host
+     * @param server the LwM2M server of devices that specify none, or null
+     * @param maxBody bytes, the largest value that a device accepts
      */
     public ControlApi(String host, int port, List<String> names, String server, int maxBody) {
         this.shared = Shared.create(maxBody);
@@ -96,7 +96,7 @@ public final class ControlApi implements AutoCloseable {
         return json;
     }
 
-    /** One device or a list of them; answers when each of them has registered or could not. */
+    /** Creates one device or a list of them; responds when each of them has registered or failed to. */
     private void create(Context context) throws Exception {
         JsonNode told = body(context);
         List<DeviceSpec> specs = new ArrayList<>();

@@ -15,9 +15,12 @@ import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.SendRequest;
 import org.reveille.leshan.json.Json;
 
-/** One real LwM2M client, which does what it is told and notes what it receives; it stays itself over its reboots. */
+/**
+ * A real LwM2M client that is controlled from outside and records the requests that it receives; its identity survives
+ * reboots.
+ */
 final class Device implements AutoCloseable {
-    /** How long an answer has to leave before the device reboots after it, and a state of its firmware update lasts. */
+    /** Time for a response before the device reboots after it, and duration of a state of its firmware update. */
     private static final long STEP_MS = 100;
     private static final int TRIES_TO_REGISTER = 6;
 
@@ -67,7 +70,11 @@ final class Device implements AutoCloseable {
         return gate;
     }
 
-    /** @throws NoSuchElementException when it was made without */
+    /**
+     * Returns the radio.
+     *
+     * @throws NoSuchElementException if the device was created without one
+     */
     Radio radio() {
         if (radio == null) {
             throw new NoSuchElementException("the device was made without a radio");
@@ -75,19 +82,19 @@ final class Device implements AutoCloseable {
         return radio;
     }
 
-    /** Milliseconds by which its clock is wrong from now on: in the times of its samples, and as 3/0/13 says it. */
+    /** Sets the milliseconds by which its clock is wrong from now on: in the times of its samples, and in 3/0/13. */
     void clockOffset(long millis) {
         clockOffset = millis;
         set(new LwM2mPath(3, 0, 13), Json.object().numberNode(System.currentTimeMillis() + millis));
     }
 
-    /** Hears again and says so with a registration update. */
+    /** Receives requests again and sends a registration update. */
     CompletableFuture<Uplink> wake(boolean newPort, Long lifetime) {
         listen(newPort);
         return booted.engine().update(new RegistrationUpdate(lifetime));
     }
 
-    /** Hears again and registers in full. */
+    /** Receives requests again and sends a full registration. */
     CompletableFuture<Uplink> register(boolean newPort) {
         listen(newPort);
         return booted.engine().register();
@@ -97,30 +104,30 @@ final class Device implements AutoCloseable {
         return booted.engine().deregister();
     }
 
-    /** LwM2M Send of the present values under these paths; also while it does not hear. */
+    /** Sends the current values under these paths (LwM2M Send); also while it does not receive requests. */
     CompletableFuture<Uplink> send(List<String> paths, ContentFormat format) {
         return booted.send(paths, format);
     }
 
-    /** LwM2M Send of values with their times, as {@link Samples} reads them. */
+    /** Sends values with their times (LwM2M Send), as {@link Samples} reads them. */
     CompletableFuture<Uplink> sendSamples(JsonNode samples, ContentFormat format) {
         return booted.engine().send(
                 new SendRequest(format, Samples.read(samples, shared.model(), clockOffset), null));
     }
 
-    /** Puts a value into a resource as the device itself; observers are notified, of an equal value too. */
+    /** Writes a value of a resource as the device itself; observers are notified, also of an equal value. */
     void set(LwM2mPath path, JsonNode value) {
         booted.set(path, value);
     }
 
-    /** The value which the device holds, read past the network; JSON null where there is none. */
+    /** Returns the device's value, read without the network; JSON null if there is none. */
     JsonNode value(LwM2mPath path) {
         return booted.value(path);
     }
 
     /**
-     * Is off for so long, hears nothing meanwhile, then boots with the values it was made with and registers anew. What
-     * it received and how it was told to behave stays.
+     * Is off for the given time, receives nothing meanwhile, then boots with its initial values and registers again.
+     * Its received requests and its behaviors stay.
      */
     CompletableFuture<Uplink> reboot(long bootMillis) {
         gate.hear(AirGate.Hearing.OFF);
@@ -141,7 +148,7 @@ final class Device implements AutoCloseable {
         return json;
     }
 
-    /** Vanishes without a word: the socket is closed, the server is not told. */
+    /** Disappears without a deregistration: only the socket is closed. */
     @Override
     public synchronized void close() {
         if (!stopped) {
@@ -159,7 +166,7 @@ final class Device implements AutoCloseable {
         return Booted.boot(spec, shared, server, gate, port, new Board(), this::told);
     }
 
-    /** From the same port, so that what is still under way to the device finds it. */
+    /** Boots with the same port, so that datagrams that are still on the way reach the device. */
     private synchronized void bootAgain(int port) {
         if (!stopped) {
             gate.forgetAnswers();
@@ -189,7 +196,7 @@ final class Device implements AutoCloseable {
         }
     }
 
-    /** Outside of the devices' few threads: a client takes a moment to end. */
+    /** Returns an executor outside of the devices' few threads: a client takes a moment to stop. */
     private static Executor after(long millis) {
         return CompletableFuture.delayedExecutor(millis, TimeUnit.MILLISECONDS);
     }
@@ -210,7 +217,7 @@ final class Device implements AutoCloseable {
         gate.hear(AirGate.Hearing.ON);
     }
 
-    /** The device as its firmware object sees it. */
+    /** The device from the perspective of its firmware object. */
     private final class Board implements Firmware.Board {
         @Override
         public Flash flash() {

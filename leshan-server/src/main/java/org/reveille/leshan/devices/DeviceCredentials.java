@@ -7,10 +7,10 @@ import java.util.HexFormat;
 import org.eclipse.leshan.client.object.Security;
 
 /**
- * How a device proves to its server who it is.
+ * The credentials with which a device authenticates to its server.
  *
- * <p>{@code {"psk": {"identity": TEXT, "key": HEX}}}, or {@code {"x509": {"certificate": PEM, "key": PEM, "server": PEM}}}
- * with the certificate which the server is to show, or neither, which is CoAP without security.
+ * <p>{@code {"psk": {"identity": TEXT, "key": HEX}}}, or {@code {"x509": {"certificate": PEM, "key": PEM, "server":
+ * PEM}}} with the certificate that the server must present, or neither, which is CoAP without security.
  */
 final class DeviceCredentials {
     private enum Kind {
@@ -29,7 +29,11 @@ final class DeviceCredentials {
         this.server = server;
     }
 
-    /** @throws IllegalArgumentException when a part is missing or unreadable; the message has no secret in it */
+    /**
+     * Parses credentials.
+     *
+     * @throws IllegalArgumentException if a part is missing or unreadable; the message contains no secret
+     */
     static DeviceCredentials read(JsonNode spec) {
         byte[] none = {};
         if (spec.hasNonNull("psk")) {
@@ -44,7 +48,7 @@ final class DeviceCredentials {
         return new DeviceCredentials(Kind.NONE, none, none, none);
     }
 
-    /** The security object which the client connects by. */
+    /** Returns the security object with which the client connects. */
     Security security(String server, int shortServerId) {
         return switch (kind) {
             case NONE -> Security.noSec(server, shortServerId);

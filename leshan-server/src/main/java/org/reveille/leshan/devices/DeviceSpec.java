@@ -10,33 +10,33 @@ import org.eclipse.leshan.core.model.LwM2mModel;
 import org.eclipse.leshan.core.request.ContentFormat;
 
 /**
- * What a device is made of.
+ * The specification of a device.
  *
  * @param name its endpoint name; any text
  * @param server the LwM2M server's URI such as coap://127.0.0.1:5683
- * @param queueMode whether it says that it sleeps
- * @param lifetime seconds, told at registration; nothing happens by itself when they run out
- * @param objects the objects it has besides 0 (security) and 1 (server)
+ * @param queueMode whether it registers with queue mode
+ * @param lifetime seconds, sent at registration; the device does nothing when they have elapsed
+ * @param objects its objects besides 0 (security) and 1 (server)
  * @param attributes further attributes of its registration
- * @param credentials how it proves to the server who it is
- * @param observes whether it knows CoAP's Observe
+ * @param credentials how it authenticates to the server
+ * @param observes whether it supports CoAP's Observe
  * @param formats the content formats that it registers, or null for all that it reads and writes
- * @param shortUnsigned whether unsigned integers in TLV have no sign and the fewest bytes to it: 255 is 0xff
- * @param room bytes, the largest firmware package that it has room for
- * @param radio the settings of its radio, or null for none: then it speaks to its server directly
+ * @param shortUnsigned whether unsigned integers in TLV have no sign and the fewest bytes: 255 is 0xff
+ * @param room bytes, the largest firmware package that it can store
+ * @param radio the settings of its radio, or null for none: then it sends to its server directly
  */
 record DeviceSpec(String name, String server, boolean queueMode, long lifetime, Set<Integer> objects,
         Map<String, String> attributes, DeviceCredentials credentials, boolean observes,
         Set<ContentFormat> formats, boolean shortUnsigned, int room, JsonNode radio) {
     private static final int ROOM = 1 << 20;
-    /** Objects that a device has by itself or cannot have. */
+    /** Objects that every device has or that none can have. */
     private static final Set<Integer> RESERVED = Set.of(0, 2, 21);
 
     /**
-     * Reads a device's specification.
+     * Parses a device's specification.
      *
-     * @param model the objects that there are
-     * @throws IllegalArgumentException when the name is missing or an object is asked for that devices do not have
+     * @param model the supported objects
+     * @throws IllegalArgumentException if the name is missing or devices do not support a requested object
      */
     static DeviceSpec read(JsonNode json, String server, LwM2mModel model) {
         if (json.path("name").asText("").isEmpty()) {
@@ -79,7 +79,7 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
             objects.addAll(Set.of(3, 5, 3303, 3442));
         }
         objects.remove(1);
-        // Without object 3 no client of the library can say which bindings it has.
+        // Without object 3 no client of the library can determine its bindings.
         objects.add(3);
         for (int id : objects) {
             if (RESERVED.contains(id) || model.getObjectModel(id) == null) {

@@ -14,11 +14,11 @@ import java.util.concurrent.TimeUnit;
 import org.reveille.leshan.LimitedBody;
 
 /**
- * What came of a firmware download. Devices download over HTTP from this machine alone: they are made for tests, and what
- * a server writes into 5/0/1 shall lead them nowhere else.
+ * The result of a firmware download. Devices download over HTTP from this machine only: they are made for tests, and a
+ * server's value of 5/0/1 must not lead them to other hosts.
  *
  * @param bytes the package, or null
- * @param result 0, or why there is none as resource 5/0/5 says it
+ * @param result 0, or the reason of the failure as a value of resource 5/0/5
  */
 record Download(byte[] bytes, long result) {
     static final long TOO_LARGE = 2;
@@ -49,7 +49,10 @@ record Download(byte[] bytes, long result) {
         return HERE.contains(parsed.getHost()) ? fetch(parsed, limit, patience) : failed(INVALID_URI);
     }
 
-    /** The deadline is for all of it, as the timeout of an {@link HttpRequest} ends with the response's head. */
+    /**
+     * Downloads a package. The deadline is for all of it, as the timeout of an {@link HttpRequest} ends with the
+     * response's head.
+     */
     private static CompletableFuture<Download> fetch(URI uri, int limit, Duration patience) {
         CompletableFuture<HttpResponse<byte[]>> exchange =
                 Http.CLIENT.sendAsync(HttpRequest.newBuilder(uri).build(), upTo(limit));
@@ -68,7 +71,10 @@ record Download(byte[] bytes, long result) {
         });
     }
 
-    /** No body where its announced length is beyond the limit, and otherwise no more than says that it is. */
+    /**
+     * Returns a handler that reads no body if its announced length exceeds the limit, and otherwise at most one byte
+     * more than the limit.
+     */
     private static BodyHandler<byte[]> upTo(int limit) {
         BodyHandler<byte[]> body = LimitedBody.upTo(Math.min(limit, Integer.MAX_VALUE - 1) + 1);
         return head -> head.headers().firstValueAsLong("Content-Length").orElse(0) > limit
@@ -79,7 +85,7 @@ record Download(byte[] bytes, long result) {
         return CompletableFuture.completedFuture(new Download(null, result));
     }
 
-    /** Made when the first device downloads. */
+    /** Created when the first device downloads. */
     private static final class Http {
         static final HttpClient CLIENT = HttpClient.newHttpClient();
     }

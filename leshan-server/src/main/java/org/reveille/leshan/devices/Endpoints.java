@@ -26,7 +26,7 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientP
 import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientEndpointFactory;
 import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientProtocolProvider;
 
-/** A device's CoAP endpoint: a socket behind its gate, run by the executor which all devices share. */
+/** A device's CoAP endpoint: a socket behind its gate, run by the executor that all devices share. */
 final class Endpoints extends CaliforniumClientEndpointsProvider {
     private final Shared shared;
     private final boolean observes;
@@ -40,9 +40,12 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
     }
 
     /**
+     * Creates the endpoint.
+     *
      * @param port the first local port without DTLS, as before a reboot; 0 for a free one
-     * @param observes whether it knows CoAP's Observe; where not it answers an observe as a plain read (RFC 7641, 4.1)
-     * @param around puts what the device was told before the receiver of requests
+     * @param observes whether it supports CoAP's Observe; otherwise it answers an observe as a plain read (RFC 7641,
+     * 4.1)
+     * @param around wraps the receiver of requests with the device's behaviors
      */
     static Endpoints create(Shared shared, AirGate gate, int port, boolean observes,
             UnaryOperator<DownlinkRequestReceiver> around) {
@@ -71,7 +74,7 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
         return server;
     }
 
-    /** Observations belong to the socket they were made over: after a change of port none may notify any more. */
+    /** Ends all observations. They belong to the socket on which they were made: after a change of port none may notify. */
     void forgetObservations() {
         getCoapServer().getRoot().getChildren().stream()
                 .filter(CoapResource.class::isInstance).map(CoapResource.class::cast)
@@ -83,7 +86,7 @@ final class Endpoints extends CaliforniumClientEndpointsProvider {
             super(new GatedCoap(gate, port), new GatedCoaps(gate));
             Configuration configuration = createDefaultConfiguration();
             configuration.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, maxBody);
-            // 0: it sends with the connection id which the server chose, and needs none of its own (RFC 9146).
+            // 0: it sends with the connection id that the server chose, and needs none of its own (RFC 9146).
             configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, 0);
             setConfiguration(configuration);
             generateDefaultValue();

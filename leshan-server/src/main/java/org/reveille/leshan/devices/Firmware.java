@@ -13,8 +13,8 @@ import org.eclipse.leshan.core.response.ExecuteResponse;
 import org.eclipse.leshan.core.response.WriteResponse;
 
 /**
- * Object 5, Firmware Update, with the state machine of LwM2M 1.1, E.6. A package is pushed into 5/0/0 or downloaded from
- * 5/0/1, verified, installed by 5/0/2, and after a reboot 3/0/3 has its version.
+ * Object 5, Firmware Update, with the state machine of LwM2M 1.1, E.6. A package is pushed into 5/0/0 or downloaded
+ * from 5/0/1, verified, installed by 5/0/2, and after a reboot 3/0/3 has its version.
  */
 final class Firmware extends Valued {
     private static final int PACKAGE = 0;
@@ -36,15 +36,15 @@ final class Firmware extends Valued {
     private static final long HTTP = 2;
     private static final long PUSH_AND_PULL = 2;
 
-    /** The rest of the device. */
+    /** The other parts of the device. */
     interface Board {
-        /** What it remembers from before it booted. */
+        /** Returns the state from before the boot. */
         Flash flash();
 
-        /** Bytes, the largest package that there is room for. */
+        /** Returns the size of the largest package that can be stored, in bytes. */
         int room();
 
-        /** Runs something after as long as a state lasts. */
+        /** Runs a step after the duration of a state. */
         void later(Runnable step);
 
         /** Boots with another firmware. */
@@ -111,7 +111,7 @@ final class Firmware extends Valued {
         return bytes.length > board.room() ? new Download(null, Download.TOO_LARGE) : new Download(bytes, 0);
     }
 
-    /** What a reset has overtaken is dropped. */
+    /** Verifies a package. It is dropped if a reset was received meanwhile. */
     private synchronized void verify(int mine, Download got) {
         if (mine != attempt) {
             return;
@@ -124,7 +124,7 @@ final class Firmware extends Valued {
         become(found.result() == 0 ? DOWNLOADED : IDLE, found.result());
     }
 
-    /** A version that begins with "broken" cannot be installed. */
+    /** Installs a package. A version that begins with "broken" cannot be installed. */
     private synchronized void install(int mine) {
         if (mine != attempt) {
             return;
@@ -152,7 +152,7 @@ final class Firmware extends Valued {
         }
     }
 
-    /** An empty text, or the one byte 0. */
+    /** Returns whether a value resets the update: an empty text, no bytes, or the single byte 0. */
     private static boolean resets(LwM2mResource value) {
         if (value.getType() == Type.OPAQUE) {
             byte[] bytes = (byte[]) value.getValue();

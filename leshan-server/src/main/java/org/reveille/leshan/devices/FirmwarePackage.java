@@ -9,10 +9,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The form of a firmware package: a line {@code FIRMWARE version digest}, then the image, whose SHA-256 the digest is.
+ * The content of a firmware package: a line {@code FIRMWARE version digest}, then the image, with the digest as its
+ * SHA-256.
  *
- * @param version what 3/0/3 says after the update
- * @param result 0, or what is wrong with the package as resource 5/0/5 says it
+ * @param version the value of 3/0/3 after the update
+ * @param result 0, or the error of the package as a value of resource 5/0/5
  */
 record FirmwarePackage(String version, long result) {
     static final long INTEGRITY_FAILURE = 5;

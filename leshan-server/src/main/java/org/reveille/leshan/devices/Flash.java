@@ -1,7 +1,7 @@
 package org.reveille.leshan.devices;
 
 /**
- * What a device remembers when it reboots.
+ * The state of a device that survives a reboot.
  *
  * @param version of its firmware, resource 3/0/3
  * @param updateResult of its last firmware update, resource 5/0/5

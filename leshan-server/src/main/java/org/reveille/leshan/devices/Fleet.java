@@ -6,7 +6,7 @@ import java.util.NoSuchElementException;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** All devices of the process, by a number of their own: an endpoint name can be any text, and be taken twice. */
+/** All devices of the process, by a unique number: an endpoint name can be any text, and be used twice. */
 final class Fleet implements AutoCloseable {
     private final Shared shared;
     private final AtomicInteger numbers = new AtomicInteger();
@@ -23,9 +23,9 @@ final class Fleet implements AutoCloseable {
     }
 
     /**
-     * A device by its name (the newest of that name) or, after a `~`, its number.
+     * Returns a device by its name (the newest of that name) or, after a `~`, its number.
      *
-     * @throws NoSuchElementException when there is none
+     * @throws NoSuchElementException if there is none
      */
     Device get(String reference) {
         return devices.values().stream()

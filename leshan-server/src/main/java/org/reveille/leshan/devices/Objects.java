@@ -16,7 +16,7 @@ import org.eclipse.leshan.core.LwM2mId;
 import org.eclipse.leshan.core.model.LwM2mModel;
 import org.eclipse.leshan.core.request.BindingMode;
 
-/** The objects of a device, with the values of the demo client which the recorded exchanges were made with. */
+/** Creates the objects of a device, with the values of the demo client with which the exchanges were recorded. */
 final class Objects {
     private static final int SHORT_SERVER_ID = 123;
 
@@ -26,7 +26,11 @@ final class Objects {
         this.board = board;
     }
 
-    /** @param server the URI at which the device finds its server */
+    /**
+     * Returns the objects of a device.
+     *
+     * @param server the URI of the device's server
+     */
     static List<LwM2mObjectEnabler> of(DeviceSpec spec, String server, LwM2mModel model, Firmware.Board board) {
         return new Objects(board).create(spec, server, model);
     }
@@ -63,7 +67,10 @@ final class Objects {
         };
     }
 
-    /** Reboot (4), factory reset (5) and reset of the error code (12) are answered and noted, nothing else. */
+    /**
+     * Returns the device object. Reboot (4), factory reset (5) and reset of the error code (12) are answered and
+     * recorded, but have no effect.
+     */
     private LwM2mInstanceEnabler device() {
         Map<Integer, Object> values = Map.ofEntries(
                 Map.entry(0, "Leshan Demo Device"), Map.entry(1, "Model 500"), Map.entry(2, "LT-500-000-0001"),

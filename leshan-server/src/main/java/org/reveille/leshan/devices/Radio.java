@@ -17,9 +17,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What lies between a device and its server: a UDP relay, so that neither side's CoAP (or DTLS) knows of it. The device
- * takes {@link #uri} for its server; the server sees the relay's outer port. As both retransmissions and duplicates run
- * through it, everything that a bad network does to CoAP happens to it.
+ * Simulates the network between a device and its server: a UDP relay that is transparent for CoAP (and DTLS) on both
+ * sides. The device uses {@link #uri} as its server; the server sees the relay's outer port. As both retransmissions
+ * and duplicates pass through it, all effects of a bad network on CoAP apply to them.
  */
 final class Radio implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Radio.class);
@@ -33,7 +33,11 @@ final class Radio implements AutoCloseable {
     private DatagramChannel outer;
     private volatile SocketAddress device;
 
-    /** @param server the LwM2M server's URI */
+    /**
+     * Creates a relay.
+     *
+     * @param server the LwM2M server's URI
+     */
     Radio(Air air, ScheduledExecutorService timer, URI server) {
         this.air = air;
         this.server = server;
@@ -44,24 +48,24 @@ final class Radio implements AutoCloseable {
         this.outer = open();
     }
 
-    /** Where the device finds its server: the relay's inner address under the server's scheme. */
+    /** Returns the server's URI for the device: the relay's inner address with the server's scheme. */
     URI uri() {
         return URI.create(server.getScheme() + "://127.0.0.1:" + inner.socket().getLocalPort());
     }
 
-    /** The source port which the server sees. */
+    /** Returns the source port that the server sees. */
     synchronized int outerPort() {
         return outer.socket().getLocalPort();
     }
 
-    /** Takes a new source port, as when a NAT forgot its binding. The device does not notice; the old one is closed. */
+    /** Changes the source port, as when a NAT lost its binding. The device does not notice; the old port is closed. */
     synchronized void rebind() {
         DatagramChannel old = outer;
         outer = open();
         close(old);
     }
 
-    /** Sets what the JSON names and leaves the rest: both directions, then `up` and `down` of their own. */
+    /** Sets the fields of the JSON and leaves the others unchanged: first both directions, then `up` and `down` separately. */
     void set(JsonNode json) {
         up.weather(up.weather().with(json).with(json.path("up")));
         down.weather(down.weather().with(json).with(json.path("down")));
@@ -74,7 +78,7 @@ final class Radio implements AutoCloseable {
         }
     }
 
-    /** What waited for the device arrives, in order, and nothing waits any more. */
+    /** Delivers the datagrams that wait for the device, in order, and stops holding. */
     void letGo() {
         down.hold(false);
     }

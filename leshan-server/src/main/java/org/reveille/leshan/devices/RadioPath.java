@@ -9,8 +9,8 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One direction of a radio. Each datagram uses up the same four random numbers whatever becomes of it, so that with the
- * same seed the n-th datagram meets the same fate.
+ * One direction of a radio. Each datagram consumes the same four random numbers whatever happens to it, so that with
+ * the same seed the n-th datagram is always treated the same.
  */
 final class RadioPath {
     private static final long GAP_MS = 20;
@@ -41,7 +41,7 @@ final class RadioPath {
         random = new Random(seed);
     }
 
-    /** Loses, doubles, delays or holds a datagram, or delivers it at once. */
+    /** Loses, duplicates, delays or holds a datagram, or delivers it immediately. */
     synchronized void pass(Runnable delivery) {
         for (long delay : delays()) {
             if (holding) {
@@ -55,8 +55,8 @@ final class RadioPath {
     }
 
     /**
-     * From now on datagrams wait, as in an operator's buffers; {@code false} delivers them in the order they came, each
-     * a moment after the other: a CoAP stack of several threads would mix up what comes at once.
+     * Holds datagrams from now on, as in an operator's buffers; {@code false} delivers them in their order of arrival,
+     * each a moment after the other: a CoAP stack with several threads would reorder simultaneous ones.
      */
     synchronized void hold(boolean wanted) {
         draining = holding && !wanted;
@@ -82,7 +82,7 @@ final class RadioPath {
                 .put("held", held.size());
     }
 
-    /** How late each copy of the next datagram comes; none when it is lost. */
+    /** Returns the delay of each copy of the next datagram; none if it is lost. */
     private List<Long> delays() {
         boolean loses = random.nextDouble() * 100 < weather.loss();
         boolean doubles = random.nextDouble() * 100 < weather.duplicates();

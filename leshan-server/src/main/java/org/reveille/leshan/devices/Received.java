@@ -8,7 +8,7 @@ import java.util.List;
 import org.eclipse.leshan.core.request.DownlinkRequest;
 import org.reveille.leshan.json.Json;
 
-/** The requests which reached a device's objects, in order, after CoAP has sorted out retransmissions. */
+/** The requests that reached a device's objects, in order, after CoAP has removed retransmissions. */
 final class Received {
     private final List<ObjectNode> deliveries = new ArrayList<>();
     private long sequence;
@@ -23,7 +23,7 @@ final class Received {
         deliveries.clear();
     }
 
-    /** The deliveries with this method and this path; null asks for any. */
+    /** Returns the deliveries with this method and this path; null matches any. */
     synchronized ArrayNode list(String method, String path) {
         ArrayNode json = Json.object().arrayNode();
         deliveries.stream().filter(each -> has(each, "method", method) && has(each, "path", path)).forEach(json::add);

@@ -29,8 +29,8 @@ import org.eclipse.leshan.core.response.WriteCompositeResponse;
 import org.eclipse.leshan.core.response.WriteResponse;
 
 /**
- * A response with an error code, of the class which a request wants. The library has such a visitor
- * (DefaultDownlinkReceiver.ErrorResponseCreator), but in 2.0.0-M18 it casts its answer to the wrong class and throws.
+ * Creates a response with an error code, of the class that a request requires. The library has such a visitor
+ * (DefaultDownlinkReceiver.ErrorResponseCreator), but in 2.0.0-M18 it casts its response to the wrong class and throws.
  */
 final class Refusal extends DownLinkRequestVisitorAdapter {
     private final ResponseCode code;
@@ -42,8 +42,12 @@ final class Refusal extends DownLinkRequestVisitorAdapter {
         this.text = text;
     }
 
-    /** @param text the diagnostic payload, or null */
-    @SuppressWarnings("unchecked") // each visit method makes the response of the request's own class
+    /**
+     * Returns the response.
+     *
+     * @param text the diagnostic payload, or null
+     */
+    @SuppressWarnings("unchecked") // each visit method creates the response of the request's own class
     static <T extends LwM2mResponse> SendableResponse<T> of(
             DownlinkRequest<T> request, ResponseCode code, String text) {
         Refusal refusal = new Refusal(code, text);

@@ -9,7 +9,7 @@ import org.eclipse.leshan.core.response.WriteResponse;
 
 /** An instance of any registry object: it has all resources, stores written values, and executes without effect. */
 final class RegistryObject extends SimpleInstanceEnabler {
-    /** See {@link TestObject}: write-only resources do not exist at first either. */
+    /** Writes a resource. See {@link TestObject}: write-only resources do not exist at first either. */
     @Override
     public WriteResponse write(LwM2mServer server, boolean replace, int resource, LwM2mResource value) {
         TestObject.ensureMultiple(getModel(), resources, resource);

@@ -16,7 +16,7 @@ import org.eclipse.leshan.core.request.WriteRequest;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.NodeWriter;
 
-/** A request as a line of the list of what a device received: method, path, value. */
+/** Writes a request as an entry of the list of a device's received requests: method, path, value. */
 final class RequestText {
     private RequestText() {
     }
@@ -40,12 +40,12 @@ final class RequestText {
         return json;
     }
 
-    /** The path under which a request is counted and looked up; composite requests have the root. */
+    /** Returns the path under which a request is counted and looked up; composite requests have the root. */
     static LwM2mPath path(DownlinkRequest<?> request) {
         return request instanceof SimpleDownlinkRequest<?> simple ? simple.getPath() : LwM2mPath.ROOTPATH;
     }
 
-    /** The class's name in the words of LwM2M: WriteCompositeRequest is WRITE_COMPOSITE. */
+    /** Returns the class's name in LwM2M's form: WriteCompositeRequest is WRITE_COMPOSITE. */
     private static String method(DownlinkRequest<?> request) {
         String name = request.getClass().getSimpleName().replaceAll("Request$", "");
         return name.replaceAll("(?<=[a-z])(?=[A-Z])", "_").toUpperCase(Locale.ROOT);

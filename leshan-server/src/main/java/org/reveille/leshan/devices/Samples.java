@@ -9,11 +9,11 @@ import org.eclipse.leshan.core.node.LwM2mSingleResource;
 import org.eclipse.leshan.core.node.TimestampedLwM2mNodes;
 import org.reveille.leshan.json.ValueReader;
 
-/** Values of several times, as a device measured them and now sends all at once. */
+/** Reads values of several times, as a device measured them and now sends all at once. */
 final class Samples {
     /**
-     * What a time is put late by. The library writes a time into SenML CBOR as a decimal fraction, and in 2.0.0-M18 fails
-     * to read one which a double could hold (SenMLCborPackSerDes.deserializeNumber), such as any whole second.
+     * Delay that is added to a time. The library writes a time into SenML CBOR as a decimal fraction, and in 2.0.0-M18
+     * fails to read one that a double could hold (SenMLCborPackSerDes.deserializeNumber), such as any whole second.
      */
     private static final long NANOS_LATE = 1_000;
 
@@ -24,7 +24,7 @@ final class Samples {
      * Reads {@code [{"time": milliseconds, "values": {PATH: value}}]}.
      *
      * @param clockOffset milliseconds by which the device's clock is wrong
-     * @throws IllegalArgumentException for a path that is no single resource of a known object, or a bad value
+     * @throws IllegalArgumentException for a path that is not a single resource of a known object, or an invalid value
      */
     static TimestampedLwM2mNodes read(JsonNode samples, LwM2mModel model, long clockOffset) {
         TimestampedLwM2mNodes.Builder nodes = TimestampedLwM2mNodes.builder();

@@ -8,11 +8,11 @@ import org.eclipse.leshan.core.model.StaticModel;
 import org.reveille.leshan.Models;
 
 /**
- * What all devices of the process have in common.
+ * Resources that all devices of the process share.
  *
- * @param protocol runs every device's CoAP stack, notifications and delayed answers; nothing may block in it
+ * @param protocol runs every device's CoAP stack, notifications and delayed responses; nothing may block in it
  * @param air reads the sockets of their radios
- * @param maxBody bytes, the largest value that a device takes
+ * @param maxBody bytes, the largest value that a device accepts
  */
 record Shared(ProtocolScheduledExecutorService protocol, LwM2mModel model, Air air, int maxBody) {
     private static final int THREADS = 4;

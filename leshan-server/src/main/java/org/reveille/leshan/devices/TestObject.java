@@ -12,14 +12,14 @@ import org.eclipse.leshan.core.response.WriteResponse;
 
 /** Object 3442 of the client library, with every value type, single and multiple. */
 final class TestObject extends LwM2mTestObject {
-    /** The library's write fails on a multiple resource which is not there (after an instance was replaced). */
+    /** Writes a resource. The library's write fails on a missing multiple resource (after an instance was replaced). */
     @Override
     public WriteResponse write(LwM2mServer server, boolean replace, int resource, LwM2mResource value) {
         ensureMultiple(getModel(), resources, resource);
         return super.write(server, replace, resource, value);
     }
 
-    /** Add a missing multiple resource without instances. */
+    /** Adds a missing multiple resource without instances. */
     static void ensureMultiple(ObjectModel object, Map<Integer, LwM2mResource> resources, int resource) {
         ResourceModel model = object.resources.get(resource);
         if (model != null && model.multiple) {

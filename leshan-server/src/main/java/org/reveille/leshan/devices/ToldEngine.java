@@ -32,14 +32,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A registration engine which speaks only when told. The library's own updates by a timer of lifetime less 247 s (every
- * few seconds for a short lifetime) and keeps a thread per client; a device under test must do neither.
+ * A registration engine that sends only on command. The library's own engine sends updates by a timer of lifetime less
+ * 247 s (every few seconds for a short lifetime) and keeps a thread per client; a device under test must do neither.
  */
 final class ToldEngine implements RegistrationEngine {
     private static final Logger LOG = LoggerFactory.getLogger(ToldEngine.class);
     private static final long TIMEOUT_MS = 10_000;
 
-    /** What the library hands to the factory of an engine. */
+    /** The arguments that the library passes to the factory of an engine. */
     record Parts(ClientEndpointNameProvider name, Map<Integer, LwM2mObjectEnabler> objects, EndpointsManager endpoints,
             UplinkRequestSender sender, Map<String, String> attributes, Set<ContentFormat> formats,
             LinkFormatHelper links, ServersInfoExtractor servers) {
@@ -63,12 +63,12 @@ final class ToldEngine implements RegistrationEngine {
         return server;
     }
 
-    /** Opens the device's socket, from a new port when it had one. */
+    /** Opens the device's socket, on a new port if it had one. */
     void openPort() {
         server = parts.endpoints().createEndpoint(serverInfo(), queueMode);
     }
 
-    /** A full registration, which takes the place of the one there was. */
+    /** Sends a full registration, which replaces an existing one. */
     CompletableFuture<Uplink> register() {
         Link[] links = parts.links().getClientDescription(parts.objects().values(), null,
                 ContentFormat.getOptionalContentFormatForClient(parts.formats(), LwM2mVersion.lastSupported()));
@@ -81,7 +81,7 @@ final class ToldEngine implements RegistrationEngine {
         return sendSurely("REGISTER", request, response -> registrationId = response.getRegistrationID());
     }
 
-    /** An update; a client which the server does not know any more registers anew, as the library's engine does. */
+    /** Sends an update; a client that the server does not know any more registers again, as the library's engine does. */
     CompletableFuture<Uplink> update(RegistrationUpdate update) {
         if (registrationId == null) {
             return register();
@@ -99,14 +99,14 @@ final class ToldEngine implements RegistrationEngine {
         return send("DEREGISTER", new DeregisterRequest(registrationId), response -> registrationId = null);
     }
 
-    /** LwM2M Send. */
+    /** Sends an LwM2M Send. */
     CompletableFuture<Uplink> send(SendRequest request) {
         return send("SEND", request, response -> { });
     }
 
     /**
-     * Sends again, after a new handshake, what was not answered over DTLS, as the library's own engine does: the server
-     * may have lost the connection.
+     * Sends a request, and over DTLS again after a new handshake if it was not answered, as the library's own engine
+     * does: the server may have lost the connection.
      */
     private <T extends LwM2mResponse> CompletableFuture<Uplink> sendSurely(
             String operation, UplinkRequest<T> request, Consumer<T> success) {
@@ -150,12 +150,12 @@ final class ToldEngine implements RegistrationEngine {
 
     @Override
     public void stop(boolean deregister) {
-        // Nothing runs by itself.
+        // Nothing runs without a command.
     }
 
     @Override
     public void destroy(boolean deregister) {
-        // Nothing runs by itself.
+        // Nothing runs without a command.
     }
 
     @Override
@@ -173,7 +173,10 @@ final class ToldEngine implements RegistrationEngine {
         triggerRegistrationUpdate(update);
     }
 
-    /** The library calls this when instances came or went, or the lifetime was written: a real client updates then. */
+    /**
+     * Sends an update. The library calls this when instances were added or removed, or the lifetime was written: a real
+     * client sends an update then.
+     */
     @Override
     public void triggerRegistrationUpdate(RegistrationUpdate update) {
         if (registrationId != null) {
@@ -202,7 +205,7 @@ final class ToldEngine implements RegistrationEngine {
         return server;
     }
 
-    /** The only peer there is; from other addresses nothing comes this far (the endpoints provider sees to it). */
+    /** Returns whether a peer is the server, which is the only peer; the endpoints provider drops messages of other addresses. */
     @Override
     public boolean isAllowedToCommunicate(LwM2mServer peer) {
         return peer != null && peer.equals(server);

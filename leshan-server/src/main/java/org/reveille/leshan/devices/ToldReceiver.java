@@ -11,7 +11,7 @@ import org.eclipse.leshan.core.request.DownlinkRequest;
 import org.eclipse.leshan.core.response.LwM2mResponse;
 import org.eclipse.leshan.core.response.SendableResponse;
 
-/** Stands before a client's objects: notes every request and treats it as the device was told. */
+/** A receiver in front of a client's objects: it records every request and applies the device's behavior. */
 final class ToldReceiver implements DownlinkRequestReceiver {
     private final DownlinkRequestReceiver objects;
     private final Received received;
@@ -19,7 +19,11 @@ final class ToldReceiver implements DownlinkRequestReceiver {
     private final AirGate gate;
     private final Consumer<Behaviour> reboots;
 
-    /** @param reboots is told of a behaviour over which the device reboots, before it is carried out */
+    /**
+     * Creates a receiver.
+     *
+     * @param reboots receives a behavior that makes the device reboot, before it is applied
+     */
     ToldReceiver(DownlinkRequestReceiver objects, Received received, Behaviours behaviours, AirGate gate,
             Consumer<Behaviour> reboots) {
         this.objects = objects;

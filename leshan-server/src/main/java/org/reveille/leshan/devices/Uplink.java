@@ -5,10 +5,10 @@ import org.eclipse.leshan.core.response.LwM2mResponse;
 import org.reveille.leshan.json.Json;
 
 /**
- * What came of a request of the device to its server.
+ * The result of a request of the device to its server.
  *
  * @param operation REGISTER, UPDATE, DEREGISTER or SEND
- * @param code the server's answer such as 204, or 0 when none came
+ * @param code the server's response such as 204, or 0 if there was none
  * @param error why there was none, or the text of a refusal, or null
  */
 record Uplink(String operation, int code, String error) {

@@ -9,12 +9,16 @@ import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.core.request.argument.Arguments;
 import org.eclipse.leshan.core.response.ExecuteResponse;
 
-/** An object instance that holds values, has the resources it was made with, and executes without any effect. */
+/** An object instance that stores values, has the resources with which it was created, and executes without any effect. */
 class Valued extends SimpleInstanceEnabler {
     private final List<Integer> resourceIds;
     private final Set<Integer> executables;
 
-    /** @param resourceIds which resources it says it has, in this order */
+    /**
+     * Creates an instance.
+     *
+     * @param resourceIds the resources that it reports, in this order
+     */
     Valued(List<Integer> resourceIds, Set<Integer> executables, Map<Integer, Object> values) {
         super(0, values);
         this.resourceIds = resourceIds;

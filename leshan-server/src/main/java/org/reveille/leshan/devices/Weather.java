@@ -5,12 +5,12 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import org.reveille.leshan.json.Json;
 
 /**
- * What becomes of the datagrams of one direction.
+ * The conditions for the datagrams of one direction.
  *
- * @param loss percent that get lost
- * @param duplicates percent that arrive twice
- * @param delayMillis how long each takes at least
- * @param spreadMillis by how much more at most; of two datagrams within it the later one may be first
+ * @param loss percentage of lost datagrams
+ * @param duplicates percentage of datagrams that arrive twice
+ * @param delayMillis minimum delay of each
+ * @param spreadMillis maximum additional delay; of two datagrams within it the later one may arrive first
  */
 record Weather(double loss, double duplicates, long delayMillis, long spreadMillis) {
     static final Weather FAIR = new Weather(0, 0, 0, 0);
@@ -21,7 +21,7 @@ record Weather(double loss, double duplicates, long delayMillis, long spreadMill
         }
     }
 
-    /** This weather with what the JSON says otherwise. */
+    /** Returns these conditions with the changes in the JSON. */
     Weather with(JsonNode json) {
         return new Weather(json.path("loss").asDouble(loss), json.path("duplicates").asDouble(duplicates),
                 json.path("delayMs").asLong(delayMillis), json.path("spreadMs").asLong(spreadMillis));
