@@ -64,8 +64,8 @@ public final class LimitedBody implements BodySubscriber<byte[]> {
      * Closes the connection of an exchange that has failed or must not continue.
      *
      * <p>Java's client (17 to 25) leaves it open forever if the response is not HTTP, or its head is too large, and
-     * canceling a future that is done has no effect. Canceling one that is derived from it does: see {@link
-     * java.net.http.HttpClient#sendAsync}.
+     * canceling a future that is done has no effect. Canceling one that is derived from it does: see
+     * {@link java.net.http.HttpClient#sendAsync}.
      */
     public static void abort(CompletableFuture<?> exchange) {
         exchange.newIncompleteFuture().cancel(true);

@@ -71,7 +71,7 @@ record SavedRegistration(Registration client, List<Observation> observations) {
     /**
      * Parses a registration.
      *
-     * @throws IOException if {@link #write} did not write the text
+     * @throws IOException if the text is not in the form of {@link #write}
      */
     static SavedRegistration read(String text) throws IOException {
         try {

@@ -12,11 +12,11 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
 
 /**
- * The events on disk, in the order of their numbers: up to {@code delivered} they are a log for replay, up to {@code
- * batch} they are in the current post, above that they wait.
+ * The events on disk, in the order of their numbers: up to {@code delivered} they are a log for replay, up to
+ * {@code batch} they are in the current post, above that they wait.
  *
- * <p>{@code time} is the system's clock, for display. Ages are measured by {@code running}, see {@link
- * Store#runningMillis}: a clock that is set ahead causes no drops.
+ * <p>{@code time} is the system's clock, for display. Ages are measured by {@code running}, see
+ * {@link Store#runningMillis}: a clock that is set ahead causes no drops.
  */
 final class EventTable {
     private static final int MOST_REFUSED = 10_000;

@@ -22,8 +22,8 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * The metrics of `/metrics` in Prometheus' text form. Each part of the server counts here; names begin with {@code
- * leshan_}. Thread-safe.
+ * The metrics of `/metrics` in Prometheus' text form. Each part of the server counts here; names begin with
+ * {@code leshan_}. Thread-safe.
  */
 public final class Metrics {
     private static final Duration[] LATENCIES = {Duration.ofMillis(5), Duration.ofMillis(20), Duration.ofMillis(100),

@@ -61,8 +61,8 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
     }
 
     /**
-     * Configures a server with CoAP endpoints that limit the state that unknown peers can create, see {@link
-     * UploadLimits}.
+     * Configures a server with CoAP endpoints that limit the state that unknown peers can create, see
+     * {@link UploadLimits}.
      *
      * @param refusals is informed of requests that exceed the limits
      */

@@ -22,8 +22,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The log of request ids and their results, on disk for a day: an id is committed before its CoAP request is sent, and
- * is never sent again. Times are milliseconds since the epoch, for display; the day is measured by {@link
- * Store#runningMillis}: a clock that is set ahead must not cause an id to be forgotten and sent twice.
+ * is never sent again. Times are milliseconds since the epoch, for display; the day is measured by
+ * {@link Store#runningMillis}: a clock that is set ahead must not cause an id to be forgotten and sent twice.
  *
  * <p>A result that cannot be written (full disk, locked file) is kept in memory, reported from there, and written as
  * soon as possible. Its id is INTERRUPTED only if the process ends before.

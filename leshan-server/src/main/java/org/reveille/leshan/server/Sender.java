@@ -10,7 +10,7 @@ interface Sender {
     /**
      * Sends a request, or refuses it.
      *
-     * @param path the name of the request's target in events and logs
+     * @param path the name of the request's target in events and request entries
      * @return never completes exceptionally: an error is an answer too
      */
     <T extends LwM2mResponse> CompletableFuture<HttpAnswer> send(
