@@ -1,4 +1,4 @@
-"""The ledger: the only module that writes. Verbs are members; :class:`Ledger` commits them in groups."""
+"""The ledger: the only module that writes. Callers submit commands; :class:`Ledger` commits them in groups."""
 
 from app.models.ledger.backoff import READING, Outage, pauses
 from app.models.ledger.brake import PauseDispatch, ResumeDispatch, Scope

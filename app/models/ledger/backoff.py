@@ -1,4 +1,4 @@
-"""A database that is away is told once when it goes and once when it is back, however many ask for it meanwhile."""
+"""Outage tracking: log once when the database becomes unavailable and once when it is back, however many calls fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 2.0
-"""Seconds between tries; what waits is found as late as a poll finds it, and no later."""
+"""Seconds between retries. Pending work is found no later than a poll would find it."""
 
 
 WRITING: Final = "writing"
@@ -20,25 +20,25 @@ READING: Final = "reading"
 
 
 class Outage:
-    """What a process knows of one: shared by all in it that need the database. It ends when both those that write and
-    those that read (``by``), as far as they failed, get their answers again."""
+    """A database outage as one process knows it, shared by everything in it that uses the database. It ends when the
+    writers and the readers (``by``), as far as they failed, succeed again."""
 
     def __init__(self) -> None:
         self._failing: set[str] = set()
         self._since = 0.0
         self.suspect = False
-        """Whether those that read have failed since the ledger last looked: its connection may lead to nothing, too."""
+        """Whether reads have failed since the ledger last checked: the ledger's connection may be dead, too."""
 
     @property
     def is_known(self) -> bool:
-        """Whether the database is away, as far as this process knows."""
+        """Whether the database is unavailable, as far as this process knows."""
         return bool(self._failing)
 
     def is_known_by(self, who: str) -> bool:
         return who in self._failing
 
     def failed(self, error: BaseException, by: str = WRITING) -> None:
-        """The database could not be reached."""
+        """Record that the database could not be reached."""
         if not self._failing:
             self._since = time.monotonic()
             log.warning("database_away", error=str(error) or type(error).__name__)
@@ -46,7 +46,7 @@ class Outage:
         self.suspect |= by == READING
 
     def ended(self, by: str = WRITING) -> None:
-        """The database has answered."""
+        """Record that the database has responded."""
         if by in self._failing:
             self._failing.discard(by)
             if not self._failing:
@@ -54,7 +54,7 @@ class Outage:
 
 
 def pauses() -> Iterator[float]:
-    """Seconds to wait between tries, longer and longer."""
+    """Yield the seconds to wait between retries, with exponential backoff."""
     pause = FIRST_PAUSE
     while True:
         yield pause

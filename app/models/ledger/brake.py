@@ -1,8 +1,9 @@
-"""The emergency brake: nothing is sent to anybody, to one Leshan server's devices, or to one endpoint, until somebody
-says so. Who, when and why stay in a row of their own; it survives every restart, and every claim looks at it.
+"""The emergency brake: a pause stops the dispatch to everything, to one Leshan server's devices, or to one endpoint,
+until it is resumed. Its author, time and reason are stored in a row of their own; it survives every restart, and every
+claim checks it.
 
-A pause of one endpoint is also a mark on its row, which takes it off the ready list (``ledger/readiness.py``): a
-thousand paused endpoints are not walked past by each claim. What is wider is asked in the claim's own statement.
+A pause of one endpoint is also a flag in its row, which takes it off the ready list (``ledger/readiness.py``): a claim
+does not scan past a thousand paused endpoints. Wider pauses are checked in the claim's own statement.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ HELD_BACK: Final = """
     SELECT 1 FROM dispatch_pause p
     WHERE p.endpoint_id IS NULL AND p.resumed_at IS NULL AND (p.server_id IS NULL OR p.server_id = {server})
 """
-"""Whether everything of a Leshan server is paused: the subquery of whoever needs to know."""
+"""Subquery: whether the dispatch to a whole Leshan server is paused."""
 
 _LATEST: Final = """
     SELECT id, resumed_by, resumed_at FROM dispatch_pause
@@ -36,7 +37,7 @@ _RESUME: Final = "UPDATE dispatch_pause SET resumed_by = $2, resumed_at = $3 WHE
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is held back: one endpoint, all of one Leshan server, or everything (both None)."""
+    """The scope of a pause: one endpoint, all of one Leshan server, or everything (both None)."""
 
     server: str | None = None
     endpoint: str | None = None
@@ -44,7 +45,7 @@ class Scope:
 
 @dataclass(slots=True)
 class _Brake(Command[int]):
-    """What pausing and resuming share: the scope's ids, and its latest pause."""
+    """Base of pausing and resuming: the scope's ids, and its latest pause."""
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
     scope: Scope
@@ -86,8 +87,8 @@ class _Brake(Command[int]):
 
 @dataclass(slots=True)
 class PauseDispatch(_Brake):
-    """Send nothing there any more. Answers the pause's id: that of the present one, unchanged, where there is one.
-    Raises NotFound. Calls that are out stay out; queued operations still expire and can be canceled."""
+    """Pause the dispatch to a scope. Return the pause's id: that of the pause in force, unchanged, if there is one.
+    Raise NotFound for an unknown scope. Open calls continue; queued operations still expire and can be canceled."""
 
     reason: str
 
@@ -105,8 +106,8 @@ class PauseDispatch(_Brake):
 
 @dataclass(slots=True)
 class ResumeDispatch(_Brake):
-    """Take back the pause of exactly this scope; a wider or narrower one stays. Answers its id. Raises NotFound where
-    there is none."""
+    """End the pause of exactly this scope; wider and narrower ones remain. Return its id. Raise NotFound if there is
+    none, or for an unknown scope."""
 
     def apply(self, group: Group) -> int:
         self._check_scope()

@@ -1,4 +1,5 @@
-"""The breaker of a Leshan server: when to stop calling, when to look again. Kept in its row, for all processes."""
+"""The breaker of a Leshan server: when calls stop, and when it is probed. Its state is in the server's row, shared by
+all processes."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ MAX_REASON: Final = 500
 
 
 def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
-    """Let the breaker know what a call told of the Leshan server."""
+    """Update the breaker with a call's signal about the Leshan server."""
     server = group.server
     match verdict.breaker:
         case BreakerSignal.WELL:
@@ -28,8 +29,8 @@ def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
 
 
 def _count_trouble(group: Group, endpoint: EndpointRow, reason: str) -> None:
-    """Enough of them over as many endpoints open it at once. Over fewer, it may be these endpoints or all of a small
-    site: then a probe is asked for, and only a bad one opens it."""
+    """Count a failure. Failures of enough different endpoints open the breaker at once. Failures of fewer may be due to
+    these endpoints, or to all of a small site: then a probe is requested, and only a failed probe opens it."""
     server = group.server
     troubled = {endpoint.id, *(load_json(server.breaker_endpoints) or ())}
     server.breaker_failures += 1
@@ -47,7 +48,7 @@ def _forget_troubles(server: ServerRow) -> None:
 
 
 def probed(group: Group, *, healthy: bool, detail: str) -> None:
-    """A probe was answered: well, which closes it, or not, which opens it if a probe is still wanted."""
+    """Apply a probe's result: a healthy one closes the breaker, an unhealthy one opens it if a probe is still due."""
     if healthy:
         mend(group)
     elif group.server.probe_at is not None:
@@ -55,7 +56,7 @@ def probed(group: Group, *, healthy: bool, detail: str) -> None:
 
 
 def trip(group: Group, reason: str) -> None:
-    """Open it: no operation is sent until a probe was answered well."""
+    """Open the breaker: no operation is sent until a probe succeeds."""
     server = group.server
     if server.breaker_opened_at is None:
         server.breaker_opened_at, server.probe_backoff = group.now, 0
@@ -64,7 +65,7 @@ def trip(group: Group, reason: str) -> None:
 
 
 def mend(group: Group) -> None:
-    """Close it: a probe was answered as Leshan answers."""
+    """Close the breaker: a probe received a response that is Leshan's."""
     server = group.server
     server.breaker_opened_at = server.breaker_reason = None
     _forget_troubles(server)

@@ -1,4 +1,4 @@
-"""Cancelling: what is still QUEUED ends at once, what a stock Leshan holds when it has let go of it."""
+"""Cancellation: a QUEUED operation ends at once, one that a stock Leshan holds when Leshan has dropped the request."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from app.models.ledger.rows import EndpointRow, OperationRow
 
 @dataclass(slots=True)
 class Cancel(Command[int]):
-    """QUEUED to CANCELED; return the operation's ``seq``. For one that Leshan holds the cancellation is requested: a
-    dispatcher displaces it (:class:`Withdraw`). Raises NotFound, or Conflict with the present status."""
+    """Cancel a QUEUED operation and return its ``seq``. If Leshan holds its request, only record that the cancellation
+    is requested: a dispatcher displaces the request (:class:`Withdraw`). Raise NotFound, or Conflict with the current
+    status."""
 
     phase: ClassVar[Phase] = Phase.CANCEL
     id: str
@@ -46,14 +47,14 @@ class Cancel(Command[int]):
 
 @dataclass(slots=True)
 class Withdraw(Command[OperationStatus | None]):
-    """A request was sent to displace one that Leshan holds: a stock Leshan keeps one for each registration, and drops
-    the older one. ``outcome`` is what the displacing request came to. Return the operation's status, None where the
-    attempt is over.
+    """Apply the outcome of a request that was sent to displace one that Leshan holds: a stock Leshan keeps one request
+    per registration, and drops the older one. ``outcome`` is that of the displacing request. Return the operation's
+    status, or None if the attempt is over.
 
-    DELAYED means that Leshan holds the newer one now. The older one was never sent, unless the device woke before:
-    where ``registration``, which Leshan reported after that, is the one that we know, without any later update, and
-    no events were missed, it goes back unsent; else its outcome is "perhaps". Any outcome that says that the device was
-    awake means that the wake came first: Leshan has sent the older one, and its answer decides.
+    DELAYED means that Leshan holds the newer request now. The older one was never sent, unless the device woke before.
+    If ``registration``, which Leshan reported after that, is the known one, without any later update, and no events
+    were missed, the operation ends its attempt as not sent; otherwise its outcome is "perhaps". An outcome of an awake
+    device means that the wake came first: Leshan has sent the older request, and its response decides.
     """
 
     phase: ClassVar[Phase] = Phase.SETTLE
@@ -82,7 +83,7 @@ class Withdraw(Command[OperationStatus | None]):
         return operation.status
 
     def _has_not_woken(self, endpoint: EndpointRow) -> bool:
-        """Whether Leshan knows of no wake of which we have not heard yet."""
+        """Return whether Leshan knows of no wake that the ledger has not received yet."""
         told = self.registration
         if told is None or told.last_update is None or not is_registered_under(endpoint, told):
             return False
@@ -97,13 +98,13 @@ _AWAKE: Final = frozenset(
         OutcomeKind.DEVICE_SILENT,
     }
 )
-"""Outcomes of a call that Leshan sent at once: it took the device as awake."""
+"""Outcomes of a call that Leshan sent at once: it considered the device awake."""
 
 
 @dataclass(slots=True)
 class CancelMany(Command[int]):
-    """QUEUED to CANCELED for these, by ``seq``: each a transition of its own, as if canceled alone. What is not QUEUED
-    any more is passed over. Answers how many were canceled. One short transaction: give it a piece of a long list."""
+    """Cancel the QUEUED operations among these ``seqs``, each with a transition of its own, as :class:`Cancel` does.
+    Skip the others. Return the number of canceled operations. It is one short transaction: split a long list."""
 
     phase: ClassVar[Phase] = Phase.CANCEL
     seqs: Sequence[int]

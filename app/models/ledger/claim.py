@@ -1,6 +1,6 @@
-"""Claiming: SENDING is committed, with fence and lease, before anything leaves."""
+"""Claims: SENDING is committed, with fence and lease, before a request is sent."""
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NEXT: Final = f"""
         WHERE q.seq = e.next_operation AND q.status = 'QUEUED' AND (q.expires_at IS NULL OR q.expires_at > $3)
     ) END
 """
-"""What goes next: the head of the queue, or what was found behind operations that wait for their retry."""
+"""The next operation: the head of the queue, or the one found behind operations that wait for their retry."""
 
 _OWN_WINDOW: Final = f"CAST(e.awake_window_seconds AS BIGINT) * {SECOND}"
 _LONG_MILLIS: Final = START_MARGIN * MARGIN_PARTS // 1000
@@ -41,7 +41,8 @@ _AT: Final = f"""
     CASE WHEN e.awake_millis BETWEEN 0 AND {_LONG_MILLIS} THEN e.awake_millis
          WHEN e.awake_millis IS NOT NULL THEN {_LONG_MILLIS} END * 1000
 """
-"""The window of the attribute ``at``, as far as it changes the margin: a device may send any number."""
+"""The awake window from the attribute ``at``, capped where it stops changing the margin: a device may send any
+number."""
 
 _NOT_PAUSED: Final = f"NOT EXISTS ({HELD_BACK.format(server='$1')})"
 _OPEN: Final = """
@@ -54,7 +55,7 @@ _LOADED: Final = f"""
     SELECT 'LOADED', e.id, ({_HEAD.format(column="seq")}), ({_HEAD.format(column="timeout_seconds")}), '', e.silent
     FROM endpoint e WHERE {{ready}} AND {_NOT_PAUSED}
 """
-"""Heads of endpoints that the group has loaded: their rows in memory are newer than those in the database."""
+"""Queue heads of endpoints that the group has loaded: their rows in memory are newer than those in the database."""
 _READY: Final = f"""
     SELECT 'READY', e.id, {_NEXT.format(column="seq")}, e.awake_until, '', e.silent
     FROM endpoint e
@@ -65,20 +66,20 @@ _READY: Final = f"""
            OR e.awake_until - $3 >= ({_NEXT.format(column="timeout_seconds")}) * {SECOND})
     ORDER BY e.awake_until LIMIT {{most}}
 """
-"""Endpoints that only the database knows, those first whose window ends first. Too little of the window left is told
-apart here and not afterwards: a thousand windows that are nearly over would hide everybody else. Heads are looked for
-behind the limit: a condition on them made PostgreSQL do so for every ready endpoint. What expired is passed over,
-though nobody may have swept it yet; then there may be no head. The brake is looked at here, within the claim's
-transaction: whoever commits a pause knows that no later claim takes anything."""
+"""Endpoints that the group has not loaded, by the end of their window. The remaining window is filtered here and not
+afterwards: a thousand windows that are nearly over would hide all other endpoints. Heads are looked up after the
+limit: with a condition on them, PostgreSQL looked them up for every ready endpoint. Expired operations are skipped even
+if no sweep has seen them yet; then there may be no head. The brake is checked here, within the claim's transaction:
+once a pause is committed, no later claim takes anything."""
 
 _SPARE: Final = 16
-"""Read a few more than there are slots: some may have nothing left but what expired."""
+"""Rows read beyond the number of slots: some endpoints may have only expired operations left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An attempt that may be made now: the operation is SENDING, this attempt's number is the fence, and ``token`` says
-    that the lease is the holder's own."""
+    """An attempt to be made now. The operation is SENDING, this attempt's number is the fence, and ``token`` proves
+    that the lease is the holder's."""
 
     seq: int
     id: str
@@ -100,10 +101,10 @@ class _Call(NamedTuple):
 
 
 class _Head(NamedTuple):
-    """The head of the queue of an endpoint that may be called."""
+    """The head of the queue of an endpoint that can be called."""
 
     window_ends: Instant
-    unknown: bool  # to the group: after those that it has loaded
+    unknown: bool  # not loaded by the group: sorts after those that are
     endpoint: int
     operation: int
     silent: bool
@@ -119,11 +120,11 @@ def _is_ready(group: Group, endpoint: EndpointRow) -> bool:
 
 @dataclass(slots=True)
 class Claim(Command[list[Claimed]]):
-    """Take up to ``slots`` operations of different endpoints, those whose window ends first before the others.
+    """Claim up to ``slots`` operations of different endpoints, by the end of their window.
 
-    ``token`` is made before the transaction: when the answer to the COMMIT is lost, the repeat finds what it claimed.
-    Until it has ``begun`` more slots may be added: those of calls whose ends are in its group or one before it. Later
-    ones would be of calls that still count as open.
+    ``token`` is created before the transaction: if the response to the COMMIT is lost, the retry finds the operations
+    that it claimed. Until the command has ``begun``, slots may be added: those of calls whose end is in its group or an
+    earlier one. Later ones would belong to calls that still count as open.
     """
 
     phase: ClassVar[Phase] = Phase.CLAIM
@@ -158,7 +159,8 @@ class Claim(Command[list[Claimed]]):
         await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint", with_endpoints=True)
 
     async def _look(self, group: Group, ready: Iterable[int], slots: int) -> Sequence[Row]:
-        """What is open, and who may be called, in one statement: each one more is another wait for the database."""
+        """Read the open calls and the callable endpoints in one statement: each further one would be another round
+        trip."""
         array = group.store.array
         most, silent = slots + _SPARE, min(slots, silent_share(group.rules.max_in_flight)) + _SPARE
         return await group.store.fetch(
@@ -206,8 +208,8 @@ def _open_calls(group: Group, found: Iterable[Row]) -> list[_Call]:
 
 
 def _heads(group: Group, ready: Mapping[int, EndpointRow], found: Iterable[Row]) -> list[_Head]:
-    """Who may be called and with what, those first whose window ends first; of equal windows those that the group has
-    loaded, and writes anyway."""
+    """Return the callable endpoints' heads by the end of their window; of equal windows, first those that the group has
+    loaded and writes anyway."""
     heads: list[_Head] = []
     for what, id_, operation, number, _, silent in found:
         if operation is None:
@@ -220,7 +222,7 @@ def _heads(group: Group, ready: Mapping[int, EndpointRow], found: Iterable[Row])
 
 
 def _loaded_head(group: Group, endpoint: EndpointRow, head: int, timeout_seconds: int) -> list[_Head]:
-    """The head of an endpoint that the group has loaded, unless too little of its window is left."""
+    """Return the head of an endpoint that the group has loaded, unless too little of its window remains."""
     if endpoint.next_operation is not None:
         head, _, timeout_seconds, _ = group.next[endpoint.id]
     until = endpoint.awake_until or 0
@@ -229,7 +231,7 @@ def _loaded_head(group: Group, endpoint: EndpointRow, head: int, timeout_seconds
 
 
 def _present(group: Group, head: _Head) -> list[_Head]:
-    """What goes next at a chosen endpoint by now: since its row was written, a retry may have come due."""
+    """Return a chosen endpoint's current next operation: since its row was written, a retry may have come due."""
     found = group.next.get(head.endpoint)
     if found is None:
         return [head]
@@ -237,13 +239,13 @@ def _present(group: Group, head: _Head) -> list[_Head]:
 
 
 def _without_head(found: Iterable[Row]) -> set[int]:
-    """Return the endpoints where nothing goes that should: what goes next there has ended or expired, so that it has to
-    be found again, which writing a loaded endpoint does."""
+    """Return the endpoints whose next operation has ended or expired, so that it has to be found again; writing a
+    loaded endpoint does so."""
     return {row["id"] for row in found if row["what"] == "READY" and row["operation"] is None}
 
 
 def _admitted(heads: Iterable[_Head], free: int, free_silent: int) -> list[_Head]:
-    """Those for whom there is a free call, before anything more of them is loaded."""
+    """Return the heads for which there is a free call, before more of them is loaded."""
     admitted: list[_Head] = []
     for head in heads:
         if len(admitted) >= free:
@@ -255,7 +257,7 @@ def _admitted(heads: Iterable[_Head], free: int, free_silent: int) -> list[_Head
 
 
 def claimed(group: Group, operation: OperationRow) -> Claimed:
-    """What the holder of an operation's lease has to know of it."""
+    """Return an operation's data for the holder of its lease."""
     endpoint = group.endpoints[operation.endpoint_id]
     return Claimed(
         seq=operation.seq,

@@ -1,4 +1,4 @@
-"""What a caller asks of the ledger: a member of a group commit. Each verb has a module of its own beside this one."""
+"""Commands that callers submit to the ledger, which commits them in groups. Each one has a module beside this one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class Phase(IntEnum):
-    """The order within a group: what we heard first, then what people want, then what came back, then what goes out."""
+    """The order of commands within a group: events first, then API requests, call results, maintenance, and claims."""
 
     INGEST = 0
     CANCEL = 1
@@ -25,7 +25,7 @@ class Phase(IntEnum):
 
 @dataclass(slots=True)
 class Needs:
-    """What a group has to load before its members can be applied."""
+    """The rows that a group must load before its commands can be applied."""
 
     endpoint_names: set[str] = field(default_factory=set)
     endpoint_ids: set[int] = field(default_factory=set)
@@ -39,36 +39,38 @@ class Needs:
 
 
 class Command(Generic[Result]):
-    """One request to the ledger. Applied at most once per commit, alone when it made its group fail.
+    """One request to the ledger. It is applied at most once per commit, in a group of its own if it made its group
+    fail.
 
-    ``apply`` checks everything before it changes anything: when it raises, the group goes on without it.
+    ``apply`` validates everything before it changes anything: if it raises, the group continues without it.
     """
 
     phase: ClassVar[Phase]
     seconds: ClassVar[float] = STATEMENT_SECONDS
-    """How long each statement of its group may take."""
+    """Time limit in seconds of each statement of its group."""
 
     @property
     def weight(self) -> int:
-        """How many things it brings: a group takes so many and no more."""
+        """The number of items that it carries: a group's total is limited."""
         return 1
 
     def begin(self) -> None:
-        """Its group is being written, and no other member comes to it any more."""
+        """Called when the command's group is about to be written, and no other command can join it."""
 
     def needs(self, needs: Needs) -> None:
-        """Say what has to be loaded."""
+        """Add the rows that must be loaded."""
 
     async def find(self, group: Group) -> None:
-        """Look for rows that only the database can name; everything before this member has been written by then."""
+        """Find rows that only the database can name. Called in the phases MAINTENANCE and CLAIM, once the earlier
+        changes that it reads are written."""
 
     def apply(self, group: Group) -> Result:
-        """Do it, in memory."""
+        """Apply the command to the rows in memory."""
         raise NotImplementedError
 
 
 class LedgerError(Exception):
-    """An expected refusal; ``facts`` tells the caller what is in the way."""
+    """An expected refusal; ``facts`` are the details of the conflict for the caller."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -80,4 +82,4 @@ class NotFound(LedgerError):
 
 
 class Conflict(LedgerError):
-    """The operation's present status, or an idempotency key that was used for something else, is in the way."""
+    """A conflict with the operation's current status, or with an idempotency key that was used for another input."""

@@ -1,4 +1,4 @@
-"""Creating operations: a batch is stored whole or not at all."""
+"""Creation of operations: a batch is stored as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from app.models.lifecycle import TERMINAL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOperation:
-    """An operation to be created, checked already.
+    """A validated operation to be created.
 
     Attributes:
-        id: a UUID made before the transaction, so that a lost COMMIT is recognised when it is repeated.
-        batch: the caller's own word for operations that belong together.
-        fingerprint: a digest of everything asked for: the same idempotency key may only come with the same one.
+        id: a UUID created before the transaction, so that a retry after a lost COMMIT finds the operation.
+        batch: the caller's own label for operations that belong together.
+        fingerprint: a digest of the whole input: an idempotency key may be repeated only with the same one.
     """
 
     id: str
@@ -49,7 +49,7 @@ class NewOperation:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """Which operation it is, and whether this call made it (False for a known idempotency key)."""
+    """The operation's identity, and whether this call created it (False for a known idempotency key)."""
 
     id: str
     seq: int
@@ -58,8 +58,8 @@ class Created:
 
 @dataclass(slots=True)
 class Create(Command[list[Created]]):
-    """Queue operations. Raises NotFound for an unknown endpoint, Conflict for a key used with another input; both
-    carry ``index``."""
+    """Create operations as QUEUED. Raise NotFound for an unknown endpoint or a pruned operation to retry, Conflict for
+    a key used with another input or an operation that cannot be retried; both carry ``index``."""
 
     phase: ClassVar[Phase] = Phase.CREATE
     operations: Sequence[NewOperation]
@@ -86,7 +86,7 @@ class Create(Command[list[Created]]):
         return [known or _take(group, new) for new, known in zip(self.operations, found, strict=True)]
 
     def _check_keys(self) -> None:
-        """A key that stands in the batch twice has to ask for the same."""
+        """Raise Conflict if the batch has a key twice with different inputs."""
         first: dict[tuple[str, str], NewOperation] = {}
         for index, new in enumerate(self.operations):
             if new.idempotency_key is not None:
@@ -97,7 +97,7 @@ class Create(Command[list[Created]]):
 
 
 def _find(group: Group, index: int, new: NewOperation) -> Created | None:
-    """The operation that this one already is, if any; everything that is in the way raises here."""
+    """Return the existing operation for this input, if any. Raise NotFound or Conflict if it cannot be created."""
     endpoint = group.names.get(new.request.endpoint)
     if endpoint is None:
         name = new.request.endpoint
@@ -120,7 +120,7 @@ def _of_key(group: Group, endpoint: EndpointRow, new: NewOperation) -> Operation
 
 
 def _take(group: Group, new: NewOperation) -> Created:
-    """Store it, unless an earlier one of this batch came with the same key."""
+    """Store the operation, unless an earlier one of this batch has the same key."""
     earlier = _of_key(group, group.names[new.request.endpoint], new)
     return _store(group, new) if earlier is None else Created(earlier.id, earlier.seq, created=False)
 
@@ -177,7 +177,7 @@ def _store(group: Group, new: NewOperation) -> Created:
 
 
 def _supersede(group: Group, endpoint: EndpointRow, request: OperationRequest) -> None:
-    """Older writes to the same path end; one that is out now ends should it come back."""
+    """Cancel older QUEUED writes to the same path; one that is SENDING now is canceled instead of requeued."""
     for older in group.targets.get((endpoint.id, request.path), ()):
         if older.kind is not request.kind:
             continue

@@ -1,4 +1,4 @@
-"""The answer to a delayed request that came before our commit of "delayed": what has to survive of it until then."""
+"""Responses to delayed requests that arrive before the ledger commits the delay: the part that is stored until then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.domain.verdicts import Report
 
 
 def report_to_json(report: Report) -> dict[str, JsonValue]:
-    """What has to survive of an early answer until the operation it belongs to is known."""
+    """Serialize an early response, to be stored until its operation is known."""
     outcome = report.outcome
     return {
         "kind": outcome.kind.name,
@@ -24,7 +24,7 @@ def report_to_json(report: Report) -> dict[str, JsonValue]:
 
 
 def report_from_json(kept: Mapping[str, JsonValue]) -> Report:
-    """The reverse of :func:`report_to_json`."""
+    """Deserialize a report: the inverse of :func:`report_to_json`."""
     outcome = Outcome(
         OutcomeKind[kept["kind"]],
         device_code=kept["device_code"],

@@ -1,4 +1,4 @@
-"""One group commit: what its members read and changed, written back in a handful of statements."""
+"""One group commit: the rows that its commands read and changed, written back in a handful of statements."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ _CHANGING: Final = slice(len(OPERATION_COLUMNS) - len(CHANGING_COLUMNS), None)
 Values: TypeAlias = tuple[Any, ...]
 
 Move: TypeAlias = tuple[OperationStatus | None, OperationStatus, ReasonCode | None]
-"""A step of an operation: from, to, and why."""
+"""A step of an operation: from, to, and reason."""
 
 
 @dataclass(slots=True)
 class Group:
-    """The working set of one transaction. Members find rows here, change them, and the group writes what changed.
+    """The working set of one transaction. Commands find rows here and change them; the group writes the changed ones.
 
-    ``now`` is the database's time, read once after the append lock was taken; ``seq`` continues the one counter.
-    ``again`` is set when the group is repeated because the answer to its COMMIT was lost.
+    ``now`` is the database's time, read once after the append lock was acquired; ``seq`` continues the single counter.
+    ``again`` is set when the group is retried because the response to its COMMIT was lost.
     """
 
     store: Store
@@ -102,14 +102,15 @@ class Group:
         self._written = (self.seq, self.horizon)
 
     def draw(self) -> int:
-        """The next number of the one sequence of operations, transitions and changes."""
+        """Return the next number of the single sequence of operations, transitions and changes."""
         self.seq += 1
         return self.seq
 
     # --- loading
 
     def take_endpoints(self, rows: Iterable[Row]) -> None:
-        """Of rows that were selected by ``ENDPOINT_COLUMNS``; what is known already stays as it is."""
+        """Add endpoints from rows selected by ``ENDPOINT_COLUMNS``; endpoints that are loaded already remain
+        unchanged."""
         for row in rows:
             if row[0] not in self.endpoints:
                 endpoint = EndpointRow.load(row)
@@ -117,7 +118,8 @@ class Group:
                 self._live[endpoint.id], self._registered[endpoint.id] = row[_LIVE], row[_REGISTRATION]
 
     def take_operations(self, rows: Iterable[Row]) -> None:
-        """Of rows that were selected by ``OPERATION_COLUMNS``."""
+        """Add operations from rows selected by ``OPERATION_COLUMNS``; those that are loaded already remain
+        unchanged."""
         for row in rows:
             if row[0] not in self.operations:
                 operation = OperationRow.load(row)
@@ -125,7 +127,7 @@ class Group:
                 self._steps[operation.seq] = row[_CHANGING]
 
     def new_endpoint(self, name: str) -> EndpointRow:
-        """An endpoint that nobody had heard of, OFFLINE until its first registration."""
+        """Create an unknown endpoint, OFFLINE until its first registration."""
         endpoint = EndpointRow(id=self.draw(), server_id=self.server.id, name=name)
         self.endpoints[endpoint.id] = self.names[name] = endpoint
         return endpoint
@@ -135,8 +137,8 @@ class Group:
         self.move(operation, OperationStatus.QUEUED, None)
 
     def _know(self, operation: OperationRow) -> None:
-        """Let it be found by its seq, its id, its endpoint with its idempotency key, its endpoint with its path, and
-        what it retries."""
+        """Index an operation by its seq, its id, its endpoint and idempotency key, its endpoint and path, and the
+        operation that it retries."""
         self.operations[operation.seq] = self.ids[operation.id] = operation
         if operation.retry_of is not None:
             self.retries.setdefault(operation.retry_of, []).append(operation)
@@ -144,7 +146,7 @@ class Group:
             self.keys[operation.endpoint_id, operation.idempotency_key] = operation
         self.targets.setdefault((operation.endpoint_id, operation.path), []).append(operation)
 
-    # --- the one way in which a status is written
+    # --- the only code that writes a status
 
     def move(
         self, operation: OperationRow, to: OperationStatus, reason: ReasonCode | None, detail: str | None = None
@@ -195,7 +197,7 @@ class Group:
     # --- writing back
 
     async def flush(self) -> None:
-        """Write what changed so far; may be called again after further changes."""
+        """Write the changes so far; may be called again after further changes."""
         self._tell_presences()
         await self.walk_queues()
         self._settle_readiness()
@@ -205,15 +207,15 @@ class Group:
         )
 
     async def write_operations(self) -> None:
-        """Write what the queues are read from: operations, the endpoints that they need, and pauses.
+        """Write the rows from which queues are read: operations, the endpoints that they need, and pauses.
 
-        A claim looks at what is loaded of endpoints before it asks the database for others, so that an endpoint whose
-        call ended and whose next one begins in the same group is written once.
+        A claim checks the loaded endpoints before it reads others from the database, so that an endpoint whose call
+        ended and whose next one begins in the same group is written once.
         """
         await self._many(*await self._write_but_arrivals())
 
     async def walk_queues(self) -> None:
-        """Find what goes next at the endpoints where an operation waits for its retry, as far as they can be called."""
+        """Find the next operation of callable endpoints that have an operation waiting for its retry."""
         walked = {
             endpoint.id: endpoint
             for endpoint in self.endpoints.values()
@@ -236,8 +238,8 @@ class Group:
         return None if due is None else max(earliest, due)
 
     async def _write_but_arrivals(self) -> Writing:
-        """An endpoint's old SENDING row leaves before its new one arrives, which is what this answers: the partial
-        unique index looks at each row."""
+        """Write everything but operations that become SENDING, and return those: because the partial unique index
+        checks each row, an endpoint's old SENDING row must leave before its new one arrives."""
         await self._insert_endpoints()
         new, left, arrived = self._changed_operations()
         await self._many(INSERT_OPERATION, new)
@@ -269,7 +271,7 @@ class Group:
                 self.tell_presence(endpoint)
 
     def tell_presence(self, endpoint: EndpointRow) -> None:
-        """Put an endpoint's presence into the log."""
+        """Append an endpoint's presence to the log."""
         endpoint.told_presence, endpoint.announce_at = endpoint.presence, None
         self._presences.append(PresenceChange(self.draw(), endpoint.id, endpoint.presence, self.now))
 
@@ -280,12 +282,13 @@ class Group:
                 self.woken = True
 
     def _was_callable(self, endpoint: EndpointRow) -> bool:
-        """Whether dispatchers could find it before: judged by the clock, for the sweeper may be late."""
+        """Whether dispatchers could find the endpoint before. The clock decides, because the sweeper may be late."""
         known = self._live.get(endpoint.id)
         return known is not None and callable_at(known[_READY_AT], known[_AWAKE_UNTIL], self.now)
 
     def _changed_operations(self) -> tuple[list[Values], list[Values], list[Values]]:
-        """What is new, what changed and is not SENDING, and what is."""
+        """Return the operations that are new, those that changed and are not SENDING, and those that changed and
+        are."""
         new: list[Values] = []
         left: list[Values] = []
         arrived: list[Values] = []
@@ -301,7 +304,7 @@ class Group:
         return new, left, arrived
 
     def _changed_endpoints(self) -> Iterator[Writing]:
-        """Each row is in one writing at most: of two in the same statement only one would happen."""
+        """Yield each row in one writing at most: of two updates in the same statement only one would take effect."""
         live: list[Values] = []
         whole: list[Values] = []
         for endpoint in self.endpoints.values():
@@ -327,7 +330,7 @@ class Group:
         self._transitions, self._presences, self._changes = [], [], []
 
     def _latest_values(self) -> list[ResourceChange]:
-        """The latest of each resource by (time, arrival): one statement must not change a row twice."""
+        """Return the latest value of each resource by (time, arrival): one statement must not change a row twice."""
         latest: dict[tuple[int, str], ResourceChange] = {}
         for change in self._changes:
             known = latest.setdefault((change.endpoint_id, change.path), change)

@@ -1,4 +1,4 @@
-"""Hearing: events become presence, values, ended delayed requests, and wakes."""
+"""Event ingestion: events become presence, values, ended delayed requests, and wakes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEEP_DELIVERY: Final = "INSERT INTO webhook_delivery (id, at) VALUES ($1, $2) O
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Values of one moment: ``at`` of the device's clock, None for the moment at which they were heard."""
+    """Values of one moment: ``at`` of the device's clock, or None for the time of their receipt."""
 
     values: Mapping[str, TypedValue]
     at: Instant | None = None
@@ -35,7 +35,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class DecodedEvent:
-    """An event with its values typed, oldest first, and for a RequestResponse what it says of the request."""
+    """An event with its values typed, oldest first, and for a RequestResponse the report on the request."""
 
     event: Event
     readings: Sequence[Reading] = ()
@@ -43,16 +43,16 @@ class DecodedEvent:
 
 
 EARLIEST_CLOCK: Final[Instant] = 1_262_304_000 * SECOND
-"""2010-01-01: a device's clock that says less was not set."""
+"""2010-01-01: a device's clock that is earlier was never set."""
 
 MADE_UP: Final = "#"
-"""Begins a :attr:`StreamPosition.id` that the Leshan server knows nothing of."""
+"""Prefix of a :attr:`StreamPosition.id` that the Leshan server does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamPosition:
-    """Where events stand in a Leshan server's event stream: up to which ``id`` it is heard by them (a made-up one where
-    the server tells none), and by whom, as :class:`RenewBridgeLease` knows it."""
+    """The position of events in a Leshan server's event stream: they are read up to ``id`` (a made-up one if the server
+    sends none) by ``holder``, as :class:`RenewBridgeLease` names it."""
 
     id: str | None
     holder: str | None = None
@@ -60,16 +60,16 @@ class StreamPosition:
 
 @dataclass(slots=True)
 class IngestEvents(Command[int]):
-    """Take a list of events, whole or not at all; answers how many were taken (0 for a delivery taken before).
+    """Apply a list of events, as a whole or not at all. Return how many were applied (0 for a delivery applied before).
 
-    ``missed`` says that events may have been lost before these (a stream was reopened): a delayed request of an
-    endpoint that has woken meanwhile is then over, and nobody can say how. ``gap`` says that the Leshan server itself
-    had to drop some: all registrations are to be read.
+    ``missed`` means that events may have been lost before these (a stream was reopened): then a delayed request of an
+    endpoint that has woken meanwhile ends with an unknown outcome. ``gap`` means that the Leshan server itself had to
+    drop events: all registrations must be read.
 
-    Events with a ``place`` are taken from the bridge's present holder only: one that was frozen past its hold brings
-    what its socket kept meanwhile, and the present one has heard all that. ``again``: they were told before, and nobody
-    knows whether they were taken. The stream's place, one column of a row, says so: a receipt for each batch would be a
-    row for each, to be kept and pruned, and would say no more.
+    Events with a ``place`` are accepted from the bridge's current holder only: one that was frozen past its lease
+    delivers events buffered in its socket, and the current holder has received all of them. ``again`` means that they
+    were submitted before, with an unknown result. The stream's position, one column of a row, decides whether they were
+    applied: a receipt for each batch would add a row to store and prune, and no information.
     """
 
     phase: ClassVar[Phase] = Phase.INGEST
@@ -100,14 +100,15 @@ class IngestEvents(Command[int]):
             return 0
         if self.gap or self._tell_of_another_run(group.server):
             group.server.missed_at = group.now
-        if group.server.boot_id is None:  # a server that has none was replaced by one that has: whoever watches it asks
+        if group.server.boot_id is None:  # replaced by a server that has one; its watcher reads the rest
             group.server.boot_id = next((h.event.boot_id for h in self.events if h.event.boot_id is not None), None)
         for heard in self.events:
             self._apply_one(group, heard)
         return len(self.events)
 
     def _moves(self, group: Group, place: StreamPosition) -> bool:
-        """Whether the stream is heard further by these; then it stands at their place."""
+        """Store the stream's position. Return False for a holder that is not the current one, and for a retry at the
+        stored position."""
         server = group.server
         if place.holder is not None and place.holder != server.bridge_holder:
             return False
@@ -117,8 +118,8 @@ class IngestEvents(Command[int]):
         return known != place.id or not (self.again or group.again)
 
     def _tell_of_another_run(self, server: ServerRow) -> bool:
-        """Whether some happened before the server was started anew (or in a run that we do not know of yet): their
-        registrations may be gone."""
+        """Return whether some events are of another run of the server than the known one (before a restart, or in a run
+        not known yet): their registrations may be gone."""
         present = {None, server.boot_id}
         return server.boot_id is not None and any(heard.event.boot_id not in present for heard in self.events)
 
@@ -141,7 +142,7 @@ class IngestEvents(Command[int]):
             group.report(endpoint, reading.values, _time_of(reading, heard_at))
 
     def _see_to_held(self, group: Group, endpoint: EndpointRow, *, replaced: bool, woke: bool, calm: bool) -> None:
-        """What an event means for a request that Leshan holds. ``calm``: no wake had come since it was delayed."""
+        """Apply an event to a request that Leshan holds. ``calm`` means that no wake has come since it was delayed."""
         if self.missed and (replaced or woke):
             give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "events were missed while Leshan held the request")
         elif replaced and calm:
@@ -151,15 +152,15 @@ class IngestEvents(Command[int]):
 
 
 def _time_of(reading: Reading, heard_at: Instant) -> Instant:
-    """The device's time, where its clock can be right: a value is not from after it was received, and one that a clock
-    without the time has dated 1970 must not stay behind all earlier ones for ever."""
+    """Return the device's time if its clock can be right. A value cannot be newer than its receipt, and one dated 1970
+    by a clock that was never set must not remain behind all earlier ones forever."""
     if reading.at is None or reading.at < EARLIEST_CLOCK:
         return heard_at
     return min(reading.at, heard_at)
 
 
 def _replaced(known: tuple[str | None, int | None], endpoint: EndpointRow) -> bool:
-    """Whether another registration, or none, has taken the known one's place; learning the id of one is no change."""
+    """Return whether another registration, or none, has replaced the known one; learning its id is no change."""
     id_, date = known
     if id_ is None and endpoint.registered:
         return date is not None and date != endpoint.leshan_registered_at
@@ -167,7 +168,7 @@ def _replaced(known: tuple[str | None, int | None], endpoint: EndpointRow) -> bo
 
 
 def _answered(group: Group, event: RequestResponse, report: Report | None) -> None:
-    """The answer to a delayed request: it ends its operation, or is kept for our own commit of "delayed"."""
+    """Apply the response to a delayed request: end its operation, or store it until the ledger commits the delay."""
     if report is None:
         return
     report = replace(report, at=group.now - event.age)

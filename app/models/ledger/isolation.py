@@ -1,7 +1,7 @@
-"""One bad row costs itself alone: what the clock does to many rows at once goes on with all the others.
+"""Isolation of bad rows: a sweep over many rows continues when one of them fails.
 
-A row that cannot be tended is a bug of ours, or a hand in the database. It would be found again by every sweep, and
-would end each of them: no lease, no expiry and no window would ever be seen to again.
+A row that fails is due to a bug in Reveille or a manual change in the database. Every sweep would find it again and be
+aborted by it: no lease, expiry or window would ever be processed again.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ log = structlog.get_logger(__name__)
 
 @contextlib.contextmanager
 def alone(group: Group, what: str, *, endpoint: int | None = None, operation: int | None = None) -> Iterator[None]:
-    """What is done to this endpoint and its operation is done wholly, or not at all and told in the log.
+    """Apply the changes to this endpoint and its operation as a whole, or undo them and log the error.
 
-    ``group.move`` is to be the last thing done: what it has written into the log of the group stays there.
+    ``group.move`` must come last: its entry in the group's log is not undone.
     """
     rows = [group.server, group.endpoints.get(endpoint or 0), group.operations.get(operation or 0)]
     before = [(row, copy.copy(row)) for row in rows if row is not None]
     try:
         yield
     except (KeyError, IllegalMove) as error:
-        # no traceback: to draw one took seconds, and PostgreSQL ends a transaction that is idle for two
+        # no traceback: rendering one took seconds, and PostgreSQL ends a transaction that is idle for two
         told = {"what": what, "endpoint": endpoint, "operation": operation, "error": repr(error)}
         log.error("row_not_tended", **told)  # noqa: TRY400
         for row, was in before:

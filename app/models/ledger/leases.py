@@ -1,4 +1,4 @@
-"""Leases: who is calling an endpoint, until when, and how a call's end changes the endpoint."""
+"""Leases: the process that calls an endpoint, the lease's expiry, and how the end of a call changes the endpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CERTAINTY = (Delivery.NOT_SENT, Delivery.MAY_HAVE_REACHED, Delivery.ANSWERED)
 
 
 def take_lease(group: Group, endpoint: EndpointRow, operation: OperationRow, token: str) -> None:
-    """QUEUED to SENDING: the attempt's number is the fence, and from here on the lease's end is counted."""
+    """Move an operation from QUEUED to SENDING: the attempt's number is the fence, and the lease's time starts now."""
     operation.attempt += 1
     operation.last_attempt_at = group.now
     operation.held_wake_seq = operation.retry_at = None
@@ -33,7 +33,7 @@ def take_lease(group: Group, endpoint: EndpointRow, operation: OperationRow, tok
 
 
 def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
-    """Carry out the verdict on the operation's present attempt: operation, endpoint and breaker together."""
+    """Apply the verdict to the operation's current attempt: operation, endpoint and breaker together."""
     endpoint = group.endpoints[operation.endpoint_id]
     verdict = group.rules.judge(attempt_of(operation, endpoint), report)
     slept_on = endpoint.wake_seq == endpoint.lease_wake_seq
@@ -63,7 +63,7 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
 
 
 def _note_observation(endpoint: EndpointRow, operation: OperationRow) -> None:
-    """An observation that was confirmed stands, unless the device has registered anew since the call began."""
+    """Record a confirmed change of an observation, unless the device has registered again since the call began."""
     stands = _OBSERVATIONS.get(operation.kind)
     if stands is None or not endpoint.registered or _registered_since(endpoint, operation):
         return
@@ -76,7 +76,7 @@ _OBSERVATIONS: Final = {
     OperationKind.CANCEL_OBSERVE: False,
     OperationKind.CANCEL_OBSERVE_COMPOSITE: False,
 }
-"""What a confirmed operation of these kinds says: whether the observation stands."""
+"""Whether the observation exists after a confirmed operation of these kinds."""
 
 
 def _end_overtaken(group: Group, operation: OperationRow) -> None:
@@ -93,7 +93,8 @@ _SILENCE = frozenset({ReasonCode.NO_ANSWER, ReasonCode.OUTCOME_UNKNOWN})
 
 
 def _note_composite(endpoint: EndpointRow, operation: OperationRow, outcome: Outcome) -> None:
-    """Remember for the registration which composites the device answers, and since which wake it does not."""
+    """Store for the registration which composites the device answers, and since which wake it has not answered
+    others."""
     silent = outcome.kind is OutcomeKind.DEVICE_SILENT and not outcome.answered_before
     if operation.kind not in COMPOSITES or not (silent or outcome.of_the_device):
         return
@@ -105,7 +106,7 @@ def _note_composite(endpoint: EndpointRow, operation: OperationRow, outcome: Out
 
 def _answers_others_only(endpoint: EndpointRow, kind: OperationKind) -> bool:
     """Return whether the device has never answered this composite under its registration, and has answered something
-    else since it was first silent to one, or before that in the same wake."""
+    else since its first silence to one, or before that in the same wake."""
     if kind not in COMPOSITES or endpoint.answered_wake_seq is None:
         return False
     known = load_json(endpoint.composites) or {}
@@ -126,15 +127,16 @@ def attempt_of(operation: OperationRow, endpoint: EndpointRow) -> Attempt:
 
 
 def give_up_held(group: Group, endpoint: EndpointRow, kind: OutcomeKind, detail: str) -> None:
-    """End a delayed request of which nothing more will be heard: DELAYED_LOST ("perhaps") or DELAYED_DROPPED."""
+    """End a delayed request of which no further event will come: DELAYED_LOST ("perhaps") or DELAYED_DROPPED."""
     if endpoint.lease_operation is not None and not endpoint.call_open:
         operation = group.operations[endpoint.lease_operation]
         end_attempt(group, operation, Report(Outcome(kind, detail=detail)))
 
 
 def drop_held(group: Group, endpoint: EndpointRow, detail: str) -> None:
-    """The registration under which Leshan held a request is over, and no wake was heard since: it was never sent,
-    unless the wake, the answer and whatever told of them were missed. What may not be repeated is told apart."""
+    """End a delayed request because the registration under which Leshan held it is over and no wake was received since.
+    It was never sent, unless the wake, the response and the events about them were missed. For non-repeatable
+    operations that possibility makes the outcome DELAYED_LOST."""
     if endpoint.lease_operation is None or endpoint.call_open:
         return
     operation = group.operations[endpoint.lease_operation]
@@ -144,8 +146,8 @@ def drop_held(group: Group, endpoint: EndpointRow, detail: str) -> None:
 
 
 def received_all_since(group: Group, at: Instant) -> bool:
-    """Whether nothing that Leshan told since then was missed, as far as its event stream can tell: it has been open
-    ever since. Where nobody ever listened to one, what webhooks bring is taken for all there is."""
+    """Return whether no event of Leshan since ``at`` was missed, as far as its event stream shows: it has been open
+    ever since. If no bridge has ever read the stream, webhooks are considered complete."""
     server = group.server
     if server.missed_at is not None:
         return False
@@ -154,13 +156,13 @@ def received_all_since(group: Group, at: Instant) -> bool:
 
 
 def take_as_sent(endpoint: EndpointRow) -> None:
-    """From now on the device may have woken since Leshan took the request: nothing proves any more that it was not
-    sent."""
+    """From now on, assume that the device may have woken since Leshan accepted the request: nothing proves any more
+    that it was not sent."""
     endpoint.lease_wake_seq = endpoint.wake_seq - 1
 
 
 def expect_answer(group: Group, endpoint: EndpointRow) -> None:
-    """The device woke: Leshan sends what it held now, so its answer is due within the time-out."""
+    """Shorten the lease after a wake: Leshan sends the held request now, so the response is due within the timeout."""
     if endpoint.lease_operation is not None and not endpoint.call_open:
         operation = group.operations[endpoint.lease_operation]
         due = group.now + operation.timeout_seconds * SECOND + ANSWER_MARGIN
@@ -175,12 +177,12 @@ def _note_delivery(operation: OperationRow, verdict: Verdict, outcome: Outcome) 
     if outcome.device_status is not None:
         operation.device_status = storable_text(outcome.device_status, MAX_DEVICE_STATUS)
     elif verdict.status is OperationStatus.CONFIRMED:
-        operation.device_status = None  # what an earlier attempt was answered is not this one's
+        operation.device_status = None  # an earlier attempt's response code is not this one's
 
 
 def _answered_at(group: Group, operation: OperationRow, report: Report) -> Instant:
-    """When the device answered: where nothing says so, now, but never after the call that it answered had ended. An
-    answer that was lost on its way is found minutes later."""
+    """Return when the device responded. If that is unknown, it is now, but not later than the end of the call: a
+    response that was lost on its way is found minutes later."""
     if report.at is not None:
         return report.at
     ended = (operation.last_attempt_at or group.now) + operation.timeout_seconds * SECOND + ANSWER_MARGIN
@@ -208,7 +210,7 @@ def _hold_back(group: Group, endpoint: EndpointRow, operation: OperationRow, ver
     elif verdict.counted and verdict.status is OperationStatus.QUEUED:
         operation.held_wake_seq = _wake_of_attempt(endpoint)
         operation.retry_at = None if endpoint.sleeps else group.now + _pause(operation.attempts - 1)
-        endpoint.next_operation = NOTHING  # to be found before the endpoint is written
+        endpoint.next_operation = NOTHING  # must be found before the endpoint is written
     if verdict.set_back:
         endpoint.not_before = group.now + min(SETBACK_LIMIT, SECOND << min(endpoint.setbacks, 6))
         endpoint.setbacks += 1
@@ -217,7 +219,7 @@ def _hold_back(group: Group, endpoint: EndpointRow, operation: OperationRow, ver
 
 
 def _wake_of_attempt(endpoint: EndpointRow) -> int | None:
-    """Return the wake in which the present attempt was made: what Leshan held went out in the present one."""
+    """Return the wake in which the current attempt was made: a request that Leshan held was sent in the current one."""
     return endpoint.lease_wake_seq if endpoint.call_open else endpoint.wake_seq
 
 
@@ -227,7 +229,7 @@ def _pause(tries: int) -> Instant:
 
 def _goes_down(endpoint: EndpointRow, operation: OperationRow, verdict: Verdict) -> bool:
     """Return whether a turn-ender took the device down, as far as is known. A device that has registered since the
-    attempt began is back already, and its next registration may be days away: the answer was lost or settled late."""
+    attempt began is back already, and its next registration may be days away: the response was lost or settled late."""
     if _registered_since(endpoint, operation):
         return False
     return verdict.status is OperationStatus.CONFIRMED or verdict.reason is ReasonCode.OUTCOME_UNKNOWN
@@ -241,9 +243,9 @@ def _registered_since(endpoint: EndpointRow, operation: OperationRow) -> bool:
 def _let_leshan_hold(
     group: Group, endpoint: EndpointRow, operation: OperationRow, report: Report, verdict: Verdict
 ) -> None:
-    """Leave the request to Leshan. It drops it with the registration that it had when it answered: only where that is
-    the one that we know does the end of that one prove that the request was not sent. Events may be heard late, and
-    the end of an older registration would prove nothing."""
+    """Leave the request to Leshan. Leshan drops it together with the registration that it had when it responded. Only
+    if that is the known registration does its end prove that the request was not sent: events may arrive late, and the
+    end of an older registration would prove nothing."""
     endpoint.call_open = False
     endpoint.lease_until = max(endpoint.lifetime_ends_at or 0, group.now) + HELD_BY_LESHAN_LIMIT
     operation.request_id = report.outcome.request_id

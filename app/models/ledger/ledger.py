@@ -1,7 +1,7 @@
-"""The ledger: the only writer. It collects what concurrent callers ask for and commits it together.
+"""The ledger: the only writer. It collects the commands of concurrent callers and commits them together.
 
-One task owns the connection. Callers wait for a future; when a caller is cancelled (a client that left) its wish is
-carried out all the same, and nothing inside a transaction is ever interrupted.
+One task owns the connection. Callers wait for a future; if a caller is canceled (its client disconnected), its command
+is executed anyway, and nothing inside a transaction is ever interrupted.
 """
 
 from __future__ import annotations
@@ -32,33 +32,35 @@ Result = TypeVar("Result")
 
 MAX_GROUP: Final = 500
 MAX_WEIGHT: Final = 2_000
-"""Events and operations in one group: others wait for the append lock meanwhile, and give up after their time-out."""
+"""Maximum of events and operations in one group: other processes wait for the append lock meanwhile, and give up after
+their timeout."""
 MAX_WAITING: Final = 20_000
 TRIES: Final = 4
-"""How often a group is tried on a connection that breaks, with growing pauses, before its callers are told."""
+"""How often a group is tried, with growing pauses, while its connection breaks, before its callers get the error."""
 
 ANSWER_SECONDS: Final = 7.0
-"""How long the caller of a mutation or a webhook waits for its commit: it is answered within 10 s, reads included."""
+"""Seconds that a mutation or a webhook waits for its commit: its response is due within 10 s, reads included."""
 
 AWAY_SECONDS: Final = 2.5
-"""The same while the database is known to be away: a request with several mutations waits for each in turn."""
+"""The same while the database is known to be unavailable: a request with several mutations waits for each in turn."""
 
 LOOK_AGAIN_SECONDS: Final = 2.0
 CLOSE_SECONDS: Final = 10.0
-"""How long a process that ends waits for the database; one behind a wire that swallows everything never answers."""
+"""Seconds that a terminating process waits for the database; over a network that drops all packets no response
+comes."""
 
 _SERVER: Final = ", ".join(f"s.{column}" for column in SERVER_COLUMNS)
 _HEADS: Final = (
-    f"SELECT {{now}} AS now, h.seq, h.horizon, {_SERVER} FROM ledger_head h, leshan_server s WHERE s.id = $1"  # noqa: S608 - column names are ours
+    f"SELECT {{now}} AS now, h.seq, h.horizon, {_SERVER} FROM ledger_head h, leshan_server s WHERE s.id = $1"  # noqa: S608 - constants
 )
 
 Notify = Callable[[str], None]
-"""(channel, message): must not block and must not raise."""
+"""Called with the channel; must not block and must not raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a group was: how many members it had, how long it took, and how often each move was made."""
+    """Facts about a committed group: the number of its commands, its duration, and the number of moves of each kind."""
 
     commands: int
     seconds: float
@@ -66,11 +68,11 @@ class Committed:
 
 
 class LedgerUnavailable(RuntimeError):
-    """The database cannot be reached. What was asked for may have happened: repeat it with the same ids."""
+    """The database cannot be reached. The command may have been applied: retry it with the same ids."""
 
 
 class LedgerOverloaded(LedgerUnavailable):
-    """More is waiting than can be written soon; nothing of this was stored."""
+    """More commands are waiting than can be written soon; nothing of this one was stored."""
 
 
 @dataclass(slots=True)
@@ -84,10 +86,11 @@ class Ledger:
 
     Args:
         server_id, server_name: the Leshan server whose devices this ledger writes about.
-        notify: called after a commit: ``"changed"`` if the log has grown, ``"wake"`` if an endpoint may be claimable.
-        clock: what to make of the database's time; tests move it, everybody else leaves it alone.
-        observe: called after each commit, for figures; must not block.
-        on_silence: called when the database has not answered in time; must not block.
+        notify: called after a commit, never before: ``"changed"`` if the log has grown, ``"wake"`` if an endpoint
+            may be claimable.
+        clock: maps the database's time to the ledger's; only tests shift it.
+        observe: called after each commit, for metrics; must not block.
+        on_silence: called when the database has not responded in time; must not block.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class Ledger:
         self.outage = Outage()
 
     async def start(self) -> None:
-        """Connect, and make the Leshan server's row when it is new.
+        """Connect, and create the Leshan server's row if it is new.
 
         Raises:
             StoreUnavailable: the database cannot be reached.
@@ -134,8 +137,8 @@ class Ledger:
         self._task = asyncio.create_task(self._run(), name="ledger")
 
     async def close(self) -> None:
-        """Write what is waiting, then close the connection; a database that says nothing is waited for no longer than
-        :data:`CLOSE_SECONDS`, and whoever waits for it is told."""
+        """Write the waiting commands, then close the connection. If the database does not respond within
+        :data:`CLOSE_SECONDS`, the waiting callers get LedgerUnavailable."""
         self._closing = True
         self._arrived.set()
         if self._task is not None:
@@ -143,15 +146,15 @@ class Ledger:
             if not done:
                 log.error("ledger_not_written", groups_waiting=len(self._wishes))
                 self._given_up = True
-                await self._store.close()  # ends what waits for its answer
+                await self._store.close()  # ends the wait for its response
             await self._task
         await self._store.close()
 
     async def submit(self, command: Command[Result], *, within: float | None = None) -> Result:
-        """Have a member committed with whatever else is waiting; returns once it is durable.
+        """Commit a command together with all others that are waiting; return once it is durable.
 
         Args:
-            within: seconds after which the caller stops waiting, if there is no commit; a member that is still queued
+            within: seconds after which the caller stops waiting, if there is no commit; a command that is still queued
                 then is dropped, one whose group has begun may be committed later.
 
         Raises:
@@ -170,7 +173,7 @@ class Ledger:
             timer.cancel()
 
     def enqueue(self, command: Command[Result]) -> asyncio.Future[Result]:
-        """Like :meth:`submit`, without waiting: the future is done once the commit is."""
+        """Enqueue a command without waiting, as :meth:`submit` does: the future is done once the commit is."""
         if self._closing:
             raise LedgerUnavailable("the ledger is closing")
         if len(self._wishes) >= MAX_WAITING:
@@ -182,7 +185,7 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """How many members wait for a commit."""
+        """The number of commands that wait for a commit."""
         return len(self._wishes)
 
     async def _run(self) -> None:
@@ -199,7 +202,7 @@ class Ledger:
                 await self._serve(group)
 
     async def _look_again(self) -> None:
-        """While the database is away and nothing has to be written: find out that it is back, and log it."""
+        """While the database is unavailable and no command is waiting: check whether it is back, which is logged."""
         try:
             await asyncio.wait_for(self._arrived.wait(), LOOK_AGAIN_SECONDS)
         except TimeoutError:
@@ -209,12 +212,13 @@ class Ledger:
             self._arrived.set()
 
     def _next_group(self) -> list[_Pending]:
-        """What waits longest, as much as fits one short transaction; a member that is too large goes alone."""
+        """Return the commands that have waited longest, as many as fit one short transaction; one that is too large
+        gets a group of its own."""
         wishes = [self._wishes.popleft()]
         weight, claims = wishes[0].command.weight, wishes[0].command.phase is Phase.CLAIM
         while self._wishes and len(wishes) < MAX_GROUP and weight + self._wishes[0].command.weight <= MAX_WEIGHT:
             if self._wishes[0].command.phase is Phase.CLAIM:
-                if claims:  # what the first one takes is called while the second one's group is written
+                if claims:  # the first one's calls are made while the second one's group is written
                     break
                 claims = True
             wishes.append(self._wishes.popleft())
@@ -232,7 +236,7 @@ class Ledger:
             _fail(wishes, LedgerUnavailable(str(error)))
 
     async def _one_by_one(self, wishes: Sequence[_Pending], error: Exception, *, again: bool) -> None:
-        """A bad member fails alone: the group was rolled back, so each of it is tried by itself."""
+        """Retry each command in a group of its own, so that only the bad one fails: the group was rolled back."""
         if len(wishes) == 1:
             log.error("ledger_member_failed", command=type(wishes[0].command).__name__, exc_info=error)
             _fail(wishes, error)
@@ -249,7 +253,7 @@ class Ledger:
                 await self._disconnect()
                 if isinstance(error.__cause__, TimeoutError):
                     self._on_silence()
-                if attempt > 1:  # a new connection was no better
+                if attempt > 1:  # a new connection failed as well
                     self.outage.failed(error)
                 if attempt == TRIES or self._given_up:
                     raise
@@ -304,7 +308,8 @@ class Ledger:
             await self._store.close()
 
     def _tell(self, group: Group, commands: int, seconds: float) -> None:
-        """What follows a commit. Nothing here may fail the group: it would be taken as not committed, and repeated."""
+        """Run the notifications after a commit. No error here may fail the group: it would count as not committed, and
+        be retried."""
         try:
             self._observe(Committed(commands, seconds, group.moves))
             self._notify(group)
@@ -320,13 +325,13 @@ class Ledger:
 
 @dataclass(slots=True)
 class Refused:
-    """A member's expected refusal, kept beside the answers of the others."""
+    """A command's expected refusal, stored beside the results of the others."""
 
     error: LedgerError
 
 
 async def apply_all(group: Group, commands: Sequence[Command[Any]]) -> list[Any]:
-    """Load what the members need, apply them phase by phase, and write everything they changed."""
+    """Load the rows that the commands need, apply the commands phase by phase, and write all changes."""
     needs = Needs()
     for command in commands:
         command.needs(needs)
@@ -344,7 +349,7 @@ async def apply_all(group: Group, commands: Sequence[Command[Any]]) -> list[Any]
 
 
 async def _find(group: Group, command: Command[Any]) -> None:
-    """Let a member look for rows once what it reads of the others' changes is written."""
+    """Let a command find rows, once the other commands' changes that it reads are written."""
     if command.phase is Phase.MAINTENANCE:
         await group.flush()
     elif command.phase is Phase.CLAIM:
@@ -369,7 +374,8 @@ def _give_up(answer: asyncio.Future[Any], seconds: float) -> None:
 
 
 def _abandoned(wish: _Pending) -> bool:
-    """Whether its caller was answered that it is unavailable. One that was cancelled has left, and is carried out."""
+    """Return whether its caller already received LedgerUnavailable. If the caller was canceled, the command is
+    executed."""
     return wish.answer.done() and not wish.answer.cancelled()
 
 

@@ -1,6 +1,7 @@
-"""Reconciling with ``GET /clients``: who is registered though we missed it, and who is not though we think so."""
+"""Reconciliation with ``GET /clients``: find registrations whose events were missed, and registrations that are
+over."""
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from app.models.ledger.store import LONG_STATEMENT_SECONDS
 
 @dataclass(slots=True)
 class EndListing(Command[int]):
-    """After ``GET /clients`` was read to its end: whoever was not in it, and was last heard before it was asked for,
-    is not registered. Answers how many were marked OFFLINE; call it again until that is 0.
+    """Apply the end of a complete ``GET /clients``: endpoints that it did not list, and whose last event is older than
+    the request, are not registered. Return how many were marked OFFLINE; submit it again until that is 0.
 
     ``asked_at`` is the ledger's time before the GET was sent (:class:`ReadLedgerTime`).
     """
@@ -55,10 +56,10 @@ _UNLISTED: Final = f"""
 
 @dataclass(slots=True)
 class Listed(Command[None]):
-    """Endpoints that ``GET /clients`` named: they are registered, whatever else is known of them.
+    """Mark endpoints that ``GET /clients`` listed: they are registered, whatever else is known about them.
 
-    ``asleep`` are those that it said sleep; believed of whoever was not heard since ``asked_at``, for SLEEPING may be
-    among the events that were missed.
+    ``asleep`` are those listed as sleeping. This is applied to endpoints not seen since ``asked_at``, because SLEEPING
+    may be among the missed events.
     """
 
     phase: ClassVar[Phase] = Phase.SETTLE
@@ -79,7 +80,7 @@ class Listed(Command[None]):
 
 @dataclass(slots=True)
 class Reconciled(Command[None]):
-    """All registrations have been read: whatever was missed before ``asked_at`` is made up for."""
+    """Record that all registrations have been read, which makes up for events missed before ``asked_at``."""
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
     asked_at: int
@@ -91,7 +92,7 @@ class Reconciled(Command[None]):
 
 @dataclass(slots=True)
 class ReadLedgerTime(Command[int]):
-    """The ledger's time: what ``asked_at`` of :class:`EndListing` is measured by."""
+    """Return the ledger's time, for ``asked_at`` of :class:`EndListing`."""
 
     phase: ClassVar[Phase] = Phase.INGEST
 

@@ -1,6 +1,6 @@
-"""Loading what a group's members need: a handful of SELECTs, however many members there are."""
+"""Load the rows that a group's commands need: a handful of SELECTs, however many commands there are."""
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _BOTH: Final = (
 )
 
 MANY: Final = 250
-"""More operations than calls that end together are those of a cancel by filter, many of the same endpoint: that is read
-once, by itself."""
+"""More operations than the calls that end together come from a cancellation by filter, many of them of the same
+endpoint: then endpoints are read once, in a statement of their own."""
 
 
 async def load(group: Group, needs: Needs) -> None:
-    """Bring everything that ``needs`` names into the group's working set."""
+    """Load everything that ``needs`` names into the group's working set."""
     few = len(needs.operation_seqs) <= MANY
     await load_operations(group, "o.seq", needs.operation_seqs, "bigint", with_endpoints=few)
     await load_operations(group, "o.id", needs.operation_ids, "uuid")
@@ -49,8 +49,8 @@ async def load_endpoints(group: Group, ids: Iterable[int]) -> None:
 async def load_operations(
     group: Group, column: str, keys: Iterable[Any], type_: str, *, with_endpoints: bool = False
 ) -> None:
-    """Operations by one of their keys. Their endpoints have to be loaded, too, before they can be moved: here in the
-    same statement, or all at once afterwards."""
+    """Load operations by one of their keys. Their endpoints must also be loaded before they can be moved: in the same
+    statement, or all at once afterwards."""
     wanted = set(keys)
     if not wanted:
         return
@@ -71,7 +71,8 @@ async def _load_names(group: Group, names: set[str]) -> None:
 
 
 async def _load_queues(group: Group, needs: Needs) -> None:
-    """Operations that a new one may meet: same idempotency key, same path to be superseded, retries of the same."""
+    """Load operations that a new one may conflict with: same idempotency key, same path to be superseded, retries of
+    the same operation."""
     ids = group.store.array(endpoint.id for endpoint in group.endpoints.values())
     among = group.store.among
     if needs.idempotency_keys:
@@ -91,7 +92,7 @@ async def _load_queues(group: Group, needs: Needs) -> None:
 
 
 async def load_held(group: Group) -> None:
-    """Delayed operations of loaded endpoints: a wake or a lost registration decides their fate."""
+    """Load the delayed operations of loaded endpoints: a wake or a lost registration decides their fate."""
     held = [e.lease_operation for e in group.endpoints.values() if e.lease_operation and not e.call_open]
     await load_operations(group, "o.seq", set(held) - group.operations.keys(), "bigint")
 

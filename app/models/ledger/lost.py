@@ -1,7 +1,8 @@
-"""Lost calls: their process died, froze, or had no answer. Where the Leshan server keeps request ids, it is asked.
+"""Lost calls: their process died, froze, or received no response. If the Leshan server stores request ids, it is
+queried.
 
-The attempt stays SENDING meanwhile, under a lease that whoever asks takes over with a token of its own. So of several
-dispatchers one asks, and the former owner, should it thaw, has no say any more
+Meanwhile the attempt remains SENDING, under a lease that the querying dispatcher takes over with its own token. So only
+one of several dispatchers queries, and the former owner, should it resume, can no longer settle the attempt
 (``docs/decisions/0012-ask-before-perhaps.md``).
 """
 
@@ -31,7 +32,8 @@ _LOST: Final = """
 
 
 def may_be_asked(group: Group, endpoint: EndpointRow, operation: OperationRow) -> bool:
-    """Whether the Leshan server can tell, and was not given up yet, what became of the call that is out."""
+    """Return whether the Leshan server can report the outcome of the open call, and the limit for querying has not
+    passed."""
     if not group.server.request_ids or not endpoint.call_open:
         return False
     margins = ANSWER_MARGIN + LEASE_MARGIN + ASK_LIMIT
@@ -40,7 +42,7 @@ def may_be_asked(group: Group, endpoint: EndpointRow, operation: OperationRow) -
 
 @dataclass(slots=True)
 class TakeLost(Command[list[Claimed]]):
-    """Take over the leases that ran out while a call was open, to ask the Leshan server what became of it."""
+    """Take over the leases that expired while a call was open, to query the Leshan server for the call's outcome."""
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
     token: str
@@ -59,7 +61,7 @@ class TakeLost(Command[list[Claimed]]):
         for id_, seq in self.found:
             endpoint, operation = group.endpoints[id_], group.operations.get(seq)
             if operation is None or operation.status is not OperationStatus.SENDING:
-                continue  # a bug of ours, which the sweep tells of: the others are asked about all the same
+                continue  # a bug in Reveille, which the sweep logs: the others are queried anyway
             if endpoint.lease_operation == seq and may_be_asked(group, endpoint, operation):
                 self._take(group, endpoint, operation)
                 taken.append(claimed(group, operation))
@@ -74,8 +76,9 @@ class TakeLost(Command[list[Claimed]]):
 
 @dataclass(slots=True)
 class HandOver(Command[bool]):
-    """The answer was lost, and Leshan could not be asked: leave the attempt to whoever asks next. ``report`` is what
-    will be said of it should nobody learn more. Answers False when the attempt was not the caller's any more."""
+    """Release the lease of a call whose response was lost and for which Leshan could not be queried, so that the next
+    dispatcher queries. ``report`` updates the breaker, and its detail is logged. Return False if the attempt is no
+    longer the caller's."""
 
     phase: ClassVar[Phase] = Phase.SETTLE
     operation_seq: int
@@ -91,7 +94,7 @@ class HandOver(Command[bool]):
         if operation is None or not is_present(group, operation, self.attempt, self.token):
             return False
         if operation.reason is ReasonCode.LESHAN_UNREACHABLE:
-            return True  # said before, and the answer to that COMMIT was lost
+            return True  # recorded before, and the response to that COMMIT was lost
         endpoint = group.endpoints[operation.endpoint_id]
         breaker.note(group, endpoint, group.rules.judge(attempt_of(operation, endpoint), self.report))
         endpoint.lease_until = group.now

@@ -1,4 +1,4 @@
-"""Tending: what the clock changes without anybody asking. One ``Sweep`` a second over all processes is enough."""
+"""Maintenance: changes due to time alone. One ``Sweep`` a second over all processes is enough."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ from app.models.ledger.store import LONG_STATEMENT_SECONDS
 from app.models.operation_index import filing
 
 PIECE: Final = 500
-"""Rows of a kind in one sweep: a long list is done in several short transactions."""
+"""Maximum of rows of each kind in one sweep: a long list is processed in several short transactions."""
 
 WORD_OF_LESHAN: Final = 30 * SECOND
-"""How long after a registration's lifetime Leshan is waited for to say that it is over."""
+"""How long after the end of a registration's lifetime Leshan's own event about it is awaited."""
 
 PRUNE_PIECE: Final = 200
-"""Nobody waits for what is forgotten, but every wake meanwhile waits for a piece of it at each of its commits."""
+"""Maximum of operations or changes pruned in one transaction: pruning is not urgent, but every wake meanwhile waits for
+it at each of its commits."""
 
 RECEIPTS_PIECE: Final = 1_000
-"""They are small, and no horizon moves with them; a busy webhook leaves many thousands a minute."""
+"""Maximum of receipts pruned in one transaction: they are small, and no horizon moves with them; a busy webhook leaves
+many thousands a minute."""
 
 _EXPIRED: Final = """
     SELECT seq FROM operation WHERE status = 'QUEUED' AND expires_at IS NOT NULL AND expires_at <= $1
@@ -51,9 +53,10 @@ _FAREWELLS: Final = """
 
 @dataclass(slots=True)
 class Sweep(Command[bool]):
-    """Expiry, lost leases, ends of windows and lifetimes, farewells. Also the sign of life of a dispatcher.
+    """Apply expiry, lost leases, ends of windows and lifetimes, and delayed deregistrations. This is also the heartbeat
+    of the dispatchers.
 
-    Answers whether there is more to do at once.
+    Return whether more is due now.
     """
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
@@ -131,16 +134,16 @@ def _end_lifetime(group: Group, endpoint_id: int) -> None:
     elif group.server.bridge_open_since is None:
         drop_held(group, endpoint, detail)
     elif endpoint.lease_operation is not None and not endpoint.call_open:
-        # whoever listens to Leshan hears of the end from there; a bridge that has just died does not
+        # the bridge receives the end from Leshan, unless it has just died
         endpoint.lease_until = min(endpoint.lease_until or presence.NO_END, group.now + WORD_OF_LESHAN)
 
 
 @dataclass(slots=True)
 class Prune(Command[bool]):
-    """Forget what is older than the retention, a piece at a time; answers whether there is more.
+    """Delete rows older than the retention, a limited number at a time; return whether there are more.
 
-    Ended operations go with their transitions; the horizon moves with them, so that a cursor from before is
-    refused (CURSOR_EXPIRED) and never silently skips.
+    Ended operations are deleted with their transitions; the horizon moves with them, so that an older cursor is refused
+    (CURSOR_EXPIRED) and never silently skips.
     """
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
@@ -166,9 +169,9 @@ class Prune(Command[bool]):
         group.horizon = max([group.horizon, *(group.operations[seq].last_seq for seq in self.operations)])
 
     async def _find_changes(self, group: Group, edge: Instant) -> None:
-        """Values go by what is known to be old of the other tables: theirs is the device's own time, and one whose
-        clock says 1970 would move the horizon past every live cursor. So they stay until something else is old that
-        came after them: an operation, or a device that went to sleep."""
+        """Find presence changes and values to prune. The age of values follows from the other tables: their own time is
+        the device's, and one dated 1970 would move the horizon past every live cursor. So they are pruned only once
+        something logged after them is old: an operation, or a presence change."""
         presences = await group.store.fetch(_OLDEST_PRESENCES, PRUNE_PIECE)
         self._forget_log(group, "presence_change", [row["seq"] for row in presences if row["at"] < edge])
         created = await group.store.fetch(_CREATED.format(filing=filing(postgres=group.store.postgres)), edge)
@@ -182,12 +185,12 @@ class Prune(Command[bool]):
         group.statements.append((f"DELETE FROM {table} WHERE seq = $1", [(seq,) for seq in gone]))  # noqa: S608
 
     async def _forget_receipts(self, group: Group, table: str, key: str, edge: Instant) -> None:
-        """In pieces, too: millions at once ran into the statement's time-out, again and again, and nothing was ever
-        forgotten any more."""
+        """Delete receipts, also a limited number at a time: with millions at once, the statement timed out again and
+        again, and nothing was ever deleted."""
         rows = await group.store.fetch(_RECEIPTS.format(table=table, key=key), edge, RECEIPTS_PIECE)
         self.more |= len(rows) == RECEIPTS_PIECE
         if rows:
-            sql = f"DELETE FROM {table} WHERE {group.store.among(key, '$1', 'text')}"  # noqa: S608 - names of ours
+            sql = f"DELETE FROM {table} WHERE {group.store.among(key, '$1', 'text')}"  # noqa: S608 - constant names
             group.statements.append((sql, [(group.store.array(row["key"] for row in rows),)]))
 
     def apply(self, group: Group) -> bool:
@@ -210,8 +213,8 @@ _RECEIPTS: Final = "SELECT {key} AS key FROM {table} WHERE at < $1 ORDER BY at L
 
 @dataclass(slots=True)
 class TakeProbe(Command[str | None]):
-    """Ask for the right to probe a Leshan server whose breaker is open, or might have to be: the name of an endpoint to
-    ask it about, or None when it is not time yet or another process does it."""
+    """Claim the probe of a Leshan server whose breaker is open, or may have to be: return the name of an endpoint to
+    probe it with, or None if no probe is due or another process does it."""
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
 
@@ -230,17 +233,17 @@ class TakeProbe(Command[str | None]):
 
 
 def jittered(pause: Instant, seed: int) -> Instant:
-    """A pause lengthened by up to a quarter, so that processes do not knock at the same moment."""
+    """Lengthen a pause by up to a quarter, so that processes do not call at the same moment."""
     return pause + pause * (seed * 2_654_435_761 % 1024) // 4096
 
 
 _COLUMNS: Final = ", ".join(ENDPOINT_COLUMNS)
-_ANYBODY: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"  # noqa: S608 - ours
+_ANYBODY: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"  # noqa: S608
 
 
 @dataclass(slots=True)
 class Probed(Command[None]):
-    """What a probe said of the Leshan server."""
+    """Apply a probe's result to the Leshan server's breaker."""
 
     phase: ClassVar[Phase] = Phase.SETTLE
     healthy: bool

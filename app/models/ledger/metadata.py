@@ -1,4 +1,4 @@
-"""Keeping: endpoints made by hand, their settings, object models, and who listens to a Leshan server."""
+"""Metadata: provisioned endpoints, their settings, object models, and the bridge and properties of a Leshan server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEEP_MODEL: Final = (
 
 @dataclass(slots=True)
 class Provision(Command[int]):
-    """Make an endpoint ahead of its first registration; an existing one is answered. Answers its id."""
+    """Create an endpoint before its first registration; an existing one remains unchanged. Return its id."""
 
     phase: ClassVar[Phase] = Phase.CREATE
     name: str
@@ -34,7 +34,7 @@ class Provision(Command[int]):
 
 @dataclass(slots=True)
 class Configure(Command[int]):
-    """Set an endpoint's own awake window (seconds; None takes it back). Raises NotFound."""
+    """Set an endpoint's own awake window (seconds; None removes it). Return its id. Raise NotFound."""
 
     phase: ClassVar[Phase] = Phase.CREATE
     name: str
@@ -62,7 +62,7 @@ class StoredModel:
 
 @dataclass(slots=True)
 class StoreObjectModels(Command[None]):
-    """Store object models by object id and version; a newer text of the same version takes its place."""
+    """Store object models by object id and version; a newer text of the same version replaces the older one."""
 
     phase: ClassVar[Phase] = Phase.CREATE
     models: Sequence[StoredModel]
@@ -78,7 +78,8 @@ class StoreObjectModels(Command[None]):
 
 @dataclass(slots=True)
 class UpdateServerInfo(Command[None]):
-    """What the Leshan server said of itself. With another boot id registrations may be gone: all are to be read."""
+    """Store the Leshan server's description of itself. If the boot id has changed, registrations may be lost: all must
+    be read."""
 
     phase: ClassVar[Phase] = Phase.CREATE
     boot_id: str | None = None
@@ -97,10 +98,10 @@ class UpdateServerInfo(Command[None]):
 
 @dataclass(slots=True)
 class RenewBridgeLease(Command[bool]):
-    """Become, or stay, the one bridge that listens to the Leshan server, for ``span`` microseconds from now.
+    """Acquire or renew the lease of the only bridge that reads the Leshan server's events, for ``span`` microseconds.
 
-    Answers False while another one holds it. ``span`` 0 gives it back. ``open_for`` says how long the event stream has
-    been open (microseconds); None that it is not.
+    Return False while another one holds it. ``span`` 0 releases it. ``open_for`` is how long the event stream has been
+    open (microseconds), None if it is not.
     """
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
@@ -120,7 +121,7 @@ class RenewBridgeLease(Command[bool]):
 
 @dataclass(slots=True)
 class ProveWritable(Command[None]):
-    """Write a row as it is: what readiness asks for, since a database that can be read may be unable to store."""
+    """Write a row unchanged, for the readiness check: a database that can be read may be unable to store."""
 
     phase: ClassVar[Phase] = Phase.SETTLE
 

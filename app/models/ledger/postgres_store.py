@@ -32,12 +32,12 @@ LEDGER_TIMEOUTS: Final = {
     "statement_timeout": "4500ms",
     "lock_timeout": "2500ms",
 }
-"""A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after 2 s. Whoever
-waits longer for it looks at who holds it, and ends a session whose client says nothing."""
+"""A process that is frozen inside a transaction holds the append lock: PostgreSQL ends its session after 2 s. A process
+that waits longer for the lock checks its holder, and ends a session whose client is silent."""
 
 LEDGER_PLANS: Final = {"plan_cache_mode": "force_generic_plan"}
-"""Every statement finds its rows by an index whatever it is given, so a plan is made once and not for each execution:
-that was a tenth of PostgreSQL's work, and of the dispatcher's wait for it."""
+"""Every statement finds its rows by an index, whatever its parameters, so a plan is made once and not for each
+execution: planning was a tenth of PostgreSQL's work, and of the dispatcher's wait for it."""
 
 APPEND_LOCK_TRIES: Final = 3
 
@@ -48,21 +48,23 @@ _END_SILENT_HOLDER: Final = f"""
       AND clock_timestamp() - greatest(a.query_start, a.state_change) > interval '2 s'
 """
 """A process that froze while it sent the rows of a statement is neither idle in its transaction nor inside the
-statement, so none of the time-outs above ends it. Each of its messages would have moved ``query_start`` on. After a
-statement that took long it is only ``state_change`` that says since when its client has been silent."""
+statement, so none of the timeouts above ends it. Each of its messages would have advanced ``query_start``. After a
+statement that took long, only ``state_change`` shows since when its client has been silent."""
 
 FIRST_WITH_TRANSACTION_TIMEOUT: Final = 17
 TRANSACTION_TIMEOUT: Final = "15s"
-"""The last word, should nobody wait for the lock who could end the session (or may not, with another role)."""
+"""The last resort, if no process that waits for the lock can end the session (or has the permission, with another
+role)."""
 
 
 AT_ONCE: Final = 10
-"""From so many rows on PostgreSQL takes them as arrays in one statement (``at_once``): a third of the work for it."""
+"""Minimum of rows that PostgreSQL receives as arrays in one statement (``at_once``): that is a third of the work for
+it."""
 
 _LOST = (
     OSError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # "cannot switch to state ..": a session that was ended while it was being spoken to
+    asyncpg.InternalClientError,  # "cannot switch to state ..": a session that was ended during an exchange
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
 )
@@ -72,7 +74,7 @@ _BUSY = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TransactionTimeoutError,
     asyncpg.DeadlockDetectedError,
-    asyncpg.InsufficientResourcesError,  # too many connections, disk full: no member's fault
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full: not the fault of a command
     asyncpg.ReadOnlySQLTransactionError,  # this server has become a standby
 )
 
@@ -107,7 +109,7 @@ class _Answer:
 
 
 class PostgresStore:
-    """PostgreSQL, by asyncpg. ``unsafe`` lets tests run without ``fsync``; nothing else may set it."""
+    """PostgreSQL through asyncpg. ``unsafe`` lets tests run without ``fsync``; nothing else may set it."""
 
     postgres = True
     clock = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -128,10 +130,10 @@ class PostgresStore:
 
     async def _connect(self) -> asyncpg.Connection[Any]:
         try:
-            # the limit of each statement is ours (_Answer); asyncpg's bounds how long it tries to cancel one
+            # each statement's limit is that of _Answer; asyncpg's bounds how long it tries to cancel one
             return await connect(self._url, seconds=LONG_STATEMENT_SECONDS, settings=LEDGER_TIMEOUTS | LEDGER_PLANS)
         except (*_LOST, asyncpg.PostgresError, UnsupportedDatabase) as error:
-            # no such database, wrong password: no member of a group is to blame
+            # no such database, wrong password: not the fault of a command
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 
     async def _check_durability(self, connection: asyncpg.Connection[Any]) -> None:
@@ -159,7 +161,7 @@ class PostgresStore:
         await self._take_append_lock()
 
     async def _take_append_lock(self) -> None:
-        # PostgreSQL ends a statement before we give it up: one that goes on without us would hold the lock
+        # PostgreSQL must end a statement before this client gives up: one that continues without it would hold the lock
         longer = "SET LOCAL statement_timeout = '10s'; " if self._seconds > STATEMENT_SECONDS else ""
         for left in reversed(range(APPEND_LOCK_TRIES)):
             try:
@@ -201,8 +203,8 @@ class PostgresStore:
                 await connection.executemany(sql, rows)
 
     async def execute_together(self, writings: Iterable[Writing]) -> None:
-        """Writings to different rows, none of which reads what another one writes, in one statement: five less to wait
-        for at the end of each group."""
+        """Execute writings to different rows, none of which reads what another one writes, in one statement: that saves
+        five round trips at the end of each group."""
         due = [(write.at_once, rows) for write, rows in writings if rows]
         if due:
             columns = [column for _, rows in due for column in _columns(rows)]
@@ -222,7 +224,7 @@ def _columns(rows: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
 
 @functools.lru_cache(maxsize=256)
 def _together(*statements: str) -> str:
-    """All of them as one, the placeholders of each after those of the one before."""
+    """Join the statements into one, numbering the placeholders of each after those of the previous one."""
     taken, parts = 0, []
     for sql in statements:
         parts.append(PLACEHOLDER.sub(functools.partial(_shift, by=taken), sql))

@@ -1,8 +1,8 @@
-"""What an event means for an endpoint's presence. Pure: the row, the event and the time decide (``docs/presence.md``).
+"""Apply events to an endpoint's presence. Pure: the row, the event and the time decide (``docs/presence.md``).
 
-Two facts are kept apart. *Seen* (``last_seen_at``) moves only to the time of a message that the device itself sent.
-*Sendable* (``awake_until``) moves with registrations, updates, AWAKE and answers of the device; only registrations and
-updates that are news raise ``wake_seq``.
+Two facts are separate. *Seen* (``last_seen_at``) moves only to the time of a message that the device itself sent.
+*Sendable* (``awake_until``) moves with registrations, updates, AWAKE and responses of the device; only registrations
+and updates that are new increment ``wake_seq``.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, Rules, win
 from app.models.observations import observation_of, with_observation, without_observation
 
 NO_END: Final[Instant] = 2**62
-"""The window of a device that does not sleep and told no lifetime; nothing that a device tells lasts longer."""
+"""The window of a device that does not sleep and reported no lifetime; no reported lifetime lasts longer."""
 
 LATE: Final[Instant] = 5 * SECOND
-"""An event that is older than this was kept back: by an outbox, or for a stream that was down."""
+"""An event that is older than this was buffered: by an outbox, or while a stream was down."""
 
 _REMEMBERED: Final = 8
-"""Ended registrations whose late events are still recognised."""
+"""The number of ended registrations whose late events are still recognized."""
 
 _KNOWN: Final = ("registration_id", "leshan_registered_at", "leshan_last_update", "registered_at", "last_update_at")
 
 
 def apply(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
-    """Let an endpoint have heard an event."""
+    """Apply an event to the endpoint's presence."""
     at = now - event.age
     if isinstance(event, Awake | Reported | RequestResponse):
         seen(endpoint, at)
@@ -57,7 +57,7 @@ def apply(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> No
             _learn_window(endpoint, event.window, at, now, rules)
             open_window(endpoint, at, now, rules)
         case Sleeping() if event.ordered and at >= (endpoint.last_update_at or 0):
-            later = _window_end(endpoint, at, rules) >= (endpoint.awake_until or 0)  # than what opened the window
+            later = _window_end(endpoint, at, rules) >= (endpoint.awake_until or 0)  # than the opening event
             if endpoint.sleeps and endpoint.registered and later:
                 fall_asleep(endpoint)
         case Reported() if event.wakes or rules.notifications_wake:
@@ -69,18 +69,18 @@ def apply(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> No
 
 
 def seen(endpoint: EndpointRow, at: Instant) -> None:
-    """Record that the device sent a message at ``at``. Not for what Leshan concludes by itself: SLEEPING, an expiry."""
+    """Record that the device sent a message at ``at``. Not for Leshan's own conclusions: SLEEPING, an expiry."""
     endpoint.last_seen_at = max(endpoint.last_seen_at or 0, at)
 
 
 def observe(endpoint: EndpointRow, paths: Iterable[str], *, composite: bool, stands: bool) -> None:
-    """Record that an observation of the present registration stands, or does not any longer."""
+    """Record that an observation of the current registration exists, or has ended."""
     change = with_observation if stands else without_observation
     endpoint.observations = change(endpoint.observations, observation_of(paths, composite=composite))
 
 
 def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) -> None:
-    """The device was in contact at ``at``: it can be called until its window, counted from then, ends."""
+    """Record a contact at ``at``: the device can be called until its window, counted from then, ends."""
     if not endpoint.registered or (endpoint.lifetime_ends_at or NO_END) <= now:
         return
     until = _window_end(endpoint, at, rules)
@@ -99,7 +99,7 @@ def _window_end(endpoint: EndpointRow, at: Instant, rules: Rules) -> Instant:
 
 
 def window_of(endpoint: EndpointRow, rules: Rules) -> Instant:
-    """The awake window: the endpoint's own setting, its attribute ``at`` where that is honoured, or the default."""
+    """Return the awake window: the endpoint's own setting, its attribute ``at`` if that is honored, or the default."""
     if endpoint.awake_window_seconds is not None:
         return endpoint.awake_window_seconds * SECOND
     if rules.honours_at and endpoint.awake_millis is not None:
@@ -108,7 +108,7 @@ def window_of(endpoint: EndpointRow, rules: Rules) -> Instant:
 
 
 def _learn_window(endpoint: EndpointRow, told: Instant | None, at: Instant, now: Instant, rules: Rules) -> None:
-    """Leshan tells how long it takes the device as awake: that goes before what we took it to be."""
+    """Store the time for which Leshan considers the device awake: it replaces the assumed window."""
     if told is None or not rules.honours_at or not endpoint.registered or now - at > LATE:
         return
     known = endpoint.awake_window_seconds is not None or abs(told - window_of(endpoint, rules)) <= SECOND
@@ -117,7 +117,7 @@ def _learn_window(endpoint: EndpointRow, told: Instant | None, at: Instant, now:
 
 
 def fall_asleep(endpoint: EndpointRow) -> None:
-    """Leshan says that the device sleeps: its window is over, whatever the clock says."""
+    """Apply Leshan's report that the device sleeps: its window is over, even before its time."""
     endpoint.presence, endpoint.awake_until = Presence.ASLEEP, None
 
 
@@ -147,9 +147,9 @@ def _begin(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, 
 def _updated(endpoint: EndpointRow, event: Updated, at: Instant, now: Instant, rules: Rules) -> None:
     told, before = event.registration, endpoint.wake_seq
     if told.registration_id is None and endpoint.registered:
-        # the older webhook form: every update is news, but not beside a source that tells more
+        # the older webhook form: every update is new, but not beside a source with registration ids
         if endpoint.registration_id is None:
-            # one of a later registration, whose own event was lost or is late, tells of that one as well
+            # an update of a later registration, whose own event was lost or is late, also reports that one
             known = is_registered_under(endpoint, told) or _is_past(endpoint, told)
             (_wake if known else _begin)(endpoint, told, at, now, rules)
     elif is_registered_under(endpoint, told):
@@ -164,7 +164,7 @@ def _refresh(
     endpoint: EndpointRow, known: Registration, at: Instant, now: Instant, rules: Rules, *, ordered: bool
 ) -> None:
     if not _is_news(endpoint, known):
-        # from an ordered source, after a SLEEPING that was believed, it is the later word of the two
+        # an ordered source sent it after an applied SLEEPING, so it is the later fact
         if ordered and endpoint.presence is Presence.ASLEEP and endpoint.awake_until is None:
             seen(endpoint, at)
             open_window(endpoint, at, now, rules)
@@ -175,11 +175,11 @@ def _refresh(
 def _wake(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant, rules: Rules) -> None:
     seen(endpoint, at)
     if told.address is not None and endpoint.address is not None and told.address[:255] != endpoint.address:
-        endpoint.observations = None  # Leshan keeps them, and the device's notifications reach it no more
+        endpoint.observations = None  # Leshan retains them, but the device's notifications no longer reach it
     slept = endpoint.sleeps
     _learn(endpoint, told, at)
     if endpoint.sleeps is not slept:
-        endpoint.awake_until = None  # it was the end of another kind of window: of a lifetime, or of an awake time
+        endpoint.awake_until = None  # it ended another kind of window: a lifetime, or an awake time
     if endpoint.down_since is not None and at >= endpoint.down_since + TURN_ENDER_PAUSE:
         endpoint.down_since = None
     endpoint.wake_seq += 1
@@ -194,7 +194,7 @@ def _learn(endpoint: EndpointRow, told: Registration, at: Instant) -> None:
     if told.last_update is not None:
         endpoint.leshan_last_update = told.last_update
     if endpoint.registration_id is None:
-        endpoint.registration_id = told.registration_id  # known from the older webhook so far, which tells none
+        endpoint.registration_id = told.registration_id  # known only from the older webhook so far, which sends none
     for name in _TOLD:
         if (value := getattr(told, name)) is not None:
             setattr(endpoint, name, value[: _WIDTHS[name]] if isinstance(value, str) else value)
@@ -204,7 +204,7 @@ def _learn(endpoint: EndpointRow, told: Registration, at: Instant) -> None:
 
 
 _WIDTHS: Final = {"lwm2m_version": 16, "binding_mode": 16, "address": 255}
-"""A device's own words are cut to their column: one that is too long must not cost the other events of its list."""
+"""A device's strings are cut to their column: one that is too long must not fail the other events of its list."""
 
 _TOLD: Final = (
     "lifetime_seconds",
@@ -214,7 +214,7 @@ _TOLD: Final = (
     "address",
     "awake_millis",
 )
-"""What a registration may tell anew with each update; it has the same names there and in the row."""
+"""Properties that each update of a registration may change; their names are the same there and in the row."""
 
 
 def _deregistered(endpoint: EndpointRow, event: Deregistered, at: Instant, now: Instant) -> None:
@@ -228,7 +228,7 @@ def _deregistered(endpoint: EndpointRow, event: Deregistered, at: Instant, now: 
 
 
 def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
-    """Whether this is the end of the registration that we know, not of an older one."""
+    """Return whether the known registration ends with this, and not an older one."""
     if gone.registration_id is not None and endpoint.registration_id is not None:
         return gone.registration_id == endpoint.registration_id
     return gone.registered_at is None or gone.registered_at >= (endpoint.leshan_registered_at or 0)
@@ -243,26 +243,26 @@ def _forget_registration(endpoint: EndpointRow) -> None:
 
 
 def is_registered_under(endpoint: EndpointRow, told: Registration) -> bool:
-    """Whether it is the registration under which the endpoint is known now."""
+    """Return whether it is the endpoint's current registration."""
     if not endpoint.registered:
         return False
     if told.registration_id is not None and endpoint.registration_id is not None:
         return told.registration_id == endpoint.registration_id
-    # the older webhook form tells no id: its registrations are told apart by their date
+    # the older webhook form has no id: its registrations differ in their date
     return told.registered_at is not None and told.registered_at == endpoint.leshan_registered_at
 
 
 def _is_past(endpoint: EndpointRow, told: Registration) -> bool:
-    """Whether it is of a registration that has been replaced. The older webhook form keeps no order and tells no id:
-    there the date says so."""
+    """Return whether it is a registration that has been replaced. The older webhook form has neither order nor ids:
+    there the date decides."""
     if told.registration_id is not None:
         return told.registration_id in _past(endpoint)
     return told.registered_at is not None and told.registered_at < (endpoint.leshan_registered_at or 0)
 
 
 def _came_late(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant) -> bool:
-    """Whether it is of a registration that was replaced while nobody told us: its events are delivered late, and a
-    newer one is known from the list already. A fresh event is believed whatever Leshan's clock did."""
+    """Return whether it is a registration that was replaced while no event was received: its events arrive late, and a
+    newer one is already known from the list. A fresh event is applied whatever Leshan's clock did."""
     if now - at <= LATE or told.registered_at is None or endpoint.leshan_registered_at is None:
         return False
     return told.registered_at < endpoint.leshan_registered_at
@@ -276,6 +276,6 @@ def _is_news(endpoint: EndpointRow, told: Registration) -> bool:
     if told.last_update is None or endpoint.leshan_last_update is None:
         return True
     if told.last_update == endpoint.leshan_last_update:
-        # Leshan up to M4 tells whole seconds, so two updates may share one: a new address tells them apart
+        # Leshan up to M4 sends whole seconds, so two updates may share one: a new address distinguishes them
         return told.address is not None and told.address != endpoint.address
     return told.last_update > endpoint.leshan_last_update

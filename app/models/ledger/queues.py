@@ -1,11 +1,11 @@
-"""Queues in which an operation waits for its retry: which operation goes next, and when.
+"""Queues in which an operation waits for its retry: find the operation that goes next, and its time.
 
-An error that the device answered holds back the object instances of its operation until the retry, and nothing else
-(``docs/lifecycle.md``). Only endpoints with such an operation are walked here; everywhere else the first of the queue
-goes next, and the claim reads it in its own statement.
+An operation that the device answered with an error holds back its object instances until the retry, and nothing else
+(``docs/lifecycle.md``). Only queues of endpoints with such an operation are read here; everywhere else the head of the
+queue goes next, and the claim reads it in its own statement.
 """
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from app.models.fields import load_json
 from app.models.ledger.store import Store
 
 IN_SIGHT: Final = 500
-"""Operations of one queue that are looked at: what is further behind waits until one of these has ended."""
+"""Maximum of operations read from one queue: those further back wait until one of these has ended."""
 
 NOTHING: Final = 0
-"""In ``next_operation``: nothing goes before the endpoint's next wake."""
+"""Value of ``next_operation``: no operation goes before the endpoint's next wake."""
 
 _TOGETHER: Final = 100
 _COLUMNS: Final = (
@@ -40,7 +40,7 @@ _QUEUE: Final = f"""
 
 class Next(NamedTuple):
     """The operation that goes next (``NOTHING``: none), the earliest time (None: not before a wake), and whether an
-    operation of the queue waits for its retry, so that this is not always the first one."""
+    operation of the queue waits for its retry, so that the next one is not always the first."""
 
     operation: int
     at: Instant | None
@@ -49,7 +49,7 @@ class Next(NamedTuple):
 
 
 class Retried(Protocol):
-    """What of an operation says when it may be tried again: a row of the ledger or a reader's view."""
+    """The properties of an operation that decide when it may be retried: a row of the ledger or a reader's view."""
 
     held_wake_seq: int | None
     retry_at: Instant | None
@@ -57,7 +57,7 @@ class Retried(Protocol):
 
 @dataclass(slots=True)
 class Queued:
-    """A QUEUED operation, as far as the order of its queue depends on it."""
+    """A QUEUED operation with the properties that decide the order of its queue."""
 
     endpoint_id: int
     seq: int
@@ -81,7 +81,7 @@ class Queued:
 
 
 async def read_queues(store: Store, endpoint_ids: Collection[int]) -> dict[int, list[Queued]]:
-    """Return the first :data:`IN_SIGHT` QUEUED operations of each endpoint, in the order in which they go."""
+    """Return the first :data:`IN_SIGHT` QUEUED operations of each endpoint, in sending order."""
     queues: dict[int, list[Queued]] = {id_: [] for id_ in endpoint_ids}
     every = list(queues)
     for ids in (every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER)):
@@ -94,10 +94,10 @@ async def read_queues(store: Store, endpoint_ids: Collection[int]) -> dict[int, 
 
 
 def next_of(queue: Sequence[Queued], wake_seq: int, now: Instant) -> Next:
-    """Return what goes next of an endpoint's queue.
+    """Return the next operation of an endpoint's queue.
 
-    An operation may go when it does not wait itself, and no earlier one of the queue touches an object instance of its
-    own. Of those that wait for a time the first to be due goes next, if there is nothing else.
+    An operation may go if it does not wait itself, and no earlier one of the queue touches one of its object instances.
+    If there is none, the next one is the first to be due of those that wait for a time.
     """
     alive = [one for one in queue if one.expires_at is None or one.expires_at > now]
     waiting = len(queue) >= IN_SIGHT or any(waits_for_retry(one, wake_seq, now) for one in alive)
@@ -112,7 +112,7 @@ def next_of(queue: Sequence[Queued], wake_seq: int, now: Instant) -> Next:
 
 
 def waits_for_retry(operation: Retried, wake_seq: int, now: Instant) -> bool:
-    """Return whether the device answered it with an error, and its retry has not come yet."""
+    """Return whether the device answered the operation with an error, and its retry is not due yet."""
     due = retry_due(operation, wake_seq)
     return due is None or due > now
 
@@ -120,7 +120,7 @@ def waits_for_retry(operation: Retried, wake_seq: int, now: Instant) -> bool:
 def retry_due(operation: Retried, wake_seq: int) -> Instant | None:
     """Return the earliest time at which an operation may be sent; None for not before the endpoint's next wake.
 
-    It waits for its retry when the device answered it with an error since its last wake.
+    It waits for its retry if the device answered it with an error since its last wake.
     """
     if operation.held_wake_seq is None or wake_seq > operation.held_wake_seq:
         return 0
@@ -139,7 +139,7 @@ def _in_front(queue: Iterable[Queued]) -> Iterator[Queued]:
 
 
 class _Earlier:
-    """The object instances of the operations that go earlier."""
+    """The object instances of the earlier operations."""
 
     __slots__ = ("_instances", "_objects")
 

@@ -1,4 +1,4 @@
-"""Whether, and from when on, an endpoint's next operation may be claimed: one pure function, kept in one column."""
+"""Readiness: one pure function decides from when an endpoint's next operation may be claimed; one column stores it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from app.models.ledger.rows import EndpointRow
 
 
 def ready_at(endpoint: EndpointRow) -> Instant | None:
-    """The earliest moment at which the endpoint may be claimed; None while something else must happen first.
+    """Return the earliest time at which the endpoint may be claimed; None while another event must come first.
 
-    What must happen first: an operation to be queued, the present call to end, a pause of the endpoint to be taken
-    back, a wake (window or turn), a return from a reboot. The window's end is not looked at here: a claim compares
+    Such events: an operation is queued, the current call ends, a pause of the endpoint is resumed, the device wakes
+    (window or turn), or it returns from a reboot. The window's end is not checked here: a claim compares
     ``awake_until`` with the clock. Neither are operations that wait for their retry (``ledger/queues.py``).
     """
     if endpoint.queued == 0 or endpoint.lease_operation is not None or endpoint.paused:
@@ -28,7 +28,7 @@ def ready_at(endpoint: EndpointRow) -> Instant | None:
 
 
 def callable_at(ready: Instant | None, awake_until: Instant | None, now: Instant) -> bool:
-    """Whether an endpoint with these two columns may be called now: what a claim asks of the database."""
+    """Return whether an endpoint with these two columns may be called now: the condition of a claim's statement."""
     return ready is not None and ready <= now and awake_until is not None and awake_until > now
 
 
@@ -38,7 +38,8 @@ def turn_is_over(endpoint: EndpointRow) -> bool:
 
 
 class Leased(Protocol):
-    """What of an endpoint says whether Leshan holds a request for it: a row of the ledger or a reader's view."""
+    """The properties of an endpoint that decide whether Leshan holds a request for it: a row of the ledger or a
+    reader's view."""
 
     lease_operation: int | None
     lease_wake_seq: int | None
@@ -47,6 +48,6 @@ class Leased(Protocol):
 
 
 def leshan_holds(endpoint: Leased, operation_seq: int) -> bool:
-    """Whether Leshan holds the operation's request until the device wakes: at the wake it sends it."""
+    """Return whether Leshan holds the operation's request until the device wakes: at the wake it sends it."""
     held = endpoint.lease_operation == operation_seq and not endpoint.call_open
     return held and endpoint.lease_wake_seq == endpoint.wake_seq

@@ -1,6 +1,6 @@
-"""Rows as the ledger holds them during a transaction: loaded once, changed in memory, written back together.
+"""Rows as the ledger uses them during a transaction: loaded once, changed in memory, written back together.
 
-A JSON column is held as its text: most rows are only passed through, and nothing here looks inside.
+A JSON column is stored as its text: most rows are only passed through, and nothing here parses it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 
 def _words(type_: type[_Word]) -> dict[str, _Word]:
-    """A word by its text: calling the enumeration looks it up as well, in five times the time."""
+    """Map texts to the enumeration's members: calling the enumeration looks them up as well, in five times the time."""
     return {word.value: word for word in type_}
 
 
 @functools.cache
 def values_of(columns: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    """A getter of these columns of a row; the hottest line of the ledger, so it is the fastest that Python has."""
+    """Return a getter of these columns of a row. It is on the ledger's hottest path, so it is the fastest that Python
+    has."""
     return operator.attrgetter(*columns)
 
 
@@ -53,7 +54,8 @@ _REASONS: Final = _words(ReasonCode)
 
 
 NOT_OPEN: Final[Instant] = 0
-"""In ``bridge_open_since``: who holds the bridge does not hear. NULL is a bridge of a version that does not tell."""
+"""Value of ``bridge_open_since``: the bridge's holder has no open stream. NULL is a bridge of a version that does not
+report it."""
 
 
 class Counts:
@@ -68,7 +70,7 @@ class Counts:
 
 @dataclass(slots=True, kw_only=True)
 class ServerRow(Counts):
-    """A Leshan server: breaker, who hears it, what it said that it can, and counters. Columns as in
+    """A Leshan server: breaker, bridge, reported capabilities, and counters. Columns as in
     ``app.models.tables.LeshanServer``."""
 
     id: int
@@ -109,7 +111,8 @@ SERVER_COLUMNS: Final = tuple(field.name for field in fields(ServerRow))
 
 @dataclass(slots=True)
 class EndpointRow(Counts):
-    """A device: everything that decides whether it may be called now. Columns as in ``app.models.tables.Endpoint``."""
+    """A device, with everything that decides whether it may be called now. Columns as in
+    ``app.models.tables.Endpoint``."""
 
     id: int
     server_id: int
@@ -163,7 +166,7 @@ class EndpointRow(Counts):
 
     @classmethod
     def load(cls, row: Any) -> Self:
-        """Of a row that was selected by ``ENDPOINT_COLUMNS``, in their order."""
+        """Load a row selected by ``ENDPOINT_COLUMNS``, in their order."""
         endpoint = cls(*row)
         endpoint.presence = _PRESENCES[endpoint.presence]
         endpoint.told_presence = _PRESENCES[endpoint.told_presence]
@@ -183,16 +186,16 @@ class EndpointRow(Counts):
 
     @property
     def sleeps(self) -> bool:
-        """Whether the device uses queue mode; one of which nothing is told is taken to."""
+        """Whether the device uses queue mode. Unknown devices are assumed to."""
         return self.queue_mode is not False
 
 
 ENDPOINT_COLUMNS: Final = tuple(field.name for field in fields(EndpointRow))
 _REGISTRATION_START: Final = ENDPOINT_COLUMNS.index("registration_id")
 LIVE_COLUMNS: Final = ENDPOINT_COLUMNS[3:_REGISTRATION_START]
-"""What changes with every contact and every attempt."""
+"""Columns that change with every contact and every attempt."""
 REGISTRATION_COLUMNS: Final = ENDPOINT_COLUMNS[_REGISTRATION_START:]
-"""What changes with registrations and updates only."""
+"""Columns that change with registrations and updates only."""
 
 
 @dataclass(slots=True)
@@ -244,7 +247,7 @@ class OperationRow:
 
     @classmethod
     def load(cls, row: Any) -> Self:
-        """Of a row that was selected by ``OPERATION_COLUMNS``, in their order."""
+        """Load a row selected by ``OPERATION_COLUMNS``, in their order."""
         operation = cls(*row)
         operation.id = str(operation.id)
         operation.kind = _KINDS[operation.kind]
@@ -264,7 +267,7 @@ class OperationRow:
         return values_of(columns)(self)
 
     def request(self, endpoint: str) -> OperationRequest:
-        """What the Leshan client needs of this operation to speak."""
+        """Return the operation's request, as the Leshan client sends it."""
         return OperationRequest(
             endpoint=endpoint,
             kind=self.kind,
@@ -283,7 +286,7 @@ class OperationRow:
 
 OPERATION_COLUMNS: Final = tuple(field.name for field in fields(OperationRow))
 CHANGING_COLUMNS: Final = OPERATION_COLUMNS[OPERATION_COLUMNS.index("status") :]
-"""What an operation's steps change; the rest is as it was asked for."""
+"""Columns that an operation's steps change; the others remain as created."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -302,7 +305,7 @@ class TransitionRow:
 
 
 class LedgerHead(NamedTuple):
-    """The last number that was drawn, and the newest that was pruned from the log."""
+    """The last number of the sequence, and the highest that was pruned from the log."""
 
     id: int
     seq: int
@@ -310,7 +313,7 @@ class LedgerHead(NamedTuple):
 
 
 class PresenceChange(NamedTuple):
-    """A presence that was told, as it is written to the log."""
+    """A published presence, as it is written to the log."""
 
     seq: int
     endpoint_id: int
@@ -319,7 +322,7 @@ class PresenceChange(NamedTuple):
 
 
 class ResourceChange(NamedTuple):
-    """A value that was heard, as it is written to the log; the latest of a path is its resource's state, too."""
+    """A reported value, as it is written to the log; the latest of a path is also its resource's state."""
 
     seq: int
     endpoint_id: int

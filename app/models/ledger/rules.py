@@ -1,4 +1,4 @@
-"""The few values that the ledger is given: spans in microseconds, limits, and the verdict table."""
+"""The ledger's parameters: durations in microseconds, limits, and the verdict table."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from app.domain.enums import SECOND, Instant
 from app.domain.verdicts import Judge
 
 WINDOW_MARGIN: Final = 3 * SECOND
-"""Subtracted from every awake window, or a quarter of a short one: Leshan's own ends at the same moment, and a call
-needs its way."""
+"""Subtracted from every awake window, at most a quarter of it: Leshan's own window ends at the same moment, and a call
+needs time to arrive."""
 
 START_MARGIN: Final = 5 * SECOND
 """Minimum remaining awake window to start a call, or the call's timeout or a quarter of the window, if shorter."""
 
 MARGIN_PARTS: Final = 4
-"""A margin is at most this part of an awake window: half of a short one remains to start a call in."""
+"""A margin is at most one part in this many of an awake window: half of a short one remains to start a call in."""
 
 
 def window_margin(window: Instant) -> Instant:
-    """Return what is subtracted from an awake window of this length."""
+    """Return the margin that is subtracted from an awake window of this length."""
     return min(WINDOW_MARGIN, window // MARGIN_PARTS)
 
 
@@ -31,22 +31,22 @@ def start_margin(window: Instant) -> Instant:
 
 
 ANSWER_MARGIN: Final = 5 * SECOND
-"""A call's deadline is its time-out and this much more, for the answer's way back."""
+"""A call's deadline is its timeout plus this, for the response's way back."""
 
 LEASE_MARGIN: Final = 10 * SECOND
-"""A lease outlives the call's deadline by this much."""
+"""A lease expires this much after the call's deadline."""
 
 RETRY_PAUSES: Final = (30 * SECOND, 120 * SECOND, 600 * SECOND)
-"""A device that does not sleep has no wake to wait for: it is tried again after these, then always after the last."""
+"""Pauses before retries to a device that does not sleep, because it has no wake to wait for; the last one repeats."""
 
 TURN_ENDER_PAUSE: Final = 60 * SECOND
-"""An UPDATED this long after a turn-ender says that the device is back (or never went)."""
+"""An UPDATED this long after a turn-ender means that the device is back (or never went down)."""
 
 FAREWELL_PAUSE: Final = 2 * SECOND
-"""A deregistration is told to subscribers after this, unless a new registration came meanwhile."""
+"""A deregistration is published to subscribers after this, unless a new registration came meanwhile."""
 
 SILENT_SHARE: Final = 4
-"""Endpoints that did not answer at their last wake share one part in four of the open calls."""
+"""Endpoints that did not respond at their last wake share one part in four of the open calls."""
 
 SETBACK_LIMIT: Final = 60 * SECOND
 TROUBLES_IN_A_ROW: Final = 5
@@ -55,27 +55,27 @@ PROBE_LIMIT: Final = 30 * SECOND
 EARLY_RESPONSE_SPAN: Final = 600 * SECOND
 DELIVERY_SPAN: Final = 24 * 3600 * SECOND
 HELD_BY_LESHAN_LIMIT: Final = 24 * 3600 * SECOND
-"""How long a delayed request is kept where no lifetime is known."""
+"""How long a delayed request is retained beyond the registration's lifetime, or from now if none is known."""
 
 
 ASK_SPAN: Final = 20 * SECOND
-"""How long a dispatcher has for asking what became of a call, before another one asks."""
+"""Time in which a dispatcher queries the outcome of a call, before another one does."""
 
 ASK_LIMIT: Final = 600 * SECOND
-"""How long after its lease the outcome of a call is asked for: a Leshan server that stays away cannot hold an endpoint
-for ever."""
+"""How long after its lease the outcome of a call is queried: a Leshan server that stays unavailable cannot block an
+endpoint forever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say and the ledger needs.
+    """Settings that the ledger needs.
 
     Attributes:
         awake_window: how long a queue-mode device is awake after a contact (microseconds).
         max_in_flight: calls that may be open at the Leshan server, over all processes.
-        retention: how long ended operations and the log are kept (microseconds).
-        honours_at: whether the Leshan server honours the registration attribute ``at``.
-        notifications_wake: whether it said that it takes a device that notifies or sends as awake.
+        retention: how long ended operations and the log are stored (microseconds).
+        honours_at: whether the Leshan server honors the registration attribute ``at``.
+        notifications_wake: whether it reports that it considers a device awake after a notification or a SEND.
     """
 
     judge: Judge
@@ -87,13 +87,14 @@ class Rules:
 
 
 def silent_share(most: int) -> int:
-    """Return how many of so many calls may be open to endpoints that did not answer at their last wake."""
+    """Return how many of this number of calls may be open to endpoints that did not respond at their last wake."""
     return max(1, most // SILENT_SHARE)
 
 
 @functools.lru_cache(maxsize=16)
 def rules_of_server(rules: Rules, notifications_wake: bool, open_calls: int | None) -> Rules:
-    """The rules for a server that said this of itself: its word goes before the settings, its limit bounds ours."""
+    """Return the rules for a server that reported these properties: they override the settings, and its limit bounds
+    ours."""
     return replace(
         rules,
         honours_at=rules.honours_at or notifications_wake,

@@ -1,4 +1,4 @@
-"""Settling: what a call came to ends the attempt, if it is still the present one."""
+"""Settlement: the report of a call ends the attempt, if it is still the current one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from app.models.ledger.rows import OperationRow
 
 @dataclass(slots=True)
 class Settle(Command[OperationStatus | None]):
-    """End an attempt with what came back. Answers the operation's new status; None when the fence was stale, that is,
-    when the attempt had been ended by somebody else: then nothing changes.
+    """End an attempt with its report. Return the operation's new status, or None without any change if the fence is
+    stale, that is, if the attempt has already ended.
 
-    ``token`` is the lease's. One who lost the lease to somebody that asks what became of the call has no say any more;
-    None speaks for Leshan itself, whoever holds the lease.
+    ``token`` is the lease's: a caller that lost the lease to a dispatcher that queries the call's outcome can no longer
+    settle it. None stands for Leshan itself, whatever the lease.
     """
 
     phase: ClassVar[Phase] = Phase.SETTLE
@@ -50,7 +50,7 @@ class Settle(Command[OperationStatus | None]):
 
 
 def is_present(group: Group, operation: OperationRow, attempt: int, token: str | None) -> bool:
-    """Whether this attempt is the one that is out, and its lease still the one of this token."""
+    """Return whether this attempt is the open one, and the token is that of its lease."""
     if operation.status is not OperationStatus.SENDING or operation.attempt != attempt:
         return False
     return token is None or group.endpoints[operation.endpoint_id].lease_token == token
@@ -58,7 +58,7 @@ def is_present(group: Group, operation: OperationRow, attempt: int, token: str |
 
 @dataclass(slots=True)
 class Release(Command[bool]):
-    """Give an attempt back that was claimed and not sent (shut-down, or its deadline passed before it left)."""
+    """Requeue an attempt that was claimed and not sent (shutdown, or its deadline passed before sending)."""
 
     phase: ClassVar[Phase] = Phase.SETTLE
     operation_seq: int

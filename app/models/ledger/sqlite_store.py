@@ -1,6 +1,6 @@
 """The ledger's connection to SQLite."""
 
-# ruff: noqa: S608 - columns are names of ours
+# ruff: noqa: S608 - column names are constants of this project
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import orjson
 from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing, numbered
 
 MOST_IN_A_TURN: Final = 200
-"""SQLite writes so many rows, some milliseconds' worth, before everything else in the process has its turn."""
+"""Rows, some milliseconds' worth, that SQLite writes before other tasks of the process can run."""
 
 _Done = TypeVar("_Done")
 
@@ -48,11 +48,11 @@ def _sqlite_errors() -> Any:
 
 
 class SqliteStore:
-    """SQLite in WAL with ``synchronous=FULL``: a commit that was answered survives a power cut.
+    """SQLite in WAL with ``synchronous=FULL``: an acknowledged commit survives a power cut.
 
-    What waits for another process or for the disk (BEGIN, COMMIT, ROLLBACK) happens in a thread. The statements between
-    them find their rows by an index and are over sooner than a thread would have heard of them, so they are carried out
-    at once: a third of the work of an operation had been handing each of some 18 statements to a thread and back.
+    BEGIN, COMMIT and ROLLBACK wait for another process or for the disk, so they run in a thread. The statements between
+    them find their rows by an index and take less time than the handover to a thread, so they are executed directly:
+    handing each of some 18 statements to a thread and back was a third of the work of an operation.
     """
 
     postgres = False

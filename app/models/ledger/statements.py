@@ -1,9 +1,9 @@
-"""The statements by which a group writes back what changed.
+"""The statements by which a group writes its changes.
 
-PostgreSQL takes many rows as one array a column, in a third of the time that it needs for them one by one.
+PostgreSQL receives many rows as one array per column, in a third of the time that it needs for them one by one.
 """
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from app.models.ledger.store import Write
 
 
 def _kinds(row: type[Any]) -> dict[str, str]:
-    """PostgreSQL's types of a row's columns. An operation's id is a UUID; a resource's is its latest change's seq."""
+    """Return PostgreSQL's types of a row's columns. An operation's id is a UUID; a resource's is its latest change's
+    seq."""
     kinds = {name: _kind(hint) for name, hint in get_type_hints(row).items()}
     return {"id": "bigint", **kinds} if row is not OperationRow else kinds | {"id": "uuid"}
 
@@ -67,7 +68,7 @@ _NEWER: Final = (
     "ON CONFLICT (endpoint_id, path) DO UPDATE SET type = excluded.type, value = excluded.value, at = excluded.at "
     "WHERE resource_state.at <= excluded.at"
 )
-"""Of two values of a resource the one with the greater time stays; with equal times the one that came later."""
+"""Of two values of a resource the one with the greater time remains; with equal times the one that arrived later."""
 
 INSERT_ENDPOINT: Final = _insert("endpoint", EndpointRow, ENDPOINT_COLUMNS)
 UPDATE_LIVE: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS, "id")

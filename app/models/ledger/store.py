@@ -1,8 +1,8 @@
 """The ledger's own connection: one writer, one transaction at a time, on PostgreSQL or SQLite.
 
-It stands beside the ORM's connections on purpose (``docs/decisions/0002-ledger-connection.md``): a transaction of the
-ledger must not be reachable by a client's cancellation, needs its own time-outs, and tells the difference between
-"refused" and "nobody knows whether it was committed". SQL is written once, with ``$1`` placeholders.
+It is separate from the ORM's connections on purpose (``docs/decisions/0002-ledger-connection.md``): a client's
+cancellation must not reach a transaction of the ledger, which needs its own timeouts, and distinguishes "refused" from
+"it is unknown whether it was committed". SQL is written once, with ``$1`` placeholders.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 STATEMENT_SECONDS: Final = 5.0
 LONG_STATEMENT_SECONDS: Final = 11.0
-"""How long the ledger waits for PostgreSQL's answer to a statement, COMMIT and ROLLBACK included. The long limit is for
-members that say so; PostgreSQL's own time-out comes before it. Then the connection is discarded: PostgreSQL may be
-frozen, or a proxy may acknowledge and drop everything."""
+"""How long the ledger waits for PostgreSQL's response to a statement, COMMIT and ROLLBACK included. The long limit is
+for commands that declare it; PostgreSQL's own timeout comes before it. Then the connection is discarded: PostgreSQL may
+be frozen, or a proxy may acknowledge and drop everything."""
 
 PLACEHOLDER: Final = re.compile(r"\$(\d+)")
 
 
 class StoreUnavailable(ConnectionError):
-    """The database cannot be reached, or the connection broke. What was in flight was rolled back, or nobody knows."""
+    """The database cannot be reached, or the connection broke. The open transaction was rolled back, or its result is
+    unknown."""
 
 
 class StoreRefused(RuntimeError):
-    """The database refused a statement (a CHECK, a unique index): one member of the group is bad."""
+    """The database refused a statement (a CHECK, a unique index): one command of the group is bad."""
 
 
 class UnsafeDatabase(RuntimeError):
-    """The database would acknowledge what a power cut can take back (``fsync`` or ``synchronous_commit`` is off)."""
+    """The database would acknowledge commits that a power cut can undo (``fsync`` or ``synchronous_commit`` is off)."""
 
 
 Row = Any
-"""A row that answers ``row["column"]``."""
+"""A row that supports ``row["column"]``."""
 
 
 class Write(NamedTuple):
@@ -45,11 +46,11 @@ class Write(NamedTuple):
 
 
 Writing: TypeAlias = tuple[Write, Sequence[Sequence[Any]]]
-"""A statement, and the rows that it is to write."""
+"""A statement, and the rows that it writes."""
 
 
 class Store(Protocol):
-    """One connection that writes. Not safe for concurrent use: the ledger's one task owns it.
+    """One connection that writes. Not safe for concurrent use: the ledger's only task owns it.
 
     ``clock`` is the database's time in microseconds, as an expression of its SQL.
     """
@@ -60,7 +61,7 @@ class Store(Protocol):
     async def open(self) -> None: ...
     async def close(self) -> None: ...
     async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:
-        """Begin a transaction of which no statement is waited for longer than this."""
+        """Begin a transaction in which no statement is awaited for more than ``seconds``."""
 
     async def commit(self) -> None: ...
     async def rollback(self) -> None: ...
@@ -74,5 +75,5 @@ class Store(Protocol):
 
 @functools.lru_cache(maxsize=512)
 def numbered(sql: str) -> str:
-    """``$1`` is PostgreSQL's; SQLite counts with ``?1``."""
+    """Convert PostgreSQL's ``$1`` placeholders to SQLite's ``?1``."""
     return PLACEHOLDER.sub(r"?\1", sql)

@@ -1,4 +1,4 @@
-"""Which store a database address means."""
+"""The store for a database address."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.models.ledger.store import Store
 
 
 def open_store(database_url: str, *, unsafe: bool = False) -> Store:
-    """A store (not yet opened) for ``sqlite://path`` or ``postgres://..``."""
+    """Return a store (not yet opened) for ``sqlite://path`` or ``postgres://..``."""
     if database_url.startswith("sqlite://"):
         return SqliteStore(Path(database_url.removeprefix("sqlite://")))
     return PostgresStore(database_url, unsafe=unsafe)
