@@ -1,7 +1,8 @@
-"""Cursors, opaque to clients: where the log stands, and where a page ended.
+"""Cursors, opaque to clients: positions in the log, and ends of pages.
 
 Both are base64url of a short text. A log cursor orders every transition, presence change and value of the system; a
-page cursor is the sort key of one row, so a page goes on where it ended whatever was inserted meanwhile (keyset).
+page cursor is the sort key of one row, so a page continues where the previous one ended, whatever was inserted
+meanwhile (keyset pagination).
 """
 
 from __future__ import annotations
@@ -15,30 +16,30 @@ _MAX_SEQ: Final = 2**63 - 1
 
 
 class InvalidCursor(ValueError):
-    """A text that is no cursor of this kind, or one from beyond the end of the log."""
+    """The text is no cursor of this kind, or one beyond the end of the log."""
 
 
 def log_cursor(seq: int) -> str:
-    """The cursor of everything up to and including ``seq``."""
+    """Return the cursor of everything up to and including ``seq``."""
     return page_cursor(_LOG, seq)
 
 
 def parse_log_cursor(text: str) -> int:
-    """The ``seq`` of a log cursor.
+    """Return the ``seq`` of a log cursor.
 
     Raises:
-        InvalidCursor: it is none.
+        InvalidCursor: it is not a log cursor.
     """
     return parse_seq_cursor(_LOG, text)
 
 
 def page_cursor(kind: str, key: int | str) -> str:
-    """The cursor of one row: ``kind`` names the list it belongs to, ``key`` is what that list is sorted by."""
+    """Return the cursor of one row: ``kind`` names the list it belongs to, ``key`` is the list's sort key."""
     return urlsafe_b64encode(f"{kind}:{key}".encode()).rstrip(b"=").decode()
 
 
 def parse_page_cursor(kind: str, text: str) -> str:
-    """The key of a cursor, as text.
+    """Return the key of a cursor, as text.
 
     Raises:
         InvalidCursor: it is no cursor, or one of another list.
@@ -53,7 +54,7 @@ def parse_page_cursor(kind: str, text: str) -> str:
 
 
 def parse_seq_cursor(kind: str, text: str) -> int:
-    """The key of a cursor of a list that is sorted by ``seq``.
+    """Return the key of a cursor of a list that is sorted by ``seq``.
 
     Raises:
         InvalidCursor: it is no cursor, or one of another list.

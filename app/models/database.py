@@ -1,4 +1,4 @@
-"""Opening the database: migrations under a lock, then the connections that everybody reads through.
+"""Opening the database: migrations under a lock, then the connections for all readers.
 
 Reads never share the ledger's connection, cannot write (``query_only``, ``default_transaction_read_only``), and end
 after :data:`READ_SECONDS`.
@@ -26,19 +26,19 @@ MIGRATIONS: Final = folder("migrations", "migrations")
 MIGRATION_LOCK: Final = 0x5265_766D
 LOCK_SECONDS: Final = 5.0
 LOCK_PAUSE: Final = 0.2
-"""While another process migrates, the lock is asked for again and again: a wait inside PostgreSQL would have no end
-on a connection that nothing comes through any more."""
+"""Pause between tries to get the lock while another process migrates: a wait inside PostgreSQL would never end on a
+connection that no longer transmits anything."""
 
 READ_SECONDS: Final = 7.0
-"""How long a reader waits for a statement of its own, its wait for a connection included. A webhook and a mutation read
-before they write, and are answered within 10 s whatever the database does."""
+"""Seconds that a reader waits for one statement, including its wait for a connection. A webhook and a mutation read
+before they write, and must respond within 10 s whatever the database does."""
 
 CHECK_SECONDS: Final = 120.0
 MIGRATE_SECONDS: Final = 3_600.0
-"""How long one statement of ``reveille check`` and of a migration (an index on a large table) may take."""
+"""Time limit in seconds of one statement of ``reveille check`` and of a migration (an index on a large table)."""
 
 LANES: Final = {Lane.SMALL: 10, Lane.SEARCH: 4, Lane.HEALTH: 1}
-"""Connections to PostgreSQL at most; to SQLite each lane has one, with a thread of its own."""
+"""Maximum of connections to PostgreSQL; to SQLite each lane has one, with a thread of its own."""
 
 
 def is_sqlite(database_url: str) -> bool:
@@ -50,7 +50,8 @@ def sqlite_path(database_url: str) -> Path:
 
 
 def tortoise_config(database_url: str, *, writable: bool = False, seconds: float = READ_SECONDS) -> dict[str, Any]:
-    """Tortoise's configuration: read-only, but for the migrations; ``seconds`` is the time limit of a statement."""
+    """Return Tortoise's configuration: read-only by default, ``writable`` for the migrations; ``seconds`` is the time
+    limit of a statement."""
     if is_sqlite(database_url):
         connection = _sqlite(database_url, writable=writable)
     else:
@@ -78,7 +79,7 @@ def _postgres(database_url: str, *, writable: bool, seconds: float) -> dict[str,
         "engine": "app.models.postgres",
         "credentials": {
             "url": database_url,
-            "minsize": 0,  # with a floor asyncpg tries again and again by itself, and logs each failure
+            "minsize": 0,  # with a minimum, asyncpg retries by itself and logs each failure
             "maxsize": 10,
             "timeout": CONNECT_SECONDS,
             "command_timeout": seconds,
@@ -89,14 +90,14 @@ def _postgres(database_url: str, *, writable: bool, seconds: float) -> dict[str,
 
 
 async def _nothing_to_reset(connection: object) -> None:
-    """asyncpg would reset every connection that goes back to the pool, a round trip each. Ours are only read from, one
-    statement at a time: there is nothing to take back."""
+    """Replace asyncpg's reset of every connection that is returned to the pool, which is a round trip each. These
+    connections are only read from, one statement at a time: there is nothing to reset."""
 
 
 async def migrate(database_url: str) -> list[str]:
-    """Bring the database to the newest schema; answers the revisions that were applied.
+    """Upgrade the database to the newest schema; return the revisions that were applied.
 
-    Safe to call from several starting processes at once: one applies, the others wait and find nothing to do.
+    Several starting processes may call it at once: one applies the revisions, the others wait and have none to apply.
     """
     dialect = "sqlite" if is_sqlite(database_url) else "postgres"
     async with _only_one(database_url), TortoiseContext() as context:
@@ -119,16 +120,16 @@ async def _only_one(database_url: str) -> AsyncIterator[None]:
         return
     connection = await connect(database_url, seconds=LOCK_SECONDS)
     try:
-        while not await connection.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):  # noqa: ASYNC110 - another process's
+        while not await connection.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):  # noqa: ASYNC110 - held elsewhere
             await asyncio.sleep(LOCK_PAUSE)
         yield
     finally:
-        connection.terminate()  # which ends the session, and the lock with it
+        connection.terminate()  # ends the session, and so releases the lock
 
 
 async def try_to_open(database_url: str) -> None:
-    """Connect once, before Tortoise does so the first time in a process: it checks less, and the thread of an aiosqlite
-    connection that could not be opened stays, so that the process would never end.
+    """Connect once, before Tortoise does so for the first time in a process: Tortoise checks less, and the thread of an
+    aiosqlite connection that failed to open remains, so that the process would never end.
 
     Raises:
         sqlite3.Error: the file cannot be opened, or is no database.
@@ -153,8 +154,8 @@ def _file_lock(path: Path) -> Iterator[Any]:
 
 @contextlib.asynccontextmanager
 async def reading(database_url: str) -> AsyncIterator[Callable[[], None]]:
-    """Open the connections for reading, for this process; closed at the end. Each lane has connections of its own.
-    Yields what discards them all."""
+    """Open this process's connections for reading, and close them at the end. Each lane has connections of its own.
+    Yield a function that discards all of them."""
     config = tortoise_config(database_url)
     shared = config["connections"]["default"]
     for lane, size in LANES.items():
@@ -163,7 +164,7 @@ async def reading(database_url: str) -> AsyncIterator[Callable[[], None]]:
         if is_sqlite(database_url):
             config["connections"][lane]["engine"] = "app.models.sqlite"
     async with TortoiseContext() as context:
-        # requests run in other tasks than the lifespan, and see the context only by the global fallback
+        # requests run in other tasks than the lifespan, and find the context only by the global fallback
         await context.init(config=config, _enable_global_fallback=True)
         if is_sqlite(database_url):
             for lane in LANES:

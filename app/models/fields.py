@@ -1,7 +1,7 @@
-"""Column types that mean the same on SQLite and PostgreSQL.
+"""Column types with the same meaning on SQLite and PostgreSQL.
 
-JSON stands in plain TEXT on both: nothing is ever searched inside it, it comes back exactly as it went in (JSONB would
-turn 1e300 into an integer of 301 digits), and both drivers hand it over as the same string.
+JSON is stored as plain TEXT on both: no query searches inside it, it is returned exactly as it was stored (JSONB would
+turn 1e300 into an integer of 301 digits), and both drivers pass it as the same string.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from tortoise.models import Model
 
 
 def dump_json(value: Any) -> str | None:
-    """The TEXT of a JSON column; None stays NULL."""
+    """Return the TEXT of a JSON column; None remains NULL."""
     return None if value is None else orjson.dumps(value).decode()
 
 
 def load_json(text: str | None) -> Any:
-    """What :func:`dump_json` was given."""
+    """Return the value that :func:`dump_json` was given."""
     return None if text is None else orjson.loads(text)
 
 
 def storable_text(text: str, most: int) -> str:
-    """Text of others (a device, Leshan, a proxy) as both databases can store it: no NUL, no half of a surrogate pair,
-    at most so many characters."""
+    """Return text from elsewhere (a device, Leshan, a proxy) as both databases can store it: no NUL, no half of a
+    surrogate pair, at most ``most`` characters."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()[:most]
 
 

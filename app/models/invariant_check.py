@@ -1,11 +1,11 @@
-"""Asking a live database whether the invariants (:mod:`app.models.invariants`) hold.
+"""Check of the invariants (:mod:`app.models.invariants`) in a live database.
 
 Read-only. Each query is one statement, so it sees one moment; large tables are read in pieces of :data:`PIECE` rows, so
-that neither time nor memory grows with the database. Lateness alone (invariant 7) is checked twice: a busy system is
-late for a moment, because a slot was free just then or a breaker closed.
+that neither time nor memory grows with the database. Only lateness (invariant 7) is checked twice: a busy system is
+late for a moment, because a slot was freed or a breaker closed just then.
 """
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from app.models.ledger.store import numbered
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
-"""Operations of the endpoints of a piece, or those of one endpoint that has more."""
+"""Maximum of operations of the endpoints of a piece, unless its only endpoint has more."""
 
 MOST: Final = 20
-"""Breaches of one invariant that are named; whoever reads them has enough to look into by then."""
+"""Maximum of violations reported per invariant: they are enough to investigate."""
 
 OVERDUE: Final = 10 * SECOND
-"""What should be done within a second is late after this."""
+"""A task that should be done within a second is late after this."""
 
 AGAIN_SECONDS: Final = 2.5
-"""Who is late is asked about again after this: a dispatcher that polls has looked by then."""
+"""Late objects are checked again after this: a dispatcher that polls has polled by then."""
 
 
 class _Reader(Protocol):
@@ -53,13 +53,13 @@ async def violations(
     restored: bool = False,
     pause: Callable[[], Awaitable[None]] = _a_while,
 ) -> list[str]:
-    """What breaks the invariants in this database: a sentence each, none where all is well.
+    """Return the violations of the invariants in this database, a sentence each.
 
     Args:
-        now: the database host's time; tests that move the ledger's clock hand that in.
+        now: the database host's time; tests that shift the ledger's clock pass it.
         max_in_flight: how many calls may be open at a Leshan server (invariant 7).
-        restored: nobody works on this copy, so nobody is asked who is late.
-        pause: what to wait for before whoever is late is asked about again.
+        restored: no dispatcher works on this copy, so lateness is not checked.
+        pause: awaited before late objects are checked again.
     """
     await try_to_open(database_url)
     async with TortoiseContext() as context:
@@ -88,7 +88,7 @@ class _Checker:
     calls: int
 
     async def breaches(self, invariant: Invariant) -> list[Any]:
-        """Whoever breaks this invariant, at most :data:`MOST`."""
+        """Return the violators of this invariant, at most :data:`MOST`."""
         found: list[Any] = []
         values = await self._given(invariant)
         async for bounds in self._pieces(invariant.walk):
@@ -101,7 +101,7 @@ class _Checker:
         return found
 
     async def _judged(self, judge: Judge, suspects: Sequence[int], most: int) -> list[Any]:
-        """Return at most so many violators of these suspects, whose rows are read one suspect at a time."""
+        """Return at most ``most`` violators among the suspects, whose rows are read one suspect at a time."""
         found: list[Any] = []
         now = await self._time()
         for suspect in suspects:
@@ -111,7 +111,7 @@ class _Checker:
         return found[:most]
 
     async def still(self, invariant: Invariant, whos: Sequence[Any]) -> list[Any]:
-        """Those of these who break it now."""
+        """Return those of the former violators that violate the invariant now."""
         if invariant.judge is not None:
             return [who for who in await self.breaches(invariant) if who in whos]
         values = await self._given(invariant)
@@ -127,7 +127,7 @@ class _Checker:
         return await self.now() if self.fixed is None else self.fixed
 
     async def now(self) -> Instant:
-        """The database host's time: the clock of whoever asks may be wrong."""
+        """Return the database host's time: this host's clock may be wrong."""
         if self.sqlite:
             return time.time_ns() // 1000
         (row,) = await self._rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now", [])

@@ -1,6 +1,6 @@
-"""The invariants that hold at every moment (``docs/lifecycle.md``), as questions to a database: what breaks them?"""
+"""The invariants that hold at every moment (``docs/lifecycle.md``), as queries for their violations."""
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from app.models.queue_order import HISTORY, QUEUE, Rows, left_waiting, overtaken
 
 
 class Walk(StrEnum):
-    """What is walked in pieces: the table's key, by which a question's ``$1`` (above) and ``$2`` (up to) bound it.
+    """The unit in which a table is read in pieces: its key, by which a query's ``$1`` (above) and ``$2`` (up to) bound
+    it.
 
-    A question of endpoints looks at all of their operations, so a piece has few endpoints where these have many: one
-    statement has no more than a reader's ten seconds.
+    A query of endpoints reads all of their operations, so a piece has few endpoints if these have many: no statement
+    may take longer than a reader's ten seconds.
     """
 
     OPERATIONS = "SELECT seq AS key FROM operation WHERE seq > $1 ORDER BY seq LIMIT {piece}"
@@ -34,12 +35,12 @@ class Walk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Decide about a suspect where SQL alone cannot.
+    """Decide about a suspect if SQL alone cannot.
 
     Attributes:
         rows: the statement that reads a suspect's rows; ``$1`` is its id.
-        violators: returns what violates the invariant, of these rows, the present time, and the time before which
-            something is late.
+        violators: returns the violators of the invariant, from these rows, the current time, and the time before which
+            a task is late.
     """
 
     rows: str
@@ -48,10 +49,9 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A question whose rows (``who``) break an invariant. ``given`` names the moments and limits that follow ``$1`` and
-    ``$2`` of a walk, or stand alone where nothing is walked. With a ``judge`` the rows are endpoints (``id``) that may
-    break it.
-    """
+    """A query whose rows (``who``) violate an invariant. ``given`` names the times and limits that follow ``$1`` and
+    ``$2`` of a walk, or are the only parameters without one. With a ``judge`` the rows are endpoints (``id``) that may
+    violate it."""
 
     number: int
     breach: str
@@ -62,7 +62,7 @@ class Invariant:
 
     @property
     def of_lateness(self) -> bool:
-        """Whether the present time decides."""
+        """Whether the current time decides."""
         return "overdue" in self.given
 
     def named(self, who: object) -> str:

@@ -1,13 +1,13 @@
-"""The legal moves of an operation, as a table. ``docs/lifecycle.md`` and the tests are this same table.
+"""The legal moves of an operation, as a table. ``docs/lifecycle.md`` and the tests have the same table.
 
-| from | to | who moves it |
+| from | to | moved by |
 |---|---|---|
 | (none) | QUEUED | the ledger's ``create`` |
-| QUEUED | SENDING | ``claim``: committed before the request leaves |
+| QUEUED | SENDING | ``claim``: committed before the request is sent |
 | QUEUED | CANCELED | ``cancel``, or a newer operation that supersedes it |
 | QUEUED | EXPIRED | ``sweep``, when ``expiresAt`` has passed |
-| SENDING | SENDING | ``settle``: a stock Leshan answered "delayed" and holds the request until the next wake |
-| SENDING | CONFIRMED, FAILED, QUEUED | ``settle``, as the verdict says; ``sweep`` for a lease that ran out |
+| SENDING | SENDING | ``settle``: a stock Leshan returned "delayed" and holds the request until the next wake |
+| SENDING | CONFIRMED, FAILED, QUEUED | ``settle``, by the verdict; ``sweep`` for an expired lease |
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ MOVES: Final[dict[OperationStatus | None, frozenset[OperationStatus]]] = {
 }
 
 TERMINAL: Final = frozenset(status for status, onward in MOVES.items() if status is not None and not onward)
-"""Statuses that an operation never leaves; retrying makes a new operation."""
+"""Final statuses; a retry creates a new operation."""
 
 
 class IllegalMove(RuntimeError):
-    """A bug of ours: somebody asked for a move that the table does not have."""
+    """A bug in Reveille: a move was requested that the table does not have."""
 
 
 def check_move(before: OperationStatus | None, after: OperationStatus) -> None:
-    """Raises :class:`IllegalMove` unless the table has this move."""
+    """Raise :class:`IllegalMove` unless the table has this move."""
     if after not in MOVES[before]:
         raise IllegalMove(f"no operation moves from {before} to {after}")

@@ -1,8 +1,8 @@
-"""Which observations of an endpoint stand, as one column keeps them: a JSON list with a path for each single one and a
+"""The current observations of an endpoint, as one column stores them: a JSON list with a path for each single one and a
 list of paths for each composite one.
 
-Leshan keeps an observation for one registration: another registration starts without any, and an UPDATED from another
-address leaves it listed while no notification arrives any more (measured on 2.0.0-M18).
+Leshan stores an observation for one registration: another registration starts without any, and after an UPDATED from
+another address it remains listed but its notifications no longer arrive (measured on 2.0.0-M18).
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Final, TypeAlias
 from app.models.fields import dump_json, load_json
 
 MOST: Final = 1_000
-"""Observations of one endpoint that are kept: of more the oldest are forgotten, and shown as ended."""
+"""Maximum of observations stored for one endpoint: if there are more, the oldest are dropped, and shown as ended."""
 
 Observation: TypeAlias = str | list[str]
-"""A path, or the paths of a composite observation in their order."""
+"""A path, or the sorted paths of a composite observation."""
 
 
 def observation_of(paths: Iterable[str], *, composite: bool) -> Observation:
-    """Return what is kept of an observation; two composites of the same paths are the same."""
+    """Return the stored form of an observation; two composites of the same paths are equal."""
     listed = sorted(paths)
     return listed if composite else listed[0]
 
 
 def with_observation(stored: str | None, observation: Observation) -> str | None:
-    """Return the column with the observation in it."""
+    """Return the column with the observation added."""
     others = [each for each in _load(stored) if each != observation]
     return dump_json([*others, observation][-MOST:])
 
@@ -37,7 +37,7 @@ def without_observation(stored: str | None, observation: Observation) -> str | N
 
 
 class Observed:
-    """Answers which paths the observations of a column cover."""
+    """The paths that the observations of a column cover."""
 
     def __init__(self, stored: str | None) -> None:
         observed = _load(stored)

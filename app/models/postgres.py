@@ -1,8 +1,8 @@
-"""PostgreSQL connections with a time limit on this side of the wire for everything that waits for the server.
+"""PostgreSQL connections with a client-side time limit for everything that waits for the server.
 
-A server that is frozen, or a proxy that acknowledges and drops, ends no connection and raises no error: only a limit of
-our own finds it. A connection that ran into one is terminated, never closed: a graceful close waits for the same peer.
-Tortoise takes this module as its engine (``client_class``).
+A server that is frozen, or a proxy that acknowledges and drops, ends no connection and raises no error: only a
+client-side limit detects it. A connection that exceeded one is terminated, never closed: a graceful close waits for the
+same peer. Tortoise uses this module as its engine (``client_class``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 CONNECT_SECONDS: Final = 3.0
 
 MARGIN_SECONDS: Final = 1.0
-"""PostgreSQL ends a statement so much earlier than we give up: its answer says why, and its connection stays."""
+"""PostgreSQL ends a statement this much before the client's limit: its error says why, and the connection remains
+usable."""
 
 OLDEST_SERVER: Final = 15
 
@@ -29,23 +30,23 @@ POOLER: Final = (
 
 
 class UnsupportedDatabase(RuntimeError):
-    """The server, or what stands before it, lacks something that Reveille needs. The message is one line."""
+    """The server, or a proxy before it, lacks a feature that Reveille needs. The message is one line."""
 
 
 def no_answer(seconds: float) -> str:
-    """The message of a time limit that was reached."""
+    """Return the message for an exceeded time limit."""
     return f"no answer within {seconds:g} s"
 
 
 async def connect(
     database_url: str, *, seconds: float, settings: Mapping[str, str] | None = None
 ) -> asyncpg.Connection[Any]:
-    """Open a connection of which no statement waits longer than ``seconds``; ``settings`` are the session's.
+    """Open a connection on which no statement waits longer than ``seconds``; ``settings`` are the session's.
 
     Raises:
-        TimeoutError: no answer within :data:`CONNECT_SECONDS`.
-        UnsupportedDatabase: PostgreSQL before :data:`OLDEST_SERVER`, or a pooler between it and us.
-        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: it cannot be reached, or refused us.
+        TimeoutError: no response within :data:`CONNECT_SECONDS`.
+        UnsupportedDatabase: PostgreSQL before :data:`OLDEST_SERVER`, or a pooler before it.
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: it cannot be reached, or refused the connection.
     """
     own = {"command_timeout": seconds, "server_settings": dict(settings or {})}
     try:
@@ -67,13 +68,14 @@ def _dsn(database_url: str) -> str:
 
 
 async def _check(connection: asyncpg.Connection[Any]) -> None:
-    """Raise UnsupportedDatabase for a server that is too old, and for a pooler: that announces a process of its own."""
+    """Raise UnsupportedDatabase for a server that is too old, and for a pooler, which announces a process id of its
+    own."""
     if (major := connection.get_server_version().major) < OLDEST_SERVER:
         raise UnsupportedDatabase(f"PostgreSQL {major} is too old; {OLDEST_SERVER} or newer is expected")
     try:
         pid = await connection.fetchval("SELECT pg_backend_pid()")
     except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-        pid = None  # another server process was given the second half of it
+        pid = None  # another server process received the second half of it
     if pid != connection.get_server_pid():
         raise UnsupportedDatabase(POOLER)
 
@@ -85,7 +87,7 @@ class BoundedClient(AsyncpgDBClient):
     """
 
     async def create_pool(self, **options: Any) -> asyncpg.Pool[Any]:
-        """Open the pool. Tortoise would pass on five parts of the address, and drop ``sslmode`` and the others."""
+        """Open the pool. Tortoise would pass only five parts of the address, and drop ``sslmode`` and the others."""
         url = options.pop("url")
         for part in ("host", "port", "user", "password", "database"):
             del options[part]
@@ -93,10 +95,10 @@ class BoundedClient(AsyncpgDBClient):
 
     @contextlib.asynccontextmanager
     async def acquire_connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:  # type: ignore[override]
-        """Borrow a connection of the pool for one statement.
+        """Acquire a connection of the pool for one statement.
 
         asyncpg's own limits leave gaps: waiting for a free connection has none, closing a prepared statement has none,
-        and a connection whose statement timed out is given back only after the server has confirmed the cancellation.
+        and a connection whose statement timed out is released only after the server has confirmed the cancellation.
 
         Raises:
             TimeoutError: the limit was reached.
@@ -119,10 +121,11 @@ class BoundedClient(AsyncpgDBClient):
             raise TimeoutError(no_answer(seconds if limit.expired() else CONNECT_SECONDS)) from None
 
     def _give_up(self, connection: asyncpg.Connection[Any], seconds: float) -> None:
-        """Terminate a connection whose statement did not end within these seconds.
+        """Terminate a connection whose statement did not end within ``seconds``.
 
-        If PostgreSQL should have ended the statement by then, terminate all connections of the pool, for they lead to
-        the same server. A statement that began late, after a wait for a connection, does not show that it is silent.
+        If PostgreSQL should have ended the statement by then, terminate all connections of the pool, because they lead
+        to the same server. A statement that began late, after a wait for a connection, does not prove that the server
+        is silent.
         """
         if seconds >= self.extra["command_timeout"] - MARGIN_SECONDS:
             self.discard_pool()

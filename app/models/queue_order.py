@@ -1,10 +1,10 @@
-"""Judge an endpoint's queue by its raw rows (invariants 6 and 7): what was overtaken, and what could be sent.
+"""Check an endpoint's queue by its raw rows (invariants 6 and 7): operations that were overtaken, or could be sent.
 
-Both know which object instances an operation that waits for its retry holds back (``docs/lifecycle.md``). They share
-the rule of conflicts with the ledger, and nothing that it derives from it.
+Both checks know which object instances an operation that waits for its retry holds back (``docs/lifecycle.md``). They
+share the conflict rule with the ledger, and none of its derived state.
 """
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]]
 _ORDER: Final = attrgetter("order")
 
 ENDED: Final = 20_000
-"""Ended operations of one endpoint that are replayed, those that ended last: an endpoint may have millions."""
+"""Maximum of ended operations of one endpoint that are replayed, the latest ones: an endpoint may have millions."""
 
 HISTORY: Final = f"""
     SELECT o.seq, o.priority, o.kind, o.path, o.paths, o.expires_at, o.finished_at, o.last_seq,
@@ -39,7 +39,7 @@ HISTORY: Final = f"""
     ) chosen JOIN operation o ON o.seq = chosen.seq JOIN transition t ON t.operation_id = o.seq
     ORDER BY t.seq
 """
-"""What happened to an endpoint's operations, as :func:`overtaken` reads it."""
+"""The history of an endpoint's operations, as :func:`overtaken` reads it."""
 
 QUEUE: Final = f"""
     SELECT e.name, e.wake_seq, o.priority, o.seq, o.kind, o.path, o.paths, o.created_at, o.expires_at,
@@ -64,11 +64,11 @@ class _Queued:
 
 
 def overtaken(history: Rows, _now: Instant, _overdue: Instant) -> list[int]:
-    """Return the operations (``seq``) that one behind them was sent before, by the log of one endpoint.
+    """Return the operations (``seq``) that were overtaken by one behind them, from the log of one endpoint.
 
-    An operation is passed over by right when the device answered it with an error and it waits for its retry, when it
-    touches an object instance of one that is passed over, or when it had expired. Of the same object instance nothing
-    may pass it at all. Between operations of different priorities only that is judged.
+    An operation may be overtaken if the device answered it with an error and it waits for its retry, if it touches an
+    object instance of one that is overtaken, or if it had expired. No operation of the same object instance may
+    overtake it at all. Between operations of different priorities only this last rule is checked.
     """
     since = _known_since(history)
     known: dict[int, _Queued] = {}
@@ -90,7 +90,8 @@ def overtaken(history: Rows, _now: Instant, _overdue: Instant) -> list[int]:
 
 
 def _known_since(history: Rows) -> int:
-    """Return the step from which on the history is whole: before it, operations that are left out were queued, too."""
+    """Return the step from which the history is complete: before it, operations that are not included were queued,
+    too."""
     ends = {row["seq"]: row["last_seq"] for row in history if row["finished_at"] is not None}
     return min(ends.values()) if len(ends) >= ENDED else 0
 
@@ -104,7 +105,7 @@ def _instances(row: Mapping[str, Any]) -> Instances:
 
 
 def _passed(earlier: Sequence[_Queued], sent: _Queued, at: Instant) -> list[int]:
-    """Return those of the earlier ones that may not be passed by this one."""
+    """Return those of the earlier operations that this one may not overtake."""
     held: dict[Instances, int] = {}
     for one in earlier:
         if one.expires_at is not None and one.expires_at <= at:
@@ -117,7 +118,7 @@ def _passed(earlier: Sequence[_Queued], sent: _Queued, at: Instant) -> list[int]
 
 
 def left_waiting(queue: Rows, now: Instant, overdue: Instant) -> list[str]:
-    """Return the endpoint's name where an operation of its queue could have been sent since before ``overdue``."""
+    """Return the endpoint's name if an operation of its queue could have been sent since before ``overdue``."""
     earlier: set[Instances] = set()
     for row in queue:
         if row["expires_at"] is not None and row["expires_at"] <= now:

@@ -1,6 +1,6 @@
-"""A look at the ready list without a lock: what a dispatcher reads before it asks for a claim.
+"""The ready list, read without a lock: a dispatcher's check before it requests a claim.
 
-Each of these raises ReadUnavailable while the database cannot be reached.
+Each function raises ReadUnavailable while the database cannot be reached.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server
 
 
 async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
-    """Whether some endpoint could be claimed now, as far as one can tell without asking the ledger."""
+    """Return whether some endpoint could be claimed now, as far as a read without the ledger shows."""
     now = clock(await database_now())
     held_back = HELD_BACK.format(server=int(server_id))
     sql = _READY.format(server=int(server_id), now=int(now), held_back=held_back)
@@ -43,26 +43,26 @@ async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = l
 
 
 async def stream_position(server_id: int) -> str | None:
-    """The id of the event up to which the Leshan server's stream has been heard; None where it tells none."""
+    """Return the id of the event up to which the Leshan server's stream was read; None if it sends none."""
     rows = await fetch(_HEARD.format(server=int(server_id)))
     place = rows[0][0] if rows else None
     return None if place is None or place.startswith(MADE_UP) else place
 
 
 async def known_boot_id(server_id: int) -> str | None:
-    """The ``bootId`` of the Leshan server as any process learned it last; None for a server that has none."""
+    """Return the Leshan server's ``bootId``, as the latest process received it; None for a server that has none."""
     rows = await fetch(_BOOT_ID.format(server=int(server_id)))
     return rows[0][0] if rows else None
 
 
 async def registrations_missed(server_id: int) -> bool:
-    """Whether events may have been missed and nobody has read all registrations since."""
+    """Return whether events may have been missed and the registrations have not all been read since."""
     rows = await fetch(_HEARD.format(server=int(server_id)))
     return bool(rows) and rows[0][1] is not None
 
 
 async def open_attempts(ids: Iterable[str]) -> dict[str, tables.Operation]:
-    """Those of these operations, by id, that are SENDING."""
+    """Return those of these operations, by id, that are SENDING."""
     with reading_errors():
         rows = await tables.Operation.filter(id__in=list(ids), status=OperationStatus.SENDING)
     return {str(row.id): row for row in rows}
@@ -84,8 +84,8 @@ async def unwanted(
     *,
     tried: Iterable[int] = (),
 ) -> list[Unwanted]:
-    """Return requests that Leshan holds although the operation was canceled, superseded, or has expired; without those
-    that were ``tried`` just now, so that they keep no others from their turn."""
+    """Return requests that Leshan holds although the operation was canceled, superseded, or has expired. Those just
+    ``tried`` are excluded, so that they do not block the others."""
     now = clock(await database_now())
     known = ", ".join(map(str, map(int, (0, *tried))))
     sql = _UNWANTED.format(server=int(server_id), now=int(now), most=int(most), tried=known)
@@ -93,14 +93,14 @@ async def unwanted(
 
 
 async def due_for_sweep(server_id: int, every: float, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
-    """Whether nobody swept within the last ``every`` seconds: of many dispatchers one a second is enough."""
+    """Return whether no sweep ran within the last ``every`` seconds: of many dispatchers one a second is enough."""
     now = clock(await database_now())
     rows = await fetch(_SWEPT.format(server=int(server_id)))
     return not rows or rows[0][0] is None or now - rows[0][0] >= every * SECOND
 
 
 async def due_for_probe(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
-    """Whether it is time to look whether Leshan is back, or still there."""
+    """Return whether a probe of Leshan is due."""
     now = clock(await database_now())
     rows = await fetch(_SWEPT.format(server=int(server_id)))
     return bool(rows) and rows[0][1] is not None and rows[0][1] <= now

@@ -1,7 +1,8 @@
-"""What is true: the tables, as Tortoise models. Only the ledger writes them; everybody may read them.
+"""The tables, as Tortoise models. Only the ledger writes them; all other modules may read them.
 
-The migrations in ``migrations/`` make these tables (a test compares both). Every ``seq`` is drawn from the one counter
-in ``ledger_head`` under the append lock, so their order is the order of commits: the only order that is ever used.
+The migrations in ``migrations/`` create these tables (a test compares both). Every ``seq`` is drawn from the single
+counter in ``ledger_head`` under the append lock, so their order is the order of commits: the only order that is ever
+used.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from app.models.fields import InstantField, JsonField
 
 
 class LedgerHead(Model):
-    """One row: where the log stands (``seq``) and up to where it has been pruned (``horizon``)."""
+    """One row: the log's last number (``seq``), and the number up to which it has been pruned (``horizon``)."""
 
     id = fields.SmallIntField(primary_key=True, generated=False)
     seq = fields.BigIntField()
@@ -26,8 +27,8 @@ class LedgerHead(Model):
 
 
 class LeshanServer(Model):
-    """One Leshan server: its breaker, who listens to its event stream and how far that was heard, what the server said
-    that it can, since when events may have been missed, and how many operations stand where."""
+    """One Leshan server: its breaker, the holder and position of its event stream, its reported capabilities, since
+    when events may have been missed, and the number of operations by status."""
 
     id = fields.SmallIntField(primary_key=True, generated=False)
     name = fields.CharField(max_length=255, unique=True)
@@ -59,7 +60,8 @@ class LeshanServer(Model):
 
 
 class Endpoint(Model):
-    """A device by its LwM2M endpoint client name: presence, registration, lease, and what holds its next call back."""
+    """A device by its LwM2M endpoint client name: presence, registration, lease, and the facts that delay its next
+    call."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
     server: fields.ForeignKeyRelation[LeshanServer] = fields.ForeignKeyField(
@@ -124,7 +126,8 @@ class Endpoint(Model):
 
 
 class DispatchPause(Model):
-    """A pause of the dispatch, present or past: of one endpoint, of one Leshan server, or (both null) of everything."""
+    """A current or former pause of the dispatch: to one endpoint, to one Leshan server, or (both null) to
+    everything."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
     server: fields.ForeignKeyNullableRelation[LeshanServer] = fields.ForeignKeyField(
@@ -144,7 +147,7 @@ class DispatchPause(Model):
 
 
 class Operation(Model):
-    """One thing that somebody wants of a device, from its creation to its end."""
+    """One request for a device, from its creation to its end."""
 
     seq = fields.BigIntField(primary_key=True, generated=False)
     id = fields.UUIDField(unique=True)
@@ -215,7 +218,7 @@ class Transition(Model):
 
 
 class PresenceChange(Model):
-    """One change of an endpoint's presence, as subscribers are told it."""
+    """One change of an endpoint's presence, as it is published to subscribers."""
 
     seq = fields.BigIntField(primary_key=True, generated=False)
     endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.CASCADE)
@@ -242,7 +245,7 @@ class ResourceState(Model):
 
 
 class ResourceChange(Model):
-    """One value that a resource had, in the order of arrival: what ``resourceChanges`` is resumed from."""
+    """One value that a resource had, in the order of arrival; ``resourceChanges`` is resumed from these rows."""
 
     seq = fields.BigIntField(primary_key=True, generated=False)
     endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.CASCADE)
@@ -256,7 +259,7 @@ class ResourceChange(Model):
 
 
 class ObjectModelRow(Model):
-    """An object model as a device's Leshan server told it, by object id and version."""
+    """An object model as a device's Leshan server returned it, by object id and version."""
 
     id = fields.CharField(max_length=64, primary_key=True)
     server: fields.ForeignKeyRelation[LeshanServer] = fields.ForeignKeyField(
@@ -273,7 +276,8 @@ class ObjectModelRow(Model):
 
 
 class WebhookDelivery(Model):
-    """The id of a webhook delivery whose effect is stored, kept 24 hours so that a repeat changes nothing."""
+    """The id of a webhook delivery whose effect is stored, retained for 24 hours so that a redelivery changes
+    nothing."""
 
     id = fields.CharField(max_length=255, primary_key=True)
     at: fields.Field[int] = InstantField()
@@ -283,7 +287,8 @@ class WebhookDelivery(Model):
 
 
 class EarlyResponse(Model):
-    """The answer to a delayed request that came before our commit of "delayed"; kept 10 minutes to be found then."""
+    """The response to a delayed request that arrived before the ledger committed the delay; retained for 10 minutes, to
+    be found then."""
 
     request_id = fields.CharField(max_length=64, primary_key=True)
     endpoint = fields.CharField(max_length=255)

@@ -1,4 +1,5 @@
-"""What a queued operation waits for: one pure function, so that "why is it not done?" has an answer on every row."""
+"""The condition that a queued operation waits for: one pure function, so that every row can explain why it is not
+done."""
 
 from __future__ import annotations
 
@@ -16,20 +17,20 @@ DISPATCHER_SPAN: Instant = 10 * SECOND
 
 
 ASKED_FOR = frozenset({ReasonCode.LEASE_LOST, ReasonCode.LESHAN_UNREACHABLE})
-"""Reasons of an operation that is SENDING still while the Leshan server is asked what became of its call."""
+"""Reasons of an operation that is still SENDING while the Leshan server is queried for its call's outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """How many calls are open at the Leshan server, of how many that may be: all, and those of endpoints that did not
-    answer last time (``ledger.rules.SILENT_SHARE``)."""
+    """The number of open calls at the Leshan server and their maximum: all, and those of endpoints that did not respond
+    last time (``ledger.rules.SILENT_SHARE``)."""
 
     open: int
     silent: int
     most: int
 
     def are_all_open(self, endpoint: EndpointView) -> bool:
-        """Whether the endpoint's next operation finds no free call."""
+        """Return whether there is no free call for the endpoint's next operation."""
         return self.open >= self.most or (endpoint.silent and self.silent >= silent_share(self.most))
 
 
@@ -43,28 +44,28 @@ def waiting_for(
     calls: Calls | None = None,
     window: Instant = MARGIN_PARTS * START_MARGIN,
 ) -> WaitingFor:
-    """Return what has to happen next, as an operator wants to read it: the outermost obstacle is named first.
+    """Return the condition that must change next, for operators: the outermost obstacle first.
 
-    ``head`` is the ``seq`` of the endpoint's next operation (``queries.heads_of``); None where it is not known, and it
-    need not be where :func:`needs_head` says so. ``calls`` are of interest only where the answer without is CLAIM.
-    ``window`` is the awake window of endpoints without one of their own.
+    ``head`` is the ``seq`` of the endpoint's next operation (``queries.heads_of``), or None if it is unknown; it
+    matters only if :func:`needs_head` is true. ``calls`` matter only if the result without them is CLAIM. ``window`` is
+    the awake window of endpoints without one of their own.
 
-    | in this order | answer |
+    | condition, in this order | result |
     |---|---|
     | it has ended | NOTHING |
-    | it is SENDING, the answer was lost, and Leshan is asked what became of the call | LESHAN |
-    | it is SENDING, Leshan said "delayed", and the device has not woken since | LESHAN_HOLDS_IT |
+    | it is SENDING, the response was lost, and Leshan is queried for the call's outcome | LESHAN |
+    | it is SENDING, Leshan returned "delayed", and the device has not woken since | LESHAN_HOLDS_IT |
     | it is SENDING | DEVICE_ANSWER |
-    | the endpoint, its Leshan server or everything is paused: nothing but the resume changes that | PAUSED |
-    | no dispatcher swept for 10 s: nobody would even notice that Leshan is back | DISPATCHER |
+    | the endpoint, its Leshan server or everything is paused: only resuming changes that | PAUSED |
+    | no dispatcher swept for 10 s: none would even detect that Leshan is back | DISPATCHER |
     | the breaker is open: no device can be called | LESHAN |
-    | another operation of the endpoint is out | TURN |
+    | another operation of the endpoint is SENDING | TURN |
     | the endpoint is not sendable, is down, or sleeps and its turn is over until the next wake | DEVICE_WAKE |
-    | it was answered with an error and is tried again at the next wake, or after a pause | DEVICE_WAKE, RETRY_DELAY |
+    | the device answered it with an error: retry at the next wake, or after a pause | DEVICE_WAKE, RETRY_DELAY |
     | another operation of the endpoint goes first, or holds it back | TURN |
     | the endpoint pauses after a failure | RETRY_DELAY |
-    | all of that is well, and all calls that it may take are open | CAPACITY |
-    | all of that is well | CLAIM |
+    | none of these, and all calls that it may use are open | CAPACITY |
+    | none of these | CLAIM |
     """
     if operation.status in TERMINAL:
         return WaitingFor.NOTHING
@@ -88,7 +89,7 @@ def _at_the_endpoint(
     operation: OperationView, endpoint: EndpointView, now: Instant, head: int | None, window: Instant
 ) -> WaitingFor | None:
     if endpoint.lease_operation is not None:
-        # its own lease: the two rows were read a moment apart, and it is out by now
+        # its own lease: the two rows were read a moment apart, and it is SENDING by now
         return WaitingFor.DEVICE_ANSWER if endpoint.lease_operation == operation.seq else WaitingFor.TURN
     own = endpoint.awake_window_seconds
     margin = min(start_margin(window if own is None else own * SECOND), operation.timeout_seconds * SECOND)
@@ -109,10 +110,10 @@ def _at_the_endpoint(
 
 
 def may_be_full(server: ServerView, most: int) -> bool:
-    """Whether so many operations are SENDING that the calls may all be open, and have to be counted."""
+    """Return whether so many operations are SENDING that all calls may be open, and must be counted."""
     return server.sending >= silent_share(most)
 
 
 def needs_head(operation: OperationView, endpoint: EndpointView) -> bool:
-    """Whether the head of the endpoint's queue can make a difference, and has to be read."""
+    """Return whether the head of the endpoint's queue can make a difference, and must be read."""
     return operation.status is OperationStatus.QUEUED and endpoint.queued > 1 and endpoint.ready_at is not None
