@@ -1,6 +1,6 @@
-"""Reading: pages, single rows and the log, each in a constant number of statements (``docs/queries.md``).
+"""Queries: pages, single rows and the log, each in a constant number of statements (``docs/queries.md``).
 
-Everything is read through Tortoise's default connection, which cannot write (``app.models.database.reading``).
+All of them use Tortoise's connections for reading, which cannot write (``app.models.database.reading``).
 """
 
 from app.models.queries.criteria import EndpointCriteria, OperationCriteria

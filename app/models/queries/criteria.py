@@ -1,4 +1,4 @@
-"""What a list may be asked for, and the SQL conditions that it means."""
+"""The filters of lists, and their SQL conditions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ ENDPOINT_BY_NAME = "(SELECT n.id FROM endpoint n WHERE n.name = {name} LIMIT 1)"
 
 @dataclass(frozen=True, slots=True)
 class OperationCriteria:
-    """Which operations. None means any; an empty list of statuses or kinds means none.
+    """A filter of operations. None means any; an empty list means none.
 
     Attributes:
         endpoint: an exact name.
         path_prefix: whole parts: ``"/3"`` is object 3 and all below it, never object 3303. With the leading slash.
         created_after, created_before: both exclusive, microseconds since the epoch.
-        endpoints: exact names, one of which it has to be.
+        endpoints: exact names, of which one must match.
         reasons: of the last transition.
-        batch: the word that it was created with.
-        retried: whether there is an operation that retries it.
+        batch: the label that it was created with.
+        retried: whether an operation exists that retries it.
     """
 
     endpoint: str | None = None
@@ -39,7 +39,7 @@ class OperationCriteria:
 
     @property
     def impossible(self) -> bool:
-        """Whether an empty list admits no operation at all."""
+        """Whether an empty list excludes all operations."""
         return any(
             words is not None and not words for words in (self.statuses, self.kinds, self.reasons, self.endpoints)
         )
@@ -51,20 +51,20 @@ class OperationCriteria:
 
     @property
     def unrestricted(self) -> bool:
-        """Whether every operation is meant."""
+        """Whether every operation matches."""
         return self == OperationCriteria()
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointCriteria:
-    """Which endpoints. ``name_contains`` is taken letter by letter: no wildcards, upper and lower case differ."""
+    """A filter of endpoints. ``name_contains`` is matched literally and case-sensitively, without wildcards."""
 
     name_contains: str | None = None
     presences: Collection[Presence] | None = None
 
 
 def below(column: str, prefix: str, statement: Statement) -> list[str]:
-    """The two conditions, either of which holds for a path that is ``prefix`` or below it.
+    """Return two conditions, one of which holds for a path that is ``prefix`` or below it.
 
     They are ranges, so an index on the column serves them: ``"0"`` is the character after ``"/"``, and paths are
     compared byte by byte on both databases.
@@ -75,5 +75,5 @@ def below(column: str, prefix: str, statement: Statement) -> list[str]:
 
 
 def contains(column: str, part: str, statement: Statement) -> str:
-    """A condition: the text contains ``part``, letter by letter."""
+    """Return the condition that the text contains ``part`` literally."""
     return f"{'strpos' if on_postgres() else 'instr'}({column}, {statement.add(part)}) > 0"

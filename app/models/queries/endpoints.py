@@ -25,7 +25,7 @@ def _columns(large: Large) -> str:
 async def endpoint_page(
     criteria: EndpointCriteria, first: int, after: str | None = None, large: Large = Large.ALL
 ) -> Page[EndpointView]:
-    """Endpoints by name: one statement, and another one when the total is asked for.
+    """Return a page of endpoints by name: one statement, and another one when the total is requested.
 
     Raises:
         InvalidCursor: ``after`` is no cursor of a list of endpoints.
@@ -43,7 +43,7 @@ async def endpoint_page(
 
 
 def endpoint_statement(criteria: EndpointCriteria, after: str, limit: int, large: Large = Large.ALL) -> Statement:
-    """The statement of one page: ``limit`` endpoints whose names come after ``after``."""
+    """Return the statement of one page: ``limit`` endpoints whose names come after ``after``."""
     statement = Statement("", [after, limit])
     branches = [f"{branch} AND e.name > $1" for branch in _branches(criteria, statement, _columns(large))]
     order = "e.name" if len(branches) == 1 else "name"
@@ -64,7 +64,7 @@ def _branches(criteria: EndpointCriteria, statement: Statement, selected: str) -
 
 async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]]:
     """Return the objects that these endpoints registered with their versions, by name; endpoints without object links
-    are left out.
+    are omitted.
 
     Raises:
         ReadUnavailable: the database cannot be reached.
@@ -78,7 +78,7 @@ async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]
 
 
 async def count_endpoints(criteria: EndpointCriteria) -> tuple[int, bool]:
-    """How many endpoints there are, counted to 10,000."""
+    """Return the number of endpoints, counted up to 10,000."""
     statement = Statement("", [COUNT_LIMIT + 1])
     branches = " UNION ALL ".join(_branches(criteria, statement, "1"))
     sql = f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c"  # noqa: S608
@@ -88,18 +88,18 @@ async def count_endpoints(criteria: EndpointCriteria) -> tuple[int, bool]:
 
 
 async def endpoint_by_name(name: str, large: Large = Large.ALL) -> EndpointView | None:
-    """An endpoint by its LwM2M endpoint client name."""
+    """Return an endpoint by its LwM2M endpoint client name."""
     rows = await fetch(f"SELECT {_columns(large)} FROM endpoint e WHERE e.name = $1 LIMIT 1", [name])  # noqa: S608
     return EndpointView.load(rows[0]) if rows else None
 
 
 async def endpoint_by_id(id_: int, large: Large = Large.ALL) -> EndpointView | None:
-    """An endpoint by its row's id."""
+    """Return an endpoint by its row's id."""
     return (await endpoints_by_id([id_], large)).get(id_)
 
 
 async def endpoints_by_id(ids: Collection[int], large: Large = Large.ALL) -> dict[int, EndpointView]:
-    """Endpoints by their rows' ids; unknown ones are left out."""
+    """Return endpoints by their rows' ids; unknown ones are omitted."""
     if not ids:
         return {}
     sql = f"SELECT {_columns(large)} FROM endpoint e WHERE {among('e.id', '$1', 'bigint')}"  # noqa: S608
@@ -107,7 +107,7 @@ async def endpoints_by_id(ids: Collection[int], large: Large = Large.ALL) -> dic
 
 
 async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
-    """Return the ``seq`` of the operation that goes next, by endpoint; endpoints where nothing goes are left out."""
+    """Return the ``seq`` of the operation that goes next, by endpoint; endpoints without one are omitted."""
     if not endpoint_ids:
         return {}
     sql = f"""
@@ -124,7 +124,8 @@ async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
 async def resource_states(
     endpoint_id: int, path_prefix: str | None = None, large: Large = Large.ALL
 ) -> list[ResourceStateView]:
-    """The latest known value of every resource of an endpoint, by path (as text), of one part of it with a prefix."""
+    """Return the latest known value of every resource of an endpoint, by path (as text); with a prefix, of the
+    resources below it."""
     statement = Statement("", [endpoint_id])
     where = "r.endpoint_id = $1"
     if path_prefix is not None:
@@ -135,12 +136,12 @@ async def resource_states(
 
 
 async def resource_values(endpoint_id: int, paths: Collection[str]) -> dict[str, str]:
-    """The stored JSON of these resources, by path."""
+    """Return the stored JSON of these resources, by path."""
     sql = f"SELECT path, value FROM resource_state WHERE endpoint_id = $1 AND {among('path', '$2', 'text')}"  # noqa: S608
     return {row[0]: row[1] for row in await fetch(sql, [endpoint_id, array(paths)])}
 
 
 async def resource_change_value(seq: int) -> str | None:
-    """The stored JSON of a value that a resource had; None for one that was pruned."""
+    """Return the stored JSON of a value that a resource had; None if it was pruned."""
     rows = await fetch("SELECT value FROM resource_change WHERE seq = $1", [seq])
     return rows[0][0] if rows else None

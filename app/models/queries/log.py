@@ -1,6 +1,6 @@
-"""Reading the log in order, in bounded pieces: the one way for subscribers that catch up and for the live reader.
+"""Reading the log in order, in bounded pieces: both subscribers that catch up and the live reader use it.
 
-Each piece is one statement, so it is one snapshot: rows, the log's head and its horizon belong together. The ledger
+Each piece is one statement, so it is one snapshot: rows, the log's head and its horizon are consistent. The ledger
 draws ``seq`` and commits under one lock, so a snapshot that shows a row shows every row before it.
 """
 
@@ -16,7 +16,7 @@ from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch, 
 from app.models.queries.views import Large, PresenceChangeView, ResourceChangeView, Row, TransitionView, columns
 
 WINDOW: Final = 50_000
-"""How much of the log is looked through in one statement where no index names the rows that are wanted."""
+"""The range of ``seq`` that one statement scans if no index finds the matching rows."""
 
 
 class Entry(Protocol):
@@ -33,12 +33,13 @@ T = TypeVar("T")
 
 
 class Expired(Exception):
-    """Part of what was asked for has been pruned."""
+    """Part of the requested range has been pruned."""
 
 
 @dataclass(slots=True)
 class Piece(Generic[T]):
-    """Rows after a position, in order. ``upto`` is where to go on: nothing is left between the last row and it."""
+    """Rows after a position, in order. The next piece starts after ``upto``: no row is left between the last one and
+    it."""
 
     rows: list[T]
     upto: int
@@ -54,7 +55,7 @@ async def read_transitions(
     operation_seqs: Collection[int] | None = None,
     to_statuses: Collection[OperationStatus] | None = None,
 ) -> Piece[TransitionView]:
-    """Transitions with ``after < seq <= until``.
+    """Return transitions with ``after < seq <= until``.
 
     Raises:
         Expired: the log has been pruned beyond ``after``.
@@ -80,7 +81,7 @@ async def read_transitions(
 async def read_presences(
     after: int, limit: int, *, until: int = MAX_SEQ, endpoint: str | None = None
 ) -> Piece[PresenceChangeView]:
-    """Presence changes with ``after < seq <= until``. Raises as :func:`read_transitions` does."""
+    """Return presence changes with ``after < seq <= until``. Raise as :func:`read_transitions` does."""
     statement = Statement("", [after, until, limit])
     conditions = _of_endpoint(endpoint, statement)
     return await _read(PresenceChangeView, "presence_change l", conditions, statement)
@@ -89,7 +90,7 @@ async def read_presences(
 async def read_resources(
     after: int, limit: int, *, until: int = MAX_SEQ, endpoint: str | None = None, path_prefix: str | None = None
 ) -> Piece[ResourceChangeView]:
-    """Values with ``after < seq <= until``. Raises as :func:`read_transitions` does."""
+    """Return values with ``after < seq <= until``. Raise as :func:`read_transitions` does."""
     statement = Statement("", [after, until, limit])
     conditions = _of_endpoint(endpoint, statement)
     if path_prefix is not None:
@@ -120,7 +121,8 @@ async def _read(
 
 
 def log_sql(view: type[Any], source: str, conditions: list[str]) -> str:
-    """The statement of a piece: head and horizon stand before every row, and alone where there is none."""
+    """Return the statement of a piece: head and horizon precede every row, and form the only row if there is no
+    other."""
     where = " AND ".join(["l.seq > $1", "l.seq <= $2", *conditions])
     large = Large.SHORT if hasattr(view, "LARGE") else Large.ALL
     selected = columns(view, "l", large, postgres=on_postgres())  # type: ignore[arg-type]  # a class is hashable

@@ -1,6 +1,6 @@
-"""Which operations a filter means, all of them: for cancelling and retrying many."""
+"""All operations that match a filter, for canceling and retrying many."""
 
-# ruff: noqa: S608 - every name that is put into these statements is a word of ours
+# ruff: noqa: S608 - every interpolated name is a constant of this project
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.models.queries.reading import Lane, Statement, among, array, fetch, rea
 
 
 async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint: bool = False) -> list[int]:
-    """The ``seq`` of every operation that the criteria admit, oldest first, at most so many; with ``by_endpoint`` those
-    of an endpoint beside each other, so that a piece of them touches few endpoints.
+    """Return the ``seq`` of every operation that matches the criteria, at most ``most``, oldest first. With
+    ``by_endpoint`` they are grouped by endpoint instead, so that a part of the list concerns few endpoints.
 
     Raises:
         ReadUnavailable: the database cannot be reached.
@@ -31,20 +31,21 @@ async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint:
 
 
 async def not_retried(seqs: Collection[int]) -> list[int]:
-    """Those of these operations that are there and nobody asked for again, oldest first. Raises as
+    """Return those of these operations that exist and have not been retried, oldest first. Raise as
     :func:`operation_seqs` does."""
     statement = not_retried_statement(seqs)
     return [row[0] for row in await fetch(statement.sql, statement.values)]
 
 
 def not_retried_statement(seqs: Collection[int]) -> Statement:
-    """The statement of :func:`not_retried`."""
+    """Return the statement of :func:`not_retried`."""
     sql = f"SELECT o.seq FROM operation o WHERE {among('o.seq', '$1', 'bigint')} AND NOT {RETRIED} ORDER BY o.seq"
     return Statement(sql, [array(seqs)])
 
 
 async def exact_count(criteria: OperationCriteria) -> int:
-    """How many operations the criteria admit, counted to the end. Raises as :func:`operation_seqs` does."""
+    """Return the number of operations that match the criteria, counted to the end. Raise as :func:`operation_seqs`
+    does."""
     if criteria.impossible:
         return 0
     statement = Statement("", [])

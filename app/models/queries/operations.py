@@ -16,7 +16,7 @@ from app.models.queries.server import operation_counts
 from app.models.queries.views import Large, OperationView, columns
 
 RETRIED: Final = "EXISTS (SELECT 1 FROM operation r WHERE r.retry_of = o.seq)"
-"""A condition: there is an operation that retries the operation ``o``."""
+"""Condition: an operation exists that retries the operation ``o``."""
 
 _KIND: Final = "operation"
 
@@ -28,7 +28,7 @@ def _columns(large: Large) -> str:
 async def operation_page(
     criteria: OperationCriteria, first: int, after: str | None = None, large: Large = Large.ALL
 ) -> Page[OperationView]:
-    """Operations, newest first: one statement, and another one when the total is asked for.
+    """Return a page of operations, newest first: one statement, and another one when the total is requested.
 
     Raises:
         InvalidCursor: ``after`` is no cursor of a list of operations.
@@ -48,19 +48,19 @@ async def operation_page(
 
 
 class _Condition(NamedTuple):
-    """SQL that holds for a row of ``table``: ``o``, the operation, or ``f``, what it is filed by."""
+    """A condition on a row of ``table``: ``o``, the operation, or ``f``, its row in the index table."""
 
     table: str
     sql: str
 
 
 def _on(table: str, test: str) -> _Condition:
-    """A condition that begins with a column of the table."""
+    """Return a condition that begins with a column of the table."""
     return _Condition(table, f"{table}.{test}")
 
 
 def operation_statement(criteria: OperationCriteria, before: int, limit: int, large: Large = Large.ALL) -> Statement:
-    """The statement of one page: ``limit`` operations with a ``seq`` below ``before``."""
+    """Return the statement of one page: ``limit`` operations with a ``seq`` below ``before``."""
     statement = Statement("", [before, limit])
     branches = operation_branches(criteria, statement, before="$1")
     if len(branches) == 1 and branches[0].startswith(_SEQ):
@@ -76,11 +76,11 @@ _SEQ: Final = "SELECT o.seq"
 
 
 def operation_branches(criteria: OperationCriteria, statement: Statement, before: str | None = None) -> list[str]:
-    """SELECTs of ``seq`` that are disjoint, each with conditions that one index serves in order. ``before`` is the
-    placeholder of a ``seq`` that all of them are below."""
+    """Return disjoint SELECTs of ``seq``, each with conditions that one index serves in order. ``before`` is the
+    placeholder of a ``seq`` that is an upper bound of all of them."""
     fixed = _conditions(criteria, statement)
     words = [one for one in (_statuses(criteria), _reasons(criteria), _kinds(criteria)) if one is not None]
-    # one of them is enough to walk along: branches for all would be more than a thousand
+    # one branch per value of one column is enough: branches for all columns would be more than a thousand
     for checked in words[1:]:
         fixed.append(_Condition(checked[0].table, f"({' OR '.join(one.sql for one in checked)})"))
     choices = [fixed]
@@ -91,7 +91,7 @@ def operation_branches(criteria: OperationCriteria, statement: Statement, before
 
 
 def _select(conditions: Collection[_Condition], before: str | None) -> str:
-    """From the operations, from what they are filed by, or from both: as the conditions ask."""
+    """Return a SELECT from the operations, their index table, or both, as the conditions require."""
     tables = {one.table for one in conditions} or {"o"}
     if tables == {"f"}:
         source = f"SELECT f.seq FROM {FILING} f"  # noqa: S608
@@ -105,7 +105,7 @@ def _select(conditions: Collection[_Condition], before: str | None) -> str:
 
 def _conditions(criteria: OperationCriteria, statement: Statement) -> list[_Condition]:
     filed = _filed()
-    beside = filed if _statuses(criteria) is None else "o"  # an index of the operation's has both: endpoint and status
+    beside = filed if _statuses(criteria) is None else "o"  # an index of the operation table has both columns
     conditions = []
     if criteria.endpoint is not None:
         of_name = ENDPOINT_BY_NAME.format(name=statement.add(criteria.endpoint))
@@ -127,12 +127,13 @@ def _conditions(criteria: OperationCriteria, statement: Statement) -> list[_Cond
 
 
 def _filed() -> str:
-    """The table whose indexes serve what never changes of an operation."""
+    """Return the table whose indexes serve the immutable columns of an operation."""
     return "f" if on_postgres() else "o"
 
 
 def _any_of(names: str) -> str:
-    """PostgreSQL takes an array as a list of keys for the index, a subquery perhaps for a join of whole tables."""
+    """Return the condition on endpoints by names. PostgreSQL uses an array as a list of keys for the index; for a
+    subquery it may join whole tables."""
     select = f"SELECT n.id FROM endpoint n WHERE {among('n.name', names, 'text')}"  # noqa: S608
     return f"= ANY(ARRAY({select}))" if on_postgres() else f"IN ({select})"
 
@@ -164,7 +165,7 @@ def _paths(criteria: OperationCriteria, statement: Statement) -> list[_Condition
 
 
 async def count_operations(criteria: OperationCriteria) -> tuple[int, bool]:
-    """How many operations there are, counted to 10,000; from the kept counters where they tell it."""
+    """Return the number of operations, counted up to 10,000; from the stored counters if they suffice."""
     if criteria.impossible:
         return 0, False
     if criteria.indexed:
@@ -178,7 +179,7 @@ async def count_operations(criteria: OperationCriteria) -> tuple[int, bool]:
 
 
 def count_statement(criteria: OperationCriteria) -> Statement:
-    """The statement that counts a list, up to one more than the limit."""
+    """Return the statement that counts a list, up to one more than the limit."""
     statement = Statement("", [COUNT_LIMIT + 1])
     branches = " UNION ALL ".join(operation_branches(criteria, statement))
     statement.sql = f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c"  # noqa: S608
@@ -186,12 +187,12 @@ def count_statement(criteria: OperationCriteria) -> Statement:
 
 
 async def operation_by_id(id_: str, large: Large = Large.ALL) -> OperationView | None:
-    """An operation by its UUID; None for an unknown one, and for a text that is no UUID."""
+    """Return an operation by its UUID; None for an unknown one, and for a text that is no UUID."""
     return (await operations_by_id([id_], large)).get(id_)
 
 
 async def operations_by_id(ids: Collection[str], large: Large = Large.ALL) -> dict[str, OperationView]:
-    """Operations by their UUIDs, under the texts that were asked for; unknown ones are left out."""
+    """Return operations by their UUIDs, keyed by the given texts; unknown ones are omitted."""
     canonical = {text: known for text in ids if (known := _uuid(text)) is not None}
     if not canonical:
         return {}
@@ -209,7 +210,7 @@ def _uuid(text: str) -> str | None:
 
 
 async def operations_by_seq(seqs: Collection[int], large: Large = Large.ALL) -> dict[int, OperationView]:
-    """Operations by their ``seq``; unknown ones are left out."""
+    """Return operations by their ``seq``; unknown ones are omitted."""
     if not seqs:
         return {}
     sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.seq', '$1', 'bigint')}"  # noqa: S608

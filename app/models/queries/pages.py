@@ -1,7 +1,8 @@
-"""Pages by keyset: a page goes on after the last row's sort key, so it costs the same at any depth and under inserts.
+"""Keyset pagination: a page continues after the last row's sort key, so it costs the same at any depth and under
+inserts.
 
-A list that is asked for several words of one column (three statuses) is read as one ordered branch per word, each cut
-at the page's length, and merged: every branch is a walk along an index that ends early, however large the table is.
+A list filtered by several values of one column (three statuses) is read as one ordered branch per value, each limited
+to the page's length, and merged: every branch is an index scan that ends early, however large the table is.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from app.models.cursors import page_cursor
 T = TypeVar("T")
 
 COUNT_LIMIT: Final = 10_000
-"""How far a total is counted."""
+"""Limit up to which a total is counted."""
 
 
 @dataclass(slots=True)
 class Page(Generic[T]):
-    """Rows of a list, with what Relay's ``PageInfo`` needs.
+    """Rows of a list, with the data for Relay's ``PageInfo``.
 
     Attributes:
-        total: counts all rows that the criteria admit, when awaited: (count, whether it stopped at 10,000).
+        total: counts all rows that match the criteria, when awaited: (count, whether it stopped at 10,000).
     """
 
     items: list[T]
@@ -43,18 +44,18 @@ class Page(Generic[T]):
         continued: bool,
         total: Callable[[], Awaitable[tuple[int, bool]]],
     ) -> Page[T]:
-        """A page of ``first`` rows out of one row more than that, which says whether there is a next page."""
+        """Return a page of ``first`` rows. ``found`` has one row more if there is a next page."""
         items = found[:first]
         return cls(items, [page_cursor(kind, key(item)) for item in items], len(found) > first, continued, total)
 
 
 def capped(count: int) -> tuple[int, bool]:
-    """A count as a total."""
+    """Return a count as a total."""
     return min(count, COUNT_LIMIT), count > COUNT_LIMIT
 
 
 def merged(branches: Iterable[str], order: str, limit: str) -> str:
-    """One SELECT out of ordered branches that have no row in common, cut at ``limit``."""
+    """Merge ordered branches that have no row in common into one SELECT, limited to ``limit``."""
     parts = list(branches)
     if len(parts) == 1:
         return f"{parts[0]} ORDER BY {order} LIMIT {limit}"

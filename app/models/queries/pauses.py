@@ -1,4 +1,4 @@
-"""Pauses of the dispatch: those in force, and those that were."""
+"""Pauses of the dispatch: those in force, and former ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.models.queries.reading import fetch
 from app.models.queries.views import PauseView
 
 MOST_PAUSES: Final = 1_000
-"""That are told at once; whoever paused more endpoints than that pauses the Leshan server better."""
+"""Maximum of pauses returned at once; for more paused endpoints than that, pause the Leshan server instead."""
 
 _SELECT: Final = """
     SELECT p.id, s.name, e.name, p.reason, p.paused_by, p.paused_at, p.resumed_by, p.resumed_at
@@ -17,7 +17,7 @@ _SELECT: Final = """
 
 
 async def pauses(*, past: bool = False, most: int = MOST_PAUSES) -> list[PauseView]:
-    """The pauses in force, the widest first, then by age; with ``past`` all that are kept, newest first.
+    """Return the pauses in force, the widest first, then by age; with ``past`` all that are stored, newest first.
 
     Raises:
         ReadUnavailable: the database cannot be reached.
@@ -28,6 +28,6 @@ async def pauses(*, past: bool = False, most: int = MOST_PAUSES) -> list[PauseVi
 
 
 async def pause_by_id(id_: int) -> PauseView | None:
-    """A pause by its id."""
+    """Return a pause by its id."""
     rows = await fetch(f"{_SELECT} WHERE p.id = $1", [id_])
     return PauseView.load(rows[0]) if rows else None

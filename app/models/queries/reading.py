@@ -1,4 +1,4 @@
-"""The one way to the database for readers: a statement, its values, its rows."""
+"""Database access of all readers: execute a statement with its values, return its rows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ MAX_SEQ: Final = 2**63 - 1
 
 
 class Lane(StrEnum):
-    """The connections of one kind of reading, so that a slow kind keeps no other one waiting; Tortoise's aliases."""
+    """The connections of one kind of reading, so that a slow kind does not delay the others. The values are Tortoise's
+    aliases."""
 
     SMALL = "default"
     SEARCH = "search"
-    """Counts, and lists with a filter: what may look at every row."""
+    """Counts, and filtered lists: statements that may scan every row."""
     HEALTH = "health"
 
 
@@ -44,14 +45,14 @@ def reading_through(lane: Lane) -> Iterator[None]:
 
 
 class ReadUnavailable(RuntimeError):
-    """The database cannot be reached, or did not answer in time. Asking again later is right."""
+    """The database cannot be reached, or did not respond in time. A later retry may succeed."""
 
 
 _UNREACHABLE: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # "cannot switch to state ..": a session that was ended while it was being spoken to
+    asyncpg.InternalClientError,  # "cannot switch to state ..": a session that was ended during an exchange
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InvalidCatalogNameError,
@@ -69,22 +70,22 @@ _SQLITE_CODES: Final = {
 
 @dataclass(slots=True)
 class Statement:
-    """SQL with ``$1`` placeholders, and the values for them, growing together."""
+    """SQL with ``$1`` placeholders and the values for them, extended together."""
 
     sql: str
     values: list[Any]
 
     def add(self, value: Any) -> str:
-        """Take a value; answers its placeholder."""
+        """Add a value; return its placeholder."""
         self.values.append(value)
         return f"${len(self.values)}"
 
 
 async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
-    """The rows of a statement. Canceled, it is canceled in the database, too.
+    """Return the rows of a statement. If the caller is canceled, the statement is canceled in the database, too.
 
     Raises:
-        ReadUnavailable: the database cannot be reached, or the statement ran into its time-out.
+        ReadUnavailable: the database cannot be reached, or the statement exceeded its timeout.
     """
     with reading_errors():
         connection = get_connection(_lane.get())
@@ -95,7 +96,7 @@ async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
 
 @contextlib.contextmanager
 def reading_errors() -> Iterator[None]:
-    """Raise ReadUnavailable where the database failed and not the statement: of a statement of Tortoise's own, too."""
+    """Raise ReadUnavailable if the database failed and not the statement, also for Tortoise's own statements."""
     try:
         yield
     except Exception as error:
@@ -105,8 +106,8 @@ def reading_errors() -> Iterator[None]:
 
 
 def _unavailable(error: BaseException) -> bool:
-    """Whether the database failed and not the statement. Tortoise wraps some of the drivers' errors: asyncpg's as the
-    cause, those of SQLite as the context only."""
+    """Return whether the database failed and not the statement. Tortoise wraps some of the drivers' errors: asyncpg's
+    as the cause, those of SQLite as the context only."""
     if isinstance(error, OperationalError):
         error = error.__cause__ or error.__context__ or error
     if isinstance(error, sqlite3.Error):
@@ -115,17 +116,17 @@ def _unavailable(error: BaseException) -> bool:
 
 
 def on_postgres() -> bool:
-    """Whether the default connection is PostgreSQL's."""
+    """Return whether the default connection is PostgreSQL's."""
     return bool(get_connection("default").capabilities.dialect == "postgres")
 
 
 def among(column: str, placeholder: str, type_: str) -> str:
-    """A condition: the column's value is in a list that was passed as :func:`array`."""
+    """Return the condition that the column's value is in a list that was passed as :func:`array`."""
     if on_postgres():
         return f"{column} = ANY({placeholder}::{type_}[])"
     return f"{column} IN (SELECT value FROM json_each({placeholder}))"  # noqa: S608 - a placeholder
 
 
 def array(values: Iterable[Any]) -> Any:
-    """A list as one value of a statement."""
+    """Return a list as one value of a statement."""
     return list(values) if on_postgres() else orjson.dumps(list(values)).decode()

@@ -1,4 +1,4 @@
-"""Where the log and the Leshan server stand: heads, counters, object models, the database's time."""
+"""State of the log and the Leshan server: heads, counters, object models, the database's time."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _SUMS: Final = ", ".join(f"CAST(coalesce(sum({status.lower()}), 0) AS BIGINT)" f
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """The newest ``seq`` that is committed, and the one up to which the log has been pruned."""
+    """The newest committed ``seq``, and the one up to which the log has been pruned."""
 
     seq: int
     horizon: int
 
 
 async def log_head() -> LogHead:
-    """Where the log stands now."""
+    """Return the log's current head and horizon."""
     ((seq, horizon),) = await fetch("SELECT seq, horizon FROM ledger_head")
     return LogHead(seq, horizon)
 
 
 async def log_position() -> int:
-    """The newest ``seq`` that is committed. What is read after this call is at least as new."""
+    """Return the newest committed ``seq``. Data read after this call is at least as new."""
     return (await log_head()).seq
 
 
 async def server_view() -> ServerView:
-    """The Leshan server (one today) with the database's time. Before any ledger was started there is none: an empty one
-    is answered, without a sign of life."""
+    """Return the Leshan server (there is one today) with the database's time. Before any ledger has started there is
+    none: then return an empty one, without a heartbeat."""
     now = _NOW if on_postgres() else str(_clock())
     sql = f"""
         SELECT id, name, swept_at, breaker_opened_at, breaker_reason, probe_at, bridge_holder, bridge_until,
@@ -52,7 +52,7 @@ async def server_view() -> ServerView:
 
 
 async def database_now() -> Instant:
-    """The clock that the ledger decides by: PostgreSQL's own, this host's for SQLite."""
+    """Return the time of the clock that the ledger decides by: PostgreSQL's own, this host's for SQLite."""
     if not on_postgres():
         return _clock()
     ((now,),) = await fetch(f"SELECT {_NOW}")
@@ -67,9 +67,10 @@ def _clock() -> Instant:
 
 
 async def operation_counts(endpoint: str | None = None) -> dict[OperationStatus, int]:
-    """How many operations stand where, zeros too: of one endpoint by name (all zero when there is none), or of all.
+    """Return the number of operations by status, zeros included: of one endpoint by name (all zero if it is unknown),
+    or of all.
 
-    Read from the counters that the ledger keeps, so it costs the same with a million operations.
+    The ledger's counters are read, so the cost is the same with a million operations.
     """
     if endpoint is None:
         rows = await fetch(f"SELECT {_SUMS} FROM leshan_server")  # noqa: S608
@@ -79,7 +80,7 @@ async def operation_counts(endpoint: str | None = None) -> dict[OperationStatus,
 
 
 async def object_models(object_ids: Collection[int]) -> dict[tuple[int, str], JsonValue]:
-    """Object models in their stored JSON form, by object id and version."""
+    """Return object models in their stored JSON form, by object id and version."""
     if not object_ids:
         return {}
     sql = f"SELECT object_id, version, model FROM object_model WHERE {among('object_id', '$1', 'int')}"  # noqa: S608

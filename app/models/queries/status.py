@@ -1,4 +1,4 @@
-"""How the dispatch stands, for people: what waits where, since when, and which calls are out."""
+"""State of the dispatch, for operators: waiting operations and endpoints, and open calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.models.queries.reading import fetch
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Endpoints of one presence that have something queued, and how much that is."""
+    """Endpoints of one presence that have queued operations, and the number of these operations."""
 
     presence: Presence
     endpoints: int
@@ -19,7 +19,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Leases:
-    """What is SENDING: calls that are out, requests that a stock Leshan holds, and those whose lease has run out."""
+    """Numbers of SENDING operations: open calls, requests that a stock Leshan holds, and those with an expired
+    lease."""
 
     calls: int
     held: int
@@ -27,7 +28,7 @@ class Leases:
 
 
 async def open_calls() -> tuple[int, int]:
-    """Return how many calls are open, and how many of them to endpoints that did not answer last time. Raises
+    """Return how many calls are open, and how many of them to endpoints that did not respond last time. Raise
     ReadUnavailable."""
     sql = """
         SELECT count(CASE WHEN call_open THEN 1 END), count(CASE WHEN call_open AND silent THEN 1 END)
@@ -38,14 +39,15 @@ async def open_calls() -> tuple[int, int]:
 
 
 async def waiting_endpoints() -> list[Waiting]:
-    """What waits, by what is known of the devices. Raises ReadUnavailable."""
+    """Return the endpoints that wait, by presence. Raise ReadUnavailable."""
     sql = "SELECT presence, count(*), CAST(sum(queued) AS BIGINT) FROM endpoint WHERE queued > 0 GROUP BY presence"
     found = {row[0]: Waiting(Presence(row[0]), row[1], row[2]) for row in await fetch(sql)}
     return [found[presence] for presence in Presence if presence in found]
 
 
 async def longest_waiting(most: int) -> list[int]:
-    """The oldest queued operation, by ``seq``, of each of those endpoints that wait longest. Raises ReadUnavailable."""
+    """Return the oldest queued operation, by ``seq``, of each of the endpoints that wait longest. Raise
+    ReadUnavailable."""
     sql = """
         SELECT w.seq FROM (
             SELECT (SELECT min(o.seq) FROM operation o WHERE o.endpoint_id = e.id AND o.status = 'QUEUED') AS seq
@@ -56,7 +58,7 @@ async def longest_waiting(most: int) -> list[int]:
 
 
 async def leases(now: Instant) -> Leases:
-    """What is SENDING at this time of the database. Raises ReadUnavailable."""
+    """Count the SENDING operations at this time of the database. Raise ReadUnavailable."""
     sql = """
         SELECT count(CASE WHEN call_open THEN 1 END), count(CASE WHEN NOT call_open THEN 1 END),
                count(CASE WHEN lease_until < $1 THEN 1 END)

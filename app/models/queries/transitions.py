@@ -15,7 +15,7 @@ _KIND: Final = "transition"
 
 
 async def transition_page(operation_seq: int, first: int, after: str | None = None) -> Page[TransitionView]:
-    """An operation's transitions, oldest first.
+    """Return a page of an operation's transitions, oldest first.
 
     Raises:
         InvalidCursor: ``after`` is no cursor of a list of transitions.
@@ -36,7 +36,7 @@ async def transition_page(operation_seq: int, first: int, after: str | None = No
 
 
 async def transitions_by_seq(seqs: Collection[int]) -> dict[int, TransitionView]:
-    """Transitions by their ``seq``, as ``OperationView.last_seq`` names them; unknown ones are left out."""
+    """Return transitions by their ``seq``, as in ``OperationView.last_seq``; unknown ones are omitted."""
     if not seqs:
         return {}
     sql = f"SELECT {_COLUMNS} FROM transition t WHERE {among('t.seq', '$1', 'bigint')}"  # noqa: S608

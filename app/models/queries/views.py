@@ -1,7 +1,7 @@
-"""Rows as they are read: slotted, made by position in one go, words as enums, JSON parsed when it is asked for.
+"""Views of rows for readers: slotted, created by position in one step, enumerations, JSON parsed on access.
 
-A page of 50 operations makes 150 of them, so they are not Tortoise models: those cost five times as much to make.
-They are values: nobody changes one. What may be large is left out where it is not asked for (:class:`Large`).
+A page of 50 operations creates 150 of them, so they are not Tortoise models: those cost five times as much to create.
+They are values: no code changes one. Large columns are omitted unless requested (:class:`Large`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Row = Sequence[Any]
 
 
 def _words(of: type[StrEnum]) -> dict[str | None, Any]:
-    """Looked up instead of called: an enum's call costs ten times as much. The tables' CHECKs keep the words known."""
+    """Map texts to members: calling the enumeration costs ten times as much. The tables' CHECKs exclude other texts."""
     return {None: None, **{str(word): word for word in of}}
 
 
@@ -44,22 +44,22 @@ _TYPE: Final = _words(ValueType)
 
 
 INLINE: Final = 2_048
-"""Bytes of a large column that are read with its row in a list."""
+"""Maximum bytes of a large column that is read with its row in a list."""
 
 
 class Large(Enum):
-    """Which large columns are read: one value may have a mebibyte, and a page 200 rows."""
+    """The large columns to read: one value may have a mebibyte, and a page 200 rows."""
 
     ALL = auto()
     SHORT = auto()
-    """Those of at most :data:`INLINE` bytes; of the others the row's ``weight`` says how many bytes they have."""
+    """Columns of at most :data:`INLINE` bytes; the row's ``weight`` is the size of all large columns."""
     NONE = auto()
 
 
 @dataclass(slots=True)
 class OperationView:
-    """An operation. Times are microseconds since the epoch; the ``*_json`` fields are the stored text of what the
-    properties parse. ``weight`` is the size of the large columns in bytes, where they were read as ``Large.SHORT``."""
+    """An operation. Times are microseconds since the epoch; the ``*_json`` fields are the stored text that the
+    properties parse. ``weight`` is the size of the large columns in bytes, if they were read as ``Large.SHORT``."""
 
     LARGE: ClassVar = ("value", "composite", "arguments", "answer")
     seq: int
@@ -106,7 +106,7 @@ class OperationView:
 
     @property
     def paths(self) -> list[str]:
-        """All paths, also of a single one."""
+        """All paths, also if there is a single one."""
         paths: list[str] = load_json(self.paths_json)
         return paths
 
@@ -129,7 +129,7 @@ class OperationView:
 
     @property
     def answer(self) -> JsonValue:
-        """What the device answered, in the contract's form."""
+        """The device's response, in the contract's form."""
         return load_json(self.answer_json)
 
     @classmethod
@@ -152,19 +152,19 @@ class OperationView:
 
 
 class _Counted:
-    """Mixin: the kept counters, one per status."""
+    """Mixin: the stored counters, one per status."""
 
     __slots__ = ()
 
     @property
     def counts(self) -> dict[OperationStatus, int]:
-        """How many operations stand where; zeros too."""
+        """The number of operations by status, zeros included."""
         return {status: getattr(self, status.lower()) for status in OperationStatus}
 
 
 @dataclass(slots=True)
 class EndpointView(_Counted):
-    """A device. What is not of interest to readers (Leshan's own dates, set-backs) is left out."""
+    """A device. Columns that readers do not need (Leshan's own dates, setbacks) are omitted."""
 
     LARGE: ClassVar = ("object_links",)
     id: int
@@ -204,7 +204,7 @@ class EndpointView(_Counted):
 
     @property
     def pending(self) -> int:
-        """Operations that have not ended."""
+        """The number of operations that have not ended."""
         return self.queued + self.sending
 
     @property
@@ -214,7 +214,7 @@ class EndpointView(_Counted):
 
     @property
     def object_links(self) -> list[Mapping[str, JsonValue]] | None:
-        """The links of the registration, as Leshan told them."""
+        """The links of the registration, as Leshan sent them."""
         links: list[Mapping[str, JsonValue]] | None = load_json(self.object_links_json)
         return links
 
@@ -232,7 +232,7 @@ class EndpointView(_Counted):
 
 @dataclass(slots=True)
 class TransitionView:
-    """One step of an operation; ``seq`` is its place in the log."""
+    """One step of an operation; ``seq`` is its position in the log."""
 
     seq: int
     operation_seq: int
@@ -253,7 +253,7 @@ class TransitionView:
 
 @dataclass(slots=True)
 class PresenceChangeView:
-    """One change of an endpoint's presence, as subscribers are told it."""
+    """One change of an endpoint's presence, as it is published to subscribers."""
 
     seq: int
     endpoint_id: int
@@ -308,7 +308,7 @@ class ResourceChangeView:
 
     @property
     def state(self) -> ResourceStateView:
-        """The same as the state that it was then."""
+        """The resource's state at the time of this change."""
         return ResourceStateView(self.path, self.type, self.value_json, self.at, self.weight)
 
     @classmethod
@@ -319,8 +319,8 @@ class ResourceChangeView:
 
 @dataclass(slots=True)
 class ServerView(_Counted):
-    """A Leshan server: breaker, sign of life of the dispatchers, counters, whether all of it is paused, and the
-    database's time of reading it."""
+    """A Leshan server: breaker, heartbeat of the dispatchers, counters, whether all of it is paused, and the database's
+    time of the read."""
 
     id: int
     name: str
@@ -350,7 +350,7 @@ class ServerView(_Counted):
 
 @dataclass(slots=True)
 class PauseView:
-    """A pause of the dispatch, present or past. The names are of what it holds back; both None: everything."""
+    """A current or former pause of the dispatch. The names are of its scope; both None: everything."""
 
     id: int
     server: str | None
@@ -371,7 +371,7 @@ _COLUMN_OF: Final = {"operation_seq": "operation_id"}
 
 @cache
 def columns(view: Any, table: str, large: Large = Large.ALL, *, postgres: bool = False) -> str:
-    """The columns of a view, in the order of its fields, for a SELECT in which ``table`` is the table's alias."""
+    """Return a view's columns, in the order of its fields, for a SELECT in which ``table`` is the table's alias."""
 
     def size(column: str) -> str:
         return f"octet_length({table}.{column})" if postgres else f"length(CAST({table}.{column} AS BLOB))"
