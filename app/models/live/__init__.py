@@ -1,4 +1,4 @@
-"""The live log: what is written reaches every subscriber who asked for it, once and in order."""
+"""The live log: each committed event is delivered to every matching subscriber, once and in order."""
 
 from app.models.live.criteria import PresenceCriteria, ResourceCriteria, TransitionCriteria
 from app.models.live.events import CursorExpired, Lagged, LivePresence, LiveResource, LiveTransition

@@ -1,4 +1,4 @@
-"""Which events a subscriber asked for. The keys are for the feed's index: only who may want an event is looked at."""
+"""Subscribers' criteria. Their keys are for the feed's index: only subscribers that may want an event are checked."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TransitionCriteria:
         return _place(self.endpoint)
 
     def admits(self, event: LiveTransition) -> bool:
-        """Whether an event that was found by its key is wanted."""
+        """Return whether an event that was found by its key matches."""
         if self.to_statuses is not None and event.transition.to_status not in self.to_statuses:
             return False
         return self.endpoint is None or event.endpoint.name == self.endpoint
@@ -56,7 +56,7 @@ class PresenceCriteria:
     def interests(self) -> list[Key]:
         return _place(self.endpoint)
 
-    def admits(self, event: LivePresence) -> bool:  # noqa: ARG002 - the key says it all
+    def admits(self, event: LivePresence) -> bool:  # noqa: ARG002 - the key decides
         return True
 
 

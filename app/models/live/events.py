@@ -1,4 +1,5 @@
-"""What subscribers get: a row of the log with the rows that it belongs to, read at or after it."""
+"""Events for subscribers: a row of the log with the rows that it belongs to, which are read at the same time or
+later."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from app.models.queries.views import (
 
 
 class Lagged(RuntimeError):
-    """The subscriber took events more slowly than they came. Nothing is lost: it goes on after ``cursor``."""
+    """The subscriber consumed events more slowly than they arrived. Nothing is lost: a new subscription continues after
+    ``cursor``."""
 
     def __init__(self, cursor: str) -> None:
         super().__init__("events came faster than they were taken: subscribe again after the cursor")
@@ -23,7 +25,7 @@ class Lagged(RuntimeError):
 
 
 class CursorExpired(ValueError):
-    """The log has been pruned beyond the cursor: what came after it cannot be told completely any more."""
+    """The log has been pruned beyond the cursor: the events after it are no longer complete."""
 
 
 @dataclass(slots=True)

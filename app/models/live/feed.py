@@ -1,4 +1,4 @@
-"""A feed: the subscribers of one kind of event, and up to where they have been told."""
+"""A feed: the subscribers to one kind of event, and the position up to which events were delivered to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from app.models.queries.log import Expired
 from app.models.queries.reading import MAX_SEQ
 
 TURN: Final = 2_000
-"""After so many deliveries the event loop gets its turn: subscribers take what they have, others are served."""
+"""Deliveries after which the event loop runs other tasks: subscribers consume their events, and other requests are
+served."""
 
 
 class Happening(Protocol):
@@ -27,7 +28,7 @@ V = TypeVar("V", bound=Happening)
 
 
 class Ending(Enum):
-    """Why a subscriber gets nothing more."""
+    """The reason why a subscription ended."""
 
     CLOSED = auto()
     LAGGED = auto()
@@ -35,7 +36,8 @@ class Ending(Enum):
 
 
 class Subscriber(Generic[V]):
-    """One subscriber's queue, bounded. Events up to ``floor`` it has already: its cursor may be ahead of the feed."""
+    """One subscriber's queue, bounded. It has received the events up to ``floor`` already: its cursor may be ahead of
+    the feed."""
 
     def __init__(self, criteria: Any, floor: int, limit: int) -> None:
         self.criteria = criteria
@@ -46,7 +48,7 @@ class Subscriber(Generic[V]):
         self._arrived = asyncio.Event()
 
     def put(self, event: V) -> None:
-        """Take an event; the one that is too many ends the subscription."""
+        """Enqueue an event; one that exceeds the limit ends the subscription."""
         if event.seq <= self._floor or self.ending is not None:
             return
         if len(self._queue) >= self._limit:
@@ -56,13 +58,13 @@ class Subscriber(Generic[V]):
         self._arrived.set()
 
     def end(self, ending: Ending) -> None:
-        """Nothing more comes, and what was not taken yet is dropped."""
+        """End the subscription and drop the events that were not consumed yet."""
         self.ending = self.ending or ending
         self._queue.clear()
         self._arrived.set()
 
     async def take(self) -> V | None:
-        """The next event; None once the subscription has ended."""
+        """Return the next event, or None once the subscription has ended."""
         while not self._queue:
             if self.ending is not None:
                 return None
@@ -72,9 +74,9 @@ class Subscriber(Generic[V]):
 
 
 class Feed(Generic[V]):
-    """The subscribers to one source, found by what they asked for.
+    """The subscribers to one source, indexed by their criteria.
 
-    ``position`` is None while nobody listens; then nothing is read either.
+    ``position`` is None while there is no subscriber; then nothing is read either.
     """
 
     def __init__(self, source: Source[Any, V], everything: Any) -> None:
@@ -88,9 +90,10 @@ class Feed(Generic[V]):
         return len(self._subscribers)
 
     def attach(self, criteria: Any, served: int, head: int, limit: int) -> tuple[Subscriber[V], int]:
-        """Listen from now on. Answers the subscriber and the position up to which it has to read the log by itself.
+        """Subscribe to new events. Return the subscriber and the position up to which it must read the log by itself.
 
-        ``served`` is what it has already, ``head`` where the log stood at some moment before this call.
+        ``served`` is the position up to which it has received events, ``head`` the log's head at some moment before
+        this call.
         """
         if self.position is None:
             self.position = head
@@ -101,7 +104,7 @@ class Feed(Generic[V]):
         return subscriber, self.position
 
     def detach(self, subscriber: Subscriber[V]) -> None:
-        """Listen no more; harmless when it was done before."""
+        """Unsubscribe; may be called again."""
         self._subscribers.discard(subscriber)
         for key in subscriber.criteria.interests():
             if (others := self._by_key.get(key)) is not None:
@@ -110,10 +113,10 @@ class Feed(Generic[V]):
                     del self._by_key[key]
 
     async def advance(self) -> bool:
-        """Read a piece and tell it; answers whether there may be more at once.
+        """Read a piece of the log and deliver it; return whether there may be more at once.
 
         Raises:
-            ReadUnavailable: the database cannot be reached; nothing was told, and the next call tries again.
+            ReadUnavailable: the database cannot be reached; nothing was delivered, and the next call retries.
         """
         if self.position is None or not self._subscribers:
             self.position = None
@@ -135,14 +138,14 @@ class Feed(Generic[V]):
                     told += 1
                     if subscriber.criteria.admits(event):
                         subscriber.put(event)
-            # with the event itself: who attaches during the pause below must meet what has been told so far
+            # set for each event: a subscriber that attaches during the pause below must get the current position
             self.position = event.seq
             if told >= TURN:
                 told = 0
                 await asyncio.sleep(0)
 
     def end(self, ending: Ending) -> None:
-        """Let all subscribers go."""
+        """End all subscriptions."""
         for subscriber in self._subscribers:
             subscriber.end(ending)
         self._subscribers.clear()

@@ -1,11 +1,12 @@
-"""The live log: one reader per process, any number of subscribers, no gap and no repeat.
+"""The live log: one reader per process, any number of subscribers, no gap and no repetition.
 
-The bus and the poll only say "look now"; what subscribers get is read from the database, in the one order of ``seq``.
+The bus and the poll only notify "look now"; events for subscribers are read from the database, in the single order of
+``seq``.
 
-Joining is free of races because of three facts. A feed's position says up to where its subscribers have been told;
-attaching to a feed and looking at its position happen in one step of the event loop; and whatever the position covers
-is committed, so it can be read from the log. A subscriber therefore attaches first, reads the log up to the position
-that it met, and its queue takes only what comes after both.
+Subscribing is free of races because of three facts. A feed's position is the one up to which its subscribers have
+received events; attaching to a feed and reading its position happen in one step of the event loop; and everything up to
+the position is committed, so it can be read from the log. A subscriber therefore attaches first, then reads the log up
+to the position at that moment, and its queue accepts only later events.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ from app.models.queries.server import LogHead, log_head
 log = structlog.get_logger(__name__)
 
 NEAR: Final = 2_000
-"""A subscriber that is further behind reads the log before it attaches, so that nothing piles up for it meanwhile."""
+"""A subscriber that is further behind reads the log before it attaches, so that its queue does not grow meanwhile."""
 
 QUEUE_LIMIT: Final = 10_000
 
 T = TypeVar("T")
 Wait = Callable[[float], Awaitable[object]]
-"""Returns when the log may have grown, or after so many seconds: a bus subscription's ``wait``."""
+"""A function that returns when the log may have grown, or after this many seconds: a bus subscription's ``wait``."""
 
 
 class LiveLog:
     """Follow the log.
 
     Args:
-        wait: the bus's subscription to "changed"; it may lose messages, the poll finds what they announced.
-        poll: seconds between two looks without a message, and between two tries while the database is away.
+        wait: the bus's subscription to "changed"; it may lose messages, the poll finds the events that they announced.
+        poll: seconds between two reads without a message, and between two retries while the database is unavailable.
         queue_limit: events that may wait for one subscriber before it is dropped as lagging.
-        outage: of the process, which logs that the database is away, once.
+        outage: the process's own, which logs once that the database is unavailable.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class LiveLog:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to read; call it where the database is open for reading."""
+        """Start reading; the database must be open for reading."""
         self._task = asyncio.create_task(self._run(), name="live-log")
 
     async def close(self) -> None:
@@ -79,37 +80,38 @@ class LiveLog:
 
     @property
     def subscribers(self) -> int:
-        """How many listen now."""
+        """The number of current subscribers."""
         return sum(len(feed) for feed in self._feeds)
 
     def behind(self, head: int) -> int:
-        """How many entries of the log, which stands at ``head``, its slowest reader has yet to tell; 0 while nobody
-        listens."""
+        """Return how many entries of the log, up to ``head``, its slowest feed has yet to deliver; 0 without
+        subscribers."""
         positions = [feed.position for feed in self._feeds if feed.position is not None]
         return max(0, head - min(positions, default=head))
 
     def transitions(
         self, criteria: TransitionCriteria, after: int | None = None
     ) -> AsyncGenerator[LiveTransition, None]:
-        """Transitions after a position of the log and then as they come; ``after`` None means from now on.
+        """Yield the transitions after a position of the log, and then new ones as they arrive; ``after`` None means
+        from now on.
 
-        The generator ends when the live log is closed. While the database is away it waits.
+        The generator ends when the live log is closed. While the database is unavailable it waits.
 
         Raises:
             InvalidCursor: ``after`` is beyond the end of the log.
             CursorExpired: the log has been pruned beyond ``after``.
-            Lagged: events came faster than they were taken.
+            Lagged: events arrived faster than they were consumed.
         """
         return self._follow(self._transitions, criteria, after)
 
     def presences(self, endpoint: str | None = None, after: int | None = None) -> AsyncGenerator[LivePresence, None]:
-        """Changes of presence, as :meth:`transitions`."""
+        """Yield changes of presence, as :meth:`transitions` does."""
         return self._follow(self._presences, PresenceCriteria(endpoint), after)
 
     def resources(
         self, endpoint: str | None = None, path_prefix: str | None = None, after: int | None = None
     ) -> AsyncGenerator[LiveResource, None]:
-        """Values of resources, as :meth:`transitions`."""
+        """Yield values of resources, as :meth:`transitions` does."""
         return self._follow(self._resources, ResourceCriteria(endpoint, path_prefix), after)
 
     # --- the reader
@@ -123,7 +125,7 @@ class LiveLog:
                 self._outage.failed(error, READING)
                 await self._pause()
             except Exception:
-                # a reader that died would leave every subscriber waiting in silence
+                # a reader that died would leave every subscriber waiting without an error
                 log.exception("live_log_failed")
                 await self._pause()
             else:
@@ -158,7 +160,7 @@ class LiveLog:
                 yield event
 
     async def _join(self, feed: Feed[V], criteria: Any, served: int, head: int) -> AsyncGenerator[V, None]:
-        """Attach, read the log up to where the feed stands, then take what comes."""
+        """Attach, read the log up to the feed's position, then yield new events."""
         subscriber, position = feed.attach(criteria, served, head, self._queue_limit)
         try:
             async with contextlib.aclosing(self._stored(feed, criteria, served, position)) as stored:
@@ -177,7 +179,7 @@ class LiveLog:
             raise CursorExpired("the log was pruned before it could be read")
 
     async def _stored(self, feed: Feed[V], criteria: Any, after: int, until: int) -> AsyncGenerator[V, None]:
-        """What the log has of ``after < seq <= until``; ends early when the live log is closed."""
+        """Yield the log's events with ``after < seq <= until``; end early when the live log is closed."""
         while after < until:
             piece = await self._persist(lambda start=after: _read(feed, criteria, start, until))  # type: ignore[misc]
             if piece is None:
@@ -187,7 +189,7 @@ class LiveLog:
             after = piece.upto
 
     async def _persist(self, read: Callable[[], Awaitable[T]]) -> T | None:
-        """Read, however long the database is away; None once the live log is closed."""
+        """Retry a read until the database is available; return None once the live log is closed."""
         while not self._closed.is_set():
             try:
                 return await read()

@@ -1,6 +1,8 @@
-"""Pieces of the log as events: rows first, then what they belong to, which is therefore never older than they are.
+"""Pieces of the log as events: first the log's rows, then the rows that they belong to, which are therefore never
+older.
 
-Large values are not read ahead: hundreds of events wait for each subscriber, and each reads what it selects.
+Large values are not read in advance: hundreds of events wait for each subscriber, and each subscriber reads the values
+that it selects.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from app.models.queries.operations import operations_by_id, operations_by_seq
 from app.models.queries.views import Large
 
 PIECE: Final = 500
-"""Events that are read at once."""
+"""Maximum of events read at once."""
 
 C = TypeVar("C")
 V = TypeVar("V")
@@ -33,14 +35,15 @@ T = TypeVar("T")
 
 
 class Source(Protocol[C_contra, V]):
-    """One kind of event. ``read`` raises Expired when the log has been pruned beyond ``after``."""
+    """One kind of event. ``read`` raises Expired if the log has been pruned beyond ``after``."""
 
     async def read(self, criteria: C_contra, after: int, until: int) -> Piece[V]: ...
     def keys(self, event: V) -> Iterable[Key]: ...
 
 
 class Transitions:
-    """Transitions with operation and endpoint: three statements, however many they are."""
+    """Transitions with operation and endpoint: three statements, four with operation ids, however many events there
+    are."""
 
     async def read(self, criteria: TransitionCriteria, after: int, until: int) -> Piece[LiveTransition]:
         seqs = None
@@ -97,7 +100,7 @@ class Resources:
 
 
 def _kept(rows: dict[int, T], key: int) -> T:
-    """The row that an event belongs to.
+    """Return the row that an event belongs to.
 
     Raises:
         Expired: it was pruned after the event was read, and the event with it.
