@@ -93,8 +93,8 @@ def silent_share(most: int) -> int:
 
 @functools.lru_cache(maxsize=16)
 def rules_of_server(rules: Rules, notifications_wake: bool, open_calls: int | None) -> Rules:
-    """Return the rules for a server that reported these properties, which override the settings; its limit is an upper
-    bound of the configured one."""
+    """Return the rules for a server that reported these properties: ``notifications_wake`` replaces the setting and
+    implies ``honours_at``, and ``open_calls`` is an upper bound of ``max_in_flight``."""
     return replace(
         rules,
         honours_at=rules.honours_at or notifications_wake,
