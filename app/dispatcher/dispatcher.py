@@ -1,4 +1,5 @@
-"""The dispatcher: woken by a whisper, a free slot or the poll, it claims what may be sent now and makes attempts."""
+"""The dispatcher: on a bus notification, a free slot or a poll, it claims sendable operations and starts their
+attempts."""
 
 from __future__ import annotations
 
@@ -24,23 +25,25 @@ from app.telemetry import CLAIMS
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 2.0
-"""A whisper may be lost: this is how much later it is found all the same."""
+"""Interval of the poll that finds work whose bus notification was lost."""
 
 AT_ONCE: Final = 4
-"""So many calls begin in one turn of the event loop while a group is written. When all of a claim began at once, the
-group's next statement waited for their requests and then for their answers, and the database waited for it."""
+"""Number of calls started in one turn of the event loop while a group is written. When all calls of a claim started at
+once, the group's next statement waited for their requests and then for their responses, and the database waited for
+it."""
 
 DRAIN_SECONDS: Final = 20.0
-"""How long a dispatcher that is told to stop waits for its open calls."""
+"""Time for which a stopping dispatcher waits for its open calls."""
 
 GIVE_BACK_SECONDS: Final = 5.0
-"""How long it waits for a database that says nothing when it gives back what it claimed and did not begin."""
+"""Time for which a stopping dispatcher waits for an unresponsive database when it releases operations that it has
+claimed but not started."""
 
 
 @dataclass(slots=True)
 class _Asked:
-    """A claim that is out. ``asked_at`` is the monotonic time before it was: the deadlines of what it gets count from
-    there."""
+    """A claim that is under way. ``asked_at`` is the monotonic time before the claim was submitted: the deadlines of
+    the operations that it returns count from there."""
 
     claim: Claim
     asked_at: float
@@ -49,19 +52,18 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """What was claimed and is about to be called; ``asked_at`` as above."""
+    """A claimed operation whose call has not started; ``asked_at`` as in :class:`_Asked`."""
 
     claimed: Claimed
     asked_at: float
 
 
 class Dispatcher:
-    """Serves one Leshan server. Never holds more work than it has free hands: a claim is asked for free slots only.
+    """Dispatches the operations of one Leshan server. It never claims more operations than it has free slots.
 
-    Several claims may be out, each in a commit of its own; ``pieces`` is how many share the slots. With 2, one half
-    makes its calls while the other half is written by a database that works beside us; with one claim for all of them
-    every call waited for every commit, and every commit for every call. SQLite works in this very process: there 1 is
-    better.
+    Several claims may be under way, each in a commit of its own; the slots are divided by ``pieces``. With 2, one half
+    makes its calls while a database in another process writes the other half; with a single claim for all slots every
+    call waited for every commit, and every commit for every call. SQLite runs in this process: there 1 is better.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Dispatcher:
         self._ledger, self._bus, self._slots, self._clock = ledger, bus, slots, clock
         self._piece = max(1, slots // pieces)
         self._at_once = AT_ONCE if pieces > 1 else slots
-        self._runner: Runner  # given to run()
+        self._runner: Runner  # passed to run()
         self._running: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()
         self._due: deque[_Due] = deque()
@@ -86,9 +88,10 @@ class Dispatcher:
         self._stopping = False
 
     def nudge(self) -> None:
-        """A call ends: its endpoint may have more, and a slot gets free. The claim joins the commit that settles it.
+        """Claim for the slot that an ending call frees, and for its endpoint, which may have more operations. The claim
+        joins the commit that settles the call.
 
-        To be called in the attempt's own task, once its result is on its way to the ledger.
+        Call this in the attempt's own task, once its result has been enqueued at the ledger.
         """
         task = asyncio.current_task()
         if task is not None:
@@ -97,7 +100,7 @@ class Dispatcher:
             self._request_claim()
 
     async def run(self, runner: Runner) -> None:
-        """Dispatch for ever; when cancelled, claim no more and wait a while for the open calls."""
+        """Dispatch forever; when canceled, stop claiming and wait up to :data:`DRAIN_SECONDS` for the open calls."""
         self._runner = runner
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -135,7 +138,7 @@ class Dispatcher:
             self._request_claim()
 
     async def _recover_unanswered_claims(self) -> None:
-        """What claims got whose answer the database still owes, found by their tokens."""
+        """Fetch, by their tokens, the operations of claims whose response from the database was lost."""
         for token, asked_at in list(self._unanswered.items()):
             CLAIMS.inc()
             claimed = await self._ledger.enqueue(Claim(0, token))
@@ -143,12 +146,14 @@ class Dispatcher:
             self._begin(claimed, asked_at)
 
     def _free(self) -> int:
-        """Slots are for calls: an attempt that waits for its result to be stored has left its own."""
+        """Return the number of free slots. An attempt that waits for its result to be stored no longer occupies a
+        slot."""
         claims = sum(asked.claim.slots for asked in self._asked.values())
         return self._slots - len(self._calling) - len(self._due) - claims
 
     def _request_claim(self) -> None:
-        """Claim for what is free, a piece at most: by the newest claim while it waits and has room for more."""
+        """Claim for the free slots, at most one piece; extend the newest claim if it has not begun and has room for
+        more."""
         slots = min(self._free(), self._piece)
         if slots <= 0 or self._stopping:
             return
@@ -167,7 +172,7 @@ class Dispatcher:
 
     def _answered(self, token: str) -> None:
         if self._stopping:
-            return  # given back by whoever stops
+            return  # _give_back() releases its operations
         asked = self._asked.pop(token)
         try:
             claimed = asked.answer.result()
@@ -183,7 +188,7 @@ class Dispatcher:
                 self._look.set()  # there may be more
 
     async def _give_back(self) -> None:
-        """What was claimed and not begun goes back at once."""
+        """Release at once the operations that were claimed and not started."""
         returning = [self._release(due.claimed) for due in self._due]
         self._due.clear()
         answers = [asked.answer for asked in self._asked.values()]
@@ -194,14 +199,15 @@ class Dispatcher:
             await asyncio.wait([asyncio.create_task(one) for one in returning], timeout=GIVE_BACK_SECONDS)
 
     async def _release_all(self, answer: asyncio.Future[list[Claimed]]) -> None:
-        """Whatever comes in the way, stopping goes on: what is not given back is ended by its lease."""
+        """Release all operations of a claim. No failure stops the shutdown: the lease ends an operation that is not
+        released."""
         try:
             await asyncio.gather(*map(self._release, await answer))
         except Exception as error:
             log.warning("claim_not_given_back", error=str(error) or type(error).__name__)
 
     async def _release(self, claimed: Claimed) -> None:
-        """Whatever comes in the way, stopping goes on: what is not given back is ended by its lease."""
+        """Release one operation. No failure stops the shutdown: the lease ends an operation that is not released."""
         try:
             await self._ledger.submit(Release(claimed.seq, claimed.attempt))
         except Exception as error:
@@ -214,7 +220,7 @@ class Dispatcher:
             self._start_next_batch()
 
     def _start_next_batch(self) -> None:
-        """A few calls in this turn of the event loop, and the others in its next ones."""
+        """Start a few calls in this turn of the event loop, and the others in the next turns."""
         for _ in range(min(self._at_once, len(self._due))):
             due = self._due.popleft()
             task = asyncio.create_task(self._guarded(due), name=f"attempt {due.claimed.id}")
@@ -226,7 +232,7 @@ class Dispatcher:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if task in self._calling:  # it failed before it had anything to settle
+        if task in self._calling:  # it failed before it had a result to settle
             self._calling.discard(task)
             self._look.set()
 
@@ -237,11 +243,12 @@ class Dispatcher:
         except LedgerUnavailable as error:
             log.critical("result_not_stored", operation=claimed.id, attempt=claimed.attempt, error=str(error))
         except Exception:
-            # the lease runs out and says "perhaps": never guess here what the device may have had
+            # the lease expires and the outcome is "perhaps": never guess here whether the device received the request
             log.exception("attempt_failed", operation=claimed.id, attempt=claimed.attempt)
 
     async def _drain(self) -> None:
-        """Wait for open calls; those that stay open keep their leases, which say what is not known."""
+        """Wait for open calls; calls that stay open keep their leases, whose expiry records that the outcome is
+        unknown."""
         if self._running:
             log.info("waiting_for_open_calls", calls=len(self._running))
             await asyncio.wait(self._running, timeout=DRAIN_SECONDS)

@@ -1,7 +1,8 @@
-"""The content formats of an attempt: what the registration says, and what the device refused since.
+"""The content formats of an attempt, from the registration and from the formats that the device has refused since.
 
-A device that answers 4.06 or 4.15 has not done what was requested, whatever the operation. So the same attempt calls
-once more in the other format, under the same deadline and an id of its own; the answer to that call counts.
+A device that answers 4.06 or 4.15 has not carried out the request, whatever the operation. So the same attempt calls
+once more in the other format, within the same deadline and with a request id of its own; the response to that call
+counts.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ _registered = lru_cache(maxsize=4_096)(lambda links: registered_formats(told_lin
 
 
 class ContentFormats:
-    """Chooses the content formats of attempts, and remembers which one was refused.
+    """Chooses the content formats of attempts, and remembers which format was refused.
 
-    Remembered per endpoint (those known from the older webhooks have no registration id), registration, kind and path,
-    in this process: every other dispatcher learns by one refused call of its own, which costs less than a column that
-    each registration would have to reset.
+    The memory is kept in this process, by endpoint (those known from the older webhooks have no registration id),
+    registration, kind and path: every other dispatcher learns by one refused call of its own, which costs less than a
+    column that each registration would have to reset.
     """
 
     def __init__(self) -> None:
         self._learned: OrderedDict[_Key, ContentFormat | None] = OrderedDict()
 
     def of(self, claimed: Claimed, *, typed: bool) -> Formats:
-        """The formats to request, one or two, the preferred one first.
+        """Return the formats to request, one or two, the preferred one first.
 
-        ``typed``: whether the server is known to read types (``LeshanClient.typed``). One that does not loses digits in
-        SenML, so what is read through it is left to the device.
+        ``typed``: whether the server is known to read types (``LeshanClient.typed``). A server that does not loses
+        digits in SenML, so the device chooses the format of a read through it.
         """
         request = claimed.request
         if not typed and request.kind in READS:
@@ -48,7 +49,7 @@ class ContentFormats:
         return formats
 
     def learn(self, claimed: Claimed, format_: ContentFormat | None) -> None:
-        """Begin with this format from now on: the other one was refused."""
+        """Prefer this format from now on: the device refused the other one."""
         self._learned[_key(claimed)] = format_
         self._learned.move_to_end(_key(claimed))
         if len(self._learned) > MOST_REMEMBERED:

@@ -1,4 +1,4 @@
-"""Asking a Leshan server that keeps request ids what became of a call whose answer was lost."""
+"""Query a Leshan server that keeps request ids for the outcome of a call whose response was lost."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle, TakeLo
 log = structlog.get_logger(__name__)
 
 ASK_SECONDS: Final = 12.0
-"""How long one dispatcher asks about a lost call; its lease (``rules.ASK_SPAN``) lasts a little longer."""
+"""Time for which one dispatcher queries the server about a lost call; its lease (``rules.ASK_SPAN``) lasts a little
+longer."""
 
 MOST_AT_ONCE: Final = 32
 LONGEST_WAIT: Final = 25
-"""Seconds that the server is told to wait for a call that is still open; it takes at most 30."""
+"""Maximum number of seconds for which the server is requested to wait for a call that is still open; it accepts at most
+30."""
 
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 
 AGAIN: Final = ".2"
-"""What follows an attempt's id in that of its second call."""
+"""Suffix of an attempt's id in the id of its second call."""
 
 
 def id_of(claimed: Claimed, *, again: bool = False) -> str:
     """Return the id of an attempt's call: ``{operation}/{attempt}``.
 
-    ``again``: of its second call, in another content format. Its event is ignored (``app.leshan.events``): should that
-    call's answer be lost, its lease ends and the server is asked.
+    ``again``: return the id of its second call, in another content format. The event of that call is ignored
+    (``app.leshan.events``): if its response is lost, its lease expires and the server is queried.
     """
     return f"{claimed.id}/{claimed.attempt}" + (AGAIN if again else "")
 
@@ -45,8 +47,9 @@ def id_of(claimed: Claimed, *, again: bool = False) -> str:
 async def inquire(
     client: LeshanClient, claimed: Claimed, give_up: float, patience: float = ASK_SECONDS, *, again: bool = False
 ) -> Outcome | CallStatus:
-    """Ask about one call until there is an outcome or ``give_up`` (of ``time.monotonic``) has come, at least once. An
-    Asked says why there is none. A server that cannot be reached is asked again for ``patience`` seconds at most."""
+    """Query the server about one call, at least once, until there is an outcome or ``give_up`` (of ``time.monotonic``)
+    has passed. A returned CallStatus says why there is no outcome. Retry for at most ``patience`` seconds while the
+    server cannot be reached."""
     tried, away_until = 0, time.monotonic() + patience
     while True:
         left = max(0.0, give_up - time.monotonic())
@@ -60,8 +63,9 @@ async def inquire(
 
 
 async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) -> Outcome | CallStatus:
-    """Ask about an attempt whose process is gone: also about its second call, where the first one's content format was
-    refused. A second call that the server has not received is closed by the question, so none follows."""
+    """Query the server about an attempt whose process is gone, and about its second call if the device refused the
+    content format of the first one. The query closes a second call that the server has not received, so that none
+    follows."""
     found = await inquire(client, claimed, give_up)
     request = claimed.request
     if isinstance(found, Outcome) and may_be_called_again(request.kind, request.format, found):
@@ -71,7 +75,7 @@ async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) ->
 
 
 class Inquirer:
-    """Takes lost leases over and settles their attempts with what the Leshan server says."""
+    """Claims expired leases and settles their attempts with the server's response."""
 
     def __init__(self, client: LeshanClient, ledger: Ledger, shelf: ObjectModelCache) -> None:
         self._client, self._ledger, self._shelf = client, ledger, shelf
@@ -79,14 +83,16 @@ class Inquirer:
         self._asking: set[asyncio.Task[None]] = set()
 
     async def take_lost(self) -> None:
-        """Begin to ask about every lease that ran out. Raises LedgerUnavailable."""
+        """Start to query the server about every expired lease. Raise LedgerUnavailable if the ledger cannot be
+        reached."""
         for lost in await self._ledger.submit(TakeLost(str(uuid.uuid4()))):
             task = asyncio.create_task(self._ask(lost, time.monotonic() + ASK_SECONDS), name=f"ask {lost.id}")
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
 
     async def _ask(self, lost: Claimed, give_up: float) -> None:
-        """What cannot be learned now is asked again when the lease has run out, by whoever comes first."""
+        """Settle one lost call. If its outcome cannot be determined now, the first dispatcher that claims it after the
+        lease has expired queries the server again."""
         async with self._at_once:
             if time.monotonic() >= give_up:
                 return

@@ -1,4 +1,4 @@
-"""One attempt: call Leshan, read what came of it, settle. Between the claim and the settle nothing else decides."""
+"""One attempt: call Leshan, read the outcome, settle it. No other code decides between the claim and the settlement."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ from app.telemetry import ATTEMPTS, CALL_SECONDS, OPEN_CALLS
 log = structlog.get_logger(__name__)
 
 ANSWER_SECONDS: Final = 5.0
-"""A call's deadline is the device's time-out and this much more."""
+"""A call's deadline is the device's timeout plus this time."""
 
 SETTLE_SECONDS: Final = 30.0
-"""How long a result is offered to a database that is away, before the lease's end is left to speak."""
+"""Time for which settling a result is retried while the database is unavailable; after that the lease's end decides."""
 
 ASK_SECONDS: Final = 5.0
-"""How long after a call's deadline the server is asked what became of it: the answer to that comes within 3 s more, and
-the lease ends 10 s after the deadline."""
+"""Time after a call's deadline for which the server is queried about its outcome: the response to that query takes at
+most 3 s more, and the lease ends 10 s after the deadline."""
 
 PATIENCE_SECONDS: Final = 3.0
-"""How long a server that is away is asked: then the slot is wanted, and the attempt is left to the sweep."""
+"""Time for which queries to an unreachable server are retried: after that the slot is needed, and the attempt is left
+to the sweep."""
 
 LOST_ON_THE_WAY: Final = frozenset({OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR})
-"""Outcomes after which a server that keeps request ids knows more than we do."""
+"""Outcomes after which a server that keeps request ids knows more than Reveille."""
 
 REQUEST_HEADER: Final = "Reveille-Request"
-"""``{operation}/{attempt}``: a server that knows it never sends the same attempt twice."""
+"""``{operation}/{attempt}``: a server that knows this header never sends the same attempt twice."""
 
 
 class Runner:
-    """Makes attempts. ``nudge`` is called when one is about to be settled, so that a claim joins that commit."""
+    """Makes attempts. ``nudge`` is called when an attempt is about to be settled, so that a claim joins that commit."""
 
     def __init__(
         self,
@@ -71,8 +72,8 @@ class Runner:
         OPEN_CALLS.labels(server).set_function(lambda: self._open)
 
     async def run(self, claimed: Claimed, asked_at: float) -> None:
-        """Make one attempt. ``asked_at`` is the monotonic time before the claim was asked for: the deadline counts
-        from there, so that a process which was frozen after the claim does not wake up and send."""
+        """Make one attempt. ``asked_at`` is the monotonic time before the claim was submitted: the deadline counts from
+        there, so that a process which was frozen after the claim sends nothing when it resumes."""
         self._fetcher.want(claimed.request.endpoint, told_versions(claimed.object_links, claimed.lwm2m_version))
         await self._settle(await self._attempt(claimed, asked_at))
 
@@ -100,8 +101,8 @@ class Runner:
         return Settle(claimed.seq, claimed.attempt, report, claimed.token)
 
     async def _calls(self, claimed: Claimed, deadline: float) -> tuple[Outcome, Outcome | CallStatus]:
-        """Call, and once more in the other content format where the device refused the first one. Answers as
-        :meth:`_call` does."""
+        """Make the attempt's call, and a second one in the other content format if the device refused the first format.
+        Return the same as :meth:`_call`."""
         request = claimed.request
         if self._client.typed is None and depends_on_types(request) and (lost := await self._unrecognized(request)):
             return lost, lost
@@ -122,8 +123,8 @@ class Runner:
     async def _call(
         self, claimed: Claimed, request: OperationRequest, deadline: float, *, again: bool = False
     ) -> tuple[Outcome, Outcome | CallStatus]:
-        """Call once. Answers the outcome, and what the server said when it was asked about a lost answer: an Asked if
-        that is no outcome either."""
+        """Make one call. Return its outcome, and the server's response to the query about a lost response: a CallStatus
+        if that is no outcome either."""
         outcome = await self._client.call(request, deadline, {REQUEST_HEADER: id_of(claimed, again=again)})
         found: Outcome | CallStatus = outcome
         if outcome.kind in LOST_ON_THE_WAY and self._client.info.request_ids:
@@ -131,8 +132,8 @@ class Runner:
         return (found if isinstance(found, Outcome) else outcome), found
 
     async def _unrecognized(self, request: OperationRequest) -> Outcome | None:
-        """Recognize the server before the first value that an old version would change. While it cannot be recognized
-        nothing of that kind is written, and reads are in the format that the device chooses."""
+        """Recognize the server before sending the first value that an old version would change. Until it is recognized
+        no such value is written, and reads use the format that the device chooses."""
         try:
             await self._client.recognize(request.endpoint)
         except LeshanUnavailable as error:
@@ -140,7 +141,7 @@ class Runner:
                 return None
             return Outcome(OutcomeKind.UNREACHABLE, detail=f"the Leshan server is not recognized yet: {error}")
         except Unaddressable:
-            return None  # nor can this operation be sent
+            return None  # this operation cannot be sent either
         return None
 
     def _note(self, claimed: Claimed, outcome: Outcome) -> None:

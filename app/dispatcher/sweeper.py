@@ -1,4 +1,4 @@
-"""What the clock brings: expiry, lost leases, ends of windows, probes of a Leshan that was away, and forgetting."""
+"""Time-dependent work: expiry, lost leases, ends of windows, probes of a Leshan server that was down, and pruning."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SWEEP_SECONDS: Final = 0.5
 PRUNE_SECONDS: Final = 60.0
 BETWEEN_PIECES: Final = 0.05
 BUSY_SHARE: Final = 4
-"""Pruning takes one part in so many of the time: on a database that is slow just now it leaves longer pauses."""
+"""Pruning takes one part in this many of the time: on a slow database it pauses for longer."""
 
 
 class Sweeper:
-    """Runs in every dispatcher; whoever comes first in a second does the work of all."""
+    """Runs in every dispatcher; the first one in each :data:`SWEEP_SECONDS` does the work of all."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Sweeper:
         self._inquirer, self._watch, self._withdrawer = inquirer, watch, withdrawer
 
     async def run(self) -> None:
-        """Sweep, probe and prune for ever."""
+        """Sweep, probe and prune forever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(SWEEP_SECONDS, self._sweep))
             tasks.create_task(self._every(SWEEP_SECONDS, self._probe))
@@ -80,14 +80,14 @@ class Sweeper:
             await self._ledger.submit(Probed(probe.healthy, probe.detail))
 
     async def _sweep_all(self) -> None:
-        """Short transactions with room between them for everybody else."""
+        """Sweep in short transactions, with pauses in which other commands are written."""
         more = await self._ledger.submit(Sweep())
         while more:
             await asyncio.sleep(BETWEEN_PIECES)
             more = await self._ledger.submit(Sweep())
 
     async def _prune(self) -> None:
-        """Shorter ones, with more room between them: nobody waits for it."""
+        """Prune in shorter transactions with longer pauses: no caller waits for pruning."""
         more = True
         while more:
             begun = time.monotonic()

@@ -1,8 +1,8 @@
-"""The verdict: what follows from an outcome. A table with a row per outcome; ``docs/lifecycle.md`` shows the same.
+"""The verdict: the consequence of an outcome. A table with a row per outcome; ``docs/lifecycle.md`` shows the same.
 
-A row says what the attempt told (delivery), whether it counts, and where the operation goes when it is repeatable and
-when it is not. "Perhaps" rows (the device may have had the request) end an operation that may not be repeated as
-OUTCOME_UNKNOWN: nobody can say what happened, and asking again could do it twice.
+A row says what the attempt reveals about delivery, whether it counts, and the operation's next status if it is
+repeatable and if it is not. "Perhaps" rows (the device may have received the request) end a non-repeatable operation as
+OUTCOME_UNKNOWN: its effect is not known, and a retry could cause it twice.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Attempt, BreakerSignal, Report, Verdict
 
 PASSING_CODES: Final = frozenset({408, 429, 500, 502, 503, 504})
-"""Device codes that tell of a passing trouble: worth another attempt at the next wake."""
+"""Device codes of temporary failures: they justify another attempt at the next wake."""
 
 NOT_DONE_CODES: Final = frozenset({429, 503})
-"""Of these, the codes that say it was not done, so that even an operation that may not be repeated is tried again."""
+"""The codes among these that say the request was not carried out, so that even a non-repeatable operation is
+retried."""
 
 _Q, _F, _C, _S = OperationStatus.QUEUED, OperationStatus.FAILED, OperationStatus.CONFIRMED, OperationStatus.SENDING
 _R, _K = ReasonCode, OutcomeKind
@@ -36,10 +37,10 @@ class Row:
     """One row of the table.
 
     Attributes:
-        ends_turn: the endpoint is not called again before its next wake or, where it does not sleep, its retry time.
+        ends_turn: the endpoint is not called again before its next wake or, if it does not sleep, its retry time.
         again: QUEUED rows only: the reason shown while the operation waits for its next attempt.
         used_up: the reason of FAILED when a counted attempt was the last one.
-        once: (status, reason) for an operation that may not be repeated; None means the same as for one that may.
+        once: (status, reason) for a non-repeatable operation; None means the same as for a repeatable one.
     """
 
     delivery: Delivery
@@ -92,7 +93,7 @@ TABLE: Final[dict[OutcomeKind, Row]] = {
 }
 
 UNEXPECTED_OF_A_HEALTHY_LESHAN: Final = Row(_NOT, _F, _R.INVALID_REQUEST, breaker=_WELL)
-"""One poison operation ends by itself: Leshan serves others well, so it is this request that it will not take."""
+"""Ends a poison operation alone: Leshan serves other requests well, so it is this request that it does not accept."""
 
 PASSING_DEVICE_ERROR: Final = Row(
     _ANSWERED,
@@ -107,12 +108,13 @@ PASSING_DEVICE_ERROR: Final = Row(
 NOT_DONE_DEVICE_ERROR: Final = replace(PASSING_DEVICE_ERROR, once=None)
 
 COMPOSITE_NEVER_ANSWERED: Final = replace(TABLE[_K.DEVICE_SILENT], status=_F, again=_R.NO_ANSWER)
-"""A device that does not know FETCH or iPATCH may acknowledge one and never answer it, each time: another try would
-cost another wake. Leshan takes a silent queue-mode device as asleep all the same; one that does not sleep goes on."""
+"""A device that does not know FETCH or iPATCH may acknowledge one and never answer it, each time: another attempt would
+cost another wake. Leshan takes a silent queue-mode device as asleep all the same; a device that does not sleep keeps
+its turn."""
 
 
 def judge(attempt: Attempt, report: Report) -> Verdict:
-    """What follows from what came back. Pure: the same facts give the same verdict, whoever asks."""
+    """Return the consequence of an attempt's outcome. Pure: the same facts always give the same verdict."""
     if _already_gone(attempt, report):
         return _carry_out(TABLE[_K.SUCCESS], attempt, "already gone")
     row = row_for(report)
@@ -122,9 +124,9 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
         row = replace(COMPOSITE_NEVER_ANSWERED, ends_turn=attempt.queue_mode)
         detail = NEVER_ANSWERED.format(kind=attempt.kind)
     if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
-        detail = report.outcome.device_status  # most devices say no more than their code: then it is the text
+        detail = report.outcome.device_status  # most devices send nothing but their code: use it as the text
     if attempt.kind in CANCELS and report.outcome.device_status is None:
-        row = replace(row, heard=False)  # Leshan ends an observation by itself: no message of the device came
+        row = replace(row, heard=False)  # Leshan ends an observation by itself: the device sent no message
     if report.outcome.deadline_passed:
         row = replace(row, breaker=_TROUBLE)
     if not attempt.queue_mode:
@@ -133,7 +135,8 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
 
 
 def _awake_all_the_time(row: Row, kind: OutcomeKind) -> Row:
-    """A device that does not sleep has no wake to wait for: it is called again after a pause."""
+    """Adapt the row for a device that does not sleep: it has no wake to wait for, so it is called again after a
+    pause."""
     if kind is _K.DEVICE_SILENT:
         return replace(row, presence=None)
     if kind in (_K.NOT_CONNECTED, _K.ASLEEP):
@@ -142,7 +145,7 @@ def _awake_all_the_time(row: Row, kind: OutcomeKind) -> Row:
 
 
 def row_for(report: Report) -> Row:
-    """The table's row for what came back, before the operation's own properties are looked at."""
+    """Return the table's row for a report, before the operation's own properties apply."""
     outcome = report.outcome
     if outcome.kind is _K.DEVICE_ANSWERED_NO and outcome.device_code in PASSING_CODES:
         return NOT_DONE_DEVICE_ERROR if outcome.device_code in NOT_DONE_CODES else PASSING_DEVICE_ERROR
@@ -152,7 +155,8 @@ def row_for(report: Report) -> Row:
 
 
 def _already_gone(attempt: Attempt, report: Report) -> bool:
-    """A DELETE answered 4.04 after an earlier attempt that may have reached the device: that one did it."""
+    """Return whether a DELETE was answered 4.04 after an earlier attempt that may have reached the device: that attempt
+    deleted the instance."""
     outcome = report.outcome
     refused = outcome.kind is _K.DEVICE_ANSWERED_NO and outcome.device_code == 404
     return refused and attempt.kind is OperationKind.DELETE and attempt.delivery is _MAY

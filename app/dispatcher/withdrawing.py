@@ -1,8 +1,8 @@
-"""Withdrawing what a stock Leshan holds: it has no call for that, but keeps one request for each registration only.
+"""Withdraw requests that a stock Leshan holds: it has no call for that, but holds only one request per registration.
 
-A harmless READ that is sent while the device sleeps takes the place of the held request, which Leshan then never sends
-(recorded from 2.0.0-M18: of five requests delayed one after the other only the last was delivered). The device answers
-that READ at its next wake instead.
+A harmless READ that is sent while the device sleeps displaces the held request, which Leshan then never sends (recorded
+from 2.0.0-M18: of five requests delayed one after the other only the last was delivered). The device answers that READ
+at its next wake instead.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ HARMLESS: Final = "/3/0/16"
 """Supported Binding and Modes: mandatory, short, and the same at every read."""
 
 TIMEOUT_SECONDS: Final = 5
-"""The displacing request's own time-out, for a device that turns out to be awake."""
+"""Timeout of the displacing request, for a device that turns out to be awake."""
 
 AGAIN_SECONDS: Final = 10.0
-"""How long one that could not be withdrawn is left alone."""
+"""Time before a request that could not be withdrawn is tried again."""
 
 MOST: Final = 20
 
 
 class Withdrawer:
-    """Displaces held requests of operations that were canceled, superseded, or have expired."""
+    """Displaces held requests of operations that were canceled or superseded, or have expired."""
 
     def __init__(
         self, client: LeshanClient, ledger: Ledger, *, clock: Callable[[Instant], Instant] = lambda now: now
@@ -46,7 +46,8 @@ class Withdrawer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def withdraw(self) -> None:
-        """Start to displace whatever is held in vain. Raises ReadUnavailable."""
+        """Start to displace the held requests that are no longer needed. Raise ReadUnavailable if the database cannot
+        be read."""
         now = time.monotonic()
         self._tried = {seq: at for seq, at in self._tried.items() if now - at < AGAIN_SECONDS}
         for held in await unwanted(self._ledger.server_id, MOST, self._clock, tried=self._tried):
