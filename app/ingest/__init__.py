@@ -1,1 +1,1 @@
-"""Ingestion: events of a Leshan server become presence, values and results, and its registrations are reconciled."""
+"""Ingestion: turns events of a Leshan server into presence, values and results, and reconciles its registrations."""

@@ -52,11 +52,11 @@ MAX_KNOWN: Final = 50_000
 
 
 class EventIngestor:
-    """Takes events from any source.
+    """Ingests events from any source.
 
     Args:
-        webhook_readings: whether values that a webhook brings are taken; not when the event stream is heard too, which
-            brings the same values in order.
+        webhook_readings: whether to store values from a webhook; false if the event stream is read too, which delivers the
+            same values in order.
     """
 
     def __init__(self, ledger: Ledger, shelf: ObjectModelCache, *, webhook_readings: bool) -> None:
@@ -66,7 +66,7 @@ class EventIngestor:
         self._versions: dict[str, Mapping[int, str]] = {}
 
     async def from_webhook(self, batch: Batch) -> None:
-        """What the webhook routes call. Raises HearingUnavailable while the database cannot be reached."""
+        """Ingest a batch from a webhook route. Raise IngestUnavailable while the database cannot be reached."""
         events = batch.events
         if not self._webhook_readings:
             events = [_without_values(event) if isinstance(event, Reported) else event for event in events]
@@ -76,8 +76,8 @@ class EventIngestor:
             raise IngestUnavailable(str(error)) from error
 
     async def _take(self, events: Sequence[LeshanEvent], source: str, delivery_id: str | None) -> None:
-        """Have a delivery committed; what of it will never be taken costs itself alone: refused, the delivery would
-        come again for ever, and everything that the sender has would wait behind it."""
+        """Commit a delivery. An event that can never be stored is dropped alone: if the delivery were refused, the
+        sender would repeat it forever, and all its other deliveries would wait behind it."""
         try:
             await self.ingest(events, source=source, delivery_id=delivery_id)
         except LedgerUnavailable:
@@ -97,7 +97,7 @@ class EventIngestor:
             _drop(event, source, error)
 
     async def run(self) -> None:
-        """Settle what was answered to nobody, for ever."""
+        """Settle late responses forever."""
         await self._late.run()
 
     async def ingest(
@@ -110,8 +110,8 @@ class EventIngestor:
         place: StreamPosition | None = None,
         again: bool = False,
     ) -> None:
-        """Have events committed, all together; ``place`` is where they stand in the event stream, ``again`` that nobody
-        knows whether they were committed before. Raises LedgerUnavailable."""
+        """Commit events in one transaction. ``place`` is their position in the event stream; ``again`` says that an
+        earlier attempt to commit them may have succeeded. Raise LedgerUnavailable if the database cannot be reached."""
         events: list[Event] = [event for event in told if not isinstance(event, AttemptEnded | Gap)]
         gap = any(isinstance(event, Gap) for event in told)
         for event in told:
@@ -128,12 +128,13 @@ class EventIngestor:
     async def ingest_with_retry(
         self, told: Sequence[LeshanEvent], *, source: str, missed: bool = False, place: StreamPosition | None = None
     ) -> None:
-        """Have events committed, however long the database is away; what it will never take costs itself alone."""
+        """Commit events, retrying for as long as the database is unavailable. An event that can never be stored is
+        dropped alone."""
         again = False
         while True:
             try:
                 await self.ingest(told, source=source, missed=missed, place=place, again=again)
-            except LedgerUnavailable:  # the ledger tells of it
+            except LedgerUnavailable:  # the ledger logs it
                 again = True
                 await asyncio.sleep(AGAIN_SECONDS)
             except Exception as error:
@@ -167,7 +168,7 @@ class EventIngestor:
         return self._shelf.of(self._versions.get(endpoint, {}))
 
     async def _learn_versions(self, events: Sequence[Event]) -> None:
-        """Know which versions of objects these devices have: told by this very event, or read once."""
+        """Learn the object versions of the events' devices: from a registration among the events, or by one read."""
         for event in events:
             if isinstance(event, Registered | Updated) and event.registration.object_links is not None:
                 registration = event.registration
@@ -185,18 +186,20 @@ class EventIngestor:
 
 
 def _drop(event: LeshanEvent, source: str, error: Exception) -> None:
-    """Count and log an event that will never be taken."""
+    """Count and log an event that can never be stored."""
     BROKEN_EVENTS.labels(source).inc()
     log.error("event_not_taken", source=source, told=repr(event)[:200], exc_info=error)
 
 
 def _part(delivery_id: str | None, number: int) -> str | None:
-    """The id of one event of a delivery: when the database goes away halfway, the repeat takes none twice."""
+    """Return the id of one event of a delivery: if the database fails halfway, a repeated delivery stores no event
+    twice."""
     return None if delivery_id is None else f"{sha256(delivery_id.encode()).hexdigest()}#{number}"
 
 
 async def _versions_of(endpoints: Collection[str]) -> Mapping[str, Mapping[int, str]]:
-    """What the database cannot tell now it cannot take either: the events are told again, as after a lost commit."""
+    """Read the object versions of endpoints. If the read fails, treat the ledger as unavailable, as after a lost
+    commit, so that the events are delivered again."""
     try:
         return await object_versions_of(endpoints)
     except ReadUnavailable as error:
@@ -213,7 +216,7 @@ def _without_values(event: Reported) -> Reported:
 
 
 def _one_path(event: RequestResponse) -> str | None:
-    """The path that the answer is about; None for a composite, whichever way it names its paths."""
+    """Return the response's path; None for a composite, in whichever way it names its paths."""
     try:
         return None if event.path is None else str(LwM2mPath.parse(event.path))
     except InvalidPath:

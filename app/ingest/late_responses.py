@@ -1,8 +1,8 @@
-"""Answers that Leshan tells as events, too: they settle attempts whose own answer reached nobody.
+"""Responses that Leshan also sends as events: they settle attempts whose direct response was lost.
 
-Of almost every attempt the answer comes to its runner, and is settled before the event is looked at here: so the look
-is a plain read, once for many, and only what is open still becomes a transaction. Nothing is stored until then; should
-it be lost with the process, the attempt's lease runs out and Leshan is asked.
+For almost every attempt the runner receives the response and settles it before the event is processed here: so the
+check is a plain read, once for many attempts, and only an attempt that is still open leads to a transaction. Nothing is
+stored until then; if the event is lost with the process, the attempt's lease expires and Leshan is queried.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from app.models.ready import open_attempts
 log = structlog.get_logger(__name__)
 
 GRACE_SECONDS: Final = 2.0
-"""How long the attempt's own runner has for settling it."""
+"""Time that the attempt's own runner has for settling it."""
 
 PIECE: Final = 500
 MOST_WAITING: Final = 20_000
 
 
 class LateResponses:
-    """Answers that wait for their grace to end. When more come than are kept, the oldest are forgotten."""
+    """Responses that wait for their grace period to end. When the queue is full, the oldest are dropped."""
 
     def __init__(self, ledger: Ledger, shelf: ObjectModelCache) -> None:
         self._ledger, self._shelf = ledger, shelf
@@ -44,14 +44,14 @@ class LateResponses:
         self._came = asyncio.Event()
 
     def offer(self, answers: Iterable[AttemptEnded]) -> None:
-        """Take answers that were told. Never blocks."""
+        """Enqueue responses from events. Never blocks."""
         due = time.monotonic() + GRACE_SECONDS
         for answer in answers:
             self._waiting.append((due, answer))
             self._came.set()
 
     async def run(self) -> None:
-        """Settle what is open still when its grace is over, for ever."""
+        """Settle, forever, the attempts that are still open when their grace period is over."""
         while True:
             await self._came.wait()
             self._came.clear()
@@ -80,7 +80,7 @@ class LateResponses:
     async def _settle_one(self, row: tables.Operation, answer: AttemptEnded) -> None:
         outcome = outcome_of(row, answer)
         if may_be_called_again(row.kind, row.format, outcome):
-            return  # its runner calls again in another format; if that one is gone, the lease's end is the time to ask
+            return  # its runner calls again in another format; if the runner is gone, Leshan is queried when the lease expires
         versions = (await object_versions_of([answer.endpoint])).get(answer.endpoint, {})
         report = typed_report(row.path, outcome, self._shelf.of(versions))
         status = await self._ledger.submit(Settle(row.seq, answer.attempt, report))
@@ -88,7 +88,7 @@ class LateResponses:
 
 
 def outcome_of(row: tables.Operation, answer: AttemptEnded) -> Outcome:
-    """What a direct call would have come to."""
+    """Return the outcome that a direct call would have had."""
     if answer.error is not None:
         return read_own_error(row.kind, answer.error)
     if answer.response is None:

@@ -1,4 +1,4 @@
-"""The object models that are known, by object and version, at hand in memory; missing ones are fetched from Leshan."""
+"""An in-memory cache of the known object models, by object and version; missing ones are fetched from Leshan."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ log = structlog.get_logger(__name__)
 REFRESH_SECONDS: Final = 2.0
 PIECE: Final = 500
 REFETCH_SECONDS: Final = 60.0
-"""Leshan is not asked about the same unknown object again before this; after each answer without it, before twice the
-time of the last pause: it does not know it either."""
+"""Minimum time between two requests to Leshan for the same unknown object. Each response without the object doubles the
+pause: Leshan does not know the object either."""
 
 REFETCH_LIMIT_SECONDS: Final = 3_600.0
-"""The longest of these pauses: an operator may give Leshan more models at any time."""
+"""The longest of these pauses: an operator may add models to Leshan at any time."""
 
 MAX_ASKED: Final = 10_000
-"""Objects in versions that are remembered as asked about; devices may name any."""
+"""Maximum number of (object, version) pairs whose requests are remembered; a device may register any."""
 
 Versions = Mapping[int, str]
 Links = Sequence[Mapping[str, Any]] | None
@@ -42,19 +42,20 @@ Links = Sequence[Mapping[str, Any]] | None
 
 @functools.lru_cache(maxsize=4_096)
 def told_links(links: str | None) -> Links:
-    """The object links of a registration, of their stored text; devices of one make share theirs."""
+    """Return the object links of a registration from their stored text; devices of one make share the result."""
     told: Links = load_json(links)
     return told
 
 
 @functools.lru_cache(maxsize=4_096)
 def told_versions(links: str | None, lwm2m_version: str | None) -> Versions:
-    """The objects and versions of a registration, of the stored text of its links and its LwM2M release."""
+    """Return the objects and versions of a registration from the stored text of its links and its LwM2M release."""
     return object_versions(told_links(links), lwm2m_version)
 
 
 class ObjectModelCache:
-    """Known object models of one Leshan server. ``run`` keeps it fresh; ``want`` has missing ones fetched."""
+    """Known object models of one Leshan server. ``run`` keeps the cache fresh; :class:`ModelFetcher` fetches missing
+    ones."""
 
     def __init__(self, server_id: int) -> None:
         self._server_id = server_id
@@ -64,7 +65,7 @@ class ObjectModelCache:
         self._newest = 0
 
     async def refresh(self) -> None:
-        """Read what was stored since the last time."""
+        """Read the models that were stored since the last refresh."""
         new = tables.ObjectModelRow.filter(server_id=self._server_id, stored_at__gt=self._newest).order_by("stored_at")
         with reading_errors():
             rows = await new.values_list("model", "stored_at")
@@ -73,7 +74,7 @@ class ObjectModelCache:
             self._newest = max(self._newest, stored_at)
 
     async def run(self, outage: Outage) -> None:
-        """Refresh for ever; a database that is away for a while costs nothing but news."""
+        """Refresh forever; while the database is unavailable, only new models are missed."""
         while True:
             try:
                 await self.refresh()
@@ -93,11 +94,12 @@ class ObjectModelCache:
         self._stand_ins[model.id, None] = stand_in([*known.values()])
 
     def of(self, versions: Versions) -> Models:
-        """Return the look-up of models for reading what a device of these object versions reports.
+        """Return the look-up of models for reading the values that a device of these object versions reports.
 
-        Where the model of its own version is not known, the known ones of the same major version stand in, for those
-        resources on which they agree: a later major version may have given a resource another type. Where the device's
-        version is not known, all known ones must agree. A resource without a model is shown as Leshan's node says.
+        If the model of the device's own version is not known, the known ones of the same major version stand in, for
+        the resources on which they agree: a later major version may have given a resource another type. If the device's
+        version is not known, all known models must agree. A resource without a model is shown in the form of Leshan's
+        node.
         """
 
         def model(object_id: int) -> ObjectModel | None:
@@ -113,7 +115,7 @@ class ObjectModelCache:
 
 
 class _Asked(NamedTuple):
-    """When Leshan may be asked about a model again (monotonic seconds), and the pause that this is the end of."""
+    """The time at which Leshan may be queried for a model again (monotonic seconds), and the pause that ends then."""
 
     again_at: float
     pause: float
@@ -123,7 +125,7 @@ _NEVER: Final = _Asked(0.0, REFETCH_SECONDS)
 
 
 class ModelFetcher:
-    """Fetches ``/objectspecs`` for devices that registered objects nobody knows yet, one call at a time."""
+    """Fetches ``/objectspecs`` for devices that registered objects without a known model, one call at a time."""
 
     def __init__(self, shelf: ObjectModelCache, client: LeshanClient, ledger: Ledger) -> None:
         self._shelf, self._client, self._ledger = shelf, client, ledger
@@ -131,7 +133,7 @@ class ModelFetcher:
         self._wanted: asyncio.Queue[tuple[str, set[tuple[int, str]]]] = asyncio.Queue(1_000)
 
     def want(self, endpoint: str, versions: Versions) -> None:
-        """Note that a registered device needs models; costs nothing when all are known. Never blocks."""
+        """Enqueue a fetch of the models that a registered device lacks; free if all are known. Never blocks."""
         now = time.monotonic()
         missing = self._shelf.missing(versions)
         due = {key for key in missing if now >= self._asked.get(key, _NEVER).again_at}
@@ -144,7 +146,7 @@ class ModelFetcher:
             self._wanted.put_nowait((endpoint, due))
 
     async def run(self) -> None:
-        """Follow who comes online, and fetch what is missing, for ever."""
+        """Follow the devices that come online, and fetch missing models, forever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
             tasks.create_task(self._fetch())
@@ -168,7 +170,7 @@ class ModelFetcher:
                 await asyncio.sleep(REFRESH_SECONDS)
 
     async def _look_at_everybody(self) -> None:
-        """Once, at the start: whoever is online now."""
+        """Enqueue the fetches of all devices that are online, once, at the start."""
         last = 0
         while True:
             online = tables.Endpoint.filter(id__gt=last, presence=Presence.ONLINE).order_by("id").limit(PIECE)
@@ -180,8 +182,8 @@ class ModelFetcher:
             last = rows[-1][0]
 
     async def _look_at_newcomers(self, seen: int) -> tuple[int, bool]:
-        """Whoever came online after this place of the log; answers up to where it has been read, and whether there is
-        more at once."""
+        """Enqueue the fetches of devices that came online after this position of the log. Return the position up to
+        which the log has been read, and whether more entries can be read at once."""
         changes = tables.PresenceChange.filter(seq__gt=seen, presence=Presence.ONLINE).order_by("seq").limit(PIECE)
         rows = await changes.values_list("seq", "endpoint__name", "endpoint__object_links", "endpoint__lwm2m_version")
         for _, name, links, lwm2m_version in rows:
@@ -199,11 +201,11 @@ class ModelFetcher:
             except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:
                 log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
             except Exception:
-                # models are a help: one that cannot be stored or read back must not stop the process
+                # models are optional: one that cannot be stored or read back must not stop the process
                 log.exception("models_not_kept", endpoint=endpoint, objects=sorted(due))
 
     def _ask_later(self, answered: Iterable[tuple[int, str]]) -> None:
-        """Double the pause of each model that Leshan was asked for and does not have."""
+        """Double the pause of each model that Leshan was queried for and does not have."""
         for object_id, version in answered:
             key = object_id, version
             if key in self._asked and self._shelf.missing({object_id: version}):

@@ -1,8 +1,8 @@
-"""Reconciling with ``GET /clients``: what was told while nobody listened, or was dropped, is found again.
+"""Reconcile with ``GET /clients``: recover events that were dropped, or missed while no connection was open.
 
-After each (re)connect of the event stream, when the Leshan server says that it dropped events, and when it was started
-anew, for then registrations may be gone. A replayed stream is reconciled as well: it costs one GET, and what the
-server keeps is bounded.
+This runs after each (re)connect of the event stream, when the Leshan server reports that it dropped events, and when it
+was restarted, as registrations may be gone then. It runs after a replayed stream too: it costs one GET, and the
+server's replay buffer is bounded.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Reconciler:
         self._ledger, self._hearing, self._client, self._watch = ledger, ingestor, client, watch
 
     async def is_wanted(self) -> bool:
-        """Whether events may have been missed and nobody has reconciled since; False where the database cannot say."""
+        """Return whether events may have been missed since the last reconciliation; False if the database cannot be
+        read."""
         try:
             return await registrations_missed(self._ledger.server_id)
         except ReadUnavailable as error:
@@ -61,7 +62,7 @@ class Reconciler:
             return False
 
     async def run(self) -> None:
-        """Reconcile once, trying until it is done."""
+        """Reconcile once, retrying until it succeeds."""
         while True:
             try:
                 await self._read_list()
@@ -76,7 +77,7 @@ class Reconciler:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def run_without_stream(self) -> None:
-        """Where the webhook alone is heard: reconcile whenever it is wanted, one process at a time, for ever."""
+        """Reconcile whenever it is needed, one process at a time, forever. For servers that only send webhooks."""
         holder = str(uuid.uuid4())
         while True:
             await asyncio.sleep(WANTED_SECONDS)
@@ -91,8 +92,9 @@ class Reconciler:
         return await self._ledger.submit(RenewBridgeLease(holder, HOLD_SECONDS * SECOND))
 
     async def _run_while_held(self, holder: str) -> None:
-        """Reconcile, however long that takes: a site that needed more than one hold was begun anew for ever. A hold
-        that could not be renewed is perhaps another process's by now, and ends it."""
+        """Reconcile, however long that takes: a site that needed more than one lease period was restarted from the
+        beginning forever. A lease that could not be renewed may be held by another process by now, and ends the
+        reconciliation."""
         reading = asyncio.create_task(self.run())
         held_until = time.monotonic() + HOLD_SECONDS
         try:
@@ -108,7 +110,7 @@ class Reconciler:
     async def _is_renewed(self, holder: str) -> bool:
         try:
             return await self._hold(holder)
-        except LedgerUnavailable:  # the ledger tells of it
+        except LedgerUnavailable:  # the ledger logs it
             return False
 
     async def _read_list(self) -> None:

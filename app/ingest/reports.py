@@ -1,4 +1,4 @@
-"""What Leshan answered, typed: the answer that an operation shows and the values that become the endpoint's latest."""
+"""Typed reports of Leshan's responses: the result that an operation shows and the endpoint's new latest values."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ log = structlog.get_logger(__name__)
 
 
 def report_of(request: OperationRequest, outcome: Outcome, models: Models) -> Report:
-    """The report of a call of ours."""
+    """Return the report of a call made by Reveille."""
     return typed_report(request.path, outcome, models)
 
 
 def typed_report(path: str | None, outcome: Outcome, models: Models) -> Report:
-    """The report of an answer about ``path`` (None: a composite), also of one that came as an event.
+    """Return the report of a response about ``path`` (None: a composite), whether it came directly or as an event.
 
-    A value that cannot be represented is left out of the answer; the outcome's ``detail`` names its path and why.
+    A value that cannot be represented is left out of the response; the outcome's ``detail`` names its path and the
+    reason.
     """
     if outcome.kind is not OutcomeKind.SUCCESS:
         return Report(outcome)
@@ -36,12 +37,12 @@ def typed_report(path: str | None, outcome: Outcome, models: Models) -> Report:
 
 
 def read_values(path: str | None, content: JsonValue, models: Models) -> Mapping[str, TypedValue]:
-    """The values of a content by path; one that cannot be read costs a log line, not its neighbours."""
+    """Return the values of a content by path; a value that cannot be read is logged and does not affect the others."""
     return decoded_content(path, content, models).values
 
 
 def decoded_content(path: str | None, content: JsonValue, models: Models) -> Decoded:
-    """Read a content. What cannot be read is named in ``problems``, and logged."""
+    """Decode a content. Values that cannot be read are listed in ``problems``, and logged."""
     if content is None:
         return Decoded()
     try:
@@ -55,7 +56,7 @@ def decoded_content(path: str | None, content: JsonValue, models: Models) -> Dec
 
 
 def _left_out(problems: Sequence[str]) -> str:
-    """The problems as one text of at most :data:`MAX_DETAIL` characters: those that do not fit are counted."""
+    """Return the problems as one text of at most :data:`MAX_DETAIL` characters: those that do not fit are counted."""
     text = "left out of the answer: "
     for number, problem in enumerate(problems):
         rest = f"and {len(problems) - number} more"

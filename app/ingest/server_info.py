@@ -1,9 +1,9 @@
-"""What the Leshan server says of itself: known to this process and, by the ledger, to all.
+"""The Leshan server's information about itself, known to this process and, through the ledger, to all.
 
 A stock server has no ``/server/info``, answers 400 or 404, and logs an error for each request. The request is repeated
 only when the server may have been replaced: at a new connection of the bridge, when a probe succeeds after the breaker
 was open, and when the database has another ``bootId`` than before (another process has requested it, or an event had
-the first one). A server that says what it can is asked every :data:`LOOK_SECONDS`.
+the first one). A server that supports the request is queried every :data:`LOOK_SECONDS`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 15.0
 FIRST_LOOK_SECONDS: Final = 1.0
-"""As long as the server has not said anything yet."""
+"""Interval until the server has answered for the first time."""
 
 SUPPORTED: Final = "2.0.0-M15 to M18; through 2.0.0-M4 only STRING and BOOLEAN can be written (docs/leshan.md)"
 
 
 class ServerInfoWatch:
-    """Asks ``GET /server/info`` at the start and whenever the answer may have changed."""
+    """Requests ``GET /server/info`` at the start and whenever the response may have changed."""
 
     def __init__(self, client: LeshanClient, ledger: Ledger) -> None:
         self._client, self._ledger = client, ledger
@@ -39,11 +39,11 @@ class ServerInfoWatch:
         self._wanted = asyncio.Event()
 
     def nudge(self) -> None:
-        """It may have been restarted: ask again soon. Never blocks."""
+        """Request it again soon, as the server may have been restarted. Never blocks."""
         self._wanted.set()
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Request it forever."""
         await self.look()
         while True:
             try:
@@ -55,12 +55,12 @@ class ServerInfoWatch:
                 await self.look()
 
     async def refresh(self) -> None:
-        """Ask, unless it is known to be a stock server and nothing says that it was replaced."""
+        """Request it, unless the server is known to be a stock one and nothing indicates that it was replaced."""
         if self._kept != STOCK or await self._has_another_boot_id():
             await self.look()
 
     async def look(self) -> None:
-        """Ask now. What was known stays where nobody answers."""
+        """Request it now. The known information stays if the server does not answer."""
         try:
             info = await self._client.look()
             if info != self._kept:
@@ -75,7 +75,8 @@ class ServerInfoWatch:
             log.exception("server_info_not_kept")
 
     async def _has_another_boot_id(self) -> bool:
-        """Whether the database has one that it did not have the last time; whatever it is, it is news once."""
+        """Return whether the database has a boot id that it did not have at the last call; each id counts as new
+        once."""
         try:
             boot_id = await known_boot_id(self._ledger.server_id)
         except ReadUnavailable:

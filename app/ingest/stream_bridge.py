@@ -1,8 +1,8 @@
-"""The bridge: hears the event stream of a Leshan server, one process at a time, and reconciles at every (re)connect.
+"""The bridge: reads a Leshan server's event stream, one process at a time, and reconciles at every (re)connect.
 
-A stock server's stream has no ids and no replay: what happens while nobody listens is lost. So ``GET /clients`` is read
-with the stream already open, and nothing falls between the two. Our own server replays what came after the last event
-that was committed, whichever process did that.
+A stock server's stream has no ids and no replay: events are lost while no client is connected. So ``GET /clients`` is
+read with the stream already open, and nothing falls between the two. Reveille's own Leshan server replays the events
+after the last one that was committed, whichever process committed it.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ RENEW_SECONDS: Final = 3.0
 RECONNECT_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 BATCH: Final = 500
 WAITING_EVENTS: Final = 50_000
-"""Events that wait for the database; when more come, the stream is dropped and the next reconciling finds them."""
+"""Maximum number of events that wait for the database; when more arrive, the stream is closed and the next
+reconciliation recovers them."""
 
 
 class Bridge:
-    """One candidate for the one active bridge of a Leshan server."""
+    """One candidate for the single active bridge of a Leshan server."""
 
     def __init__(
         self,
@@ -66,10 +67,10 @@ class Bridge:
     def _note_open(self, *, is_open: bool) -> None:
         if is_open is not self.listening:
             self._open_since = time.monotonic() if is_open else None
-            self._changed.set()  # readiness of every process tells it
+            self._changed.set()  # the readiness of every process reports it
 
     async def run(self) -> None:
-        """Stand by until nobody else listens, then listen; for ever."""
+        """Stand by until no other process holds the bridge lease, then read the event stream; forever."""
         try:
             while True:
                 if await self._hold():
@@ -84,7 +85,7 @@ class Bridge:
             since = self._open_since
             open_for = None if since is None else int((time.monotonic() - since) * SECOND)
             return await self._ledger.submit(RenewBridgeLease(self._holder, HOLD_SECONDS * SECOND, open_for))
-        except LedgerUnavailable:  # the ledger tells of it
+        except LedgerUnavailable:  # the ledger logs it
             return False
 
     async def _listen_while_held(self) -> None:
@@ -102,7 +103,7 @@ class Bridge:
             self._note_open(is_open=False)
 
     async def _until_changed(self, listening: asyncio.Task[None]) -> None:
-        """Wait until it is time to renew, the stream has opened or ended, or listening itself has."""
+        """Wait until the lease is due for renewal, the stream has opened or ended, or the listening task has ended."""
         changed = asyncio.create_task(self._changed.wait())
         await asyncio.wait([listening, changed], timeout=RENEW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         await _end([changed])
@@ -124,7 +125,7 @@ class Bridge:
             await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
 
     async def _one_stream(self) -> None:
-        """Hear one connection to its end, which is always a StreamLost."""
+        """Read one connection to its end, which is always a StreamLost."""
         await self._watch.look()
         info = self._client.info
         events: asyncio.Queue[tuple[LeshanEvent, str | None]] = asyncio.Queue(WAITING_EVENTS)
@@ -152,8 +153,8 @@ class Bridge:
             await _end(beside)
 
     async def _tell_open(self) -> None:
-        """Before the first event is taken it is on record since when the stream is open: what that event means for a
-        request which Leshan held before depends on it."""
+        """Record since when the stream is open before the first event is ingested: the effect of that event on a
+        request that Leshan has held since before depends on it."""
         if not await self._hold():
             raise StreamLost("it is not on record that the stream is open")
 
