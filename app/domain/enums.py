@@ -1,6 +1,6 @@
-"""The words everything else is written in: one enum per noun of the contract.
+"""The vocabulary of the contract: one enum per noun.
 
-Each is a ``StrEnum`` whose value is its own name: the same word stands in the database, in GraphQL and in a log line.
+Each is a ``StrEnum`` whose value is its own name, so that the database, GraphQL and log lines use the same term.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import StrEnum, auto
 from typing import Final, TypeAlias
 
 Instant: TypeAlias = int
-"""A point in time: microseconds since the epoch, UTC. Inside Reveille no other form is used."""
+"""A point in time: microseconds since the epoch, UTC. Reveille uses no other form internally."""
 
 MILLISECOND: Final = 1_000
 SECOND: Final = 1_000_000
@@ -23,7 +23,7 @@ class _Word(StrEnum):
 
 
 class OperationStatus(_Word):
-    """Where an operation stands. Who moves it in and out: ``app/models/lifecycle.py``."""
+    """The state of an operation. The legal transitions and their causes: ``app/models/lifecycle.py``."""
 
     QUEUED = auto()
     SENDING = auto()
@@ -34,7 +34,7 @@ class OperationStatus(_Word):
 
 
 class OperationKind(_Word):
-    """What is asked of the device: the operations of LwM2M's interfaces for device management and for reporting."""
+    """The request to the device: the operations of LwM2M's interfaces for device management and for reporting."""
 
     READ = auto()
     WRITE = auto()
@@ -52,7 +52,7 @@ class OperationKind(_Word):
 
 
 class Presence(_Word):
-    """What we know of a device: reachable now, registered but asleep, or not registered."""
+    """The known state of a device: reachable now, registered but asleep, or not registered."""
 
     ONLINE = auto()
     ASLEEP = auto()
@@ -60,7 +60,7 @@ class Presence(_Word):
 
 
 class ReasonCode(_Word):
-    """Why an operation made its last step."""
+    """The reason for an operation's last transition."""
 
     DEVICE_REFUSED = auto()
     DEVICE_ERROR = auto()
@@ -80,7 +80,7 @@ class ReasonCode(_Word):
 
 
 class WaitingFor(_Word):
-    """What has to happen next, so that every stuck operation says why."""
+    """The event that has to happen next, so that every stuck operation shows why."""
 
     DEVICE_WAKE = auto()
     TURN = auto()
@@ -96,7 +96,7 @@ class WaitingFor(_Word):
 
 
 class Delivery(_Word):
-    """What is known of the request and the device, over all attempts of an operation."""
+    """The knowledge of whether the device received the request, over all attempts of an operation."""
 
     NOT_SENT = auto()
     MAY_HAVE_REACHED = auto()
@@ -104,7 +104,7 @@ class Delivery(_Word):
 
 
 class ContentFormat(_Word):
-    """The content formats of LwM2M that Leshan's REST API takes by name (its ``ContentFormat``)."""
+    """The content formats of LwM2M that Leshan's REST API accepts by name (its ``ContentFormat``)."""
 
     TLV = auto()
     SENML_JSON = auto()
@@ -116,7 +116,7 @@ class ContentFormat(_Word):
 
 
 class ValueType(_Word):
-    """The data types of LwM2M (Core 1.1, appendix C), named as Leshan's ``ResourceModel.Type`` names them."""
+    """The data types of LwM2M (Core 1.1, appendix C), named as in Leshan's ``ResourceModel.Type``."""
 
     STRING = auto()
     INTEGER = auto()

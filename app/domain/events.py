@@ -1,7 +1,8 @@
-"""What Leshan tells us, in one form for all of its ways: event stream, webhook, older webhooks, reconciling.
+"""Events from Leshan, in one form for all sources: event stream, webhook, older webhooks, reconciliation.
 
-``age`` is how long ago the event happened, by Leshan's own clock alone (microseconds, 0 where nothing is told): clocks
-of different hosts are never compared. ``ordered`` says that the source keeps order, so that SLEEPING can be believed.
+``age`` is the time since the event happened, by Leshan's own clock alone (microseconds, 0 if the source gives none):
+clocks of different hosts are never compared. ``ordered`` says that the source keeps order, so that SLEEPING can be
+believed.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from app.domain.values import JsonValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A client's registration as far as Leshan told it; what was not told is None.
+    """A client's registration as far as Leshan reported it; missing fields are None.
 
-    ``registered_at`` and ``last_update`` are Leshan's own milliseconds: good for comparing with each other only.
-    The older webhook form has no id: there ``registration_id`` is None and ``registered_at`` tells registrations apart.
+    ``registered_at`` and ``last_update`` are Leshan's own milliseconds: they can only be compared with each other. The
+    older webhook form has no id: there ``registration_id`` is None and ``registered_at`` distinguishes registrations.
     """
 
     registration_id: str | None = None
@@ -31,13 +32,14 @@ class Registration:
     address: str | None = None
     object_links: Sequence[Mapping[str, JsonValue]] | None = None
     awake_millis: int | None = None
-    """The registration attribute ``at``; honoured only of a server that honours it itself."""
+    """The registration attribute ``at``; honored only of a server that honors it itself."""
     sleeping: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointEvent:
-    """Any event: somebody heard this endpoint. ``boot_id`` is that of the run of Leshan which heard it, where told."""
+    """The base of all events. ``boot_id`` is that of the Leshan process that received the message, if it is
+    reported."""
 
     endpoint: str
     age: int = 0
@@ -52,7 +54,8 @@ class Registered(EndpointEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated(EndpointEvent):
-    """``asleep``: it comes from ``GET /clients``, which says in the same answer that the device sleeps by now."""
+    """``asleep``: the event comes from ``GET /clients``, which says in the same response that the device sleeps by
+    now."""
 
     registration: Registration
     asleep: bool = False
@@ -60,7 +63,8 @@ class Updated(EndpointEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deregistered(EndpointEvent):
-    """``by_device``: the device is known to have sent it. A stock Leshan says the same of an expired lifetime."""
+    """``by_device``: the device is known to have sent it. A stock Leshan reports an expired lifetime in the same
+    way."""
 
     registration: Registration
     by_device: bool = False
@@ -68,7 +72,8 @@ class Deregistered(EndpointEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awake(EndpointEvent):
-    """``window`` is how long Leshan takes it as awake from then on (microseconds), where that is told."""
+    """``window`` is the time for which Leshan takes the device as awake from then on (microseconds), if it is
+    reported."""
 
     window: int | None = None
 
@@ -80,7 +85,8 @@ class Sleeping(EndpointEvent):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Values of one moment. ``time`` is the device's own, in milliseconds since the epoch; None where it told none."""
+    """Values of one moment. ``time`` is the device's own, in milliseconds since the epoch; None if the device sent
+    none."""
 
     time: int | None
     nodes: Mapping[str, JsonValue]
@@ -88,12 +94,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported(EndpointEvent):
-    """Values that came without being asked for just now: a NOTIFICATION, a SEND, or an older webhook's values.
+    """Values that are no response to a request just made: a NOTIFICATION, a SEND, or an older webhook's values.
 
-    ``nodes`` maps a path (``"/3303/0/5700"``) to Leshan's node there, None where the device had none. ``wakes`` is
-    set when the server that reports is known to take the device as awake from now on (a stock Leshan does not).
-    ``samples`` are all that were reported, oldest first, where the server tells more than the newest; ``nodes`` is the
-    last of them then.
+    ``nodes`` maps a path (``"/3303/0/5700"``) to Leshan's node there, None if the device had none. ``wakes`` is set
+    when the reporting server is known to take the device as awake from now on (a stock Leshan does not). ``samples``
+    are all reported samples, oldest first, if the server reports more than the newest; ``nodes`` is the last of them
+    then.
     """
 
     nodes: Mapping[str, JsonValue]
@@ -103,7 +109,7 @@ class Reported(EndpointEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestResponse(EndpointEvent):
-    """The answer to a delayed request. ``response`` is Leshan's answer object, as a direct call would have had it.
+    """The response to a delayed request. ``response`` is Leshan's response object, as of a direct call.
 
     ``path`` is None for a composite.
     """
@@ -115,8 +121,8 @@ class RequestResponse(EndpointEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservationChanged(EndpointEvent):
-    """An observation of a registration stands from now on (``stands``), or has ended: canceled, or replaced by a newer
-    one of the same paths. A stock Leshan does not report this."""
+    """An observation of a registration is active from now on (``stands``), or has ended: canceled, or replaced by a
+    newer one of the same paths. A stock Leshan does not report this."""
 
     registration_id: str
     paths: tuple[str, ...]
@@ -131,9 +137,10 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEnded:
-    """What an attempt of ours came to, told beside the answer to its call: of use where that reached nobody.
+    """The end of one of Reveille's attempts, reported beside the response to its call: needed if that response was
+    lost.
 
-    ``response`` is Leshan's answer object, None where the answer is empty; ``error`` is code, text and delivery.
+    ``response`` is Leshan's response object, None if the response is empty; ``error`` is code, text and delivery.
     """
 
     endpoint: str
@@ -145,8 +152,8 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Leshan had to drop events: what happened meanwhile is not known."""
+    """Leshan had to drop events: the changes in that time are unknown."""
 
 
 LeshanEvent: TypeAlias = Event | AttemptEnded | Gap
-"""Whatever a source of events tells."""
+"""Any event of any source."""

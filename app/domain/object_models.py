@@ -1,4 +1,4 @@
-"""LwM2M object models: what a device's own object definitions say of a resource, by object id and version."""
+"""LwM2M object models: the definitions of a device's resources, by object id and version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ResourceModel:
 
 @dataclass(frozen=True, slots=True)
 class ObjectModel:
-    """An object's definition as Leshan's ``/objectspecs`` tells it."""
+    """An object's definition as in Leshan's ``/objectspecs``."""
 
     id: int
     version: str
@@ -38,28 +38,30 @@ class ObjectModel:
 
 
 DEFAULT_VERSION: Final = "1.0"
-"""The version of an object whose link has no ``ver``, unless the LwM2M release itself defines it (see below)."""
+"""The default version of an object whose link has no ``ver``, unless the LwM2M release itself defines it (see
+below)."""
 
 _CORE_VERSIONS: Final[Mapping[str, Mapping[int, str]]] = {
     "1.1": {0: "1.1", 1: "1.1", 3: "1.1", 4: "1.2"},
     "1.2": {0: "1.2", 1: "1.2", 2: "1.1", 3: "1.2", 4: "1.3", 5: "1.1", 21: "2.0"},
 }
-"""By LwM2M release, the versions of its core objects where they are not 1.0: what an object link without ``ver`` means
-for a device that registered with that release.
+"""The versions of the core objects by LwM2M release, where they are not 1.0: the meaning of an object link without
+``ver`` for a device that registered with that release.
 
-1.1 as Leshan 2.0.0-M18 has it (``LwM2mCoreObjectVersionRegistry``: that of 1.1.1 where 1.1 and 1.1.1 differ, which is
-object 4). 1.2 as the OMA registry has it (``DDF.xml``: the objects whose specification is LwM2M Core 1.2); M18 refuses
-such registrations with 4.12, other servers may not. Core objects that are not named are 1.0."""
+1.1 as in Leshan 2.0.0-M18 (``LwM2mCoreObjectVersionRegistry``: that of 1.1.1 where 1.1 and 1.1.1 differ, which is
+object 4). 1.2 as in the OMA registry (``DDF.xml``: the objects whose specification is LwM2M Core 1.2); M18 refuses such
+registrations with 4.12, other servers may not. Core objects that are not listed are 1.0.
+"""
 
 VERSION: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
-"""What is a version of an object, be it a device's word or Leshan's."""
+"""The form of an object version, whether a device or Leshan reports it."""
 
 _LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})")
 _INSTANCE_LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})/[0-9]{1,5}")
 
 
 def model_to_json(model: ObjectModel) -> dict[str, JsonValue]:
-    """A model in a plain form for storing, that :func:`model_from_json` reads back."""
+    """Return a model in a plain form for storing, which :func:`model_from_json` reads back."""
     resources = [
         {**asdict(resource), "type": str(resource.type) if resource.type else None}
         for resource in model.resources.values()
@@ -74,7 +76,7 @@ def model_to_json(model: ObjectModel) -> dict[str, JsonValue]:
 
 
 def model_from_json(stored: Mapping[str, JsonValue]) -> ObjectModel:
-    """The model that :func:`model_to_json` stored."""
+    """Return the model that :func:`model_to_json` stored."""
     resources = [
         ResourceModel(**{**resource, "type": ValueType(resource["type"]) if resource["type"] else None})
         for resource in stored["resources"]
@@ -91,10 +93,10 @@ def model_from_json(stored: Mapping[str, JsonValue]) -> ObjectModel:
 def object_versions(
     object_links: Sequence[Mapping[str, JsonValue]] | None, lwm2m_version: str | None
 ) -> dict[int, str]:
-    """Return the objects of a registration with their versions: ``ver`` of the object's link, else the default version
-    of the LwM2M release that the device registered with, which is 1.0 for all but core objects.
+    """Return the objects of a registration with their versions: ``ver`` of the object's link, otherwise the default
+    version of the LwM2M release that the device registered with, which is 1.0 for all but core objects.
 
-    The attribute is quoted or bare (``"1.1"``, ``1.1``), and links may stand below an alternate path (``/lwm2m/3``).
+    The attribute is quoted or bare (``"1.1"``, ``1.1``), and links may be below an alternate path (``/lwm2m/3``).
     """
     defaults = _CORE_VERSIONS.get(lwm2m_version or "", {})
     versions: dict[int, str] = {}
@@ -116,8 +118,8 @@ def _version(attributes: JsonValue) -> str | None:
 
 
 def stand_in(models: Sequence[ObjectModel]) -> ObjectModel:
-    """Return what several versions of an object agree on: the resources that have the same type and multiplicity in
-    each of the ``models`` (at least one) that defines them."""
+    """Return the common part of several versions of an object: the resources that have the same type and multiplicity
+    in each of the ``models`` (at least one) that defines them."""
     agreed: dict[int, ResourceModel] = {}
     for resource_id in {id_ for model in models for id_ in model.resources}:
         found = [model.resources[resource_id] for model in models if resource_id in model.resources]
@@ -134,10 +136,10 @@ def major(version: str) -> str:
 def with_known_formats(
     known: Sequence[Mapping[str, JsonValue]] | None, told: Sequence[Mapping[str, JsonValue]]
 ) -> list[Mapping[str, JsonValue]]:
-    """The links that an update told, with the content formats (``ct``) of the root link that we know already.
+    """Return the links of an update with the known content formats (``ct``) of the root link.
 
-    A client that was given an instance, or lost one, updates its links and leaves the root's ``ct`` out; it speaks what
-    it spoke before (seen with Leshan's own client, 2.0.0-M18).
+    A client that created or deleted an instance updates its links and leaves the root's ``ct`` out; its formats are
+    unchanged (seen with Leshan's own client, 2.0.0-M18).
     """
     formats = next((_formats(link) for link in known or () if _formats(link) is not None), None)
     if formats is None or any(_formats(link) is not None for link in told):

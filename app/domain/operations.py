@@ -1,4 +1,4 @@
-"""An operation as it is asked for, and the two properties of a kind that decide how it may be repeated."""
+"""An operation's request to the device, and the two properties of a kind that decide how it may be repeated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_O
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """What is asked of a device: all that the Leshan client needs to speak, and nothing of how it goes.
+    """The request to a device: everything that the Leshan client needs for a call, and nothing about its progress.
 
     Attributes:
         path: ``"/5/0/1"``; None for the composites.
@@ -34,7 +34,7 @@ class OperationRequest:
             (WRITE to an object instance, CREATE) ``value_type`` is None and ``value`` is Leshan's instance node.
         values: WRITE_COMPOSITE: path -> ``{"type": .., "value": ..}``.
         attributes: WRITE_ATTRIBUTES: name -> number, only those to be set.
-        timeout_seconds: how long Leshan waits for the device.
+        timeout_seconds: the time for which Leshan waits for the device.
     """
 
     endpoint: str
@@ -56,11 +56,11 @@ TURN_ENDERS: Final = frozenset({(3, 4), (3, 5), (5, 2), (9, 4), (9, 6), (1, 4), 
 uninstall, disable, bootstrap request trigger (LwM2M Core 1.1 objects 1 and 3; firmware 5; software management 9)."""
 
 REGISTRATION_UPDATE_TRIGGER: Final = (1, 8)
-"""Executing it twice does what once does, so it may be repeated."""
+"""Executing it twice has the same effect as executing it once, so it is repeatable."""
 
 
 def execute_target(kind: OperationKind, path: str | None) -> tuple[int, int] | None:
-    """(object id, resource id) of an EXECUTE, None for all other kinds."""
+    """Return (object id, resource id) of an EXECUTE, None for all other kinds."""
     if kind is not OperationKind.EXECUTE or path is None:
         return None
     object_id, _, resource_id = path.strip("/").split("/")
@@ -68,12 +68,13 @@ def execute_target(kind: OperationKind, path: str | None) -> tuple[int, int] | N
 
 
 def is_turn_ender(kind: OperationKind, path: str | None) -> bool:
-    """Whether the device goes down when it has done this, so that nothing may follow before it is back."""
+    """Return whether the operation takes the device down, so that nothing may follow before the device is back."""
     return execute_target(kind, path) in TURN_ENDERS
 
 
 def repeatable_by_kind(kind: OperationKind, path: str | None) -> bool:
-    """Whether doing it twice is the same as doing it once: all but CREATE and EXECUTE (but for 1/x/8)."""
+    """Return whether executing the operation twice has the same effect as executing it once: true of all kinds but
+    CREATE and EXECUTE (except for 1/x/8)."""
     if kind is OperationKind.CREATE:
         return False
     return kind is not OperationKind.EXECUTE or execute_target(kind, path) == REGISTRATION_UPDATE_TRIGGER
@@ -88,8 +89,8 @@ def instances_of(kind: OperationKind, path: str | None, paths: Sequence[str]) ->
     """Return the object instances that an operation reads or changes.
 
     A path of a whole object (``/5``) touches all its instances, a composite those of all its paths. A turn-ender
-    touches the whole device: what was queued before it is meant to be done before the device goes down, and what was
-    queued behind it when the device is back (``docs/decisions/0017-what-an-error-holds-back.md``).
+    touches the whole device: operations queued before it are meant to be done before the device goes down, and
+    operations queued behind it when the device is back (``docs/decisions/0017-what-an-error-holds-back.md``).
     """
     if is_turn_ender(kind, path):
         return None

@@ -15,18 +15,20 @@ _DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
 class InvalidPath(ValueError):
-    """A text that is no LwM2M path, or one that does not fit the operation. The message says what is expected."""
+    """Raised for a text that is not an LwM2M path, or a path that does not fit the operation. The message says what is
+    expected."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class LwM2mPath:
-    """A path of one to four ids (LwM2M Core 1.1, 7.2). The root path ``/`` is none: no operation of ours targets it."""
+    """A path of one to four ids (LwM2M Core 1.1, 7.2). The root path ``/`` is not supported: no operation targets
+    it."""
 
     ids: tuple[int, ...]
 
     @classmethod
     def parse(cls, text: str) -> LwM2mPath:
-        """Read ``"/5/0/1"`` or ``"5/0/1"``.
+        """Parse ``"/5/0/1"`` or ``"5/0/1"``.
 
         Raises:
             InvalidPath: not one to four decimal ids of 0..65535.
@@ -44,7 +46,7 @@ class LwM2mPath:
 
     @property
     def depth(self) -> int:
-        """1 for an object, 2 an object instance, 3 a resource, 4 a resource instance."""
+        """Return 1 for an object, 2 for an object instance, 3 for a resource, 4 for a resource instance."""
         return len(self.ids)
 
     @property
@@ -76,12 +78,12 @@ DEPTHS: Final[dict[OperationKind, tuple[int, ...]]] = {
     OperationKind.OBSERVE_COMPOSITE: (1, 2, 3, 4),
     OperationKind.CANCEL_OBSERVE_COMPOSITE: (1, 2, 3, 4),
 }
-"""How deep a path may be for each kind, as Leshan's request classes check it (``captures/m18-rest.json``)."""
+"""The allowed depths of a path by kind, as Leshan's request classes check them (``captures/m18-rest.json``)."""
 
 
 def overlap(paths: Sequence[LwM2mPath]) -> tuple[int, LwM2mPath] | None:
-    """Return the first path, by its index, that is a part of another one in the list, and that other one; None if each
-    stands by itself. Leshan refuses composites with such paths."""
+    """Return the index of the first path that is part of another path in the list, and that other path; None if no
+    paths overlap. Leshan refuses composites with such paths."""
     there = {path.ids: path for path in paths}
     for index, path in enumerate(paths):
         for depth in range(1, path.depth):
@@ -91,7 +93,7 @@ def overlap(paths: Sequence[LwM2mPath]) -> tuple[int, LwM2mPath] | None:
 
 
 def path_for(kind: OperationKind, text: str) -> LwM2mPath:
-    """Read a path and check that it fits the kind.
+    """Parse a path and check that it fits the kind.
 
     Raises:
         InvalidPath: no path, too deep or too shallow for the kind, or the reserved object instance 65535.

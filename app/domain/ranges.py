@@ -1,4 +1,4 @@
-"""The range of a resource (``RangeEnumeration`` of its object model) as far as its text can surely be read.
+"""The range of a resource (``RangeEnumeration`` of its object model), as far as its text has a certain meaning.
 
 The text is written for people. Of the 701 in the object models of Leshan (M18's own and those of its demo server M4)
 648 have one of these forms:
@@ -22,7 +22,7 @@ from app.domain.enums import ValueType
 from app.domain.values import JsonValue
 
 MAX_TEXT: Final = 500
-"""Characters of a range that is read; a longer one is prose."""
+"""Maximum number of characters of a range that is parsed; a longer one is prose."""
 
 _NUMBERS: Final = frozenset({ValueType.INTEGER, ValueType.UNSIGNED_INTEGER, ValueType.FLOAT})
 _TEXTS: Final = frozenset({ValueType.STRING, ValueType.CORELINK})
@@ -35,11 +35,11 @@ _UNIT: Final = re.compile(r"\s*(?:(?P<bytes>bytes?|B)|(?P<characters>characters?
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
-    """What a value must be, or how long.
+    """The allowed values, or the allowed lengths.
 
     Attributes:
         intervals: the lowest and the greatest of each part; a value in any of them is in the range.
-        unit: of a length, ``bytes`` or ``characters``; empty where the text names none.
+        unit: of a length, ``bytes`` or ``characters``; empty if the text gives none.
         listed: the numbers of a list of lengths as they are written: a text may also be one of them itself.
     """
 
@@ -49,7 +49,7 @@ class ValueRange:
     listed: frozenset[str] = frozenset()
 
     def violation(self, value: JsonValue) -> str | None:
-        """Return what is outside of the range, in words; None for a value within it.
+        """Return a text that names the value or length outside of the range; None for a value within it.
 
         Args:
             value: one value of this type, in the contract's form or in that of Leshan's nodes.
@@ -63,7 +63,7 @@ class ValueRange:
             return None
         if self.unit == "bytes":
             return self._outside(size, size, "bytes")
-        # where no unit is named neither a length in characters nor one in bytes is refused
+        # if the text gives no unit, accept a value whose length fits in characters or in bytes
         return self._outside(characters, characters if self.unit else size, "characters")
 
     def _has_number(self, value: JsonValue) -> bool:
@@ -79,7 +79,7 @@ class ValueRange:
 
 @lru_cache(maxsize=8192)
 def value_range(type_: ValueType, text: str) -> ValueRange | None:
-    """Return the range that a model's text means for a resource of this type, None where that is not sure."""
+    """Return the range that a model's text means for a resource of this type, None if the meaning is uncertain."""
     text = text.strip()
     if not text or len(text) > MAX_TEXT:
         return None

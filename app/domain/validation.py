@@ -1,8 +1,8 @@
-"""Checking an operation against the device's own object models before it is queued.
+"""Validate an operation against the device's own object models before it is queued.
 
-Only what the model or the registration surely excludes is refused. A resource that the model does not name may be the
-device's own: such an operation is accepted unchecked, and the device decides. An EXECUTE of one is refused unless its
-id is a vendor's: it is not repeatable, and only a model says what it does.
+An operation is refused only if the model or the registration certainly excludes it. A resource that the model does not
+define may be the device's own: such an operation is accepted unchecked, and the device decides. An EXECUTE of one is
+refused unless its id is a vendor's: it is not repeatable, and only a model says what it does.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _READING: Final = frozenset(
 
 
 _NOT_REGISTERED: Final = frozenset({0, 21, 23})
-"""Objects that no registration names, though the device has them: Security, OSCORE, COSE (LwM2M Core 1.2, 6.2.1)."""
+"""Objects that no registration lists, though the device has them: Security, OSCORE, COSE (LwM2M Core 1.2, 6.2.1)."""
 
 _REPORTS: Final = frozenset({OperationKind.READ_COMPOSITE, OperationKind.OBSERVE_COMPOSITE})
-"""A device leaves paths that it does not have out of its answer to these."""
+"""A device omits paths that it does not have from its response to these."""
 
 _CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
-"""They reach no device: Leshan forgets the observation."""
+"""These reach no device: Leshan removes the observation."""
 
 _VENDOR_RESOURCES: Final = 26_241
-"""From this id on resources are private ones of vendors (the OMA registry's ranges), which no model has to name."""
+"""Resources from this id on are private ones of vendors (the OMA registry's ranges), which no model has to define."""
 
 _INSTANCE_ID: Final = re.compile(r"[0-9]{1,5}")
 
 
 class InvalidOperation(ValueError):
-    """An operation that the device's object model excludes. ``field`` names the input field at fault."""
+    """Raised for an operation that the device's object model excludes. ``field`` is the invalid input field."""
 
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
@@ -64,14 +64,14 @@ def validate(
     """Check an operation whose paths and values are well formed by themselves.
 
     Args:
-        registered: the objects of the device's present registration; None where it is not registered, or named none.
+        registered: the objects of the device's present registration; None if it is not registered, or listed none.
         ranges: whether values must be in the ranges of the models (:mod:`app.domain.ranges`).
 
     Returns:
-        Whether all of it was checked against a model; False where one is not known.
+        Whether all of it was checked against a model; False if one is not known.
 
     Raises:
-        InvalidOperation: the model or the registration excludes it, or an instance node is no such node.
+        InvalidOperation: the model or the registration excludes it, or an instance node is malformed.
     """
     _check_registered(request, registered)
     if request.kind is OperationKind.WRITE_COMPOSITE:
@@ -85,7 +85,7 @@ def validate(
 
 
 def typed_by_model(request: OperationRequest, model_of: ModelOf) -> OperationRequest:
-    """Return a WRITE that clears a multiple resource with the model's type: it has no value that says one."""
+    """Return a WRITE that clears a multiple resource with the model's type: it has no value from which to take one."""
     if request.value_type is None or request.value != {}:
         return request
     path = LwM2mPath.parse(request.path or "")
@@ -186,7 +186,7 @@ def _check_value(
 
 
 def _check_range(path: LwM2mPath, resource: ResourceModel, value: JsonValue, field: str) -> None:
-    """Check a value, or each instance of a multiple resource, whose type was found to be the model's."""
+    """Check a value, or each instance of a multiple resource, whose type is known to be the model's."""
     allowed = value_range(resource.type, resource.range) if resource.type is not None else None
     if allowed is None:
         return
@@ -205,7 +205,7 @@ def _of(path: LwM2mPath) -> LwM2mPath:
 
 
 def _check_instance(request: OperationRequest, model_of: ModelOf, ranges: bool) -> bool:
-    """WRITE to an object instance and CREATE: each resource of the node, in Leshan's own form."""
+    """Check a WRITE to an object instance or a CREATE: each resource of the node, in Leshan's own form."""
     path = LwM2mPath.parse(request.path or "")
     model = model_of(path.object_id)
     known = model is not None
@@ -242,7 +242,8 @@ def _instance_resources(node: JsonValue) -> list[dict[str, JsonValue]]:
 
 
 def _node_value(path: LwM2mPath, node: Mapping[str, JsonValue]) -> tuple[ValueType, JsonValue]:
-    """Type and value(s) of a resource node, checked by themselves: Leshan fails on them with a null pointer."""
+    """Return the type and value(s) of a resource node, checked by themselves: Leshan fails on malformed ones with a
+    null pointer."""
     kind, type_ = node.get("kind"), node.get("type")
     if kind not in ("singleResource", "multiResource") or type_ not in list(ValueType):
         raise InvalidOperation(f"{path}: kind singleResource or multiResource and a type are expected", "value")

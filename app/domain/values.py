@@ -1,9 +1,9 @@
-"""Values of resources in the one JSON form that the contract fixes by LwM2M type.
+"""Values of resources in the single JSON form that the contract defines by LwM2M type.
 
-INTEGER and UNSIGNED_INTEGER are strings of digits, FLOAT a number, BOOLEAN a boolean, STRING and CORELINK strings,
-TIME an RFC 3339 string, OPAQUE a string of hex digits, OBJLNK ``{"objectId": .., "objectInstanceId": ..}``, and a
-multiple resource ``{"0": .., "5": ..}`` of these. This form is what the database keeps and GraphQL answers; Leshan's
-own form is made from it in ``app/leshan/nodes.py``.
+INTEGER and UNSIGNED_INTEGER are strings of digits, FLOAT a number, BOOLEAN a boolean, STRING and CORELINK strings, TIME
+an RFC 3339 string, OPAQUE a string of hex digits, OBJLNK ``{"objectId": .., "objectInstanceId": ..}``, and a multiple
+resource ``{"0": .., "5": ..}`` of these. The database stores this form and GraphQL returns it; Leshan's own form is
+made from it in ``app/leshan/nodes.py``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from app.domain.enums import ValueType
 from app.domain.paths import MAX_ID
 
 JsonValue: TypeAlias = Any
-"""Anything that ``json`` can write; the shape follows from the :class:`ValueType` beside it."""
+"""Any value that ``json`` can write; the :class:`ValueType` beside it determines its shape."""
 
 MAX_TEXT_BYTES: Final = 128 * 1024
-"""Bytes (UTF-8) of a text, in both directions: as much as our own Leshan server passes by default (``--max-body``)."""
+"""Maximum bytes (UTF-8) of a text, in both directions: the limit of our own Leshan server by default
+(``--max-body``)."""
 
 MAX_OPAQUE_BYTES: Final = 1024 * 1024
-"""Bytes of an OPAQUE value, in both directions. REVEILLE_MAX_OPAQUE may set less for what is written."""
+"""Maximum bytes of an OPAQUE value, in both directions. REVEILLE_MAX_OPAQUE may set a lower limit for writes."""
 
 INTEGER_RANGE: Final = (-(2**63), 2**63 - 1)
 UNSIGNED_RANGE: Final = (0, 2**64 - 1)
@@ -35,7 +36,7 @@ _DIGITS: Final = re.compile(r"-?[0-9]{1,20}")
 
 
 class InvalidValue(ValueError):
-    """A value that its type does not allow. The message says what is expected."""
+    """Raised for a value that its type does not allow. The message says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,15 @@ class TypedValue:
 
 
 def is_multiple(value: JsonValue) -> bool:
-    """Whether a value in the contract's form is a multiple resource's. An OBJLNK is told apart by its keys."""
+    """Return whether a value in the contract's form is a multiple resource's. The keys distinguish it from an
+    OBJLNK."""
     return isinstance(value, dict) and all(key.isdigit() for key in value)
 
 
 def canonical(type_: ValueType, value: JsonValue) -> JsonValue:
-    """Check one value (not a multiple) and answer it in the contract's form.
+    """Check one value (not a multiple) and return it in the contract's form.
 
-    Integers are taken as integers or as strings of digits, times as RFC 3339 strings or aware datetimes.
+    Integers are accepted as integers or as strings of digits, times as RFC 3339 strings or aware datetimes.
 
     Raises:
         InvalidValue: the type does not allow the value, or it is outside the type's range.
@@ -74,7 +76,7 @@ def canonical(type_: ValueType, value: JsonValue) -> JsonValue:
 
 
 def writable(type_: ValueType, value: JsonValue) -> JsonValue:
-    """Check one value that is to be written, and answer it as :func:`canonical` does.
+    """Check one value that is to be written, and return it as :func:`canonical` does.
 
     An OBJLNK is the null link 65535:65535, or has no id 65535 (LwM2M Core 1.1, appendix C: MAX_ID is reserved). Leshan
     sends no other one.
@@ -152,12 +154,12 @@ def _time(value: JsonValue) -> str:
 
 
 def rfc3339(moment: datetime) -> str:
-    """The time in UTC with ``Z``, with microseconds only where there are any."""
+    """Return the time in UTC with ``Z``, with microseconds only if there are any."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def time_from_millis(millis: int) -> str:
-    """A TIME value from Leshan's milliseconds since the epoch.
+    """Return a TIME value from Leshan's milliseconds since the epoch.
 
     Raises:
         InvalidValue: outside the years 1 to 9999.
@@ -170,7 +172,7 @@ def time_from_millis(millis: int) -> str:
 
 
 def time_to_millis(text: str) -> int:
-    """The milliseconds since the epoch of a TIME value in the contract's form."""
+    """Return the milliseconds since the epoch of a TIME value in the contract's form."""
     moment = datetime.fromisoformat(text)
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000

@@ -1,4 +1,4 @@
-"""What follows from an outcome, as data. The table is ``app/dispatcher/verdict.py``; the ledger carries it out."""
+"""The consequence of an outcome, as data. The table is ``app/dispatcher/verdict.py``; the ledger applies it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from app.domain.values import JsonValue, TypedValue
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An outcome with its content typed: what one call came to, ready to be settled.
+    """An outcome with its content typed: the result of one call, ready to be settled.
 
     Attributes:
-        answer: what the operation shows as its answer, in the contract's form.
-        values: path -> value of each resource that the answer told.
-        leshan_healthy: what a probe said after an UNEXPECTED answer; None where none was needed.
-        at: when the device answered, of the ledger's clock; None where that is not known.
-        held_under: DELAYED only: the registration that Leshan reported right after its answer; None if it did not.
+        answer: the result that the operation shows, in the contract's form.
+        values: path -> value of each resource in the response.
+        leshan_healthy: the result of a probe after an UNEXPECTED response; None if none was needed.
+        at: when the device answered, by the ledger's clock; None if that is not known.
+        held_under: DELAYED only: the registration that Leshan reported right after its response; None if it did not.
     """
 
     outcome: Outcome
@@ -35,14 +35,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is known of the attempt that an outcome ends: the facts that a verdict needs, read under the append lock.
+    """The known facts about the attempt that an outcome ends, which a verdict needs, read under the append lock.
 
     Attributes:
         attempts: counted attempts before this one.
         delivery: of the operation over all earlier attempts.
-        queue_mode: whether the device sleeps; an unknown one is taken to.
+        queue_mode: whether the device uses queue mode. Unknown devices are assumed to.
         answers_others_only: whether the device answers other operations under its registration, and has never answered
-            one of this kind: a composite, which LwM2M does not oblige it to know.
+            one of this kind: a composite, whose support LwM2M does not require.
     """
 
     kind: OperationKind
@@ -55,31 +55,31 @@ class Attempt:
 
 
 class BreakerSignal(Enum):
-    """What an outcome says of the Leshan server."""
+    """The effect of an outcome on the Leshan server's breaker."""
 
     NONE = auto()
     WELL = auto()
-    """It answered as Leshan answers."""
+    """It responded as Leshan does."""
     TROUBLE = auto()
     """A proxy's error or a passed deadline: the fifth in a row over different endpoints opens the breaker."""
     DOWN = auto()
-    """It could not be reached, or turned us away: the breaker opens at once."""
+    """It could not be reached, or refused the call: the breaker opens at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do with the operation, its endpoint and the breaker.
+    """The changes to the operation, its endpoint and the breaker.
 
     Attributes:
         status: the operation's next status; SENDING only for a delayed request.
-        delivery: what this attempt tells of the request and the device.
-        counted: whether the attempt counts. One that the device answered, and that is to be tried again, holds back the
+        delivery: what this attempt reveals about the request and the device.
+        counted: whether the attempt counts. One that the device answered, and that is to be retried, holds back the
             object instances of its operation until the retry.
         ends_turn: the device was silent: nothing is sent to the endpoint until its next wake, or the retry time of one
             that does not sleep.
         presence: to be written if the endpoint did not wake since the claim; None leaves it.
-        heard: the device answered, so its awake window begins anew.
-        set_back: Leshan's fault: the endpoint pauses a little, so that no call is repeated in a tight loop.
+        heard: the device answered, so its awake window starts again.
+        set_back: the failure is Leshan's: the endpoint pauses briefly, so that no call is repeated in a tight loop.
     """
 
     status: OperationStatus
@@ -95,4 +95,4 @@ class Verdict:
 
 
 Judge: TypeAlias = Callable[[Attempt, Report], Verdict]
-"""The verdict table as a pure function; the ledger is given one, so that it needs to know no table."""
+"""The verdict table as a pure function; the ledger receives one as a parameter and depends on no table."""

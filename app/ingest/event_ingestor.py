@@ -55,8 +55,8 @@ class EventIngestor:
     """Ingests events from any source.
 
     Args:
-        webhook_readings: whether to store values from a webhook; false if the event stream is read too, which delivers the
-            same values in order.
+        webhook_readings: whether to store values from a webhook; false if the event stream is read too, which delivers
+            the same values in order.
     """
 
     def __init__(self, ledger: Ledger, shelf: ObjectModelCache, *, webhook_readings: bool) -> None:

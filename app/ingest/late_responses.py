@@ -80,7 +80,7 @@ class LateResponses:
     async def _settle_one(self, row: tables.Operation, answer: AttemptEnded) -> None:
         outcome = outcome_of(row, answer)
         if may_be_called_again(row.kind, row.format, outcome):
-            return  # its runner calls again in another format; if the runner is gone, Leshan is queried when the lease expires
+            return  # its runner calls again in another format; if it is gone, Leshan is queried when the lease expires
         versions = (await object_versions_of([answer.endpoint])).get(answer.endpoint, {})
         report = typed_report(row.path, outcome, self._shelf.of(versions))
         status = await self._ledger.submit(Settle(row.seq, answer.attempt, report))
