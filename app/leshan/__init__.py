@@ -1,1 +1,1 @@
-"""How to speak with a Leshan server, and how to hear it. Knows no database; HTTP is spoken here and nowhere else."""
+"""Requests to a Leshan server, and its events. This package knows no database; all HTTP with Leshan is here."""

@@ -1,8 +1,8 @@
-"""What came back of a call, read from the answer's body: 200 with ``success:false`` is no success.
+"""Read the outcome of a call from the response's body: 200 with ``success:false`` is not a success.
 
-One function per row of the verdict table's first column. All texts are those of Leshan's own servlets, of 2.0.0-M4
-(``no registered client``, no blank after the colon) up to today, and of our own Leshan server, which answers errors as
-``{"code", "text", "delivery"}``. A text is compared from its start: what follows may quote a device or a user.
+There is one function per row of the verdict table's first column. All texts are those of Leshan's own servlets, from
+2.0.0-M4 (``no registered client``, no blank after the colon) up to today, and of our own Leshan server, which returns
+errors as ``{"code", "text", "delivery"}``. A text is compared from its start: the rest may quote a device or a user.
 """
 
 from __future__ import annotations
@@ -64,22 +64,22 @@ _OWN_CODES: Final = {
     "UNAUTHORIZED": OutcomeKind.LESHAN_REFUSED,
     "REQUEST_CLOSED": OutcomeKind.NOT_SENT,
 }
-"""What the codes of our own Leshan server mean, where ``delivery`` does not say otherwise."""
+"""The meaning of our own Leshan server's codes, unless ``delivery`` says otherwise."""
 
 _PERHAPS: Final = {
     OutcomeKind.DEVICE_SILENT: OutcomeKind.NOT_CONNECTED,
     OutcomeKind.ANSWER_LOST: OutcomeKind.NOT_SENT,
     OutcomeKind.PROXY_ERROR: OutcomeKind.NOT_SENT,
 }
-"""Outcomes that leave open whether the device had the request, and what they are where nothing was sent."""
+"""Outcomes that leave open whether the device received the request, and their replacements if nothing was sent."""
 
 _ANSWERED: Final = frozenset({OutcomeKind.SUCCESS, OutcomeKind.ANSWER_TOO_LARGE})
-"""Outcomes that an answer of the device can have, beside one that is nonsense."""
+"""Outcomes that are possible after the device has answered, besides an unreadable response."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer with its text taken out of whatever wrapped it. ``code`` and ``delivery`` are our own server's."""
+    """A response with its text taken out of its JSON or HTML. ``code`` and ``delivery`` are our own server's."""
 
     kind: OperationKind
     status: int
@@ -93,7 +93,8 @@ class _Answer:
 
 
 def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
-    """What an answer of Leshan, or of a proxy before it, means for an operation of this kind. Never raises."""
+    """Return the outcome that a response of Leshan, or of a proxy before it, means for an operation of this kind. Never
+    raises."""
     if 200 <= status < 300 and (content := _json_object(body)) is not None:
         return _read_object(content, status)
     answer = _unwrapped(_Answer(kind, status, body, readable_text(headers.get("Content-Type", ""), body)))
@@ -105,12 +106,12 @@ def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], bo
 
 
 def _read_own(answer: _Answer, code: str) -> Outcome:
-    """An error of our own Leshan server: the code says what, ``delivery`` says how far it had got by then."""
+    """Read an error of our own Leshan server: ``code`` is the error, ``delivery`` is how far the request had got."""
     if code == "NO_OBSERVATION" and answer.kind in CANCELS:
         return answer.outcome(OutcomeKind.SUCCESS)
     known = _OWN_CODES.get(code)
     if known is None and answer.status == 500 and answer.delivery == Delivery.NOT_SENT:
-        return answer.outcome(OutcomeKind.BAD_REQUEST)  # it failed over this request, and will again
+        return answer.outcome(OutcomeKind.BAD_REQUEST)  # this request made it fail, and will again
     kind = known or _read_error(answer).kind
     return answer.outcome(_by_delivery(kind, answer.delivery))
 
@@ -152,7 +153,7 @@ def _read_400(answer: _Answer) -> Outcome:
 
 
 def _read_500(answer: _Answer) -> Outcome:
-    """A 500 mostly leaves open whether the device had the request."""
+    """Read a 500, which mostly leaves open whether the device received the request."""
     if _NONSENSE.match(answer.text):
         return answer.outcome(OutcomeKind.DEVICE_ANSWERED_NONSENSE)
     if _NOT_CONNECTED.match(answer.text):
@@ -161,7 +162,7 @@ def _read_500(answer: _Answer) -> Outcome:
 
 
 def _read_unreadable(answer: _Answer) -> Outcome:
-    """A 2xx without a JSON object: right for a passive cancel alone, which is answered without a body."""
+    """Read a 2xx without a JSON object: valid only for a passive cancel, whose response has no body."""
     if answer.body.strip():
         return answer.outcome(OutcomeKind.ANSWER_LOST, f"unreadable answer: {answer.text}")
     if answer.kind in CANCELS:
@@ -170,7 +171,7 @@ def _read_unreadable(answer: _Answer) -> Outcome:
 
 
 def read_own_error(kind: OperationKind, error: Mapping[str, JsonValue]) -> Outcome:
-    """What the ``error`` of our own server's REQUEST_RESPONSE means: the same that a direct call would have had."""
+    """Return the outcome for the ``error`` of our own server's REQUEST_RESPONSE, as a direct call would have had it."""
     code, text, delivery = (error.get(key) for key in ("code", "text", "delivery"))
     told = code if isinstance(code, str) else ""
     answer = _Answer(kind, 500, b"", _cut(text) if isinstance(text, str) else "")
@@ -178,8 +179,8 @@ def read_own_error(kind: OperationKind, error: Mapping[str, JsonValue]) -> Outco
 
 
 def read_response_object(kind: OperationKind, response: Mapping[str, JsonValue]) -> Outcome:
-    """What the ``response`` of a REQUEST_RESPONSE event means: the answer that a direct call would have had."""
-    del kind  # a device's answer reads alike for all kinds; an empty one, which does not, comes in no event
+    """Return the outcome for the ``response`` of a REQUEST_RESPONSE event, as a direct call would have had it."""
+    del kind  # a device's response is read alike for all kinds; an empty one, which is not, comes in no event
     return _read_object(response, None)
 
 
@@ -219,19 +220,19 @@ def _error_message(answer: Mapping[str, JsonValue]) -> str | None:
 
 
 def _location(value: JsonValue) -> str | None:
-    """A path that can be stored: what is longer than a name, or has a NUL, is none."""
+    """Return a path that can be stored: one that is longer than a name, or has a NUL, is None."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_NAME and "\x00" not in value else None
 
 
 def _shown(answer: Mapping[str, JsonValue]) -> str:
     try:
         return orjson.dumps(dict(answer), default=str).decode(errors="replace")
-    except TypeError:  # orjson reads what nests 1,024 deep, and writes 254 of it
+    except TypeError:  # orjson reads JSON that nests 1,024 deep, and writes 254 levels of it
         return f"it has the fields {', '.join(islice(answer, 20))} and nests too deeply to be shown"
 
 
 def _cut(text: str) -> str:
-    """Without NUL, which no database of ours stores in a text."""
+    """Cut the text to its maximum length and remove NUL, which no supported database stores in a text."""
     return text.replace("\x00", "")[:MAX_DETAIL]
 
 
@@ -244,7 +245,7 @@ def _json_object(body: bytes) -> dict[str, JsonValue] | None:
 
 
 def _unwrapped(answer: _Answer) -> _Answer:
-    """Our own server's errors with their text taken out of the JSON."""
+    """Return an error of our own server with its text taken out of the JSON."""
     if answer.status < 400 or not answer.body.lstrip().startswith(b"{"):
         return answer
     content = _json_object(answer.body) or {}
@@ -255,7 +256,7 @@ def _unwrapped(answer: _Answer) -> _Answer:
 
 
 def readable_text(content_type: str, body: bytes) -> str:
-    """An answer's text for people: of an HTML page its title; at most 4,000 bytes are looked at."""
+    """Return a response's text for people: the title of an HTML page; at most 4,000 bytes are read."""
     charset = _CHARSET.search(content_type)
     try:
         text = body[:4000].decode(charset[1] if charset else "utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""What a Leshan server sends, within bounds: JSON whose parsing takes bounded time, and answers read in pieces."""
+"""Bounded reading of a Leshan server's data: JSON whose parsing takes bounded time, and bodies read in pieces."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import orjson
 from app.domain.values import JsonValue
 
 MAX_CONTAINERS: Final = 200_000
-"""Arrays and objects of one JSON text, brackets within strings included. An empty one takes two bytes of text, 56 to 64
-bytes of memory and 0.2 us: 4 MiB of them would stall the event loop for half a second. The largest content that is
-read, 20,000 resources, has some 40,000."""
+"""Maximum number of arrays and objects of one JSON text, brackets within strings included. An empty one takes two bytes
+of text, 56 to 64 bytes of memory and 0.2 us: 4 MiB of them would stall the event loop for half a second. The largest
+content that is read, 20,000 resources, has some 40,000."""
 
 TURN: Final = 64
-"""Pieces that are read before other tasks have their turn: chunks of one byte come by the thousand at once."""
+"""Number of pieces that are read before other tasks run: chunks of one byte can arrive by the thousand at once."""
 
 
 def parse_json(text: bytes | str) -> JsonValue:
     """Parse JSON; the caller has bounded its length.
 
     Raises:
-        orjson.JSONDecodeError: it is no JSON, nests more than 1,024 deep (orjson's limit), or has too many containers.
+        orjson.JSONDecodeError: invalid JSON, nested more than 1,024 deep (orjson's limit), or with too many containers.
     """
     if _containers(text) > MAX_CONTAINERS:
         raise orjson.JSONDecodeError(f"more than {MAX_CONTAINERS} arrays and objects", "", 0)
@@ -38,10 +38,10 @@ def _containers(text: bytes | str) -> int:
 
 
 async def pieces_of(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the answer's body as it comes.
+    """Yield the response's body as it arrives.
 
     Raises:
-        httpx.HTTPError: also for a compressed body, which was not asked for: a small one can become a very large one.
+        httpx.HTTPError: also for a compressed body, which was not requested: a small one can become a very large one.
     """
     coding = answer.headers.get("Content-Encoding", "identity")
     if coding.strip().lower() not in {"", "identity"}:

@@ -1,4 +1,4 @@
-"""The client of one Leshan server: the operation's call, and the few questions about the server itself."""
+"""The client of one Leshan server: operations' calls, and the few requests about the server itself."""
 
 from __future__ import annotations
 
@@ -42,15 +42,16 @@ from app.leshan.transport import ACCEPT, Exchange, Failure, PooledTransport, Tra
 
 PROBE_SECONDS: Final = 10.0
 PROBES: Final = 4
-"""Connections beyond the limit of calls: a Leshan that answers no call must still be asked whether it is back."""
+"""Connections beyond the limit of calls: probes must still reach a Leshan that answers no call."""
 
 COLD_TIMEOUT: Final = httpx.Timeout(10.0, read=60.0)
 INFO_SECONDS: Final = 5.0
 SAYS_WHAT_IT_CAN: Final = frozenset({200, 400, 404, 405})
-"""Statuses that are the server's own word; 404 is a stock one's. Whoever turns us away says nothing of what it can."""
+"""Statuses that come from the server itself; 404 is a stock one's. A refusal of the caller (401, 403 ..) says nothing
+about the server's features."""
 
 ASK_ANSWER_SECONDS: Final = 3.0
-"""How much longer than it was told to wait a server may take to say what became of a call."""
+"""Time beyond the requested wait within which a server must report the state of a call."""
 
 ANSWERED_WITH_VALUES: Final = frozenset(
     {OperationKind.READ, OperationKind.READ_COMPOSITE, OperationKind.OBSERVE, OperationKind.OBSERVE_COMPOSITE}
@@ -67,7 +68,7 @@ UNTYPED: Final = (
 
 NEUTRAL_PROBE: Final = probe_request("reveille-probe")
 MAX_SPECS: Final = 4 * 1024 * 1024
-"""Bytes of the object models of one endpoint; those of the whole OMA registry have less than 3 MiB."""
+"""Maximum bytes of the object models of one endpoint; those of the whole OMA registry have less than 3 MiB."""
 
 SPECS_SECONDS: Final = 60.0
 
@@ -84,7 +85,7 @@ _OUTCOMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether Leshan answers as Leshan does; ``answered`` is False where nobody did."""
+    """Whether Leshan responds as Leshan does; ``answered`` is False if no response came."""
 
     healthy: bool
     detail: str
@@ -92,16 +93,16 @@ class Probe:
 
 
 def api_root(base_url: str) -> str:
-    """The root of the REST API: the server's address with ``/api``, which may also be given."""
+    """Return the root of the REST API: the server's address with ``/api``, unless it already ends with that."""
     root = base_url.rstrip("/")
     return root if urlsplit(root).path.endswith("/api") else f"{root}/api"
 
 
 class LeshanClient:
-    """One Leshan server. Made and used inside one event loop; close it with :meth:`aclose`.
+    """The client of one Leshan server, created and used inside one event loop; close it with :meth:`aclose`.
 
     Attributes:
-        info: what the server said that it can, when it was last looked at; a stock server's until then.
+        info: the features that the server reported last; a stock server's until then.
         typed: whether the server reads the type of a value from ``type`` in its node, and writes one there; 2.0.0-M4
             does not. None until it is recognized (:meth:`recognize`).
     """
@@ -117,7 +118,7 @@ class LeshanClient:
         max_in_flight: int = 120,
         transport: Transport | None = None,
     ) -> None:
-        """``base_url`` is the server's address, with or without ``/api``; ``headers`` go with every call.
+        """``base_url`` is the server's address, with or without ``/api``; ``headers`` are sent with every call.
 
         Raises:
             OSError, ssl.SSLError: a certificate or key cannot be read.
@@ -140,7 +141,7 @@ class LeshanClient:
 
     @property
     def cold(self) -> httpx.AsyncClient:
-        """The client of the cold calls, rooted at the API; the event stream is read with it."""
+        """The HTTP client for infrequent calls, rooted at the API; the event stream is read with it."""
         return self._cold
 
     async def aclose(self) -> None:
@@ -149,7 +150,7 @@ class LeshanClient:
         await self._cold.aclose()
 
     async def call(self, op: OperationRequest, deadline: float, headers: Mapping[str, str] | None = None) -> Outcome:
-        """Ask the device once; nothing is sent past ``deadline`` (of ``time.monotonic``).
+        """Send the request to the device once; nothing is sent past ``deadline`` (of ``time.monotonic``).
 
         Raises:
             asyncio.CancelledError: and nothing else.
@@ -165,11 +166,11 @@ class LeshanClient:
         return outcome
 
     async def look(self) -> ServerInfo:
-        """Ask the server what it can, and keep it as :attr:`info`. A stock server must be recognized after each look:
-        it may have replaced one of another version.
+        """Request the server's features, and store them as :attr:`info`. A stock server must be recognized after each
+        request: it may have replaced one of another version.
 
         Raises:
-            LeshanUnavailable: nobody answered; what was known of it stays.
+            LeshanUnavailable: no response; the known information stays.
         """
         exchange = await self._transport.exchange(info_request(), time.monotonic() + INFO_SECONDS)
         if exchange.failure is not None or exchange.status not in SAYS_WHAT_IT_CAN:
@@ -179,11 +180,11 @@ class LeshanClient:
         return self.info
 
     async def recognize(self, endpoint: str) -> None:
-        """Find out whether the server reads the types of values, by its answer to a question about any client.
+        """Determine whether the server reads the types of values, from its response to a request about any client.
 
         Raises:
-            LeshanUnavailable: no answer, or not Leshan's.
-            Unaddressable: the endpoint's name cannot be asked about.
+            LeshanUnavailable: no response, or not Leshan's.
+            Unaddressable: the endpoint's name cannot be part of an address.
         """
         request = probe_request(endpoint, any_name=self.info.any_name)
         exchange = await self._transport.exchange(request, time.monotonic() + INFO_SECONDS)
@@ -195,8 +196,9 @@ class LeshanClient:
             _log.warning("leshan_untyped", server="2.0.0-M4", problem=UNTYPED)
 
     async def ask(self, kind: OperationKind, request_id: str, wait_seconds: int) -> Outcome | CallStatus:
-        """What became of the call that was made with this id; one that the server never received is closed by it, so
-        that it cannot arrive any more. One that is still open is waited for, up to ``wait_seconds`` (at most 30).
+        """Return the state of the call that was made with this id. A call that the server never received is closed by
+        this request, so that it cannot arrive any more. The server waits for a call that is still open, up to
+        ``wait_seconds`` (at most 30).
 
         Raises:
             asyncio.CancelledError: and nothing else.
@@ -206,10 +208,10 @@ class LeshanClient:
         return read_state(kind, await self._transport.exchange(request, deadline))
 
     async def probe(self, endpoint: str) -> Probe:
-        """Ask for one registration: Leshan is healthy if it tells it, or says in its own words that there is none.
+        """Request one registration: Leshan is healthy if it returns it, or says in its own format that there is none.
 
-        Where something else is answered, the name may be what is not served (by a proxy that dislikes it, say): then a
-        name without fault is asked about.
+        Any other response may be due to the name (a proxy may refuse it, say): then a name that is always valid is
+        requested.
         """
         try:
             request = probe_request(endpoint, any_name=self.info.any_name)
@@ -230,8 +232,8 @@ class LeshanClient:
         return Probe(healthy=False, detail=detail, answered=exchange.status is not None)
 
     async def registration(self, endpoint: str, deadline: float) -> Registration | None:
-        """The registration that the server has of an endpoint now (``GET /clients/{endpoint}``); None where it has
-        none, or did not report it before ``deadline`` (of ``time.monotonic``).
+        """Return the server's current registration of an endpoint (``GET /clients/{endpoint}``); None if it has none,
+        or did not return it before ``deadline`` (of ``time.monotonic``).
 
         Raises:
             asyncio.CancelledError: and nothing else.
@@ -251,10 +253,11 @@ class LeshanClient:
 
     @asynccontextmanager
     async def registrations(self) -> AsyncIterator[Registrations]:
-        """``GET /clients``, read in pieces: 100,000 registrations never stand in memory at once.
+        """Return all registrations (``GET /clients``), read in pieces: 100,000 registrations are never in memory at
+        once.
 
         Raises:
-            LeshanUnavailable: no answer, or not Leshan's. Also while iterating.
+            LeshanUnavailable: no response, or not Leshan's. Also while iterating.
         """
         if self.info.paging:
             yield PagedRegistrations(self._cold)
@@ -263,11 +266,11 @@ class LeshanClient:
                 yield found
 
     async def object_models(self, endpoint: str) -> list[ObjectModel]:
-        """The object models that Leshan uses for a registered endpoint.
+        """Return the object models that Leshan uses for a registered endpoint.
 
         Raises:
-            LeshanUnavailable: no answer, the endpoint is not registered, or the answer makes no sense.
-            Unaddressable: the endpoint's name cannot be asked about.
+            LeshanUnavailable: no response, the endpoint is not registered, or the response is invalid.
+            Unaddressable: the endpoint's name cannot be part of an address.
         """
         request = objectspecs_request(endpoint, any_name=self.info.any_name)
         try:
@@ -291,7 +294,7 @@ class LeshanClient:
 
 
 def outcome_of(kind: OperationKind, exchange: Exchange) -> Outcome:
-    """What an exchange means for an operation of this kind."""
+    """Return the outcome of an exchange for an operation of this kind."""
     if exchange.failure is None and exchange.status is not None:
         return read_answer(kind, exchange.status, exchange.headers, exchange.body)
     failure = exchange.failure or Failure.LOST
@@ -304,15 +307,15 @@ def outcome_of(kind: OperationKind, exchange: Exchange) -> Outcome:
 
 
 def _perhaps_too_large(outcome: Outcome) -> bool:
-    """Whether a stock server may have had an answer above its limit: M15 and later report a time-out then, M4 a
-    canceled request (both seen)."""
+    """Return whether the device's response may have exceeded a stock server's limit: M15 and later report a timeout
+    then, M4 a canceled request (both seen)."""
     if outcome.kind is OutcomeKind.DEVICE_SILENT:
         return True
     return outcome.kind is OutcomeKind.ANSWER_LOST and (outcome.detail or "").startswith("Request canc")
 
 
 def _not_speakable(op: OperationRequest, error: Exception) -> Outcome:
-    """An operation that cannot be said to Leshan ends by itself; it must not stop the queue behind it."""
+    """Return the outcome of an operation for which no request can be made; it must not stop the queue behind it."""
     if isinstance(error, Unaddressable | Unwritable):
         return Outcome(OutcomeKind.BAD_REQUEST, detail=str(error))
     _log.error("operation_not_speakable", kind=str(op.kind), error=f"{type(error).__name__}: {error}"[:300])

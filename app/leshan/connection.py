@@ -1,6 +1,6 @@
-"""One connection to Leshan, over which one question at a time is asked: bytes out, one HTTP/1.1 answer in.
+"""One connection to Leshan with one open request at a time: bytes out, one HTTP/1.1 response in.
 
-llhttp (by httptools) reads the answers; what is here is only what becomes of them.
+llhttp (by httptools) parses the responses; this module only handles the parser's events.
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ import httptools
 from multidict import CIMultiDict
 
 MAX_ANSWER: Final = 4 * 1024 * 1024
-"""Bytes of an answer's body; more is not read, and the answer counts as lost."""
+"""Maximum bytes of a response's body; more is not read, and the response counts as lost."""
 
 MAX_HEAD: Final = 64 * 1024
-"""Bytes before an answer's body, interim answers included."""
+"""Maximum bytes before a response's body, interim responses included."""
 
 MAX_FRAMING: Final = 64 * 1024
-"""Bytes of chunk sizes, chunk extensions and trailers, beside :data:`FRAMING_PER_BYTE` for each byte of the body."""
+"""Maximum bytes of chunk sizes, chunk extensions and trailers, beside :data:`FRAMING_PER_BYTE` for each byte of the
+body."""
 
 FRAMING_PER_BYTE: Final = 8
 """A chunk of one byte has five bytes of framing, up to ten with leading zeros of its size."""
 
 
 class AnswerTooLarge(Exception):
-    """The answer's body is larger than is read."""
+    """Raised if the response's body exceeds :data:`MAX_ANSWER`."""
 
 
 class AnswerBroken(Exception):
-    """What came is no whole HTTP answer."""
+    """Raised if the received bytes are not a complete HTTP response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; ``keep``: the connection may be asked again."""
+    """A complete response; ``keep``: the connection can be used for another request."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,8 +49,8 @@ class Connection(asyncio.Protocol):
     """A connection. ``ended`` is called once, when it is closed from either side.
 
     Attributes:
-        usable: whether a question may be asked: nobody has closed it, and no answer is awaited.
-        status: of the answer to the last question, as soon as its head is read.
+        usable: whether a request can be sent: the connection is not closed, and no response is awaited.
+        status: of the response to the last request, as soon as its head is read.
     """
 
     def __init__(self, ended: Callable[[Connection], None]) -> None:
@@ -59,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Answer] | None = None
 
     def ask(self, question: bytes) -> asyncio.Future[Answer]:
-        """Write a question; the future has the whole answer, or why there is none:
+        """Write a request; the future has the complete response, or one of these exceptions:
 
         OSError or AnswerBroken (the connection ended, or no HTTP came), AnswerTooLarge, TimeoutError (given up).
         """
@@ -75,11 +76,11 @@ class Connection(asyncio.Protocol):
         return self._waiter
 
     def give_up(self) -> None:
-        """Wait no longer for an answer: the future ends with TimeoutError. The connection is then of no use."""
+        """Stop waiting for a response: the future ends with TimeoutError. The connection cannot be used afterwards."""
         self._fail(TimeoutError())
 
     def close(self) -> None:
-        """Close it now; an answer that is awaited is lost."""
+        """Close the connection now; an awaited response is lost."""
         self.usable = False
         self._transport.abort()
 
@@ -91,7 +92,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._waiter is None or self._waiter.done():
-            self.close()  # nobody asked: whatever follows could be taken for the answer to the next question
+            self.close()  # no request is open: the next one could take these bytes for its response
             return
         room = MAX_HEAD - self._read
         if self.status is None and len(data) > room:  # one read can bring more than a head may have
@@ -144,7 +145,8 @@ class Connection(asyncio.Protocol):
             self._waiter.set_exception(problem)
 
     def _ends_with_the_connection(self) -> bool:
-        """Whether the answer says neither its length nor that it comes in chunks."""
+        """Return whether the response declares neither its length nor chunked encoding, so that the connection's end
+        ends it."""
         lengths = ("Content-Length", "Transfer-Encoding")
         return self.status is not None and self._problem is None and not any(name in self._headers for name in lengths)
 
@@ -152,10 +154,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._whole:
-            self._keep = False  # two answers to one question
+            self._keep = False  # two responses to one request
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.status is None:  # trailers are of no use here
+        if self.status is None:  # trailers are not needed
             self._headers.add(name.decode("latin-1"), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
@@ -178,6 +180,6 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self.status is None:
-            self._headers.clear()  # an interim answer (1xx): the answer itself follows
+            self._headers.clear()  # an interim response (1xx): the final response follows
         else:
             self._whole = True

@@ -1,4 +1,4 @@
-"""Content formats: which one to request for an operation, and which values a Leshan server cannot encode.
+"""Content formats: the format to request for an operation, and the values that a Leshan server cannot encode.
 
 The facts, each run on Leshan 2.0.0-M18 and M4: Leshan's TLV encoder writes an UNSIGNED_INTEGER of 2^64 - 2^31 or more
 in too few bytes, and its TLV decoder reads one-, two- and four-byte unsigned values with their sign. SenML CBOR, SenML
@@ -18,7 +18,7 @@ from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue, is_multiple
 
 COMPOSITE_FORMATS: Final = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
-"""The formats that composites can have, the better one first: SenML JSON numbers go through doubles in some clients."""
+"""The formats of composites, the better one first: SenML JSON numbers go through doubles in some clients."""
 
 Formats: TypeAlias = tuple[ContentFormat | None, ...]
 """Formats to request, in this order: the second only after a refusal of the first. None leaves the choice to Leshan
@@ -47,10 +47,11 @@ _IN_TLV: Final = frozenset({None, ContentFormat.TLV})
 
 
 def may_be_called_again(kind: OperationKind, format_: ContentFormat | None, outcome: Outcome) -> bool:
-    """Whether the attempt may make its second call, in another format.
+    """Return whether the attempt may make its second call, in another format.
 
-    After a refusal of the format, unless the operation named it itself (``format_``). A read may be repeated also where
-    Leshan could not decode the answer: M18 reads integers for a FLOAT in SenML JSON, but not in SenML CBOR.
+    It may after a refusal of the format, unless the operation set the format itself (``format_``). A read may be
+    repeated also if Leshan could not decode the response: M18 reads integers for a FLOAT in SenML JSON, but not in
+    SenML CBOR.
     """
     if format_ is not None or kind not in _FORMATTED:
         return False
@@ -68,14 +69,14 @@ class _Written(NamedTuple):
 
 
 class Unwritable(ValueError):
-    """The Leshan server would write another value than the operation's. The message says which and why."""
+    """Raised if the Leshan server would write another value than the operation's. The message says which and why."""
 
 
 def formats_for(request: OperationRequest, registered: frozenset[ContentFormat] | None, lwm2m: str | None) -> Formats:
     """Return the formats to request for an operation, one or two, the preferred one first.
 
     Args:
-        registered: what the device registered (:func:`registered_formats`).
+        registered: the formats that the device registered (:func:`registered_formats`).
         lwm2m: the LwM2M version of the registration; SenML and composites exist since 1.1.
     """
     if request.format is not None:
@@ -99,8 +100,8 @@ def _for_composite(registered: frozenset[ContentFormat] | None, lwm2m: str | Non
 
 
 def _for_writing(request: OperationRequest, registered: frozenset[ContentFormat] | None, lwm2m: str | None) -> Formats:
-    """In SenML only the values of a CREATE contain the new instance's id: one that leaves the id to the device, or has
-    no values, can only go out as TLV, which is Leshan's own choice."""
+    """Return the formats for a write. In SenML only the values of a CREATE contain the new instance's id: a CREATE that
+    leaves the id to the device, or has no values, can only be sent as TLV, which is Leshan's own choice."""
     if request.kind is OperationKind.CREATE and not _senml_has_the_instance(request.value):
         return _LEFT_TO_LESHAN
     written = tuple(_written(request))
@@ -114,8 +115,9 @@ def _for_writing(request: OperationRequest, registered: frozenset[ContentFormat]
 
 
 def _for_clearing(request: OperationRequest, registered: frozenset[ContentFormat] | None) -> Formats:
-    """SenML leaves a multiple resource without instances out of its instance, so only TLV clears it there. Written by
-    itself it is an empty SenML pack, which clears it too: for a device that registered SenML alone."""
+    """Return the formats that clear a multiple resource. SenML leaves a multiple resource without instances out of its
+    instance, so only TLV clears it there. A write of that resource alone is an empty SenML pack, which clears it too:
+    for a device that registered SenML alone."""
     by_itself = request.value_type is not None
     if by_itself and registered is not None and ContentFormat.TLV not in registered:
         return _senml(registered) or _LEFT_TO_LESHAN
@@ -134,15 +136,15 @@ def _senml_has_the_instance(node: JsonValue) -> bool:
 
 
 def _has_values(resource: JsonValue) -> bool:
-    """A multiple resource may have none."""
+    """Return whether a resource has values: a multiple resource may have none."""
     return isinstance(resource, Mapping) and ("value" in resource or bool(resource.get("values")))
 
 
 def check_writable(request: OperationRequest, *, typed: bool) -> None:
-    """Check that the Leshan server writes the operation's values as they are.
+    """Check that the Leshan server writes the operation's values unchanged.
 
     Raises:
-        Unwritable: it would write something else, and answer success.
+        Unwritable: it would write something else, and report success.
     """
     if not typed:
         _check_untyped(request)
@@ -160,7 +162,8 @@ def _check_for_tlv(request: OperationRequest) -> None:
 
 
 def depends_on_types(request: OperationRequest) -> bool:
-    """Return whether an operation is another one through a server that ignores types: refused, or in another format."""
+    """Return whether a server that ignores types changes the operation: it refuses it, or another format is
+    requested."""
     if request.kind in _WRITES:
         return any(written.type not in UNTYPED_WRITES for written in _written(request))
     return request.kind in _READS or request.kind in COMPOSITES
@@ -188,7 +191,7 @@ def _garbled_in_tlv(written: Iterable[_Written]) -> Iterator[str]:
 
 
 def _written(request: OperationRequest) -> Iterator[_Written]:
-    """The resources that a checked WRITE or CREATE writes."""
+    """Yield the resources that a checked WRITE or CREATE writes."""
     if request.value_type is not None:
         value = request.value
         yield _Written(request.path or "", request.value_type, value.values() if is_multiple(value) else (value,))
@@ -199,21 +202,22 @@ def _written(request: OperationRequest) -> Iterator[_Written]:
 
 
 def registered_formats(links: Sequence[Mapping[str, JsonValue]] | None) -> frozenset[ContentFormat] | None:
-    """Return the formats that a device registered, of those that are chosen among; None where it registered none at all
-    (no ``ct`` at its root link)."""
+    """Return the formats that a device registered, of those that Reveille chooses among; None if it registered none at
+    all (no ``ct`` at its root link)."""
     ct = _root_attributes(links or ()).get("ct")
     return None if ct is None else _formats(str(ct))
 
 
 @lru_cache(maxsize=1024)
 def _formats(ct: str) -> frozenset[ContentFormat]:
-    """What the root link's ``ct`` says: one code or several, bare (``110``) or quoted (``"110 112"``)."""
+    """Return the formats of the root link's ``ct``: one code or several, bare (``110``) or quoted (``"110 112"``)."""
     codes = re.findall(r"\d{1,5}", ct)
     return frozenset(_CODES[int(code)] for code in codes if int(code) in _CODES)
 
 
 def _root_attributes(links: Sequence[Mapping[str, JsonValue]]) -> Mapping[str, JsonValue]:
-    """The link of type ``oma.lwm2m`` (its url is not ``/`` with an alternate path), else the one of ``/``."""
+    """Return the attributes of the link of type ``oma.lwm2m`` (its url is not ``/`` with an alternate path), otherwise
+    of the link ``/``."""
     candidates = [link for link in links if isinstance(link.get("attributes"), Mapping)]
     marked = [link for link in candidates if "oma.lwm2m" in str(link["attributes"].get("rt", ""))]
     plain = [link for link in candidates if link.get("url") == "/"]

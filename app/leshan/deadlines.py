@@ -1,6 +1,6 @@
-"""Until when each open call waits, with one timer for all of them.
+"""The deadlines of all open calls, with a single timer.
 
-A timer for each call is a twentieth of what a call costs, and hardly one of them is ever needed: an answer comes in
+A timer for each call is a twentieth of a call's cost, and hardly one of them is ever needed: a response comes in
 milliseconds, a deadline is tens of seconds away.
 """
 
@@ -15,31 +15,32 @@ from typing import Final, Generic, TypeVar
 Waiting = TypeVar("Waiting")
 
 LEAST_SECONDS: Final = 0.001
-"""Between two looks: the event loop's timers have no finer grain, and may be early by less than that."""
+"""Minimum time between two checks: the event loop's timers have no finer grain, and may be early by less than that."""
 
 
 class Deadlines(Generic[Waiting]):
-    """Whom to tell that its time is over. Used inside one event loop."""
+    """Items that wait until their deadlines. Used inside one event loop."""
 
     def __init__(self, passed: Callable[[Waiting], None]) -> None:
-        """``passed`` is called, once, with whoever was watched until its deadline; it must not raise."""
+        """``passed`` is called once for each item whose deadline has passed; it must not raise."""
         self._passed = passed
         self._until: dict[Waiting, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next = math.inf
 
     def watch(self, one: Waiting, deadline: float) -> None:
-        """Tell when ``deadline`` (of ``time.monotonic``) has passed, unless :meth:`forget` is called before."""
+        """Call ``passed`` when ``deadline`` (of ``time.monotonic``) has passed, unless :meth:`forget` is called
+        before."""
         self._until[one] = deadline
         if deadline < self._next:
             self._look_at(deadline)
 
     def forget(self, one: Waiting) -> None:
-        """It waits no longer, or never did."""
+        """Stop watching the item, if it is watched."""
         self._until.pop(one, None)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching all items."""
         self._until.clear()
         if self._timer is not None:
             self._timer.cancel()

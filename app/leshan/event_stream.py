@@ -1,8 +1,8 @@
 """Leshan's event stream, ``GET /api/event`` (server-sent events), as the domain's events.
 
-A stock server's stream has no event ids and no replay: what happens while nobody listens is lost, so that after
-:class:`Opened` the caller reads all registrations. Our own server has both, and wraps events in envelopes that tell
-when they happened. Reconnecting is the caller's.
+A stock server's stream has no event ids and no replay: events are lost while no client is connected, so that after
+:class:`Opened` the caller reads all registrations. Our own server has both, and wraps events in envelopes with their
+times. The caller reconnects.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ HEARTBEAT_SECONDS: Final = 30.0
 """Silence after which the stream is taken as dead; Leshan's heartbeat comes every 10 seconds."""
 
 OPEN_SECONDS: Final = 30.0
-"""Time for the answer's head, however many interim answers come before it."""
+"""Time for the response's head, however many interim responses come before it."""
 
 MAX_EVENT_ID: Final = 64
-"""Characters of an event's id: what a database column holds; our own server's are numbers."""
+"""Maximum characters of an event's id: the width of a database column; our own server's ids are numbers."""
 
 MAX_EVENT: Final = 4 * 1024 * 1024
-"""Bytes of one event. What comes beyond is dropped, so that the event is broken and the next one is read."""
+"""Maximum bytes of one event. The surplus is dropped, so that the event is broken and the next one is read."""
 
 BLOCK: Final = 8 * 1024
-"""Bytes that are taken apart before other tasks have their turn: they may be thousands of lines."""
+"""Number of bytes that are split into lines before other tasks run: they may be thousands of lines."""
 
 # Leshan's servlet compares the whole header: with anything beside this media type it answers 405.
 _HEADERS: Final = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
@@ -47,31 +47,31 @@ _log = structlog.get_logger(__name__)
 
 
 class StreamLost(Exception):
-    """The stream did not open, or ended. The message says why."""
+    """Raised if the stream did not open, or ended. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The stream is open: from now on nothing is missed until it is lost."""
+    """The stream is open: from now on no event is missed until the stream is lost."""
 
 
 @dataclass(slots=True)
 class Cursor:
-    """How far a stream has been read: the id of the event that was yielded last, where the server tells ids."""
+    """The position of a stream: the id of the event that was yielded last, if the server sends ids."""
 
     id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """The server's clock as far as its answer told it, in milliseconds; it counts whole seconds, so no event that
+    """The server's clock as its response reported it, in milliseconds; it counts whole seconds, so no event that
     happened just now is taken as older than it is."""
 
     millis: int | None
     since: float
 
     def age(self, time: JsonValue) -> int:
-        """Microseconds since ``time`` of the server's clock; 0 where either is not told."""
+        """Return the microseconds since ``time`` of the server's clock; 0 if either is unknown."""
         if self.millis is None or not isinstance(time, int):
             return 0
         return max(0, self.millis + int((monotonic() - self.since) * 1000) - time) * 1000
@@ -91,7 +91,7 @@ async def event_stream(
     Args:
         client: rooted at Leshan's API (``LeshanClient.cold``).
         envelope: the server has envelopes.
-        cursor: where to go on, if its id is set and the server replays; it follows what is yielded.
+        cursor: the position to continue from, if its id is set and the server replays; it follows the yielded events.
         notifications_wake: whether this server takes a device that notifies as awake.
         on_broken: called once for each event that cannot be read, beside its log line.
         heartbeat_seconds: silence after which the stream is lost.
@@ -132,9 +132,9 @@ def _type_of(answer: httpx.Response) -> dict[str, str]:
 def _read(
     sse: ServerSentEvent, clock: _Clock, notifications_wake: bool, on_broken: Callable[[], None]
 ) -> LeshanEvent | None:
-    """One event, None where it means nothing here or cannot be read: a name with a quote breaks Leshan's own JSON."""
+    """Return one event, None if it is not used or cannot be read: a name with a quote breaks Leshan's own JSON."""
     if not sse.data:
-        return None  # once an id was told, an empty line (the heartbeat) is read as an event
+        return None  # once an id was sent, an empty line (the heartbeat) is read as an event
     try:
         data = parse_json(sse.data)
         facts: dict[str, Any] = {}
@@ -152,7 +152,7 @@ def _read(
 
 
 class _Bounded(httpx.AsyncByteStream):
-    """The answer's bytes with the surplus of an event that is too large left out, line ends excepted."""
+    """The response's bytes without the surplus of an event that is too large; line ends are kept."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self._answer = answer
@@ -167,7 +167,7 @@ class _Bounded(httpx.AsyncByteStream):
                 yield b"".join(map(self._kept, piece[at : at + BLOCK].splitlines(keepends=True)))
 
     def _kept(self, line: bytes) -> bytes:
-        """One line or a piece of it. An empty line ends the event, and with it what was counted."""
+        """Return the kept part of a line or of a piece of one. An empty line ends the event, and resets its count."""
         text = line.rstrip(b"\r\n")
         end = line[len(text) :]
         room = max(0, MAX_EVENT - self._event)

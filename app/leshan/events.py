@@ -1,6 +1,6 @@
 """Leshan's events, by name and JSON, as the domain's: for the event stream, the webhook and ``GET /clients`` alike.
 
-Names come from devices and are hostile input: whatever stands in an event, only the three errors below come out.
+Names come from devices and are hostile input: whatever an event contains, only the three errors below are raised.
 """
 
 from __future__ import annotations
@@ -33,28 +33,29 @@ from app.domain.values import JsonValue
 from app.leshan.links import read_links
 
 MAX_NAME: Final = 255
-"""Characters of an endpoint's name: what a database column holds, and more than any device has."""
+"""Maximum characters of an endpoint's name: the width of a database column, and more than any device has."""
 
 MAX_REQUEST_ID: Final = 64
+"""Maximum characters of the id of a delayed request: the width of a database column; Leshan's own is a UUID."""
+
 MAX_SAMPLES: Final = 20_000
-"""Samples of one report; a Send of 128 KiB, our server's limit, has some 10,000."""
-"""Characters of the id of a delayed request: what a database column holds; Leshan's own is a UUID."""
+"""Maximum samples of one report; a Send of 128 KiB, our server's limit, has some 10,000."""
 
 _ATTEMPT: Final = re.compile(r"([0-9a-f-]{36})/([1-9][0-9]{0,8})")
-"""``{operation}/{attempt}``, as we told it. Whatever other users of a Leshan server tell it looks otherwise."""
+"""``{operation}/{attempt}``, as Reveille sends it. The ids of other users of a Leshan server have other forms."""
 
 _PATH: Final = re.compile(r"(?:/[0-9]{1,5}){1,4}")
 _MAX_INTEGER: Final = 2**53
 _MAX_DEPTH: Final = 32
-"""Nesting of an answer, which is kept until its call is known; Leshan's own have at most ten."""
+"""Maximum nesting of a response, which is kept until its call is known; Leshan's own have at most ten levels."""
 
 
 class UnknownEvent(ValueError):
-    """No event of Leshan's has this name."""
+    """Raised if Leshan has no event of this name."""
 
 
 class UnreadableEvent(ValueError):
-    """The event cannot be read. The message says why; ``field`` is the path of what is at fault."""
+    """Raised if the event cannot be read. The message says why; ``field`` is the path of the invalid field."""
 
     def __init__(self, message: str, field: str = "data") -> None:
         super().__init__(message)
@@ -62,14 +63,14 @@ class UnreadableEvent(ValueError):
 
 
 class MissingField(UnreadableEvent):
-    """The event lacks a field that it needs, or has another kind of value there."""
+    """Raised if the event lacks a required field, or has another kind of value there."""
 
     def __init__(self, field: str) -> None:
         super().__init__(f"{field} is missing or not what Leshan has there", field)
 
 
 class BrokenEvent(UnreadableEvent):
-    """Something in the event cannot be kept: a name with NUL, an answer nested without end."""
+    """Raised if a part of the event cannot be stored: a name with NUL, a response nested without limit."""
 
 
 def parse_event(
@@ -82,14 +83,14 @@ def parse_event(
     time: int | None = None,
     boot_id: str | None = None,
 ) -> LeshanEvent | None:
-    """Read one event; None where it is known and tells nothing that is of use here.
+    """Read one event; None if it is known and has no effect here.
 
     Args:
-        age: how long ago it happened, in microseconds.
+        age: the time since it happened, in microseconds.
         ordered: whether its source keeps order.
         notifications_wake: whether this server takes a device that notifies as awake.
         time: when it happened, in milliseconds of the server's clock.
-        boot_id: of the run of the server in which it happened.
+        boot_id: of the server process in which it happened.
 
     Raises:
         UnknownEvent, MissingField, BrokenEvent: see there.
@@ -109,7 +110,7 @@ def parse_event(
 
 
 def endpoint_name(value: JsonValue, field: str) -> str:
-    """An endpoint's name as it may be stored.
+    """Return an endpoint's name if it can be stored.
 
     Raises:
         MissingField: no text at all. BrokenEvent: empty, too long, with NUL, or no Unicode.
@@ -122,7 +123,7 @@ def endpoint_name(value: JsonValue, field: str) -> str:
 
 
 def registration_of(data: JsonValue, field: str = "data") -> tuple[str, Registration]:
-    """The endpoint and its registration, from Leshan's registration object.
+    """Return the endpoint and its registration from Leshan's registration object.
 
     Raises:
         MissingField, BrokenEvent: it has no usable name or id.
@@ -179,7 +180,7 @@ def _sleeping(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Ev
 
 
 def _notification(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
-    """Of 2.0.0-M4, which has no composites, there is no ``kind``."""
+    """Read a notification. One of 2.0.0-M4, which has no composites, has no ``kind``."""
     if data.get("kind", "single") != "single":
         return _sent(data, common, wake)
     path = _required_text(data, "res", "data")
@@ -189,7 +190,7 @@ def _notification(data: Mapping[str, JsonValue], common: _Common, wake: bool) ->
 
 
 def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
-    """Of a Send or a composite notification. Null is one that has no content: the device answered an error."""
+    """Read a Send or a composite notification. Null means that it has no content: the device answered an error."""
     nodes = data.get("val")
     if "val" not in data or not isinstance(nodes, Mapping | None):
         raise MissingField("data.val")
@@ -197,7 +198,7 @@ def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
 
 
 def _samples(data: Mapping[str, JsonValue]) -> tuple[Sample, ...]:
-    """Our own server tells all samples of a report with the device's times; one that cannot be read is left out."""
+    """Return all samples that our own server reports, with the device's times; one that cannot be read is left out."""
     told = data.get("samples")
     commands = told[:MAX_SAMPLES] if isinstance(told, list) else []
     return tuple(
@@ -248,7 +249,8 @@ def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded | None:
 
 
 def _observation(data: Mapping[str, JsonValue], common: _Common, *, stands: bool) -> Event | None:
-    """None for an observation that is not one of ours to show, for example of the root: refusing it would stall all."""
+    """Return None for an observation that Reveille does not show, for example of the root: refusing it would stall the
+    webhook."""
     composite = data.get("kind") == "composite"
     paths = data.get("paths") if composite else [data.get("res")]
     registration_id = _text(data.get("registrationId"))
@@ -287,7 +289,7 @@ _PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], Les
 
 
 def _nested_deeper(value: JsonValue, depth: int) -> bool:
-    """Whether parsed JSON nests deeper; level by level, because an answer may be as wide as it is long."""
+    """Return whether parsed JSON nests deeper; level by level, because a response may be as wide as it is long."""
     level = [value]
     for _ in range(depth + 1):
         containers = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
@@ -308,7 +310,7 @@ def _required_text(data: Mapping[str, JsonValue], key: str, field: str) -> str:
 
 
 def _text(value: JsonValue) -> str | None:
-    """A short text that can be stored: PostgreSQL takes no NUL."""
+    """Return a short text that can be stored: PostgreSQL accepts no NUL."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_NAME and "\x00" not in value else None
 
 
@@ -318,8 +320,8 @@ def _integer(value: JsonValue) -> int | None:
 
 
 def _lifetime(value: JsonValue) -> int | None:
-    """Return the lifetime in whole seconds, at most 2^53 - 1. Leshan stores whatever 64-bit number a device registers
-    with; a negative one and what is no number are None."""
+    """Return the lifetime in whole seconds, at most 2^53 - 1. Leshan stores any 64-bit number that a device registers
+    with; a negative one and a value that is no number are None."""
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
     elif isinstance(value, float):
@@ -332,7 +334,7 @@ def _boolean(value: JsonValue) -> bool | None:
 
 
 def _awake_millis(value: JsonValue) -> int | None:
-    """The attribute ``at`` is text, as all registration attributes are."""
+    """Read the attribute ``at``, which is text, as all registration attributes are."""
     if isinstance(value, str):
         digits = value.strip('"')
         value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
@@ -340,7 +342,7 @@ def _awake_millis(value: JsonValue) -> int | None:
 
 
 def _millis(value: JsonValue) -> int | None:
-    """A date in milliseconds; 2.0.0-M4 has it as ISO text (``"2026-11-23T15:51:20Z"``)."""
+    """Read a date in milliseconds; 2.0.0-M4 has it as ISO text (``"2026-11-23T15:51:20Z"``)."""
     if not isinstance(value, str):
         return _integer(value)
     try:

@@ -1,4 +1,4 @@
-"""Links as Leshan tells them (``[{"url": "/3", "attributes": {"ver": "1.2"}}]``): registered ones and DISCOVER's."""
+"""Links in Leshan's form (``[{"url": "/3", "attributes": {"ver": "1.2"}}]``): registered ones and DISCOVER's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from app.domain.values import JsonValue
 MAX_LINKS: Final = 20_000
 MAX_ATTRIBUTES: Final = 50
 MAX_TEXT: Final = 1_000
-"""Characters of a link's address, of an attribute's name and of its value."""
+"""Maximum characters of a link's address, of an attribute's name and of its value."""
 
 
 def read_links(links: JsonValue) -> list[Mapping[str, JsonValue]] | None:
-    """The links that make sense, with plain attributes only: they come from devices and are stored as they are."""
+    """Return the valid links, with plain attributes only: they come from devices and are stored as they are."""
     if not isinstance(links, list):
         return None
     return [link for link in map(_link, links[:MAX_LINKS]) if link is not None]
@@ -32,7 +32,7 @@ def _link(link: JsonValue) -> Mapping[str, JsonValue] | None:
 
 
 def _is_plain(name: str, value: JsonValue) -> bool:
-    """A scalar that is not too long, and without NUL, which PostgreSQL does not store."""
+    """Return whether a value is a scalar that is not too long, and without NUL, which PostgreSQL does not store."""
     if len(name) > MAX_TEXT or "\x00" in name or not isinstance(value, str | int | float | None):
         return False
     return not isinstance(value, str) or (len(value) <= MAX_TEXT and "\x00" not in value)

@@ -18,51 +18,51 @@ from app.domain.values import InvalidValue, JsonValue, TypedValue, time_to_milli
 from app.leshan.raw_values import Unreadable, read_value
 
 Models: TypeAlias = Callable[[int], ObjectModel | None]
-"""The object model that an endpoint uses for an object id, None where it is not known."""
+"""Returns the object model that an endpoint uses for an object id, None if it is not known."""
 
 MAX_RESOURCES: Final = 20_000
-"""Resources, and instances of multiple ones, read from one content. More than any object has; what comes beyond is
-left out and said."""
+"""Maximum number of resources, and instances of multiple ones, read from one content. More than any object has; the
+rest is left out and reported as a problem."""
 
 MAX_PROBLEMS: Final = 1_000
-"""Resources of one content that could not be read, after which no more of it is read."""
+"""Number of unreadable resources of one content after which no more of it is read."""
 
 _LEVELS: Final = {"root": 0, "obj": 1, "instance": 2, "singleResource": 3, "multiResource": 3, "resourceInstance": 4}
 _CHILDREN: Final = {"root": "objects", "obj": "instances", "instance": "resources"}
 
 
 class InvalidNode(ValueError):
-    """What Leshan sent is no node, or one that says nothing readable."""
+    """Raised if Leshan's data is not a node, or has no readable content."""
 
 
 @dataclass(slots=True)
 class Decoded:
-    """What a content said: readable resources by path, and one sentence for each that could not be read."""
+    """The result of decoding a content: readable resources by path, and one sentence for each unreadable one."""
 
     values: dict[str, TypedValue] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     size: int = 0
 
     def count(self, resource: Mapping[str, JsonValue]) -> None:
-        """Count a resource before it is read, a multiple one by its instances. Raises _TooMuch."""
+        """Count a resource before it is read, a multiple one by its instances. Raise _TooMuch above the limit."""
         values = resource.get("values")
         self.size += len(values) if isinstance(values, dict) and values else 1
         if self.size > MAX_RESOURCES:
             raise _TooMuch(f"more than {MAX_RESOURCES} resources in one content")
 
     def note(self, where: object, problem: Exception) -> None:
-        """Note what could not be read. Raises _TooMuch."""
+        """Record an unreadable resource. Raise _TooMuch at the limit."""
         self.problems.append(f"{where}: {problem}")
         if len(self.problems) >= MAX_PROBLEMS:
             raise _TooMuch(f"more than {MAX_PROBLEMS} resources cannot be read")
 
 
 class _TooMuch(Exception):
-    """The rest of the content is not read."""
+    """Raised to leave the rest of the content unread."""
 
 
 def resource_node(path: LwM2mPath, value: TypedValue) -> dict[str, JsonValue]:
-    """The node that writes a value to a resource (single or multiple) or to an instance of a resource."""
+    """Return the node that writes a value to a resource (single or multiple) or to an instance of a resource."""
     if path.depth == len(_LEVELS) - 2:
         kind = "resourceInstance"
     else:
@@ -76,7 +76,7 @@ def resource_node(path: LwM2mPath, value: TypedValue) -> dict[str, JsonValue]:
 
 
 def leshan_value(type_: ValueType, value: JsonValue) -> JsonValue:
-    """One value in Leshan's form: numbers as strings, so that no digit is lost, TIME as milliseconds."""
+    """Return one value in Leshan's form: numbers as strings, so that no digit is lost, TIME as milliseconds."""
     if type_ is ValueType.FLOAT:
         return repr(float(value))
     if type_ is ValueType.TIME:
@@ -85,9 +85,9 @@ def leshan_value(type_: ValueType, value: JsonValue) -> JsonValue:
 
 
 def decode_content(path: str | None, content: JsonValue, models: Models) -> Decoded:
-    """Read the ``content`` of an answer: a node at ``path``, or, without one (composites), a map of path -> node.
+    """Read the ``content`` of a response: a node at ``path``, or, without one (composites), a map of path -> node.
 
-    A resource that cannot be read is left out and named in ``problems``; its neighbours are kept.
+    A resource that cannot be read is left out and listed in ``problems``; its neighbors are kept.
 
     Raises:
         InvalidNode: the content as a whole is neither a node nor a map of them.
@@ -100,7 +100,7 @@ def decode_content(path: str | None, content: JsonValue, models: Models) -> Deco
 
 
 def decode_nodes(nodes: Mapping[str, JsonValue], models: Models) -> Decoded:
-    """Read a map of path -> node, as events and composites bring it. A null node (the device had none) is skipped."""
+    """Read a map of path -> node, as in events and composites. A null node (the device had none) is skipped."""
     decoded = Decoded()
     try:
         for text, node in nodes.items():
@@ -134,7 +134,8 @@ def _decode_node(ids: tuple[int, ...], node: JsonValue, models: Models, decoded:
 def _resources(
     ids: tuple[int, ...], node: JsonValue, decoded: Decoded
 ) -> Iterator[tuple[LwM2mPath, Mapping[str, JsonValue]]]:
-    """The resources below a node with their paths. Depth is that of LwM2M, so no nesting can exhaust the stack."""
+    """Yield the resources below a node with their paths. Depth is that of LwM2M, so no nesting can exhaust the
+    stack."""
     kind = _kind(node, len(ids))
     level = _LEVELS[kind]
     ids = _completed(ids, level, node)
@@ -152,7 +153,7 @@ def _resources(
 
 
 def _kind(node: JsonValue, depth: int) -> str:
-    """The node's kind, by its shape where it is not told (2.0.0-M4)."""
+    """Return the node's kind, by its shape if the field is missing (2.0.0-M4)."""
     if not isinstance(node, Mapping):
         raise InvalidNode("a node is a JSON object")
     told = node.get("kind")
@@ -175,7 +176,7 @@ def _kind_by_shape(node: Mapping[str, JsonValue], depth: int) -> str:
 
 
 def _completed(ids: tuple[int, ...], level: int, node: Mapping[str, JsonValue]) -> tuple[int, ...]:
-    """The node's own path: older webhooks give the object alone. An instance that is not told is instance 0."""
+    """Return the node's own path: older webhooks give the object alone. A missing instance id is taken as 0."""
     if len(ids) > level:
         raise InvalidNode("the node stands higher than its path says")
     if len(ids) == level:
@@ -216,8 +217,8 @@ def _multiple(
     wanted: ValueType | None,
     problems: list[str],
 ) -> TypedValue:
-    """All instances have one type: where they came out differently, that which was told. An instance that cannot be
-    read is left out and named in ``problems``."""
+    """Read the instances of a multiple resource. All have one type: if the model's type does not fit all of them, the
+    node's type. An instance that cannot be read is left out and listed in ``problems``."""
     read: dict[str, TypedValue] = {}
     unreadable: list[str] = []
     for key, one in values.items():

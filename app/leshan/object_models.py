@@ -1,4 +1,4 @@
-"""Object models as Leshan tells them (``GET /objectspecs/{ep}``)."""
+"""Object models in Leshan's form (``GET /objectspecs/{ep}``)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from app.domain.values import JsonValue
 
 MAX_MODELS: Final = 2_000
 MAX_RESOURCES: Final = 20_000
-"""Object models of one endpoint and resources of all of them; the OMA registry has 751 and some 8,000."""
+"""Maximum object models of one endpoint and resources of all of them; the OMA registry has 751 and some 8,000."""
 
 MAX_TEXT: Final = 1_000
-"""Characters kept of a name, a range or a unit."""
+"""Maximum characters kept of a name, a range or a unit."""
 
 
 class InvalidModels(ValueError):
-    """What Leshan sent is no list of object models."""
+    """Raised if Leshan's response is not a list of object models."""
 
 
 def parse_object_specs(specs: JsonValue) -> list[ObjectModel]:
-    """Read ``/objectspecs``. A model or resource that makes no sense is left out: without one nothing is refused.
+    """Read ``/objectspecs``. An invalid model or resource is left out: without a model no operation is refused.
 
     Raises:
         InvalidModels: it is no list at all, or holds more than any device has.
@@ -73,7 +73,7 @@ def _resource_model(definition: Mapping[str, JsonValue]) -> ResourceModel | None
 
 
 def _value_type(text: str) -> ValueType | None:
-    """``none`` (an executable), and a type that this version does not know, say nothing of the value."""
+    """Return the type; None for ``none`` (an executable), and for a type that this version does not know."""
     try:
         return ValueType(text.upper())
     except ValueError:

@@ -1,7 +1,7 @@
 """The two bodies that the older kind of Leshan server posts (``tests/captures/old-webhooks.json``).
 
-It tells registrations as object 10240, instance 0: resource 0 registered, 1 unregistered, 2 updated. Their value is
-always the date of the registration, so two updates look alike and arrival is what counts.
+It reports registrations as object 10240, instance 0: resource 0 registered, 1 unregistered, 2 updated. Their value is
+always the date of the registration, so two updates look alike and their arrival is what matters.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _REGISTRATION_EVENTS: Final[dict[int, _RegistrationEvent]] = {0: Registered, 1: 
 
 
 def parse_single(body: JsonValue) -> Event:
-    """Read ``/leshan_api/resource/single``: ``{"ep", "obj_id", "val"}``; ``val`` is null where the device had none.
+    """Read ``/leshan_api/resource/single``: ``{"ep", "obj_id", "val"}``; ``val`` is null if the device had none.
 
     Raises:
         MissingField, BrokenEvent: it cannot be read.
@@ -72,7 +72,7 @@ def _registration_event(endpoint: str, node: JsonValue) -> Event:
 
 
 def _path(object_id: int, node: JsonValue) -> str:
-    """This form tells no instance: a resource is taken as one of instance 0."""
+    """Return the node's path. This form has no instance id: a resource is taken as one of instance 0."""
     kind, id_ = (node.get("kind"), node.get("id")) if isinstance(node, Mapping) else (None, None)
     if kind in ("singleResource", "multiResource"):
         return f"/{object_id}/0/{id_}"

@@ -1,4 +1,4 @@
-"""What became of a call, asked of a server that keeps request ids (``DELETE /requests/{operation}/{attempt}``)."""
+"""The outcome of a past call, from a server that keeps request ids (``DELETE /requests/{operation}/{attempt}``)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from app.leshan.transport import Exchange
 
 
 class CallStatus(Enum):
-    """Why a question about a call brought no outcome."""
+    """The reason why a query about a call returned no outcome."""
 
     RUNNING = auto()
     """The server still waits for the device."""
     AWAY = auto()
-    """The server did not answer, or something before it did: ask again."""
+    """No response of the server came: query it again."""
     NO_IDS = auto()
-    """The server keeps no request ids (any more): nobody can say."""
+    """The server keeps no request ids (any more): the outcome cannot be determined."""
 
 
 def read_state(kind: OperationKind, exchange: Exchange) -> Outcome | CallStatus:
-    """What the answer says of a call of an operation of this kind."""
+    """Return the outcome of a call of this kind from the response to a query about it, or why there is none."""
     if exchange.failure is not None or exchange.status is None:
         return CallStatus.AWAY
     told = _object(exchange.body) if exchange.status == 200 else None

@@ -1,8 +1,8 @@
-"""One value as Leshan tells it, in the contract's form: as told, or converted to what the object model says.
+"""One value of Leshan in the contract's form: as received, or converted to the object model's type.
 
-A server without the object's model tells what the device's content format has: the bytes of TLV or text as hex digits
-(OPAQUE, or untyped), SenML's numbers as INTEGER or FLOAT, text as STRING. Where the model is known these are turned
-into its type; where that fails the value is kept as it was told.
+A server without the object's model reports values in the device's content format: the bytes of TLV or text as hex
+digits (OPAQUE, or untyped), SenML's numbers as INTEGER or FLOAT, text as STRING. If the model is known these are
+converted to its type; if that fails the value is kept as received.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.domain.values import InvalidValue, JsonValue, TypedValue, canonical, ti
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,4})?")
 _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")
-"""As Java writes them."""
+"""Non-finite numbers as Java writes them."""
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]*+")
@@ -29,18 +29,18 @@ _END_OF_SECONDS: Final = 253_402_300_800
 
 
 class Unreadable(ValueError):
-    """A value that its type does not allow. The message says what is wrong."""
+    """Raised for a value that its type does not allow. The message says what is wrong."""
 
 
 def read_value(told: ValueType | None, raw: JsonValue, wanted: ValueType | None) -> TypedValue:
     """Read one value.
 
     Args:
-        told: the type that Leshan tells beside it, None in the dialect of 2.0.0-M4.
-        wanted: the type of the resource in its object's model, None where that is not known.
+        told: the type that Leshan sends beside it, None in the dialect of 2.0.0-M4.
+        wanted: the type of the resource in its object's model, None if that is not known.
 
     Raises:
-        Unreadable: the value is not of the type it was told to be.
+        Unreadable: the value is not of its declared type.
     """
     if wanted is not None and told is not wanted:
         try:
@@ -55,7 +55,7 @@ def read_value(told: ValueType | None, raw: JsonValue, wanted: ValueType | None)
 
 
 def _natural_type(raw: JsonValue) -> ValueType:
-    """The type of an untyped value whose object model is not known: the one that JSON shows."""
+    """Return the type of an untyped value whose object model is not known: the one that JSON shows."""
     if isinstance(raw, bool):
         return ValueType.BOOLEAN
     if isinstance(raw, int):
@@ -66,7 +66,7 @@ def _natural_type(raw: JsonValue) -> ValueType:
 
 
 def _as_told(type_: ValueType, raw: JsonValue) -> JsonValue:
-    """A value of the type that Leshan tells: FLOAT as a string (``"1.0E300"``) or number, TIME in milliseconds."""
+    """Read a value of the type that Leshan sends: FLOAT as a string (``"1.0E300"``) or number, TIME in milliseconds."""
     if type_ is ValueType.FLOAT:
         return canonical(type_, _number(raw))
     if type_ is ValueType.TIME:
@@ -77,7 +77,7 @@ def _as_told(type_: ValueType, raw: JsonValue) -> JsonValue:
 
 
 def _converted(told: ValueType | None, raw: JsonValue, wanted: ValueType) -> JsonValue:
-    """A value of another type, or of an untold one, as the wanted type's."""
+    """Convert a value of another type, or of none, to the wanted type."""
     if told is ValueType.OPAQUE or (told is None and isinstance(raw, str) and raw and _is_hex(raw)):
         return _from_bytes(_bytes(raw), wanted, strict=told is not None)
     return _FROM_JSON[wanted](raw)
@@ -94,7 +94,7 @@ def _bytes(raw: JsonValue) -> bytes:
 
 
 def _from_bytes(data: bytes, wanted: ValueType, *, strict: bool) -> JsonValue:
-    """TLV's bytes (LwM2M Core 1.1, appendix C). Not strict: a text is taken only if people can read it."""
+    """Read TLV's bytes (LwM2M Core 1.1, appendix C). Not strict: a text is accepted only if it is printable."""
     if wanted in {ValueType.STRING, ValueType.CORELINK}:
         text = data.decode()
         if not strict and not text.isprintable():
@@ -171,13 +171,13 @@ def _text(raw: JsonValue) -> JsonValue:
 
 
 def _link(raw: JsonValue) -> JsonValue:
-    """SenML and text have a link as ``"3:0"``."""
+    """Read a link. SenML and text have one as ``"3:0"``."""
     match = _LINK.fullmatch(raw) if isinstance(raw, str) else None
     return {"objectId": int(match[1]), "objectInstanceId": int(match[2])} if match else raw
 
 
 def _time_from_seconds(seconds: int) -> str:
-    """TLV, SenML and text have a time in seconds."""
+    """Read a time. TLV, SenML and text have one in seconds."""
     return time_from_millis(seconds * 1000 if seconds < _END_OF_SECONDS else seconds)
 
 

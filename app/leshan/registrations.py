@@ -1,4 +1,4 @@
-"""All registrations of a Leshan server, ``GET /clients``: read in pieces, and by pages where the server has them."""
+"""All registrations of a Leshan server, ``GET /clients``: read in pieces, and by pages if the server supports them."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ PAGE: Final = 1_000
 
 MAX_REGISTRATIONS: Final = 1_000_000
 MAX_ENTRY: Final = 4 * 1024 * 1024
-"""Bytes of one registration, as of one event."""
+"""Maximum bytes of one registration, as of one event."""
 
 USUAL_DEPTH: Final = 4
-"""Arrays and objects within each other in a registration."""
+"""Usual nesting of arrays and objects in a registration."""
 
 MAX_DEPTH: Final = 32
-"""Beyond the usual depth; ijson itself has no limit, and each level costs it memory."""
+"""Maximum nesting; ijson itself has no limit, and each level costs it memory."""
 
 LIST_SECONDS: Final = 300.0
-"""Time that one list, or one page of it, may keep us waiting for its bytes, all waits together."""
+"""Maximum time that one list, or one page of it, may keep Reveille waiting for its bytes, all waits together."""
 
 _log = structlog.get_logger(__name__)
 
 
 class LeshanUnavailable(Exception):
-    """A question about the server itself was not answered as Leshan answers it. The message says why."""
+    """Raised if a request about the server itself gets no valid response of Leshan. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class KnownRegistration:
 
 
 class Registrations(Protocol):
-    """What :meth:`LeshanClient.registrations` gives: see :class:`RegistrationList`."""
+    """The result of :meth:`LeshanClient.registrations`: see :class:`RegistrationList`."""
 
     sent_at: float
     server_millis: int | None
@@ -62,11 +62,11 @@ class Registrations(Protocol):
 
 
 class RegistrationList:
-    """The answer of ``GET /clients``, read in pieces while it is iterated; a broken entry is skipped and counted.
+    """The response of ``GET /clients``, read in pieces while it is iterated; a broken entry is skipped and counted.
 
     Attributes:
-        sent_at: when the question was sent, of ``time.monotonic``.
-        server_millis: the server's own clock when it answered (header ``Date``), None where it tells none.
+        sent_at: when the request was sent, of ``time.monotonic``.
+        server_millis: the server's own clock when it responded (header ``Date``), None if it has none.
         skipped: entries so far that could not be read.
     """
 
@@ -80,7 +80,7 @@ class RegistrationList:
         """Yield the registrations.
 
         Raises:
-            LeshanUnavailable: the answer ends early, is no JSON list, or exceeds a limit; nothing is known of the rest.
+            LeshanUnavailable: the response ends early, is no JSON list, or exceeds a limit; the rest is unknown.
         """
         found: list[JsonValue] = ijson.sendable_list()
         parser = ijson.items_coro(found, "item", use_float=True)
@@ -118,7 +118,8 @@ class RegistrationList:
 
 
 class PagedRegistrations:
-    """All registrations, a page at a time: what :class:`RegistrationList` tells, of the page that is being read."""
+    """All registrations, a page at a time; the attributes of :class:`RegistrationList` are those of the current
+    page."""
 
     def __init__(self, cold: httpx.AsyncClient) -> None:
         self.sent_at = time.monotonic()
@@ -127,7 +128,7 @@ class PagedRegistrations:
         self._cold = cold
 
     async def __aiter__(self) -> AsyncIterator[KnownRegistration]:
-        """Raises LeshanUnavailable: then nothing is known of the rest."""
+        """Yield the registrations. Raise LeshanUnavailable if a page cannot be read: then the rest is unknown."""
         last: str | None = None
         more, count = True, 0
         while more:
@@ -157,9 +158,9 @@ async def listed(cold: httpx.AsyncClient, request: LeshanRequest) -> AsyncIterat
 
 
 class _Depth:
-    """How deep JSON nests, followed through its pieces.
+    """The nesting depth of JSON, followed through its pieces.
 
-    Strings are cut out first, then everything but brackets, both in C: what is left is a few bytes for each entry.
+    Strings are cut out first, then everything but brackets, both in C: a few bytes for each entry remain.
     """
 
     _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("|\\?\Z)', re.DOTALL)
@@ -176,7 +177,7 @@ class _Depth:
         is_cut = len(parts) > 1 and parts[-2] != b'"'
         self._open_string = b'"' + parts[-2] if is_cut else b""
         brackets = b"".join(parts[::2]).translate(None, self._NO_BRACKETS)
-        for _ in range(USUAL_DEPTH):  # what opens and closes within usual depth needs no look at each bracket
+        for _ in range(USUAL_DEPTH):  # pairs within the usual depth need no check of each bracket
             brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
         for bracket in brackets:
             self._depth += 1 if bracket in b"[{" else -1
@@ -189,7 +190,7 @@ def _check(is_within: bool, problem: str) -> None:
 
 
 async def _within(seconds: float, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the pieces; raise TimeoutError when the waits for them took longer, all together."""
+    """Yield the pieces; raise TimeoutError once the waits for them exceed the time, all together."""
     while True:
         begun = time.monotonic()
         async with asyncio.timeout(seconds):
@@ -201,7 +202,7 @@ async def _within(seconds: float, pieces: AsyncIterator[bytes]) -> AsyncIterator
 
 
 def _starts_a_list(piece: bytes) -> bool:
-    """Whether the answer begins as a list does; anything else would read as a list of nobody.
+    """Return whether the response begins as a list does; anything else would read as an empty list.
 
     Raises:
         LeshanUnavailable: it does not.
@@ -213,7 +214,7 @@ def _starts_a_list(piece: bytes) -> bool:
 
 
 def server_millis(answer: httpx.Response) -> int | None:
-    """The server's clock when it answered (header ``Date``), None where it tells none."""
+    """Return the server's clock when it responded (header ``Date``), None if it has none."""
     try:
         return int(parsedate_to_datetime(answer.headers["Date"]).timestamp() * 1000)
     except (KeyError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""An operation as the HTTP request that Leshan's REST API takes for it.
+"""Operations as HTTP requests to Leshan's REST API.
 
 Addresses are relative to the API's root (``http://HOST:8080/api``). The facts were read in the source of Leshan's
 ``ClientServlet`` and seen on running servers (``tests/captures``).
@@ -32,7 +32,7 @@ _UNSAFE: Final = re.compile(r"[/%\\;\x00-\x1f\x7f]")
 
 
 class Unaddressable(ValueError):
-    """This Leshan cannot be asked about an endpoint of this name without the risk of asking about another one."""
+    """Raised if a request about an endpoint of this name might reach another one on this Leshan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class LeshanRequest:
 
 @lru_cache(maxsize=8192)
 def endpoint_segment(endpoint: str, any_name: bool = False) -> str:
-    """The endpoint's name as one segment of an address.
+    r"""Return the endpoint's name as one segment of an address.
 
     ``/`` and ``%`` are refused or split by a stock Leshan's web server even when encoded, and a proxy before it may
-    decode ``%3B`` and ``%5C``, whereupon what follows ``;`` is cut off and ``\\`` becomes a separator. A server that
-    says so (``any_name``) takes them.
+    decode ``%3B`` and ``%5C``, whereupon the rest after ``;`` is cut off and ``\`` becomes a separator. A server that
+    reports support for them (``any_name``) accepts them.
 
     Raises:
         Unaddressable: the name could make the call reach another path or client.
@@ -68,44 +68,44 @@ def endpoint_segment(endpoint: str, any_name: bool = False) -> str:
 
 
 def probe_request(endpoint: str, *, any_name: bool = False) -> LeshanRequest:
-    """Ask for one registration: changes nothing and reaches no device."""
+    """Request one registration: changes nothing and reaches no device."""
     return LeshanRequest("GET", f"/clients/{endpoint_segment(endpoint, any_name)}")
 
 
 def clients_request(limit: int | None = None, after: str | None = None) -> LeshanRequest:
-    """Ask for all registrations, or with ``limit`` for so many of them, those that follow the endpoint ``after``."""
+    """Request all registrations, or with ``limit`` at most that many, those that follow the endpoint ``after``."""
     page = "" if limit is None else f"limit={limit}"
     return LeshanRequest("GET", "/clients" + _query(page, "" if after is None else f"after={quote(after, safe='')}"))
 
 
 def info_request() -> LeshanRequest:
-    """Ask the server what it can."""
+    """Request the server's features."""
     return LeshanRequest("GET", "/server/info")
 
 
 def closing_request(request_id: str, wait_seconds: int) -> LeshanRequest:
-    """Ask what became of a call, and have it refused from now on if it has not arrived: asking alone would race with a
-    packet that is late. ``wait_seconds``: how long a call that is still open is waited for, at most 30."""
+    """Request the state of a call, and have it refused from now on if it has not arrived: a query alone would race with
+    a late packet. ``wait_seconds``: the time to wait for a call that is still open, at most 30."""
     return LeshanRequest("DELETE", f"/requests/{request_id}?wait={wait_seconds}")
 
 
 def objectspecs_request(endpoint: str, *, any_name: bool = False) -> LeshanRequest:
-    """Ask for the object models that Leshan uses for an endpoint."""
+    """Request the object models that Leshan uses for an endpoint."""
     return LeshanRequest("GET", f"/objectspecs/{endpoint_segment(endpoint, any_name)}")
 
 
 def request_for(
     op: OperationRequest, *, any_name: bool = False, once: bool = False, typed: bool = True
 ) -> LeshanRequest:
-    """The HTTP request of an operation that was checked before it was queued.
+    """Return the HTTP request of an operation that was validated before it was queued.
 
-    With ``once`` what takes a device down asks for a single datagram: a device that has rebooted takes a retransmission
-    for a new request (RFC 7252, 4.2: what it remembers of messages is gone) and would go down again.
+    With ``once`` a turn-ender is sent as a single datagram: a device that has rebooted takes a retransmission for a new
+    request (RFC 7252, 4.2: its memory of messages is gone) and would go down again.
 
     ``typed``: whether the server reads the types of values (``LeshanClient.typed``).
 
     Raises:
-        Unaddressable: the endpoint's name cannot be asked about.
+        Unaddressable: the endpoint's name cannot be part of an address.
         Unwritable: this server would write another value than the operation's.
     """
     check_writable(op, typed=typed)
@@ -133,7 +133,8 @@ def _written_node(op: OperationRequest) -> JsonValue:
 
 
 def _execute(op: OperationRequest, client: str) -> LeshanRequest:
-    """The body is always there, if empty: Leshan drops arguments that come without ``Content-Length``."""
+    """Build an EXECUTE. The body is always present, if empty: Leshan drops arguments that come without
+    ``Content-Length``."""
     body = (op.arguments or "").encode()
     return LeshanRequest("POST", client + _path(op) + _query(_timeout(op)), body, TEXT_TYPE)
 
@@ -155,7 +156,7 @@ def _observe(op: OperationRequest, client: str) -> LeshanRequest:
 
 
 def _cancel_observe(op: OperationRequest, client: str) -> LeshanRequest:
-    """The passive form: Leshan forgets the observation and answers the device's next notification with a reset.
+    """Build the passive form: Leshan removes the observation and answers the device's next notification with a reset.
 
     It succeeds whether the device sleeps or not, and whether anything was observed or not; LwM2M allows both forms.
     """
@@ -163,7 +164,8 @@ def _cancel_observe(op: OperationRequest, client: str) -> LeshanRequest:
 
 
 def _write_attributes(op: OperationRequest, client: str) -> LeshanRequest:
-    """Without ``timeout``: Leshan reads the whole query as the list of attributes, and waits its own 5 seconds."""
+    """Build a request without ``timeout``: Leshan reads the whole query as the list of attributes, and waits its own 5
+    seconds."""
     attributes = "&".join(f"{name}={_plain(value)}" for name, value in op.attributes.items())
     return LeshanRequest("PUT", f"{client}{_path(op)}/attributes?{attributes}", b"")
 
@@ -208,8 +210,8 @@ _COMPOSERS: Final[dict[OperationKind, Callable[[OperationRequest, str], LeshanRe
 
 
 def _json(method: str, target: str, node: JsonValue) -> LeshanRequest:
-    """ASCII alone: where no charset is believed, Leshan reads with the platform's. The node is of stored JSON, which
-    has no NaN: orjson would write null for it."""
+    """Build a JSON request in ASCII alone: if Leshan ignores the charset, it reads with the platform's. The node comes
+    from stored JSON, which has no NaN: orjson would write null for it."""
     body = orjson.dumps(node)
     if not body.isascii():
         body = _ENCODER.encode(node).encode("ascii")
@@ -250,13 +252,13 @@ def _format(op: OperationRequest) -> str:
 
 
 def _composite_formats(op: OperationRequest) -> tuple[str, str]:
-    """Both are required: without them Leshan fails on a null pointer and sends nothing."""
+    """Return both formats, which are required: without them Leshan fails on a null pointer and sends nothing."""
     chosen = op.format if op.format in COMPOSITE_FORMATS else ContentFormat.SENML_JSON
     return f"pathformat={chosen}", f"nodeformat={chosen}"
 
 
 def _plain(value: JsonValue) -> str:
-    """A number without exponent, as the attribute grammar has it (LwM2M Core 1.1, 7.3.2): 0.00001, never 1e-05."""
+    """Return a number without exponent, as in the attribute grammar (LwM2M Core 1.1, 7.3.2): 0.00001, never 1e-05."""
     if isinstance(value, int):
         return str(value)
     text = format(Decimal(repr(float(value))), "f")

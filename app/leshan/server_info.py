@@ -1,4 +1,4 @@
-"""What a Leshan server says that it can: ``GET /server/info`` of our own; a stock Leshan has no such address."""
+"""The features of a Leshan server: ``GET /server/info`` of our own; a stock Leshan has no such address."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _MOST: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """The features that Reveille makes use of; a server that tells none has none.
+    """The features that Reveille uses; a server that reports none has none.
 
     Attributes:
-        request_ids: a call with an id is never sent twice, and the server can be asked what became of it.
+        request_ids: a call with an id is never sent twice, and the server can be queried for its outcome.
         any_name: an endpoint's name may hold ``/`` and ``%``.
         paging: ``GET /clients`` takes ``limit`` and ``after``.
         json_errors: errors are JSON with ``code``, ``text`` and ``delivery``.
-        event_envelope, event_replay: the event stream has envelopes, and replays what came after an id.
-        notifications_wake: a device that notifies or sends is taken as awake, and the attribute ``at`` is honoured.
-        once: ``retransmit=0`` has a request leave as one datagram, which no retransmission repeats after a reboot.
-        open_calls: how many calls it takes at once; None: it does not say.
-        boot_id: of this run of the server: with another one registrations may be gone.
+        event_envelope, event_replay: the event stream has envelopes, and replays the events after an id.
+        notifications_wake: a device that notifies or sends is taken as awake, and the attribute ``at`` is honored.
+        once: ``retransmit=0`` has a request sent as one datagram, which no retransmission repeats after a reboot.
+        open_calls: the maximum number of concurrent calls; None: not reported.
+        boot_id: of this server process: with another one registrations may be gone.
     """
 
     request_ids: bool = False
@@ -47,7 +47,7 @@ STOCK: Final = ServerInfo()
 
 
 def read_server_info(status: int, body: bytes) -> ServerInfo:
-    """What an answer to ``GET /server/info`` says; anything but a 200 with such an object is a stock server's."""
+    """Read a response to ``GET /server/info``; anything but a 200 with such an object is a stock server's."""
     try:
         told = parse_json(body) if status == 200 else None
     except orjson.JSONDecodeError:
@@ -69,7 +69,7 @@ def read_server_info(status: int, body: bytes) -> ServerInfo:
 
 
 def reads_types(client: bytes) -> bool:
-    """Return whether a server reads the types of values, by the body of its answer to ``GET /clients/{endpoint}``.
+    """Return whether a server reads the types of values, by the body of its response to ``GET /clients/{endpoint}``.
 
     2.0.0-M4, which does not, writes ``registrationDate`` as text, and "no registered client": M15 and later write a
     number, and begin with a capital letter (seen in each).
@@ -82,7 +82,7 @@ def reads_types(client: bytes) -> bool:
 
 
 def boot_id_of(value: JsonValue) -> str | None:
-    """A ``bootId`` that can be stored and compared."""
+    """Return a ``bootId`` that can be stored and compared."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_BOOT_ID and "\x00" not in value else None
 
 

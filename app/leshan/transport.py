@@ -1,9 +1,9 @@
-"""The hot call: one HTTP request of one attempt, with the fact whether it left.
+"""The hot call: one HTTP request of one attempt, with the fact whether it was sent.
 
-HTTP clients do more than a call needs, and two of their kindnesses are wrong here: sending again by themselves when a
-kept connection closes, and hiding whether a request left. So this is the least: connections that are kept for the next
-call, and one place where a request is written, after a last look at the deadline: a process that was frozen until past
-it sends nothing.
+HTTP clients do more than a call needs, and two of their conveniences are wrong here: they retry by themselves when a
+kept connection closes, and hide whether a request was sent. So this is the minimum: connections that are kept for the
+next call, and a single function that writes a request, after a last check of the deadline: a process that was frozen
+until past it sends nothing.
 """
 
 from __future__ import annotations
@@ -24,38 +24,39 @@ from app.leshan.requests import LeshanRequest
 
 CONNECT_SECONDS: Final = 5.0
 KEPT_SECONDS: Final = 4.0
-"""How long an idle connection is kept: less than any server we know of, so that it is not closed under a request."""
+"""Time for which an idle connection is kept: less than in any known server, so that it is not closed under a
+request."""
 
 ACCEPT: Final = "application/json, */*;q=0.5"
-"""Our own Leshan server then answers errors as JSON, which says what was sent; a stock one does not look at it."""
+"""Our own Leshan server then returns errors as JSON, which says what was sent; a stock one ignores the header."""
 
 _IDENTITY: Final = {"Accept": ACCEPT, "Accept-Encoding": "identity", "User-Agent": "reveille"}
 
 
 class Failure(Enum):
-    """Why no answer came."""
+    """The reason why no response came."""
 
     UNREACHABLE = auto()
-    """No connection: refused, no such host, TLS, or none in time (also when we ourselves were frozen meanwhile)."""
+    """No connection: refused, no such host, TLS, or none in time (also if this process was frozen meanwhile)."""
     TOO_LATE = auto()
     """The deadline had passed before the request was written."""
     DEADLINE = auto()
-    """The deadline passed while waiting for the answer."""
+    """The deadline passed while waiting for the response."""
     LOST = auto()
-    """The connection ended, or what came is no whole HTTP answer."""
+    """The connection ended, or the received bytes are not a complete HTTP response."""
     TOO_LARGE = auto()
-    """The answer has more than :data:`MAX_ANSWER` bytes."""
+    """The response has more than :data:`MAX_ANSWER` bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What became of one request.
+    """The result of one request.
 
     Attributes:
         left: whether the request was handed to a connection, as recorded right before the write. False is certain; True
             means that it may have been read.
-        failure: None when the answer is whole.
-        status: of the answer, also when its body is not whole.
+        failure: None if the response is complete.
+        status: of the response, also if its body is incomplete.
     """
 
     left: bool
@@ -67,12 +68,12 @@ class Exchange:
 
 
 class Transport(Protocol):
-    """The small port behind which the hot call is made."""
+    """The interface behind which the hot call is made."""
 
     async def exchange(
         self, request: LeshanRequest, deadline: float, headers: Mapping[str, str] | None = None
     ) -> Exchange:
-        """Send the request once and wait for its answer until ``deadline`` (of ``time.monotonic``).
+        """Send the request once and wait for its response until ``deadline`` (of ``time.monotonic``).
 
         Raises:
             asyncio.CancelledError: and nothing else. The connection is closed then.
@@ -85,7 +86,7 @@ class Transport(Protocol):
 
 
 class TooLateToSend(Exception):
-    """The deadline passed before the write."""
+    """Raised if the deadline passed before the write."""
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ class _Attempt:
 
 
 def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
-    """The TLS settings of calls to Leshan: the machine's authorities unless ``ca`` names others.
+    """Return the TLS settings of calls to Leshan: the machine's authorities unless ``ca`` names others.
 
     Raises:
         OSError, ssl.SSLError: a file cannot be read, or is no certificate or key.
@@ -109,7 +110,7 @@ def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSL
 
 
 class PooledTransport:
-    """The hot call over connections that are kept. Made and used inside one event loop."""
+    """The hot call over kept connections. Created and used inside one event loop."""
 
     def __init__(
         self,
@@ -119,7 +120,7 @@ class PooledTransport:
         tls: ssl.SSLContext | None = None,
         max_in_flight: int,
     ) -> None:
-        """``api_root`` ends with ``/api``; ``headers`` go with every request."""
+        """``api_root`` ends with ``/api``; ``headers`` are sent with every request."""
         root = urlsplit(api_root)
         self._host, self._tls = root.hostname or "", tls
         self._port = root.port or (443 if tls else 80)
@@ -147,7 +148,7 @@ class PooledTransport:
             return _failed(attempt, TooLateToSend())
         try:
             answer = await self._send(self._question(request, headers), attempt)
-        except Exception as error:  # whatever it is: the attempt's own record says if it left
+        except Exception as error:  # of any kind: the attempt's own record says whether it was sent
             return _failed(attempt, error)
         return Exchange(left=True, status=answer.status, headers=answer.headers, body=answer.body)
 
@@ -161,7 +162,7 @@ class PooledTransport:
         return (start + self._head + _lines(own) + "\r\n").encode("latin-1") + (request.body or b"")
 
     async def _send(self, question: bytes, attempt: _Attempt) -> Answer:
-        """The one place where a request leaves, once for each call."""
+        """Send a request, once for each call. No other function does."""
         await self._take_slot(attempt.deadline)
         try:
             connection = self._kept_connection() or await self._connect(attempt)
@@ -191,7 +192,7 @@ class PooledTransport:
             await self._slots.acquire()
 
     def _kept_connection(self) -> Connection | None:
-        """The connection that was used last, if it is still good: those that wait long are closed by and by."""
+        """Return the most recently used connection, if it is still good: longer idle ones are closed over time."""
         while self._kept:
             connection, since = self._kept.pop()
             if connection.usable and time.monotonic() - since < KEPT_SECONDS:
@@ -215,7 +216,7 @@ def _lines(headers: Mapping[str, str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text that can stand in a request's head.
+    """Return a text that is valid in a request's head.
 
     Raises:
         ValueError: it would end its line.
@@ -226,7 +227,8 @@ def _plain(text: str) -> str:
 
 
 def _failed(attempt: _Attempt, error: Exception) -> Exchange:
-    """The exception only gives the words, and tells a passed deadline from a lost connection."""
+    """Return a failed exchange. The exception only supplies the text, and whether the deadline passed or the connection
+    was lost."""
     return Exchange(
         left=attempt.left,
         failure=_failure_after(error) if attempt.left else _failure_before(attempt, error),

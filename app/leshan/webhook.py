@@ -2,8 +2,8 @@
 
     {"event": "UPDATED", "data": {..}, "time": 1795448703071, "seq": 17, "server": "leshan"}
 
-``time`` is when it happened, in milliseconds of Leshan's clock; its age is taken against ``webhook-timestamp``, when it
-was sent, of the same clock. ``seq`` says that the source keeps order. Whatever else stands there is ignored.
+``time`` is when it happened, in milliseconds of Leshan's clock; its age is computed against ``webhook-timestamp``, the
+time of sending by the same clock. ``seq`` says that the source keeps order. All other fields are ignored.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def webhook_routes(
     trust_loopback: bool = True,
     notifications_wake: bool = False,
 ) -> list[Route]:
-    """The routes of the webhook and of its two older forms.
+    """Return the routes of the webhook and of its two older forms.
 
     Args:
-        hear: commits a batch.
+        ingest: commits a batch.
         secrets: ``whsec_..`` of Standard Webhooks; several while one is being replaced.
         token: bearer token, also the one in ``/w/{token}/..``.
-        trust_loopback: whether callers on this machine are trusted where neither secrets nor a token are given.
+        trust_loopback: whether callers on this machine are trusted if neither secrets nor a token are given.
         notifications_wake: whether this Leshan server takes a device that notifies as awake.
     """
     keys = Keys(tuple(secrets), token, trust_loopback)
@@ -109,7 +109,7 @@ def _older(
 
 
 def _check_older_caller(request: Request, keys: Keys) -> None:
-    """Such a server can be told another address and nothing else, so the token stands in the address.
+    """Check the token in the address: only the address can be configured on such a server.
 
     Raises:
         Refusal: 401.
@@ -136,10 +136,10 @@ def _refusing(receive: _Endpoint) -> _Endpoint:
 
 
 def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake: bool = False) -> list[LeshanEvent]:
-    """Read one event or a list of them, all or none; what tells nothing of use here is left out.
+    """Read one event or a list of them, all or none; events that have no effect here are left out.
 
     Args:
-        sent_millis: when they were sent, of the sender's clock; None when that was not told.
+        sent_millis: when they were sent, by the sender's clock; None if the header is missing.
 
     Raises:
         Refusal: 400 unknown event or no event at all, 413 too many, 422 a field is missing or unusable.
@@ -178,14 +178,14 @@ def _event(member: JsonValue, where: str, sent_millis: int | None, notifications
 
 
 def _is_ordered(seq: JsonValue, where: str) -> bool:
-    """That there is a number is all that counts: this sender keeps order."""
+    """Return whether there is a sequence number, whatever its value: then this sender keeps order."""
     if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int | float)):
         raise Refusal(422, f"{where}seq is a number", f"{where}seq")
     return seq is not None
 
 
 def _age(time: JsonValue, sent_millis: int | None, where: str) -> int:
-    """Microseconds between an event and its sending, 0 where either is not told."""
+    """Return the microseconds between an event and its sending, 0 if either time is missing."""
     if time is None:
         return 0
     if isinstance(time, bool) or not isinstance(time, int) or not 0 <= time < MAX_MILLIS:
@@ -194,6 +194,6 @@ def _age(time: JsonValue, sent_millis: int | None, where: str) -> int:
 
 
 def _sent_millis(request: Request) -> int | None:
-    """``webhook-timestamp`` is in seconds."""
+    """Return ``webhook-timestamp``, which is in seconds, as milliseconds."""
     told = request.headers.get("webhook-timestamp", "")
     return int(told) * 1000 if told.isascii() and told.isdigit() and len(told) < 13 else None

@@ -1,4 +1,4 @@
-"""What both forms of the webhook share: who may call, how much is read, how an answer looks."""
+"""The common part of both webhook forms: authentication, limits on reading, and responses."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ from app.leshan.deadlines import Deadlines
 from app.security import bearer_token, is_direct_loopback, same_secret
 
 MAX_BODY: Final = 4 * 1024 * 1024
-"""Bytes of a post to ``/leshan/events``, as of one event on the stream: our Leshan server posts a large event alone."""
+"""Maximum bytes of a post to ``/leshan/events``, as of one event on the stream: our Leshan server posts a large event
+alone."""
 
 MAX_OLDER_BODY: Final = 1024 * 1024
 MAX_DELIVERY_ID: Final = 255
 BODY_SECONDS: Final = 10.0
-"""Time for a whole body."""
+"""Time for a complete body."""
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of all bodies whose callers are known, until their answers. Their events take many times that."""
+"""Maximum bytes of all bodies of verified callers, until their responses. Their events take many times that."""
 
 MAX_UNVERIFIED_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of all bodies whose signatures cannot be verified yet, because they are not complete."""
+"""Maximum bytes of all bodies whose signatures cannot be verified yet, because they are not complete."""
 
 SIGNATURE_SECONDS: Final = 300
-"""Age of a signature that is accepted, as in Standard Webhooks."""
+"""Maximum age of a signature, as in Standard Webhooks."""
 
 RETRY_AFTER_SECONDS: Final = 2
 
 
 class Form(StrEnum):
-    """In which form events were posted."""
+    """The form in which events were posted."""
 
     WEBHOOK = "webhook"
     OLDER = "older_webhook"
@@ -50,7 +51,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one call of the webhook brought, to be taken whole or not at all.
+    """The events of one call of the webhook, to be committed completely or not at all.
 
     Attributes:
         delivery_id: the call's ``webhook-id``: a repeated one is acknowledged and changes nothing.
@@ -62,15 +63,15 @@ class Batch:
 
 
 IngestBatch: TypeAlias = Callable[[Batch], Awaitable[None]]
-"""Commits a batch: returns once it is committed, raises :class:`IngestUnavailable` when it cannot be now."""
+"""Commits a batch: returns once it is committed, raises :class:`IngestUnavailable` if it cannot be committed now."""
 
 
 class IngestUnavailable(Exception):
-    """The database cannot take the batch now; the caller is asked to come again."""
+    """Raised if the database cannot commit the batch now; the response requests a retry."""
 
 
 class Refusal(Exception):
-    """A call that is not taken, with the answer it gets."""
+    """Raised to refuse a call, with its response."""
 
     def __init__(self, status: int, error: str, field: str | None = None) -> None:
         super().__init__(error)
@@ -81,10 +82,10 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What proves that a call comes from Leshan: signatures by one of the secrets, or the token.
+    """The proof that a call comes from Leshan: signatures by one of the secrets, or the token.
 
     Attributes:
-        trust_loopback: whether callers on this machine need neither. Only where nothing at all is configured.
+        trust_loopback: whether callers on this machine need neither. Only if nothing at all is configured.
     """
 
     secrets: Sequence[str] = ()
@@ -93,19 +94,19 @@ class Keys:
 
 
 def is_local(request: Request) -> bool:
-    """Whether the call comes from this machine itself, and neither through a proxy nor from a web page.
+    """Return whether the call comes from this machine itself, and neither through a proxy nor from a web page.
 
-    A browser lets any page post to this machine, and names its origin; no Leshan server is a web page.
+    A browser lets any page post to this machine, and sends its origin; no Leshan server is a web page.
     """
     client = request.client.host if request.client else None
     return is_direct_loopback(client, request.headers) and "origin" not in request.headers
 
 
 def check_headers(request: Request, keys: Keys) -> bool:
-    """Check what the head says of the caller; return whether the body's signature must still be verified.
+    """Authenticate the caller by the headers; return whether the body's signature must still be verified.
 
     Raises:
-        Refusal: 401. Nothing of the body needs to be read.
+        Refusal: 401. The body does not have to be read.
     """
     if keys.token and (token := bearer_token(request.headers.get("authorization"))):
         if same_secret(keys.token, token):
@@ -133,7 +134,7 @@ def check_signature(request: Request, body: bytes, keys: Keys) -> None:
 
 
 def _may_be_signed(headers: Mapping[str, str]) -> bool:
-    """Whether the headers of a signature are there, and its time is not too far away."""
+    """Return whether the headers of a signature are present, and its time is not too far away."""
     if not headers.get("webhook-id") or "v1," not in headers.get("webhook-signature", ""):
         return False
     try:
@@ -157,11 +158,11 @@ class IncomingBody:
     """One body from its first byte until its call is answered.
 
     Attributes:
-        budget: where its bytes are counted.
-        deadlines: when reading it has to be over.
+        budget: counts its bytes.
+        deadlines: limit the time for reading it.
         size: bytes that are counted in the budget.
-        reader: what reads it, while it is read.
-        refusal: why it was given up.
+        reader: the task that reads it, while it is read.
+        refusal: the reason why it was given up.
     """
 
     budget: ByteBudget
@@ -171,21 +172,21 @@ class IncomingBody:
     refusal: Refusal | None = None
 
     def give_up(self, refusal: Refusal) -> None:
-        """Stop reading it. Its call is refused."""
+        """Stop reading the body. Its call is refused."""
         self.refusal = refusal
         if self.reader is not None:
             self.reader.cancel()
 
     def expire(self) -> None:
-        """Give it up at its deadline."""
+        """Give the body up at its deadline."""
         self.give_up(Refusal(408, f"A body must be complete within {BODY_SECONDS:.0f} seconds."))
 
     def reserve(self, size: int) -> None:
-        """Count bytes that were read. Raises Refusal: 503, the budget is spent."""
+        """Count bytes that were read. Raise Refusal: 503, the budget is exhausted."""
         self.budget.reserve(self, size)
 
     def move_to(self, budget: ByteBudget) -> None:
-        """Count the bytes in another budget from now on. Raises Refusal as :meth:`reserve` does."""
+        """Count the bytes in another budget from now on. Raise Refusal as :meth:`reserve` does."""
         size = self.size
         self.budget.release(self)
         self.budget = budget
@@ -194,13 +195,13 @@ class IncomingBody:
 
 @dataclass(slots=True)
 class ByteBudget:
-    """Bytes of bodies that may be held at once, however many callers send them.
+    """A limit on the bytes of bodies held at once, however many callers send them.
 
     Attributes:
         free: bytes that are left.
         evicts_oldest: whether the body that has been read for longest is given up for another one. An honest body takes
-            milliseconds: the oldest one is held back on purpose, or its caller has a bad line.
-        bodies: those that are counted, the oldest first.
+            milliseconds: the oldest one is held back on purpose, or its caller has a bad connection.
+        bodies: the counted bodies, the oldest first.
     """
 
     free: int
@@ -230,7 +231,7 @@ def _too_many_bytes() -> Refusal:
 
 
 class AdmissionLimiter:
-    """Bounds the bytes of all calls. Callers that are not verified yet cannot use up the budget of those that are."""
+    """Bounds the bytes of all calls. Unverified callers cannot use up the budget of verified ones."""
 
     def __init__(self, most: int = MAX_BYTES, most_unverified: int = MAX_UNVERIFIED_BYTES) -> None:
         self.verified, self.unverified = ByteBudget(most), ByteBudget(most_unverified, evicts_oldest=True)
@@ -238,7 +239,7 @@ class AdmissionLimiter:
 
     @contextmanager
     def admit(self, *, verified: bool) -> Iterator[IncomingBody]:
-        """Count what is read within the block, until its end."""
+        """Count the bytes read within the block, until its end."""
         body = IncomingBody(self.verified if verified else self.unverified, self._deadlines)
         try:
             yield body
@@ -250,7 +251,7 @@ async def read_body(request: Request, incoming: IncomingBody, most: int) -> byte
     """Read the body: at most ``most`` bytes, within :data:`BODY_SECONDS`.
 
     Raises:
-        Refusal: 408, 413, or 503 where the budget is spent.
+        Refusal: 408, 413, or 503 if the budget is exhausted.
     """
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told[:20]) > most:
@@ -266,7 +267,7 @@ async def read_body(request: Request, incoming: IncomingBody, most: int) -> byte
             body += piece
     except asyncio.CancelledError:
         if incoming.refusal is None or incoming.reader is None or incoming.reader.uncancel():
-            raise  # another one ends it, too
+            raise  # a cancellation from elsewhere ends it, too
         raise incoming.refusal from None
     finally:
         incoming.deadlines.forget(incoming)
@@ -279,7 +280,7 @@ def _too_large(most: int) -> Refusal:
 
 
 def read_json(body: bytes) -> JsonValue:
-    """The body's JSON; NaN, infinities and nesting without end are none.
+    """Return the body's JSON; NaN, infinities and nesting without limit are invalid.
 
     Raises:
         Refusal: 400.
@@ -291,7 +292,7 @@ def read_json(body: bytes) -> JsonValue:
 
 
 def delivery_id(headers: Mapping[str, str]) -> str | None:
-    """The ``webhook-id`` of the call.
+    """Return the ``webhook-id`` of the call.
 
     Raises:
         Refusal: 400, it is too long to be stored.
@@ -303,18 +304,18 @@ def delivery_id(headers: Mapping[str, str]) -> str | None:
 
 
 async def answered(ingest: IngestBatch, batch: Batch) -> Response:
-    """202 once the batch is committed, 503 when it cannot be now."""
+    """Return 202 once the batch is committed, 503 if it cannot be committed now."""
     try:
         await ingest(batch)
     except IngestUnavailable:
-        # why is in the log: a driver's text names hosts and users, and the caller may be anyone
+        # the log has the reason: a driver's text names hosts and users, and the caller may be unknown
         sentence = "The events cannot be stored now. Send them again."
         return _json(503, {"error": sentence}, {"Retry-After": str(RETRY_AFTER_SECONDS)})
     return _json(202, {"accepted": len(batch.events)})
 
 
 def refused(refusal: Refusal) -> Response:
-    """The answer that a refused call gets."""
+    """Return the response to a refused call."""
     answer = {"error": refusal.error}
     if refusal.field is not None:
         answer["field"] = refusal.field
