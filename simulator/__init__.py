@@ -1,15 +1,16 @@
-"""A Leshan look-alike over real HTTP, with devices that sleep: for ``make run`` without a Leshan server, and for tests.
+"""A Leshan simulator over real HTTP, with devices that sleep: for ``make run`` without a Leshan server, and for tests.
 
-It speaks the wire as a stock Leshan 2.0.0-M18 does (judged by recorded exchanges) and
-shares no code with what speaks to it.
+It uses the same protocol as a stock Leshan 2.0.0-M18 (verified against recorded exchanges) and shares no code with its
+clients.
 
 - in a test: ``async with Simulator(SimulatorConfig.told("dev-1")).serve() as sim: sim.register("dev-1") ..``
 - inside another process: the same, with ``SimulatorConfig.demo()``, as long as the process runs
 - as a process: :func:`run_simulator`
 - from outside: ``/sim`` (``control.py``)
 
-``requests`` reads what Leshan is asked, ``exchange`` brings it to a ``device`` and back, ``client`` is what the device
-does with it, ``fleet`` keeps registrations and presence, ``events`` tells them, ``faults`` and ``wire`` break things.
+``requests`` parses requests to Leshan, ``exchange`` brings them to a ``device`` and back, ``client`` carries them out
+on the device, ``fleet`` maintains registrations and presence, ``events`` publishes them, ``faults`` and ``wire`` break
+things.
 """
 
 from simulator.behaviours import Behaviour, Kind

@@ -1,7 +1,7 @@
-"""What a device, or what stands between, can be told to do with a request: one behaviour per row of the verdict table.
+"""Configurable handling of a request by a device, or by something before it: one behavior per row of the verdict table.
 
 =================  ====================================================================================================
-``success``        the device does what it is asked to (with all its own refusals); with ``delay_ms`` slowly
+``success``        the device carries the request out (with all its own refusals); with ``delay_ms`` slowly
 ``refuse``         200 with ``success:false``, ``code`` and ``text``
 ``nonsense``       500 ``Invalid Response: ..``
 ``silent``         504 ``Request timeout`` after the request's timeout; a queue-mode client is then taken as asleep
@@ -15,12 +15,12 @@
 ``sleeping``       400 ``Invalid request: .. is sleeping ..``
 ``client_sleeping`` 409 ``CLIENT_SLEEPING``
 ``invalid``        400 ``Invalid request: ..``
-``http``           any ``status`` with ``text`` (HTML where it starts with ``<``): 401, 404, 413, 429, 502, 503 ..
+``http``           any ``status`` with ``text`` (HTML if it starts with ``<``): 401, 404, 413, 429, 502, 503 ..
 ``redirect``       ``status`` (default 302) with ``text`` as the new address
 ``close``          the connection is closed after the request was read
 ``reset``          the same with a TCP reset
-``half_body``      a part of an answer, then closed
-``never``          no answer and no close
+``half_body``      a part of a response, then closed
+``never``          no response and no close
 ``unreadable``     200 whose body is no JSON
 =================  ====================================================================================================
 """
@@ -34,7 +34,7 @@ from typing import Any, Final, Self
 
 
 class Kind(StrEnum):
-    """Names of the behaviours; the module's docstring says what each is."""
+    """Names of the behaviors; the module's docstring describes each."""
 
     SUCCESS = "success"
     REFUSE = "refuse"
@@ -62,28 +62,28 @@ class Kind(StrEnum):
 OF_THE_DEVICE: Final = frozenset(
     {Kind.SUCCESS, Kind.REFUSE, Kind.NONSENSE, Kind.SILENT, Kind.REJECTED, Kind.CANCELLED, Kind.UNEXPECTED}
 )
-"""These need a client that the server takes as awake; all others answer whatever the client does."""
+"""These need a client that the server takes as awake; all others respond whatever the client's state."""
 
 CARRIED_OUT: Final = frozenset({Kind.SUCCESS, Kind.NONSENSE, Kind.HALF_BODY, Kind.UNREADABLE})
-"""With these the device has the request and does it, unless the behaviour says otherwise."""
+"""With these the device receives the request and carries it out, unless the behavior says otherwise."""
 
 HANDED_OVER: Final = CARRIED_OUT | {Kind.REFUSE, Kind.REJECTED}
-"""With these the device has the request, done or not."""
+"""With these the device receives the request, whether it carries it out or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """What happens to matching requests.
+    """The handling of matching requests.
 
     Attributes:
         code: the CoAP code of ``refuse`` (404 is 4.04).
         status: the HTTP status of ``http`` and ``redirect``.
-        text: of the answer; empty: a usual one, or none.
-        delay_ms: until the answer (or the close) comes; None: what the simulator's settings say.
-        carry_out: whether the device does what it was asked all the same; None: as is usual for the kind.
-        carry_out_after_ms: when it does so, counted from the request; None: when it answers. A request that was
+        text: of the response; empty: a default one, or none.
+        delay_ms: until the response (or the close) comes; None: as in the simulator's settings.
+        carry_out: whether the device carries the request out all the same; None: the default of the kind.
+        carry_out_after_ms: when it does so, counted from the request; None: when it responds. A request that was
             answered 504 is often carried out later.
-        times: how many matching requests it lasts; None: for good.
+        times: how many matching requests it applies to; None: all.
         path: only requests to this path and below (``"/3/0"``); None: all.
         method: only requests of this kind (``"WRITE"``); None: all.
     """
@@ -101,7 +101,7 @@ class Behaviour:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Read the control address's form: the attributes' names, ``kind`` as in the table.
+        """Read the form of the control address: the attributes' names, ``kind`` as in the table.
 
         Raises:
             ValueError: an unknown field or kind.
@@ -117,16 +117,16 @@ class Behaviour:
 
     @property
     def carries_out(self) -> bool:
-        """Whether the device does what it is asked."""
+        """Return whether the device carries out the request."""
         return self.kind in CARRIED_OUT if self.carry_out is None else self.carry_out
 
     @property
     def hands_over(self) -> bool:
-        """Whether the device has the request at all."""
+        """Return whether the device receives the request at all."""
         return self.kind in HANDED_OVER or self.carries_out
 
     def matches(self, method: str, paths: tuple[str, ...]) -> bool:
-        """Whether this is about a request of this kind to these paths."""
+        """Return whether this applies to a request of this kind to these paths."""
         if self.method is not None and self.method != method:
             return False
         below = None if self.path is None else f"{self.path.rstrip('/')}/"
@@ -138,7 +138,8 @@ SILENT: Final = Behaviour(kind=Kind.SILENT)
 
 
 class Behaviours:
-    """What was told: first rules for some requests, in the order they were told; then those for good, newest first."""
+    """The configured rules: first those for a limited number of requests, in the order of configuration; then the
+    permanent ones, newest first."""
 
     __slots__ = ("_rules",)
 
@@ -146,7 +147,7 @@ class Behaviours:
         self._rules: list[list[Any]] = []
 
     def add(self, behaviour: Behaviour) -> None:
-        """Take one more behaviour."""
+        """Add a behavior."""
         limited = sum(1 for _, times in self._rules if times is not None)
         self._rules.insert(limited, [behaviour, behaviour.times])
 
@@ -154,11 +155,11 @@ class Behaviours:
         self._rules.clear()
 
     def peek(self, method: str, paths: tuple[str, ...]) -> Behaviour | None:
-        """The behaviour that would come next, without using it."""
+        """Return the behavior of the next matching request, without using it."""
         return next((rule for rule, _ in self._rules if rule.matches(method, paths)), None)
 
     def take(self, method: str, paths: tuple[str, ...]) -> Behaviour | None:
-        """The behaviour of this request; it counts as used."""
+        """Return the behavior of this request; it counts as used."""
         for entry in self._rules:
             if entry[0].matches(method, paths):
                 if entry[1] is not None:

@@ -1,4 +1,4 @@
-"""What the LwM2M client on a simulated device does with each kind of request."""
+"""The LwM2M client on a simulated device: the handling of each kind of request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Done = tuple[int, dict[str, Any]]
 
 
 def perform(fleet: Fleet, device: Device, request: Request, max_body: int | None) -> tuple[int, dict[str, Json]]:
-    """Do a request on the device: CoAP code and what the answer carries.
+    """Carry out a request on the device; return the CoAP code and the fields of the response.
 
     Raises:
         Refused: the device refuses.

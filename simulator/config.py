@@ -1,4 +1,4 @@
-"""What a simulated Leshan server and its devices are like. Times are in seconds, of the running machine's clock."""
+"""Settings of a simulated Leshan server and its devices. Times are in seconds, by the running machine's clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Range = tuple[float, float]
 
 
 class Mode(StrEnum):
-    """How the server answers a request for a client that sleeps."""
+    """The way in which the server answers a request for a client that sleeps."""
 
     M16 = "M16"
     """Stock Leshan up to 2.0.0-M16: 400 ``Invalid request: .. is sleeping``."""
@@ -29,29 +29,29 @@ class SimulatorConfig:
     """Settings of one simulator.
 
     Attributes:
-        devices: how many (named ``dev-0000`` and on), or their names.
-        seed: everything that is random follows from it and from the device's name.
-        autonomous: devices register, wake and sleep by themselves; else only when told.
+        devices: their number (named ``dev-0000`` and on), or their names.
+        seed: all randomness follows from it and from the device's name.
+        autonomous: devices register, wake and sleep by themselves; otherwise only on command.
         queue_mode_share: share of devices in queue mode, 0 to 1.
-        awake_window_seconds: how long the server takes a client as awake after a registration, an update or an answer.
-            Reveille's own window must be set to the same.
-        listen_seconds: how long a device really listens after each of its messages; None: as long as the window.
-        asleep_seconds: how long an autonomous device sleeps.
+        awake_window_seconds: the time for which the server takes a client as awake after a registration, an update or a
+            response. Reveille's own window must be set to the same.
+        listen_seconds: the time for which a device really listens after each of its messages; None: the whole window.
+        asleep_seconds: the time for which an autonomous device sleeps.
         start_within_seconds: an autonomous device registers at a random time within this after the start.
         update_with_registration_share: share of an autonomous device's wakes that are a new registration.
-        reboot_seconds: how long a reboot takes; None: a rebooted device stays away until it is told to register.
-        answer_seconds: how long a device takes to answer.
+        reboot_seconds: duration of a reboot; None: a rebooted device stays offline until a command registers it.
+        answer_seconds: the time that a device takes to respond.
         refuse_rate, silent_rate: share of requests that a device refuses (5.00) or leaves unanswered.
-        default_timeout_seconds: what Leshan takes without ``timeout=``.
+        default_timeout_seconds: Leshan's timeout without ``timeout=``.
         max_open_calls: of the server, the others wait (a stock Leshan has about 200 threads), or are refused (our own);
             None: no limit.
         max_body_bytes: a device answers REQUEST_ENTITY_TOO_LARGE(413) above it; None: no limit.
         objects: LwM2M objects that each device has.
         registration_attributes: further attributes of each registration, like ``{"at": "30"}``.
         heartbeat_seconds: of the event stream.
-        received_kept: how many of the newest requests each device lists; it counts them all.
-        webhook_url: where events are posted to (``/leshan/events`` of Reveille); None: nowhere.
-        webhook_secret: signs the posts as Standard Webhooks say; ``webhook_token``: or a bearer token.
+        received_kept: the number of newest requests that each device lists; it counts them all.
+        webhook_url: the address to which events are posted (``/leshan/events`` of Reveille); None: no posts.
+        webhook_secret: signs the posts as Standard Webhooks define; ``webhook_token``: or a bearer token.
         server_name: sent along with each webhook event.
     """
 
@@ -84,7 +84,8 @@ class SimulatorConfig:
 
     @classmethod
     def demo(cls, **changes: Any) -> Self:
-        """For people who watch: devices stay awake 10 s and sleep 5 to 15 s, and take a moment to answer."""
+        """Return settings for demonstrations: devices stay awake 10 s and sleep 5 to 15 s, and take a moment to
+        respond."""
         settings: dict[str, Any] = {
             "awake_window_seconds": 10.0,
             "asleep_seconds": (5.0, 15.0),
@@ -94,11 +95,11 @@ class SimulatorConfig:
 
     @classmethod
     def told(cls, *devices: str, **changes: Any) -> Self:
-        """For tests: the named devices (``dev-0000`` without a name), which do only what they are told."""
+        """Return settings for tests: the named devices (``dev-0000`` without a name), which act only on command."""
         return cls(devices=devices or ("dev-0000",), **({"autonomous": False} | changes))
 
     def names(self) -> list[str]:
-        """The devices' endpoint names."""
+        """Return the devices' endpoint names."""
         if isinstance(self.devices, int):
             return [f"dev-{number:04d}" for number in range(self.devices)]
         return list(self.devices)

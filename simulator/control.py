@@ -1,24 +1,25 @@
 """The control address ``/sim``: a simulator's methods over HTTP, for tests and demos. JSON in and out.
 
 =====================  ================================================================================================
-``GET /sim/stats``     figures: open calls now and at most, answers by status, events, devices
-``GET /sim/devices``   all devices; ``?ep=NAME`` one, with what it received
-``POST /sim/devices``  ``{"names": [..], "count": n, "queueMode": true}``: more devices
-``DELETE /sim/devices?ep=NAME``  deregisters and forgets it
+``GET /sim/stats``     figures: open calls now and at most, responses by status, events, devices
+``GET /sim/devices``   all devices; ``?ep=NAME`` one, with the requests that it received
+``POST /sim/devices``  ``{"names": [..], "count": n, "queueMode": true}``: adds devices
+``DELETE /sim/devices?ep=NAME``  deregisters and removes it
 ``POST /sim/VERB``     VERB of: register, wake, sleep, deafen, hear, deregister; ``?ep=NAME``, or all without it;
                        register takes ``?oldAfter=true``, wake ``?newAddress=true``
-``POST /sim/notify?ep=``  ``{"path": "/3303/0/5700", "value": "24.5", "anyway": true}``; answers ``{"sent": n}``
+``POST /sim/notify?ep=``  ``{"path": "/3303/0/5700", "value": "24.5", "anyway": true}``; returns ``{"sent": n}``
 ``POST /sim/send?ep=``    ``{"paths": ["/3303/0/5700"]}``
 ``POST /sim/value?ep=``   ``{"path": .., "value": ..}``
-``POST /sim/behaviour``   a behaviour (``behaviours.py``) of ``?ep=NAME``, of each device without it, of the server with
+``POST /sim/behaviour``   a behavior (``behaviours.py``) of ``?ep=NAME``, of each device without it, of the server with
                           ``?server=true``
-``DELETE /sim/behaviour`` forgets what ``?ep=NAME`` was told, or all and the server
+``DELETE /sim/behaviour`` removes the behaviors of ``?ep=NAME``, or of all devices and the server
 ``POST /sim/hang``     the server accepts and never answers ``/api``
-``POST /sim/restart``  the server forgets all registrations and delayed requests
-``POST /sim/reset``    counters, received requests and behaviours are forgotten
+``POST /sim/restart``  the server loses all registrations and delayed requests
+``POST /sim/reset``    counters, received requests and behaviors are cleared
 =====================  ================================================================================================
 
-Unknown device: 404; what cannot be read: 400; both with ``{"error": ..}``. A name goes into the query, so that any can.
+Unknown device: 404; unreadable request: 400; both with ``{"error": ..}``. A name goes into the query, so that any name
+is possible.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _Handler = Callable[["Simulator", Request, Mapping[str, Any]], Json]
 
 
 def control(simulator: Simulator) -> Starlette:
-    """The control address of one simulator."""
+    """Return the control address's app for one simulator."""
     return Starlette(
         routes=[
             Route("/sim/stats", _endpoint(simulator, _stats), methods=["GET"]),

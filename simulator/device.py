@@ -1,4 +1,4 @@
-"""One simulated device, and what the server knows of it: plain state, moved by ``fleet.py`` and ``exchange.py``."""
+"""One simulated device and its state at the server: plain data, changed by ``fleet.py`` and ``exchange.py``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from simulator.objects import Objects, text
 
 ROOT_LINK: Final = {"url": "/", "attributes": {"rt": '"oma.lwm2m"', "ct": '"60 110 112 11542 11543"'}}
 ROOT_LINK_OF_UPDATE: Final = {"url": "/", "attributes": {"rt": '"oma.lwm2m"'}}
-"""The demo client leaves its formats out when it tells new objects."""
+"""The demo client leaves its formats out when it sends new object links."""
 
 Observation = tuple[bool, tuple[Path, ...]]
-"""What is observed: whether as a composite, and the paths."""
+"""An observation: whether it is a composite, and the paths."""
 
 
 @dataclass(slots=True)
 class Request:
-    """What Leshan was asked to ask of the device, read and checked. ``kind`` is named as Reveille's operation kinds."""
+    """A request to Leshan for the device, parsed and validated. ``kind`` is named as Reveille's operation kinds."""
 
     kind: str
     paths: tuple[Path, ...] = ()
@@ -56,9 +56,9 @@ class Received:
         request_id: its header ``Reveille-Request``.
         target: path and query as they were sent.
         body: as it was sent (a node's JSON, or EXECUTE's arguments).
-        kind: of the operation, None where the server could not read the request.
-        handed_over: whether the device has it; carried_out: whether the device did it.
-        status: of the answer; None while there is none.
+        kind: of the operation, None if the server could not read the request.
+        handed_over: whether the device received it; carried_out: whether the device carried it out.
+        status: of the response; None while there is none.
     """
 
     number: int
@@ -79,7 +79,7 @@ class Received:
 
 @dataclass(slots=True)
 class Registration:
-    """A registration as Leshan keeps it. Dates are milliseconds since the epoch."""
+    """A registration as Leshan stores it. Dates are milliseconds since the epoch."""
 
     id: str
     date: int
@@ -101,7 +101,7 @@ class Delayed:
 
 
 class Device:
-    """A device with its registration and presence, and what was asked of it. Loop times are ``loop.time()``."""
+    """A device with its registration and presence, and its received requests. Loop times are ``loop.time()``."""
 
     __slots__ = (
         "awake",
@@ -132,7 +132,7 @@ class Device:
         """Whether the server takes a queue-mode client as awake. Always so without queue mode."""
         self.awake_until = 0.0
         self.deaf = False
-        """Whether it hears nothing: asleep, down, or told to; the server may not know."""
+        """Whether it receives nothing: asleep, down, or set so by a command; the server may not know."""
         self.delayed: Delayed | None = None
         self.behaviours = Behaviours()
         self.received: deque[Received] = deque(maxlen=kept)
@@ -144,11 +144,11 @@ class Device:
 
     @property
     def callable(self) -> bool:
-        """Whether the server sends at once."""
+        """Return whether the server sends at once."""
         return self.awake or not self.queue_mode
 
     def arm(self, name: str, handle: asyncio.TimerHandle) -> None:
-        """Set one of its timers anew."""
+        """Set or replace one of its timers."""
         self.disarm(name)
         self.timers[name] = handle
 
@@ -162,7 +162,7 @@ class Device:
             self.disarm(name)
 
     def links(self) -> list[Json]:
-        """Object links of the registration: root link, objects with a version, instances."""
+        """Return the object links of the registration: root link, objects with a version, instances."""
         links: list[Json] = [self.registration.root_link if self.registration else ROOT_LINK]
         seen = set()
         for object_id, instance_id in self.objects.instances():
@@ -187,14 +187,14 @@ class Device:
         return received
 
     def forget(self) -> None:
-        """Forget what was received and how to behave; registration and values stay."""
+        """Clear received requests, counters and behaviors; registration and values stay."""
         self.received.clear()
         self.counters.clear()
         self.behaviours.clear()
         self.max_open_calls = self.open_calls
 
     def as_json(self) -> dict[str, Json]:
-        """Its state for people and tests."""
+        """Return its state for people and tests."""
         return {
             "endpoint": self.name,
             "queueMode": self.queue_mode,

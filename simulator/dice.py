@@ -1,4 +1,4 @@
-"""Seeded chance: the same seed and name give the same numbers, whatever else happens meanwhile."""
+"""Seeded randomness: the same seed and name give the same numbers, whatever else happens meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _LETTERS: Final = string.ascii_letters + string.digits
 
 
 class Dice:
-    """One device's chance. A counter instead of a ``random.Random``: that would cost 2.5 KiB for each of 100,000."""
+    """One device's random numbers. A counter instead of a ``random.Random``, which would cost 2.5 KiB for each of
+    100,000 devices."""
 
     __slots__ = ("_name", "_thrown")
 
@@ -21,25 +22,25 @@ class Dice:
         self._thrown = 0
 
     def number(self) -> int:
-        """The next number, 0 to 2**64 - 1."""
+        """Return the next number, 0 to 2**64 - 1."""
         self._thrown += 1
         return int.from_bytes(blake2b(self._name, digest_size=8, salt=self._thrown.to_bytes(8, "big")).digest(), "big")
 
     def share(self) -> float:
-        """The next number, 0 to below 1."""
+        """Return the next number, 0 to below 1."""
         return self.number() / 2**64
 
     def within(self, range_: Range) -> float:
-        """A number between both ends; asks for no chance where they are equal."""
+        """Return a number between both ends; no random number is drawn if they are equal."""
         low, high = range_
         return low if low == high else low + (high - low) * self.share()
 
     def below(self, limit: int) -> int:
-        """A whole number, 0 to ``limit`` - 1."""
+        """Return a whole number, 0 to ``limit`` - 1."""
         return self.number() % limit
 
     def text(self, length: int) -> str:
-        """Letters and digits, as Leshan's registration ids have."""
+        """Return letters and digits, as in Leshan's registration ids."""
         number = self.number() | self.number() << 64
         letters = []
         for _ in range(length):
@@ -48,6 +49,6 @@ class Dice:
         return "".join(letters)
 
     def uuid(self) -> str:
-        """In the form of a random UUID, as Leshan's request ids have."""
+        """Return an id in the form of a random UUID, as Leshan's request ids."""
         digits = f"{self.number():016x}{self.number():016x}"
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

@@ -1,6 +1,7 @@
-"""What EXECUTE and WRITE do to a simulated device besides answering: reboot, firmware, the test object's tricks.
+"""Effects of EXECUTE and WRITE on a simulated device besides its response: reboot, firmware, the test object's
+features.
 
-What moves the registration happens right after the answer, as with a real client.
+Changes of the registration happen right after the response, as with a real client.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ _TEST_OBJECT: Final = 3442
 
 
 def executed(fleet: Fleet, device: Device, request: Request) -> None:
-    """Do what the executed resource is there for."""
+    """Apply the effect of the executed resource."""
     effect = _EXECUTE.get((request.path[0], request.path[2]))
     if effect is not None:
         effect(fleet, device, request)
 
 
 def written(fleet: Fleet, device: Device, paths: tuple[Path, ...]) -> None:
-    """Observations of what was written tell it; a lifetime or firmware address has its consequences."""
+    """Notify observers of the written paths, and apply the effects of a new lifetime or firmware address."""
     for path in paths:
         if path[:3] == (1, 0, 1):
             _after_answer(fleet.update, device)
@@ -36,7 +37,7 @@ def written(fleet: Fleet, device: Device, paths: tuple[Path, ...]) -> None:
 
 
 def instances_changed(fleet: Fleet, device: Device) -> None:
-    """After CREATE and DELETE the client tells its new object links."""
+    """Send the client's new object links after CREATE and DELETE."""
     _after_answer(lambda device: fleet.update(device, with_links=True), device)
 
 

@@ -1,6 +1,6 @@
-"""Leshan's events: their JSON as stock Leshan writes it, and who listens: the event stream, and a webhook.
+"""Leshan's events: their JSON as stock Leshan writes it, and their subscribers: event streams and a webhook.
 
-Stock Leshan glues AWAKE, SLEEPING, NOTIFICATION and SEND together as text, so a name with ``"`` makes broken JSON.
+Stock Leshan concatenates AWAKE, SLEEPING, NOTIFICATION and SEND as text, so a name with ``"`` makes broken JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEPT: Final = 10_000
 
 
 def registration_json(device: Device, registration: Registration) -> dict[str, Json]:
-    """A registration as Leshan tells it, keys in its order."""
+    """Return a registration in Leshan's form, keys in its order."""
     facts = {
         "endpoint": device.name,
         "registrationId": registration.id,
@@ -49,7 +49,7 @@ def registration_json(device: Device, registration: Registration) -> dict[str, J
 
 
 class Listener:
-    """One open event stream. What it does not take is kept up to a bound; beyond it the stream ends."""
+    """One open event stream. Unread events are kept up to a limit; beyond it the stream ends."""
 
     __slots__ = ("_buffer", "_ready", "closed", "endpoint", "envelope")
 
@@ -71,7 +71,8 @@ class Listener:
         self._ready.set()
 
     async def take(self, heartbeat_seconds: float) -> bytes:
-        """What came meanwhile, at once; a heartbeat when nothing comes; nothing when the stream ended."""
+        """Return the events since the last call, without waiting; a heartbeat if none comes; nothing if the stream
+        ended."""
         try:
             async with asyncio.timeout(heartbeat_seconds):
                 await self._ready.wait()
@@ -84,7 +85,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event as it was told: its JSON as Leshan writes it, its time in seconds since the epoch."""
+    """An event as it was published: its JSON as Leshan writes it, its time in seconds since the epoch."""
 
     seq: int
     name: str
@@ -94,7 +95,7 @@ class Told:
     boot_id: str
 
     def envelope(self) -> bytes:
-        """As Reveille's own Leshan server wraps it."""
+        """Return the event as Reveille's own Leshan server wraps it."""
         facts = {"seq": self.seq, "bootId": self.boot_id, "time": int(self.time * 1000), "event": self.name}
         return orjson.dumps({"id": f"sim-{self.seq}", **facts, "data": orjson.Fragment(self.data)})
 
@@ -104,11 +105,11 @@ class Told:
 
 
 Sink = Callable[[Told], None]
-"""Told of each event."""
+"""Called with each event."""
 
 
 class Events:
-    """Tells every listener, in one order. ``own``: as Reveille's own Leshan server does."""
+    """Publishes events to every listener, in one order. ``own``: in the form of Reveille's own Leshan server."""
 
     def __init__(self, *, own: bool) -> None:
         self._own = own
@@ -117,7 +118,7 @@ class Events:
         self.seq = 0
         self.boot_id = str(uuid4())
         self.sink: Sink | None = None
-        """One more who is told: the webhook."""
+        """One more subscriber: the webhook."""
         self.counters: Counter[str] = Counter()
         self.newest: deque[tuple[str, bytes]] = deque(maxlen=_KEPT)
         """The newest events, name and JSON, for tests in the same process."""
@@ -128,13 +129,13 @@ class Events:
         return listener
 
     def replay(self, listener: Listener, after: int) -> None:
-        """Tell one listener again what came after an id."""
+        """Send the events after an id to one listener again."""
         for told in self._kept:
             if told.seq > after:
                 self._push(listener, told)
 
     def restarted(self) -> None:
-        """Another run of the server: its events go on where the last one's ended."""
+        """Start another run of the server: its event numbers continue where the last one's ended."""
         self.boot_id = str(uuid4())
         self.close()
 
@@ -152,7 +153,7 @@ class Events:
         return len(self._listeners)
 
     def tell(self, name: str, endpoint: str, data: bytes) -> None:
-        """Tell everybody who listens."""
+        """Publish an event to all listeners."""
         self.counters[name] += 1
         self.newest.append((name, data))
         self.seq += 1
@@ -193,7 +194,7 @@ class Events:
         self.tell("DEREGISTRATION", device.name, orjson.dumps(registration_json(device, registration)))
 
     def awake(self, device: Device, cause: str, until: float) -> None:
-        """``until``: seconds since the epoch. Stock Leshan tells neither that nor a cause."""
+        """``until``: seconds since the epoch. Stock Leshan reports neither that nor a cause."""
         rest = {"registrationId": _id(device), "until": int(until * 1000), "cause": cause} if self._own else {}
         self.tell("AWAKE", device.name, self._glued(device, rest))
 
@@ -202,11 +203,11 @@ class Events:
         self.tell("SLEEPING", device.name, self._glued(device, rest))
 
     def gap(self, dropped: int) -> None:
-        """The outbox was full: so many events were dropped."""
+        """Publish that the outbox was full and this many events were dropped."""
         self.tell("GAP", "", orjson.dumps({"dropped": dropped, "byEvent": {"UPDATED": dropped}}))
 
     def result(self, device: Device, path: str, request_id: str, answer: Answer) -> None:
-        """What a request with an id came to, errors in the form of our own server."""
+        """Publish the result of a request with an id, errors in the form of our own server."""
         key = "response" if answer.status == 200 else "error"
         body = answer.body or b"null"
         data = {"ep": device.name, "path": path, "requestId": request_id, "delayed": False, key: orjson.Fragment(body)}

@@ -1,4 +1,4 @@
-"""One request on its way to a device and back: told behaviours, sleep, delay, timeout, the device's answer."""
+"""One request on its way to a device and back: configured behaviors, sleep, delay, timeout, the device's response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JSON: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer of the server."""
+    """An HTTP response of the server."""
 
     status: int
     body: bytes
@@ -32,7 +32,7 @@ class Answer:
 
 
 class Exchange:
-    """Asks devices. ``counters`` counts outcomes over all devices."""
+    """Sends requests to devices. ``counters`` counts outcomes over all devices."""
 
     def __init__(self, config: SimulatorConfig, fleet: Fleet, events: Events) -> None:
         self._config = config
@@ -43,7 +43,7 @@ class Exchange:
         self.counters: Counter[str] = Counter()
 
     async def ask(self, device: Device, request: Request, received: Received) -> Answer | Behaviour:
-        """Ask a registered device. A behaviour comes back where something else than the device is to answer."""
+        """Send a request to a registered device. Return a behavior if something else than the device must respond."""
         behaviour = device.behaviours.peek(request.kind, request.texts()) if device.behaviours else None
         if behaviour is not None and not behaviour.of_the_device:
             device.behaviours.take(request.kind, request.texts())
@@ -57,7 +57,7 @@ class Exchange:
         return await self._send(device, request, received)
 
     def carry_out(self, device: Device, request: Request, received: Received) -> bytes:
-        """The device has the request now and does it: the JSON of its answer."""
+        """Hand the request to the device, which carries it out; return the JSON of its response."""
         self._handed_over(device, received)
         try:
             code, rest = perform(self._fleet, device, request, self._config.max_body_bytes)
@@ -82,7 +82,7 @@ class Exchange:
         return self._delay(device, request, received)
 
     def _delay(self, device: Device, request: Request, received: Received) -> Answer:
-        """Keep it for the next wake; one that was kept is dropped, and nobody is told."""
+        """Keep the request for the next wake; one that was kept is dropped silently."""
         delayed = Delayed(request, device.dice.uuid(), received)
         device.delayed = delayed
         self.counters["delayed"] += 1
@@ -136,7 +136,8 @@ class Exchange:
 
     @staticmethod
     def _told(device: Device, request: Request) -> Behaviour | None:
-        """What the device was told to do; what stands between has nothing to say to a request that Leshan held."""
+        """Return the device's configured behavior; behaviors of the server or wire do not apply to a request that
+        Leshan held."""
         wanted = request.kind, request.texts()
         next_one = device.behaviours.peek(*wanted) if device.behaviours else None
         return device.behaviours.take(*wanted) if next_one is not None and next_one.of_the_device else None
@@ -149,7 +150,7 @@ class Exchange:
         return Answer(504, b"Request timeout")
 
     async def _pause(self, device: Device, seconds: float) -> bool:
-        """Wait; whether it was waited to the end. An HTTP client that leaves ends nothing: Leshan goes on."""
+        """Wait; return whether the time elapsed. An HTTP client that disconnects ends nothing: Leshan continues."""
         loop = asyncio.get_running_loop()
         wait: asyncio.Future[Interruption] = loop.create_future()
         timer = loop.call_later(seconds, settle, wait, Interruption.ELAPSED)
@@ -199,12 +200,12 @@ def _cancelled(why: str) -> Answer:
 
 
 def asleep_of_m16() -> Answer:
-    """Stock Leshan up to M16, asked for a client that sleeps."""
+    """Return the response of a stock Leshan up to M16 for a client that sleeps."""
     return Answer(400, b"Invalid request: The destination client is sleeping, request cannot be sent.")
 
 
 def client_sleeping(name: str) -> Answer:
-    """Reveille's own Leshan server, asked for a client that sleeps."""
+    """Return the response of Reveille's own Leshan server for a client that sleeps."""
     body = {
         "code": "CLIENT_SLEEPING",
         "text": f"Client {name} is sleeping, nothing was sent",

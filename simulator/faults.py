@@ -1,4 +1,4 @@
-"""Answers of the server, of a proxy before it, or of the wire: what comes instead of a device's answer."""
+"""Responses of the server, of a proxy before it, or faults of the wire, which replace a device's response."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ANSWER: Final = b'{"status":"CHANGED(204)","valid":true,"success":true,"failure
 
 
 class Faults:
-    """Does what a behaviour says that needs no device."""
+    """Applies behaviors that need no device."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
     async def answer(self, behaviour: Behaviour, connection: Connection, device_answer: bytes | None) -> Answer | None:
-        """The answer, after the behaviour's delay; None where the connection has none to expect any more."""
+        """Return the response, after the behavior's delay; None if the connection will carry none."""
         if behaviour.delay_ms:
             await asyncio.sleep(behaviour.delay_ms / 1000)
         self._exchange.counters[behaviour.kind.value] += 1

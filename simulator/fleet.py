@@ -1,7 +1,7 @@
-"""The devices and what the server knows of them: registration, presence, notifications. Timers only, no tasks.
+"""The devices and their state at the server: registration, presence, notifications. Timers only, no tasks.
 
-Presence as stock Leshan keeps it: AWAKE and SLEEPING only when the state changes; a registration, an update and every
-answer of the device begin the window anew; NOTIFICATION and SEND do not.
+Presence is that of stock Leshan: AWAKE and SLEEPING only when the state changes; a registration, an update and every
+response of the device restart the window; NOTIFICATION and SEND do not.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _LIFETIME: Path = (1, 0, 1)
 
 
 class Interruption(Enum):
-    """What ended a wait."""
+    """The reason why a wait ended."""
 
     ELAPSED = auto()
     CANCELLED = auto()
-    """The device registered anew or came from another address: Leshan cancels its open calls."""
+    """The device registered again or came from another address: Leshan cancels its open calls."""
     STOPPED = auto()
 
 
@@ -39,7 +39,7 @@ def settle(wait: asyncio.Future[Interruption], how: Interruption) -> None:
 
 
 class Fleet:
-    """All devices. Methods are called in the running loop; ``woken`` is told of each contact that begins a wake."""
+    """All devices. Methods are called in the running loop; ``woken`` is called at each contact that begins a wake."""
 
     def __init__(self, config: SimulatorConfig, events: Events) -> None:
         self._config = config
@@ -50,10 +50,10 @@ class Fleet:
         self.devices: dict[str, Device] = {}
         self.woken: Callable[[Device], None] = lambda _: None
 
-    # --- who there is
+    # --- adding and finding devices
 
     def add(self, name: str, *, queue_mode: bool | None = None) -> Device:
-        """One more device, not registered yet. A name that is there already keeps its device."""
+        """Add a device, not registered yet. If the name exists, its device is returned unchanged."""
         if name in self.devices:
             return self.devices[name]
         config = self._config
@@ -69,20 +69,20 @@ class Fleet:
         return device
 
     def remove(self, device: Device) -> None:
-        """Deregister a device and forget it."""
+        """Deregister a device and remove it."""
         self.deregister(device)
         device.disarm_all()
         self.devices.pop(device.name, None)
 
     def registered(self, name: str) -> Device | None:
-        """The device of a registered client."""
+        """Return the device of a registered client."""
         device = self.devices.get(name)
         return device if device is not None and device.registration is not None else None
 
-    # --- what devices do
+    # --- actions of devices
 
     def start(self, device: Device) -> None:
-        """Let a device live: its clocks go on; an autonomous one has its turn within ``start_within_seconds``."""
+        """Start a device: its timers run again; an autonomous one wakes within ``start_within_seconds``."""
         if device.registration is not None:
             self._arm(device, "lifetime", self._left(device), self._expire)
         if device.awake:
@@ -91,7 +91,8 @@ class Fleet:
             self._arm_wake(device, device.dice.share() * self._config.start_within_seconds)
 
     def register(self, device: Device, *, old_after: bool = False) -> None:
-        """REGISTRATION with a new id; one that was there is replaced, its DEREGISTRATION told before or after."""
+        """Send REGISTRATION with a new id; an existing one is replaced, its DEREGISTRATION published before or
+        after."""
         old = device.registration
         if old is not None and not old_after:
             self._events.deregistered(device, old)
@@ -112,7 +113,7 @@ class Fleet:
         self._alive(device)
 
     def update(self, device: Device, *, new_address: bool = False, with_links: bool = False) -> None:
-        """UPDATED; a device that is not registered registers instead, as Leshan would make it do."""
+        """Send UPDATED; a device that is not registered registers instead, as Leshan would make it do."""
         registration = device.registration
         if registration is None:
             self.register(device)
@@ -129,13 +130,13 @@ class Fleet:
         self._alive(device)
 
     def sleep(self, device: Device) -> None:
-        """The device goes deaf now, and in queue mode the server knows it (SLEEPING)."""
+        """Make the device stop receiving now; in queue mode the server knows it (SLEEPING)."""
         device.deaf = True
         if device.awake:
             self.taken_asleep(device)
 
     def deregister(self, device: Device) -> None:
-        """DEREGISTRATION, by the device's wish or because its lifetime ran out."""
+        """Send DEREGISTRATION, by the device's own request or because its lifetime expired."""
         registration = device.registration
         if registration is None:
             return
@@ -146,7 +147,7 @@ class Fleet:
             self._arm_wake(device, device.dice.within(self._config.asleep_seconds))
 
     def reboot(self, device: Device) -> None:
-        """The device goes down, deregisters, and registers anew after ``reboot_seconds``."""
+        """Take the device down: it deregisters, and registers again after ``reboot_seconds``."""
         self.deregister(device)
         device.deaf = True
         device.disarm("wake")
@@ -154,7 +155,8 @@ class Fleet:
             self._arm(device, "wake", self._config.reboot_seconds, self.register)
 
     def forget_registrations(self) -> None:
-        """What a restart of Leshan does: no registration and no delayed request is left, and nobody is told."""
+        """Apply the effect of a restart of Leshan: all registrations and delayed requests are lost, without an
+        event."""
         for device in self.devices.values():
             self._drop_server_state(device)
             device.registration = None
@@ -162,7 +164,7 @@ class Fleet:
                 self._arm_wake(device, device.dice.within(self._config.asleep_seconds))
 
     def notify(self, device: Device, path: Path) -> int:
-        """NOTIFICATION of every observation that covers the path; how many there were."""
+        """Send NOTIFICATION for every observation that covers the path; return their number."""
         registration = device.registration
         observations = [] if registration is None else sorted(registration.observed)
         told = 0
@@ -175,7 +177,7 @@ class Fleet:
         return told
 
     def notify_anyway(self, device: Device, path: Path) -> None:
-        """One NOTIFICATION of this path, observed or not."""
+        """Send one NOTIFICATION of this path, observed or not."""
         self._notify(device, False, (path,))
         self._reported(device, "NOTIFICATION")
 
@@ -189,19 +191,19 @@ class Fleet:
             return
 
     def send(self, device: Device, paths: Iterable[Path]) -> None:
-        """SEND with the present values of these paths."""
+        """Send SEND with the present values of these paths."""
         self._events.sent(device, device.objects.read_many(paths))
         self._reported(device, "SEND")
 
-    # --- what the server takes from it
+    # --- the server's view of a device
 
     def answered(self, device: Device) -> None:
-        """Every answer of the device begins its window anew."""
+        """Restart the device's window, as every response of the device does."""
         if device.registration is not None:
             self._present(device, "ANSWER")
 
     def taken_asleep(self, device: Device) -> None:
-        """SLEEPING: its window ended, or a request to it was not answered."""
+        """Publish SLEEPING: the device's window ended, or it did not answer a request."""
         if not device.awake:
             return
         device.awake = False
@@ -217,14 +219,14 @@ class Fleet:
             for wait in list(device.waits):
                 settle(wait, Interruption.STOPPED)
 
-    # --- within
+    # --- internals
 
     def _contact(self, device: Device, cause: str) -> None:
         device.deaf = False
         self._present(device, cause)
 
     def _present(self, device: Device, cause: str) -> None:
-        """Begin its window anew. Stock Leshan tells so only of a device that was asleep."""
+        """Restart the device's window. Stock Leshan publishes AWAKE only for a device that was asleep."""
         loop = asyncio.get_running_loop()
         config = self._config
         if config.listen_seconds is not None:
@@ -247,7 +249,8 @@ class Fleet:
             self.sleep(device)
 
     def _alive(self, device: Device) -> None:
-        """After a registration or update: lifetime, what was delayed, an autonomous device's next turn."""
+        """Set the lifetime after a registration or update, send the delayed request, and schedule an autonomous
+        device's next wake."""
         if "lifetime" not in device.timers:
             self._arm(device, "lifetime", self._left(device), self._expire)
         self.woken(device)
@@ -271,7 +274,7 @@ class Fleet:
             self.deregister(device)
 
     def _wake(self, device: Device) -> None:
-        """An autonomous device's turn."""
+        """Wake an autonomous device."""
         if device.dice.share() < self._config.update_with_registration_share:
             self.register(device)
         else:

@@ -19,7 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 @dataclass(slots=True)
 class Stats:
-    """Calls to devices: open now, the most that were open at once, and all; answers by status."""
+    """Calls to devices: open now, the most that were open at once, and all; responses by status."""
 
     open_calls: int = 0
     max_open_calls: int = 0
@@ -78,7 +78,7 @@ class Http:
         )
 
     async def reply(self, answer: Answer) -> None:
-        """Answer at once and wholly."""
+        """Send a complete response at once."""
         headers = [(b"content-length", b"%d" % len(answer.body))]
         if answer.content_type is not None:
             name = b"location" if 300 <= answer.status < 400 else b"content-type"
@@ -87,7 +87,7 @@ class Http:
         await self.part(answer.body, more=False)
 
     async def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Begin an answer that comes in parts."""
+        """Begin a response that comes in parts."""
         self._stats.statuses[str(status)] += 1
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
@@ -95,13 +95,13 @@ class Http:
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     async def gone(self) -> None:
-        """Wait until the connection is gone: uvicorn wants an app that sends nothing to stay until then."""
+        """Wait until the connection is gone: uvicorn requires an app that sends nothing to run until then."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
 
 class OpenCall:
-    """One call as far as its HTTP client holds it open: until it is answered, or the client leaves."""
+    """One call as long as its HTTP client holds it open: until its response, or until the client disconnects."""
 
     __slots__ = ("_connection", "_device", "_stats")
 

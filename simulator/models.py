@@ -1,4 +1,5 @@
-"""The simulated devices' object models: facts of the OMA registry, kept in ``models.json`` without the descriptions."""
+"""The simulated devices' object models: facts of the OMA registry, stored in ``models.json`` without the
+descriptions."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from importlib import resources
 from typing import Any, Final
 
 Json = Any
-"""Anything that JSON can say."""
+"""Any JSON value."""
 
 NOW: Final = "now"
 """In ``models.json``: this TIME is the device's clock."""
@@ -17,7 +18,7 @@ NOW: Final = "now"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource. ``type`` as node JSON names it (``"UNSIGNED_INTEGER"``, ``"NONE"`` of an executable)."""
+    """One resource. ``type`` is named as in node JSON (``"UNSIGNED_INTEGER"``, ``"NONE"`` of an executable)."""
 
     id: int
     name: str
@@ -41,7 +42,7 @@ class Resource:
         return self.operations == "E"
 
     def spec(self) -> dict[str, Json]:
-        """As ``GET /objectspecs`` tells it."""
+        """Return the form of ``GET /objectspecs``."""
         return {
             "id": self.id,
             "name": self.name,
@@ -71,7 +72,7 @@ class Model:
     values: Mapping[int, Json]
 
     def spec(self) -> dict[str, Json]:
-        """As ``GET /objectspecs`` tells it."""
+        """Return the form of ``GET /objectspecs``."""
         return {
             "id": self.id,
             "name": self.name,
@@ -86,7 +87,7 @@ class Model:
         }
 
     def listed_executables(self) -> Iterable[int]:
-        """Resources that DISCOVER lists although they have no value."""
+        """Return the resources that DISCOVER lists although they have no value."""
         return (r.id for r in self.resources.values() if r.executable and r.id not in self.undiscovered)
 
 
@@ -125,6 +126,6 @@ MODELS: Final[Mapping[int, Model]] = _load()
 
 
 def resource_model(object_id: int, resource_id: int) -> Resource | None:
-    """The model of a resource, None where it is not known."""
+    """Return the model of a resource, None if it is not known."""
     model = MODELS.get(object_id)
     return model.resources.get(resource_id) if model else None

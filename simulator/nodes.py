@@ -1,6 +1,6 @@
-"""Leshan's node JSON: read as Leshan reads it (with its own error texts), kept as Leshan would tell it back.
+"""Leshan's node JSON: parsed as Leshan parses it (with its own error texts), stored as Leshan would return it.
 
-A kept value is ready to be sent: integers and floats as strings, opaque as hex, TIME in milliseconds cut to seconds.
+A stored value is ready to be sent: integers and floats as strings, opaque as hex, TIME in milliseconds cut to seconds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_node(body: bytes) -> Node:
     """Read a node from a request's body.
 
     Raises:
-        ServerAnswer: as Leshan answers what it cannot read.
+        ServerAnswer: Leshan's response to an unreadable body.
     """
     try:
         tree = json.loads(body)
@@ -49,7 +49,7 @@ def node_from(tree: Json) -> Node:
     """Read a node from its JSON.
 
     Raises:
-        ServerAnswer: as Leshan answers what it cannot read.
+        ServerAnswer: Leshan's response to an unreadable body.
     """
     if not isinstance(tree, dict) or "kind" not in tree:
         raise unexpected(
@@ -174,7 +174,7 @@ def _core_link(value: Json) -> str:
 
 
 def java_double(number: float) -> str:
-    """A double as Java's ``Double.toString`` writes it: ``"2.5"``, ``"1.0E300"``."""
+    """Return a double as Java's ``Double.toString`` writes it: ``"2.5"``, ``"1.0E300"``."""
     if number == 0:
         return "-0.0" if math.copysign(1, number) < 0 else "0.0"
     if 1e-3 <= abs(number) < 1e7:

@@ -1,4 +1,4 @@
-"""The object tree of one device: what an LwM2M client does to read, write, create, delete and discover."""
+"""The object tree of one device: an LwM2M client's read, write, create, delete and discover."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Objects:
     """A device's objects. Nothing is copied before the first write: 100,000 devices share one tree until then.
 
     Raises:
-        Refused: by every method, where a client would answer with an error code.
+        Refused: by every method, if a client would answer with an error code.
     """
 
     __slots__ = ("_attributes", "_own", "_tree")
@@ -34,11 +34,11 @@ class Objects:
     # --- reading
 
     def instances(self) -> Iterator[Path]:
-        """Paths of all object instances."""
+        """Return the paths of all object instances."""
         return ((object_id, id_) for object_id, instances in self._tree.items() for id_ in instances)
 
     def read(self, path: Path, format_: str | None = None) -> Json:
-        """The node at a path; ``format_`` is the content format asked for."""
+        """Return the node at a path; ``format_`` is the requested content format."""
         if path == ROOT:
             return {"kind": "root", "objects": [self.read((object_id,)) for object_id in self._tree]}
         instances = self._object(path)
@@ -72,7 +72,7 @@ class Objects:
         return {"kind": "instance", "resources": nodes, "id": instance_id}
 
     def read_many(self, paths: Iterable[Path]) -> dict[str, Json]:
-        """READ_COMPOSITE: paths that are missing are left out; NOT_FOUND only when none is there."""
+        """READ_COMPOSITE: return the nodes of the paths; missing ones are left out; NOT_FOUND only if none exists."""
         found = {}
         for path in paths:
             try:
@@ -84,7 +84,7 @@ class Objects:
         return found
 
     def value(self, path: Path) -> Json:
-        """The kept value of a resource, None where there is none."""
+        """Return the stored value of a resource, None if there is none."""
         return self._tree.get(path[0], {}).get(path[1], {}).get(path[2])
 
     # --- writing
@@ -125,7 +125,7 @@ class Objects:
         instances[path[1]] = written if replace else {**instances[path[1]], **written}
 
     def write_many(self, nodes: Sequence[tuple[Path, Node]]) -> None:
-        """WRITE_COMPOSITE: one bad path, and nothing is changed."""
+        """WRITE_COMPOSITE: a single bad path, and nothing is changed."""
         for path, _ in nodes:
             self._check_composite(path)
         for path, node in nodes:
@@ -142,7 +142,7 @@ class Objects:
             raise Refused(405, f"resource {text(path[:3])} is not writable")
 
     def create(self, object_id: int, node: Node) -> int:
-        """CREATE: the new instance's id. Resources that are not given have their initial values."""
+        """CREATE: return the new instance's id. Resources that are not given have their initial values."""
         instances = self._object((object_id,))
         model = MODELS[object_id]
         if not model.multiple:
@@ -155,7 +155,7 @@ class Objects:
         return id_
 
     def delete(self, path: Path) -> None:
-        """DELETE of an object instance."""
+        """DELETE an object instance."""
         _have(self._object(path), path[1])
         if MODELS[path[0]].mandatory:
             raise Refused(405)
@@ -176,7 +176,7 @@ class Objects:
                 own[name] = value
 
     def executable(self, path: Path) -> None:
-        """Whether EXECUTE may be done here."""
+        """Check that EXECUTE is allowed on this path."""
         _have(self._object(path), path[1])
         model = resource_model(path[0], path[2])
         if model is None:
@@ -187,7 +187,7 @@ class Objects:
     # --- discovering
 
     def discover(self, path: Path) -> list[Json]:
-        """DISCOVER: links with their attributes."""
+        """DISCOVER: return links with their attributes."""
         self._check_there(path)
         instances = self._tree[path[0]]
         links = [self._link(path[:1])] if len(path) == 1 else []
@@ -229,12 +229,12 @@ class Objects:
 
 
 def pristine_tree(objects: Sequence[int]) -> Tree:
-    """The tree that new devices with these objects share."""
+    """Return the tree that new devices with these objects share."""
     return {object_id: {0: dict(MODELS[object_id].values)} for object_id in objects}
 
 
 def resource_node(model: Resource, value: Json) -> Json:
-    """A resource's node with its keys in Leshan's order."""
+    """Return a resource's node with its keys in Leshan's order."""
     if model.multiple:
         return {
             "kind": "multiResource",
@@ -247,7 +247,7 @@ def resource_node(model: Resource, value: Json) -> Json:
 
 
 def text(path: Path) -> str:
-    """``"/3/0/9"``."""
+    """Return the path's text: ``"/3/0/9"``."""
     return "/" + "/".join(map(str, path))
 
 

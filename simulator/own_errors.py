@@ -1,4 +1,4 @@
-"""Errors as Reveille's own Leshan server answers them to whom JSON is welcome: ``{"code", "text", "delivery"}``."""
+"""Errors of Reveille's own Leshan server for clients that accept JSON: ``{"code", "text", "delivery"}``."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ _CODES: Final = (
     (500, "Invalid Response", "INVALID_RESPONSE", _ANSWERED),
     (500, "Unexpected exception", "UNEXPECTED", _MAY),
 )
-"""Status, how stock Leshan's text begins, code, and how far the request had got by then."""
+"""Status, the start of stock Leshan's text, code, and how far the request had got by then."""
 
 
 def own_error(status: int, code: str, text: str, delivery: str = _NOT_SENT) -> Answer:
-    """An error in the form of our own server."""
+    """Return an error in the form of our own server."""
     return Answer(status, orjson.dumps({"code": code, "text": text, "delivery": delivery}), JSON)
 
 
 def as_own_error(answer: Answer) -> Answer:
-    """A stock server's error in the form of our own; anything else, a page of the web server for one, as it is."""
+    """Return a stock server's error in the form of our own; any other response, such as a page of the web server,
+    unchanged."""
     if answer.status < 400 or answer.content_type == JSON:
         return answer
     text = answer.body.decode()
@@ -44,7 +45,7 @@ def as_own_error(answer: Answer) -> Answer:
 
 
 def delivery_of(answer: Answer) -> str:
-    """How far the request had got that was answered so."""
+    """Return how far the request of this response had got."""
     if answer.status == 200:
         return _ANSWERED
     told = orjson.loads(answer.body) if answer.content_type == JSON else {}

@@ -1,4 +1,4 @@
-"""Answers that end a request early: the server's own (nothing was sent) and the device's refusals."""
+"""Responses that end a request early: the server's own (nothing was sent) and the device's refusals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HTML: Final = "text/html;charset=iso-8859-1"
 
 
 class ServerAnswer(Exception):
-    """The server answers by itself. ``content_type`` None: stock Leshan sets none on many of its errors."""
+    """Raised if the server responds by itself. ``content_type`` None: stock Leshan sets none on many of its errors."""
 
     def __init__(self, status: int, text: str, content_type: str | None = None) -> None:
         super().__init__(f"{status} {text}")
@@ -19,7 +19,7 @@ class ServerAnswer(Exception):
 
 
 class Refused(Exception):
-    """The device refuses, with a CoAP code (404 is 4.04) and perhaps a text."""
+    """Raised if the device refuses, with a CoAP code (404 is 4.04) and an optional text."""
 
     def __init__(self, code: int, text: str | None = None) -> None:
         super().__init__(f"{code} {text}")
@@ -28,17 +28,17 @@ class Refused(Exception):
 
 
 def invalid_request(text: str) -> ServerAnswer:
-    """Leshan's answer to a request that its own classes do not take."""
+    """Return Leshan's response to a request that its own classes do not accept."""
     return ServerAnswer(400, f"Invalid request: {text}")
 
 
 def unexpected(text: str) -> ServerAnswer:
-    """Leshan's answer where it fails itself: mostly a body that it could not read."""
+    """Return Leshan's response to its own failure: mostly a body that it could not read."""
     return ServerAnswer(500, f"Unexpected exception: {text}")
 
 
 def html_error(status: int, title: str) -> ServerAnswer:
-    """A page of the web server under Leshan (Jetty)."""
+    """Return an error page of the web server under Leshan (Jetty)."""
     page = (
         '<html>\n<head>\n<meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>\n'
         f"<title>Error {status} {title}</title>\n</head>\n<body>\n"
@@ -71,5 +71,5 @@ CODES: Final = {
 
 
 def status_text(code: int) -> str:
-    """``"CHANGED(204)"``, as Leshan writes a CoAP code."""
+    """Return a CoAP code as Leshan writes it: ``"CHANGED(204)"``."""
     return f"{CODES.get(code, 'UNKNOWN')}({code})"

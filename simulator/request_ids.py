@@ -1,4 +1,4 @@
-"""Ids of requests and what became of them, as Reveille's own Leshan server keeps them (mode ``reveille``)."""
+"""Ids of requests and their results, as Reveille's own Leshan server keeps them (mode ``reveille``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from simulator.models import Json
 from simulator.own_errors import as_own_error, delivery_of, own_error
 
 NOT_KEPT: Final = frozenset({400, 404, 409, 429})
-"""Refusals before anything was sent: such a call may come again under its id."""
+"""Refusals before anything was sent: such a call may be repeated under its id."""
 
 
 @dataclass(slots=True)
@@ -29,20 +29,20 @@ class _Entry:
 
 
 class RequestIds:
-    """What is known of each id; nothing is forgotten, for a simulator does not live for long."""
+    """The known ids and their results; none is removed, as a simulator does not run for long."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
 
     def begin(self, id_: str) -> bool:
-        """Whether the id is new: only then the call is made."""
+        """Return whether the id is new: only then the call is made."""
         if id_ in self._entries:
             return False
         self._entries[id_] = _Entry()
         return True
 
     async def again(self, id_: str) -> Answer:
-        """What a known id is answered, once its call has ended."""
+        """Return the response to a known id, once its call has ended."""
         entry = self._entries[id_]
         await entry.done.wait()
         if entry.state == "CLOSED":
@@ -50,19 +50,19 @@ class RequestIds:
         return entry.answer or own_error(500, "INTERRUPTED", f"Request {id_} was interrupted", "MAY_HAVE_REACHED")
 
     def end(self, id_: str, answer: Answer | None) -> None:
-        """The call has ended; None: the server never had it, and somebody before it answered."""
+        """Record that the call has ended; None: the server never received it, and something before it responded."""
         if answer is None or answer.status in NOT_KEPT:
             self._entries.pop(id_).end("NOT_RECEIVED", answer)
         else:
             self._entries[id_].end("DONE", as_own_error(answer))
 
     def interrupt(self) -> None:
-        """The server stops: of open calls nobody knows what became."""
+        """Stop the server: the outcome of open calls is unknown."""
         for entry in self._entries.values():
             entry.end("INTERRUPTED")
 
     async def tell(self, id_: str, *, close: bool, wait_seconds: float) -> Answer:
-        """What ``GET`` and (``close``) ``DELETE /api/requests/{id}`` answer."""
+        """Return the response to ``GET`` and (``close``) ``DELETE /api/requests/{id}``."""
         entry = self._entries.get(id_)
         if entry is None and close:
             self._entries[id_] = closed = _Entry()

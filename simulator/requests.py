@@ -1,4 +1,4 @@
-"""Leshan's REST addresses, read as Leshan reads them: what is asked of which client, or the error Leshan answers."""
+"""Leshan's REST addresses, parsed as Leshan parses them: the request to a client, or Leshan's error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIGITS: Final = re.compile("[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request to ``/api/clients/{ep}/..``. ``parts`` is what follows the endpoint's name."""
+    """An HTTP request to ``/api/clients/{ep}/..``. ``parts`` are the segments after the endpoint's name."""
 
     method: str
     parts: Sequence[str]
@@ -33,13 +33,13 @@ class Call:
 
     @property
     def timeout_seconds(self) -> int | None:
-        """None where Leshan takes its default: nothing, or nothing that it can read."""
+        """The timeout in seconds, None if Leshan uses its default: no value, or an unreadable one."""
         text = self.query.get("timeout", "")
         return max(0, int(text)) if re.fullmatch("-?[0-9]{1,9}", text) else None
 
 
 def segments(raw_path: bytes, mode: Mode) -> list[str]:
-    """A path's decoded segments, as Jetty (or, in mode ``reveille``, our own server) splits and decodes them.
+    """Return a path's decoded segments, as Jetty (or, in mode ``reveille``, our own server) splits and decodes them.
 
     Raises:
         ServerAnswer: 400, Jetty takes the path for ambiguous.
@@ -74,16 +74,16 @@ def _refuse_ambiguous(text: str) -> None:
 
 @lru_cache(maxsize=1024)
 def read_query(query: bytes) -> Mapping[str, str]:
-    """A query's parameters; shared, not to be changed."""
+    """Return a query's parameters; shared, must not be changed."""
     return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
 
 
 @lru_cache(maxsize=4096)
 def read_path(text: str) -> Path:
-    """``"3/0/9"`` as ids.
+    """Return ``"3/0/9"`` as ids.
 
     Raises:
-        ServerAnswer: 400 in Leshan's words.
+        ServerAnswer: 400 with Leshan's text.
     """
     parts = [part for part in text.split("/") if part]
     if len(parts) > 4:
@@ -99,7 +99,7 @@ def read_path(text: str) -> Path:
 
 
 def check_shape(call: Call) -> None:
-    """Leshan looks at the number of path parts before it looks for the client.
+    """Check the number of path parts, which Leshan does before it looks for the client.
 
     Raises:
         ServerAnswer: 400 ``Invalid path``.
@@ -112,10 +112,10 @@ def check_shape(call: Call) -> None:
 
 
 def read_request(call: Call, default_timeout: int) -> Request:
-    """What is asked of the client.
+    """Return the request to the client.
 
     Raises:
-        ServerAnswer: in Leshan's words what is wrong with it; nothing is sent then.
+        ServerAnswer: the problem in Leshan's text; nothing is sent then.
     """
     composite = call.parts[0] == "composite"
     request = (_COMPOSITE if composite else _METHODS)[call.method](call)
@@ -127,7 +127,8 @@ def read_request(call: Call, default_timeout: int) -> Request:
 
 
 def is_passive_cancel(call: Call) -> bool:
-    """DELETE of an observation without ``?active``: the server forgets it and asks no device."""
+    """Return whether the call is a DELETE of an observation without ``?active``: the server removes it and calls no
+    device."""
     return call.method == "DELETE" and call.parts[-1:] == ["observe"] and "active" not in call.query
 
 
@@ -289,10 +290,10 @@ _ARGUMENT: Final = re.compile(r"([0-9])(?:='([^']*)')?")
 
 
 def read_arguments(text: str) -> dict[int, str]:
-    """EXECUTE's arguments (LwM2M Core 1.1, 6.3.5): ``0='a',1``.
+    """Parse EXECUTE's arguments (LwM2M Core 1.1, 6.3.5): ``0='a',1``.
 
     Raises:
-        ServerAnswer: 400 in Leshan's words.
+        ServerAnswer: 400 with Leshan's text.
     """
     found: dict[int, str] = {}
     rest = text

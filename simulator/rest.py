@@ -22,11 +22,11 @@ from simulator.request_ids import NOT_KEPT, RequestIds
 from simulator.requests import Call, check_shape, is_passive_cancel, read_query, read_request, segments
 
 _PIECE: Final = 500
-"""Registrations per piece of ``GET /api/clients``: in between others have their turn."""
+"""Registrations per piece of ``GET /api/clients``: other tasks run in between."""
 
 
 class Rest:
-    """Answers ``/api``. ``behaviours`` are the whole server's: they come before everything."""
+    """Handles ``/api``. ``behaviours`` are the whole server's: they take precedence over all others."""
 
     def __init__(self, config: SimulatorConfig, fleet: Fleet, exchange: Exchange, events: Events) -> None:
         self._config = config
@@ -73,8 +73,8 @@ class Rest:
             await http.reply(self._rest(parts))
 
     def _breaks_down(self) -> bool:
-        """Whether the server was told to misbehave for good. What it was told of its next few requests is not meant for
-        those that come by themselves."""
+        """Return whether the server has a permanent behavior. A behavior for its next few requests does not apply to
+        requests that come by themselves."""
         return any(behaviour.times is None for behaviour in self.behaviours)
 
     # --- one client
@@ -109,7 +109,7 @@ class Rest:
             open_call.end()
 
     def _too_much(self, device: Device) -> Answer | None:
-        """Our own server lets nobody wait: it refuses what is more than it takes."""
+        """Return the refusal of a call above the limit: our own server queues no calls."""
         if device.open_calls:
             return own_error(409, "BUSY", f"A call for {device.name} is open")
         most = self._config.max_open_calls
@@ -118,7 +118,7 @@ class Rest:
         return None
 
     async def _once(self, http: Http, call: Call, device: Device, received: Received) -> None:
-        """Ask the device; on our own server once for each request id."""
+        """Call the device; on our own server once for each request id."""
         id_ = received.request_id if self._own else None
         if id_ is not None and not self.ids.begin(id_):
             answer = await self.ids.again(id_)
@@ -147,7 +147,7 @@ class Rest:
             await self._reply(http, answer)
 
     def _ended(self, device: Device, received: Received, id_: str | None, answer: Answer | None) -> None:
-        """Keep what a request with an id came to, and tell it."""
+        """Store and publish the result of a request with an id."""
         if id_ is None:
             return
         self.ids.end(id_, answer)
@@ -169,7 +169,7 @@ class Rest:
         return await self._exchange.ask(device, request, received)
 
     def _carried_out(self, behaviour: Behaviour, call: Call, device: Device, received: Received) -> bytes | None:
-        """Let the device do what was asked, where the behaviour says that it does; its answer goes astray."""
+        """Let the device carry out the request, if the behavior says so; its response is lost."""
         if not behaviour.carries_out or device.deaf or not device.callable:
             return None
         return self._exchange.carry_out(device, read_request(call, 0), received)
@@ -188,7 +188,7 @@ class Rest:
     # --- everything else
 
     async def _list(self, http: Http) -> None:
-        """All registrations, in pieces: there may be 100,000."""
+        """Send all registrations, in pieces: there may be 100,000."""
         names = [device.name for device in self._fleet.devices.values() if device.registration is not None]
         await http.begin(200, [(b"content-type", JSON.encode())])
         before = b"["
@@ -240,7 +240,7 @@ class Rest:
 
 
 def server_info(config: SimulatorConfig, events: Events) -> dict[str, Json]:
-    """``GET /api/server/info`` of our own server."""
+    """Return ``GET /api/server/info`` of our own server."""
     features = {
         "neverDelayed": True,
         "requestIds": True,

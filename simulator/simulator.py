@@ -22,15 +22,15 @@ from simulator.wire import Server
 
 
 class Simulator:
-    """A Leshan look-alike with its devices.
+    """A Leshan simulator with its devices.
 
-    What the methods do is also served under ``/sim`` (``control.py``). They are called in the loop that serves, while
-    it serves. A name of no device raises KeyError.
+    The methods are also available under ``/sim`` (``control.py``). Call them in the loop that serves, while it serves.
+    An unknown device name raises KeyError.
 
     Attributes:
-        url: where it listens, like ``http://127.0.0.1:40123``; empty while it does not.
-        events: told of each event; ``events.newest`` and ``events.counters`` keep what was told.
-        stats: calls open now, the most that were open at once, answers by status.
+        url: the server's address, like ``http://127.0.0.1:40123``; empty while it does not listen.
+        events: publishes the events; ``events.newest`` and ``events.counters`` record them.
+        stats: calls open now, the most that were open at once, responses by status.
     """
 
     def __init__(self, config: SimulatorConfig | None = None) -> None:
@@ -47,9 +47,9 @@ class Simulator:
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Simulator]:
-        """Listen and let the devices live as long as the block runs; 0 takes a free port.
+        """Listen and run the devices as long as the block runs; 0 takes a free port.
 
-        What the devices and the server know stays when the block ends, and is there when it is served again.
+        The state of the devices and the server remains when the block ends, and is used when it is served again.
 
         Raises:
             OSError: the address cannot be used.
@@ -76,7 +76,7 @@ class Simulator:
                 await poster.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI app. It needs the connections of ``wire.py``, so no other server can serve it."""
+        """Run as an ASGI app. It needs the connections of ``wire.py``, so no other server can serve it."""
         if scope["raw_path"].startswith(b"/sim/"):
             await self._control(scope, receive, send)
         else:
@@ -85,59 +85,61 @@ class Simulator:
     # --- devices
 
     def device(self, name: str) -> Device:
-        """A device's state, counters and received requests."""
+        """Return a device's state, counters and received requests."""
         return self._fleet.devices[name]
 
     def devices(self) -> list[Device]:
-        """All devices."""
+        """Return all devices."""
         return list(self._fleet.devices.values())
 
     def add(self, name: str, *, queue_mode: bool | None = None) -> Device:
-        """One more device, not registered; None: queue mode by the configured share."""
+        """Add a device, not registered; None: queue mode by the configured share."""
         device = self._fleet.add(name, queue_mode=queue_mode)
         if self.url:
             self._fleet.start(device)
         return device
 
     def remove(self, name: str) -> None:
-        """Deregister a device and forget it."""
+        """Deregister a device and remove it."""
         self._fleet.remove(self.device(name))
 
     def register(self, name: str, *, old_after: bool = False) -> None:
-        """A new REGISTRATION; ``old_after``: the replaced one's DEREGISTRATION comes after it instead of before."""
+        """Send a new REGISTRATION; ``old_after``: the replaced one's DEREGISTRATION comes after it instead of
+        before."""
         self._fleet.register(self.device(name), old_after=old_after)
 
     def wake(self, name: str, *, new_address: bool = False) -> None:
-        """A registration update, or a registration where there is none. A new address cancels its open calls."""
+        """Send a registration update, or a registration if there is none. A new address cancels its open calls."""
         self._fleet.update(self.device(name), new_address=new_address)
 
     def sleep(self, name: str) -> None:
-        """The device goes deaf, and in queue mode the server knows (SLEEPING)."""
+        """Make the device stop receiving; in queue mode the server knows (SLEEPING)."""
         self._fleet.sleep(self.device(name))
 
     def deafen(self, name: str, *, deaf: bool = True) -> None:
-        """The device hears nothing any more (or again), and the server does not know."""
+        """Make the device stop receiving (or receive again); the server does not know."""
         self.device(name).deaf = deaf
 
     def deregister(self, name: str) -> None:
-        """DEREGISTRATION."""
+        """Send DEREGISTRATION."""
         self._fleet.deregister(self.device(name))
 
     def set_value(self, name: str, path: str, value: Json) -> None:
-        """Set a resource in Leshan's form (``"24.5"`` of a FLOAT, ``{"0": ..}`` of a multiple one); tells nobody."""
+        """Set a resource in Leshan's form (``"24.5"`` of a FLOAT, ``{"0": ..}`` of a multiple one), without a
+        notification."""
         ids = read_path(path.strip("/"))
         multiple = isinstance(value, dict) and all(key.isdigit() for key in value)
         self.device(name).objects.put(ids, {int(key): item for key, item in value.items()} if multiple else value)
 
     def value(self, name: str, path: str) -> Json:
-        """What the device has at a resource, in Leshan's form; None where it has nothing."""
+        """Return the device's value of a resource, in Leshan's form; None if it has none."""
         return self.device(name).objects.value(read_path(path.strip("/")))
 
     def notify(self, name: str, path: str, value: Json = None, *, anyway: bool = False) -> int:
-        """Set a value, and NOTIFICATION of all observations that cover it (``anyway``: of the path itself).
+        """Set a value, and send NOTIFICATION for all observations that cover it (``anyway``: of the path itself).
 
         Returns:
-            how many notifications were sent.
+            the number of notifications sent.
         """
         if value is not None:
             self.set_value(name, path, value)
@@ -148,36 +150,36 @@ class Simulator:
         return 1
 
     def send(self, name: str, paths: Iterable[str]) -> None:
-        """SEND with the present values of these paths."""
+        """Send SEND with the present values of these paths."""
         self._fleet.send(self.device(name), [read_path(path.strip("/")) for path in paths])
 
-    # --- behaviours
+    # --- behaviors
 
     def behave(self, name: str, behaviour: Behaviour) -> None:
-        """Tell one device how to take requests from now on."""
+        """Set how one device handles requests from now on."""
         self.device(name).behaviours.add(behaviour)
 
     def behave_all(self, behaviour: Behaviour) -> None:
-        """Tell each device."""
+        """Set how each device handles requests from now on."""
         for device in self.devices():
             device.behaviours.add(behaviour)
 
     def server_behaves(self, behaviour: Behaviour) -> None:
-        """What the server (or a proxy before it) does with every request, that for a registration included.
+        """Set how the server (or a proxy before it) handles every request, those for a registration included.
 
         Raises:
-            ValueError: a behaviour that only a device can have.
+            ValueError: a behavior that only a device can have.
         """
         if behaviour.kind in OF_THE_DEVICE | {Kind.DELAYED}:
             raise ValueError(f"{behaviour.kind} is a device's behaviour: the server has none of it")
         self._rest.behaviours.add(behaviour)
 
     def hang(self) -> None:
-        """The server accepts and never answers, until :meth:`behave_well`."""
+        """Accept connections and never respond, until :meth:`behave_well`."""
         self.server_behaves(Behaviour(kind=Kind.NEVER))
 
     def behave_well(self, name: str | None = None) -> None:
-        """Forget what one device was told, or (None) all devices and the server."""
+        """Remove the behaviors of one device, or (None) of all devices and the server."""
         if name is not None:
             self.device(name).behaviours.clear()
             return
@@ -188,13 +190,14 @@ class Simulator:
     # --- the server
 
     def restart(self) -> None:
-        """As a restarted Leshan: registrations and delayed requests are gone, event streams end, nobody is told."""
+        """Restart the server, as Leshan: registrations and delayed requests are lost, event streams end, without an
+        event."""
         self._rest.ids.interrupt()
         self._fleet.forget_registrations()
         self.events.restarted()
 
     def reset(self) -> None:
-        """Forget counters, received requests and behaviours; registrations and values stay."""
+        """Clear counters, received requests and behaviors; registrations and values stay."""
         self._rest.behaviours.clear()
         self._rest.stats.reset()
         self._exchange.counters.clear()
@@ -204,11 +207,11 @@ class Simulator:
             device.forget()
 
     def received(self, name: str) -> list[Received]:
-        """What arrived at the server for this device, oldest first."""
+        """Return the requests that arrived at the server for this device, oldest first."""
         return list(self.device(name).received)
 
     def figures(self) -> dict[str, Json]:
-        """As ``GET /sim/stats`` tells it."""
+        """Return the figures of ``GET /sim/stats``."""
         devices = self.devices()
         return {
             "devices": len(devices),
@@ -229,7 +232,7 @@ class Simulator:
 async def run_simulator(
     config: SimulatorConfig, host: str, port: int, ready: Callable[[str], None] | None = None
 ) -> None:
-    """Serve until the task is cancelled; ``ready`` is told the address as soon as it listens.
+    """Serve until the task is canceled; ``ready`` is called with the address as soon as it listens.
 
     Raises:
         OSError: the address cannot be used.

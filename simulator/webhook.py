@@ -1,4 +1,4 @@
-"""Posts events as Reveille takes them at ``/leshan/events``: lists in order, signed, repeated until they are taken."""
+"""Posts events to Reveille's ``/leshan/events``: lists in order, signed, retried until they are accepted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIMEOUT_SECONDS: Final = 30.0
 
 
 class WebhookPoster:
-    """An outbox in memory and the one task that empties it. Events beyond 100,000 unsent ones push out the oldest."""
+    """An outbox in memory and a single task that empties it. Above 100,000 unsent events, the oldest are dropped."""
 
     def __init__(self, config: SimulatorConfig) -> None:
         self._config = config
@@ -35,7 +35,7 @@ class WebhookPoster:
         self.refused = 0
 
     def take(self, told: Told) -> None:
-        """One event, to be posted soon."""
+        """Enqueue one event for posting."""
         if self._config.mode is Mode.REVEILLE:
             event = orjson.loads(told.envelope())
         else:
@@ -49,7 +49,7 @@ class WebhookPoster:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Stop; what was not posted yet is lost, as with a stock server."""
+        """Stop; unsent events are lost, as with a stock server."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -65,7 +65,7 @@ class WebhookPoster:
                     await self._post(client, orjson.dumps(batch if len(batch) > 1 else batch[0]))
 
     async def _post(self, client: httpx.AsyncClient, body: bytes) -> None:
-        """Post until it is taken, or refused for good (4xx): the same ``webhook-id`` each time."""
+        """Post until the events are accepted, or refused for good (4xx): the same ``webhook-id`` each time."""
         message_id = f"msg_{uuid4().hex}"
         while True:
             try:
@@ -95,7 +95,7 @@ class WebhookPoster:
 
 
 def _data(data: bytes) -> Any:
-    """The event's JSON; what stock Leshan broke by a name with ``"`` goes as the text it is."""
+    """Return the event's JSON; JSON that stock Leshan broke by a name with ``"`` is returned as text."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

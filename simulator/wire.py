@@ -33,7 +33,7 @@ class Connection(HttpToolsProtocol):
             self.on_lost()
 
     def close(self) -> None:
-        """Close it in an orderly way (FIN), answered or not."""
+        """Close it in an orderly way (FIN), with or without a response."""
         self.transport.close()
 
     def reset(self) -> None:
@@ -44,19 +44,19 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def half_answer(self, body: bytes) -> None:
-        """Begin a good answer, break off in its middle, and close."""
+        """Begin a valid response, break off in its middle, and close."""
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
         self.transport.write(head + body[: len(body) // 2])
         self.transport.close()
 
 
 def connection_of(scope: Any) -> Connection:
-    """The connection on which a request came."""
+    """Return the connection of a request."""
     return cast(Connection, scope["extensions"][_HANDLE][_HANDLE])
 
 
 class Server:
-    """Listens on one socket and hands requests to an ASGI app, on the running loop. It sets no signal handler."""
+    """Listens on one socket and passes requests to an ASGI app, on the running loop. It sets no signal handler."""
 
     def __init__(self, app: Any) -> None:
         config = Config(
@@ -77,7 +77,7 @@ class Server:
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int) -> int:
-        """Begin to listen; the port, for 0 the one that was free.
+        """Start listening; return the port, for 0 the one that was free.
 
         Raises:
             OSError: the address cannot be used.
@@ -91,7 +91,7 @@ class Server:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stop listening and reset every connection; requests under way end without an answer."""
+        """Stop listening and reset every connection; requests under way end without a response."""
         if self._server is not None:
             self._server.close()
         for connection in list(self._state.connections):
