@@ -93,7 +93,7 @@ class Registration:
 
 @dataclass(slots=True)
 class Delayed:
-    """A request that a stock Leshan keeps for the next wake."""
+    """A request that a stock Leshan holds for the next wake."""
 
     request: Request
     request_id: str

@@ -191,7 +191,7 @@ class Fleet:
             return
 
     def send(self, device: Device, paths: Iterable[Path]) -> None:
-        """Send SEND with the present values of these paths."""
+        """Publish a SEND with the present values of these paths."""
         self._events.sent(device, device.objects.read_many(paths))
         self._reported(device, "SEND")
 

@@ -150,7 +150,7 @@ class Simulator:
         return 1
 
     def send(self, name: str, paths: Iterable[str]) -> None:
-        """Send SEND with the present values of these paths."""
+        """Publish a SEND with the present values of these paths."""
         self._fleet.send(self.device(name), [read_path(path.strip("/")) for path in paths])
 
     # --- behaviors

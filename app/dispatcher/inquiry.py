@@ -1,4 +1,4 @@
-"""Query a Leshan server that keeps request ids for the outcome of a call whose response was lost."""
+"""Query a Leshan server that records request ids for the outcome of a call whose response was lost."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ PATIENCE_SECONDS: Final = 3.0
 to the sweep."""
 
 LOST_ON_THE_WAY: Final = frozenset({OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR})
-"""Outcomes after which a server that keeps request ids knows more than Reveille."""
+"""Outcomes after which a server that records request ids knows more than Reveille."""
 
 REQUEST_HEADER: Final = "Reveille-Request"
 """``{operation}/{attempt}``: a server that knows this header never sends the same attempt twice."""

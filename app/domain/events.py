@@ -1,7 +1,7 @@
 """Events from Leshan, in one form for all sources: event stream, webhook, older webhooks, reconciliation.
 
 ``age`` is the time since the event happened, by Leshan's own clock alone (microseconds, 0 if the source gives none):
-clocks of different hosts are never compared. ``ordered`` says that the source keeps order, so that SLEEPING can be
+clocks of different hosts are never compared. ``ordered`` says that the source preserves order, so that SLEEPING can be
 believed.
 """
 

@@ -32,7 +32,7 @@ class OutcomeKind(Enum):
     NOT_CONNECTED = auto()
     """500 ``.. peer is not connected`` or ``Unable to send request``: Leshan may not call this device first."""
     DELAYED = auto()
-    """200 with ``delayed:true``: a stock Leshan keeps the request in memory until the device's next wake."""
+    """200 with ``delayed:true``: a stock Leshan holds the request in memory until the device's next wake."""
     NOT_REGISTERED = auto()
     """400 ``No registered client``."""
     ASLEEP = auto()
@@ -76,7 +76,7 @@ class Outcome:
         content: the node (or for composites the map path -> node) of the response, in Leshan's form.
         object_links: DISCOVER's links in Leshan's form.
         location: CREATE's new path in Leshan's form (``"3442/8"``).
-        request_id: the id under which Leshan keeps a delayed request.
+        request_id: the id under which Leshan holds a delayed request.
         deadline_passed: ANSWER_LOST because our own deadline passed (a Leshan that accepts and never answers).
         answered_before: the device answered the attempt's first call, and this is the outcome of the second one, in
             another content format.

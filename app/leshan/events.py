@@ -87,7 +87,7 @@ def parse_event(
 
     Args:
         age: the time since it happened, in microseconds.
-        ordered: whether its source keeps order.
+        ordered: whether its source preserves order.
         notifications_wake: whether this server takes a device that notifies as awake.
         time: when it happened, in milliseconds of the server's clock.
         boot_id: of the server process in which it happened.

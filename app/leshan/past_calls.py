@@ -1,4 +1,4 @@
-"""The outcome of a past call, from a server that keeps request ids (``DELETE /requests/{operation}/{attempt}``)."""
+"""The outcome of a past call, from a server that records request ids (``DELETE /requests/{operation}/{attempt}``)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CallStatus(Enum):
     AWAY = auto()
     """No response of the server came: query it again."""
     NO_IDS = auto()
-    """The server keeps no request ids (any more): the outcome cannot be determined."""
+    """The server records no request ids (any more): the outcome cannot be determined."""
 
 
 def read_state(kind: OperationKind, exchange: Exchange) -> Outcome | CallStatus:

@@ -31,7 +31,7 @@ USUAL_DEPTH: Final = 4
 """Usual nesting of arrays and objects in a registration."""
 
 MAX_DEPTH: Final = 32
-"""Maximum nesting; ijson itself has no limit, and each level costs it memory."""
+"""Maximum nesting beyond the usual depth; ijson itself has no limit, and each level costs it memory."""
 
 LIST_SECONDS: Final = 300.0
 """Maximum time that one list, or one page of it, may keep Reveille waiting for its bytes, all waits together."""

@@ -3,7 +3,7 @@
     {"event": "UPDATED", "data": {..}, "time": 1795448703071, "seq": 17, "server": "leshan"}
 
 ``time`` is when it happened, in milliseconds of Leshan's clock; its age is computed against ``webhook-timestamp``, the
-time of sending by the same clock. ``seq`` says that the source keeps order. All other fields are ignored.
+time of sending by the same clock. ``seq`` says that the source preserves order. All other fields are ignored.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _event(member: JsonValue, where: str, sent_millis: int | None, notifications
 
 
 def _is_ordered(seq: JsonValue, where: str) -> bool:
-    """Return whether there is a sequence number, whatever its value: then this sender keeps order."""
+    """Return whether there is a sequence number, whatever its value: then this sender preserves order."""
     if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int | float)):
         raise Refusal(422, f"{where}seq is a number", f"{where}seq")
     return seq is not None
