@@ -1,7 +1,7 @@
-"""The command line: one verb per role, and the few things that an operator does by hand.
+"""The command line: one command per role, and the few manual tasks of an operator.
 
-What a verb needs is imported when it runs: all of it takes more than a second of a slow machine, which ``--help``, a
-bad setting and ``migrate`` should not cost.
+Each command imports its dependencies when it runs: to import all of them takes more than a second on a slow machine,
+and ``--help``, an invalid setting and ``migrate`` should not cost that.
 """
 
 # ruff: noqa: PLC0415
@@ -46,7 +46,7 @@ HealthPort = Annotated[
 
 
 def main() -> None:
-    """The console script. Expected errors end with one line and exit code 1; a bad setting with exit code 2."""
+    """Run the console script. Expected errors end with one line and exit code 1, invalid settings with exit code 2."""
     try:
         cli(prog_name="reveille")
     except CommandError as error:
@@ -75,7 +75,7 @@ def serve() -> None:
 
 @cli.command()
 def api() -> None:
-    """Serve GraphQL, the webhook and the web page. Any number of these; they need REVEILLE_REDIS_URL to be quick."""
+    """Serve GraphQL, the webhook and the web page. Any number may run; they need REVEILLE_REDIS_URL for low latency."""
     settings = _settings()
     from app.entrypoints import run_api
 
@@ -84,7 +84,7 @@ def api() -> None:
 
 @cli.command()
 def dispatch(health_port: HealthPort = None) -> None:
-    """Send operations to Leshan when devices are awake. Any number of these."""
+    """Send operations to Leshan when devices are awake. Any number may run."""
     settings = _settings(needs_leshan=True)
     from app.entrypoints import run_worker
     from app.process import Role
@@ -94,7 +94,7 @@ def dispatch(health_port: HealthPort = None) -> None:
 
 @cli.command()
 def bridge(health_port: HealthPort = None) -> None:
-    """Listen to the event stream of the Leshan server. One of them does, the others stand by."""
+    """Listen to the event stream of the Leshan server. One process listens, the others stand by."""
     settings = _settings(needs_leshan=True)
     from app.entrypoints import run_worker
     from app.process import Role
@@ -104,7 +104,7 @@ def bridge(health_port: HealthPort = None) -> None:
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database to the present schema, as a step of its own: starting processes do the same."""
+    """Migrate the database to the present schema, as a separate step: starting processes do the same."""
     settings = _settings()
     from app.models.database import migrate as migrate_database
 
@@ -124,7 +124,7 @@ def check(
         bool, typer.Option("--restored", help="A copy that nobody works on: do not ask who is late.")
     ] = False,
 ) -> None:
-    """Ask the database whether what must always hold does hold. Tells what does not, and exits with 1."""
+    """Verify the database invariants. Print the violations, and exit with 1 if there are any."""
     settings = _settings()
     from app.models.invariant_check import violations
 
@@ -154,7 +154,7 @@ def simulate(
         str, typer.Option(help="Which server it is like: M16 and M18 are stock ones, reveille is our own.")
     ] = "M18",
 ) -> None:
-    """Run a Leshan look-alike with sleeping devices, over real HTTP, for trying things out."""
+    """Run a Leshan simulator with sleeping devices, over real HTTP, for experiments."""
     from app.serving import told_to_end
     from app.telemetry import configure_logging, get_logger
     from simulator import Mode, Simulator, SimulatorConfig
@@ -195,10 +195,10 @@ add_to(cli)
 
 
 def _settings(*, needs_leshan: bool = False) -> Settings:
-    """The settings, checked, with the logs set up as they say.
+    """Return the validated settings, and configure logging accordingly.
 
     Raises:
-        Trouble: a setting that cannot be used.
+        CommandError: a setting is invalid.
     """
     from app.settings import LogFormat, SettingsError, load_settings
 
@@ -215,10 +215,10 @@ def _settings(*, needs_leshan: bool = False) -> Settings:
 
 
 def _run(work: Coroutine[Any, Any, None], *, database: bool = True) -> None:
-    """Run to the end.
+    """Run the coroutine to its end.
 
     Raises:
-        Trouble: the database or an address cannot be used.
+        CommandError: the database or an address cannot be used.
     """
     try:
         _collect_garbage_rarely()
@@ -233,8 +233,9 @@ def _run(work: Coroutine[Any, Any, None], *, database: bool = True) -> None:
 
 
 def _collect_garbage_rarely() -> None:
-    """What the imports made stays, so the collector need not look at it again and again; and it runs after 20,000 new
-    objects in place of 700, for nearly everything is freed without it. An operation costs some 5 % less."""
+    """Freeze the objects that the imports created, so that the collector does not scan them again and again, and let it
+    run after 20,000 new objects instead of 700, because nearly everything is freed without it. An operation costs some
+    5 % less."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)

@@ -1,10 +1,10 @@
-"""The error with which a command ends as expected."""
+"""The error that ends a command in an expected way."""
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """One line for the user of the command, and the exit code."""
+    """An error of a command: one line for the user, and the exit code."""
 
     def __init__(self, line: str, code: int = 1) -> None:
         super().__init__(line)

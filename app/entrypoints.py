@@ -1,6 +1,7 @@
-"""What each verb of the command line runs: the parts of a role, served, until a signal comes.
+"""The entry point of each command: run the components of a role and serve, until a signal arrives.
 
-Apart from ``app/cli.py``, because these imports are most of a start: ``reveille --help`` and ``migrate`` need none.
+Separate from ``app/cli.py`` because these imports take most of the startup time: ``reveille --help`` and ``migrate``
+need none of them.
 """
 
 from __future__ import annotations
@@ -26,28 +27,28 @@ log = structlog.get_logger(__name__)
 
 
 async def run_everything(settings: Settings) -> None:
-    """Migrate, serve, dispatch and listen in this process; with a simulator where no Leshan server is named.
+    """Migrate, serve, dispatch and listen in this process; with a simulator if no Leshan server is configured.
 
     Raises:
         OSError, StoreUnavailable, UnsafeDatabase: the address or the database cannot be used.
-        SystemExit: with 1, a part failed that should run for ever.
+        SystemExit: with 1, a component failed that should run forever.
     """
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
-    told = told_to_end()  # before anything is claimed or heard that has to be let go of in order
+    told = told_to_end()  # before any claim or lease that must be released in order
     async with contextlib.AsyncExitStack() as stack:
         devices: list[str] = []
         if settings.leshan_url is None:
             settings, devices = await stack.enter_async_context(_simulated(settings))
         components = await stack.enter_async_context(running(settings, Role.EVERYTHING))
-        # somebody who pastes the first operation at once need not wait for the device's first registration
+        # so that the first operation can be created at once, before the device has registered
         await asyncio.gather(*(components.ledger.submit(Provision(name)) for name in devices))
         await _serve(components, stack, listening)
         await _told_or_ended(told, components)
 
 
 async def run_api(settings: Settings) -> None:
-    """Serve GraphQL, the webhook and the page. Raises as :func:`run_everything` does."""
+    """Serve GraphQL, the webhook and the web page. Raise the exceptions of :func:`run_everything`."""
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
     told = told_to_end()
@@ -57,8 +58,8 @@ async def run_api(settings: Settings) -> None:
 
 
 async def run_worker(settings: Settings, role: Role, health_port: int | None) -> None:
-    """Dispatch, or listen to the event stream; health and metrics on ``health_port``. Raises as
-    :func:`run_everything` does."""
+    """Dispatch, or listen to the event stream; serve health and metrics on ``health_port``. Raise the exceptions of
+    :func:`run_everything`."""
     await migrate(settings.database_url)
     told = told_to_end()
     async with running(settings, role) as components, contextlib.AsyncExitStack() as stack:
@@ -72,7 +73,7 @@ async def run_worker(settings: Settings, role: Role, health_port: int | None) ->
 
 @contextlib.asynccontextmanager
 async def _simulated(settings: Settings) -> AsyncIterator[tuple[Settings, list[str]]]:
-    """A simulator beside us: the settings that go with it, and its devices' names."""
+    """Run a simulator in this process; yield the settings that point to it, and the names of its devices."""
     config = SimulatorConfig.demo(
         devices=settings.simulate_devices,
         seed=settings.simulate_seed,
@@ -113,7 +114,8 @@ async def _serve(components: Components, stack: contextlib.AsyncExitStack, liste
 
 
 async def _told_or_ended(told: asyncio.Event, components: Components) -> None:
-    """Return at SIGTERM or SIGINT. A part that failed ends the process with exit code 1, so that it is restarted."""
+    """Return at SIGTERM or SIGINT. A component that failed ends the process with exit code 1, so that it is
+    restarted."""
     waiting = [asyncio.create_task(told.wait()), asyncio.create_task(components.ended.wait())]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:

@@ -1,4 +1,4 @@
-"""Health: whether the process lives, and whether the whole road to the devices is open; what is wrong, in JSON."""
+"""Health: whether the process is alive, and whether the whole path to the devices works; the problems, in JSON."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ T = TypeVar("T")
 
 DATABASE_SECONDS: Final = 3.0
 ALIVE: Final = 10 * SECOND
-"""A dispatcher sweeps every half second; after this long without one, none is alive."""
+"""A dispatcher sweeps every half second; after this long without a sweep, no dispatcher is considered alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part of the road, and what is wrong with it.
+    """The state of one part of the path to the devices, and its problem.
 
     Attributes:
-        cause: text of a driver or of the transport, which names hosts and users: for callers who may ask the API alone.
+        cause: text of a driver or of the transport, which names hosts and users; only for authenticated callers.
     """
 
     ok: bool
@@ -49,9 +49,9 @@ class Health:
     """The checks of one process.
 
     Args:
-        write: has the ledger of this process commit a row; raises where it cannot within :data:`DATABASE_SECONDS`.
-        hears_stream: adds the bridge to what has to be there.
-        knows: whether a bearer token is that of a viewer, who is shown the causes, too.
+        write: makes the ledger of this process commit a row; raises if it cannot within :data:`DATABASE_SECONDS`.
+        hears_stream: adds the check of the bridge.
+        knows: returns whether a bearer token belongs to a viewer; viewers also receive the causes.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Health:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all checks."""
+        """Return the names of all checks."""
         return ("database", "bus", "leshan", "dispatcher", "pauses", *(("bridge",) if self._hears_stream else ()))
 
     def routes(self) -> list[Route]:
@@ -80,12 +80,12 @@ class Health:
         ]
 
     async def live(self, _request: Request) -> Response:
-        """200 as long as the event loop turns."""
+        """Respond with 200 as long as the event loop runs."""
         return JSONResponse({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
-        """200, or 503 when something stops operations on their way. ``?only=database,bus`` looks at these alone: an
-        API process behind a load balancer serves well while Leshan is away."""
+        """Respond with 200, or with 503 if something prevents operations from being sent. ``?only=database,bus`` limits
+        the checks to these: an API process behind a load balancer serves well while Leshan is unavailable."""
         wanted = [name for name in request.query_params.get("only", "").split(",") if name]
         if unknown := [name for name in wanted if name not in self.names]:
             told = f"there is no check named {unknown[0]!r} here: {', '.join(self.names)}"
@@ -98,11 +98,11 @@ class Health:
         return JSONResponse(body, 200 if ok else 503)
 
     async def metrics(self, _request: Request) -> Response:
-        await self._read()  # which also says whether the breaker is open: the sweep of any process may have opened it
+        await self._read()  # updates the breaker's gauge, too: the sweep of any process may have opened the breaker
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def checks(self, only: Collection[str] = ()) -> dict[str, Check]:
-        """All checks, or those with these names; within :data:`DATABASE_SECONDS`."""
+        """Return all checks, or those with these names, within :data:`DATABASE_SECONDS`."""
         work = [self._read()]
         if not only or "database" in only:
             work.insert(0, self._database())
@@ -113,7 +113,8 @@ class Health:
         return {name: checks[name] for name in self.names if name in checks and (not only or name in only)}
 
     async def _read(self) -> dict[str, Check]:
-        """What the database says of the others; of itself only what keeps it from saying that."""
+        """Return the checks that are read from the database. The database's own check is included only if the read
+        fails."""
         try:
             return await _within(DATABASE_SECONDS, self._server_checks())
         except Exception as error:
@@ -122,8 +123,8 @@ class Health:
             return {**dict.fromkeys(self.names[2:], unknown), "database": _failed(error)}
 
     async def _database(self) -> dict[str, Check]:
-        """Whether a row can be committed. Requests that come meanwhile share one commit: a flood of them costs no more
-        than one after the other."""
+        """Check whether a row can be committed. Concurrent requests share one commit: a flood of them costs no more
+        than sequential requests."""
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(), name="readiness")
         try:
@@ -148,11 +149,11 @@ class Health:
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result of some work. After the time-out it is canceled and not waited for: a statement that nothing answers
-    takes as long again to be canceled.
+    """Return the result of some work. After the timeout the work is canceled but not awaited: a statement without a
+    response takes as long again to be canceled.
 
     Raises:
-        TimeoutError: it took longer.
+        TimeoutError: the work took longer.
     """
     task = asyncio.create_task(work)
     done, _ = await asyncio.wait([task], timeout=seconds)
@@ -175,7 +176,7 @@ def _leshan(server: tables.LeshanServer, now: int) -> Check:
 
 
 def _pauses(present: list[PauseView]) -> Check:
-    """Whether somebody holds everything back; what single endpoints are paused is told, and no trouble of the road."""
+    """Check whether all dispatch is paused, or that to a server. Paused endpoints are only reported in the detail."""
     wide = [pause for pause in present if pause.endpoint is None]
     if wide:
         what = "all dispatch" if wide[0].server is None else f"all dispatch to {wide[0].server}"
@@ -186,7 +187,7 @@ def _pauses(present: list[PauseView]) -> Check:
 
 
 def _bridge(server: tables.LeshanServer, now: int) -> Check:
-    held_since = server.bridge_until and server.bridge_until - ALIVE  # a hold ends as long after it was renewed
+    held_since = server.bridge_until and server.bridge_until - ALIVE  # a lease expires this long after its last renewal
     held = _alive(held_since, now, "the event stream", "nobody listens to the event stream")
     if not held.ok or server.bridge_open_since is None:
         return held
@@ -197,7 +198,7 @@ def _bridge(server: tables.LeshanServer, now: int) -> Check:
 
 
 def moment(instant: int) -> str:
-    """A time as people and programs read it: RFC 3339, to the second."""
+    """Format a time for people and programs: RFC 3339, to the second."""
     return datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

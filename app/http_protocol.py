@@ -1,12 +1,12 @@
-"""uvicorn's HTTP/1.1 protocol with bounds on everything that a client may send before it is known.
+"""uvicorn's HTTP/1.1 protocol with limits on everything that a client may send before it is authenticated.
 
 httptools limits neither the size nor the number of header fields and trailers, and uvicorn neither the time of a head
-nor the number of pipelined requests. So bytes are held back here until a head is complete and within its limits, and
-one request at a time is given to the parser (``docs/decisions/0018-bounded-http.md`` has the figures).
+nor the number of pipelined requests. So this protocol buffers bytes until a head is complete and within its limits, and
+passes one request at a time to the parser (``docs/decisions/0018-bounded-http.md`` has the figures).
 
-A head also loses its ``Upgrade`` offers other than ``websocket``: a server that does not know a protocol must ignore
-the offer (RFC 9110, 7.8), and httptools would take the body behind it for that protocol. The older kind of Leshan
-server offers ``h2c`` with every post.
+It also removes ``Upgrade`` offers other than ``websocket`` from a head: a server that does not know a protocol must
+ignore the offer (RFC 9110, 7.8), and httptools would take the body after the head for that protocol. The older kind of
+Leshan server offers ``h2c`` with every POST.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD: Final = 64 * 1024
-"""Bytes of a request's line and header fields."""
+"""Maximum bytes of the request line and the header fields."""
 
 MAX_FIELDS: Final = 128
-"""Header fields of a request; the websockets library has the same limit."""
+"""Maximum header fields of a request; the websockets library has the same limit."""
 
 MAX_FRAMING: Final = 64 * 1024
-"""Bytes of chunk sizes, chunk extensions and trailers, beside :data:`FRAMING_PER_BYTE` for each byte of the body."""
+"""Maximum bytes of chunk sizes, extensions and trailers, plus :data:`FRAMING_PER_BYTE` for each byte of the body."""
 
 FRAMING_PER_BYTE: Final = 8
 """A chunk of one byte has five bytes of framing, up to ten with leading zeros of its size."""
 
 MAX_PIPELINED: Final = 64 * 1024
-"""Bytes of further requests that are kept while a response is awaited."""
+"""Maximum bytes of further requests that are buffered while a response is pending."""
 
 MAX_HELD: Final = 32 * 1024 * 1024
-"""Bytes of incomplete heads of all connections."""
+"""Maximum bytes of the incomplete heads of all connections."""
 
 MAX_DISCARDED: Final = 1024 * 1024
-"""Bytes that are read and discarded after a response that did not wait for them."""
+"""Maximum bytes that are read and discarded after a response that did not wait for them."""
 
 HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 30.0
@@ -49,10 +49,10 @@ SHUTDOWN_BODY_SECONDS: Final = 2.0
 """Time for the rest of a body when the server shuts down."""
 
 RESERVE: Final = 32
-"""Connections beyond the limit, on which health is answered."""
+"""Connections beyond the limit, for health requests."""
 
 SILENT_SECONDS: Final = 1.0
-"""After so long without a request a connection gives way to a new one when the limit is reached."""
+"""After this long without a request, a connection is closed in favor of a new one if the limit is reached."""
 
 HEALTH: Final = (b"/health/", b"/metrics")
 
@@ -64,7 +64,7 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)
 
 
 class _Phase(Enum):
-    """What a connection is at."""
+    """The phase of a connection."""
 
     HEAD = auto()
     """No request, or a part of a head."""
@@ -73,15 +73,15 @@ class _Phase(Enum):
     RESPONSE = auto()
     """The request is complete, its response is not."""
     CLOSED = auto()
-    """What still comes is discarded, or belongs to the WebSocket that took the connection over."""
+    """Further bytes are discarded, or belong to the WebSocket that took over the connection."""
 
 
 class ConnectionLimit:
-    """The connections of one server, and which of them gives way when there are too many.
+    """The connections of one server, and the choice of the one to close when there are too many.
 
     Attributes:
-        most: connections that are served.
-        waiting: those without a complete head, the longest waiting first, with the time since when.
+        most: maximum connections that are served.
+        waiting: connections without a complete head, the longest waiting first, with the time since when they wait.
         held: bytes of incomplete heads.
     """
 
@@ -91,10 +91,11 @@ class ConnectionLimit:
         self.held = 0
 
     def admit(self, new: HttpProtocol, present: int) -> bool:
-        """Make room for a new connection where ``present`` exceeds the limit; return whether it may be served.
+        """Make room for a new connection if ``present`` exceeds the limit; return whether it may be served.
 
-        The connection that has waited longest without a request is closed. Where all are busy, the new one may only ask
-        for health; beyond the reserve for this, one without a request is closed however short it has waited.
+        The connection that has waited longest without a request is closed. If all are busy, the new one may only
+        request health; beyond the reserve for this, a connection without a request is closed however short it has
+        waited.
         """
         if present <= self.most:
             return True
@@ -108,8 +109,8 @@ class ConnectionLimit:
 
 
 class _CyclesTransport:
-    """What uvicorn's request cycle writes to. Closing it before the request has come in whole does not lose the
-    response: with unread bytes a closed socket is reset, and the client may discard what it has not read."""
+    """The transport of uvicorn's request cycle. Closing it before the request is complete does not lose the response: a
+    socket closed with unread bytes is reset, and the client may discard data that it has not read."""
 
     def __init__(self, protocol: HttpProtocol) -> None:
         self._protocol = protocol
@@ -121,7 +122,7 @@ class _CyclesTransport:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection. Given to uvicorn as ``Config(http=partial(HttpProtocol, limit=..))``."""
+    """One connection. uvicorn creates it through ``Config(http=partial(HttpProtocol, limit=..))``."""
 
     def __init__(self, *args: Any, limit: ConnectionLimit, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -134,7 +135,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_idle = self._is_surplus = self._has_overrun = False
         self._refusal: tuple[int, str] | None = None
 
-    # --- asyncio's side
+    # --- called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
@@ -148,7 +149,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take the next bytes, however they are cut."""
+        """Process the next bytes, however they are split."""
         if self._phase is _Phase.CLOSED:
             self._discarded += len(data)
             if self._discarded > MAX_DISCARDED:
@@ -163,7 +164,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- from bytes to requests
 
     def _advance(self) -> None:
-        """Give the parser as much as belongs to one request, and say how long the rest may take."""
+        """Pass the bytes of one request to the parser, and start the timer for the rest."""
         while self._buffer and not self.transport.is_closing():
             if self._phase is _Phase.HEAD:
                 if not self._pass_head():
@@ -179,7 +180,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._start_timer()
 
     def _pass_head(self) -> bool:
-        """Pass the next head on, once it is complete; return whether it was."""
+        """Pass on the next head if it is complete; return whether it was."""
         if self._buffer[0] in b"\r\n":  # empty lines before a request are ignored (RFC 9112, 2.2)
             self._buffer = self._buffer.lstrip(b"\r\n")
             self._searched = 0
@@ -194,7 +195,7 @@ class HttpProtocol(HttpToolsProtocol):
             return False
         head = buffer[: end + len(_END)]
         lowered = head.lower()
-        length = _LENGTH.search(lowered)  # the body goes along as far as it has come; the parser checks the field
+        length = _LENGTH.search(lowered)  # the body's received part is passed on, too; the parser validates the field
         request = buffer[: len(head) + int(length[1])] if length else head
         self._buffer = buffer[len(request) :]
         self._searched = 0
@@ -205,21 +206,21 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def _hold(self, size: int) -> None:
-        """Count the bytes of an incomplete head. Hardly any: heads come in one piece."""
+        """Count the bytes of an incomplete head. This is rare: heads arrive in one piece."""
         self._limit.held += size - self._held
         self._held = size
         if size and self._limit.held > MAX_HELD:
             self._refuse(503, "Too many incomplete requests: try again.")
 
     def _pass_body(self) -> None:
-        """Pass on what belongs to the body: of a chunked one, whose end is not known, a slice."""
+        """Pass on the bytes of the body: a slice if it is chunked, because its end is not known."""
         left = self._length - self._received
         piece = self._buffer[: left if left > 0 else _SLICE]
         self._buffer = self._buffer[len(piece) :]
         self._feed(piece, len(piece))
 
     def _keep_pipelined(self) -> None:
-        """Leave further requests alone until the response to this one is complete."""
+        """Leave further requests in the buffer until the response to this one is complete."""
         self.flow.pause_reading()
         if len(self._buffer) > MAX_PIPELINED:
             self._close_when_answered()
@@ -229,7 +230,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = False
 
     def _feed(self, data: bytes, size: int) -> None:
-        """Give the parser the next bytes, of which the last ``size`` stand behind the head."""
+        """Pass the next bytes to the parser; the last ``size`` of them follow the head."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -243,10 +244,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._received += size
         if self._received - self._body > MAX_FRAMING + FRAMING_PER_BYTE * self._body:
             self._refusal = 400, "The body has too much framing: tiny chunks, chunk extensions or trailers."
-        if self._has_overrun:  # a request behind a chunked one: its head was not looked at, so it is not served
+        if self._has_overrun:  # a request after a chunked one: its head was not validated, so it is not served
             self._close_when_answered()
 
-    # --- the parser's side
+    # --- called by the parser
 
     def on_message_begin(self) -> None:
         if self._phase is _Phase.HEAD:
@@ -266,7 +267,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.cycle is before:
             return  # an upgrade to WebSocket
         self.cycle.transport = self._cycles_transport
-        self.headers = []  # trailers, which are not looked at (RFC 9110, 6.5.1); the request has its own list
+        self.headers = []  # trailers, which are ignored (RFC 9110, 6.5.1); the request has its own list
         self._body = self._received = 0
         self._enter(_Phase.BODY)
 
@@ -299,7 +300,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- the response
 
     def on_response_complete(self) -> None:
-        """Go on with the next request; a body that was not waited for is not read any further."""
+        """Continue with the next request; a body that the response did not wait for is not read any further."""
         self.server_state.total_requests += 1
         if self._phase is _Phase.BODY:
             self._linger()
@@ -311,14 +312,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._advance()
 
     def close_after_response(self) -> None:
-        """Close the connection, by the response's own wish."""
+        """Close the connection because the response requires it."""
         if self._phase is _Phase.BODY:
             self._linger()
         else:
             self.transport.close()
 
     def shutdown(self) -> None:
-        """Close the connection; a request under way is answered first, if its body is complete soon."""
+        """Close the connection. A request in progress gets its response first if its body is complete soon."""
         super().shutdown()
         if self._phase is _Phase.BODY:
             self._stop_timer()
@@ -327,12 +328,12 @@ class HttpProtocol(HttpToolsProtocol):
             )
 
     def disconnect(self) -> None:
-        """Close the connection now; no request is under way."""
+        """Close the connection now; no request is in progress."""
         self._enter(_Phase.CLOSED)
         self.transport.abort()
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answer a request that is not served, and close. A response that has begun is broken off."""
+        """Send an error response to a request that is not served, and close. A response that has begun is aborted."""
         if self._phase is _Phase.BODY:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -349,7 +350,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._linger()
 
     def _linger(self) -> None:
-        """Say that no more comes, and discard what still arrives, within bounds, until the client closes."""
+        """Send EOF, then discard further bytes, within limits, until the client closes."""
         self._enter(_Phase.CLOSED)
         self._buffer = b""
         self._refusal = None
@@ -383,7 +384,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _time_out(self) -> None:
-        """The head or the body took too long, or nothing came at all."""
+        """Handle a timeout: the head or the body took too long, or no bytes arrived at all."""
         if self.transport.is_closing():
             return
         if self._phase is _Phase.HEAD and not self._buffer:

@@ -1,7 +1,7 @@
-"""Text of devices, Leshan servers and users, made safe for a terminal.
+"""Make the text of devices, Leshan servers and users safe for a terminal.
 
-Endpoint names, values, details and reasons may hold control characters: an escape sequence moves the cursor, changes
-the title or the clipboard, and bidirectional controls (Unicode TR 36, 2.9) show a line in another order than it has.
+Endpoint names, values, details and reasons may contain control characters: an escape sequence moves the cursor, changes
+the title or the clipboard, and bidirectional controls (Unicode TR 36, 2.9) display a line in a different order.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable
 def printable(text: str) -> str:
     """Return the text with every character that is not printable, line breaks included, as its Python escape.
 
-    What is printable is decided by :meth:`str.isprintable`: no control, format, private or unassigned character, no
-    surrogate, and no separator but the space.
+    :meth:`str.isprintable` decides whether a character is printable: no control, format, private or unassigned
+    character, no surrogate, and no separator but the space.
     """
     return _escaped(text, lambda char: char.encode("unicode_escape").decode())
 
@@ -27,7 +27,7 @@ def printable_lines(text: str) -> str:
 def printable_json(document: str) -> str:
     """Return a JSON document with every character that is not printable as its JSON escape; it stays the same JSON.
 
-    Such a character stands within a string there, if the document is on one line.
+    Such a character is always within a string, provided that the document is on one line.
     """
     return _escaped(document, lambda char: json.dumps(char)[1:-1])
 

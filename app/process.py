@@ -1,4 +1,4 @@
-"""Putting the parts together: which of them a process runs, in which order they start, and how they end."""
+"""The composition of a process: which components it runs, in which order they start, and how they stop."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, TRANSITIONS
 log = structlog.get_logger(__name__)
 
 SERVER_ID: Final = 1
-"""One Leshan server today; every row knows its own already."""
+"""The id of the only Leshan server. Rows carry the id of their server already."""
 
 DAY: Final = 24 * 3600 * SECOND
 
 
 class Role(Flag):
-    """What a process does. Embedded, one does it all."""
+    """The roles of a process. With an embedded database, one process has all of them."""
 
     API = auto()
     DISPATCH = auto()
@@ -50,7 +50,7 @@ class Role(Flag):
 
 @dataclass(slots=True)
 class Components:
-    """What a running process consists of; ``ended`` is set when a part that should run for ever has failed."""
+    """The components of a running process. ``ended`` is set when a component that should run forever has failed."""
 
     settings: Settings
     ledger: Ledger
@@ -64,7 +64,7 @@ class Components:
 
 
 def rules_of(settings: Settings) -> Rules:
-    """What the ledger needs of the settings."""
+    """Return the settings that the ledger needs."""
     return Rules(
         judge=judge,
         awake_window=settings.awake_window * SECOND,
@@ -75,7 +75,7 @@ def rules_of(settings: Settings) -> Rules:
 
 
 def leshan_client(settings: Settings) -> LeshanClient:
-    """The client of the Leshan server that the settings name, with its headers and certificates."""
+    """Return the client of the configured Leshan server, with its headers and certificates."""
     if settings.leshan_url is None:
         raise ValueError("a Leshan address is needed: set REVEILLE_LESHAN_URL")
     return LeshanClient(
@@ -92,11 +92,11 @@ def leshan_client(settings: Settings) -> LeshanClient:
 async def running(
     settings: Settings, roles: Role, *, clock: Callable[[Instant], Instant] = lambda now: now, unsafe: bool = False
 ) -> AsyncIterator[Components]:
-    """Run the parts of these roles for as long as the block lasts. The database must have been migrated.
+    """Run the components of these roles for as long as the block lasts. The database must have been migrated.
 
     Args:
-        clock: what to make of the database's time; tests move it.
-        unsafe: take a database that may lose commits; for tests alone.
+        clock: maps the database's time; tests shift it.
+        unsafe: accept a database that may lose commits; only for tests.
 
     Raises:
         StoreUnavailable, UnsafeDatabase: the database cannot be used.
@@ -218,7 +218,7 @@ def _start_bridge(
 
 @contextlib.asynccontextmanager
 async def _background(ended: asyncio.Event) -> AsyncIterator[Start]:
-    """Tasks that run until the block ends. One that ends before is a fault: ``ended`` is set, the process stops."""
+    """Run tasks until the block ends. A task that ends earlier is a fault: ``ended`` is set, and the process stops."""
     tasks: set[asyncio.Task[None]] = set()
 
     def note(task: asyncio.Task[None]) -> None:

@@ -14,7 +14,7 @@ def folder(in_wheel: str, in_clone: str) -> Path:
     The two names are those of ``tool.hatch.build.targets.wheel.sources`` in ``pyproject.toml``.
 
     Raises:
-        FileNotFoundError: neither exists, so the installation is incomplete.
+        FileNotFoundError: neither folder exists, so the installation is incomplete.
     """
     candidates = (_PACKAGE / in_wheel, _PACKAGE.parent / in_clone)
     for candidate in candidates:

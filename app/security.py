@@ -1,6 +1,6 @@
-"""Who may do what: two roles, tokens compared in constant time, and what "only this machine" means.
+"""Authorization: two roles, tokens compared in constant time, and the meaning of "only this machine".
 
-Nothing here reads a request: the HTTP surface hands over the token or the address it found.
+No function here reads a request: the HTTP layer passes the token or the address in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 MIN_TOKEN_LENGTH: Final = 16
 MAX_NAME_LENGTH: Final = 255
-"""It is stored with everything that its bearer asks for (`createdBy`)."""
+"""The name is stored with everything that its bearer requests (`createdBy`)."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """The characters that RFC 6750 allows in a bearer token: no comma, so that entries can be listed."""
 
@@ -25,7 +25,7 @@ _OF_PROXIES: Final = re.compile(r"x-forwarded-|(?:forwarded|x-real-ip|via)\Z")
 
 
 class Role(StrEnum):
-    """What a viewer may do: a viewer reads, an operator also acts on devices. Each may all that those before it may."""
+    """The role of a viewer: a VIEWER reads, an OPERATOR also acts on devices. Each role includes those before it."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -37,13 +37,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Whoever asks: the name for logs and for `createdBy`, the role for permission checks."""
+    """The authenticated caller: the name for logs and for `createdBy`, the role for permission checks."""
 
     name: str
     role: Role
 
     def may(self, role: Role) -> bool:
-        """Whether this viewer's role is at least the given one."""
+        """Return whether this viewer's role is at least the given one."""
         return self.role.rank >= role.rank
 
 
@@ -57,14 +57,15 @@ class Access:
 
 
 OPEN_VIEWER: Final = Viewer("anonymous", Role.OPERATOR)
-"""Everybody, where no tokens are set: then only loopback is served, unless REVEILLE_ALLOW_OPEN says otherwise."""
+"""Every caller, if no tokens are set: then only loopback is served, unless REVEILLE_ALLOW_OPEN permits more."""
 
 
 def parse_token(text: str) -> str:
-    """Check one secret token.
+    """Validate and return one secret token.
 
     Raises:
-        ValueError: too short, or with characters that no bearer token may have. The message never holds the token.
+        ValueError: the token is too short, or has characters that no bearer token may have. The message never contains
+            it.
     """
     if len(text) < MIN_TOKEN_LENGTH:
         raise ValueError(f"a token has at least {MIN_TOKEN_LENGTH} characters")
@@ -74,10 +75,11 @@ def parse_token(text: str) -> str:
 
 
 def parse_access(text: str) -> tuple[Access, ...]:
-    """Read ``name:role:token`` entries, separated by commas.
+    """Parse ``name:role:token`` entries, separated by commas.
 
     Raises:
-        ValueError: an entry of another form, an unknown role, a weak or repeated token. No message holds a token.
+        ValueError: an entry has another form, an unknown role, or a weak or repeated token. No message contains a
+            token.
     """
     entries = tuple(
         _entry(part.strip(), number) for number, part in enumerate(text.split(","), start=1) if part.strip()
@@ -103,9 +105,9 @@ def _entry(text: str, number: int) -> Access:
 
 
 def find_viewer(accesses: Iterable[Access], token: str | None) -> Viewer | None:
-    """The viewer a token belongs to; None for a missing or an unknown one.
+    """Return the viewer that a token belongs to, or None if the token is missing or unknown.
 
-    Every entry is compared in constant time and none is skipped, so the time taken says nothing about the tokens.
+    Every entry is compared in constant time and none is skipped, so the time taken reveals nothing about the tokens.
     """
     given = (token or "").encode()
     found: Viewer | None = None
@@ -116,19 +118,19 @@ def find_viewer(accesses: Iterable[Access], token: str | None) -> Viewer | None:
 
 
 def same_secret(expected: str, given: str) -> bool:
-    """Whether two secrets are equal, in constant time."""
+    """Return whether two secrets are equal, in constant time."""
     return hmac.compare_digest(expected.encode(), given.encode())
 
 
 def bearer_token(authorization: str | None) -> str | None:
-    """The token of an ``Authorization: Bearer ...`` header; None where there is none (RFC 6750, 2.1)."""
+    """Return the token of an ``Authorization: Bearer ...`` header, or None if there is none (RFC 6750, 2.1)."""
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str | None) -> bool:
-    """Whether an address or host name means this machine. A missing one (a Unix socket) does."""
+    """Return whether an address or host name means this machine. A missing one (a Unix socket) does."""
     if host is None or host.lower() == "localhost":
         return True
     try:
@@ -140,9 +142,10 @@ def is_loopback(host: str | None) -> bool:
 
 
 def is_direct_loopback(host: str | None, headers: Mapping[str, str]) -> bool:
-    """Whether a request from this address comes from this machine itself, and not through a proxy on it.
+    """Return whether a request from this address comes from this machine itself, and not through a proxy on it.
 
     Args:
-        headers: of the request, with names in lower case. A proxy that adds none cannot be told from a client.
+        headers: headers of the request, with names in lower case. A proxy that adds none cannot be distinguished from a
+            client.
     """
     return is_loopback(host) and not any(map(_OF_PROXIES.match, headers))

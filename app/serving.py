@@ -1,4 +1,4 @@
-"""Serving HTTP by uvicorn, on a socket of our own."""
+"""Serve HTTP with uvicorn, on a socket that this module opens."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from starlette.types import ASGIApp
 from app.http_protocol import ConnectionLimit, HttpProtocol
 
 STUCK_READER_MS: Final = 20_000
-"""The kernel drops a peer that stopped reading after this long: uvicorn's ping closes only once its buffer is empty."""
+"""Milliseconds after which the kernel drops a peer that stopped reading: uvicorn's ping closes only once its buffer is
+empty."""
 
 SHUTDOWN_SECONDS: Final = 5
 
 MAX_CONNECTIONS: Final = 4096
-"""Connections of one process: more clients need another process, or a proxy that shares its connections."""
+"""Maximum connections of one process: more clients need another process, or a proxy that shares its connections."""
 
 
 class AddressUnusable(OSError):
-    """The address to serve on is taken, or is not ours."""
+    """The address to serve on is in use, or does not belong to this machine."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+    """Return a listening socket; port 0 selects a free port.
 
     Raises:
-        AddressUnusable: it is taken, or not ours.
+        AddressUnusable: the address is in use, or does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -53,7 +54,8 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
-        """Signals end the process's parts in their order (``app.process``), not the HTTP server alone."""
+        """Install no handlers: signals stop the components of the process in their order (``app.process``), not the
+        HTTP server alone."""
         yield
 
 
@@ -73,11 +75,11 @@ def most_connections() -> int:
 async def serving(
     app: ASGIApp, sockets: list[socket.socket], *, most: int | None = None, max_message: int = 1 << 20
 ) -> AsyncIterator[None]:
-    """Serve as long as the block lasts; then finish what is under way, for at most :data:`SHUTDOWN_SECONDS`.
+    """Serve as long as the block lasts; then finish the requests in progress, for at most :data:`SHUTDOWN_SECONDS`.
 
     Args:
-        most: connections at once, by default :func:`most_connections`.
-        max_message: bytes of one WebSocket message.
+        most: maximum concurrent connections, by default :func:`most_connections`.
+        max_message: maximum bytes of one WebSocket message.
     """
     protocol: Any = partial(HttpProtocol, limit=ConnectionLimit(most or most_connections()))
     config = uvicorn.Config(
@@ -107,7 +109,7 @@ async def serving(
 
 
 def told_to_end() -> asyncio.Event:
-    """Set once SIGTERM or SIGINT comes; from now on these end nothing else."""
+    """Return an event that is set at SIGTERM or SIGINT. From now on these signals stop nothing else."""
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)

@@ -1,4 +1,4 @@
-"""Settings: read once, checked at the edge, passed down as values. The only reader of the environment.
+"""Settings: read once, validated at startup, passed down as values. No other module reads the environment.
 
 Every setting is one field of :class:`Settings`; the README's table is rendered from the same fields.
 """
@@ -26,22 +26,22 @@ from app.security import OPEN_VIEWER, Access, Viewer, find_viewer, is_loopback, 
 
 PREFIX: Final = "REVEILLE_"
 TEST_PREFIX: Final = "REVEILLE_TEST_"
-"""Variables of the test suite, which are no settings of the program."""
+"""Prefix of the test suite's variables, which are not settings of the program."""
 OF_THE_CLIENT: Final = frozenset({"REVEILLE_URL", "REVEILLE_TOKEN"})
-"""What `reveille status`, `ops`, `pause` and `resume` read: where they ask, as whom. Processes have no use for them."""
+"""Variables of the clients `reveille status`, `ops`, `pause` and `resume`: address and token. Processes ignore them."""
 
 
 AWAKE_WINDOW: Final = (5, 86_400)
-"""Seconds of the shortest and the longest awake window that a setting or ``updateEndpoint`` may give."""
+"""Seconds of the shortest and the longest awake window that a setting or ``updateEndpoint`` may have."""
 AWAKE_WINDOW_REASON: Final = "a call begins in the first half of a short window, and may come 2 s after the contact"
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used. The message is one line which names it and holds no secret."""
+    """A setting is invalid. The message is one line that names it and contains no secret."""
 
 
 class LeshanEvents(StrEnum):
-    """Where events of the Leshan server are taken from."""
+    """The source of the Leshan server's events."""
 
     WEBHOOK = "webhook"
     STREAM = "stream"
@@ -75,14 +75,14 @@ def _one_of(*schemes: str) -> AfterValidator:
 
 
 BESIDE: Final = ".migrating"
-"""The longest suffix of a file that is made beside the SQLite file."""
+"""The longest suffix of a file that is created beside the SQLite file."""
 
 
 def check_sqlite_path(path: str) -> None:
-    """Refuse what cannot become, or is not, a SQLite file of this process: SQLite itself would say less, or hang.
+    """Reject a path that is not, and cannot become, a usable SQLite file: SQLite would report less, or hang.
 
     Raises:
-        ValueError: with what is wrong, and what is expected.
+        ValueError: with the problem, and the expected value.
     """
     if not path or path.endswith("/"):
         raise ValueError("expected a file: sqlite://PATH, or sqlite:///PATH for an absolute one")
@@ -93,7 +93,7 @@ def check_sqlite_path(path: str) -> None:
         file.with_name(file.name + BESIDE).exists()
         kind = file.stat().st_mode if file.exists() else None
         folder = next(folder for folder in file.absolute().parents if folder.exists())
-    except OSError as error:  # too long, a file where a folder should be, a folder that may not be looked into
+    except OSError as error:  # too long, a file where a folder should be, a folder without permission to search it
         raise ValueError(f"{path[:200]}: {error.strerror}") from None
     if kind is not None:
         _check_sqlite_file(file, kind)
@@ -175,13 +175,13 @@ _OF_THE_TRANSPORT: Final = frozenset(
         "upgrade",
     }
 )
-"""Headers that the client of Leshan sends by itself, or that change how a message is framed (RFC 9112, 6 and 7)."""
+"""Headers that the Leshan client sends by itself, or that change how a message is framed (RFC 9112, 6 and 7)."""
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ValueError("expected header names of RFC 9110")  # a name may hold what was meant as the value
+            raise ValueError("expected header names of RFC 9110")  # a name may contain the intended value
         if name.lower() in _OF_THE_TRANSPORT:
             raise ValueError(f"{name} is set by Reveille itself")
         if not re.fullmatch(r"[\t\x20-\x7e]*", value):
@@ -207,7 +207,7 @@ ExistingFile = Annotated[Path, AfterValidator(_file)]
 
 
 class Settings(BaseSettings):
-    """All of them. Field ``database_url`` is the variable ``REVEILLE_DATABASE_URL``."""
+    """All settings. Field ``database_url`` is the variable ``REVEILLE_DATABASE_URL``."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
@@ -304,7 +304,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_certificates(self) -> Self:
-        """Now, by their names: at the first call they would be an error of no setting's."""
+        """Check the certificates at startup: at the first call, the error would not name the setting."""
         try:
             context = ssl.create_default_context(cafile=self.leshan_ca)
         except OSError:
@@ -320,9 +320,9 @@ class Settings(BaseSettings):
 
     @property
     def trusts_loopback(self) -> bool:
-        """Whether callers on this machine need no token: only where nothing at all is configured that tells callers.
+        """Return whether callers on this machine need no token: only if nothing configured authenticates callers.
 
-        Behind a proxy on the same machine everybody comes from loopback, and one that adds no header cannot be told.
+        All requests through a proxy on the same machine come from loopback; one that adds no header is not detectable.
         """
         return not (self.auth or self.webhook_secret or self.webhook_token)
 
@@ -332,10 +332,10 @@ class Settings(BaseSettings):
 
 
 def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
-    """Return the viewer of a bearer token, None for one who may not ask.
+    """Return the viewer of a bearer token, or None if the caller has no access.
 
-    Without tokens in REVEILLE_AUTH every caller that is served may do everything where REVEILLE_ALLOW_OPEN says so or
-    only this machine is served; with a webhook secret or token alone nobody may.
+    Without tokens in REVEILLE_AUTH, every caller that is served may do everything if REVEILLE_ALLOW_OPEN is set or only
+    this machine is served; with only a webhook secret or token, no caller has access.
     """
     if settings.auth:
         return find_viewer(settings.auth, token)
@@ -343,15 +343,15 @@ def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
 
 
 def variable(name: str) -> str:
-    """The environment variable of a field."""
+    """Return the environment variable of a field."""
     return PREFIX + name.upper()
 
 
 def load_settings() -> Settings:
-    """Read the environment.
+    """Read the settings from the environment.
 
     Raises:
-        SettingsError: with one line that names every setting that cannot be used.
+        SettingsError: with one line that names every invalid setting.
     """
     known = {variable(name) for name in Settings.model_fields}
     unknown = [name for name in os.environ if _is_setting(name) and name.upper() not in known | OF_THE_CLIENT]
@@ -387,7 +387,7 @@ def _undecoded(error: ValueError) -> str:
 
 
 def settings_table() -> str:
-    """The README's table in Markdown: one row per setting, in the order of the fields."""
+    """Return the README's table in Markdown: one row per setting, in the order of the fields."""
     fields = Settings.model_fields.items()
     rows = [f"| `{variable(name)}` | {_default(field)} | {field.description} |" for name, field in fields]
     return "\n".join(["| Setting | Default | What it says |", "|---|---|---|", *rows])

@@ -1,7 +1,7 @@
-"""Logs and metrics: set up once, named in one place.
+"""Logs and metrics: configured once, named in one module.
 
-Metrics follow Prometheus' naming: base units, `_total` for counters. A process exposes its own only; sums over
-processes are the monitoring system's.
+Metrics follow Prometheus' naming: base units, `_total` for counters. A process exposes only its own metrics; the
+monitoring system sums over processes.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ BUS_CONNECTED: Final = Gauge("reveille_bus_connected", "1 while this process hea
 REPEATS: Final = 10
 REPEAT_SECONDS: Final = 10.0
 _MOST_EVENTS: Final = 1_000
-"""Events that are counted at once. Ours are a few dozen; a library may put what a client sent into its own."""
+"""Maximum events that are counted at once. Reveille has a few dozen; a library may put a client's input into its
+events."""
 
 
 def configure_logging(*, json: bool = False, level: str = "info") -> None:
     """Send every log line, the libraries' too, to standard error: readable text, or one JSON object per line.
 
-    ``level`` is that of Reveille's own lines. Libraries log from warnings on: below that they log each call and each
-    WebSocket with its query string, and at debug whole heads and bodies with the tokens in them.
+    ``level`` applies to Reveille's own lines. Libraries log from warnings on: below that they log each call and each
+    WebSocket with its query string, and at debug whole heads and bodies including tokens.
 
     Call it once, before the first line is logged.
     """
@@ -74,7 +75,7 @@ def configure_logging(*, json: bool = False, level: str = "info") -> None:
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(level),  # a line that nobody wants costs nothing
+        wrapper_class=structlog.make_filtering_bound_logger(level),  # a disabled line costs nothing
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -88,7 +89,7 @@ def configure_logging(*, json: bool = False, level: str = "info") -> None:
     own = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(handlers=[handler], level=max(own, logging.WARNING), force=True)
     logging.getLogger("app").setLevel(own)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # uvicorn brings handlers of its own
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # uvicorn installs its own handlers
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
@@ -97,11 +98,11 @@ def configure_logging(*, json: bool = False, level: str = "info") -> None:
 
 
 class RepeatLimit(logging.Filter):
-    """Let at most :data:`REPEATS` lines of one event through in :data:`REPEAT_SECONDS`, warnings and errors alike.
+    """Pass at most :data:`REPEATS` lines of one event in :data:`REPEAT_SECONDS`, warnings and errors alike.
 
-    A device, a client or a Leshan server that is broken can cause the same line thousands of times a second. The next
-    line that is let through has the number of those before it that were not: ``suppressed=656190``. Critical lines are
-    never held back: each of them is about another operation.
+    A broken device, client or Leshan server can cause the same line thousands of times a second. The next line that
+    passes has the number of lines suppressed before it: ``suppressed=656190``. Critical lines are never suppressed:
+    each of them is about another operation.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -137,7 +138,7 @@ class RepeatLimit(logging.Filter):
 
 @dataclass(slots=True)
 class _Repeats:
-    """Lines of one event since the beginning of its present span, and those that were not let through."""
+    """The number of lines of one event since the start of its present interval, and of those suppressed."""
 
     since: float = -math.inf
     lines: int = 0
@@ -145,16 +146,16 @@ class _Repeats:
 
 
 def _without_a_client_s_traceback(record: logging.LogRecord) -> bool:
-    """uvicorn (0.54) logs a text message on a WebSocket that is not UTF-8 as an exception of its own; it closes the
-    socket with 1007, so one line says all."""
+    """Log a WebSocket text message that is not UTF-8 as a warning in one line. uvicorn (0.54) logs it as an exception
+    of its own, but closes the socket with 1007, so the traceback adds nothing."""
     if record.msg == "Invalid UTF-8 sequence received from client.":
         record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
     return True
 
 
 def _renderers(*, json: bool) -> list[Processor]:
-    """Neither shows local variables beside a traceback, as structlog would: they hold tokens, addresses with passwords
-    and what devices said."""
+    """Return the processors that render a line. Neither shows local variables in a traceback, as structlog would: they
+    contain tokens, addresses with passwords and data of devices."""
     if json:
         traceback = ExceptionDictTransformer(show_locals=False)
         return [structlog.processors.ExceptionRenderer(traceback), structlog.processors.JSONRenderer()]
@@ -164,8 +165,8 @@ def _renderers(*, json: bool) -> list[Processor]:
 
 
 def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Make the facts of a line of text safe for a terminal. Values that are no text are rendered by ``repr``, which
-    escapes by itself; JSON does, too."""
+    """Make the facts of a text line safe for a terminal. Values that are not text are rendered by ``repr``, which
+    escapes by itself, as JSON does."""
     for name, value in event.items():
         if isinstance(value, str):
             lines = name in ("exception", "stack")
@@ -174,6 +175,6 @@ def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger that takes facts as keywords: ``log.info("endpoint heard", endpoint=name)``."""
+    """Return a logger that takes facts as keywords: ``log.info("endpoint heard", endpoint=name)``."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger

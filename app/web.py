@@ -1,4 +1,4 @@
-"""The HTTP surface of an API process: GraphQL, webhooks, the web page, health and metrics."""
+"""The HTTP interface of an API process: GraphQL, webhooks, the web page, health and metrics."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SAFE_HEADERS: Final = (
 
 
 class SafeHeaders:
-    """Puts on every answer what a browser should know about it."""
+    """Add the security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -53,10 +53,10 @@ class SafeHeaders:
 
 
 class LoopbackOnly:
-    """Serves this machine alone, where nothing is configured by which callers could be told.
+    """Serve only this machine, if nothing is configured that could authenticate callers.
 
-    A request comes from loopback, without a header that a proxy adds, and asks for a loopback name: a page elsewhere
-    whose name was made to point to 127.0.0.1 (DNS rebinding) asks for that name.
+    A request must come from loopback, without a header that a proxy adds, and must request a loopback name: a page on
+    another site whose name was made to point to 127.0.0.1 (DNS rebinding) requests that name.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -75,13 +75,13 @@ class LoopbackOnly:
 
 def _is_of_this_machine(scope: Scope) -> bool:
     headers, client = Headers(scope=scope), scope.get("client")
-    hosts = headers.getlist("host")  # of several one could be ours, and another the one that is believed elsewhere
+    hosts = headers.getlist("host")  # of several, one may be a loopback name, and another the one used elsewhere
     asks_loopback = bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
     return asks_loopback and is_direct_loopback(client[0] if client else None, headers)
 
 
 def _host(header: str) -> str:
-    """The name in a Host header, without the port."""
+    """Return the name in a Host header, without the port."""
     if header.startswith("["):
         return header[1:].partition("]")[0]
     return header.rpartition(":")[0] if ":" in header else header
@@ -89,7 +89,7 @@ def _host(header: str) -> str:
 
 @contextlib.asynccontextmanager
 async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
-    """GraphQL's routes, with the process's one reader of the log running behind them."""
+    """Yield GraphQL's routes, with the process's one reader of the log running."""
     settings = components.settings
     with components.bus.subscribe(Channel.CHANGED) as changed:
         live = LiveLog(changed.wait, outage=components.ledger.outage)
@@ -108,8 +108,8 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
 
 
 async def _client_left(_request: Request, _error: Exception) -> Response:
-    """Answer a request whose client closed the connection before its body was read: nobody receives it, and it is no
-    error of this server's."""
+    """Respond to a request whose client closed the connection before its body was read: no client receives the
+    response, and it is not an error of this server."""
     return Response(status_code=400)
 
 
@@ -117,12 +117,12 @@ _HANDLERS: Final = {ClientDisconnect: _client_left}
 
 
 def health_app(settings: Settings, routes: Sequence[BaseRoute]) -> Starlette:
-    """The little that a process without an API serves."""
+    """Return the application of a process without an API: health and metrics only."""
     return _application(settings, routes)
 
 
 def web_app(settings: Settings, routes: Sequence[BaseRoute]) -> Starlette:
-    """The Starlette application. ``routes`` come first; the web page answers what is left."""
+    """Return the Starlette application. ``routes`` come first; the web page handles all other paths."""
     files = [
         Mount(GRAPHIQL_ADDRESS, StaticFiles(directory=GRAPHIQL_FILES)),
         Mount("/", StaticFiles(directory=PAGE, html=True)),

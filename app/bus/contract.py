@@ -72,10 +72,10 @@ class Subscribers:
 
 
 class Bus(Protocol):
-    """One process's end of the bus. All methods belong to the event loop that opened it."""
+    """One process's end of the bus. Call all methods in the event loop that opened it."""
 
     def notify(self, channel: Channel) -> None:
-        """Notify every subscriber of every process. Returns at once and never raises; the notification may be lost."""
+        """Notify every subscriber of every process. Return at once and never raise; the notification may be lost."""
 
     def subscribe(self, channel: Channel) -> AbstractContextManager[Subscription]:
         """Subscribe to a channel for as long as the context is open."""

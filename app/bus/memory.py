@@ -9,7 +9,7 @@ from app.bus.contract import Bus, BusHealth, Channel, Subscribers, Subscription
 
 
 class MemoryBus:
-    """``memory://``: nothing is lost, and no other process is notified."""
+    """The bus of ``memory://``. It loses no notification, and notifies no other process."""
 
     def __init__(self) -> None:
         self._subscribers = Subscribers()

@@ -23,20 +23,20 @@ from app.telemetry import BUS_CONNECTED, BUS_FAILURES, get_logger
 log = get_logger(__name__)
 
 SOCKET_TIMEOUT: Final = 2.0
-"""Seconds for a connect, or for the answer to a command."""
+"""Seconds for a connect, or for the reply to a command."""
 SILENCE: Final = 5.0
 """Seconds without a message after which the listener sends a ping."""
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
 """Seconds between attempts to connect to an unreachable Redis."""
 CANCEL_AGAIN: Final = 0.2
-"""Seconds after which a task that has not ended is cancelled again."""
+"""Seconds after which a task that has not ended is canceled again."""
 
 _CONNECTING: Final = "not connected yet"
 
 
 class RedisBus:
-    """``redis://``, ``rediss://``, ``unix://``. Made by :func:`redis_bus`, which runs its two tasks."""
+    """The bus of ``redis://``, ``rediss://`` and ``unix://``. :func:`redis_bus` creates it and runs its two tasks."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class RedisBus:
         self._pending: set[Channel] = set()
         self._published = asyncio.Event()
         self._failures: dict[str, str] = {"listen": _CONNECTING}
-        # Redis keeps pub/sub apart by name only, so the database's number becomes part of it
+        # Redis separates pub/sub by name only, so the database's number becomes part of the name
         database = client.connection_pool.connection_kwargs.get("db") or 0
         self._names = {channel: f"reveille:{database}:{channel}" for channel in Channel}
         self._channels = {name.encode(): channel for channel, name in self._names.items()}
@@ -64,7 +64,7 @@ class RedisBus:
         return BusHealth(ok=not failures, detail=failures or "connected")
 
     async def send(self) -> None:
-        """Publish pending notifications, all in one round trip, until cancelled."""
+        """Publish pending notifications, all in one round trip, until canceled."""
         pauses = _pauses()
         while True:
             await self._published.wait()
@@ -90,7 +90,7 @@ class RedisBus:
         await pipeline.execute()
 
     async def listen(self) -> None:
-        """Receive messages and notify the subscribers, until cancelled."""
+        """Receive messages and notify the subscribers, until canceled."""
         pauses = _pauses()
         while True:
             try:
@@ -131,7 +131,7 @@ async def _messages(pubsub: PubSub) -> AsyncIterator[dict[str, object]]:
     """Yield the messages of a subscription.
 
     Raises:
-        TimeoutError: Redis sent no message and did not answer a ping: the connection is dead, though still open.
+        TimeoutError: Redis sent no message and did not reply to a ping: the connection is dead, though still open.
     """
     pinged = False
     while True:
@@ -150,7 +150,7 @@ def _pauses() -> Iterator[float]:
     """Yield increasing pauses with jitter, so that many processes do not reconnect at the same time."""
     pause = FIRST_PAUSE
     while True:
-        yield pause * random.uniform(0.5, 1)  # noqa: S311 - no secret hangs on it
+        yield pause * random.uniform(0.5, 1)  # noqa: S311 - not used for security
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
@@ -161,7 +161,7 @@ async def redis_bus(url: str) -> AsyncIterator[Bus]:
         url,
         socket_timeout=SOCKET_TIMEOUT,
         socket_connect_timeout=SOCKET_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),  # the two loops above are the retry
+        retry=Retry(NoBackoff(), 0),  # the two loops above retry
         client_name="reveille",
     )
     bus = RedisBus(client)
@@ -174,8 +174,8 @@ async def redis_bus(url: str) -> AsyncIterator[Bus]:
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel until they have ended: redis-py now and then loses a cancellation that comes while it reads, and a process
-    that stops would wait for ever for a task that goes on listening."""
+    """Cancel the tasks until they have ended: redis-py sometimes loses a cancellation that comes while it reads, and a
+    stopping process would wait forever for a task that continues to listen."""
     pending = set(tasks)
     while pending:
         for task in pending:

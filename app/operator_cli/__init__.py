@@ -1,1 +1,2 @@
-"""What operators type: a client of the GraphQL API over HTTP and WebSocket, and nothing of what is behind it."""
+"""The operators' commands: a client of the GraphQL API over HTTP and WebSocket, independent of the server's
+internals."""

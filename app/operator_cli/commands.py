@@ -1,4 +1,4 @@
-"""The commands: what is typed. What they do is imported when they run, as in ``app/cli.py``."""
+"""The commands and their options. Each imports its implementation when it runs, as in ``app/cli.py``."""
 
 # ruff: noqa: PLC0415
 
@@ -40,7 +40,7 @@ ops = typer.Typer(
 
 
 def add_to(cli: typer.Typer) -> None:
-    """Put these commands beside those of the processes."""
+    """Add these commands to those of the processes."""
     cli.add_typer(ops)
     for command in (status, pause, resume):
         cli.command()(command)
@@ -53,7 +53,7 @@ def status(
     url: Url = HERE,
     token: Token = None,
 ) -> None:
-    """Tell what waits, for whom, since when, and what is in the way. Exits with 3 when something is."""
+    """Show what is waiting, for which device, since when, and what blocks it. Exits with 3 if something does."""
     from app.operator_cli.connection import Api
     from app.operator_cli.status import status as told
 
@@ -69,7 +69,7 @@ def pause(
     url: Url = HERE,
     token: Token = None,
 ) -> None:
-    """Stop sending: to everybody, to one Leshan server's devices, or to one endpoint. Calls that are out stay out."""
+    """Pause sending: to everything, to one Leshan server's devices, or to one endpoint. Open calls are not canceled."""
     from app.operator_cli import documents, tables
     from app.operator_cli.connection import Api
 
@@ -88,7 +88,7 @@ def resume(
     url: Url = HERE,
     token: Token = None,
 ) -> None:
-    """Send again what was paused with the same options; tells what is paused still."""
+    """Resume the dispatch that was paused with the same options, and list the pauses that remain."""
     from app.operator_cli import documents, tables
     from app.operator_cli.connection import Api
 
@@ -139,7 +139,7 @@ def show(
     url: Url = HERE,
     token: Token = None,
 ) -> None:
-    """Show an operation with all that is known of it, and every step that it made."""
+    """Show an operation with all its facts and all its transitions."""
     from app.operator_cli.connection import Api
     from app.operator_cli.listing import showing
 
@@ -157,8 +157,8 @@ def watch(
     url: Url = HERE,
     token: Token = None,
 ) -> None:
-    """Follow operations step by step: those with these ids until all have ended (exit code 4 when one is not
-    CONFIRMED), else all that happens, until interrupted. A lost connection is resumed without a gap."""
+    """Follow operations transition by transition: those with these ids until all have ended (exit code 4 if one is not
+    CONFIRMED), else all operations, until interrupted. A lost connection is resumed without a gap."""
     from app.operator_cli.connection import Api
     from app.operator_cli.watching import watch as watched
 
@@ -183,7 +183,7 @@ def cancel(
     url: Url = HERE,
     token: Token = None,
 ) -> None:
-    """Take back what is still QUEUED: by ids, or all that the options mean, if they are as many as you say."""
+    """Cancel QUEUED operations: by ids, or all that match the options, if their number is the one that you confirm."""
     from app.operator_cli import many
     from app.operator_cli.connection import Api
 
@@ -213,8 +213,8 @@ def retry(
     url: Url = HERE,
     token: Token = None,
 ) -> None:
-    """Ask again for what has ended: by ids, or all that the options mean (without --status: FAILED and EXPIRED) and
-    nobody asked for again yet."""
+    """Retry ended operations: by ids, or all that match the options (without --status: FAILED and EXPIRED) and have not
+    been retried yet."""
     from app.operator_cli import many
     from app.operator_cli.connection import Api
 

@@ -1,4 +1,4 @@
-"""The two roads to a running Reveille: HTTP for what is asked once, a WebSocket for what is followed."""
+"""The two connections to a running Reveille: HTTP for single requests, a WebSocket for subscriptions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.operator_cli.tables import echo
 ANSWER_SECONDS: Final = 120.0
 """Canceling a hundred thousand operations takes a while."""
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between attempts to get a lost connection back; then always the last."""
+"""Seconds between attempts to reconnect; the last one repeats."""
 TRY_AGAIN: Final = "UNAVAILABLE"
 PROTOCOL: Final = Subprotocol("graphql-transport-ws")
 
@@ -28,7 +28,7 @@ Answer = dict[str, Any]
 
 
 class Refused(CommandError):
-    """Reveille answered with an error; ``code`` and the other facts are its extensions."""
+    """Reveille responded with an error; ``facts`` are its extensions, and ``word`` is their code."""
 
     def __init__(self, error: Mapping[str, Any]) -> None:
         self.facts: Mapping[str, Any] = error.get("extensions") or {}
@@ -37,22 +37,22 @@ class Refused(CommandError):
 
 
 class Away(CommandError):
-    """Nobody answered, or not as Reveille does. What was asked for may have happened."""
+    """No response came, or not one of Reveille's. The requested change may have been made."""
 
 
 class Api:
-    """A Reveille at an address, asked with a token."""
+    """A client of the Reveille at an address, with a token."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self.url = url.rstrip("/").removesuffix("/graphql")
         if urlsplit(self.url).scheme not in {"http", "https"} or not urlsplit(self.url).hostname:
             raise CommandError(f"{url}: an address like http://127.0.0.1:8000 is expected (--url or REVEILLE_URL)", 2)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # a proxy that is set for everything else seldom knows the way to this machine
+        # a system-wide proxy seldom has a route to this machine
         self._local = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}
 
     def ask(self, document: str, **variables: Any) -> Answer:
-        """The data of a query or a mutation.
+        """Return the data of a query or a mutation.
 
         Raises:
             Refused, Away
@@ -65,7 +65,8 @@ class Api:
         return data
 
     def ask_until_told(self, document: str, **variables: Any) -> Answer:
-        """:meth:`ask` for what may be asked again safely: a database or a connection that is away may come back."""
+        """Call :meth:`ask` with retries, for requests that are safe to repeat: an unavailable database or connection
+        may come back."""
         for pause in PAUSES:
             try:
                 return self.ask(document, **variables)
@@ -78,7 +79,7 @@ class Api:
         return self.ask(document, **variables)
 
     def ready(self) -> Answer:
-        """What ``/health/ready`` says. Raises Away."""
+        """Return the response of ``/health/ready``. Raise Away."""
         return self._exchange("GET", "/health/ready", None)
 
     def _exchange(self, method: str, path: str, body: Answer | None) -> Answer:
@@ -98,10 +99,10 @@ class Api:
         return answer
 
     def follow(self, document: str, **variables: Any) -> Iterator[Answer]:
-        """The events of a subscription, until Reveille ends it.
+        """Yield the events of a subscription, until Reveille ends it.
 
         Raises:
-            Refused: it cannot be followed (any more).
+            Refused: the subscription was rejected or ended with an error.
             Away: the connection could not be made, or was lost.
         """
         try:
@@ -121,7 +122,7 @@ class Api:
 
 
 def _events(socket: ClientConnection, payload: Answer) -> Iterator[Answer]:
-    """The client's side of graphql-transport-ws, for one subscription."""
+    """Run the client's side of graphql-transport-ws, for one subscription."""
     socket.send(json.dumps({"type": "connection_init"}))
     while True:
         message = json.loads(socket.recv())
@@ -141,11 +142,11 @@ def _events(socket: ClientConnection, payload: Answer) -> Iterator[Answer]:
 
 
 def follow_on(api: Api, document: str, field: str, after: str, **variables: Any) -> Iterator[Answer]:
-    """The events of a subscription after a cursor, for ever: a lost connection is made again, and resumed after the
-    last event that was seen, so that none is missed and none comes twice.
+    """Yield the events of a subscription after a cursor, forever: a lost connection is reestablished and resumed after
+    the last received event, so that no event is missed and none is duplicated.
 
     Raises:
-        Refused: it cannot be followed on, e.g. CURSOR_EXPIRED.
+        Refused: the subscription cannot be continued, e.g. CURSOR_EXPIRED.
     """
     failures = 0
     while True:

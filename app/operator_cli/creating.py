@@ -16,17 +16,17 @@ from app.operator_cli.connection import Api, Refused
 from app.operator_cli.tables import echo, operations_table, print_json, show
 
 MOST: Final = 1_000
-"""Operations in one mutation."""
+"""Maximum operations in one mutation."""
 MOST_BYTES: Final = 500_000
 
 Input = dict[str, Any]
 
 
 def value_of(text: str, type_: str) -> dict[str, Any]:
-    """A ``ResourceValueInput``: digits stay text, what is no text is JSON.
+    """Return a ``ResourceValueInput``: numbers and other textual types stay text, other types are parsed as JSON.
 
     Raises:
-        Trouble: no value of this type.
+        CommandError: the text is not a value of this type.
     """
     if type_ in {"string", "integer", "unsignedInteger", "opaque", "time", "coreLink"}:
         return {type_: text}
@@ -37,7 +37,7 @@ def value_of(text: str, type_: str) -> dict[str, Any]:
 
 
 def one(facts: Input, paths: list[str]) -> Input:
-    """The input of one operation; several paths are those of a composite."""
+    """Return the input of one operation; only a composite has several paths."""
     composite = str(facts["kind"]).endswith("_COMPOSITE")
     where: Input = {"paths": paths} if composite else {"path": paths[0] if paths else None}
     if len(paths) > 1 and not composite:
@@ -46,10 +46,10 @@ def one(facts: Input, paths: list[str]) -> Input:
 
 
 def read_inputs(file: str) -> list[Input]:
-    """The members of a JSON list, or of a file with one JSON object a line; ``-`` is standard input.
+    """Return the members of a JSON list, or of a file with one JSON object per line; ``-`` is standard input.
 
     Raises:
-        Trouble: it cannot be read.
+        CommandError: the file cannot be read.
     """
     try:
         text = typer.get_text_stream("stdin").read() if file == "-" else Path(file).read_text(encoding="utf-8")
@@ -74,18 +74,19 @@ def _parsed(file: str, components: Iterable[tuple[int, str]]) -> Iterator[Any]:
 
 
 def with_keys(inputs: list[Input], key: str | None, common: Input) -> list[Input]:
-    """Each with an idempotency key of its own: without one, asking again after an answer that was lost could create
-    twice. Of a key that was given, a file run again makes the same ones. ``common`` is for all that do not set it."""
+    """Return each input with its own idempotency key: without one, a retry after a lost response could create
+    duplicates. With a given key, a second run of the same file generates the same keys. ``common`` applies to all
+    inputs that do not override it."""
     base = key or str(uuid.uuid4())
     keys = [base] if len(inputs) == 1 else [f"{base}-{number}" for number in range(1, len(inputs) + 1)]
     return [{"idempotencyKey": own, **common, **given} for own, given in zip(keys, inputs, strict=True)]
 
 
 def create(api: Api, inputs: list[Input], *, as_json: bool) -> list[str]:
-    """Have them created, at most 1,000 at a time, all of a piece or none; answers their ids.
+    """Create the operations, at most 1,000 per mutation, each mutation atomically; return their ids.
 
     Raises:
-        Refused: with the member's number; the pieces before it were created.
+        CommandError: with the member's number; the mutations before it were committed.
     """
     ids: list[str] = []
     new = 0

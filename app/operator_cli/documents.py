@@ -1,4 +1,4 @@
-"""What is asked of the GraphQL API."""
+"""The GraphQL documents of the commands."""
 
 from __future__ import annotations
 

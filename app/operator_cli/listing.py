@@ -13,7 +13,7 @@ PAGE: Final = 200
 
 
 def listing(api: Api, wanted: dict[str, Any], first: int, *, as_json: bool) -> None:
-    """The newest operations that a filter means, page by page."""
+    """List the newest operations that match a filter, page by page."""
     found: list[dict[str, Any]] = []
     after, total = None, ""
     while len(found) < first:
@@ -31,7 +31,7 @@ def listing(api: Api, wanted: dict[str, Any], first: int, *, as_json: bool) -> N
 
 
 def showing(api: Api, id_: str, *, as_json: bool) -> None:
-    """One operation, and its steps."""
+    """Show one operation and its transitions."""
     operation = api.ask(documents.SHOW, id=id_)["deviceOperation"]
     if operation is None:
         raise CommandError(f"{id_}: no operation has this id")

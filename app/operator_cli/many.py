@@ -1,4 +1,4 @@
-"""``reveille ops cancel`` and ``retry``: of single operations by their ids, or of all that a filter means."""
+"""``reveille ops cancel`` and ``retry``: of single operations by their ids, or of all that match a filter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Filter = dict[str, Any]
 
 
 def cancel(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
-    """Cancel what is still queued of these."""
+    """Cancel those of these operations that are still queued."""
     if _only_one_of(ids, wanted):
         _each(ids, lambda id_: api.ask(documents.CANCEL_ONE, id=id_), "canceled", as_json=as_json)
         return
@@ -29,7 +29,7 @@ def cancel(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, su
 
 
 def retry(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
-    """Ask again for these, each once."""
+    """Retry each of these operations once."""
     if _only_one_of(ids, wanted):
         key = str(uuid.uuid4())
         _each(ids, lambda id_: api.ask_until_told(documents.RETRY_ONE, id=id_, key=key), "queued anew", as_json=as_json)
@@ -41,7 +41,7 @@ def retry(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sur
 
 
 def _done(api: Api, document: str, fact: str, **variables: Any) -> Any:
-    """The answer; a failure halfway says under ``fact`` how many were done before it."""
+    """Return the response. If the request fails halfway, report the count under ``fact`` of those done before."""
     try:
         return api.ask(document, **variables)
     except Refused as refused:
@@ -53,14 +53,14 @@ def _done(api: Api, document: str, fact: str, **variables: Any) -> Any:
 
 
 def _only_one_of(ids: list[str], wanted: Filter) -> bool:
-    """Whether ids are given, and not a filter."""
+    """Return whether ids are given, and not a filter."""
     if bool(ids) is bool(wanted):
         raise CommandError("ids, or options that say which operations are meant, are expected: see --help", 2)
     return bool(ids)
 
 
 def _each(ids: list[str], act: Callable[[str], Any], done: str, *, as_json: bool) -> None:
-    """One after the other; what is refused is told, and does not keep the others from it."""
+    """Apply an action to one id after the other; report refusals and continue with the rest."""
     refused = 0
     for id_ in ids:
         try:
@@ -75,7 +75,7 @@ def _each(ids: list[str], act: Callable[[str], Any], done: str, *, as_json: bool
 
 
 def _agreed(api: Api, wanted: Filter, verb: str, *, expected: int | None, sure: bool) -> int:
-    """How many operations are meant, once whoever types has said that they are."""
+    """Return the number of matching operations, after the user has confirmed it."""
     if expected is not None:
         return expected
     count = int(api.ask(documents.COUNT, filter=wanted)["deviceOperationCount"])

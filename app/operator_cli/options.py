@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean in GraphQL."""
+"""Options that several commands share, and their GraphQL equivalents."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def filter_of(
     reasons: list[str] | None = None,
     **words: Any,
 ) -> dict[str, Any]:
-    """A ``DeviceOperationFilter`` of what was given."""
+    """Return a ``DeviceOperationFilter`` of the given options."""
     lists = {"statuses": statuses, "kinds": kinds, "reasons": reasons}
     given: dict[str, Any] = {name: [word.upper() for word in words_] for name, words_ in lists.items() if words_}
     if endpoints:
@@ -55,7 +55,7 @@ def filter_of(
 
 
 def global_id(text: str) -> str:
-    """An operation's id as the API takes it: log lines tell the UUID within it."""
+    """Return an operation's id in the API's form: log lines have the UUID within it."""
     try:
         return base64.b64encode(f"DeviceOperation:{uuid.UUID(text)}".encode()).decode()
     except ValueError:

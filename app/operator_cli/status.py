@@ -1,4 +1,4 @@
-"""``reveille status``: what waits, for whom, since when, and what is in the way."""
+"""``reveille status``: show what is waiting, for which device, since when, and what blocks it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from app.operator_cli.connection import TRY_AGAIN, Api, Refused
 from app.operator_cli.tables import Answer, age, moment, pauses_table, print_json, show, table, where
 
 IN_THE_WAY: Final = 3
-"""The exit code where something stops operations on their way."""
+"""The exit code if something prevents operations from being sent."""
 AGAIN_SECONDS: Final = 2.0
 
 
 def status(api: Api, *, as_json: bool, live: bool) -> int:
-    """Tell how the dispatch stands; answers the exit code."""
+    """Show the state of the dispatch; return the exit code."""
     told = _asked(api)
     if as_json:
         print_json(told)
@@ -35,7 +35,8 @@ def _is_open(told: Answer) -> bool:
 
 
 def _asked(api: Api) -> dict[str, Any]:
-    """What readiness says, and with it what the database does: while that is away readiness alone knows why."""
+    """Return the readiness together with the database's status. While the database is unavailable, only readiness has
+    the cause."""
     ready = api.ready()
     try:
         data = api.ask(documents.STATUS)
@@ -55,7 +56,8 @@ def _follow(api: Api, told: dict[str, Any]) -> None:
 
 
 def _drawn_anew(api: Api) -> RenderableType:
-    """As it is now. Whoever stays to look stays because something is wrong: a Reveille that is away is part of that."""
+    """Return the current state. A live view is usually open because something is wrong, so an unreachable Reveille is
+    shown as part of the state."""
     try:
         return _drawn(_asked(api))
     except CommandError as error:
@@ -78,7 +80,7 @@ def _drawn(told: Answer) -> RenderableType:
 
 
 def _road(told: Answer) -> RenderableType:
-    """Readiness, and beside it what the database knows more exactly."""
+    """Return a table of the readiness, with more exact figures of the database."""
     checks = told["ready"]["checks"]
     rows = [(name, "ok" if check["ok"] else "NOT OK", check["detail"]) for name, check in checks.items()]
     rows += [("status", "NOT OK", told["unknown"])] if "unknown" in told else _exactly(told)

@@ -1,4 +1,4 @@
-"""How answers look on a terminal."""
+"""Format responses for a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.printable import printable, printable_json
 
 Answer = Mapping[str, Any]
 WIDTH: Final = 200
-"""Of tables that go to a file or a program: those of a terminal are as wide as it is."""
+"""Width of tables that are written to a file or a pipe; on a terminal they are as wide as it is."""
 
 _COLORS: Final = {
     **dict.fromkeys(("CONFIRMED", "ONLINE"), "green"),
@@ -32,7 +32,7 @@ _COLORS: Final = {
 
 
 def print_json(answer: Any) -> None:
-    """One JSON document, on one line each where a stream of them is told."""
+    """Print one JSON document on one line."""
     typer.echo(printable_json(json.dumps(answer, ensure_ascii=False)))
 
 
@@ -48,7 +48,7 @@ def show(*components: Any) -> None:
 
 
 def short_id(id_: str) -> str:
-    """The UUID within a global id, as log lines tell it; every command takes either."""
+    """Return the UUID within a global id, as log lines have it; every command accepts either."""
     try:
         return base64.b64decode(id_).decode().partition(":")[2] or id_
     except ValueError:
@@ -56,7 +56,7 @@ def short_id(id_: str) -> str:
 
 
 def word(text: Any) -> str:
-    """A word of the contract, in its color; whatever devices and people wrote is no markup."""
+    """Return a cell's text, colored if it is a term of the API; text of devices and people is never markup."""
     plain = "" if text is None else escape(printable(str(text)))
     color = _COLORS.get(plain)
     return f"[{color}]{plain}[/]" if color else plain
@@ -76,7 +76,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 def age(text: str | None, now: datetime | None = None) -> str:
-    """How long ago, in the two largest units: ``3h 12m``."""
+    """Return the elapsed time in the two largest units: ``3h 12m``."""
     at = moment(text)
     if at is None:
         return ""
@@ -91,7 +91,7 @@ def age(text: str | None, now: datetime | None = None) -> str:
 
 
 def where(operation: Answer) -> str:
-    """The path, or the paths of a composite."""
+    """Return the path, or the paths of a composite."""
     return operation["path"] or ", ".join(operation.get("paths") or ())
 
 
@@ -108,7 +108,7 @@ def operations_table(operations: Iterable[Answer], title: str = "operations") ->
 
 
 def facts_table(operation: Answer) -> Table:
-    """Every fact of one operation that has a value."""
+    """Return a table of every fact of one operation that has a value."""
     flat = {**operation, "endpoint": operation["endpoint"]["name"], "presence": operation["endpoint"]["presence"]}
     flat["retryOf"] = (operation.get("retryOf") or {}).get("id")
     rows = [(name, _text(value)) for name, value in flat.items() if value not in (None, []) and name != "transitions"]
@@ -131,7 +131,7 @@ def pauses_table(pauses: Iterable[Answer]) -> Table:
 
 
 def scope(pause: Answer) -> str:
-    """What a pause holds back."""
+    """Return a description of the scope of a pause."""
     if pause["endpointName"] is not None:
         return f"endpoint {pause['endpointName']}"
     return f"Leshan server {pause['leshanServerName']}" if pause["leshanServerName"] is not None else "everything"

@@ -1,5 +1,5 @@
-"""``reveille ops watch``: every step as it comes, in lines, in JSON, or in a live table; ``ops create --wait``: the
-outcomes besides."""
+"""``reveille ops watch``: print every transition when it happens, in lines, in JSON, or in a live table. ``ops create
+--wait`` prints the outcomes as well."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from app.operator_cli.options import global_id
 from app.operator_cli.tables import echo, operations_table, print_json
 
 SHOWN: Final = 30
-"""Operations in the table that lives: those that moved last."""
+"""Operations in the live table: those that changed last."""
 ENDED: Final = frozenset({"CONFIRMED", "FAILED", "CANCELED", "EXPIRED"})
 STATUSES: Final = ENDED | {"QUEUED", "SENDING"}
 MOST_NAMED: Final = 1_000
-"""Operations that one subscription names: of more everything is followed, and what is of others left out here."""
+"""Maximum operations that one subscription names. For more, subscribe to all and filter here."""
 PIECE: Final = 10
-"""Operations in one query: each selects some 40 fields, and what a request may cost is limited."""
+"""Operations in one query: each selects some 40 fields, and the cost of a request is limited."""
 NOT_CONFIRMED: Final = 4
-"""The exit code where an operation ended otherwise."""
+"""The exit code if an operation ended with another status than CONFIRMED."""
 
 Answer = dict[str, Any]
 
@@ -36,8 +36,8 @@ _WITH_LAST_STEP: Final = f"{documents.ROW} lastTransition {{ {documents.STEP} }}
 
 
 def watch(api: Api, ids: list[str], *, endpoint: str | None, to: list[str], after: str | None, as_json: bool) -> None:
-    """Follow steps; of given operations until all have ended, else for ever. The last step of one that had ended before
-    is shown as well.
+    """Follow transitions; those of given operations until all have ended, else forever. If an operation had already
+    ended, its last transition is shown as well.
 
     Raises:
         typer.Exit: with 4, an operation ended and is not CONFIRMED.
@@ -47,8 +47,8 @@ def watch(api: Api, ids: list[str], *, endpoint: str | None, to: list[str], afte
 
 
 def outcomes(api: Api, ids: list[str], *, as_json: bool) -> None:
-    """Follow operations until all have ended, then show what became of each, with what a READ returned. In JSON that is
-    one line for each step, then one for each operation as ``ops show`` has it.
+    """Follow operations until all have ended, then show the outcome of each, with the result of a READ. In JSON that is
+    one line for each transition, then one for each operation in the form of ``ops show``.
 
     Raises:
         typer.Exit: with 4, an operation ended and is not CONFIRMED.
@@ -66,9 +66,9 @@ def outcomes(api: Api, ids: list[str], *, as_json: bool) -> None:
 def _watched(
     api: Api, ids: list[str], *, endpoint: str | None, to: list[str], after: str | None, as_json: bool
 ) -> bool:
-    """Follow steps to their end; return whether an operation is not CONFIRMED."""
+    """Follow transitions to their end; return whether an operation is not CONFIRMED."""
     own, shown = [*dict.fromkeys(map(global_id, ids))], _statuses(to)
-    # the cursor first: no step falls between it and what is read next
+    # the cursor first: no transition falls between it and the next read
     start = after or api.ask(documents.CURSOR)["transitionCursor"]
     known = _operations(api, own, _WITH_LAST_STEP)
     ended = {operation["id"]: operation["status"] for operation in known if operation["status"] in ENDED}
@@ -88,14 +88,14 @@ def _statuses(words: list[str]) -> frozenset[str]:
 
 
 def _wanted(own: list[str], endpoint: str | None, to: frozenset[str]) -> dict[str, Any]:
-    """What the server is asked for. Of given operations every step, whatever is shown: asked for CONFIRMED alone it
-    never told that one had FAILED, and the end of the watch was waited for in vain."""
+    """Return the variables of the subscription. For given operations it requests every transition, whatever is shown:
+    limited to CONFIRMED it would never report one that FAILED, and the watch would not end."""
     named = own if len(own) <= MOST_NAMED else []
     return {"endpoint": endpoint, "ids": named or None, "to": None if own else sorted(to) or None}
 
 
 def _operations(api: Api, ids: list[str], wanted: str) -> list[Answer]:
-    """The operations with these ids, with the fields that are wanted."""
+    """Return the operations with these ids, with the given fields."""
     found: list[Answer] = []
     for start in range(0, len(ids), PIECE):
         piece = ids[start : start + PIECE]
@@ -109,7 +109,7 @@ def _operations(api: Api, ids: list[str], wanted: str) -> list[Answer]:
 
 
 def _last_steps(known: list[Answer]) -> Iterator[Answer]:
-    """The last step of each operation that has ended already, as a subscription would have sent it."""
+    """Yield the last transition of each operation that has already ended, as a subscription would have sent it."""
     for operation in known:
         last = operation.pop("lastTransition")
         if operation["status"] in ENDED:
@@ -117,7 +117,7 @@ def _last_steps(known: list[Answer]) -> Iterator[Answer]:
 
 
 def _until(steps: Iterator[Answer], own: frozenset[str], ended: dict[str, str]) -> Iterator[Answer]:
-    """The steps, until all of ``own`` have ended; notes in ``ended`` how."""
+    """Yield the transitions until all of ``own`` have ended; record their final statuses in ``ended``."""
     if own and len(ended) == len(own):
         return
     for step in steps:
@@ -132,7 +132,7 @@ def _until(steps: Iterator[Answer], own: frozenset[str], ended: dict[str, str]) 
 
 
 class _Shown:
-    """Where steps go: lines, or a table that is drawn anew."""
+    """The output of transitions: lines, or a table that is redrawn."""
 
     def __init__(self, operations: list[Answer], *, as_json: bool) -> None:
         self._as_json = as_json
@@ -172,7 +172,7 @@ def _about(operation: Answer) -> str:
 
 
 def _outcome(operation: Answer) -> str:
-    """What became of an operation: its status, why, and what the device returned."""
+    """Return one line with the outcome of an operation: its status, reason and detail, and the device's response."""
     components = [operation["status"], operation["reason"], operation["deviceStatus"], operation["detail"]]
     if operation["answer"] is not None:
         components.append(json.dumps(operation["answer"], ensure_ascii=False))
