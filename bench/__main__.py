@@ -1,7 +1,7 @@
 """Ratios measured side by side in one run, on this machine: ``make bench``, or ``make bench ONLY=dispatch``.
 
-Each line of the table is measured a few times in a process of its own, with real databases that keep what they
-acknowledge; medians are printed, and written as JSON and as a page with plots. Nothing is left running.
+Each line of the table is measured a few times in its own process, with real databases configured for durable commits;
+medians are printed, and written as JSON and as a page with plots. No process is left running.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _fields(size: Size) -> dict[str, int]:
 
 
 async def _measure(line: str, database: str, size: Size) -> dict[str, Any]:
-    """In a process of its own: Tortoise binds its models to the first kind of database that it meets."""
+    """Measure one line in its own process: Tortoise binds its models to the first kind of database that it connects
+    to."""
     async with site(database) as place:
         settings = await settings_of(place)
     return {"settings": settings, "figures": [one.as_json() for one in medians(await LINES[line](database, size))]}
@@ -97,7 +98,8 @@ async def _report(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _beside_celery(lines: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """How many times as fast Reveille was in the same run, where that was measured."""
+    """Return the ratios of Reveille's figures to the reference's in the same run, for the figures that were
+    measured."""
     own = [
         (one, database)
         for line in ("webhook", "dispatch")

@@ -1,4 +1,4 @@
-"""The least that anybody could do: the same calls, from an aiohttp loop with nothing behind it."""
+"""The lower bound: the same calls, from an aiohttp loop without a database or any other work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import uvloop
 
 
 async def call(address: str, calls: int, opened: int) -> dict[str, float]:
-    """Make so many calls, so many at once."""
+    """Make so many calls, so many concurrently."""
     left = iter(range(calls))
 
     async def one(session: aiohttp.ClientSession) -> None:
@@ -29,7 +29,7 @@ async def call(address: str, calls: int, opened: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Call, and print the rate (calls a second) and the CPU of a call (seconds)."""
+    """Make the calls, and print the rate (calls a second) and the CPU time of a call (seconds)."""
     parser = argparse.ArgumentParser(prog="python -m bench.bare_calls", description=__doc__)
     parser.add_argument("address", help="of a Leshan server, like http://127.0.0.1:8080")
     parser.add_argument("--calls", type=int, default=10_000)

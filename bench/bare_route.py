@@ -1,4 +1,4 @@
-"""A bare Starlette route that reads JSON and accepts it, served as Reveille is: the webhook's yardstick."""
+"""A bare Starlette route that parses JSON and accepts it, served as Reveille is: the reference for the webhook."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def _serve() -> None:
 
 
 def main() -> None:
-    """Serve until the process is ended; the first line says where."""
+    """Serve until the process is terminated; the first line of output is the address."""
     argparse.ArgumentParser(prog="python -m bench.bare_route", description=__doc__).parse_args()
     uvloop.run(_serve())
 

@@ -1,4 +1,4 @@
-"""Devices, and what is asked of them."""
+"""Devices and operations of the benchmarks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from app.models.ledger import Create, DecodedEvent, IngestEvents, Ledger, NewOpe
 
 PATH = "/5/0/1"
 PIECE = 500
-AT_A_TIME = 10_000  # the ledger refuses more than it has room for
+AT_A_TIME = 10_000  # the ledger rejects more than its queue holds
 
 
 def names(prefix: str, count: int) -> list[str]:
-    """Of so many devices."""
+    """Return the names of so many devices."""
     return [f"{prefix}-{number}" for number in range(count)]
 
 
 def registered(endpoint: str, *, queue_mode: bool = False) -> DecodedEvent:
-    """A registration: the device is awake, in queue mode for its awake window and otherwise for an hour."""
+    """Return a registration: the device is awake, in queue mode for its awake window and otherwise for an hour."""
     registration = Registration(
         registration_id=uuid.uuid4().hex, last_update=1, lifetime_seconds=3600, queue_mode=queue_mode
     )
@@ -30,7 +30,7 @@ def registered(endpoint: str, *, queue_mode: bool = False) -> DecodedEvent:
 
 
 def write(endpoint: str) -> Create:
-    """The wish for one write."""
+    """Return the command that creates one write."""
     request = OperationRequest(
         endpoint=endpoint,
         kind=OperationKind.WRITE,
@@ -52,20 +52,20 @@ def write(endpoint: str) -> Create:
 
 
 async def provision(ledger: Ledger, devices: Sequence[str]) -> None:
-    """Make the devices known; they have never been heard of."""
+    """Create the endpoints of the devices; none of them has registered yet."""
     for start in range(0, len(devices), AT_A_TIME):
         await asyncio.gather(*(ledger.submit(Provision(name)) for name in devices[start : start + AT_A_TIME]))
 
 
 async def queue(ledger: Ledger, devices: Sequence[str], operations: int) -> None:
-    """So many operations, in turn for each device."""
+    """Create so many operations, distributed over the devices in turn."""
     wishes = [write(devices[number % len(devices)]) for number in range(operations)]
     for start in range(0, len(wishes), AT_A_TIME):
         await asyncio.gather(*(ledger.submit(wish) for wish in wishes[start : start + AT_A_TIME]))
 
 
 async def wake(ledger: Ledger, devices: Sequence[str], *, queue_mode: bool = False) -> None:
-    """All register at once."""
+    """Register all devices at once."""
     events = [registered(name, queue_mode=queue_mode) for name in devices]
     pieces = (events[start : start + PIECE] for start in range(0, len(events), PIECE))
     await asyncio.gather(*(ledger.submit(IngestEvents(piece)) for piece in pieces))

@@ -26,18 +26,19 @@ def _registration(endpoint: str, id_: str, last_update: int) -> dict[str, Any]:
 
 
 def registration(endpoint: str) -> bytes:
-    """The device registered just now."""
+    """Return the event of a device that registered just now."""
     return orjson.dumps({"event": "REGISTRATION", "data": _registration(endpoint, f"r-{endpoint}", time.time_ns())})
 
 
 def update(endpoint: str, number: int) -> dict[str, Any]:
-    """The device's n-th update."""
+    """Return the device's n-th update."""
     own = _registration(endpoint, f"r-{endpoint}", 1_795_448_703_071 + number)
     return {"event": "UPDATED", "data": {"registration": own, "update": {"registrationId": f"r-{endpoint}"}}}
 
 
 def updates(endpoints: list[str], count: int, batch: int) -> list[bytes]:
-    """So many updates, the endpoints in turn, so many to a body; one that is alone is no list."""
+    """Return the bodies of so many updates, of the endpoints in turn, so many per body; a single event is not a
+    list."""
     events = [update(endpoints[number % len(endpoints)], number + 1) for number in range(count)]
     if batch == 1:
         return [orjson.dumps(event) for event in events]

@@ -1,9 +1,9 @@
-"""A Leshan that answers every call as cheaply as Python can, in a process of its own: ``python -m bench.fake_leshan``.
+"""A Leshan that responds to every call as cheaply as Python can, in its own process: ``python -m bench.fake_leshan``.
 
-It takes every device as awake, and tells how many calls came and how many were open:
+It treats every device as awake, and counts the calls and the concurrently open ones:
 
-- ``GET /bench`` answers its figures, and ``POST /bench`` begins them anew
-- ``GET /bench/arrivals`` answers when each endpoint was asked, of the machine's monotonic clock
+- ``GET /bench`` returns its figures, and ``POST /bench`` returns and resets them
+- ``GET /bench/arrivals`` returns the endpoint and the time of each call, by the machine's monotonic clock
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UNKNOWN: Final = _answer(b"404 Not Found", b"{}")
 
 
 class Figures:
-    """What came since the last beginning. Times are of ``time.monotonic``."""
+    """The calls since the last reset. Times are values of ``time.monotonic``."""
 
     def __init__(self) -> None:
         self.open = 0
@@ -66,7 +66,7 @@ class Figures:
 
 
 class _Calls(asyncio.Protocol):
-    """One connection of a client that waits for each answer before it asks again."""
+    """One connection of a client that waits for each response before its next request."""
 
     def __init__(self, figures: Figures, delay: float) -> None:
         self._figures, self._delay = figures, delay
@@ -117,7 +117,7 @@ def _body_length(head: bytes) -> int:
 
 
 def main() -> None:
-    """Serve until the process is ended; the first line says where."""
+    """Serve until the process is terminated; the first line of output is the address."""
     parser = argparse.ArgumentParser(prog="python -m bench.fake_leshan", description=__doc__)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until a device answers")
     arguments = parser.parse_args()

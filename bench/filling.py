@@ -1,4 +1,4 @@
-"""Filling a database with very many operations in a few statements, past the ledger; its invariants hold."""
+"""Insert very many operations into a database in a few statements, bypassing the ledger; its invariants hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FAR: Final = 4_000_000_000_000_000
 """An instant that never comes (microseconds)."""
 
 AT_A_TIME: Final = 50_000
-"""Operations of one statement: on the ledger's connection PostgreSQL ends one after 10 s."""
+"""Operations per statement: on the ledger's connection PostgreSQL cancels a statement after 10 s."""
 
 PATIENCE: Final = 600.0
 """Seconds that the store waits for a statement: ANALYZE takes more than the ledger's 5 s."""
@@ -53,8 +53,8 @@ _STORY: Final = (
 
 
 async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, ended: bool = False) -> None:
-    """So many operations, QUEUED or CONFIRMED (in 2023), of so many endpoints that are awake for ever. What is QUEUED
-    was created in times to come: the check looks at all of it, and nothing is late."""
+    """Insert so many operations, QUEUED or CONFIRMED (in 2023), of so many endpoints that are awake forever. The QUEUED
+    ones are created in the future: the check examines all of them, and none is late."""
     await store.begin(PATIENCE)
     head = int((await store.fetch("SELECT seq FROM ledger_head"))[0][0])
     sql = "INSERT INTO leshan_server (id, name) VALUES (1, 'leshan') ON CONFLICT DO NOTHING"

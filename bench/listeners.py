@@ -1,7 +1,7 @@
-"""Many WebSockets that subscribe to the same, as cheaply as Python can: ``python -m bench.listeners``.
+"""Many WebSockets with the same subscription, as cheaply as Python can: ``python -m bench.listeners``.
 
-Each speaks graphql-transport-ws. Says ``address=listening`` once all are subscribed, and at the end, as JSON, when the
-first and the last socket got the n-th message, of ``time.monotonic``.
+Each speaks graphql-transport-ws. The program prints ``address=listening`` once all are subscribed, and at the end, as
+JSON, when the first and the last socket received the n-th message, by ``time.monotonic``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TEXT, _PING, _PONG = 0x1, 0x9, 0xA
 
 
 class Tally:
-    """When the first and the last socket got each message."""
+    """The times at which the first and the last socket received each message."""
 
     def __init__(self, sockets: int, messages: int) -> None:
         self.first: list[float] = []
@@ -47,7 +47,8 @@ class Tally:
 
 
 class Listener(asyncio.Protocol):
-    """One socket. ``subscribed`` is set when the server has acknowledged it and was told the subscription."""
+    """One socket. ``subscribed`` is set when the server has acknowledged the connection and the subscription was
+    sent."""
 
     def __init__(self, url: str, tally: Tally) -> None:
         self._url, self._tally = urlsplit(url), tally
@@ -104,14 +105,14 @@ class Listener(asyncio.Protocol):
             self.subscribed.set()
 
     def _send(self, opcode: int, payload: bytes) -> None:
-        """A client's frames are masked; a mask of zeros leaves the payload as it is."""
+        """Send a frame. A client's frames are masked; a mask of zeros leaves the payload unchanged."""
         size = len(payload)
         length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + size.to_bytes(2)
         self._transport.write(bytes([0x80 | opcode]) + length + bytes(4) + payload)
 
 
 async def listen(url: str, sockets: int, messages: int) -> dict[str, list[float]]:
-    """Listen until every socket has got so many messages."""
+    """Listen until every socket has received so many messages; return the times of the first and the last receipt."""
     loop, tally, parts = asyncio.get_running_loop(), Tally(sockets, messages), urlsplit(url)
     for _ in range(sockets):
         _, listener = await loop.create_connection(lambda: Listener(url, tally), parts.hostname or "", parts.port or 80)

@@ -1,6 +1,6 @@
-"""Posts to one address as fast as it is answered, from a process of its own: ``python -m bench.load``.
+"""Posts to one address as fast as it responds, from its own process: ``python -m bench.load``.
 
-Bodies come on standard input, one to a line.
+Bodies are read from standard input, one per line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import uvloop
 
 
 class _Poster(asyncio.Protocol):
-    """One connection: the next body goes out when the answer to the last one is there."""
+    """One connection: it sends the next body after the response to the previous one."""
 
     def __init__(self, left: deque[bytes], statuses: Counter[int], over: asyncio.Future[None]) -> None:
         self._left, self._statuses, self._over = left, statuses, over
@@ -50,7 +50,7 @@ class _Poster(asyncio.Protocol):
 
 
 async def post(address: str, bodies: list[bytes], connections: int) -> dict[str, object]:
-    """Post all bodies; how long that took, and how often each status was answered."""
+    """Post all bodies; return the duration, and the number of responses by status."""
     url, loop = urlsplit(address), asyncio.get_running_loop()
     head = f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\nContent-Length: "
     left = deque(head.encode() + b"%d\r\n\r\n" % len(body) + body for body in bodies)
@@ -65,7 +65,7 @@ async def post(address: str, bodies: list[bytes], connections: int) -> dict[str,
 
 
 def main() -> None:
-    """Post, and print what came back."""
+    """Post, and print the result."""
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
     parser.add_argument("address")
     parser.add_argument("--connections", type=int, default=64)

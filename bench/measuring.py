@@ -1,4 +1,4 @@
-"""What a measurement answers, and the few sums that several of them need."""
+"""The figures of a measurement, and the calculations that several measurements share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from statistics import median
 from typing import Any, Final
 
 _TICKS: Final = 100
-"""Of ``/proc``, a second (``getconf CLK_TCK``)."""
+"""Ticks of ``/proc`` per second (``getconf CLK_TCK``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure. ``goal`` is what it is meant to be, in words; a yardstick has none."""
+    """One figure. ``goal`` is the target, in words; a reference value has none."""
 
     what: str
     value: float
@@ -28,20 +28,20 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What processes used: seconds of CPU since they began, and the most memory that they had, in MiB."""
+    """The resources that processes used: seconds of CPU since their start, and their peak memory in MiB."""
 
     cpu: float
     memory: float
 
 
 def used_by(pids: Iterable[int]) -> Used:
-    """Of these processes together, with their children (PostgreSQL's sessions are processes)."""
+    """Return the sum over these processes and their children (PostgreSQL's sessions are processes)."""
     own = [pid for first in pids for pid in family(first)]
     return Used(sum(map(_cpu, own)), sum(map(_memory, own)))
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it started."""
+    """Return a process and all its descendants."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
@@ -50,7 +50,7 @@ def family(pid: int) -> list[int]:
 
 
 def _cpu(pid: int) -> float:
-    """With that of children that have ended."""
+    """Return the CPU seconds of a process, including those of children that have ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -68,7 +68,7 @@ def _memory(pid: int) -> float:
 
 
 def medians(rounds: Sequence[Sequence[Figure]]) -> list[Figure]:
-    """Figure by figure the median of all rounds, in the order of the first one."""
+    """Return the median of all rounds for each figure, in the order of the first round."""
     values: dict[str, list[float]] = {}
     for figure in (figure for figures in rounds for figure in figures):
         values.setdefault(figure.what, []).append(figure.value)
@@ -76,12 +76,12 @@ def medians(rounds: Sequence[Sequence[Figure]]) -> list[Figure]:
 
 
 async def rate(count: int, work: Callable[[], Awaitable[object]]) -> float:
-    """How many of ``count`` things done by ``work`` are done in a second."""
+    """Return the rate per second at which ``work`` does its ``count`` repetitions."""
     started = time.perf_counter()
     await work()
     return count / (time.perf_counter() - started)
 
 
 def share(ordered: Sequence[float], part: float) -> float:
-    """The value that this part of all is not above, like 0.99."""
+    """Return the quantile of the values, for a part like 0.99."""
     return sorted(ordered)[min(len(ordered) - 1, int(len(ordered) * part))]

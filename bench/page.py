@@ -15,11 +15,11 @@ BAR: Final = 300
 COLOURS: Final = {"sqlite": "#5b8db8", "postgres": "#336791", "celery": "#8a9a5b"}
 
 _Bar = tuple[str, str, float]
-"""Database, what, value."""
+"""Database, name of the figure, value."""
 
 
 def shown(value: float) -> str:
-    """For people: three digits that count are enough."""
+    """Format a value for people: three significant digits are enough."""
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
@@ -62,7 +62,7 @@ def _cell(figures: Iterable[Mapping[str, Any]], what: str) -> str:
 
 
 def plot(by_database: Mapping[str, list[dict[str, Any]]]) -> str:
-    """Bars of the figures, each unit in a scale of its own."""
+    """Return an SVG with bars of the figures, each unit on its own scale."""
     units: dict[str, list[_Bar]] = {}
     for database, figures in by_database.items():
         for one in figures:

@@ -1,4 +1,4 @@
-"""Which SQL is asked of the database: by readers (through Tortoise's connections) and by the ledger (its own)."""
+"""Record the SQL sent to the database by readers (through Tortoise's connections) and by the ledger (on its own)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CallStatus = list[tuple[str, list[Any]]]
 
 @contextmanager
 def reads() -> Iterator[CallStatus]:
-    """What readers of this process ask as long as the block lasts."""
+    """Record the statements of readers in this process as long as the block lasts."""
     asked: CallStatus = []
     connection = type(get_connection("default"))
     execute = connection.execute_query
@@ -33,7 +33,7 @@ def reads() -> Iterator[CallStatus]:
 
 @contextmanager
 def ledger_reads(*, postgres: bool) -> Iterator[CallStatus]:
-    """What ledgers of this process read as long as the block lasts."""
+    """Record the reads of ledgers in this process as long as the block lasts."""
     asked: CallStatus = []
     store = PostgresStore if postgres else SqliteStore
     fetch = store.fetch

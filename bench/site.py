@@ -1,5 +1,5 @@
-"""The parts of a measurement: real databases that keep what they acknowledge, a Redis-protocol server, a fake Leshan in
-a process of its own, and Reveille's own processes. All of them are gone when their context ends."""
+"""The components of a measurement: real databases with durable commits, a Redis-protocol server, a fake Leshan in its
+own process, and Reveille's own processes. All of them are removed when their context ends."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from tests.servers.valkey import valkey
 POSTGRES: Final = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "autovacuum=on", "shared_buffers=512MB")
 SQLITE: Final = ("journal_mode=WAL", "synchronous=FULL")
 _TIMEOUTS: Final = ("statement_timeout", "lock_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
-"""A million rows take longer to fill in than any statement of Reveille's may."""
+"""Timeouts that are disabled: to insert a million rows takes longer than any statement of Reveille may."""
 WITHIN: Final = 3_600.0
-"""Seconds after which a measurement that does not end is given up."""
+"""Seconds after which a measurement that does not end is aborted."""
 
 
 @dataclass
 class Site:
-    """What runs. ``ledger`` writes to the same database as Reveille's processes, and whispers to them.
+    """The running components. ``ledger`` writes to the same database as Reveille's processes, and notifies them.
 
     Attributes:
         dispatchers: the processes that dispatch; on SQLite the one that does everything.
-        web: the process that serves HTTP, on SQLite the same one; None where none was asked for.
+        web: the process that serves HTTP, on SQLite the same one; None if none was requested.
     """
 
     kind: str
@@ -55,7 +55,7 @@ class Site:
     web: Process | None = None
 
     def settings(self, leshan: str, **more: object) -> dict[str, object]:
-        """Of a process of Reveille."""
+        """Return the settings of a Reveille process."""
         own = {"database_url": self.database_url, "redis_url": self.bus_url, "leshan_events": "webhook"}
         return own | {"leshan_url": leshan} | more
 
@@ -72,32 +72,32 @@ class Site:
         await asyncio.to_thread(self.processes.ready, *started)
 
     async def stop(self, *ended: Process) -> None:
-        """End these processes of Reveille; others take their places by :meth:`run`."""
+        """Stop these processes of Reveille; :meth:`run` replaces them."""
         for process in ended:
             await asyncio.to_thread(process.end)
 
     def end(self) -> None:
-        """End Reveille's processes."""
+        """Stop Reveille's processes."""
         self.processes.end_all()
         self.processes.running.clear()
         self.dispatchers, self.web = [], None
 
     async def one(self, sql: str, *values: Any) -> Any:
-        """The only value of a statement's only row."""
+        """Return the only value of a statement's only row."""
         return (await self.reader.fetch(sql, *values))[0][0]
 
     async def seq(self) -> int:
-        """Where the log stands."""
+        """Return the last position of the log."""
         return int(await self.one("SELECT seq FROM ledger_head"))
 
     async def confirmed(self, count: int, within: float = WITHIN) -> None:
-        """Wait until so many operations are CONFIRMED altogether."""
+        """Wait until so many operations are CONFIRMED in total."""
         async with asyncio.timeout(within):
-            while await self.one("SELECT confirmed FROM leshan_server") < count:  # noqa: ASYNC110 - the database is what is asked
+            while await self.one("SELECT confirmed FROM leshan_server") < count:  # noqa: ASYNC110 - the database is polled
                 await asyncio.sleep(0.1)
 
     async def metric(self, name: str) -> float:
-        """The sum of a metric over all dispatchers."""
+        """Return the sum of a metric over all dispatchers."""
         total = 0.0
         async with aiohttp.ClientSession() as session:
             for process in self.dispatchers:
@@ -107,17 +107,17 @@ class Site:
         return total
 
     def used(self) -> Used:
-        """By the dispatchers."""
+        """Return the resources that the dispatchers used."""
         return used_by(process.pid for process in self.dispatchers)
 
     def used_by_database(self) -> Used:
-        """By PostgreSQL; SQLite works inside the processes that use it."""
+        """Return the resources that PostgreSQL used; SQLite runs inside the processes that use it."""
         return used_by([self.server.server.process.pid] if self.server else [])
 
 
 @dataclass
 class FakeLeshan:
-    """The fake Leshan's process."""
+    """The process of the fake Leshan."""
 
     server: Server
     address: str
@@ -127,11 +127,11 @@ class FakeLeshan:
         return self.server.process.pid
 
     async def figures(self, *, begin: bool = False) -> dict[str, float]:
-        """What it counted; ``begin`` starts anew."""
+        """Return its figures; ``begin`` resets them."""
         return dict(await self._ask("POST" if begin else "GET", "/bench"))
 
     async def arrivals(self) -> list[tuple[str, float]]:
-        """Each call's endpoint, and when it came, of ``time.monotonic``."""
+        """Return the endpoint and the time of each call, by ``time.monotonic``."""
         return [(str(name), float(at)) for name, at in await self._ask("GET", "/bench/arrivals")]
 
     async def _ask(self, method: str, path: str) -> Any:
@@ -141,7 +141,7 @@ class FakeLeshan:
 
 @asynccontextmanager
 async def fake_leshan(delay: float = 0.0) -> AsyncIterator[FakeLeshan]:
-    """Run the fake; its devices answer after so many seconds."""
+    """Run the fake; its devices respond after so many seconds."""
     with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
         server = python("bench.fake_leshan", "--delay", str(delay), folder=Path(own))
         try:
@@ -151,7 +151,7 @@ async def fake_leshan(delay: float = 0.0) -> AsyncIterator[FakeLeshan]:
 
 
 def python(module: str, *arguments: str, folder: Path) -> Server:
-    """Start a program of the bench that says ``address=..`` once it serves."""
+    """Start a program of the benchmarks that prints ``address=..`` once it serves."""
     return start(
         [sys.executable, "-m", module, *arguments],
         folder,
@@ -161,17 +161,18 @@ def python(module: str, *arguments: str, folder: Path) -> Server:
 
 
 def bytecode(folder: Path) -> Path:
-    """Where processes keep theirs: where this one does if it was told, so that a second run does not compile anew."""
+    """Return the folder for the processes' bytecode: that of this process if one was set, so that a second run does not
+    compile it again."""
     return Path(sys.pycache_prefix) if sys.pycache_prefix else folder / "bytecode"
 
 
 def address_of(server: Server) -> str:
-    """Where a program of the bench serves, by its own word."""
+    """Return the address that a program of the benchmarks printed."""
     return server.log.read_text().partition("address=")[2].split()[0]
 
 
 async def ran(module: str, *arguments: str) -> str:
-    """Run a program of the bench to its end; its output."""
+    """Run a program of the benchmarks to its end; return its output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments), stdout=asyncio.subprocess.PIPE, cwd=ROOT
     )
@@ -188,7 +189,7 @@ async def ran(module: str, *arguments: str) -> str:
 
 @asynccontextmanager
 async def site(kind: str, *, max_in_flight: int = 120) -> AsyncIterator[Site]:
-    """An empty, migrated database of the kind with a ledger of the bench's own, and a bus."""
+    """Yield an empty, migrated database of the kind with the benchmark's own ledger, and a bus."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reveille-bench-")))
         server = stack.enter_context(postgres(POSTGRES)) if kind == "postgres" else None
@@ -214,7 +215,7 @@ async def site(kind: str, *, max_in_flight: int = 120) -> AsyncIterator[Site]:
 
 
 async def settings_of(site: Site) -> dict[str, str]:
-    """The database's settings that a figure depends on."""
+    """Return the database's settings that a figure depends on."""
     if site.server is None:
         return dict(option.split("=") for option in SQLITE)
     names: Sequence[str] = [option.partition("=")[0] for option in POSTGRES]

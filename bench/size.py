@@ -1,4 +1,4 @@
-"""How much is measured: everything is bounded, and a small size is there to see that all of it runs."""
+"""The sizes of the measurements: everything is bounded, and a small size verifies that all of it runs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Attributes:
-    rounds: how often each line is measured; the median counts.
-    operations: of a round of dispatching. events: of a round of the webhook.
-    devices: that dispatching spreads its operations over.
-    slow_devices, slow_limit: devices that answer in 2 s, and calls that may be open.
-    wakes: devices that wake one after the other.
-    subscribers, transitions: sockets that subscribe to the same, and what they are told one by one.
-    queued: operations in the table beside which claims are compared with 1,000.
-    pages: pages of a round.
-    braked: operations queued when the emergency brake is pulled.
+    """The sizes of one run.
+
+    Attributes:
+        rounds: how often each line is measured; the median is reported.
+        operations: operations per round of dispatching.
+        events: events per round of the webhook.
+        devices: devices that dispatching distributes its operations over.
+        slow_devices, slow_limit: devices that respond in 2 s, and calls that may be open.
+        wakes: devices that wake one after the other.
+        subscribers, transitions: sockets with the same subscription, and the transitions that they receive one by one.
+        queued: operations in the table for which claims are compared with 1,000.
+        pages: pages per round.
+        braked: operations queued when the emergency brake is applied.
     """
 
     rounds: int = 3

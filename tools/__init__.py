@@ -1,1 +1,1 @@
-"""Small programs for those who work on Reveille itself; `make help` lists the ways to run them."""
+"""Development tools of Reveille itself; `make help` lists the commands that run them."""

@@ -1,6 +1,6 @@
-"""What no tracked file may hold: where a package registry is, or a path of the machine that wrote it.
+"""Find content that no tracked file may contain: an address of a package registry, or a path of a developer's machine.
 
-Part of `make check`; ends with 1 and one line per finding.
+Part of `make check`; exits with 1 and prints one line per finding.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ RULES: Final = {
 LOCK_RULE: Final = ("an address in a lock file", re.compile(r"://"))
 LOCK_FILES: Final = ("requirements*.txt", "*.lock", "*package-lock.json")
 VENDORED: Final = "app/static/graphiql/"
-"""Others' files, unchanged: the page's integrity hashes hold them to the byte (``tests/unit/test_graphiql.py``)."""
+"""Unmodified third-party files: the page's integrity hashes fix every byte (``tests/unit/test_graphiql.py``)."""
 
 
 def findings() -> Iterator[str]:
-    """One line per place: file, line number, what is wrong there."""
+    """Yield one line per finding: file, line number, and the problem."""
     for file in tracked_files():
         text = (ROOT / file).read_bytes()
         if b"\0" in text:
@@ -52,7 +52,7 @@ def findings() -> Iterator[str]:
 
 
 def tracked_files() -> list[str]:
-    """Our own files that git tracks, less those deleted just now."""
+    """Return our own files that git tracks, without those just deleted."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
     return [
         name for name in listed.stdout.split("\0") if name and not name.startswith(VENDORED) and (ROOT / name).is_file()

@@ -1,4 +1,5 @@
-"""Lock files name versions and hashes, never addresses: remove the sponsors' pages that npm adds to its own.
+"""Remove the funding addresses that npm adds to its lock files, which must contain versions and hashes, but no
+addresses.
 
 Run by `make lock` and `make graphiql`.
 """

@@ -1,6 +1,6 @@
 """Keep the README's table of settings equal to the settings: write it, or with `--check` only compare.
 
-The table stands between the lines `<!-- settings -->` and `<!-- /settings -->`.
+The table is between the lines `<!-- settings -->` and `<!-- /settings -->`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _PLACE: Final = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)",
 
 
 def filled(text: str) -> str:
-    """The text with the present table in its place.
+    """Return the text with its table of settings replaced by the present one.
 
     Raises:
-        ValueError: it has no such place, or more than one.
+        ValueError: the text has no table of settings, or more than one.
     """
     new, places = _PLACE.subn(lambda _: f"\n{settings_table()}\n\n", text)
     if places != 1:

@@ -1,6 +1,6 @@
-"""Copy GraphiQL's built files, with the licences of all that is built into them, to where Reveille serves them.
+"""Copy GraphiQL's built files, with the licenses of all packages built into them, to the folder that Reveille serves.
 
-Run by `make graphiql` after `npm ci` in tools/graphiql. A file keeps its place in its package
+Run by `make graphiql` after `npm ci` in tools/graphiql. A file keeps its path within its package
 (``react/umd/react.production.min.js``), so that the page's addresses can be mapped without a table.
 """
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def licences() -> Iterator[str]:
-    """One entry per installed package: any of them may be part of the built files."""
+    """Yield one entry per installed package: any of them may be part of the built files."""
     for manifest in PACKAGES.rglob("package.json"):
         package = json.loads(manifest.read_text())
         if not {"name", "version", "license"} <= package.keys():

@@ -65,8 +65,7 @@ class Api:
         return data
 
     def ask_until_told(self, document: str, **variables: Any) -> Answer:
-        """Call :meth:`ask` with retries, for requests that are safe to repeat: an unavailable database or connection
-        may come back."""
+        """Call :meth:`ask` with retries, for requests that are safe to repeat: a database or connection may recover."""
         for pause in PAUSES:
             try:
                 return self.ask(document, **variables)

@@ -1,6 +1,6 @@
-"""Measure the job done with Django and Celery against the same fake Leshan: ``python -m bench.celery_reference``.
+"""Measure the job with Django and Celery against the same fake Leshan: ``python -m bench.celery_reference``.
 
-The first run makes a virtual environment beside this file, from requirements with hashes. Nothing is left running.
+The first run creates a virtual environment beside this file, from requirements with hashes. No process is left running.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SPAN: Final = (
 
 
 def main() -> None:
-    """Install where needed, measure, print JSON."""
+    """Install if necessary, measure, print JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.celery_reference", description=__doc__)
     parser.add_argument("--operations", type=int, default=6_000)
     parser.add_argument("--devices", type=int, default=2_000)
@@ -74,14 +74,14 @@ def _install() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a round runs on, all of it its own."""
+    """The components that a round runs on; no other round uses them."""
 
     database: PostgresServer
     environment: dict[str, str]
     folder: Path
 
     def start(self, name: str, command: Sequence[str], ready: str) -> Server:
-        """A process of the reference; ``ready`` is what its log then says."""
+        """Start a process of the reference; ``ready`` is the text in its log once it is ready."""
         folder = self.folder / name
         folder.mkdir()
         log = folder / "server.log"
@@ -106,7 +106,7 @@ async def _round(arguments: argparse.Namespace) -> list[Figure]:
 
 
 async def _webhook(parts: _Parts, devices: int, events: int) -> list[Figure]:
-    """Wakes of devices that have nothing queued, by one process that serves HTTP."""
+    """Measure wakes of devices without operations, with one process that serves HTTP."""
     command = ["gunicorn", "web:application", "--chdir", str(HERE), "--bind", "127.0.0.1:0", "--workers", "1"]
     web = parts.start("web", [*command, *GEVENT_WEB], "Booting worker")
     figures = []
@@ -128,7 +128,7 @@ async def _webhook(parts: _Parts, devices: int, events: int) -> list[Figure]:
 
 
 async def _dispatch(parts: _Parts, devices: int, operations: int) -> list[Figure]:
-    """All devices wake at once: what is queued for them is sent by one worker."""
+    """Wake all devices at once: one worker sends the operations queued for them."""
     worker = parts.start(
         "worker", ["celery", "--workdir", str(HERE), "-A", "jobs", "worker", *GEVENT_WORKER], " ready."
     )
@@ -159,7 +159,7 @@ def _call(what: str, environment: dict[str, str]) -> None:
 
 
 async def _ended(server: PostgresServer, operations: int) -> float:
-    """Seconds from the first settled operation to the last, by the database's clock."""
+    """Return the seconds from the first settled operation to the last, by the database's clock."""
     connection: Any = await asyncpg.connect(server.url("reference"))
     try:
         async with asyncio.timeout(WITHIN):

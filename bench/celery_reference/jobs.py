@@ -1,4 +1,4 @@
-"""The worker: runs in a virtual environment of its own, with nothing of Reveille in it."""
+"""The worker: runs in its own virtual environment, without any of Reveille's code."""
 
 # mypy: ignore-errors
 
@@ -15,7 +15,7 @@ from sqlalchemy.types import BigInteger, DateTime, String, Text
 
 POOL = 100
 TIMEOUT = (5, 35)
-"""Seconds to connect, and to an answer."""
+"""Seconds to connect, and to receive a response."""
 
 engine = create_engine(os.environ["DATABASE_URL"], pool_size=POOL // 4, max_overflow=POOL // 4)
 http = requests.Session()
@@ -31,7 +31,7 @@ app.conf.update(
 
 
 class Base(DeclarativeBase):
-    """The tables."""
+    """The base of the tables."""
 
 
 class Operation(Base):
@@ -49,7 +49,7 @@ class Operation(Base):
 
 
 class Endpoint(Base):
-    """A device, and when it was last heard."""
+    """A device, and when its last event was received."""
 
     __tablename__ = "reference_endpoint"
 
@@ -59,7 +59,8 @@ class Endpoint(Base):
 
 
 def awake(heard: dict[str, str]) -> list[str]:
-    """Commit that these endpoints are awake, by their registrations; those of them that have something queued."""
+    """Commit that these endpoints are awake, by their registrations; return those of them that have operations
+    queued."""
     rows = [{"name": name, "registration": heard[name], "heard_at": func.now()} for name in sorted(heard)]
     said = insert(Endpoint).values(rows)
     said = said.on_conflict_do_update(
@@ -75,7 +76,8 @@ def awake(heard: dict[str, str]) -> list[str]:
 
 
 def claim(session: Session, endpoint: str) -> Operation | None:
-    """QUEUED to SENDING, atomically: the endpoint's oldest, unless another one of it is being sent."""
+    """Claim an endpoint's oldest operation (QUEUED to SENDING), atomically, unless another of its operations is being
+    sent."""
     other = aliased(Operation)
     busy = select(other.id).where(other.endpoint == endpoint, other.status == "SENDING").exists()
     oldest = (
@@ -98,7 +100,7 @@ def claim(session: Session, endpoint: str) -> Operation | None:
 
 @app.task
 def dispatch(endpoint: str) -> None:
-    """The device is awake: send what is queued for it, one after the other."""
+    """Send the operations queued for an awake device, one after the other."""
     with Session(engine, expire_on_commit=False) as session:
         while (operation := claim(session, endpoint)) is not None:
             status, detail = _send(operation)
@@ -130,7 +132,7 @@ def prepare(operations: int, devices: int) -> None:
 
 
 def wake(devices: int) -> None:
-    """All devices wake at once."""
+    """Wake all devices at once."""
     with app.producer_or_acquire() as producer:
         for number in range(devices):
             dispatch.apply_async((f"called-{number}",), producer=producer)

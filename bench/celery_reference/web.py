@@ -1,4 +1,4 @@
-"""The webhook, by Django: runs in the worker's virtual environment, under gunicorn with gevent."""
+"""The webhook, with Django: runs in the worker's virtual environment, under gunicorn with gevent."""
 
 # mypy: ignore-errors
 
@@ -18,7 +18,8 @@ from django.views.decorators.http import require_POST
 @csrf_exempt
 @require_POST
 def hear(request: HttpRequest) -> HttpResponse:
-    """Take one event or a list of them: commit who is awake, then wake the worker for whom something is queued."""
+    """Receive one event or a list: commit which endpoints are awake, then enqueue a job for those with operations
+    queued."""
     try:
         told = json.loads(request.body)
         registrations = [event["data"]["registration"] for event in (told if isinstance(told, list) else [told])]

@@ -1,4 +1,4 @@
-"""One module a line of the table; each measures once and is asked for its figures a few times."""
+"""One module for each line of the table; each measures its figures in several rounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.measuring import Figure
 from bench.size import Size
 
 Line = Callable[[str, Size], Awaitable[list[list[Figure]]]]
-"""Measures on a kind of database; the figures of each round."""
+"""Measure on a kind of database; return the figures of each round."""
 
 LINES: Final[dict[str, Line]] = {
     "webhook": webhook.measure,

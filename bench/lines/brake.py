@@ -1,6 +1,7 @@
-"""The emergency brake with much queued: from the wish to the last call at Leshan, then all of it canceled by a filter.
+"""The emergency brake with a long queue: time from the request to the last call at Leshan, then to cancel the whole
+queue by a filter.
 
-The wish goes to the API; on PostgreSQL two dispatchers are other processes. Nothing of it goes over the bus.
+The request goes to the API; on PostgreSQL two dispatchers are other processes. The pause is not sent over the bus.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.size import Size
 
 RUNNING_SECONDS: Final = 1.0
 QUIET_SECONDS: Final = 2.5
-"""Longer than a dispatcher's poll: whoever would call on finds it by then."""
+"""Longer than a dispatcher's poll interval: a dispatcher that still calls reads the pause by then."""
 
 PAUSE: Final = 'mutation { pauseDispatch(reason: "measured") { pausedAt } }'
 RESUME: Final = "mutation { resumeDispatch { resumedAt } }"
@@ -30,7 +31,7 @@ mutation($count: Int!) {
 
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
-    """A site of its own for each round: every one begins with the same queue."""
+    """Measure each round with a site of its own, so that every round starts with the same queue."""
     rounds = []
     for _ in range(size.rounds):
         async with fake_leshan() as leshan, site(kind) as place:

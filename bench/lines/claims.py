@@ -1,4 +1,4 @@
-"""Claims with very many operations queued, beside the same claims with 1,000."""
+"""Claims with very many operations queued, compared with the same claims with 1,000."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ EACH = 20
 
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
-    """Every claim takes 50 endpoints' next operations, and all are settled before the next one. Statements are prepared
-    by a first claim that is not counted."""
+    """Claim the next operations of 50 endpoints, and settle all before the next claim. A first claim, which is not
+    counted, prepares the statements."""
     async with site(kind) as place, site(kind) as crowded:
         await fill(place.reader, "few", FEW, FEW)
         await fill(crowded.reader, "many", size.queued // EACH, size.queued)
@@ -30,7 +30,7 @@ async def measure(kind: str, size: Size) -> list[list[Figure]]:
 
 async def _round(place: Site, crowded: Site, size: Size) -> list[Figure]:
     few, many = [], []
-    for _ in range(CLAIMS):  # in turn, so that whatever else the machine does falls on both
+    for _ in range(CLAIMS):  # in turn, so that other load of the machine affects both
         few.append(await claim_once(place))
         many.append(await claim_once(crowded))
     few_ms, many_ms = share(few[1:], 0.5) * 1e3, share(many[1:], 0.5) * 1e3
@@ -42,7 +42,8 @@ async def _round(place: Site, crowded: Site, size: Size) -> list[Figure]:
 
 
 async def claim_once(place: Site) -> float:
-    """Seconds of a claim; what it took goes back to the end of nobody's queue, by a Leshan that was not reached."""
+    """Return the duration of a claim in seconds. The claimed operations return to their queues, as if Leshan had not
+    been reached."""
     started = time.perf_counter()
     claimed = await place.ledger.submit(Claim(SLOTS, str(uuid.uuid4())))
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Operations confirmed per second, by 1, 2 and 4 dispatchers, beside a bare aiohttp loop against the same Leshan."""
+"""Operations confirmed per second, by 1, 2 and 4 dispatchers, compared with a bare aiohttp loop and the same Leshan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ IDLE_WAKES = 2_000
 
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
-    """A drain of what was queued while the devices slept; then created while they are awake; then wakes for nothing."""
+    """Drain operations queued while the devices slept; then create operations while they are awake; then wake devices
+    that have none."""
     rounds = []
     async with fake_leshan() as leshan:
         for _ in range(size.rounds):
@@ -63,7 +64,7 @@ async def _bare(leshan: FakeLeshan, calls: int) -> dict[str, float]:
 
 
 async def _drain(place: Site, devices: list[str], operations: int) -> dict[str, float]:
-    """All devices wake at once. Seconds by the database's clock, from the first claim to the last settle."""
+    """Wake all devices at once. The duration is by the database's clock, from the first claim to the last settle."""
     seq, used, database = await place.seq(), place.used(), place.used_by_database()
     groups, claims = await _groups(place), await _claims(place)
     await wake(place.ledger, devices)
@@ -86,7 +87,8 @@ async def _create(place: Site, devices: list[str], operations: int) -> float:
 
 
 async def _idle(place: Site) -> list[Figure]:
-    """Wakes of devices with nothing queued: what dispatchers do beyond their sweeps, which go on at the same pace."""
+    """Wake devices that have no operations, and count the dispatchers' work beyond their sweeps, which continue at the
+    same pace."""
     await asyncio.sleep(3)
     started = await _groups(place), await _claims(place)
     await asyncio.sleep(4)

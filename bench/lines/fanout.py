@@ -1,4 +1,4 @@
-"""Transitions told to WebSockets that subscribe to the same: delay from the commit, and messages a second."""
+"""Transitions sent to WebSockets with the same subscription: delay from the commit, and messages a second."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bench.size import Size
 
 BURST: Final = 200
 SETTLED: Final = 1.0
-"""Seconds for the server to have taken the last socket's subscription: nothing acknowledges it."""
+"""Seconds for the server to process the last socket's subscription: the protocol does not acknowledge it."""
 
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
-    """One subscriber and many, one transition after the other; then many at once."""
+    """Measure one subscriber and many, one transition after the other; then many at once."""
     async with fake_leshan() as leshan, site(kind) as place:
         await place.run(leshan, web=True)
         devices = names("listened", 50)
@@ -46,7 +46,8 @@ async def _round(place: Site, devices: list[str], size: Size) -> list[Figure]:
 async def _delays(
     place: Site, devices: list[str], sockets: int, transitions: int, burst: int
 ) -> tuple[list[float], float]:
-    """Milliseconds from each commit to the last socket; and messages a second of the burst after them."""
+    """Return the milliseconds from each commit to the last socket, and the messages a second of the burst after
+    them."""
     assert place.web is not None
     committed = []
     options = ("--sockets", str(sockets), "--messages", str(transitions + burst))

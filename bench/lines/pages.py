@@ -1,4 +1,4 @@
-"""A GraphQL page of operations, in process, beside the same execution with its rows at hand."""
+"""A GraphQL page of operations, in process, compared with the same execution with its rows in memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ query($first: Int) {
 
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
-    """Pages one after the other, to JSON."""
+    """Execute pages one after the other, including their JSON encoding."""
     async with site(kind) as place, reading(place.database_url):
         devices = names("listed", PAGE_SIZE)
         await provision(place.ledger, devices)
@@ -86,7 +86,7 @@ async def _page(house: SchemaContext) -> None:
 
 
 class _Replay:
-    """The rows of each statement, kept at the first execution and given again without asking the database."""
+    """The rows of each statement, recorded at the first execution and replayed without a query."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Any] = {}

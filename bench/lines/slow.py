@@ -1,4 +1,4 @@
-"""Devices that take 2 seconds to answer, all awake at once: how near to the ideal, and how many calls are open."""
+"""Devices that take 2 seconds to respond, all awake at once: ratio to the ideal duration, and number of open calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DELAY = 2.0
 
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
-    """The ideal: always as many calls open as may be."""
+    """Measure against the ideal: the number of open calls is always at the limit."""
     rounds = []
     devices = names("slow", size.slow_devices)
     ideal = -(-size.slow_devices // size.slow_limit) * DELAY

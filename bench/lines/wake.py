@@ -18,7 +18,7 @@ PAUSE = 0.03
 
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
-    """One device after the other."""
+    """Measure one device after the other."""
     async with fake_leshan() as leshan, site(kind) as place:
         await place.run(leshan, web=True)
         return [await _round(place, leshan, size, number) for number in range(size.rounds)]
@@ -41,7 +41,8 @@ async def _round(place: Site, leshan: FakeLeshan, size: Size, number: int) -> li
 async def wake_in_turn(
     place: Site, devices: list[str], enough: Callable[[], Awaitable[bool]] | None = None
 ) -> dict[str, float]:
-    """Wake one after the other by the webhook, or until it is enough; when each was woken, of ``time.monotonic``."""
+    """Wake one device after the other by the webhook, until ``enough`` returns true; return when each was woken, by
+    ``time.monotonic``."""
     woken: dict[str, float] = {}
     assert place.web is not None
     async with aiohttp.ClientSession() as session:
@@ -56,5 +57,5 @@ async def wake_in_turn(
 
 
 async def delays_of(woken: dict[str, float], leshan: FakeLeshan) -> list[float]:
-    """Milliseconds from each wake to its request at Leshan."""
+    """Return the milliseconds from each wake to its request at Leshan."""
     return [(at - woken[name]) * 1e3 for name, at in await leshan.arrivals() if name in woken]

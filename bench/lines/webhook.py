@@ -1,4 +1,4 @@
-"""Events that the webhook accepts and commits, by one process, over HTTP."""
+"""Events that the webhook accepts and commits, in one process, over HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INSERTS: Final = 1_000
 
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
-    """Single events and lists, the bare route beside them; and what a commit costs when each event has its own."""
+    """Measure single events and lists, with the bare route for comparison; and the cost of one commit per event."""
     async with fake_leshan() as leshan, _bare_route() as bare, site(kind) as place:
         await place.run(leshan, web=True)
         devices = names("heard", size.devices)
@@ -38,7 +38,7 @@ async def _round(place: Site, bare: str, devices: list[str], events: int, number
     assert place.web is not None
     figures = [Figure("one INSERT a transaction", await _inserts(place), "/s")]
     for index, batch in enumerate(BATCHES):
-        # updates that are news, in every round and for every size of batch
+        # updates that are new, in every round and for every size of batch
         first = (number * len(BATCHES) + index) * events
         bodies = posted(devices, first, events, batch)
         least = await post(bare, bodies)
@@ -56,12 +56,12 @@ async def _round(place: Site, bare: str, devices: list[str], events: int, number
 
 
 def named(batch: int) -> str:
-    """What a size of batch is called."""
+    """Return the name of a batch size."""
     return "webhook, an event a call" if batch == 1 else f"webhook, {batch} events a call"
 
 
 def posted(devices: list[str], first: int, events: int, batch: int) -> list[bytes]:
-    """The bodies of so many updates after the ``first``, so many to a body."""
+    """Return the bodies of so many updates after the ``first``, so many per body."""
     bodies = updates(devices, first + events, 1)[first:]
     if batch == 1:
         return bodies
@@ -69,7 +69,7 @@ def posted(devices: list[str], first: int, events: int, batch: int) -> list[byte
 
 
 async def post(address: str, bodies: list[bytes]) -> float:
-    """Seconds until all were answered with 202."""
+    """Return the seconds until all received the response 202."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.load", address),
         stdin=asyncio.subprocess.PIPE,

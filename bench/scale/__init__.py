@@ -1,1 +1,2 @@
-"""How cost grows: commands of their own, each bounded and with ``--help``, for what is too long for ``make bench``."""
+"""Measurements of how cost grows: separate commands, each bounded and with ``--help``, that take too long for ``make
+bench``."""

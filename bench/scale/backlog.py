@@ -1,6 +1,7 @@
 """An hour's backlog: very many operations, whose devices all wake within a minute.
 
-They are to be drained in order, with the open calls at the limit all the time."""
+They must be drained in order, with the open calls at the limit all the time.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ MOMENTS = 60
 
 
 def main() -> None:
-    """Queue, wake, drain and tell."""
+    """Queue, wake, drain and report."""
     parser = options("bench.scale.backlog", __doc__)
     parser.add_argument("--operations", type=int, default=200_000)
     parser.add_argument("--devices", type=int, default=50_000)
@@ -70,7 +71,7 @@ async def _drain(arguments: argparse.Namespace) -> list[Measured]:
 
 
 async def _wake(place: Site, devices: list[str], seconds: float) -> None:
-    """Evenly within a minute."""
+    """Wake the devices, evenly distributed over the given time."""
     piece = -(-len(devices) // MOMENTS)
     for start in range(0, len(devices), piece):
         begun = time.monotonic()
@@ -79,11 +80,11 @@ async def _wake(place: Site, devices: list[str], seconds: float) -> None:
 
 
 async def _watch(place: Site, leshan: FakeLeshan, operations: int, within: float) -> tuple[float, float]:
-    """Look four times a second until all are confirmed.
+    """Sample four times a second until all operations are confirmed.
 
     Returns:
-        The shares of looks, in percent, at which less was SENDING than may be, and at which fewer calls were open: an
-        attempt is SENDING from its claim until its result is stored, and its call is open for a part of that.
+        The shares of samples, in percent, with less SENDING than allowed, and with fewer calls open: an attempt is
+            SENDING from its claim until its result is stored, and its call is open for a part of that.
     """
     looks: list[tuple[float, float]] = []
     async with asyncio.timeout(within):

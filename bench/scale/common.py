@@ -1,4 +1,4 @@
-"""What the commands share: their options, and a table at the end."""
+"""Shared parts of the commands: their options, and the table at the end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from app.telemetry import configure_logging
 from bench.page import shown
 
 Measured = tuple[str, float | str, str]
-"""What, figure, unit."""
+"""Name, figure, unit."""
 
 
 def options(module: str, description: str | None, *, database: bool = True) -> argparse.ArgumentParser:
-    """A parser; with ``--database`` unless the command needs several processes, and so PostgreSQL."""
+    """Return a parser; with ``--database`` unless the command needs several processes, and so PostgreSQL."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     if database:
         parser.add_argument("--database", choices=("sqlite", "postgres"), default="postgres")
@@ -28,7 +28,7 @@ def options(module: str, description: str | None, *, database: bool = True) -> a
 
 
 def run(work: Coroutine[Any, Any, Iterable[Measured]], title: str) -> None:
-    """Do the work on the loop that serves, and print what it told."""
+    """Run the measurement on the event loop that serving uses, and print its figures."""
     configure_logging(level="warning")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         told = runner.run(work)
@@ -39,12 +39,12 @@ def run(work: Coroutine[Any, Any, Iterable[Measured]], title: str) -> None:
 
 
 def judge(broken: list[str]) -> None:
-    """Say that all is well, or what is not, and exit with 1."""
+    """Print the violations, or that there are none; exit with 1 if there are any."""
     print("\n".join(broken) or "all is as promised")
     if broken:
         sys.exit(1)
 
 
 async def never(_seconds: float) -> None:
-    """A bus that tells nothing, for ever."""
+    """Wait forever, as for a bus without messages."""
     await asyncio.get_running_loop().create_future()

@@ -1,6 +1,7 @@
-"""``reveille check`` on a database with very many operations: its time and memory, beside an empty database.
+"""``reveille check`` on a database with very many operations: its time and memory, compared with an empty database.
 
-Then an invariant is broken at the very end of the table, and has to be named."""
+Then an invariant is violated at the very end of the table, and the check must report it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ LAST: Final = "SELECT max(seq) FROM operation"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One run of ``reveille check``: seconds, and the most memory that it had, in MiB."""
+    """One run of ``reveille check``: seconds, and peak memory in MiB."""
 
     code: int
     said: str
@@ -33,7 +34,7 @@ class Checked:
 
 
 def main() -> None:
-    """Fill, check, break, check again; exits with 1 when an invariant does not hold or a broken one is not named."""
+    """Fill, check, violate, check again; exit with 1 if an invariant does not hold or a violation is not reported."""
     parser = options("bench.scale.invariants", __doc__)
     parser.add_argument("--operations", type=int, default=1_000_000, help="most ended, one in a hundred queued")
     parser.add_argument("--within", type=float, default=1_800.0, help="seconds after which a check is given up")
@@ -74,7 +75,7 @@ async def _check(place: Site, within: float) -> Checked:
 
 
 def _run_check(place: Site, within: float) -> Checked:
-    """As an operator does it; what it used is asked of the kernel."""
+    """Run the check as an operator does; the kernel reports the resources that it used."""
     values = environment(bytecode(place.folder), {"database_url": place.database_url})
     begun = time.monotonic()
     process = subprocess.Popen([*COMMAND, "check"], env=values, stdout=subprocess.PIPE, text=True)

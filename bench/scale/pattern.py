@@ -1,6 +1,7 @@
-"""Very many endpoints in the simulator's wake pattern: each wakes once within the time, a few have something queued.
+"""Very many endpoints in the simulator's wake pattern: each wakes once within the time, a few have an operation queued.
 
-All of it is to be delivered in the window in which its device woke; memory and CPU of each process are told."""
+Every operation must be delivered in the awake window of its device's wake; memory and CPU of each process are reported.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ MEDIAN = """
 
 
 def main() -> None:
-    """Let them wake, and tell."""
+    """Let the devices wake, and report."""
     parser = options("bench.scale.pattern", __doc__, database=False)
     parser.add_argument("--endpoints", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=600.0, help="within which each wakes once")
@@ -44,7 +45,7 @@ async def _live(arguments: argparse.Namespace) -> list[Measured]:
     async with site("postgres") as place:
         await provision(place.ledger, devices)
         await queue(place.ledger, devices, len(devices))
-        # the simulator has to know where events go before it starts, and the dispatcher where the simulator is
+        # the simulator needs the address for events before it starts, and the dispatcher that of the simulator
         api = await asyncio.to_thread(place.processes.start, "api", **place.settings("http://127.0.0.1:9"))
         with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
             simulator = await asyncio.to_thread(

@@ -1,6 +1,7 @@
 """Claim, page and resume: their plans by EXPLAIN, and their times.
 
-With 1,000 operations queued, with very many ended and 10 queued, and with very many queued."""
+With 1,000 operations queued, with very many ended and 10 queued, and with very many queued.
+"""
 
 from __future__ import annotations
 

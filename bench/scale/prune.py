@@ -1,7 +1,9 @@
-"""Very many ended operations are forgotten while devices wake: how fast a wake is meanwhile, beside without.
+"""Very many ended operations are pruned while devices wake: the latency of a wake meanwhile, compared with that
+without.
 
-Subscribers listen all the while: none may miss or repeat a step, a cursor of theirs has to hold afterwards, and one
-from before what was forgotten has to be refused with CURSOR_EXPIRED."""
+Subscribers listen all the while: none may miss a transition or receive one twice, their cursors must remain valid
+afterwards, and a cursor older than the pruned part must be rejected with CURSOR_EXPIRED.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from tests.e2e.clients import Subscription, live, socket
 
 SUBSCRIBERS: Final = 3
 STEPS_OF_A_WAKE: Final = 2
-"""Sent and confirmed; what was queued before is older than the subscription."""
+"""Sent and confirmed; the transition to QUEUED is older than the subscription."""
 
 KEEP_DAYS: Final = 36_500
 FORGET_DAYS: Final = 90
@@ -36,7 +38,7 @@ WRITTEN: Final = "SELECT seq FROM transition WHERE seq > $1 ORDER BY seq"
 
 
 def main() -> None:
-    """Fill, wake, prune, judge and tell; exits with 1 when a promise is broken."""
+    """Fill, wake, prune, judge and report; exit with 1 if a guarantee is broken."""
     parser = options("bench.scale.prune", __doc__)
     parser.add_argument("--operations", type=int, default=500_000, help="that have ended and are to be forgotten")
     parser.add_argument("--wakes", type=int, default=300, help="before and after, to compare with")
@@ -85,7 +87,7 @@ def _compared(without: list[float], beside: list[float], part: float) -> list[Me
 async def _while_pruning(
     place: Site, leshan: FakeLeshan, devices: list[str], within: float, broken: list[str]
 ) -> tuple[list[float], float]:
-    """Wake until all is forgotten; the delays of wakes, and how long it took."""
+    """Wake devices until all is pruned; return the delays of the wakes, and the duration of the pruning."""
     begun, head = time.monotonic(), await place.seq()
     over: list[float] = []
 
@@ -96,7 +98,7 @@ async def _while_pruning(
 
     async with _subscribers(place, head) as subscriptions, asyncio.timeout(within):
         woken = await wake_in_turn(place, devices, forgotten)
-        while not await forgotten():  # noqa: ASYNC110 - the database is what is asked
+        while not await forgotten():  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(0.1)
         await _all_sent(place, head, STEPS_OF_A_WAKE * len(woken))
         await _judge_cursors(place, head, subscriptions, broken)
@@ -112,9 +114,9 @@ async def _subscribers(place: Site, head: int) -> AsyncIterator[list[Subscriptio
 
 
 async def _all_sent(place: Site, head: int, steps: int) -> None:
-    """What was woken has been confirmed."""
+    """Wait until the operations of the woken devices are confirmed."""
     sql = "SELECT count(*) FROM transition WHERE seq > $1"
-    while await place.one(sql, head) < steps:  # noqa: ASYNC110 - the database is what is asked
+    while await place.one(sql, head) < steps:  # noqa: ASYNC110 - the database is polled
         await asyncio.sleep(0.05)
 
 
@@ -133,7 +135,7 @@ async def _judge_cursors(place: Site, head: int, subscriptions: list[Subscriptio
 
 
 async def _seen(subscription: Subscription, count: int) -> list[int]:
-    """What arrived; whoever is told too little is waited for only so long."""
+    """Return the positions received; wait only a limited time for those that are missing."""
     seen: list[int] = []
     with contextlib.suppress(TimeoutError):
         while len(seen) < count:
@@ -142,7 +144,7 @@ async def _seen(subscription: Subscription, count: int) -> list[int]:
 
 
 async def _resumed(place: Site, seq: int) -> str:
-    """The cursor of the first message after a position of the log; the error's code where there is an error."""
+    """Return the cursor of the first message after a position of the log, or the error's code if there is an error."""
     assert place.web is not None
     async with socket(place.web.url) as connection, asyncio.timeout(30.0):
         await connection.send(json.dumps({"type": "connection_init"}))

@@ -1,7 +1,8 @@
-"""Reconciling with a Leshan server that has very many registrations: time and memory of the bridge, and what it tells.
+"""Reconciling with a Leshan server that has very many registrations: time and memory of the bridge, and its events.
 
-First with nobody registered (what the process itself takes), then with all of them unknown, then with all of them known
-and a few gone while nobody listened. Those few have to be told OFFLINE, and nobody else."""
+First without registrations (the baseline of the process), then with all of them unknown, then with all of them known
+and a few deregistered while no bridge was connected. Those few must be reported as OFFLINE, and no others.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ FAREWELLS: Final = "SELECT count(*) FROM endpoint WHERE announce_at IS NOT NULL"
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """One reconciling by a bridge that was just started: seconds until it was done, CPU, and the most memory (MiB)."""
+    """One reconciliation by a bridge that was just started: seconds until it was done, CPU, and peak memory (MiB)."""
 
     seconds: float
     cpu: float
@@ -42,7 +43,7 @@ class Reconciled:
 
 
 def main() -> None:
-    """Register, reconcile thrice, judge and tell; exits with 1 when somebody was told wrongly, or memory grew."""
+    """Register, reconcile three times, judge and report; exit with 1 if a report is wrong, or memory grew."""
     parser = options("bench.scale.reconcile", __doc__, database=False)
     parser.add_argument("--registrations", type=int, default=100_000)
     parser.add_argument("--gone", type=int, default=100, help="that deregister while nobody listens")
@@ -57,7 +58,7 @@ def main() -> None:
 
 async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Measured]:
     async with site("postgres") as place, _simulated(arguments) as (leshan, sim):
-        await place.run(leshan)  # who tells farewells
+        await place.run(leshan)  # it announces the endpoints that are gone
         nobody = await _reconcile(place, leshan, arguments.within)
         (await sim.post("/sim/register")).raise_for_status()
         unknown = await _reconcile(place, leshan, arguments.within)
@@ -107,7 +108,7 @@ async def _simulated(arguments: argparse.Namespace) -> AsyncIterator[tuple[FakeL
 
 
 async def _reconcile(place: Site, leshan: FakeLeshan, within: float) -> Reconciled:
-    """By a new bridge, which is ended afterwards."""
+    """Reconcile with a new bridge, which is stopped afterwards."""
     started = time.monotonic()
     bridge = place.processes.spawn("bridge", **place.settings(leshan.address, leshan_events="stream"))
     async with asyncio.timeout(within):
@@ -121,9 +122,10 @@ async def _reconcile(place: Site, leshan: FakeLeshan, within: float) -> Reconcil
 
 
 async def _farewells_said(place: Site) -> None:
-    """Who is gone is told so after a pause; what is not announced by now is not going to be."""
+    """Wait until no announcement is pending: an endpoint is announced as OFFLINE after a pause, and one that is not
+    announced by now never will be."""
     async with asyncio.timeout(60):
-        while await place.one(FAREWELLS):  # noqa: ASYNC110 - the database is what is asked
+        while await place.one(FAREWELLS):  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(0.1)
 
 

@@ -1,5 +1,5 @@
-"""A subscriber that comes back very many transitions behind, with each filter: time to its first message, and how fast
-it catches up."""
+"""A subscriber that resumes very many transitions behind, with each filter: time to its first message, and the rate at
+which it catches up."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ async def _resume_all(arguments: argparse.Namespace) -> list[Measured]:
 
 
 async def _filters(place: Site) -> dict[str, TransitionCriteria]:
-    """An endpoint and an operation of the middle of the log; and, the worst case, what is at its very end alone."""
+    """Return filters: an endpoint and an operation in the middle of the log; and, the worst case, matches only at its
+    very end."""
     middle = """
         SELECT id, endpoint_id FROM operation WHERE seq >= (SELECT max(seq) / 2 FROM operation) ORDER BY seq LIMIT 1
     """
@@ -66,7 +67,8 @@ async def _filters(place: Site) -> dict[str, TransitionCriteria]:
 
 
 async def _resume(place: Site, criteria: TransitionCriteria, within: float) -> tuple[float, int, float]:
-    """Seconds to the first message, how many came of the first two thousand, and seconds until then."""
+    """Return the seconds to the first message, the number of messages of the first two thousand, and the seconds until
+    then."""
     live = LiveLog(never)
     await live.start()
     started, first, count = time.perf_counter(), 0.0, 0
@@ -85,7 +87,7 @@ async def _resume(place: Site, criteria: TransitionCriteria, within: float) -> t
 
 
 async def _expected(place: Site, criteria: TransitionCriteria) -> int:
-    """Where few are to be found, how many."""
+    """Return the number of messages to wait for: all matches if there are few."""
     if criteria.operation_ids is not None or criteria.to_statuses == [OperationStatus.SENDING]:
         return 1
     if criteria.endpoint is not None:

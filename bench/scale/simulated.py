@@ -1,5 +1,5 @@
-"""A simulated Leshan with very many devices, which each wake once within a time or do only what they are told: what the
-other commands start."""
+"""A simulated Leshan with very many devices, which each wake once within a time or act only when commanded: the other
+commands start it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from app.serving import told_to_end
 from simulator import Mode, Simulator, SimulatorConfig
 
 ALL_DAY = 86_400
-"""Seconds: who registers at once with all others shall not fall asleep, or be forgotten, at once with them."""
+"""Seconds: devices that register all at once must not all fall asleep, or expire, at once."""
 
 
 def main() -> None:
-    """Serve until the process is ended; the first line says where."""
+    """Serve until the process is terminated; the first line of output is the address."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale.simulated", description=__doc__)
     parser.add_argument("--endpoints", type=int, required=True)
     parser.add_argument("--seconds", type=float, help="within which each wakes once; else all do what /sim tells them")

@@ -1,8 +1,9 @@
-"""Everything at work for minutes: does a process take more and more memory, files or connections?
+"""All processes under load for minutes: does one take more and more memory, files or connections?
 
 PostgreSQL, a Redis-protocol server, two processes of each role and a simulated Leshan whose devices wake in turn.
-Clients create operations, subscribe and leave again all the while. It ends with a check of the invariants
-and of what the devices received."""
+Clients create operations, subscribe and leave again all the while. At the end, the invariants and the requests that the
+devices received are checked.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ from tests.faults import judging
 from tests.servers.forks import fork_server
 
 JUDGED_FROM: Final = 5.0
-"""Minutes: in less than this nothing can be said of what grows; caches and pools still fill."""
+"""Minutes: a shorter run allows no conclusion about growth, because caches and pools still fill."""
 
 TRANSITIONS: Final = "subscription { operationTransitions { cursor number operation { id status endpoint { name } } } }"
 PAGE: Final = """
@@ -62,7 +63,7 @@ class Soak:
     begun: float = field(default_factory=time.monotonic)
 
     async def run(self, seconds: float, look_every: float) -> None:
-        """Live for so long."""
+        """Run the load for so long."""
         work: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (SECOND, self._wake),
             (SECOND, self._create),
@@ -84,10 +85,10 @@ class Soak:
             await act()
             await asyncio.sleep(max(0.0, every - (time.monotonic() - begun)))
 
-    # --- what devices and clients do, each second
+    # --- the actions of devices and clients, each second
 
     async def _wake(self) -> None:
-        """Some come, each for a while; one in ten registers anew."""
+        """Wake some devices, each for a while; one in ten registers again."""
         for name in self.dice.sample(self.names, min(self.wakes, len(self.names))):
             await self.whole.tell("register" if self.dice.random() < 0.1 else "wake", name)
             self.did["wakes"] += 1
@@ -104,7 +105,7 @@ class Soak:
         return {"endpoint": name, "kind": kind, "path": {"READ": "/3/0/0", "EXECUTE": "/3442/0/0"}[kind]}
 
     async def _visit(self) -> None:
-        """Somebody comes, listens for a moment, and leaves; at the end of the run there may be nothing to hear."""
+        """Subscribe, wait for one message, and leave; at the end of the run there may be no message."""
         async with live(self.dice.choice(self.whole.apis).url) as connection:
             subscription = await connection.subscribe(TRANSITIONS)
             with contextlib.suppress(TimeoutError):
@@ -116,7 +117,7 @@ class Soak:
         self.did["pages"] += 1
 
     async def _listen(self, url: str) -> None:
-        """Somebody who stays."""
+        """Subscribe for the whole run."""
         async with live(url) as connection:
             subscription = await connection.subscribe(TRANSITIONS)
             while True:
@@ -124,7 +125,7 @@ class Soak:
                 self.did["heard by who stayed"] += 1
 
     async def look(self) -> None:
-        """Note what each process has."""
+        """Record the resources of each process."""
         pids = {process.name: process.pid for process in self.whole.processes.running}
         pids |= {"PostgreSQL": self.whole.database.server.process.pid, "Valkey": self.whole.valkey.server.process.pid}
         held = {name: held_by(pid) for name, pid in pids.items()}
@@ -133,21 +134,21 @@ class Soak:
     # --- the end
 
     async def let_everything_end(self) -> None:
-        """All that is left is sent."""
+        """Wake devices until all remaining operations have ended."""
         async with asyncio.timeout(ENDED_WITHIN):
             while waiting := [row["name"] for row in await self.whole.rows(UNFINISHED)]:
                 await self.whole.wake(*waiting[:200])
                 await asyncio.sleep(SECOND)
 
     async def breaches(self) -> tuple[list[str], Counter[str]]:
-        """What is broken by the database's word against the devices', and how operations ended."""
+        """Return the violations, by the database compared with the devices, and how operations ended."""
         evidence = await judging.gather(self.whole, self.names)
         broken = await violations(self.whole.settings["database_url"])
         return [*judging.breaches(evidence), *broken], evidence.ends()
 
 
 def main() -> None:
-    """Live, look, judge and tell; exits with 1 when an invariant is broken, or when something grows."""
+    """Run, sample, judge and report; exit with 1 if an invariant is violated, or a resource grows."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help=f"from {JUDGED_FROM:.0f} on, growth is judged")
     parser.add_argument("--devices", type=int, default=3_000)

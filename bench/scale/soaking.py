@@ -1,4 +1,4 @@
-"""What each process has over time: memory, open files and connections, as ``/proc`` and PostgreSQL tell it."""
+"""The resources of each process over time: memory, open files and connections, from ``/proc``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from bench.measuring import family
 
 ROLES: Final = ("api", "dispatch", "bridge")
 FLAT_FILES: Final = 10.0
-"""Open files, or connections, by which the last fifth of a run may be above its middle."""
+"""Open files, or connections, by which the last fifth of a run may exceed its middle."""
 FLAT_MEMORY: Final = 8.0
-"""The same of memory, in MiB."""
+"""The same limit for memory, in MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a process and its children have now: memory of their own (MiB), open files, and how many of these are
-    sockets."""
+    """The present resources of a process and its children: private memory (MiB), open files, and the sockets among
+    these."""
 
     memory: float
     files: float
@@ -32,14 +32,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """All processes by name, so many minutes after the beginning."""
+    """A sample of all processes by name, so many minutes after the start."""
 
     minutes: float
     held: Mapping[str, Held]
 
 
 def held_by(pid: int) -> Held:
-    """What is shared with others, as PostgreSQL's buffers are, is not counted."""
+    """Return the resources of a process. Memory shared with others, as PostgreSQL's buffers are, is not counted."""
     memory = files = sockets = 0.0
     for one in family(pid):
         with contextlib.suppress(OSError):  # a session that has just ended
@@ -64,7 +64,7 @@ def _target(file: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One figure over a run: means of its first, middle and last fifth, and how it grows in its second half, a minute
+    """One figure over a run: means of its first, middle and last fifth, and its growth per minute in the second half
     (least squares)."""
 
     start: float
@@ -83,7 +83,7 @@ def course(minutes: Sequence[float], values: Sequence[float]) -> Course:
 
 
 def courses(looks: Sequence[Look]) -> dict[tuple[str, str], Course]:
-    """By process and figure."""
+    """Return the courses by process and figure."""
     minutes = [look.minutes for look in looks]
     return {
         (name, figure): course(minutes, [getattr(look.held[name], figure) for look in looks])
@@ -93,7 +93,7 @@ def courses(looks: Sequence[Look]) -> dict[tuple[str, str], Course]:
 
 
 def table(found: Mapping[tuple[str, str], Course]) -> Table:
-    """All of it."""
+    """Return a table of all courses."""
     shown = Table("process", "what", "start", "middle", "end", "a minute, second half")
     for (name, figure), one in found.items():
         unit = "memory, MiB" if figure == "memory" else figure
@@ -102,8 +102,8 @@ def table(found: Mapping[tuple[str, str], Course]) -> Table:
 
 
 def growing(found: Mapping[tuple[str, str], Course]) -> list[str]:
-    """What is not flat, of Reveille's own processes; of the others only their connections, which are Reveille's doing:
-    a session of PostgreSQL keeps every table that it has met open, and the simulator all that it received."""
+    """Return the figures that grew, of Reveille's own processes; of the others only their connections, which Reveille
+    causes: a PostgreSQL session keeps every table that it has used open, and the simulator all received requests."""
     return [
         f"{name}: {figure} went from {one.middle:.1f} in the middle to {one.end:.1f} at the end"
         for (name, figure), one in found.items()

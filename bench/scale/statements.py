@@ -1,4 +1,4 @@
-"""SQL statements that a transition costs an API process, with more and more subscribers to different things."""
+"""SQL statements of an API process per transition, with increasing numbers of subscribers with different filters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.site import Site, site
 
 
 def main() -> None:
-    """Subscribe, let things happen, count."""
+    """Subscribe, create operations, count."""
     parser = options("bench.scale.statements", __doc__)
     parser.add_argument("--subscribers", type=int, nargs="+", default=[1, 100, 1_000])
     parser.add_argument("--transitions", type=int, default=100, help="one after the other")
@@ -41,11 +41,12 @@ async def _count_all(arguments: argparse.Namespace) -> list[Measured]:
 
 
 async def _count(place: Site, live: LiveLog, devices: list[str], transitions: int) -> float:
-    """Statements a transition. Every transition is awaited by whoever asked for its device before the next is made."""
+    """Return the statements per transition. The device's subscriber receives each transition before the next is
+    made."""
     feeds = {name: live.transitions(TransitionCriteria(endpoint=name)) for name in devices}
     heard: dict[str, asyncio.Queue[LiveTransition]] = {name: asyncio.Queue() for name in devices}
     tasks = [asyncio.create_task(_follow(feeds[name], heard[name])) for name in devices]
-    while live.subscribers < len(devices):  # noqa: ASYNC110 - nothing tells when a subscriber has joined
+    while live.subscribers < len(devices):  # noqa: ASYNC110 - no event signals that a subscriber has joined
         await asyncio.sleep(0.01)
     with reads() as asked:
         for number in range(transitions):
