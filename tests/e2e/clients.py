@@ -1,4 +1,4 @@
-"""What a frontend has: GraphQL over HTTP, and any number of subscriptions over one WebSocket."""
+"""A frontend's clients: GraphQL over HTTP, and any number of subscriptions over one WebSocket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 BOUND: Final = 60.0
-"""Seconds after which what must happen has not happened. No test's verdict depends on its size."""
+"""Seconds after which an expected event counts as missing. No test's verdict depends on the value."""
 
 CREATE: Final = """
 mutation ($inputs: [CreateDeviceOperationInput!]!) {
@@ -23,7 +23,7 @@ mutation ($inputs: [CreateDeviceOperationInput!]!) {
 
 
 class Api:
-    """GraphQL over HTTP."""
+    """A client of GraphQL over HTTP."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
@@ -31,7 +31,7 @@ class Api:
         self.http = httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=BOUND)
 
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The data of an answer without errors."""
+        """Return the data of a response without errors."""
         response = await self.http.post("/graphql", json={"query": query, "variables": variables})
         answer: dict[str, Any] = response.json()
         assert not answer.get("errors"), answer
@@ -39,11 +39,11 @@ class Api:
         return data
 
     async def create(self, *inputs: dict[str, Any]) -> list[str]:
-        """Create operations; their ids."""
+        """Create operations; return their ids."""
         return [one["operation"]["id"] for one in (await self.ask(CREATE, inputs=inputs))["createDeviceOperations"]]
 
     async def subscribers(self) -> int:
-        """How many subscriptions this process has, by its own metrics."""
+        """Return the number of subscriptions of this process, from its own metrics."""
         for line in (await self.http.get("/metrics")).text.splitlines():
             if line.startswith("reveille_subscribers "):
                 return int(float(line.split()[1]))
@@ -58,19 +58,19 @@ async def api(url: str, token: str | None = None) -> AsyncIterator[Api]:
 
 
 def write(endpoint: str, path: str = "/5/0/1", text: str = "https://url.com/fw.bin", **more: Any) -> dict[str, Any]:
-    """The input of a WRITE."""
+    """Return the input of a WRITE."""
     return {"endpoint": endpoint, "kind": "WRITE", "path": path, "value": {"string": text}, **more}
 
 
 class Subscription:
-    """One subscription's events, oldest first."""
+    """The events of one subscription, oldest first."""
 
     def __init__(self, live: Live, id_: str) -> None:
         self._live, self._id = live, id_
         self.arrived: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def next(self, within: float = BOUND) -> Any:
-        """The one root field of the next event's data."""
+        """Return the one root field of the next event's data."""
         async with asyncio.timeout(within):
             message = await self.arrived.get()
         assert message["type"] == "next", message
@@ -79,7 +79,7 @@ class Subscription:
         return value
 
     async def end(self) -> None:
-        """Complete it; what arrives later is not kept."""
+        """Complete the subscription; later events are discarded."""
         await self._live.forget(self._id)
 
 
@@ -106,7 +106,7 @@ class Live:
         await self._connection.send(json.dumps(message))
 
     async def hand_out(self) -> None:
-        """Give every message to its subscription, until the connection ends."""
+        """Pass every message to its subscription, until the connection ends."""
         async for text in self._connection:
             message = json.loads(text)
             if message["type"] == "ping":
@@ -117,7 +117,7 @@ class Live:
 
 @asynccontextmanager
 async def socket(url: str, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A WebSocket to ``/graphql`` on which nothing has been said yet."""
+    """Open a WebSocket to ``/graphql`` without sending a message."""
     address = f"ws://{urlsplit(url).netloc}/graphql"
     options = {"subprotocols": ["graphql-transport-ws"], "proxy": None, "max_queue": None} | options
     async with connect(address, **options) as connection:
@@ -126,7 +126,7 @@ async def socket(url: str, **options: Any) -> AsyncIterator[ClientConnection]:
 
 @asynccontextmanager
 async def live(url: str, token: str | None = None) -> AsyncIterator[Live]:
-    """A connection that has been acknowledged."""
+    """Open a connection that has been acknowledged."""
     async with socket(url) as connection:
         payload = {"token": token} if token else {}
         await connection.send(json.dumps({"type": "connection_init", "payload": payload}))

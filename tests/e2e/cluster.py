@@ -1,5 +1,5 @@
-"""Reveille as it is run in production: PostgreSQL, a Redis-protocol server, two processes of each role, and a simulated
-Leshan server whose devices do only what they are told."""
+"""Reveille as it runs in production: PostgreSQL, a Redis-protocol server, two processes of each role, and a simulated
+Leshan server whose devices act only on command."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tests.servers.postgres import PostgresServer, postgres
 from tests.servers.valkey import ValkeyServer, valkey
 
 DURABLE: Final = ("fsync=on", "synchronous_commit=on")
-"""Reveille refuses a PostgreSQL that may lose what it acknowledged."""
+"""Reveille refuses a PostgreSQL that may lose acknowledged commits."""
 
 FRESH: Final = httpx.Limits(max_keepalive_connections=0)
-"""A simulator that was frozen closes kept connections when it thaws, under whatever is just being asked."""
+"""A simulator that was frozen closes idle connections when it thaws, even while a request uses one."""
 
 
 @dataclass
 class Cluster:
-    """The processes, and verbs for tests. Names of devices are the test's own: nobody else uses them."""
+    """The processes, and helpers for tests. Each test uses its own names of devices."""
 
     processes: Processes
     database: PostgresServer
@@ -45,7 +45,7 @@ class Cluster:
     # --- devices
 
     async def devices(self, prefix: str, count: int) -> list[str]:
-        """New devices, registered and awake."""
+        """Create devices, registered and awake."""
         names = [f"{prefix}-{number}" for number in range(count)]
         (await self.sim.post("/sim/devices", json={"names": names})).raise_for_status()
         await self.wake(*names)
@@ -53,7 +53,7 @@ class Cluster:
         return names
 
     async def known(self, names: list[str], presence: str) -> None:
-        """Wait until all these are known to be so."""
+        """Wait until all these endpoints have this presence."""
 
         async def so() -> bool:
             sql = "SELECT count(*) FROM endpoint WHERE name = ANY($1::text[]) AND presence = $2"
@@ -62,25 +62,25 @@ class Cluster:
         await eventually(so, f"{names} are {presence}")
 
     async def wake(self, *names: str) -> None:
-        """The devices send a registration update, or register."""
+        """Make the devices send a registration update, or register."""
         await asyncio.gather(*(self.tell("wake", name) for name in names))
 
     async def tell(self, verb: str, name: str, **body: Any) -> None:
         (await self.sim.post(f"/sim/{verb}", params={"ep": name}, json=body)).raise_for_status()
 
     async def received(self, name: str) -> list[dict[str, Any]]:
-        """What Leshan was asked to ask of the device, oldest first."""
+        """Return the requests for the device that Leshan received, oldest first."""
         received: list[dict[str, Any]] = (await self.sim.get("/sim/devices", params={"ep": name})).json()["received"]
         return received
 
     async def figure(self, name: str) -> int:
-        """One of the simulator's figures, like ``openCalls``."""
+        """Return one of the simulator's figures, like ``openCalls``."""
         return int((await self.sim.get("/sim/stats")).raise_for_status().json()[name])
 
     # --- operations
 
     async def rows(self, sql: str, *values: Any) -> list[asyncpg.Record]:
-        """What the database says."""
+        """Return the rows of a query."""
         connection = await asyncpg.connect(self.settings["database_url"])
         try:
             return list(await connection.fetch(sql, *values))
@@ -88,7 +88,7 @@ class Cluster:
             await connection.close()
 
     async def ended(self, ids: list[str], *, within: float = 60) -> dict[str, str]:
-        """Wait until all these have ended; each one's status and reason, like ``FAILED NO_ANSWER``."""
+        """Wait until all these have ended; return each one's status and reason, like ``FAILED NO_ANSWER``."""
         keys = [key(id_) for id_ in ids]
 
         async def all_ended() -> bool:
@@ -116,7 +116,7 @@ class Cluster:
         return self.processes.start(role, **self.settings)
 
     async def active_bridge(self) -> Process:
-        """The one that listens."""
+        """Return the bridge that listens."""
 
         async def one_listens() -> bool:
             return await self.figure("eventListeners") == 1
@@ -124,10 +124,11 @@ class Cluster:
         await eventually(one_listens, "a bridge listens")
         return max((bridge for bridge in self.bridges if bridge.lives), key=_listens_since)
 
-    # --- the judges
+    # --- the checks
 
     async def check(self) -> None:
-        """The invariants, by ``reveille check``; and the devices' own lists of what they were asked."""
+        """Check the invariants with ``reveille check``, and the attempts against the devices' own lists of received
+        requests."""
         done = await asyncio.to_thread(self.processes.run, "check", **self.settings)
         assert (done.returncode, done.stdout) == (0, "all invariants hold\n"), done.stdout + done.stderr
         attempts = {str(row["id"]): row["attempt"] for row in await self.rows("SELECT id, attempt FROM operation")}
@@ -145,19 +146,19 @@ class Cluster:
 
 
 def _listens_since(bridge: Process) -> str:
-    """The time of its log's last line that says so; empty where none does."""
+    """Return the time of the last line in its log that says so, or an empty string if none does."""
     return max((line.split()[0] for line in bridge.log.splitlines() if "event_stream_open" in line), default="")
 
 
 def key(id_: str) -> str:
-    """The database's id of an operation."""
+    """Return the database's id of an operation."""
     return base64.b64decode(id_).decode().partition(":")[2]
 
 
 @asynccontextmanager
 async def cluster(processes: Processes, like: str = "M18", **more: str) -> AsyncIterator[Cluster]:
-    """All of it, ready: both APIs serve, both dispatchers sweep, one bridge listens. ``like`` says which Leshan server
-    is simulated, ``more`` settings go to all."""
+    """Run the whole cluster, ready: both APIs serve, both dispatchers sweep, one bridge listens. ``like`` is the
+    simulated kind of Leshan server, ``more`` are settings of all processes."""
     with postgres(DURABLE) as database, valkey() as bus:
         simulator = processes.start("simulate", "--told", "--devices", "0", "--like", like)
         settings = {

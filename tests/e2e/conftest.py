@@ -1,4 +1,4 @@
-"""Real processes for all of this folder, and their logs where a test fails."""
+"""Real processes for all tests of this folder, and their logs if a test fails."""
 
 from __future__ import annotations
 

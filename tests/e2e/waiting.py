@@ -1,4 +1,4 @@
-"""Waiting for what other processes do."""
+"""Wait for conditions of other processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.e2e.clients import BOUND
 async def eventually(
     condition: Callable[[], Awaitable[bool]], what: str, within: float = BOUND, *, every: float = 0.05
 ) -> None:
-    """Wait until a condition holds, and fail with ``what`` when it does not come to that."""
+    """Wait until a condition holds; fail with ``what`` if it does not."""
     try:
         async with asyncio.timeout(within):
             while not await condition():  # noqa: ASYNC110 - conditions of other processes set no event

@@ -1,4 +1,4 @@
-"""``python -m tests.faults --runs N [--seed S] [--jobs J]``: random faults on real processes, judged by invariants.
+"""``python -m tests.faults --runs N [--seed S] [--jobs J]``: random faults on real processes, checked by invariants.
 
 Run n has the seed S + n.
 """
@@ -16,7 +16,7 @@ from tests.faults.jobs import results
 
 
 def main() -> None:
-    """Run, print each run's line and the table, and exit with 1 when anything is broken."""
+    """Run, print each run's line and the table, and exit with 1 if a run failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, help="of the first run; default: a new one, which is printed")

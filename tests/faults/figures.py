@@ -35,7 +35,7 @@ class Figures:
 
     @staticmethod
     def line(result: Result) -> str:
-        """One run in a line; what it broke in further ones."""
+        """Return one line for a run, and a further one for each violation."""
         verdict = "broken:" if result.broken else "all invariants hold"
         operations, unknown = sum(result.ends.values()), result.ends.get("FAILED OUTCOME_UNKNOWN", 0)
         faults = ", ".join(sorted(result.faults))
@@ -45,7 +45,7 @@ class Figures:
         return "\n".join([f"{head} ({faults})", *(f"    {breach}" for breach in result.broken)])
 
     def table(self) -> Group:
-        """All of it."""
+        """Return the tables of all sums."""
         sums = Table("runs", "broken", "operations", "requests", "reconnections", "slowest run")
         operations = f"{self.ends.total():,}"
         sums.add_row(

@@ -1,7 +1,7 @@
-"""``python -m tests.faults.guards``: the promises rest on these guards. With each removed in turn, a named test fails.
+"""``python -m tests.faults.guards``: the guarantees rest on these guards. If one is removed, a named test fails.
 
-A copy of the tree is changed, so that nothing here is; every test has to pass with all guards in place and to fail
-without its own. Exit code 1 when a guard could be removed unnoticed, or is not where it was.
+The guards are removed one by one from a copy of the tree; every test must pass with all guards and fail without its
+own. Exit code 1 if a guard could be removed unnoticed, or its code has changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WITHIN: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A guard, how it is removed (``what`` becomes ``into`` in ``file``), and the test that fails then."""
+    """A guard, how it is removed (``what`` becomes ``into`` in ``file``), and the test that then fails."""
 
     name: str
     file: str
@@ -105,7 +105,7 @@ GUARDS: Final = (
 
 
 def main() -> None:
-    """Try all guards, or those whose name holds a word."""
+    """Try all guards, or those whose name contains a word."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.guards", description=__doc__)
     parser.add_argument("words", nargs="*", help="only guards whose name holds one of these")
     words: list[str] = parser.parse_args().words
@@ -135,7 +135,7 @@ def _verdict(guard: Guard) -> str:
 
 
 def _passes(guard: Guard, tree: Path) -> tuple[bool, str]:
-    """Whether the guard's test passes; if not, the first that failed."""
+    """Return whether the guard's test passes; if not, also the first test that failed."""
     command: Sequence[str] = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", guard.test]
     values = os.environ | {"PYTHONPATH": str(tree), "REVEILLE_TEST_DATABASE": guard.database}
     done = subprocess.run(command, cwd=tree, env=values, capture_output=True, text=True, timeout=WITHIN, check=False)

@@ -1,4 +1,4 @@
-"""Runs at the same time: each job is a process with a site of its own, which stays as long as nothing is broken."""
+"""Concurrent runs: each job is a process with its own site, which is kept as long as no run fails."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.faults.site import site
 from tests.servers.process import die_with_parent
 
 KEPT: Final = Path("test-results") / "faults"
-"""Where the logs of a broken run go."""
+"""The folder for the logs of a failed run."""
 
 RUN_WITHIN: Final = 900.0
-"""Seconds in which some run of all jobs ends, one way or another."""
+"""Seconds within which some run of all jobs ends, successfully or not."""
 
 
 def results(seeds: range, jobs: int) -> Iterator[Result]:
-    """The results of all these runs, as they come."""
+    """Yield the results of all these runs, as they arrive."""
     context = multiprocessing.get_context("spawn")
     told: Queue[str] = context.Queue()
     workers = [
@@ -42,7 +42,7 @@ def results(seeds: range, jobs: int) -> Iterator[Result]:
 
 
 def work(seeds: range, told: Queue[str], parent: int) -> None:
-    """What one job does; it ends, and its servers with it, when ``parent`` ends."""
+    """Run one job; it ends, and its servers with it, when ``parent`` ends."""
     die_with_parent(parent)
     asyncio.run(_work(seeds, told))
 
@@ -59,7 +59,7 @@ async def _work(seeds: Sequence[int], told: Queue[str]) -> None:
 
 
 async def _as_long_as_whole(seeds: Sequence[int], folder: Path, pycache: Path, told: Queue[str]) -> Sequence[int]:
-    """Runs on one site, until one is broken or wants another Leshan server; the seeds that are left."""
+    """Run seeds on one site, until a run fails or requires another Leshan server; return the remaining seeds."""
     like = plan(seeds[0]).like
     async with site(folder, pycache, like) as here:
         for index, seed in enumerate(seeds):

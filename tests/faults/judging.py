@@ -1,4 +1,4 @@
-"""The judges of a run: the database, the devices, the subscribers, and what was promised to whoever created."""
+"""The checks of a run: the database, the devices, the subscribers, and the responses to the clients."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _TRANSITIONS: Final = """
 
 @dataclass
 class Evidence:
-    """All that is known about the operations of some devices."""
+    """The records about the operations of some devices."""
 
     operations: dict[str, asyncpg.Record]
     transitions: list[asyncpg.Record]
     received: dict[str, list[dict[str, Any]]]
-    """By device: what Leshan was asked to ask of it."""
+    """By device: the requests for it that Leshan received."""
     by_operation: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
@@ -46,16 +46,16 @@ class Evidence:
 
     @property
     def steps(self) -> list[Step]:
-        """Every transition, in the one order."""
+        """Return every transition, in the order of the log."""
         return [(row["id"], row["number"]) for row in self.transitions]
 
     def ends(self) -> Counter[str]:
-        """How operations ended, like ``FAILED NO_ANSWER``."""
+        """Return how operations ended, like ``FAILED NO_ANSWER``."""
         return Counter(f"{row['status']} {row['reason'] or ''}".strip() for row in self.operations.values())
 
 
 async def gather(whole: Cluster, devices: list[str]) -> Evidence:
-    """Ask the database and the devices."""
+    """Collect the records of the database and of the devices."""
     operations = await whole.rows(_OPERATIONS, devices)
     transitions = await whole.rows(_TRANSITIONS, devices)
     received = {device: await whole.received(device) for device in devices}
@@ -63,7 +63,7 @@ async def gather(whole: Cluster, devices: list[str]) -> Evidence:
 
 
 def breaches(evidence: Evidence) -> list[str]:
-    """What breaks a promise, by the database's word against the devices'."""
+    """Return the violations of guarantees, by the database compared with the devices."""
     return [
         *_not_ended(evidence),
         *_sent_twice(evidence),
@@ -110,7 +110,7 @@ def _said_wrongly(evidence: Evidence) -> Iterator[str]:
 
 
 def _handed_over(evidence: Evidence, row: asyncpg.Record) -> int:
-    """How often the device had it, without the times when it refused: a 5.03 says that it was not done."""
+    """Return how often the device received it, excluding refusals: a 5.03 says that it was not executed."""
     return sum(one["handed_over"] and not _refused(one) for one in evidence.by_operation[row["id"]])
 
 
@@ -128,13 +128,13 @@ def _story(evidence: Evidence, row: asyncpg.Record) -> str:
 
 
 def _withdraws(request: dict[str, Any]) -> bool:
-    """Whether it is the READ that displaces what Leshan holds, which is no operation's."""
+    """Return whether the request is the READ that displaces a request held by Leshan; it belongs to no operation."""
     return request["request_id"] is None and f"{HARMLESS}?" in request["target"]
 
 
 def _out_of_order(evidence: Evidence) -> Iterator[str]:
-    """First sends of an endpoint and priority happen in queue order, except where an earlier operation of the same
-    object instance waited for its retry: by the log, and by the device's own list."""
+    """Yield the operations of an endpoint and priority that were first sent out of queue order, except where an earlier
+    operation of the same object instance waited for its retry: by the log, and by the device's own list."""
     sent = [row["id"] for row in evidence.transitions if row["to_status"] == "SENDING"]
     yield from _unordered(evidence, sent, "was first sent")
     for requests in evidence.received.values():
@@ -168,7 +168,7 @@ def _name(row: asyncpg.Record) -> str:
 
 
 def unseen(evidence: Evidence, watcher: Watcher) -> list[str]:
-    """What a subscriber missed, saw twice, or saw in another order."""
+    """Return the transitions that a subscriber missed, received twice, or received in another order."""
     if watcher.seen == evidence.steps:
         return []
     seen, happened = Counter(watcher.seen), Counter(evidence.steps)
@@ -177,6 +177,6 @@ def unseen(evidence: Evidence, watcher: Watcher) -> list[str]:
 
 
 async def violations(whole: Cluster) -> list[str]:
-    """What ``reveille check`` finds."""
+    """Return the violations that ``reveille check`` finds."""
     done = await asyncio.to_thread(whole.processes.run, "check", **whole.settings)
     return [] if done.returncode == 0 else (done.stdout + done.stderr).splitlines()

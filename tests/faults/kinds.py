@@ -14,7 +14,7 @@ from tests.faults.site import Site, Slot
 
 
 async def happen(site: Site, plan: Plan, fault: Fault) -> None:
-    """Let a fault happen, from its beginning to its end."""
+    """Inject a fault, from its beginning to its end."""
     verb, _, role = fault.kind.partition("_")
     if fault.kind == FROZEN_PAST_THE_LEASE:
         await _freeze(site.of("dispatch")[fault.which], fault.seconds)
@@ -41,13 +41,13 @@ async def _kill(site: Site, slot: Slot, seconds: float) -> None:
 
 
 async def _restart(site: Site, slot: Slot) -> None:
-    """In order, as an upgrade does it."""
+    """Restart a process gracefully, as an upgrade does."""
     async with slot.lock:
         site.note_if_ended(slot)
         try:
             code = await asyncio.to_thread(slot.process.end)
         except subprocess.TimeoutExpired:
-            slot.process.server.process.send_signal(signal.SIGUSR1)  # it tells its log where it stands
+            slot.process.server.process.send_signal(signal.SIGUSR1)  # it writes its stack to its log
             await asyncio.sleep(0.2)
             site.gave_up.append(f"{slot.process.name} was told to end, and did not: {slot.process.log[-1_500:]}")
             slot.process.kill()
@@ -95,7 +95,7 @@ async def _leshan_never_answers(site: Site, _: Plan, fault: Fault) -> None:
 
 
 def _after_delivery(**behaviour: Any) -> Callable[[Site, Plan, Fault], Awaitable[None]]:
-    """Several devices do what they are asked next, and the answer goes astray."""
+    """Return a fault after which several devices execute their next request, and the response is lost."""
 
     async def fault(site: Site, plan: Plan, fault: Fault) -> None:
         for device in random.Random(fault.which).sample(plan.devices, 6):

@@ -1,9 +1,9 @@
-"""Chosen moments in the life of a process: there it freezes (SIGSTOP) or dies (SIGKILL), by its own hand.
+"""Chosen moments in the execution of a process, at which it freezes (SIGSTOP) or kills (SIGKILL) itself.
 
-A process that is forked with ``REVEILLE_TEST_MOMENT=claimed:freeze`` in its environment meets that moment once, at the
-first operation that comes so far. ``REVEILLE_TEST_CLOCK=300`` puts its clock so many seconds ahead, and
-``REVEILLE_TEST_MARGINS=1,2`` shortens what a deadline and a lease have beyond the operation's time-out: whoever waits
-for a lease to run out waits 4 s instead of 16. No product code knows of any of it.
+A process that is forked with ``REVEILLE_TEST_MOMENT=claimed:freeze`` in its environment reaches that moment once, at
+the first operation that gets so far. ``REVEILLE_TEST_CLOCK=300`` sets its clock so many seconds ahead, and
+``REVEILLE_TEST_MARGINS=1,2`` shortens the margins of a deadline and a lease beyond the operation's timeout: a lease
+then expires after 4 s instead of 16. The product code does not know about any of this.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from app.models.ledger.group import Group
 from app.models.ledger.postgres_store import AT_ONCE, PostgresStore
 
 _LONG: Final = 256 * 1024
-"""Characters in the rows of a statement that asyncpg does not send in one piece: it hands on 4 x 32 KiB at a time."""
+"""Characters in the rows of a statement that asyncpg does not send in one piece: it sends 4 x 32 KiB at a time."""
 
 _SIGNALS: Final = {"freeze": signal.SIGSTOP, "kill": signal.SIGKILL}
 _MEMBERS: Final = {"claim": Claim, "settle": Settle, "create": Create, "hear": IngestEvents}
 
 
 def arm(environment: Mapping[str, str]) -> None:
-    """Put the moments into this process that its environment names."""
+    """Install the moments that this process's environment names."""
     if moment := environment.get("REVEILLE_TEST_MOMENT"):
         name, _, how = moment.partition(":")
         _MOMENTS[name](_once(_SIGNALS[how]))
@@ -46,7 +46,7 @@ def arm(environment: Mapping[str, str]) -> None:
 
 
 def _once(how: signal.Signals) -> Callable[[], None]:
-    """What happens at the moment, the first time; a thawed process passes it afterwards."""
+    """Return the action at the moment, for the first time only; a thawed process then continues."""
     left = [how]
 
     def happen() -> None:
@@ -57,7 +57,7 @@ def _once(how: signal.Signals) -> Callable[[], None]:
 
 
 def _claimed(happen: Callable[[], None]) -> None:
-    """SENDING is committed, and nothing else was done."""
+    """SENDING is committed, and nothing else has been done."""
     run = runner.Runner.run
 
     async def stopped(self: runner.Runner, *arguments: Any) -> None:
@@ -68,13 +68,13 @@ def _claimed(happen: Callable[[], None]) -> None:
 
 
 def _before_write(happen: Callable[[], None]) -> None:
-    """A connection is there, and not one byte of the request was written."""
+    """A connection is open, and no byte of the request has been written."""
     pool = transport.PooledTransport
     send, kept, connect = pool._send, pool._kept_connection, pool._connect
     attempts: ContextVar[bool] = ContextVar("attempts", default=False)
 
     async def known(self: transport.PooledTransport, question: bytes, attempt: Any) -> Any:
-        attempts.set(b"reveille-request:" in question.lower())  # others ask about the server, or about a lost call
+        attempts.set(b"reveille-request:" in question.lower())  # other requests query the server, or a lost call
         return await send(self, question, attempt)
 
     def stopped_with_a_kept_one(self: transport.PooledTransport) -> Connection | None:
@@ -95,7 +95,7 @@ def _before_write(happen: Callable[[], None]) -> None:
 
 
 def _answered(happen: Callable[[], None]) -> None:
-    """Leshan has answered, and the result is nowhere else."""
+    """Leshan has responded, and the result is stored nowhere else."""
     settle = runner.Runner._settle
 
     async def stopped(self: runner.Runner, command: Settle) -> None:
@@ -106,7 +106,7 @@ def _answered(happen: Callable[[], None]) -> None:
 
 
 def _settled(happen: Callable[[], None]) -> None:
-    """The result is committed, and nobody was told."""
+    """The result is committed, and no process has been notified."""
     tell = ledger.Ledger._tell
 
     def stopped(self: ledger.Ledger, group: Group, commands: int, seconds: float) -> None:
@@ -137,7 +137,7 @@ def _inside(member_type: type[Command[Any]]) -> Callable[[Callable[[], None]], N
 
 
 def _sending_rows(happen: Callable[[], None]) -> None:
-    """Some rows of a statement are with PostgreSQL, which holds the append lock for us and waits for more."""
+    """PostgreSQL has received some rows of a statement, holds the append lock for this process, and waits for more."""
     execute_many = PostgresStore.execute_many
 
     async def stopped(self: PostgresStore, sql: str, rows: Any, at_once: str | None = None) -> None:
@@ -158,7 +158,7 @@ def _stop_after(rows: Sequence[Sequence[Any]], happen: Callable[[], None]) -> It
 
 
 def _committing(member_type: type[Command[Any]]) -> Callable[[Callable[[], None]], None]:
-    """PostgreSQL has committed it, and the process has not read so."""
+    """PostgreSQL has committed, and the process has not read the response."""
 
     def moment(happen: Callable[[], None]) -> None:
         due: list[bool] = []
@@ -196,7 +196,7 @@ def _move_clock(ahead: float) -> None:
         def now(cls, tz: tzinfo | None = None) -> Self:
             return super().now(tz) + timedelta(seconds=ahead)
 
-    _set(webhooks, "datetime", Moved)  # it asks the system, past the module above
+    _set(webhooks, "datetime", Moved)  # it calls the system directly, not the module above
 
 
 def _shorten(answer: float, lease: float) -> None:
@@ -206,7 +206,7 @@ def _shorten(answer: float, lease: float) -> None:
 
 
 def _set(owner: object, name: str, value: object) -> None:
-    """Puts another thing under a name that is there; a name that is gone is a moment that nobody meets any more."""
+    """Replace an existing attribute; a missing one would mean a moment that is never reached."""
     if not hasattr(owner, name):
         raise AttributeError(f"{owner!r} has no {name} any more: moments.py has to follow")
     setattr(owner, name, value)

@@ -1,6 +1,6 @@
-"""What a seed stands for: the operations of one run, what its devices do, and which faults happen when.
+"""The plan of a seed: the operations of one run, the actions of its devices, and the times of the faults.
 
-Pure: the same seed gives the same plan. How the processes then meet each other is not in anybody's hand.
+Pure: the same seed gives the same plan. The interleaving of the processes remains random.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SPAN: Final = 5.0
 """Seconds within which operations are created and faults begin."""
 
 PAST_THE_LEASE: Final = 18.5
-"""Seconds: an operation of 1 s has a lease of 16 s, one of 2 s of 17 s."""
+"""Seconds: an operation with 1 s has a lease of 16 s, one with 2 s a lease of 17 s."""
 
 PROCESS_FAULTS: Final = ("kill", "freeze", "restart")
 ROLES: Final = ("api", "dispatch", "dispatch", "bridge")
@@ -41,7 +41,8 @@ FROZEN_PAST_THE_LEASE: Final = "freeze_dispatch_past_lease"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Operations that are created together. ``twice``: asked for by both API processes at once, with the same keys."""
+    """Operations that are created together. ``twice``: requested from both API processes at once, with the same
+    keys."""
 
     at: float
     inputs: list[Json]
@@ -49,13 +50,13 @@ class Batch:
 
     @property
     def keyed(self) -> bool:
-        """Whether it can be asked for again without being done again."""
+        """Return whether the request can be repeated without a second execution."""
         return all("idempotencyKey" in one for one in self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a device does, or how it is going to take its next requests: a call of the simulator's ``/sim``."""
+    """An action of a device, or its response to its next requests: a call of the simulator's ``/sim``."""
 
     at: float
     device: str
@@ -65,7 +66,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that begins at ``at`` and lasts for ``seconds``; ``which`` chooses its victim."""
+    """A fault that begins at ``at`` and lasts for ``seconds``; ``which`` selects its target."""
 
     at: float
     kind: str
@@ -87,12 +88,12 @@ class Plan:
 
     @property
     def like(self) -> str:
-        """Which Leshan server is simulated: every other run has one that keeps request ids."""
+        """Return the simulated kind of Leshan server: that of every other run stores request ids."""
         return "reveille" if self.seed % 2 else "M18"
 
 
 def plan(seed: int) -> Plan:
-    """The run of this seed."""
+    """Return the plan of this seed."""
     dice = random.Random(seed)
     devices = [f"s{seed}-{number}" for number in range(DEVICES)]
     awake = frozenset(dice.sample(devices, 3))
@@ -145,7 +146,7 @@ _BEHAVIOURS: Final[tuple[Json, ...]] = (
     {"kind": "success", "delay_ms": 150},
     {"kind": "success", "delay_ms": 600},
     {"kind": "success", "delay_ms": 900},
-    {"kind": "success", "delay_ms": 1_500},  # done, and answered when nobody waits any more
+    {"kind": "success", "delay_ms": 1_500},  # executed, with a response after the timeout
     {"kind": "silent"},
     {"kind": "silent", "carry_out": True, "carry_out_after_ms": 2_500},
     {"kind": "refuse", "code": 404},
@@ -172,7 +173,7 @@ def _fault(dice: random.Random) -> Fault:
     at, which = dice.uniform(0.2, SPAN), dice.randrange(1_000)
     if dice.random() < 0.5:
         kind = f"{dice.choice(PROCESS_FAULTS)}_{dice.choice(ROLES)}"
-        # a lease lasts 16 s: who dies later than this only makes the run longer
+        # a lease lasts 16 s: a later kill only makes the run longer
         at = min(at, dice.uniform(0.2, 2.5)) if kind == "kill_dispatch" else at
         return Fault(at, kind, dice.uniform(0.1, 3.0), which)
     return Fault(at, dice.choice(OTHER_FAULTS), dice.uniform(0.2, 2.5), which)

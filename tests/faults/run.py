@@ -1,4 +1,4 @@
-"""One run: operations are created, devices live, faults happen; then all is healed, everything ends, and is judged."""
+"""One run: operations are created, devices act, faults happen; then all is healed, everything ends, and is checked."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from tests.faults.watching import watchers
 
 ANSWERED_WITHIN: Final = 60.0
 ENDED_WITHIN: Final = 90.0
-"""Bounds: nothing that must happen takes longer, and no verdict depends on their size."""
+"""Bounds: every expected event takes less, and no verdict depends on their size."""
 
 SUBSCRIBERS: Final = 2
 REGISTRATION_EVERY: Final = 4
-"""Every so often a waking device registers anew: what went down with a turn-ender is back only then."""
+"""The interval at which a waking device registers again: a device that went down after a turn-ender only returns
+then."""
 
 _UNFINISHED: Final = """
     SELECT DISTINCT e.name FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
@@ -34,7 +35,7 @@ _UNFINISHED: Final = """
 
 @dataclass
 class Result:
-    """What became of a run."""
+    """The result of a run."""
 
     seed: int
     seconds: float = 0.0
@@ -47,16 +48,16 @@ class Result:
 
 @dataclass
 class _Promises:
-    """What clients were told."""
+    """The responses to the clients."""
 
     ids: set[str] = field(default_factory=set)
     perhaps: int = 0
-    """Operations of batches without keys that nobody answered: they are there wholly or not at all."""
+    """Operations of batches without keys and without a response: each batch is stored wholly or not at all."""
     broken: list[str] = field(default_factory=list)
 
 
 async def run(site: Site, plan: Plan) -> Result:
-    """Carry out a plan. Its devices are gone afterwards, and the site is whole again."""
+    """Execute a plan. Its devices are removed afterwards, and the site is healed."""
     begun, whole = time.monotonic(), site.whole
     await _devices(site, plan)
     (first, *_) = site.of("api")
@@ -70,7 +71,7 @@ async def run(site: Site, plan: Plan) -> Result:
         await _all_seen([watcher.seen for watcher in watching], len(evidence.transitions))
     broken = [*site.gave_up, *promises.broken, *stuck, *_unkept(promises, evidence), *judging.breaches(evidence)]
     broken += [breach for watcher in watching for breach in judging.unseen(evidence, watcher)]
-    broken += await invariant_check.violations(whole.settings["database_url"])  # as `reveille check`, without its start
+    broken += await invariant_check.violations(whole.settings["database_url"])  # `reveille check` without its process
     for device in plan.devices:
         (await whole.sim.delete("/sim/devices", params={"ep": device})).raise_for_status()
     return Result(
@@ -128,7 +129,7 @@ async def _create(site: Site, plan: Plan, batch: Batch, promises: _Promises) -> 
 
 
 async def _answered(site: Site, plan: Plan, batch: Batch, number: int, promises: _Promises) -> list[str] | None:
-    """The ids that a client was told; with keys it asks until it is told, now here, now there."""
+    """Return the ids in a client's response; with keys it retries until it gets one, at either API process."""
     dice = random.Random(f"{plan.seed}/{batch.at}/{number}")
     async with asyncio.timeout(ANSWERED_WITHIN):
         while True:
@@ -159,7 +160,7 @@ def _unkept(promises: _Promises, evidence: judging.Evidence) -> list[str]:
 
 
 async def _let_everything_end(site: Site, plan: Plan) -> list[str]:
-    """Devices wake until nothing is left to do; what is left then never ends."""
+    """Wake devices until all operations have ended; return an error for those that do not end in time."""
     deadline, rounds = time.monotonic() + ENDED_WITHIN, 0
     while waiting := [row["name"] for row in await site.whole.rows(_UNFINISHED, plan.devices)]:
         if time.monotonic() > deadline:
@@ -174,7 +175,7 @@ async def _let_everything_end(site: Site, plan: Plan) -> list[str]:
 
 
 async def _all_seen(seen: list[list[Any]], count: int) -> None:
-    """Subscribers may be a moment behind; who has seen another number after a while is judged as it is."""
+    """Wait a while for subscribers that are behind; a remaining difference is reported by the check."""
     deadline = time.monotonic() + 20
     while any(len(one) < count for one in seen) and time.monotonic() < deadline:  # noqa: ASYNC110 - of other processes
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A cluster whose processes are ended, frozen and replaced while it works, as a service manager would do it."""
+"""A cluster whose processes are stopped, frozen and replaced while it works, as a service manager would do."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.servers.process import ServerFailed
 ROLES: Final = ("api", "dispatch", "bridge")
 REPLACED_WITHIN: Final = 60.0
 CLIENT_SECONDS: Final = 5.0
-"""A client's own patience: an API process may be frozen."""
+"""A client's own timeout: an API process may be frozen."""
 
 
 class Unanswered(Exception):
-    """Nobody said whether it was done: no answer, or UNAVAILABLE."""
+    """It is unknown whether the request was executed: no response, or UNAVAILABLE."""
 
 
 @dataclass(slots=True)
 class Slot:
-    """A place for one process of a role; whoever dies in it is replaced."""
+    """A slot for one process of a role; a process that dies is replaced."""
 
     role: str
     process: Process
@@ -46,7 +46,7 @@ class Site:
     slots: list[Slot]
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
     later: list[Api] = field(default_factory=list)
-    """Of API processes that took the place of others."""
+    """Clients of API processes that replaced others."""
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     gave_up: list[str] = field(default_factory=list)
     """Processes that ended by themselves."""
@@ -55,19 +55,19 @@ class Site:
         return [slot for slot in self.slots if slot.role == role]
 
     def lock(self, name: str) -> asyncio.Lock:
-        """Of a server, so that no two faults end it at once."""
+        """Return the lock of a server, which prevents two faults from stopping it at once."""
         return self.locks.setdefault(name, asyncio.Lock())
 
     # --- processes
 
     async def replace(self, slot: Slot) -> None:
-        """Put a new process where one has ended; as long as it cannot start, again."""
+        """Start a new process in place of one that has ended; retry as long as it cannot start."""
         async with asyncio.timeout(REPLACED_WITHIN):
             while True:
                 new = self.whole.processes.spawn(slot.role, **self.whole.settings)
                 try:
                     await asyncio.to_thread(self.whole.processes.ready, new)
-                except ServerFailed:  # the database is away
+                except ServerFailed:  # the database is unavailable
                     new.kill()
                     await asyncio.sleep(0.2)
                 else:
@@ -82,13 +82,13 @@ class Site:
                 self.later.append(new)
 
     def note_if_ended(self, slot: Slot) -> None:
-        """Remember who ended without having been told to."""
+        """Record a process that ended without having been signaled to."""
         code = slot.process.server.process.poll()
         if code is not None:
             self.gave_up.append(f"{slot.process.name} ended by itself with {code}: {slot.process.log[-1_500:]}")
 
     async def heal(self) -> None:
-        """All that is needed is there again."""
+        """Restore all processes and servers."""
         for slot in self.slots:
             self.note_if_ended(slot)
         self.whole.simulator.server.thaw()
@@ -99,17 +99,17 @@ class Site:
                 await self.replace(slot)
 
     async def well_behaved(self) -> None:
-        """The simulator and its devices do nothing but what is asked of them."""
+        """Reset the behavior of the simulator and its devices."""
         (await self.whole.sim.delete("/sim/behaviour")).raise_for_status()
 
-    # --- asking
+    # --- requests
 
     async def ask(self, slot: Slot, query: str, **variables: Any) -> dict[str, Any]:
-        """Ask one API process once.
+        """Send one request to one API process.
 
         Raises:
-            Unanswered: it did not answer, or could not know.
-            ValueError: it refused; the message is the error's code.
+            Unanswered: it did not respond, or responded UNAVAILABLE.
+            ValueError: it rejected the request; the message has the error's code.
         """
         client = self.clients.setdefault(slot.process.url, self._client(slot.process.url))
         try:
@@ -134,14 +134,14 @@ class Site:
     # --- servers
 
     async def end_postgres(self, how: signal.Signals, seconds: float) -> None:
-        """PostgreSQL is away for a while."""
+        """Stop PostgreSQL for a while."""
         async with self.lock("postgres"):
             await asyncio.to_thread(self.whole.database.stop, how)
             await asyncio.sleep(seconds)
             await asyncio.to_thread(self.whole.database.restart)  # replaying the log may take a while
 
     async def end_sessions(self) -> None:
-        """PostgreSQL ends everybody's session, in whatever it is doing."""
+        """Terminate all sessions of PostgreSQL, whatever they are doing."""
         async with self.lock("postgres"):
             await self.whole.rows(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -151,7 +151,7 @@ class Site:
 
 @asynccontextmanager
 async def site(folder: Path, pycache: Path, like: str = "M18", **settings: str) -> AsyncIterator[Site]:
-    """A cluster of its own, until the block ends. Its processes are forked: they are replaced all the time."""
+    """Run a cluster until the block ends. Its processes are forked, because they are replaced all the time."""
     with fork_server(environment(pycache, {})) as forks, processes(folder, pycache, forks.launch) as group:
         async with cluster(group, like, **settings) as whole, adopted(whole) as ready:
             yield ready
@@ -159,9 +159,9 @@ async def site(folder: Path, pycache: Path, like: str = "M18", **settings: str) 
 
 @asynccontextmanager
 async def adopted(whole: Cluster) -> AsyncIterator[Site]:
-    """The slots of a cluster that runs."""
+    """Provide the slots of a running cluster."""
     running = {"api": whole.serving, "dispatch": whole.dispatchers, "bridge": whole.bridges[:1]}
-    for spare in whole.bridges[1:]:  # who takes over from a killed one is told elsewhere
+    for spare in whole.bridges[1:]:  # other tests cover the takeover from a killed bridge
         await asyncio.to_thread(spare.end)
     here = Site(whole, [Slot(role, process) for role in ROLES for process in running[role]])
     try:

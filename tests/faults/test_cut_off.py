@@ -1,4 +1,4 @@
-"""A wire is cut, or swallows an answer: the database's, Redis', or Leshan's."""
+"""A connection is cut, or loses a response: the database's, Redis', or Leshan's."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def behind(whole: Cluster, own: Path) -> tuple[Path, dict[str, str]]:
-    """PostgreSQL's socket, and the settings of a process that comes to it through a wire in this folder."""
+    """Return PostgreSQL's socket, and the settings of a process that connects to it through a wire in this folder."""
     (folder,) = parse_qs(urlsplit(whole.settings["database_url"]).query)["host"]
     return Path(folder) / PORT, {"database_url": whole.settings["database_url"].replace(folder, str(own))}
 
 
 async def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(site: Site, tmp_path: Path) -> None:
-    """PostgreSQL commits, and the answer never comes: of every third COMMIT of an API and a dispatcher."""
+    """PostgreSQL commits, and the response never arrives: for every third COMMIT of an API and a dispatcher."""
     whole = site.whole
     names = await whole.devices("swallowed", 5)
     sockets = [tmp_path / role for role in ("api", "dispatch")]
@@ -62,12 +62,13 @@ async def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(site
 
 
 def _pair(name: str, number: int) -> list[dict[str, Any]]:
-    """With and without a key, an EXECUTE and a WRITE."""
+    """Return an EXECUTE without a key and a WRITE with one."""
     return [execute(name, timeoutSeconds=30), write(name, idempotencyKey=f"swallowed/{number}")]
 
 
 async def test_who_is_cut_off_from_postgres_past_its_lease_changes_nothing(site: Site, tmp_path: Path) -> None:
-    """Leshan answers meanwhile, and the answer cannot be stored: the others judge the lease, and it learns so."""
+    """Leshan responds meanwhile, and the result cannot be stored: the others settle the expired lease, and the
+    dispatcher learns so."""
     whole = site.whole
     (name,) = await whole.devices("severed", 1)
     await whole.tell("behaviour", name, kind="success", delay_ms=700, times=1)
@@ -89,7 +90,7 @@ async def test_who_is_cut_off_from_postgres_past_its_lease_changes_nothing(site:
 
 
 async def test_who_is_cut_off_from_leshan_sends_nothing_and_burns_nothing(site: Site) -> None:
-    """The breaker is everybody's: it opens, probes find Leshan back, and all that waited goes out."""
+    """The breaker is shared: it opens, probes find Leshan again, and all waiting operations are sent."""
     whole = site.whole
     names = await whole.devices("unreachable", 3)
     async with before_port(urlsplit(whole.simulator.url).port or 0) as (wire, url):
@@ -107,7 +108,7 @@ async def test_who_is_cut_off_from_leshan_sends_nothing_and_burns_nothing(site: 
 
 
 async def test_without_redis_for_a_whole_run_all_is_confirmed_only_later(site: Site) -> None:
-    """Nothing is published and nothing is heard: every process finds its work by looking."""
+    """Nothing is published and nothing is received: every process finds its work by polling."""
     whole = site.whole
     names = await whole.devices("whispered", 10)
     whole.valkey.server.kill()
@@ -133,7 +134,8 @@ async def test_without_redis_for_a_whole_run_all_is_confirmed_only_later(site: S
 
 @pytest.mark.parametrize("ahead", [300, -300])
 async def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(site: Site, ahead: int) -> None:
-    """Five minutes ahead or behind, an API, a dispatcher and a bridge do all the work among others that are right."""
+    """Five minutes ahead or behind, an API, a dispatcher and a bridge do all the work among others whose clocks are
+    right."""
     whole = site.whole
     names = await whole.devices(f"clock{ahead}", 4)
     settings = {"test_clock": str(ahead)}
@@ -155,7 +157,7 @@ async def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(site: Site, 
 
 
 async def _now(whole: Cluster) -> int:
-    """PostgreSQL's time."""
+    """Return PostgreSQL's time."""
     return int((await whole.rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))[0][0])
 
 
@@ -168,7 +170,7 @@ async def _heard_within(whole: Cluster, names: list[str], begun: int) -> bool:
 async def test_a_signed_event_that_a_wrong_clock_takes_is_as_old_as_its_sender_says(
     site: Site, ahead: int, status: int
 ) -> None:
-    """Five minutes are what a signature is good for. One refused comes again, to a process that is right."""
+    """A signature is valid for five minutes. A rejected event is sent again, to a process whose clock is right."""
     whole = site.whole
     name = f"signed{ahead}"
     wrong = await started(site, "api", test_clock=str(ahead), webhook_secret=SECRET)
@@ -189,7 +191,8 @@ async def test_a_signed_event_that_a_wrong_clock_takes_is_as_old_as_its_sender_s
 
 
 async def test_a_bridge_that_was_frozen_past_its_hold_tells_nothing_twice(site: Site) -> None:
-    """What its socket kept meanwhile, the one that took over has heard: it is dropped when it thaws."""
+    """The bridge that took over has processed the events that remained in the frozen one's socket: they are dropped at
+    the thaw."""
     whole = site.whole
     (name,) = await whole.devices("thawed", 1)
     async with listening(site) as frozen:
@@ -211,7 +214,7 @@ async def _listeners(whole: Cluster, count: int) -> bool:
 
 
 async def _values(whole: Cluster, name: str, count: int) -> bool:
-    """How many values of the device's were told; never more than that."""
+    """Return whether so many values of the device are stored; fail if there are more."""
     sql = "SELECT 1 FROM resource_change c JOIN endpoint e ON e.id = c.endpoint_id WHERE e.name = $1"
     found = len(await whole.rows(sql, name))
     assert found <= count
@@ -222,7 +225,7 @@ async def _values(whole: Cluster, name: str, count: int) -> bool:
 async def listening(
     site: Site, settings: Mapping[str, str] | None = None, *, takes_over: bool = False
 ) -> AsyncIterator[Process]:
-    """A bridge with these settings listens in the place of the site's own."""
+    """Run a bridge with these settings instead of the site's own."""
     (slot,) = site.of("bridge")
     if not takes_over:
         assert await asyncio.to_thread(slot.process.end) == 0

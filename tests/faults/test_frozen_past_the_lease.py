@@ -1,6 +1,6 @@
-"""A dispatcher that was frozen past its lease: what it had not sent stays unsent, and what it brings late is not news.
+"""A dispatcher that was frozen past its lease: its unsent request stays unsent, and its late results change nothing.
 
-Two are frozen at once: one before its request left, one after Leshan had it. A third ends their leases.
+Two are frozen at once: one before its request left, one after Leshan had received it. A third settles their leases.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ async def test_what_a_frozen_dispatcher_holds_is_neither_sent_nor_believed_when_
         after_sending.server.freeze()
         survivor.server.freeze()
         (never,) = await whole.apis[0].create(execute(unsent, timeoutSeconds=1))
-        await whole.becomes(never, "SENDING")  # it stands before the door, or is on its way there
+        await whole.becomes(never, "SENDING")  # it is connecting, or about to
         before_sending.server.freeze()
 
         after_sending.server.thaw()
         once, again = await whole.apis[0].create(execute(executed, timeoutSeconds=3), write(written, timeoutSeconds=3))
         await eventually(lambda: _open_calls(whole, 2), "Leshan has both requests")
-        after_sending.server.freeze()  # their answers come into a buffer that nobody reads
+        after_sending.server.freeze()  # their responses arrive in a buffer that is not read
 
         survivor.server.thaw()
         assert set((await whole.ended([never, once])).values()) == {"FAILED OUTCOME_UNKNOWN"}
@@ -56,7 +56,7 @@ async def test_what_a_frozen_dispatcher_holds_is_neither_sent_nor_believed_when_
         said = await asyncio.to_thread(door.open)
         await eventually(lambda: _is(before_sending.log.count("stale_result") == 1), "it brought its late result")
         await eventually(lambda: _is(after_sending.log.count("stale_result") == 2), "it brought its late results")
-    assert b"/3442/" not in said  # it may have asked for object models
+    assert b"/3442/" not in said  # it may have requested object models
     assert await _steps(whole, never, once, again) == steps
     assert [len(await whole.received(name)) for name in (unsent, executed, written)] == [0, 1, 2]
     await asyncio.to_thread(before_sending.end)
@@ -64,7 +64,7 @@ async def test_what_a_frozen_dispatcher_holds_is_neither_sent_nor_believed_when_
 
 
 async def _started(whole: Cluster, leshan_url: str) -> Process:
-    """A dispatcher whose way to Leshan is another one."""
+    """Start a dispatcher with another address of Leshan."""
     process = whole.processes.spawn("dispatch", **whole.settings | {"leshan_url": leshan_url})
     await asyncio.to_thread(whole.processes.ready, process)
     return process

@@ -1,6 +1,7 @@
-"""PostgreSQL answers nothing, and no connection ends: a proxy acknowledges and drops, or the server is frozen.
+"""PostgreSQL does not respond, and no connection ends: a proxy acknowledges and drops, or the server is frozen.
 
-Callers are answered within 10 s, readiness says so, each process logs the outage once, and all go on by themselves.
+Callers receive a response within 10 s, readiness reports the outage, each process logs it once, and all recover by
+themselves.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from tests.faults.wire import before_socket
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PATIENCE: Final = 10.0
-"""Seconds within which every caller is answered: a client's own time-out."""
+"""Seconds within which every caller receives a response: a client's own timeout."""
 
 
 @asynccontextmanager
 async def swallowed(site: Site, folder: Path) -> AsyncIterator[tuple[Process, Callable[[], None], Callable[[], None]]]:
-    """An API process whose wire to PostgreSQL drops everything between the two calls."""
+    """Start an API process whose connections to PostgreSQL drop everything between the two calls."""
     socket, through = behind(site.whole, folder)
     async with before_socket(socket, folder) as wire:
         process = await started(site, "api", **through)
@@ -44,7 +45,7 @@ async def swallowed(site: Site, folder: Path) -> AsyncIterator[tuple[Process, Ca
 
 @asynccontextmanager
 async def frozen(site: Site, _folder: Path) -> AsyncIterator[tuple[Process, Callable[[], None], Callable[[], None]]]:
-    """An API process like the site's own: PostgreSQL is frozen between the two calls."""
+    """Start an API process like the site's own: PostgreSQL is frozen between the two calls."""
     database = site.whole.database
     process = await started(site, "api")
     try:
@@ -80,7 +81,8 @@ async def test_every_caller_is_answered_while_postgres_says_nothing(site: Site, 
 
 
 async def test_a_wire_that_drops_only_what_was_open_costs_one_answer(site: Site, tmp_path: Path) -> None:
-    """A firewall forgets its connections: new ones get through, and all old ones are discarded after the first."""
+    """A firewall loses its connections: new ones get through, and all old ones are discarded after the first
+    failure."""
     whole = site.whole
     (name,) = await whole.devices("forgotten", 1)
     async with swallowed(site, tmp_path) as (process, begin, end), api(process.url) as client:
@@ -98,7 +100,7 @@ async def test_a_wire_that_drops_only_what_was_open_costs_one_answer(site: Site,
 
 
 async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> None:
-    """Dispatchers and bridge discard their connections, and go on without a restart."""
+    """Dispatchers and bridge discard their connections, and continue without a restart."""
     whole = site.whole
     names = await whole.devices("thawed", 2)
     for slot in site.slots:
@@ -120,7 +122,7 @@ async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> No
 
 
 async def test_migrate_ends_with_one_line_while_postgres_says_nothing(site: Site, tmp_path: Path) -> None:
-    """And where another process migrates it waits, for as long as that takes."""
+    """While another process migrates, it waits for as long as that takes."""
     whole = site.whole
     socket, through = behind(whole, tmp_path)
     async with before_socket(socket, tmp_path) as wire:
@@ -145,13 +147,13 @@ async def _asks(connection: asyncpg.Connection[Any]) -> bool:
 
 
 async def mutation(client: Api, wanted: dict[str, Any]) -> str | None:
-    """The code of its error, None where there is none."""
+    """Return the code of its error, or None if there is none."""
     body = {"query": CREATE, "variables": {"inputs": [wanted]}}
     return _code(await client.http.post("/graphql", json=body, timeout=PATIENCE))
 
 
 async def pausing(client: Api, name: str) -> str | None:
-    """A mutation that writes before it reads."""
+    """Send a mutation that writes before it reads; return the code of its error, or None."""
     query = f'mutation {{ pauseDispatch(endpoint: "{name}", reason: "r") {{ reason }} }}'
     return _code(await client.http.post("/graphql", json={"query": query}, timeout=PATIENCE))
 
@@ -171,7 +173,7 @@ async def webhook(client: Api, name: str) -> int:
 
 
 async def unready(client: Api) -> list[str]:
-    """The checks that fail, of those that are about the database and the road to the devices."""
+    """Return the failing checks of readiness."""
     answer = await client.http.get("/health/ready", timeout=PATIENCE)
     failed = [name for name, check in answer.json()["checks"].items() if not check["ok"]]
     assert answer.status_code == (503 if failed else 200)
@@ -183,7 +185,7 @@ async def _ready(client: Api) -> bool:
 
 
 async def _created(client: Api, *inputs: dict[str, Any]) -> list[str]:
-    """Ask until it is answered, with the same keys."""
+    """Retry with the same keys until there is a response."""
     keyed = [{**one, "idempotencyKey": f"again/{number}"} for number, one in enumerate(inputs)]
     created: list[str] = []
 
@@ -197,7 +199,7 @@ async def _created(client: Api, *inputs: dict[str, Any]) -> list[str]:
 
 
 def expected(process: Process) -> list[str]:
-    """The names of all warnings and errors of its log."""
+    """Return the names of all warnings and errors in its log."""
     lines = [line.split("]", 1) for line in process.log.splitlines() if "[warning" in line or "[error" in line]
     return [rest.split()[0] for _, rest in lines]
 

@@ -1,4 +1,4 @@
-"""A process freezes or dies at one chosen moment: what the device received, and what became of the operation."""
+"""A process freezes or dies at one chosen moment: the requests that the device received, and the operation's result."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ EXECUTED: Final = {
     "committing_settle": ("CONFIRMED", 1),
     "settled": ("CONFIRMED", 1),
 }
-"""How an EXECUTE ends whose dispatcher got no further, and how often the device had it."""
+"""How an EXECUTE ends whose dispatcher got no further, and how often the device received it."""
 
 WRITTEN: Final = {"answered": 2, "inside_settle": 2}
-"""How often the device has a WRITE, which may be repeated; once unless it stands here."""
+"""How often the device receives a WRITE, which is repeatable; once unless listed here."""
 
 
 @pytest.mark.parametrize("how", ["freeze", "kill"])
@@ -78,7 +78,7 @@ async def test_a_write_is_never_lost(site: Site, moment: str) -> None:
 @pytest.mark.parametrize("how", ["freeze", "kill"])
 @pytest.mark.parametrize("moment", ["inside_create", "committing_create"])
 async def test_what_an_api_was_asked_for_is_there_once_whole(site: Site, moment: str, how: str) -> None:
-    """The client asks again with its keys, at another process; a batch without keys is there wholly or not at all."""
+    """The client retries with its keys, at another process; a batch without keys is stored wholly or not at all."""
     whole = site.whole
     (name,) = await whole.devices(f"{moment}-{how}", 1)
     victim = await started(site, "api", test_moment=f"{moment}:{how}")
@@ -100,7 +100,8 @@ async def test_what_an_api_was_asked_for_is_there_once_whole(site: Site, moment:
 @pytest.mark.parametrize("how", ["freeze", "kill"])
 @pytest.mark.parametrize("moment", ["inside_hear", "committing_hear"])
 async def test_what_a_webhook_told_takes_effect_once(site: Site, moment: str, how: str) -> None:
-    """The sender heard nothing, and tells it again, to another process: an update without a date is news each time."""
+    """The sender receives no response, and posts again, to another process: an update without a date is new each
+    time."""
     whole = site.whole
     name = f"{moment}-{how}"
     victim = await started(site, "api", test_moment=f"{moment}:{how}")
@@ -118,7 +119,7 @@ async def test_what_a_webhook_told_takes_effect_once(site: Site, moment: str, ho
 
 
 async def _tell(url: str, name: str) -> int | None:
-    """What the webhook answers; None where it dies meanwhile."""
+    """Return the status of the webhook's response, or None if the process dies meanwhile."""
     registration = {"endpoint": name, "registrationId": name, "lifetime": 3_600, "queuemode": True}
     events = [
         {"event": "REGISTRATION", "data": registration},
@@ -133,7 +134,7 @@ async def _tell(url: str, name: str) -> int | None:
 
 @pytest.mark.parametrize("moment", ["inside_create", "inside_claim", "inside_settle"])
 async def test_others_write_on_while_one_is_frozen_inside_its_transaction(site: Site, moment: str) -> None:
-    """Within 5 seconds, which is what a ledger waits for the lock before it says UNAVAILABLE."""
+    """Within 5 seconds, the time that a ledger waits for the lock before it reports UNAVAILABLE."""
     whole = site.whole
     name, other = await whole.devices(f"{moment}-locked", 2)
     asked: asyncio.Task[Any] | None = None
@@ -156,7 +157,7 @@ async def test_others_write_on_while_one_is_frozen_inside_its_transaction(site: 
 
 
 async def test_others_write_on_while_one_is_frozen_between_the_rows_of_a_statement(site: Site) -> None:
-    """Its session is neither idle nor in a statement: whoever waits for the lock ends it."""
+    """Its session is neither idle nor in a statement: a process that waits for the lock terminates it."""
     whole = site.whole
     name, other = await whole.devices("rows", 2)
     victim = await started(site, "api", test_moment="sending_rows:freeze")
@@ -171,12 +172,12 @@ async def test_others_write_on_while_one_is_frozen_between_the_rows_of_a_stateme
     assert await violations(whole) == []
 
 
-# --- the victims
+# --- the processes under test
 
 
 @asynccontextmanager
 async def only(site: Site) -> AsyncIterator[None]:
-    """The dispatchers of the site stand still: only another one works."""
+    """Freeze the dispatchers of the site, so that only another one works."""
     others = [slot.process.server for slot in site.of("dispatch")]
     for other in others:
         other.freeze()
@@ -189,7 +190,7 @@ async def only(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def alone(site: Site, moment: str) -> AsyncIterator[Process]:
-    """A dispatcher that meets this moment, while the others stand still."""
+    """Start a dispatcher that reaches this moment, while the others are frozen."""
     victim = await started(site, "dispatch", test_moment=moment)
     async with only(site):
         yield victim
@@ -203,7 +204,7 @@ async def started(site: Site, role: str, **settings: str) -> Process:
 
 
 async def met(victim: Process) -> None:
-    """Wait until it stands still, or is gone."""
+    """Wait until the process is stopped, or gone."""
 
     async def so() -> bool:
         return not victim.lives or _state(victim) == "T"
@@ -219,7 +220,7 @@ def _state(process: Process) -> str:
 
 
 async def _ask(api: Process, inputs: list[dict[str, Any]]) -> list[str] | None:
-    """The ids that it answers; None where it dies meanwhile."""
+    """Return the ids in the response, or None if the process dies meanwhile."""
     async with httpx.AsyncClient(base_url=api.url, trust_env=False, timeout=60) as client:
         try:
             answer = await client.post("/graphql", json={"query": CREATE, "variables": {"inputs": inputs}})
@@ -233,7 +234,7 @@ def execute(device: str, **more: Any) -> dict[str, Any]:
 
 
 async def story(site: Site, id_: str) -> list[tuple[Any, ...]]:
-    """All steps of an operation."""
+    """Return all transitions of an operation."""
     sql = """SELECT t.number, t.to_status, t.reason, t.attempt FROM transition t
              JOIN operation o ON o.seq = t.operation_id WHERE o.id = $1 ORDER BY t.seq"""
     return [tuple(row) for row in await site.whole.rows(sql, key(id_))]

@@ -1,4 +1,4 @@
-"""PostgreSQL goes and comes back, or somebody stands still in the middle of it: the processes help themselves."""
+"""PostgreSQL goes and comes back, or a session stops in the middle of a transaction: the processes recover."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ BATCH = 3
 
 
 class Client:
-    """Asks one API process for a batch after the other, each with its keys until it is answered."""
+    """A client that creates one batch after the other at one API process, each with its keys until it gets a
+    response."""
 
     def __init__(self, site: Site, slot: Slot, devices: list[str], name: str) -> None:
         self._site, self._slot, self._devices, self._name = site, slot, devices, name
@@ -74,7 +75,7 @@ async def test_a_restart_under_load_is_survived_by_all(site: Site) -> None:
 
 
 async def _nothing_half_stored(whole: Cluster, answered: list[str]) -> None:
-    """Batches were stored whole or not at all; at most the last one of each client was never answered."""
+    """Check that batches were stored wholly or not at all; at most the last one of each client got no response."""
     rows = await whole.rows("SELECT id, idempotency_key FROM operation WHERE idempotency_key LIKE 'client %'")
     batches = Counter(row["idempotency_key"].rpartition("/")[0] for row in rows)
     assert set(batches.values()) == {BATCH}
@@ -107,7 +108,7 @@ async def _running(*clients: Client) -> AsyncIterator[None]:
 
 
 async def test_others_write_on_while_a_writer_stands_still_with_the_lock(site: Site) -> None:
-    """A session like the ledger's takes the append lock and says no more: PostgreSQL ends it."""
+    """A session like the ledger's takes the append lock and then stays idle: PostgreSQL terminates it."""
     whole = site.whole
     (name,) = await whole.devices("locked", 1)
     frozen = await asyncpg.connect(whole.settings["database_url"], server_settings=LEDGER_TIMEOUTS)
@@ -134,7 +135,7 @@ async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transacti
         await holder.execute(f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})")
         await eventually(lambda: _waiters(holder, 1), "the dispatcher waits for the lock")
         victim.freeze()
-        await holder.execute("COMMIT")  # the lock is the frozen dispatcher's now
+        await holder.execute("COMMIT")  # the frozen dispatcher now holds the lock
         assert await _holders(holder) == 1
         for bystander in (other, bridge):
             bystander.thaw()
@@ -154,7 +155,7 @@ async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transacti
 
 
 async def test_a_database_that_can_only_be_read_makes_no_process_ready(site: Site) -> None:
-    """As a standby, or one that an administrator has closed: reading goes on, and nothing can be stored."""
+    """As on a standby, or a database that an administrator has closed: reads continue, and nothing can be stored."""
     whole = site.whole
     (name,) = await whole.devices("closed", 1)
     administrator = await asyncpg.connect(whole.database.url())
@@ -178,7 +179,7 @@ async def test_a_database_that_can_only_be_read_makes_no_process_ready(site: Sit
 
 
 async def _fails(client: Api, why: str | None) -> bool:
-    """Whether readiness fails by the database alone, and says so; with None, whether it does not."""
+    """Return whether only the database's check fails, with this cause; with None, whether it passes."""
     answer = await client.http.get("/health/ready?only=database")
     detail = answer.json()["checks"]["database"]["detail"]
     return answer.status_code == (503 if why else 200) and (why or "") in detail
@@ -192,5 +193,5 @@ async def _waiters(connection: asyncpg.Connection[Any], count: int) -> bool:
 
 
 async def _holders(connection: asyncpg.Connection[Any]) -> int:
-    """Sessions of others that hold the append lock."""
+    """Return the number of other sessions that hold the append lock."""
     return int(await connection.fetchval(_LOCKS, APPEND_LOCK, True))

@@ -1,4 +1,4 @@
-"""Twenty runs of random faults with every suite; ``make faults RUNS=500`` does many, with new seeds."""
+"""Twenty runs of random faults in every test run; ``make faults RUNS=500`` does many, with new seeds."""
 
 from __future__ import annotations
 

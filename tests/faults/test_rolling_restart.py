@@ -1,4 +1,4 @@
-"""Every process is told to end and is replaced, one after another, under load: nothing lost, nothing repeated."""
+"""Every process is stopped and replaced, one after another, under load: nothing is lost, nothing is repeated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Executing(Client):
-    """Every batch begins with what may not be repeated."""
+    """A client whose every batch begins with a non-repeatable operation."""
 
     def batch(self, number: int) -> list[dict[str, Any]]:
         first, *others = super().batch(number)

@@ -1,4 +1,5 @@
-"""An embedded Reveille whose disk is full: mutations are UNAVAILABLE, nothing is half stored, and it recovers alone."""
+"""An embedded Reveille whose disk is full: mutations are UNAVAILABLE, nothing is half stored, and it recovers by
+itself."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def group(tmp_path: Path, pycache: Path, started: list[Processes]) -> Iterator[P
 
 @pytest.fixture
 def embedded(group: Processes) -> Process:
-    """``reveille api`` on a SQLite file; nobody dispatches."""
+    """``reveille api`` on a SQLite file, without a dispatcher."""
     return group.start("api", database_url=f"sqlite://{group.folder / 'reveille.db'}")
 
 
@@ -65,7 +66,7 @@ async def test_a_full_disk_is_told_and_survived(client: Api, embedded: Process, 
 async def test_an_answer_that_comes_while_the_disk_is_full_is_stored_when_there_is_room_again(
     group: Processes,
 ) -> None:
-    """The device has done it, and nobody may say otherwise: neither that it failed, nor that it is to be done again."""
+    """The device has executed it, so it may be neither reported as failed nor executed again."""
     leshan = group.start("simulate", "--told", "--devices", "1")
     url = f"sqlite://{group.folder / 'reveille.db'}"
     process = group.start("serve", database_url=url, leshan_url=leshan.url, leshan_events="stream")
@@ -109,7 +110,8 @@ async def refused(client: Api, inputs: list[dict[str, Any]]) -> list[dict[str, A
 
 @contextmanager
 def full_disk(process: Process, file: Path) -> Iterator[None]:
-    """No file of the process grows beyond what its write-ahead log has now: a write there is refused by the kernel."""
+    """Limit the files of the process to the present size of its write-ahead log: the kernel refuses a write beyond
+    it."""
     now = file.with_name(f"{file.name}-wal").stat().st_size
     _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (now, hard))

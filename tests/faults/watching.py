@@ -1,4 +1,5 @@
-"""A subscriber who never gives up: whatever ends the connection, it comes again with its last cursor, anywhere."""
+"""A subscriber that always reconnects: whatever ends the connection, it resumes with its last cursor, at any
+process."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ Step = tuple[str, int]
 
 
 class Watcher:
-    """What one subscriber saw, in its order. ``connections``: how often it had to come again."""
+    """The transitions that one subscriber received, in order. ``connections``: the number of its connections."""
 
     def __init__(self, site: Site, cursor: str, number: int) -> None:
         self._site, self._cursor, self._number = site, cursor, number
@@ -32,7 +33,7 @@ class Watcher:
         self.connections = 0
 
     async def run(self) -> None:
-        """Watch for ever."""
+        """Watch forever."""
         while True:
             apis = self._site.of("api")
             url = apis[(self._number + self.connections) % len(apis)].process.url
@@ -55,7 +56,7 @@ class Watcher:
                 return
 
     def _take(self, message: dict[str, Any]) -> bool:
-        """Note a step; False where the subscription has ended."""
+        """Record a transition; return False if the subscription has ended."""
         if message["type"] in {"error", "complete"}:
             return False
         if message["type"] == "next":
@@ -69,7 +70,7 @@ class Watcher:
 
 @asynccontextmanager
 async def watchers(site: Site, cursor: str, count: int) -> AsyncIterator[list[Watcher]]:
-    """Subscribers on the API processes in turn, as long as the block lasts."""
+    """Run subscribers on the API processes in turn, as long as the block lasts."""
     watching = [Watcher(site, cursor, number) for number in range(count)]
     tasks = [asyncio.create_task(watcher.run()) for watcher in watching]
     try:

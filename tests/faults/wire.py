@@ -1,4 +1,4 @@
-"""A proxy before PostgreSQL, Redis or Leshan, whose wire the test cuts, or which swallows an answer."""
+"""A proxy in front of PostgreSQL, Redis or Leshan, whose connections a test cuts, or which loses a response."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass
 class Wire:
-    """All connections that go through it.
+    """All connections through the proxy.
 
     Attributes:
-        answered: changes a piece of the server's answers.
-        every: of every so many COMMITs one is done, and the connection is gone before its answer; 0: of none.
+        answered: transforms a piece of the server's responses.
+        every: every so many COMMITs, one is executed and the connection closed before its response; 0: never.
     """
 
     connect: Callable[[], Awaitable[Streams]]
@@ -37,7 +37,7 @@ class Wire:
     _dead: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def cut(self) -> None:
-        """All connections end, and nobody is let in."""
+        """Abort all connections, and accept no new ones."""
         if self._listening is not None:
             self._listening.close()
             self._listening = None
@@ -49,7 +49,7 @@ class Wire:
             self._listening = await self.listen()
 
     def swallow(self) -> None:
-        """Take and keep all connections, acknowledge what is sent, and pass nothing on."""
+        """Keep all connections open, acknowledge the data that arrives, and forward nothing."""
         self._half_open = True
         self._dead |= self._writers
 
@@ -58,7 +58,7 @@ class Wire:
         self._half_open = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, to its end."""
+        """Serve one connection, to its end."""
         try:
             behind, into = await self.connect()
         except OSError:
@@ -108,7 +108,7 @@ class Wire:
 
 @asynccontextmanager
 async def before_socket(path: Path, own: Path) -> AsyncIterator[Wire]:
-    """A wire to a server on a Unix socket, on a socket of the same name in a folder of its own."""
+    """Run a proxy for a server on a Unix socket, on a socket of the same name in its own folder."""
     wire = Wire(lambda: asyncio.open_unix_connection(path))
     wire.listen = lambda: asyncio.start_unix_server(wire.serve, own / path.name)
     await wire.mend()
@@ -120,7 +120,8 @@ async def before_socket(path: Path, own: Path) -> AsyncIterator[Wire]:
 
 @asynccontextmanager
 async def before_port(port: int) -> AsyncIterator[tuple[Wire, str]]:
-    """A wire to an HTTP server on this machine, and its address; while it is cut, connections are refused."""
+    """Run a proxy for an HTTP server on this machine; yield it and its address. While it is cut, connections are
+    refused."""
     wire = Wire(lambda: asyncio.open_connection("127.0.0.1", port))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = taken.getsockname()[:2]

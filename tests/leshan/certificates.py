@@ -1,4 +1,5 @@
-"""Certificates for tests, by the machine's openssl: an authority and what it has signed, all on P-256."""
+"""Certificates for tests, created with the machine's openssl: an authority and the certificates it signed, all on
+P-256."""
 
 from __future__ import annotations
 
@@ -13,26 +14,26 @@ CURVE: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-n
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Files of a certificate and its key, PEM."""
+    """The PEM files of a certificate and its key."""
 
     certificate: Path
     key: Path
 
 
 def openssl_is_missing() -> bool:
-    """Whether this machine has no openssl."""
+    """Return whether this machine has no openssl."""
     return shutil.which("openssl") is None
 
 
 def authority(folder: Path, name: str = "authority") -> Certificate:
-    """A certificate that may sign others."""
+    """Create a certificate that may sign others."""
     made = _files(folder, name)
     _openssl("req", "-x509", *CURVE, "-subj", f"/CN={name}", "-keyout", made.key, "-out", made.certificate)
     return made
 
 
 def signed_by(signer: Certificate, folder: Path, common_name: str, *, also: str = "DNS:localhost") -> Certificate:
-    """A certificate of this common name; `also` are its alternative names."""
+    """Create a certificate with this common name; `also` are its alternative names."""
     made = _files(folder, common_name)
     request = made.key.with_suffix(".csr")
     extensions = made.key.with_suffix(".ext")

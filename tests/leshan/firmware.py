@@ -1,4 +1,4 @@
-"""Firmware packages as devices take them, and a local HTTP address to download them from."""
+"""Firmware packages in the devices' format, and a local HTTP address to download them from."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def package(version: str, image: bytes = b"image") -> bytes:
-    """A package as `leshan-server/README.md` describes it."""
+    """Return a package as described in `leshan-server/README.md`."""
     return f"FIRMWARE {version} {hashlib.sha256(image).hexdigest()}\n".encode() + image
 
 
 @contextlib.contextmanager
 def repository(files: Mapping[str, bytes], *, cut: frozenset[str] = frozenset()) -> Iterator[str]:
-    """The address of an HTTP server with files by path; of those in `cut` it promises a byte more than it sends."""
+    """Yield the address of an HTTP server with files by path; for those in `cut` it announces one byte more than it
+    sends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -27,7 +28,7 @@ def repository(files: Mapping[str, bytes], *, cut: frozenset[str] = frozenset())
             self.wfile.write(body or b"")
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)

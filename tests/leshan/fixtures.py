@@ -1,4 +1,4 @@
-"""The real LwM2M servers and devices of a test session: started when first asked for, stopped when it ends."""
+"""The real LwM2M servers and devices of a test session: started on first use, stopped when the session ends."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.leshan.launch import LeshanServer
 
 
 def require_java() -> None:
-    """Skip where Java or Maven is missing; fail in CI."""
-    # late: the fixtures here are loaded by that very module
+    """Skip if Java or Maven is missing; fail in CI."""
+    # imported late: that module imports the fixtures of this one
     from tests.conftest import missing  # noqa: PLC0415
 
     if tools := launch.missing_tools():
@@ -22,7 +22,7 @@ def require_java() -> None:
 
 @pytest.fixture(scope="session")
 def our_leshan() -> Iterator[LeshanServer]:
-    """Our Leshan server as the stock one behaves; its clients in queue mode are awake for 93 s as those of that one."""
+    """Our Leshan server in stock mode; its queue-mode clients are awake for 93 s, as those of the stock server."""
     require_java()
     with launch.leshan_server(mode="stock") as server:
         yield server
@@ -30,7 +30,7 @@ def our_leshan() -> Iterator[LeshanServer]:
 
 @pytest.fixture(scope="session")
 def production_leshan() -> Iterator[LeshanServer]:
-    """Our Leshan server as it is made for production."""
+    """Our Leshan server in production mode."""
     require_java()
     with launch.leshan_server(mode="production") as server:
         yield server
@@ -46,7 +46,7 @@ def leshan_m4_server() -> Iterator[LeshanServer]:
 
 @pytest.fixture(scope="session")
 def leshan_devices() -> Iterator[Devices]:
-    """Real LwM2M clients of any server: each is told at its creation of which."""
+    """Real LwM2M clients of any server: each gets its server at its creation."""
     require_java()
     with launch.leshan_devices() as devices:
         yield devices

@@ -1,4 +1,4 @@
-"""A Leshan server killed under load: no acknowledged Send is missing, no number repeats. ``--help`` tells more."""
+"""A Leshan server killed under load: no acknowledged Send is missing, no number repeats. See ``--help``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SENT: Final = "/3303/0/5700"
 
 @dataclass
 class Report:
-    """What was acknowledged and what is wrong."""
+    """The acknowledged Sends, and the violations."""
 
     kills: int = 0
     sends: Counter[str] = field(default_factory=Counter)
@@ -32,7 +32,7 @@ class Report:
     wrong: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """A few lines for people."""
+        """Return a few lines for people."""
         return "\n".join(
             [
                 f"{self.kills} kills, Sends: {dict(sorted(self.sends.items()))}",
@@ -44,7 +44,7 @@ class Report:
 
 
 class Load:
-    """Devices that send values, each value once ever, until told to stop."""
+    """Devices that send values, each value only once ever, until stopped."""
 
     def __init__(self, members: list[Device]) -> None:
         self.acknowledged: set[float] = set()
@@ -62,7 +62,7 @@ class Load:
         wait_until(lambda: len(self.acknowledged) > before, within=120)
 
     def stop(self) -> None:
-        """Let each device finish what it is about."""
+        """Let each device finish its present step."""
         self._over.set()
         self._pool.shutdown()
         for running in self._running:
@@ -78,7 +78,7 @@ class Load:
                 if sent.ok:
                     self.acknowledged.add(value)
             if not sent.ok:
-                device.wake()  # a new process knows no registration
+                device.wake()  # a new process has no registrations
 
     def _new_value(self) -> float:
         with self._lock:
@@ -87,7 +87,8 @@ class Load:
 
 
 def kills(*, times: int, devices: int, seconds: float = 3.0, seed: int = 1) -> Report:
-    """Kill the server so many times, each up to `seconds` after a Send was acknowledged, and judge what arrives."""
+    """Kill the server so many times, each up to `seconds` after a Send was acknowledged, and check the events that
+    arrive."""
     chance = random.Random(seed)
     with signed(), Receiver() as receiver, tempfile.TemporaryDirectory() as folder, leshan_devices() as fleet:
         report, http_port, coap_port = Report(), 0, 0
@@ -130,7 +131,7 @@ def _values(receiver: Receiver) -> set[float]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.leshan.kills",
         description="Kill the Leshan server with SIGKILL while devices send; no Send that was acknowledged may be "

@@ -1,7 +1,7 @@
-"""Starts `leshan-server/run` as child processes which die with the test run.
+"""Start `leshan-server/run` as child processes which die with the test run.
 
-Source of the facts: `leshan-server/README.md`. Java 17 and Maven are needed; the first start builds. Call everything
-here from the main thread: Linux ties the death signal to the thread that forked.
+Facts from `leshan-server/README.md`. Java 17 and Maven are needed; the first start builds. Call all functions of this
+module from the main thread: Linux ties the death signal to the thread that forked.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ RUN: Final = Path(__file__).resolve().parents[2] / "leshan-server" / "run"
 Mode = Literal["production", "stock"]
 
 WITHIN: Final = 180.0
-"""Seconds until a program must be ready, a build before it included. No test's verdict depends on its size."""
+"""Seconds until a program must be ready, including a build. No test's verdict depends on the value."""
 
 
 class LeshanServer:
     """A running LwM2M server: `url` of its REST API with `/api`, `coap_uri` for devices, `process` to stop it.
 
-    `coaps_port` is 0 where there is no CoAP over DTLS.
+    `coaps_port` is 0 if there is no CoAP over DTLS.
     """
 
     def __init__(self, process: Server, http_port: int, coap_port: int, coaps_port: int = 0) -> None:
@@ -45,18 +45,18 @@ class LeshanServer:
         self.coaps_uri = f"coaps://127.0.0.1:{coaps_port}"
 
     def stop(self) -> None:
-        """End it; its registrations are gone with it."""
+        """Stop the server; its registrations end with it."""
         self.process.stop()
 
     def clients(self) -> list[dict[str, Any]]:
-        """All registrations, as `GET /clients` tells them."""
+        """Return all registrations from `GET /clients`."""
         answer = httpx.get(f"{self.url}/clients", timeout=10).raise_for_status()
         clients: list[dict[str, Any]] = answer.json()
         return clients
 
 
 def missing_tools() -> list[str]:
-    """What this machine lacks for real LwM2M servers and devices: of `java` and `mvn`."""
+    """Return which of `java` and `mvn` this machine lacks for real LwM2M servers and devices."""
     return [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
 
 
@@ -77,12 +77,12 @@ def leshan_server(
     options: Sequence[object] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[LeshanServer]:
-    """Our Leshan server; `awake_time` in seconds, `options` are more of its own.
+    """Run our Leshan server; `awake_time` in seconds, `options` are further options of it.
 
-    Give the ports and the folder of `data` of one that was stopped to start it again; else its data ends with it.
+    Pass the ports and the `data` folder of a stopped server to start it again; otherwise its data is deleted with it.
 
     Raises:
-        ServerFailed: it did not start; the message has its reason.
+        ServerFailed: the server did not start; the message has its reason.
     """
     with tempfile.TemporaryDirectory() as folder:
         usual = ["--mode", mode, "--data", data or folder, "--http-port", http_port, "--coap-port", coap_port]
@@ -93,7 +93,7 @@ def leshan_server(
 
 @contextlib.contextmanager
 def leshan_devices(server: str | None = None, *, max_body: int = 131_072) -> Iterator[Devices]:
-    """Real LwM2M clients; `server` is the CoAP address of devices that name none."""
+    """Run real LwM2M clients; `server` is the CoAP address for devices that name none."""
     address = [] if server is None else ["--server", server]
     options = ["--control-port", 0, "--max-body", max_body, *address]
     with (
@@ -105,7 +105,7 @@ def leshan_devices(server: str | None = None, *, max_body: int = 131_072) -> Ite
 
 @contextlib.contextmanager
 def leshan_both(*, options: Sequence[object] = ()) -> Iterator[dict[str, int]]:
-    """Server and devices in one process; the ports of its ready line."""
+    """Run server and devices in one process; yield the ports of its ready line."""
     with tempfile.TemporaryDirectory() as data:
         free = ["--http-port", 0, "--coap-port", 0, "--control-port", 0]
         with _program("both", "--data", data, *free, *options) as (_, ports):
@@ -114,7 +114,7 @@ def leshan_both(*, options: Sequence[object] = ()) -> Iterator[dict[str, int]]:
 
 @contextlib.contextmanager
 def leshan_m4() -> Iterator[LeshanServer]:
-    """The stock Leshan demo server 2.0.0-M4, on ports that were free a moment ago: it can choose none itself."""
+    """Run the stock Leshan demo server 2.0.0-M4, on ports that were free a moment ago: it cannot choose any itself."""
     http_port, coap_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
     ready = _answers(f"http://127.0.0.1:{http_port}/api/clients")
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +130,8 @@ def leshan_m4() -> Iterator[LeshanServer]:
 def _program(
     command: str, *options: object, environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Server, dict[str, int]]]:
-    """A program of `run` that prints a line with its ports when it is ready; `environment` adds to this process's."""
+    """Run a program of `run` that prints a line with its ports when it is ready; `environment` adds to this
+    process's."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         arguments = [str(RUN), command, *map(str, options)]

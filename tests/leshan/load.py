@@ -1,9 +1,8 @@
-"""Measures our Leshan server beside one that holds a thread for each call, with real LwM2M devices. Asserts nothing.
+"""Measure our Leshan server against one that blocks a thread per call, with real LwM2M devices. Asserts nothing.
 
-Run it with ``python -m tests.leshan.load`` (``--help``). With ``--devices 1000 --radio`` it measures instead what
-so many registered devices take, each behind a radio of its own. The one that holds threads is the stock demo server
-2.0.0-M4.
-Devices, servers and this program share the machine: compare the rows, not the figures of two machines.
+Run it with ``python -m tests.leshan.load`` (``--help``). With ``--devices 1000 --radio`` it measures instead the
+resources of so many registered devices, each behind its own radio. The server that blocks threads is the stock demo
+server 2.0.0-M4. Devices, servers and this program share the machine: compare the rows, not the figures of two machines.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from tests.leshan.launch import LeshanServer, leshan_devices, leshan_m4, leshan_
 SLOW_MS: Final = 5_000
 TIMEOUT: Final = {"timeout": "60"}
 TOGETHER: Final = 100
-"""Devices that are made by one call."""
+"""Devices that are created by one call."""
 
 _numbers = itertools.count()
 
@@ -51,7 +50,7 @@ VARIANTS: Final = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is asked."""
+    """The amount of load."""
 
     fast: int
     slow: int
@@ -59,7 +58,7 @@ class Plan:
 
 
 class Caller:
-    """The REST API of one server."""
+    """A caller of one server's REST API."""
 
     def __init__(self, server: LeshanServer, http: aiohttp.ClientSession, *, ids: bool) -> None:
         self._url = server.url
@@ -67,10 +66,10 @@ class Caller:
         self._ids = ids
 
     async def read(self, device: Device) -> float:
-        """Read from a device; how many seconds it took.
+        """Read from a device; return the duration in seconds.
 
         Raises:
-            RuntimeError: it was not answered.
+            RuntimeError: the read failed.
         """
         headers = {"Reveille-Request": f"load-{next(_numbers)}/1"} if self._ids else {}
         begun = time.perf_counter()
@@ -84,7 +83,7 @@ class Caller:
 
 
 async def rate(caller: Caller, devices: list[Device], seconds: float) -> float:
-    """Calls a second to devices that answer at once, one at a time to each."""
+    """Return the calls per second to devices that respond at once, one at a time to each."""
     end = time.perf_counter() + seconds
 
     async def ask(device: Device) -> int:
@@ -100,7 +99,7 @@ async def rate(caller: Caller, devices: list[Device], seconds: float) -> float:
 
 
 async def reads_beside(caller: Caller, healthy: Device, slow: list[Device], pid: int) -> str:
-    """Ask all slow devices at once, and a healthy one meanwhile."""
+    """Read from all slow devices at once, and from a healthy one meanwhile; return a line of figures."""
     before = footprint(pid)
     calls = asyncio.gather(*map(caller.read, slow))
     begun = time.perf_counter()
@@ -121,7 +120,7 @@ async def reads_beside(caller: Caller, healthy: Device, slow: list[Device], pid:
 
 
 def footprint(pid: int) -> tuple[int, int]:
-    """Threads and resident memory in MB of a process."""
+    """Return the threads and the resident memory in MB of a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     told = {key: value.split()[0] for key, value in (line.split(":", 1) for line in lines) if value.split()}
     return int(told["Threads"]), int(told["VmRSS"]) // 1024
@@ -129,7 +128,7 @@ def footprint(pid: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def many(devices: Devices, server: LeshanServer, count: int, kind: str, **spec: Any) -> Iterator[list[Device]]:
-    """So many registered devices of a kind, gone afterwards."""
+    """Create so many registered devices of a kind, which are removed afterwards."""
     names = [f"{kind}-{next(_numbers)}" for _ in range(count)]
     made: list[Device] = []
     try:
@@ -147,7 +146,7 @@ async def measure(variant: Variant, server: LeshanServer, devices: Devices, plan
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as http:
         caller = Caller(server, http, ids=variant.ids)
         with many(devices, server, plan.fast, "fast") as fast:
-            await rate(caller, fast, plan.seconds / 2)  # the virtual machine compiles what runs often
+            await rate(caller, fast, plan.seconds / 2)  # the virtual machine compiles hot code
             found = await rate(caller, fast, plan.seconds)
             print(f"{variant.name:32} {found:7.0f} calls/s at {plan.fast} at once", flush=True)  # noqa: T201 - a command
         with many(devices, server, plan.slow, "slow") as slow, many(devices, server, 1, "healthy") as [healthy]:
@@ -159,7 +158,7 @@ async def measure(variant: Variant, server: LeshanServer, devices: Devices, plan
 
 
 def memory_of(count: int, *, radio: bool) -> str:
-    """What so many devices take in their process, once all are registered."""
+    """Return a line with the resources that so many devices use in their process, once all are registered."""
     spec: dict[str, Any] = {"radio": {}} if radio else {}
     with leshan_server() as server, leshan_devices() as devices:
         assert devices.pid is not None
@@ -175,7 +174,7 @@ def memory_of(count: int, *, radio: bool) -> str:
 
 
 def main() -> None:
-    """Measure every variant, each with a server of its own."""
+    """Measure every variant, each with its own server."""
     parser = argparse.ArgumentParser(prog="python -m tests.leshan.load", description=__doc__)
     parser.add_argument("--fast", type=int, default=50, help="devices that answer at once (default: %(default)s)")
     parser.add_argument("--slow", type=int, default=1000, help="devices that take 5 s (default: %(default)s)")

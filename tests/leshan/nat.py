@@ -1,4 +1,4 @@
-"""A router between a device and its server, which can forget the port that it gave the device."""
+"""A router between a device and its server, which can lose the port mapping of the device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 class Router:
-    """Passes one device's datagrams on from a port of its own, and the answers back."""
+    """Forward one device's datagrams from a port of its own, and the responses back."""
 
     def __init__(self, server: Address) -> None:
         self._server = server
@@ -22,12 +22,12 @@ class Router:
 
     @property
     def address(self) -> Address:
-        """Where the device finds its server."""
+        """Return the address that the device sends to."""
         return _name(self._inside)
 
     @property
     def seen_as(self) -> Address:
-        """The device's address as the server sees it."""
+        """Return the device's address as the server sees it."""
         return _name(self._outside)
 
     async def open(self) -> None:
@@ -36,25 +36,25 @@ class Router:
         self._outside = await _bind(_Outside(self))
 
     async def rebind(self) -> None:
-        """From now on the server sees the device at another port, and its old one is dead."""
+        """Present the device to the server at another port from now on; the old one is closed."""
         old, self._outside = self._outside, await _bind(_Outside(self))
         if old is not None:
             old.close()
 
     def close(self) -> None:
-        """End it."""
+        """Close the router."""
         for transport in (self._inside, self._outside):
             if transport is not None:
                 transport.close()
 
     def to_server(self, data: bytes, device: Address) -> None:
-        """A datagram of the device."""
+        """Forward a datagram of the device."""
         self._device = device
         if self._outside is not None:
             self._outside.sendto(data, self._server)
 
     def to_device(self, data: bytes) -> None:
-        """A datagram of the server."""
+        """Forward a datagram of the server."""
         if self._inside is not None and self._device is not None:
             self._inside.sendto(data, self._device)
 
@@ -77,7 +77,7 @@ class _Outside(asyncio.DatagramProtocol):
 
 @contextlib.asynccontextmanager
 async def routed(server_port: int) -> AsyncIterator[Router]:
-    """A router before the server at this port of the loopback address."""
+    """Run a router in front of the server at this port of the loopback address."""
     router = Router((LOOPBACK, server_port))
     await router.open()
     try:

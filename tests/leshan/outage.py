@@ -1,4 +1,4 @@
-"""Events of a Leshan server whose receiver is away for a while: each arrives once, in order. ``--help`` tells more."""
+"""Events of a Leshan server whose receiver is away for a while: each arrives once, in order. See ``--help``."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NOTIFIED: Final = "NOTIFICATION"
 
 @dataclass
 class Report:
-    """What was done, what arrived, and what is wrong with it; ``newest`` is the last value that a device notified.
-    Those do that are ``observed``, the others register anew instead."""
+    """The actions, the events that arrived, and the violations. ``newest`` is the last value that each device notified.
+    Only the ``observed`` devices notify, the others register again instead."""
 
     done: Counter[str] = field(default_factory=Counter)
     observed: set[str] = field(default_factory=set)
@@ -38,7 +38,7 @@ class Report:
     wrong: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """A few lines for people."""
+        """Return a few lines for people."""
         rate = self.late / self.seconds if self.seconds else 0
         return "\n".join(
             [
@@ -53,15 +53,17 @@ class Report:
 
 @contextmanager
 def signed() -> Iterator[None]:
-    """The secret, in the environment of servers that are started within."""
+    """Set the secret in the environment of servers that are started within the block."""
     with mock.patch.dict(os.environ, {"LESHAN_SERVER_WEBHOOK_SECRET": SECRET}):
         yield
 
 
 def outage(*, devices: int, seconds: float, rate: float = 100, threads: int = 8) -> Report:
-    """Let devices register, update, notify and send while the receiver is away for so long, and judge what arrives.
+    """Let devices register, update, notify and send while the receiver is away for so long, and check the events that
+    arrive.
 
-    `rate` is how often they speak in a second, all together, at most: more than the outbox holds would be dropped.
+    `rate` is the maximum number of messages per second of all devices together: more than the outbox holds would be
+    dropped.
     """
     with (
         signed(),
@@ -89,7 +91,7 @@ def outage(*, devices: int, seconds: float, rate: float = 100, threads: int = 8)
 
 
 def observe(server: LeshanServer, members: list[Device], report: Report) -> None:
-    """Have the server observe a value of each."""
+    """Make the server observe a value of each device."""
     report.observed |= {device.name for device in members}
     with httpx.Client(base_url=server.url, timeout=60) as http:
         for device in members:
@@ -97,7 +99,7 @@ def observe(server: LeshanServer, members: list[Device], report: Report) -> None
 
 
 def act(members: list[Device], seconds: float, threads: int, rate: float, report: Report) -> None:
-    """Each thread has devices of its own; what a device did counts when its server has acknowledged it."""
+    """Let the devices act, each thread with its own devices; an action counts when the server has acknowledged it."""
     end = time.monotonic() + seconds
     with ThreadPoolExecutor(threads) as pool:
         shares = [pool.submit(_act_share, members[n::threads], end, threads / rate, report) for n in range(threads)]
@@ -121,28 +123,28 @@ def _act_share(members: list[Device], end: float, pause: float, report: Report) 
         own = (NOTIFIED, notify) if device.name in report.observed else ("REGISTRATION", _register)
         name, do = chance.choice([*acts, own])
         done[name if do(device) else f"{name} unanswered"] += 1
-        time.sleep(pause)  # devices do not speak without a break
+        time.sleep(pause)  # devices do not send without a pause
     return done
 
 
 def _register(device: Device) -> bool:
-    """In full; what was observed of it ends."""
+    """Register in full, which ends the observations of the device."""
     return device.register().ok
 
 
 def waiting(server: LeshanServer) -> int:
-    """How many events the server has not delivered."""
+    """Return the number of events that the server has not delivered."""
     return figure(server, "leshan_outbox_waiting ")
 
 
 def figure(server: LeshanServer, name: str) -> int:
-    """The sum of the server's metrics whose line begins so."""
+    """Return the sum of the server's metrics whose line begins so."""
     metrics = httpx.get(f"http://127.0.0.1:{server.http_port}/metrics", timeout=30).raise_for_status().text
     return sum(int(float(line.split()[-1])) for line in metrics.splitlines() if line.startswith(name))
 
 
 def missing(events: Sequence[Envelope], report: Report) -> list[str]:
-    """What is not there. Numbers without holes say that nothing of what the server heard is missing."""
+    """Return the missing events. Numbers without gaps prove that no event that the server received is missing."""
     arrived = Counter(event["event"] for event in events)
     found = []
     for name in ("REGISTRATION", "UPDATED", "SEND"):
@@ -150,7 +152,7 @@ def missing(events: Sequence[Envelope], report: Report) -> list[str]:
         if not surely <= arrived[name] <= surely + perhaps:
             found.append(f"{surely} {name} were acknowledged, {perhaps} perhaps heard, {arrived[name]} arrived")
     values = {event["data"]["ep"]: event["data"]["val"]["value"] for event in events if event["event"] == NOTIFIED}
-    # of values that follow each other fast, CoAP tells the newest
+    # of values in quick succession, CoAP delivers the newest
     found += [f"the newest value of {name} is missing" for name, v in report.newest.items() if values.get(name) != v]
     numbers = sorted(event["seq"] for event in events)
     if numbers != list(range(1, len(numbers) + 1)):
@@ -159,7 +161,7 @@ def missing(events: Sequence[Envelope], report: Report) -> list[str]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.leshan.outage",
         description="Devices register, update, notify and send while the webhook's receiver is away; "

@@ -1,11 +1,12 @@
-"""``python -m tests.leshan.radio_run``: many operations for real devices behind bad radios, judged by the devices.
+"""``python -m tests.leshan.radio_run``: many operations for real devices behind bad radios, checked against the
+devices.
 
-Reveille, our Leshan server and its LwM2M devices run for as long as it takes. Meanwhile each device lives: it updates
-its registration, is held off by its operator and hears everything later, loses its NAT binding, registers anew.
+Reveille, our Leshan server and its LwM2M devices run for as long as it takes. Meanwhile each device acts: it updates
+its registration, is held back by its operator and receives everything later, loses its NAT binding, registers again.
 
-It is broken when an operation does not end, when a device received an EXECUTE twice, when a confirmed one never reached
-it, or when an invariant does not hold. The same seed draws the same operations and the same fate of each device's n-th
-datagram; the order of events remains the machines'.
+The run fails if an operation does not end, if a device received an EXECUTE twice, if a confirmed one never reached it,
+or if an invariant does not hold. The same seed draws the same operations and the same fate of each device's n-th
+datagram; the order of events depends on the machine.
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ OTHERS: Final[list[tuple[str, str | None, dict[str, Any]]]] = [
     ("WRITE_COMPOSITE", None, {"paths": (TEXT,), "values": {TEXT: {"type": "STRING", "value": "composed"}}}),
     ("OBSERVE_COMPOSITE", None, {"paths": PATHS}),
 ]
-"""What is wanted besides EXECUTE, each as often as the others."""
+"""The operations besides EXECUTE, each as frequent as the others."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. Loss and duplicates in percent of each direction, times in seconds."""
+    """The parameters of a run. Loss and duplicates in percent of each direction, times in seconds."""
 
     operations: int = 2_000
     devices: int = 40
@@ -81,7 +82,7 @@ class Plan:
 
 @dataclass
 class Result:
-    """What came of it."""
+    """The result of a run."""
 
     seconds: float = 0.0
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -94,7 +95,7 @@ class Result:
 
 @dataclass
 class Run:
-    """A run under way."""
+    """A run in progress."""
 
     plan: Plan
     road: Road
@@ -104,12 +105,12 @@ class Run:
     result: Result = field(default_factory=Result)
 
     async def told(self, verb: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-        """Has a device do something, however long its server is silent."""
+        """Call a device's method, however long its server is silent."""
         call = functools.partial(verb, *arguments, **more)
         return await asyncio.get_running_loop().run_in_executor(self.pool, call)
 
     async def prepare(self) -> None:
-        """Devices, half of them in queue mode; their weather turns bad once they are known."""
+        """Create the devices, half of them in queue mode; their radio becomes bad once they are known."""
         for number in range(self.plan.devices):
             device = await self.road.device(f"run-{number}", queue_mode=number % 2 == 0, radio={})
             self.devices.append(device)
@@ -118,7 +119,8 @@ class Run:
             await self.told(device.radio, **weather, **delays)
 
     async def want(self) -> None:
-        """All operations, drawn by the seed. Every EXECUTE has an argument of its own, by which the device tells it."""
+        """Create all operations, drawn by the seed. Every EXECUTE has its own argument, which identifies it at the
+        device."""
         draw = random.Random(self.plan.seed)
         wanted = [self._drawn(draw, self.devices[number % len(self.devices)]) for number in range(self.plan.operations)]
         ops = await self.road.create_many(wanted)
@@ -134,7 +136,7 @@ class Run:
         return self.road.wanted(device, kind, path, timeout=self.plan.timeout, **more)
 
     async def live(self, device: Device, number: int) -> None:
-        """What a device does by itself, over and over."""
+        """Let a device act by itself, over and over."""
         draw = random.Random(self.plan.seed + number)
         while True:
             await asyncio.sleep(draw.uniform(0.5, 4))
@@ -151,7 +153,7 @@ class Run:
             await self.told(device.register if deed == "registered" else device.wake)
 
     async def end(self) -> None:
-        """Wait until every operation has ended, while all devices live."""
+        """Wait until every operation has ended, while all devices act."""
         async with asyncio.TaskGroup() as group:
             lives = [group.create_task(self.live(device, number)) for number, device in enumerate(self.devices)]
             deadline = time.monotonic() + self.plan.within
@@ -167,7 +169,7 @@ class Run:
         return await tables.Operation.exclude(status__in=list(TERMINAL)).count()
 
     async def judge(self) -> None:
-        """The devices' own lists beside what we say; what was held or is still on its way arrives first."""
+        """Compare the devices' own lists with our records; datagrams held or in transit arrive first."""
         for device in self.devices:
             await self.told(device.radio, loss=0, hold=False)
         await asyncio.sleep(self.plan.delay + 2 * self.plan.spread + 1)
@@ -190,12 +192,12 @@ class Run:
 
 
 async def run(plan: Plan) -> Result:
-    """Run it on a database, a Leshan server and devices of its own; the invariants are asked when it ends.
+    """Run the plan with its own database, Leshan server and devices; check the invariants at the end.
 
     Raises:
-        AssertionError: a part of ours failed, or an invariant does not hold.
+        AssertionError: one of our components failed, or an invariant does not hold.
     """
-    # before the server is started: it is to be ended from the thread that started it
+    # before the server is started: it must be stopped from the thread that started it
     with ExitStack() as parts:
         folder = parts.enter_context(tempfile.TemporaryDirectory())
         leshan = parts.enter_context(leshan_server(mode=plan.mode))
@@ -215,7 +217,7 @@ async def run(plan: Plan) -> Result:
 
 
 def table(result: Result) -> Table:
-    """Operations by how they ended, and by kind."""
+    """Return a table of the operations by how they ended, and by kind."""
     found = Table("kind", "end", "operations", title=f"{sum(result.ends.values())} in {result.seconds:.0f} s")
     for (kind, end), count in sorted(result.ends.items()):
         found.add_row(kind, end, str(count))
@@ -229,7 +231,7 @@ def _line(words: Iterable[tuple[str, int]]) -> str:
 
 
 def main() -> None:
-    """Run, print the tables, and exit with 1 when something is broken."""
+    """Run, print the tables, and exit with 1 if the run failed."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.leshan.radio_run",
         description=__doc__,

@@ -1,4 +1,4 @@
-"""A receiver of our Leshan server's webhook that can be away, refuse, and says what it took."""
+"""A receiver of our Leshan server's webhook that can be away, refuse, and report the posts that it accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Fault: TypeAlias = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass(frozen=True)
 class Post:
-    """One post and how it was answered."""
+    """A post and the response to it."""
 
     webhook_id: str
     status: int
@@ -32,9 +32,9 @@ class Post:
 
 
 class Receiver:
-    """Takes posts on a port of its own, which it keeps while it is away; every signature is verified.
+    """Accept posts on its own port, which it keeps while it is away; every signature is verified.
 
-    ``events`` are those that it took, in the order in which they came; a post that comes again brings none.
+    ``events`` are the accepted ones, in order of arrival; a repeated post adds none.
     """
 
     def __init__(self) -> None:
@@ -43,14 +43,14 @@ class Receiver:
         self._taken: set[str] = set()
         self.status: Callable[[list[Envelope]], int] = lambda events: 204
         self.faults: deque[Fault] = deque()
-        """How the next posts are answered, which were read and taken all the same; consumed one by one."""
+        """Faulty responses to the next posts, which are nevertheless read and accepted; consumed one by one."""
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
         self.come()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return the address that it listens on."""
         return f"http://127.0.0.1:{self._port}/leshan/events"
 
     def come(self) -> None:
@@ -68,11 +68,11 @@ class Receiver:
             self._server = None
 
     def named(self, name: str, endpoint: str | None = None) -> list[Envelope]:
-        """The events of one name."""
+        """Return the events of one name."""
         return [e for e in list(self.events) if e["event"] == name and endpoint in {None, endpoint_of(e)}]
 
     def take(self, headers: dict[str, str], body: bytes) -> int:
-        """Answer one post."""
+        """Process one post; return the status of the response."""
         Webhook(SECRET).verify(body, headers)
         events = json.loads(body)
         status = self.status(events)
@@ -93,27 +93,27 @@ class Receiver:
 
 
 def stalled(post: BaseHTTPRequestHandler) -> None:
-    """Answer 200 and 3 of 10 bytes, then nothing until the sender closes the connection."""
+    """Respond with 200 and 3 of 10 bytes, then nothing until the sender closes the connection."""
     post.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
     post.rfile.read(1)
 
 
 def half_closed(post: BaseHTTPRequestHandler) -> None:
-    """Answer 200 and 3 of 10 bytes, and say that there are no more."""
+    """Respond with 200 and 3 of 10 bytes, and end the stream."""
     post.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
     post.connection.shutdown(socket.SHUT_WR)
     post.rfile.read(1)
 
 
 def endless(post: BaseHTTPRequestHandler) -> None:
-    """Answer 200 and a body that goes on until the sender closes the connection, 256 MiB at most."""
+    """Respond with 200 and a body that continues until the sender closes the connection, 256 MiB at most."""
     post.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 268435456\r\n\r\n")
     for _ in range(256):
         post.wfile.write(b"x" * 2**20)
 
 
 def endpoint_of(event: Envelope) -> str | None:
-    """The endpoint that an event is about."""
+    """Return the endpoint that an event is about."""
     data = event["data"]
     registration = data.get("registration", data)
     endpoint: str | None = registration.get("ep", registration.get("endpoint"))
@@ -121,7 +121,7 @@ def endpoint_of(event: Envelope) -> str | None:
 
 
 def wrong(events: Iterable[Envelope]) -> list[str]:
-    """What is wrong with the order or the numbers of events in the order of their arrival; a repeat is wrong, too."""
+    """Return the violations in the order or the numbers of events, in order of arrival; a repeat is one, too."""
     found: list[str] = []
     ids: set[str] = set()
     numbers: set[int] = set()
@@ -144,7 +144,7 @@ def wait_until(condition: Callable[[], bool], within: float = 60) -> None:
     """Wait until a condition holds.
 
     Raises:
-        TimeoutError: it did not within so many seconds.
+        TimeoutError: it did not hold within so many seconds.
     """
     end = time.monotonic() + within
     while not condition():
@@ -164,7 +164,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            # once away it is away for connections that were open, too
+            # once away, it is also away for connections that were open
             status = receiver.take(headers, body) if receiver._server is not None else 503
             if receiver.faults:
                 self.close_connection = True
@@ -175,6 +175,6 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler

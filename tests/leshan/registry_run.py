@@ -2,7 +2,7 @@
 
 Real LwM2M clients hold an instance of each object that the server knows. Each resource is read as the device sets it,
 written and read back, or executed: by operations that are created over GraphQL, sent by the dispatcher, and compared
-with what the device holds.
+with the values that the device holds.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from tests.leshan.devices import Device
 from tests.leshan.launch import leshan_devices, leshan_server
 
 OURS: Final = frozenset({0, 1, 2, 3, 5, 6, 21, 3303, 3442})
-"""Objects that the test devices have by themselves, with values of their own, or not at all."""
+"""Objects that the test devices have by themselves, with their own values, or not at all."""
 
 PATIENCE: Final = 30
 TOGETHER: Final = 40
-"""Operations of one mutation."""
+"""Operations per mutation."""
 
 CREATE: Final = """
 mutation ($inputs: [CreateDeviceOperationInput!]!) { createDeviceOperations(inputs: $inputs) { operation { id } } }"""
@@ -72,7 +72,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Result:
-    """Counts of what was done, by operation, and a sentence for each difference."""
+    """Counts of the steps, by operation, and a sentence for each difference."""
 
     objects: int = 0
     done: Counter[str] = field(default_factory=Counter)
@@ -83,7 +83,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Step:
-    """One operation. ``typed`` is what a WRITE writes, and what a READ has to find."""
+    """One operation. ``typed`` is the value of a WRITE, and the expected value of a READ."""
 
     kind: str
     path: str
@@ -92,7 +92,7 @@ class Step:
 
 @dataclass
 class Check:
-    """One device with some of the objects, asked through Reveille's API."""
+    """The check of one device with some of the objects, through Reveille's API."""
 
     api: httpx.AsyncClient
     device: Device
@@ -112,7 +112,7 @@ class Check:
                     await self._check([*itertools.chain.from_iterable(wave[start : start + TOGETHER // 2])])
 
     def _steps(self, path: str, resource: ResourceModel) -> Iterator[list[Step]]:
-        """The operations of one resource, with each of its values."""
+        """Yield the operations of one resource, with each of its values."""
         operations = resource.operations
         if operations == "E":
             yield [Step("EXECUTE", path)]
@@ -141,7 +141,7 @@ class Check:
                     self.result.differences.append(f"{step}: {held} is held")
 
     async def _ends(self, steps: list[Step]) -> list[Json]:
-        """Create the operations, which go out in this order, and wait until all have ended."""
+        """Create the operations, which are sent in this order, and wait until all have ended."""
         batch = str(uuid.uuid4())
         created = await self._ask(CREATE, inputs=[self._input(step, batch) for step in steps])
         ids = [one["operation"]["id"] for one in created["createDeviceOperations"]]
@@ -153,7 +153,7 @@ class Check:
                     return [ends[id_] for id_ in ids]
                 await asyncio.sleep(0.1)
                 if any(end["waitingFor"] == "DEVICE_WAKE" for end in ends.values()):
-                    await asyncio.sleep(1)  # an EXECUTE of this object lets the device go down: it comes back
+                    await asyncio.sleep(1)  # an EXECUTE of this object makes the device go down: it comes back
                     await asyncio.to_thread(self.device.wake)
 
     def _input(self, step: Step, batch: str) -> Json:
@@ -178,7 +178,7 @@ def _values(type_: ValueType, multiple: bool) -> Iterator[TypedValue]:
 
 
 def _input_of(typed: TypedValue) -> Json:
-    """A value as ResourceValueInput."""
+    """Return a value as ResourceValueInput."""
     if typed.multiple:
         instances = [{"id": int(id_), "value": {INPUTS[typed.type]: one}} for id_, one in typed.value.items()]
         return {"multiple": instances}
@@ -193,7 +193,7 @@ def _in_leshans_form(typed: TypedValue) -> JsonValue:
 
 @contextlib.asynccontextmanager
 async def graphql(road: Road) -> AsyncIterator[httpx.AsyncClient]:
-    """The API of a Reveille that dispatches."""
+    """Serve the API of a Reveille that dispatches."""
     async with api_routes(road.components) as routes:
         transport = httpx.ASGITransport(Starlette(routes=routes))
         async with httpx.AsyncClient(transport=transport, base_url="http://reveille", timeout=60) as api:
@@ -221,7 +221,7 @@ async def run(devices: int = 8, objects: int = 0) -> Result:
 
 
 def main() -> None:
-    """Run, print what was done, and exit with 1 when there is a difference."""
+    """Run, print the counts, and exit with 1 if there is a difference."""
     parser = argparse.ArgumentParser(prog="python -m tests.leshan.registry_run", description=__doc__)
     parser.add_argument("--devices", type=int, default=8, help="that are asked at once")
     parser.add_argument("--objects", type=int, default=0, help="check so many objects alone; 0 checks all")

@@ -1,7 +1,8 @@
-"""Reveille itself is away while devices go on: what they told is there once, in order, and wakes no sleeper.
+"""Reveille itself is away while devices continue: their events are stored once, in order, and no sleeping device is
+called.
 
-The judge is our Leshan server: what it says that it told (``GET /api/event``) must be what Reveille's database has.
-``--help`` tells more.
+The reference is our Leshan server: the events that it published (``GET /api/event``) must equal those in Reveille's
+database. See ``--help``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PIECE: Final = 500
 REPLAY_BYTES: Final = 1 << 30
 WAKES: Final = frozenset({"REGISTRATION", "UPDATED"})
 WITNESS: Final = "witness"
-"""A device that never sleeps: what it is asked goes out, so that whoever else could be called has been called."""
+"""A device that never sleeps: once its operation is sent, every other device that could be called has been called."""
 
 _VALUES: Final = """
     SELECT endpoint.name, change.value FROM resource_change change JOIN endpoint ON endpoint.id = change.endpoint_id
@@ -54,7 +55,7 @@ _OPERATIONS: Final = """
 
 @dataclass
 class Reveille:
-    """``reveille serve`` on a port and a database of its own, again and again."""
+    """``reveille serve`` on its own port and database, started again and again."""
 
     group: Processes
     port: int
@@ -89,7 +90,7 @@ class Reveille:
         return (done.stdout + done.stderr).splitlines() if done.returncode else []
 
     def read(self, devices: Iterable[Device], timeout: int) -> None:
-        """Want something of each."""
+        """Create a READ for each device."""
         inputs = [
             {"endpoint": device.name, "kind": "READ", "path": "/3/0/0", "timeoutSeconds": timeout} for device in devices
         ]
@@ -106,7 +107,7 @@ class Reveille:
         return data
 
     def waits(self) -> dict[str, str]:
-        """What each device's operation waits for."""
+        """Return the condition that each device's operation waits for."""
         found, after, more = dict[str, str](), None, True
         while more:
             page = self.ask(_WAITING, after=after)["deviceOperations"]
@@ -115,7 +116,7 @@ class Reveille:
         return found
 
     def operations(self) -> dict[str, tuple[str, int]]:
-        """Status and attempts of the one operation of each device."""
+        """Return the status and the attempts of the one operation of each device."""
         return {name: (status, attempts) for name, status, attempts in self.rows(_OPERATIONS)}
 
 
@@ -129,8 +130,8 @@ def free_port() -> int:
 def reveille_away(
     group: Processes, *, devices: int, seconds: float, awake: float, rate: float = 100, threads: int = 8
 ) -> Report:
-    """Stop Reveille for so long while devices speak, a quarter of them for the first time, and judge what it knows
-    when it is back. ``awake``: seconds that the server takes a device as awake once heard."""
+    """Stop Reveille for so long while devices send, a quarter of them for the first time, and check its state after the
+    restart. ``awake``: seconds for which the server takes a device as awake after a message."""
     reveille = Reveille(group, free_port())
     webhook = f"http://127.0.0.1:{reveille.port}/leshan/events"
     options = ["--webhook-url", webhook, "--replay-bytes", REPLAY_BYTES]
@@ -169,7 +170,7 @@ def _each(do: Callable[[Device], object], members: Sequence[Device]) -> None:
 
 
 def _sleep(server: LeshanServer, members: Sequence[Device]) -> None:
-    """They hear nothing any more, and the server knows it."""
+    """Let the devices stop receiving, and wait until the server knows it."""
     _each(Device.sleep, members)
     names = {device.name for device in members}
     wait_until(lambda: all(one["sleeping"] for one in server.clients() if one["endpoint"] in names), within=300)
@@ -177,7 +178,7 @@ def _sleep(server: LeshanServer, members: Sequence[Device]) -> None:
 
 
 def _come_back(reveille: Reveille, server: LeshanServer, report: Report) -> None:
-    """Reveille is there again, hears what waited, and is judged by it."""
+    """Restart Reveille, let it receive the waiting events, and check them."""
     report.late = waiting(server)
     reveille.come()
     started = time.monotonic()
@@ -189,7 +190,7 @@ def _come_back(reveille: Reveille, server: LeshanServer, report: Report) -> None
 
 
 def _told(server: LeshanServer) -> list[Envelope]:
-    """Every event of the server's, as it keeps them after their delivery."""
+    """Return every event of the server, which keeps them after their delivery."""
     count, told = figure(server, "leshan_events_total"), list[Envelope]()
     headers = {"Accept": "text/event-stream", "Last-Event-ID": "0"}
     with httpx.stream("GET", f"{server.url}/event?envelope=true", headers=headers, timeout=60) as stream:
@@ -202,7 +203,7 @@ def _told(server: LeshanServer) -> list[Envelope]:
 
 
 def _other_values(reveille: Reveille, told: Sequence[Envelope]) -> list[str]:
-    """Of each device the values that its events tell must be those that are stored, each once and in their order."""
+    """Return the differences in values: each device's values in events must be stored once and in their order."""
     expected, stored = defaultdict[Any, list[float]](list), defaultdict[Any, list[float]](list)
     for event in told:
         for sample in event["data"].get("samples") or []:
@@ -218,7 +219,8 @@ def _other_values(reveille: Reveille, told: Sequence[Envelope]) -> list[str]:
 
 
 def _other_wakes(reveille: Reveille, told: Sequence[Envelope]) -> list[str]:
-    """Of each device every registration and update must have counted once, and the last one be what is known."""
+    """Return the differences in wakes: each registration and update must count once, and the last one must be the
+    stored one."""
     wakes, last = Counter[Any](), dict[Any, tuple[str, int]]()
     for event in told:
         if event["event"] in WAKES:
@@ -234,7 +236,7 @@ def _other_wakes(reveille: Reveille, told: Sequence[Envelope]) -> list[str]:
 
 
 def _called_asleep(reveille: Reveille, members: Sequence[Device], witness: Device, timeout: int) -> list[str]:
-    """Nobody who sleeps may be called, however many updates of theirs came late."""
+    """Return the violations: no sleeping device may be called, however many of its updates arrived late."""
     reveille.read(members, timeout)
     reveille.read([witness], timeout)
     wait_until(lambda: reveille.operations()[WITNESS][0] == "CONFIRMED", within=120)
@@ -247,7 +249,8 @@ def _called_asleep(reveille: Reveille, members: Sequence[Device], witness: Devic
 
 
 def _called_awake(reveille: Reveille, members: Sequence[Device]) -> list[str]:
-    """Whoever wakes is asked. Who has to wait too long for it wakes again."""
+    """Wake every device, and return the violations: each is called. One that waits too long for the call wakes
+    again."""
 
     def left() -> list[Device]:
         states = reveille.operations()
@@ -267,7 +270,7 @@ def _called_awake(reveille: Reveille, members: Sequence[Device]) -> list[str]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.leshan.reveille_away",
         description="Reveille is stopped while real devices register, update, notify and Send; on its return all "

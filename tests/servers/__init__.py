@@ -1,1 +1,1 @@
-"""Real servers for tests, started from wheels: PostgreSQL and Valkey, on Unix sockets, gone with their parent."""
+"""Real servers for tests, started from wheels: PostgreSQL and Valkey, on Unix sockets; they end with their parent."""

@@ -1,4 +1,4 @@
-"""Fresh databases of either kind, as copies of one template: a test never sees what another one wrote."""
+"""Fresh databases of either kind, as copies of one template: a test never sees another test's data."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ class DatabaseKind(StrEnum):
 
 
 KIND: Final = DatabaseKind(os.environ.get("REVEILLE_TEST_DATABASE", "sqlite"))
-"""The kind of this run. One per process: Tortoise binds its models to the first dialect that it meets."""
+"""The kind of database of this run. One per process: Tortoise binds its models to the first dialect that it connects
+to."""
 
 
 class Databases(Protocol):
-    """Where databases come from."""
+    """A source of databases."""
 
     async def make_template(self) -> str:
-        """Make the empty database that all others are copied from. Nobody may stay connected to it."""
+        """Create the empty database that all others are copied from. No connection to it may stay open."""
 
     def copy(self) -> AbstractAsyncContextManager[str]:
-        """A copy of the template, gone when the context ends."""
+        """Provide a copy of the template, which is removed when the context ends."""
 
     def empty(self) -> AbstractAsyncContextManager[str]:
-        """A database without tables, gone when the context ends."""
+        """Provide a database without tables, which is removed when the context ends."""
 
 
 class SqliteDatabases:
-    """Files in one folder."""
+    """SQLite files in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -60,7 +61,7 @@ class SqliteDatabases:
             left.unlink()
 
     def _copy_to(self, file: Path) -> None:
-        """By SQLite itself: in WAL mode a part of the template may still stand in the file beside it."""
+        """Copy with SQLite itself: in WAL mode a part of the template may still be in the file beside it."""
         with closing(sqlite3.connect(self._template)) as source, closing(sqlite3.connect(file)) as target:
             source.backup(target)
 

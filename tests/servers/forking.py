@@ -1,4 +1,5 @@
-"""The process that forks (``forks.py``): it has imported what all roles need, and runs a command line in each fork."""
+"""The process that forks (``forks.py``): it has imported the code of all roles, and runs a command line in each
+fork."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-import app.entrypoints  # noqa: F401 - most of what a start takes
+import app.entrypoints  # noqa: F401 - most of the startup time
 from app.cli import main
 from tests.faults.moments import arm
 from tests.servers.forks import EXIT
@@ -21,8 +22,8 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def _serve() -> None:
-    """Fork for each line that comes."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks for exit codes here: none becomes a zombie
+    """Fork for each line of standard input."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # exit codes are not collected here: no child becomes a zombie
     for line in sys.stdin:
         order = json.loads(line)
         if (pid := os.fork()) == 0:
@@ -32,7 +33,7 @@ def _serve() -> None:
 
 
 def _become(order: dict[str, Any]) -> None:
-    """In the fork: the command line, with its own settings, log and exit code. Never returns."""
+    """Run the command line in the fork, with its own settings, log and exit code. Never return."""
     code = 1
     try:
         _leave_the_nest(order)
@@ -48,7 +49,7 @@ def _become(order: dict[str, Any]) -> None:
 
 
 def _leave_the_nest(order: dict[str, Any]) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a frozen one hears nothing else
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a frozen process reacts to no other signal
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(order["environment"])
@@ -57,8 +58,8 @@ def _leave_the_nest(order: dict[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for ours, theirs in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(ours, theirs)
-    faulthandler.register(signal.SIGUSR1)  # who hangs can be asked where
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - what was read ahead of the orders is not ours
+    faulthandler.register(signal.SIGUSR1)  # a process that hangs can be made to print its stack
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - the input buffered from the orders belongs to the parent
 
 
 def _run(arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
-"""Processes of ours without what their imports cost: each is a fork of one that has imported everything already.
+"""Reveille processes without the cost of their imports: each is a fork of a process that has imported everything.
 
-``reveille api`` needs 1.5 s of a core to start. Whoever kills and replaces thousands of processes on two cores forks
+``reveille api`` needs 1.5 s of a core to start. Tests that kill and replace thousands of processes on two cores fork
 them instead: each has its own pid, log, settings and event loop, and runs the same command line (``forking.py``).
 """
 
@@ -25,7 +25,7 @@ EXIT: Final = "exit"
 
 
 class Forked:
-    """A process that is nobody's child here: as much of :class:`subprocess.Popen` as a :class:`Server` needs."""
+    """A process that is not a child of this one: the part of :class:`subprocess.Popen` that a :class:`Server` needs."""
 
     def __init__(self, pid: int, folder: Path) -> None:
         self.pid = pid
@@ -38,10 +38,10 @@ class Forked:
         return None if self._lives(0) else self._code()
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code.
+        """Return the exit code.
 
         Raises:
-            subprocess.TimeoutExpired: it still runs.
+            subprocess.TimeoutExpired: the process still runs.
         """
         if self._lives(timeout):
             raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
@@ -69,7 +69,7 @@ class Forked:
 
 
 class ForkServer:
-    """The process that forks. It ends, and its forks with it, when this one closes it or dies."""
+    """The process that forks. It ends, and its forks with it, when this process closes it or dies."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -91,7 +91,7 @@ class ForkServer:
 
 @contextmanager
 def fork_server(environment: Mapping[str, str]) -> Iterator[ForkServer]:
-    """A fork server for as long as the block lasts; ``environment`` is its own, each fork has one for itself."""
+    """Run a fork server for as long as the block lasts; ``environment`` is its own, each fork gets another one."""
     command = [sys.executable, "-m", "tests.servers.forking"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(environment)

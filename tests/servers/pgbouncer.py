@@ -1,4 +1,4 @@
-"""PgBouncer before a PostgreSQL of the tests, on a Unix socket in a folder of its own; as `nobody` when root."""
+"""PgBouncer in front of a PostgreSQL of the tests, on a Unix socket in its own folder; as `nobody` when root."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PORT: Final = 6432
 
 
 def binary() -> str | None:
-    """The program; None where it is not installed. Debian puts it where not everybody looks."""
+    """Return the path of the program, or None if it is not installed. Debian installs it outside the usual PATH."""
     return shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
 
 @contextmanager
 def pgbouncer(server: PostgresServer, **settings: str) -> Iterator[str]:
-    """Run it before all databases of the server; yields the address of the database ``postgres``.
+    """Run PgBouncer in front of all databases of the server; yield the address of the database ``postgres``.
 
     Raises:
-        FileNotFoundError: it is not installed.
+        FileNotFoundError: PgBouncer is not installed.
     """
     if (program := binary()) is None:
         raise FileNotFoundError("no pgbouncer")

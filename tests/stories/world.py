@@ -1,8 +1,8 @@
 """The world of a story: a simulated Leshan server with its devices, a database, and Reveille between the two.
 
-A story wakes devices, wants things of them, and looks at three witnesses: the operation's transitions (what we say),
-the device's list of received requests (what really happened), and the invariants (``app/models/invariant_check.py``),
-checked when the story ends.
+A story wakes devices, creates operations for them, and has three sources: the operation's transitions (our record), the
+device's list of received requests (the facts), and the invariants (``app/models/invariant_check.py``), checked when the
+story ends.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ from app.settings import Settings
 from simulator import Received, Simulator, SimulatorConfig
 
 BOUND: Final = 40.0
-"""Seconds after which what must happen has not happened. No verdict depends on its size: some outcomes need ten
+"""Seconds after which an expected event counts as missing. No verdict depends on the value: some outcomes need ten
 seconds of Leshan's silence, and the machine may be busy."""
 
 WITNESS: Final = "witness"
-"""A well-behaved device of every world: what it sees shows that Reveille has had its turn (:meth:`World.settled`)."""
+"""A well-behaved device of every world: its events show that Reveille has processed the earlier ones
+(:meth:`World.settled`)."""
 
 FIRMWARE: Final = "https://url.com/fw.bin"
 
@@ -55,12 +56,12 @@ Op = int
 
 @dataclass(slots=True)
 class World:
-    """Verbs for stories. Names of devices are those of the simulator; times are seconds.
+    """Helpers for stories. Names of devices are those of the simulator; times are seconds.
 
     Attributes:
-        simulator: the Leshan server, to be told what its devices do.
-        parts: the process of ours that the story began with.
-        ahead: how much Reveille's clock is ahead of the machine's (:meth:`move_clock`).
+        simulator: the Leshan server, which controls its devices.
+        components: the components of the process that the story started with.
+        ahead: by how much Reveille's clock is ahead of the machine's (:meth:`move_clock`).
     """
 
     simulator: Simulator
@@ -81,8 +82,8 @@ class World:
         roles: Role = Role.EVERYTHING,
         **settings: Any,
     ) -> AsyncIterator[Self]:
-        """A world with these devices, none of them registered. ``simulated`` goes to the simulator's settings, the rest
-        to ours. When the story is over the invariants are checked."""
+        """Run a world with these devices, none of them registered. ``simulated`` are settings of the simulator, the
+        rest are ours. At the end of the story the invariants are checked."""
         config = SimulatorConfig.told(*(devices or ("dev",)), **(simulated or {}))
         world = cls(Simulator(config), Settings(database_url=database_url))
         await world.leshan_up()
@@ -96,7 +97,7 @@ class World:
                 await world._hears()
                 yield world
                 await world.check_invariants()
-                await world.leshan_down()  # open calls end, and nobody waits for them
+                await world.leshan_down()  # open calls end, and no process waits for them
         finally:
             await world.leshan_down()
 
@@ -107,23 +108,23 @@ class World:
     # --- Leshan
 
     async def leshan_up(self) -> None:
-        """Leshan listens, on the port that it had."""
+        """Make Leshan listen, on its previous port."""
         serving = self.simulator.serve(port=self._port)
         await self._serving.enter_async_context(serving)
         self._port = urlsplit(self.simulator.url).port or 0
 
     async def leshan_down(self) -> None:
-        """Leshan's port is closed and its connections are gone. Its registrations stay."""
+        """Close Leshan's port and its connections. Its registrations remain."""
         await self._serving.aclose()
 
     def webhook(self) -> httpx.AsyncClient:
-        """A caller of our webhook, on this machine."""
+        """Return a client of our webhook, on this machine."""
         app = Starlette(routes=webhook_routes(self.components.ingestor.from_webhook))
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 4711))
         return httpx.AsyncClient(transport=transport, base_url="http://reveille")
 
     async def tell(self, event: str, data: JsonValue, *, late: int = 0, ordered: bool = False) -> None:
-        """Post one event to ``/leshan/events``, as one that arrives ``late`` seconds after it happened."""
+        """Post one event to ``/leshan/events``, which arrives ``late`` seconds after it happened."""
         body: dict[str, JsonValue] = {"event": event, "data": data, "time": 1_800_000_000_000}
         body |= {"seq": 1} if ordered else {}
         async with self.webhook() as caller:
@@ -138,11 +139,11 @@ class World:
         assert answer.status_code == 202, answer.text
 
     def told(self, event: str) -> JsonValue:
-        """The newest event of this name that Leshan told, as it told it."""
+        """Return the newest event of this name that Leshan published, unchanged."""
         return next(orjson.loads(data) for name, data in reversed(self.simulator.events.newest) if name == event)
 
     async def knows_the_server(self) -> None:
-        """Wait until we know what our own Leshan server can."""
+        """Wait until Reveille knows the capabilities of our own Leshan server."""
 
         async def known() -> bool:
             return (await tables.LeshanServer.get(id=1)).request_ids
@@ -152,26 +153,26 @@ class World:
     # --- devices
 
     async def wake(self, *names: str) -> None:
-        """The devices register, or update their registration where they have one; returns when we have heard it."""
+        """Make the devices register, or update an existing registration; return when Reveille has processed it."""
         for name in names or ("dev",):
             self.simulator.wake(name)
         for name in names or ("dev",):
             await self.heard_of(name)
 
     async def sleep(self, *names: str) -> None:
-        """The devices fall asleep, and Leshan tells; returns when we have heard it."""
+        """Let the devices fall asleep, which Leshan publishes; return when Reveille has processed it."""
         for name in names or ("dev",):
             self.simulator.sleep(name)
         for name in names or ("dev",):
             await self.presence_is(name, Presence.ASLEEP)
 
     async def asleep(self, *names: str) -> None:
-        """The devices are registered, and sleep: known, and not to be called."""
+        """Register the devices and let them sleep: they are known, and may not be called."""
         await self.wake(*names)
         await self.sleep(*names)
 
     async def heard_of(self, name: str) -> None:
-        """Wait until we know of the registration that Leshan knows."""
+        """Wait until Reveille knows the registration that Leshan has."""
 
         async def known() -> bool:
             told, row = self.simulator.device(name).registration, await self.endpoint(name)
@@ -187,30 +188,30 @@ class World:
         await self.eventually(so, f"{name} is {presence}")
 
     def received(self, name: str = "dev") -> list[Received]:
-        """What Leshan was asked to ask of the device, oldest first."""
+        """Return the requests for the device that Leshan received, oldest first."""
         return self.simulator.received(name)
 
     def arrivals(self, operation: str, name: str = "dev") -> list[Received]:
-        """Those of one operation, by its id."""
+        """Return the requests of one operation, by its id."""
         return [one for one in self.received(name) if (one.request_id or "").startswith(f"{operation}/")]
 
     async def call_is_open(self, name: str = "dev") -> None:
-        """Wait until Leshan has a call for the device that it has not answered."""
+        """Wait until Leshan has a call for the device without a response."""
         await self.eventually(lambda: self.simulator.device(name).open_calls == 1, f"an open call to {name}")
 
     # --- operations
 
     async def provision(self, name: str = "dev") -> None:
-        """Make a device known ahead of its first registration."""
+        """Create the endpoint of a device before its first registration."""
         await self.components.ledger.submit(Provision(name))
 
     async def create(self, kind: str, path: str, value: JsonValue = None, *, device: str = "dev", **more: Any) -> Op:
-        """Queue one operation: ``create("WRITE", "/5/0/1", "https://..")``. A device has 5 s for its answer."""
+        """Queue one operation: ``create("WRITE", "/5/0/1", "https://..")``. A device has 5 s for its response."""
         (op,) = await self.create_many([self.wanted(kind, path, value, device=device, **more)])
         return op
 
     async def create_many(self, wanted: Iterable[NewOperation]) -> list[Op]:
-        """Queue several in one batch."""
+        """Queue several operations in one batch."""
         return [created.seq for created in await self.components.ledger.submit(Create(list(wanted)))]
 
     def wanted(
@@ -226,7 +227,8 @@ class World:
         max_attempts: int = 3,
         **more: Any,
     ) -> NewOperation:
-        """An operation to be created; texts are written as STRING. ``repeatable`` is the caller's own word for it."""
+        """Return an operation to be created; texts are written as STRING. ``repeatable`` is the caller's own
+        declaration."""
         word = OperationKind(kind)
         request = OperationRequest(
             endpoint=device,
@@ -249,24 +251,24 @@ class World:
         )
 
     async def operation(self, op: Op) -> tables.Operation:
-        """The operation's row, as it stands now."""
+        """Return the operation's present row."""
         return await tables.Operation.get(seq=op)
 
     async def answer(self, op: Op) -> JsonValue:
-        """What the device answered, as the operation shows it."""
+        """Return the device's response, as the operation has it."""
         return (await self.operation(op)).answer
 
     async def endpoint(self, name: str = "dev") -> tables.Endpoint | None:
-        """The device's row, as it stands now."""
+        """Return the device's present row, if any."""
         return await tables.Endpoint.get_or_none(name=name)
 
     async def transitions(self, op: Op) -> list[str]:
-        """The operation's story so far, like ``["QUEUED", "SENDING", "QUEUED NO_ANSWER"]``."""
+        """Return the operation's transitions so far, like ``["QUEUED", "SENDING", "QUEUED NO_ANSWER"]``."""
         rows = await tables.Transition.filter(operation_id=op).order_by("number")
         return [f"{row.to_status} {row.reason or ''}".strip() for row in rows]
 
     async def waits_for(self, op: Op) -> str:
-        """What the operation says that it waits for."""
+        """Return the condition that the operation reports to wait for."""
         view = (await operations_by_seq([op]))[op]
         endpoint, server = await endpoint_by_id(view.endpoint_id), await server_view()
         assert endpoint is not None
@@ -274,7 +276,7 @@ class World:
         return str(waiting_for(view, endpoint, server, self.clock(server.now), heads.get(endpoint.id)))
 
     async def becomes(self, op: Op, status: str, reason: str | None = None, *, attempts: int | None = None) -> None:
-        """Wait until the operation stands so; fails with its transitions when it does not come to that."""
+        """Wait until the operation has this state; fail with its transitions if it does not reach it."""
         wanted, why = OperationStatus(status), ReasonCode(reason) if reason else None
         try:
             async with asyncio.timeout(BOUND):
@@ -289,9 +291,9 @@ class World:
             raise AssertionError(f"{status} {reason} with {attempts} attempts was expected, but: {steps}") from None
 
     async def comes_past(self, op: Op, step: str) -> None:
-        """Wait until the operation has made this step (as in ``transitions``), wherever it stands by then."""
+        """Wait until the operation has made this transition (as in ``transitions``), whatever its state is by then."""
         async with asyncio.timeout(BOUND):
-            while step not in await self.transitions(op):  # noqa: ASYNC110 - the database is what is asked
+            while step not in await self.transitions(op):  # noqa: ASYNC110 - the database is polled
                 await asyncio.sleep(0.01)
 
     async def confirmed(self, *ops: Op) -> None:
@@ -302,18 +304,18 @@ class World:
     # --- time
 
     def clock(self, now: Instant) -> Instant:
-        """Reveille's clock."""
+        """Return the time of Reveille's clock."""
         return now + self.ahead
 
     def move_clock(self, seconds: float) -> None:
-        """Let time pass for Reveille alone."""
+        """Move Reveille's clock forward, and no other."""
         self.ahead += int(seconds * SECOND)
 
     async def settled(self) -> None:
-        """Wait until everything that was told or wanted before has been looked at: for "nothing happens".
+        """Wait until all earlier events and operations have been processed, to verify that nothing happens.
 
-        The witness updates its registration after it, on the same stream, and something is wanted of the witness after
-        it, which the same look at the ready list finds. Twice, for one look may have begun before.
+        The witness then updates its registration, on the same stream, and gets a new operation, which the same poll of
+        the ready list finds. This is done twice, because a poll may have begun before.
         """
         for _ in range(2):
             await self.wake(WITNESS)
@@ -321,7 +323,7 @@ class World:
         await self.swept()
 
     async def swept(self) -> None:
-        """Wait until the sweeper came by: all that was committed before has been looked at."""
+        """Wait for a sweep: it has processed everything that was committed before."""
         before = (await tables.LeshanServer.get(id=1)).swept_at
 
         async def again() -> bool:
@@ -333,7 +335,7 @@ class World:
         """Wait until a condition holds.
 
         Raises:
-            AssertionError: it did not come to that.
+            AssertionError: it did not hold in time.
         """
         try:
             async with asyncio.timeout(BOUND):
@@ -349,7 +351,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def another(self, roles: Role) -> AsyncIterator[Components]:
-        """Another process of ours on the same database; here both share the connections that are read through."""
+        """Run another process of Reveille on the same database; here both share the connections of readers."""
         with mock.patch("app.process.reading", return_value=contextlib.nullcontext()):
             process = running(self.settings, roles, clock=self.clock, unsafe=True)
             components = await process.__aenter__()
@@ -359,18 +361,18 @@ class World:
             await process.__aexit__(None, None, None)
 
     async def joined_by(self, roles: Role) -> Components:
-        """:meth:`another`, to the story's end."""
+        """Run :meth:`another` until the end of the story."""
         return await self._others.enter_async_context(self.another(roles))
 
     async def check_invariants(self) -> None:
-        """What holds at every moment: by the database, and by the devices' own lists of what they were asked."""
+        """Check the invariants, by the database, and by the devices' own lists of received requests."""
         assert not self.components.ended.is_set(), "a part of ours failed"
         now = self.clock(await database_now())
         limit = self.settings.leshan_max_in_flight
         broken = await violations(self.settings.database_url, now=now, max_in_flight=limit)
         assert not broken, broken
         for device in self.simulator.devices():
-            # a request without an id is no attempt: it only displaced one that Leshan held
+            # a request without an id is not an attempt: it only displaced one that Leshan held
             received = [one for one in device.received if one.request_id is not None]
             attempts = Counter(one.request_id for one in received)
             doubled = [id_ for id_, count in attempts.items() if count > 1]
@@ -380,14 +382,15 @@ class World:
             await self._check_order(received)
 
     async def _check_handed_over(self, received: list[Received]) -> None:
-        # a 200 without anything done is the device's own refusal, which says for certain that it was not done
+        # a 200 without an execution is the device's own refusal, which proves that it was not executed
         handed = Counter(_operation_of(one) for one in received if one.handed_over and not _refused(one))
         several = [id_ for id_, count in handed.items() if count > 1]
         once = await tables.Operation.filter(id__in=several, repeatable=False) if several else []
         assert not once, f"handed over more than once, and not repeatable: {[row.id for row in once]}"
 
     async def _check_order(self, received: list[Received]) -> None:
-        """First arrivals are in queue order; what was received again later may be passed, but within its instance."""
+        """Check that first arrivals are in queue order; later operations may pass one that is retried, but not within
+        its instance."""
         ids = list(map(_operation_of, received))
         rows = {str(row.id): row for row in await tables.Operation.filter(id__in=set(ids))} if ids else {}
         arrived = [rows[id_] for id_ in ids if id_ in rows]

@@ -1,4 +1,4 @@
-"""A ledger on a real database whose clock only the test moves, and short words for what a test says to it."""
+"""A ledger on a real database whose clock only the test moves, and short names for a test's inputs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FROZEN: Final = Report(Outcome(OutcomeKind.ANSWER_LOST, detail="our deadline pas
 
 
 def delayed(request_id: str, under: str | None = "r1") -> Report:
-    """Leshan holds the request under the registration ``under``; None: it did not say under which."""
+    """Return a report that Leshan holds the request under the registration ``under``; None: it did not report which."""
     held_under = None if under is None else registration(under)
     return Report(Outcome(OutcomeKind.DELAYED, 200, request_id=request_id), held_under=held_under)
 
@@ -75,7 +75,7 @@ def deregistered(endpoint: str, id_: str | None = "r1", **more: Any) -> Event:
 
 
 def old_registered(endpoint: str, date: int) -> Event:
-    """The older webhook form tells the registration's date and nothing else; so do the next two."""
+    """Return an event in the older webhook form, which has only the registration's date; so do the next two."""
     return Registered(endpoint=endpoint, registration=Registration(registered_at=date))
 
 
@@ -133,7 +133,7 @@ def new(
 
 @dataclass
 class LosingStore:
-    """A store whose connection breaks when it is told to: after a COMMIT was done, or before."""
+    """A store whose connection breaks on command: after a COMMIT was executed, or before."""
 
     store: Store
     after_commit: int = 0
@@ -170,12 +170,12 @@ TABLES: Final = (
     *("transition", "presence_change", "resource_change", "resource_state", "early_response"),
     *("dispatch_pause", "operation", "endpoint"),
 )
-"""Those of the ledger, each before the ones that its rows refer to."""
+"""The ledger's tables, each before those that its rows refer to."""
 
 
 @dataclass(slots=True)
 class World:
-    """One database with one clock, and as many ledgers (processes) as a test wants."""
+    """One database with one clock, and as many ledgers (processes) as a test needs."""
 
     url: str
     reader: Store
@@ -184,7 +184,7 @@ class World:
     published: list[str] = field(default_factory=list)
 
     async def ledger(self, store: Store | None = None, *, clock: bool = True, **rules: Any) -> Ledger:
-        """A further process's ledger; ``clock`` False leaves it the database's time."""
+        """Start a further process's ledger; with ``clock`` False it uses the database's time."""
         made = Ledger(
             store or open_store(self.url, unsafe=True),
             Rules(judge=judge, **rules),
@@ -217,7 +217,7 @@ class World:
         return await self.ledgers[0].submit(Settle(claimed.seq, claimed.attempt, report))
 
     async def attempt(self, report: Report) -> OperationStatus | None:
-        """Claim the one that is ready, and settle it so."""
+        """Claim the one operation that is ready, and settle it with this report."""
         return await self.settle(await self.claim_one(), report)
 
     async def clear(self) -> None:
@@ -252,12 +252,12 @@ class World:
         return str((await self.endpoint(name))["presence"])
 
     async def told(self, name: str) -> list[str]:
-        """The presence changes that subscribers are told of."""
+        """Return the presence changes that subscribers receive."""
         sql = "SELECT presence FROM presence_change WHERE endpoint_id = $1 ORDER BY seq"
         return [row["presence"] for row in await self.rows(sql, (await self.endpoint(name))["id"])]
 
     async def steps(self, seq: int) -> list[tuple[str, str | None]]:
-        """(status, reason) of an operation's transitions."""
+        """Return (status, reason) of an operation's transitions."""
         sql = "SELECT to_status, reason FROM transition WHERE operation_id = $1 ORDER BY number"
         return [(row["to_status"], row["reason"]) for row in await self.rows(sql, seq)]
 

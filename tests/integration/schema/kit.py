@@ -41,7 +41,7 @@ def app_of(world: World, live: LiveLog, **settings: Any) -> Starlette:
 
 @dataclass(slots=True)
 class Api:
-    """Short words for what a test asks."""
+    """Short names for a test's requests."""
 
     http: httpx.AsyncClient
 
@@ -53,19 +53,19 @@ class Api:
         return await self.http.post("/graphql", content=content, headers={**JSON_HEADERS, **headers})
 
     async def answer(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
-        """The whole answer."""
+        """Return the whole response."""
         answer: dict[str, Any] = (await self.post({"query": query, "variables": variables}, token)).json()
         return answer
 
     async def ask(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
-        """The data of an answer without errors."""
+        """Return the data of a response without errors."""
         answer = await self.answer(query, token, **variables)
         assert "errors" not in answer, answer["errors"]
         data: dict[str, Any] = answer["data"]
         return data
 
     async def error(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
-        """The extensions of an answer's one error."""
+        """Return the extensions of a response's one error."""
         (error,) = (await self.answer(query, token, **variables))["errors"]
         assert error["message"]
         extensions: dict[str, Any] = error["extensions"]
@@ -74,7 +74,7 @@ class Api:
 
 @asynccontextmanager
 async def served(app: Starlette) -> AsyncIterator[str]:
-    """The app behind a real socket; answers ``127.0.0.1:PORT``."""
+    """Serve the app on a real socket; yield ``127.0.0.1:PORT``."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", access_log=False))
     task = asyncio.create_task(server.serve())
     await eventually(lambda: server.started)
@@ -87,7 +87,7 @@ async def served(app: Starlette) -> AsyncIterator[str]:
 
 
 class Socket:
-    """A graphql-transport-ws client that says what a test wants, right or wrong."""
+    """A graphql-transport-ws client that sends any message of a test, valid or not."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -102,7 +102,7 @@ class Socket:
         return message
 
     async def closed(self) -> int:
-        """The code that the server closed with."""
+        """Return the code that the server closed with."""
         async with asyncio.timeout(BOUND):
             await self.connection.wait_closed()
         assert self.connection.close_code is not None
@@ -116,7 +116,7 @@ class Socket:
         await self.say({"type": "subscribe", "id": id_, "payload": {"query": query, "variables": variables}})
 
     async def data(self, id_: str) -> dict[str, Any]:
-        """The data of the next event, which has to belong to this subscription."""
+        """Return the data of the next event, which must belong to this subscription."""
         message = await self.ingest()
         assert (message["id"], message["type"]) == (id_, "next"), message
         assert "errors" not in message["payload"], message
