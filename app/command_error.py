@@ -1,4 +1,4 @@
-"""The error that ends a command in an expected way."""
+"""The expected error of a command."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The authenticated caller: the name for logs and for `createdBy`, the role for permission checks."""
+    """The caller: the name for logs and for `createdBy`, the role for permission checks."""
 
     name: str
     role: Role

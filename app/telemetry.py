@@ -175,6 +175,6 @@ def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return a logger that takes facts as keywords: ``log.info("endpoint heard", endpoint=name)``."""
+    """Return a logger that takes facts as keywords: ``log.info("endpoint_registered", endpoint=name)``."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger

@@ -133,8 +133,9 @@ def _withdraws(request: dict[str, Any]) -> bool:
 
 
 def _out_of_order(evidence: Evidence) -> Iterator[str]:
-    """Yield the operations of an endpoint and priority that were first sent out of queue order, except where an earlier
-    operation of the same object instance waited for its retry: by the log, and by the device's own list."""
+    """Yield the violations of the queue order, by the log and by the device's own list: first sends of an endpoint
+    and priority happen in queue order, except where an earlier operation of the same object instance waited for its
+    retry."""
     sent = [row["id"] for row in evidence.transitions if row["to_status"] == "SENDING"]
     yield from _unordered(evidence, sent, "was first sent")
     for requests in evidence.received.values():
@@ -168,7 +169,7 @@ def _name(row: asyncpg.Record) -> str:
 
 
 def unseen(evidence: Evidence, watcher: Watcher) -> list[str]:
-    """Return the transitions that a subscriber missed, received twice, or received in another order."""
+    """Return a violation if a subscriber missed a transition, received one twice, or in another order."""
     if watcher.seen == evidence.steps:
         return []
     seen, happened = Counter(watcher.seen), Counter(evidence.steps)

@@ -24,8 +24,7 @@ ENDED_WITHIN: Final = 90.0
 
 SUBSCRIBERS: Final = 2
 REGISTRATION_EVERY: Final = 4
-"""The interval at which a waking device registers again: a device that went down after a turn-ender only returns
-then."""
+"""Rounds of wakes until a device registers again: one that went down after a turn-ender returns only then."""
 
 _UNFINISHED: Final = """
     SELECT DISTINCT e.name FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
@@ -52,7 +51,7 @@ class _Promises:
 
     ids: set[str] = field(default_factory=set)
     perhaps: int = 0
-    """Operations of batches without keys and without a response: each batch is stored wholly or not at all."""
+    """Number of operations in batches without keys or response: each batch is stored wholly or not at all."""
     broken: list[str] = field(default_factory=list)
 
 

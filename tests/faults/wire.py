@@ -49,7 +49,7 @@ class Wire:
             self._listening = await self.listen()
 
     def swallow(self) -> None:
-        """Keep all connections open, acknowledge the data that arrives, and forward nothing."""
+        """Accept all connections and keep them open, acknowledge the data that arrives, and forward nothing."""
         self._half_open = True
         self._dead |= self._writers
 

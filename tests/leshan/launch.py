@@ -1,7 +1,7 @@
 """Start `leshan-server/run` as child processes which die with the test run.
 
-Facts from `leshan-server/README.md`. Java 17 and Maven are needed; the first start builds. Call all functions of this
-module from the main thread: Linux ties the death signal to the thread that forked.
+`leshan-server/README.md` is the source of the facts. Java 17 and Maven are needed; the first start builds. Call all
+functions of this module from the main thread: Linux ties the death signal to the thread that forked.
 """
 
 from __future__ import annotations

@@ -144,7 +144,8 @@ def figure(server: LeshanServer, name: str) -> int:
 
 
 def missing(events: Sequence[Envelope], report: Report) -> list[str]:
-    """Return the missing events. Numbers without gaps prove that no event that the server received is missing."""
+    """Return messages about missing events. Numbers without gaps prove that no event is missing that the server
+    received."""
     arrived = Counter(event["event"] for event in events)
     found = []
     for name in ("REGISTRATION", "UPDATED", "SEND"):

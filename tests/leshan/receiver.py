@@ -121,7 +121,7 @@ def endpoint_of(event: Envelope) -> str | None:
 
 
 def wrong(events: Iterable[Envelope]) -> list[str]:
-    """Return the violations in the order or the numbers of events, in order of arrival; a repeat is one, too."""
+    """Return the errors in the order or the numbers of events, given in order of arrival; a repeat is one, too."""
     found: list[str] = []
     ids: set[str] = set()
     numbers: set[int] = set()

@@ -1,8 +1,9 @@
-"""The world of a story: a simulated Leshan server with its devices, a database, and Reveille between the two.
+"""The environment of a test in this folder: a simulated Leshan server with its devices, a database, and Reveille
+between the two.
 
-A story wakes devices, creates operations for them, and has three sources: the operation's transitions (our record), the
+A test wakes devices, creates operations for them, and has three sources: the operation's transitions (our record), the
 device's list of received requests (the facts), and the invariants (``app/models/invariant_check.py``), checked when the
-story ends.
+test ends.
 """
 
 from __future__ import annotations
@@ -56,11 +57,11 @@ Op = int
 
 @dataclass(slots=True)
 class World:
-    """Helpers for stories. Names of devices are those of the simulator; times are seconds.
+    """Helpers for tests. Names of devices are those of the simulator; times are seconds.
 
     Attributes:
         simulator: the Leshan server, which controls its devices.
-        components: the components of the process that the story started with.
+        components: the components of the process that the test started with.
         ahead: by how much Reveille's clock is ahead of the machine's (:meth:`move_clock`).
     """
 
@@ -83,7 +84,7 @@ class World:
         **settings: Any,
     ) -> AsyncIterator[Self]:
         """Run a world with these devices, none of them registered. ``simulated`` are settings of the simulator, the
-        rest are ours. At the end of the story the invariants are checked."""
+        rest are ours. At the end of the test the invariants are checked."""
         config = SimulatorConfig.told(*(devices or ("dev",)), **(simulated or {}))
         world = cls(Simulator(config), Settings(database_url=database_url))
         await world.leshan_up()
@@ -361,7 +362,7 @@ class World:
             await process.__aexit__(None, None, None)
 
     async def joined_by(self, roles: Role) -> Components:
-        """Run :meth:`another` until the end of the story."""
+        """Run :meth:`another` until the end of the test."""
         return await self._others.enter_async_context(self.another(roles))
 
     async def check_invariants(self) -> None:
