@@ -5,7 +5,7 @@
 ``GET /sim/devices``   all devices; ``?ep=NAME`` one, with the requests that it received
 ``POST /sim/devices``  ``{"names": [..], "count": n, "queueMode": true}``: adds devices
 ``DELETE /sim/devices?ep=NAME``  deregisters and removes it
-``POST /sim/VERB``     VERB of: register, wake, sleep, deafen, hear, deregister; ``?ep=NAME``, or all without it;
+``POST /sim/VERB``     ``register|wake|sleep|deafen|hear|deregister``, of ``?ep=NAME``, or of all devices without it;
                        register takes ``?oldAfter=true``, wake ``?newAddress=true``
 ``POST /sim/notify?ep=``  ``{"path": "/3303/0/5700", "value": "24.5", "anyway": true}``; returns ``{"sent": n}``
 ``POST /sim/send?ep=``    ``{"paths": ["/3303/0/5700"]}``

@@ -25,7 +25,7 @@ CHECKED: Final = (
     re.compile(r"frontend-examples/.*\.md"),
     re.compile(r"leshan-server/(?:archive/)?README\.md"),
     re.compile(r"schema\.graphql"),
-    re.compile(r"app/schema/.*\.py"),
+    re.compile(r"(?:app|simulator|bench|tools)/.*\.py"),
 )
 """Files whose prose is free of these words, and stays so."""
 
@@ -45,7 +45,8 @@ SUGGESTIONS: Final = {
     "whoever": "the caller, the first process",
 }
 _HOUSEHOLD: Final = re.compile(rf"\b(?:{'|'.join(SUGGESTIONS)})\b", re.IGNORECASE)
-_CODE: Final = re.compile(r"`[^`]*`")
+_CODE: Final = re.compile(r"`+[^`]*`+|^ +\w+:(?= )")
+"""Inline code, and the name of a documented argument or attribute."""
 
 COUNTED: Final = {
     "what": r"what",
