@@ -1,4 +1,4 @@
-"""How the Leshan server reads request bodies: bounded in size whatever the framing, and never by a waiting thread."""
+"""Requests to the Leshan server: bodies are bounded whatever the framing, and no thread waits for them; queries."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from tests.leshan.devices import Devices
 from tests.leshan.launch import LeshanServer
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
@@ -41,6 +43,18 @@ async def test_bodies_that_stall_hold_up_no_other_request(production_leshan: Les
             assert (await http.get(f"{root}{path}")).status_code == 200, path
         unknown = await http.put(f"{root}/api/security/clients", content="{}")
         assert unknown.status_code == 400
+
+
+@pytest.mark.parametrize("query", ["timeout=%zz", "timeout=%ff", "format=%C3%28", "a=%"])
+async def test_a_query_that_is_not_percent_encoded_utf_8_is_400(
+    production_leshan: LeshanServer, leshan_devices: Devices, query: str
+) -> None:
+    device = leshan_devices.create(f"query-{query}", server=production_leshan.coap_uri)
+    async with httpx.AsyncClient(trust_env=False, headers={"Accept": "application/json"}) as http:
+        for path in (f"clients/{quote(device.name)}/3/0/0", "requests/a/1"):
+            answer = await http.get(f"{production_leshan.url}/{path}?{query}")
+            assert (answer.status_code, answer.json()["delivery"]) == (400, "NOT_SENT")
+    device.remove()
 
 
 @contextlib.asynccontextmanager
