@@ -162,7 +162,10 @@ def test_the_archive_holds_one_version_of_each_library_and_what_its_container_fi
     copied = [name for line in lines if line.startswith("COPY ") for name in line.split()[1:-1]]
     assert copied
     assert [name for name in copied if not (unpacked / name).exists()] == []
-    assert (unpacked / "MANUAL.md").exists()
+    manual = (unpacked / "MANUAL.md").read_text()
+    assert "(a page of the repository)" in manual
+    links = [link for link in re.findall(r"\]\(([^)#]+)", manual) if not link.startswith("https:")]
+    assert [link for link in links if not (unpacked / link).exists()] == []
 
 
 def test_the_service_file_is_valid_and_hardened(empty: Path, tmp_path: Path) -> None:
