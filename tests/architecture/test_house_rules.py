@@ -1,4 +1,5 @@
-"""Rules of the house that a program can hold: who imports whom, who reads the environment, how large a file may be."""
+"""Project rules that a program can check: which module imports which, which reads the environment, how large a file may
+be."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ LINT_IMPORTS = [Path(sys.executable).with_name("lint-imports")]
 
 
 def test_imports_point_one_way() -> None:
-    # in a process of its own: it disables the loggers that exist in the process which it runs in
+    # in a separate process: lint-imports disables the existing loggers of the process in which it runs
     done = subprocess.run(LINT_IMPORTS, check=False, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
@@ -73,7 +74,7 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
     ],
 )
 def test_the_check_finds_what_it_looks_for(what: str, parts: tuple[str, ...]) -> None:
-    assert RULES[what].search("".join(parts))  # in parts, or this file would break the rule
+    assert RULES[what].search("".join(parts))  # in parts, because otherwise this file would break the rule
 
 
 def test_no_address_is_allowed_in_a_lock_file() -> None:

@@ -1,4 +1,4 @@
-"""The contract of the bus, for every implementation: notifying never blocks, notifications are merged, waits end."""
+"""Contract of the bus, for every implementation: notifying never blocks, notifications are merged, waits end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.servers.valkey import ValkeyServer
 from tests.waiting import BOUND, eventually
 
 QUIET: Final = 0.2
-"""Seconds without a notification after which none of those sent before is on its way any more."""
+"""Seconds without a notification after which no earlier notification is still on its way."""
 
 
 async def notified(subscription: Subscription) -> None:
@@ -31,7 +31,7 @@ async def notified(subscription: Subscription) -> None:
 
 
 async def quiet(*subscriptions: Subscription) -> None:
-    """Wait until no notification comes any more, such as those of new connections."""
+    """Wait until no more notifications arrive, such as those of new connections."""
     for subscription in subscriptions:
         while await subscription.wait(timeout=QUIET):
             pass
@@ -39,7 +39,7 @@ async def quiet(*subscriptions: Subscription) -> None:
 
 @dataclass
 class Ends:
-    """Two ends of a bus: two processes' with Redis, the same one in memory."""
+    """Two ends of a bus: those of two processes with Redis, the same one in memory."""
 
     near: Bus
     far: Bus
@@ -172,7 +172,7 @@ async def test_redis_that_answers_nothing_blocks_nobody(own_valkey: ValkeyServer
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """The address of a port where nobody listens, held so that nobody can start to."""
+    """Yield the address of a port without a listener, bound so that no other program can listen on it."""
     with closing(socket.socket()) as held:
         held.bind(("127.0.0.1", 0))
         yield f"redis://127.0.0.1:{held.getsockname()[1]}"
@@ -201,7 +201,7 @@ async def test_databases_of_one_redis_are_separate(valkey_server: ValkeyServer) 
 
 def test_a_redis_that_cannot_be_reached_holds_up_neither_publisher_nor_end() -> None:
     async def notify_without_redis() -> None:
-        async with open_bus("redis://192.0.2.1:6379") as bus:  # a documentation address: nobody answers (RFC 5737)
+        async with open_bus("redis://192.0.2.1:6379") as bus:  # a documentation address, which never answers (RFC 5737)
             for _ in range(20_000):
                 bus.notify(Channel.WAKE)
 
@@ -210,7 +210,7 @@ def test_a_redis_that_cannot_be_reached_holds_up_neither_publisher_nor_end() -> 
 
 @pytest.mark.asyncio
 async def test_a_cancellation_that_the_library_loses_holds_up_no_end(nowhere: str) -> None:
-    """redis-py loses one now and then, about once in a hundred ends right after the start."""
+    """redis-py loses a cancellation now and then, in about one of a hundred shutdowns right after the start."""
 
     async def lose_one(bus: RedisBus) -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Whatever the contract names exists in the schema: same names, types, nullability, defaults and enum values."""
+"""Everything that the contract names exists in the schema: same names, types, nullability, defaults and enum values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_type_of_the_contract_is_kept(name: str) -> None:
 
 
 def facts(node: TypeDefinitionNode) -> Iterator[str]:
-    """Every single thing that a client can rely on, as a line of text."""
+    """Yield every fact that a client can rely on, as a line of text."""
     yield from (f"@{directive.name.value}" for directive in node.directives or ())
     match node:
         case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
@@ -66,7 +66,7 @@ def input_fact(value: InputValueDefinitionNode) -> str:
 
 
 def required_inputs(nodes: Mapping[str, TypeDefinitionNode]) -> set[str]:
-    """Arguments and input fields that a client must give."""
+    """Return the arguments and input fields that a client must provide."""
     found = set()
     for name, node in nodes.items():
         values: list[tuple[str, InputValueDefinitionNode]] = []
@@ -85,7 +85,7 @@ def required_inputs(nodes: Mapping[str, TypeDefinitionNode]) -> set[str]:
 
 
 def named_fields(nodes: Mapping[str, TypeDefinitionNode]) -> set[str]:
-    """Fields of object types, and input types: what arguments and input fields stand in."""
+    """Return the fields of object types, and the input types: the parents of arguments and input fields."""
     fields = {
         f"{name}.{field.name.value}" for name, node in nodes.items() for field in getattr(node, "fields", None) or ()
     }
@@ -93,7 +93,7 @@ def named_fields(nodes: Mapping[str, TypeDefinitionNode]) -> set[str]:
 
 
 def test_nothing_is_required_that_the_contract_leaves_out() -> None:
-    """Of what the contract names: a field that it does not know may require what it likes."""
+    """Compare only the fields and input types that the contract names: an unknown field may require any argument."""
     known = named_fields(THEIRS)
     assert {one for one in required_inputs(OURS) if one.rpartition(".")[0] in known} == required_inputs(THEIRS)
 

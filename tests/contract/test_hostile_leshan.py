@@ -1,6 +1,6 @@
-"""A Leshan server that sends without end, or more than it may: a clear outcome, bounded memory, and other tasks run.
+"""A Leshan server that sends without end, or more than allowed: a clear outcome, bounded memory, and other tasks run.
 
-What it sends is harmless to parsers in the sizes used here, and would be hundreds of MiB without limits.
+The content is harmless to parsers in the sizes used here, and would be hundreds of MiB without limits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.asyncio
 
 MIB: Final = 1024 * 1024
 LIMIT: Final = 256 * MIB
-"""Bytes after which the server stops, so that a missing limit ends the test, too."""
+"""Bytes after which the server stops, so that the test ends even if a limit is missing."""
 
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED: Final = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -49,7 +49,7 @@ def chunk(data: bytes) -> bytes:
 
 
 class Server:
-    """Sends the given pieces to whoever connects, and counts their bytes."""
+    """A server that sends the given pieces to every client and counts their bytes."""
 
     def __init__(self, pieces: Callable[[], Iterator[bytes]]) -> None:
         self._pieces = pieces
@@ -72,7 +72,7 @@ class Server:
 
 @asynccontextmanager
 async def hostile(*components: bytes | Iterator[bytes]) -> AsyncIterator[tuple[LeshanClient, Server]]:
-    """A client of a server that sends these parts; an iterator may be endless."""
+    """Yield a client of a server that sends these parts, and the server; an iterator may be endless."""
     one = Server(lambda: chain.from_iterable([part] if isinstance(part, bytes) else part for part in components))
     listening = await asyncio.start_server(one.serve, "127.0.0.1", 0)
     leshan = LeshanClient(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
@@ -84,7 +84,7 @@ async def hostile(*components: bytes | Iterator[bytes]) -> AsyncIterator[tuple[L
 
 
 async def peak_of(work: Awaitable[Any]) -> tuple[Any, int]:
-    """What the work returns, and how many bytes more than before were allocated at its worst."""
+    """Return the result of the work and the peak number of bytes allocated in addition to those before it."""
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -205,7 +205,7 @@ async def test_a_list_with_too_many_registrations_is_given_up(monkeypatch: pytes
 
 
 async def test_a_list_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte would restart a limit of single reads."""
+    """A limit on single reads would restart with each byte."""
     monkeypatch.setattr(registrations, "LIST_SECONDS", 0.2)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -331,7 +331,7 @@ def _in_bytes(end: bytes) -> Iterator[bytes]:
     yield chunk(b"\n\n") + chunk(end)
 
 
-# --- what is parsed
+# --- limits of parsing
 
 
 async def test_json_has_a_limit_of_containers() -> None:

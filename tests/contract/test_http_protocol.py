@@ -1,4 +1,4 @@
-"""The bounds of incoming HTTP, on a real server: heads, trailers, pipelines, times and numbers of connections."""
+"""The limits of incoming HTTP, on a real server: heads, trailers, pipelines, times and numbers of connections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHUNKED = b"POST /read HTTP/1.1\r\nHost: reveille\r\nTransfer-Encoding: chunked\
 
 
 class App:
-    """What the requests came to."""
+    """The application under test, with counters of its requests."""
 
     def __init__(self) -> None:
         self.served = self.reading = 0
@@ -93,7 +93,7 @@ class Server:
         return reader, writer
 
     async def ask(self, request: bytes) -> bytes:
-        """The answer to a request on a connection of its own."""
+        """Return the response to a request on a separate connection."""
         reader, _ = await self.connect(request)
         return await response(reader)
 
@@ -112,7 +112,7 @@ async def server(most: int | None = None) -> AsyncIterator[Server]:
 
 
 async def response(reader: asyncio.StreamReader) -> bytes:
-    """One response: its status line's end and its body."""
+    """Return one response: the end of its status line, and its body."""
     async with asyncio.timeout(BOUND):
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
@@ -128,7 +128,7 @@ async def is_closed(reader: asyncio.StreamReader) -> bool:
 
 
 async def flood(writer: asyncio.StreamWriter, piece: bytes, most: int) -> int:
-    """Send a piece again and again until the server closes; return the bytes that went out, at most ``most``."""
+    """Send a piece repeatedly until the server closes or ``most`` bytes are sent; return the number of bytes sent."""
     sent = 0
     try:
         async with asyncio.timeout(BOUND):
@@ -182,14 +182,14 @@ ENDLESS = {
 @pytest.mark.parametrize("kind", ENDLESS)
 @pytest.mark.usefixtures("memory")
 async def test_what_never_ends_is_cut_off_with_bounded_memory(kind: str) -> None:
-    """64 MiB is what would be sent; without limits all of it is kept."""
+    """The client would send 64 MiB; without limits the server would keep all of it."""
     begin, piece = ENDLESS[kind]
     async with server() as one:
         _, writer = await one.connect(begin)
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         sending = asyncio.create_task(flood(writer, piece, 64 * 1024 * 1024))
-        if "pipelined" in kind:  # nothing is read while a response is awaited: the sender waits
+        if "pipelined" in kind:  # the server reads nothing while a response is pending, so the sender waits
             await eventually(lambda: one.app.served == 1)
             assert await one.ask(HEALTH)
             one.app.may_end.set()
@@ -249,7 +249,8 @@ async def test_more_pipelined_bytes_than_the_limit_close_the_connection_after_th
 
 
 async def test_a_request_behind_a_chunked_one_in_the_same_piece_is_not_served_unseen() -> None:
-    """Its head is not looked at there: the connection closes and the client sends it again."""
+    """The server does not check the second head there: it closes the connection, and the client sends the request
+    again."""
     async with server() as one:
         reader, _ = await one.connect(CHUNKED + b"0\r\n\r\n" + GET)
         assert (await response(reader)).startswith(b"200 OK|0")
@@ -272,7 +273,7 @@ async def test_a_request_behind_a_chunked_one_in_the_same_piece_is_not_served_un
     ],
 )
 async def test_a_request_has_one_valid_host(fields: bytes, status: bytes) -> None:
-    """RFC 9112, 3.2."""
+    """Apply RFC 9112, 3.2."""
     async with server() as one:
         assert (await one.ask(b"GET /name HTTP/1.1\r\n" + fields + b"\r\n")).startswith(status)
         assert one.app.served == (status == b"200 ")
@@ -310,7 +311,7 @@ async def test_a_websocket_passes_and_one_with_too_many_fields_does_not() -> Non
 
 @pytest.mark.parametrize("query", ["", "?close"])
 async def test_a_response_that_did_not_wait_for_the_body_reaches_the_client(query: str) -> None:
-    """What still comes is discarded within bounds; a reset would lose the response."""
+    """The server discards further bytes within bounds; a reset would lose the response."""
     start = f"POST /refuse{query} HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n".encode()
     async with server() as one:
         reader, writer = await one.connect(start)
@@ -319,7 +320,7 @@ async def test_a_response_that_did_not_wait_for_the_body_reaches_the_client(quer
         assert await flood(writer, b"x" * 65_536, 100_000_000) < 32 * 1024 * 1024
 
 
-# --- times
+# --- time limits
 
 
 async def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +367,7 @@ async def test_a_body_that_is_not_complete_soon_after_the_shutdown_began_is_503(
         writer.close()
 
 
-# --- numbers
+# --- connection limits
 
 
 async def test_silent_connections_give_way_to_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:

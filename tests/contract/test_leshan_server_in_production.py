@@ -28,12 +28,12 @@ async def rest(production_leshan: LeshanServer) -> AsyncIterator[httpx.AsyncClie
 
 
 def asking(server: LeshanServer) -> httpx.AsyncClient:
-    """A client that wants errors as JSON."""
+    """Return a client that requests errors as JSON."""
     return httpx.AsyncClient(base_url=server.url, headers={"Accept": "application/json"}, timeout=60, trust_env=False)
 
 
 class Made:
-    """Devices of one test, gone when it ends."""
+    """Devices of one test, removed when it ends."""
 
     def __init__(self, devices: Devices, server: LeshanServer) -> None:
         self._devices = devices
@@ -55,7 +55,7 @@ async def make(production_leshan: LeshanServer, leshan_devices: Devices) -> Asyn
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str, str]:
-    """Status, code and delivery."""
+    """Return the status, code and delivery."""
     told = answer.json()
     return answer.status_code, told["code"], told["delivery"]
 
@@ -145,7 +145,7 @@ async def test_more_calls_than_the_server_takes(leshan_devices: Devices) -> None
             await asyncio.to_thread(device.remove)
 
 
-# --- what can be asked
+# --- requests
 
 
 @pytest.mark.parametrize("name", ["a/b", "100%", "a%2Fb", "..", "x;y=1", "x\\y", "a b", "victim/3/0/4"])
@@ -235,7 +235,7 @@ async def test_what_the_server_says_of_itself(rest: httpx.AsyncClient, our_lesha
     assert (stock["mode"], stock["features"]) == ("stock", {})
 
 
-# --- its end
+# --- shutdown
 
 
 async def test_at_its_end_the_server_waits_for_calls_and_takes_no_more(leshan_devices: Devices) -> None:
@@ -250,7 +250,7 @@ async def test_at_its_end_the_server_waits_for_calls_and_takes_no_more(leshan_de
             await eventually(lambda: slow.received() != [])
             server.process.process.send_signal(signal.SIGTERM)
             late = await client.get("/clients/other-end/3/0/0")
-            while late.status_code == 200:  # the signal has not come yet
+            while late.status_code == 200:  # the signal has not arrived yet
                 late = await client.get("/clients/other-end/3/0/0")
             assert (*error_of(late), late.headers["Retry-After"]) == (503, "SHUTTING_DOWN", "NOT_SENT", "1")
             assert (await call).json()["success"]

@@ -1,4 +1,4 @@
-"""The Java tests of `leshan-server` hold."""
+"""The Java tests of `leshan-server` pass."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Our Leshan server in production mode sends nothing twice, and can be asked what became of a call.
+"""Our Leshan server in production mode sends no request twice, and reports the state of a past call.
 
-Judged by what the device received. Wire: `leshan-server/README.md`.
+The verdict depends on the requests that the device received. Wire format: `leshan-server/README.md`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOTIFIED: Final = "/3303/0/5700"
 
 
 class Rest:
-    """The server's REST API, asked for JSON errors."""
+    """The server's REST API, with errors as JSON."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -41,7 +41,7 @@ class Rest:
         return await self._http.post(f"/clients/{name}{COUNT}", content=body, params=params, headers=headers)
 
     async def told(self, request_id: str, *, close: bool = False, wait: int = 0) -> dict[str, Any]:
-        """What the server says of an id."""
+        """Return the server's report about a request id."""
         answer = await self._http.request("DELETE" if close else "GET", f"/requests/{request_id}?wait={wait}")
         told: dict[str, Any] = answer.raise_for_status().json()
         return told
@@ -67,7 +67,7 @@ def device(
 
 
 async def executed(device: Device) -> list[str | None]:
-    """The arguments of every EXECUTE that the device counted."""
+    """Return the arguments of every EXECUTE that the device counted."""
     return [each.value for each in await asyncio.to_thread(device.received, method="EXECUTE")]
 
 
@@ -134,7 +134,7 @@ async def test_a_call_without_an_answer_keeps_the_device_busy_for_a_limited_time
         await asyncio.to_thread(slow.answer_late, 6000, path="/3442/0/3")
         async with rest_of(server) as client:
             rest = Rest(client)
-            # The caller leaves, the device has acknowledged the request.
+            # The caller disconnects; the device has acknowledged the request.
             leaving = asyncio.create_task(rest.execute(slow, "left/1", seconds=3600))
             await eventually(lambda: slow.received(method="EXECUTE") != [])
             leaving.cancel()
@@ -144,7 +144,7 @@ async def test_a_call_without_an_answer_keeps_the_device_busy_for_a_limited_time
                 await asyncio.sleep(0.2)
                 answers.append(await read(client, slow))
             assert answers[-1].json()["success"]
-            # It is still the only request of its id, and its answer is taken.
+            # It is still the only request of its id, and the server accepts its response.
             assert (await rest.told("left/1"))["state"] == "RUNNING"
             told = await rest.told("left/1", wait=30)
             assert (told["state"], told["delivery"]) == ("DONE", "ANSWERED")
@@ -198,7 +198,7 @@ async def test_what_is_no_id(rest: Rest, device: Device, request_id: str) -> Non
 
 
 async def test_a_request_without_retransmission_goes_out_once(rest: Rest, device: Device) -> None:
-    """The device hears nothing of it; a request of the usual kind is sent again after 2 to 3 s."""
+    """The device does not receive it; a request of the usual kind is retransmitted after 2 to 3 s."""
     await asyncio.to_thread(device.sleep)
     before = (await asyncio.to_thread(device.datagrams))["dropped"]
     answer = await rest.execute(device, "once/1", seconds=5, retransmit=0)

@@ -1,4 +1,4 @@
-"""Our Leshan server as its operator meets it: how it starts, reloads, reports and ends, and who may register."""
+"""Our Leshan server as its operator uses it: start, reload, logs, metrics and stop, and which devices may register."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def _java() -> None:
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificate:
-    """An authority; certificates can be made in `tmp_path`."""
+    """Return a certificate authority; certificates can be created in `tmp_path`."""
     if openssl_is_missing():
         missing("openssl")
     return authority(tmp_path)
 
 
 def refused(*options: object, environment: Mapping[str, str] | None = None) -> str:
-    """What a server says that does not start, which must be one line."""
-    # a server that starts all the same ends with its input
+    """Return the error of a server that does not start, which must be one line."""
+    # a server that starts nevertheless stops when its input ends
     command = [str(RUN), "server", "--exit-with-stdin", *map(str, options)]
     values = dict(os.environ) | dict(environment or {})
     done = subprocess.run(
@@ -67,7 +67,7 @@ def within(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def reload(server: LeshanServer) -> str:
-    """Have a server read its files again; what its log says of it."""
+    """Make a server read its files again; return its log messages about it."""
     before = len(server.process.log.read_text())
     server.process.process.send_signal(signal.SIGHUP)
     within(lambda: "settings reloaded" in server.process.log.read_text()[before:])
@@ -75,12 +75,12 @@ def reload(server: LeshanServer) -> str:
 
 
 def metric(server: LeshanServer, series: str) -> float:
-    """The value of a series, 0 if it is not there yet."""
+    """Return the value of a series, 0 if it does not exist yet."""
     text = httpx.get(server.url.replace("/api", "/metrics")).text
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{series} "))
 
 
-# --- start and end
+# --- start and stop
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -113,7 +113,7 @@ def test_a_misspelt_variable_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_a_copy_made_while_the_server_runs_starts_another_one(tmp_path: Path, leshan_devices: Devices) -> None:
-    """As docs/backup.md says."""
+    """The procedure is that of docs/backup.md."""
     psk = {"endpoint": "kept", "tls": {"mode": "psk", "details": {"identity": "kept-id", "key": "00" * 16}}}
     copies = tmp_path / "copies"
     copies.mkdir()
@@ -136,7 +136,7 @@ def test_logs_as_json_are_one_object_a_line(leshan_devices: Devices) -> None:
         device = leshan_devices.create("logged", server=server.coap_uri)
         device.remove(deregister=True)
         text = server.process.log.read_text()
-    # the last line may be being written
+    # the server may still be writing the last line
     lines = [json.loads(line) for line in text[: text.rindex("\n")].splitlines()]
     logged = [line for line in lines if "formattedMessage" in line]
     assert len(logged) == len(lines) - 1, "all but the ready line"
@@ -280,7 +280,7 @@ def test_retransmissions_follow_the_settings_of_californium(leshan_devices: Devi
         device.remove()
 
 
-# --- who may register
+# --- permission to register
 
 
 def test_names_outside_the_allow_list_are_refused_and_the_list_is_reloaded(
@@ -305,7 +305,7 @@ def test_names_outside_the_allow_list_are_refused_and_the_list_is_reloaded(
 
 
 class Decider:
-    """A registration webhook: what it was asked, and how it answers."""
+    """A registration webhook: the requests that it received, and its response."""
 
     def __init__(self) -> None:
         self.posts: list[dict[str, Any]] = []

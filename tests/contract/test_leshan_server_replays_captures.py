@@ -1,7 +1,7 @@
-"""Our Leshan server answers what a stock Leshan 2.0.0-M18 was recorded to answer: the same 210 requests, in order.
+"""Our Leshan server answers as a stock Leshan 2.0.0-M18 was recorded to answer: the same 210 requests, in order.
 
 Statuses, content types and bodies are compared, the bodies as text: key order, spelling and numbers count. Times, ids,
-ports and the demo client's wandering sensor values are not comparable; `DIFFERENT` names all that differs besides.
+ports and the demo client's drifting sensor values are not comparable; `DIFFERENT` lists all other differences.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CAPTURES: Final = Path(__file__).resolve().parents[1] / "captures"
 EXCHANGES: Final[list[dict[str, Any]]] = json.loads((CAPTURES / "m18-rest.json").read_text())
 OBJECTS: Final = (3, 6, 3303, 3442)
 STOCK_MAX_BODY: Final = 8192
-"""Bytes: the limit of the recorded demo client. Our devices take more unless told otherwise."""
+"""Bytes: the limit of the recorded demo client. The default limit of our devices is higher."""
 
 NOT_COMPARABLE: Final = [
     (r'"registrationId":"[^"]+"', '"registrationId":""'),
@@ -35,7 +35,7 @@ NOT_COMPARABLE: Final = [
     (r"(registrationDate|lastUpdate)=\w{3} \w{3} \d\d [\d:]+ UTC \d+", r"\1="),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:"),
     (r", id=\w+,", ", id=,"),
-    # Temperature, its smallest and largest; battery, free memory, battery status; clock, time of the location.
+    # Temperature, its minimum and maximum; battery, free memory, battery status; clock, time of the location.
     (r'("id":(?:5700|5601|5602),"type":"FLOAT","value":)"[^"]*"', r'\1""'),
     (r'("id":(?:9|10|20),"type":"INTEGER","value":)"\d+"', r'\1""'),
     (r'("id":(?:5|13),"type":"TIME","value":)\d+', r"\1"),
@@ -74,21 +74,22 @@ DIFFERENT: Final[dict[Mode, dict[str, tuple[int, ...]]]] = {
         VALUES: (50, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 96, 130),
     },
 }
-"""Which recorded requests are answered otherwise, by their place in the recording, and why. The README has the same."""
+"""The recorded requests that are answered differently, by their index in the recording, and why. The README has the
+same."""
 
 SAME_STATUS: Final = {PAGE, ENDPOINTS, UNSECURED, WRITTEN}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     content_type: str | None
     body: str
 
     def comparable(self) -> Answer:
-        """Without what no two runs have in common."""
+        """Return the response without the values that differ between any two runs."""
         body = self.body
         for pattern, stead in NOT_COMPARABLE:
             body = re.sub(pattern, stead, body)
@@ -97,7 +98,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Players:
-    """The devices that the recording was made with."""
+    """The devices with which the recording was made."""
 
     server: LeshanServer
     plain_2: Device
@@ -105,10 +106,10 @@ class Players:
     queue_3: Device
 
     def prepare(self, label: str) -> None:
-        """Do what the recorder did with the devices before the exchange of this label."""
+        """Repeat the recorder's actions on the devices before the exchange with this label."""
         match label:
             case "timeout neg":
-                # no time at all is less than any answer takes, but a busy machine may have it otherwise
+                # every response takes longer than no time at all, but perhaps not on a busy machine
                 self.plain_2.answer_late(1000, times=1)
             case "frozen read default timeout":
                 self.plain_3.sleep(hold=True)
@@ -133,7 +134,7 @@ class Players:
 
 
 def string(identifier: int, value: str) -> dict[str, object]:
-    """A resource's node."""
+    """Return the node of a STRING resource."""
     return {"kind": "singleResource", "id": identifier, "type": "STRING", "value": value}
 
 
@@ -158,7 +159,7 @@ def players(mode: Mode) -> Iterator[Players]:
 
 @pytest.fixture(scope="module")
 def answers(players: Players) -> list[Answer]:
-    """Every recorded request, made again in order: many depend on the ones before."""
+    """Send every recorded request again, in order since many depend on earlier ones; return the responses."""
     given = []
     for exchange in EXCHANGES:
         players.prepare(exchange["label"])
@@ -167,7 +168,7 @@ def answers(players: Players) -> list[Answer]:
 
 
 def ask(server: LeshanServer, exchange: dict[str, Any]) -> Answer:
-    """Make a recorded request, with its path as it is."""
+    """Send a recorded request with its path unchanged."""
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
     body = request_body(exchange)
     headers = {} if body is None else {"Content-Type": content_type(body)}
@@ -179,7 +180,7 @@ def ask(server: LeshanServer, exchange: dict[str, Any]) -> Answer:
 
 
 def request_body(exchange: dict[str, Any]) -> bytes | None:
-    """The recorded body; the recording cut long values short, whose length stands in the label."""
+    """Return the recorded body; the recording truncated long values, whose length is in the label."""
     body: str | None = exchange["request"].get("body")
     if body is not None and "…" in body:
         kind, length = exchange["label"].split()
@@ -189,7 +190,8 @@ def request_body(exchange: dict[str, Any]) -> bytes | None:
 
 
 def content_type(body: bytes) -> str:
-    """The recording has no request headers: only an execute's arguments and "hello" were text."""
+    """Return the content type; the recording has no request headers. Only an execute's arguments and "hello" were
+    text."""
     return "application/json" if body.startswith(b"{") else "text/plain"
 
 

@@ -1,4 +1,4 @@
-"""Our Leshan server in production mode: object models, values in every encoding, and bodies that hold no value."""
+"""Our Leshan server in production mode: object models, values in every encoding, and bodies that contain no value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 
 INVALID: Final = (400, "INVALID_REQUEST", "NOT_SENT")
 VALUES: Final = "/3442/0/1120"
-"""The multiple INTEGER of the test object."""
+"""The multiple INTEGER resource of the test object."""
 
 
 @pytest_asyncio.fixture(loop_scope="function")
@@ -170,12 +170,13 @@ async def test_what_is_no_value_is_refused_and_changes_nothing(rest: httpx.Async
     assert await asyncio.to_thread(device.received) == []
 
 
-# --- content that cannot be read
+# --- unreadable content
 
 
 @pytest.fixture(scope="module")
 def otherwise_typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LeshanServer, Receiver]]:
-    """A server whose operator says that 3303/0/5701 is an integer; to devices it is a string. One file is none."""
+    """Run a server whose operator defines 3303/0/5701 as an integer; to devices it is a string. One model file is
+    invalid."""
     require_java()
     folder: Path = tmp_path_factory.mktemp("models")
     build()

@@ -1,4 +1,4 @@
-"""Our Leshan server and the LwM2M devices keep what `leshan-server/README.md` promises."""
+"""Our Leshan server and the LwM2M devices behave as `leshan-server/README.md` specifies."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.asyncio
 
 AWAKE_TIME: Final = 1.0
-"""Seconds: short, so that a window's end can be waited for."""
+"""Seconds: short, so that a test can wait for a window's end."""
 T = TypeVar("T")
 
 HEARTBEAT: Final = 10.0
-"""Seconds between two signs of life on a quiet event stream."""
+"""Seconds between two heartbeats on a quiet event stream."""
 EVENT_STREAM: Final = {"Accept": "text/event-stream"}
 
 
@@ -43,14 +43,14 @@ def devices(server: LeshanServer) -> Iterator[Devices]:
 
 @pytest.fixture
 def device(devices: Devices, request: pytest.FixtureRequest) -> Iterator[Device]:
-    """A device without queue mode, named after its test."""
+    """Provide a device without queue mode, named after its test."""
     created = devices.create(request.node.name)
     yield created
     created.remove(deregister=True)
 
 
 class Stream:
-    """Events of one client, as they came."""
+    """Events of one client, in the order of their arrival."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []
@@ -59,7 +59,8 @@ class Stream:
         return [name for name, _ in self.events]
 
     async def until(self, *names: str) -> Any:
-        """Wait until these events came in this order, others between them allowed; the last one's data."""
+        """Wait until these events have arrived in this order, with others allowed between them; return the last one's
+        data."""
         await eventually(lambda: self._find(names) is not None)
         return self._find(names)
 
@@ -75,7 +76,7 @@ class Stream:
 
 @asynccontextmanager
 async def listening(server: LeshanServer, name: str) -> AsyncIterator[Stream]:
-    """The event stream of one client, open from the first line to the last."""
+    """Keep the event stream of one client open for the duration of the block."""
     stream = Stream()
     async with (
         httpx.AsyncClient(timeout=httpx.Timeout(10, read=HEARTBEAT * 3)) as client,
@@ -108,7 +109,7 @@ def text(identifier: int, value: str) -> dict[str, object]:
 
 
 def told(run: Callable[[], T]) -> asyncio.Future[T]:
-    """Something told to a device, while the loop goes on."""
+    """Run a device's action in a thread while the event loop continues."""
     return asyncio.get_running_loop().run_in_executor(None, run)
 
 

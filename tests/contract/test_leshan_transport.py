@@ -1,6 +1,6 @@
-"""The hot call: whether a request left is a fact, and of one attempt at most one request arrives at the server.
+"""The hot call: it is certain whether a request was sent, and at most one request of an attempt arrives at the server.
 
-The server speaks raw TCP, misbehaves in a chosen way after it has read a request, and counts what arrives.
+The server speaks raw TCP, misbehaves in a chosen way after it has read a request, and counts the requests that arrive.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ async def endless_head(writer: Writer) -> None:
 
 @dataclass
 class Server:
-    """Counts the requests that arrive; the n-th is answered by the n-th of ``answers``, the last one repeated."""
+    """A server that counts the requests that arrive. The n-th of ``answers`` responds to the n-th request; the last one
+    repeats."""
 
     answers: list[Answer]
     port: int = 0
@@ -193,7 +194,7 @@ def request(method: str) -> LeshanRequest:
 
 
 TO_SEND: Final = 0.8
-"""Seconds within which even a busy machine sends a request: what is then not answered passes its deadline."""
+"""Seconds within which even a busy machine sends a request; a request without a response then passes its deadline."""
 
 
 def soon(seconds: float = 5.0) -> float:
@@ -237,7 +238,7 @@ async def test_a_lost_answer_leaves_one_arrival(method: str, kept: bool, answer:
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_kept_connection_that_died_before_is_never_used_silently_twice(method: str) -> None:
-    """The server closes while the connection idles: the request goes out fresh, or counts as perhaps read."""
+    """The server closes while the connection idles: the request is sent on a new one, or counts as perhaps read."""
 
     async def answer_and_close(writer: Writer) -> None:
         await answer_well(writer)
@@ -319,7 +320,7 @@ async def test_past_the_deadline_nothing_is_sent(method: str) -> None:
 async def test_a_process_that_froze_until_past_the_deadline_sends_nothing(
     kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The clock jumps after the claim, before the write: what SIGSTOP and a suspended machine do."""
+    """The clock jumps after the claim and before the write, as after SIGSTOP or on a suspended machine."""
     async with serving(answer_well) as server, transport(server.url) as sender:
         if kept:
             await sender.exchange(request("POST"), soon())
@@ -447,7 +448,7 @@ def unused_port() -> int:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for localhost and its key, by the machine's openssl."""
+    """Create a self-signed certificate for localhost and its key with the machine's openssl."""
     if shutil.which("openssl") is None:
         missing("openssl")
     folder = tmp_path_factory.mktemp("tls")

@@ -89,7 +89,7 @@ async def test_a_server_ends_with_its_parent(
 
 
 def _runs(pid: int) -> bool:
-    """Whether the process does anything still; a dead one that nobody waited for does not."""
+    """Return whether the process still runs; a dead process for which no parent has waited does not."""
     try:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

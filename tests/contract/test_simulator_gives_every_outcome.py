@@ -1,4 +1,4 @@
-"""Each behaviour of the simulator that answers at all is read by the Leshan client as the outcome it stands for."""
+"""The Leshan client reads each behavior of the simulator that gives a response as the outcome that it represents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulator answers 210 recorded requests as the stock Leshan 2.0.0-M18 did, but for those named in one list."""
+"""The simulator answers 210 recorded requests as the stock Leshan 2.0.0-M18 did, except for those in one list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIFFERENT = {
     158: "the root read as SenML leaves multiple resources without instances out; the simulator tells them as TLV does",
     197: "the CoAP endpoints of that very server; the simulator has no CoAP",
 }
-"""Number of the exchange -> why it is compared by status only."""
+"""Number of the exchange -> the reason that only its status is compared."""
 
 VOLATILE_KEYS = {
     "registrationId",
@@ -37,11 +37,12 @@ VOLATILE_KEYS = {
     "additionalRegistrationAttributes",
 }
 VOLATILE_RESOURCES = {9, 10, 13, 20, 5601, 5602, 5700}
-"""Readings and clocks. The ids do not occur in the test object, whose values are compared exactly."""
+"""Readings and clocks. These ids do not occur in the test object, whose values are compared exactly."""
 
 
 def normalised(body: Any) -> Any:
-    """JSON without what differs from run to run, and without the order of sets (Leshan's are hash sets)."""
+    """Return JSON without the values that differ between runs, and without the order of sets (Leshan's are hash
+    sets)."""
     if isinstance(body, dict):
         if body.get("id") in VOLATILE_RESOURCES or (body.get("id") == 5 and body.get("type") == "TIME"):
             return {**body, "value": "volatile"}
@@ -52,7 +53,7 @@ def normalised(body: Any) -> Any:
 
 
 def comparable(text: str, content_type: str | None) -> Any:
-    """A body in the form in which both are compared; what is Java's or Jetty's own wording is cut off."""
+    """Return a body in the form in which both are compared; Java's or Jetty's own wording is removed."""
     if content_type == "application/json":
         return normalised(json.loads(text))
     if content_type and content_type.startswith("text/html"):
@@ -69,7 +70,7 @@ def content_type_of(body: str | None) -> dict[str, str]:
 
 
 def request_body(label: str, body: str | None) -> bytes | None:
-    """The recording has long values cut short: make them as long as they were."""
+    """Return the body with long values, which the recording truncated, at their original length."""
     if body is not None and "\u2026" in body:
         length = int(label.rsplit(maxsplit=1)[-1])
         body = re.sub("([a-z]+)\u2026", lambda match: match[1] * length, body)
@@ -79,7 +80,7 @@ def request_body(label: str, body: str | None) -> bytes | None:
 def exchange(
     url: str, method: str, path: str, body: bytes | None, headers: dict[str, str]
 ) -> tuple[int, str | None, str]:
-    """One request with the path exactly as it is: clients that normalise ``..`` would hide what is tested."""
+    """Send one request with the path unchanged: clients that normalize ``..`` would hide the tested behavior."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
     try:
         connection.request(method, path, body, headers)
@@ -93,7 +94,8 @@ Step = Callable[[Simulator], Awaitable[None]]
 
 
 def _frozen(name: str, times: int, carry_out: bool = False) -> Step:
-    """The device was frozen for so many requests; when it went on it carried out what lay in its buffer."""
+    """Return a step for a device frozen during this many requests; when it resumed, it executed the requests in its
+    buffer."""
 
     async def step(sim: Simulator) -> None:
         sim.behave(name, Behaviour(kind=Kind.SILENT, carry_out=carry_out, times=times))
@@ -102,7 +104,7 @@ def _frozen(name: str, times: int, carry_out: bool = False) -> Step:
 
 
 async def _back_again(sim: Simulator) -> None:
-    """Request 177 rebooted the device; wait for its new registration."""
+    """Wait for the new registration of the device, which request 177 rebooted."""
     await eventually(lambda: sim.device("plain-2").registration is not None)
 
 
@@ -128,7 +130,7 @@ def simulator() -> Simulator:
 
 
 def like_the_recorded_client(sim: Simulator, name: str) -> None:
-    """The values of Leshan's demo client, where the simulated devices have their own."""
+    """Set the values of Leshan's demo client where the simulated devices have other ones."""
     for path, value in {
         "/3/0/0": "Leshan Demo Device",
         "/3/0/1": "Model 500",
@@ -181,7 +183,8 @@ def captured_events() -> list[Frame]:
 
 
 def shape(data: Any) -> Any:
-    """JSON with its keys in order and without what differs from run to run; objects are compared by their keys."""
+    """Return JSON with its keys in order, without values that differ between runs; objects are compared by their
+    keys."""
     if isinstance(data, dict):
         return [(key, "volatile" if key in VOLATILE_KEYS else shape(item)) for key, item in data.items()]
     return normalised(data)

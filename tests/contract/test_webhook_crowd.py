@@ -1,4 +1,4 @@
-"""The webhook on a real server while callers hold their bodies back: honest posts are all taken."""
+"""The webhook on a real server while callers withhold their bodies: all honest posts are accepted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def head(path: str, length: int, *fields: str) -> bytes:
 
 
 async def post(port: int, message: bytes) -> str:
-    """The status of one post on a connection of its own."""
+    """Return the status of one post on a separate connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(message)

@@ -1,4 +1,4 @@
-"""The servers under contract. Each is started once per session, on free ports, and stopped."""
+"""The servers under contract. Each starts once per session, on free ports, and is stopped at the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIXTURES: Final = {"ours": "our_leshan", "production": "production_leshan", "m4"
 
 OTHER: Final = os.environ.get("REVEILLE_TEST_LESHAN")
 """The address of any other Leshan server, without ``/api``. Devices register at REVEILLE_TEST_LESHAN_COAP, by default
-``coap://HOST:5683`` of the same host; REVEILLE_TEST_LESHAN_LIKE names the server of ``SERVERS`` that it is like."""
+``coap://HOST:5683`` of the same host; REVEILLE_TEST_LESHAN_LIKE names the server of ``SERVERS`` that it resembles."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,12 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)  # after the tests were ordered by their servers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move the test that looks back at all others of its module to the end."""
+    """Move the test that checks all others of its module to the end."""
     items.sort(key=lambda item: item.name == "test_every_outcome_of_a_call_was_asserted_here")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test of the contract on every server that it is about."""
+    """Run a contract test on every server to which it applies."""
     if "contract" not in metafunc.fixturenames:
         return
     without = {mark.args[0] for mark in metafunc.definition.iter_markers("without")}
@@ -50,7 +50,7 @@ def _differences(name: str) -> frozenset[Difference]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server_under_contract(request: pytest.FixtureRequest) -> AsyncIterator[Contract]:
-    """One of the servers."""
+    """Provide one of the servers."""
     name: str = request.param
     if name == "simulator":
         simulator = Simulator(SimulatorConfig(devices=0, autonomous=False))
@@ -74,6 +74,6 @@ async def server_under_contract(request: pytest.FixtureRequest) -> AsyncIterator
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def contract(server_under_contract: Contract) -> AsyncIterator[Contract]:
-    """The server under contract; the test's devices are gone when it ends."""
+    """Provide the server under contract; remove the test's devices at the end."""
     yield server_under_contract
     await server_under_contract.clear()

@@ -1,4 +1,4 @@
-"""What a test of the contract has in hand: a Leshan server, the client that is asked, and the events it tells."""
+"""The parts of a contract test: a Leshan server, the client that calls it, and the events that it publishes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tests.waiting import BOUND, eventually
 AnyEvent = TypeVar("AnyEvent", bound=EndpointEvent)
 
 PATIENCE: Final = 10
-"""Seconds that a device has for its answer where one is expected. No verdict depends on its size."""
+"""Seconds within which a device must answer where an answer is expected. No test's verdict depends on the value."""
 
 _numbers = itertools.count()
 
 
 class Ear:
-    """All events of one server, as :func:`event_stream` reads them."""
+    """The events of one server, as :func:`event_stream` yields them, except AttemptEnded and Gap."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -43,7 +43,7 @@ class Ear:
 
     @contextlib.asynccontextmanager
     async def listening(self, client: httpx.AsyncClient) -> AsyncIterator[Ear]:
-        """Listen as long as the block runs; from its first line nothing is missed."""
+        """Listen for the duration of the block; from its first line on no event is missed."""
         task = asyncio.create_task(self._listen(client))
         try:
             await eventually(lambda: self.opened or task.done())
@@ -63,11 +63,11 @@ class Ear:
         self.broken += 1
 
     def of(self, kind: type[AnyEvent], endpoint: str) -> list[AnyEvent]:
-        """The events of a kind about one endpoint, oldest first."""
+        """Return the events of a type about one endpoint, oldest first."""
         return [event for event in self.events if isinstance(event, kind) and event.endpoint == endpoint]
 
     async def hears(self, kind: type[AnyEvent], endpoint: str, count: int = 1) -> AnyEvent:
-        """Wait for the ``count``-th event of a kind about an endpoint."""
+        """Wait for the ``count``-th event of a type about an endpoint and return it."""
         try:
             await eventually(lambda: len(self.of(kind, endpoint)) >= count)
         except TimeoutError:
@@ -76,7 +76,7 @@ class Ear:
         return self.of(kind, endpoint)[count - 1]
 
     def names(self, endpoint: str) -> list[str]:
-        """What was told about an endpoint, by name."""
+        """Return the class names of an endpoint's events, oldest first."""
         return [type(event).__name__ for event in self.of(EndpointEvent, endpoint)]
 
 
@@ -94,7 +94,7 @@ class Contract:
     made: list[ToldDevice] = field(default_factory=list)
 
     async def device(self, name: str | None = None, *, queue_mode: bool = False, register: bool = True) -> ToldDevice:
-        """A new device, registered unless told otherwise."""
+        """Create a device and register it unless ``register`` is false."""
         device = await self.make(name or f"device-{next(_numbers)}", queue_mode)
         self.made.append(device)
         if register:
@@ -104,25 +104,26 @@ class Contract:
         return device
 
     async def _counts_as_awake(self, device: ToldDevice) -> None:
-        """Leshan answers a registration before it takes the device as awake, and until then it delays what is asked."""
+        """Wait until Leshan treats the device as awake: it answers a registration earlier, and until then it delays
+        requests."""
         async with asyncio.timeout(BOUND):
             while (await self.registration(device))["sleeping"]:  # noqa: ASYNC110 - a condition of another process
                 await asyncio.sleep(0.005)
 
     async def sleeper(self) -> ToldDevice:
-        """A device in queue mode that sleeps, and the server knows it: it did not answer."""
+        """Return a device in queue mode that sleeps; the server knows, because the device did not answer."""
         device = await self.device(queue_mode=True)
         await self.send_to_sleep(device)
         return device
 
     async def send_to_sleep(self, device: ToldDevice) -> None:
-        """Have a request to a deaf device time out: then every Leshan takes a client in queue mode as asleep."""
+        """Let a request to a deaf device time out: every Leshan server then treats a client in queue mode as asleep."""
         await device.deafen()
         answer = await self.rest.get(f"{_client(device.name)}/3/0/0", params={"timeout": 0})
         assert answer.status_code == 504, answer.text
 
     async def call(self, device: ToldDevice | str, kind: str, path: str | None = None, **more: Any) -> Outcome:
-        """Ask the device once, through the client; ``more`` are OperationRequest's own."""
+        """Call the device once through the client; ``more`` are fields of OperationRequest."""
         name = device if isinstance(device, str) else device.name
         paths = more.pop("paths", (path,) if path else ())
         request = OperationRequest(name, OperationKind(kind), path, paths, timeout_seconds=PATIENCE)
@@ -136,14 +137,14 @@ class Contract:
                 await asyncio.sleep(0.01)
 
     async def read_back(self, device: ToldDevice, path: str) -> Any:
-        """The node at a path by Leshan's own REST API, read anew from the device."""
+        """Return the node at a path, newly read from the device through Leshan's own REST API."""
         answer = await self.rest.get(f"{_client(device.name)}{path}", params={"timeout": PATIENCE})
         content: dict[str, Any] = answer.raise_for_status().json()
         assert content["success"], content
         return content["content"]
 
     async def registration(self, device: ToldDevice) -> dict[str, Any]:
-        """The device's registration by Leshan's own REST API."""
+        """Return the device's registration from Leshan's own REST API."""
         answer = await self.rest.get(_client(device.name))
         content: dict[str, Any] = answer.raise_for_status().json()
         return content
@@ -167,7 +168,8 @@ async def contracted(
     root: str,
     make: Callable[[str, bool], Awaitable[ToldDevice]],
 ) -> AsyncIterator[Contract]:
-    """Put a running server under contract; ``root`` is the address of its REST API, with ``/api``."""
+    """Open a client and the event stream of a running server; ``root`` is the address of its REST API, with
+    ``/api``."""
     client = LeshanClient(root)
     try:
         async with (
@@ -180,7 +182,7 @@ async def contracted(
 
 
 def simulated(simulator: Simulator) -> Callable[[str, bool], Awaitable[ToldDevice]]:
-    """Devices of the simulator."""
+    """Return a factory of the simulator's devices."""
 
     async def make(name: str, queue_mode: bool) -> ToldDevice:
         return SimulatedDevice(simulator, name, queue_mode=queue_mode)
@@ -189,7 +191,7 @@ def simulated(simulator: Simulator) -> Callable[[str, bool], Awaitable[ToldDevic
 
 
 def real(devices: Devices, coap_uri: str) -> Callable[[str, bool], Awaitable[ToldDevice]]:
-    """Real LwM2M clients of the server at this address."""
+    """Return a factory of real LwM2M clients of the server at this address."""
 
     async def make(name: str, queue_mode: bool) -> ToldDevice:
         return await RealDevice.make(devices, name, coap_uri, queue_mode=queue_mode)

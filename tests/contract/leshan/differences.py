@@ -1,7 +1,8 @@
-"""Where Leshan servers differ in what Reveille relies on: the one list.
+"""The only list of the differences between Leshan servers in the behavior that Reveille relies on.
 
-What does not hold on a server with a difference is marked ``without`` it, and not collected there; what such a server
-does instead is told by a test marked ``only_with`` it. So the list is tested as well, and nothing is skipped.
+A test whose assertions do not hold on a server with a difference is marked ``without`` it and is not collected there; a
+test marked ``only_with`` it checks the behavior of such a server instead. So the list is tested as well, and no test is
+skipped.
 """
 
 from __future__ import annotations
@@ -78,4 +79,5 @@ SERVERS: Final[Mapping[str, frozenset[Difference]]] = {
         }
     ),
 }
-"""The servers under contract. Any other one is taken as ``ours``, unless told which of these it is like."""
+"""The servers under contract. Any other server is treated as ``ours`` unless REVEILLE_TEST_LESHAN_LIKE names one of
+these."""

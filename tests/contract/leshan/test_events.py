@@ -1,4 +1,4 @@
-"""The contract: what Leshan tells of devices, when they come, wake, sleep, go, and report values."""
+"""Contract: the events that Leshan publishes when devices register, wake, sleep, deregister and report values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Object 5 of the devices: the state machine of a firmware update (LwM2M 1.1, E.6), told over Leshan's REST API."""
+"""Object 5 of the devices: the state machine of a firmware update (LwM2M 1.1, E.6), driven through Leshan's REST
+API."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ IDLE, DOWNLOADING, DOWNLOADED, UPDATING = "0", "1", "2", "3"
 UPDATED, NO_ROOM, CONNECTION_LOST, NOT_WHOLE, NO_PACKAGE, BAD_URI, FAILED, NO_PROTOCOL = "12456789"
 ROOM: Final = 4096
 PATIENCE: Final = 30
-"""Seconds that a call may take: CoAP sends again after 2 to 3, 4 to 6, 8 to 12 s."""
+"""Maximum seconds for a call: CoAP retransmits after 2 to 3, 4 to 6, 8 to 12 s."""
 
 _numbers = itertools.count()
 
@@ -38,20 +39,20 @@ PACKAGES: Final = {
 
 @pytest.fixture(scope="module")
 def packages() -> Iterator[str]:
-    """The address that these packages are downloaded from."""
+    """Serve these packages for download; yield their address."""
     with repository(PACKAGES, cut=frozenset({"/cut"})) as url:
         yield url
 
 
 class Updated:
-    """A device under update, seen from Leshan."""
+    """A device during a firmware update, as Leshan sees it."""
 
     def __init__(self, device: Device, rest: httpx.Client) -> None:
         self.device = device
         self.rest = rest
 
     def write(self, resource: int, value: str) -> str:
-        """Write 5/0/0 (hex) or 5/0/1; the device's status."""
+        """Write 5/0/0 (hex) or 5/0/1; return the device's status."""
         node = {"id": resource, "kind": "singleResource", "type": "STRING" if resource else "OPAQUE", "value": value}
         return self._status(self.rest.put(f"/clients/{self.device.name}/5/0/{resource}", json=node))
 
@@ -64,7 +65,8 @@ class Updated:
         return value
 
     def state(self) -> tuple[str, str]:
-        """State and Update Result, read past the network: a read that is open when it registers anew is cancelled."""
+        """Return State and Update Result, read without the network: Leshan cancels a read that is open when the device
+        registers again."""
         state, result = (self.device.value(f"/5/0/{each}") or {} for each in (3, 5))
         return state["value"], result["value"]
 

@@ -1,4 +1,4 @@
-"""The contract: each of the thirteen kinds, done, refused, and of something that is not there."""
+"""Contract: each of the thirteen kinds, successful, refused by the device, and with a target that does not exist."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ KINDS: Final[dict[OperationKind, tuple[str, str | None, dict[str, Any]]]] = {
     OperationKind.WRITE_COMPOSITE: ("CHANGED(204)", None, {"paths": tuple(WRITTEN), "values": WRITTEN}),
     OperationKind.OBSERVE_COMPOSITE: ("CONTENT(205)", None, {"paths": SOME}),
 }
-"""Of each kind that asks the device: how it answers, where, and with what. The two cancels ask Leshan alone."""
+"""The device's status on success, the path and the arguments for each kind that calls the device. The two cancels call
+only Leshan."""
 
 COMPOSITES: Final = [kind for kind in KINDS if kind.name.endswith("COMPOSITE")]
 SINGLES: Final = [kind for kind in KINDS if kind not in COMPOSITES]
@@ -158,7 +159,8 @@ async def test_the_content_of_a_read_is_typed_by_the_object_models(contract: Con
 
 @pytest.mark.without(Difference.FEW_MODELS)
 async def test_leshan_has_the_model_of_each_object_in_the_version_that_we_take_it_to_have(contract: Contract) -> None:
-    """Object 1 is registered without ``ver``: both take the version of the LwM2M release that the device told."""
+    """Object 1 is registered without ``ver``: both sides take the version of the LwM2M release that the device
+    reported."""
     registration = await contract.registration(await contract.device(name := "device-with-versions"))
     versions = object_versions(registration["objectLinks"], registration["lwM2mVersion"])
     assert (registration["lwM2mVersion"], versions[1]) == ("1.1", "1.1")

@@ -1,4 +1,4 @@
-"""The contract: names come from devices. None makes a call reach another path or client, or costs the stream."""
+"""Contract: names come from devices. No name makes a call reach another path or client, or ends the event stream."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The contract: nothing can be written as well: no instances of a multiple resource, no resources of a new instance, no
-target of a link. And what LwM2M reserves or excludes is refused by Leshan, so that we refuse it before it is queued."""
+"""Contract: empty values can be written: no instances of a multiple resource, no resources of a new instance, no target
+of a link. Leshan refuses values and paths that LwM2M reserves or excludes, so Reveille refuses them before they are
+queued."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ async def test_a_multiple_resource_is_cleared_by_its_own_path(
     models = {model.id: model for model in await contract.client.object_models(device.name)}
     values: list[dict[str, Any]] = [case.typed.value, {}]
     for value in values:
-        # no UNSIGNED_INTEGER of these can be written as TLV
+        # these UNSIGNED_INTEGER values cannot be written as TLV
         in_format = format_ if value == {} else ContentFormat.SENML_CBOR
         written = await contract.call(
             device, "WRITE", case.path, value_type=case.typed.type, value=value, format=in_format
@@ -52,7 +53,7 @@ async def test_a_multiple_resource_is_cleared_by_its_own_path(
 
 @typed_json
 async def test_it_is_cleared_with_another_type_as_well(contract: Contract) -> None:
-    """Without a model nobody knows the type, and there is no value that has one."""
+    """An empty value has no type, and without a model the resource's type is unknown."""
     device = await contract.device()
     for type_, value in ((ValueType.INTEGER, {"0": "1"}), (ValueType.STRING, {})):
         written = await contract.call(device, "WRITE", "/3442/0/1120", value_type=type_, value=value)

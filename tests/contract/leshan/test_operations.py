@@ -1,4 +1,5 @@
-"""Running the Leshan server: what it tells of itself, how it ends, and what is there again afterwards."""
+"""Operation of the Leshan server: its metrics and health, its shutdown, and the data that are present after a
+restart."""
 
 from __future__ import annotations
 
@@ -102,7 +103,7 @@ async def test_credentials_are_there_again_after_a_restart(leshan_devices: Devic
 
 
 async def metrics(server: LeshanServer) -> dict[str, float]:
-    """The samples by name and labels."""
+    """Return the samples by name and labels."""
     text = (await ask(server, "/metrics")).text
     lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in lines}
@@ -113,7 +114,7 @@ async def call(server: LeshanServer, device: Device) -> httpx.Response:
 
 
 async def refusal(server: LeshanServer, device: Device) -> dict[str, Any]:
-    """How a call is refused, once the server has heard that it is to end."""
+    """Return the refusal of a call, once the server has received the signal to stop."""
     while (answer := await call(server, device)).status_code == 200:
         device.reset_received()
     told: dict[str, Any] = answer.json()

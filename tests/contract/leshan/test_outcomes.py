@@ -1,4 +1,4 @@
-"""The contract: whatever becomes of a call is read as what it is, each outcome that a call can have."""
+"""Contract: the client maps every result of a call to the correct outcome, for each outcome that a call can have."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tests.leshan.launch import missing_tools
 pytestmark = pytest.mark.asyncio
 
 NOT_OF_A_CALL: Final = {OutcomeKind.LEASE_LOST, OutcomeKind.DELAYED_LOST, OutcomeKind.DELAYED_DROPPED}
-"""Ours to conclude when an answer never comes."""
+"""Outcomes that Reveille itself concludes when a response never arrives."""
 
 TEXT: Final = {"value_type": ValueType.STRING, "value": "https://url.com/fw.bin"}
 WRITE: Final = "/5/0/1"
 
 asserted: set[OutcomeKind] = set()
-"""The outcomes that the tests of this module have seen, on whichever server."""
+"""The outcomes that the tests of this module have seen, on any server."""
 
 
 def saw(outcome: Outcome, kind: OutcomeKind) -> Outcome:
@@ -46,7 +46,7 @@ async def written(device: ToldDevice) -> list[str | None]:
 
 
 async def reported(contract: Contract, device: ToldDevice) -> tuple[str | None, int | None]:
-    """The device's registration as the client of Leshan reads it: its id, and when it was last updated."""
+    """Return the device's registration as the Leshan client reads it: its id and the time of its last update."""
     registration = await contract.client.registration(device.name, time.monotonic() + 5)
     assert registration is not None
     return registration.registration_id, registration.last_update
@@ -83,7 +83,7 @@ async def test_device_silent(contract: Contract, queue_mode: bool) -> None:
 
 
 async def test_answer_lost_because_the_device_came_from_a_new_address(contract: Contract) -> None:
-    """The call is cancelled when the device registers anew, although the device may have had it."""
+    """Leshan cancels the call when the device registers again, although the device may have received the request."""
     device = await contract.device()
     await device.fall_silent()
     call = asyncio.create_task(contract.call(device, "WRITE", WRITE, **TEXT))
@@ -174,7 +174,7 @@ async def test_bad_request(contract: Contract) -> None:
 
 
 async def test_unexpected(contract: Contract) -> None:
-    """An address that Leshan does not serve."""
+    """Call an address that Leshan does not serve."""
     await ask_at(f"{contract.root}/nowhere", OutcomeKind.UNEXPECTED)
 
 
@@ -226,12 +226,12 @@ async def test_our_own_server_reports_an_answer_above_its_limit() -> None:
 
 
 LARGE: Final = "x" * 140_000
-"""More than the real servers pass: ours with 131,072 bytes, stock ones with 8,192."""
+"""A text above the limits of the real servers: 131,072 bytes for ours, 8,192 for stock ones."""
 
 
 @pytest.mark.only_with(Difference.NEVER_DELAYED)
 async def test_an_answer_above_the_body_limit_is_an_error_of_its_own_at_once(contract: Contract) -> None:
-    """Long before the time-out, and the device, which has answered, still counts as awake."""
+    """The error comes long before the timeout, and the device, which has answered, still counts as awake."""
     device = await contract.device(queue_mode=True)
     await device.notify("/3442/0/110", LARGE)
     outcome = await contract.call(device, "READ", "/3442/0/110", timeout_seconds=500)
@@ -254,7 +254,7 @@ async def test_an_answer_above_the_body_limit_of_a_stock_server_is_no_answer_tha
 
 
 async def test_every_outcome_of_a_call_was_asserted_here(request: pytest.FixtureRequest) -> None:
-    """Where all tests of this module ran, on all servers."""
+    """Check this only if all tests of this module ran, on all servers."""
     ran = {item.name.partition("[")[0] for item in request.session.items if item.path == request.path}
     whole = len(ran) == len([name for name in globals() if name.startswith("test_")])
     if whole and not missing_tools():
@@ -294,7 +294,7 @@ async def test_a_second_call_to_a_device_at_once(contract: Contract) -> None:
 
 @pytest.mark.only_with(Difference.ONE_CALL_AT_A_TIME)
 async def test_not_sent(contract: Contract) -> None:
-    """The server was asked what became of a call, and knows nothing of it: from then on it does not take it."""
+    """The server has no record of the call; after the inquiry it refuses a call with that id."""
     outcome = await contract.client.ask(OperationKind.WRITE, "never-came/1", 0)
     assert isinstance(outcome, Outcome)
     saw(outcome, OutcomeKind.NOT_SENT)
@@ -302,7 +302,7 @@ async def test_not_sent(contract: Contract) -> None:
 
 @pytest.mark.without(Difference.ONE_CALL_AT_A_TIME)
 async def test_sixty_four_calls_at_once(contract: Contract) -> None:
-    """Many devices at once, each answered with its own."""
+    """Call many devices at once; each must hold its own value."""
     devices = [await contract.device() for _ in range(8)]
     await asyncio.gather(*(contract.call(one, "WRITE", WRITE, **{**TEXT, "value": one.name}) for one in devices))
     reads = [contract.call(one, "READ", "/3/0/0") for one in devices for _ in range(8)]

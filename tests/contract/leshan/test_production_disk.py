@@ -1,7 +1,7 @@
-"""Our Leshan server in production mode on a disk that is full or a file that is locked.
+"""Our Leshan server in production mode with a full disk or a locked file.
 
-Judged by the ids of the events that arrive and by what the devices were answered. A full disk is one on which the
-kernel refuses to let a file grow (RLIMIT_FSIZE); a locked file is locked by another connection to it.
+The verdict depends on the ids of the events that arrive and on the responses that the devices received. On a full disk
+the kernel refuses to let a file grow (RLIMIT_FSIZE); a locked file is locked by another connection to it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.leshan
 TEMPERATURE = "/3303/0/5700"
 COUNT = "/3442/0/3"
 SMALL = 'ulimit -f 80 && exec "$0" "$@"'
-"""No file grows beyond 40 KiB: the SQLite library cannot even be unpacked."""
+"""A limit of 40 KiB on every file: not even the SQLite library can be unpacked."""
 MOUNTED = 'mount -t tmpfs -o size={} tmpfs "$1" && shift && exec "$0" "$@"'
-"""A file system of its own for the data; at these sizes different tables cannot be created."""
+"""A separate file system for the data; its size determines which tables cannot be created."""
 
 
 class Sends:
-    """Sends of one device, each with a value of its own."""
+    """Sends of one device, each with its own value."""
 
     def __init__(self, device: Device) -> None:
         self.acknowledged: list[float] = []
@@ -44,7 +44,7 @@ class Sends:
         self._device = device
 
     def next(self) -> bool:
-        """Send one more value. Return whether it was acknowledged; otherwise it was answered 5.03."""
+        """Send one more value. Return whether it was acknowledged; otherwise the response was 5.03."""
         value = float(len(self.acknowledged) + len(self.refused) + 1)
         self._device.notify(TEMPERATURE, value)
         answer = self._device.send([TEMPERATURE])
@@ -150,7 +150,7 @@ def test_a_start_without_room_ends_with_one_line(tmp_path: Path, size: str | Non
 
 @contextmanager
 def full_disk(server: LeshanServer, file: Path) -> Iterator[None]:
-    """No file of the server grows beyond what its write-ahead log has now."""
+    """Limit every file of the server to the current size of its write-ahead log."""
     now = file.with_name(f"{file.name}-wal").stat().st_size
     pid = server.process.process.pid
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -163,7 +163,7 @@ def full_disk(server: LeshanServer, file: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Another connection has a transaction that writes."""
+    """Hold a write transaction on another connection."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -193,19 +193,19 @@ def put_credentials(server: LeshanServer, name: str) -> httpx.Response:
 
 
 def values(events: list[Envelope]) -> list[float]:
-    """The values of all Sends, in the order of their arrival."""
+    """Return the values of all Sends, in order of arrival."""
     sends = [event for event in list(events) if event["event"] == "SEND"]
     return [float(event["data"]["val"][TEMPERATURE]["value"]) for event in sends]
 
 
 def dropped(events: list[Envelope], name: str) -> int:
-    """How many events of a name the GAPs count."""
+    """Return the number of events of a name that the GAP events count as dropped."""
     gaps = [event for event in list(events) if event["event"] == "GAP"]
     return sum(event["data"]["byEvent"].get(name, 0) for event in gaps)
 
 
 def streamed(server: LeshanServer, count: int, endpoint: str | None = None) -> list[Envelope]:
-    """The first events that the event stream has kept, of all endpoints or of one."""
+    """Return the first events that the event stream has stored, for all endpoints or for one."""
     params = {"envelope": "true"} | ({} if endpoint is None else {"ep": endpoint})
     headers = {"Accept": "text/event-stream", "Last-Event-ID": "0"}
     found: list[Envelope] = []

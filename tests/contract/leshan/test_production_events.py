@@ -1,4 +1,5 @@
-"""Our Leshan server in production mode tells its webhook, and whoever listens, everything that it hears, surely."""
+"""Our Leshan server in production mode reliably delivers every event to its webhook and to its event stream's
+listeners."""
 
 from __future__ import annotations
 
@@ -41,14 +42,15 @@ def told(receiver: Receiver, server: LeshanServer) -> ToldEvents:
 
 
 class ToldEvents:
-    """What the server told of a device, and the way to ask the device for something."""
+    """The events that the server delivered about a device, and calls to the device."""
 
     def __init__(self, receiver: Receiver, server: LeshanServer) -> None:
         self.server = server
         self._receiver = receiver
 
     def one(self, name: str, device: Device, at: int = 0, /, **data: object) -> dict[str, Any]:
-        """The data of an event of a device with these in it, waited for; with `at` a later one."""
+        """Wait for an event of a device whose data include these items and return its data; ``at`` selects a later
+        match."""
 
         def found() -> list[Envelope]:
             events = self._receiver.named(name, device.name)
@@ -59,19 +61,19 @@ class ToldEvents:
         return told
 
     def names(self, device: Device) -> list[str]:
-        """The events of a device so far."""
+        """Return the names of the device's events so far."""
         endpoint = device.name
         return [
             event["event"] for event in self._receiver.events if event in self._receiver.named(event["event"], endpoint)
         ]
 
     def call(self, method: str, device: Device, path: str) -> httpx.Response:
-        """A call of the REST API."""
+        """Send a request to the REST API."""
         return httpx.request(method, f"{self.server.url}/clients/{device.name}{path}", timeout=20)
 
 
 def registration_id(device: Device) -> str:
-    """As the server tells it; to the device it is the path of a resource."""
+    """Return the registration id as the server reports it; for the device it is the path of a resource."""
     path = device.registration_id
     assert path is not None
     return path.removeprefix("/rd/")
@@ -99,7 +101,7 @@ def test_the_registrations_awake_time_counts(told: ToldEvents, leshan_devices: D
     device = leshan_devices.create("at", queue_mode=True, server=server, attributes={"at": "600000"})
     registration = told.one("REGISTRATION", device)
     until = told.one("AWAKE", device)["until"]
-    # counted from when the server heard it, which is not before the registration's date
+    # counted from its receipt by the server, which is not before the registration's date
     assert until - registration["registrationDate"] >= 600_000
 
 
@@ -281,7 +283,7 @@ def test_no_acknowledged_send_is_lost_by_kills() -> None:
 
 
 def _read(stream: httpx.Response, count: int) -> list[tuple[int, str, dict[str, Any]]]:
-    """So many events of a stream."""
+    """Return this many events of a stream."""
     heard: list[tuple[int, str, dict[str, Any]]] = []
     fields: dict[str, str] = {}
     for line in stream.iter_lines():

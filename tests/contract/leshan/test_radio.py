@@ -1,4 +1,5 @@
-"""A device with a radio: what a bad network and a poor device do to CoAP, and that the device's own count tells it."""
+"""A device with a radio: the effects of a bad network and of a poor device on CoAP, as the device's own counters show
+them."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 TEMPERATURE: Final = "/3303/0/5700"
 COUNTER_RESET: Final = "/3442/0/0"
 PATIENCE: Final = 30
-"""Seconds that a call may take: CoAP sends again after 2 to 3, 4 to 6, 8 to 12 s."""
+"""Maximum seconds for a call: CoAP retransmits after 2 to 3, 4 to 6, 8 to 12 s."""
 HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 SETTLED: Final = 60.0
@@ -40,7 +41,7 @@ async def rest(our_leshan: LeshanServer) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def make(our_leshan: LeshanServer, leshan_devices: Devices) -> AsyncIterator[MakeDevice]:
-    """Makes devices of our Leshan server, with a radio in fair weather unless told otherwise."""
+    """Yield a factory of devices of our Leshan server, by default with a radio without faults."""
     made: list[Device] = []
 
     def device(**spec: Any) -> Device:
@@ -68,7 +69,7 @@ def registration(server: LeshanServer, device: Device) -> dict[str, Any]:
 
 @asynccontextmanager
 async def events(rest: httpx.AsyncClient, device: Device) -> AsyncIterator[list[tuple[str, Any]]]:
-    """What Leshan tells of one device."""
+    """Collect Leshan's events about one device."""
     heard: list[tuple[str, Any]] = []
     headers = {"Accept": "text/event-stream"}
 
@@ -215,7 +216,8 @@ async def test_a_reboot_before_the_answer_loses_the_state_and_not_the_count(
 
 
 async def test_after_a_reboot_it_takes_a_retransmission_for_new(rest: httpx.AsyncClient, make: MakeDevice) -> None:
-    """Why an EXECUTE that may end the device's turn must not be retransmitted: here the registration is lost, too."""
+    """The reason that an EXECUTE that may end the device's turn must not be retransmitted; here the registration is
+    lost, too."""
     device = make()
     device.reboot_over("unanswered", path=COUNTER_RESET)
     device.radio(up={"loss": 100})

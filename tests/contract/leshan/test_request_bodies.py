@@ -17,7 +17,7 @@ from tests.leshan.launch import LeshanServer
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 
 STALLED: Final = 300
-"""Connections whose body does not come: more than the server has threads."""
+"""Number of connections whose body does not arrive: more than the server has threads."""
 
 
 @pytest.mark.parametrize("path", ["/security/clients", "/clients/nobody/3442/0/110", "/nowhere"])
@@ -30,7 +30,7 @@ async def test_a_chunked_body_is_bounded(production_leshan: LeshanServer, our_le
         async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             answer = await http.put(f"{server.url}{path}", content=chunks())
             assert (answer.status_code, answer.text) == (413, "Too large: a body may have 1000000 bytes")
-            # The connection is not used again, and the server goes on.
+            # The connection is not reused, and the server continues.
             assert (await http.get(f"{server.url}/clients")).status_code == 200
 
 
@@ -59,7 +59,7 @@ async def test_a_query_that_is_not_percent_encoded_utf_8_is_400(
 
 @contextlib.asynccontextmanager
 async def _stalled(port: int) -> AsyncIterator[None]:
-    """Send the head of a request and the first byte of its body, and nothing more."""
+    """Send only the head of a request and the first byte of its body."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"PUT /api/security/clients HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
     await writer.drain()

@@ -1,4 +1,5 @@
-"""Devices over a restart of the Leshan server: what a planned stop keeps, and how they come back after a crash."""
+"""Devices across a restart of the Leshan server: the state that a planned stop preserves, and their return after a
+crash."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ JSON: Final = {"Accept": "application/json"}
 
 
 class Site:
-    """A server that is started again on the same ports and data, and devices with and without DTLS."""
+    """A server that is restarted on the same ports and data, and devices with and without DTLS."""
 
     def __init__(self, data: Path, devices: Devices) -> None:
         self._data = data
@@ -36,7 +37,7 @@ class Site:
         return leshan_server(data=self._data, http_port=http, coap_port=coap, options=["--coaps-port", coaps])
 
     def settle(self, server: LeshanServer) -> list[Device]:
-        """Remember the server's ports and register one device of each kind; the DTLS one uses queue mode."""
+        """Record the server's ports and register one device of each kind; the one with DTLS uses queue mode."""
         self._ports = server.http_port, server.coap_port, server.coaps_port
         key = {"identity": "restarted-identity", "key": secrets.token_hex(16)}
         body = {"endpoint": "restarted-psk", "tls": {"mode": "psk", "details": key}}
@@ -75,7 +76,7 @@ async def test_a_planned_restart_keeps_connections_registrations_and_observation
         assert without_presence(registrations(server)) == without_presence(before)
         plain, secure = devices
         assert (await ask(server, "GET", f"/clients/{plain.name}/3/0/0")).json()["success"]
-        # A device in queue mode is asleep until it is heard.
+        # A device in queue mode counts as asleep until it sends a message.
         refused = await ask(server, "GET", f"/clients/{secure.name}/3/0/0")
         assert (refused.status_code, refused.json()["code"]) == (409, "CLIENT_SLEEPING")
         for device in devices:
@@ -107,7 +108,7 @@ async def test_after_a_crash_devices_make_a_new_handshake_and_register(site: Sit
 
 
 async def test_what_a_planned_stop_keeps_is_used_once(site: Site) -> None:
-    """A DTLS connection that is restored twice would use its nonces twice."""
+    """A DTLS connection that is restored twice would reuse its nonces."""
     with site.server() as server:
         devices = await asyncio.to_thread(site.settle, server)
     with site.server() as server:

@@ -1,4 +1,4 @@
-"""Devices prove who they are: real DTLS, pre-shared keys and certificates, names bound to identities."""
+"""Authentication of devices: real DTLS, pre-shared keys and certificates, names bound to identities."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 
 class Pki:
-    """An authority with what it signed: the server, and a device for each name asked for."""
+    """A certificate authority and the certificates that it signed: the server's, and one for each requested device
+    name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,11 +38,11 @@ class Pki:
         self.server = signed_by(self.authority, folder, "localhost", also="IP:127.0.0.1")
 
     def device(self, name: str) -> dict[str, dict[str, str]]:
-        """Credentials of a device, for the devices' control address."""
+        """Return a device's credentials in the form that the devices' control address takes."""
         return self.shown(signed_by(self.authority, self._folder, name))
 
     def shown(self, device: Certificate) -> dict[str, dict[str, str]]:
-        """A device's certificate and key, and which server it takes for its own."""
+        """Return a device's certificate and key, and the certificate of the server that it trusts."""
         files = {"certificate": device.certificate, "key": device.key, "server": self.server.certificate}
         return {"x509": {name: file.read_text() for name, file in files.items()}}
 
@@ -55,7 +56,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 @pytest.fixture(scope="module")
 def server(pki: Pki) -> Iterator[LeshanServer]:
-    """A server that keeps nothing from its log."""
+    """Run a server that logs at TRACE, so that its log omits nothing."""
     require_java()
     identity = ["--coaps-cert", pki.server.certificate, "--coaps-key", pki.server.key]
     options = ["--coaps-port", 0, *identity, "--coaps-trust", pki.authority.certificate]
@@ -79,7 +80,7 @@ class Provisioned:
 
 @pytest.fixture
 def known(server: LeshanServer, request: pytest.FixtureRequest) -> Provisioned:
-    """A name of the test's own."""
+    """Provide a name of the test's own."""
     return Provisioned(server, request.node.name)
 
 
@@ -97,12 +98,12 @@ def registered(server: LeshanServer, name: str) -> bool:
 
 
 async def told(action: Callable[[], T]) -> T:
-    """What a device does, past the event loop: the answer of its server may have to come through it."""
+    """Run a device's action in a thread: the server's response may have to pass through the event loop."""
     return await asyncio.to_thread(action)
 
 
 async def arrive(devices: Devices, name: str, server_uri: str, credentials: dict[str, Any]) -> tuple[Device, Uplink]:
-    """A device that has tried to register."""
+    """Create a device that tries to register; return it with the result."""
     device = await told(
         lambda: devices.create(name, server=server_uri, credentials=credentials, register=False),
     )
@@ -189,7 +190,7 @@ async def test_a_device_whose_address_changed_goes_on_without_a_handshake(
         before = router.seen_as
         await router.rebind()
         assert router.seen_as != before
-        # Without its key no handshake can come about: what goes on has the connection's id alone.
+        # With the key replaced no handshake can succeed: the connection can continue only by its connection id.
         await told(lambda: put(server, psk(known.name, known.identity, secrets.token_hex(16))))
         assert (await told(device.wake)).code == 204
         registration = (await ask(server, "GET", f"clients/{known.name}")).json()
@@ -256,7 +257,7 @@ async def test_secrets_are_told_to_nobody(server: LeshanServer, leshan_devices: 
 
 
 def parts(key: bytes) -> list[str]:
-    """What would give a part of a key away, in the forms in which programs write bytes."""
+    """Return the texts that would reveal a part of a key, in the forms in which programs write bytes."""
     texts = (key.hex(), key.hex().upper(), key.hex(" "), key.hex(":"), base64.b64encode(key).decode())
     return [text[start : start + 12] for text in texts for start in range(len(text) - 11)]
 
@@ -275,6 +276,6 @@ async def read(server: LeshanServer, name: str) -> dict[str, Any]:
 
 
 async def ask(server: LeshanServer, method: str, path: str, **more: Any) -> httpx.Response:
-    """A call of the REST API."""
+    """Send a request to the REST API."""
     async with httpx.AsyncClient(timeout=30) as client:
         return await client.request(method, f"{server.url}/{path}", **more)

@@ -1,4 +1,4 @@
-"""Who may use the Leshan server's REST API, and what it refuses to start with."""
+"""Access to the Leshan server's REST API, and the configurations with which the server refuses to start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVERYWHERE: Final = "0.0.0.0"
 
 
 class Pki:
-    """An authority, and what it has signed for a server and one of its callers."""
+    """A certificate authority and the certificates that it signed for a server and one of its callers."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = authority(folder)
@@ -42,7 +42,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 @pytest.fixture(scope="module")
 def guarded(pki: Pki) -> Iterator[LeshanServer]:
-    """A server for those with the token, over HTTPS, from everywhere."""
+    """Run a server for callers with the token, over HTTPS, on all interfaces."""
     require_java()
     options = ["--http-host", EVERYWHERE, "--https-cert", pki.server.certificate, "--https-key", pki.server.key]
     environment = {"LESHAN_SERVER_API_TOKEN": TOKEN, "LESHAN_SERVER_LOG": "TRACE"}
@@ -143,7 +143,7 @@ async def test_callers_with_a_certificate_of_the_authority_are_let_in(pki: Pki) 
         ]
     ) as server:
         assert (await ask(server, "/api/clients", pki, caller=pki.caller)).status_code == 200
-        # The browser that holds the certificate shows it for the pages of every site.
+        # The browser that holds the certificate presents it for the pages of every site.
         for origin, site in ((None, "cross-site"), (None, "same-site"), ("https://attacker.example", "cross-site")):
             refused = await ask(server, "/api/clients", pki, caller=pki.caller, origin=origin, site=site)
             assert (refused.status_code, refused.text[:10]) == (403, "Forbidden:")
@@ -233,7 +233,7 @@ async def ask(
     origin: str | None = None,
     site: str | None = None,
 ) -> httpx.Response:
-    """Ask over HTTPS; the path goes out as it stands."""
+    """Send a request over HTTPS with the path unchanged."""
     context = ssl.create_default_context(cafile=str(pki.authority.certificate))
     if caller is not None:
         context.load_cert_chain(caller.certificate, caller.key)

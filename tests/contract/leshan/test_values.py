@@ -22,7 +22,7 @@ from tests.contract.leshan.values import MULTIPLE, SINGLE, UNSIGNED, Case, equal
 pytestmark = pytest.mark.asyncio
 
 FORMATS = [ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.TLV]
-"""The content formats that are chosen for writing, in the order of choice."""
+"""The content formats from which the writing one is chosen, in order of preference."""
 
 CHANGED = (OutcomeKind.SUCCESS, 204, "CHANGED(204)")
 
@@ -104,7 +104,7 @@ async def test_a_whole_instance(contract: Contract, replace: bool) -> None:
 
 
 def resource(case: Case) -> dict[str, object]:
-    """A resource of an instance node."""
+    """Return a resource of an instance node."""
     typed = case.typed
     node: dict[str, object] = {"id": case.resource, "type": str(typed.type)}
     if typed.multiple:
@@ -118,7 +118,7 @@ def resource(case: Case) -> dict[str, object]:
 async def test_an_unsigned_integer_arrives_as_it_is_or_not_at_all(
     contract: Contract, format_: ContentFormat | None
 ) -> None:
-    """Compared by the resource's text, which has no sign: both of Leshan's TLV codecs are wrong in the same way."""
+    """Compare by the resource's text, which has no sign: both of Leshan's TLV codecs are wrong in the same way."""
     device = await contract.device()
     in_tlv = format_ in {None, ContentFormat.TLV}
     for value in UNSIGNED:
@@ -285,7 +285,7 @@ async def test_what_needs_no_type_arrives_without_types_too(contract: Contract, 
 
 @contextlib.asynccontextmanager
 async def recognized(contract: Contract) -> AsyncIterator[LeshanClient]:
-    """A client that has asked the server what it can, as a dispatcher does before it writes."""
+    """Open a client that has requested the server's capabilities, as a dispatcher does before it writes."""
     client = LeshanClient(contract.root)
     try:
         await client.look()

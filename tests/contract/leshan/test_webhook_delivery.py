@@ -1,4 +1,4 @@
-"""Delivery to the webhook of our Leshan server goes on after answers that do not end, and after refusals."""
+"""Delivery to the webhook of our Leshan server continues after responses that never end and after refusals."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_an_answer_that_does_not_end_delays_delivery_and_no_more(receiver: Recei
         assert sent > 3
         assert wrong(receiver.events) == []
         assert [event["seq"] for event in receiver.events] == list(range(1, len(receiver.events) + 1))
-        # more on a busy machine, where a good answer may be too late as well
+        # more on a busy machine, where a valid response may be too late as well
         assert figure(server, _posts("TIMEOUT")) >= 2
         assert figure(server, _posts("FAILED")) >= 1
         assert figure(server, _posts("TAKEN")) > before
@@ -69,7 +69,7 @@ def test_events_that_were_refused_are_redelivered_to_callers_with_the_token(
             redelivered.append(_redeliver(server, TOKEN).raise_for_status().json()["redelivered"])
             return sum(redelivered)
 
-        wait_until(lambda: redeliver() == 3)  # the last one may be about to be set aside
+        wait_until(lambda: redeliver() == 3)  # the last event may not have been set aside yet
         wait_until(lambda: len(receiver.named("SEND", device.name)) == 3)
         assert wrong(receiver.events) == []
         device.remove()
@@ -87,5 +87,5 @@ def _redeliver(server: LeshanServer, token: str | None) -> httpx.Response:
 
 
 def _posts(outcome: str) -> str:
-    """The metric's name as its line begins."""
+    """Return the beginning of the metric's line: its name and label."""
     return f'leshan_webhook_posts_seconds_count{{outcome="{outcome}"}}'

@@ -1,4 +1,4 @@
-"""Devices that do as a test tells them, behind one face: simulated ones, and real LwM2M clients over CoAP."""
+"""Devices that a test controls through one interface: simulated ones, and real LwM2M clients over CoAP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.leshan.devices import Device, Devices, Uplink
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """One request that reached a device: its kind as in OperationKind, its path (None for a composite's)."""
+    """One request that reached a device: its kind as in OperationKind, its path (None for a composite)."""
 
     kind: str
     path: str | None
@@ -22,49 +22,49 @@ class Reached:
 
 
 class ToldDevice(Protocol):
-    """One device. It speaks only when told to; each method returns when the server has answered it."""
+    """One device. It sends only on a test's command; each method returns after the server's response."""
 
     name: str
 
     async def register(self, *, new_address: bool = False) -> None:
-        """It registers in full, and hears."""
+        """Send a full registration; the device receives messages again."""
 
     async def wake(self) -> None:
-        """It sends a registration update, and hears."""
+        """Send a registration update; the device receives messages again."""
 
     async def deregister(self) -> None:
-        """It says goodbye."""
+        """Send a deregistration."""
 
     async def deafen(self) -> None:
-        """It hears nothing any more, and the server does not know."""
+        """Receive no more messages, without the server's knowledge."""
 
     async def refuse(self, code: int, text: str) -> None:
-        """It answers every request with a CoAP code, 405 for 4.05."""
+        """Answer every request with a CoAP code, 405 for 4.05."""
 
     async def fall_silent(self) -> None:
-        """It hears every request and neither does nor answers it."""
+        """Receive every request, but neither execute nor answer it."""
 
     async def behave(self) -> None:
-        """It forgets how it was to refuse or be silent."""
+        """End refusals and silence."""
 
     async def notify(self, path: str, value: JsonValue) -> None:
-        """A value changes from within, and observers are notified."""
+        """Change a value on the device and notify observers."""
 
     async def send(self, path: str) -> None:
-        """LwM2M Send of one present value."""
+        """Send one current value by LwM2M Send."""
 
     async def held(self, path: str) -> JsonValue:
-        """The value of a resource as the device holds it, in Leshan's form; read past the network."""
+        """Return the value of a resource as the device holds it, in Leshan's form, read without the network."""
 
     async def reached(self) -> list[Reached]:
-        """What has reached it, oldest first."""
+        """Return the requests that have reached the device, oldest first."""
 
     async def has_request(self) -> bool:
-        """Whether a request is on its way, or has come."""
+        """Return whether a request is on its way or has arrived."""
 
 
 class Refused(AssertionError):
-    """The server did not take what a device told it."""
+    """The server rejected a message of a device."""
 
 
 class SimulatedDevice:
@@ -110,7 +110,7 @@ class SimulatedDevice:
         return {str(key): one for key, one in value.items()} if many else value
 
     def behave_so(self, behaviour: Behaviour) -> None:
-        """Treat every request so: what no well-behaved client does, and what stands between can do."""
+        """Treat every request in this way, including behaviors that only faulty clients or intermediaries show."""
         self._simulator.behave(self.name, behaviour)
 
     async def has_request(self) -> bool:
@@ -125,7 +125,7 @@ class SimulatedDevice:
 
 
 def _path_of(target: str) -> str | None:
-    """``/api/clients/NAME/3/0/4?..`` -> ``/3/0/4``."""
+    """Return the path: ``/3/0/4`` for ``/api/clients/NAME/3/0/4?..``."""
     ids = [part for part in unquote(urlsplit(target).path).split("/")[4:] if part.isdigit()]
     return f"/{'/'.join(ids)}" if ids else None
 

@@ -1,4 +1,4 @@
-"""Values of every LwM2M type, in the contract's form, with what Leshan tells of them when they are read back."""
+"""Values of every LwM2M type, in the contract's form, and their comparison with the values that Leshan returns."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ VALUES: Final[dict[T, list[JsonValue]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One value and the resource of the test object that takes it."""
+    """One value and the resource of the test object that holds it."""
 
     typed: TypedValue
     resource: int
@@ -64,11 +64,11 @@ MULTIPLE: Final = [
 UNSIGNED = [str(at) for bits in (*range(0, 64, 7), 8, 15, 16, 31, 32, 33, 62, 63) for at in (2**bits - 1, 2**bits)]
 UNSIGNED += [str(2**64 - 2**bits + more) for bits in (7, 8, 15, 16, 31, 32, 63) for more in (-1, 0, 1)]
 UNSIGNED += [str(2**64 - 1)]
-"""Both sides of every boundary at which an encoder takes another number of bytes, or reads a sign."""
+"""Both sides of every boundary at which an encoder uses another number of bytes, or reads a sign."""
 
 
 def equal(node: Any, typed: TypedValue) -> bool:
-    """Whether what Leshan tells of a resource is the value that was written."""
+    """Return whether Leshan's node of a resource has the value that was written."""
     if typed.multiple:
         told = node["values"]
         equals = [same(typed.type, told.get(key), one) for key, one in typed.value.items()]
@@ -77,7 +77,7 @@ def equal(node: Any, typed: TypedValue) -> bool:
 
 
 def same(type_: T, told: JsonValue, value: JsonValue) -> bool:
-    """Whether one value in Leshan's form is one in ours: no digit and no character may be lost."""
+    """Return whether a value in Leshan's form equals one in ours: no digit and no character may be lost."""
     if type_ is T.FLOAT:
         return bool(float(told) == value)
     if type_ is T.TIME:

@@ -1,4 +1,4 @@
-"""Claims whose answer does not come: none is forgotten, and none keeps a process from ending."""
+"""Claims without a response: none is lost, and none prevents a process from stopping."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE: Final = Claimed(1, "one", 1, 1, OperationRequest("d", OperationKind.READ, "
 
 
 class Ledger:
-    """Answers as it is told to; keeps what was claimed."""
+    """A ledger whose responses the test controls; it records the claims."""
 
     server_id = 1
 
@@ -55,14 +55,14 @@ class Ledger:
         return [claim.slots for claim, _ in self.claims]
 
     def answer_all(self, claimed: list[Claimed]) -> None:
-        """Answer what still waits."""
+        """Answer all pending claims."""
         for _, answer in self.claims:
             if not answer.done():
                 answer.set_result(claimed)
 
 
 class Runner:
-    """Notes what it is given to run."""
+    """A runner that records the first operation that it is given."""
 
     def __init__(self) -> None:
         self.ran: asyncio.Future[tuple[Claimed, float]] = asyncio.get_running_loop().create_future()
@@ -123,7 +123,7 @@ async def test_a_claim_is_for_half_of_the_slots_at_most() -> None:
     assert ledger.asked_slots == [4]
     dispatcher.nudge()
     assert ledger.asked_slots == [4, 4]
-    dispatcher.nudge()  # nothing is free
+    dispatcher.nudge()  # no slot is free
     assert ledger.asked_slots == [4, 4]
     _, first = ledger.claims[0]
     first.set_result([ONE])  # three of its four slots are free again
@@ -159,7 +159,7 @@ async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
     await asyncio.sleep(0)
     dispatcher.nudge()
     running.cancel()
-    while not dispatcher._stopping:  # noqa: ASYNC110 - no event tells it
+    while not dispatcher._stopping:  # noqa: ASYNC110 - no event signals it
         await asyncio.sleep(0)
     ledger.answer_all([ONE])
     await asyncio.wait([running], timeout=10)
@@ -169,7 +169,7 @@ async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
 
 
 async def test_what_was_claimed_and_has_not_begun_goes_back_when_it_stops() -> None:
-    """Calls begin a few in each turn of the event loop; whoever is told to stop begins no more."""
+    """Calls start a few at a time in each turn of the event loop; a dispatcher that is stopping starts no more."""
     ledger, ran = Ledger(), list[int]()
     runner = mock.AsyncMock()
     runner.run.side_effect = lambda claimed, _asked_at: ran.append(claimed.seq)
@@ -194,7 +194,7 @@ async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() 
     dispatcher.nudge()
     first, answer = await ledger.next_claim()
     answer.set_exception(LedgerUnavailable("nobody knows whether it was committed"))
-    await ledger.next_claim()  # by its token, and again no answer
+    await ledger.next_claim()  # by its token, and again without a response
     running.cancel()
     await asyncio.sleep(0)
     again, answer = await ledger.next_claim()
@@ -218,7 +218,7 @@ async def test_it_stops_though_the_database_says_nothing_at_all(monkeypatch: pyt
 
 
 class Hanging(Runner):
-    """Its calls end only when they are cancelled."""
+    """A runner whose calls end only when they are canceled."""
 
     async def run(self, claimed: Claimed, asked_at: float) -> None:
         await super().run(claimed, asked_at)

@@ -1,4 +1,4 @@
-"""What a Leshan server that keeps request ids says of the calls of a lost attempt."""
+"""The reports of a Leshan server that stores request ids about the calls of a lost attempt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFUSED: Final = Outcome(
 
 
 class Leshan:
-    """Knows the outcomes of calls by their ids."""
+    """A client that returns the outcomes of calls by their ids."""
 
     def __init__(self, outcomes: dict[str, Outcome]) -> None:
         self._outcomes = outcomes

@@ -1,4 +1,4 @@
-"""What a runner says of itself while a call is out."""
+"""The runner: its gauge of open calls, its wait for the server's version, and its choice of content formats."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVER: Final = "counted"
 
 
 class Leshan:
-    """Answers when it is let."""
+    """A client that answers when the test sets the response."""
 
     info = Mock(request_ids=False)
     typed: bool | None = True
@@ -38,7 +38,7 @@ class Leshan:
 
 
 class Ledger:
-    """Stores every result at once."""
+    """A ledger that stores every result at once."""
 
     def enqueue(self, _: object) -> asyncio.Future[bool]:
         stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -83,7 +83,7 @@ def writing(type_: ValueType, value: str) -> Claimed:
 
 
 class Unrecognized(Leshan):
-    """Says what it can after so many questions that nobody answered; counts the calls that it was asked to make."""
+    """A client that recognizes its server only after this many failed requests; it counts its calls."""
 
     def __init__(self, unanswered: int) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ async def test_before_the_version_is_known_the_device_chooses_the_format_of_a_re
 
 
 class Answering(Leshan):
-    """Answers call after call as it is set to, then with success; keeps the format of each call."""
+    """A client that returns the given outcomes in order, then success; it records the format of each call."""
 
     def __init__(self, *outcomes: Outcome) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ COMPOSITE: Final = replace(
 
 
 async def run_all(leshan: Leshan, *attempts: Claimed) -> list[Outcome]:
-    """Make the attempts one after the other, and return what they came to."""
+    """Run the attempts one after the other and return their outcomes."""
     runner = runner_of(leshan)
     settled: list[Any] = []
     with patch.object(runner, "_settle", AsyncMock(side_effect=settled.append)):
@@ -183,7 +183,7 @@ async def run_all(leshan: Leshan, *attempts: Claimed) -> list[Outcome]:
     ],
 )
 async def test_a_refused_format_is_not_requested_first_again(second: OutcomeKind) -> None:
-    """Whatever the second call came to: at each wake the refusal would use up the time that it has."""
+    """This holds for every outcome of the second call: at each wake the refusal would use up the available time."""
     leshan = Answering(REFUSED, Outcome(second))
     outcomes = await run_all(leshan, COMPOSITE, COMPOSITE)
     assert [outcome.kind for outcome in outcomes] == [second, OutcomeKind.SUCCESS]
@@ -206,7 +206,7 @@ async def test_a_format_that_is_refused_later_gives_way_to_the_first_one_again()
 
 
 async def test_a_refusal_of_one_endpoint_says_nothing_about_another() -> None:
-    """Those that are known from the older webhooks have no registration id."""
+    """Endpoints that are known from the older webhooks have no registration id."""
     one = replace(COMPOSITE, registration_id=None)
     other = replace(one, request=replace(one.request, endpoint="e"))
     leshan = Answering(REFUSED)

@@ -1,4 +1,4 @@
-"""What hearing makes of events before they are committed."""
+"""The processing of events before they are committed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.telemetry import BROKEN_EVENTS
 
 
 class Kept:
-    """Stands where the ledger does, keeps what it is given, and never takes what is about the endpoint ``bad``."""
+    """A substitute for the ledger that records commands and never accepts one about the endpoint ``bad``."""
 
     def __init__(self) -> None:
         self.commands: list[Any] = []
@@ -43,7 +43,7 @@ def delivery(*names: str, id_: str | None = "msg_1") -> Batch:
 
 @pytest.mark.asyncio
 async def test_of_a_delivery_that_is_never_taken_the_bad_event_is_dropped_and_the_rest_is_heard() -> None:
-    """Our Leshan server, and many another sender, brings what was answered with 5xx again for ever."""
+    """Our Leshan server, like many other senders, redelivers a post that was answered with 5xx forever."""
     kept, before = Kept(), BROKEN_EVENTS.labels("webhook")._value.get()
     await hearing_of(kept).from_webhook(delivery("a", "bad", "b"))
     assert list(kept.taken.values()) == ["a", "b", ""]
@@ -67,7 +67,7 @@ async def test_of_such_a_delivery_nothing_is_taken_twice_when_the_database_goes_
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", [None, "/3/0/0,/3303/0/5700"])
 async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | None) -> None:
-    """Nobody has recorded how a stock server names the paths of a composite that it held."""
+    """No recording shows how a stock server names the paths of a composite that it held."""
     content = {
         "/3/0/0": {"kind": "singleResource", "id": 0, "type": "STRING", "value": "Zephyr"},
         "/3303/0/5700": {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "23.5"},
@@ -88,7 +88,7 @@ async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | N
 
 
 class Refusing(Kept):
-    """Takes one event at a time only; is away for the first time."""
+    """A ledger that accepts only one event at a time and is unavailable the first time."""
 
     async def submit(self, command: Any, *, within: float | None = None) -> None:
         await super().submit(command)

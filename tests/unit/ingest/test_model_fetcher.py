@@ -1,4 +1,4 @@
-"""Object models are a help: whatever goes wrong with one, the next one is fetched."""
+"""Object models are optional: after any failure with one, the next one is fetched."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio
 
 
 class Leshan:
-    """Answers with object 3, whoever is asked about."""
+    """A client that returns object 3 for every endpoint."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -37,7 +37,7 @@ class Leshan:
 
 
 class RefusingLedger:
-    """A database that refuses what Leshan told."""
+    """A database that refuses Leshan's models."""
 
     def __init__(self) -> None:
         self.refused = asyncio.Event()
@@ -79,7 +79,7 @@ async def test_devices_that_name_ever_new_objects_fill_no_memory() -> None:
 
 
 class Taking:
-    """A database that takes what Leshan told."""
+    """A database that accepts Leshan's models."""
 
     async def submit(self, _member: Any) -> None:
         return
@@ -109,7 +109,7 @@ async def test_leshan_is_asked_ever_more_rarely_for_a_model_that_it_does_not_hav
 
 
 class Away(Leshan):
-    """Cannot be reached."""
+    """A client whose server cannot be reached."""
 
     async def object_models(self, endpoint: str) -> list[ObjectModel]:
         await super().object_models(endpoint)

@@ -1,4 +1,4 @@
-"""A model of another version stands in for reading only where that cannot give a wrong value."""
+"""A model of another version is used for reading only where it cannot give a wrong value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = ValueType
 
 
 def model(object_id: int, version: str, *resources: tuple[int, ValueType] | tuple[int, ValueType, bool]) -> ObjectModel:
-    """A model with these resources: id, type, and whether it is multiple."""
+    """Return a model with these resources: id, type, and whether it is multiple."""
     return ObjectModel(
         object_id,
         version,
@@ -35,7 +35,7 @@ def shelf_of(*models: ObjectModel) -> ObjectModelCache:
 
 
 def read(shelf: ObjectModelCache, versions: dict[int, str], path: str, type_: str, value: str) -> TypedValue:
-    """A value as Leshan tells it, as it is shown."""
+    """Return the displayed form of a value that Leshan sent."""
     node = {"kind": "singleResource", "id": int(path.rpartition("/")[2]), "type": type_, "value": value}
     decoded = decode_nodes({path: node}, shelf.of(versions))
     assert not decoded.problems
