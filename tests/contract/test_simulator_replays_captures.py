@@ -191,7 +191,8 @@ def shape(data: Any) -> Any:
 
 
 async def test_wakes_as_the_stock_server_tells_it() -> None:
-    """AWAKE, UPDATED, REQUEST_RESPONSE of the last of the requests that were delayed; then SLEEPING."""
+    """Expect AWAKE, REGISTRATION, SLEEPING; then AWAKE, UPDATED, and REQUEST_RESPONSE of the last of the delayed
+    requests."""
     captured = [(name, data) for name, data in captured_events() if "queue-3" in data]
     updated = next(index for index, (name, _) in enumerate(captured) if name == "UPDATED")
     real = [*captured[:2], captured[updated - 2], *captured[updated - 1 : updated + 2]]

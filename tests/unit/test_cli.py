@@ -1,4 +1,4 @@
-"""The command line: an option that cannot be is refused before anything starts, and named."""
+"""The command line: an invalid option is refused before anything starts, and named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""GraphiQL works without a network: each file that its page asks for is ours, and is the file that Strawberry means."""
+"""GraphiQL works without a network: each file that its page requests is ours, and is the file that Strawberry
+specifies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The tool that removes guards finds each of them: one that moved would be told only by the next run of the tool."""
+"""The tool that removes guards finds each of them; otherwise only the next run of the tool would show that one has
+moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readiness by its parts: a check that cannot be made, or that nobody knows, is never an "ok"."""
+"""Readiness by its parts: a check that cannot be made, or that is unknown, is never an "ok"."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def stored() -> None:
-    """A ledger that commits."""
+    """Act as a ledger that commits."""
 
 
 async def get(health: Health, path: str) -> httpx.Response:

@@ -1,4 +1,5 @@
-"""A feed that pauses between two events of a piece: who attaches then meets exactly what has been told."""
+"""A feed that pauses between two events of a piece: a subscriber that attaches then continues exactly after the
+published events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Who is served without a token: this machine alone, asking directly, and only where nothing at all is configured."""
+"""Access without a token: all routes are open only to direct requests from this machine, and only if neither tokens nor
+secrets are configured."""
 
 from __future__ import annotations
 
@@ -80,14 +81,14 @@ SERVED: Final = {
     "token": PUBLIC.keys(),
     "all": PUBLIC.keys(),
 }
-"""What a direct caller on this machine gets without any token."""
+"""The routes that serve a direct caller on this machine without any token."""
 
 SERVED_ELSEWHERE: Final = {**SERVED, "nothing": set(), "open": PUBLIC.keys() | GRAPHQL.keys()}
-"""What every other caller gets: through a proxy on this machine, or from another one."""
+"""The routes that serve every other caller: through a proxy on this machine, or from another one."""
 
 
 class Process:
-    """The HTTP surface of an API process with these settings, and what it heard."""
+    """The HTTP surface of an API process with these settings, and the batches that it received."""
 
     def __init__(self, **settings: Any) -> None:
         self.heard: list[Batch] = []
@@ -110,7 +111,7 @@ class Process:
         self.app = web_app(given, [*graphql_routes(context), *webhook, *self.health])
 
     async def write(self) -> None:
-        """Let the database be writable."""
+        """Act as a writable database."""
 
     async def ingest(self, batch: Batch) -> None:
         self.heard.append(batch)
@@ -125,7 +126,8 @@ class Process:
         return int(next(message["status"] for message in sent if message["type"] == "http.response.start"))
 
     async def socket(self, headers: dict[str, str], caller: str = "127.0.0.1") -> str:
-        """How far a WebSocket comes without a token: refused, closed after its first message, or acknowledged."""
+        """Return the progress of a WebSocket without a token: refused, closed after its first message, or
+        acknowledged."""
         scope = _scope("websocket", "/graphql", headers, caller)
         scope["subprotocols"] = ["graphql-transport-ws"]
         messages: list[Message] = [
@@ -227,7 +229,7 @@ async def test_a_worker_s_health_port_is_as_an_api_s(name: str) -> None:
 
 
 async def test_by_another_name_nothing_is_served_without_tokens() -> None:
-    """A web page elsewhere whose name points to 127.0.0.1 asks for that name."""
+    """A web page elsewhere whose name points to 127.0.0.1 sends that name as the host."""
     process = Process()
     for route in ROUTES.values():
         assert await process.status(route, {"host": "rebound.example"}) == 403

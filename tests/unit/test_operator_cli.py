@@ -1,4 +1,4 @@
-"""What operators see when something is wrong on the way: a database or a Reveille that is away, a failure halfway."""
+"""The output for operators after a failure: a database or a Reveille that is unavailable, a failure halfway."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refused(code: str, **facts: Any) -> Refused:
 
 
 class LeshanEvent(Api):
-    """Stands where Reveille does: operations by id, the steps of all of them, and one answer to everything else."""
+    """A substitute for Reveille: operations by id, the steps of all of them, and one response to everything else."""
 
     def __init__(self, answer: Any = None, *, database: bool = True) -> None:
         super().__init__("http://127.0.0.1:1", None)
@@ -134,7 +134,7 @@ def test_a_failure_halfway_tells_how_many_were_done(act: Any, fact: str) -> None
 
 
 def test_a_watch_for_what_is_confirmed_ends_when_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    """The server was asked for CONFIRMED alone, never told of another end, and the watch went on for ever."""
+    """The CLI requested only CONFIRMED, so that the server never reported another end, and the watch never ended."""
     api = LeshanEvent()
     api.operations = {"a": "QUEUED", "b": "SENDING"}
     api.steps = [("a", "SENDING"), ("a", "FAILED"), ("b", "CONFIRMED")]
@@ -174,7 +174,7 @@ def test_text_of_devices_and_users_is_escaped(capsys: pytest.CaptureFixture[str]
 def test_the_outcome_is_shown_however_fast_the_device_is(
     capsys: pytest.CaptureFixture[str], status: str, fast: bool, as_json: bool
 ) -> None:
-    """A device that was quicker than the first look left nothing to watch, and nothing was printed."""
+    """A device that was faster than the first read left nothing to watch, and nothing was printed."""
     api = LeshanEvent()
     api.operations = {"a": status if fast else "QUEUED"}
     api.steps = [] if fast else [("a", "SENDING"), ("a", status)]

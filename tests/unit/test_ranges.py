@@ -1,8 +1,8 @@
-"""Ranges of resources: what is sure to be meant is checked, all other text restricts nothing.
+"""Ranges of resources: a text with a certain meaning is checked, all other text restricts nothing.
 
 ``tests/captures/range-enumerations.json`` holds each distinct ``RangeEnumeration`` of the object models in Leshan's
-demo server 2.0.0-M4 (328 files) and in its core library 2.0.0-M18 (19): type, text, how many resources have it, and
-what it means: intervals, and the unit of a length where one is named; null where that is not sure.
+demo server 2.0.0-M4 (328 files) and in its core library 2.0.0-M18 (19): type, text, number of resources that have it,
+and its meaning: intervals, and the unit of a length where one is named; null where the meaning is not certain.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def test_every_range_of_the_known_models(
 
 
 def plain_ranges() -> list[tuple[ValueType, str, int, int]]:
-    """Those of two integers, by far the most."""
+    """Return the ranges of two integers, which are by far the most."""
     found = [(T(type_), text, PLAIN.fullmatch(text)) for type_, text, *_ in KNOWN if type_ in NUMBERS | LENGTHS]
     bounds = [(type_, text, int(match[1]), int(match[2])) for type_, text, match in found if match is not None]
     return [(type_, text, low, high) for type_, text, low, high in bounds if low <= high]
@@ -57,7 +57,7 @@ def test_two_integers_bound_numbers_and_lengths_in_all_known_models() -> None:
 
 
 def written(type_: ValueType, number: int) -> Any:
-    """A value that is this number, or has this length."""
+    """Return a value that is this number, or has this length."""
     if type_ is T.FLOAT:
         return float(number)
     if type_ is T.STRING:

@@ -1,4 +1,4 @@
-"""Reading from a database that fails: what is the database's fault is told as such, and may be asked again."""
+"""Reading from a database that fails: errors of the database are reported as such, so that the read may be retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roles, tokens and what counts as this machine."""
+"""Roles, tokens and the addresses that count as this machine."""
 
 from __future__ import annotations
 

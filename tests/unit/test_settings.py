@@ -1,4 +1,4 @@
-"""Settings: read from the environment once, refused with one line that names what is wrong and tells no secret."""
+"""Settings: read from the environment once, refused with one line that names the error and reveals no secret."""
 
 from __future__ import annotations
 

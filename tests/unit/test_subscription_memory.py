@@ -1,4 +1,4 @@
-"""A subscription that lasts keeps nothing of the events that it has told."""
+"""A long-lived subscription keeps nothing of the events that it has delivered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line for machines, the libraries' lines among ours."""
+"""Logs: one JSON object per line for machines, the libraries' lines among ours."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_trace_shows_no_local_variables(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> None:
     configure_logging(json=as_json)
     try:
-        _fails("-".join(("a", "secret")))  # put together, so that the line itself does not hold it
+        _fails("-".join(("a", "secret")))  # joined, so that the line itself does not contain it
     except ZeroDivisionError:
         get_logger("app.test").exception("went wrong")
     shown = capsys.readouterr().err

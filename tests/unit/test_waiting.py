@@ -1,4 +1,4 @@
-"""What an operation waits for, as the table in ``app/models/waiting.py`` has it."""
+"""The obstacle that an operation waits for, as in the table of ``app/models/waiting.py``."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ TURN_OVER: dict[str, Any] = {**READY, "ready_at": None}
 ALWAYS_ON: dict[str, Any] = {"queue_mode": False}
 
 RETRIED: dict[str, Any] = {**QUEUED, "held_wake_seq": WAKE}
-"""Answered with an error: to be tried again at the next wake."""
+"""Answered with an error: the operation is retried at the next wake."""
 BLOCKED: dict[str, Any] = {**READY, "ready_at": None, "next_operation": 0}
-"""Nothing goes before the next wake, for an operation waits for its retry."""
+"""Nothing is sent before the next wake, because an operation waits for its retry."""
 
 WELL: dict[str, Any] = {"swept_at": NOW - SECOND, "breaker_opened_at": None}
 BROKEN: dict[str, Any] = {**WELL, "breaker_opened_at": NOW - SECOND}

@@ -1,4 +1,4 @@
-"""The check of the wording: prose alone, each word with its line and a suggestion."""
+"""The wording check: only prose, each word with its line and a suggestion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reconciling where the webhook alone is heard: one process at a time, for as long as it takes."""
+"""Reconciliation where the webhook is the only source of events: one process at a time, until it is complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 
 
 class Holds:
-    """Stands where the ledger does: gives the hold, as often as it has some left."""
+    """A substitute for the ledger that grants the hold a limited number of times."""
 
     def __init__(self, left: int) -> None:
         self.left, self.spans = left, list[int]()
@@ -29,7 +29,7 @@ class Holds:
 
 
 class Slow(Reconciler):
-    """Reads a list that has an end when it is told so."""
+    """A reconciler that finishes its list when the test allows it."""
 
     def __init__(self, holds: Holds) -> None:
         super().__init__(*cast(Any, (holds, None, None, None)))

@@ -1,4 +1,4 @@
-"""What an operation shows of an answer: every value that can be represented, and why the others cannot."""
+"""An operation's answer: every value that can be represented, and the reasons that the others cannot."""
 
 from __future__ import annotations
 

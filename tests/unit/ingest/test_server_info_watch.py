@@ -1,4 +1,5 @@
-"""A stock Leshan server logs an error for each ``GET /server/info``: it is asked once, and where it may be another."""
+"""A stock Leshan server logs an error for each ``GET /server/info``: it is requested once, and again where the server
+may be another one."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ class Leshan:
 
 
 class Database:
-    """Stands where the ledger and the reader of its row do."""
+    """A substitute for the ledger and for the reader of its row."""
 
     server_id = 1
 
@@ -84,7 +85,7 @@ async def watching(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Serve
 
 
 async def reads(database: Database, more: int) -> None:
-    """Wait until it was time to ask so many times."""
+    """Wait until the watch has read the boot id this many more times."""
     wanted = database.reads + more
     await eventually(lambda: database.reads >= wanted)
 
@@ -96,7 +97,7 @@ async def asked(leshan: Leshan, count: int) -> None:
 async def test_a_stock_server_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watching(monkeypatch) as (watch, leshan, database):
         await reads(database, 20)
-        await watch.refresh()  # as each reconciling does
+        await watch.refresh()  # as each reconciliation does
         assert leshan.asked == ["GET /api/server/info"]
 
 
@@ -127,7 +128,7 @@ async def test_it_is_asked_again_after_the_breaker_and_by_the_bridge(
 
 
 async def test_a_first_boot_id_has_it_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late event of a server that was replaced by a stock one tells its ``bootId``, too: that is asked about once."""
+    """A late event of a server that was replaced by a stock one has its ``bootId``, too: that causes one request."""
     async with watching(monkeypatch) as (_, leshan, database):
         await reads(database, 2)
         database.boot_id = "b1"

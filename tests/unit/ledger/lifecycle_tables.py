@@ -1,4 +1,4 @@
-"""The tables of ``docs/lifecycle.md``, written from the code that they describe."""
+"""The tables of ``docs/lifecycle.md``, generated from the code that they describe."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _BREAKER: Final = {
 
 
 def moves_table() -> str:
-    """The lifecycle: every status, and where an operation may go from there."""
+    """Return the lifecycle: every status, and the statuses that may follow it."""
     rows = [
         (str(before or "(new)"), ", ".join(sorted(after)) or "nowhere: it has ended") for before, after in MOVES.items()
     ]
@@ -63,7 +63,7 @@ def moves_table() -> str:
 
 
 def verdict_table() -> str:
-    """The verdict table with its variants, in the order of the code."""
+    """Return the verdict table with its variants, in the order of the code."""
     rows: list[tuple[str, ...]] = []
     for kind, row in TABLE.items():
         rows += _variants(kind)

@@ -1,4 +1,4 @@
-"""A database that is away is one line when it goes and one when it is back."""
+"""An outage of the database is one log line when it begins and one when it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of presence, one promise a test."""
+"""The rules of presence, one per test."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def test_a_doubled_update_changes_nothing() -> None:
 
 
 def test_a_sleeping_from_before_the_last_update_is_not_believed() -> None:
-    """A webhook's sender may keep order and its posts may overtake each other all the same."""
+    """Even if a webhook's sender keeps the order, its posts may overtake each other."""
     endpoint = after(registered("d"), updated("d", 2, age=1))
     assert after(sleeping("d", age=5), endpoint=endpoint).presence is Presence.ONLINE
     assert after(sleeping("d"), endpoint=endpoint).presence is Presence.ASLEEP
 
 
 def test_a_new_address_tells_two_updates_of_one_second_apart() -> None:
-    """Leshan up to M4 tells whole seconds only."""
+    """Leshan up to M4 reports only whole seconds."""
     endpoint = after(registered("d", address="10.0.0.1:5683"), updated("d", 2000, address="10.0.0.1:5683"))
     after(updated("d", 2000, address="10.0.0.1:5683"), endpoint=endpoint)
     assert endpoint.wake_seq == 2
@@ -146,7 +146,7 @@ def test_a_device_without_queue_mode_never_sleeps() -> None:
 
 
 def test_in_an_ordered_source_an_update_after_sleeping_is_the_later_word_even_if_known() -> None:
-    """The webhook was quicker than the stream: the stream's UPDATED tells no news, but comes after its SLEEPING."""
+    """The webhook was faster than the stream: the stream's UPDATED has nothing new, but comes after its SLEEPING."""
     endpoint = after(registered("d"), updated("d", 2), sleeping("d"), updated("d", 2, ordered=True))
     assert (endpoint.presence, endpoint.wake_seq) == (Presence.ONLINE, 2)
 
@@ -190,7 +190,7 @@ LATER = START + 60 * SECOND
         (Deregistered(endpoint="d", registration=registration(), by_device=True), LATER),
         (_listed(2, age=30), LATER - 30 * SECOND),
         (_listed(2, age=30, asleep=True), LATER - 30 * SECOND),
-        (Reported(endpoint="d", nodes={}, age=600 * SECOND), START),  # late: from before what is known
+        (Reported(endpoint="d", nodes={}, age=600 * SECOND), START),  # late: before the last known contact
     ],
     ids=repr,
 )
@@ -270,7 +270,7 @@ def test_a_device_without_queue_mode_is_sendable_until_its_lifetime_runs_out() -
 
 @pytest.mark.parametrize("queue_mode", [True, False])
 def test_a_lifetime_beyond_all_time_is_for_ever(queue_mode: bool) -> None:
-    """Leshan takes any 64-bit lifetime from a device; in microseconds it would fit into no column."""
+    """Leshan accepts any 64-bit lifetime from a device; in microseconds it would fit into no column."""
     endpoint = after(registered("d", queue_mode=queue_mode, lifetime_seconds=2**53))
     assert endpoint.lifetime_ends_at == NO_END
 
@@ -308,7 +308,7 @@ def test_an_answer_of_the_device_renews_the_window() -> None:
 
 
 class TestTurnEnder:
-    """A device that was told to reboot."""
+    """A device that received a command to reboot."""
 
     @staticmethod
     def going_down() -> EndpointRow:
@@ -332,7 +332,7 @@ class TestTurnEnder:
 
 
 class TestOlderWebhook:
-    """What tells no ids and no last updates."""
+    """The older webhook, which reports no ids and no last updates."""
 
     def test_is_taken_as_queue_mode_and_has_no_end_by_the_clock(self) -> None:
         endpoint = after(old_registered("d", 100))
@@ -365,7 +365,7 @@ class TestOlderWebhook:
 
 
 def test_texts_longer_than_their_columns_are_cut() -> None:
-    """PostgreSQL would refuse the row, and with it the whole list of events that it came in."""
+    """PostgreSQL would refuse the row, and with it the whole list of events in which it arrived."""
     endpoint = after(registered("d", lwm2m_version="1" * 40, binding_mode="U" * 40, address="a" * 400))
     assert (len(endpoint.lwm2m_version or ""), len(endpoint.binding_mode or ""), len(endpoint.address or "")) == (
         16,

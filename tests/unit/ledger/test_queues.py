@@ -1,4 +1,5 @@
-"""Which operations touch the same object instance, and what goes next in a queue where one waits for its retry."""
+"""Operations that touch the same object instance, and the next operation of a queue in which one waits for its
+retry."""
 
 from __future__ import annotations
 
@@ -116,7 +117,8 @@ def step(seq: int, number: int, to_status: str, last_seq: int, path: str = "/3/0
 
 
 def test_of_a_long_history_only_what_is_known_as_a_whole_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was sent while operations that are left out were queued is not: one of them may have held it back."""
+    """An operation that was sent while omitted operations were queued is not judged: one of them may have held it
+    back."""
     history = [
         *(step(1, 11, "QUEUED", 20), step(2, 12, "QUEUED", 14)),
         *(step(2, 13, "SENDING", 14), step(2, 14, "CONFIRMED", 14)),

@@ -1,4 +1,4 @@
-"""From when on an endpoint's next operation may be claimed."""
+"""The time from which an endpoint's next operation may be claimed."""
 
 from __future__ import annotations
 

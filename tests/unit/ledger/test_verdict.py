@@ -1,4 +1,4 @@
-"""The verdict table, row by row as it was designed, written down a second time and independently of the code's."""
+"""The verdict table, row by row as it was designed, written a second time and independently of the code's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorded exchanges, as tests read them."""
+"""The recorded exchanges, in the form that tests use."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def load(name: str) -> Any:
 
 
 def answered(name: str) -> list[dict[str, Any]]:
-    """The exchanges that got an answer, numbered in their label so that a test names its line."""
+    """Return the exchanges that have a response, numbered in their labels so that a test names its line."""
     exchanges = [exchange for exchange in load(name) if "response" in exchange]
     return [{**exchange, "label": f"{number} {exchange['label']}"} for number, exchange in enumerate(exchanges)]

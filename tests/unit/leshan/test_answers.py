@@ -1,4 +1,4 @@
-"""What came back, read from the body: every recorded answer, and the rows that no record has."""
+"""Outcomes read from response bodies: every recorded response, and the rows that no recording has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OTHER_STATUSES = {401: "LESHAN_REFUSED", 404: "UNEXPECTED", 501: "UNEXPECTED", 5
 
 
 def kind_of(request: dict[str, Any]) -> OperationKind:
-    """The operation that a recorded request is."""
+    """Return the operation kind of a recorded request."""
     path = request["path"].partition("?")[0]
     composite, observe = "/composite" in path, path.endswith("/observe")
     if observe and request["method"] == "DELETE":
@@ -27,7 +27,7 @@ def kind_of(request: dict[str, Any]) -> OperationKind:
 
 
 def expected(kind: OperationKind, status: int, body: str) -> str:
-    """The rule in few words, for what was recorded of operations."""
+    """Return the expected outcome by a short form of the rules, for the recorded responses to operations."""
     if status == 200 and not body:
         return "SUCCESS" if kind in CANCELS else "ANSWER_LOST"
     if status == 200:
@@ -75,7 +75,7 @@ def test_every_recorded_answer_gives_its_outcome(exchange: dict[str, Any]) -> No
 
 
 def shortened(body: str) -> str:
-    """The record of a long JSON was cut at the end; what was cut is the value."""
+    """Complete the recording of a long JSON body, which was truncated within the value."""
     return body if not body.startswith("{") else body[:-1] + '"}}'
 
 

@@ -1,4 +1,4 @@
-"""The client's own questions: probe, registrations in pieces, object models, and operations that cannot be spoken."""
+"""The client's own requests: probe, registrations in pieces, object models, and operations that cannot be sent."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ async def test_nobody_there_is_said() -> None:
 
 
 async def test_a_long_list_is_read_in_pieces() -> None:
-    """Three thousand registrations, two megabytes: what stands in memory at once is far less."""
+    """Three thousand registrations are two megabytes; far less is in memory at once."""
     entry = json.loads(REGISTRATION)
 
     def pieces() -> Iterable[bytes]:

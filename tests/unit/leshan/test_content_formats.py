@@ -1,4 +1,4 @@
-"""Content formats: which are requested, in which order, and what no Leshan server can encode."""
+"""Content formats: which are requested, in which order, and which values no Leshan server can encode."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ async def test_after_a_frozen_time_all_that_passed_are_told() -> None:
     deadlines: Deadlines[str] = Deadlines(told.append)
     for number in range(3):
         deadlines.watch(f"call-{number}", time.monotonic() + 0.01 * number)
-    time.sleep(0.05)  # noqa: ASYNC251 - the event loop stands still on purpose
+    time.sleep(0.05)  # noqa: ASYNC251 - the event loop is blocked on purpose
     await asyncio.sleep(0.01)
     assert told == ["call-0", "call-1", "call-2"]
 

@@ -23,7 +23,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=utf-8\r\nCon
 async def serving(
     *pieces: bytes, head: bytes = HEAD, hold: bool = False
 ) -> AsyncIterator[tuple[httpx.AsyncClient, list[bytes]]]:
-    """A server that writes these pieces one by one, then closes or falls silent."""
+    """Run a server that writes these pieces one by one, then closes or stops sending."""
     requests: list[bytes] = []
     silent = asyncio.Event()
 
@@ -49,12 +49,12 @@ async def serving(
 
 
 async def listen(client: httpx.AsyncClient, **settings: Any) -> tuple[list[Opened | LeshanEvent], str]:
-    """What was heard until the stream was lost, and why it was."""
+    """Return the items received until the stream was lost, and the reason for the loss."""
     heard: list[Opened | LeshanEvent] = []
 
     async def run() -> None:
         async for item in event_stream(client, **settings):
-            heard.append(item)  # noqa: PERF401 - what came before the end of the stream counts
+            heard.append(item)  # noqa: PERF401 - the items before the end of the stream count
 
     with pytest.raises(StreamLost) as lost:
         await run()

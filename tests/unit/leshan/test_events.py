@@ -27,7 +27,7 @@ from tests.unit.leshan.captures import FOLDER, answered
 
 
 def recorded() -> list[tuple[str, str]]:
-    """(event name, data as text) of the recorded stream."""
+    """Return (event name, data as text) of the recorded stream."""
     blocks = (FOLDER / "m18-events.sse").read_text().strip().split("\n\n")
     pairs = (dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks)
     return [(pair["event"], pair["data"]) for pair in pairs]
@@ -81,7 +81,7 @@ def test_a_notification_a_send_and_an_answer() -> None:
 
 
 def test_a_composite_notification_without_content_reports_nothing() -> None:
-    """The device answered an error: M18 sends ``val`` as null."""
+    """The device answered with an error: M18 sends ``val`` as null."""
     assert parse_event("NOTIFICATION", {"ep": "a", "kind": "composite", "val": None}) == Reported(
         endpoint="a", nodes={}
     )
@@ -245,7 +245,7 @@ def test_what_an_attempt_of_ours_came_to() -> None:
 
 
 def test_what_a_call_of_somebody_else_came_to_is_theirs_to_know() -> None:
-    """Our Leshan server takes any two segments as an id, from whomever asks."""
+    """Our Leshan server accepts any two segments as an id, from any caller."""
     told = {"ep": "a", "path": "/3/0", "delayed": False, "response": {}}
     for theirs in ("nightly-job/2", f"{ID}/0", f"{ID}", f"{ID}/2/3", "x" * 1_000):
         assert parse_event("REQUEST_RESPONSE", {**told, "requestId": theirs}) is None

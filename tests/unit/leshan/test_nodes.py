@@ -1,4 +1,4 @@
-"""Nodes read back into values, in three dialects, and what hostile ones do: nothing."""
+"""Nodes converted back into values, in three dialects; hostile nodes have no effect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def nothing(_object_id: int) -> None:
 
 
 def contents(name: str) -> list[Any]:
-    """(label, path, content) of every recorded answer with a content; None as path of a composite."""
+    """Return (label, path, content) of every recorded response with a content; the path of a composite is None."""
     found = []
     for exchange in answered(name):
         body, path = exchange["response"]["body"], exchange["request"]["path"].partition("?")[0]

@@ -1,4 +1,4 @@
-"""Object models as Leshan tells them, stored and read again."""
+"""Object models as Leshan sends them, stored and read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The older webhook bodies: all recorded ones, and what hostile ones get."""
+"""The older webhook bodies: all recorded ones, and the errors for hostile ones."""
 
 from __future__ import annotations
 

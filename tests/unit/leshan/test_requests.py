@@ -73,7 +73,7 @@ RECORDED: list[tuple[str, OperationRequest]] = [
 
 
 def recorded(label: str) -> dict[str, Any]:
-    """The request of this label; of composites the last, since the first ones lacked their formats."""
+    """Return the request of this label; of composites the last one, since the first ones lacked their formats."""
     found: list[dict[str, Any]] = [
         one["request"]
         for one in answered("m18-rest.json")

@@ -1,4 +1,4 @@
-"""What a server says that it can, and what it says of a past call."""
+"""A server's report about its features, and about a past call."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def test_anything_else_is_a_stock_server(status: int, body: str) -> None:
 
 @asynccontextmanager
 async def answering(status: int, body: Any) -> AsyncIterator[tuple[LeshanClient, list[str]]]:
-    """A server that answers everything so; ``body`` is JSON, or a function of the request's target that gives it; bytes
-    are sent as they are."""
+    """Run a server that answers every request in this way; ``body`` is JSON, or a function of the request's target that
+    returns it; bytes are sent unchanged."""
     asked: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,5 @@
-"""Only what a device's own object model surely excludes is refused before it is queued."""
+"""Before queueing, only requests that a device's object model, its registered objects or a node's form surely excludes
+are refused."""
 
 from __future__ import annotations
 
@@ -192,7 +193,7 @@ def test_what_the_device_has_not_registered_is_refused(request_: OperationReques
     ids=str,
 )
 def test_what_a_real_device_may_do_is_accepted(request_: OperationRequest) -> None:
-    """Security and OSCORE are never registered; a composite read leaves missing paths out; a cancel ends at Leshan."""
+    """Security and OSCORE are never registered; a composite read omits missing paths; a cancel ends at Leshan."""
     validate(request_, model_of, registered={3, 3442})
 
 

@@ -1,4 +1,5 @@
-"""The webhook over HTTP: who may call, what is taken whole, and how a refusal looks."""
+"""The webhook over HTTP: which callers are admitted, which bodies are accepted as a whole, and the form of a
+refusal."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ AWAKE = {"event": "AWAKE", "data": {"ep": "dev"}}
 
 
 class Ear:
-    """Takes batches, or cannot."""
+    """A receiver that accepts batches or is unavailable."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -232,7 +233,7 @@ async def test_from_elsewhere_the_older_address_needs_the_token(ear: Ear) -> Non
 
 @pytest.mark.parametrize("path", ["/leshan/events", "/leshan_api/resource/single"])
 async def test_what_a_web_page_posts_is_not_taken_for_this_machines(ear: Ear, path: str) -> None:
-    """A browser lets any page post text to 127.0.0.1, and says from where."""
+    """A browser lets any page post text to 127.0.0.1, and sends the page's origin."""
     headers = {"Content-Type": "text/plain", "Origin": "https://evil.example"}
     assert (await post(ear, SINGLE, path=path, headers=headers)).status_code == 401
     assert ear.batches == []
@@ -259,14 +260,14 @@ async def test_whether_notifications_wake_is_the_servers_matter(ear: Ear) -> Non
 
 
 async def test_an_event_that_is_larger_than_a_usual_post_is_taken(ear: Ear) -> None:
-    """Our Leshan server posts it alone; refused, it would be set aside."""
+    """Our Leshan server posts it alone; if refused, it would be set aside."""
     values = {"/3303/0/5700": {"kind": "singleResource", "id": 5700, "type": "STRING", "value": "x" * 3_000_000}}
     answer = await post(ear, [{"event": "SEND", "data": {"ep": "dev", "val": values}}])
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
 
 
 class SlowBody:
-    """A body of which the first piece comes, and the rest when it may."""
+    """A body whose first piece arrives at once, and the rest when the test allows it."""
 
     def __init__(self, first: bytes, rest: bytes = b"") -> None:
         self.first, self.rest = first, rest
@@ -386,7 +387,8 @@ async def test_unverified_bytes_take_nothing_from_callers_with_the_token(
 async def test_a_signed_body_takes_the_place_of_the_one_that_is_read_for_longest(
     ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Forged signatures are found out once the body is complete; held back, they cannot keep honest ones out."""
+    """A forged signature is detected once the body is complete; forged bodies that are held back cannot block honest
+    ones."""
     limited(monkeypatch, 1_000, 1_000)
     forged = {**signed(b"x"), "webhook-signature": "v1,AAAA"}
     bodies = [SlowBody(b" " * 500) for _ in range(2)]

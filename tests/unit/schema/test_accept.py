@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.schema.accept import EVENT_STREAM, MULTIPART, PLAIN_JSON, RESPONSE_JSON, response_formats
 
 CASES: list[tuple[str, str | None, str | None, str | None]] = [
-    # Accept, of a batch, of a query or mutation, of a subscription
+    # Accept, then the format of a batch, of a query or mutation, of a subscription
     ("", PLAIN_JSON, PLAIN_JSON, EVENT_STREAM),
     ("*/*", PLAIN_JSON, PLAIN_JSON, EVENT_STREAM),
     ("application/*", PLAIN_JSON, PLAIN_JSON, None),
@@ -37,7 +37,7 @@ CASES: list[tuple[str, str | None, str | None, str | None]] = [
     ("multipart/mixed;subscriptionSpec=1.0, text/event-stream", None, EVENT_STREAM, EVENT_STREAM),
     ("multipart/mixed;subscriptionSpec=1.0, text/event-stream;q=0.5", None, EVENT_STREAM, MULTIPART),
     ("multipart/mixed;subscriptionSpec=1.0;q=0, text/event-stream", None, EVENT_STREAM, EVENT_STREAM),
-    # what real clients and libraries send
+    # headers of real clients and libraries
     ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", PLAIN_JSON, PLAIN_JSON, EVENT_STREAM),
     (
         'application/ld+json;profile="https://a.example/x,text/event-stream", application/json',
@@ -45,7 +45,7 @@ CASES: list[tuple[str, str | None, str | None, str | None]] = [
         PLAIN_JSON,
         None,
     ),
-    # malformed elements are ignored; where nothing is left, nothing was said
+    # malformed elements are ignored; if none is left, the header counts as absent
     ("text/event-stream;q=high, application/json;q=0.5", PLAIN_JSON, PLAIN_JSON, None),
     ("text/event-stream;q=2, text/event-stream/x, nonsense, ;q=1, , application/json", PLAIN_JSON, PLAIN_JSON, None),
     ("application/json;q=nan", PLAIN_JSON, PLAIN_JSON, EVENT_STREAM),

@@ -79,7 +79,7 @@ def test_the_fields_that_are_measured_are_those_that_take_first() -> None:
 
 
 def test_fragments_that_double_at_every_level_are_measured_in_no_time() -> None:
-    """Walked where they are spread, these fragments would be 2^100 selections."""
+    """Expanded at every spread, these fragments would be 2^100 selections."""
     fragments = " ".join(f"fragment F{i} on Query {{ ...F{i + 1} a: __typename ...F{i + 1} }}" for i in range(100))
     document = parse(f"query {{ ...F0 }} {fragments} fragment F100 on Query {{ __typename }}")
     with pytest.raises(ApiError, match="aliases"):

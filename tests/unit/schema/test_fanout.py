@@ -1,4 +1,4 @@
-"""Shared subscriptions: who may share, and what becomes of a socket that does not take what it gets."""
+"""Shared subscriptions: which requests may share, and the end of a socket that does not take its responses."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_the_bytes_that_wait_for_a_socket_are_bounded() -> None:
     for seq in (10, 11):
         member.put(large, seq)
     assert [await member.take(), await member.take()] == [large, large]
-    member.put(large * 3, 12)  # one by itself is always sent
+    member.put(large * 3, 12)  # a single response is always sent
     assert await member.take() == large * 3
     for seq in (13, 14, 15):
         member.put(large, seq)

@@ -1,4 +1,4 @@
-"""Every rule for what an operation may look like: what is taken, and which field a refusal names."""
+"""Every rule for the input of an operation: accepted inputs, and the field that a refusal names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def request(*args: Any, **more: Any) -> OperationRequest:
 
 
 def refused(asked: CreateDeviceOperationInput) -> tuple[str, str]:
-    """(code, field) of the refusal."""
+    """Return (code, field) of the refusal."""
     with pytest.raises(ApiError) as error:
         new_operation(asked, Defaults(), no_model, id_="1", created_by="olga")
     extensions: dict[str, Any] = error.value.extensions or {}
@@ -87,7 +87,7 @@ REFUSED: list[tuple[CreateDeviceOperationInput, str]] = [
     (given(K.OBSERVE_COMPOSITE, paths=["/3/0/7", "/3/0/7/1"]), "paths.1"),
     (given(K.CANCEL_OBSERVE_COMPOSITE, paths=["/3", "/3/0"]), "paths.1"),
     (given(K.READ_COMPOSITE, paths=["/3/0", "/3/65535"]), "paths.1"),
-    # what belongs to a kind
+    # fields that a kind requires or excludes
     (given(K.READ, "/3", value=TEXT), "value"),
     (given(K.READ, "/3", paths=["/3"]), "paths"),
     (given(K.WRITE, "/5/0/1"), "value"),

@@ -1,4 +1,4 @@
-"""Each row of the verdict table can be chosen, and looks on the wire as it should."""
+"""Each row of the verdict table can be chosen, and has the correct form on the wire."""
 
 from __future__ import annotations
 
@@ -171,7 +171,8 @@ async def test_the_whole_server_can_hang_or_be_hidden_by_a_proxy() -> None:
 
 
 async def test_a_request_that_was_held_is_not_met_by_what_stands_between() -> None:
-    """What is told of the next call stays for the next call; the device does what Leshan held for it."""
+    """A behavior for the next call remains for the next call; the device executes the request that Leshan held for
+    it."""
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(kind=Kind.DELAYED, times=2))

@@ -1,4 +1,4 @@
-"""Small forms: Java's doubles, EXECUTE's arguments, seeded chance, behaviours from JSON."""
+"""Small formats: Java's doubles, EXECUTE's arguments, seeded chance, behaviors from JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registration, sleep and wake as stock Leshan takes them, and what it does with requests meanwhile."""
+"""Registration, sleep and wake as stock Leshan handles them, and its handling of requests meanwhile."""
 
 from __future__ import annotations
 

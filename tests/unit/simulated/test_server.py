@@ -1,4 +1,4 @@
-"""The event stream, the webhook, the control address, the figures, and many calls at once."""
+"""The event stream, the webhook, the control address, the statistics, and many calls at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 @asynccontextmanager
 async def stream(sim: Simulator, query: str = "") -> AsyncIterator[aiohttp.StreamReader]:
-    """An open event stream."""
+    """Open an event stream."""
     headers = {"Accept": "text/event-stream"}
     async with (
         aiohttp.ClientSession() as session,

@@ -1,4 +1,4 @@
-"""What these tests ask a simulator with: aiohttp for most, a bare socket where the connection itself is looked at."""
+"""Clients of a simulator: aiohttp for most tests, a bare socket where the connection itself is examined."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STRING = {"id": 110, "kind": "singleResource", "type": "STRING", "value": "x"}
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An answer as it was seen."""
+    """A response."""
 
     status: int
     text: str
@@ -22,7 +22,7 @@ class Seen:
 
 
 async def ask(url: str, method: str, path: str, body: Any = None, **headers: str) -> Seen:
-    """One call on its own connection, redirects not followed."""
+    """Send one request on its own connection, without following redirects."""
     async with (
         aiohttp.ClientSession() as session,
         session.request(method, f"{url}{path}", json=body, headers=headers, allow_redirects=False) as answer,
@@ -33,10 +33,10 @@ async def ask(url: str, method: str, path: str, body: Any = None, **headers: str
 
 
 async def raw(url: str, method: str, path: str, body: bytes = b"") -> bytes:
-    """Everything that comes back on a fresh connection until it is closed: aiohttp would send a PUT twice.
+    """Return all bytes that arrive on a new connection until it is closed: aiohttp would send a PUT twice.
 
     Raises:
-        ConnectionResetError: it was closed with a reset.
+        ConnectionResetError: The connection was closed with a reset.
     """
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
