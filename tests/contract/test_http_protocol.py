@@ -182,7 +182,7 @@ ENDLESS = {
 @pytest.mark.parametrize("kind", ENDLESS)
 @pytest.mark.usefixtures("memory")
 async def test_what_never_ends_is_cut_off_with_bounded_memory(kind: str) -> None:
-    """The client would send 64 MiB; without limits the server would keep all of it."""
+    """The client would send 64 MiB; without limits the server would store all of it."""
     begin, piece = ENDLESS[kind]
     async with server() as one:
         _, writer = await one.connect(begin)

@@ -109,7 +109,7 @@ class Players:
         """Repeat the recorder's actions on the devices before the exchange with this label."""
         match label:
             case "timeout neg":
-                # every response takes longer than no time at all, but perhaps not on a busy machine
+                # without the delay, on a busy machine a response may beat even a negative timeout
                 self.plain_2.answer_late(1000, times=1)
             case "frozen read default timeout":
                 self.plain_3.sleep(hold=True)

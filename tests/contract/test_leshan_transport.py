@@ -238,7 +238,8 @@ async def test_a_lost_answer_leaves_one_arrival(method: str, kept: bool, answer:
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_kept_connection_that_died_before_is_never_used_silently_twice(method: str) -> None:
-    """The server closes while the connection idles: the request is sent on a new one, or counts as perhaps read."""
+    """The server closes while the connection idles: the request is sent on a new connection, or counts as perhaps
+    read."""
 
     async def answer_and_close(writer: Writer) -> None:
         await answer_well(writer)

@@ -76,7 +76,7 @@ async def test_any_offer_but_a_websocket_is_ignored(offer: bytes) -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 40, len(HEAD) - 3, len(HEAD) - 1, len(HEAD), len(HEAD) + 5])
 async def test_a_post_with_the_offer_keeps_its_body(cut: int) -> None:
-    """The body survives any cut of the bytes, and again on the same connection, which Java's client keeps."""
+    """The body is complete wherever the bytes are cut, and again on the same connection, which Java's client reuses."""
     ear = Ear()
     async with serving(ear) as port, connected(port) as (reader, writer):
         for number in range(1, 4):

@@ -1,8 +1,8 @@
-"""Ranges of resources: a text with a certain meaning is checked, all other text restricts nothing.
+"""Ranges of resources: a text with a clear meaning is checked, all other text restricts nothing.
 
 ``tests/captures/range-enumerations.json`` holds each distinct ``RangeEnumeration`` of the object models in Leshan's
 demo server 2.0.0-M4 (328 files) and in its core library 2.0.0-M18 (19): type, text, number of resources that have it,
-and its meaning: intervals, and the unit of a length where one is named; null where the meaning is not certain.
+and its meaning: intervals, and the unit of a length where one is named; null where the meaning is not clear.
 """
 
 from __future__ import annotations

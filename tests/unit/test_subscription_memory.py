@@ -1,4 +1,4 @@
-"""A long-lived subscription keeps nothing of the events that it has delivered."""
+"""A long-lived subscription retains nothing of the events that it has delivered."""
 
 from __future__ import annotations
 

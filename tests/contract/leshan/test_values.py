@@ -1,4 +1,4 @@
-"""The contract: a value of any type arrives at the device as it was written, and reads back equal."""
+"""Contract: a value of any type arrives at the device as it was written, and reads back equal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.contract.leshan.values import MULTIPLE, SINGLE, UNSIGNED, Case, equal
 pytestmark = pytest.mark.asyncio
 
 FORMATS = [ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.TLV]
-"""The content formats from which the writing one is chosen, in order of preference."""
+"""The content formats that may be chosen for writing, in order of preference."""
 
 CHANGED = (OutcomeKind.SUCCESS, 204, "CHANGED(204)")
 

@@ -1,4 +1,4 @@
-"""The reports of a Leshan server that stores request ids about the calls of a lost attempt."""
+"""The reports of a Leshan server with request ids about the calls of a lost attempt."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def delivery(*names: str, id_: str | None = "msg_1") -> Batch:
 
 @pytest.mark.asyncio
 async def test_of_a_delivery_that_is_never_taken_the_bad_event_is_dropped_and_the_rest_is_heard() -> None:
-    """Our Leshan server, like many other senders, redelivers a post that was answered with 5xx forever."""
+    """Our Leshan server, like many other senders, redelivers a post without end if it was answered with 5xx."""
     kept, before = Kept(), BROKEN_EVENTS.labels("webhook")._value.get()
     await hearing_of(kept).from_webhook(delivery("a", "bad", "b"))
     assert list(kept.taken.values()) == ["a", "b", ""]

@@ -128,7 +128,7 @@ async def test_it_is_asked_again_after_the_breaker_and_by_the_bridge(
 
 
 async def test_a_first_boot_id_has_it_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late event of a server that was replaced by a stock one has its ``bootId``, too: that causes one request."""
+    """A late event of a server that was replaced by a stock one also carries a ``bootId``: it causes one request."""
     async with watching(monkeypatch) as (_, leshan, database):
         await reads(database, 2)
         database.boot_id = "b1"

@@ -78,7 +78,7 @@ def test_a_doubled_update_changes_nothing() -> None:
 
 
 def test_a_sleeping_from_before_the_last_update_is_not_believed() -> None:
-    """Even if a webhook's sender keeps the order, its posts may overtake each other."""
+    """Even if a webhook's sender posts in order, its posts may overtake each other."""
     endpoint = after(registered("d"), updated("d", 2, age=1))
     assert after(sleeping("d", age=5), endpoint=endpoint).presence is Presence.ONLINE
     assert after(sleeping("d"), endpoint=endpoint).presence is Presence.ASLEEP

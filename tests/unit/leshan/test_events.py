@@ -215,7 +215,7 @@ def test_what_our_own_server_tells_beside_stock() -> None:
 
 
 def test_a_notification_that_the_server_could_not_decode_is_taken_and_changes_nothing() -> None:
-    """An unknown name would be refused, and the server's outbox would set the event aside."""
+    """If its name were unknown, the event would be refused, and the server's outbox would set it aside."""
     about = {"ep": "a", "registrationId": "r", "kind": "single", "res": "/3/0/9"}
     told = {**about, "contentFormat": 112, "bytes": 1, "payload": "ff", "error": "x", "reason": "y"}
     assert parse_event("NOTIFICATION_UNREADABLE", told) is None

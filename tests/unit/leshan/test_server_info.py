@@ -66,8 +66,8 @@ def test_anything_else_is_a_stock_server(status: int, body: str) -> None:
 
 @asynccontextmanager
 async def answering(status: int, body: Any) -> AsyncIterator[tuple[LeshanClient, list[str]]]:
-    """Run a server that answers every request in this way; ``body`` is JSON, or a function of the request's target that
-    returns it; bytes are sent unchanged."""
+    """Run a server that answers every request with this status and ``body``, which is JSON, or a function of the
+    request's target that returns it; bytes are sent unchanged."""
     asked: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,5 +1,5 @@
-"""Before queueing, only requests that a device's object model, its registered objects or a node's form surely excludes
-are refused."""
+"""Before queueing, only requests that a device's object model, its registered objects or a node's form certainly
+excludes are refused."""
 
 from __future__ import annotations
 

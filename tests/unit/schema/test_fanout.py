@@ -74,7 +74,7 @@ async def test_the_bytes_that_wait_for_a_socket_are_bounded() -> None:
     for seq in (10, 11):
         member.put(large, seq)
     assert [await member.take(), await member.take()] == [large, large]
-    member.put(large * 3, 12)  # a single response is always sent
+    member.put(large * 3, 12)  # a response that waits alone is always sent
     assert await member.take() == large * 3
     for seq in (13, 14, 15):
         member.put(large, seq)
