@@ -146,7 +146,7 @@ class Cluster:
 
 
 def _listens_since(bridge: Process) -> str:
-    """Return the time of the last line in its log that says so, or an empty string if none does."""
+    """Return the time of the last ``event_stream_open`` line in its log, or an empty string if there is none."""
     return max((line.split()[0] for line in bridge.log.splitlines() if "event_stream_open" in line), default="")
 
 

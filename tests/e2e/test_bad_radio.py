@@ -1,4 +1,5 @@
-"""A small run of ``python -m tests.leshan.radio_run``: bad radios, and each device's own word on what it received."""
+"""A small run of ``python -m tests.leshan.radio_run``: bad radios, and each device's own record of received
+requests."""
 
 from __future__ import annotations
 

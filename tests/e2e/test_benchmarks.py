@@ -1,6 +1,7 @@
-"""The benchmarks run: small, here, so that they do when somebody wants their figures.
+"""Run the benchmarks at a small size, so that they work when their figures are needed.
 
-No figure is judged but one that is no time: the SQL that a transition costs does not grow with those who listen."""
+The only checked figure is not a time: the SQL of a transition does not grow with the number of subscribers.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def test_a_line_of_the_table_is_measured_and_written(line: str, tmp_path: Path) 
 def test_the_sql_of_a_transition_does_not_grow_with_those_who_listen(tmp_path: Path) -> None:
     options = ("--database", KIND, "--subscribers", "1", "40", "--transitions", "10")
     told = run(tmp_path, "bench.scale.statements", *options)
-    # a whisper may come between two reads of one commit, so a look or two more than needed
+    # a notification may arrive between two reads of one commit and cause a read or two more than needed
     one, many = (float(figure) for figure in re.findall(r"subscribers\s*│\s*([\d.]+)", told))
     assert many <= one + 3
 

@@ -1,4 +1,4 @@
-"""The long measurements at a small size: what they promise holds, whatever time it takes here."""
+"""The long measurements at a small size: their guarantees hold, however long they take here."""
 
 from __future__ import annotations
 

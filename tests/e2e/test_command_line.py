@@ -1,4 +1,4 @@
-"""The command line as a person or a service manager meets it: help, bad settings, taken ports, two starts, the end."""
+"""The command line for a person or a service manager: help, bad settings, taken ports, two starts, the end."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_database_that_cannot_be_used_is_one_line(own_processes: Processes, ve
 
 
 def test_a_file_that_is_no_database_is_one_line(own_processes: Processes, tmp_path: Path) -> None:
-    """One whose first bytes say that it is none is a bad setting."""
+    """A file whose first bytes show that it is no database is a bad setting."""
     header = "SQLite format 3\0"
     for begin, code in (("", 2), (header, 1)):
         file = tmp_path / f"no-{code}.db"
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_database_is_one_line(own_processes: Processes, tmp_pa
 
 @pytest.mark.parametrize("verb", ["migrate", "serve", "check"])
 def test_a_path_that_only_sqlite_refuses_is_one_line(own_processes: Processes, tmp_path: Path, verb: str) -> None:
-    """Two links that lead to each other."""
+    """Two links point to each other."""
     for name, other in (("a.db", "b.db"), ("b.db", "a.db")):
         (tmp_path / name).symlink_to(other)
     done = own_processes.run(verb, database_url=f"sqlite://{tmp_path / 'a.db'}", port=0)
@@ -104,7 +104,7 @@ def test_a_path_that_only_sqlite_refuses_is_one_line(own_processes: Processes, t
 
 
 def test_an_unsafe_postgresql_is_refused(own_processes: Processes, postgres_server: PostgresServer) -> None:
-    """The suite's own server runs with ``fsync`` off: acknowledged work could be lost."""
+    """The suite's own server runs with ``fsync`` off: acknowledged commits could be lost."""
     done = own_processes.run("api", database_url=postgres_server.url(), port=0)
     assert done.returncode == 1
     assert "fsync" in done.stderr
@@ -125,7 +125,7 @@ def test_a_connection_pooler_is_refused_in_one_line(
 
 
 def test_an_unusable_postgresql_is_one_line(own_processes: Processes, tmp_path: Path) -> None:
-    """A password that is wrong, a database that is not there, and a server that takes connections and says nothing."""
+    """The cases are a wrong password, a missing database, and a server that accepts connections and never responds."""
     with postgres() as server, socket.create_server(("127.0.0.1", 0)) as silent:
         server.stop()
         access = "local missing all trust\nlocal all all scram-sha-256\n"
@@ -149,7 +149,7 @@ def test_an_unusable_postgresql_is_one_line(own_processes: Processes, tmp_path: 
 async def test_a_postgresql_that_is_too_old_is_one_line(
     own_processes: Processes, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    """A wire has the server say that it is PostgreSQL 14."""
+    """A wire makes the server report that it is PostgreSQL 14."""
     async with before_socket(postgres_server.server.folder / ".s.PGSQL.5432", tmp_path) as wire:
         wire.answered = lambda piece: re.sub(rb"(server_version\x00)\d\d", rb"\g<1>14", piece)
         url = f"postgres://postgres@/postgres?host={tmp_path}"
@@ -183,7 +183,7 @@ def test_the_exported_schema_is_the_present_one(own_processes: Processes) -> Non
 
 
 def test_two_starts_on_one_new_file(own_processes: Processes, sqlite: str) -> None:
-    """One migrates, the other waits for it; then both serve."""
+    """One process migrates, the other waits for it; then both serve."""
     both = [own_processes.spawn("serve", database_url=sqlite, simulate_devices=2) for _ in range(2)]
     own_processes.ready(*both)
     for process in both:
@@ -211,7 +211,7 @@ def _refused(group: Processes, process: Process) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything_in_order(own_processes: Processes, sqlite: str, how: signal.Signals) -> None:
-    """While the event stream is open, a browser keeps its connection, and another peer never finishes what it asks."""
+    """While the event stream is open, a browser keeps its connection, and another peer never completes its request."""
     process = own_processes.start("serve", database_url=sqlite, simulate_devices=2)
     address = urlsplit(process.url)
     with (

@@ -1,4 +1,4 @@
-"""A dispatcher is killed while a device is at its work: another one learns from the server what came of it."""
+"""A dispatcher is killed while a device executes its request: another one queries the server for the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.servers.forks import fork_server
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan, pytest.mark.slow]
 
 COUNT: Final = "/3442/0/3"
-"""A resource to execute."""
+"""An executable resource."""
 LATE_MILLIS: Final = 3_000
 STORY: Final = """
 query($id: ID!) {
@@ -29,7 +29,8 @@ query($id: ID!) {
 
 @pytest.fixture
 def killed_ones(tmp_path: Path, pycache: Path, started: list[Processes]) -> Iterator[Processes]:
-    """Processes whose leases end 3 s after the device's time: whoever waits for one to run out does not wait 15 s."""
+    """Processes whose leases end 3 s after the device's time, so that a test does not wait 15 s for the end of a
+    lease."""
     with fork_server(environment(pycache, {})) as forks, processes(tmp_path, pycache, forks.launch) as group:
         started.append(group)
         yield group
@@ -39,7 +40,7 @@ def killed_ones(tmp_path: Path, pycache: Path, started: list[Processes]) -> Iter
 async def test_what_a_killed_dispatcher_asked_of_a_device_is_fetched_and_not_asked_again(
     production_leshan: LeshanServer, leshan_devices: Devices, killed_ones: Processes
 ) -> None:
-    """Without its event: the Leshan server posts to nobody here, and no stream is heard."""
+    """No event reports the result: the Leshan server posts to no webhook here, and no stream is read."""
     device = await asyncio.to_thread(leshan_devices.create, "killed-over", server=production_leshan.coap_uri)
     await asyncio.to_thread(device.answer_late, LATE_MILLIS)
     settings = {
@@ -68,7 +69,7 @@ async def _registered(client: Api, leshan: LeshanServer, device: Device) -> None
 
 
 async def _has(device: Device, times: int) -> bool:
-    """By its own counter."""
+    """Return whether the device received so many executions, by its own record."""
     return len(await asyncio.to_thread(device.received, method="EXECUTE")) == times
 
 

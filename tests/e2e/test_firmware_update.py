@@ -1,4 +1,4 @@
-"""A whole firmware update of a sleepy device, as a frontend asks for it and sees it."""
+"""A whole firmware update of a sleepy device, as a frontend requests and observes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def packages() -> Iterator[str]:
 
 @pytest.fixture
 def device(production_leshan: LeshanServer, leshan_devices: Devices) -> Iterator[Device]:
-    """In queue mode, behind a radio that doubles every datagram; not registered yet."""
+    """A device in queue mode, behind a radio that duplicates every datagram; not registered yet."""
     created = leshan_devices.create(
         NAME, queue_mode=True, register=False, server=production_leshan.coap_uri, radio={"duplicates": 100}
     )
@@ -87,7 +87,7 @@ async def _ended(client: Api, op: str) -> bool:
 
 
 async def _states(changes: Subscription, last: str) -> list[str]:
-    """The states of the update as they are told, up to one."""
+    """Return the states of the update in the order of the notifications, up to this one."""
     states: list[str] = []
     while states[-1:] != [last]:
         states.append(str((await changes.next())["resource"]["value"]))

@@ -1,4 +1,4 @@
-"""The README's first operation, as it stands there, pasted into what ``make run`` starts."""
+"""The README's first operation, exactly as written there, run against the server that ``make run`` starts."""
 
 from __future__ import annotations
 

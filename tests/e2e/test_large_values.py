@@ -22,7 +22,7 @@ from tests.leshan.launch import LeshanServer, leshan_devices, leshan_server
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 
 MAX_BODY: Final = MAX_OPAQUE_BYTES + 65_536
-"""Of server and devices: the value, and what a content format puts around it."""
+"""The limit of server and devices: the value, and the overhead of a content format."""
 
 OPAQUE: Final = "/3442/0/150"
 PACKAGE: Final = bytes(range(256)).hex() * (MAX_OPAQUE_BYTES // 256)
@@ -54,7 +54,7 @@ async def road(database_url: str, large_leshan: LeshanServer, large_devices: Dev
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def api(road: Road) -> AsyncIterator[httpx.AsyncClient]:
-    """GraphQL of the process that dispatches, with the limits of its settings."""
+    """A GraphQL client of the process that dispatches, with the limits of its settings."""
     async with api_routes(road.components) as routes:
         transport = httpx.ASGITransport(Starlette(routes=routes))
         async with httpx.AsyncClient(transport=transport, base_url="http://reveille", timeout=60) as client:

@@ -1,4 +1,5 @@
-"""The built archive of our Leshan server, started by its README alone: an empty folder, no Maven, no user's rights."""
+"""The built archive of our Leshan server, started by its README alone: an empty folder, no Maven, an unprivileged
+user."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def tmp_path() -> Iterator[Path]:
 
 @pytest.fixture
 def empty(archive: Path, tmp_path: Path) -> Iterator[Path]:
-    """A folder of an unprivileged user with the unpacked archive in it, which its program may not write to."""
+    """The folder of an unprivileged user with the unpacked archive, which its program may not write to."""
     folder = tmp_path / "operator"
     folder.mkdir()
     with tarfile.open(archive) as tar:
@@ -65,7 +66,7 @@ def empty(archive: Path, tmp_path: Path) -> Iterator[Path]:
 def unprivileged(
     command: list[str], folder: Path, environment: Mapping[str, str], stderr: IO[bytes] | int
 ) -> subprocess.Popen[bytes]:
-    """A process of a user without rights, in a folder, with nothing of this one's environment."""
+    """Start a process of an unprivileged user in a folder, with none of this process's environment."""
     user = NOBODY if os.geteuid() == 0 else None
     return subprocess.Popen(
         command,
@@ -81,7 +82,7 @@ def unprivileged(
 
 
 def path_with_java_alone(folder: Path) -> str:
-    """A PATH with the machine's basic tools and Java, and no Maven."""
+    """Return a PATH with the machine's basic tools and Java, but without Maven."""
     java = shutil.which("java")
     assert java is not None
     tools = folder / "tools"
@@ -93,7 +94,7 @@ def path_with_java_alone(folder: Path) -> str:
 
 
 def start_command(unpacked: Path) -> str:
-    """The command of the section `Start` in the archive's README."""
+    """Return the command of the section `Start` in the archive's README."""
     section = (unpacked / "README.md").read_text().partition("## Start\n")[2].partition("\n## ")[0]
     found = re.search(r"^ {4}(\S.*)$", section, re.MULTILINE)
     assert found is not None

@@ -1,7 +1,8 @@
-"""List, cursor, subscribe: what a frontend builds of them equals the database, however much happens meanwhile.
+"""List, cursor, subscribe: the state that a frontend merges from them equals the database, however much changes
+meanwhile.
 
-A client reads a list with the log's cursor in one document, subscribes after that cursor, and keeps of two copies the
-higher version. It may lose its connection and go on at another API process after the last step it saw.
+A client reads a list with the log's cursor in one document, subscribes after that cursor, and keeps the higher version
+of two copies. It may lose its connection and continue at another API process after the last step that it received.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ pytestmark = pytest.mark.asyncio
 
 CLIENTS: Final = 1_000
 AT_ONCE: Final = 40
-"""Clients that are reading their lists at the same time; all of them stay subscribed to the end."""
+"""The number of clients that read their lists at the same time; all of them stay subscribed to the end."""
 
 SOCKETS: Final = 7
-"""To each of the two APIs; a socket has at most 100 subscriptions, and half of the clients come a second time."""
+"""The number of sockets to each of the two APIs; a socket has at most 100 subscriptions, and three in ten clients
+subscribe a second time."""
 
 DEVICES: Final = 40
 PAGE: Final = 3
-"""Small, so that most lists take several pages, with new operations arriving between them."""
+"""The page size is small, so that most lists need several pages, with new operations arriving between them."""
 
 LIST: Final = """
 query ($endpoint: String!, $first: Int!, $after: String) {
@@ -45,19 +47,19 @@ subscription ($endpoint: String!, $after: String) {
 }"""
 
 State = dict[str, tuple[int, str]]
-"""Version and status of each operation."""
+"""The version and status of each operation."""
 
 
 @dataclass(slots=True)
 class Client:
-    """One frontend that follows one device."""
+    """A frontend that follows one device."""
 
     endpoint: str
     cursor: str = ""
     state: State = field(default_factory=dict)
 
     async def list(self, api: Api) -> None:
-        """Read all pages; the first one's cursor is the one to subscribe after."""
+        """Read all pages; the first page's cursor is the one to subscribe after."""
         page: dict[str, Any] = {"hasNextPage": True, "endCursor": None}
         while page["hasNextPage"]:
             after = page["endCursor"]
@@ -69,19 +71,20 @@ class Client:
             page = answer["deviceOperations"]["pageInfo"]
 
     def take(self, id_: str, version: int, status: str) -> None:
-        """Of two copies keep the higher version."""
+        """Keep the higher version of two copies."""
         if version > self.state.get(id_, (0, ""))[0]:
             self.state[id_] = version, status
 
     def step(self, step: dict[str, Any]) -> None:
-        """One step that the subscription tells: new, or told by the list already, but never with one left out."""
+        """Apply one step of the subscription: it is new, or was in the list already, but no step before it is
+        missing."""
         id_, number = key(step["operation"]["id"]), step["number"]
         assert number <= self.state.get(id_, (0, ""))[0] + 1, f"a step before {step} was skipped"
         self.take(id_, number, step["toStatus"])
         self.cursor = step["cursor"]
 
     async def follow(self, subscription: Subscription, until: State) -> None:
-        """Take steps until the state is this one."""
+        """Apply steps until the state is this one."""
         while self.state != until:
             self.step(await subscription.next())
 
@@ -135,7 +138,7 @@ async def _one_step(client: Client, subscription: Subscription) -> None:
 
 
 async def _load(whole: Cluster, names: list[str], done: asyncio.Event) -> list[str]:
-    """Create operations through both APIs, as fast as they are answered, until it is enough."""
+    """Create operations through both APIs, one batch after another, until ``done`` is set; return their ids."""
     ids: list[str] = []
     number = 0
     while not done.is_set():
@@ -147,7 +150,7 @@ async def _load(whole: Cluster, names: list[str], done: asyncio.Event) -> list[s
 
 
 async def _truth(whole: Cluster) -> dict[str, State]:
-    """What the database says of each device's operations."""
+    """Return the state of each device's operations, from the database."""
     sql = "SELECT e.name, o.id, o.version, o.status FROM operation o JOIN endpoint e ON e.id = o.endpoint_id"
     truth: dict[str, State] = {}
     for row in await whole.rows(sql):

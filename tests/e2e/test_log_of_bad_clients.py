@@ -1,4 +1,4 @@
-"""What clients do wrong costs the log a few lines, no tracebacks, and shows nothing of what they sent."""
+"""Errors of clients cost the log a few lines, no tracebacks, and reveal nothing that they sent."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _break_off(served: Process, path: str) -> None:
 
 
 def _answer(served: Process) -> None:
-    """A request of its own, answered after those before it were read."""
+    """Send a separate request, which is answered after the earlier ones were read."""
     with _connected(served) as websocket:
         websocket.send('{"type": "connection_init"}')
         assert "connection_ack" in str(websocket.recv(timeout=10))

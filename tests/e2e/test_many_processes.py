@@ -1,4 +1,4 @@
-"""Two of each role on PostgreSQL and Redis: what dies is replaced, nothing is lost and nothing is doubled."""
+"""Two of each role on PostgreSQL and Redis: dead processes are replaced, nothing is lost and nothing is duplicated."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ subscription ($after: String) {
   operationTransitions(after: $after) { cursor number toStatus operation { id version } }
 }"""
 SUBSCRIBERS: Final = 3
-"""On each of the two APIs."""
+"""The number on each of the two APIs."""
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def judged(whole: Cluster) -> AsyncIterator[None]:
-    """After each test the invariants hold, and the devices agree with the database."""
+    """Check after each test that the invariants hold, and that the devices agree with the database."""
     yield
     await whole.check()
 
@@ -65,7 +65,8 @@ async def _steps(subscription: Subscription, number: int) -> list[tuple[str, int
 
 
 async def test_an_event_posted_to_both_apis_counts_once(whole: Cluster) -> None:
-    """The same delivery, sent again because its answer was lost, at another process; here even with another content."""
+    """The same delivery, sent again to another process because its response was lost; here even with different
+    content."""
     name, delivery = f"posted-{uuid4().hex[:8]}", uuid4().hex
     clock = count(1_800_000_000_000)
     for _ in range(2):
@@ -105,7 +106,7 @@ async def test_a_bridge_takes_over_from_one_that_was_killed(whole: Cluster) -> N
     (id_,) = await whole.apis[1].create(write(name))
     active = await whole.active_bridge()
     active.kill()
-    await whole.wake(name)  # nobody listens: what is missed now is found by asking for all registrations
+    await whole.wake(name)  # no bridge listens: the missed wake is found by requesting all registrations
     await whole.confirmed([id_])
     assert await whole.active_bridge() is not active
     whole.bridges.remove(active)
@@ -113,8 +114,8 @@ async def test_a_bridge_takes_over_from_one_that_was_killed(whole: Cluster) -> N
 
 
 async def test_a_dispatcher_is_killed_while_its_calls_are_open(whole: Cluster) -> None:
-    """The device has both requests, and nobody will ever read its answers. The lease runs out: a WRITE goes again at
-    the next wake, an EXECUTE is not repeated."""
+    """The devices have received both requests, and their responses are never read. The lease expires: a WRITE is sent
+    again at the next wake, an EXECUTE is not repeated."""
     writing, executing = names = await whole.devices("orphan", 2)
     for name in names:
         await whole.tell("behaviour", name, kind="never", carry_out=True, times=1)
@@ -154,7 +155,7 @@ async def test_without_redis_everything_happens_only_later(whole: Cluster) -> No
     assert len({step[:2] for step in steps}) == 3 * len(ids)
     whole.valkey.restart()
     for api in whole.apis:
-        await api.create(write(names[0]))  # whoever has nothing to say does not know that Redis is back
+        await api.create(write(names[0]))  # a process that publishes nothing does not notice that Redis is back
         await eventually(lambda api=api: _bus_works(api), "the bus is back")  # type: ignore[misc]
 
 

@@ -1,4 +1,4 @@
-"""``reveille status``, ``ops``, ``pause``, ``resume`` against a Reveille that runs: answers, refusals, exit codes."""
+"""``reveille status``, ``ops``, ``pause``, ``resume`` against a running Reveille: responses, refusals, exit codes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.slow
 
 
 class Shell:
-    """Types commands at one Reveille."""
+    """A shell that runs commands against one Reveille."""
 
     def __init__(self, processes: Processes, url: str) -> None:
         self.processes, self.url = processes, url
 
     def type(self, *words: str, code: int = 0, **settings: object) -> str:
-        """What a command says on standard output; of one that is refused, on standard error."""
+        """Run a command; return its standard output, or its standard error if it is refused."""
         done = self.processes.run(*words, **{"url": self.url, "token": TOKEN, **settings})
         assert done.returncode == code, (words, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -43,7 +43,7 @@ class Shell:
         return json.loads(self.type(*words, "--json", code=code))
 
     def created(self, *words: str) -> str:
-        """The id of an operation that was created."""
+        """Create an operation; return its id."""
         return str(self.json("ops", "create", *words)["id"])
 
 
@@ -91,7 +91,7 @@ def test_the_same_key_creates_once(shell: Shell) -> None:
 
 
 def test_a_value_out_of_range_is_sent_only_with_the_option(shell: Shell, tmp_path: Path) -> None:
-    """The Package URI has at most 255 bytes by its model, which is fetched once the device is online."""
+    """By its model, which is fetched once the device is online, the Package URI has at most 255 bytes."""
     write = (DEVICE, "WRITE", "/5/0/1", "--value")
     asyncio.run(eventually(lambda: bool(shell.json("ops", "show", shell.created(*write, "coap://a"))["validated"])))
     asked = ("ops", "create", *write, "x" * 256)
@@ -195,7 +195,7 @@ async def test_while_the_database_is_away_the_status_is_the_road(own_processes: 
 
 
 def test_watching_goes_on_where_it_was_when_reveille_is_back(own_processes: Processes, tmp_path: Path) -> None:
-    """Steps that were made while the connection was lost come, too, and none comes twice."""
+    """Steps from the time without a connection arrive too, and none arrives twice."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings: dict[str, Any] = {"database_url": f"sqlite://{tmp_path / 'reveille.db'}", "port": port}

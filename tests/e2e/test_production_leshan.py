@@ -1,4 +1,5 @@
-"""The whole road with our Leshan server in production mode and real LwM2M devices: it says what it can, we make use."""
+"""The whole path with our Leshan server in production mode and real LwM2M devices: Reveille uses its reported
+capabilities."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ from tests.leshan.launch import LeshanServer
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 
 COUNT = "/3442/0/3"
-"""A resource to execute."""
+"""An executable resource."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def road(database_url: str, production_leshan: LeshanServer, leshan_devices: Devices) -> AsyncIterator[Road]:
-    """The road on the server in production mode, which has said what it can."""
+    """The path through the server in production mode, which has reported its capabilities."""
     async with Road.begin(database_url, production_leshan, leshan_devices) as road:
 
         async def known() -> bool:
@@ -55,7 +56,7 @@ async def test_a_call_for_a_sleeping_device_is_refused_and_never_kept(road: Road
 
 
 async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_told(road: Road) -> None:
-    """By the event of its result; its lease has long to go."""
+    """The event of the result reports it; the lease is far from its end."""
     device = await road.device()
 
     async def gone(*_: object) -> None:
@@ -84,7 +85,7 @@ async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_aske
 
 
 async def test_an_answer_that_was_lost_on_the_way_is_fetched(road: Road) -> None:
-    """We hang up after a moment; the device takes longer."""
+    """Reveille closes the connection after a moment; the device takes longer."""
     device = await road.device()
     await asyncio.to_thread(device.answer_late, 1_000)
     with mock.patch("app.dispatcher.runner.ANSWER_SECONDS", -4.5):

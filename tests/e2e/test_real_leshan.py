@@ -1,4 +1,5 @@
-"""The whole road with real LwM2M devices over CoAP: our Leshan server, and what must hold on a 2.0.0-M4 as well."""
+"""The whole path with real LwM2M devices over CoAP: our Leshan server, and the rules that must hold on a 2.0.0-M4
+too."""
 
 from __future__ import annotations
 
@@ -31,26 +32,26 @@ WINDOW: Final = 6
 
 @pytest.fixture
 def begin(database_url: str, our_leshan: LeshanServer, leshan_devices: Devices) -> Begin:
-    """Begin a road on our Leshan server with settings of the test's own."""
+    """Return a function that begins a :class:`Road` on our Leshan server, with the test's settings."""
     return functools.partial(Road.begin, database_url, our_leshan, leshan_devices)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def road(begin: Begin) -> AsyncIterator[Road]:
-    """The road on our Leshan server."""
+    """A :class:`Road` on our Leshan server."""
     async with begin() as road:
         yield road
 
 
 @pytest.fixture(params=["our_leshan", "leshan_m4_server"], ids=["ours", "m4"])
 def begin_on_any(request: pytest.FixtureRequest, database_url: str, leshan_devices: Devices) -> Begin:
-    """The same on either server."""
+    """Return the same function for either server."""
     return functools.partial(Road.begin, database_url, request.getfixturevalue(request.param), leshan_devices)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def any_road(begin_on_any: Begin) -> AsyncIterator[Road]:
-    """The road on either server."""
+    """A :class:`Road` on either server."""
     async with begin_on_any() as road:
         yield road
 
@@ -117,7 +118,8 @@ async def test_what_is_wanted_of_a_sleeping_device_goes_at_its_next_update_and_n
 
 
 async def test_a_wrong_guess_that_it_is_awake_costs_no_attempt(begin_on_any: Begin) -> None:
-    """Told that a NOTIFICATION wakes, where it does not: a 400 on a 2.0.0-M4, kept by Leshan on ours."""
+    """A setting says that a NOTIFICATION wakes the device, which is wrong: a 400 on a 2.0.0-M4, held by Leshan on
+    ours."""
     async with begin_on_any(leshan_notifications_wake=True) as road:
         device = await road.device(queue_mode=True)
         await road.confirmed(await road.create(device, "OBSERVE", TEMPERATURE))
@@ -140,7 +142,7 @@ async def test_a_wrong_guess_that_it_is_awake_costs_no_attempt(begin_on_any: Beg
 
 
 async def test_more_than_fits_into_one_window_goes_out_in_one_wake(database_url: str, leshan_devices: Devices) -> None:
-    """Every answer of the device renews its window, at Leshan as with us."""
+    """Every response of the device renews its window, in Leshan and in Reveille."""
     with leshan_server(mode="stock", awake_time=WINDOW) as leshan:
         async with Road.begin(database_url, leshan, leshan_devices, awake_window=WINDOW) as road:
             device = await road.sleeper()
@@ -184,7 +186,7 @@ async def test_what_may_not_be_repeated_is_not(any_road: Road) -> None:
     assert len(await any_road.received(device, "EXECUTE")) == 1
 
 
-# --- what comes in between
+# --- interruptions
 
 
 async def test_a_device_that_registers_from_a_new_port_while_its_call_is_open(any_road: Road) -> None:
@@ -199,8 +201,8 @@ async def test_a_device_that_registers_from_a_new_port_while_its_call_is_open(an
 
 
 async def test_an_update_from_a_new_port_while_its_call_is_open(road: Road) -> None:
-    """As when a NAT forgot the device. Not on 2.0.0-M4: within a second of its registration (DATES_IN_SECONDS) an
-    update is a duplicate there, which sends nothing again."""
+    """A NAT that forgot the device causes this. Not on 2.0.0-M4: within a second of its registration (DATES_IN_SECONDS)
+    an update is a duplicate there, which sends nothing again."""
     device = await road.device(queue_mode=True)
     await asyncio.to_thread(device.never_answer, carry_out=False)
     op = await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE, timeout=3)
@@ -231,7 +233,7 @@ async def test_after_a_reboot_nothing_is_sent_before_the_device_registered_again
 
 
 async def test_a_delayed_request_whose_registration_is_replaced_is_sent_again(begin: Begin) -> None:
-    """Leshan drops what it kept, and tells nobody; nothing of it had reached the device."""
+    """Leshan drops the request that it held, without any event; nothing of it had reached the device."""
     async with begin(leshan_notifications_wake=True) as road:
         device = await road.device(queue_mode=True)
         op = await delayed(road, device)
@@ -241,7 +243,7 @@ async def test_a_delayed_request_whose_registration_is_replaced_is_sent_again(be
 
 
 async def test_what_leshan_holds_is_canceled_and_the_device_never_receives_it(begin: Begin) -> None:
-    """Leshan keeps one request of a registration: a READ that is sent while the device sleeps takes its place."""
+    """Leshan keeps one request per registration: a READ that is sent while the device sleeps displaces it."""
     async with begin(leshan_notifications_wake=True) as road:
         device = await road.device(queue_mode=True)
         op = await delayed(road, device)
@@ -261,7 +263,7 @@ async def test_a_device_that_wakes_first_decides_what_a_cancellation_comes_to(be
         op = await delayed(road, device)
         id_ = str((await road.operation(op)).id)
         waking = asyncio.create_task(road.wake(device))
-        with contextlib.suppress(Conflict):  # it woke, and was heard, before
+        with contextlib.suppress(Conflict):  # it woke, and Reveille knew it, before
             await road.components.ledger.submit(Cancel(id_))
         await waking
 
@@ -275,8 +277,9 @@ async def test_a_device_that_wakes_first_decides_what_a_cancellation_comes_to(be
 
 
 async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -> None:
-    """All registrations are gone, and devices come back by an update that Leshan does not know any more. What it kept
-    is gone too; but nobody listened meanwhile, so it may have been sent, and an EXECUTE is not sent again."""
+    """All registrations are lost, and devices return by an update that Leshan does not know any more. The request
+    that it held is lost too; but no bridge listened meanwhile, so it may have been sent, and an EXECUTE is not sent
+    again."""
     with leshan_server(mode="stock") as first:
         async with Road.begin(database_url, first, leshan_devices, leshan_notifications_wake=True) as road:
             device, sleeper, keeping = await road.device(), await road.sleeper(), await road.device(queue_mode=True)
@@ -298,7 +301,8 @@ async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -
 
 
 async def delayed(road: Road, device: Device) -> Op:
-    """An EXECUTE which Leshan keeps for a sleeping device: we were wrongly told that a NOTIFICATION wakes it."""
+    """Return an EXECUTE that Leshan holds for a sleeping device: a setting wrongly says that a NOTIFICATION wakes
+    it."""
     await road.confirmed(await road.create(device, "OBSERVE", TEMPERATURE))
     await road.sleep(device)
     op = await road.create(device, "EXECUTE", "/3442/0/3", arguments="0='once'")
@@ -335,7 +339,7 @@ KINDS: Final[list[tuple[str, str | None, dict[str, Any], str]]] = [
     ("OBSERVE_COMPOSITE", None, {"paths": ("/3/0/0", TEMPERATURE)}, "CONTENT(205)"),
     ("CANCEL_OBSERVE_COMPOSITE", None, {"paths": ("/3/0/0", TEMPERATURE)}, ""),
 ]
-"""All kinds: where, with what, and what a device answers; the two cancels ask Leshan alone."""
+"""All kinds: the path, the arguments, and the device's response; the two cancels call only Leshan."""
 
 
 async def test_every_kind_is_confirmed_in_order(road: Road) -> None:

@@ -1,4 +1,5 @@
-"""Reveille is stopped while devices go on: our Leshan server keeps what they tell, and tells it when we are back."""
+"""Reveille is stopped while devices continue: our Leshan server stores their events, and delivers them after the
+restart."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.leshan
 
 @pytest.mark.timeout(600)
 def test_what_devices_told_meanwhile_arrives_once_and_wakes_no_sleeper(own_processes: Processes) -> None:
-    """In small what ``python -m tests.leshan.reveille_away`` does for minutes."""
+    """This is a small run of ``python -m tests.leshan.reveille_away``, which takes minutes."""
     require_java()
     report = reveille_away(own_processes, devices=8, seconds=4, awake=6)
     assert report.wrong == []

@@ -1,6 +1,6 @@
-"""The web page at ``/``, in Chromium, against a running Reveille: what a person sees, types and presses.
+"""The web page at ``/``, in Chromium, against a running Reveille, as a person reads it, types and presses.
 
-``reveille_url`` is the address of a server without access tokens. Every test makes endpoints of its own and needs no
+``reveille_url`` is the address of a server without access tokens. Every test creates its own endpoints and needs no
 device: an operation for an endpoint that never registered stays QUEUED.
 """
 
@@ -31,7 +31,7 @@ CHROMIUM_FLAGS: Final = [
     "--disable-sync",
 ]
 BOUND_MS: Final = 15_000
-"""How long a condition of the page is waited for."""
+"""Milliseconds to wait for a condition of the page."""
 
 CREATE: Final = """
 mutation ($input: CreateDeviceOperationInput!) { createDeviceOperation(input: $input) { operation { id } } }"""
@@ -39,7 +39,7 @@ PROVISION: Final = "mutation ($name: String!) { provisionEndpoint(name: $name) {
 
 
 class Api:
-    """Reveille's GraphQL API beside the page: what other clients do meanwhile."""
+    """Reveille's GraphQL API, for the actions of other clients beside the page."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -53,7 +53,7 @@ class Api:
         return data
 
     async def provision(self, name: str = "page") -> str:
-        """A new endpoint that never registered; its name begins with ``name``."""
+        """Create an endpoint that never registered; its name begins with ``name``."""
         unique = f"{name}-{uuid4().hex[:8]}"
         await self.run(PROVISION, name=unique)
         return unique
@@ -78,7 +78,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Watched:
-    """A page with all that it complained about and asked for."""
+    """A page with its errors and warnings, and the addresses that it requested."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

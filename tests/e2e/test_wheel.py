@@ -1,4 +1,4 @@
-"""The wheel in an empty environment outside of the clone: what a user gets who has the package alone."""
+"""The wheel in an empty environment outside of the clone, as for a user who has only the package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.e2e.waiting import eventually
 from tests.servers.process import Server, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-"""Installing fetches packages where the cache has none."""
+"""Installing downloads the packages that the cache does not have."""
 
 UV: Final = find_uv_bin()
 
@@ -37,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
-    """An environment that has the wheel and what the wheel says that it needs, in the versions of the lock file."""
+    """An environment with the wheel and its declared dependencies, in the versions of the lock file."""
     venv = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(venv)], check=True)
     locked = ["--constraint", str(ROOT / "requirements.txt")]
@@ -50,7 +50,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
 def installed(
     environment: Path, tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]
 ) -> Iterator[Processes]:
-    """Processes of the installed program; none of them sees the clone."""
+    """Processes of the installed program, which do not see the clone."""
 
     def launch(arguments: Sequence[str], folder: Path, values: Mapping[str, str]) -> Server:
         command = [str(environment / "bin" / "reveille"), *arguments]

@@ -1,4 +1,5 @@
-"""Who may ask: tokens and roles over HTTP and WebSocket, other pages, other names, and who may post events."""
+"""Authorization: tokens and roles over HTTP and WebSocket, other origins, other host names, and the senders of
+events."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ JSON: Final = {"content-type": "application/json"}
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]) -> Iterator[str]:
-    """An API process with tokens, reachable by any name."""
+    """The address of an API process with tokens, reachable by any name."""
     with processes(tmp_path_factory.mktemp("guarded"), pycache) as group:
         started.append(group)
         yield group.start(
@@ -49,7 +50,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: li
 
 
 async def errors(client: Api, query: str, **variables: Any) -> tuple[int, str | None]:
-    """The status, and the code of the one error."""
+    """Return the status, and the code of the one error."""
     answer = await client.http.post("/graphql", json={"query": query, "variables": variables})
     found = answer.json().get("errors") or [{"extensions": {"code": None}}]
     return answer.status_code, found[0]["extensions"]["code"]
@@ -106,7 +107,7 @@ async def test_the_page_health_and_metrics_need_no_token(guarded: str) -> None:
         assert (ready.status_code, ready.json()["checks"]["dispatcher"]["ok"]) == (503, False)
 
 
-# --- other pages, and other names of this machine
+# --- other origins, and other names of this machine
 
 
 @pytest.mark.asyncio
@@ -125,7 +126,8 @@ async def _init(url: str, origin: str) -> str:
 
 
 def test_a_page_of_another_origin_cannot_ask_by_a_form(reveille_url: str) -> None:
-    """What a browser sends to another origin without asking first: no JSON type, so nothing of it is executed."""
+    """A browser sends this to another origin without a preflight: it is not a JSON type, so nothing of it is
+    executed."""
     name = f"form-{uuid4().hex}"
     body = json.dumps({"query": PROVISION, "variables": {"name": name}})
     headers = {"content-type": "text/plain", "origin": "https://evil.example"}
@@ -145,7 +147,7 @@ async def test_without_tokens_only_this_machine_s_names_are_answered(reveille_ur
         assert (await other.http.get("/health/live", headers=foreign)).status_code == 200
     port = urlsplit(reveille_url).port
     rebound: dict[str, Any] = {"host": "127.0.0.1", "port": port}
-    twice: dict[str, Any] = {"additional_headers": {"Host": "rebound"}}  # beside the right one
+    twice: dict[str, Any] = {"additional_headers": {"Host": "rebound"}}  # in addition to the right one
     for url, more, status in (("http://rebound.example", rebound, "403"), (reveille_url, twice, "400")):
         with pytest.raises(InvalidStatus, match=status):
             async with socket(url, **more):
@@ -168,7 +170,7 @@ def post(url: str, body: Any, **headers: str) -> int:
 
 
 def signed(body: bytes, at: float | None = None, secret: str = SECRET) -> dict[str, str]:
-    """The headers of Standard Webhooks."""
+    """Return the headers of Standard Webhooks."""
     moment = datetime.fromtimestamp(time.time() if at is None else at, UTC)
     id_ = uuid4().hex
     signature = Webhook(secret).sign(id_, moment, body.decode())

@@ -32,10 +32,10 @@ EXECUTED: Final = {
     "committing_settle": ("CONFIRMED", 1),
     "settled": ("CONFIRMED", 1),
 }
-"""How an EXECUTE ends whose dispatcher got no further, and how often the device received it."""
+"""The result of an EXECUTE whose dispatcher got no further, and the number of times that the device received it."""
 
 WRITTEN: Final = {"answered": 2, "inside_settle": 2}
-"""How often the device receives a WRITE, which is repeatable; once unless listed here."""
+"""The number of times that the device receives a WRITE, which is repeatable; once unless listed here."""
 
 
 @pytest.mark.parametrize("how", ["freeze", "kill"])
@@ -134,7 +134,7 @@ async def _tell(url: str, name: str) -> int | None:
 
 @pytest.mark.parametrize("moment", ["inside_create", "inside_claim", "inside_settle"])
 async def test_others_write_on_while_one_is_frozen_inside_its_transaction(site: Site, moment: str) -> None:
-    """Within 5 seconds, the time that a ledger waits for the lock before it reports UNAVAILABLE."""
+    """They write within 5 seconds, the time that a ledger waits for the lock before it reports UNAVAILABLE."""
     whole = site.whole
     name, other = await whole.devices(f"{moment}-locked", 2)
     asked: asyncio.Task[Any] | None = None

@@ -108,7 +108,7 @@ async def _running(*clients: Client) -> AsyncIterator[None]:
 
 
 async def test_others_write_on_while_a_writer_stands_still_with_the_lock(site: Site) -> None:
-    """A session like the ledger's takes the append lock and then stays idle: PostgreSQL terminates it."""
+    """A session like the ledger's acquires the append lock and then stays idle: PostgreSQL terminates it."""
     whole = site.whole
     (name,) = await whole.devices("locked", 1)
     frozen = await asyncpg.connect(whole.settings["database_url"], server_settings=LEDGER_TIMEOUTS)
@@ -155,7 +155,8 @@ async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transacti
 
 
 async def test_a_database_that_can_only_be_read_makes_no_process_ready(site: Site) -> None:
-    """As on a standby, or a database that an administrator has closed: reads continue, and nothing can be stored."""
+    """A standby, or a database that an administrator has closed, behaves like this: reads continue, and nothing can be
+    stored."""
     whole = site.whole
     (name,) = await whole.devices("closed", 1)
     administrator = await asyncpg.connect(whole.database.url())

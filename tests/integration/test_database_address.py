@@ -1,4 +1,4 @@
-"""The whole of a PostgreSQL address counts for the connections that read and migrate, as for the ledger's."""
+"""Every part of a PostgreSQL address applies to the connections that read and migrate, as to the ledger's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def address(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    """An address over TCP of a PostgreSQL that has no TLS."""
+    """A TCP address of a PostgreSQL without TLS."""
     wire = Wire(lambda: asyncio.open_unix_connection(postgres_server.server.folder / ".s.PGSQL.5432"))
     async with await asyncio.start_server(wire.serve, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]

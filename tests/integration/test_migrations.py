@@ -1,4 +1,5 @@
-"""Migrations make the tables that the models declare, refuse impossible rows, and run once however many start."""
+"""Migrations create the tables that the models declare, reject impossible rows, and run once however many processes
+start."""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 
 async def columns_of(store: Store, table: str) -> dict[str, tuple[str, bool]]:
-    """Column -> (type, may it be null), as the database has it."""
+    """Return column -> (type, nullable), as the database has it."""
     if store.postgres:
         sql = (
             "SELECT column_name AS name, data_type || coalesce('(' || character_maximum_length || ')', '') AS type, "
@@ -68,7 +69,7 @@ async def columns_of(store: Store, table: str) -> dict[str, tuple[str, bool]]:
 
 
 def declared(model: type[Model]) -> Mapping[str, fields.Field[Any]]:
-    """Column -> its field; a foreign key's column is that of the key it points at."""
+    """Return column -> its field; a foreign key's column is that of the key that it references."""
     meta = model._meta
     return {
         field.source_field or name: field
@@ -157,7 +158,7 @@ IMPOSSIBLE: Final = {
 
 @pytest_asyncio.fixture
 async def peopled(store: Store) -> Store:
-    """One server, one endpoint, two queued operations."""
+    """A database with one server, one endpoint, two queued operations."""
     for sql in (SERVER, ENDPOINT):
         await store.execute(sql)
     for seq, id_ in zip((2, 4), IDS, strict=True):
@@ -215,7 +216,7 @@ async def test_of_processes_that_start_at_once_one_migrates_and_the_others_wait(
 
 async def test_a_migration_that_was_cut_off_is_taken_up_again(empty_database_url: str) -> None:
     """SQLite runs a migration outside of any transaction: the process may have ended after the first tables. PostgreSQL
-    runs it inside of one: what was cut off has left nothing."""
+    runs it inside of one: an interrupted migration has left nothing."""
     store = open_store(empty_database_url, unsafe=True)
     if is_sqlite(empty_database_url):
         await migrate(empty_database_url)
@@ -250,7 +251,7 @@ async def test_a_downgrade_takes_everything_back_and_an_upgrade_brings_it_again(
 
 
 async def to_revision(number: int, database_url: str) -> None:
-    """Bring a database to this revision, with it noted and none after it."""
+    """Bring a database to this revision, with it recorded and none after it."""
     dialect = "sqlite" if is_sqlite(database_url) else "postgres"
     config = tortoise_config(database_url, writable=True)
     await migrate(database_url)
@@ -270,7 +271,7 @@ WRITTEN_BY_THE_FIRST: Final = (
     "UPDATE leshan_server SET queued = 1",
     "UPDATE ledger_head SET seq = 3",
 )
-"""What version 0.1.0 writes: it names its own columns, and knows no other."""
+"""The statements of version 0.1.0: it names its own columns, and knows no others."""
 
 
 async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(empty_database_url: str) -> None:
@@ -294,7 +295,7 @@ async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(
 
 
 async def test_the_first_version_works_on_beside_the_present_one(store: Store) -> None:
-    """Old and new run side by side on one database: what the old one writes, the present schema takes."""
+    """Old and new processes share one database: the present schema accepts the statements of the old ones."""
     for sql in WRITTEN_BY_THE_FIRST:
         await store.execute(sql)
     await store.execute("UPDATE leshan_server SET bridge_holder = 'old', bridge_until = 5")
@@ -317,7 +318,7 @@ async def test_a_migration_of_the_second_revision_that_was_cut_off_is_taken_up_a
 async def test_a_device_that_was_held_back_without_an_end_can_be_called_after_the_upgrade(
     empty_database_url: str,
 ) -> None:
-    """Revision 5: an answer had cleared the retry time of a device without queue mode, and left the end of its turn."""
+    """Revision 5: a response had cleared the retry time of a device without queue mode, but not the end of its turn."""
     await to_revision(4, empty_database_url)
     store = open_store(empty_database_url, unsafe=True)
     await store.open()

@@ -1,4 +1,4 @@
-"""What every story is told with."""
+"""Fixtures of the tests in this folder."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ Begin = Callable[..., AbstractAsyncContextManager[World]]
 
 @pytest.fixture
 def begin(database_url: str) -> Begin:
-    """Begin a world of the story's own making: ``async with begin("a", "b", awake_window=5) as world``."""
+    """Return a function that begins a world with the test's settings: ``async with begin("a", "b", awake_window=5) as
+    world``."""
     return functools.partial(World.begin, database_url)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(begin: Begin) -> AsyncIterator[World]:
-    """A world with one device, ``dev``, in queue mode, which nobody has heard of yet."""
+    """A world with one device, ``dev``, in queue mode, which is not registered yet."""
     async with begin() as world:
         yield world

@@ -1,4 +1,4 @@
-"""The promise: no call reaches Leshan for a device that sleeps; when it wakes, everything goes out in that wake."""
+"""No call reaches Leshan for a device that sleeps; when it wakes, all operations are sent in that wake."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_an_operation_created_while_the_device_sleeps_waits_for_its_next_u
 
 
 async def test_notifications_and_sends_of_a_sleeper_wake_nobody(world: World) -> None:
-    """A stock Leshan keeps such a client asleep and would delay or refuse the call."""
+    """A stock Leshan considers such a client asleep and would delay or refuse the call."""
     await world.asleep()
     op = await world.create("READ", "/3/0/0")
     for value in ("20.5", "21.5", "22.5"):
@@ -63,7 +63,7 @@ async def test_an_operation_for_a_device_that_is_awake_goes_at_once(world: World
 
 
 async def test_more_operations_than_fit_into_one_window_go_out_in_one_wake(begin: Begin) -> None:
-    """Of a window of 5 s half can be used; six calls of half a second each fit, for every answer renews it."""
+    """Half of a window of 5 s is usable; six calls of half a second each fit, because every response renews it."""
     async with begin(awake_window=5, simulated={"awake_window_seconds": 5}) as world:
         world.simulator.behave("dev", Behaviour(delay_ms=500))
         await world.wake()
@@ -76,7 +76,7 @@ async def test_more_operations_than_fit_into_one_window_go_out_in_one_wake(begin
 
 
 async def test_a_window_ends_by_the_clock_though_nobody_tells(begin: Begin) -> None:
-    """SLEEPING may be lost: the sweeper writes what the clock says, and a claim looks at the clock itself."""
+    """SLEEPING may be lost: the sweeper stores the end by the clock, and a claim checks the clock itself."""
     async with begin(awake_window=93) as world:
         await world.wake()
         world.move_clock(91)

@@ -1,4 +1,4 @@
-"""The promise: an attempt counts only when the device may have had the request, and the next one waits for a wake."""
+"""An attempt counts only when the device may have received the request, and the next attempt waits for a wake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEMPERATURE = "/3303/0/5700"
 
 
 async def unanswered(world: World, attempt: int) -> Op:
-    """A device that says nothing, and an operation that it has not answered so many times."""
+    """Make the device silent; return an operation that it has left unanswered so many times."""
     world.simulator.behave("dev", SILENT)
     op = await world.create("WRITE", "/3442/0/110", "x", timeout=1)
     for number in range(1, attempt + 1):
@@ -36,7 +36,7 @@ async def test_three_unanswered_attempts_over_three_updates_fail(world: World) -
 
 
 async def test_one_wake_is_one_attempt(world: World) -> None:
-    """Neither notifications, nor a doubled UPDATED, nor new operations are a wake."""
+    """Notifications, a duplicate UPDATED and new operations are not wakes."""
     await world.asleep()
     op = await unanswered(world, attempt=1)
     updated = world.told("UPDATED")
@@ -75,7 +75,8 @@ async def test_being_offline_burns_no_attempt(world: World) -> None:
 
 
 async def test_what_was_surely_not_sent_does_not_count(world: World) -> None:
-    """Leshan says that the client is not there, sleeps, or is not connected: wait, however often it happens."""
+    """Leshan reports that the client is not registered, sleeps, or is not connected: the operation waits, however often
+    this happens."""
     await world.asleep()
     op = await world.create("WRITE", "/3442/0/110", "x")
     for kind, reason in (
@@ -95,7 +96,7 @@ async def test_what_was_surely_not_sent_does_not_count(world: World) -> None:
 
 
 async def test_a_device_that_never_sleeps_is_tried_again_after_a_pause(begin: Begin) -> None:
-    """It has no wake to wait for: 30 s later, then 2 minutes later."""
+    """The device has no wake to wait for: the retries follow 30 s and 2 minutes later."""
     async with begin("dev", simulated={"queue_mode_share": 0.0, "lifetime_seconds": 3600}) as world:
         await world.wake()
         world.simulator.behave("dev", SILENT)

@@ -1,4 +1,4 @@
-"""The promise: what an operator pauses is not sent, by no process and across restarts, until the operator says so."""
+"""Paused operations are not sent, by any process and across restarts, until the operator resumes them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_paused_endpoint_waits_while_the_others_are_served(world: World)
 
 
 async def test_the_whole_brake_holds_every_process_without_a_bus(begin: Begin) -> None:
-    """Two processes that share nothing but the database, for their buses are their own: as when Redis is away."""
+    """Two processes share only the database, because each has its own bus: as when Redis is away."""
     async with begin("a", "b") as world:
         await world.joined_by(Role.DISPATCH)
         await world.wake("a", "b")

@@ -1,4 +1,4 @@
-"""The promise: what Leshan told while nobody listened is found again, and of several bridges one listens."""
+"""Leshan's events that were published without a listener are recovered, and of several bridges one listens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio
 
 @contextlib.asynccontextmanager
 async def stream_down(world: World) -> AsyncIterator[None]:
-    """The event stream is closed and does not come back as long as this lasts."""
+    """Close the event stream and prevent it from opening again until the block ends."""
     world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
     world.simulator.events.close()
     await world.eventually(lambda: not listening(world.components), "the bridge noticed")
@@ -34,7 +34,8 @@ async def stream_down(world: World) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def refused(world: World, endpoint: str) -> Iterator[asyncio.Event]:
-    """The database takes no event of this endpoint. What comes waits for the yielded event, to come together."""
+    """Reject every event of this endpoint, as the database would. Events wait for the yielded event, so that they are
+    ingested together."""
     ingest, together = world.components.ingestor.ingest, asyncio.Event()
 
     async def ingest_others(events: Sequence[Event], **more: Any) -> None:
@@ -83,7 +84,7 @@ async def test_who_is_gone_meanwhile_is_offline(world: World) -> None:
 
 
 async def test_who_fell_asleep_meanwhile_is_asleep(world: World) -> None:
-    """Leshan lists it as sleeping, so its window is over, whatever our clock says."""
+    """Leshan lists the device as sleeping, so its window is over, whatever our clock says."""
     await world.wake()
     async with stream_down(world):
         world.simulator.wake("dev")
@@ -129,7 +130,8 @@ async def test_nobody_listens_once_the_hold_of_a_bridge_ran_out(begin: Begin) ->
 
 
 async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: World) -> None:
-    """Whoever holds it says at once when the stream has opened or ended: in readiness, for every process."""
+    """The bridge that holds the lease reports at once that the stream has opened or ended: in the readiness of every
+    process."""
 
     async def told(sentence: str) -> bool:
         check = (await world.components.health.checks())["bridge"]
@@ -143,7 +145,7 @@ async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: Wor
 
 
 async def test_leshan_restarts_and_its_devices_come_back(world: World) -> None:
-    """All registrations are gone without a word; each device comes back with a new one."""
+    """All registrations are lost without an event; each device returns with a new one."""
     await world.wake()
     world.simulator.restart()
     await world.presence_is("dev", Presence.OFFLINE)

@@ -1,4 +1,4 @@
-"""The promise: every operation goes out in a format that the device takes, and a refused format costs one more call."""
+"""Every operation is sent in a format that the device accepts, and a refused format costs one more call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSALS: Final = [406, 415]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def ours(begin: Begin) -> AsyncIterator[World]:
-    """A world with one device, ``dev``, and our own Leshan server, which keeps the ids of calls."""
+    """A world with one device, ``dev``, and our own Leshan server, which stores the ids of calls."""
     async with begin(simulated={"mode": Mode.REVEILLE}) as world:
         await world.knows_the_server()
         yield world
@@ -39,7 +39,7 @@ async def ours(begin: Begin) -> AsyncIterator[World]:
 async def create(
     world: World, kind: str, path: str | None = None, *, paths: tuple[str, ...] = (), seconds: int = 5, **more: Any
 ) -> Op:
-    """Queue an operation of any kind; ``more`` are OperationRequest's own."""
+    """Queue an operation of any kind; ``more`` are further fields of OperationRequest."""
     word = OperationKind(kind)
     request = OperationRequest("dev", word, path, paths or (path or "",), timeout_seconds=seconds, **more)
     wanted: NewOperation = replace(world.wanted(kind, path or "/3/0/12"), request=request)
@@ -48,7 +48,7 @@ async def create(
 
 
 def formats(world: World) -> list[str | None]:
-    """The format of each request that Leshan received, oldest first."""
+    """Return the format of each request that Leshan received, oldest first."""
     queries = [parse_qs(urlsplit(one.target).query) for one in world.received()]
     return [next(iter(query.get("format") or query.get("nodeformat") or []), None) for query in queries]
 
@@ -144,7 +144,7 @@ async def test_a_write_whose_answer_leshan_cannot_decode_is_not_repeated(world: 
 
 
 async def test_the_refusals_own_event_does_not_end_the_attempt(ours: World) -> None:
-    """It is sent while the second call is still waiting for the device, longer than the runner's grace."""
+    """The event is published while the second call is still waiting for the device, longer than the runner's grace."""
     await ours.wake()
     ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
     ours.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=1_000))
@@ -156,7 +156,7 @@ async def test_the_refusals_own_event_does_not_end_the_attempt(ours: World) -> N
 
 @pytest.mark.parametrize("second", ["arrived", "never left"])
 async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: World, second: str) -> None:
-    """The next one asks about both calls: what the second came to counts; if it never left, it never will."""
+    """The next dispatcher queries both calls: the second one's result counts; if it was never sent, it stays unsent."""
 
     async def gone(*_: object) -> None:
         return
@@ -207,6 +207,6 @@ async def test_an_unsigned_integer_that_would_arrive_as_another_is_refused_with_
 
 
 async def detail(op: Op) -> str:
-    """The detail of the operation's last step."""
+    """Return the detail of the operation's latest transition."""
     row = await tables.Transition.filter(operation_id=op).order_by("-number").first()
     return (row.detail if row else None) or ""

@@ -1,4 +1,4 @@
-"""The promise: devices that do not answer cannot keep those that do waiting, and the limit of open calls holds."""
+"""Devices that do not respond cannot delay those that do, and the limit of open calls holds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEALTHY = tuple(f"healthy-{number:02}" for number in range(50))
 LIMIT = 40
 
 NO_ANSWER_AT_ONCE = Behaviour(kind=Kind.HTTP, status=504, text="Request timeout", times=1)
-"""What a silent device comes to, without the wait: the story is about the next wake."""
+"""The result of a silent device, without the wait: the test is about the next wake."""
 
 
 async def all_wake(world: World, *names: str) -> None:
@@ -29,8 +29,8 @@ async def all_wake(world: World, *names: str) -> None:
 
 
 async def test_the_dead_do_not_starve_the_living(begin: Begin, valkey_server: ValkeyServer) -> None:
-    """300 devices were silent at their last wake. They wake again together with 50 healthy ones, two dispatchers see
-    it, and every healthy device is served before the first of the silent ones has timed out."""
+    """300 devices were silent at their last wake. They wake again together with 50 healthy ones, two dispatchers run,
+    and every healthy device is served before the first of the silent ones has timed out."""
     settings = {"leshan_max_in_flight": LIMIT, "redis_url": valkey_server.url}
     async with begin(*SILENT, *HEALTHY, **settings) as world:
         await world.joined_by(Role.DISPATCH)

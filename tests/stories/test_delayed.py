@@ -1,7 +1,7 @@
-"""The promise: a request that Leshan holds for the next wake ends once, and rightly, however it goes on.
+"""A request that Leshan holds for the next wake ends once, with the correct result, in every case.
 
-From 2.0.0-M17 on a stock Leshan answers ``delayed:true`` for a client that it takes as asleep, keeps one request per
-registration in memory, and tells the answer as REQUEST_RESPONSE, or never.
+From 2.0.0-M17 on a stock Leshan responds ``delayed:true`` for a client that it considers asleep, keeps one request per
+registration in memory, and publishes the response as REQUEST_RESPONSE, or never.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KINDS = pytest.mark.parametrize("kind", ["WRITE", "EXECUTE"])
 
 
 async def delayed(world: World, kind: str) -> Op:
-    """An operation that Leshan holds: we took the device as awake, Leshan did not."""
+    """Return an operation that Leshan holds: Reveille considered the device awake, Leshan did not."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
     op = await wanted(world, kind)
@@ -57,7 +57,7 @@ async def test_what_the_device_said_is_the_verdict(world: World) -> None:
 
 
 async def test_nothing_else_goes_to_the_device_meanwhile(world: World) -> None:
-    """A newer request would take the place of the one that Leshan holds, and nobody would be told."""
+    """A newer request would displace the one that Leshan holds, without any event."""
     op = await delayed(world, "WRITE")
     later = [await world.create("READ", "/3/0/0", priority=priority) for priority in (0, 10)]
     await world.settled()
@@ -68,7 +68,7 @@ async def test_nothing_else_goes_to_the_device_meanwhile(world: World) -> None:
 
 @KINDS
 async def test_the_answer_comes_before_we_stored_that_it_is_delayed(world: World, kind: str) -> None:
-    """The device wakes right then: REQUEST_RESPONSE overtakes the answer ``delayed`` itself."""
+    """The device wakes right then: REQUEST_RESPONSE overtakes the response ``delayed`` itself."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, delay_ms=1_500, times=1))
     op = await wanted(world, kind)
@@ -82,7 +82,7 @@ async def test_the_answer_comes_before_we_stored_that_it_is_delayed(world: World
 
 
 async def test_a_write_without_any_answer_goes_again_at_the_next_wake(world: World) -> None:
-    """Leshan tells nothing when the later attempt times out."""
+    """Leshan publishes nothing when the later attempt times out."""
     op = await delayed(world, "WRITE")
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
     await world.wake()
@@ -102,7 +102,7 @@ async def test_an_execute_without_any_answer_has_an_unknown_outcome(world: World
 
 @KINDS
 async def test_a_new_registration_drops_what_leshan_held(world: World, kind: str) -> None:
-    """It was kept with the old registration and never sent, so it goes out anew and does not count."""
+    """The request was kept with the old registration and never sent, so it is sent again and does not count."""
     op = await delayed(world, kind)
     world.simulator.register("dev")
     await world.confirmed(op)
@@ -116,7 +116,7 @@ async def test_a_new_registration_drops_what_leshan_held(world: World, kind: str
 async def test_a_registration_that_is_heard_late_drops_nothing(
     world: World, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The device registered anew before the call, and the event stream was behind: Leshan holds the request under the
+    """The device registered again before the call, and the event stream was behind: Leshan holds the request under the
     new registration, and sends it at the next wake."""
     await world.wake()
     ingest_with_retry, caught_up = EventIngestor.ingest_with_retry, asyncio.Event()
@@ -149,7 +149,7 @@ async def test_a_device_that_leaves_drops_it_too(world: World, kind: str) -> Non
 
 
 async def test_leshan_restarted_in_between_and_a_write_goes_again(world: World) -> None:
-    """Events were missed, so perhaps it was sent before the end: it counts."""
+    """Events were missed, so perhaps the request was sent before the restart: it counts."""
     op = await delayed(world, "WRITE")
     world.simulator.restart()
     await world.becomes(op, "QUEUED", "NO_ANSWER", attempts=1)
@@ -164,7 +164,8 @@ async def test_leshan_restarted_in_between_and_an_execute_is_not_risked(world: W
 
 
 async def test_a_wake_that_was_missed_with_its_answer(world: World) -> None:
-    """The stream was down while the device woke: the update is read from the list, the answer nowhere."""
+    """The stream was down while the device woke: the update is found in the list of registrations, the response
+    nowhere."""
     op = await delayed(world, "EXECUTE")
     world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
     world.simulator.events.close()
@@ -176,7 +177,7 @@ async def test_a_wake_that_was_missed_with_its_answer(world: World) -> None:
 
 
 async def held(world: World, kind: str = "WRITE", **more: Any) -> Op:
-    """An operation that Leshan holds of a device that sleeps by now."""
+    """Return an operation that Leshan holds for a device that sleeps by now."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
     path, value = ("/3442/0/110", "held") if kind == "WRITE" else ("/3442/0/0", None)
@@ -193,7 +194,7 @@ async def cancel(world: World, op: Op) -> None:
 
 
 def written(world: World) -> list[str]:
-    """What the device was written, or executed, as far as it received it."""
+    """Return the methods of the writes and executions that the device received."""
     return [one.method for one in world.received() if one.handed_over and one.method != "GET"]
 
 
@@ -226,7 +227,7 @@ async def test_of_what_leshan_holds_and_what_supersedes_it_only_the_newer_reache
 
 
 async def test_a_device_that_wakes_before_the_cancellation_decides_the_outcome(world: World) -> None:
-    """Leshan has sent it by the time that another request could take its place."""
+    """Leshan has sent the request before another one can displace it."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
     op = await wanted(world, "WRITE")

@@ -1,7 +1,7 @@
-"""The promise: an EXECUTE is never handed to a device twice, unless its creator said that it may be.
+"""An EXECUTE is never sent to a device twice, unless its creator declared it repeatable.
 
-Every story's end checks the same of every device: of an operation that is not repeatable at most one request was
-handed over, by the device's own count.
+The end of every test in this folder checks the same for every device: by the device's own count, at most one request of
+a non-repeatable operation was handed over.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ async def test_its_creator_may_say_that_twice_is_as_once(world: World) -> None:
 
 
 async def test_a_trigger_of_registration_update_may_always_be_repeated(world: World) -> None:
-    """EXECUTE 1/x/8 makes the device update: which is also the wake that a second attempt needs."""
+    """EXECUTE 1/x/8 makes the device update, which is also the wake that a second attempt needs."""
     await world.asleep()
     op = await world.create("EXECUTE", "/1/0/8", timeout=1)
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))

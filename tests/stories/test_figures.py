@@ -1,4 +1,4 @@
-"""The promise: what happened can be read from the metrics, and from no log."""
+"""Every transition can be read from the metrics; no log is needed."""
 
 from __future__ import annotations
 

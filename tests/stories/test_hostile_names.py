@@ -1,6 +1,7 @@
-"""The promise: names come from devices and are hostile input; no call ever reaches another path or another client.
+"""Names come from devices and are hostile input; no call ever reaches another path or another client.
 
-What the simulator cannot address a stock Leshan cannot either: it cuts off ``;x``, resolves ``..`` and refuses ``%2F``.
+Names that the simulator cannot address, a stock Leshan cannot address either: it cuts off ``;x``, resolves ``..`` and
+refuses ``%2F``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.asyncio
 ADDRESSABLE: Final = ('a"b', "urn:uuid:0001", "a b", "ünï©ode-😀", "a?b=1#c", "a&b+c", "...", "<script>", "a'b")
 UNADDRESSABLE: Final = ("x/3/0/4?a=1#", "..", ".", "../server/endpoint", "100%", "a;x=1", "a\\b", "%2e%2e", "a\nb")
 VICTIMS: Final = ("x", "a", "b", "100")
-"""Clients that a careless address would reach."""
+"""Clients that an unescaped address would reach."""
 
 
 def broken_events() -> float:
@@ -27,7 +28,7 @@ def broken_events() -> float:
 
 
 async def listed(world: World, *names: str) -> None:
-    """The devices register, and we have heard it."""
+    """Register the devices, and wait until Reveille knows them."""
     for name in names:
         world.simulator.register(name)
     for name in names:
@@ -57,7 +58,7 @@ async def test_a_name_that_cannot_be_addressed_ends_its_operations_and_no_call_i
 
 
 async def test_a_broken_event_costs_one_log_line_and_the_next_one_is_heard(begin: Begin) -> None:
-    """Stock Leshan glues AWAKE, SLEEPING and NOTIFICATION together as text: a quote in a name breaks their JSON."""
+    """Stock Leshan concatenates AWAKE, SLEEPING and NOTIFICATION as text: a quote in a name breaks their JSON."""
     async with begin('a"b', "dev") as world:
         await listed(world, 'a"b', "dev")
         await world.settled()

@@ -1,4 +1,4 @@
-"""The promise: events that come late, doubled or in the wrong order do no harm."""
+"""Events that arrive late, duplicated or out of order do no harm."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEN_MINUTES = 600
 
 
 async def presences(world: World, name: str = "dev") -> list[str]:
-    """What subscribers were told of a device."""
+    """Return the presence changes of a device that subscribers received."""
     rows = await tables.PresenceChange.filter(endpoint__name=name).order_by("seq")
     return [str(row.presence) for row in rows]
 
@@ -78,7 +78,7 @@ async def test_a_registration_that_is_ten_minutes_late_wakes_nobody(world: World
 
 
 async def test_the_end_of_an_old_registration_changes_nothing(world: World) -> None:
-    """REGISTRATION first, then the DEREGISTRATION of the one that it replaced."""
+    """REGISTRATION arrives first, then the DEREGISTRATION of the registration that it replaced."""
     await world.wake()
     world.simulator.register("dev", old_after=True)
     await world.heard_of("dev")
@@ -105,7 +105,7 @@ async def test_an_old_registrations_events_do_not_bring_it_back(world: World) ->
 
 
 async def test_a_device_that_registers_anew_is_never_told_to_be_offline(world: World) -> None:
-    """The old registration's end comes right before the new one: subscribers hear of OFFLINE only after 2 s."""
+    """The old registration's end arrives right before the new one: subscribers receive OFFLINE only after 2 s."""
     await world.wake()
     for _ in range(3):
         world.simulator.register("dev")
@@ -125,7 +125,7 @@ async def test_a_device_that_is_really_gone_is_told_to_be_offline(world: World) 
 
 
 async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: World) -> None:
-    """Standard Webhooks repeat a delivery under its own id until it is taken."""
+    """Standard Webhooks repeat a delivery under its own id until it is accepted."""
     await world.wake()
     value = {"ep": "dev", "kind": "single", "res": "/3/0/9"}
     first = value | {"val": {"kind": "singleResource", "id": 9, "type": "INTEGER", "value": "50"}}
@@ -139,7 +139,7 @@ async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: Wor
 
 
 async def test_an_event_that_the_database_never_takes_costs_itself_alone(world: World) -> None:
-    """Its delivery was answered with 500 for ever, and all that the sender had waited behind it."""
+    """Such a delivery used to receive 500 forever, and everything else from its sender waited behind it."""
     await world.wake()
     ingest = presence.apply
     told = [

@@ -1,5 +1,5 @@
-"""The promise: while Leshan is down, or accepts and never answers, nothing burns but what was sent; we say so, and all
-goes out when it is back."""
+"""While Leshan is down, or accepts and never responds, only sent operations use up attempts; Reveille reports the
+outage, and all operations are sent when it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MANY = tuple(f"dev-{number}" for number in range(8))
 
 
 async def leshan_is(world: World, *, well: bool) -> str:
-    """Wait until the health checks say so; what they say."""
+    """Wait until the health checks report this; return their detail."""
 
     async def so() -> bool:
         return (await world.components.health.checks())["leshan"].ok is well
@@ -48,7 +48,8 @@ async def test_leshan_is_down(begin: Begin) -> None:
 
 @pytest.mark.slow
 async def test_leshan_accepts_and_never_answers(begin: Begin) -> None:
-    """Five passed deadlines in a row over different devices, and no more is sent: what was sent may have been done."""
+    """After five passed deadlines in a row over different devices no more is sent; the sent operations may have been
+    executed."""
     async with begin(*MANY, leshan_max_in_flight=5) as world:
         await world.wake(*MANY)
         world.simulator.hang()

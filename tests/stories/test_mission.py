@@ -1,4 +1,4 @@
-"""The promise: an operation waits until its device comes online, is sent then, and shows what the device says."""
+"""An operation waits until its device comes online, is sent then, and shows the device's response."""
 
 from __future__ import annotations
 

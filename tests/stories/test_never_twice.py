@@ -1,7 +1,7 @@
-"""The promise of a Leshan server that keeps request ids: it is asked before an outcome is called unknown.
+"""A Leshan server that stores request ids is queried before an outcome is reported as unknown.
 
-Told with the simulator in mode ``reveille``. The question closes an id that the server never received, so that a packet
-which comes late is not sent on: then the operation goes out again, even one that may not be repeated.
+The simulator runs in mode ``reveille``. The query closes an id that the server never received, so that a late packet is
+not sent on: then the operation is sent again, even a non-repeatable one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ASKED = ["QUEUED", "SENDING", "SENDING LEASE_LOST"]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(begin: Begin) -> AsyncIterator[World]:
-    """A world with one device, ``dev``, and a Leshan server that keeps request ids."""
+    """A world with one device, ``dev``, and a Leshan server that stores request ids."""
     async with begin(simulated={"mode": Mode.REVEILLE}) as world:
         await world.knows_the_server()
         yield world
@@ -41,8 +41,8 @@ async def world(begin: Begin) -> AsyncIterator[World]:
 
 @contextlib.contextmanager
 def stuck(what: str) -> Iterator[list[Any]]:
-    """Whoever comes to this function comes no further until the block ends, and is put into the list with what it was
-    called with. Of a runner's ``_settle`` that is a dispatcher which was killed with its request out."""
+    """Suspend every call of this function until the context ends, and yield the list of their arguments. For a runner's
+    ``_settle`` this is a dispatcher that was killed after it had sent its request."""
     came: list[Any] = []
     ended = asyncio.Event()
 
@@ -59,7 +59,7 @@ def stuck(what: str) -> Iterator[list[Any]]:
 CALLED = "app.dispatcher.runner.Runner.run"
 SETTLES = "app.dispatcher.runner.Runner._settle"
 EVENT = "app.ingest.late_responses.LateResponses.offer"
-"""Where a REQUEST_RESPONSE of the event stream comes in."""
+"""The function that receives a REQUEST_RESPONSE of the event stream."""
 ASKS = "app.dispatcher.inquiry.inquire"
 
 
@@ -98,7 +98,7 @@ async def test_what_the_server_never_had_goes_out_again_even_if_it_may_not_be_re
 
 
 async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(world: World) -> None:
-    """The Leshan server stopped with the call open: nobody can say whether the device had it."""
+    """The Leshan server stopped with the call open: it is unknown whether the device received it."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
     op = await world.create("EXECUTE", RESET)
@@ -111,7 +111,7 @@ async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(wo
 
 
 async def test_a_call_that_is_still_open_is_waited_for(world: World) -> None:
-    """Our own patience ended before the device's time did."""
+    """Reveille's own timeout passed before the device's."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(delay_ms=1_500, times=1))
     with mock.patch("app.dispatcher.runner.ANSWER_SECONDS", -1.5):
@@ -144,7 +144,7 @@ async def test_of_a_dispatcher_that_died_before_its_request_left_the_operation_g
 
 
 async def test_a_dispatcher_that_thaws_has_no_say_any_more(world: World) -> None:
-    """It froze with its request out; what it thinks when it wakes up changes nothing."""
+    """The dispatcher froze after it had sent its request; the result that it submits after the thaw changes nothing."""
     await world.wake()
     with stuck(SETTLES) as late, stuck(ASKS):
         op = await world.create("EXECUTE", RESET)
@@ -208,7 +208,7 @@ async def test_a_server_that_stays_away_does_not_hold_the_endpoint_for_ever(worl
 
 
 async def test_a_server_that_keeps_ids_no_more_is_not_asked(world: World) -> None:
-    """Replaced by a stock one while a call was out."""
+    """A stock server replaced it while a call was open."""
     await world.wake()
     with stuck(SETTLES):
         op = await world.create("EXECUTE", RESET)

@@ -1,4 +1,4 @@
-"""The promise: a Leshan server that posts the older webhook form, unordered and with few facts, is served as well."""
+"""A Leshan server that posts the older webhook form, unordered and with few facts, is supported as well."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ FIRST, SECOND = 1_790_000_000_000, 1_790_000_060_000
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(begin: Begin) -> AsyncIterator[World]:
-    """A world without event stream, whose Leshan refuses to call a sleeper, as 2.0.0-M15 does."""
+    """A world without an event stream, whose Leshan refuses to call a sleeping device, as 2.0.0-M15 does."""
     async with begin(leshan_events="webhook", simulated={"mode": Mode.M16}) as world:
         yield world
 
 
 async def says(world: World, what: int, date: int = FIRST) -> None:
-    """The older form's registration events: object 10240."""
+    """Post one of the older form's registration events: object 10240."""
     node = {"kind": "singleResource", "id": what, "type": "TIME", "value": date}
     await world.tell_older("single", {"ep": "dev", "obj_id": 10_240, "val": node})
 
 
 async def wakes(world: World, what: int = UPDATED, date: int = FIRST) -> None:
-    """The device wakes, and the server tells it."""
+    """Wake the device, and post the server's event."""
     world.simulator.wake("dev")
     await says(world, what, date)
 
 
 async def turn(world: World) -> None:
-    """Wait until what was wanted has been looked at: the sweeper came by, and the dispatcher polls as often."""
+    """Wait until new operations have been considered: the sweeper has run, and the dispatcher polls as often."""
     for _ in range(5):
         await world.swept()
 
@@ -57,7 +57,8 @@ async def test_every_update_is_a_wake_though_all_look_alike(world: World) -> Non
 
 
 async def test_an_update_that_comes_late_costs_one_refused_call(world: World) -> None:
-    """This form tells no time, so arrival counts: Leshan itself says that the device sleeps, and nothing burns."""
+    """This form contains no time of the event, so its arrival counts: Leshan itself reports that the device sleeps, and
+    no attempt counts."""
     await wakes(world, REGISTERED)
     world.simulator.sleep("dev")
     await says(world, UPDATED)
@@ -87,7 +88,7 @@ async def test_unregistered_before_the_new_registration_is_no_farewell(world: Wo
 
 
 async def test_it_goes_offline_only_by_its_unregister_event(world: World) -> None:
-    """No lifetime is told, so none runs out."""
+    """No lifetime is reported, so none expires."""
     await wakes(world, REGISTERED)
     world.move_clock(3 * 24 * 3600)
     await world.presence_is("dev", Presence.ASLEEP)

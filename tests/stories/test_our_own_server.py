@@ -1,4 +1,4 @@
-"""The promises of our own Leshan server's events: late ones wake nobody, lost ones are found, none counts twice."""
+"""Late events of our own Leshan server wake no device, lost ones are recovered, and none counts twice."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def world(begin: Begin) -> AsyncIterator[World]:
 
 
 async def test_a_sleeping_device_that_notifies_is_called_at_once(world: World) -> None:
-    """Without the setting: the server says so itself."""
+    """The setting is not needed: the server reports it itself."""
     await world.asleep()
     op = await world.create("READ", "/3/0/0")
     await world.settled()
@@ -49,7 +49,7 @@ async def test_a_sleeping_device_that_notifies_is_called_at_once(world: World) -
 
 
 async def test_a_device_is_called_as_long_as_the_server_says(begin: Begin) -> None:
-    """The server's own window is shorter than we took it to be."""
+    """The server's own awake window is shorter than the assumed one."""
     async with begin(simulated={"mode": Mode.REVEILLE, "awake_window_seconds": 20.0}) as world:
         await world.knows_the_server()
         await world.wake()
@@ -82,7 +82,7 @@ async def test_events_of_a_stream_that_was_down_are_replayed(world: World) -> No
 
 
 async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: World) -> None:
-    """Also of a device whose clock is ahead: nothing is from after it was heard."""
+    """This holds even for a device whose clock is ahead: no sample is dated later than its arrival."""
     await world.wake()
     times = [1_700_000_000_000 + 3_600_000 * hour for hour in range(24)] + [4_000_000_000_000, None]
     samples = [{"time": at, "val": {PATH: _temperature(n)}} for n, at in enumerate(times)]
@@ -116,7 +116,7 @@ async def test_what_the_server_dropped_is_found_in_the_list(world: World) -> Non
 
 
 async def test_an_answer_that_only_an_event_told_settles_the_attempt(world: World) -> None:
-    """Its dispatcher is gone; its lease has long to go."""
+    """The attempt's dispatcher is gone, and its lease is far from its end."""
     await world.wake()
 
     async def gone(*_: object) -> None:
@@ -156,7 +156,8 @@ async def test_an_answer_that_is_told_again_changes_nothing(world: World) -> Non
 
 
 async def test_a_registration_that_is_told_late_does_not_hide_the_one_that_is_listed(world: World) -> None:
-    """While we were away the device registered twice; the list told the newer one before the outbox told the older."""
+    """While Reveille was away the device registered twice; the list reported the newer registration before the outbox
+    delivered the older one."""
     await world.asleep()
     with mock.patch.object(world.simulator.events, "tell") as tell:
         world.simulator.register("dev")

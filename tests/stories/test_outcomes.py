@@ -1,7 +1,7 @@
-"""The promise: whatever comes back of a call gives its row of the verdict table; an attempt arrives at most once.
+"""Every outcome of a call has the consequence of its row in the verdict table; an attempt arrives at most once.
 
-Each outcome is had with PUT (WRITE), DELETE and POST (EXECUTE, which is not repeatable), on connections that are fresh
-and on ones that have served before. That no attempt arrived twice is checked at every story's end.
+Each outcome is produced with PUT (WRITE), DELETE and POST (EXECUTE, which is not repeatable), on fresh connections and
+on ones that have served before. The end of every test checks that no attempt arrived twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEVICES: Final = ("put", "delete", "post")
 
 @dataclass(frozen=True)
 class Row:
-    """An outcome and what follows: for what may be repeated, and for what may not (None: the same)."""
+    """An outcome and its consequence: for a repeatable operation, and for a non-repeatable one (None: the same)."""
 
     behaviour: Behaviour
     again: str
@@ -84,7 +84,7 @@ ROWS: Final = [
 
 
 async def called(world: World) -> list[Op]:
-    """One call of each method, each to a device of its own."""
+    """Queue one operation for each method, each for its own device."""
     wanted = [
         world.wanted("WRITE", "/3442/0/110", "x", device="put", timeout=1),
         world.wanted("DELETE", "/3303/0", device="delete", timeout=1),
@@ -94,7 +94,7 @@ async def called(world: World) -> list[Op]:
 
 
 async def third_step(world: World, op: Op) -> str:
-    """What the first attempt came to."""
+    """Return the third transition: the result of the first attempt."""
 
     async def ended() -> bool:
         return len(await world.transitions(op)) > 2
@@ -136,8 +136,9 @@ async def test_a_refused_port_sends_nothing_and_everything_goes_out_later(begin:
 
 
 async def test_a_delete_that_was_done_without_an_answer_is_confirmed_by_the_next_one(begin: Begin) -> None:
-    """The second attempt is told 4.04: the first one did it. The device tells by an update that it has one instance
-    less, which is a wake during the call: the second attempt may begin in the commit that ends the first."""
+    """The second attempt receives 4.04, because the first one succeeded. The device reports by an update that it has
+    one instance less, which is a wake during the call: the second attempt may begin in the commit that ends the
+    first."""
     async with begin() as world:
         await world.wake()
         world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))

@@ -1,4 +1,4 @@
-"""The promise: an operation that can never succeed ends by itself, and nobody else waits for it."""
+"""An operation that can never succeed ends by itself, and delays no others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def others_are_served(world: World) -> None:
 
 @pytest.mark.parametrize("status", [404, 413])
 async def test_an_address_that_is_not_served_ends_as_an_invalid_request(begin: Begin, status: int) -> None:
-    """Leshan is asked how it is: it answers others well, so it is this request that it does not take."""
+    """Leshan is probed: it serves other requests well, so this request is the one that it rejects."""
     async with begin("dev", *OTHERS) as world:
         await world.wake("dev", WITNESS, *OTHERS)
         world.simulator.behave("dev", Behaviour(kind=Kind.HTTP, status=status, path="/3442"))
@@ -55,7 +55,7 @@ async def test_an_answer_that_is_always_an_html_500_uses_its_attempts_up(begin: 
 
 
 async def test_an_operation_that_the_device_answers_with_an_error_blocks_only_its_own_instance(world: World) -> None:
-    """Three wakes for the poison, and one for everybody else's."""
+    """The failing operation needs three wakes, and the others one."""
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=500, path="/3442/0/110"))
     await world.asleep()
     poison = await world.create("WRITE", "/3442/0/110", "poison")
@@ -88,7 +88,7 @@ async def test_a_device_that_does_not_sleep_goes_on_once_the_retry_was_answered(
 
 
 async def test_composites_that_a_device_never_answers_cost_one_time_out_each(begin: Begin) -> None:
-    """As Wakaama's example client does: it acknowledges the request, and that is all."""
+    """Wakaama's example client does this: it only acknowledges the request."""
     async with begin("dev", simulated={"queue_mode_share": 0.0, "lifetime_seconds": 300}) as world:
         world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, method="READ_COMPOSITE"))
         await world.wake()

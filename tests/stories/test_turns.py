@@ -1,5 +1,5 @@
-"""The promise: operations of a device go one at a time and in order, higher priority first; nothing overtakes what is
-out already, and nothing is sent to a device that goes down."""
+"""Operations of a device are sent one at a time and in order, higher priority first; none overtakes an open call, and
+none is sent to a device that goes down."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "/3442/0/110"
 
 
 async def order(world: World, **ops: Op) -> list[str]:
-    """The names of these operations in the order in which they first arrived."""
+    """Return the names of these operations in the order in which they first arrived."""
     names = {str((await world.operation(op)).id): name for name, op in ops.items()}
     arrived = [names.get((one.request_id or "").partition("/")[0], "?") for one in world.received()]
     return list(dict.fromkeys(arrived))
@@ -83,7 +83,7 @@ async def test_a_reboot_without_an_answer_is_not_repeated_and_ends_the_turn_too(
 
 
 async def test_a_device_that_never_went_down_is_called_again_a_minute_later(begin: Begin) -> None:
-    """An UPDATED right after a reboot may come from before it; one a minute later says that the device is there."""
+    """An UPDATED right after a reboot may come from before it; one a minute later proves that the device is there."""
     async with begin(simulated={"reboot_seconds": None, "lifetime_seconds": 3600}) as world:
         await world.wake()
         world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))

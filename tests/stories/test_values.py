@@ -1,4 +1,4 @@
-"""The promise: values that come, asked for or not, become the device's latest ones, typed by its own object model."""
+"""Values that arrive, requested or not, become the device's latest ones, typed by its own object model."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TEMPERATURE = "/3303/0/5700"
 
 
 async def latest(world: World, path: str, name: str = "dev") -> tuple[str, JsonValue] | None:
-    """Type and value of a resource, as they are known."""
+    """Return the stored type and value of a resource."""
     row = await tables.ResourceState.get_or_none(endpoint__name=name, path=path)
     return None if row is None else (str(row.type), row.value)
 
 
 async def history(path: str) -> list[JsonValue]:
-    """All values that came, in the order of arrival."""
+    """Return all stored values, in the order of arrival."""
     return [row.value for row in await tables.ResourceChange.filter(path=path).order_by("seq")]
 
 
@@ -38,7 +38,7 @@ async def becomes(world: World, path: str, type_: str, value: JsonValue) -> None
 
 
 async def registers_by_webhook(world: World) -> None:
-    """The device registers, which only the webhook tells; its object models are fetched for it."""
+    """Register the device and report it only by the webhook; wait until its object models are fetched."""
     world.simulator.register("dev")
     await world.tell("REGISTRATION", world.told("REGISTRATION"))
     await world.eventually(lambda: world.components.shelf.of({})(3303) is not None, "its object models are known")
@@ -75,7 +75,7 @@ async def test_what_a_send_brings(world: World) -> None:
 
 
 async def test_what_a_held_request_answers(world: World) -> None:
-    """REQUEST_RESPONSE carries the answer to a request that Leshan delayed."""
+    """REQUEST_RESPONSE contains the response to a request that Leshan delayed."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
     op = await world.create("READ", "/3/0/9")
@@ -96,7 +96,7 @@ async def test_what_the_webhook_brings_when_no_stream_is_heard(begin: Begin) -> 
 
 
 async def test_with_a_stream_the_webhooks_readings_are_left_out(world: World) -> None:
-    """The stream brings the same ones, in order."""
+    """The stream brings the same values, in order."""
     await world.wake()
     node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "99.5"}
     await world.tell("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
@@ -108,7 +108,7 @@ async def test_with_a_stream_the_webhooks_readings_are_left_out(world: World) ->
     [("FLOAT", "25.5"), ("STRING", "25.5"), ("OPAQUE", "4039800000000000"), ("INTEGER", "25")],
 )
 async def test_the_older_form_is_typed_by_the_devices_object_model(begin: Begin, type_: str, value: str) -> None:
-    """That server types by content format: the model says what it really is."""
+    """That server types values by content format: the model defines the real type."""
     async with begin(leshan_events="webhook") as world:
         await registers_by_webhook(world)
         node = {"kind": "singleResource", "id": 5700, "type": type_, "value": value}
@@ -156,7 +156,8 @@ async def test_a_value_that_cannot_be_read_costs_only_itself(world: World) -> No
 
 
 async def test_values_that_come_while_the_database_is_away_are_asked_for_again(world: World) -> None:
-    """The types of a device's objects are read before its values are written: this read is no reason for a 500."""
+    """The types of a device's objects are read before its values are written: a failure of this read is no reason for a
+    500."""
     event = {"event": "NOTIFICATION", "data": {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": None}}
     async with world.webhook() as caller:
         away = mock.patch.object(

@@ -1,4 +1,4 @@
-"""The promise: a wake that comes while a call is open is not lost."""
+"""A wake that arrives while a call is open is not lost."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SLOW = Behaviour(delay_ms=25_000, times=1)
 
 @pytest.mark.parametrize("anew", [False, True], ids=["a new port", "a new registration"])
 async def test_leshan_cancels_the_open_call_and_it_goes_out_again(world: World, anew: bool) -> None:
-    """500 ``Request cancelled`` comes together with the event, in any order. Perhaps it was done, so it counts;
-    the wake that came meanwhile lets it go out at once."""
+    """500 ``Request cancelled`` arrives together with the event, in any order. The device perhaps executed it, so the
+    attempt counts; because of the wake in the meantime it is sent again at once."""
     await world.wake()
     world.simulator.behave("dev", SLOW)
     op = await world.create("WRITE", "/3442/0/110", "twice is as once", timeout=30)

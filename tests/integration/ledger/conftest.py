@@ -1,4 +1,4 @@
-"""A world of its own for every test; when the test is over, the invariants are asked of what it left."""
+"""A separate world for every test; after the test, the invariants are checked in its database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integration.ledger.kit import World
 from tests.invariants import violations
 from tests.servers.databases import KIND, DatabaseKind
 
-# SQLite has no server that could die, and PostgreSQL no file of ours
+# SQLite has no server that could die, and PostgreSQL has no file of ours
 collect_ignore = ["test_faults.py"] if KIND is DatabaseKind.SQLITE else ["test_sqlite_file.py"]
 
 

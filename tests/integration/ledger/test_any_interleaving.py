@@ -1,4 +1,4 @@
-"""Whatever is asked of two ledgers in whatever order: each operation keeps to the lifecycle table."""
+"""Two ledgers receive commands in any order: each operation follows the lifecycle table."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ Result = TypeVar("Result")
 
 @dataclass
 class Seen:
-    """What the database said of an operation when it was looked at last."""
+    """The transitions of an operation when the database was last read."""
 
     steps: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class Ledgers(RuleBasedStateMachine):
-    """Two processes, one database, and everything that they may be asked for."""
+    """Two processes, one database, and all commands that they may receive."""
 
     url = ""
 
@@ -131,7 +131,7 @@ class Ledgers(RuleBasedStateMachine):
         self._takes(claimed)
 
     def _takes(self, claimed: list[Claimed]) -> None:
-        """In one order, whichever ledger came first: what is drawn from them later has to be the same again."""
+        """Store claims in one order, whichever ledger was first: later draws from them must be reproducible."""
         self.out += sorted(claimed, key=lambda one: one.seq)
 
     def _loop_ledgers(self) -> list[Any]:
@@ -143,7 +143,7 @@ class Ledgers(RuleBasedStateMachine):
         if self.out:
             one = data.draw(st.sampled_from(self.out))
             token = data.draw(st.sampled_from((one.token, None)))
-            for _ in range(1 + again):  # the second time the fence is stale, unless it was claimed anew
+            for _ in range(1 + again):  # the second time the fence is stale, unless it was claimed again
                 self.do(self.either(which).submit(Settle(one.seq, one.attempt, report, token)))
 
     @rule(which=st.booleans(), report=st.sampled_from(REPORTS), data=st.data())
@@ -161,7 +161,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule(report=st.sampled_from(REPORTS[:6]), data=st.data(), early=st.booleans())
     def what_leshan_held_is_answered(self, report: Any, data: st.DataObject, early: bool) -> None:
-        """Early: before anybody has said that it is held."""
+        """With ``early``, the response arrives before any report that Leshan holds the request."""
         known = [(one.request.endpoint, f"{one.seq}-{one.attempt}") for one in self.out] if early else self.held
         if known:
             name, request = data.draw(st.sampled_from(known))
@@ -217,7 +217,7 @@ class Ledgers(RuleBasedStateMachine):
         except Conflict:
             assert before != OperationStatus.QUEUED
             assert not row["held"]
-        else:  # what Leshan holds is to be withdrawn
+        else:  # a request that Leshan holds is to be withdrawn
             assert before == OperationStatus.QUEUED or row["held"] or (lost and before == OperationStatus.CANCELED)
 
     @rule(which=st.booleans(), data=st.data())
@@ -296,7 +296,7 @@ class Ledgers(RuleBasedStateMachine):
 
 @dataclass
 class _OnLoop:
-    """Asks a ledger inside the machine's loop."""
+    """A ledger whose commands are submitted inside the machine's loop."""
 
     runner: asyncio.Runner
     ledger: Any

@@ -1,4 +1,5 @@
-"""The emergency brake in the ledger: what is paused is not claimed, whatever asks for it; everything else goes on."""
+"""The emergency brake in the ledger: paused operations are not claimed, whatever causes the claim; all others
+continue."""
 
 from __future__ import annotations
 

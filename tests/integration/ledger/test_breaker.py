@@ -1,4 +1,4 @@
-"""The breaker: when calls to a Leshan server stop, who looks again, and what it takes to go on."""
+"""The breaker: the conditions that open it, the right to probe, and the conditions that close it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_one_poison_operation_never_opens_it(world: World) -> None:
 
 
 async def troubles_in_turn(world: World, *names: str) -> None:
-    """Six passed deadlines of these endpoints, one after the other, and nothing that would speak for Leshan."""
+    """Settle six passed deadlines of these endpoints, one after the other, without any result in Leshan's favor."""
     await queue(world, *names)
     for n in range(6):
         (claimed,) = await world.claim(slots=1)

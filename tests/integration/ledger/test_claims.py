@@ -1,4 +1,4 @@
-"""Who may be called now, and in which order."""
+"""The endpoints that may be called now, and their order."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_no_call_starts_with_less_of_the_window_left_than_five_seconds_or_
 
 
 async def test_windows_that_are_nearly_over_hide_nobody(world: World) -> None:
-    """A thousand devices woke together and did not get their turn: those who wake now are served all the same."""
+    """Many devices woke together and did not get their turn: those that wake now are served all the same."""
     ending = [f"e{n:02}" for n in range(40)]
     await world.ingest(*(registered(name) for name in ending))
     await world.create(*(new(name) for name in ending))

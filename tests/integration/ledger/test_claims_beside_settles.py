@@ -1,4 +1,5 @@
-"""A claim in the commit that ends a call sees what that commit changes, though endpoints are not written yet."""
+"""A claim in the commit that ends a call sees the changes of that commit, although the endpoints are not written
+yet."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def together(ledger: Ledger, *commands: Command[Any]) -> list[Any]:
-    """The answers to what was asked for at once: one commit."""
+    """Enqueue commands at once, for one commit; return their results."""
     return list(await asyncio.gather(*(ledger.enqueue(command) for command in commands)))
 
 
@@ -127,7 +128,7 @@ async def test_those_go_first_whose_window_ends_first_wherever_they_are_known_fr
 
 
 async def test_a_commit_carries_one_claim(empty_world: World) -> None:
-    """What the first one takes is called while the second one is written."""
+    """The operations of the first claim are called while the second one is committed."""
     ledger = await empty_world.ledger()
     await empty_world.ingest(*(registered(f"d{number}") for number in range(4)))
     await empty_world.create(*(new(f"d{number}") for number in range(4)))
@@ -139,7 +140,7 @@ async def test_a_commit_carries_one_claim(empty_world: World) -> None:
 
 
 class _Counting:
-    """A store that notes what it is asked for."""
+    """A store that records the calls of its methods."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -155,7 +156,7 @@ class _Counting:
 
 
 async def test_a_commit_that_ends_calls_and_begins_others_asks_eight_times(empty_world: World) -> None:
-    """However many they are: each wait is one more turn in which no call is begun."""
+    """The number of calls does not matter: each wait is one more round trip in which no call begins."""
     store = _Counting(open_store(empty_world.url, unsafe=True))
     ledger = await empty_world.ledger(cast("Store", store))
     names = [f"d{number}" for number in range(40)]
@@ -166,8 +167,8 @@ async def test_a_commit_that_ends_calls_and_begins_others_asks_eight_times(empty
     *_, claimed = await together(ledger, *map(settle, called), claim(40))
     assert len(claimed) == 40
     assert store.asked == [
-        *("begin", "fetch", "fetch"),  # clock and heads; what was called
-        *("execute_many", "fetch", "fetch"),  # the ended leave; who may be called; with what
+        *("begin", "fetch", "fetch"),  # clock and heads; the called operations
+        *("execute_many", "fetch", "fetch"),  # the ended ones leave; the endpoints to call; their operations
         *("execute_together", "commit"),
     ]
 

@@ -1,4 +1,4 @@
-"""Queueing, cancelling and retrying: a batch is stored whole or not at all, and a key means one input."""
+"""Queueing, canceling and retrying: a batch is stored whole or not at all, and a key means one input."""
 
 from __future__ import annotations
 
@@ -147,7 +147,8 @@ async def test_an_operation_comes_back_as_it_was_asked_for(world: World) -> None
 
 
 async def test_thousands_of_operations_in_one_commit_cost_what_they_are(world: World) -> None:
-    """Each looked for itself among all others of the commit: 20,000 took minutes, and the process answered nobody."""
+    """Each operation used to search for itself among all others of the commit: 20,000 took minutes, and the process
+    responded to no request."""
     await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     batches = [[new("d", idempotency_key=f"{batch}-{n}") for n in range(500)] for batch in range(40)]

@@ -1,4 +1,4 @@
-"""A stock Leshan keeps a request in its memory until the device wakes: how such a request ends, in every case."""
+"""A stock Leshan keeps a request in its memory until the device wakes: the end of such a request, in every case."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ Make = Callable[[], NewOperation]
 
 @pytest.fixture(params=["WRITE", "EXECUTE"])
 def make(request: pytest.FixtureRequest) -> Make:
-    """One operation that may be repeated, and one that may not."""
+    """Return a function that makes a repeatable operation, or a non-repeatable one."""
     if request.param == "WRITE":
         return lambda: new("d")
     return lambda: new("d", OperationKind.EXECUTE, "/3303/0/5605")
 
 
 async def hold(world: World, operation: NewOperation, request_id: str = "q1") -> int:
-    """Have Leshan hold an operation of a device that fell asleep."""
+    """Make Leshan hold an operation of a device that fell asleep; return its ``seq``."""
     await world.ingest(registered("d"))
     (seq,) = await world.create(operation)
     assert await world.attempt(delayed(request_id)) == "SENDING"
@@ -184,7 +184,7 @@ async def test_a_registration_that_ended_without_a_wake_dropped_it_unsent(world:
 
 
 async def listen(world: World, open_for: float) -> None:
-    """Somebody listens to the event stream, which has been open for so many seconds."""
+    """Let a bridge listen to the event stream, which has been open for so many seconds."""
     holder = RenewBridgeLease("bridge", 7_200 * SECOND, int(open_for * SECOND))
     assert await world.ledgers[0].submit(holder)
 
@@ -193,7 +193,7 @@ async def listen(world: World, open_for: float) -> None:
 async def test_the_end_of_an_older_registration_that_is_heard_late_drops_nothing(
     world: World, make: Make, under: str | None
 ) -> None:
-    """The device had registered anew before the call: Leshan holds the request under the new registration."""
+    """The device had registered again before the call: Leshan holds the request under the new registration."""
     await listen(world, 10)
     await world.ingest(registered("d"))
     (seq,) = await world.create(make())
@@ -224,7 +224,7 @@ async def test_with_a_stream_that_was_open_all_the_time_it_was_dropped_unsent(
 async def test_with_a_stream_that_was_closed_meanwhile_what_may_not_be_repeated_is_perhaps(
     world: World, make: Make, how: str
 ) -> None:
-    """The wake and the answer may be among what was told to nobody; the list has not been read yet."""
+    """The wake and the response may be among the missed events; the list has not been read yet."""
     await listen(world, 10)
     seq = await hold(world, make())
     world.pass_(5)
@@ -307,11 +307,11 @@ async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wak
     assert len(await world.claim()) == 1
 
 
-# --- what is held and not wanted any more
+# --- held requests that are to be withdrawn
 
 
 async def unwanted_by(world: World, seq: int, why: str) -> None:
-    """Have the held operation canceled, superseded or expired."""
+    """Cancel, supersede or expire the held operation."""
     if why == "cancel":
         id_ = str((await world.operation(seq))["id"])
         assert await world.ledgers[0].submit(Cancel(id_)) == seq
@@ -322,7 +322,8 @@ async def unwanted_by(world: World, seq: int, why: str) -> None:
 
 
 async def withdraw(world: World, outcome: OutcomeKind, told: Registration | None = None) -> OperationStatus | None:
-    """Have displaced what the ledger names as held in vain, if anything; afterwards Leshan reports ``told``."""
+    """Displace the held request that the ledger reports as unwanted, if any; Leshan then reports ``told``. Return the
+    operation's status, or None if there was no such request."""
     async with reading(world.url):
         found = await unwanted(1, 10, lambda _now: world.now)
     if not found:
@@ -379,7 +380,7 @@ async def test_when_the_wake_comes_first_the_outcome_is_what_the_device_did(worl
 async def test_a_displacing_request_that_was_sent_at_once_found_the_device_awake(
     world: World, outcome: OutcomeKind
 ) -> None:
-    """Its wake is not heard yet. What Leshan held was sent before, and its answer is due."""
+    """Its wake has not been received yet. Leshan had sent the held request before, and its response is due."""
     seq = await hold(world, new("d"))
     await unwanted_by(world, seq, "cancel")
     assert await withdraw(world, outcome) == "SENDING"
@@ -388,7 +389,7 @@ async def test_a_displacing_request_that_was_sent_at_once_found_the_device_awake
 
 
 async def test_once_found_awake_a_later_displacement_proves_nothing(world: World) -> None:
-    """The wake's event is late or lost: Leshan has sent what it held, so it is never called unsent."""
+    """The wake's event is late or lost: Leshan has sent the held request, so it is never reported as unsent."""
     seq = await hold(world, new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     await unwanted_by(world, seq, "cancel")
     assert await withdraw(world, OutcomeKind.DEVICE_SILENT) == "SENDING"
@@ -442,7 +443,7 @@ async def test_where_events_may_have_been_missed_a_withdrawn_request_is_perhaps(
 async def test_a_wake_that_leshan_knows_of_and_we_do_not_makes_a_withdrawn_request_perhaps(
     world: World, make: Make, told: Registration
 ) -> None:
-    """Its event is on the way: Leshan may have sent what it held before it took the newer request."""
+    """Its event is on the way: Leshan may have sent the held request before it accepted the newer one."""
     await listen(world, 10)
     seq = await hold(world, make())
     await unwanted_by(world, seq, "cancel")

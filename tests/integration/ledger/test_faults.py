@@ -1,4 +1,4 @@
-"""The database dies under the ledger, and a process freezes with the append lock in its hand."""
+"""The database dies under the ledger, and a process freezes while it holds the append lock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [
 
 @pytest_asyncio.fixture
 async def own() -> AsyncIterator[tuple[World, PostgresServer]]:
-    """A world on a PostgreSQL of its own, to be mistreated."""
+    """A world on its own PostgreSQL, which the test may break."""
     with postgres() as server:
         url = await server.create("reveille")
         await migrate(url)
@@ -39,7 +39,7 @@ async def own() -> AsyncIterator[tuple[World, PostgresServer]]:
         for ledger in world.ledgers:
             await ledger.close()
         await reader.close()
-        server.server.stop()  # one that was started again is not the context's own
+        server.server.stop()  # the context does not own a server that was started again
 
 
 async def _backends(server: PostgresServer, verb: str) -> None:
@@ -51,7 +51,7 @@ async def _backends(server: PostgresServer, verb: str) -> None:
 
 
 class Slow(Command[None]):
-    """Its statement takes longer than its limit."""
+    """A command whose statement takes longer than its limit."""
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
     seconds: ClassVar[float] = 0.05
@@ -67,7 +67,7 @@ async def test_a_statement_without_an_answer_is_given_up_and_its_connection_disc
     with pytest.raises(LedgerUnavailable, match=r"no answer within"):
         await world.ledgers[0].submit(Slow())
     await world.ingest(registered("d"))
-    await _backends(server, "pg_cancel_backend")  # PostgreSQL notices only at its next message that nobody is there
+    await _backends(server, "pg_cancel_backend")  # PostgreSQL notices only at its next message that the client is gone
     await world.reader.open()
     assert (await world.row("SELECT count(*) AS n FROM endpoint"))["n"] == 1
     assert await violations(world.url, now=0) == []

@@ -1,4 +1,5 @@
-"""Many callers, one commit: a bad one fails alone, one that leaves changes nothing, a lost answer repeats nothing."""
+"""Many callers, one commit: a bad command fails alone, a caller that leaves changes nothing, a lost response repeats
+nothing."""
 
 from __future__ import annotations
 
@@ -44,14 +45,14 @@ pytestmark = pytest.mark.asyncio
 
 @dataclass
 class Losing:
-    """A world whose one ledger stands on a :class:`LosingStore`."""
+    """A world whose only ledger uses a :class:`LosingStore`."""
 
     world: World
     store: LosingStore
 
     @contextmanager
     def lost(self) -> Iterator[None]:
-        """The answer to the next COMMIT is lost."""
+        """Lose the response to the next COMMIT."""
         self.store.after_commit = 1
         yield
         assert self.store.after_commit == 0
@@ -146,7 +147,7 @@ async def test_a_lost_call_is_handed_over_once_over_a_lost_commit(losing: Losing
 
 
 class BadAfterAll(Command[None]):
-    """Is taken at first, and refused when it is repeated."""
+    """A command that is accepted at first, and refused when it is repeated."""
 
     phase = Phase.MAINTENANCE
 
@@ -237,7 +238,7 @@ async def test_callers_who_leave_change_nothing_for_the_others(world: World) -> 
 
 
 async def test_members_of_one_commit_are_applied_events_first_and_claims_last(world: World) -> None:
-    """Whatever the order of asking: a device that registers in this commit can be called in this commit."""
+    """The order of submission does not matter: a device that registers in this commit can be called in this commit."""
     ledger = world.ledgers[0]
     claim = ledger.enqueue(Claim(10, str(uuid.uuid4())))
     create = ledger.enqueue(Create([new("d")]))
@@ -247,8 +248,8 @@ async def test_members_of_one_commit_are_applied_events_first_and_claims_last(wo
 
 
 async def test_a_claim_has_begun_before_anything_of_its_group_is_read(world: World) -> None:
-    """A slot that gets free from then on is of a call that the group counts as open. Added to this claim it got
-    nothing, and stayed free until something else made the dispatcher look."""
+    """A slot that becomes free from then on belongs to a call that the group counts as open. Added to this claim it
+    used to receive nothing, and stayed free until another event made the dispatcher poll."""
     claim, begun = Claim(1, str(uuid.uuid4())), []
     begin = Ledger._begin
 
@@ -285,7 +286,7 @@ async def test_closing_writes_what_is_waiting_and_takes_nothing_more(empty_world
 
 @dataclass
 class SwallowingStore:
-    """A store behind a wire that swallows everything: a transaction begins, and no answer ever comes."""
+    """A store behind a connection that drops everything: a transaction begins, and no response ever arrives."""
 
     store: Store
     swallows: bool = False
@@ -368,7 +369,7 @@ async def test_long_lists_do_not_make_one_endless_transaction(losing: Losing, mo
 
 
 async def test_a_whisper_that_fails_repeats_nothing(empty_world: World) -> None:
-    """What was committed is not done again because nobody could be told of it."""
+    """Committed commands are not executed again when their notification fails."""
 
     def notify(_channel: str) -> None:
         raise RuntimeError("no bus")

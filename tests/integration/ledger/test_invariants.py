@@ -1,4 +1,4 @@
-"""The judge is judged: each invariant is broken by hand once, and named."""
+"""The invariant check is tested: each invariant is violated by hand once, and reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def busy(world: World) -> None:
-    """An operation that is CONFIRMED (2), one that is SENDING (3) and one that is QUEUED (4)."""
+    """Create an operation that is CONFIRMED (2), one that is SENDING (3) and one that is QUEUED (4)."""
     await world.ingest(registered("d"))
     await world.create(new("d"), new("d"), new("d"))
     await world.attempt(SUCCESS)
@@ -74,7 +74,7 @@ async def test_transitions_of_no_operation_are_named(world: World) -> None:
 
 
 async def make_whole(world: World) -> None:
-    """What was broken on purpose is not the next judge's business."""
+    """Remove the deliberate violations, so that the check after the test does not report them."""
     for table in ("transition", "operation", "endpoint"):
         await world.reader.execute(f"DELETE FROM {table}")  # noqa: S608
     zeros = "queued = 0, sending = 0, confirmed = 0, failed = 0, canceled = 0, expired = 0"
@@ -166,7 +166,8 @@ READING = OperationKind.READ
 
 
 async def test_what_waits_for_its_retry_and_what_it_holds_back_are_passed_over_by_right(world: World) -> None:
-    """Of other object instances; one of the same that is sent meanwhile is named by the operation that it passed."""
+    """This holds for other object instances; if one of the same instance is sent meanwhile, the operation that it
+    passed is reported."""
     await world.ingest(registered("d"))
     poison, behind, free, last = await world.create(
         new("d"), new("d", READING, "/5/0/3"), new("d", READING, "/3/0/0"), new("d", READING, "/3/0/1")
@@ -233,7 +234,7 @@ async def test_a_cancelled_observation_needs_no_word_of_the_device(world: World)
 
 
 async def at_once() -> None:
-    """Who is late is asked about again at once."""
+    """Do not wait before late endpoints are checked again."""
 
 
 async def test_what_is_forgotten_is_named(world: World) -> None:
@@ -266,7 +267,7 @@ ALWAYS_ON: dict[str, Any] = {"queue_mode": False, "lifetime_seconds": 86_400}
     ],
 )
 async def test_a_device_that_is_forgotten_is_named_whatever_is_derived_of_it(world: World, breach: str) -> None:
-    """What says "not now" for ever is read by the dispatcher and by the invariant alike, if both read it."""
+    """A derived value that says "not now" forever misleads the dispatcher and the invariant alike, if both read it."""
     await world.ingest(registered("d", **ALWAYS_ON))
     await world.create(new("d"))
     world.pass_(11)

@@ -1,4 +1,4 @@
-"""What the clock changes without anybody asking."""
+"""The changes that depend on time alone."""
 
 from __future__ import annotations
 
@@ -201,7 +201,8 @@ async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon
 
 
 async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empty_world: World) -> None:
-    """The transitions of an operation that took days are older and younger than others': the horizon covers all."""
+    """The transitions of an operation that took days are both older and younger than others': the horizon covers
+    all."""
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     await empty_world.ingest(*(registered(f"d{n}") for n in range(5)))
     await empty_world.create(*(new(f"d{n}") for n in range(5)))
@@ -230,7 +231,8 @@ async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
 
 
 async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empty_world: World) -> None:
-    """It forwards what its socket kept before it learns that another one listens by now, and has heard all that."""
+    """It forwards the events that its socket kept before it learns that another bridge listens by now, and has
+    processed all of them."""
     one, two = [await empty_world.ledger() for _ in range(2)]
     assert await one.submit(RenewBridgeLease("one", 10 * SECOND))
     empty_world.pass_(11)

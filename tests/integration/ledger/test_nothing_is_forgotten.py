@@ -1,8 +1,9 @@
-"""Invariant 7 by the raw facts: a device that can be called and has something to be sent is called, whatever happened.
+"""Invariant 7 by the raw facts: a device that can be called and has an operation to be sent is called, whatever
+happened.
 
-Random histories of a device in queue mode and of one without. After each step a dispatcher looks for work, as it does
-every few seconds; then presence, pauses, breaker and retry times are read as stored, and nothing that the ledger
-derives from them (``ready_at``, ``next_operation``).
+Random histories of a device in queue mode and of one without. After each step a dispatcher polls, as it does every few
+seconds; then the check reads presence, pauses, breaker and retry times as stored, and nothing that the ledger derives
+from them (``ready_at``, ``next_operation``).
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ WISHES: Final[tuple[tuple[OperationKind, str | None, tuple[str, ...]], ...]] = (
 
 
 async def at_once() -> None:
-    """Do not wait before what is late is read again."""
+    """Do not wait before late endpoints are checked again."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -102,7 +103,7 @@ class Histories(RuleBasedStateMachine):
         await self.world.ledger()
         await self.world.ingest(*(registered(name, **facts(name)) for name in NAMES))
 
-    # --- what may happen
+    # --- events
 
     @rule(name=st.sampled_from(NAMES), wishes=st.lists(st.sampled_from(WISHES), min_size=1, max_size=3), data=st.data())
     def create(self, name: str, wishes: list[Any], data: st.DataObject) -> None:
@@ -152,7 +153,8 @@ class Histories(RuleBasedStateMachine):
         data=st.data(),
     )
     def somebody_acts(self, name: str, what: str, data: st.DataObject) -> None:
-        """An operator pauses or cancels; Leshan is probed well, holds a request, or answers one that it held."""
+        """Act as an operator who pauses, resumes or cancels, or as Leshan: a probe succeeds, a request is held, or a
+        held one is answered."""
         if what == "pause":
             paused = name in self.do(self.paused())
             scope = Scope(endpoint=name)
@@ -179,7 +181,7 @@ class Histories(RuleBasedStateMachine):
         )
         return [row["name"] for row in await self.world.rows(sql)]
 
-    # --- what must hold
+    # --- the invariant
 
     @invariant()
     def who_can_be_called_is_called(self) -> None:
@@ -188,7 +190,7 @@ class Histories(RuleBasedStateMachine):
             assert self.do(self._forgotten()) == []
 
     async def _poll(self) -> None:
-        """Look for work, as dispatchers do. A claim that found an expired operation has to look once more."""
+        """Poll for work, as dispatchers do. A claim that found an expired operation is repeated once."""
         for _ in range(2):
             claimed = await self.world.claim(10)
             self.out += sorted(claimed, key=lambda one: one.seq)
@@ -227,7 +229,7 @@ def facts(name: str) -> dict[str, Any]:
 
 
 def may_be_called(endpoint: Mapping[str, Any], now: int) -> bool:
-    """By what is stored of presence, lease, reboot and retry times."""
+    """Return whether the endpoint may be called, by its stored presence, lease, reboot and retry times."""
     if endpoint["presence"] != "ONLINE" or endpoint["awake_until"] - now < 5 * SECOND:
         return False
     if endpoint["lease_operation"] is not None or endpoint["down_since"] is not None:
@@ -240,7 +242,8 @@ def may_be_called(endpoint: Mapping[str, Any], now: int) -> bool:
 
 
 def sendable(queue: list[dict[str, Any]], endpoint: Mapping[str, Any], now: int) -> Iterator[int]:
-    """The operations that do not wait for their retry, and that no earlier one of the same object instance precedes."""
+    """Yield the operations that do not wait for their retry, and that no earlier one of the same object instance
+    precedes."""
     for place, operation in enumerate(queue):
         held = operation.get("held_wake_seq")
         if held is not None and endpoint["wake_seq"] <= held:

@@ -1,4 +1,4 @@
-"""Which observations stand: those of the present registration that were confirmed and have not ended."""
+"""The observations in force: those of the present registration that were confirmed and have not ended."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_what_ends_an_observation(world: World, event: Event, stands: bool
 
 @pytest.mark.asyncio
 async def test_a_repeated_observe_stands_in_whatever_order_its_events_come(world: World) -> None:
-    """Our own server reports the end of the one that the newer one replaced, then the newer one."""
+    """Our own server reports the end of the observation that the newer one replaced, then the newer one."""
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH))
     await done(world, new("d", O.OBSERVE, PATH))

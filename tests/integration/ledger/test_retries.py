@@ -1,4 +1,4 @@
-"""What an answered error holds back: its own object instances, until the retry. What silence ends: the turn."""
+"""An answered error holds back its own object instances, until the retry. Silence ends the turn."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def sent(world: World, report: Report = SUCCESS) -> list[int]:
     return order
 
 
-# --- point 5: a device that does not sleep goes on
+# --- point 5: a device that does not sleep continues
 
 
 @pytest.mark.parametrize("report", [ERROR, BUSY, SILENT], ids=["5.00", "5.03", "silent"])
@@ -63,7 +63,7 @@ async def test_a_device_that_does_not_sleep_goes_on_after_its_retry_was_answered
 
 
 async def open_call(world: World) -> Any:
-    """The claim that is open, as its process knows it."""
+    """Return the open claim, as its process knows it."""
     row = await world.row("SELECT o.seq, o.attempt FROM operation o WHERE o.status = 'SENDING'")
     return type("Open", (), row)
 
@@ -82,7 +82,7 @@ async def test_any_answer_gives_a_silent_device_its_turn_back(world: World, repo
 async def test_a_device_that_does_not_sleep_and_cannot_be_called_now_is_called_again_after_a_pause(
     world: World, report: Report
 ) -> None:
-    """It has no wake to wait for: its next update may be a day away."""
+    """The device has no wake to wait for: its next update may be a day away."""
     await world.ingest(registered("d", **ALWAYS_ON))
     (seq,) = await world.create(new("d"))
     for pause in (30, 120, 600, 600):
@@ -96,7 +96,7 @@ async def test_a_device_that_does_not_sleep_and_cannot_be_called_now_is_called_a
 
 
 async def test_a_reboot_whose_answer_is_settled_after_the_new_registration_holds_nothing_back(world: World) -> None:
-    """Its process died, or the database was away: the device was back before the answer was known."""
+    """The process died, or the database was away: the device was back before its response was known."""
     await world.ingest(registered("d", **ALWAYS_ON))
     _, second = await world.create(new("d", *REBOOT), new("d"))
     claimed = await world.claim_one()
@@ -263,7 +263,7 @@ async def test_what_is_created_meanwhile_goes_if_nothing_holds_it_back(world: Wo
 
 
 async def test_the_retry_is_not_claimed_early_by_a_process_that_has_not_loaded_the_endpoint(world: World) -> None:
-    """What goes next stands in the endpoint's row; when that has expired it is found again."""
+    """The endpoint's row stores its next operation; when that one has expired, the next one is determined again."""
     await world.ingest(registered("d"))
     poison, short, free = await world.create(
         new("d"), new("d", READ, "/3/0/0", ttl_seconds=5), new("d", READ, "/4/0/0")
@@ -295,7 +295,7 @@ async def test_an_awake_without_an_update_gives_no_retry(world: World) -> None:
 
 
 class CountingStore(LosingStore):
-    """A store that counts what is read through it."""
+    """A store that counts the reads through it."""
 
     async def fetch(self, sql: str, *values: Any) -> Any:
         self.read = getattr(self, "read", 0) + 1
@@ -411,7 +411,7 @@ async def test_other_kinds_have_all_their_attempts(world: World) -> None:
 
 
 async def test_a_new_registration_forgets_which_composites_were_not_answered(world: World) -> None:
-    """A firmware update may have taught them."""
+    """A firmware update may have added support for them."""
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
@@ -445,7 +445,7 @@ async def test_in_every_window_from_the_shortest_on_something_is_sent(
 
 
 async def test_a_claim_beside_the_wake_knows_the_short_window_too(empty_world: World) -> None:
-    """The endpoint is loaded in the claim's own group: the margin is that of the window all the same."""
+    """The endpoint is loaded in the claim's own group: the margin is nevertheless that of the window."""
     await empty_world.ledger(awake_window=5 * SECOND)
     await empty_world.ingest(registered("d"))
     await empty_world.create(new("d"), new("d"))

@@ -1,4 +1,4 @@
-"""What an attempt's end does to the operation and to its endpoint."""
+"""The effects of an attempt's end on the operation and on its endpoint."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.integration.ledger.kit import (
 pytestmark = pytest.mark.asyncio
 
 FORGOTTEN = Report(Outcome(OutcomeKind.SUCCESS, 200))
-"""An observation that Leshan canceled by itself."""
+"""The report of an observation that Leshan canceled without the device."""
 
 
 async def test_a_success_is_one_road_of_three_steps(world: World) -> None:
@@ -365,7 +365,7 @@ async def test_a_reboot_that_was_refused_holds_nothing_back(world: World) -> Non
 
 
 async def test_a_device_that_rebooted_and_registered_before_its_silence_was_known_is_back(world: World) -> None:
-    """It goes down without an answer, is back after 10 s, and only then the call is cancelled."""
+    """The device goes down without a response, is back after 10 s, and only then the call is canceled."""
     await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     claimed = await world.claim_one()

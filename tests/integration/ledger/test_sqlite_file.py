@@ -1,4 +1,4 @@
-"""The file of an embedded Reveille may not be written any more, and then it may again."""
+"""The file of an embedded Reveille becomes read-only, and later writable again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_file_that_is_read_only_for_a_while_is_told_and_nothing_half_sto
         await world.ingest(registered("d"))
         operations = [new("d"), new("d")]
         with read_only(Path(own)):
-            await ledger._disconnect()  # what is open stays writable: the next connection finds out
+            await ledger._disconnect()  # an open file stays writable: the next connection finds out
             with pytest.raises(LedgerUnavailable, match="readonly database"):
                 await ledger.submit(Create(operations))
         created = await ledger.submit(Create(operations))
@@ -63,7 +63,7 @@ async def test_readiness_says_so_and_that_it_can_be_written_again() -> None:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Nobody may write there; who is root, whom no permission binds, is somebody else meanwhile."""
+    """Remove every write permission; root, whom no permission binds, becomes another user meanwhile."""
     files, root = [folder, *folder.iterdir()], os.geteuid() == 0
     modes = [file.stat().st_mode for file in files]
     for file in files:

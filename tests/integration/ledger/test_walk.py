@@ -1,4 +1,4 @@
-"""Anything may be asked in any order: after a random walk through all that a ledger does, the invariants hold."""
+"""Commands may come in any order: after a random walk through everything that a ledger does, the invariants hold."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ ASKED: Final = [
 
 @dataclass
 class Walker:
-    """Somebody who asks the ledgers for one thing after another, and remembers what is out."""
+    """A client that submits one command after another to the ledgers, and remembers the open claims."""
 
     world: World
     dice: random.Random
@@ -75,7 +75,7 @@ class Walker:
     updates: int = 1
 
     async def step(self) -> None:
-        """Ask for one to six things at once, of one or two processes."""
+        """Submit one to six commands at once, to one or two processes."""
         commands = [self.dice.choice(CHOICES)(self) for _ in range(self.dice.randint(1, 6))]
         results = await asyncio.gather(
             *(self.dice.choice(self.world.ledgers).enqueue(command) for command in commands), return_exceptions=True
@@ -205,7 +205,8 @@ async def test_the_invariants_hold_after_a_random_walk(empty_world: World, seed:
 
 
 async def sent_to_a_rebooting_device(world: World) -> list[dict[str, Any]]:
-    """Invariant 6, as far as the rows can tell: nothing was claimed of an endpoint that is still going down."""
+    """Return violations of invariant 6, as far as the rows show them: claims of an endpoint that is still going
+    down."""
     assert (3, 4) in TURN_ENDERS
     return await world.rows(
         "SELECT e.name FROM endpoint e JOIN operation o ON o.endpoint_id = e.id "

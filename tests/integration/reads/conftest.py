@@ -19,6 +19,6 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest_asyncio.fixture
 async def live(world: World) -> AsyncIterator[LiveLog]:
-    """A live log that hears of nothing and finds everything by its poll."""
+    """A live log that receives no notifications and finds everything by polling."""
     async with live_log() as made:
         yield made

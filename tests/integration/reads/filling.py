@@ -1,4 +1,4 @@
-"""Filling a database with more than a planner can overlook, in a few statements."""
+"""Fill a database with more rows than a planner can overlook, in a few statements."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _CHANGES = """
 
 
 async def fill(database_url: str, *, analyze: bool) -> None:
-    """Write it past the ledger, and tell the planner what is there."""
+    """Insert the rows without the ledger; with ``analyze``, update the planner's statistics."""
     store = open_store(database_url, unsafe=True)
     await store.open()
     id_ = "CAST('00000000-0000-0000-0000-' || (100000000000 + i) AS UUID)"

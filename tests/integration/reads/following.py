@@ -1,4 +1,4 @@
-"""Reading in a test: a world open for reading, a live log that polls, a follower that keeps what it was told."""
+"""Helpers for tests of reads: a world open for reading, a live log that polls, a follower that collects its events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def live_log(**settings: Any) -> AsyncIterator[LiveLog]:
 
 
 class Follower:
-    """Takes events in a task of its own until it is told to stop, and keeps them."""
+    """A subscriber that collects events in its own task until it is stopped."""
 
     def __init__(self, events: AsyncGenerator[Any, None]) -> None:
         self.events: list[Any] = []
@@ -45,7 +45,7 @@ class Follower:
         return [event.seq for event in self.events]
 
     async def upto(self, seq: int) -> list[Any]:
-        """The events, once one of ``seq`` or later is among them."""
+        """Return the events, once one of ``seq`` or later is among them."""
         async with asyncio.timeout(BOUND):
             while not (self.events and self.events[-1].seq >= seq):
                 self._arrived.clear()
@@ -53,7 +53,7 @@ class Follower:
         return self.events
 
     async def ended(self) -> None:
-        """Wait for the end of the subscription; raises what it ended with."""
+        """Wait for the end of the subscription; raise the error that ended it."""
         async with asyncio.timeout(BOUND):
             await self._task
 

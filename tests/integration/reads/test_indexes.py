@@ -28,7 +28,7 @@ MINUTE = 60_000_000
 END = 2**63 - 1
 
 ANALYZED = [True] if KIND is DatabaseKind.POSTGRES else [True, False]
-"""Nobody runs ANALYZE on an embedded SQLite; PostgreSQL's autovacuum does it by itself."""
+"""ANALYZE may never run on an embedded SQLite; PostgreSQL's autovacuum runs it by itself."""
 
 
 MORE: list[dict[str, Any]] = [
@@ -60,7 +60,7 @@ ON_POSTGRES = KIND is DatabaseKind.POSTGRES
 
 
 def filed(column: str) -> set[str]:
-    """What never changes of an operation has its index in another table on PostgreSQL."""
+    """Return the index of a column that never changes; on PostgreSQL it belongs to another table."""
     return {f"ix_filing_{column}" if ON_POSTGRES else f"ix_operation_{column}"}
 
 
@@ -80,7 +80,7 @@ BROUGHT: dict[str, set[str]] = {
 
 
 def admitted_indexes(criteria: OperationCriteria) -> set[str]:
-    """The table of ``docs/queries.md``: each filter brings its index, any one of them may lead."""
+    """Return the indexes by the table of ``docs/queries.md``: each filter adds its index, any one of them may lead."""
     given = {name for name in BROUGHT if getattr(criteria, name) is not None}
     indexes = {"operation_pkey"}.union(*(BROUGHT[name] for name in given))
     if ON_POSTGRES:
@@ -101,7 +101,8 @@ def used_indexes(lines: list[str]) -> set[str]:
 
 
 def whole_tables(lines: list[str]) -> list[str]:
-    """Lines that read a table from one end to the other, in no order. A walk in an index's order ends with the page."""
+    """Return the lines that read a table from one end to the other, in no order. A walk in an index's order ends with
+    the page."""
     if on_postgres():
         return [line for line in lines if "Seq Scan on" in line and "ledger_head" not in line]
     return [line for line in lines if re.match(r"SCAN (o|e|n|l)\b(?!.*USING)", line)]

@@ -28,7 +28,7 @@ PAGE = 40
 
 @asynccontextmanager
 async def load(world: World, *ledgers: Ledger) -> AsyncIterator[None]:
-    """Creates, claims and settles, by every ledger at once, until the context ends."""
+    """Create, claim and settle with every ledger at once, until the context ends."""
     await world.ingest(*(registered(name) for name in ENDPOINTS))
     over = asyncio.Event()
 
@@ -48,7 +48,8 @@ async def load(world: World, *ledgers: Ledger) -> AsyncIterator[None]:
 
 
 async def join(live: LiveLog, most: int) -> tuple[int, dict[int, tuple[int, OperationStatus]], list[Any]]:
-    """As a frontend does it: the cursor first, then the list, then everything since the cursor, merged by version."""
+    """Join as a frontend does: read the cursor first, then the list, then all events since the cursor, merged by
+    version."""
     cursor = await queries.log_position()
     page = await queries.operation_page(OperationCriteria(), PAGE)
     merged = {operation.seq: (operation.version, operation.status) for operation in page.items}
@@ -91,7 +92,7 @@ async def test_a_thousand_joins_under_load(
 
 @pytest.mark.asyncio
 async def test_the_merged_state_is_the_databases(world: World) -> None:
-    """Two processes' live logs; subscribers stay until all is written and compare with what stands there."""
+    """Two processes have live logs; subscribers stay until all is written, and compare with the database."""
     async with live_log() as one, live_log() as other:
         async with load(world, world.ledgers[0]):
             staying = []
@@ -108,7 +109,7 @@ async def test_the_merged_state_is_the_databases(world: World) -> None:
 
 
 class Gate:
-    """Another process's store that is slow to commit: it waits until the gate is opened."""
+    """The store of another process that is slow to commit: it waits until the gate is opened."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -126,7 +127,7 @@ class Gate:
 
 @pytest.mark.asyncio
 async def test_a_commit_that_is_slow_is_neither_skipped_nor_told_twice(world: World, live: LiveLog) -> None:
-    """The slow one has drawn its numbers first, so nothing of the quick one may be seen before it."""
+    """The slow commit has drawn its numbers first, so nothing of the quick one may be visible before it."""
     await world.ingest(registered("d"))
     gate = Gate(open_store(world.url, unsafe=True))
     gate.opened.set()

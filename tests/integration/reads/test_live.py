@@ -1,4 +1,4 @@
-"""The live log: every event once and in order, whoever joins when, and never a silent gap."""
+"""The live log: every event once and in order, whenever a subscriber joins, and never a silent gap."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ ALL = TransitionCriteria()
 
 
 async def logged(world: World, after: int = 0, where: str = "TRUE") -> list[int]:
-    """The log's own word: ``seq`` of the transitions after a position."""
+    """Return the ``seq`` of the transitions after a position, as the log has them."""
     joined = "transition t JOIN operation o ON o.seq = t.operation_id"
     sql = f"SELECT t.seq FROM {joined} WHERE t.seq > $1 AND {where} ORDER BY t.seq"  # noqa: S608
     return [row["seq"] for row in await world.rows(sql, after)]
 
 
 async def take(events: AsyncGenerator[Any, None], seqs: list[int], after: Callable[[], bool] = lambda: True) -> None:
-    """Take events to the end, once something has happened."""
+    """Collect events to the end, once a condition holds."""
     await eventually(after)
     async for event in events:
-        seqs.append(event.seq)  # noqa: PERF401 - what was taken counts when it ends with an error
+        seqs.append(event.seq)  # noqa: PERF401 - the events before an error count
 
 
 async def confirmed(world: World, endpoint: str = "d") -> int:
-    """One more operation, brought to its end; answers its last ``seq``."""
+    """Create one more operation and confirm it; return its last ``seq``."""
     await world.create(new(endpoint))
     await world.attempt(SUCCESS)
     return await queries.log_position()
@@ -304,7 +304,7 @@ async def test_a_database_that_is_away_is_waited_for(
 
 @pytest.mark.asyncio
 async def test_the_answer_of_a_delayed_request_is_told_in_order(world: World, live: LiveLog) -> None:
-    """One group may move an operation twice; each step is an event of its own."""
+    """One group may move an operation twice; each step is a separate event."""
     await world.ingest(registered("d"))
     follower = Follower(live.transitions(ALL))
     await eventually(lambda: live.subscribers == 1)

@@ -1,4 +1,5 @@
-"""Pages: what the criteria say, newest first, in any depth, whatever is inserted meanwhile; in constant statements."""
+"""Pages: the rows that the criteria select, newest first, at any depth, despite inserts; in a constant number of
+statements."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ PATHS = ("/3/0/1", "/3", "/30/0/1", "/3303/0/5700", "/3/0/10", "/5/0/1")
 
 
 async def everything(ask: Callable[[str | None], Any]) -> list[Any]:
-    """All rows of a list, page by page."""
+    """Return all rows of a list, page by page."""
     items: list[Any] = []
     after: str | None = None
     while True:
@@ -34,7 +35,7 @@ async def everything(ask: Callable[[str | None], Any]) -> list[Any]:
 
 
 async def busy(world: World) -> list[int]:
-    """Sixty operations of four endpoints, in all statuses that tests can reach quickly."""
+    """Create sixty operations of four endpoints, in all statuses that tests can reach quickly; return their ``seq``."""
     await world.ingest(*(registered(f"d{n}") for n in range(4)))
     seqs: list[int] = []
     for n in range(60):
@@ -52,7 +53,7 @@ async def busy(world: World) -> list[int]:
 
 
 def admits(criteria: OperationCriteria, operation: OperationView, names: dict[int, str]) -> bool:
-    """The criteria once more, in Python."""
+    """Return whether the criteria select the operation, evaluated in Python."""
     prefix, path = criteria.path_prefix, operation.path or ""
     return (
         (criteria.endpoint is None or names[operation.endpoint_id] == criteria.endpoint)

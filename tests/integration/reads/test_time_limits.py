@@ -1,4 +1,4 @@
-"""The readers' connections at their time limit, and the errors of a database that does not answer."""
+"""The readers' connections at their time limit, and the errors of a database that does not respond."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What an operation waits for agrees with what the ledger does: what is claimable says CLAIM, nothing else does."""
+"""The condition that an operation waits for agrees with the ledger: claimable operations report CLAIM, and no others
+do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A world whose database is open for reading, a live log of its own, and the schema over both."""
+"""A world whose database is open for reading, its own live log, and the schema over both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def live(world: World) -> AsyncIterator[LiveLog]:
 
 @pytest_asyncio.fixture
 async def api(world: World, live: LiveLog) -> AsyncIterator[Api]:
-    """The schema, asked without a socket."""
+    """A client of the schema, without a socket."""
     transport = httpx.ASGITransport(app=app_of(world, live))
     async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
         yield Api(client)
@@ -35,6 +35,6 @@ async def api(world: World, live: LiveLog) -> AsyncIterator[Api]:
 
 @pytest_asyncio.fixture
 async def address(world: World, live: LiveLog) -> AsyncIterator[str]:
-    """The schema behind a real socket."""
+    """The address of the schema on a real socket."""
     async with served(app_of(world, live)) as address:
         yield address

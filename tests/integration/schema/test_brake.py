@@ -1,4 +1,4 @@
-"""The brake, cancelling and retrying many, and the status, through GraphQL."""
+"""The brake, canceling and retrying many, and the status, through GraphQL."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ STATUS = """{
 
 
 async def listed(api: Api, **filter_: Any) -> list[dict[str, Any]]:
-    """Operations that a filter means, as the list and the count have it."""
+    """Return the operations that a filter selects; the list and the count must agree."""
     data = await api.ask(LIST, filter=filter_)
     nodes = [edge["node"] for edge in data["deviceOperations"]["edges"]]
     assert data["deviceOperationCount"] == data["deviceOperations"]["totalCount"] == len(nodes)
@@ -212,7 +212,8 @@ async def test_a_retry_that_somebody_else_made_is_passed_over(
 async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It took one for each operation: the ledger names one that is in the way, and all of them were."""
+    """It used to take one transaction per operation: the ledger reports one conflicting operation at a time, and all of
+    them conflicted."""
     many = 1_000
     await world.ingest(registered("a"))
     await world.create(*(new("a", batch="night") for _ in range(many)))

@@ -1,5 +1,5 @@
-"""What one request may cost: refused before it is converted or executed, ended when its time is over or its client
-has left, and never in the way of others (issue 14, points 30 and 31)."""
+"""The limits of one request: it is refused before it is converted or executed, ends when its time is over or its client
+has left, and never delays others (issue 14, points 30 and 31)."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ ENDLESS = """
         WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT CASE WHEN x > 9 THEN 1 ELSE x + 1 END FROM t) SELECT x FROM t
     ) s
 """
-"""Operations that a filter means, without an end."""
+"""A statement for the operations that a filter selects, whose rows never end."""
 
 
 LONG_LIST = {"code": "LIMIT_EXCEEDED", "limit": MAX_LIST}
 TOO_COSTLY = {"code": "LIMIT_EXCEEDED", "limit": MAX_COST}
 
 
-# --- before anything is converted
+# --- before any conversion
 
 
 def nested(depth: int) -> Any:
@@ -191,7 +191,7 @@ async def test_a_document_is_parsed_while_the_event_loop_goes_on(api: Api) -> No
 
 
 def provision(name: str, length: int = 0) -> str:
-    """A mutation whose text has more than ``length`` characters."""
+    """Return a mutation whose text has more than ``length`` characters."""
     return f'mutation {{ provisionEndpoint(name: "{name}") {{ name }} }} #' + "x" * length
 
 
@@ -248,7 +248,7 @@ UNKNOWN = {
 async def test_the_errors_of_a_document_are_bounded_and_located_once(api: Api, query: str) -> None:
     with patch("app.schema.error_locations.visit") as visit:
         told = (await api.answer(query, VIEWER))["errors"]
-    assert len(told) == MAX_ERRORS + 1  # and that there are more
+    assert len(told) == MAX_ERRORS + 1  # the last one reports that there are more
     assert visit.call_count == 1
 
 
@@ -282,7 +282,7 @@ async def test_a_page_by_a_variable_costs_what_it_asks_for(api: Api) -> None:
     query = """query($n: Int, $m: Int = 200) { endpoints(first: $n) { edges { node {
         name operations(first: $m) { edges { node { id kind path status createdAt } } } } } } }"""
     assert await api.error(query, VIEWER, n=150) == TOO_COSTLY
-    for page in (180, 180.0):  # GraphQL takes both as an Int
+    for page in (180, 180.0):  # GraphQL accepts both as an Int
         assert await api.error(query, VIEWER, n=page, m=40) == TOO_COSTLY
     assert (await api.ask(query, VIEWER, n=150, m=5))["endpoints"] == {"edges": []}
     assert (await api.ask(query, VIEWER, n=10))["endpoints"] == {"edges": []}
@@ -318,7 +318,7 @@ AUTHORIZED = {**JSON_HEADERS, "authorization": f"Bearer {VIEWER}"}
 
 
 def scalars(type_name: str) -> str:
-    """All fields of a type without arguments and selections."""
+    """Return all fields of a type without arguments and selections."""
     type_ = schema.graphql_schema.type_map[type_name]
     assert isinstance(type_, GraphQLObjectType)
     return " ".join(name for name, one in type_.fields.items() if is_leaf_type(get_named_type(one.type)))
@@ -394,7 +394,7 @@ def slow_count() -> Iterator[None]:
 
 @pytest_asyncio.fixture
 async def counting(address: str, slow_count: None, world: World) -> AsyncIterator[asyncio.Task[httpx.Response]]:
-    """A client that waits for a count without end."""
+    """The request of a client that waits for a count that never ends."""
     async with httpx.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED, timeout=BOUND) as client:
         task = asyncio.create_task(client.post("/graphql", json={"query": "{ deviceOperationCount }"}))
         await counted(world, 1)

@@ -1,4 +1,4 @@
-"""Whatever is wrong with an input, and whoever notices it: the error names the field, and the member of a batch."""
+"""Every error in an input, whichever check finds it, names the field, and the member of a batch."""
 
 from __future__ import annotations
 

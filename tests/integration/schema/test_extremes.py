@@ -1,4 +1,5 @@
-"""No stored value fails on output: every field is read with the extremes that its column holds, and then some."""
+"""No stored value fails on output: every field is read with the extremes that its column can store, and further
+values."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ EVERYTHING: Final = """
 
 
 async def fill(world: World) -> None:
-    """One row of everything that is shown."""
+    """Store one row of every displayed kind."""
     await world.ingest(registered("d", object_links=[{"url": "/3/0", "attributes": {}}]))
     await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
     await world.attempt(REFUSED)
@@ -64,12 +65,12 @@ async def fill(world: World) -> None:
 
 
 def bounds_of(field: Any) -> tuple[int, int]:
-    """What the column holds on PostgreSQL; SQLite has no smaller integers."""
+    """Return the column's bounds on PostgreSQL; SQLite has no smaller integers."""
     return (LOWEST, HIGHEST) if isinstance(field, fields.BigIntField) else INT
 
 
 def shown(model: type[Model]) -> dict[str, Any]:
-    """The columns that hold a time or a number of 64 bits, and no key of a row."""
+    """Return the columns of a time or a 64-bit number that are not keys."""
     keys = {"id", "seq", "last_seq", "lease_operation", "lease_wake_seq", "wake_seq", "retry_of"}
     columns = model._meta.fields_map.items()
     return {
@@ -114,7 +115,7 @@ async def test_every_time_and_number_can_be_shown(world: World, api: Api, highes
 
 
 def walk(value: Any) -> list[Any]:
-    """Every leaf of an answer."""
+    """Return every leaf of a response."""
     if isinstance(value, dict):
         return [leaf for command in value.values() for leaf in walk(command)]
     if isinstance(value, list):

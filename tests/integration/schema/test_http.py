@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: who may ask, what is refused and how, media types, batches, server-sent events."""
+"""GraphQL over HTTP: authorization, refusals, media types, batches, server-sent events."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ async def test_a_database_that_is_away_says_so(world: World, api: Api, monkeypat
 async def test_the_cursor_is_read_before_everything_else(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever happens while the document is answered comes after its cursor."""
+    """Every change during the execution of the document comes after its cursor."""
     await world.ingest(registered("d"))
 
     async def meanwhile(endpoint: str | None) -> Any:
@@ -343,7 +343,7 @@ async def test_an_accept_of_thousands_of_characters_is_refused(api: Api) -> None
 
 
 async def test_errors_of_one_operation_of_a_batch_are_its_own(world: World, api: Api) -> None:
-    """The others are executed meanwhile, so their results must be delivered."""
+    """The other operations are executed, so their results must be delivered."""
     batch = [{"query": PROVISION}, {"query": SUBSCRIPTION}, {}, {"query": "{ a }", "operationName": "B"}, hash_only()]
     response = await api.post(batch)
     assert response.status_code == 200

@@ -1,5 +1,5 @@
-"""Large stored values: a response holds so many bytes of them, and none is read before that is sure (issue 14, point
-32)."""
+"""Large stored values: a response has a limit on their bytes, and none is read before they are known to fit (issue 14,
+point 32)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ ONE = "query($id: ID!) { deviceOperation(id: $id) { %s } }"
 
 
 async def answered(world: World, *sizes: int, column: str = "answer") -> list[str]:
-    """Operations whose stored answers (or values) have so many characters, oldest first; returns their global ids."""
+    """Create operations whose stored answers (or values) have so many characters, oldest first; return their global
+    ids."""
     await world.ledgers[0].submit(Provision("d"))
     seqs = await world.create(*(new("d") for _ in sizes))
     for seq, size in zip(seqs, sizes, strict=True):
@@ -43,7 +44,7 @@ async def store(world: World, sql: str, *values: Any) -> None:
 
 
 def text(size: int) -> str:
-    """JSON of a string with so many characters."""
+    """Return the JSON of a string with so many characters."""
     return orjson.dumps("é" + "x" * (size - 1)).decode()
 
 

@@ -107,7 +107,7 @@ async def test_one_whose_device_woke_before_leshan_dropped_it_is_a_conflict(
     await world.attempt(delayed("q1"))
     cancel = asyncio.create_task(api.answer(CANCEL, id=operation["id"]))
     async with asyncio.timeout(BOUND):
-        while not await unwanted(1, 10, lambda _now: world.now):  # noqa: ASYNC110 - the database is what is asked
+        while not await unwanted(1, 10, lambda _now: world.now):  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(0.005)
     await world.ingest(updated("d", 2), response("d", "q1", SUCCESS))
     (error,) = (await cancel)["errors"]
@@ -293,7 +293,7 @@ async def test_the_devices_own_model_decides_before_anything_is_queued(world: Wo
 
 
 async def keep_lifetime(world: World, version: str = "1.1", range_: str = "") -> None:
-    """Let object 1's model be known: Lifetime, an INTEGER."""
+    """Store the model of object 1: Lifetime, an INTEGER."""
     lifetime = ResourceModel(1, "Lifetime", "RW", multiple=False, mandatory=True, type=ValueType.INTEGER, range=range_)
     model = ObjectModel(1, version, "LwM2M Server", multiple=True, resources={1: lifetime})
     await world.ledgers[0].submit(StoreObjectModels([StoredModel(1, version, model_to_json(model))]))
@@ -332,7 +332,7 @@ async def test_a_core_object_without_ver_is_validated_by_the_model_of_the_releas
 
 
 async def test_an_object_that_the_device_has_not_registered_is_refused(world: World, api: Api) -> None:
-    await world.ingest(registered("d"))  # without links nothing is known
+    await world.ingest(registered("d"))  # without links its objects are unknown
     await create(api, kind="READ", path="/9999", value=None)
     links = [{"url": "/", "attributes": {"rt": "oma.lwm2m"}}, {"url": "/3/0", "attributes": {}}]
     await world.ingest(registered("d", id_="r2", object_links=links))

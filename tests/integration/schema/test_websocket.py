@@ -1,4 +1,5 @@
-"""graphql-transport-ws over a real socket: live events, resuming, and clients that break the protocol."""
+"""graphql-transport-ws over a real socket: live events, resumed subscriptions, and clients that violate the
+protocol."""
 
 from __future__ import annotations
 
@@ -298,7 +299,8 @@ async def test_who_falls_behind_is_told_where_to_go_on(world: World) -> None:
 async def test_variables_that_cannot_be_compared_are_bad_input(
     world: World, live: LiveLog, address: str, variable: str, kind: str
 ) -> None:
-    """Equal subscriptions share an execution; what has no place in their key is answered by the document's types."""
+    """Equal subscriptions share an execution; a variable that cannot be part of their key is validated by the
+    document's types."""
     value: Any = 2**70
     if kind == "nested":
         for _ in range(300):
