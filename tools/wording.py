@@ -25,7 +25,7 @@ CHECKED: Final = (
     re.compile(r"frontend-examples/.*\.md"),
     re.compile(r"leshan-server/(?:archive/)?README\.md"),
     re.compile(r"schema\.graphql"),
-    re.compile(r"(?:app|simulator|bench|tools)/.*\.py"),
+    re.compile(r"(?:app|simulator|bench|tests|tools)/.*\.py"),
 )
 """Files whose prose is free of these words, and stays so."""
 
