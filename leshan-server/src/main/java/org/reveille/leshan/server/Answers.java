@@ -8,6 +8,7 @@ import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
+import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.reveille.leshan.server.Failure.Code;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,7 +22,7 @@ record Answers(boolean stock) {
     private static final Logger LOG = LoggerFactory.getLogger(Answers.class);
 
     void give(Context context, HttpAnswer answer) {
-        HttpAnswer given = !stock && wantsJson(context.header("Accept")) ? answer.asJson() : answer;
+        HttpAnswer given = inFormOf(context.header("Accept"), answer);
         context.status(given.status());
         if (answer.failure() != null && answer.failure().code().isOverload()) {
             context.header("Retry-After", "1");
@@ -32,7 +33,7 @@ record Answers(boolean stock) {
 
     /** Responds to a request that reaches no route of the servlet API, without blocking. */
     void give(Request request, Response response, Callback callback, HttpAnswer answer) {
-        HttpAnswer given = !stock && wantsJson(request.getHeaders().get("Accept")) ? answer.asJson() : answer;
+        HttpAnswer given = inFormOf(request.getHeaders().get("Accept"), answer);
         response.setStatus(given.status());
         if (answer.failure() != null && answer.failure().code().isOverload()) {
             response.getHeaders().put("Retry-After", "1");
@@ -46,11 +47,21 @@ record Answers(boolean stock) {
     /** Adds handlers for the exceptions that no route handles. */
     void addTo(RoutesConfig routes) {
         routes.exception(HttpResponseException.class, (refused, context) -> give(context, of(refused)));
-        routes.exception(Exception.class, (unforeseen, context) -> {
-            LOG.warn("{} could not be answered", context.method(), unforeseen);
-            give(context, HttpAnswer.failure(new Failure(Code.UNEXPECTED,
-                    "Unexpected exception: " + unforeseen.getMessage(), Delivery.MAY_HAVE_REACHED, null)));
-        });
+        routes.exception(InvalidRequestException.class, (unusable, context) -> give(context, invalidPath(unusable)));
+        routes.exception(Exception.class, (unforeseen, context) ->
+                give(context, unexpected(context.method().name(), unforeseen)));
+    }
+
+    /** Returns the answer to a request whose path or query cannot be decoded. */
+    static HttpAnswer invalidPath(InvalidRequestException unusable) {
+        return HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path: " + unusable.getMessage());
+    }
+
+    /** Logs an exception that no code expects, and returns the answer to its request. */
+    static HttpAnswer unexpected(String method, Throwable unforeseen) {
+        LOG.warn("{} could not be answered", method, unforeseen);
+        return HttpAnswer.failure(new Failure(Code.UNEXPECTED,
+                "Unexpected exception: " + unforeseen.getMessage(), Delivery.MAY_HAVE_REACHED, null));
     }
 
     private static HttpAnswer of(HttpResponseException refused) {
@@ -63,7 +74,7 @@ record Answers(boolean stock) {
         return HttpAnswer.refusal(code, refused.getMessage());
     }
 
-    private static boolean wantsJson(String accept) {
-        return accept != null && accept.contains("application/json");
+    private HttpAnswer inFormOf(String accept, HttpAnswer answer) {
+        return !stock && accept != null && accept.contains("application/json") ? answer.asJson() : answer;
     }
 }

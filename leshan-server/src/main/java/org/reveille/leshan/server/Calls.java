@@ -10,8 +10,6 @@ import org.eclipse.jetty.util.Callback;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.reveille.leshan.operations.Metrics;
 import org.reveille.leshan.server.Failure.Code;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Handles calls: requests below `/api/clients/{endpoint}` and, in production mode, `/api/requests/{id}`. Other requests
@@ -19,7 +17,6 @@ import org.slf4j.LoggerFactory;
  * thread waits for a device or for a slow reader. The servlet API, which has the other routes, needs a thread for each.
  */
 final class Calls extends Handler.Wrapper {
-    private static final Logger LOG = LoggerFactory.getLogger(Calls.class);
     private static final int LONGEST_WAIT_S = 30;
 
     private final ClientsApi clients;
@@ -49,16 +46,15 @@ final class Calls extends Handler.Wrapper {
         try {
             answer = answer(request);
         } catch (InvalidRequestException unusable) {
-            answer = CompletableFuture.completedFuture(
-                    HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path: " + unusable.getMessage()));
+            answer = CompletableFuture.completedFuture(Answers.invalidPath(unusable));
         } catch (RuntimeException unforeseen) {
             answer = CompletableFuture.failedFuture(unforeseen);
         }
         if (answer == null) {
             return super.handle(request, response, callback);
         }
-        answer.whenComplete((given, failure) ->
-                answers.give(request, response, callback, failure == null ? given : unexpected(request, failure)));
+        answer.whenComplete((given, failure) -> answers.give(request, response, callback,
+                failure == null ? given : Answers.unexpected(request.getMethod(), failure)));
         return true;
     }
 
@@ -107,11 +103,5 @@ final class Calls extends Handler.Wrapper {
         String wait = Queries.of(request).getValue("wait");
         long seconds = wait != null && wait.matches("\\d{1,9}") ? Math.min(Long.parseLong(wait), LONGEST_WAIT_S) : 0;
         return neverTwice.tell(id, close, seconds).thenApply(HttpAnswer::json);
-    }
-
-    private static HttpAnswer unexpected(Request request, Throwable failure) {
-        LOG.warn("{} could not be answered", request.getMethod(), failure);
-        return HttpAnswer.failure(new Failure(Code.UNEXPECTED,
-                "Unexpected exception: " + failure.getMessage(), Delivery.MAY_HAVE_REACHED, null));
     }
 }

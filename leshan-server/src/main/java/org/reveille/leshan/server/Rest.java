@@ -10,7 +10,6 @@ import java.util.List;
 import org.eclipse.jetty.http.UriCompliance;
 import org.eclipse.jetty.http.UriCompliance.Violation;
 import org.eclipse.leshan.core.endpoint.EndpointUri;
-import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.reveille.leshan.json.Json;
@@ -70,8 +69,6 @@ final class Rest {
         routes.post("/*", notFound);
         routes.delete("/*", notFound);
         routes.patch("/*", context -> answer(context, new HttpAnswer(501, null, "", null)));
-        routes.exception(InvalidRequestException.class, (unusable, context) ->
-                answer(context, HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path: " + unusable.getMessage())));
     }
 
     private void get(Context context) throws Exception {
