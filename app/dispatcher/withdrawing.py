@@ -61,11 +61,11 @@ class Withdrawer:
             held.endpoint, OperationKind.READ, HARMLESS, (HARMLESS,), timeout_seconds=TIMEOUT_SECONDS
         )
         outcome = await self._client.call(request, time.monotonic() + 2 * TIMEOUT_SECONDS)
-        told = None
+        registration = None
         if outcome.kind is OutcomeKind.DELAYED:
-            told = await self._client.registration(held.endpoint, time.monotonic() + TIMEOUT_SECONDS)
+            registration = await self._client.registration(held.endpoint, time.monotonic() + TIMEOUT_SECONDS)
         try:
-            status = await self._ledger.submit(Withdraw(held.seq, held.attempt, outcome.kind, told))
+            status = await self._ledger.submit(Withdraw(held.seq, held.attempt, outcome.kind, registration))
         except LedgerUnavailable as error:
             log.warning("not_withdrawn", endpoint=held.endpoint, error=str(error))
         else:

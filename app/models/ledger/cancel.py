@@ -84,10 +84,10 @@ class Withdraw(Command[OperationStatus | None]):
 
     def _has_not_woken(self, endpoint: EndpointRow) -> bool:
         """Return whether Leshan knows of no wake that the ledger has not received yet."""
-        told = self.registration
-        if told is None or told.last_update is None or not is_registered_under(endpoint, told):
+        reported = self.registration
+        if reported is None or reported.last_update is None or not is_registered_under(endpoint, reported):
             return False
-        return told.last_update == endpoint.leshan_last_update
+        return reported.last_update == endpoint.leshan_last_update
 
 
 _AWAKE: Final = frozenset(
