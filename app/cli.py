@@ -182,7 +182,7 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the file differs.")] = False,
 ) -> None:
     """Write the GraphQL schema to a file."""
-    from app.schema.sdl import export
+    from app.schema.execution.sdl import export
 
     text = export()
     if not check:

@@ -20,11 +20,11 @@ from app.bus import Channel
 from app.models.live import LiveLog
 from app.process import Components
 from app.resources import folder
-from app.schema.context import SchemaContext
-from app.schema.graphiql import ADDRESS as GRAPHIQL_ADDRESS
-from app.schema.graphiql import FILES as GRAPHIQL_FILES
-from app.schema.http import graphql_routes
-from app.schema.input_checks import Defaults
+from app.schema.api.context import SchemaContext
+from app.schema.api.input_validation import Defaults
+from app.schema.transport.graphiql import ADDRESS as GRAPHIQL_ADDRESS
+from app.schema.transport.graphiql import FILES as GRAPHIQL_FILES
+from app.schema.transport.http import graphql_routes
 from app.security import is_direct_loopback, is_loopback
 from app.settings import Settings, viewer_of
 

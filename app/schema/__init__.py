@@ -1,1 +1,4 @@
-"""GraphQL API: the schema, the checks of its requests, and the routes that serve it."""
+"""GraphQL API in three layers: ``api`` (types, resolvers), ``execution`` (documents), ``transport`` (HTTP, WebSocket).
+
+``errors``, ``limits`` and ``budget`` are shared by the three.
+"""

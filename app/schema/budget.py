@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from app.schema.errors import MAX_TOKENS, ApiError, over_limit
-from app.schema.limits import MAX_COST, MAX_DOCUMENT, MAX_RESPONSE, MAX_SECONDS
-
-if TYPE_CHECKING:
-    from app.schema.documents import Prepared
-
-WATCHED_AFTER: Final = 0.05
-"""Delay in seconds before the connection of a request is watched for a disconnect; most requests have ended by then."""
+from app.schema.errors import over_limit
+from app.schema.limits import MAX_COST, MAX_DOCUMENT, MAX_RESPONSE, MAX_SECONDS, MAX_TOKENS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,16 +39,11 @@ RESPONSE: Final = Allowance(
 
 
 class RequestBudget:
-    """Amounts that a request has spent of its allowances, and its deadline.
+    """Amounts that a request has spent of its allowances, and its deadline."""
 
-    Attributes:
-        documents: each document of the request by its text, or the error that rejected it: none is prepared twice.
-    """
-
-    __slots__ = ("_ends", "_running", "_spent", "documents")
+    __slots__ = ("_ends", "_running", "_spent")
 
     def __init__(self) -> None:
-        self.documents: dict[str, Prepared | ApiError] = {}
         self._spent: dict[Allowance, int] = {}
         self._ends: float | None = None
         self._running: set[asyncio.Timeout] = set()
@@ -103,38 +92,3 @@ class RequestBudget:
         self._ends = 0.0
         for scope in self._running:
             scope.reschedule(0.0)
-
-
-class ClientWatch:
-    """Watcher that ends a request's queries when its HTTP client disconnects.
-
-    Args:
-        receive: ASGI ``receive`` of the request; called only after the whole body, so that it returns the disconnect.
-        complete: returns whether the whole body was received.
-    """
-
-    __slots__ = ("_budget", "_complete", "_receive", "_task", "_timer")
-
-    def __init__(
-        self, budget: RequestBudget, receive: Callable[[], Awaitable[Any]], complete: Callable[[], bool]
-    ) -> None:
-        self._budget, self._receive, self._complete = budget, receive, complete
-        self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._look)
-
-    def stop(self) -> None:
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._complete():
-            self._task = loop.create_task(self._watch(), name="client-watch")
-        else:
-            self._timer = loop.call_later(WATCHED_AFTER, self._look)
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._budget.end()

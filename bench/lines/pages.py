@@ -13,8 +13,9 @@ from tortoise.connection import get_connection
 
 from app.models.database import reading
 from app.models.live import LiveLog
-from app.schema.context import Requester, SchemaContext
-from app.schema.schema import schema
+from app.schema.api.context import SchemaContext
+from app.schema.execution.context import Requester
+from app.schema.execution.schema import schema
 from app.security import OPEN_VIEWER
 from bench.devices import names, provision, queue
 from bench.measuring import Figure, rate

@@ -19,7 +19,7 @@ from graphql import (
     print_ast,
 )
 
-from app.schema.sdl import export
+from app.schema.execution.sdl import export
 
 CONTRACT = Path(__file__).with_name("contract.graphql").read_text()
 

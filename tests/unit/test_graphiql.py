@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from app.schema import graphiql
+from app.schema.transport import graphiql
 
 ASSETS = re.findall(r"(?:src|href)=\"(/[^\"]+)\"\s+integrity=\"sha384-([^\"]+)\"", graphiql.graphiql_page())
 

@@ -19,8 +19,8 @@ from app.health import Health
 from app.leshan.webhook import Batch, webhook_routes
 from app.models.ledger import Ledger, Rules
 from app.models.live import LiveLog
-from app.schema.context import SchemaContext
-from app.schema.http import graphql_routes
+from app.schema.api.context import SchemaContext
+from app.schema.transport.http import graphql_routes
 from app.settings import Settings, viewer_of
 from app.web import health_app, web_app
 from tests.waiting import eventually

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphql import parse
 
-from app.schema.schema import Execution, schema
+from app.schema.execution.schema import Execution, schema
 
 
 def test_what_was_collected_for_one_event_is_not_kept_for_the_next() -> None:

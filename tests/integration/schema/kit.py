@@ -16,8 +16,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from app.models.live import LiveLog
-from app.schema.context import SchemaContext
-from app.schema.http import graphql_routes
+from app.schema.api.context import SchemaContext
+from app.schema.transport.http import graphql_routes
 from app.security import Access, Role, Viewer, find_viewer
 from tests.integration.ledger.kit import World
 from tests.waiting import BOUND, eventually

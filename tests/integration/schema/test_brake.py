@@ -8,8 +8,8 @@ import pytest
 
 from app.models.ledger import Sweep
 from app.models.queries import operation_seqs
-from app.schema import brake
-from app.schema.ledger_gateway import submit
+from app.schema.api import dispatch_control
+from app.schema.api.ledger_gateway import submit
 from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
 from tests.integration.schema.kit import OPERATOR, VIEWER, Api
 
@@ -140,7 +140,7 @@ async def test_each_filter_means_what_it_says(world: World, api: Api) -> None:
 async def test_many_are_canceled_if_they_are_as_many_as_was_said(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(brake, "PIECE", 2)
+    monkeypatch.setattr(dispatch_control, "PIECE", 2)
     await world.ingest(registered("a"), registered("b"))
     await world.create(*(new("a", batch="night") for _ in range(5)), new("b"))
     refused = await api.error(CANCEL, filter={"batch": "night"}, count=6)
@@ -165,7 +165,7 @@ async def test_what_is_sent_meanwhile_is_passed_over(world: World, api: Api, mon
         await world.claim_one()
         return seqs
 
-    monkeypatch.setattr(brake, "operation_seqs", then_one_is_claimed)
+    monkeypatch.setattr(dispatch_control, "operation_seqs", then_one_is_claimed)
     done = await api.ask(CANCEL, filter={"endpoint": "a"}, count=2)
     assert done["cancelDeviceOperations"] == {"canceled": 1, "passedOver": 1}
 
@@ -204,7 +204,7 @@ async def test_a_retry_that_somebody_else_made_is_passed_over(
         await world.create(new("a", retry_of=seqs[0]))
         return seqs
 
-    monkeypatch.setattr(brake, "operation_seqs", then_the_first_is_retried)
+    monkeypatch.setattr(dispatch_control, "operation_seqs", then_the_first_is_retried)
     done = await api.ask(RETRY, filter={"endpoint": "a"})
     assert done["retryDeviceOperations"] == {"created": 1, "passedOver": 1}
 
@@ -223,7 +223,7 @@ async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions
 
     async def then_somebody_makes_the_same_wish(*arguments: Any, **more: Any) -> list[int]:
         seqs = await found(*arguments, **more)
-        monkeypatch.setattr(brake, "operation_seqs", found)
+        monkeypatch.setattr(dispatch_control, "operation_seqs", found)
         first = await api.ask(RETRY, filter=wish)
         assert first["retryDeviceOperations"] == {"created": many, "passedOver": 0}
         return seqs
@@ -232,15 +232,15 @@ async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions
         tries.append(arguments)
         return await submit(*arguments)
 
-    monkeypatch.setattr(brake, "operation_seqs", then_somebody_makes_the_same_wish)
-    monkeypatch.setattr(brake, "submit", counted)
+    monkeypatch.setattr(dispatch_control, "operation_seqs", then_somebody_makes_the_same_wish)
+    monkeypatch.setattr(dispatch_control, "submit", counted)
     second = await api.ask(RETRY, filter=wish)
     assert second["retryDeviceOperations"] == {"created": 0, "passedOver": many}
     assert len(tries) == 2
 
 
 async def test_more_than_may_be_at_once_is_refused(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(brake, "MAX_CANCELED", 2)
+    monkeypatch.setattr(dispatch_control, "MAX_CANCELED", 2)
     await world.ingest(registered("a"))
     await world.create(new("a"), new("a"), new("a"))
     refused = await api.error(CANCEL, filter={"endpoint": "a"}, count=3)

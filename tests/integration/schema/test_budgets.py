@@ -23,12 +23,15 @@ from app.models.queries import Lane
 from app.models.queries.reading import on_postgres
 from app.operator_cli import documents as cli
 from app.operator_cli import watching
-from app.schema import budget, documents, ledger_gateway
-from app.schema.documents import prepare
-from app.schema.ids import operation_id
-from app.schema.input_checks import Defaults
-from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST, count_values
-from app.schema.schema import schema
+from app.schema import budget
+from app.schema.api import ledger_gateway
+from app.schema.api.ids import operation_id
+from app.schema.api.input_validation import Defaults
+from app.schema.execution import admission, documents
+from app.schema.execution.documents import prepare
+from app.schema.execution.measure import count_values
+from app.schema.execution.schema import schema
+from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST
 from tests.integration.ledger.kit import World, new
 from tests.integration.schema.kit import JSON_HEADERS, OPERATOR, VIEWER, Api, socket
 from tests.waiting import BOUND
@@ -74,7 +77,7 @@ async def test_a_long_list_in_a_variable_is_refused_unconverted(api: Api, given:
 
 async def test_a_long_list_in_a_document_is_refused_unvalidated(api: Api) -> None:
     names = '"a" ' * (MAX_LIST + 1)
-    with patch("app.schema.documents.validate") as validate:
+    with patch("app.schema.execution.documents.validate") as validate:
         for query in (
             f"{{ deviceOperationCount(filter: {{endpoints: [{names}]}}) }}",
             COUNT.replace("Filter)", f"Filter = {{endpoints: [{names}]}})"),
@@ -131,7 +134,7 @@ async def test_a_forbidden_mutation_leaves_other_fields(api: Api, world: World, 
 
 
 async def test_every_mutation_requires_an_operator() -> None:
-    roles = documents._roles(schema.graphql_schema)
+    roles = admission._roles(schema.graphql_schema)
     assert roles
     assert set(roles.values()) == {"operator"}
 
@@ -148,7 +151,7 @@ async def test_the_documents_of_a_batch_share_one_budget(api: Api) -> None:
 
 @pytest.mark.parametrize("filler", [" ", "\n", ",", "#x\n"])
 async def test_a_document_of_too_many_characters_is_refused_unparsed(api: Api, filler: str) -> None:
-    with patch("app.schema.documents.parse") as parse:
+    with patch("app.schema.execution.documents.parse") as parse:
         query = "{ __typename " + filler * (MAX_DOCUMENT // len(filler)) + "}"
         assert await api.error(query, VIEWER) == {"code": "LIMIT_EXCEEDED", "limit": MAX_DOCUMENT}
     parse.assert_not_called()
@@ -246,7 +249,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("query", UNKNOWN.values(), ids=UNKNOWN)
 async def test_the_errors_of_a_document_are_bounded_and_located_once(api: Api, query: str) -> None:
-    with patch("app.schema.error_locations.visit") as visit:
+    with patch("app.schema.execution.error_locations.visit") as visit:
         told = (await api.answer(query, VIEWER))["errors"]
     assert len(told) == MAX_ERRORS + 1  # the last one reports that there are more
     assert visit.call_count == 1
@@ -376,7 +379,7 @@ async def test_nulls_of_an_object_cost_nothing() -> None:
 
 async def test_counts_cost_and_a_batch_has_few_of_them(api: Api) -> None:
     query = "{ " + " ".join(f"a{index}: deviceOperationCount" for index in range(5)) + " }"
-    with patch("app.schema.brake.exact_count", return_value=7) as count:
+    with patch("app.schema.api.dispatch_control.exact_count", return_value=7) as count:
         answers = (await api.post([{"query": query}] * 10, VIEWER)).json()
     assert count.call_count == 10
     expected = {f"a{index}": 7 for index in range(5)}
@@ -494,7 +497,7 @@ async def test_a_mutation_is_done_although_its_client_hung_up(address: str, worl
         gone.set()
 
     with (
-        patch("app.schema.mutations.submit", held),
+        patch("app.schema.api.mutations.submit", held),
         patch.object(budget.RequestBudget, "end", ended),
     ):
         async with httpx.AsyncClient(base_url=f"http://{address}", timeout=BOUND) as client:

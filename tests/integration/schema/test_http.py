@@ -191,7 +191,7 @@ async def test_errors_of_ours_are_masked_with_a_reference(
     async def broken(*_: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("app.schema.queries.operation_counts", broken)
+    monkeypatch.setattr("app.schema.api.queries.operation_counts", broken)
     response = await api.post({"query": "{ operationCounts { count } transitionCursor }"})
     assert "secret" not in response.text
     body = response.json()
@@ -219,7 +219,7 @@ async def test_the_cursor_is_read_before_everything_else(
         await world.create(new("d"))
         return await operation_counts(endpoint)
 
-    monkeypatch.setattr("app.schema.queries.operation_counts", meanwhile)
+    monkeypatch.setattr("app.schema.api.queries.operation_counts", meanwhile)
     before = (await api.ask("{ transitionCursor }"))["transitionCursor"]
     data = await api.ask("{ operationCounts { count } ...F } fragment F on Query { late: transitionCursor }")
     assert data["late"] == before

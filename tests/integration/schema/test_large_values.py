@@ -14,7 +14,7 @@ from app.models.cursors import log_cursor
 from app.models.ledger import Provision
 from app.models.live import LiveLog, TransitionCriteria
 from app.models.queries import INLINE
-from app.schema.ids import endpoint_id, operation_id
+from app.schema.api.ids import endpoint_id, operation_id
 from app.schema.limits import MAX_RESPONSE
 from tests.integration.ledger.kit import World, new
 from tests.integration.schema.kit import VIEWER, Api, socket
@@ -54,7 +54,7 @@ def value(size: int) -> str:
 
 async def test_a_page_of_large_answers_is_refused_unread(world: World, api: Api) -> None:
     ids = await answered(world, *[MEBIBYTE] * 9)
-    with patch("app.schema.reads.operations_by_seq") as read:
+    with patch("app.schema.api.reads.operations_by_seq") as read:
         (error,) = (await api.answer(PAGE % "answer", VIEWER))["errors"]
     assert error["extensions"] == TOO_LARGE
     assert "`first`" in error["message"]
@@ -189,7 +189,7 @@ async def test_resources_and_links_count_too(world: World, api: Api) -> None:
         sql = "INSERT INTO resource_state (id, endpoint_id, path, type, value, at) VALUES ($1, $2, $3, 'STRING', $4, 1)"
         await store(world, sql, index + 1, endpoint, f"/3/{index}/0", text(MEBIBYTE))
     query = 'query($prefix: String) { endpoint(name: "d") { resources(pathPrefix: $prefix) { path value } } }'
-    with patch("app.schema.reads.resource_values") as read:
+    with patch("app.schema.api.reads.resource_values") as read:
         assert await api.error(query, VIEWER) == TOO_LARGE
     read.assert_not_called()
     told = (await api.ask(query, VIEWER, prefix="/3/4"))["endpoint"]["resources"]

@@ -13,8 +13,8 @@ from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
 from app.domain.outcomes import OutcomeKind
 from app.models.ledger import Provision, StoredModel, StoreObjectModels, Withdraw
 from app.models.ready import unwanted
-from app.schema import mutations
-from app.schema.ids import operation_id
+from app.schema.api import mutations
+from app.schema.api.ids import operation_id
 from tests.integration.ledger.kit import (
     ASLEEP,
     REFUSED,

@@ -240,7 +240,7 @@ async def test_a_page_from_elsewhere_may_not_connect(address: str) -> None:
 async def test_too_many_operations_on_one_connection(
     world: World, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.schema.ws.MAX_SUBSCRIPTIONS", 2)
+    monkeypatch.setattr("app.schema.transport.websocket.MAX_SUBSCRIPTIONS", 2)
     async with socket(address) as ws:
         await ws.begin()
         for id_ in ("1", "2", "3"):

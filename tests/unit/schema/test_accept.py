@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.schema.accept import EVENT_STREAM, MULTIPART, PLAIN_JSON, RESPONSE_JSON, response_formats
+from app.schema.transport.content_negotiation import (
+    EVENT_STREAM,
+    MULTIPART,
+    PLAIN_JSON,
+    RESPONSE_JSON,
+    response_formats,
+)
 
 CASES: list[tuple[str, str | None, str | None, str | None]] = [
     # Accept, then the format of a batch, of a query or mutation, of a subscription

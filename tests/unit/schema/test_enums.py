@@ -9,12 +9,12 @@ from graphql import GraphQLError, GraphQLObjectType, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.schema.documents import prepare
+from app.schema.api.ids import NoSuchId, endpoint_id, operation_id, parse_id, parse_operation_id
+from app.schema.api.scalars import read_big_int, read_datetime, write_datetime
 from app.schema.errors import ApiError
-from app.schema.ids import NoSuchId, endpoint_id, operation_id, parse_id, parse_operation_id
-from app.schema.limits import PAGED, check_document
-from app.schema.scalars import read_big_int, read_datetime, write_datetime
-from app.schema.schema import schema
+from app.schema.execution.documents import prepare
+from app.schema.execution.measure import PAGED, check_document
+from app.schema.execution.schema import schema
 
 UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
 

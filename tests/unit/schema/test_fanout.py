@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.models.cursors import log_cursor
-from app.schema.fanout import QUEUE_LIMIT, Ended, Fanout, SharedSubscriber, SubscribeRequest
-from app.schema.limits import MAX_RESPONSE
-from app.schema.schema import schema
+from app.schema.execution.schema import schema
+from app.schema.limits import MAX_QUEUED, MAX_RESPONSE
+from app.schema.transport.fanout import Ended, Fanout, SharedSubscriber, SubscribeRequest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -60,7 +60,7 @@ async def test_of_several_operations_the_named_one_counts() -> None:
 
 async def test_a_socket_that_takes_nothing_is_let_go_where_it_stands() -> None:
     member = SharedSubscriber()
-    for seq in range(10, 10 + QUEUE_LIMIT + 5):
+    for seq in range(10, 10 + MAX_QUEUED + 5):
         member.put(str(seq), seq)
     end = await member.take()
     assert isinstance(end, Ended)

@@ -10,9 +10,8 @@ from strawberry import Some
 from app.domain.enums import ContentFormat, OperationKind, ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
-from app.schema.errors import ApiError
-from app.schema.input_checks import Defaults, new_operation, operation_request
-from app.schema.inputs import (
+from app.schema.api.input_validation import Defaults, new_operation, operation_request
+from app.schema.api.inputs import (
     AttributesInput,
     CompositeValueInput,
     CreateDeviceOperationInput,
@@ -20,6 +19,7 @@ from app.schema.inputs import (
     ResourceInstanceInput,
     ResourceValueInput,
 )
+from app.schema.errors import ApiError
 from app.schema.limits import MAX_BODY, body_limit
 
 K = OperationKind

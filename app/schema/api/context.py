@@ -1,0 +1,55 @@
+"""Context of the resolvers: the components of the process, the viewer, and the reads of one document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import strawberry
+
+from app.models.ledger import Ledger
+from app.models.live import LiveLog
+from app.schema.api.input_validation import Defaults
+from app.schema.api.reads import Reads
+from app.security import Viewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaContext:
+    """Components of the process that the schema needs; created once, by ``app/process.py``.
+
+    Attributes:
+        authenticate: returns the viewer of a bearer token, or of None without one; None if access is denied.
+        defaults: defaults from the settings for omitted input fields.
+        allowed_origins: origins of web pages that may access the API, over HTTP (CORS) and WebSocket.
+        connection_init_timeout: maximum wait for ``connection_init`` on a WebSocket.
+    """
+
+    ledger: Ledger
+    live: LiveLog
+    authenticate: Callable[[str | None], Viewer | None]
+    defaults: Defaults = field(default_factory=Defaults)
+    allowed_origins: tuple[str, ...] = ()
+    connection_init_timeout: timedelta = timedelta(seconds=10)
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Context of the resolvers of one document.
+
+    Attributes:
+        cursor: position of the log or the error of reading it; set before all other reads if the document selects it.
+        last_seq: ``seq`` of the last event of a subscription.
+    """
+
+    services: SchemaContext
+    viewer: Viewer
+    reads: Reads
+    cursor: int | Exception | None = None
+    last_seq: int = 0
+
+
+class Info(strawberry.Info[RequestContext, Any]):
+    """Strawberry's ``Info`` with :class:`RequestContext` as its context."""

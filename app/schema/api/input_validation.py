@@ -1,0 +1,337 @@
+"""Validation of an operation's input, field by field, and its conversion to a command of the ledger.
+
+Pure functions, without access to the database or the request. Every error names the field by its GraphQL path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from app.domain.enums import ContentFormat, OperationKind, ValueType
+from app.domain.operations import COMPOSITES, OperationRequest, repeatable_by_kind
+from app.domain.paths import InvalidPath, LwM2mPath, overlap, path_for
+from app.domain.validation import InvalidOperation, ModelOf, typed_by_model, validate
+from app.domain.values import MAX_OPAQUE_BYTES, JsonValue
+from app.models.ledger import NewOperation
+from app.schema.api.input_values import attributes, instance_node, resource_value, single_value
+from app.schema.api.inputs import CompositeValueInput, CreateDeviceOperationInput, ResourceValueInput
+from app.schema.errors import bad_input
+from app.schema.limits import (
+    MAX_ARGUMENTS,
+    MAX_NAME,
+    MAX_PATHS,
+)
+
+_K: Final = OperationKind
+
+_TAKES: Final[Mapping[OperationKind, frozenset[str]]] = {
+    **dict.fromkeys(_K, frozenset({"path"})),
+    _K.WRITE: frozenset({"path", "value", "supersede"}),
+    _K.CREATE: frozenset({"path", "value"}),
+    _K.EXECUTE: frozenset({"path", "arguments"}),
+    _K.WRITE_ATTRIBUTES: frozenset({"path", "attributes"}),
+    **dict.fromkeys(COMPOSITES, frozenset({"paths"})),
+    _K.WRITE_COMPOSITE: frozenset({"values"}),
+}
+"""Fields that each kind accepts; all others are rejected. They are required unless :data:`_OPTIONAL` has them."""
+
+_OPTIONAL: Final[Mapping[OperationKind, frozenset[str]]] = {
+    _K.WRITE: frozenset({"supersede"}),
+    _K.CREATE: frozenset({"value"}),
+    _K.EXECUTE: frozenset({"arguments"}),
+}
+_PARTS: Final = ("path", "paths", "value", "values", "arguments", "attributes", "supersede")
+_COMPOSITE_FORMATS: Final = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR)
+_ARGUMENT: Final = r"([0-9])(?:='[!\x23-\x26\x28-\x5B\x5D-\x7E]*')?"
+_ARGUMENTS: Final = re.compile(f"{_ARGUMENT}(?:,{_ARGUMENT})*", re.ASCII)
+_NUL_OR_SURROGATE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Defaults and limits from the settings."""
+
+    timeout_seconds: int = 30
+    max_attempts: int = 3
+    max_opaque: int = 131_072
+
+
+def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -> OperationRequest:
+    """Return the request to the device.
+
+    Raises:
+        ApiError: BAD_USER_INPUT with ``field``.
+    """
+    kind = given.kind or OperationKind.WRITE
+    _check_parts(given, kind)
+    request = OperationRequest(
+        endpoint=plain_text(given.endpoint, "endpoint"),
+        kind=kind,
+        replace=given.replace is not False,
+        format=_format(given.format, kind),
+        timeout_seconds=default_timeout
+        if given.timeout_seconds is None
+        else _between(given.timeout_seconds, 1, 600, "timeoutSeconds"),
+    )
+    request = _COMPLETE.get(kind, _with_path)(request, given)
+    _check_replace(request)
+    return request
+
+
+def _check_parts(given: CreateDeviceOperationInput, kind: OperationKind) -> None:
+    takes = _TAKES[kind]
+    required = takes - _OPTIONAL.get(kind, frozenset())
+    for part in _PARTS:
+        there = getattr(given, part) not in (None, False)
+        if there and part not in takes:
+            raise bad_input(f"{kind} does not accept `{part}`.", part)
+        if not there and part in required:
+            raise bad_input(f"{kind} requires `{part}`.", part)
+
+
+def plain_text(text: str, field: str, most: int = MAX_NAME) -> str:
+    """Check a name or a key: not empty, not too long, and without characters that a database cannot store.
+
+    Raises:
+        ApiError: BAD_USER_INPUT: wrong length, or NUL or a lone surrogate in the text.
+    """
+    if not 1 <= len(text) <= most:
+        raise bad_input(f"Invalid length of {len(text)} characters; 1 to {most} are expected.", field)
+    if _NUL_OR_SURROGATE.search(text):
+        raise bad_input("Invalid character; text without NUL and lone surrogates is expected.", field)
+    return text
+
+
+def _path(kind: OperationKind, text: str, field: str) -> LwM2mPath:
+    try:
+        return path_for(kind, text)
+    except InvalidPath as error:
+        raise bad_input(str(error), field) from None
+
+
+def _with_path(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    path = str(_path(request.kind, given.path or "", "path"))
+    return replace(request, path=path, paths=(path,))
+
+
+def _write(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    request = _with_path(request, given)
+    path = LwM2mPath.parse(request.path or "")
+    value = _required(given.value)
+    if path.depth == 2:
+        return replace(request, value=instance_node(value, path.ids[1], "value"))
+    typed = resource_value(value, "value") if path.depth == 3 else single_value(value, "value")
+    return replace(request, value_type=typed.type, value=typed.value)
+
+
+def _create(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    """Complete a CREATE. Without a value, the device sets all resources of the new instance."""
+    value = {"kind": "instance", "resources": []} if given.value is None else instance_node(given.value, None, "value")
+    return replace(_with_path(request, given), value=value)
+
+
+def _required(value: ResourceValueInput | None) -> ResourceValueInput:
+    if value is None:
+        raise bad_input("Missing `value`.", "value")
+    return value
+
+
+def _execute(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    return replace(_with_path(request, given), arguments=_arguments(given.arguments) if given.arguments else None)
+
+
+def _arguments(text: str) -> str:
+    if len(text) > MAX_ARGUMENTS or not _ARGUMENTS.fullmatch(text):
+        expected = (
+            f"digits, each with or without an ASCII text, are expected, for example 0='a',1: at most {MAX_ARGUMENTS}"
+        )
+        raise bad_input(f"Invalid arguments; {expected} characters.", "arguments")
+    digits = re.findall(rf"(?:^|,){_ARGUMENT}(?=,|$)", text)
+    if len(set(digits)) < len(digits):
+        raise bad_input("Duplicate digit in the arguments; each may occur once.", "arguments")
+    return text
+
+
+def _write_attributes(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    request = _with_path(request, given)
+    if given.attributes is None:
+        raise bad_input("Missing `attributes`.", "attributes")
+    depth = LwM2mPath.parse(request.path or "").depth
+    return replace(request, attributes=attributes(given.attributes, depth, "attributes"))
+
+
+def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    texts = given.paths or []
+    if not 1 <= len(texts) <= MAX_PATHS:
+        raise bad_input(f"Invalid number of paths ({len(texts)}); 1 to {MAX_PATHS} are expected.", "paths")
+    paths = [_path(request.kind, text, f"paths.{index}") for index, text in enumerate(texts)]
+    _check_apart(paths, "paths")
+    return replace(request, paths=tuple(map(str, paths)))
+
+
+def _write_composite(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+    commands = given.values or []
+    if not 1 <= len(commands) <= MAX_PATHS:
+        raise bad_input(f"Invalid number of values ({len(commands)}); 1 to {MAX_PATHS} are expected.", "values")
+    pairs = [_member(request.kind, command, f"values.{index}") for index, command in enumerate(commands)]
+    _check_apart([path for path, _ in pairs], "values")
+    values = {str(path): value for path, value in pairs}
+    return replace(request, paths=tuple(values), values=values)
+
+
+def _member(kind: OperationKind, command: CompositeValueInput, field: str) -> tuple[LwM2mPath, Mapping[str, JsonValue]]:
+    path = _path(kind, command.path, f"{field}.path")
+    return path, single_value(command.value, f"{field}.value").as_json()
+
+
+def _check_apart(paths: list[LwM2mPath], field: str) -> None:
+    """Check that the paths are distinct, and that none is part of another."""
+    for index, path in enumerate(paths):
+        if path in paths[:index]:
+            raise bad_input(f"Duplicate path {path}.", f"{field}.{index}")
+    found = overlap(paths)
+    if found is not None:
+        index, above = found
+        message = f"Path {paths[index]} is part of {above}; paths that do not overlap are expected."
+        raise bad_input(message, f"{field}.{index}")
+
+
+_COMPLETE: Final[Mapping[OperationKind, Callable[[OperationRequest, CreateDeviceOperationInput], OperationRequest]]] = {
+    **dict.fromkeys(COMPOSITES, _with_paths),
+    _K.WRITE: _write,
+    _K.CREATE: _create,
+    _K.EXECUTE: _execute,
+    _K.WRITE_ATTRIBUTES: _write_attributes,
+    _K.WRITE_COMPOSITE: _write_composite,
+}
+
+
+def _format(given: ContentFormat | None, kind: OperationKind) -> ContentFormat | None:
+    if given is not None and kind in COMPOSITES and given not in _COMPOSITE_FORMATS:
+        raise bad_input(f"{kind} does not support {given}; SENML_JSON or SENML_CBOR is expected.", "format")
+    return given
+
+
+def _check_replace(request: OperationRequest) -> None:
+    """Reject a partial update of a single resource, as Leshan does (``captures/m18-rest.json``)."""
+    if request.replace:
+        return
+    multiple = isinstance(request.value, Mapping) and request.value_type is not None and request.value.keys() != _LINK
+    if request.kind is not OperationKind.WRITE or not (request.value_type is None or multiple):
+        message = "`replace: false` is for a WRITE to an object instance or to a multiple-instance resource only."
+        raise bad_input(message, "replace")
+    if request.value == {}:
+        message = "A partial update without instances changes nothing; use `replace: true` to clear the resource."
+        raise bad_input(message, "replace")
+
+
+_LINK: Final = {"objectId", "objectInstanceId"}
+
+
+def _between(value: int, least: int, most: int, field: str) -> int:
+    if not least <= value <= most:
+        raise bad_input(f"{value} is out of range; {least} to {most} is expected.", field)
+    return value
+
+
+def new_operation(
+    given: CreateDeviceOperationInput,
+    defaults: Defaults,
+    model_of: ModelOf,
+    *,
+    registered: Collection[int] | None = None,
+    id_: str,
+    created_by: str,
+) -> NewOperation:
+    """Return the operation for the ledger to create.
+
+    Args:
+        model_of: returns the endpoint's object model of an object id; None if it is not known.
+        registered: ids of the objects that the endpoint has registered; None if it is not registered.
+
+    Raises:
+        ApiError: BAD_USER_INPUT with ``field``.
+    """
+    request = operation_request(given, defaults.timeout_seconds)
+    _check_opaque(request, defaults.max_opaque)
+    try:
+        validated = validate(request, model_of, registered=registered, ranges=given.validate_range is not False)
+    except InvalidOperation as error:
+        raise bad_input(str(error), error.field) from None
+    by_kind = repeatable_by_kind(request.kind, request.path)
+    return NewOperation(
+        id=id_,
+        request=typed_by_model(request, model_of),
+        priority=_between(given.priority or 0, -100, 100, "priority"),
+        max_attempts=defaults.max_attempts
+        if given.max_attempts is None
+        else _between(given.max_attempts, 1, 100, "maxAttempts"),
+        repeatable=by_kind if given.repeatable is None else given.repeatable,
+        validated=validated,
+        ttl_seconds=None if given.ttl_seconds is None else _between(given.ttl_seconds, 1, 2**31 - 1, "ttlSeconds"),
+        supersede=bool(given.supersede),
+        idempotency_key=None if given.idempotency_key is None else plain_text(given.idempotency_key, "idempotencyKey"),
+        fingerprint=fingerprint(request, given),
+        created_by=created_by,
+        batch=None if given.batch is None else plain_text(given.batch, "batch"),
+    )
+
+
+def _check_opaque(request: OperationRequest, most: int) -> None:
+    """Check OPAQUE values against the limit of the settings, which is at most :data:`MAX_OPAQUE_BYTES`."""
+    if any(len(digits) > 2 * most for digits in _opaque_values(request)):
+        message = (
+            f"OPAQUE value too large; at most {most} bytes are allowed (REVEILLE_MAX_OPAQUE, up to {MAX_OPAQUE_BYTES})."
+        )
+        raise bad_input(message, "values" if request.values else "value")
+
+
+def _opaque_values(request: OperationRequest) -> Iterator[str]:
+    """Yield the hexadecimal digits of every OPAQUE value that an operation writes, also of invalid ones."""
+    if request.value_type is ValueType.OPAQUE:
+        yield from request.value.values() if isinstance(request.value, dict) else (request.value,)
+    yield from (command["value"] for command in request.values.values() if command["type"] == ValueType.OPAQUE)
+    nodes = request.value["resources"] if isinstance(request.value, dict) and request.value_type is None else ()
+    for node in nodes:
+        many = node.get("values")
+        values = (node.get("value"), *(many.values() if isinstance(many, dict) else ()))
+        yield from (value for value in values if node.get("type") == ValueType.OPAQUE and isinstance(value, str))
+
+
+def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) -> str:
+    """Return a digest of the input. Defaults from the settings are excluded, so that a changed setting does not make it
+    a different input."""
+    asked: dict[str, Any] = {
+        "endpoint": request.endpoint,
+        "kind": request.kind,
+        "paths": request.paths,
+        "type": request.value_type,
+        "value": request.value,
+        "values": request.values,
+        "replace": request.replace,
+        "arguments": request.arguments,
+        "attributes": request.attributes,
+        "format": request.format,
+        "timeout": given.timeout_seconds,
+        "priority": given.priority or 0,
+        "maxAttempts": given.max_attempts,
+        "repeatable": given.repeatable,
+        "ttl": given.ttl_seconds,
+        "supersede": bool(given.supersede),
+    }
+    if given.batch is not None:  # only then, so that stored digests of inputs without a batch stay valid
+        asked["batch"] = given.batch
+    if given.validate_range is False:  # likewise
+        asked["validateRange"] = False
+    return digest(asked)
+
+
+def digest(asked: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of JSON with sorted keys, in hexadecimal digits."""
+    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

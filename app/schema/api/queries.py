@@ -1,0 +1,136 @@
+"""GraphQL queries. Every root field is nullable, so that a failing one does not make the whole response null."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from app.models.cursors import log_cursor
+from app.models.queries import EndpointView, endpoint_by_id, endpoint_by_name, endpoint_page, operation_counts
+from app.schema.api.arguments import PageCursor, PageSize
+from app.schema.api.context import Info
+from app.schema.api.dispatch_control import DispatchQuery
+from app.schema.api.fields import resolved
+from app.schema.api.filters import checked_name, endpoint_criteria, operation_criteria
+from app.schema.api.ids import OPERATION, NoSuchId, parse_id
+from app.schema.api.input_validation import plain_text
+from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
+from app.schema.api.scalars import clamped_int
+from app.schema.api.types.change import OperationCount
+from app.schema.api.types.device import (
+    DeviceOperation,
+    DeviceOperationConnection,
+    Endpoint,
+    EndpointConnection,
+    endpoint_connection,
+    endpoint_of,
+    operation_connection,
+    operation_of,
+)
+from app.schema.api.types.node import Node
+from app.schema.limits import DEFAULT_PAGE, page_size
+
+
+@strawberry.type(
+    description="Queries. Each field is nullable: one that fails is null, with an error, and does not affect the "
+    "others."
+)
+class Query(DispatchQuery):
+    @resolved("Endpoint or operation with this global id; null if there is none.")
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="Global id of an endpoint or operation.")
+        ],
+    ) -> Node | None:
+        try:
+            type_name, key = parse_id(id)
+        except NoSuchId:
+            return None
+        if type_name == OPERATION:
+            return await _operation(info, key)
+        return await _endpoint(info, await endpoint_by_id(int(key), info.context.reads.large))
+
+    @resolved("Endpoint with this name; null if there is none.")
+    async def endpoint(
+        self,
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="LwM2M endpoint client name, exactly.")],
+    ) -> Endpoint | None:
+        view = await endpoint_by_name(plain_text(name, "name"), info.context.reads.large)
+        return await _endpoint(info, view)
+
+    @resolved("Endpoints, sorted by name.")
+    async def endpoints(
+        self,
+        info: Info,
+        filter: Annotated[  # noqa: A002
+            EndpointFilter | None,
+            strawberry.argument(description="Criteria for the endpoints. Default: all endpoints."),
+        ] = None,
+        first: PageSize = DEFAULT_PAGE,
+        after: PageCursor = None,
+    ) -> EndpointConnection | None:
+        reads = info.context.reads
+        page = await endpoint_page(endpoint_criteria(filter), page_size(first), after, reads.large)
+        return endpoint_connection(page, await reads.whole_endpoints(page.items))
+
+    @resolved("Operation with this global id; null if there is none.")
+    async def device_operation(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="Global id of the operation.")
+        ],
+    ) -> DeviceOperation | None:
+        try:
+            type_name, key = parse_id(id)
+        except NoSuchId:
+            return None
+        return await _operation(info, key) if type_name == OPERATION else None
+
+    @resolved("Operations, newest first.")
+    async def device_operations(
+        self,
+        info: Info,
+        filter: Annotated[  # noqa: A002
+            DeviceOperationFilter | None,
+            strawberry.argument(description="Criteria for the operations. Default: all operations."),
+        ] = None,
+        first: PageSize = DEFAULT_PAGE,
+        after: PageCursor = None,
+    ) -> DeviceOperationConnection | None:
+        criteria = operation_criteria(filter)
+        return operation_connection(*await info.context.reads.operation_page(criteria, page_size(first), after))
+
+    @resolved("Number of operations by status: one entry for each status, also if the number is 0.")
+    async def operation_counts(
+        self,
+        endpoint: Annotated[
+            str | None,
+            strawberry.argument(description="Exact name of the endpoint whose operations to count. Default: all."),
+        ] = None,
+    ) -> list[OperationCount] | None:
+        counts = await operation_counts(checked_name(endpoint, "endpoint"))
+        return [OperationCount(status=status, count=clamped_int(count)) for status, count in counts.items()]
+
+    @resolved(
+        "Cursor of the end of the log, read before all other fields of the document: a subscription with this `after` "
+        "continues without a gap from the lists in the same document."
+    )
+    async def transition_cursor(self, info: Info) -> str | None:
+        cursor = info.context.cursor
+        if isinstance(cursor, Exception):
+            raise cursor
+        return None if cursor is None else log_cursor(cursor)
+
+
+async def _operation(info: Info, key: str) -> DeviceOperation | None:
+    loaded = await info.context.reads.operation_by_id(key)
+    return operation_of(loaded) if loaded else None
+
+
+async def _endpoint(info: Info, view: EndpointView | None) -> Endpoint | None:
+    return endpoint_of((await info.context.reads.whole_endpoints([view]))[0]) if view else None

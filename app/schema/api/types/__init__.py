@@ -1,0 +1,1 @@
+"""GraphQL output types, one subject per module. Most fields are plain attributes."""

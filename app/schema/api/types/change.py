@@ -1,0 +1,44 @@
+"""Events of subscriptions other than transitions, counts, and payloads of mutations."""
+
+from __future__ import annotations
+
+import strawberry
+
+from app.schema.api.enums import OperationStatus, Presence
+from app.schema.api.scalars import DateTime
+from app.schema.api.types.device import LOG_CURSOR, DeviceOperation, Endpoint
+from app.schema.api.types.resource import ResourceState
+
+
+@strawberry.type(description="A change of an endpoint's presence.")
+class EndpointPresenceChange:
+    cursor: str = strawberry.field(description=LOG_CURSOR)
+    endpoint: Endpoint = strawberry.field(description="The endpoint as of this change or later.")
+    presence: Presence = strawberry.field(description="New presence.")
+    at: DateTime = strawberry.field(description="Time of the change.")
+
+
+@strawberry.type(
+    description="A resource value as it arrived. A value that the device buffered may be older than the current state: "
+    "compare `resource.at`."
+)
+class ResourceChange:
+    cursor: str = strawberry.field(description=LOG_CURSOR)
+    endpoint: Endpoint = strawberry.field(description="The endpoint as of this change or later.")
+    resource: ResourceState = strawberry.field(description="The resource with this value.")
+
+
+@strawberry.type(description="Number of operations with one status.")
+class OperationCount:
+    status: OperationStatus = strawberry.field(description="The status.")
+    count: int = strawberry.field(description="Number of operations with this status.")
+
+
+@strawberry.type(description="Result of creating or retrying an operation.")
+class DeviceOperationPayload:
+    operation: DeviceOperation = strawberry.field(
+        description="The new operation, or the existing one with the same idempotency key."
+    )
+    created: bool = strawberry.field(
+        description="Whether the operation is new; false if it already existed with the same idempotency key."
+    )

@@ -1,0 +1,363 @@
+"""Endpoints and their operations, which refer to each other, with the transitions of the operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import strawberry
+
+from app.models.cursors import log_cursor
+from app.models.queries import EndpointView, OperationView, Page, TransitionView, transition_page
+from app.schema.api.arguments import PageCursor, PageSize, PathPrefix
+from app.schema.api.context import Info
+from app.schema.api.enums import (
+    ContentFormat,
+    Delivery,
+    OperationKind,
+    OperationStatus,
+    Presence,
+    ReasonCode,
+    ValueType,
+    WaitingFor,
+)
+from app.schema.api.fields import resolved
+from app.schema.api.filters import checked_prefix, operation_criteria
+from app.schema.api.ids import endpoint_id, operation_id
+from app.schema.api.inputs import DeviceOperationFilter
+from app.schema.api.reads import LoadedOperation
+from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json, time_or_none
+from app.schema.api.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
+from app.schema.api.types.registration import Registration, registration_of
+from app.schema.api.types.resource import ResourceState, observed_of, resource_state
+from app.schema.limits import DEFAULT_PAGE, page_size
+
+LOG_CURSOR: Final = "Position in the log of all transitions, presence changes and resource changes. Opaque."
+
+
+_ABSENT: Any = None
+"""Placeholder for a value that the document does not select."""
+
+
+@strawberry.type(description="A device, identified by its LwM2M endpoint client name.")
+class Endpoint(Node):
+    name: str = strawberry.field(description="LwM2M endpoint client name.")
+    presence: Presence = strawberry.field(description="Reachability of the device.")
+    awake_until: DateTime | None = strawberry.field(
+        description="Time until which the device is assumed to listen: the last day of the year 9999 if no end is "
+        "known, null if it is ASLEEP or OFFLINE."
+    )
+    awake_window_seconds: int | None = strawberry.field(
+        description="Awake window set for this endpoint by `updateEndpoint`, in seconds: how long the device listens "
+        "after a contact. Null if the default applies."
+    )
+    last_seen_at: DateTime | None = strawberry.field(
+        description="Time of the last message that the device itself sent; null before the first. Timeouts, expiry and "
+        "SLEEPING events do not change it."
+    )
+    registration: Registration | None = strawberry.field(
+        description="Current registration; null while the device is not registered."
+    )
+    pending_operations: int = strawberry.field(description="Number of operations that are QUEUED or SENDING.")
+    view: strawberry.Private[EndpointView]
+
+    @resolved("Operations of the endpoint, newest first.")
+    async def operations(
+        self,
+        info: Info,
+        filter: Annotated[  # noqa: A002
+            DeviceOperationFilter | None,
+            strawberry.argument(description="Criteria for the operations. Default: all operations of the endpoint."),
+        ] = None,
+        first: PageSize = DEFAULT_PAGE,
+        after: PageCursor = None,
+    ) -> DeviceOperationConnection:
+        criteria = operation_criteria(filter, of_endpoint=self.name)
+        return operation_connection(*await info.context.reads.operation_page(criteria, page_size(first), after))
+
+    @resolved("Latest known value of each resource, sorted by path.")
+    async def resources(self, info: Info, path_prefix: PathPrefix = None) -> list[ResourceState]:
+        states = await info.context.reads.resource_states(self.view.id, checked_prefix(path_prefix, "pathPrefix"))
+        observed = observed_of(self.view)
+        return [resource_state(state, observed) for state in states]
+
+
+@strawberry.type(description="Entry of a page of endpoints.")
+class EndpointEdge:
+    node: Endpoint = strawberry.field(description="The endpoint.")
+    cursor: str = strawberry.field(description=ENTRY_CURSOR)
+
+
+@strawberry.type(description="A page of endpoints, sorted by name.")
+class EndpointConnection:
+    edges: list[EndpointEdge] = strawberry.field(description="Entries of the page.")
+    page_info: PageInfo = strawberry.field(description="Position of the page within the list.")
+    total: strawberry.Private[Total[Any]]
+
+    @resolved("Number of endpoints in the whole list, counted up to 10,000.")
+    async def total_count(self) -> int:
+        return (await self.total.get())[0]
+
+    @resolved("Whether the list has more entries than `totalCount`, because counting stopped at 10,000.")
+    async def total_count_capped(self) -> bool:
+        return (await self.total.get())[1]
+
+
+@strawberry.type(description="One status transition of an operation.")
+class OperationTransition:
+    cursor: str = strawberry.field(description=LOG_CURSOR)
+    operation: DeviceOperation = strawberry.field(description="The operation as of this transition or later.")
+    number: int = strawberry.field(description="Number within the operation, starting at 1 without gaps.")
+    from_status: OperationStatus | None = strawberry.field(
+        description="Previous status; null for the first transition."
+    )
+    to_status: OperationStatus = strawberry.field(description="New status.")
+    attempt: int = strawberry.field(
+        description="Number of the attempt among all attempts (`deliveryAttempts`); 0 before the first."
+    )
+    reason: ReasonCode | None = strawberry.field(
+        description="Reason for the transition; null where there is none, as on creation, sending and success."
+    )
+    detail: str | None = strawberry.field(
+        description="Text of the device or of Leshan, or the paths missing from the answer and why; null if there is "
+        "none."
+    )
+    at: DateTime = strawberry.field(description="Time of the transition.")
+
+
+@strawberry.type(description="An LwM2M operation on one device, from its creation to its final status.")
+class DeviceOperation(Node):
+    endpoint: Endpoint = strawberry.field(description="Device that the operation is for.")
+    kind: OperationKind = strawberry.field(description="Kind of LwM2M operation.")
+    path: str | None = strawberry.field(
+        description='Target path, for example "/5/0/1"; null for composite kinds, which use `paths`.'
+    )
+    paths: list[str] = strawberry.field(description="All target paths, also of a kind with a single `path`.")
+    value_type: ValueType | None = strawberry.field(
+        description="Data type of the written `value`; null for a whole object instance and for kinds other than WRITE."
+    )
+    value: JSON | None = strawberry.field(
+        description="Value of a WRITE, or the object instance of a WRITE or CREATE in Leshan's node form. Null for "
+        "other kinds."
+    )
+    values: JSON | None = strawberry.field(
+        description="Values of a WRITE_COMPOSITE, `{path: value}`. Null for other kinds."
+    )
+    replace: bool | None = strawberry.field(
+        description="Whether a WRITE replaces its target; false is a partial update. Null for other kinds."
+    )
+    arguments: str | None = strawberry.field(description="Arguments of an EXECUTE; null if there are none.")
+    attributes: JSON | None = strawberry.field(
+        description="Attributes of a WRITE_ATTRIBUTES, `{name: number}`. Null for other kinds."
+    )
+    status: OperationStatus = strawberry.field(description="Current status.")
+    version: int = strawberry.field(
+        description="Number of the last transition: of two copies of an operation, the higher version is the newer one."
+    )
+    delivery: Delivery = strawberry.field(description="Whether a request reached the device, over all attempts.")
+    attempts: int = strawberry.field(
+        description="Number of counted attempts: those that the device may have received and that did not succeed. "
+        "Limited by `maxAttempts`; `deliveryAttempts` counts all attempts."
+    )
+    max_attempts: int = strawberry.field(description="Maximum number of counted attempts (`attempts`), 1 to 100.")
+    delivery_attempts: int = strawberry.field(
+        description="Number of all attempts, counted or not: `OperationTransition.attempt` of the last one. 0 before "
+        "the first."
+    )
+    priority: int = strawberry.field(
+        description="Priority within the endpoint, -100 to 100: higher values are sent first."
+    )
+    repeatable: bool = strawberry.field(
+        description="Whether the operation may be executed twice, and is therefore retried after an unknown outcome."
+    )
+    validated: bool = strawberry.field(
+        description="Whether the operation was checked against the device's object model; false if that was not known."
+    )
+    timeout_seconds: int = strawberry.field(
+        description="Time that Leshan waits for the device's answer, in seconds (1 to 600)."
+    )
+    format: ContentFormat | None = strawberry.field(description="Requested content format; null if none was requested.")
+    created_at: DateTime = strawberry.field(description="Time of creation.")
+    last_attempt_at: DateTime | None = strawberry.field(
+        description="Time at which the last attempt started; null before the first."
+    )
+    finished_at: DateTime | None = strawberry.field(description="Time of the final status; null until then.")
+    expires_at: DateTime | None = strawberry.field(
+        description="Time at which the operation becomes EXPIRED if it is still QUEUED; null without a time to live."
+    )
+    reason: ReasonCode | None = strawberry.field(
+        description="Reason for the last transition; null where there is none, as on creation, sending and success."
+    )
+    detail: str | None = strawberry.field(
+        description="Text of the device or of Leshan for the last transition; null if there is none."
+    )
+    waiting_for: WaitingFor = strawberry.field(description="Event or condition that the operation waits for next.")
+    device_status: str | None = strawberry.field(
+        description='Response code of the device as Leshan reports it, for example "CHANGED(204)"; null without an '
+        "answer."
+    )
+    answer: JSON | None = strawberry.field(
+        description="Result of a CONFIRMED operation: values by path for READ and OBSERVE kinds, links for DISCOVER, "
+        '`{"location": "/3442/8"}` for CREATE. Null for other kinds and statuses.'
+    )
+    idempotency_key: str | None = strawberry.field(description="Idempotency key given at creation; null if none.")
+    created_by: str | None = strawberry.field(
+        description="Name of the user who created the operation (`REVEILLE_AUTH`); null if it is not known."
+    )
+    batch: str | None = strawberry.field(description="Batch name given at creation; null if none.")
+    last_transition: OperationTransition = strawberry.field(description="Latest transition.")
+    view: strawberry.Private[OperationView]
+
+    @resolved("Operation that this one retries; null if this is no retry, or if that operation was deleted.")
+    async def retry_of(self, info: Info) -> DeviceOperation | None:
+        seq = self.view.retry_of
+        loaded = None if seq is None else await info.context.reads.operation_by_seq(seq)
+        return None if loaded is None else operation_of(loaded)
+
+    @resolved("Transitions of the operation, oldest first.")
+    async def transitions(
+        self, info: Info, first: PageSize = DEFAULT_PAGE, after: PageCursor = None
+    ) -> OperationTransitionConnection:
+        page = await transition_page(self.view.seq, page_size(first), after)
+        if info.context.reads.steps_repeat:
+            whole = self.view.weight + (0 if self.endpoint is _ABSENT else self.endpoint.view.weight)
+            info.context.reads.reserve(len(page.items) * whole)
+        info.context.reads.reserve(sum(len(step.detail or "") for step in page.items))
+        return transition_connection(self, page)
+
+
+@strawberry.type(description="Entry of a page of operations.")
+class DeviceOperationEdge:
+    node: DeviceOperation = strawberry.field(description="The operation.")
+    cursor: str = strawberry.field(description=ENTRY_CURSOR)
+
+
+@strawberry.type(description="A page of operations, newest first.")
+class DeviceOperationConnection:
+    edges: list[DeviceOperationEdge] = strawberry.field(description="Entries of the page.")
+    page_info: PageInfo = strawberry.field(description="Position of the page within the list.")
+    total: strawberry.Private[Total[Any]]
+
+    @resolved("Number of operations in the whole list, counted up to 10,000.")
+    async def total_count(self) -> int:
+        return (await self.total.get())[0]
+
+    @resolved("Whether the list has more entries than `totalCount`, because counting stopped at 10,000.")
+    async def total_count_capped(self) -> bool:
+        return (await self.total.get())[1]
+
+
+@strawberry.type(description="Entry of a page of transitions.")
+class OperationTransitionEdge:
+    node: OperationTransition = strawberry.field(description="The transition.")
+    cursor: str = strawberry.field(description=ENTRY_CURSOR)
+
+
+@strawberry.type(description="A page of an operation's transitions, oldest first.")
+class OperationTransitionConnection:
+    edges: list[OperationTransitionEdge] = strawberry.field(description="Entries of the page.")
+    page_info: PageInfo = strawberry.field(description="Position of the page within the list.")
+
+
+def endpoint_of(view: EndpointView) -> Endpoint:
+    return Endpoint(
+        id=strawberry.ID(endpoint_id(view.id)),
+        name=view.name,
+        presence=view.presence,
+        awake_until=time_or_none(view.awake_until),
+        awake_window_seconds=view.awake_window_seconds,
+        last_seen_at=time_or_none(view.last_seen_at),
+        registration=registration_of(view),
+        pending_operations=clamped_int(view.pending),
+        view=view,
+    )
+
+
+def operation_of(loaded: LoadedOperation) -> DeviceOperation:
+    """Return an operation as its GraphQL type."""
+    view = loaded.view
+    operation = DeviceOperation(
+        id=strawberry.ID(operation_id(view.id)),
+        endpoint=_ABSENT if loaded.endpoint is None else endpoint_of(loaded.endpoint),
+        kind=view.kind,
+        path=view.path,
+        paths=view.paths,
+        value_type=view.value_type,
+        value=stored_json(view.value_json),
+        values=_values(view),
+        replace=view.replace if view.kind is OperationKind.WRITE else None,
+        arguments=view.arguments,
+        attributes=stored_json(view.attributes_json),
+        status=view.status,
+        version=view.version,
+        delivery=view.delivery,
+        attempts=view.attempts,
+        max_attempts=view.max_attempts,
+        delivery_attempts=view.attempt,
+        priority=view.priority,
+        repeatable=view.repeatable,
+        validated=view.validated,
+        timeout_seconds=view.timeout_seconds,
+        format=view.format,
+        created_at=DateTime(view.created_at),
+        last_attempt_at=time_or_none(view.last_attempt_at),
+        finished_at=time_or_none(view.finished_at),
+        expires_at=time_or_none(view.expires_at),
+        reason=view.reason,
+        detail=view.detail,
+        waiting_for=_ABSENT if loaded.waiting_for is None else loaded.waiting_for,
+        device_status=view.device_status,
+        answer=stored_json(view.answer_json),
+        idempotency_key=view.idempotency_key,
+        created_by=view.created_by,
+        batch=view.batch,
+        last_transition=_ABSENT,
+        view=view,
+    )
+    if loaded.last_step is not None:
+        operation.last_transition = transition_of(loaded.last_step, operation)
+    return operation
+
+
+def _values(view: OperationView) -> JSON | None:
+    values = view.values
+    return None if values is None else JSON({path: command["value"] for path, command in values.items()})
+
+
+def transition_of(view: TransitionView, operation: DeviceOperation) -> OperationTransition:
+    return OperationTransition(
+        cursor=log_cursor(view.seq),
+        operation=operation,
+        number=view.number,
+        from_status=view.from_status,
+        to_status=view.to_status,
+        attempt=view.attempt,
+        reason=view.reason,
+        detail=view.detail,
+        at=DateTime(view.at),
+    )
+
+
+def transition_connection(operation: DeviceOperation, page: Page[TransitionView]) -> OperationTransitionConnection:
+    edges = [
+        OperationTransitionEdge(node=transition_of(view, operation), cursor=cursor)
+        for view, cursor in zip(page.items, page.cursors, strict=True)
+    ]
+    return OperationTransitionConnection(edges=edges, page_info=page_info(page))
+
+
+def operation_connection(page: Page[OperationView], loaded: Sequence[LoadedOperation]) -> DeviceOperationConnection:
+    """Return the connection of a page; ``loaded`` are its items with the selected related rows."""
+    edges = [
+        DeviceOperationEdge(node=operation_of(one), cursor=cursor)
+        for one, cursor in zip(loaded, page.cursors, strict=True)
+    ]
+    return DeviceOperationConnection(edges=edges, page_info=page_info(page), total=Total(page))
+
+
+def endpoint_connection(page: Page[EndpointView], views: Sequence[EndpointView]) -> EndpointConnection:
+    """Return the connection of a page; ``views`` are its items with the selected large values."""
+    edges = [
+        EndpointEdge(node=endpoint_of(view), cursor=cursor) for view, cursor in zip(views, page.cursors, strict=True)
+    ]
+    return EndpointConnection(edges=edges, page_info=page_info(page), total=Total(page))

@@ -1,0 +1,47 @@
+"""Latest values of resources."""
+
+from __future__ import annotations
+
+import orjson
+import strawberry
+
+from app.models.observations import Observed
+from app.models.queries import EndpointView, ResourceStateView
+from app.schema.api.enums import Presence, ValueType
+from app.schema.api.scalars import JSON, DateTime
+
+
+@strawberry.type(description="Latest known value of a resource.")
+class ResourceState:
+    path: str = strawberry.field(description='Path of the resource, for example "/3303/0/5700".')
+    type: ValueType = strawberry.field(
+        description="LwM2M data type, which determines the form of `value` (see `JSON`)."
+    )
+    value: JSON = strawberry.field(description="Latest known value.")
+    at: DateTime = strawberry.field(
+        description="Time of the value: the device's timestamp if it is plausible, otherwise the time of receipt. The "
+        "state is the value with the greatest `at`; of equal times, the value that arrived last."
+    )
+    observed: bool = strawberry.field(
+        description="Whether an observation (OBSERVE or OBSERVE_COMPOSITE) under the current registration covers the "
+        "resource, so that changes are reported. False after a new registration, an update from another address, a "
+        "cancellation or the end of the observation: the value may then be outdated until a new OBSERVE."
+    )
+
+
+def resource_state(view: ResourceStateView, observed: Observed) -> ResourceState:
+    return ResourceState(
+        path=view.path,
+        type=view.type,
+        value=JSON(_stored(view.value_json)),
+        at=DateTime(view.at),
+        observed=observed.covers(view.path),
+    )
+
+
+def _stored(text: str | None) -> object:
+    return None if text is None else orjson.Fragment(text)
+
+
+def observed_of(view: EndpointView) -> Observed:
+    return Observed(None if view.presence is Presence.OFFLINE else view.observations_json)

@@ -1,0 +1,1 @@
+"""Execution of documents: preparation, limits, admission and errors, for all transports."""

@@ -1,0 +1,232 @@
+"""graphql-transport-ws with additional checks: invalid input affects only the client's own operation or socket.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.subscriptions import (
+    GRAPHQL_SSE_PROTOCOL,
+    GRAPHQL_TRANSPORT_WS_PROTOCOL,
+    MULTIPART_SUBSCRIPTION_PROTOCOL,
+)
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+    Operation,
+)
+from strawberry.types.unset import UNSET
+
+from app.schema.api.context import SchemaContext
+from app.schema.errors import ApiError, Code, over_limit
+from app.schema.execution.context import Requester
+from app.schema.execution.errors import is_hash_only, persisted_query_not_supported
+from app.schema.execution.schema import schema
+from app.schema.limits import MAX_SUBSCRIPTIONS
+from app.schema.transport.fanout import Ended, Fanout, SubscribeRequest, payload_of
+from app.security import bearer_token
+from app.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+class TokenMissing(Exception):
+    """``connection_init`` without a token, although one is required."""
+
+
+class TextWebSocket(ASGIWebSocketAdapter):
+    """Strawberry's WebSocket adapter that can send JSON text, and raises WebSocketDisconnected on a closed socket."""
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        await self.send_text(orjson.dumps(message).decode())
+
+    async def send_text(self, text: str) -> None:
+        if self.ws.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnected  # the server closed it because of another operation
+        try:
+            await self.ws.send_text(text)
+        except WebSocketDisconnect as error:
+            raise WebSocketDisconnected from error
+
+
+class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
+    """Strawberry's handler of one connection, with stricter checks of messages and shared subscriptions."""
+
+    view: WebSocketView
+    websocket: TextWebSocket
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._preparing = asyncio.Lock()
+        """Lock that starts operations in order of arrival, although long documents are prepared in a thread."""
+
+    async def handle_message(self, message: Any) -> None:
+        # Strawberry does not check the types: a list as message or a string as payload would raise a TypeError
+        if not _well_formed(message):
+            await self.handle_invalid_message("Invalid message")
+            return
+        if message["type"] == "connection_init" and message.get("payload") is None:
+            message = {"type": "connection_init"}
+        await super().handle_message(message)
+
+    async def handle_connection_init(self, message: Any) -> None:
+        try:
+            await super().handle_connection_init(message)
+        except TokenMissing:
+            await self.websocket.close(code=4401, reason="Unauthorized")
+
+    async def handle_subscribe(self, message: Any) -> None:
+        # before Strawberry's own checks, whose error has no code, and which require a query
+        error = self._refusal(message["payload"])
+        if self.connection_acknowledged and error is not None:
+            await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+            return
+        await super().handle_subscribe(message)
+
+    def _refusal(self, payload: Mapping[str, Any]) -> ApiError | None:
+        if len(self.operations) >= MAX_SUBSCRIPTIONS:
+            message = f"Too many open operations on the connection; at most {MAX_SUBSCRIPTIONS} are allowed."
+            return over_limit(message, MAX_SUBSCRIPTIONS)
+        if is_hash_only(payload.get("query"), payload.get("extensions")):
+            return persisted_query_not_supported()
+        return None
+
+    async def run_operation(self, operation: Operation[Requester, None]) -> None:
+        """Run one operation to its end, in its own or in a shared execution."""
+        ask = SubscribeRequest(operation.query, operation.variables, operation.operation_name)
+        try:
+            async with self._preparing:
+                shared = await self.view.fanout.shareable(ask)
+                results = None if shared else await self._prepare(operation)
+            end = await (self._share(operation, ask) if results is None else self._execute(operation, results))
+            await self._finish(operation, end)
+        except WebSocketDisconnected:
+            return
+        except Exception as error:
+            log.exception("websocket_operation_failed", error=str(error))
+            with suppress(WebSocketDisconnected):
+                failed = ApiError(Code.INTERNAL, "The operation failed; send it again.")
+                await self._finish(operation, Ended([failed.formatted]))
+
+    async def _share(self, operation: Operation[Requester, None], ask: SubscribeRequest) -> Ended:
+        viewer = self.context.viewer
+        assert viewer is not None  # noqa: S101 - set before the acknowledgment
+        prefix = _prefix(operation.id)
+        with self.view.fanout.join(ask, viewer) as member:
+            while True:
+                payload = await member.take()
+                if isinstance(payload, Ended):
+                    return payload
+                await self.websocket.send_text(f"{prefix}{payload}}}")
+
+    async def _prepare(self, operation: Operation[Requester, None]) -> Any:
+        """Return the results of an operation, which is executed when the first result is awaited."""
+        return await self.schema.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=self.context,
+            operation_name=operation.operation_name,
+        )
+
+    async def _execute(self, operation: Operation[Requester, None], results: Any) -> Ended:
+        prefix = _prefix(operation.id)
+        async with aclosing(results):
+            async for result in results:
+                payload = payload_of(result)
+                if isinstance(payload, Ended):
+                    return payload
+                await self.websocket.send_text(f"{prefix}{payload}}}")
+        return Ended()
+
+    async def _finish(self, operation: Operation[Requester, None], end: Ended) -> None:
+        if end.errors is None:
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        else:
+            errors: Any = end.errors
+            await operation.send_operation_message({"id": operation.id, "type": "error", "payload": errors})
+
+
+def _prefix(id_: str) -> str:
+    """Return a ``next`` message up to its payload: the id differs between subscribers, the payload is shared."""
+    return f'{{"id":{orjson.dumps(id_).decode()},"type":"next","payload":'
+
+
+def _well_formed(message: Any) -> bool:
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return False
+    if message["type"] not in ("subscribe", "complete"):
+        return True
+    if not isinstance(message.get("id"), str) or not message["id"]:
+        return False
+    return message["type"] == "complete" or _is_request(message.get("payload"))
+
+
+def _is_request(payload: Any) -> bool:
+    return (
+        isinstance(payload, dict)
+        and (isinstance(payload.get("query"), str) or is_hash_only(payload.get("query"), payload.get("extensions")))
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("operationName"), str | None)
+    )
+
+
+class WebSocketView(GraphQL[Requester, None]):
+    """Strawberry's ASGI view with authentication, and shared subscriptions over WebSocket."""
+
+    graphql_transport_ws_handler_class = TransportHandler
+    websocket_adapter_class = TextWebSocket
+
+    def __init__(self, services: SchemaContext) -> None:
+        super().__init__(
+            schema,
+            subscription_protocols=(
+                GRAPHQL_TRANSPORT_WS_PROTOCOL,
+                GRAPHQL_SSE_PROTOCOL,
+                MULTIPART_SUBSCRIPTION_PROTOCOL,
+            ),
+            connection_init_wait_timeout=services.connection_init_timeout,
+            max_subscriptions_per_connection=None,  # TransportHandler enforces it, with an error code
+            allowed_origins=services.allowed_origins,
+        )
+        self.services = services
+        self.fanout = Fanout(schema, services)
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Requester:  # noqa: ARG002
+        token = bearer_token(request.headers.get("authorization"))
+        documents = getattr(request.state, "documents", None)
+        return Requester(self.services, self.services.authenticate(token), documents=documents)
+
+    async def on_ws_connect(self, context: Requester) -> Any:
+        """Authenticate by the token of ``connection_init``, otherwise by that of the handshake.
+
+        Raises:
+            ConnectionRejectionError: unknown token, close code 4403.
+            TokenMissing: missing token, close code 4401.
+        """
+        token = _token_of(context.connection_params or {})
+        if token is not None:
+            context.viewer = self.services.authenticate(token)
+            if context.viewer is None:
+                raise ConnectionRejectionError
+        if context.viewer is None:
+            raise TokenMissing
+        return UNSET
+
+
+def _token_of(params: dict[str, object]) -> str | None:
+    token = params.get("token")
+    if isinstance(token, str) and token:
+        return token
+    header = next((value for name, value in params.items() if name.lower() == "authorization"), None)
+    return bearer_token(header) if isinstance(header, str) else None
