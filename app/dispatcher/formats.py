@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from app.domain.enums import ContentFormat, OperationKind
+from app.domain.kinds import READS
 from app.ingest.object_model_cache import told_links
-from app.leshan.content_formats import READS, Formats, formats_for, registered_formats
+from app.leshan.content_formats import Formats, formats_for, registered_formats
 from app.models.ledger import Claimed
 
 MOST_REMEMBERED: Final = 10_000

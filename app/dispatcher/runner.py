@@ -14,12 +14,13 @@ import structlog
 from app.dispatcher.formats import ContentFormats
 from app.dispatcher.inquiry import id_of, inquire
 from app.domain.enums import ContentFormat
+from app.domain.kinds import READS
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.ingest.object_model_cache import ModelFetcher, ObjectModelCache, told_versions
 from app.ingest.reports import report_of
 from app.leshan.client import LeshanClient
-from app.leshan.content_formats import READS, depends_on_types, may_be_called_again
+from app.leshan.content_formats import depends_on_types, may_be_called_again
 from app.leshan.past_calls import CallStatus
 from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import Unaddressable

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.enums import Delivery, OperationKind, OperationStatus, Presence, ReasonCode
-from app.domain.operations import CANCELS
+from app.domain.kinds import CANCELS
 from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Attempt, BreakerSignal, Report, Verdict
 

@@ -1,4 +1,4 @@
-"""An operation's request to the device, and the two properties of a kind that decide how it may be repeated."""
+"""An operation's request to the device, the object instances that it touches, and whether it may be repeated."""
 
 from __future__ import annotations
 
@@ -7,20 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from app.domain.enums import ContentFormat, OperationKind, ValueType
+from app.domain.kinds import KINDS
 from app.domain.paths import LwM2mPath
 from app.domain.values import JsonValue
-
-COMPOSITES: Final = frozenset(
-    {
-        OperationKind.READ_COMPOSITE,
-        OperationKind.WRITE_COMPOSITE,
-        OperationKind.OBSERVE_COMPOSITE,
-        OperationKind.CANCEL_OBSERVE_COMPOSITE,
-    }
-)
-
-CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
-"""Leshan carries these out by itself: the device is not called, and may sleep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +62,9 @@ def is_turn_ender(kind: OperationKind, path: str | None) -> bool:
 
 
 def repeatable_by_kind(kind: OperationKind, path: str | None) -> bool:
-    """Return whether executing the operation twice has the same effect as executing it once: true of all kinds but
-    CREATE and EXECUTE (except for 1/x/8)."""
-    if kind is OperationKind.CREATE:
-        return False
-    return kind is not OperationKind.EXECUTE or execute_target(kind, path) == REGISTRATION_UPDATE_TRIGGER
+    """Return whether executing the operation twice has the same effect as executing it once: by its kind, and for an
+    EXECUTE of 1/x/8."""
+    return KINDS[kind].repeatable or execute_target(kind, path) == REGISTRATION_UPDATE_TRIGGER
 
 
 Instances: TypeAlias = frozenset[tuple[int, int | None]] | None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.enums import OperationKind
+from app.domain.kinds import KINDS
 
 MAX_ID: Final = 65_535
 """The greatest id. LwM2M reserves it as an object instance's: MAX_ID (Core 1.1, 7.2)."""
@@ -63,23 +64,6 @@ class LwM2mPath:
 
 LEVELS: Final = ("an object", "an object instance", "a resource", "a resource instance")
 
-DEPTHS: Final[dict[OperationKind, tuple[int, ...]]] = {
-    OperationKind.READ: (1, 2, 3, 4),
-    OperationKind.WRITE: (2, 3, 4),
-    OperationKind.EXECUTE: (3,),
-    OperationKind.CREATE: (1,),
-    OperationKind.DELETE: (2,),
-    OperationKind.DISCOVER: (1, 2, 3),
-    OperationKind.OBSERVE: (1, 2, 3, 4),
-    OperationKind.CANCEL_OBSERVE: (1, 2, 3, 4),
-    OperationKind.WRITE_ATTRIBUTES: (1, 2, 3, 4),
-    OperationKind.READ_COMPOSITE: (1, 2, 3, 4),
-    OperationKind.WRITE_COMPOSITE: (3, 4),
-    OperationKind.OBSERVE_COMPOSITE: (1, 2, 3, 4),
-    OperationKind.CANCEL_OBSERVE_COMPOSITE: (1, 2, 3, 4),
-}
-"""The allowed depths of a path by kind, as Leshan's request classes check them (``captures/m18-rest.json``)."""
-
 
 def overlap(paths: Sequence[LwM2mPath]) -> tuple[int, LwM2mPath] | None:
     """Return the index of the first path that is part of another path in the list, and that other path; None if no
@@ -101,7 +85,7 @@ def path_for(kind: OperationKind, text: str) -> LwM2mPath:
     path = LwM2mPath.parse(text)
     if path.depth > 1 and path.ids[1] == MAX_ID:
         raise InvalidPath(f"{path}: {MAX_ID} is reserved, no object instance has this id")
-    allowed = DEPTHS[kind]
+    allowed = KINDS[kind].depths
     if path.depth not in allowed:
         expected = " or ".join(LEVELS[depth - 1] for depth in allowed)
         raise InvalidPath(f"{kind} takes the path of {expected}, but {path} is {LEVELS[path.depth - 1]}")

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from app.domain.enums import OperationKind, ValueType
+from app.domain.kinds import CANCELS, COMPOSITES, READS
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.domain.paths import MAX_ID, LwM2mPath
@@ -21,24 +22,11 @@ from app.domain.values import InvalidValue, JsonValue, canonical, is_multiple, t
 
 ModelOf: TypeAlias = Callable[[int], ObjectModel | None]
 
-_READING: Final = frozenset(
-    {
-        OperationKind.READ,
-        OperationKind.OBSERVE,
-        OperationKind.READ_COMPOSITE,
-        OperationKind.OBSERVE_COMPOSITE,
-    }
-)
-
-
 _NOT_REGISTERED: Final = frozenset({0, 21, 23})
 """Objects that no registration lists, though the device has them: Security, OSCORE, COSE (LwM2M Core 1.2, 6.2.1)."""
 
-_REPORTS: Final = frozenset({OperationKind.READ_COMPOSITE, OperationKind.OBSERVE_COMPOSITE})
+_REPORTS: Final = READS & COMPOSITES
 """A device omits paths that it does not have from its response to these."""
-
-_CANCELS: Final = frozenset({OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE})
-"""These reach no device: Leshan removes the observation."""
 
 _VENDOR_RESOURCES: Final = 26_241
 """Resources from this id on are private ones of vendors (the OMA registry's ranges), which no model has to define."""
@@ -95,7 +83,7 @@ def typed_by_model(request: OperationRequest, model_of: ModelOf) -> OperationReq
 
 
 def _check_registered(request: OperationRequest, registered: Collection[int] | None) -> None:
-    if not registered or request.kind in _CANCELS:
+    if not registered or request.kind in CANCELS:
         return
     texts = (request.path,) if request.path else request.paths
     missing = [(index, path) for index, path in enumerate(map(LwM2mPath.parse, texts)) if not _has(registered, path)]
@@ -122,7 +110,7 @@ def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf, r
         return False
     field = "path" if request.path else "paths"
     _check_depth(path, resource, field)
-    if request.kind in _READING:
+    if request.kind in READS:
         _check_readable(path, resource, field)
     elif request.kind is OperationKind.EXECUTE:
         _check_executable(path, resource)

@@ -17,7 +17,7 @@ from typing import Final
 import orjson
 
 from app.domain.enums import Delivery, OperationKind
-from app.domain.operations import CANCELS
+from app.domain.kinds import CANCELS
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json

@@ -17,6 +17,7 @@ import structlog
 
 from app.domain.enums import OperationKind
 from app.domain.events import Registration
+from app.domain.kinds import READS
 from app.domain.object_models import ObjectModel
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
@@ -53,9 +54,6 @@ about the server's features."""
 ASK_ANSWER_SECONDS: Final = 3.0
 """Time beyond the requested wait within which a server must report the state of a call."""
 
-ANSWERED_WITH_VALUES: Final = frozenset(
-    {OperationKind.READ, OperationKind.READ_COMPOSITE, OperationKind.OBSERVE, OperationKind.OBSERVE_COMPOSITE}
-)
 PERHAPS_TOO_LARGE: Final = (
     "perhaps the device's answer is larger than the Leshan server's limit (Californium's MAX_RESOURCE_BODY_SIZE, "
     "8192 bytes by default), which a stock server reports in the same way"
@@ -161,7 +159,7 @@ class LeshanClient:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return _not_speakable(op, error)
         outcome = outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
-        if op.kind in ANSWERED_WITH_VALUES and not info.json_errors and _perhaps_too_large(outcome):
+        if op.kind in READS and not info.json_errors and _perhaps_too_large(outcome):
             return replace(outcome, detail=f"{outcome.detail}: {PERHAPS_TOO_LARGE}")
         return outcome
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from app.domain.enums import ContentFormat, OperationKind, ValueType
-from app.domain.operations import COMPOSITES, OperationRequest
+from app.domain.kinds import COMPOSITES, READS, WRITES
+from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue, is_multiple
 
@@ -33,15 +34,9 @@ UNTYPED_WRITES: Final = frozenset({ValueType.STRING, ValueType.BOOLEAN})
 FORMAT_REFUSED: Final = frozenset({406, 415})
 """CoAP's 4.06 (Not Acceptable) and 4.15 (Unsupported Content-Format)."""
 
-READS: Final = frozenset(
-    {OperationKind.READ, OperationKind.OBSERVE, OperationKind.READ_COMPOSITE, OperationKind.OBSERVE_COMPOSITE}
-)
-_FORMATTED: Final = READS | {OperationKind.WRITE, OperationKind.CREATE, OperationKind.WRITE_COMPOSITE}
-"""The kinds with values, which have a content format on their way to the device."""
-
 _CODES: Final = {112: ContentFormat.SENML_CBOR, 110: ContentFormat.SENML_JSON, 11542: ContentFormat.TLV}
-_READS: Final = frozenset({OperationKind.READ, OperationKind.OBSERVE})
-_WRITES: Final = frozenset({OperationKind.WRITE, OperationKind.CREATE})
+_READS: Final = READS - COMPOSITES
+_WRITES: Final = WRITES - COMPOSITES
 _LEFT_TO_LESHAN: Final[Formats] = (None,)
 _IN_TLV: Final = frozenset({None, ContentFormat.TLV})
 
@@ -53,7 +48,7 @@ def may_be_called_again(kind: OperationKind, format_: ContentFormat | None, outc
     repeated also if Leshan could not decode the response: M18 reads integers for a FLOAT in SenML JSON, but not in
     SenML CBOR.
     """
-    if format_ is not None or kind not in _FORMATTED:
+    if format_ is not None or kind not in READS | WRITES:
         return False
     if outcome.kind is OutcomeKind.DEVICE_ANSWERED_NO:
         return outcome.device_code in FORMAT_REFUSED

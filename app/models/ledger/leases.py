@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from app.domain.enums import SECOND, Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
-from app.domain.operations import COMPOSITES, is_turn_ender
+from app.domain.kinds import COMPOSITES, KINDS
+from app.domain.operations import is_turn_ender
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Attempt, Report, Verdict
 from app.models.fields import dump_json, load_json, storable_text
@@ -64,19 +65,10 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
 
 def _note_observation(endpoint: EndpointRow, operation: OperationRow) -> None:
     """Record a confirmed change of an observation, unless the device has registered again since the call began."""
-    stands = _OBSERVATIONS.get(operation.kind)
+    stands = KINDS[operation.kind].observes
     if stands is None or not endpoint.registered or _registered_since(endpoint, operation):
         return
     observe(endpoint, load_json(operation.paths), composite=operation.kind in COMPOSITES, stands=stands)
-
-
-_OBSERVATIONS: Final = {
-    OperationKind.OBSERVE: True,
-    OperationKind.OBSERVE_COMPOSITE: True,
-    OperationKind.CANCEL_OBSERVE: False,
-    OperationKind.CANCEL_OBSERVE_COMPOSITE: False,
-}
-"""Whether the observation exists after a confirmed operation of these kinds."""
 
 
 def _end_overtaken(group: Group, operation: OperationRow) -> None:

@@ -18,6 +18,7 @@ from app.domain.enums import (
     ValueType,
     WaitingFor,
 )
+from app.domain.kinds import KINDS
 
 _STATUSES: Final = {
     "QUEUED": "Not sent yet, or waiting for a retry; `waitingFor` names the next event that it needs.",
@@ -26,22 +27,6 @@ _STATUSES: Final = {
     "FAILED": "Final: the operation failed or its outcome is unknown, according to `reason`.",
     "CANCELED": "Final: a user canceled the operation, or a newer write superseded it.",
     "EXPIRED": "Final: the time to live (`ttlSeconds`) ended while the operation was QUEUED.",
-}
-_KINDS: Final = {
-    "READ": "Read an object, object instance, resource or resource instance.",
-    "WRITE": "Write an object instance, resource or resource instance.",
-    "EXECUTE": "Execute a resource. Not retried after an unknown outcome, unless `repeatable` is true.",
-    "CREATE": "Create an object instance. Not retried after an unknown outcome, unless `repeatable` is true.",
-    "DELETE": "Delete an object instance.",
-    "DISCOVER": "List the instances, resources and attributes of an object, object instance or resource.",
-    "OBSERVE": "Start the observation of a path.",
-    "CANCEL_OBSERVE": "Cancel the observation of a path. Leshan does this without a request to the device.",
-    "WRITE_ATTRIBUTES": "Set the notification attributes of a path.",
-    "READ_COMPOSITE": "Read several paths in one request (LwM2M 1.1).",
-    "WRITE_COMPOSITE": "Write several resources or resource instances in one request (LwM2M 1.1).",
-    "OBSERVE_COMPOSITE": "Start one observation of several paths (LwM2M 1.1).",
-    "CANCEL_OBSERVE_COMPOSITE": "Cancel a composite observation (LwM2M 1.1). Leshan does this without a request to "
-    "the device.",
 }
 _PRESENCES: Final = {
     "ONLINE": "Registered and reachable now.",
@@ -120,7 +105,7 @@ def _describe(enum: EnumMeta, description: str, commands: Mapping[str, str]) -> 
 
 
 _describe(OperationStatus, "Status of an operation.", _STATUSES)
-_describe(OperationKind, "Kind of LwM2M operation.", _KINDS)
+_describe(OperationKind, "Kind of LwM2M operation.", {kind: row.description for kind, row in KINDS.items()})
 _describe(Presence, "Reachability of a device.", _PRESENCES)
 _describe(ReasonCode, "Reason for a status transition of an operation.", _REASONS)
 _describe(WaitingFor, "Event or condition that an operation waits for next.", _WAITS)

@@ -14,7 +14,8 @@ from typing import Any, Final
 import orjson
 
 from app.domain.enums import ContentFormat, OperationKind, ValueType
-from app.domain.operations import COMPOSITES, OperationRequest, repeatable_by_kind
+from app.domain.kinds import COMPOSITES, INPUT_PARTS, KINDS
+from app.domain.operations import OperationRequest, repeatable_by_kind
 from app.domain.paths import InvalidPath, LwM2mPath, overlap, path_for
 from app.domain.validation import InvalidOperation, ModelOf, typed_by_model, validate
 from app.domain.values import MAX_OPAQUE_BYTES, JsonValue
@@ -30,23 +31,6 @@ from app.schema.limits import (
 
 _K: Final = OperationKind
 
-_TAKES: Final[Mapping[OperationKind, frozenset[str]]] = {
-    **dict.fromkeys(_K, frozenset({"path"})),
-    _K.WRITE: frozenset({"path", "value", "supersede"}),
-    _K.CREATE: frozenset({"path", "value"}),
-    _K.EXECUTE: frozenset({"path", "arguments"}),
-    _K.WRITE_ATTRIBUTES: frozenset({"path", "attributes"}),
-    **dict.fromkeys(COMPOSITES, frozenset({"paths"})),
-    _K.WRITE_COMPOSITE: frozenset({"values"}),
-}
-"""Fields that each kind accepts; all others are rejected. They are required unless :data:`_OPTIONAL` has them."""
-
-_OPTIONAL: Final[Mapping[OperationKind, frozenset[str]]] = {
-    _K.WRITE: frozenset({"supersede"}),
-    _K.CREATE: frozenset({"value"}),
-    _K.EXECUTE: frozenset({"arguments"}),
-}
-_PARTS: Final = ("path", "paths", "value", "values", "arguments", "attributes", "supersede")
 _COMPOSITE_FORMATS: Final = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR)
 _ARGUMENT: Final = r"([0-9])(?:='[!\x23-\x26\x28-\x5B\x5D-\x7E]*')?"
 _ARGUMENTS: Final = re.compile(f"{_ARGUMENT}(?:,{_ARGUMENT})*", re.ASCII)
@@ -85,13 +69,12 @@ def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -
 
 
 def _check_parts(given: CreateDeviceOperationInput, kind: OperationKind) -> None:
-    takes = _TAKES[kind]
-    required = takes - _OPTIONAL.get(kind, frozenset())
-    for part in _PARTS:
+    row = KINDS[kind]
+    for part in INPUT_PARTS:
         there = getattr(given, part) not in (None, False)
-        if there and part not in takes:
+        if there and part not in row.requires | row.accepts:
             raise bad_input(f"{kind} does not accept `{part}`.", part)
-        if not there and part in required:
+        if not there and part in row.requires:
             raise bad_input(f"{kind} requires `{part}`.", part)
 
 

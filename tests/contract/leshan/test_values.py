@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.domain.enums import ContentFormat, OperationKind, ValueType
-from app.domain.operations import COMPOSITES, OperationRequest
+from app.domain.kinds import COMPOSITES
+from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import TypedValue
 from app.leshan.client import LeshanClient
