@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Registered, Registration
 from app.domain.operations import OperationRequest
-from app.models.ledger import Create, DecodedEvent, IngestEvents, Ledger, NewOperation, Provision
+from app.models.ledger import Create, DecodedEvent, IngestEvents, Ledger, Provision
+from app.models.operation import NewOperation
 
 PATH = "/5/0/1"
 PIECE = 500

@@ -10,7 +10,8 @@ from app.models.ledger.queues import NOTHING, waits_for_retry
 from app.models.ledger.readiness import leshan_holds
 from app.models.ledger.rules import MARGIN_PARTS, START_MARGIN, silent_share, start_margin
 from app.models.lifecycle import TERMINAL
-from app.models.queries.views import EndpointView, OperationView, ServerView
+from app.models.operation import Operation
+from app.models.queries.views import EndpointView, ServerView
 
 DISPATCHER_SPAN: Instant = 10 * SECOND
 """Dispatchers sweep every second; when none has for this long, none is alive."""
@@ -35,7 +36,7 @@ class Calls:
 
 
 def waiting_for(
-    operation: OperationView,
+    operation: Operation,
     endpoint: EndpointView,
     server: ServerView,
     now: Instant,
@@ -86,7 +87,7 @@ def waiting_for(
 
 
 def _at_the_endpoint(
-    operation: OperationView, endpoint: EndpointView, now: Instant, head: int | None, window: Instant
+    operation: Operation, endpoint: EndpointView, now: Instant, head: int | None, window: Instant
 ) -> WaitingFor | None:
     if endpoint.lease_operation is not None:
         # its own lease: the two rows were read a moment apart, and it is SENDING by now
@@ -114,6 +115,6 @@ def may_be_full(server: ServerView, most: int) -> bool:
     return server.sending >= silent_share(most)
 
 
-def needs_head(operation: OperationView, endpoint: EndpointView) -> bool:
+def needs_head(operation: Operation, endpoint: EndpointView) -> bool:
     """Return whether the head of the endpoint's queue can make a difference, and must be read."""
     return operation.status is OperationStatus.QUEUED and endpoint.queued > 1 and endpoint.ready_at is not None

@@ -22,7 +22,8 @@ from app.domain.operations import OperationRequest, repeatable_by_kind
 from app.domain.values import JsonValue
 from app.leshan.events import registration_of
 from app.models import tables
-from app.models.ledger import Create, NewOperation
+from app.models.ledger import Create
+from app.models.operation import NewOperation
 from app.process import Components, Role, running
 from app.settings import Settings
 from tests.invariants import violations

@@ -34,8 +34,8 @@ from rich.table import Table
 from app.domain.enums import OperationKind, OperationStatus
 from app.models import tables
 from app.models.database import migrate
-from app.models.ledger import NewOperation
 from app.models.lifecycle import TERMINAL
+from app.models.operation import NewOperation
 from tests.e2e.road import Op, Road
 from tests.leshan.devices import Device
 from tests.leshan.launch import Mode, leshan_devices, leshan_server

@@ -14,7 +14,7 @@ import pytest_asyncio
 from app.domain.enums import ContentFormat, OperationKind
 from app.domain.operations import OperationRequest
 from app.models import tables
-from app.models.ledger import NewOperation
+from app.models.operation import NewOperation
 from simulator import Behaviour, Kind, Mode
 from tests.stories.conftest import Begin
 from tests.stories.world import Op, World

@@ -28,7 +28,8 @@ from app.domain.values import JsonValue
 from app.leshan.webhook import webhook_routes
 from app.models import tables
 from app.models.invariant_check import violations
-from app.models.ledger import Create, NewOperation, Provision
+from app.models.ledger import Create, Provision
+from app.models.operation import NewOperation
 from app.models.queries import (
     database_now,
     endpoint_by_id,

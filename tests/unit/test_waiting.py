@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app.domain.enums import SECOND, OperationStatus, Presence, ReasonCode, WaitingFor
-from app.models.queries import EndpointView, OperationView, ServerView
+from app.models.operation import Operation
+from app.models.queries import EndpointView, ServerView
 from app.models.waiting import Calls, needs_head, waiting_for
 
 NOW = 1_700_000_000 * SECOND
@@ -118,8 +119,8 @@ CASES: list[Case] = [
 ]
 
 
-def views_of(case: Case) -> tuple[OperationView, EndpointView, ServerView]:
-    return view(OperationView, case[0]), view(EndpointView, case[1]), view(ServerView, case[2])
+def views_of(case: Case) -> tuple[Operation, EndpointView, ServerView]:
+    return view(Operation, case[0]), view(EndpointView, case[1]), view(ServerView, case[2])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -130,7 +131,7 @@ def test_the_outermost_obstacle_is_named(case: Case) -> None:
 
 def test_the_default_window_decides_where_the_endpoint_has_none() -> None:
     views = (
-        view(OperationView, QUEUED),
+        view(Operation, QUEUED),
         view(EndpointView, {**READY, "awake_until": NOW + 2 * SECOND}),
         view(ServerView, WELL),
     )
@@ -157,7 +158,7 @@ def test_a_device_that_does_not_sleep_is_not_waited_for_to_wake_while_it_can_be_
 
 
 def test_the_head_is_read_only_where_it_can_matter() -> None:
-    queued, sending = view(OperationView, QUEUED), view(OperationView, SENDING)
+    queued, sending = view(Operation, QUEUED), view(Operation, SENDING)
     assert needs_head(queued, view(EndpointView, READY))
     assert not needs_head(queued, view(EndpointView, {**READY, "queued": 1}))
     assert not needs_head(queued, view(EndpointView, ASLEEP))

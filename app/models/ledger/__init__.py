@@ -5,7 +5,7 @@ from app.models.ledger.brake import PauseDispatch, ResumeDispatch, Scope
 from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.commands import Conflict, LedgerError, NotFound
-from app.models.ledger.create import Create, Created, NewOperation
+from app.models.ledger.create import Create, Created
 from app.models.ledger.ingest import MADE_UP, DecodedEvent, IngestEvents, Reading, StreamPosition
 from app.models.ledger.ledger import ANSWER_SECONDS, Committed, Ledger, LedgerOverloaded, LedgerUnavailable
 from app.models.ledger.listing import EndListing, Listed, ReadLedgerTime, Reconciled
@@ -47,7 +47,6 @@ __all__ = [
     "LedgerOverloaded",
     "LedgerUnavailable",
     "Listed",
-    "NewOperation",
     "NotFound",
     "Outage",
     "PauseDispatch",

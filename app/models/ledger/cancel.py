@@ -14,7 +14,8 @@ from app.models.ledger.group import Group
 from app.models.ledger.leases import expect_answer, give_up_held, received_all_since, take_as_sent
 from app.models.ledger.presence import is_registered_under
 from app.models.ledger.readiness import leshan_holds
-from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.rows import EndpointRow
+from app.models.operation import Operation
 
 
 @dataclass(slots=True)
@@ -119,7 +120,7 @@ class CancelMany(Command[int]):
     def apply(self, group: Group) -> int:
         return sum(self._cancel(group, group.operations.get(seq)) for seq in self.seqs)
 
-    def _cancel(self, group: Group, operation: OperationRow | None) -> bool:
+    def _cancel(self, group: Group, operation: Operation | None) -> bool:
         if operation is None:
             return False
         if operation.status is OperationStatus.QUEUED:

@@ -18,9 +18,10 @@ from app.models.ledger.leases import take_lease
 from app.models.ledger.load import load_endpoints, load_operations
 from app.models.ledger.presence import window_of
 from app.models.ledger.readiness import callable_at
-from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import MARGIN_PARTS, START_MARGIN, silent_share, start_margin
 from app.models.ledger.store import Row
+from app.models.operation import Operation
 
 _HEAD: Final = """
     SELECT q.{column} FROM operation q
@@ -256,7 +257,7 @@ def _admitted(heads: Iterable[_Head], free: int, free_silent: int) -> list[_Head
     return admitted
 
 
-def claimed(group: Group, operation: OperationRow) -> Claimed:
+def claimed(group: Group, operation: Operation) -> Claimed:
     """Return an operation's data for the holder of its lease."""
     endpoint = group.endpoints[operation.endpoint_id]
     return Claimed(

@@ -6,45 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.domain.enums import SECOND, OperationStatus, ReasonCode
+from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.operations import OperationRequest
-from app.models.fields import dump_json
 from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.rows import EndpointRow
 from app.models.lifecycle import TERMINAL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewOperation:
-    """A validated operation to be created.
-
-    Attributes:
-        id: a UUID created before the transaction, so that a retry after a lost COMMIT finds the operation.
-        batch: the caller's own label for operations that belong together.
-        fingerprint: a digest of the whole input: an idempotency key may be repeated only with the same one.
-    """
-
-    id: str
-    request: OperationRequest
-    priority: int
-    max_attempts: int
-    repeatable: bool
-    validated: bool
-    ttl_seconds: int | None = None
-    supersede: bool = False
-    idempotency_key: str | None = None
-    fingerprint: str
-    created_by: str | None = None
-    retry_of: int | None = None
-    batch: str | None = None
-
-    @property
-    def weight(self) -> int:
-        """Bytes of its values, arguments and paths as they are stored."""
-        request = self.request
-        stored = (dump_json(request.value), dump_json(dict(request.values) or None), request.arguments)
-        return sum(len(text.encode()) for text in (*stored, dump_json(list(request.paths))) if text)
+from app.models.operation import NewOperation, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +83,7 @@ def _find(group: Group, index: int, new: NewOperation) -> Created | None:
     return Created(earlier.id, earlier.seq, created=False)
 
 
-def _of_key(group: Group, endpoint: EndpointRow, new: NewOperation) -> OperationRow | None:
+def _of_key(group: Group, endpoint: EndpointRow, new: NewOperation) -> Operation | None:
     return None if new.idempotency_key is None else group.keys.get((endpoint.id, new.idempotency_key))
 
 
@@ -142,36 +110,9 @@ def _check_retry(group: Group, index: int, new: NewOperation) -> None:
 
 def _store(group: Group, new: NewOperation) -> Created:
     endpoint = group.names[new.request.endpoint]
-    request = new.request
-    operation = OperationRow(
-        seq=group.draw(),
-        id=new.id,
-        endpoint_id=endpoint.id,
-        kind=request.kind,
-        path=request.path,
-        paths=dump_json(list(request.paths)) or "[]",
-        value_type=request.value_type,
-        value=dump_json(request.value),
-        composite=dump_json(dict(request.values) or None),
-        replace=request.replace,
-        arguments=request.arguments,
-        attributes=dump_json(dict(request.attributes) or None),
-        format=request.format,
-        priority=new.priority,
-        max_attempts=new.max_attempts,
-        repeatable=new.repeatable,
-        validated=new.validated,
-        timeout_seconds=request.timeout_seconds,
-        created_at=group.now,
-        created_by=new.created_by,
-        expires_at=None if new.ttl_seconds is None else group.now + new.ttl_seconds * SECOND,
-        idempotency_key=new.idempotency_key,
-        fingerprint=new.fingerprint,
-        retry_of=new.retry_of,
-        batch=new.batch,
-    )
+    operation = Operation.create(new, seq=group.draw(), endpoint_id=endpoint.id, now=group.now)
     if new.supersede:
-        _supersede(group, endpoint, request)
+        _supersede(group, endpoint, new.request)
     group.add_operation(operation)
     return Created(operation.id, operation.seq, created=True)
 

@@ -13,14 +13,11 @@ from app.models.fields import dump_json, storable_text
 from app.models.ledger.queues import Next, next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.rows import (
-    CHANGING_COLUMNS,
     ENDPOINT_COLUMNS,
     LIVE_COLUMNS,
-    OPERATION_COLUMNS,
     REGISTRATION_COLUMNS,
     EndpointRow,
     LedgerHead,
-    OperationRow,
     PresenceChange,
     ResourceChange,
     ServerRow,
@@ -43,6 +40,7 @@ from app.models.ledger.statements import (
 )
 from app.models.ledger.store import Row, Store, Write, Writing
 from app.models.lifecycle import TERMINAL, check_move
+from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, Operation
 
 HEAD_ID: Final = 1
 MAX_DETAIL: Final = 1_000
@@ -76,11 +74,11 @@ class Group:
     again: bool = False
     endpoints: dict[int, EndpointRow] = field(default_factory=dict)
     names: dict[str, EndpointRow] = field(default_factory=dict)
-    operations: dict[int, OperationRow] = field(default_factory=dict)
-    ids: dict[str, OperationRow] = field(default_factory=dict)
-    keys: dict[tuple[int, str], OperationRow] = field(default_factory=dict)
-    targets: dict[tuple[int, str | None], list[OperationRow]] = field(default_factory=dict)
-    retries: dict[int, list[OperationRow]] = field(default_factory=dict)
+    operations: dict[int, Operation] = field(default_factory=dict)
+    ids: dict[str, Operation] = field(default_factory=dict)
+    keys: dict[tuple[int, str], Operation] = field(default_factory=dict)
+    targets: dict[tuple[int, str | None], list[Operation]] = field(default_factory=dict)
+    retries: dict[int, list[Operation]] = field(default_factory=dict)
     early: dict[str, Any] = field(default_factory=dict)
     next: dict[int, Next] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
@@ -122,7 +120,7 @@ class Group:
         unchanged."""
         for row in rows:
             if row[0] not in self.operations:
-                operation = OperationRow.load(row)
+                operation = Operation.load(row)
                 self._know(operation)
                 self._steps[operation.seq] = row[_CHANGING]
 
@@ -132,11 +130,11 @@ class Group:
         self.endpoints[endpoint.id] = self.names[name] = endpoint
         return endpoint
 
-    def add_operation(self, operation: OperationRow) -> None:
+    def add_operation(self, operation: Operation) -> None:
         self._know(operation)
         self.move(operation, OperationStatus.QUEUED, None)
 
-    def _know(self, operation: OperationRow) -> None:
+    def _know(self, operation: Operation) -> None:
         """Index an operation by its seq, its id, its endpoint and idempotency key, its endpoint and path, and the
         operation that it retries."""
         self.operations[operation.seq] = self.ids[operation.id] = operation
@@ -149,7 +147,7 @@ class Group:
     # --- the only code that writes a status
 
     def move(
-        self, operation: OperationRow, to: OperationStatus, reason: ReasonCode | None, detail: str | None = None
+        self, operation: Operation, to: OperationStatus, reason: ReasonCode | None, detail: str | None = None
     ) -> None:
         """Move an operation one step: row, counters and log together.
 
@@ -180,7 +178,7 @@ class Group:
             )
         )
 
-    def _count(self, operation: OperationRow, before: OperationStatus | None, to: OperationStatus) -> None:
+    def _count(self, operation: Operation, before: OperationStatus | None, to: OperationStatus) -> None:
         for counts in (self.endpoints[operation.endpoint_id], self.server):
             if before is not None:
                 counts.count(before, -1)

@@ -14,15 +14,16 @@ from app.models.ledger import breaker
 from app.models.ledger.group import Group
 from app.models.ledger.presence import is_registered_under, observe, open_window, seen
 from app.models.ledger.queues import NOTHING
-from app.models.ledger.rows import NOT_OPEN, EndpointRow, OperationRow
+from app.models.ledger.rows import NOT_OPEN, EndpointRow
 from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
+from app.models.operation import Operation
 
 MAX_DEVICE_STATUS: Final = 64
 
 _CERTAINTY = (Delivery.NOT_SENT, Delivery.MAY_HAVE_REACHED, Delivery.ANSWERED)
 
 
-def take_lease(group: Group, endpoint: EndpointRow, operation: OperationRow, token: str) -> None:
+def take_lease(group: Group, endpoint: EndpointRow, operation: Operation, token: str) -> None:
     """Move an operation from QUEUED to SENDING: the attempt's number is the fence, and the lease's time starts now."""
     operation.attempt += 1
     operation.last_attempt_at = group.now
@@ -33,7 +34,7 @@ def take_lease(group: Group, endpoint: EndpointRow, operation: OperationRow, tok
     group.move(operation, OperationStatus.SENDING, None)
 
 
-def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
+def end_attempt(group: Group, operation: Operation, report: Report) -> None:
     """Apply the verdict to the operation's current attempt: operation, endpoint and breaker together."""
     endpoint = group.endpoints[operation.endpoint_id]
     verdict = group.rules.judge(attempt_of(operation, endpoint), report)
@@ -63,7 +64,7 @@ def end_attempt(group: Group, operation: OperationRow, report: Report) -> None:
         _end_overtaken(group, operation)
 
 
-def _note_observation(endpoint: EndpointRow, operation: OperationRow) -> None:
+def _note_observation(endpoint: EndpointRow, operation: Operation) -> None:
     """Record a confirmed change of an observation, unless the device has registered again since the call began."""
     stands = KINDS[operation.kind].observes
     if stands is None or not endpoint.registered or _registered_since(endpoint, operation):
@@ -71,7 +72,7 @@ def _note_observation(endpoint: EndpointRow, operation: OperationRow) -> None:
     observe(endpoint, load_json(operation.paths), composite=operation.kind in COMPOSITES, stands=stands)
 
 
-def _end_overtaken(group: Group, operation: OperationRow) -> None:
+def _end_overtaken(group: Group, operation: Operation) -> None:
     """Cancel or expire an operation instead of requeueing it."""
     if operation.cancel_requested:
         group.move(operation, OperationStatus.CANCELED, ReasonCode.CANCELED_BY_USER)
@@ -84,7 +85,7 @@ def _end_overtaken(group: Group, operation: OperationRow) -> None:
 _SILENCE = frozenset({ReasonCode.NO_ANSWER, ReasonCode.OUTCOME_UNKNOWN})
 
 
-def _note_composite(endpoint: EndpointRow, operation: OperationRow, outcome: Outcome) -> None:
+def _note_composite(endpoint: EndpointRow, operation: Operation, outcome: Outcome) -> None:
     """Store for the registration which composites the device answers, and since which wake it has not answered
     others."""
     silent = outcome.kind is OutcomeKind.DEVICE_SILENT and not outcome.answered_before
@@ -106,7 +107,7 @@ def _answers_others_only(endpoint: EndpointRow, kind: OperationKind) -> bool:
     return first_silence is not None and endpoint.answered_wake_seq >= first_silence
 
 
-def attempt_of(operation: OperationRow, endpoint: EndpointRow) -> Attempt:
+def attempt_of(operation: Operation, endpoint: EndpointRow) -> Attempt:
     return Attempt(
         kind=operation.kind,
         repeatable=operation.repeatable,
@@ -161,7 +162,7 @@ def expect_answer(group: Group, endpoint: EndpointRow) -> None:
         endpoint.lease_until = min(endpoint.lease_until or due, due)
 
 
-def _note_delivery(operation: OperationRow, verdict: Verdict, outcome: Outcome) -> None:
+def _note_delivery(operation: Operation, verdict: Verdict, outcome: Outcome) -> None:
     if _CERTAINTY.index(verdict.delivery) > _CERTAINTY.index(operation.delivery):
         operation.delivery = verdict.delivery
     if verdict.counted:
@@ -172,7 +173,7 @@ def _note_delivery(operation: OperationRow, verdict: Verdict, outcome: Outcome) 
         operation.device_status = None  # an earlier attempt's response code is not this one's
 
 
-def _answered_at(group: Group, operation: OperationRow, report: Report) -> Instant:
+def _answered_at(group: Group, operation: Operation, report: Report) -> Instant:
     """Return when the device responded. If that is unknown, it is now, but not later than the end of the call: a
     response that was lost on its way is found minutes later."""
     if report.at is not None:
@@ -193,7 +194,7 @@ def _change_presence(
         endpoint.presence, endpoint.awake_until = verdict.presence, None
 
 
-def _hold_back(group: Group, endpoint: EndpointRow, operation: OperationRow, verdict: Verdict) -> None:
+def _hold_back(group: Group, endpoint: EndpointRow, operation: Operation, verdict: Verdict) -> None:
     if verdict.ends_turn:
         endpoint.held_wake_seq = _wake_of_attempt(endpoint)
         if not endpoint.sleeps:
@@ -219,7 +220,7 @@ def _pause(tries: int) -> Instant:
     return RETRY_PAUSES[min(tries, len(RETRY_PAUSES) - 1)]
 
 
-def _goes_down(endpoint: EndpointRow, operation: OperationRow, verdict: Verdict) -> bool:
+def _goes_down(endpoint: EndpointRow, operation: Operation, verdict: Verdict) -> bool:
     """Return whether a turn-ender took the device down, as far as is known. A device that has registered since the
     attempt began is back already, and its next registration may be days away: the response was lost or settled late."""
     if _registered_since(endpoint, operation):
@@ -227,13 +228,13 @@ def _goes_down(endpoint: EndpointRow, operation: OperationRow, verdict: Verdict)
     return verdict.status is OperationStatus.CONFIRMED or verdict.reason is ReasonCode.OUTCOME_UNKNOWN
 
 
-def _registered_since(endpoint: EndpointRow, operation: OperationRow) -> bool:
+def _registered_since(endpoint: EndpointRow, operation: Operation) -> bool:
     """Return whether the device has registered since the attempt began."""
     return (endpoint.registered_at or 0) > (operation.last_attempt_at or 0)
 
 
 def _let_leshan_hold(
-    group: Group, endpoint: EndpointRow, operation: OperationRow, report: Report, verdict: Verdict
+    group: Group, endpoint: EndpointRow, operation: Operation, report: Report, verdict: Verdict
 ) -> None:
     """Leave the request to Leshan. Leshan drops it together with the registration that it had when it responded. Only
     if that is the known registration does its end prove that the request was not sent: events may arrive late, and the

@@ -10,7 +10,8 @@ from typing import Any, Final
 from app.models.fields import load_json
 from app.models.ledger.commands import Needs
 from app.models.ledger.group import Group
-from app.models.ledger.rows import ENDPOINT_COLUMNS, OPERATION_COLUMNS
+from app.models.ledger.rows import ENDPOINT_COLUMNS
+from app.models.operation import OPERATION_COLUMNS
 
 _ENDPOINT_COLUMNS: Final = ", ".join(f"e.{column}" for column in ENDPOINT_COLUMNS)
 _OPERATION_COLUMNS: Final = ", ".join(f"o.{column}" for column in OPERATION_COLUMNS)

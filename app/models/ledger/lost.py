@@ -19,9 +19,10 @@ from app.models.ledger.commands import Command, Needs, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.leases import attempt_of
 from app.models.ledger.load import load_endpoints, load_operations
-from app.models.ledger.rows import EndpointRow, OperationRow
+from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import ANSWER_MARGIN, ASK_LIMIT, ASK_SPAN, LEASE_MARGIN
 from app.models.ledger.settle import is_present
+from app.models.operation import Operation
 
 MOST: Final = 500
 
@@ -31,7 +32,7 @@ _LOST: Final = """
 """
 
 
-def may_be_asked(group: Group, endpoint: EndpointRow, operation: OperationRow) -> bool:
+def may_be_asked(group: Group, endpoint: EndpointRow, operation: Operation) -> bool:
     """Return whether the Leshan server can report the outcome of the open call, and the limit for querying has not
     passed."""
     if not group.server.request_ids or not endpoint.call_open:
@@ -67,7 +68,7 @@ class TakeLost(Command[list[Claimed]]):
                 taken.append(claimed(group, operation))
         return taken
 
-    def _take(self, group: Group, endpoint: EndpointRow, operation: OperationRow) -> None:
+    def _take(self, group: Group, endpoint: EndpointRow, operation: Operation) -> None:
         endpoint.lease_token, endpoint.lease_until = self.token, group.now + ASK_SPAN
         if operation.reason is None:
             detail = "its process did not come back: Leshan is asked what became of the call"

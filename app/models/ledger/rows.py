@@ -13,17 +13,12 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from app.domain.enums import (
-    ContentFormat,
-    Delivery,
     Instant,
-    OperationKind,
     OperationStatus,
     Presence,
     ReasonCode,
     ValueType,
 )
-from app.domain.operations import OperationRequest
-from app.models.fields import load_json
 
 STATUS_COLUMNS: Final = {status: status.lower() for status in OperationStatus}
 """The column that counts operations of a status, on the endpoint and on the Leshan server."""
@@ -45,12 +40,6 @@ def values_of(columns: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 _PRESENCES: Final = _words(Presence)
-_KINDS: Final = _words(OperationKind)
-_VALUE_TYPES: Final = _words(ValueType)
-_FORMATS: Final = _words(ContentFormat)
-_STATUSES: Final = _words(OperationStatus)
-_DELIVERIES: Final = _words(Delivery)
-_REASONS: Final = _words(ReasonCode)
 
 
 NOT_OPEN: Final[Instant] = 0
@@ -196,97 +185,6 @@ LIVE_COLUMNS: Final = ENDPOINT_COLUMNS[3:_REGISTRATION_START]
 """Columns that change with every contact and every attempt."""
 REGISTRATION_COLUMNS: Final = ENDPOINT_COLUMNS[_REGISTRATION_START:]
 """Columns that change with registrations and updates only."""
-
-
-@dataclass(slots=True)
-class OperationRow:
-    """An operation. Columns as in ``app.models.tables.Operation``."""
-
-    seq: int
-    id: str
-    endpoint_id: int
-    kind: OperationKind
-    path: str | None
-    paths: str
-    value_type: ValueType | None
-    value: str | None
-    composite: str | None
-    replace: bool
-    arguments: str | None
-    attributes: str | None
-    format: ContentFormat | None
-    priority: int
-    max_attempts: int
-    repeatable: bool
-    validated: bool
-    timeout_seconds: int
-    created_at: Instant
-    created_by: str | None
-    expires_at: Instant | None
-    idempotency_key: str | None
-    fingerprint: str | None
-    retry_of: int | None
-    batch: str | None = None
-    status: OperationStatus = OperationStatus.QUEUED
-    version: int = 0
-    last_seq: int = 0
-    attempt: int = 0
-    attempts: int = 0
-    delivery: Delivery = Delivery.NOT_SENT
-    last_attempt_at: Instant | None = None
-    finished_at: Instant | None = None
-    reason: ReasonCode | None = None
-    detail: str | None = None
-    device_status: str | None = None
-    answer: str | None = None
-    request_id: str | None = None
-    superseded: bool = False
-    cancel_requested: bool = False
-    held_wake_seq: int | None = None
-    retry_at: Instant | None = None
-
-    @classmethod
-    def load(cls, row: Any) -> Self:
-        """Load a row selected by ``OPERATION_COLUMNS``, in their order."""
-        operation = cls(*row)
-        operation.id = str(operation.id)
-        operation.kind = _KINDS[operation.kind]
-        operation.value_type = operation.value_type and _VALUE_TYPES[operation.value_type]
-        operation.format = operation.format and _FORMATS[operation.format]
-        operation.status = _STATUSES[operation.status]
-        operation.delivery = _DELIVERIES[operation.delivery]
-        operation.reason = operation.reason and _REASONS[operation.reason]
-        operation.replace = bool(operation.replace)
-        operation.repeatable = bool(operation.repeatable)
-        operation.validated = bool(operation.validated)
-        operation.superseded = bool(operation.superseded)
-        operation.cancel_requested = bool(operation.cancel_requested)
-        return operation
-
-    def stored(self, columns: tuple[str, ...]) -> tuple[Any, ...]:
-        return values_of(columns)(self)
-
-    def request(self, endpoint: str) -> OperationRequest:
-        """Return the operation's request, as the Leshan client sends it."""
-        return OperationRequest(
-            endpoint=endpoint,
-            kind=self.kind,
-            path=self.path,
-            paths=tuple(load_json(self.paths)),
-            value_type=self.value_type,
-            value=load_json(self.value),
-            values=load_json(self.composite) or {},
-            replace=self.replace,
-            arguments=self.arguments,
-            attributes=load_json(self.attributes) or {},
-            format=self.format,
-            timeout_seconds=self.timeout_seconds,
-        )
-
-
-OPERATION_COLUMNS: Final = tuple(field.name for field in fields(OperationRow))
-CHANGING_COLUMNS: Final = OPERATION_COLUMNS[OPERATION_COLUMNS.index("status") :]
-"""Columns that an operation's steps change; the others remain as created."""
 
 
 @dataclass(slots=True, frozen=True)

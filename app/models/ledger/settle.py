@@ -12,7 +12,7 @@ from app.models.ledger.commands import Command, Needs, Phase
 from app.models.ledger.early_responses import report_from_json
 from app.models.ledger.group import Group
 from app.models.ledger.leases import end_attempt
-from app.models.ledger.rows import OperationRow
+from app.models.operation import Operation
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Settle(Command[OperationStatus | None]):
         return operation.status
 
 
-def is_present(group: Group, operation: OperationRow, attempt: int, token: str | None) -> bool:
+def is_present(group: Group, operation: Operation, attempt: int, token: str | None) -> bool:
     """Return whether this attempt is the open one, and the token is that of its lease."""
     if operation.status is not OperationStatus.SENDING or operation.attempt != attempt:
         return False

@@ -12,28 +12,26 @@ from dataclasses import fields
 from typing import Any, Final, get_args, get_type_hints
 
 from app.models.ledger.rows import (
-    CHANGING_COLUMNS,
     ENDPOINT_COLUMNS,
     LIVE_COLUMNS,
-    OPERATION_COLUMNS,
     REGISTRATION_COLUMNS,
     SERVER_COLUMNS,
     EndpointRow,
     LedgerHead,
-    OperationRow,
     PresenceChange,
     ResourceChange,
     ServerRow,
     TransitionRow,
 )
 from app.models.ledger.store import Write
+from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, Operation
 
 
 def _kinds(row: type[Any]) -> dict[str, str]:
     """Return PostgreSQL's types of a row's columns. An operation's id is a UUID; a resource's is its latest change's
     seq."""
     kinds = {name: _kind(hint) for name, hint in get_type_hints(row).items()}
-    return {"id": "bigint", **kinds} if row is not OperationRow else kinds | {"id": "uuid"}
+    return {"id": "bigint", **kinds} if row is not Operation else kinds | {"id": "uuid"}
 
 
 def _kind(hint: Any) -> str:
@@ -73,8 +71,8 @@ _NEWER: Final = (
 INSERT_ENDPOINT: Final = _insert("endpoint", EndpointRow, ENDPOINT_COLUMNS)
 UPDATE_LIVE: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS, "id")
 UPDATE_ENDPOINT: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS + REGISTRATION_COLUMNS, "id")
-INSERT_OPERATION: Final = _insert("operation", OperationRow, OPERATION_COLUMNS)
-UPDATE_OPERATION: Final = _update("operation", OperationRow, CHANGING_COLUMNS, "seq")
+INSERT_OPERATION: Final = _insert("operation", Operation, OPERATION_COLUMNS)
+UPDATE_OPERATION: Final = _update("operation", Operation, CHANGING_COLUMNS, "seq")
 INSERT_TRANSITION: Final = _insert("transition", TransitionRow, tuple(field.name for field in fields(TransitionRow)))
 INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChange._fields)
 INSERT_CHANGE: Final = _insert("resource_change", ResourceChange, ResourceChange._fields)

@@ -6,13 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.models.cursors import log_cursor
-from app.models.queries.views import (
-    EndpointView,
-    OperationView,
-    PresenceChangeView,
-    ResourceChangeView,
-    TransitionView,
-)
+from app.models.operation import Operation
+from app.models.queries.views import EndpointView, PresenceChangeView, ResourceChangeView, TransitionView
 
 
 class Lagged(RuntimeError):
@@ -33,7 +28,7 @@ class LiveTransition:
     """A transition with its operation (never older than it) and the operation's endpoint."""
 
     transition: TransitionView
-    operation: OperationView
+    operation: Operation
     endpoint: EndpointView
 
     @property

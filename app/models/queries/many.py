@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from app.models.queries.criteria import OperationCriteria
-from app.models.queries.operations import RETRIED, operation_branches
+from app.models.queries.criteria import RETRIED, OperationCriteria
+from app.models.queries.operations import operation_branches
 from app.models.queries.reading import Lane, Statement, among, array, fetch, reading_through
 
 

@@ -36,7 +36,7 @@ async def transition_page(operation_seq: int, first: int, after: str | None = No
 
 
 async def transitions_by_seq(seqs: Collection[int]) -> dict[int, TransitionView]:
-    """Return transitions by their ``seq``, as in ``OperationView.last_seq``; unknown ones are omitted."""
+    """Return transitions by their ``seq``, as in ``Operation.last_seq``; unknown ones are omitted."""
     if not seqs:
         return {}
     sql = f"SELECT {_COLUMNS} FROM transition t WHERE {among('t.seq', '$1', 'bigint')}"  # noqa: S608

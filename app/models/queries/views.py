@@ -13,10 +13,7 @@ from functools import cache
 from typing import Any, ClassVar, Final, Self
 
 from app.domain.enums import (
-    ContentFormat,
-    Delivery,
     Instant,
-    OperationKind,
     OperationStatus,
     Presence,
     ReasonCode,
@@ -35,12 +32,8 @@ def _words(of: type[StrEnum]) -> dict[str | None, Any]:
 
 
 _STATUS: Final = _words(OperationStatus)
-_KIND: Final = _words(OperationKind)
 _PRESENCE: Final = _words(Presence)
 _REASON: Final = _words(ReasonCode)
-_DELIVERY: Final = _words(Delivery)
-_FORMAT: Final = _words(ContentFormat)
-_TYPE: Final = _words(ValueType)
 
 
 INLINE: Final = 2_048
@@ -54,101 +47,6 @@ class Large(Enum):
     SHORT = auto()
     """Columns of at most :data:`INLINE` bytes; the row's ``weight`` is the size of all large columns."""
     NONE = auto()
-
-
-@dataclass(slots=True)
-class OperationView:
-    """An operation. Times are microseconds since the epoch; the ``*_json`` fields are the stored text that the
-    properties parse. ``weight`` is the size of the large columns in bytes, if they were read as ``Large.SHORT``."""
-
-    LARGE: ClassVar = ("value", "composite", "arguments", "answer")
-    seq: int
-    id: str
-    endpoint_id: int
-    kind: OperationKind
-    path: str | None
-    paths_json: str
-    value_type: ValueType | None
-    value_json: str | None
-    composite_json: str | None
-    replace: bool
-    arguments: str | None
-    attributes_json: str | None
-    format: ContentFormat | None
-    priority: int
-    max_attempts: int
-    repeatable: bool
-    validated: bool
-    timeout_seconds: int
-    created_at: Instant
-    created_by: str | None
-    expires_at: Instant | None
-    idempotency_key: str | None
-    fingerprint: str | None
-    retry_of: int | None
-    batch: str | None
-    status: OperationStatus
-    version: int
-    last_seq: int
-    attempt: int
-    attempts: int
-    delivery: Delivery
-    last_attempt_at: Instant | None
-    finished_at: Instant | None
-    reason: ReasonCode | None
-    detail: str | None
-    device_status: str | None
-    answer_json: str | None
-    superseded: bool
-    held_wake_seq: int | None
-    retry_at: Instant | None
-    weight: int = 0
-
-    @property
-    def paths(self) -> list[str]:
-        """All paths, also if there is a single one."""
-        paths: list[str] = load_json(self.paths_json)
-        return paths
-
-    @property
-    def value(self) -> JsonValue:
-        """WRITE and CREATE: the value in the contract's form."""
-        return load_json(self.value_json)
-
-    @property
-    def values(self) -> dict[str, dict[str, JsonValue]] | None:
-        """WRITE_COMPOSITE: path -> ``{"type": .., "value": ..}``."""
-        values: dict[str, dict[str, JsonValue]] | None = load_json(self.composite_json)
-        return values
-
-    @property
-    def attributes(self) -> dict[str, JsonValue] | None:
-        """WRITE_ATTRIBUTES: name -> number, those that were set."""
-        attributes: dict[str, JsonValue] | None = load_json(self.attributes_json)
-        return attributes
-
-    @property
-    def answer(self) -> JsonValue:
-        """The device's response, in the contract's form."""
-        return load_json(self.answer_json)
-
-    @classmethod
-    def load(cls, row: Row) -> Self:
-        (
-            seq, id_, endpoint_id, kind, path, paths, value_type, value, composite, replace, arguments, attributes,
-            format_, priority, max_attempts, repeatable, validated, timeout_seconds, created_at, created_by, expires_at,
-            idempotency_key, fingerprint, retry_of, batch, status, version, last_seq, attempt, attempts, delivery,
-            last_attempt_at, finished_at, reason, detail, device_status, answer, superseded, held_wake_seq, retry_at,
-            weight,
-        ) = row  # fmt: skip
-        return cls(
-            seq, str(id_), endpoint_id, _KIND[kind], path, paths, _TYPE[value_type], value, composite, bool(replace),
-            arguments, attributes, _FORMAT[format_], priority, max_attempts, bool(repeatable), bool(validated),
-            timeout_seconds, created_at, created_by, expires_at, idempotency_key, fingerprint, retry_of,
-            batch, _STATUS[status], version, last_seq, attempt, attempts, _DELIVERY[delivery], last_attempt_at,
-            finished_at, _REASON[reason], detail, device_status, answer, bool(superseded),
-            held_wake_seq, retry_at, weight,
-        )  # fmt: skip
 
 
 class _Counted:

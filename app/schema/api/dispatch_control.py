@@ -13,8 +13,9 @@ from typing import Annotated, Final
 import strawberry
 
 from app.domain.enums import OperationStatus
-from app.models.ledger import CancelMany, Create, Created, NewOperation, PauseDispatch, ResumeDispatch, Scope
+from app.models.ledger import CancelMany, Create, Created, PauseDispatch, ResumeDispatch, Scope
 from app.models.lifecycle import TERMINAL
+from app.models.operation import NewOperation
 from app.models.queries import (
     OperationCriteria,
     endpoints_by_id,
@@ -31,10 +32,10 @@ from app.models.queries import (
     waiting_endpoints,
 )
 from app.schema.api.arguments import PauseEndpoint, PauseServer
+from app.schema.api.checks import optional_text, plain_text
 from app.schema.api.context import Info, RequestContext
 from app.schema.api.fields import resolved
-from app.schema.api.filters import checked_name, operation_criteria
-from app.schema.api.input_validation import plain_text
+from app.schema.api.filters import operation_criteria
 from app.schema.api.inputs import DeviceOperationFilter
 from app.schema.api.ledger_gateway import retry_of, submit
 from app.schema.api.scalars import clamped_int
@@ -185,7 +186,7 @@ def _scope(server: str | None, endpoint: str | None) -> Scope:
         raise bad_input(
             "`endpoint` and `leshanServer` cannot be combined; one of them, or neither, is expected.", "endpoint"
         )
-    return Scope(checked_name(server, "leshanServer"), checked_name(endpoint, "endpoint"))
+    return Scope(optional_text(server, "leshanServer"), optional_text(endpoint, "endpoint"))
 
 
 async def _pause(context: RequestContext, command: PauseDispatch | ResumeDispatch) -> DispatchPause | None:

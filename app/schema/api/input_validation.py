@@ -19,22 +19,18 @@ from app.domain.operations import OperationRequest, repeatable_by_kind
 from app.domain.paths import InvalidPath, LwM2mPath, overlap, path_for
 from app.domain.validation import InvalidOperation, ModelOf, typed_by_model, validate
 from app.domain.values import MAX_OPAQUE_BYTES, JsonValue
-from app.models.ledger import NewOperation
+from app.models.operation import NewOperation
+from app.schema.api.checks import checked_values, plain_text, within
 from app.schema.api.input_values import attributes, instance_node, resource_value, single_value
 from app.schema.api.inputs import CompositeValueInput, CreateDeviceOperationInput, ResourceValueInput
 from app.schema.errors import bad_input
-from app.schema.limits import (
-    MAX_ARGUMENTS,
-    MAX_NAME,
-    MAX_PATHS,
-)
+from app.schema.limits import MAX_ARGUMENTS, MAX_PATHS, TIMEOUT_SECONDS
 
 _K: Final = OperationKind
 
 _COMPOSITE_FORMATS: Final = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR)
 _ARGUMENT: Final = r"([0-9])(?:='[!\x23-\x26\x28-\x5B\x5D-\x7E]*')?"
 _ARGUMENTS: Final = re.compile(f"{_ARGUMENT}(?:,{_ARGUMENT})*", re.ASCII)
-_NUL_OR_SURROGATE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +40,9 @@ class Defaults:
     timeout_seconds: int = 30
     max_attempts: int = 3
     max_opaque: int = 131_072
+
+
+_timeout: Final = within(TIMEOUT_SECONDS)
 
 
 def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -> OperationRequest:
@@ -61,7 +60,7 @@ def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -
         format=_format(given.format, kind),
         timeout_seconds=default_timeout
         if given.timeout_seconds is None
-        else _between(given.timeout_seconds, 1, 600, "timeoutSeconds"),
+        else _timeout(given.timeout_seconds, "timeoutSeconds"),
     )
     request = _COMPLETE.get(kind, _with_path)(request, given)
     _check_replace(request)
@@ -76,19 +75,6 @@ def _check_parts(given: CreateDeviceOperationInput, kind: OperationKind) -> None
             raise bad_input(f"{kind} does not accept `{part}`.", part)
         if not there and part in row.requires:
             raise bad_input(f"{kind} requires `{part}`.", part)
-
-
-def plain_text(text: str, field: str, most: int = MAX_NAME) -> str:
-    """Check a name or a key: not empty, not too long, and without characters that a database cannot store.
-
-    Raises:
-        ApiError: BAD_USER_INPUT: wrong length, or NUL or a lone surrogate in the text.
-    """
-    if not 1 <= len(text) <= most:
-        raise bad_input(f"Invalid length of {len(text)} characters; 1 to {most} are expected.", field)
-    if _NUL_OR_SURROGATE.search(text):
-        raise bad_input("Invalid character; text without NUL and lone surrogates is expected.", field)
-    return text
 
 
 def _path(kind: OperationKind, text: str, field: str) -> LwM2mPath:
@@ -217,12 +203,6 @@ def _check_replace(request: OperationRequest) -> None:
 _LINK: Final = {"objectId", "objectInstanceId"}
 
 
-def _between(value: int, least: int, most: int, field: str) -> int:
-    if not least <= value <= most:
-        raise bad_input(f"{value} is out of range; {least} to {most} is expected.", field)
-    return value
-
-
 def new_operation(
     given: CreateDeviceOperationInput,
     defaults: Defaults,
@@ -247,22 +227,18 @@ def new_operation(
         validated = validate(request, model_of, registered=registered, ranges=given.validate_range is not False)
     except InvalidOperation as error:
         raise bad_input(str(error), error.field) from None
-    by_kind = repeatable_by_kind(request.kind, request.path)
+    settings = checked_values(given, settings=True)
+    by_default = {
+        "max_attempts": defaults.max_attempts,
+        "repeatable": repeatable_by_kind(request.kind, request.path),
+    }
     return NewOperation(
         id=id_,
         request=typed_by_model(request, model_of),
-        priority=_between(given.priority or 0, -100, 100, "priority"),
-        max_attempts=defaults.max_attempts
-        if given.max_attempts is None
-        else _between(given.max_attempts, 1, 100, "maxAttempts"),
-        repeatable=by_kind if given.repeatable is None else given.repeatable,
         validated=validated,
-        ttl_seconds=None if given.ttl_seconds is None else _between(given.ttl_seconds, 1, 2**31 - 1, "ttlSeconds"),
-        supersede=bool(given.supersede),
-        idempotency_key=None if given.idempotency_key is None else plain_text(given.idempotency_key, "idempotencyKey"),
-        fingerprint=fingerprint(request, given),
+        fingerprint=fingerprint(request, given, settings),
         created_by=created_by,
-        batch=None if given.batch is None else plain_text(given.batch, "batch"),
+        **(by_default | settings),
     )
 
 
@@ -287,10 +263,10 @@ def _opaque_values(request: OperationRequest) -> Iterator[str]:
         yield from (value for value in values if node.get("type") == ValueType.OPAQUE and isinstance(value, str))
 
 
-def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) -> str:
+def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput, settings: Mapping[str, Any]) -> str:
     """Return a digest of the input. Defaults from the settings are excluded, so that a changed setting does not make it
     a different input."""
-    asked: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "endpoint": request.endpoint,
         "kind": request.kind,
         "paths": request.paths,
@@ -308,13 +284,17 @@ def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput) ->
         "ttl": given.ttl_seconds,
         "supersede": bool(given.supersede),
     }
-    if given.batch is not None:  # only then, so that stored digests of inputs without a batch stay valid
-        asked["batch"] = given.batch
-    if given.validate_range is False:  # likewise
-        asked["validateRange"] = False
-    return digest(asked)
+    # only if they are given, so that stored digests of inputs without them stay valid
+    facts |= {name: value for name, value in settings.items() if name not in _DIGESTED}
+    if given.validate_range is False:
+        facts["validateRange"] = False
+    return digest(facts)
 
 
-def digest(asked: Mapping[str, Any]) -> str:
+_DIGESTED: Final = frozenset({"priority", "max_attempts", "repeatable", "ttl_seconds", "supersede", "idempotency_key"})
+"""Settings that are in every digest, and the key that it belongs to."""
+
+
+def digest(facts: Mapping[str, Any]) -> str:
     """Return the SHA-256 of JSON with sorted keys, in hexadecimal digits."""
-    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()

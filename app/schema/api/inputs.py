@@ -1,50 +1,48 @@
-"""GraphQL input types. Their values are validated in ``input_checks.py``, ``input_values.py`` and ``filters.py``."""
+"""GraphQL input types. Fields declare their checks; ``input_validation.py`` validates an operation as a whole."""
 
 from __future__ import annotations
 
 import strawberry
 
 from app.schema.api.arguments import PREFIX
+from app.schema.api.checks import checked_field, checked_prefix, distinct, distinct_names, plain_text, substring, within
 from app.schema.api.enums import ContentFormat, OperationKind, OperationStatus, Presence, ReasonCode
 from app.schema.api.scalars import JSON, BigInt, DateTime
+from app.schema.limits import ATTEMPTS, PRIORITY, TTL_SECONDS
 
 
 @strawberry.input(description="Criteria for operations; an operation has to match all that are given.")
 class DeviceOperationFilter:
-    endpoint: str | None = strawberry.field(default=None, description="Exact name of the endpoint.")
-    statuses: list[OperationStatus] | None = strawberry.field(
-        default=None, description="Any of these statuses; an empty list matches nothing."
+    endpoint: str | None = checked_field(plain_text, description="Exact name of the endpoint.")
+    statuses: list[OperationStatus] | None = checked_field(
+        distinct, description="Any of these statuses; an empty list matches nothing."
     )
-    kinds: list[OperationKind] | None = strawberry.field(
-        default=None, description="Any of these kinds; an empty list matches nothing."
+    kinds: list[OperationKind] | None = checked_field(
+        distinct, description="Any of these kinds; an empty list matches nothing."
     )
-    path_prefix: str | None = strawberry.field(
-        default=None, description=f"Path at or below which `path` lies: {PREFIX} Composite kinds do not match."
+    path_prefix: str | None = checked_field(
+        checked_prefix, description=f"Path at or below which `path` lies: {PREFIX} Composite kinds do not match."
     )
-    created_after: DateTime | None = strawberry.field(default=None, description="Time of creation, exclusive minimum.")
-    created_before: DateTime | None = strawberry.field(default=None, description="Time of creation, exclusive maximum.")
-    endpoints: list[str] | None = strawberry.field(
-        default=None, description="Any of these exact endpoint names, at most 1,000; an empty list matches nothing."
+    created_after: DateTime | None = checked_field(description="Time of creation, exclusive minimum.")
+    created_before: DateTime | None = checked_field(description="Time of creation, exclusive maximum.")
+    endpoints: list[str] | None = checked_field(
+        distinct_names, description="Any of these exact endpoint names, at most 1,000; an empty list matches nothing."
     )
-    reasons: list[ReasonCode] | None = strawberry.field(
-        default=None, description="Any of these reasons for the last transition; an empty list matches nothing."
+    reasons: list[ReasonCode] | None = checked_field(
+        distinct, description="Any of these reasons for the last transition; an empty list matches nothing."
     )
-    batch: str | None = strawberry.field(default=None, description="Exact batch name given at creation.")
-    created_by: str | None = strawberry.field(
-        default=None, description="Exact name of the user who created the operation."
-    )
-    retried: bool | None = strawberry.field(
-        default=None, description="Whether there is an operation that retries this one (`retryOf`)."
-    )
+    batch: str | None = checked_field(plain_text, description="Exact batch name given at creation.")
+    created_by: str | None = checked_field(plain_text, description="Exact name of the user who created the operation.")
+    retried: bool | None = checked_field(description="Whether there is an operation that retries this one (`retryOf`).")
 
 
 @strawberry.input(description="Criteria for endpoints; an endpoint has to match all that are given.")
 class EndpointFilter:
-    name_contains: str | None = strawberry.field(
-        default=None, description="Substring of the name, case-sensitive and without wildcards."
+    name_contains: str | None = checked_field(
+        substring, description="Substring of the name, case-sensitive and without wildcards."
     )
-    presences: list[Presence] | None = strawberry.field(
-        default=None, description="Any of these presences; an empty list matches nothing."
+    presences: list[Presence] | None = checked_field(
+        distinct, description="Any of these presences; an empty list matches nothing."
     )
 
 
@@ -162,21 +160,26 @@ class CreateDeviceOperationInput:
     attributes: AttributesInput | None = strawberry.field(
         default=None, description="Attributes to set, required for WRITE_ATTRIBUTES."
     )
-    priority: int | None = strawberry.field(
-        default=0, description="Priority within the endpoint, -100 to 100: higher values are sent first. Default: 0."
+    priority: int | None = checked_field(
+        within(PRIORITY),
+        setting=True,
+        default=0,
+        description="Priority within the endpoint, -100 to 100: higher values are sent first. Default: 0.",
     )
-    max_attempts: int | None = strawberry.field(
-        default=None,
+    max_attempts: int | None = checked_field(
+        within(ATTEMPTS),
+        setting=True,
         description="Maximum number of attempts that may reach the device, 1 to 100. Default: `REVEILLE_MAX_ATTEMPTS` "
         "(3).",
     )
-    repeatable: bool | None = strawberry.field(
-        default=None,
+    repeatable: bool | None = checked_field(
+        setting=True,
         description="Whether the operation may be executed twice, and is therefore retried after an unknown outcome. "
         "Default: false for CREATE and for EXECUTE (except of `/1/x/8`), true for other kinds.",
     )
-    ttl_seconds: int | None = strawberry.field(
-        default=None,
+    ttl_seconds: int | None = checked_field(
+        within(TTL_SECONDS),
+        setting=True,
         description="Time to live in seconds, 1 or more: the operation becomes EXPIRED if it is still QUEUED after it. "
         "Default: unlimited.",
     )
@@ -197,20 +200,23 @@ class CreateDeviceOperationInput:
             "BAD_USER_INPUT; ranges whose text is ambiguous are not checked. Default: true."
         ),
     )
-    supersede: bool | None = strawberry.field(
+    supersede: bool | None = checked_field(
+        setting=True,
         default=False,
         description="Whether a WRITE cancels older QUEUED writes to the same path of the endpoint (SUPERSEDED). "
         "Default: false.",
     )
-    idempotency_key: str | None = strawberry.field(
-        default=None,
+    idempotency_key: str | None = checked_field(
+        plain_text,
+        setting=True,
         description=(
             "Key of this input, unique within the endpoint, 1 to 255 characters: the same key and input return the "
             "existing operation, another input is CONFLICT. Default: none."
         ),
     )
-    batch: str | None = strawberry.field(
-        default=None,
+    batch: str | None = checked_field(
+        plain_text,
+        setting=True,
         description=(
             "Name of a group of operations, 1 to 255 characters, by which filters select them. Default: none."
         ),

@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from app.domain.operations import OperationRequest
-from app.models.ledger import ANSWER_SECONDS, Conflict, LedgerError, LedgerUnavailable, NewOperation, NotFound
+from app.models.ledger import ANSWER_SECONDS, Conflict, LedgerError, LedgerUnavailable, NotFound
 from app.models.ledger.commands import Command
-from app.models.queries import OperationView
+from app.models.operation import NewOperation, Operation
+from app.schema.api.checks import optional_text
 from app.schema.api.context import RequestContext
 from app.schema.api.ids import operation_id
-from app.schema.api.input_validation import digest, plain_text
+from app.schema.api.input_validation import digest
 from app.schema.errors import ApiError, Code
 
 Result = TypeVar("Result")
@@ -46,38 +46,14 @@ def refusal(error: LedgerError | LedgerUnavailable) -> ApiError:
     return ApiError(codes.get(type(error), Code.CONFLICT), str(error), **facts)
 
 
-def retry_of(old: OperationView, endpoint: str, idempotency_key: str | None, created_by: str) -> NewOperation:
-    """Return a new operation with the same request and settings; its time to live starts again."""
-    ttl = None if old.expires_at is None else max(1, (old.expires_at - old.created_at) // 1_000_000)
-    return NewOperation(
-        id=str(uuid.uuid4()),
-        request=_request_of(old, endpoint),
-        priority=old.priority,
-        max_attempts=old.max_attempts,
-        repeatable=old.repeatable,
-        validated=old.validated,
-        ttl_seconds=ttl,
-        idempotency_key=None if idempotency_key is None else plain_text(idempotency_key, "idempotencyKey"),
-        fingerprint=digest({"retryOf": old.id}),
-        created_by=created_by,
-        retry_of=old.seq,
-        batch=old.batch,
-    )
+def retry_of(old: Operation, endpoint: str, idempotency_key: str | None, created_by: str) -> NewOperation:
+    """Return the operation that retries ``old``, with the same request and settings.
 
-
-def _request_of(old: OperationView, endpoint: str) -> OperationRequest:
-    values: Mapping[str, Mapping[str, object]] = old.values or {}
-    return OperationRequest(
-        endpoint=endpoint,
-        kind=old.kind,
-        path=old.path,
-        paths=tuple(old.paths),
-        value_type=old.value_type,
-        value=old.value,
-        values=values,
-        replace=old.replace,
-        arguments=old.arguments,
-        attributes=old.attributes or {},
-        format=old.format,
-        timeout_seconds=old.timeout_seconds,
+    Raises:
+        ApiError: BAD_USER_INPUT: an invalid idempotency key.
+    """
+    key = optional_text(idempotency_key, "idempotencyKey")
+    fingerprint = digest({"retryOf": old.id})
+    return old.retry(
+        endpoint, id_=str(uuid.uuid4()), fingerprint=fingerprint, created_by=created_by, idempotency_key=key
     )

@@ -12,14 +12,8 @@ import strawberry
 
 from app.domain.enums import OperationStatus
 from app.domain.object_models import ObjectModel, model_from_json, object_versions
-from app.models.ledger import (
-    Cancel,
-    Configure,
-    Create,
-    Created,
-    NewOperation,
-    Provision,
-)
+from app.models.ledger import Cancel, Configure, Create, Created, Provision
+from app.models.operation import NewOperation
 from app.models.queries import (
     EndpointView,
     endpoint_by_id,
@@ -27,11 +21,12 @@ from app.models.queries import (
     object_models,
     operation_by_id,
 )
+from app.schema.api.checks import plain_text
 from app.schema.api.context import Info, RequestContext
 from app.schema.api.dispatch_control import DispatchMutation
 from app.schema.api.fields import resolved
 from app.schema.api.ids import NoSuchId, operation_id, parse_operation_id
-from app.schema.api.input_validation import new_operation, plain_text
+from app.schema.api.input_validation import new_operation
 from app.schema.api.inputs import CreateDeviceOperationInput, UpdateEndpointInput
 from app.schema.api.ledger_gateway import retry_of, submit
 from app.schema.api.types.change import DeviceOperationPayload

@@ -9,12 +9,12 @@ import strawberry
 from app.models.cursors import log_cursor
 from app.models.queries import EndpointView, endpoint_by_id, endpoint_by_name, endpoint_page, operation_counts
 from app.schema.api.arguments import PageCursor, PageSize
+from app.schema.api.checks import optional_text, plain_text
 from app.schema.api.context import Info
 from app.schema.api.dispatch_control import DispatchQuery
 from app.schema.api.fields import resolved
-from app.schema.api.filters import checked_name, endpoint_criteria, operation_criteria
+from app.schema.api.filters import endpoint_criteria, operation_criteria
 from app.schema.api.ids import OPERATION, NoSuchId, parse_id
-from app.schema.api.input_validation import plain_text
 from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
 from app.schema.api.scalars import clamped_int
 from app.schema.api.types.change import OperationCount
@@ -113,7 +113,7 @@ class Query(DispatchQuery):
             strawberry.argument(description="Exact name of the endpoint whose operations to count. Default: all."),
         ] = None,
     ) -> list[OperationCount] | None:
-        counts = await operation_counts(checked_name(endpoint, "endpoint"))
+        counts = await operation_counts(optional_text(endpoint, "endpoint"))
         return [OperationCount(status=status, count=clamped_int(count)) for status, count in counts.items()]
 
     @resolved(

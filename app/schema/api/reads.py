@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from strawberry.dataloader import DataLoader
 
 from app.domain.enums import WaitingFor
-from app.models.ledger import NewOperation, Rules
+from app.models.ledger import Rules
+from app.models.operation import NewOperation, Operation
 from app.models.queries import (
     INLINE,
     EndpointView,
     Large,
     OperationCriteria,
-    OperationView,
     Page,
     ResourceChangeView,
     ResourceStateView,
@@ -46,7 +46,7 @@ from app.schema.budget import RESPONSE, RequestBudget
 class LoadedOperation:
     """An operation with its related rows; those that the document does not select are None."""
 
-    view: OperationView
+    row: Operation
     endpoint: EndpointView | None
     waiting_for: WaitingFor | None
     last_step: TransitionView | None
@@ -147,13 +147,13 @@ class Reads:
 
     async def operation_page(
         self, criteria: OperationCriteria, first: int, after: str | None
-    ) -> tuple[Page[OperationView], list[LoadedOperation]]:
+    ) -> tuple[Page[Operation], list[LoadedOperation]]:
         page = await operation_page(criteria, first, after, self.large)
         return page, await self.operations(page.items)
 
     async def operations(
         self,
-        views: Sequence[OperationView],
+        views: Sequence[Operation],
         endpoints: Mapping[int, EndpointView] | None = None,
         *,
         reserved: bool = False,
@@ -188,13 +188,13 @@ class Reads:
     def _reads_endpoints(self) -> bool:
         return not self.names.isdisjoint(("endpoint", "waitingFor"))
 
-    async def _endpoints_of(self, views: Sequence[OperationView]) -> Mapping[int, EndpointView]:
+    async def _endpoints_of(self, views: Sequence[Operation]) -> Mapping[int, EndpointView]:
         """Return the endpoints of the operations by id; none if they are not selected."""
         if not self._reads_endpoints:
             return {}
         return await endpoints_by_id({view.endpoint_id for view in views}, self.large)
 
-    async def _with_values(self, views: Sequence[OperationView]) -> Sequence[OperationView]:
+    async def _with_values(self, views: Sequence[Operation]) -> Sequence[Operation]:
         """Return the same operations with their large values."""
         heavy = [view.seq for view in views if view.weight > INLINE]
         if not heavy:
@@ -229,15 +229,13 @@ class Reads:
         self.reserve(change.weight)
         return replace(change.state, value_json=await resource_change_value(change.seq))
 
-    async def _waits(
-        self, views: Sequence[OperationView], endpoints: Mapping[int, EndpointView]
-    ) -> dict[int, WaitingFor]:
+    async def _waits(self, views: Sequence[Operation], endpoints: Mapping[int, EndpointView]) -> dict[int, WaitingFor]:
         server = await server_view()
         contested = {view.endpoint_id for view in views if needs_head(view, endpoints[view.endpoint_id])}
         heads = await heads_of(contested)
         calls: Calls | None = None
 
-        def wait(view: OperationView) -> WaitingFor:
+        def wait(view: Operation) -> WaitingFor:
             endpoint = endpoints[view.endpoint_id]
             head, window = heads.get(view.endpoint_id), self._rules.awake_window
             return waiting_for(view, endpoint, server, server.now, head, calls=calls, window=window)
@@ -249,13 +247,13 @@ class Reads:
             waits |= {view.seq: wait(view) for view in views if waits[view.seq] is WaitingFor.CLAIM}
         return waits
 
-    async def _last_steps(self, views: Sequence[OperationView]) -> dict[int, TransitionView]:
+    async def _last_steps(self, views: Sequence[Operation]) -> dict[int, TransitionView]:
         return await transitions_by_seq({view.last_seq for view in views})
 
 
-def _size(views: Sequence[OperationView], endpoints: Mapping[int, EndpointView]) -> int:
+def _size(views: Sequence[Operation], endpoints: Mapping[int, EndpointView]) -> int:
     """Return the size in bytes of the large values of operations, and of their endpoints if those were read."""
-    size = sum(view.weight + len(view.detail or "") + len(view.paths_json) for view in views)
+    size = sum(view.weight + len(view.detail or "") + len(view.paths) for view in views)
     return size + (sum(endpoints[view.endpoint_id].weight for view in views) if endpoints else 0)
 
 

@@ -12,10 +12,10 @@ from app.models.cursors import parse_log_cursor
 from app.models.live import Lagged, LivePresence, LiveResource, LiveTransition, TransitionCriteria
 from app.models.queries import operations_by_id
 from app.schema.api.arguments import EventsOfEndpoint, LogCursor, PathPrefix
+from app.schema.api.checks import checked_prefix, optional_text
 from app.schema.api.context import Info
 from app.schema.api.enums import OperationStatus
 from app.schema.api.fields import followed
-from app.schema.api.filters import checked_name, checked_prefix
 from app.schema.api.ids import NoSuchId, parse_operation_id
 from app.schema.api.scalars import DateTime
 from app.schema.api.types.change import EndpointPresenceChange, ResourceChange
@@ -53,7 +53,7 @@ class Subscription:
     ) -> AsyncGenerator[OperationTransition, None]:
         keys = None if operation_ids is None else await _operation_keys(operation_ids)
         criteria = TransitionCriteria(
-            checked_name(endpoint, "endpoint"), keys, None if to_statuses is None else frozenset(to_statuses)
+            optional_text(endpoint, "endpoint"), keys, None if to_statuses is None else frozenset(to_statuses)
         )
         return _transitions(info, criteria, _position(after))
 
@@ -61,7 +61,7 @@ class Subscription:
     async def endpoint_presence(
         self, info: Info, endpoint: EventsOfEndpoint = None, after: LogCursor = None
     ) -> AsyncGenerator[EndpointPresenceChange, None]:
-        return _presences(info, checked_name(endpoint, "endpoint"), _position(after))
+        return _presences(info, optional_text(endpoint, "endpoint"), _position(after))
 
     @followed("Resource values that devices report, in order of arrival.")
     async def resource_changes(
@@ -72,7 +72,7 @@ class Subscription:
         after: LogCursor = None,
     ) -> AsyncGenerator[ResourceChange, None]:
         prefix = checked_prefix(path_prefix, "pathPrefix")
-        return _resources(info, checked_name(endpoint, "endpoint"), prefix, _position(after))
+        return _resources(info, optional_text(endpoint, "endpoint"), prefix, _position(after))
 
 
 def _position(after: str | None) -> int | None:

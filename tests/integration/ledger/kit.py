@@ -20,13 +20,13 @@ from app.models.ledger import (
     DecodedEvent,
     IngestEvents,
     Ledger,
-    NewOperation,
     Rules,
     Settle,
     Sweep,
     open_store,
 )
 from app.models.ledger.store import Store, StoreUnavailable
+from app.models.operation import NewOperation
 
 START: Final = 1_700_000_000 * SECOND
 

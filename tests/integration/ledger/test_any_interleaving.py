@@ -21,7 +21,6 @@ from app.models.ledger import (
     Conflict,
     Create,
     HandOver,
-    NewOperation,
     NotFound,
     PauseDispatch,
     Release,
@@ -34,6 +33,7 @@ from app.models.ledger import (
     open_store,
 )
 from app.models.lifecycle import MOVES, TERMINAL
+from app.models.operation import NewOperation
 from tests.integration.ledger.kit import (
     ASLEEP,
     BUSY,

@@ -11,18 +11,9 @@ from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
 from app.domain.verdicts import Report
 from app.models.database import reading
-from app.models.ledger import (
-    Cancel,
-    Claimed,
-    Conflict,
-    IngestEvents,
-    NewOperation,
-    Prune,
-    RenewBridgeLease,
-    Settle,
-    Withdraw,
-)
+from app.models.ledger import Cancel, Claimed, Conflict, IngestEvents, Prune, RenewBridgeLease, Settle, Withdraw
 from app.models.ledger.early_responses import report_from_json, report_to_json
+from app.models.operation import NewOperation
 from app.models.ready import unwanted
 from tests.integration.ledger.kit import (
     BUSY,

@@ -11,8 +11,9 @@ from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Event, ObservationChanged, Reported
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.models.ledger import DecodedEvent, NewOperation, Reading
+from app.models.ledger import DecodedEvent, Reading
 from app.models.observations import MOST, Observed, observation_of, with_observation
+from app.models.operation import NewOperation
 from tests.integration.ledger.kit import (
     REFUSED,
     SILENT,

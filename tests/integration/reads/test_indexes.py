@@ -50,7 +50,9 @@ def operation_criteria() -> Iterator[OperationCriteria]:
         (None, "/3", "/3303/0/5700"),
         ((None, None), (FIRST + 490 * MINUTE, None), (None, FIRST + 10 * MINUTE), (FIRST, FIRST + 10 * MINUTE)),
     ):
-        yield OperationCriteria(endpoint, statuses, kinds, path, after, before)
+        yield OperationCriteria(
+            endpoint, statuses, kinds=kinds, path_prefix=path, created_after=after, created_before=before
+        )
 
     for statuses, more in itertools.product((None, [S.QUEUED], [S.CONFIRMED, S.FAILED]), MORE):
         yield OperationCriteria(statuses=statuses, **more)

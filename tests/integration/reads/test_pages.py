@@ -14,7 +14,8 @@ from app.domain.values import TypedValue
 from app.models import queries
 from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log_cursor
 from app.models.ledger import Cancel, DecodedEvent, Reading, StoredModel, StoreObjectModels
-from app.models.queries import EndpointCriteria, OperationCriteria, OperationView, Page
+from app.models.operation import Operation
+from app.models.queries import EndpointCriteria, OperationCriteria, Page
 from tests.integration.ledger.kit import REFUSED, SUCCESS, World, deregistered, new, registered
 
 S, K = OperationStatus, OperationKind
@@ -52,7 +53,7 @@ async def busy(world: World) -> list[int]:
     return seqs
 
 
-def admits(criteria: OperationCriteria, operation: OperationView, names: dict[int, str]) -> bool:
+def admits(criteria: OperationCriteria, operation: Operation, names: dict[int, str]) -> bool:
     """Return whether the criteria select the operation, evaluated in Python."""
     prefix, path = criteria.path_prefix, operation.path or ""
     return (
@@ -63,6 +64,9 @@ def admits(criteria: OperationCriteria, operation: OperationView, names: dict[in
         and (criteria.created_after is None or operation.created_at > criteria.created_after)
         and (criteria.created_before is None or operation.created_at < criteria.created_before)
     )
+
+
+CRITERIA = ("endpoint", "statuses", "kinds", "path_prefix", "created_after", "created_before")
 
 
 @pytest.mark.asyncio
@@ -79,7 +83,7 @@ async def test_every_combination_of_filters_says_what_it_means(world: World) -> 
         (None, middle),
         (None, middle + 5_000_000),
     ):
-        criteria = OperationCriteria(*values)
+        criteria = OperationCriteria(**dict(zip(CRITERIA, values, strict=True)))  # type: ignore[arg-type]
         expected = [s for s in reversed(seqs) if admits(criteria, known[s], names)]
         found = await everything(lambda after, c=criteria: queries.operation_page(c, 7, after))  # type: ignore[misc]
         assert [operation.seq for operation in found] == expected, criteria
@@ -90,7 +94,7 @@ async def test_every_combination_of_filters_says_what_it_means(world: World) -> 
 async def test_pages_neither_skip_nor_repeat_under_inserts(world: World) -> None:
     seqs = await busy(world)
 
-    async def page_and_insert(after: str | None) -> Page[OperationView]:
+    async def page_and_insert(after: str | None) -> Page[Operation]:
         await world.create(new("d0"), new("d1"))
         return await queries.operation_page(OperationCriteria(statuses=[*S][:5]), 4, after)
 
@@ -138,7 +142,8 @@ async def test_rows_by_their_keys(world: World) -> None:
     await world.ingest(registered("d", lwm2m_version="1.1", object_links=[{"url": "/3/0"}]))
     (seq,) = await world.create(new("d", idempotency_key="k", created_by="me"))
     operation = (await queries.operations_by_seq([seq, -1]))[seq]
-    assert (operation.kind, operation.status, operation.paths, operation.value) == (K.WRITE, S.QUEUED, ["/5/0/1"], "x")
+    request = operation.request("d")
+    assert (operation.kind, operation.status, request.paths, request.value) == (K.WRITE, S.QUEUED, ("/5/0/1",), "x")
     assert (operation.repeatable, operation.superseded, operation.created_by) == (True, False, "me")
     assert await queries.operation_by_id(operation.id.upper()) == operation
     assert await queries.operation_by_id("not a UUID") is None

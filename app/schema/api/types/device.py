@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 import strawberry
 
 from app.models.cursors import log_cursor
-from app.models.queries import EndpointView, OperationView, Page, TransitionView, transition_page
+from app.models.fields import load_json
+from app.models.operation import OPERATION_COLUMNS, Operation
+from app.models.queries import EndpointView, Page, TransitionView, transition_page
 from app.schema.api.arguments import PageCursor, PageSize, PathPrefix
+from app.schema.api.checks import checked_prefix
 from app.schema.api.context import Info
 from app.schema.api.enums import (
     ContentFormat,
@@ -22,7 +27,7 @@ from app.schema.api.enums import (
     WaitingFor,
 )
 from app.schema.api.fields import resolved
-from app.schema.api.filters import checked_prefix, operation_criteria
+from app.schema.api.filters import operation_criteria
 from app.schema.api.ids import endpoint_id, operation_id
 from app.schema.api.inputs import DeviceOperationFilter
 from app.schema.api.reads import LoadedOperation
@@ -206,11 +211,11 @@ class DeviceOperation(Node):
     )
     batch: str | None = strawberry.field(description="Batch name given at creation; null if none.")
     last_transition: OperationTransition = strawberry.field(description="Latest transition.")
-    view: strawberry.Private[OperationView]
+    row: strawberry.Private[Operation]
 
     @resolved("Operation that this one retries; null if this is no retry, or if that operation was deleted.")
     async def retry_of(self, info: Info) -> DeviceOperation | None:
-        seq = self.view.retry_of
+        seq = self.row.retry_of
         loaded = None if seq is None else await info.context.reads.operation_by_seq(seq)
         return None if loaded is None else operation_of(loaded)
 
@@ -218,9 +223,9 @@ class DeviceOperation(Node):
     async def transitions(
         self, info: Info, first: PageSize = DEFAULT_PAGE, after: PageCursor = None
     ) -> OperationTransitionConnection:
-        page = await transition_page(self.view.seq, page_size(first), after)
+        page = await transition_page(self.row.seq, page_size(first), after)
         if info.context.reads.steps_repeat:
-            whole = self.view.weight + (0 if self.endpoint is _ABSENT else self.endpoint.view.weight)
+            whole = self.row.weight + (0 if self.endpoint is _ABSENT else self.endpoint.view.weight)
             info.context.reads.reserve(len(page.items) * whole)
         info.context.reads.reserve(sum(len(step.detail or "") for step in page.items))
         return transition_connection(self, page)
@@ -273,55 +278,44 @@ def endpoint_of(view: EndpointView) -> Endpoint:
     )
 
 
+_CONVERTED: Final = frozenset({"id", "paths", "value", "replace", "attributes", "answer"})
+_COPIED: Final = tuple(
+    field.name
+    for field in fields(DeviceOperation)
+    if field.init and field.name in OPERATION_COLUMNS and field.name not in _CONVERTED
+)
+_copied_values: Final = attrgetter(*_COPIED)
+
+
 def operation_of(loaded: LoadedOperation) -> DeviceOperation:
-    """Return an operation as its GraphQL type."""
-    view = loaded.view
+    """Return an operation as its GraphQL type. Fields named as a column are copied, unless they need a conversion."""
+    row = loaded.row
     operation = DeviceOperation(
-        id=strawberry.ID(operation_id(view.id)),
+        **dict(zip(_COPIED, _copied_values(row), strict=True)),
+        id=strawberry.ID(operation_id(row.id)),
         endpoint=_ABSENT if loaded.endpoint is None else endpoint_of(loaded.endpoint),
-        kind=view.kind,
-        path=view.path,
-        paths=view.paths,
-        value_type=view.value_type,
-        value=stored_json(view.value_json),
-        values=_values(view),
-        replace=view.replace if view.kind is OperationKind.WRITE else None,
-        arguments=view.arguments,
-        attributes=stored_json(view.attributes_json),
-        status=view.status,
-        version=view.version,
-        delivery=view.delivery,
-        attempts=view.attempts,
-        max_attempts=view.max_attempts,
-        delivery_attempts=view.attempt,
-        priority=view.priority,
-        repeatable=view.repeatable,
-        validated=view.validated,
-        timeout_seconds=view.timeout_seconds,
-        format=view.format,
-        created_at=DateTime(view.created_at),
-        last_attempt_at=time_or_none(view.last_attempt_at),
-        finished_at=time_or_none(view.finished_at),
-        expires_at=time_or_none(view.expires_at),
-        reason=view.reason,
-        detail=view.detail,
+        paths=load_json(row.paths),
+        value=stored_json(row.value),
+        values=None
+        if row.composite is None
+        else JSON({path: typed["value"] for path, typed in load_json(row.composite).items()}),
+        replace=row.replace if row.kind is OperationKind.WRITE else None,
+        attributes=stored_json(row.attributes),
+        delivery_attempts=row.attempt,
         waiting_for=_ABSENT if loaded.waiting_for is None else loaded.waiting_for,
-        device_status=view.device_status,
-        answer=stored_json(view.answer_json),
-        idempotency_key=view.idempotency_key,
-        created_by=view.created_by,
-        batch=view.batch,
+        answer=stored_json(row.answer),
         last_transition=_ABSENT,
-        view=view,
+        row=row,
     )
     if loaded.last_step is not None:
         operation.last_transition = transition_of(loaded.last_step, operation)
     return operation
 
 
-def _values(view: OperationView) -> JSON | None:
-    values = view.values
-    return None if values is None else JSON({path: command["value"] for path, command in values.items()})
+def _values(composite: str | None) -> JSON | None:
+    if composite is None:
+        return None
+    return JSON({path: typed["value"] for path, typed in load_json(composite).items()})
 
 
 def transition_of(view: TransitionView, operation: DeviceOperation) -> OperationTransition:
@@ -346,7 +340,7 @@ def transition_connection(operation: DeviceOperation, page: Page[TransitionView]
     return OperationTransitionConnection(edges=edges, page_info=page_info(page))
 
 
-def operation_connection(page: Page[OperationView], loaded: Sequence[LoadedOperation]) -> DeviceOperationConnection:
+def operation_connection(page: Page[Operation], loaded: Sequence[LoadedOperation]) -> DeviceOperationConnection:
     """Return the connection of a page; ``loaded`` are its items with the selected related rows."""
     edges = [
         DeviceOperationEdge(node=operation_of(one), cursor=cursor)
