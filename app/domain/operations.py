@@ -77,7 +77,7 @@ def instances_of(kind: OperationKind, path: str | None, paths: Sequence[str]) ->
 
     A path of a whole object (``/5``) touches all its instances, a composite those of all its paths. A turn-ender
     touches the whole device: operations queued before it are meant to be done before the device goes down, and
-    operations queued behind it when the device is back (``docs/decisions/0017-what-an-error-holds-back.md``).
+    operations queued behind it when the device is back (``docs/decisions/0017-order-after-an-error.md``).
     """
     if is_turn_ender(kind, path):
         return None

@@ -3,7 +3,7 @@
 For a changed row PostgreSQL writes a new version, and an entry for it into every index of its table, whatever changed:
 half of an operation's index entries were of columns that never change. There these columns have a table of their own,
 which a trigger fills when an operation is created. SQLite does not write the indexes of an unchanged column. The
-reasons and the effect: ``docs/decisions/0016-what-a-step-writes.md``.
+reasons and the effect: ``docs/decisions/0016-operation-index-table.md``.
 """
 
 from __future__ import annotations

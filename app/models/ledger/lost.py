@@ -3,7 +3,7 @@ queried.
 
 Meanwhile the attempt remains SENDING, under a lease that the querying dispatcher takes over with its own token. So only
 one of several dispatchers queries, and the former owner, should it resume, can no longer settle the attempt
-(``docs/decisions/0012-ask-before-perhaps.md``).
+(``docs/decisions/0012-query-lost-calls.md``).
 """
 
 from __future__ import annotations
