@@ -20,8 +20,8 @@ from typing import Final
 from tools.hygiene import ROOT, tracked_files
 
 CHECKED: Final = (
-    re.compile(r"README\.md"),
-    re.compile(r"docs/[^/]+\.md"),
+    re.compile(r"(?:README|CHANGELOG|findings/README)\.md"),
+    re.compile(r"docs/(?:decisions/)?[^/]+\.md"),
     re.compile(r"frontend-examples/.*\.md"),
     re.compile(r"leshan-server/(?:archive/)?README\.md"),
     re.compile(r"schema\.graphql"),
