@@ -1,4 +1,4 @@
-"""The first schema: the ledger's tables, with the rules that no row may break."""
+"""The first schema: the ledger's tables, with the constraints of their rows."""
 
 from __future__ import annotations
 

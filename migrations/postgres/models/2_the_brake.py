@@ -1,6 +1,6 @@
-"""The emergency brake, the marks by which many operations are found at once, and since when the event stream is open.
+"""The emergency brake, the columns and indexes that select many operations, and since when the event stream is open.
 
-The version before runs on with it: nothing that it reads or writes is changed, and what is added has a default.
+The previous version runs on it: its columns are unchanged, and the new ones have defaults.
 """
 
 from __future__ import annotations

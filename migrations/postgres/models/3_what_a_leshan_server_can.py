@@ -1,4 +1,4 @@
-"""What the Leshan server said that it can, and up to where its event stream was heard."""
+"""The capabilities that the Leshan server reports, and the position up to which its event stream was ingested."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""A step of an operation writes less: what never changes has its indexes in a table of its own, and a transition is
-written without a look at its operation.
+"""A step of an operation writes less: immutable columns have their indexes in a table of their own, and a transition is
+written without a lookup of its operation.
 
-A step writes the operation anew, and every index of its table with it: half of them were of columns that lists are
-filtered by and that never change. And for each transition PostgreSQL looked up and locked the operation that was written
-in the same statement. Triggers do now what the indexes' table and the foreign key need, so the version before, which
-does not know of them, files what it creates and forgets what it prunes like this one. Its own lists find the same rows
-without these indexes, only slower.
+A step writes a new version of the operation's row, and an entry into every index of its table: half of these were of
+columns by which lists are filtered and that never change. And for each transition PostgreSQL looked up and locked the
+operation that was written in the same statement. Triggers now maintain the table of the indexes and delete transitions
+as the foreign key did, so the previous version, which does not know of them, creates and prunes operations like this
+one. Its own lists find the same rows without these indexes, only slower.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""An operation that the device answered with an error waits for its retry by itself, and a device that does not sleep is
-not held back without an end.
+"""An operation that the device answered with an error waits for its retry separately, and a device without queue mode is
+not held back forever.
 
-``operation.held_wake_seq`` and ``retry_at`` say until when an operation waits, ``endpoint.next_operation`` which one goes
-next behind those that wait. ``endpoint.composites`` and ``answered_wake_seq`` remember what the device answers.
+``operation.held_wake_seq`` and ``retry_at`` state until when an operation waits, ``endpoint.next_operation`` which one is
+sent next behind those that wait. ``endpoint.composites`` and ``answered_wake_seq`` record what the device answers.
 
 Endpoints without queue mode whose turn had ended and whose retry time was cleared by a later answer could not be called
-until they registered or updated: they can be called at once.
+until they registered or updated: now they can be called at once.
 """
 
 from __future__ import annotations

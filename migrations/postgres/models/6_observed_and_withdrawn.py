@@ -1,4 +1,4 @@
-"""Which observations of the present registration stand, and whether the cancellation of an operation was requested while
+"""The observations of the current registration, and whether the cancellation of an operation was requested while
 a stock Leshan held it."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The first schema: the ledger's tables, with the rules that no row may break.
+"""The first schema: the ledger's tables, with the constraints of their rows.
 
-SQLite runs a script statement by statement outside of any transaction, so each statement may be met half done by the
-next start and says IF NOT EXISTS.
+SQLite runs a script statement by statement outside of any transaction, so the next start may continue an interrupted
+one: each statement has IF NOT EXISTS.
 """
 
 from __future__ import annotations

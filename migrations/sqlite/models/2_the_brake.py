@@ -1,8 +1,8 @@
-"""The emergency brake, the marks by which many operations are found at once, and since when the event stream is open.
+"""The emergency brake, the columns and indexes that select many operations, and since when the event stream is open.
 
-The version before runs on with it: nothing that it reads or writes is changed, and what is added has a default. SQLite
-runs a script outside of any transaction and has no ADD COLUMN IF NOT EXISTS: a start that was cut off is taken up again
-by looking which columns are there.
+The previous version runs on it: its columns are unchanged, and the new ones have defaults. SQLite runs a script
+outside of any transaction and has no ADD COLUMN IF NOT EXISTS: only columns that an interrupted start did not add are
+added.
 """
 
 from __future__ import annotations

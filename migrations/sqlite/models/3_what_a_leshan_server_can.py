@@ -1,7 +1,7 @@
-"""What the Leshan server said that it can, and up to where its event stream was heard.
+"""The capabilities that the Leshan server reports, and the position up to which its event stream was ingested.
 
-SQLite runs a script statement by statement outside of any transaction, and has no ADD COLUMN IF NOT EXISTS: only what a
-start before this one did not come to is added.
+SQLite runs a script statement by statement outside of any transaction, and has no ADD COLUMN IF NOT EXISTS: only columns
+that an interrupted start did not add are added.
 """
 
 from __future__ import annotations

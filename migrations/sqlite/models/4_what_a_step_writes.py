@@ -1,5 +1,5 @@
-"""Nothing: SQLite writes an index only when a column of it changes, and finds the row of a foreign key by its rowid. On
-PostgreSQL this revision spares a step both (``docs/decisions/0016-operation-index-table.md``).
+"""No change: SQLite writes an index only when a column of it changes, and finds the row of a foreign key by its rowid. On
+PostgreSQL this revision removes both costs from a step (``docs/decisions/0016-operation-index-table.md``).
 """
 
 from __future__ import annotations

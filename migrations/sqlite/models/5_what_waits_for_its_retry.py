@@ -1,8 +1,8 @@
-"""An operation that the device answered with an error waits for its retry by itself, and a device that does not sleep is
-not held back without an end: see the PostgreSQL revision of this number.
+"""An operation that the device answered with an error waits for its retry separately, and a device without queue mode is
+not held back forever: see the PostgreSQL revision of this number.
 
-SQLite runs a script outside of any transaction and has no ADD COLUMN IF NOT EXISTS: an upgrade that was cut off is taken
-up again by looking which columns are there.
+SQLite runs a script outside of any transaction and has no ADD COLUMN IF NOT EXISTS: only columns that
+an interrupted start did not add are added.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which observations of the present registration stand, and whether the cancellation of an operation was requested while
+"""The observations of the current registration, and whether the cancellation of an operation was requested while
 a stock Leshan held it.
 
-SQLite runs a script statement by statement outside of any transaction, and has no ADD COLUMN IF NOT EXISTS: only a column
-that an interrupted start did not add is added.
+SQLite runs a script statement by statement outside of any transaction, and has no ADD COLUMN IF NOT EXISTS: only columns
+that an interrupted start did not add are added.
 """
 
 from __future__ import annotations
