@@ -1,4 +1,4 @@
-# Everything a person types. `make` alone lists it.
+# Commands for users and developers; `make` without a target lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -10,16 +10,16 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := tests/clients/node_modules/.installed
 NPM := $(shell command -v npm)
 PYTEST := $(BIN)/python -m pytest
-# Tests wait much of their time. Those that share servers run in one worker.
+# Most tests wait most of the time. Tests that share servers run in one worker.
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The first Python that is new enough and can make a virtual environment: `python3` may be a version manager's shim
-# that runs nothing, or an old one beside a new `python3.12`. Say PYTHON=.. to choose.
+# that runs nothing, or an old one beside a new `python3.12`. PYTHON=.. chooses another one.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14 python /usr/bin/python3; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
 
-# Two `make run` in one clone: the second waits for what the first one installs.
+# A second `make run` in one clone waits until the first one has installed the packages.
 LOCK := $(shell command -v flock >/dev/null 2>&1 && echo flock .venv.lock)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(LOCK) $(PIP) install --quiet
@@ -38,20 +38,20 @@ leshan: ## build and start our Leshan server with real LwM2M devices (Java 17 an
 	@exec leshan-server/run both $(LESHAN_ARGS)
 
 .PHONY: leshan-dist
-leshan-dist: ## build our Leshan server as an archive that needs nothing but Java 17: leshan-server/target/dist/*.tar.gz
+leshan-dist: ## build our Leshan server as an archive that needs only Java 17: leshan-server/target/dist/*.tar.gz
 	@leshan-server/run dist
 
 .PHONY: wheel
-wheel: $(INSTALLED_DEV) ## build dist/reveille-*.whl, which holds everything: pipx install dist/reveille-*.whl
+wheel: $(INSTALLED_DEV) ## build dist/reveille-*.whl, which contains all runtime files: pipx install dist/reveille-*.whl
 	@rm -rf dist
 	$(BIN)/uv build --wheel --no-build-isolation --offline --quiet --out-dir dist
 	@ls dist/*.whl
 
 .PHONY: migrate
-migrate: $(INSTALLED) ## bring the database of REVEILLE_DATABASE_URL to the present schema
+migrate: $(INSTALLED) ## migrate the database of REVEILLE_DATABASE_URL to the current schema
 	@exec $(BIN)/reveille migrate
 
-##@ Work on it
+##@ Development
 
 .PHONY: test
 test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) ## run all tests on SQLite, then those that use a database on PostgreSQL
@@ -59,17 +59,17 @@ test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) ## run all tests on SQLite, then 
 	REVEILLE_TEST_DATABASE=postgres $(PYTEST) $(PARALLEL) -m database $(TESTS)
 
 .PHONY: leshan-test
-leshan-test: $(INSTALLED_DEV) ## the part of `make test` about Leshan servers: their contract, and the Java tests
+leshan-test: $(INSTALLED_DEV) ## run the tests of Leshan servers: the contract suite and the Java tests, a part of `make test`
 	$(PYTEST) tests/contract/leshan tests/contract/test_leshan_server_*.py
 
 RUNS ?= 20
 .PHONY: faults
-faults: $(INSTALLED_DEV) ## let faults happen to real processes: RUNS=20 at random, SEED=.. again, JOBS=4 at once
+faults: $(INSTALLED_DEV) ## inject random faults into real processes: RUNS=20 runs, SEED=.. repeats one, JOBS=4 run in parallel
 	@exec $(BIN)/python -m tests.faults --runs $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 MINUTES ?= 10
 .PHONY: soak
-soak: $(INSTALLED_DEV) ## let everything work for MINUTES=10, and report what memory, files and connections each process has
+soak: $(INSTALLED_DEV) ## run all processes under load for MINUTES=10, and report memory, files and connections of each
 	@exec $(BIN)/python -m bench.scale.soak --minutes $(MINUTES)
 
 .PHONY: check
@@ -98,7 +98,7 @@ schema: $(INSTALLED) ## write schema.graphql, and the README's settings table
 	$(BIN)/python -m tools.settings_table
 
 .PHONY: lock
-lock: $(INSTALLED_DEV) ## pin every dependency anew, with hashes and without addresses (UPGRADE=1 takes newer ones)
+lock: $(INSTALLED_DEV) ## pin all dependencies again, with hashes and without addresses (UPGRADE=1: to newer versions)
 	$(COMPILE) --group build --output-file requirements.txt
 	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	cd tests/clients && npm $(if $(UPGRADE),update,install) --package-lock-only
@@ -111,13 +111,13 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 clients: $(CLIENTS) ## install the JavaScript clients of tests/clients (Node.js and npm)
 
 .PHONY: graphiql
-graphiql: $(INSTALLED_DEV) ## copy GraphiQL's built files anew (Node.js and npm); the lock file is in tools/graphiql
+graphiql: $(INSTALLED_DEV) ## copy GraphiQL's built files again (Node.js and npm); the lock file is in tools/graphiql
 	cd tools/graphiql && npm install --package-lock-only && npm ci
 	$(BIN)/python -m tools.locks
 	$(BIN)/python -m tools.vendor_graphiql
 
 .PHONY: clean
-clean: ## remove what was built or installed; databases stay
+clean: ## remove build results and installed packages, but no databases
 	rm -rf $(VENV) .venv.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results
 	rm -rf dist leshan-server/target tools/graphiql/node_modules tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -127,25 +127,25 @@ help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# --- the virtual environment: installed once, and again after the requirements changed
+# --- the virtual environment: installed once, and again after a change of the requirements
 
 $(BIN)/pip:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed: make run PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "Making $(VENV) with $(PYTHON)"
+	@echo "Creating $(VENV) with $(PYTHON)"
 	@$(LOCK) "$(PYTHON)" -m venv $(VENV)
 
 $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip
-	@echo "Installing what Reveille needs (once)"
+	@echo "Installing Reveille's dependencies (once)"
 	@$(INSTALL) --require-hashes --requirement requirements.txt
 	@$(INSTALL) --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
-	@echo "Installing what work on Reveille needs (once)"
+	@echo "Installing the development dependencies (once)"
 	@$(INSTALL) --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-# --- the JavaScript clients that the tests run
+# --- the JavaScript clients of the tests
 
 $(CLIENTS): tests/clients/package.json tests/clients/package-lock.json
 	@echo "Installing the JavaScript clients of tests/clients (once)"
