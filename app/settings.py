@@ -219,7 +219,7 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, _one_of("memory", "redis", "rediss", "unix")] = Field(
         "memory://",
         repr=False,
-        description="Bus between processes: `redis://..`, `rediss://..`, or `memory://` for one process alone",
+        description="Bus between processes: `redis://..`, `rediss://..`, or `memory://` for a single process",
     )
     leshan_url: Annotated[str, AfterValidator(_leshan_url)] | None = Field(
         None, description="Address of the Leshan server, without `/api`; without it the built-in simulator is started"
@@ -233,19 +233,19 @@ class Settings(BaseSettings):
         description='Headers of every call to Leshan, a JSON object such as `{"Authorization": "Bearer .."}`',
     )
     leshan_ca: ExistingFile | None = Field(
-        None, description="File of the certificate authorities that vouch for Leshan"
+        None, description="File of the certificate authorities that may issue Leshan's certificate"
     )
     leshan_cert: ExistingFile | None = Field(None, description="File of our client certificate for Leshan")
     leshan_key: ExistingFile | None = Field(None, description="File of its private key, if not in the same file")
     leshan_timeout: int = Field(
-        30, ge=1, le=600, description="Seconds a device has to answer, unless the operation says otherwise"
+        30, ge=1, le=600, description="Seconds to wait for a device's response, unless the operation has a timeout"
     )
     leshan_max_in_flight: int = Field(
-        120, ge=1, le=100_000, description="Calls open at the Leshan server at once, over all processes"
+        120, ge=1, le=100_000, description="Maximum number of calls open at the Leshan server, over all processes"
     )
     leshan_events: LeshanEvents = Field(
         LeshanEvents.BOTH,
-        description="Where events come from: `webhook`, `stream` or `both` (then readings from the stream only)",
+        description="Source of events: `webhook`, `stream` or `both` (then readings from the stream only)",
     )
     leshan_notifications_wake: bool = Field(
         False, description="Whether a NOTIFICATION or SEND makes a queue mode device sendable; stock Leshan: no"
@@ -254,14 +254,14 @@ class Settings(BaseSettings):
         93, description="Awake window of queue mode devices, in seconds (5 to 86400); the same as the Leshan server's"
     )
     max_attempts: int = Field(
-        3, ge=1, le=100, description="Attempts that may reach the device, unless the operation says otherwise"
+        3, ge=1, le=100, description="Maximum of attempts that may reach the device, unless the operation has its own"
     )
     max_opaque: int = Field(
         131_072,
         ge=1,
         le=MAX_OPAQUE_BYTES,
         description=f"Bytes of an OPAQUE value that may be written, at most {MAX_OPAQUE_BYTES}; a firmware package by "
-        "`/5/0/0` needs more than the default, and a Leshan server and device that take it",
+        "`/5/0/0` needs more than the default, and a Leshan server and device that accept it",
     )
     retention: int = Field(90, ge=1, le=36_500, description="Days an ended operation and its transitions are kept")
     webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
@@ -273,15 +273,15 @@ class Settings(BaseSettings):
     auth: Annotated[tuple[Access, ...], NoDecode, BeforeValidator(_access)] = Field(
         (),
         repr=False,
-        description="Who may ask: `name:role:token`, separated by commas; roles `viewer` and `operator`",
+        description="Access tokens: `name:role:token`, separated by commas; roles `viewer` and `operator`",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to serve on")
-    port: int = Field(8000, ge=0, le=65_535, description="Port to serve on; 0 takes a free one")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to serve on; 0 selects a free one")
     allow_open: bool = Field(
-        False, description="Serve everyone without a token although AUTH is empty, on other hosts than this one, too"
+        False, description="Serve all clients without a token while AUTH is empty, not only those on this machine"
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
-        (), description="Origins of other web pages that may ask, separated by commas; `*` for all"
+        (), description="Origins of other web pages that may use the API, separated by commas; `*` for all"
     )
     log_format: LogFormat = Field(LogFormat.TEXT, description="`text` or `json`")
     log_level: LogLevel = Field(
@@ -289,7 +289,7 @@ class Settings(BaseSettings):
         description="`debug`, `info`, `warning` or `error`: of Reveille's own lines; libraries log warnings and errors",
     )
     simulate_devices: int = Field(10, ge=0, le=100_000, description="Sleeping devices of the built-in simulator")
-    simulate_seed: int = Field(1, ge=0, description="Seed of the built-in simulator: the same one, the same run")
+    simulate_seed: int = Field(1, ge=0, description="Seed of the built-in simulator: the same seed gives the same run")
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -390,7 +390,7 @@ def settings_table() -> str:
     """Return the README's table in Markdown: one row per setting, in the order of the fields."""
     fields = Settings.model_fields.items()
     rows = [f"| `{variable(name)}` | {_default(field)} | {field.description} |" for name, field in fields]
-    return "\n".join(["| Setting | Default | What it says |", "|---|---|---|", *rows])
+    return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
 
 
 def _default(field: FieldInfo) -> str:

@@ -17,14 +17,14 @@ _PLACE: Final = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)",
 
 
 def filled(text: str) -> str:
-    """Return the text with its table of settings replaced by the present one.
+    """Return the text with its table of settings replaced by the current one.
 
     Raises:
         ValueError: the text has no table of settings, or more than one.
     """
     new, places = _PLACE.subn(lambda _: f"\n{settings_table()}\n\n", text)
     if places != 1:
-        raise ValueError("README.md has not exactly one place for the settings")
+        raise ValueError("README.md must contain exactly one settings table")
     return new
 
 
@@ -34,7 +34,7 @@ def main() -> int:
     if "--check" not in sys.argv[1:]:
         README.write_text(new)
     elif new != text:
-        print("README.md: the table of settings is not the present one; run `make schema`")
+        print("README.md: the settings table is out of date; run `make schema`")
         return 1
     return 0
 

@@ -176,5 +176,5 @@ def test_the_readme_has_the_present_table() -> None:
 
 
 def test_a_readme_without_a_place_for_the_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="place"):
+    with pytest.raises(ValueError, match="exactly one settings table"):
         filled("# Reveille")
