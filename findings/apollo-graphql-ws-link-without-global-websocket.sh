@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Apollo Client 4.3.8, GraphQLWsLink: an operation's error closes the whole socket where there is no global WebSocket.
 #
-# Expected: graphql-ws takes its WebSocket class by `webSocketImpl`, so in a runtime without a global one (Node.js
-# before 22) a subscription that the server answers with an `error` message ends with that error, and the socket stays.
-# Seen: the link looks for the constant CLOSED of the *global* WebSocket when it converts the error. That throws within
-# graphql-ws' message handler, which closes the socket with 4004; the subscriber gets "WebSocket is not defined" in
-# place of the server's message, and all other subscriptions of the socket are cut.
-# Way around: set `globalThis.WebSocket` to the same class.
+# Expected: graphql-ws receives its WebSocket class by `webSocketImpl`, so in a runtime without a global one (Node.js
+# before 22) a subscription that the server answers with an `error` message ends with that error, and the socket stays open.
+# Observed: the link looks for the constant CLOSED of the *global* WebSocket when it converts the error. That throws within
+# graphql-ws' message handler, which closes the socket with 4004; the subscriber receives "WebSocket is not defined"
+# instead of the server's message, and all other subscriptions of the socket are cut.
+# Workaround: set `globalThis.WebSocket` to the same class.
 #
 # Needs Node.js 20 or newer and npm; everything is installed in a temporary folder.
 set -euo pipefail

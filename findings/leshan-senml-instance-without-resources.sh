@@ -2,10 +2,10 @@
 # Leshan 2.0.0-M18: an object instance without resources loses its id in SenML, without an error.
 #
 # Expected: a CREATE without resources is allowed where an object has no mandatory ones (307 objects of the registry), so
-# an encoder writes the instance's id in every content format, or refuses the formats that have no place for it.
-# Seen: TLV keeps the id. SenML JSON becomes "[]" and SenML CBOR one byte, an empty array: no exception, no id. The
+# an encoder writes the instance's id in every content format, or refuses the formats that cannot express it.
+# Observed: TLV keeps the id. SenML JSON becomes "[]" and SenML CBOR one byte, an empty array: no exception, no id. The
 # device decodes no instance at all; Leshan's own client answers 4.00 "Missing object instance id".
-# So a CREATE without resources, or a WRITE that empties an instance, must go out as TLV.
+# So a CREATE without resources, or a WRITE that empties an instance, must be sent as TLV.
 #
 # Needs Java 17 and Maven; everything is installed in a temporary folder.
 set -euo pipefail

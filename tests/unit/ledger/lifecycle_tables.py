@@ -22,15 +22,15 @@ from app.models.lifecycle import MOVES
 
 _K = OutcomeKind
 
-WHAT_CAME_BACK: Final[dict[OutcomeKind, str]] = {
-    _K.SUCCESS: "200, `success:true`; for a cancelled observation also 200 empty and 404 `no observation`",
+RESULTS: Final[dict[OutcomeKind, str]] = {
+    _K.SUCCESS: "200, `success:true`; for a canceled observation also 200 empty and 404 `no observation`",
     _K.DEVICE_ANSWERED_NO: "200, any other device code 4.xx, 5.01",
     _K.DEVICE_ANSWERED_NONSENSE: "500 `Invalid Response:`",
     _K.ANSWER_TOO_LARGE: "500 RESPONSE_TOO_LARGE (our server): the answer is above its `--max-body`",
     _K.DEVICE_SILENT: "504 `Request timeout`",
     _K.ANSWER_LOST: "our deadline passed; the connection broke after the request left; other 500; an unreadable 2xx",
-    _K.PROXY_ERROR: "502, 503, 408, another 504 (a proxy speaks)",
-    _K.LEASE_LOST: "nothing: the lease ran out",
+    _K.PROXY_ERROR: "502, 503, 408, another 504 (of a proxy)",
+    _K.LEASE_LOST: "nothing: the lease expired",
     _K.DELAYED_LOST: "200, `delayed:true`, and after the wake no answer in time, or events were missed",
     _K.DELAYED_DROPPED: "200, `delayed:true`, and the registration was replaced or gone without a wake",
     _K.NOT_CONNECTED: "500 `.. peer is not connected` / `Unable to send request`",
@@ -41,7 +41,7 @@ WHAT_CAME_BACK: Final[dict[OutcomeKind, str]] = {
     _K.UNREACHABLE: "refused, DNS, TLS: the request did not leave",
     _K.LESHAN_REFUSED: "401, 403, 407, 429",
     _K.LESHAN_BUSY: "409 BUSY, 429 TOO_MANY_CALLS (our server)",
-    _K.NOT_SENT: "our server, asked, had not received it, and refuses it from now on; or it ended the call unsent",
+    _K.NOT_SENT: "our server reports that it did not receive it, and refuses it from now on; or ended the call unsent",
     _K.UNEXPECTED: "anything else (3xx, 404, 405, 413, 414, 431 ..), and Leshan does not answer a probe",
     _K.TOO_LATE: "nothing: the deadline had passed before the request was written",
 }
@@ -67,9 +67,9 @@ def verdict_table() -> str:
     rows: list[tuple[str, ...]] = []
     for kind, row in TABLE.items():
         rows += _variants(kind)
-        rows.append((f"{kind.name}: {WHAT_CAME_BACK[kind]}", *_cells(row)))
+        rows.append((f"{kind.name}: {RESULTS[kind]}", *_cells(row)))
     head = (
-        "what came back",
+        "result of the call",
         "delivery",
         "counted",
         "holds back",
