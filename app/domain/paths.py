@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from app.domain.enums import OperationKind
@@ -26,9 +27,19 @@ class LwM2mPath:
     it."""
 
     ids: tuple[int, ...]
+    depth: int = field(init=False, compare=False, repr=False)
+    """1 for an object, 2 for an object instance, 3 for a resource, 4 for a resource instance."""
+    object_id: int = field(init=False, compare=False, repr=False)
+    resource_id: int | None = field(init=False, compare=False, repr=False)
 
-    @classmethod
-    def parse(cls, text: str) -> LwM2mPath:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", len(self.ids))
+        object.__setattr__(self, "object_id", self.ids[0])
+        object.__setattr__(self, "resource_id", self.ids[2] if len(self.ids) > 2 else None)
+
+    @staticmethod
+    @lru_cache(maxsize=8192)
+    def parse(text: str) -> LwM2mPath:
         """Parse ``"/5/0/1"`` or ``"5/0/1"``.
 
         Raises:
@@ -40,23 +51,10 @@ class LwM2mPath:
         ids = tuple(int(part) for part in parts)
         if max(ids) > MAX_ID:
             raise InvalidPath(f"{text!r} has an id above {MAX_ID}, the largest that LwM2M knows")
-        return cls(ids)
+        return LwM2mPath(ids)
 
     def __str__(self) -> str:
         return "/" + "/".join(map(str, self.ids))
-
-    @property
-    def depth(self) -> int:
-        """Return 1 for an object, 2 for an object instance, 3 for a resource, 4 for a resource instance."""
-        return len(self.ids)
-
-    @property
-    def object_id(self) -> int:
-        return self.ids[0]
-
-    @property
-    def resource_id(self) -> int | None:
-        return self.ids[2] if len(self.ids) > 2 else None
 
     def child(self, id_: int) -> LwM2mPath:
         return LwM2mPath((*self.ids, id_))

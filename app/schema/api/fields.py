@@ -32,9 +32,9 @@ class RequiredRole(FieldExtension):
     def __init__(self, role: Role) -> None:
         self.role = role
 
-    async def resolve_async(self, next_: Callable[..., Any], source: Any, info: strawberry.Info, **kwargs: Any) -> Any:
+    def resolve_async(self, next_: Callable[..., Any], source: Any, info: strawberry.Info, **kwargs: Any) -> Any:
         check_role(info.context.viewer, self.role)
-        return await next_(source, info, **kwargs)
+        return next_(source, info, **kwargs)  # the caller awaits it
 
 
 def resolved(description: str, role: Role = Role.VIEWER) -> Callable[[Resolver], Resolver]:

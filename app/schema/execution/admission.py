@@ -1,9 +1,8 @@
-"""Admission of operations: their cost is charged and their roles are checked before any variable is coerced."""
+"""The way of a document through its execution: admission before any variable is coerced, execution, errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from graphql import (
@@ -12,7 +11,6 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
-    GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
@@ -21,24 +19,34 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
-from app.schema.api.fields import check_role, role_of
+from app.models.queries import log_position
+from app.schema.api.fields import check_role
 from app.schema.budget import COST
 from app.schema.errors import ApiError, bad_input
 from app.schema.execution.context import ExecutionContext
+from app.schema.execution.error_locations import ErrorPaths
+from app.schema.execution.errors import presentable
 from app.schema.execution.measure import count_values, fragments_of
 from app.schema.limits import MAX_TOKENS, VALUES_FOR_ONE
-from app.security import Role
 
 
-class PreparedDocuments(SchemaExtension):
-    """Extension that replaces Strawberry's parsing and validation by the prepared document, and admits operations."""
+class Pipeline(SchemaExtension):
+    """The extension that every document passes through, over all transports.
+
+    Strawberry's parsing and validation are replaced by the prepared document; an admitted operation is executed, after
+    the log's position was read if it is selected; the errors of all results become those of the API.
+    """
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        self._present_errors(self.execution_context.result)
 
     def on_parse(self) -> Iterator[None]:
-        context = self.execution_context
-        context.parse_options["max_tokens"] = MAX_TOKENS
-        if (ready := context.context.prepared) is not None:
-            context.graphql_document = ready.document
-            context.context.reads.names = ready.names
+        execution, context = self.execution_context, self.execution_context.context
+        execution.parse_options["max_tokens"] = MAX_TOKENS
+        if context.prepared is not None:
+            execution.graphql_document = context.prepared.document
+            context.reads.names = context.prepared.names
         yield
 
     def on_validate(self) -> Iterator[None]:
@@ -46,20 +54,33 @@ class PreparedDocuments(SchemaExtension):
         errors = list(context.prepared.errors)
         if not errors:
             try:
-                roles = _roles(execution.schema.graphql_schema)  # type: ignore[attr-defined]
-                admit(context, roles, execution.variables or {})
+                admit(context, execution.variables or {})
             except ApiError as error:
                 errors = [error]
         execution.pre_execution_errors = errors
         yield
 
-    def on_execute(self) -> Iterator[None]:
-        execution = self.execution_context
-        execution.result = execution.context.forbidden  # Strawberry does not execute if there is a result
+    async def on_execute(self) -> AsyncIterator[None]:
+        execution, context = self.execution_context, self.execution_context.context
+        execution.result = context.forbidden  # Strawberry does not execute if there is a result
+        if "transitionCursor" in context.reads.names:
+            try:
+                context.cursor = await log_position()
+            except Exception as error:
+                context.cursor = error
         yield
 
+    def on_stream_result(self, result: Any) -> Iterator[None]:
+        self._present_errors(result)
+        yield
 
-def admit(context: ExecutionContext, roles: Mapping[str, Role], variables: Mapping[str, Any]) -> None:
+    def _present_errors(self, result: Any) -> None:
+        if result is not None and result.errors:
+            places = ErrorPaths(self.execution_context.graphql_document)
+            result.errors = [presentable(error, places) for error in result.errors]
+
+
+def admit(context: ExecutionContext, variables: Mapping[str, Any]) -> None:
     """Check the role and charge the cost of an operation, before its variables are coerced.
 
     Raises:
@@ -74,7 +95,7 @@ def admit(context: ExecutionContext, roles: Mapping[str, Role], variables: Mappi
     measure = ready.measure(operation, variables)
     if operation.operation is OperationType.MUTATION:
         assert ready.document is not None  # noqa: S101 - the operation is part of it
-        context.forbidden = forbidden(context, roles, operation, fragments_of(ready.document))
+        context.forbidden = forbidden(context, operation, fragments_of(ready.document))
         if context.forbidden is not None:
             return
     cost, values = measure.cost, measure.values
@@ -91,7 +112,6 @@ def admit(context: ExecutionContext, roles: Mapping[str, Role], variables: Mappi
 
 def forbidden(
     context: ExecutionContext,
-    roles: Mapping[str, Role],
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
 ) -> ExecutionResult | None:
@@ -100,12 +120,13 @@ def forbidden(
     nodes: dict[str, list[FieldNode]] = {}
     errors: dict[str, GraphQLError] = {}
     for field_ in _root_fields(operation.selection_set, fragments):
-        if field_ is None or field_.name.value not in roles:
+        role = None if field_ is None else context.mutation_roles.get(field_.name.value)
+        if field_ is None or role is None:
             return None
         key = field_.alias.value if field_.alias else field_.name.value
         nodes.setdefault(key, []).append(field_)
         try:
-            check_role(context.viewer, roles[field_.name.value])
+            check_role(context.viewer, role)
         except ApiError as error:
             errors[key] = located_error(error, nodes[key], [key])
         else:
@@ -128,10 +149,3 @@ def _root_fields(
         else:
             assert isinstance(selection, InlineFragmentNode)  # noqa: S101 - there is no other kind
             yield from _root_fields(selection.selection_set, fragments)
-
-
-@lru_cache(maxsize=4)
-def _roles(schema: GraphQLSchema) -> Mapping[str, Role]:
-    """Return the required role of each field of the mutation root."""
-    fields = schema.mutation_type.fields if schema.mutation_type else {}
-    return {name: role_of(field) for name, field in fields.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from graphql import ExecutionResult
@@ -12,7 +13,7 @@ from app.schema.api.reads import Reads
 from app.schema.budget import RequestBudget
 from app.schema.execution.documents import Prepared, RequestDocuments
 from app.schema.execution.measure import Measure
-from app.security import Viewer
+from app.security import Role, Viewer
 
 _UNMEASURED: Final = Measure()
 
@@ -38,22 +39,20 @@ class ExecutionContext(RequestContext):
 
     Attributes:
         operation_name: ``operationName`` of the request.
-        documents: documents of the request, with the budget that the operations of a batch share.
+        documents, budget: documents and budget of the request, which the operations of a batch share.
         prepared: the document.
+        mutation_roles: the required role of each field of the mutation root.
         measure: measure of the operation; set when it is admitted.
         forbidden: result of a mutation whose root fields are all forbidden, which is not executed.
     """
 
     operation_name: str | None
     documents: RequestDocuments
+    budget: RequestBudget
     prepared: Prepared | None = None
+    mutation_roles: Mapping[str, Role] = field(default_factory=dict)
     measure: Measure = _UNMEASURED
     forbidden: ExecutionResult | None = None
-
-    @property
-    def budget(self) -> RequestBudget:
-        """Budget of the request."""
-        return self.documents.budget
 
     @classmethod
     def create(
@@ -66,4 +65,11 @@ class ExecutionContext(RequestContext):
         """Return the context for the execution of one document."""
         documents = documents or RequestDocuments()
         reads = Reads(documents.budget, services.ledger.rules)
-        return cls(services, viewer, reads, operation_name=operation_name, documents=documents)
+        return cls(
+            services,
+            viewer,
+            reads,
+            operation_name=operation_name,
+            documents=documents,
+            budget=documents.budget,
+        )

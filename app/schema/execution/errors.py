@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
@@ -103,20 +101,3 @@ def _like(error: GraphQLError, api_error: ApiError) -> GraphQLError:
         path=error.path,
         extensions=api_error.extensions,
     )
-
-
-class PresentErrors(SchemaExtension):
-    """Extension that applies :func:`presentable` to the errors of all results, for all transports."""
-
-    def on_operation(self) -> Iterator[None]:
-        yield
-        self._present(self.execution_context.result)
-
-    def on_stream_result(self, result: Any) -> Iterator[None]:
-        self._present(result)
-        yield
-
-    def _present(self, result: Any) -> None:
-        if result is not None and result.errors:
-            places = ErrorPaths(self.execution_context.graphql_document)
-            result.errors = [presentable(error, places) for error in result.errors]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from functools import cached_property
 from typing import Any, Final
 
 import graphql
@@ -21,7 +22,6 @@ from graphql import (
     Undefined,
 )
 from graphql.execution import Executor
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext as StrawberryExecutionContext
@@ -29,32 +29,18 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from app.models.queries import log_position
-from app.schema.api.context import Info, RequestContext
+from app.schema.api.context import Info
+from app.schema.api.fields import role_of
 from app.schema.api.mutations import Mutation
 from app.schema.api.queries import Query
 from app.schema.api.scalars import SCALARS
 from app.schema.api.subscriptions import Subscription
 from app.schema.budget import RequestBudget
 from app.schema.errors import ApiError, Code
-from app.schema.execution.admission import PreparedDocuments
+from app.schema.execution.admission import Pipeline
 from app.schema.execution.context import ExecutionContext, Requester
-from app.schema.execution.errors import PresentErrors
 from app.schema.limits import MAX_BATCH
-
-
-class CursorFirst(SchemaExtension):
-    """Extension that reads the log's position before all other fields of a document that selects it."""
-
-    async def on_execute(self) -> AsyncIterator[None]:
-        context: RequestContext = self.execution_context.context
-        if "transitionCursor" in context.reads.names:
-            try:
-                context.cursor = await log_position()
-            except Exception as error:
-                context.cursor = error
-        yield
-
+from app.security import Role
 
 PACED: Final = 2_000
 """Cost of an operation above which the event loop can run other tasks while its lists are completed."""
@@ -99,6 +85,12 @@ class Schema(strawberry.Schema):
     @property
     def graphql_schema(self) -> GraphQLSchema:
         return self._schema
+
+    @cached_property
+    def mutation_roles(self) -> Mapping[str, Role]:
+        """The required role of each field of the mutation root."""
+        fields = self._schema.mutation_type.fields if self._schema.mutation_type else {}
+        return {name: role_of(field) for name, field in fields.items()}
 
     async def execute(  # noqa: PLR0917 - Strawberry's signature
         self,
@@ -158,13 +150,14 @@ class Schema(strawberry.Schema):
         :meth:`RequestDocuments.prepared` does."""
         if not query:
             return None  # Strawberry rejects it
-        context.prepared = await context.documents.prepared(self.graphql_schema, query)
+        context.prepared = await context.documents.prepared(self._schema, query)
+        context.mutation_roles = self.mutation_roles
         return context.prepared.operation(context.operation_name)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: StrawberryExecutionContext | None = None
     ) -> None:
-        """Do not log: clients' errors are not logged, and :class:`PresentErrors` logs internal ones."""
+        """Do not log: clients' errors are not logged, and :class:`Pipeline` logs internal ones."""
 
 
 def _reads(operation: OperationDefinitionNode | None) -> bool:
@@ -236,7 +229,7 @@ schema: Final = _with_own_one_of(
             Mutation,
             Subscription,
             execution_context_class=Execution,
-            extensions=[PresentErrors, PreparedDocuments, CursorFirst],
+            extensions=[Pipeline],
             config=StrawberryConfig(info_class=Info, scalar_map=SCALARS, batching_config={"max_operations": MAX_BATCH}),
         )
     )

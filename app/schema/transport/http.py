@@ -48,13 +48,11 @@ from app.schema.transport.http_request import (
     ClientWatch,
     Refused,
     RequestAdapter,
-    check_accept,
     check_fields,
     formats_of,
     refusal,
 )
 from app.schema.transport.websocket import WebSocketView
-from app.security import bearer_token
 
 _ALLOWED: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
 """Operation types with a single response, by method. Subscriptions are allowed with both methods, as a stream."""
@@ -109,11 +107,12 @@ class GraphQLView(WebSocketView):
             return
         body = Body(receive, self._max_body, empty=scope["method"] == "GET")
         request = Request(scope, body)
-        request.state.documents = documents = RequestDocuments()
+        documents = RequestDocuments()
         watch = ClientWatch(documents.budget, body, lambda: body.complete)
         try:
-            check_accept(request)
-            response = await self.run(request)
+            request.state.formats = formats_of(request)
+            request.state.requester = self.requester(request, documents)
+            response = await self.run(request, context=request.state.requester)
         except HTTPException as error:
             response = refusal(request, error)
         finally:
@@ -127,10 +126,10 @@ class GraphQLView(WebSocketView):
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         is_request = not request.query_params.keys().isdisjoint({"query", "extensions"})
-        return request.method == "GET" and not is_request and formats_of(request).page
+        return request.method == "GET" and not is_request and request.state.formats.page
 
     async def parse_http_body(self, request: Any) -> Any:
-        if self.services.authenticate(bearer_token(request.headers.get("authorization"))) is None:
+        if request.state.requester.viewer is None:
             error = ApiError(Code.UNAUTHENTICATED, "Missing or unknown token; Authorization: Bearer TOKEN is expected.")
             raise Refused(401, error, WWW_Authenticate="Bearer")
         content_type, _ = parse_content_type(request.content_type or "")
@@ -174,7 +173,7 @@ class GraphQLView(WebSocketView):
         root_value: None,  # noqa: ARG002
         sub_response: Any,  # noqa: ARG002
     ) -> Any:
-        formats, method = formats_of(request), request_adapter.method
+        formats, method = request.state.formats, request_adapter.method
         if isinstance(request_data, list):
             if formats.json is None:
                 message = f"Unacceptable Accept header for a batch; {PLAIN_JSON} or {RESPONSE_JSON} is expected."
@@ -235,7 +234,7 @@ class GraphQLView(WebSocketView):
 
     async def get_sub_response(self, request: Any) -> Response:
         sub_response = await super().get_sub_response(request)
-        sub_response.media_type = formats_of(request).json or PLAIN_JSON
+        sub_response.media_type = request.state.formats.json or PLAIN_JSON
         return sub_response
 
     async def process_result(self, request: Any, result: Any) -> Any:

@@ -32,7 +32,11 @@ class Refused(HTTPException):
 
 
 class RequestAdapter(StarletteRequestAdapter):
-    """Strawberry's request adapter with the media type in lower case, as it is compared."""
+    """Strawberry's request adapter with the request's ``state``, and with the media type in lower case."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.state = request.state
 
     @property
     def content_type(self) -> str | None:
@@ -63,22 +67,18 @@ class Body:
         return message
 
 
-def check_accept(request: Request) -> None:
-    """Raise Refused, 431, if the ``Accept`` header is too long to be parsed."""
-    if len(_accept(request)) > MAX_ACCEPT:
+def formats_of(request: Request) -> Formats:
+    """Return the formats that a request accepts by its ``Accept`` headers, which are one list (RFC 9110, 5.3).
+
+    Raises:
+        Refused: 431: the list is too long to be parsed.
+    """
+    accept = ",".join(request.headers.getlist("accept"))
+    if len(accept) > MAX_ACCEPT:
         raise Refused(
             431, over_limit(f"Accept header too long; at most {MAX_ACCEPT} characters are allowed.", MAX_ACCEPT)
         )
-
-
-def formats_of(request: Any) -> Formats:
-    """Return the formats that the request accepts."""
-    return response_formats(_accept(request)[:MAX_ACCEPT])
-
-
-def _accept(request: Any) -> str:
-    """Return all ``Accept`` headers combined (RFC 9110, 5.3)."""
-    return ",".join(request.headers.getlist("accept"))
+    return response_formats(accept)
 
 
 def check_fields(request_data: GraphQLRequestData, index: int | None = None) -> None:
@@ -99,7 +99,8 @@ def refusal(request: Request, error: HTTPException) -> Response:
     """Return the response to a rejected request, in a format that it accepts."""
     refused = error if isinstance(error, Refused) else _refused(error)
     body = orjson.dumps({"errors": [refused.error.formatted]})
-    media_type = formats_of(request).json or PLAIN_JSON
+    formats: Formats | None = getattr(request.state, "formats", None)
+    media_type = (formats and formats.json) or PLAIN_JSON
     return Response(body, refused.status_code, refused.headers, f"{media_type}; charset=utf-8")
 
 

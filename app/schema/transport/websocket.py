@@ -31,6 +31,7 @@ from strawberry.types.unset import UNSET
 from app.schema.api.context import SchemaContext
 from app.schema.errors import ApiError, Code, over_limit
 from app.schema.execution.context import Requester
+from app.schema.execution.documents import RequestDocuments
 from app.schema.execution.errors import is_hash_only, persisted_query_not_supported
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_SUBSCRIPTIONS
@@ -202,10 +203,13 @@ class WebSocketView(GraphQL[Requester, None]):
         self.services = services
         self.fanout = Fanout(schema, services)
 
+    def requester(self, request: Request | WebSocket, documents: RequestDocuments | None = None) -> Requester:
+        """Return the requester that a token in the header identifies."""
+        viewer = self.services.authenticate(bearer_token(request.headers.get("authorization")))
+        return Requester(self.services, viewer, documents=documents)
+
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Requester:  # noqa: ARG002
-        token = bearer_token(request.headers.get("authorization"))
-        documents = getattr(request.state, "documents", None)
-        return Requester(self.services, self.services.authenticate(token), documents=documents)
+        return self.requester(request)
 
     async def on_ws_connect(self, context: Requester) -> Any:
         """Authenticate by the token of ``connection_init``, otherwise by that of the handshake.

@@ -27,7 +27,7 @@ from app.schema import budget
 from app.schema.api import ledger_gateway
 from app.schema.api.ids import operation_id
 from app.schema.api.input_validation import Defaults
-from app.schema.execution import admission, documents
+from app.schema.execution import documents
 from app.schema.execution.documents import prepare
 from app.schema.execution.measure import count_values
 from app.schema.execution.schema import schema
@@ -134,7 +134,7 @@ async def test_a_forbidden_mutation_leaves_other_fields(api: Api, world: World, 
 
 
 async def test_every_mutation_requires_an_operator() -> None:
-    roles = admission._roles(schema.graphql_schema)
+    roles = schema.mutation_roles
     assert roles
     assert set(roles.values()) == {"operator"}
 

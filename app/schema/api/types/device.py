@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import strawberry
 
@@ -31,7 +31,7 @@ from app.schema.api.filters import operation_criteria
 from app.schema.api.ids import endpoint_id, operation_id
 from app.schema.api.inputs import DeviceOperationFilter
 from app.schema.api.reads import LoadedOperation
-from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json, time_or_none
+from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json
 from app.schema.api.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
 from app.schema.api.types.registration import Registration, registration_of
 from app.schema.api.types.resource import ResourceState, observed_of, resource_state
@@ -269,11 +269,11 @@ def endpoint_of(view: EndpointView) -> Endpoint:
         id=strawberry.ID(endpoint_id(view.id)),
         name=view.name,
         presence=view.presence,
-        awake_until=time_or_none(view.awake_until),
+        awake_until=cast("DateTime | None", view.awake_until),
         awake_window_seconds=view.awake_window_seconds,
-        last_seen_at=time_or_none(view.last_seen_at),
+        last_seen_at=cast("DateTime | None", view.last_seen_at),
         registration=registration_of(view),
-        pending_operations=clamped_int(view.pending),
+        pending_operations=clamped_int(view.queued + view.sending),
         view=view,
     )
 
