@@ -11,22 +11,17 @@ import typer
 from app.command_error import CommandError
 from app.operator_cli.options import (
     HERE,
-    After,
+    OPERATION_FILTER,
+    QUEUED_FILTER,
+    TRANSITION_FILTER,
     AsJson,
-    Batch,
-    Before,
-    Creator,
-    Endpoints,
     Expected,
+    Filter,
     Ids,
-    Kinds,
-    Path,
-    Reasons,
-    Statuses,
     Sure,
     Token,
     Url,
-    filter_of,
+    filtered_by,
     global_id,
 )
 
@@ -104,17 +99,10 @@ def resume(
 
 
 @ops.command("list")
+@filtered_by(OPERATION_FILTER)
 def list_(
     *,
-    endpoint: Endpoints = None,
-    status: Statuses = None,
-    kind: Kinds = None,
-    reason: Reasons = None,
-    batch: Batch = None,
-    created_by: Creator = None,
-    path: Path = None,
-    created_after: After = None,
-    created_before: Before = None,
+    criteria: Filter,
     first: Annotated[int, typer.Option("--first", "-n", min=1, help="At most so many, the newest.")] = 50,
     as_json: AsJson = False,
     url: Url = HERE,
@@ -124,11 +112,7 @@ def list_(
     from app.operator_cli.connection import Api
     from app.operator_cli.listing import listing
 
-    wanted = filter_of(
-        endpoints=endpoint, statuses=status, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
-        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
-    )  # fmt: skip
-    listing(Api(url, token), wanted, first, as_json=as_json)
+    listing(Api(url, token), criteria, first, as_json=as_json)
 
 
 @ops.command()
@@ -147,11 +131,11 @@ def show(
 
 
 @ops.command()
+@filtered_by(TRANSITION_FILTER)
 def watch(
     ids: Ids = None,
     *,
-    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="Of this endpoint.")] = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="Steps to this status; may be given again.")] = None,
+    criteria: Filter,
     after: Annotated[str | None, typer.Option("--after", help="Everything since this cursor first.")] = None,
     as_json: AsJson = False,
     url: Url = HERE,
@@ -162,21 +146,15 @@ def watch(
     from app.operator_cli.connection import Api
     from app.operator_cli.watching import watch as watched
 
-    watched(Api(url, token), ids or [], endpoint=endpoint, to=to or [], after=after, as_json=as_json)
+    watched(Api(url, token), ids or [], criteria, after=after, as_json=as_json)
 
 
 @ops.command()
+@filtered_by(QUEUED_FILTER)
 def cancel(
     ids: Ids = None,
     *,
-    endpoint: Endpoints = None,
-    kind: Kinds = None,
-    reason: Reasons = None,
-    batch: Batch = None,
-    created_by: Creator = None,
-    path: Path = None,
-    created_after: After = None,
-    created_before: Before = None,
+    criteria: Filter,
     expect: Expected = None,
     yes: Sure = False,
     as_json: AsJson = False,
@@ -187,26 +165,15 @@ def cancel(
     from app.operator_cli import many
     from app.operator_cli.connection import Api
 
-    wanted = filter_of(
-        endpoints=endpoint, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
-        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
-    )  # fmt: skip
-    many.cancel(Api(url, token), ids or [], wanted, expected=expect, sure=yes, as_json=as_json)
+    many.cancel(Api(url, token), ids or [], criteria, expected=expect, sure=yes, as_json=as_json)
 
 
 @ops.command()
+@filtered_by(OPERATION_FILTER)
 def retry(
     ids: Ids = None,
     *,
-    endpoint: Endpoints = None,
-    status: Statuses = None,
-    kind: Kinds = None,
-    reason: Reasons = None,
-    batch: Batch = None,
-    created_by: Creator = None,
-    path: Path = None,
-    created_after: After = None,
-    created_before: Before = None,
+    criteria: Filter,
     expect: Expected = None,
     yes: Sure = False,
     as_json: AsJson = False,
@@ -218,11 +185,7 @@ def retry(
     from app.operator_cli import many
     from app.operator_cli.connection import Api
 
-    wanted = filter_of(
-        endpoints=endpoint, statuses=status, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
-        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
-    )  # fmt: skip
-    many.retry(Api(url, token), ids or [], wanted, expected=expect, sure=yes, as_json=as_json)
+    many.retry(Api(url, token), ids or [], criteria, expected=expect, sure=yes, as_json=as_json)
 
 
 @ops.command()

@@ -11,30 +11,28 @@ import typer
 from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, Refused
-from app.operator_cli.options import global_id
+from app.operator_cli.options import Filter, global_id
 from app.operator_cli.tables import echo, print_json
 
-Filter = dict[str, Any]
 
-
-def cancel(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
+def cancel(api: Api, ids: list[str], criteria: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
     """Cancel those of these operations that are still queued."""
-    if _only_one_of(ids, wanted):
+    if _only_one_of(ids, criteria):
         _each(ids, lambda id_: api.ask(documents.CANCEL_ONE, id=id_), "canceled", as_json=as_json)
         return
-    queued = {**wanted, "statuses": ["QUEUED"]}
+    queued = {**criteria, "statuses": ["QUEUED"]}
     count = _agreed(api, queued, "cancel", expected=expected, sure=sure)
     told = _done(api, documents.CANCEL, "canceled", filter=queued, count=count)["cancelDeviceOperations"]
     _tell(told, f"{told['canceled']} canceled", as_json=as_json)
 
 
-def retry(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
+def retry(api: Api, ids: list[str], criteria: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
     """Retry each of these operations once."""
-    if _only_one_of(ids, wanted):
+    if _only_one_of(ids, criteria):
         key = str(uuid.uuid4())
         _each(ids, lambda id_: api.ask_until_told(documents.RETRY_ONE, id=id_, key=key), "queued anew", as_json=as_json)
         return
-    ended = {"statuses": ["FAILED", "EXPIRED"], **wanted, "retried": False}
+    ended = {"statuses": ["FAILED", "EXPIRED"], **criteria, "retried": False}
     count = _agreed(api, ended, "retry", expected=expected, sure=sure)
     told = _done(api, documents.RETRY, "created", filter=ended, count=count)["retryDeviceOperations"]
     _tell(told, f"{told['created']} queued anew", as_json=as_json)
@@ -52,9 +50,9 @@ def _done(api: Api, document: str, fact: str, **variables: Any) -> Any:
         ) from None
 
 
-def _only_one_of(ids: list[str], wanted: Filter) -> bool:
+def _only_one_of(ids: list[str], criteria: Filter) -> bool:
     """Return whether ids are given, and not a filter."""
-    if bool(ids) is bool(wanted):
+    if bool(ids) is bool(criteria):
         raise CommandError("ids, or options that say which operations are meant, are expected: see --help", 2)
     return bool(ids)
 
@@ -74,11 +72,11 @@ def _each(ids: list[str], act: Callable[[str], Any], done: str, *, as_json: bool
         raise typer.Exit(1)
 
 
-def _agreed(api: Api, wanted: Filter, verb: str, *, expected: int | None, sure: bool) -> int:
+def _agreed(api: Api, criteria: Filter, verb: str, *, expected: int | None, sure: bool) -> int:
     """Return the number of matching operations, after the user has confirmed it."""
     if expected is not None:
         return expected
-    count = int(api.ask(documents.COUNT, filter=wanted)["deviceOperationCount"])
+    count = int(api.ask(documents.COUNT, filter=criteria)["deviceOperationCount"])
     if not sure and count:
         typer.confirm(f"{verb} {count} operations?", abort=True, err=True)
     return count
