@@ -10,16 +10,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import uuid4
 
 import orjson
 
 from simulator.device import Device, Registration
 from simulator.models import Json
-
-if TYPE_CHECKING:
-    from simulator.exchange import Answer
+from simulator.responses import HttpResponse
 
 HEARTBEAT: Final = b"\r\n"
 _KEPT: Final = 10_000
@@ -206,7 +204,7 @@ class Events:
         """Publish that the outbox was full and this many events were dropped."""
         self.tell("GAP", "", orjson.dumps({"dropped": dropped, "byEvent": {"UPDATED": dropped}}))
 
-    def result(self, device: Device, path: str, request_id: str, answer: Answer) -> None:
+    def result(self, device: Device, path: str, request_id: str, answer: HttpResponse) -> None:
         """Publish the result of a request with an id, errors in the form of our own server."""
         key = "response" if answer.status == 200 else "error"
         body = answer.body or b"null"

@@ -17,7 +17,7 @@ from simulator.device import ROOT_LINK_OF_UPDATE, Device, Registration
 from simulator.events import Events
 from simulator.nodes import Path, java_double
 from simulator.objects import Objects, pristine_tree, text
-from simulator.problems import Refused
+from simulator.responses import Refused
 
 _TEMPERATURE: Path = (3303, 0, 5700)
 _LIFETIME: Path = (1, 0, 1)
