@@ -10,15 +10,15 @@ import typer
 
 from app.command_error import CommandError
 from app.operator_cli.options import (
-    HERE,
+    DEFAULT_URL,
     OPERATION_FILTER,
     QUEUED_FILTER,
     TRANSITION_FILTER,
     AsJson,
+    Confirmed,
     Expected,
     Filter,
     Ids,
-    Sure,
     Token,
     Url,
     filtered_by,
@@ -27,8 +27,8 @@ from app.operator_cli.options import (
 
 ops = typer.Typer(
     name="ops",
-    help="Operations of a running Reveille: list, show, watch, cancel, retry, create. Asks --url, else REVEILLE_URL, "
-    "else this machine.",
+    help="Operations of a running Reveille: list, show, watch, cancel, retry, create. Connects to --url, else "
+    "REVEILLE_URL, else this machine.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -43,44 +43,44 @@ def add_to(cli: typer.Typer) -> None:
 
 def status(
     *,
-    live: Annotated[bool, typer.Option("--live", "-l", help="Stay, and draw it anew every two seconds.")] = False,
+    live: Annotated[bool, typer.Option("--live", "-l", help="Refresh every two seconds until interrupted.")] = False,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Show what is waiting, for which device, since when, and what blocks it. Exits with 3 if something does."""
+    """Show the waiting operations by device and age, and what blocks them. Exit with 3 if anything does."""
     from app.operator_cli.connection import Api
-    from app.operator_cli.status import status as told
+    from app.operator_cli.status import status as show_status
 
-    raise typer.Exit(told(Api(url, token), as_json=as_json, live=live))
+    raise typer.Exit(show_status(Api(url, token), as_json=as_json, live=live))
 
 
 def pause(
     *,
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; everybody who looks will read it.")],
-    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="This endpoint alone.")] = None,
-    server: Annotated[str | None, typer.Option("--server", help="This Leshan server's devices alone.")] = None,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Reason, shown to all users.")],
+    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="Only this endpoint.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Only the devices of this Leshan server.")] = None,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Pause sending: to everything, to one Leshan server's devices, or to one endpoint. Open calls are not canceled."""
     from app.operator_cli import documents, tables
     from app.operator_cli.connection import Api
 
-    told = Api(url, token).ask_until_told(documents.PAUSE, reason=reason, endpoint=endpoint, server=server)
+    data = Api(url, token).execute_with_retry(documents.PAUSE, reason=reason, endpoint=endpoint, server=server)
     if as_json:
-        tables.print_json(told["pauseDispatch"])
+        tables.print_json(data["pauseDispatch"])
     else:
-        tables.show(tables.pauses_table([told["pauseDispatch"]]))
+        tables.show(tables.pauses_table([data["pauseDispatch"]]))
 
 
 def resume(
     *,
     endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="This endpoint.")] = None,
-    server: Annotated[str | None, typer.Option("--server", help="This Leshan server's devices.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="The devices of this Leshan server.")] = None,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Resume the dispatch that was paused with the same options, and list the pauses that remain."""
@@ -88,14 +88,14 @@ def resume(
     from app.operator_cli.connection import Api
 
     api = Api(url, token)
-    told = api.ask(documents.RESUME, endpoint=endpoint, server=server)["resumeDispatch"]
-    left = api.ask(documents.PAUSES)["dispatchPauses"]
+    resumed = api.execute(documents.RESUME, endpoint=endpoint, server=server)["resumeDispatch"]
+    remaining = api.execute(documents.PAUSES)["dispatchPauses"]
     if as_json:
-        tables.print_json({"resumed": told, "paused": left})
+        tables.print_json({"resumed": resumed, "paused": remaining})
         return
-    tables.echo(f"{tables.scope(told)} is sent to again")
-    if left:
-        tables.show(tables.pauses_table(left))
+    tables.echo(f"resumed: {tables.scope(resumed)}")
+    if remaining:
+        tables.show(tables.pauses_table(remaining))
 
 
 @ops.command("list")
@@ -103,9 +103,11 @@ def resume(
 def list_(
     *,
     criteria: Filter,
-    first: Annotated[int, typer.Option("--first", "-n", min=1, help="At most so many, the newest.")] = 50,
+    first: Annotated[
+        int, typer.Option("--first", "-n", min=1, help="Maximum number of operations, newest first.")
+    ] = 50,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """List operations, newest first."""
@@ -120,10 +122,10 @@ def show(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Id of an operation.")],
     *,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Show an operation with all its facts and all its transitions."""
+    """Show all fields and all transitions of an operation."""
     from app.operator_cli.connection import Api
     from app.operator_cli.listing import showing
 
@@ -136,9 +138,9 @@ def watch(
     ids: Ids = None,
     *,
     criteria: Filter,
-    after: Annotated[str | None, typer.Option("--after", help="Everything since this cursor first.")] = None,
+    after: Annotated[str | None, typer.Option("--after", help="Start with the transitions after this cursor.")] = None,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Follow operations transition by transition: those with these ids until all have ended (exit code 4 if one is not
@@ -156,16 +158,16 @@ def cancel(
     *,
     criteria: Filter,
     expect: Expected = None,
-    yes: Sure = False,
+    yes: Confirmed = False,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Cancel QUEUED operations: by ids, or all that match the options, if their number is the one that you confirm."""
     from app.operator_cli import many
     from app.operator_cli.connection import Api
 
-    many.cancel(Api(url, token), ids or [], criteria, expected=expect, sure=yes, as_json=as_json)
+    many.cancel(Api(url, token), ids or [], criteria, expected=expect, confirmed=yes, as_json=as_json)
 
 
 @ops.command()
@@ -175,9 +177,9 @@ def retry(
     *,
     criteria: Filter,
     expect: Expected = None,
-    yes: Sure = False,
+    yes: Confirmed = False,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Retry ended operations: by ids, or all that match the options (without --status: FAILED and EXPIRED) and have not
@@ -185,55 +187,61 @@ def retry(
     from app.operator_cli import many
     from app.operator_cli.connection import Api
 
-    many.retry(Api(url, token), ids or [], criteria, expected=expect, sure=yes, as_json=as_json)
+    many.retry(Api(url, token), ids or [], criteria, expected=expect, confirmed=yes, as_json=as_json)
 
 
 @ops.command()
 def create(
     endpoint: Annotated[str | None, typer.Argument(help="Name of the endpoint.")] = None,
     kind: Annotated[str | None, typer.Argument(help="READ, WRITE, EXECUTE, ..")] = None,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="path", help="One, or those of a composite.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="path", help="One path, or several for a composite.")
+    ] = None,
     *,
     value: Annotated[str | None, typer.Option("--value", "-v", help="Value of a WRITE or CREATE.")] = None,
     type_: Annotated[
-        str, typer.Option("--type", "-t", help="Its type: string, integer, float, boolean, opaque, time, node, ..")
+        str,
+        typer.Option("--type", "-t", help="Type of the value: string, integer, float, boolean, opaque, time, node, .."),
     ] = "string",
-    arguments: Annotated[str | None, typer.Option("--arguments", help="Of an EXECUTE: 0='a',1")] = None,
-    priority: Annotated[int | None, typer.Option("--priority", help="-100 to 100.")] = None,
-    ttl: Annotated[int | None, typer.Option("--ttl", help="Seconds until it expires in the queue.")] = None,
-    timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds that the device has to answer.")] = None,
-    max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="1 to 100.")] = None,
-    supersede: Annotated[bool, typer.Option("--supersede", help="Take older writes to this path back.")] = False,
+    arguments: Annotated[str | None, typer.Option("--arguments", help="Arguments of an EXECUTE: 0='a',1")] = None,
+    priority: Annotated[int | None, typer.Option("--priority", help="Priority, -100 to 100.")] = None,
+    ttl: Annotated[int | None, typer.Option("--ttl", help="Seconds after which it expires in the queue.")] = None,
+    timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds to wait for the device's response.")] = None,
+    max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="Maximum attempts, 1 to 100.")] = None,
+    supersede: Annotated[bool, typer.Option("--supersede", help="Cancel older queued writes to this path.")] = False,
     validate_range: Annotated[
         bool,
         typer.Option(
             "--validate-range/--no-validate-range",
-            help="Refuse values outside of the ranges in the device's object models, or send them; for a file, too.",
+            help="Reject values outside the ranges of the device's object models, or send them; also of a file.",
         ),
     ] = True,
     file: Annotated[
         str | None,
         typer.Option(
-            "--file", "-f", help="Many, each as the API takes it: a JSON list, or one object a line; - is stdin."
+            "--file", "-f", help="File of inputs as in the API: a JSON list, or one object per line; - is stdin."
         ),
     ] = None,
-    batch: Annotated[str | None, typer.Option("--batch", "-b", help="A word for those that belong together.")] = None,
-    key: Annotated[str | None, typer.Option("--idempotency-key", help="Again with the same: nothing twice.")] = None,
+    batch: Annotated[str | None, typer.Option("--batch", "-b", help="Name of the batch.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--idempotency-key", help="Repeating the call with the same key creates nothing twice."),
+    ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Watch until all have ended; then show what became of each.")
+        bool, typer.Option("--wait", "-w", help="Watch until all operations have ended, then show the outcome of each.")
     ] = False,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Queue one operation (reveille ops create dev-1 WRITE /5/0/1 --value https://..), or those of a file."""
+    """Create one operation (reveille ops create dev-1 WRITE /5/0/1 --value https://..), or those of a file."""
     from app.operator_cli import creating
     from app.operator_cli.connection import Api
     from app.operator_cli.watching import outcomes
 
     api = Api(url, token)
     if (file is None) is (endpoint is None):
-        raise CommandError("an endpoint with a kind, or a --file, is expected: see --help", 2)
+        raise CommandError("expected an endpoint and a kind, or --file: see --help", 2)
     if file is not None:
         inputs = creating.read_inputs(file)
     else:
@@ -242,7 +250,7 @@ def create(
             "ttlSeconds": ttl, "timeoutSeconds": timeout, "maxAttempts": max_attempts, "supersede": supersede or None,
             "value": None if value is None else creating.value_of(value, type_),
         }  # fmt: skip
-        inputs = [creating.one(facts, paths or [])]
+        inputs = [creating.single_input(facts, paths or [])]
     common: dict[str, Any] = {} if batch is None else {"batch": batch}
     if not validate_range:
         common["validateRange"] = False

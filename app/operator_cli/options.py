@@ -16,15 +16,18 @@ Url: TypeAlias = Annotated[
     str, typer.Option("--url", envvar="REVEILLE_URL", help="Address of a running Reveille.", metavar="URL")
 ]
 Token: TypeAlias = Annotated[
-    str | None, typer.Option("--token", envvar="REVEILLE_TOKEN", help="Access token, where one is asked for.")
+    str | None, typer.Option("--token", envvar="REVEILLE_TOKEN", help="Access token, if the server requires one.")
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
-Sure: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether this is meant.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Confirmed: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Expected: TypeAlias = Annotated[
-    int | None, typer.Option("--expect", min=0, help="Do it only if it is about exactly so many; asks nothing.")
+    int | None,
+    typer.Option(
+        "--expect", min=0, help="Proceed without confirmation, only if exactly this number of operations matches."
+    ),
 ]
-Ids: TypeAlias = Annotated[list[str] | None, typer.Argument(help="Ids of operations.", metavar="id")]
-HERE = "http://127.0.0.1:8000"
+Ids: TypeAlias = Annotated[list[str] | None, typer.Argument(help="Operation ids.", metavar="id")]
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
 
 Command: TypeAlias = Callable[..., None]
@@ -59,19 +62,24 @@ class FilterOption:
         return given if self.type.strip("[!]") in _TEXTS else [word.upper() for word in given]
 
 
-STATUS: Final = FilterOption(
-    "statuses", "[OperationStatus!]", ("--status", "-s"), "QUEUED, SENDING, ..; may be given again."
-)
+STATUS: Final = FilterOption("statuses", "[OperationStatus!]", ("--status", "-s"), "QUEUED, SENDING, ..; repeatable.")
 OPERATION_FILTER: Final = (
-    FilterOption("endpoints", "[String!]", ("--endpoint", "-e"), "Of this endpoint; may be given again."),
+    FilterOption("endpoints", "[String!]", ("--endpoint", "-e"), "Only of this endpoint; repeatable."),
     STATUS,
-    FilterOption("kinds", "[OperationKind!]", ("--kind", "-k"), "READ, WRITE, ..; again for more."),
-    FilterOption("reasons", "[ReasonCode!]", ("--reason", "-r"), "Last reason, like NO_ANSWER; may be given again."),
-    FilterOption("batch", "String", ("--batch", "-b"), "Created with this batch."),
-    FilterOption("createdBy", "String", ("--created-by",), "Created by this one."),
+    FilterOption("kinds", "[OperationKind!]", ("--kind", "-k"), "READ, WRITE, ..; repeatable."),
+    FilterOption(
+        "reasons", "[ReasonCode!]", ("--reason", "-r"), "Reason of the last transition, like NO_ANSWER; repeatable."
+    ),
+    FilterOption("batch", "String", ("--batch", "-b"), "Only of this batch."),
+    FilterOption("createdBy", "String", ("--created-by",), "Created by the caller of this name."),
     FilterOption("pathPrefix", "String", ("--path", "-p"), "At or below this path: /3 is object 3."),
-    FilterOption("createdAfter", "DateTime", ("--created-after",), "RFC 3339, like 2026-11-23T10:00:00Z."),
-    FilterOption("createdBefore", "DateTime", ("--created-before",), "RFC 3339."),
+    FilterOption(
+        "createdAfter",
+        "DateTime",
+        ("--created-after",),
+        "Created after this time (RFC 3339, like 2026-11-23T10:00:00Z).",
+    ),
+    FilterOption("createdBefore", "DateTime", ("--created-before",), "Created before this time."),
 )
 """The fields of ``DeviceOperationFilter``: a new filter is one more entry."""
 
@@ -79,8 +87,8 @@ QUEUED_FILTER: Final = tuple(option for option in OPERATION_FILTER if option is 
 """The filter of commands that apply to QUEUED operations only."""
 
 TRANSITION_FILTER: Final = (
-    FilterOption("endpoint", "String", ("--endpoint", "-e"), "Of this endpoint."),
-    FilterOption("toStatuses", "[OperationStatus!]", ("--to",), "Steps to this status; may be given again."),
+    FilterOption("endpoint", "String", ("--endpoint", "-e"), "Only of this endpoint."),
+    FilterOption("toStatuses", "[OperationStatus!]", ("--to",), "Only transitions to this status; repeatable."),
 )
 """The arguments of the subscription ``operationTransitions``."""
 

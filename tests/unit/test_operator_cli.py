@@ -12,7 +12,7 @@ import typer
 
 from app.command_error import CommandError
 from app.operator_cli import documents, many, status, watching
-from app.operator_cli.connection import Api, Away, Refused
+from app.operator_cli.connection import Api, Refused, Unreachable
 from app.operator_cli.options import TRANSITION_FILTER
 from app.operator_cli.tables import operations_table, pauses_table, show
 
@@ -46,7 +46,7 @@ class FakeApi(Api):
         checks = {"database": OPEN if self.database else SHUT}
         return {"status": "ok" if self.database else "unavailable", "checks": checks}
 
-    def ask(self, document: str, **variables: Any) -> dict[str, Any]:
+    def execute(self, document: str, **variables: Any) -> dict[str, Any]:
         self.asked.append(variables)
         if document == documents.CURSOR:
             return {"transitionCursor": "now"}
@@ -94,19 +94,19 @@ def watch(api: Api, *ids: str, to: tuple[str, ...] = ()) -> None:
 
 def test_while_the_database_is_away_the_road_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     api = FakeApi(refused("UNAVAILABLE"), database=False)
-    assert status.status(api, as_json=False, live=False) == status.IN_THE_WAY
+    assert status.status(api, as_json=False, live=False) == status.BLOCKED
     told = capsys.readouterr().out
     assert "NOT OK" in told
     assert "connect call failed" in told
-    assert status.status(api, as_json=True, live=False) == status.IN_THE_WAY
+    assert status.status(api, as_json=True, live=False) == status.BLOCKED
 
 
 def test_a_database_that_went_just_now_is_in_the_way_as_well() -> None:
-    assert status.status(FakeApi(refused("UNAVAILABLE")), as_json=False, live=False) == status.IN_THE_WAY
+    assert status.status(FakeApi(refused("UNAVAILABLE")), as_json=False, live=False) == status.BLOCKED
     assert status.status(FakeApi(TOLD), as_json=False, live=False) == 0
 
 
-@pytest.mark.parametrize("trouble", [Away("it cannot be reached"), refused("UNAUTHENTICATED")])
+@pytest.mark.parametrize("trouble", [Unreachable("it cannot be reached"), refused("UNAUTHENTICATED")])
 def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
     trouble: CommandError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,10 +131,10 @@ def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
 @pytest.mark.parametrize(("act", "fact"), [(many.cancel, "canceled"), (many.retry, "created")])
 def test_a_failure_halfway_tells_how_many_were_done(act: Any, fact: str) -> None:
     api = FakeApi(refused("UNAVAILABLE", **{fact: 3_000}))
-    with pytest.raises(CommandError, match=f"{fact} before that: 3000"):
-        act(api, [], {"batch": "night"}, expected=5_000, sure=True, as_json=False)
+    with pytest.raises(CommandError, match=f"{fact} before the error: 3000"):
+        act(api, [], {"batch": "night"}, expected=5_000, confirmed=True, as_json=False)
     with pytest.raises(Refused):
-        act(FakeApi(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, sure=True, as_json=False)
+        act(FakeApi(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, confirmed=True, as_json=False)
 
 
 def test_a_watch_for_what_is_confirmed_ends_when_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,9 +161,9 @@ def test_text_of_devices_and_users_is_escaped(capsys: pytest.CaptureFixture[str]
     show(pauses_table([{**pause, "pausedAt": "2026-11-23T10:00:00Z"}]), operations_table([step["operation"]]))
     for as_json in (False, True):
         watching._shown([], as_json=as_json)(step)
-    many._tell({"name": HOSTILE}, HOSTILE, as_json=False)
+    many._print({"name": HOSTILE}, HOSTILE, as_json=False)
     with pytest.raises(typer.Exit):
-        many.retry(FakeApi(refused(HOSTILE)), [HOSTILE], {}, expected=None, sure=True, as_json=False)
+        many.retry(FakeApi(refused(HOSTILE)), [HOSTILE], {}, expected=None, confirmed=True, as_json=False)
     said = capsys.readouterr()
     for text in (said.out, said.err):
         assert all(line.isprintable() for line in text.split("\n"))
@@ -213,7 +213,7 @@ def test_without_ids_the_server_chooses_the_steps() -> None:
     with pytest.raises(KeyboardInterrupt):
         watch(api, to=("confirmed",))
     assert (api.followed.get("operationIds"), api.followed.get("toStatuses")) == (None, ["CONFIRMED"])
-    with pytest.raises(CommandError, match="--to: DONE"):
+    with pytest.raises(CommandError, match="--to: unknown status DONE"):
         watch(api, to=("done",))
 
 
@@ -224,6 +224,6 @@ def test_more_are_watched_than_a_subscription_may_name(capsys: pytest.CaptureFix
     watch(api, *api.operations)
     assert capsys.readouterr().out.count("\n") == 1_001
     assert api.followed.get("operationIds") is None
-    assert len(api.asked) == 1 + math.ceil(1_001 / watching.PIECE)
-    with pytest.raises(CommandError, match="unknown: no operation has this id"):
+    assert len(api.asked) == 1 + math.ceil(1_001 / watching.CHUNK)
+    with pytest.raises(CommandError, match="unknown: unknown operation id"):
         watch(api, "op-1", "unknown")
