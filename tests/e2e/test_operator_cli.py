@@ -95,11 +95,11 @@ def test_a_value_out_of_range_is_sent_only_with_the_option(shell: Shell, tmp_pat
     write = (DEVICE, "WRITE", "/5/0/1", "--value")
     asyncio.run(eventually(lambda: bool(shell.json("ops", "show", shell.created(*write, "coap://a"))["validated"])))
     asked = ("ops", "create", *write, "x" * 256)
-    assert "a length of 256 characters is outside of '0..255'" in shell.type(*asked, code=1)
+    assert "a length of 256 characters is outside the range '0..255'" in shell.type(*asked, code=1)
     shell.type(*asked, "--no-validate-range", "--wait")
     file = tmp_path / "wanted"
     file.write_text(json.dumps({"endpoint": DEVICE, "path": "/5/0/1", "value": {"string": "x" * 257}}))
-    assert "is outside of" in shell.type("ops", "create", "-f", str(file), code=1)
+    assert "is outside the range" in shell.type("ops", "create", "-f", str(file), code=1)
     assert "1 created" in shell.type("ops", "create", "-f", str(file), "--no-validate-range")
 
 

@@ -17,14 +17,14 @@ TURN: Final = 2_000
 served."""
 
 
-class Happening(Protocol):
+class LiveEvent(Protocol):
     """An event of a feed."""
 
     @property
     def seq(self) -> int: ...
 
 
-V = TypeVar("V", bound=Happening)
+V = TypeVar("V", bound=LiveEvent)
 
 
 class Ending(Enum):
@@ -126,22 +126,22 @@ class Feed(Generic[V]):
         except Expired:
             self.end(Ending.EXPIRED)
             return False
-        await self._tell(piece.rows)
+        await self._deliver(piece.rows)
         self.position = piece.upto
         return piece.upto < piece.head
 
-    async def _tell(self, events: list[V]) -> None:
-        told = 0
+    async def _deliver(self, events: list[V]) -> None:
+        delivered = 0
         for event in events:
             for key in self.source.keys(event):
                 for subscriber in self._by_key.get(key, ()):
-                    told += 1
+                    delivered += 1
                     if subscriber.criteria.admits(event):
                         subscriber.put(event)
             # set for each event: a subscriber that attaches during the pause below must get the current position
             self.position = event.seq
-            if told >= TURN:
-                told = 0
+            if delivered >= TURN:
+                delivered = 0
                 await asyncio.sleep(0)
 
     def end(self, ending: Ending) -> None:
