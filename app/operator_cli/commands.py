@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -24,6 +24,18 @@ from app.operator_cli.options import (
     filtered_by,
     global_id,
 )
+
+ValidateRange: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--validate-range/--no-validate-range",
+        help="Reject values outside the ranges of the device's object models, or send them; also of a file.",
+    ),
+]
+InputFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--file", "-f", help="File of inputs as in the API: a JSON list, or one object per line; - is stdin."),
+]
 
 ops = typer.Typer(
     name="ops",
@@ -209,19 +221,8 @@ def create(
     timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds to wait for the device's response.")] = None,
     max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="Maximum attempts, 1 to 100.")] = None,
     supersede: Annotated[bool, typer.Option("--supersede", help="Cancel older queued writes to this path.")] = False,
-    validate_range: Annotated[
-        bool,
-        typer.Option(
-            "--validate-range/--no-validate-range",
-            help="Reject values outside the ranges of the device's object models, or send them; also of a file.",
-        ),
-    ] = True,
-    file: Annotated[
-        str | None,
-        typer.Option(
-            "--file", "-f", help="File of inputs as in the API: a JSON list, or one object per line; - is stdin."
-        ),
-    ] = None,
+    validate_range: ValidateRange = True,
+    file: InputFile = None,
     batch: Annotated[str | None, typer.Option("--batch", "-b", help="Name of the batch.")] = None,
     key: Annotated[
         str | None,

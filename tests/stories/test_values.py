@@ -41,7 +41,9 @@ async def registers_by_webhook(world: World) -> None:
     """Register the device and report it only by the webhook; wait until its object models are fetched."""
     world.simulator.register("dev")
     await world.tell("REGISTRATION", world.told("REGISTRATION"))
-    await world.eventually(lambda: world.components.shelf.of({})(3303) is not None, "its object models are known")
+    await world.eventually(
+        lambda: world.components.object_models.of({})(3303) is not None, "its object models are known"
+    )
 
 
 async def test_what_a_read_answers(world: World) -> None:

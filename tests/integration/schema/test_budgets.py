@@ -432,7 +432,7 @@ async def test_a_count_without_end_keeps_no_reader_waiting(
 ) -> None:
     assert (await api.ask("{ operationCounts { count } deviceOperations { edges { cursor } } }"))["operationCounts"]
     write = partial(world.ledgers[0].submit, ProveWritable())
-    health = Health(1, lambda: BusHealth(ok=True, detail="in this process"), write, hears_stream=False)
+    health = Health(1, lambda: BusHealth(ok=True, detail="in this process"), write, uses_stream=False)
     checks = await health.checks(["database", "pauses"])
     assert all(check.ok for check in checks.values())
     assert not counting.done()
