@@ -30,7 +30,7 @@ class Exchange:
         fleet.woken = self._send_delayed
         self.counters: Counter[str] = Counter()
 
-    async def ask(self, device: Device, request: Request, received: Received) -> HttpResponse | Behaviour:
+    async def send(self, device: Device, request: Request, received: Received) -> HttpResponse | Behaviour:
         """Send a request to a registered device. Return a behavior if something else than the device must respond."""
         behaviour = device.behaviours.peek(request.kind, request.texts()) if device.behaviours else None
         if behaviour is not None and not behaviour.of_the_device:
@@ -110,11 +110,11 @@ class Exchange:
         return self._answer(device, request, received, behaviour)
 
     def _device_behaviour(self, device: Device, request: Request) -> Behaviour:
-        told = self._told(device, request)
+        configured = self._configured(device, request)
         if device.deaf:
-            return told if told is not None and told.kind is Kind.SILENT else SILENT
-        if told is not None:
-            return told
+            return configured if configured is not None and configured.kind is Kind.SILENT else SILENT
+        if configured is not None:
+            return configured
         config = self._config
         if config.silent_rate and device.dice.share() < config.silent_rate:
             return SILENT
@@ -123,7 +123,7 @@ class Exchange:
         return SUCCESS
 
     @staticmethod
-    def _told(device: Device, request: Request) -> Behaviour | None:
+    def _configured(device: Device, request: Request) -> Behaviour | None:
         """Return the device's configured behavior; behaviors of the server or wire do not apply to a request that
         Leshan held."""
         wanted = request.kind, request.texts()

@@ -48,5 +48,5 @@ def delivery_of(answer: HttpResponse) -> str:
     """Return how far the request of this response had got."""
     if answer.status == 200:
         return _ANSWERED
-    told = orjson.loads(answer.body) if answer.content_type == JSON else {}
-    return str(told.get("delivery", _MAY))
+    content = orjson.loads(answer.body) if answer.content_type == JSON else {}
+    return str(content.get("delivery", _MAY))

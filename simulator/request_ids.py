@@ -61,7 +61,7 @@ class RequestIds:
         for entry in self._entries.values():
             entry.end("INTERRUPTED")
 
-    async def tell(self, id_: str, *, close: bool, wait_seconds: float) -> HttpResponse:
+    async def outcome(self, id_: str, *, close: bool, wait_seconds: float) -> HttpResponse:
         """Return the response to ``GET`` and (``close``) ``DELETE /api/requests/{id}``."""
         entry = self._entries.get(id_)
         if entry is None and close:
@@ -71,11 +71,11 @@ class RequestIds:
             await _for_at_most(wait_seconds, entry.done)
         if entry is None or entry.state in {"CLOSED", "NOT_RECEIVED"}:
             return _json({"id": id_, "state": "NOT_RECEIVED"})
-        told: dict[str, Json] = {"id": id_, "state": entry.state}
+        content: dict[str, Json] = {"id": id_, "state": entry.state}
         if (answer := entry.answer) is not None:
             body = {"status": answer.status, "contentType": answer.content_type, "body": answer.body.decode()}
-            told |= {"delivery": delivery_of(answer), "answer": body}
-        return _json(told)
+            content |= {"delivery": delivery_of(answer), "answer": body}
+        return _json(content)
 
 
 async def _for_at_most(seconds: float, done: asyncio.Event) -> None:

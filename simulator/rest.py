@@ -68,7 +68,7 @@ class Rest:
         elif self._own and parts[:2] == ["api", "requests"] and len(parts) == 4:
             wait_seconds = min(30.0, float(read_query(http.scope["query_string"]).get("wait", 0)))
             id_, close = "/".join(parts[2:]), http.method == "DELETE"
-            await http.reply(await self.ids.tell(id_, close=close, wait_seconds=wait_seconds))
+            await http.reply(await self.ids.outcome(id_, close=close, wait_seconds=wait_seconds))
         else:
             await http.reply(self._rest(parts))
 
@@ -125,9 +125,9 @@ class Rest:
             received.status = answer.status
             await http.reply(answer)
             return
-        await self._ask(http, call, device, received, id_)
+        await self._call_device(http, call, device, received, id_)
 
-    async def _ask(self, http: Http, call: Call, device: Device, received: Received, id_: str | None) -> None:
+    async def _call_device(self, http: Http, call: Call, device: Device, received: Received, id_: str | None) -> None:
         answer: HttpResponse | Behaviour
         try:
             if self._threads is None or self._own:
@@ -166,7 +166,7 @@ class Rest:
                 return HttpResponse(200, b"")
             if observation not in registration.observed:
                 raise ServerAnswer(404, _no_observation(device, request.texts(), composite=request.composite), TEXT)
-        return await self._exchange.ask(device, request, received)
+        return await self._exchange.send(device, request, received)
 
     def _carried_out(self, behaviour: Behaviour, call: Call, device: Device, received: Received) -> bytes | None:
         """Let the device carry out the request, if the behavior says so; its response is lost."""

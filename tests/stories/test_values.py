@@ -152,7 +152,7 @@ async def test_a_value_that_cannot_be_read_costs_only_itself(world: World) -> No
     await world.wake()
     data = world.simulator.events
     bad = b'{"ep":"dev","val":{"/3303/0/5700":{"kind":"singleResource","id":5700,"type":"FLOAT","value":"NaN"},'
-    data.tell("SEND", "dev", bad + b'"/3/0/9":{"kind":"singleResource","id":9,"type":"INTEGER","value":"41"}}}')
+    data.publish("SEND", "dev", bad + b'"/3/0/9":{"kind":"singleResource","id":9,"type":"INTEGER","value":"41"}}}')
     await becomes(world, "/3/0/9", "INTEGER", "41")
     assert await latest(world, TEMPERATURE) is None
 
