@@ -51,7 +51,7 @@ class Row:
     used_up: ReasonCode | None = None
     once: tuple[OperationStatus, ReasonCode] | None = None
     presence: Presence | None = None
-    heard: bool = False
+    contact: bool = False
     set_back: bool = False
     breaker: BreakerSignal = BreakerSignal.NONE
 
@@ -59,10 +59,10 @@ class Row:
 _UNKNOWN: Final = (_F, _R.OUTCOME_UNKNOWN)
 
 TABLE: Final[dict[OutcomeKind, Row]] = {
-    _K.SUCCESS: Row(_ANSWERED, _C, heard=True, breaker=_WELL),
-    _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, heard=True, breaker=_WELL),
-    _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
-    _K.ANSWER_TOO_LARGE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
+    _K.SUCCESS: Row(_ANSWERED, _C, contact=True, breaker=_WELL),
+    _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, contact=True, breaker=_WELL),
+    _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, contact=True, breaker=_WELL),
+    _K.ANSWER_TOO_LARGE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, contact=True, breaker=_WELL),
     _K.DEVICE_SILENT: Row(
         _MAY,
         _Q,
@@ -102,7 +102,7 @@ PASSING_DEVICE_ERROR: Final = Row(
     counted=True,
     used_up=_R.DEVICE_ERROR,
     once=(_F, _R.DEVICE_ERROR),
-    heard=True,
+    contact=True,
     breaker=_WELL,
 )
 NOT_DONE_DEVICE_ERROR: Final = replace(PASSING_DEVICE_ERROR, once=None)
@@ -126,7 +126,7 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
     if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
         detail = report.outcome.device_status  # most devices send nothing but their code: use it as the text
     if attempt.kind in CANCELS and report.outcome.device_status is None:
-        row = replace(row, heard=False)  # Leshan ends an observation by itself: the device sent no message
+        row = replace(row, contact=False)  # Leshan ends an observation by itself: the device sent no message
     if report.outcome.deadline_passed:
         row = replace(row, breaker=_TROUBLE)
     if not attempt.queue_mode:
@@ -175,7 +175,7 @@ def _carry_out(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
         counted=row.counted,
         ends_turn=row.ends_turn,
         presence=row.presence,
-        heard=row.heard,
+        contact=row.contact,
         set_back=row.set_back,
         breaker=row.breaker,
         detail=detail,

@@ -208,7 +208,7 @@ class ModelFetcher:
             log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
         except Exception:
             # models are optional: one that cannot be stored or read back must not stop the process
-            log.exception("models_not_kept", endpoint=endpoint, objects=sorted(due))
+            log.exception("models_not_stored", endpoint=endpoint, objects=sorted(due))
 
     def _ask_later(self, answered: Iterable[tuple[int, str]]) -> None:
         """Double the pause of each model that Leshan was queried for and does not have."""
