@@ -58,9 +58,9 @@ class BreakerSignal(Enum):
     """The effect of an outcome on the Leshan server's breaker."""
 
     NONE = auto()
-    WELL = auto()
+    HEALTHY = auto()
     """It responded as Leshan does."""
-    TROUBLE = auto()
+    FAILURE = auto()
     """A proxy's error or a passed deadline: the fifth in a row over different endpoints opens the breaker."""
     DOWN = auto()
     """It could not be reached, or refused the call: the breaker opens at once."""

@@ -48,8 +48,8 @@ WHAT_CAME_BACK: Final[dict[OutcomeKind, str]] = {
 
 _BREAKER: Final = {
     BreakerSignal.NONE: "",
-    BreakerSignal.WELL: "well",
-    BreakerSignal.TROUBLE: "trouble",
+    BreakerSignal.HEALTHY: "healthy",
+    BreakerSignal.FAILURE: "failure",
     BreakerSignal.DOWN: "opens",
 }
 

@@ -38,7 +38,7 @@ class Case:
     ends_turn: bool = False
     used_up: tuple[OperationStatus, ReasonCode] | None = None
     presence: Presence | None = None
-    breaker: BreakerSignal = _B.WELL
+    breaker: BreakerSignal = _B.HEALTHY
     healthy: bool | None = None
 
 
@@ -79,7 +79,7 @@ CASES = [
     Case(
         Outcome(_K.ANSWER_LOST, deadline_passed=True),
         twice=(_S.QUEUED, _R.NO_ANSWER),
-        breaker=_B.TROUBLE,
+        breaker=_B.FAILURE,
         **PERHAPS,
     ),
     Case(
@@ -87,7 +87,7 @@ CASES = [
         _D.MAY_HAVE_REACHED,
         (_S.QUEUED, _R.LESHAN_UNREACHABLE),
         once=UNKNOWN,
-        breaker=_B.TROUBLE,
+        breaker=_B.FAILURE,
     ),
     Case(Outcome(_K.LEASE_LOST), twice=(_S.QUEUED, _R.LEASE_LOST), breaker=_B.NONE, **PERHAPS),
     Case(Outcome(_K.DELAYED_LOST), twice=(_S.QUEUED, _R.NO_ANSWER), breaker=_B.NONE, **PERHAPS),
