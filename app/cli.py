@@ -30,7 +30,8 @@ VersionFlag = Annotated[bool, typer.Option("--version", help="Print the version 
 
 cli = typer.Typer(
     name="reveille",
-    help="Operations for LwM2M devices that sleep: kept, sent through Leshan when the device wakes, told step by step.",
+    help="Operations for LwM2M devices that sleep: store them, send them through Leshan when the device wakes, and "
+    "report every transition.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -40,7 +41,7 @@ cli = typer.Typer(
 HealthPort = Annotated[
     int | None,
     typer.Option(
-        min=0, max=MAX_PORT, help="Serve /health and /metrics on this port of REVEILLE_HOST; 0 takes a free one."
+        min=0, max=MAX_PORT, help="Serve /health and /metrics on this port of REVEILLE_HOST; 0 picks a free one."
     ),
 ]
 
@@ -51,7 +52,7 @@ def main() -> None:
         cli(prog_name="reveille")
     except CommandError as error:
         typer.echo(f"reveille: {printable(str(error))}", err=True)
-        sys.exit(error.code)
+        sys.exit(error.exit_code)
 
 
 @cli.callback(invoke_without_command=True)
@@ -121,7 +122,7 @@ def migrate() -> None:
 def check(
     *,
     restored: Annotated[
-        bool, typer.Option("--restored", help="A copy that nobody works on: do not ask who is late.")
+        bool, typer.Option("--restored", help="Check a copy that no process works on: ignore deadlines.")
     ] = False,
 ) -> None:
     """Verify the database invariants. Print the violations, and exit with 1 if there are any."""
@@ -142,16 +143,16 @@ def check(
 def simulate(
     *,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port to serve on; 0 takes a free one.")] = 8080,
-    devices: Annotated[int, typer.Option(min=0, help="How many sleeping devices.")] = 10,
+    port: Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port to serve on; 0 picks a free one.")] = 8080,
+    devices: Annotated[int, typer.Option(min=0, help="Number of sleeping devices.")] = 10,
     seed: Annotated[int, typer.Option(help="The same seed gives the same run.")] = 1,
     silent_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Share of requests that a device leaves unanswered.")
     ] = 0.0,
     refuse_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of requests that a device refuses.")] = 0.0,
-    told: Annotated[bool, typer.Option("--told", help="The devices do nothing but what /sim tells them.")] = False,
+    told: Annotated[bool, typer.Option("--told", help="The devices act only on requests to /sim.")] = False,
     like: Annotated[
-        str, typer.Option(help="Which server it is like: M16 and M18 are stock ones, reveille is our own.")
+        str, typer.Option(help="Server to imitate: M16 and M18 are stock Leshan, reveille is Reveille's own server.")
     ] = "M18",
 ) -> None:
     """Run a Leshan simulator with sleeping devices, over real HTTP, for experiments."""
@@ -160,7 +161,7 @@ def simulate(
     from simulator import Mode, Simulator, SimulatorConfig
 
     if like not in [*Mode]:
-        raise CommandError(f"--like is one of {', '.join(Mode)}", 2)
+        raise CommandError(f"--like: unknown server {like!r}; expected one of {', '.join(Mode)}", 2)
     configure_logging()
     chosen: dict[str, Any] = {"devices": devices, "seed": seed, "autonomous": not told, "mode": Mode(like)}
     chosen |= {"silent_rate": silent_rate, "refuse_rate": refuse_rate}
@@ -179,7 +180,7 @@ def simulate(
 def schema(
     file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("schema.graphql"),
     *,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the file differs.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if the file differs.")] = False,
 ) -> None:
     """Write the GraphQL schema to a file."""
     from app.schema.execution.sdl import export
@@ -188,7 +189,7 @@ def schema(
     if not check:
         file.write_text(text)
     elif not file.exists() or file.read_text() != text:
-        raise CommandError(f"{file} is not the present schema: run `make schema`")
+        raise CommandError(f"{file} is out of date: run `make schema`")
 
 
 add_to(cli)
@@ -207,7 +208,7 @@ def _settings(*, needs_leshan: bool = False) -> Settings:
     except SettingsError as error:
         raise CommandError(str(error), 2) from None
     if needs_leshan and settings.leshan_url is None:
-        raise CommandError("REVEILLE_LESHAN_URL: this process needs the address of the Leshan server", 2)
+        raise CommandError("REVEILLE_LESHAN_URL: missing; expected the address of the Leshan server", 2)
     from app.telemetry import configure_logging
 
     configure_logging(json=settings.log_format is LogFormat.JSON, level=settings.log_level)

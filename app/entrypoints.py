@@ -35,7 +35,7 @@ async def run_everything(settings: Settings) -> None:
     """
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
-    told = told_to_end()  # before any claim or lease that must be released in order
+    stop = told_to_end()  # before any claim or lease that must be released in order
     async with contextlib.AsyncExitStack() as stack:
         devices: list[str] = []
         if settings.leshan_url is None:
@@ -44,31 +44,31 @@ async def run_everything(settings: Settings) -> None:
         # so that the first operation can be created at once, before the device has registered
         await asyncio.gather(*(components.ledger.submit(Provision(name)) for name in devices))
         await _serve(components, stack, listening)
-        await _told_or_ended(told, components)
+        await _stopped_or_failed(stop, components)
 
 
 async def run_api(settings: Settings) -> None:
     """Serve GraphQL, the webhook and the web page. Raise the exceptions of :func:`run_everything`."""
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
-    told = told_to_end()
+    stop = told_to_end()
     async with running(settings, Role.API) as components, contextlib.AsyncExitStack() as stack:
         await _serve(components, stack, listening)
-        await _told_or_ended(told, components)
+        await _stopped_or_failed(stop, components)
 
 
 async def run_worker(settings: Settings, role: Role, health_port: int | None) -> None:
     """Dispatch, or listen to the event stream; serve health and metrics on ``health_port``. Raise the exceptions of
     :func:`run_everything`."""
     await migrate(settings.database_url)
-    told = told_to_end()
+    stop = told_to_end()
     async with running(settings, role) as components, contextlib.AsyncExitStack() as stack:
         if health_port is not None:
             listening = listen(settings.host, health_port)
             await stack.enter_async_context(serving(health_app(settings, components.health.routes()), [listening]))
             log.info("health", port=listening.getsockname()[1])
         log.info("running", role=role.name)
-        await _told_or_ended(told, components)
+        await _stopped_or_failed(stop, components)
 
 
 @contextlib.asynccontextmanager
@@ -103,20 +103,20 @@ async def _serve(components: Components, stack: contextlib.AsyncExitStack, liste
     )
     routes = await stack.enter_async_context(api_routes(components))
     app = web_app(settings, [*routes, *webhook, *components.health.routes()])
-    most = body_limit(settings.max_opaque)
-    await stack.enter_async_context(serving(app, [listening], max_message=most))
+    limit = body_limit(settings.max_opaque)
+    await stack.enter_async_context(serving(app, [listening], max_message=limit))
     host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
+    authority = f"[{host}]" if ":" in host else host
     if viewer_of(settings, None) is None and not settings.auth:
-        reason = "With a webhook secret or token, loopback is not trusted: set REVEILLE_AUTH or REVEILLE_ALLOW_OPEN."
+        reason = "With a webhook secret or token, loopback is not trusted; set REVEILLE_AUTH or REVEILLE_ALLOW_OPEN."
         log.warning("graphql_closed", reason=reason)
-    log.info("serving", page=f"http://{shown}:{port}/", graphql=f"http://{shown}:{port}/graphql")
+    log.info("serving", page=f"http://{authority}:{port}/", graphql=f"http://{authority}:{port}/graphql")
 
 
-async def _told_or_ended(told: asyncio.Event, components: Components) -> None:
+async def _stopped_or_failed(stop: asyncio.Event, components: Components) -> None:
     """Return at SIGTERM or SIGINT. A component that failed ends the process with exit code 1, so that it is
     restarted."""
-    waiting = [asyncio.create_task(told.wait()), asyncio.create_task(components.ended.wait())]
+    waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(components.ended.wait())]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()

@@ -50,8 +50,8 @@ class Health:
 
     Args:
         write: makes the ledger of this process commit a row; raises if it cannot within :data:`DATABASE_SECONDS`.
-        hears_stream: adds the check of the bridge.
-        knows: returns whether a bearer token belongs to a viewer; viewers also receive the causes.
+        uses_stream: adds the check of the bridge.
+        authenticates: returns whether a bearer token belongs to a viewer; viewers also receive the causes.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class Health:
         bus: Callable[[], BusHealth],
         write: Callable[[], Coroutine[Any, Any, None]],
         *,
-        hears_stream: bool,
-        knows: Callable[[str | None], bool] = lambda _token: False,
+        uses_stream: bool,
+        authenticates: Callable[[str | None], bool] = lambda _token: False,
     ) -> None:
-        self._server_id, self._bus, self._hears_stream = server_id, bus, hears_stream
-        self._write, self._knows = write, knows
+        self._server_id, self._bus, self._uses_stream = server_id, bus, uses_stream
+        self._write, self._authenticates = write, authenticates
         self._writing: asyncio.Task[None] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of all checks."""
-        return ("database", "bus", "leshan", "dispatcher", "pauses", *(("bridge",) if self._hears_stream else ()))
+        return ("database", "bus", "leshan", "dispatcher", "pauses", *(("bridge",) if self._uses_stream else ()))
 
     def routes(self) -> list[Route]:
         return [
@@ -88,11 +88,11 @@ class Health:
         the checks to these: an API process behind a load balancer serves well while Leshan is unavailable."""
         wanted = [name for name in request.query_params.get("only", "").split(",") if name]
         if unknown := [name for name in wanted if name not in self.names]:
-            told = f"there is no check named {unknown[0]!r} here: {', '.join(self.names)}"
-            return JSONResponse({"status": "unknown", "detail": told}, 400)
+            detail = f"unknown check {unknown[0]!r}; expected {', '.join(self.names)}"
+            return JSONResponse({"status": "unknown", "detail": detail}, 400)
         checks = await self.checks(wanted)
         ok = all(check.ok for check in checks.values())
-        cause = self._knows(bearer_token(request.headers.get("authorization")))
+        cause = self._authenticates(bearer_token(request.headers.get("authorization")))
         shown = {name: check.as_json(cause=cause) for name, check in checks.items()}
         body = {"status": "ok" if ok else "unavailable", "checks": shown}
         return JSONResponse(body, 200 if ok else 503)
@@ -119,7 +119,7 @@ class Health:
             return await _within(DATABASE_SECONDS, self._server_checks())
         except Exception as error:
             BREAKER_OPEN.clear()
-            unknown = Check(ok=False, detail="not known: the database does not answer")
+            unknown = Check(ok=False, detail="unknown: the database does not respond")
             return {**dict.fromkeys(self.names[2:], unknown), "database": _failed(error)}
 
     async def _database(self) -> dict[str, Check]:
@@ -131,7 +131,7 @@ class Health:
             await asyncio.shield(self._writing)
         except Exception as error:
             return {"database": _failed(error)}
-        return {"database": Check(ok=True, detail="stores and answers")}
+        return {"database": Check(ok=True, detail="readable and writable")}
 
     async def _server_checks(self) -> dict[str, Check]:
         with reading_through(Lane.HEALTH), reading_errors():
@@ -140,10 +140,12 @@ class Health:
         BREAKER_OPEN.labels(server.name).set(server.breaker_opened_at is not None)
         checks = {
             "leshan": _leshan(server, now),
-            "dispatcher": _alive(server.swept_at, now, "a dispatcher", "no dispatcher is alive: nothing is sent"),
+            "dispatcher": _alive(
+                server.swept_at, now, "a dispatcher is running", "no dispatcher is running: nothing is sent"
+            ),
         }
         checks["pauses"] = _pauses(present)
-        if self._hears_stream:
+        if self._uses_stream:
             checks["bridge"] = _bridge(server, now)
         return checks
 
@@ -170,7 +172,7 @@ def _failed(error: Exception) -> Check:
 
 def _leshan(server: tables.LeshanServer, now: int) -> Check:
     if server.breaker_opened_at is None:
-        return Check(ok=True, detail="nothing is wrong with it as far as known")
+        return Check(ok=True, detail="no failure known")
     seconds = max(0, now - server.breaker_opened_at) // SECOND
     return Check(ok=False, detail=f"not called for {seconds} s", cause=server.breaker_reason)
 
@@ -188,11 +190,11 @@ def _pauses(present: list[PauseView]) -> Check:
 
 def _bridge(server: tables.LeshanServer, now: int) -> Check:
     held_since = server.bridge_until and server.bridge_until - ALIVE  # a lease expires this long after its last renewal
-    held = _alive(held_since, now, "the event stream", "nobody listens to the event stream")
+    held = _alive(held_since, now, "a bridge is running", "no bridge is running: the event stream is not received")
     if not held.ok or server.bridge_open_since is None:
         return held
     if server.bridge_open_since == NOT_OPEN:
-        return Check(ok=False, detail="a bridge is there, and the event stream is not open")
+        return Check(ok=False, detail="a bridge is running, but the event stream is not open")
     seconds = max(0, now - server.bridge_open_since) // SECOND
     return Check(ok=True, detail=f"the event stream is open since {moment(server.bridge_open_since)} ({seconds} s)")
 
@@ -202,7 +204,7 @@ def moment(instant: int) -> str:
     return datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _alive(at: int | None, now: int, what: str, otherwise: str) -> Check:
+def _alive(at: int | None, now: int, alive: str, otherwise: str) -> Check:
     if at is not None and at >= now - ALIVE:
-        return Check(ok=True, detail=f"{what} is looked after")
+        return Check(ok=True, detail=alive)
     return Check(ok=False, detail=otherwise)

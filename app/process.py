@@ -55,7 +55,7 @@ class Components:
     settings: Settings
     ledger: Ledger
     bus: Bus
-    shelf: ObjectModelCache
+    object_models: ObjectModelCache
     ingestor: EventIngestor
     health: Health
     ended: asyncio.Event
@@ -77,7 +77,7 @@ def rules_of(settings: Settings) -> Rules:
 def leshan_client(settings: Settings) -> LeshanClient:
     """Return the client of the configured Leshan server, with its headers and certificates."""
     if settings.leshan_url is None:
-        raise ValueError("a Leshan address is needed: set REVEILLE_LESHAN_URL")
+        raise ValueError("missing Leshan address; set REVEILLE_LESHAN_URL")
     return LeshanClient(
         settings.leshan_url,
         headers=settings.leshan_headers,
@@ -107,10 +107,10 @@ async def running(
         ledger = _ledger(settings, bus, clock, discard_readers, unsafe=unsafe)
         await ledger.start()
         stack.push_async_callback(ledger.close)
-        shelf = ObjectModelCache(SERVER_ID)
-        await shelf.refresh()
-        hears_stream = settings.leshan_events is not LeshanEvents.WEBHOOK
-        ingestor = EventIngestor(ledger, shelf, webhook_readings=not hears_stream)
+        object_models = ObjectModelCache(SERVER_ID)
+        await object_models.refresh()
+        uses_stream = settings.leshan_events is not LeshanEvents.WEBHOOK
+        ingestor = EventIngestor(ledger, object_models, webhook_readings=not uses_stream)
 
         def write() -> Coroutine[Any, Any, None]:
             return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
@@ -119,12 +119,12 @@ async def running(
             SERVER_ID,
             bus.health,
             write,
-            hears_stream=hears_stream,
-            knows=lambda token: viewer_of(settings, token) is not None,
+            uses_stream=uses_stream,
+            authenticates=lambda token: viewer_of(settings, token) is not None,
         )
-        components = Components(settings, ledger, bus, shelf, ingestor, health, asyncio.Event())
+        components = Components(settings, ledger, bus, object_models, ingestor, health, asyncio.Event())
         start = await stack.enter_async_context(_background(components.ended))
-        start(shelf.run(ledger.outage))
+        start(object_models.run(ledger.outage))
         start(ingestor.run())
         if roles & (Role.DISPATCH | Role.BRIDGE):
             client = leshan_client(settings)
@@ -135,9 +135,9 @@ async def running(
             reconciler = Reconciler(ledger, ingestor, client, watch)
             if roles & Role.DISPATCH:
                 _start_dispatching(components, client, watch, clock, start)
-            if roles & Role.BRIDGE and hears_stream:
+            if roles & Role.BRIDGE and uses_stream:
                 _start_bridge(components, client, reconciler, watch, start)
-            if roles & Role.DISPATCH and not hears_stream:
+            if roles & Role.DISPATCH and not uses_stream:
                 start(reconciler.run_without_stream())
         yield components
 
@@ -185,17 +185,17 @@ def _start_dispatching(
     pieces = 1 if settings.is_embedded_database else 2
     slots = settings.leshan_max_in_flight
     components.dispatcher = Dispatcher(components.ledger, components.bus, slots=slots, pieces=pieces, clock=clock)
-    fetcher = ModelFetcher(components.shelf, client, components.ledger)
+    fetcher = ModelFetcher(components.object_models, client, components.ledger)
     runner = Runner(
         client,
         components.ledger,
-        components.shelf,
+        components.object_models,
         fetcher,
         server=settings.leshan_name,
         nudge=components.dispatcher.nudge,
     )
     start(fetcher.run())
-    inquirer = Inquirer(client, components.ledger, components.shelf)
+    inquirer = Inquirer(client, components.ledger, components.object_models)
     withdrawer = Withdrawer(client, components.ledger, clock=clock)
     start(Sweeper(components.ledger, client, inquirer, watch, withdrawer, clock=clock).run())
     start(components.dispatcher.run(runner))
@@ -223,11 +223,11 @@ async def _background(ended: asyncio.Event) -> AsyncIterator[Start]:
 
     def note(task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            log.critical("part_ended", part=task.get_name(), error=repr(task.exception()))
+            log.critical("component_ended", component=task.get_name(), error=repr(task.exception()))
             ended.set()
 
     def start(work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=getattr(work, "__qualname__", "part"))
+        task = asyncio.create_task(work, name=getattr(work, "__qualname__", "component"))
         task.add_done_callback(note)
         tasks.add(task)
 

@@ -68,9 +68,9 @@ def parse_token(text: str) -> str:
             it.
     """
     if len(text) < MIN_TOKEN_LENGTH:
-        raise ValueError(f"a token has at least {MIN_TOKEN_LENGTH} characters")
+        raise ValueError(f"token too short; expected at least {MIN_TOKEN_LENGTH} characters")
     if not _TOKEN.fullmatch(text):
-        raise ValueError("a token is made of letters, digits and . _ ~ + / = -")
+        raise ValueError("invalid character in a token; expected letters, digits and . _ ~ + / = -")
     return text
 
 
@@ -85,7 +85,7 @@ def parse_access(text: str) -> tuple[Access, ...]:
         _entry(part.strip(), number) for number, part in enumerate(text.split(","), start=1) if part.strip()
     )
     if len({entry.token for entry in entries}) < len(entries):
-        raise ValueError("two entries have the same token")
+        raise ValueError("duplicate token; expected a different one in each entry")
     return entries
 
 
@@ -93,11 +93,11 @@ def _entry(text: str, number: int) -> Access:
     name, _, rest = text.partition(":")
     role, _, token = rest.partition(":")
     if not (name and role and token):
-        raise ValueError(f"entry {number} is not of the form name:role:token")
+        raise ValueError(f"entry {number}: expected name:role:token")
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
-        raise ValueError(f"entry {number}: a name has at most {MAX_NAME_LENGTH} characters, all of them printable")
+        raise ValueError(f"entry {number}: invalid name; expected at most {MAX_NAME_LENGTH} printable characters")
     if role not in tuple(Role):
-        raise ValueError(f"entry {number} has an unknown role: viewer or operator is expected")
+        raise ValueError(f"entry {number}: unknown role; expected viewer or operator")
     try:
         return Access(name, Role(role), parse_token(token))
     except ValueError as error:

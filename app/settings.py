@@ -27,7 +27,7 @@ from app.security import OPEN_VIEWER, Access, Viewer, find_viewer, is_loopback, 
 PREFIX: Final = "REVEILLE_"
 TEST_PREFIX: Final = "REVEILLE_TEST_"
 """Prefix of the test suite's variables, which are not settings of the program."""
-OF_THE_CLIENT: Final = frozenset({"REVEILLE_URL", "REVEILLE_TOKEN"})
+CLIENT_VARIABLES: Final = frozenset({"REVEILLE_URL", "REVEILLE_TOKEN"})
 """Variables of the clients `reveille status`, `ops`, `pause` and `resume`: address and token. Processes ignore them."""
 
 
@@ -87,7 +87,7 @@ def check_sqlite_path(path: str) -> None:
     if not path or path.endswith("/"):
         raise ValueError("expected a file: sqlite://PATH, or sqlite:///PATH for an absolute one")
     if path == ":memory:" or re.search(r"[?#]", path):
-        raise ValueError("expected the path of a file, without `?` and `#`; there is no database in memory")
+        raise ValueError("expected the path of a file, without `?` and `#`; an in-memory database is not supported")
     file = Path(path)
     try:
         file.with_name(file.name + BESIDE).exists()
@@ -98,24 +98,24 @@ def check_sqlite_path(path: str) -> None:
     if kind is not None:
         _check_sqlite_file(file, kind)
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder")
-    if not _may(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"no permission to write in the folder {folder}, where SQLite keeps its log beside the file")
+        raise ValueError(f"{folder} is not a folder")
+    if not _permits(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"no permission to write in the folder {folder}, where SQLite writes its log")
 
 
 def _check_sqlite_file(file: Path, kind: int) -> None:
     if stat.S_ISDIR(kind):
         raise ValueError(f"{file} is a folder; expected a file")
     if not stat.S_ISREG(kind):
-        raise ValueError(f"{file} is no ordinary file")
-    if not _may(file, os.R_OK | os.W_OK):
+        raise ValueError(f"{file} is not a regular file")
+    if not _permits(file, os.R_OK | os.W_OK):
         raise ValueError(f"no permission to read and write {file}")
     with file.open("rb") as opened:
         if opened.read(16) not in {b"", b"SQLite format 3\0"}:
-            raise ValueError(f"{file} is no SQLite database")
+            raise ValueError(f"{file} is not an SQLite database")
 
 
-def _may(path: Path, how: int) -> bool:
+def _permits(path: Path, how: int) -> bool:
     return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
@@ -139,7 +139,7 @@ def _leshan_url(url: str) -> str:
 
 def _file(path: Path) -> Path:
     if not path.is_file():
-        raise ValueError("there is no such file")
+        raise ValueError("no such file")
     return path
 
 
@@ -149,7 +149,7 @@ def _webhook_secret(secret: SecretStr) -> SecretStr:
     except ValueError:
         key = b""
     if not 24 <= len(key) <= 64:
-        raise ValueError("expected whsec_ and base64 of 24 to 64 bytes, as Standard Webhooks say")
+        raise ValueError("expected whsec_ and base64 of 24 to 64 bytes (Standard Webhooks)")
     return secret
 
 
@@ -158,7 +158,7 @@ def _token(secret: SecretStr) -> SecretStr:
     return secret
 
 
-_OF_THE_TRANSPORT: Final = frozenset(
+_TRANSPORT_HEADERS: Final = frozenset(
     {
         "accept",
         "connection",
@@ -182,7 +182,7 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise ValueError("expected header names of RFC 9110")  # a name may contain the intended value
-        if name.lower() in _OF_THE_TRANSPORT:
+        if name.lower() in _TRANSPORT_HEADERS:
             raise ValueError(f"{name} is set by Reveille itself")
         if not re.fullmatch(r"[\t\x20-\x7e]*", value):
             raise ValueError(f"the value of {name} must be printable ASCII (RFC 9110, 5.5)")
@@ -199,7 +199,7 @@ def _access(value: object) -> object:
     return parse_access(value) if isinstance(value, str) else value
 
 
-def _words(value: object) -> object:
+def _comma_separated(value: object) -> object:
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
@@ -233,72 +233,72 @@ class Settings(BaseSettings):
         description='Headers of every call to Leshan, a JSON object such as `{"Authorization": "Bearer .."}`',
     )
     leshan_ca: ExistingFile | None = Field(
-        None, description="File of the certificate authorities that may issue Leshan's certificate"
+        None, description="File with the CA certificates that verify Leshan's certificate"
     )
-    leshan_cert: ExistingFile | None = Field(None, description="File of our client certificate for Leshan")
-    leshan_key: ExistingFile | None = Field(None, description="File of its private key, if not in the same file")
+    leshan_cert: ExistingFile | None = Field(None, description="File with Reveille's client certificate for Leshan")
+    leshan_key: ExistingFile | None = Field(None, description="File with its private key, if not in the same file")
     leshan_timeout: int = Field(
-        30, ge=1, le=600, description="Seconds to wait for a device's response, unless the operation has a timeout"
+        30, ge=1, le=600, description="Seconds to wait for a device's response, unless the operation sets its own"
     )
     leshan_max_in_flight: int = Field(
-        120, ge=1, le=100_000, description="Maximum number of calls open at the Leshan server, over all processes"
+        120, ge=1, le=100_000, description="Maximum open calls to the Leshan server, over all processes"
     )
     leshan_events: LeshanEvents = Field(
         LeshanEvents.BOTH,
-        description="Source of events: `webhook`, `stream` or `both` (then readings from the stream only)",
+        description="Source of events: `webhook`, `stream` or `both` (then readings come from the stream only)",
     )
     leshan_notifications_wake: bool = Field(
-        False, description="Whether a NOTIFICATION or SEND makes a queue mode device sendable; stock Leshan: no"
+        False, description="Whether a NOTIFICATION or SEND restarts the awake window at Leshan; stock Leshan: no"
     )
     awake_window: Annotated[int, AfterValidator(_awake_window)] = Field(
-        93, description="Awake window of queue mode devices, in seconds (5 to 86400); the same as the Leshan server's"
+        93, description="Awake window of queue mode devices, in seconds (5 to 86400); must equal the Leshan server's"
     )
     max_attempts: int = Field(
-        3, ge=1, le=100, description="Maximum of attempts that may reach the device, unless the operation has its own"
+        3, ge=1, le=100, description="Maximum attempts that may reach the device, unless the operation sets its own"
     )
     max_opaque: int = Field(
         131_072,
         ge=1,
         le=MAX_OPAQUE_BYTES,
-        description=f"Bytes of an OPAQUE value that may be written, at most {MAX_OPAQUE_BYTES}; a firmware package by "
+        description=f"Maximum bytes of an OPAQUE value in a write, up to {MAX_OPAQUE_BYTES}; a firmware package at "
         "`/5/0/0` needs more than the default, and a Leshan server and device that accept it",
     )
-    retention: int = Field(90, ge=1, le=36_500, description="Days an ended operation and its transitions are kept")
+    retention: int = Field(90, ge=1, le=36_500, description="Days to keep ended operations and their transitions")
     webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
         None, description="Secret that signs webhook calls (Standard Webhooks, `whsec_..`)"
     )
     webhook_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
-        None, description="Bearer token of webhook calls, also the one in `/w/{token}/..`; 16 characters or more"
+        None, description="Bearer token of webhook calls, also the one in `/w/{token}/..`; at least 16 characters"
     )
     auth: Annotated[tuple[Access, ...], NoDecode, BeforeValidator(_access)] = Field(
         (),
         repr=False,
-        description="Access tokens: `name:role:token`, separated by commas; roles `viewer` and `operator`",
+        description="API tokens: `name:role:token`, separated by commas; roles `viewer` and `operator`",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to serve on")
-    port: int = Field(8000, ge=0, le=65_535, description="Port to serve on; 0 selects a free one")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to serve on; 0 picks a free one")
     allow_open: bool = Field(
-        False, description="Serve all clients without a token while AUTH is empty, not only those on this machine"
+        False, description="Serve all callers without a token if AUTH is empty, also on addresses other than loopback"
     )
-    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
-        (), description="Origins of other web pages that may use the API, separated by commas; `*` for all"
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
+        (), description="Origins of other web pages that may call the API, separated by commas; `*` allows all"
     )
     log_format: LogFormat = Field(LogFormat.TEXT, description="`text` or `json`")
     log_level: LogLevel = Field(
         LogLevel.INFO,
-        description="`debug`, `info`, `warning` or `error`: of Reveille's own lines; libraries log warnings and errors",
+        description="Minimum level of Reveille's lines (`debug`, `info`, `warning`, `error`); libraries: warning",
     )
     simulate_devices: int = Field(10, ge=0, le=100_000, description="Sleeping devices of the built-in simulator")
-    simulate_seed: int = Field(1, ge=0, description="Seed of the built-in simulator: the same seed gives the same run")
+    simulate_seed: int = Field(1, ge=0, description="Seed of the built-in simulator; equal seeds, equal runs")
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.leshan_key and not self.leshan_cert:
-            raise ValueError(f"{PREFIX}LESHAN_KEY: a key needs its certificate in {PREFIX}LESHAN_CERT")
+            raise ValueError(f"{PREFIX}LESHAN_KEY: missing certificate; expected {PREFIX}LESHAN_CERT beside the key")
         if not (is_loopback(self.host) or self.auth or self.allow_open):
             raise ValueError(
-                f"{PREFIX}HOST: without tokens in {PREFIX}AUTH only this machine is served; "
-                f"set them, or say {PREFIX}ALLOW_OPEN=true"
+                f"{PREFIX}HOST: without tokens in {PREFIX}AUTH, only loopback is served; "
+                f"set tokens, or {PREFIX}ALLOW_OPEN=true"
             )
         return self
 
@@ -308,13 +308,13 @@ class Settings(BaseSettings):
         try:
             context = ssl.create_default_context(cafile=self.leshan_ca)
         except OSError:
-            raise ValueError(f"{PREFIX}LESHAN_CA: a file with certificates in PEM form is expected") from None
+            raise ValueError(f"{PREFIX}LESHAN_CA: expected a file with certificates in PEM format") from None
         if self.leshan_cert:
             try:
                 context.load_cert_chain(self.leshan_cert, self.leshan_key, password="")
             except (OSError, ValueError):
                 raise ValueError(
-                    f"{PREFIX}LESHAN_CERT: a certificate and its key without a password, in PEM form, are expected"
+                    f"{PREFIX}LESHAN_CERT: expected a certificate and its key without a password, in PEM format"
                 ) from None
         return self
 
@@ -354,13 +354,13 @@ def load_settings() -> Settings:
         SettingsError: with one line that names every invalid setting.
     """
     known = {variable(name) for name in Settings.model_fields}
-    unknown = [name for name in os.environ if _is_setting(name) and name.upper() not in known | OF_THE_CLIENT]
+    unknown = [name for name in os.environ if _is_setting(name) and name.upper() not in known | CLIENT_VARIABLES]
     if unknown:
         raise SettingsError("; ".join(_unknown(name, known) for name in sorted(unknown)))
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("; ".join(_sentences(error))) from None
+        raise SettingsError("; ".join(_messages(error))) from None
     except ValueError as error:  # pydantic-settings could not decode JSON
         raise SettingsError(_undecoded(error)) from None
 
@@ -371,10 +371,10 @@ def _is_setting(name: str) -> bool:
 
 def _unknown(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name.upper(), known, n=1)
-    return f"{name}: there is no such setting" + (f"; perhaps {near[0]} is meant" if near else "")
+    return f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _sentences(error: ValidationError) -> Iterator[str]:
+def _messages(error: ValidationError) -> Iterator[str]:
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         text = item["msg"].removeprefix("Value error, ")
         names = [part for part in item["loc"] if part in Settings.model_fields]
@@ -390,7 +390,7 @@ def settings_table() -> str:
     """Return the README's table in Markdown: one row per setting, in the order of the fields."""
     fields = Settings.model_fields.items()
     rows = [f"| `{variable(name)}` | {_default(field)} | {field.description} |" for name, field in fields]
-    return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
+    return "\n".join(["| Setting | Default | Description |", "|---|---|---|", *rows])
 
 
 def _default(field: FieldInfo) -> str:

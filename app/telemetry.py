@@ -25,29 +25,31 @@ _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 _CALLS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 TRANSITIONS: Final = Counter(
-    "reveille_operation_transitions_total", "Steps of operations", ["from_status", "to_status", "reason"]
+    "reveille_operation_transitions_total", "Status transitions of operations", ["from_status", "to_status", "reason"]
 )
-ATTEMPTS: Final = Counter("reveille_attempts_total", "Calls to Leshan by what came back", ["server", "outcome"])
+ATTEMPTS: Final = Counter("reveille_attempts_total", "Calls to Leshan by outcome", ["server", "outcome"])
 CALL_SECONDS: Final = Histogram("reveille_call_seconds", "Duration of a call to Leshan", ["server"], buckets=_CALLS)
 OPEN_CALLS: Final = Gauge("reveille_open_calls", "Calls open at Leshan from this process", ["server"])
-BREAKER_OPEN: Final = Gauge("reveille_breaker_open", "1 while Leshan is not asked for operations", ["server"])
-HEARD_EVENTS: Final = Counter("reveille_heard_events_total", "Events heard from Leshan", ["source", "event"])
-BROKEN_EVENTS: Final = Counter("reveille_broken_events_total", "Events that could not be read", ["source"])
+BREAKER_OPEN: Final = Gauge(
+    "reveille_breaker_open", "1 while the breaker is open: no operations are sent to Leshan", ["server"]
+)
+HEARD_EVENTS: Final = Counter("reveille_heard_events_total", "Events received from Leshan", ["source", "event"])
+BROKEN_EVENTS: Final = Counter("reveille_broken_events_total", "Events that could not be parsed", ["source"])
 LEDGER_GROUP_SIZE: Final = Histogram(
-    "reveille_ledger_group_size", "Requests committed together", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
+    "reveille_ledger_group_size", "Commands committed together", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 )
 LEDGER_GROUP_SECONDS: Final = Histogram("reveille_ledger_group_seconds", "Duration of a group commit", buckets=_FAST)
-CLAIMS: Final = Counter("reveille_claims_total", "Claims asked of the ledger; many of them share a commit")
+CLAIMS: Final = Counter("reveille_claims_total", "Claims requested from the ledger; several share a commit")
 SUBSCRIBERS: Final = Gauge("reveille_subscribers", "Open GraphQL subscriptions")
 LAGGED_SUBSCRIBERS: Final = Counter(
     "reveille_lagged_subscribers_total", "Subscriptions closed because they fell behind"
 )
-BUS_FAILURES: Final = Counter("reveille_bus_failures_total", "Times the bus could not publish or listen", ["side"])
-BUS_CONNECTED: Final = Gauge("reveille_bus_connected", "1 while this process hears the bus")
+BUS_FAILURES: Final = Counter("reveille_bus_failures_total", "Failures of the bus to publish or to listen", ["side"])
+BUS_CONNECTED: Final = Gauge("reveille_bus_connected", "1 while this process is subscribed to the bus")
 
 REPEATS: Final = 10
 REPEAT_SECONDS: Final = 10.0
-_MOST_EVENTS: Final = 1_000
+_MAX_EVENTS: Final = 1_000
 """Maximum events that are counted at once. Reveille has a few dozen; a library may put a client's input into its
 events."""
 
@@ -94,7 +96,7 @@ def configure_logging(*, json: bool = False, level: str = "info") -> None:
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
-        logger.addFilter(_without_a_client_s_traceback)
+        logger.addFilter(_without_client_traceback)
 
 
 class RepeatLimit(logging.Filter):
@@ -131,7 +133,7 @@ class RepeatLimit(logging.Filter):
         return True
 
     def _of(self, logger: str, event: str) -> _Repeats:
-        if len(self._repeats) >= _MOST_EVENTS:
+        if len(self._repeats) >= _MAX_EVENTS:
             self._repeats.clear()
         return self._repeats.setdefault((logger, event), _Repeats())
 
@@ -145,7 +147,7 @@ class _Repeats:
     suppressed: int = 0
 
 
-def _without_a_client_s_traceback(record: logging.LogRecord) -> bool:
+def _without_client_traceback(record: logging.LogRecord) -> bool:
     """Log a WebSocket text message that is not UTF-8 as a warning in one line. uvicorn (0.54) logs it as an exception
     of its own, but closes the socket with 1007, so the traceback adds nothing."""
     if record.msg == "Invalid UTF-8 sequence received from client.":

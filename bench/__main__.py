@@ -72,8 +72,8 @@ def _fields(size: Size) -> dict[str, int]:
 async def _measure(line: str, database: str, size: Size) -> dict[str, Any]:
     """Measure one line in its own process: Tortoise binds its models to the first kind of database that it connects
     to."""
-    async with site(database) as place:
-        settings = await settings_of(place)
+    async with site(database) as system:
+        settings = await settings_of(system)
     return {"settings": settings, "figures": [one.as_json() for one in medians(await LINES[line](database, size))]}
 
 
@@ -86,9 +86,9 @@ async def _report(arguments: argparse.Namespace) -> dict[str, Any]:
         for database in databases:
             print(f"measuring {line} on {database} ..", file=sys.stderr, flush=True)
             output = await ran("bench", "--line", line, "--database", database, *options)
-            told = json.loads(output.splitlines()[-1])
-            settings[database] = told["settings"]
-            lines.setdefault(line, {})[database] = told["figures"]
+            result = json.loads(output.splitlines()[-1])
+            settings[database] = result["settings"]
+            lines.setdefault(line, {})[database] = result["figures"]
     if arguments.celery:
         print("measuring the same job done with Django and Celery ..", file=sys.stderr, flush=True)
         output = await ran("bench.celery_reference", *options)

@@ -21,10 +21,10 @@ async def _accept(request: Request) -> Response:
 
 
 async def _serve() -> None:
-    told, listening = told_to_end(), listen("127.0.0.1", 0)
+    stop, listening = told_to_end(), listen("127.0.0.1", 0)
     async with serving(Starlette(routes=[Route("/leshan/events", _accept, methods=["POST"])]), [listening]):
         print(f"address=http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
-        await told.wait()
+        await stop.wait()
 
 
 def main() -> None:

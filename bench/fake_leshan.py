@@ -59,10 +59,10 @@ class Figures:
         self.last_at = now
         return now
 
-    def told(self) -> bytes:
+    def as_json(self) -> bytes:
         span = self.last_at - self.first_at
-        told = {"calls": self.calls, "open": self.open, "mostOpen": self.most_open, "seconds": span}
-        return orjson.dumps(told | {"meanOpen": self._area / span if span else 0.0, "cpu": time.process_time()})
+        figures = {"calls": self.calls, "open": self.open, "mostOpen": self.most_open, "seconds": span}
+        return orjson.dumps(figures | {"meanOpen": self._area / span if span else 0.0, "cpu": time.process_time()})
 
 
 class _Calls(asyncio.Protocol):
@@ -87,7 +87,7 @@ class _Calls(asyncio.Protocol):
         if target.startswith(_DEVICES):
             self._call(target)
         else:
-            self._transport.write(self._tell(method, target))
+            self._transport.write(self._control(method, target))
 
     def _call(self, target: bytes) -> None:
         self._figures.arrived(target)
@@ -100,15 +100,15 @@ class _Calls(asyncio.Protocol):
         self._figures.answered()
         self._transport.write(_CALLED)
 
-    def _tell(self, method: bytes, target: bytes) -> bytes:
+    def _control(self, method: bytes, target: bytes) -> bytes:
         if target == b"/bench/arrivals":
             return _answer(b"200 OK", orjson.dumps(self._figures.arrivals))
         if target != b"/bench":
             return _UNKNOWN
-        told = self._figures.told()
+        figures = self._figures.as_json()
         if method == b"POST":
             self._figures.begin()
-        return _answer(b"200 OK", told)
+        return _answer(b"200 OK", figures)
 
 
 def _body_length(head: bytes) -> int:

@@ -45,7 +45,7 @@ _TRANSITIONS: Final = """
     SELECT seq + {number}, seq, {number}, {before}, '{to}', {attempt}, created_at FROM operation
     WHERE seq > $1 AND seq <= $2 AND version >= {number}
 """
-_STORY: Final = (
+_HISTORY: Final = (
     {"number": 1, "before": "NULL", "to": "QUEUED", "attempt": 0},
     {"number": 2, "before": "'QUEUED'", "to": "SENDING", "attempt": 1},
     {"number": 3, "before": "'SENDING'", "to": "CONFIRMED", "attempt": 1},
@@ -69,7 +69,7 @@ async def fill(store: Store, prefix: str, endpoints: int, operations: int, *, en
     for after in range(0, each * endpoints, AT_A_TIME):
         count = min(after + AT_A_TIME, each * endpoints)
         await store.execute(_operations(store, head, endpoints, (after, count), ended=ended))
-        for step in _STORY[: STEPS if ended else 1]:
+        for step in _HISTORY[: STEPS if ended else 1]:
             await store.execute(_TRANSITIONS.format(**step), first + seqs * after, first + seqs * count)
     counted = "UPDATE leshan_server SET queued = queued + $1, confirmed = confirmed + $2"
     await store.execute(counted, queued * endpoints, confirmed * endpoints)

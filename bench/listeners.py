@@ -100,8 +100,8 @@ class Listener(asyncio.Protocol):
             self._tally.got(self._number)
             self._number += 1
         elif b"connection_ack" in payload:
-            ask = {"id": "1", "type": "subscribe", "payload": {"query": SUBSCRIPTION}}
-            self._send(_TEXT, orjson.dumps(ask))
+            subscribe = {"id": "1", "type": "subscribe", "payload": {"query": SUBSCRIPTION}}
+            self._send(_TEXT, orjson.dumps(subscribe))
             self.subscribed.set()
 
     def _send(self, opcode: int, payload: bytes) -> None:

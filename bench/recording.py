@@ -12,35 +12,35 @@ from tortoise.connection import get_connection
 from app.models.ledger.postgres_store import PostgresStore
 from app.models.ledger.sqlite_store import SqliteStore
 
-CallStatus = list[tuple[str, list[Any]]]
+Statements = list[tuple[str, list[Any]]]
 """Statements with their values, in order."""
 
 
 @contextmanager
-def reads() -> Iterator[CallStatus]:
+def reads() -> Iterator[Statements]:
     """Record the statements of readers in this process as long as the block lasts."""
-    asked: CallStatus = []
+    statements: Statements = []
     connection = type(get_connection("default"))
     execute = connection.execute_query
 
     async def recorded(self: Any, sql: str, values: Any = None) -> Any:
-        asked.append((sql, list(values or ())))
+        statements.append((sql, list(values or ())))
         return await execute(self, sql, values)
 
     with patch.object(connection, "execute_query", recorded):
-        yield asked
+        yield statements
 
 
 @contextmanager
-def ledger_reads(*, postgres: bool) -> Iterator[CallStatus]:
+def ledger_reads(*, postgres: bool) -> Iterator[Statements]:
     """Record the reads of ledgers in this process as long as the block lasts."""
-    asked: CallStatus = []
+    statements: Statements = []
     store = PostgresStore if postgres else SqliteStore
     fetch = store.fetch
 
     async def recorded(self: Any, sql: str, *values: Any) -> Any:
-        asked.append((sql, list(values)))
+        statements.append((sql, list(values)))
         return await fetch(self, sql, *values)
 
     with patch.object(store, "fetch", recorded):
-        yield asked
+        yield statements

@@ -128,13 +128,13 @@ class FakeLeshan:
 
     async def figures(self, *, begin: bool = False) -> dict[str, float]:
         """Return its figures; ``begin`` resets them."""
-        return dict(await self._ask("POST" if begin else "GET", "/bench"))
+        return dict(await self._request("POST" if begin else "GET", "/bench"))
 
     async def arrivals(self) -> list[tuple[str, float]]:
         """Return the endpoint and the time of each call, by ``time.monotonic``."""
-        return [(str(name), float(at)) for name, at in await self._ask("GET", "/bench/arrivals")]
+        return [(str(name), float(at)) for name, at in await self._request("GET", "/bench/arrivals")]
 
-    async def _ask(self, method: str, path: str) -> Any:
+    async def _request(self, method: str, path: str) -> Any:
         async with aiohttp.ClientSession() as session, session.request(method, self.address + path) as answer:
             return await answer.json()
 

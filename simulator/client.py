@@ -9,7 +9,7 @@ from simulator import effects
 from simulator.device import Device, Request
 from simulator.fleet import Fleet
 from simulator.models import Json
-from simulator.problems import Refused
+from simulator.responses import Refused
 
 _Done = tuple[int, dict[str, Any]]
 

@@ -25,7 +25,7 @@ is possible.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 from starlette.applications import Starlette
@@ -34,16 +34,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from simulator.behaviours import Behaviour
+from simulator.leshan import SimulatedLeshan
 from simulator.models import Json
-from simulator.problems import Refused, ServerAnswer
+from simulator.responses import Refused, ServerAnswer
 
-if TYPE_CHECKING:
-    from simulator.simulator import Simulator
-
-_Handler = Callable[["Simulator", Request, Mapping[str, Any]], Json]
+_Handler = Callable[[SimulatedLeshan, Request, Mapping[str, Any]], Json]
 
 
-def control(simulator: Simulator) -> Starlette:
+def control(simulator: SimulatedLeshan) -> Starlette:
     """Return the control address's app for one simulator."""
     return Starlette(
         routes=[
@@ -58,7 +56,7 @@ def control(simulator: Simulator) -> Starlette:
     )
 
 
-def _endpoint(simulator: Simulator, act: _Handler) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(simulator: SimulatedLeshan, act: _Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             body = await request.body()
@@ -75,7 +73,7 @@ def _json(status: int, content: Json) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-def _names(simulator: Simulator, request: Request) -> list[str]:
+def _names(simulator: SimulatedLeshan, request: Request) -> list[str]:
     name = request.query_params.get("ep")
     return [device.name for device in simulator.devices()] if name is None else [name]
 
@@ -84,11 +82,11 @@ def _flag(request: Request, name: str) -> bool:
     return request.query_params.get(name) == "true"
 
 
-def _stats(simulator: Simulator, _: Request, __: Mapping[str, Any]) -> Json:
+def _stats(simulator: SimulatedLeshan, _: Request, __: Mapping[str, Any]) -> Json:
     return simulator.figures()
 
 
-def _devices(simulator: Simulator, request: Request, _: Mapping[str, Any]) -> Json:
+def _devices(simulator: SimulatedLeshan, request: Request, _: Mapping[str, Any]) -> Json:
     name = request.query_params.get("ep")
     if name is None:
         return [device.as_json() for device in simulator.devices()]
@@ -96,20 +94,20 @@ def _devices(simulator: Simulator, request: Request, _: Mapping[str, Any]) -> Js
     return {**simulator.device(name).as_json(), "received": received}
 
 
-def _add(simulator: Simulator, _: Request, body: Mapping[str, Any]) -> Json:
+def _add(simulator: SimulatedLeshan, _: Request, body: Mapping[str, Any]) -> Json:
     names = list(body.get("names", []))
     taken = len(simulator.devices())
     names += [f"dev-{number:04d}" for number in range(taken, taken + int(body.get("count", 0)))]
     return [simulator.add(name, queue_mode=body.get("queueMode")).as_json() for name in names]
 
 
-def _remove(simulator: Simulator, request: Request, _: Mapping[str, Any]) -> Json:
+def _remove(simulator: SimulatedLeshan, request: Request, _: Mapping[str, Any]) -> Json:
     simulator.remove(request.query_params["ep"])
     return {}
 
 
-def _each(act: Callable[[Simulator, str, Request], None]) -> _Handler:
-    def handler(simulator: Simulator, request: Request, _: Mapping[str, Any]) -> Json:
+def _each(act: Callable[[SimulatedLeshan, str, Request], None]) -> _Handler:
+    def handler(simulator: SimulatedLeshan, request: Request, _: Mapping[str, Any]) -> Json:
         names = _names(simulator, request)
         for name in names:
             act(simulator, name, request)
@@ -118,26 +116,26 @@ def _each(act: Callable[[Simulator, str, Request], None]) -> _Handler:
     return handler
 
 
-def _notify(simulator: Simulator, request: Request, body: Mapping[str, Any]) -> Json:
+def _notify(simulator: SimulatedLeshan, request: Request, body: Mapping[str, Any]) -> Json:
     anyway = bool(body.get("anyway", False))
     names = _names(simulator, request)
     return {"sent": sum(simulator.notify(name, body["path"], body.get("value"), anyway=anyway) for name in names)}
 
 
-def _send(simulator: Simulator, request: Request, body: Mapping[str, Any]) -> Json:
+def _send(simulator: SimulatedLeshan, request: Request, body: Mapping[str, Any]) -> Json:
     names = _names(simulator, request)
     for name in names:
         simulator.send(name, body["paths"])
     return {"sent": len(names)}
 
 
-def _value(simulator: Simulator, request: Request, body: Mapping[str, Any]) -> Json:
+def _value(simulator: SimulatedLeshan, request: Request, body: Mapping[str, Any]) -> Json:
     for name in _names(simulator, request):
         simulator.set_value(name, body["path"], body["value"])
     return {}
 
 
-def _behave(simulator: Simulator, request: Request, body: Mapping[str, Any]) -> Json:
+def _behave(simulator: SimulatedLeshan, request: Request, body: Mapping[str, Any]) -> Json:
     behaviour = Behaviour.from_json(body)
     if _flag(request, "server"):
         simulator.server_behaves(behaviour)
@@ -148,13 +146,13 @@ def _behave(simulator: Simulator, request: Request, body: Mapping[str, Any]) -> 
     return {}
 
 
-def _behave_well(simulator: Simulator, request: Request, _: Mapping[str, Any]) -> Json:
+def _behave_well(simulator: SimulatedLeshan, request: Request, _: Mapping[str, Any]) -> Json:
     simulator.behave_well(request.query_params.get("ep"))
     return {}
 
 
-def _whole(act: Callable[[Simulator], None]) -> _Handler:
-    def handler(simulator: Simulator, _: Request, __: Mapping[str, Any]) -> Json:
+def _whole(act: Callable[[SimulatedLeshan], None]) -> _Handler:
+    def handler(simulator: SimulatedLeshan, _: Request, __: Mapping[str, Any]) -> Json:
         act(simulator)
         return {}
 

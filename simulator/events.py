@@ -10,16 +10,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import uuid4
 
 import orjson
 
 from simulator.device import Device, Registration
 from simulator.models import Json
-
-if TYPE_CHECKING:
-    from simulator.exchange import Answer
+from simulator.responses import HttpResponse
 
 HEARTBEAT: Final = b"\r\n"
 _KEPT: Final = 10_000
@@ -84,7 +82,7 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PublishedEvent:
     """An event as it was published: its JSON as Leshan writes it, its time in seconds since the epoch."""
 
     seq: int
@@ -104,7 +102,7 @@ class Told:
         return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (self.seq, self.name.encode(), data)
 
 
-Sink = Callable[[Told], None]
+Sink = Callable[[PublishedEvent], None]
 """Called with each event."""
 
 
@@ -114,7 +112,7 @@ class Events:
     def __init__(self, *, own: bool) -> None:
         self._own = own
         self._listeners: set[Listener] = set()
-        self._kept: deque[Told] = deque(maxlen=_KEPT)
+        self._kept: deque[PublishedEvent] = deque(maxlen=_KEPT)
         self.seq = 0
         self.boot_id = str(uuid4())
         self.sink: Sink | None = None
@@ -130,9 +128,9 @@ class Events:
 
     def replay(self, listener: Listener, after: int) -> None:
         """Send the events after an id to one listener again."""
-        for told in self._kept:
-            if told.seq > after:
-                self._push(listener, told)
+        for event in self._kept:
+            if event.seq > after:
+                self._push(listener, event)
 
     def restarted(self) -> None:
         """Start another run of the server: its event numbers continue where the last one's ended."""
@@ -152,19 +150,19 @@ class Events:
     def listeners(self) -> int:
         return len(self._listeners)
 
-    def tell(self, name: str, endpoint: str, data: bytes) -> None:
+    def publish(self, name: str, endpoint: str, data: bytes) -> None:
         """Publish an event to all listeners."""
         self.counters[name] += 1
         self.newest.append((name, data))
         self.seq += 1
         if self._own or self.sink is not None:
-            told = Told(self.seq, name, endpoint, data, time.time(), self.boot_id)
+            event = PublishedEvent(self.seq, name, endpoint, data, time.time(), self.boot_id)
             if self.sink is not None:
-                self.sink(told)
+                self.sink(event)
             if self._own:
-                self._kept.append(told)
+                self._kept.append(event)
                 for listener in list(self._listeners):
-                    self._push(listener, told)
+                    self._push(listener, event)
                 return
         if self._listeners:
             frame = b"event: %s\r\ndata: %s\r\n\r\n" % (name.encode(), data)
@@ -173,14 +171,14 @@ class Events:
                     listener.push(frame)
 
     @staticmethod
-    def _push(listener: Listener, told: Told) -> None:
-        if listener.endpoint is None or listener.endpoint == told.endpoint:
-            listener.push(told.frame(envelope=listener.envelope))
+    def _push(listener: Listener, event: PublishedEvent) -> None:
+        if listener.endpoint is None or listener.endpoint == event.endpoint:
+            listener.push(event.frame(envelope=listener.envelope))
 
     # --- one method per event
 
     def registered(self, device: Device, registration: Registration) -> None:
-        self.tell("REGISTRATION", device.name, orjson.dumps(registration_json(device, registration)))
+        self.publish("REGISTRATION", device.name, orjson.dumps(registration_json(device, registration)))
 
     def updated(self, device: Device, registration: Registration, *, with_links: bool) -> None:
         update: dict[str, Json] = {"registrationId": registration.id, "address": registration.address}
@@ -188,44 +186,44 @@ class Events:
             update |= {"alternatePath": "/", "objectLinks": device.links()}
         update |= {"secure": False, "additionalAttributes": {}}
         data = {"registration": registration_json(device, registration), "update": update}
-        self.tell("UPDATED", device.name, orjson.dumps(data))
+        self.publish("UPDATED", device.name, orjson.dumps(data))
 
     def deregistered(self, device: Device, registration: Registration) -> None:
-        self.tell("DEREGISTRATION", device.name, orjson.dumps(registration_json(device, registration)))
+        self.publish("DEREGISTRATION", device.name, orjson.dumps(registration_json(device, registration)))
 
     def awake(self, device: Device, cause: str, until: float) -> None:
         """``until``: seconds since the epoch. Stock Leshan reports neither that nor a cause."""
         rest = {"registrationId": _id(device), "until": int(until * 1000), "cause": cause} if self._own else {}
-        self.tell("AWAKE", device.name, self._glued(device, rest))
+        self.publish("AWAKE", device.name, self._glued(device, rest))
 
     def sleeping(self, device: Device) -> None:
         rest = {"registrationId": _id(device), "cause": "TIMER"} if self._own else {}
-        self.tell("SLEEPING", device.name, self._glued(device, rest))
+        self.publish("SLEEPING", device.name, self._glued(device, rest))
 
     def gap(self, dropped: int) -> None:
         """Publish that the outbox was full and this many events were dropped."""
-        self.tell("GAP", "", orjson.dumps({"dropped": dropped, "byEvent": {"UPDATED": dropped}}))
+        self.publish("GAP", "", orjson.dumps({"dropped": dropped, "byEvent": {"UPDATED": dropped}}))
 
-    def result(self, device: Device, path: str, request_id: str, answer: Answer) -> None:
+    def result(self, device: Device, path: str, request_id: str, answer: HttpResponse) -> None:
         """Publish the result of a request with an id, errors in the form of our own server."""
         key = "response" if answer.status == 200 else "error"
         body = answer.body or b"null"
         data = {"ep": device.name, "path": path, "requestId": request_id, "delayed": False, key: orjson.Fragment(body)}
-        self.tell("REQUEST_RESPONSE", device.name, orjson.dumps(data))
+        self.publish("REQUEST_RESPONSE", device.name, orjson.dumps(data))
 
     def notified(self, device: Device, path: str, node: Json) -> None:
-        self.tell("NOTIFICATION", device.name, self._glued(device, {"kind": "single", "res": path, "val": node}))
+        self.publish("NOTIFICATION", device.name, self._glued(device, {"kind": "single", "res": path, "val": node}))
 
     def notified_composite(self, device: Device, nodes: dict[str, Json], paths: Iterable[str]) -> None:
         rest = {"kind": "composite", "val": nodes, "paths": list(paths)}
-        self.tell("NOTIFICATION", device.name, self._glued(device, rest))
+        self.publish("NOTIFICATION", device.name, self._glued(device, rest))
 
     def sent(self, device: Device, nodes: dict[str, Json]) -> None:
-        self.tell("SEND", device.name, self._glued(device, {"val": nodes}))
+        self.publish("SEND", device.name, self._glued(device, {"val": nodes}))
 
     def responded(self, device: Device, target: Json, request_id: str, response: Json) -> None:
         data = {"ep": device.name, **target, "requestId": request_id, "response": response, "delayed": True}
-        self.tell("REQUEST_RESPONSE", device.name, orjson.dumps(data))
+        self.publish("REQUEST_RESPONSE", device.name, orjson.dumps(data))
 
     def _glued(self, device: Device, rest: dict[str, Json]) -> bytes:
         if self._own:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -17,18 +16,7 @@ from simulator.device import Delayed, Device, Received, Request
 from simulator.events import Events
 from simulator.fleet import Fleet, Interruption, settle
 from simulator.models import Json
-from simulator.problems import Refused, status_text
-
-JSON: Final = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP response of the server."""
-
-    status: int
-    body: bytes
-    content_type: str | None = None
+from simulator.responses import JSON, HttpResponse, Refused, status_text
 
 
 class Exchange:
@@ -42,7 +30,7 @@ class Exchange:
         fleet.woken = self._send_delayed
         self.counters: Counter[str] = Counter()
 
-    async def ask(self, device: Device, request: Request, received: Received) -> Answer | Behaviour:
+    async def send(self, device: Device, request: Request, received: Received) -> HttpResponse | Behaviour:
         """Send a request to a registered device. Return a behavior if something else than the device must respond."""
         behaviour = device.behaviours.peek(request.kind, request.texts()) if device.behaviours else None
         if behaviour is not None and not behaviour.of_the_device:
@@ -74,21 +62,21 @@ class Exchange:
 
     # --- asleep
 
-    def _asleep(self, device: Device, request: Request, received: Received) -> Answer:
+    def _asleep(self, device: Device, request: Request, received: Received) -> HttpResponse:
         if self._config.mode is Mode.M16:
             return asleep_of_m16()
         if self._config.mode is Mode.REVEILLE:
             return client_sleeping(device.name)
         return self._delay(device, request, received)
 
-    def _delay(self, device: Device, request: Request, received: Received) -> Answer:
+    def _delay(self, device: Device, request: Request, received: Received) -> HttpResponse:
         """Keep the request for the next wake; one that was kept is dropped silently."""
         delayed = Delayed(request, device.dice.uuid(), received)
         device.delayed = delayed
         self.counters["delayed"] += 1
         target = _target(request)
         body = {"ep": device.name, **target, "requestId": delayed.request_id, "delayed": True}
-        return Answer(200, orjson.dumps(body), JSON)
+        return HttpResponse(200, orjson.dumps(body), JSON)
 
     def _send_delayed(self, device: Device) -> None:
         delayed, device.delayed = device.delayed, None
@@ -106,7 +94,7 @@ class Exchange:
 
     # --- awake
 
-    async def _send(self, device: Device, request: Request, received: Received) -> Answer:
+    async def _send(self, device: Device, request: Request, received: Received) -> HttpResponse:
         behaviour = self._device_behaviour(device, request)
         delay = device.dice.within(self._config.answer_seconds)
         if behaviour.delay_ms is not None:
@@ -122,11 +110,11 @@ class Exchange:
         return self._answer(device, request, received, behaviour)
 
     def _device_behaviour(self, device: Device, request: Request) -> Behaviour:
-        told = self._told(device, request)
+        configured = self._configured(device, request)
         if device.deaf:
-            return told if told is not None and told.kind is Kind.SILENT else SILENT
-        if told is not None:
-            return told
+            return configured if configured is not None and configured.kind is Kind.SILENT else SILENT
+        if configured is not None:
+            return configured
         config = self._config
         if config.silent_rate and device.dice.share() < config.silent_rate:
             return SILENT
@@ -135,19 +123,19 @@ class Exchange:
         return SUCCESS
 
     @staticmethod
-    def _told(device: Device, request: Request) -> Behaviour | None:
+    def _configured(device: Device, request: Request) -> Behaviour | None:
         """Return the device's configured behavior; behaviors of the server or wire do not apply to a request that
         Leshan held."""
         wanted = request.kind, request.texts()
         next_one = device.behaviours.peek(*wanted) if device.behaviours else None
         return device.behaviours.take(*wanted) if next_one is not None and next_one.of_the_device else None
 
-    async def _time_out(self, device: Device, request: Request) -> Answer:
+    async def _time_out(self, device: Device, request: Request) -> HttpResponse:
         if not await self._pause(device, request.timeout_seconds):
             return _cancelled("registration of the device has changed")
         self.counters["timeouts"] += 1
         self._fleet.taken_asleep(device)
-        return Answer(504, b"Request timeout")
+        return HttpResponse(504, b"Request timeout")
 
     async def _pause(self, device: Device, seconds: float) -> bool:
         """Wait; return whether the time elapsed. An HTTP client that disconnects ends nothing: Leshan continues."""
@@ -161,7 +149,7 @@ class Exchange:
             timer.cancel()
             device.waits.discard(wait)
 
-    def _answer(self, device: Device, request: Request, received: Received, behaviour: Behaviour) -> Answer:
+    def _answer(self, device: Device, request: Request, received: Received, behaviour: Behaviour) -> HttpResponse:
         kind = behaviour.kind
         body = b""
         if behaviour.carries_out:
@@ -171,10 +159,10 @@ class Exchange:
         if kind in {Kind.SUCCESS, Kind.REFUSE, Kind.NONSENSE}:
             self._fleet.answered(device)
         if kind is Kind.REFUSE:
-            return Answer(200, _refusal(behaviour.code, behaviour.text or None), JSON)
+            return HttpResponse(200, _refusal(behaviour.code, behaviour.text or None), JSON)
         if kind is Kind.SUCCESS:
-            return Answer(200, body, JSON)
-        return Answer(500, (_FAILURES[kind] + (behaviour.text or _REASONS[kind])).encode())
+            return HttpResponse(200, body, JSON)
+        return HttpResponse(500, (_FAILURES[kind] + (behaviour.text or _REASONS[kind])).encode())
 
     def _handed_over(self, device: Device, received: Received) -> None:
         received.handed_over = True
@@ -195,23 +183,23 @@ _REASONS: Final[Mapping[Kind, str]] = {
 }
 
 
-def _cancelled(why: str) -> Answer:
-    return Answer(500, f"Request cancelled: {why}".encode())
+def _cancelled(why: str) -> HttpResponse:
+    return HttpResponse(500, f"Request cancelled: {why}".encode())
 
 
-def asleep_of_m16() -> Answer:
+def asleep_of_m16() -> HttpResponse:
     """Return the response of a stock Leshan up to M16 for a client that sleeps."""
-    return Answer(400, b"Invalid request: The destination client is sleeping, request cannot be sent.")
+    return HttpResponse(400, b"Invalid request: The destination client is sleeping, request cannot be sent.")
 
 
-def client_sleeping(name: str) -> Answer:
+def client_sleeping(name: str) -> HttpResponse:
     """Return the response of Reveille's own Leshan server for a client that sleeps."""
     body = {
         "code": "CLIENT_SLEEPING",
         "text": f"Client {name} is sleeping, nothing was sent",
         "delivery": "NOT_SENT",
     }
-    return Answer(409, orjson.dumps(body), JSON)
+    return HttpResponse(409, orjson.dumps(body), JSON)
 
 
 def _target(request: Request) -> dict[str, Json]:

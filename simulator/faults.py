@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Final
 
 from simulator.behaviours import Behaviour, Kind
-from simulator.exchange import JSON, Answer, Exchange, asleep_of_m16, client_sleeping
-from simulator.problems import HTML, TEXT
+from simulator.exchange import Exchange, asleep_of_m16, client_sleeping
+from simulator.responses import HTML, JSON, TEXT, HttpResponse
 from simulator.wire import Connection
 
 _ANSWER: Final = b'{"status":"CHANGED(204)","valid":true,"success":true,"failure":false}'
@@ -21,7 +21,9 @@ class Faults:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    async def answer(self, behaviour: Behaviour, connection: Connection, device_answer: bytes | None) -> Answer | None:
+    async def answer(
+        self, behaviour: Behaviour, connection: Connection, device_answer: bytes | None
+    ) -> HttpResponse | None:
         """Return the response, after the behavior's delay; None if the connection will carry none."""
         if behaviour.delay_ms:
             await asyncio.sleep(behaviour.delay_ms / 1000)
@@ -40,32 +42,32 @@ _WIRE: Final[Mapping[Kind, Callable[[Connection, bytes], None]]] = {
 }
 
 
-def _http(behaviour: Behaviour) -> Answer:
+def _http(behaviour: Behaviour) -> HttpResponse:
     text = behaviour.text
     if not text:
         phrase = HTTPStatus(behaviour.status).phrase
         text = f"<html><head><title>{behaviour.status} {phrase}</title></head><body>{phrase}</body></html>"
-    return Answer(behaviour.status, text.encode(), HTML if text.startswith("<") else TEXT)
+    return HttpResponse(behaviour.status, text.encode(), HTML if text.startswith("<") else TEXT)
 
 
-def _redirect(behaviour: Behaviour) -> Answer:
+def _redirect(behaviour: Behaviour) -> HttpResponse:
     status = behaviour.status if 300 <= behaviour.status < 400 else 302
-    return Answer(status, b"", behaviour.text or "http://127.0.0.1:9/elsewhere")
+    return HttpResponse(status, b"", behaviour.text or "http://127.0.0.1:9/elsewhere")
 
 
-def _text(status: int, start: str, usual: str) -> Callable[[Behaviour], Answer]:
-    return lambda behaviour: Answer(status, (start + (behaviour.text or usual)).encode())
+def _text(status: int, start: str, usual: str) -> Callable[[Behaviour], HttpResponse]:
+    return lambda behaviour: HttpResponse(status, (start + (behaviour.text or usual)).encode())
 
 
-_INSTEAD: Final[Mapping[Kind, Callable[[Behaviour], Answer]]] = {
+_INSTEAD: Final[Mapping[Kind, Callable[[Behaviour], HttpResponse]]] = {
     Kind.NOT_CONNECTED: _text(500, "Unexpected exception: ", "Request cannot be sent : peer is not connected"),
     Kind.UNSENDABLE: _text(500, "Unexpected exception: ", "Unable to send request : no route to host"),
-    Kind.NOT_REGISTERED: lambda behaviour: Answer(400, (behaviour.text or _NO_CLIENT).encode(), TEXT),
+    Kind.NOT_REGISTERED: lambda behaviour: HttpResponse(400, (behaviour.text or _NO_CLIENT).encode(), TEXT),
     Kind.SLEEPING: lambda _: asleep_of_m16(),
     Kind.CLIENT_SLEEPING: lambda _: client_sleeping("simulated"),
     Kind.INVALID: _text(400, "Invalid request: ", "simulated"),
     Kind.HTTP: _http,
     Kind.REDIRECT: _redirect,
-    Kind.UNREADABLE: lambda behaviour: Answer(200, (behaviour.text or '{"status":').encode(), JSON),
+    Kind.UNREADABLE: lambda behaviour: HttpResponse(200, (behaviour.text or '{"status":').encode(), JSON),
 }
 _NO_CLIENT: Final = "No registered client with id 'simulated'"

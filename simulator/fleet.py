@@ -17,7 +17,7 @@ from simulator.device import ROOT_LINK_OF_UPDATE, Device, Registration
 from simulator.events import Events
 from simulator.nodes import Path, java_double
 from simulator.objects import Objects, pristine_tree, text
-from simulator.problems import Refused
+from simulator.responses import Refused
 
 _TEMPERATURE: Path = (3303, 0, 5700)
 _LIFETIME: Path = (1, 0, 1)
@@ -167,14 +167,14 @@ class Fleet:
         """Send NOTIFICATION for every observation that covers the path; return their number."""
         registration = device.registration
         observations = [] if registration is None else sorted(registration.observed)
-        told = 0
+        sent = 0
         for composite, paths in observations:
             if any(path[: len(other)] == other or other[: len(path)] == path for other in paths):
-                told += 1
+                sent += 1
                 self._notify(device, composite, paths)
-        if told:
+        if sent:
             self._reported(device, "NOTIFICATION")
-        return told
+        return sent
 
     def notify_anyway(self, device: Device, path: Path) -> None:
         """Send one NOTIFICATION of this path, observed or not."""

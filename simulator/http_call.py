@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.device import Device
-from simulator.exchange import Answer
 from simulator.requests import Call, read_query
+from simulator.responses import HttpResponse
 from simulator.wire import Connection, connection_of
 
 Scope = MutableMapping[str, Any]
@@ -77,7 +77,7 @@ class Http:
             chunked=bool(body) and self.header(b"content-length") is None,
         )
 
-    async def reply(self, answer: Answer) -> None:
+    async def reply(self, answer: HttpResponse) -> None:
         """Send a complete response at once."""
         headers = [(b"content-length", b"%d" % len(answer.body))]
         if answer.content_type is not None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from simulator.models import Json, resource_model
-from simulator.problems import invalid_request, unexpected
+from simulator.responses import invalid_request, unexpected
 
 Path = tuple[int, ...]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from simulator.models import MODELS, NOW, Json, Resource, resource_model
 from simulator.nodes import Node, Path
-from simulator.problems import Refused
+from simulator.responses import Refused
 
 Instance = dict[int, Json]
 Tree = dict[int, dict[int, Instance]]

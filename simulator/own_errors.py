@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from simulator.exchange import JSON, Answer
+from simulator.responses import JSON, HttpResponse
 
 _NOT_SENT: Final = "NOT_SENT"
 _MAY: Final = "MAY_HAVE_REACHED"
@@ -27,12 +27,12 @@ _CODES: Final = (
 """Status, the start of stock Leshan's text, code, and how far the request had got by then."""
 
 
-def own_error(status: int, code: str, text: str, delivery: str = _NOT_SENT) -> Answer:
+def own_error(status: int, code: str, text: str, delivery: str = _NOT_SENT) -> HttpResponse:
     """Return an error in the form of our own server."""
-    return Answer(status, orjson.dumps({"code": code, "text": text, "delivery": delivery}), JSON)
+    return HttpResponse(status, orjson.dumps({"code": code, "text": text, "delivery": delivery}), JSON)
 
 
-def as_own_error(answer: Answer) -> Answer:
+def as_own_error(answer: HttpResponse) -> HttpResponse:
     """Return a stock server's error in the form of our own; any other response, such as a page of the web server,
     unchanged."""
     if answer.status < 400 or answer.content_type == JSON:
@@ -44,9 +44,9 @@ def as_own_error(answer: Answer) -> Answer:
     return answer
 
 
-def delivery_of(answer: Answer) -> str:
+def delivery_of(answer: HttpResponse) -> str:
     """Return how far the request of this response had got."""
     if answer.status == 200:
         return _ANSWERED
-    told = orjson.loads(answer.body) if answer.content_type == JSON else {}
-    return str(told.get("delivery", _MAY))
+    content = orjson.loads(answer.body) if answer.content_type == JSON else {}
+    return str(content.get("delivery", _MAY))

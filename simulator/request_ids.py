@@ -8,9 +8,9 @@ from typing import Final
 
 import orjson
 
-from simulator.exchange import JSON, Answer
 from simulator.models import Json
 from simulator.own_errors import as_own_error, delivery_of, own_error
+from simulator.responses import JSON, HttpResponse
 
 NOT_KEPT: Final = frozenset({400, 404, 409, 429})
 """Refusals before anything was sent: such a call may be repeated under its id."""
@@ -19,10 +19,10 @@ NOT_KEPT: Final = frozenset({400, 404, 409, 429})
 @dataclass(slots=True)
 class _Entry:
     state: str = "RUNNING"
-    answer: Answer | None = None
+    answer: HttpResponse | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def end(self, state: str, answer: Answer | None = None) -> None:
+    def end(self, state: str, answer: HttpResponse | None = None) -> None:
         if not self.done.is_set():
             self.state, self.answer = state, answer
             self.done.set()
@@ -41,7 +41,7 @@ class RequestIds:
         self._entries[id_] = _Entry()
         return True
 
-    async def again(self, id_: str) -> Answer:
+    async def again(self, id_: str) -> HttpResponse:
         """Return the response to a known id, once its call has ended."""
         entry = self._entries[id_]
         await entry.done.wait()
@@ -49,7 +49,7 @@ class RequestIds:
             return own_error(409, "REQUEST_CLOSED", f"Request {id_} is refused: it was asked about before it came")
         return entry.answer or own_error(500, "INTERRUPTED", f"Request {id_} was interrupted", "MAY_HAVE_REACHED")
 
-    def end(self, id_: str, answer: Answer | None) -> None:
+    def end(self, id_: str, answer: HttpResponse | None) -> None:
         """Record that the call has ended; None: the server never received it, and something before it responded."""
         if answer is None or answer.status in NOT_KEPT:
             self._entries.pop(id_).end("NOT_RECEIVED", answer)
@@ -61,7 +61,7 @@ class RequestIds:
         for entry in self._entries.values():
             entry.end("INTERRUPTED")
 
-    async def tell(self, id_: str, *, close: bool, wait_seconds: float) -> Answer:
+    async def outcome(self, id_: str, *, close: bool, wait_seconds: float) -> HttpResponse:
         """Return the response to ``GET`` and (``close``) ``DELETE /api/requests/{id}``."""
         entry = self._entries.get(id_)
         if entry is None and close:
@@ -71,11 +71,11 @@ class RequestIds:
             await _for_at_most(wait_seconds, entry.done)
         if entry is None or entry.state in {"CLOSED", "NOT_RECEIVED"}:
             return _json({"id": id_, "state": "NOT_RECEIVED"})
-        told: dict[str, Json] = {"id": id_, "state": entry.state}
+        content: dict[str, Json] = {"id": id_, "state": entry.state}
         if (answer := entry.answer) is not None:
             body = {"status": answer.status, "contentType": answer.content_type, "body": answer.body.decode()}
-            told |= {"delivery": delivery_of(answer), "answer": body}
-        return _json(told)
+            content |= {"delivery": delivery_of(answer), "answer": body}
+        return _json(content)
 
 
 async def _for_at_most(seconds: float, done: asyncio.Event) -> None:
@@ -85,5 +85,5 @@ async def _for_at_most(seconds: float, done: asyncio.Event) -> None:
         return
 
 
-def _json(content: Json) -> Answer:
-    return Answer(200, orjson.dumps(content), JSON)
+def _json(content: Json) -> HttpResponse:
+    return HttpResponse(200, orjson.dumps(content), JSON)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from simulator.config import Mode
 from simulator.device import Request
 from simulator.nodes import MAX_ID, RESERVED, Node, Path, check_types, node_from, read_node
-from simulator.problems import TEXT, ServerAnswer, html_error, invalid_request, unexpected
+from simulator.responses import TEXT, ServerAnswer, html_error, invalid_request, unexpected
 
 _INVALID_PATH: Final = "org.eclipse.leshan.core.node.InvalidLwM2mPathException: "
 _LEVELS: Final = ("object", "object instance", "resource", "resource instance")

@@ -11,15 +11,15 @@ from simulator.behaviours import Behaviour, Behaviours
 from simulator.config import Mode, SimulatorConfig
 from simulator.device import Device, Received
 from simulator.events import Events, registration_json
-from simulator.exchange import JSON, Answer, Exchange
+from simulator.exchange import Exchange
 from simulator.faults import Faults
 from simulator.fleet import Fleet
 from simulator.http_call import Http, OpenCall, Receive, Scope, Send, Stats
 from simulator.models import MODELS, Json
 from simulator.own_errors import as_own_error, own_error
-from simulator.problems import TEXT, ServerAnswer, html_error, no_registered_client
 from simulator.request_ids import NOT_KEPT, RequestIds
 from simulator.requests import Call, check_shape, is_passive_cancel, read_query, read_request, segments
+from simulator.responses import JSON, TEXT, HttpResponse, ServerAnswer, html_error, no_registered_client
 
 _PIECE: Final = 500
 """Registrations per piece of ``GET /api/clients``: other tasks run in between."""
@@ -47,7 +47,7 @@ class Rest:
         except ServerAnswer as answer:
             await self._reply(http, _as_answer(answer))
 
-    async def _reply(self, http: Http, answer: Answer) -> None:
+    async def _reply(self, http: Http, answer: HttpResponse) -> None:
         wanted = self._own and "application/json" in (http.header(b"accept") or "")
         await http.reply(as_own_error(answer) if wanted else answer)
 
@@ -57,7 +57,7 @@ class Rest:
             await self._client(http, parts[2], parts[3:])
             return
         if self._own and parts == ["api", "server", "info"] and not self._breaks_down():
-            await http.reply(Answer(200, orjson.dumps(server_info(self._config, self._events)), JSON))
+            await http.reply(HttpResponse(200, orjson.dumps(server_info(self._config, self._events)), JSON))
             return
         if self.behaviours and (behaviour := self.behaviours.take(http.method, ())):
             await self._misbehave(http, behaviour)
@@ -68,7 +68,7 @@ class Rest:
         elif self._own and parts[:2] == ["api", "requests"] and len(parts) == 4:
             wait_seconds = min(30.0, float(read_query(http.scope["query_string"]).get("wait", 0)))
             id_, close = "/".join(parts[2:]), http.method == "DELETE"
-            await http.reply(await self.ids.tell(id_, close=close, wait_seconds=wait_seconds))
+            await http.reply(await self.ids.outcome(id_, close=close, wait_seconds=wait_seconds))
         else:
             await http.reply(self._rest(parts))
 
@@ -96,7 +96,7 @@ class Rest:
         if device is None or device.registration is None:
             raise no_registered_client(name)
         if received is None:
-            await http.reply(Answer(200, orjson.dumps(registration_json(device, device.registration)), JSON))
+            await http.reply(HttpResponse(200, orjson.dumps(registration_json(device, device.registration)), JSON))
             return
         if self._own and (refusal := self._too_much(device)):
             received.status = refusal.status
@@ -108,7 +108,7 @@ class Rest:
         finally:
             open_call.end()
 
-    def _too_much(self, device: Device) -> Answer | None:
+    def _too_much(self, device: Device) -> HttpResponse | None:
         """Return the refusal of a call above the limit: our own server queues no calls."""
         if device.open_calls:
             return own_error(409, "BUSY", f"A call for {device.name} is open")
@@ -125,10 +125,10 @@ class Rest:
             received.status = answer.status
             await http.reply(answer)
             return
-        await self._ask(http, call, device, received, id_)
+        await self._call_device(http, call, device, received, id_)
 
-    async def _ask(self, http: Http, call: Call, device: Device, received: Received, id_: str | None) -> None:
-        answer: Answer | Behaviour
+    async def _call_device(self, http: Http, call: Call, device: Device, received: Received, id_: str | None) -> None:
+        answer: HttpResponse | Behaviour
         try:
             if self._threads is None or self._own:
                 answer = await self._answer(call, device, received)
@@ -139,14 +139,14 @@ class Rest:
             answer = _as_answer(error)
         if isinstance(answer, Behaviour):
             body = self._carried_out(answer, call, device, received)
-            self._ended(device, received, id_, None if body is None else Answer(200, body, JSON))
+            self._ended(device, received, id_, None if body is None else HttpResponse(200, body, JSON))
             await self._misbehave(http, answer, body, received)
         else:
             received.status = answer.status
             self._ended(device, received, id_, answer)
             await self._reply(http, answer)
 
-    def _ended(self, device: Device, received: Received, id_: str | None, answer: Answer | None) -> None:
+    def _ended(self, device: Device, received: Received, id_: str | None, answer: HttpResponse | None) -> None:
         """Store and publish the result of a request with an id."""
         if id_ is None:
             return
@@ -155,7 +155,7 @@ class Rest:
             path = "/" + received.target.partition("?")[0].split("/", 4)[-1]
             self._events.result(device, path, id_, as_own_error(answer))
 
-    async def _answer(self, call: Call, device: Device, received: Received) -> Answer | Behaviour:
+    async def _answer(self, call: Call, device: Device, received: Received) -> HttpResponse | Behaviour:
         request = read_request(call, self._config.default_timeout_seconds)
         received.kind = request.kind
         registration = device.registration
@@ -163,10 +163,10 @@ class Rest:
             observation = (request.composite, request.paths)
             if is_passive_cancel(call):
                 registration.observed.discard(observation)
-                return Answer(200, b"")
+                return HttpResponse(200, b"")
             if observation not in registration.observed:
                 raise ServerAnswer(404, _no_observation(device, request.texts(), composite=request.composite), TEXT)
-        return await self._exchange.ask(device, request, received)
+        return await self._exchange.send(device, request, received)
 
     def _carried_out(self, behaviour: Behaviour, call: Call, device: Device, received: Received) -> bytes | None:
         """Let the device carry out the request, if the behavior says so; its response is lost."""
@@ -220,23 +220,23 @@ class Rest:
             connection.on_lost = None
             self._events.leave(listener)
 
-    def _rest(self, parts: list[str]) -> Answer:
+    def _rest(self, parts: list[str]) -> HttpResponse:
         if parts[:2] == ["api", "objectspecs"] and len(parts) == 3:
             return self._object_specs(parts[2])
         if parts == ["api", "server", "endpoint"]:
-            return Answer(200, orjson.dumps([_ENDPOINT]), JSON)
+            return HttpResponse(200, orjson.dumps([_ENDPOINT]), JSON)
         if parts == ["api", "server", "security"]:
-            return Answer(200, b"{}", JSON)
+            return HttpResponse(200, b"{}", JSON)
         if parts == ["api", "security", "clients"]:
-            return Answer(200, b"[]", JSON)
+            return HttpResponse(200, b"[]", JSON)
         raise html_error(404, "Not Found")
 
-    def _object_specs(self, name: str) -> Answer:
+    def _object_specs(self, name: str) -> HttpResponse:
         device = self._fleet.registered(name)
         if device is None:
             raise html_error(500, "java.lang.NullPointerException: Cannot invoke Registration.getSupportedObject()")
         specs = [MODELS[object_id].spec() for object_id in sorted({path[0] for path in device.objects.instances()})]
-        return Answer(200, orjson.dumps(specs), JSON)
+        return HttpResponse(200, orjson.dumps(specs), JSON)
 
 
 def server_info(config: SimulatorConfig, events: Events) -> dict[str, Json]:
@@ -262,8 +262,8 @@ _ENDPOINT: Final = {
 }
 
 
-def _as_answer(answer: ServerAnswer) -> Answer:
-    return Answer(answer.status, answer.text.encode(), answer.content_type)
+def _as_answer(answer: ServerAnswer) -> HttpResponse:
+    return HttpResponse(answer.status, answer.text.encode(), answer.content_type)
 
 
 def _no_observation(device: Device, paths: tuple[str, ...], *, composite: bool) -> str:

@@ -13,7 +13,7 @@ import orjson
 from standardwebhooks import Webhook
 
 from simulator.config import Mode, SimulatorConfig
-from simulator.events import Told
+from simulator.events import PublishedEvent
 
 _BATCH: Final = 500
 _KEPT: Final = 100_000
@@ -34,12 +34,17 @@ class WebhookPoster:
         self.posted = 0
         self.refused = 0
 
-    def take(self, told: Told) -> None:
+    def take(self, published: PublishedEvent) -> None:
         """Enqueue one event for posting."""
         if self._config.mode is Mode.REVEILLE:
-            event = orjson.loads(told.envelope())
+            event = orjson.loads(published.envelope())
         else:
-            event = {"event": told.name, "data": _data(told.data), "time": int(told.time * 1000), "seq": told.seq}
+            event = {
+                "event": published.name,
+                "data": _data(published.data),
+                "time": int(published.time * 1000),
+                "seq": published.seq,
+            }
         if self._config.server_name is not None:
             event["server"] = self._config.server_name
         self._outbox.append(event)

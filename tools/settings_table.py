@@ -13,7 +13,7 @@ from typing import Final
 from app.settings import settings_table
 
 README: Final = Path(__file__).parents[1] / "README.md"
-_PLACE: Final = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+_TABLE: Final = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
@@ -22,9 +22,9 @@ def filled(text: str) -> str:
     Raises:
         ValueError: the text has no table of settings, or more than one.
     """
-    new, places = _PLACE.subn(lambda _: f"\n{settings_table()}\n\n", text)
-    if places != 1:
-        raise ValueError("README.md must contain exactly one settings table")
+    new, tables = _TABLE.subn(lambda _: f"\n{settings_table()}\n\n", text)
+    if tables != 1:
+        raise ValueError("Invalid README.md; exactly one table of settings is expected.")
     return new
 
 

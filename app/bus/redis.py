@@ -119,12 +119,12 @@ class RedisBus:
     def _failed(self, side: str, error: BaseException) -> None:
         BUS_FAILURES.labels(side=side).inc()
         if self._failures.get(side) in {None, _CONNECTING}:  # one line per outage, not one per attempt
-            log.warning("the bus is silent, polling goes on", side=side, error=str(error) or type(error).__name__)
+            log.warning("bus_failed", side=side, error=str(error) or type(error).__name__)
         self._failures[side] = type(error).__name__
 
     def _works(self, side: str) -> None:
         if self._failures.pop(side, None):
-            log.info("the bus works", side=side)
+            log.info("bus_recovered", side=side)
 
 
 async def _messages(pubsub: PubSub) -> AsyncIterator[dict[str, object]]:
@@ -140,7 +140,7 @@ async def _messages(pubsub: PubSub) -> AsyncIterator[dict[str, object]]:
             pinged = False
             yield message
         elif pinged:
-            raise TimeoutError("no answer to a ping")
+            raise TimeoutError("no reply to a ping")
         else:
             await pubsub.ping()
             pinged = True

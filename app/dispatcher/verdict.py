@@ -25,7 +25,7 @@ retried."""
 _Q, _F, _C, _S = OperationStatus.QUEUED, OperationStatus.FAILED, OperationStatus.CONFIRMED, OperationStatus.SENDING
 _R, _K = ReasonCode, OutcomeKind
 _MAY, _NOT, _ANSWERED = Delivery.MAY_HAVE_REACHED, Delivery.NOT_SENT, Delivery.ANSWERED
-_WELL, _TROUBLE, _DOWN = BreakerSignal.WELL, BreakerSignal.TROUBLE, BreakerSignal.DOWN
+_HEALTHY, _FAILURE, _DOWN = BreakerSignal.HEALTHY, BreakerSignal.FAILURE, BreakerSignal.DOWN
 
 NEVER_ANSWERED: Final = (
     "The device answers other operations and has not answered a {kind} since it registered: not tried again."
@@ -51,7 +51,7 @@ class Row:
     used_up: ReasonCode | None = None
     once: tuple[OperationStatus, ReasonCode] | None = None
     presence: Presence | None = None
-    heard: bool = False
+    contact: bool = False
     set_back: bool = False
     breaker: BreakerSignal = BreakerSignal.NONE
 
@@ -59,10 +59,10 @@ class Row:
 _UNKNOWN: Final = (_F, _R.OUTCOME_UNKNOWN)
 
 TABLE: Final[dict[OutcomeKind, Row]] = {
-    _K.SUCCESS: Row(_ANSWERED, _C, heard=True, breaker=_WELL),
-    _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, heard=True, breaker=_WELL),
-    _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
-    _K.ANSWER_TOO_LARGE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
+    _K.SUCCESS: Row(_ANSWERED, _C, contact=True, breaker=_HEALTHY),
+    _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, contact=True, breaker=_HEALTHY),
+    _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, contact=True, breaker=_HEALTHY),
+    _K.ANSWER_TOO_LARGE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, contact=True, breaker=_HEALTHY),
     _K.DEVICE_SILENT: Row(
         _MAY,
         _Q,
@@ -72,27 +72,27 @@ TABLE: Final[dict[OutcomeKind, Row]] = {
         used_up=_R.NO_ANSWER,
         once=_UNKNOWN,
         presence=Presence.ASLEEP,
-        breaker=_WELL,
+        breaker=_HEALTHY,
     ),
     _K.ANSWER_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, ends_turn=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
-    _K.PROXY_ERROR: Row(_MAY, _Q, _R.LESHAN_UNREACHABLE, once=_UNKNOWN, set_back=True, breaker=_TROUBLE),
+    _K.PROXY_ERROR: Row(_MAY, _Q, _R.LESHAN_UNREACHABLE, once=_UNKNOWN, set_back=True, breaker=_FAILURE),
     _K.LEASE_LOST: Row(_MAY, _Q, _R.LEASE_LOST, counted=True, ends_turn=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
     _K.DELAYED_LOST: Row(_MAY, _Q, _R.NO_ANSWER, counted=True, ends_turn=True, used_up=_R.NO_ANSWER, once=_UNKNOWN),
     _K.DELAYED_DROPPED: Row(_NOT, _Q, _R.RELEASED),
-    _K.NOT_CONNECTED: Row(_NOT, _Q, _R.DEVICE_ASLEEP, presence=Presence.ASLEEP, breaker=_WELL),
-    _K.DELAYED: Row(_NOT, _S, _R.DELAYED_BY_LESHAN, presence=Presence.ASLEEP, breaker=_WELL),
-    _K.NOT_REGISTERED: Row(_NOT, _Q, _R.NOT_REGISTERED, presence=Presence.OFFLINE, breaker=_WELL),
-    _K.ASLEEP: Row(_NOT, _Q, _R.DEVICE_ASLEEP, presence=Presence.ASLEEP, breaker=_WELL),
-    _K.BAD_REQUEST: Row(_NOT, _F, _R.INVALID_REQUEST, breaker=_WELL),
+    _K.NOT_CONNECTED: Row(_NOT, _Q, _R.DEVICE_ASLEEP, presence=Presence.ASLEEP, breaker=_HEALTHY),
+    _K.DELAYED: Row(_NOT, _S, _R.DELAYED_BY_LESHAN, presence=Presence.ASLEEP, breaker=_HEALTHY),
+    _K.NOT_REGISTERED: Row(_NOT, _Q, _R.NOT_REGISTERED, presence=Presence.OFFLINE, breaker=_HEALTHY),
+    _K.ASLEEP: Row(_NOT, _Q, _R.DEVICE_ASLEEP, presence=Presence.ASLEEP, breaker=_HEALTHY),
+    _K.BAD_REQUEST: Row(_NOT, _F, _R.INVALID_REQUEST, breaker=_HEALTHY),
     _K.UNREACHABLE: Row(_NOT, _Q, _R.LESHAN_UNREACHABLE, set_back=True, breaker=_DOWN),
     _K.LESHAN_REFUSED: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_DOWN),
-    _K.LESHAN_BUSY: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_WELL),
+    _K.LESHAN_BUSY: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_HEALTHY),
     _K.NOT_SENT: Row(_NOT, _Q, _R.RELEASED, set_back=True),
     _K.UNEXPECTED: Row(_NOT, _Q, _R.LESHAN_REFUSED, set_back=True, breaker=_DOWN),
     _K.TOO_LATE: Row(_NOT, _Q, _R.RELEASED),
 }
 
-UNEXPECTED_OF_A_HEALTHY_LESHAN: Final = Row(_NOT, _F, _R.INVALID_REQUEST, breaker=_WELL)
+UNEXPECTED_OF_A_HEALTHY_LESHAN: Final = Row(_NOT, _F, _R.INVALID_REQUEST, breaker=_HEALTHY)
 """Ends a poison operation alone: Leshan serves other requests well, so it is this request that it does not accept."""
 
 PASSING_DEVICE_ERROR: Final = Row(
@@ -102,8 +102,8 @@ PASSING_DEVICE_ERROR: Final = Row(
     counted=True,
     used_up=_R.DEVICE_ERROR,
     once=(_F, _R.DEVICE_ERROR),
-    heard=True,
-    breaker=_WELL,
+    contact=True,
+    breaker=_HEALTHY,
 )
 NOT_DONE_DEVICE_ERROR: Final = replace(PASSING_DEVICE_ERROR, once=None)
 
@@ -126,9 +126,9 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
     if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
         detail = report.outcome.device_status  # most devices send nothing but their code: use it as the text
     if attempt.kind in CANCELS and report.outcome.device_status is None:
-        row = replace(row, heard=False)  # Leshan ends an observation by itself: the device sent no message
+        row = replace(row, contact=False)  # Leshan ends an observation by itself: the device sent no message
     if report.outcome.deadline_passed:
-        row = replace(row, breaker=_TROUBLE)
+        row = replace(row, breaker=_FAILURE)
     if not attempt.queue_mode:
         row = _awake_all_the_time(row, report.outcome.kind)
     return _carry_out(row, attempt, detail)
@@ -175,7 +175,7 @@ def _carry_out(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
         counted=row.counted,
         ends_turn=row.ends_turn,
         presence=row.presence,
-        heard=row.heard,
+        contact=row.contact,
         set_back=row.set_back,
         breaker=row.breaker,
         detail=detail,

@@ -16,13 +16,13 @@ SECOND: Final = 1_000_000
 """Microseconds in a second; ``5 * SECOND`` is a duration that can be added to an :data:`Instant`."""
 
 
-class _Word(StrEnum):
+class _NamedEnum(StrEnum):
     @staticmethod
     def _generate_next_value_(name: str, *_: object) -> str:
         return name
 
 
-class OperationStatus(_Word):
+class OperationStatus(_NamedEnum):
     """The state of an operation. The legal transitions and their causes: ``app/models/lifecycle.py``."""
 
     QUEUED = auto()
@@ -33,7 +33,7 @@ class OperationStatus(_Word):
     EXPIRED = auto()
 
 
-class OperationKind(_Word):
+class OperationKind(_NamedEnum):
     """The request to the device: the operations of LwM2M's interfaces for device management and for reporting."""
 
     READ = auto()
@@ -51,7 +51,7 @@ class OperationKind(_Word):
     CANCEL_OBSERVE_COMPOSITE = auto()
 
 
-class Presence(_Word):
+class Presence(_NamedEnum):
     """The known state of a device: reachable now, registered but asleep, or not registered."""
 
     ONLINE = auto()
@@ -59,7 +59,7 @@ class Presence(_Word):
     OFFLINE = auto()
 
 
-class ReasonCode(_Word):
+class ReasonCode(_NamedEnum):
     """The reason for an operation's last transition."""
 
     DEVICE_REFUSED = auto()
@@ -79,7 +79,7 @@ class ReasonCode(_Word):
     SUPERSEDED = auto()
 
 
-class WaitingFor(_Word):
+class WaitingFor(_NamedEnum):
     """The event that has to happen next, so that every stuck operation shows why."""
 
     DEVICE_WAKE = auto()
@@ -95,7 +95,7 @@ class WaitingFor(_Word):
     NOTHING = auto()
 
 
-class Delivery(_Word):
+class Delivery(_NamedEnum):
     """The knowledge of whether the device received the request, over all attempts of an operation."""
 
     NOT_SENT = auto()
@@ -103,7 +103,7 @@ class Delivery(_Word):
     ANSWERED = auto()
 
 
-class ContentFormat(_Word):
+class ContentFormat(_NamedEnum):
     """The content formats of LwM2M that Leshan's REST API accepts by name (its ``ContentFormat``)."""
 
     TLV = auto()
@@ -115,7 +115,7 @@ class ContentFormat(_Word):
     OPAQUE = auto()
 
 
-class ValueType(_Word):
+class ValueType(_NamedEnum):
     """The data types of LwM2M (Core 1.1, appendix C), named as in Leshan's ``ResourceModel.Type``."""
 
     STRING = auto()

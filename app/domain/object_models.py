@@ -105,15 +105,16 @@ def object_versions(
         named = _INSTANCE_LINK.fullmatch(url) or _LINK.fullmatch(url)
         if named is None or int(named[1]) > MAX_ID:
             continue
-        object_id, told = int(named[1]), _version(link.get("attributes"))
-        if told or object_id not in versions:
-            versions[object_id] = told or defaults.get(object_id, DEFAULT_VERSION)
+        object_id, version = int(named[1]), _version(link.get("attributes"))
+        if version or object_id not in versions:
+            versions[object_id] = version or defaults.get(object_id, DEFAULT_VERSION)
     return versions
 
 
 def _version(attributes: JsonValue) -> str | None:
-    told = attributes.get("ver") if isinstance(attributes, Mapping) else None
-    text = str(told).strip('"') if isinstance(told, str | float | int) and not isinstance(told, bool) else ""
+    version = attributes.get("ver") if isinstance(attributes, Mapping) else None
+    plain = isinstance(version, str | float | int) and not isinstance(version, bool)
+    text = str(version).strip('"') if plain else ""
     return text if VERSION.fullmatch(text) else None
 
 
@@ -134,7 +135,7 @@ def major(version: str) -> str:
 
 
 def with_known_formats(
-    known: Sequence[Mapping[str, JsonValue]] | None, told: Sequence[Mapping[str, JsonValue]]
+    known: Sequence[Mapping[str, JsonValue]] | None, links: Sequence[Mapping[str, JsonValue]]
 ) -> list[Mapping[str, JsonValue]]:
     """Return the links of an update with the known content formats (``ct``) of the root link.
 
@@ -142,9 +143,9 @@ def with_known_formats(
     unchanged (seen with Leshan's own client, 2.0.0-M18).
     """
     formats = next((_formats(link) for link in known or () if _formats(link) is not None), None)
-    if formats is None or any(_formats(link) is not None for link in told):
-        return list(told)
-    return [_with_formats(link, formats) if link.get("url") == "/" else link for link in told]
+    if formats is None or any(_formats(link) is not None for link in links):
+        return list(links)
+    return [_with_formats(link, formats) if link.get("url") == "/" else link for link in links]
 
 
 def _formats(link: Mapping[str, JsonValue]) -> JsonValue:

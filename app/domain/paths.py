@@ -17,8 +17,8 @@ _DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
 class InvalidPath(ValueError):
-    """Raised for a text that is not an LwM2M path, or a path that does not fit the operation. The message says what is
-    expected."""
+    """Raised for a text that is not an LwM2M path, or a path that does not fit the operation. The message says the
+    problem and what is expected."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,10 +47,10 @@ class LwM2mPath:
         """
         parts = text.removeprefix("/").split("/")
         if not 1 <= len(parts) <= 4 or not all(_DIGITS.fullmatch(part) for part in parts):
-            raise InvalidPath(f"{text[:100]!r} is no LwM2M path: one to four ids are expected, like /5/0/1")
+            raise InvalidPath(f"Invalid LwM2M path {text[:100]!r}; one to four ids are expected, like /5/0/1.")
         ids = tuple(int(part) for part in parts)
         if max(ids) > MAX_ID:
-            raise InvalidPath(f"{text!r} has an id above {MAX_ID}, the largest that LwM2M knows")
+            raise InvalidPath(f"Invalid LwM2M path {text!r}; ids of 0 to {MAX_ID} are expected.")
         return LwM2mPath(ids)
 
     def __str__(self) -> str:
@@ -82,9 +82,11 @@ def path_for(kind: OperationKind, text: str) -> LwM2mPath:
     """
     path = LwM2mPath.parse(text)
     if path.depth > 1 and path.ids[1] == MAX_ID:
-        raise InvalidPath(f"{path}: {MAX_ID} is reserved, no object instance has this id")
+        raise InvalidPath(
+            f"Invalid path {path}; {MAX_ID} is reserved, object instance ids of 0 to {MAX_ID - 1} are expected."
+        )
     allowed = KINDS[kind].depths
     if path.depth not in allowed:
         expected = " or ".join(LEVELS[depth - 1] for depth in allowed)
-        raise InvalidPath(f"{kind} takes the path of {expected}, but {path} is {LEVELS[path.depth - 1]}")
+        raise InvalidPath(f"Invalid path {path} of {LEVELS[path.depth - 1]}; {kind} requires the path of {expected}.")
     return path

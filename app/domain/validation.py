@@ -91,7 +91,7 @@ def _check_registered(request: OperationRequest, registered: Collection[int] | N
         return
     index, path = missing[0]
     field = "path" if request.path else f"values.{index}.path" if request.values else f"paths.{index}"
-    raise InvalidOperation(f"{path}: the device has not registered object {path.object_id}", field)
+    raise InvalidOperation(f"{path}: the device has not registered object {path.object_id}.", field)
 
 
 def _has(registered: Collection[int], path: LwM2mPath) -> bool:
@@ -105,8 +105,8 @@ def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf, r
     resource = model.resources.get(path.resource_id)
     if resource is None:
         if request.kind is OperationKind.EXECUTE and path.resource_id < _VENDOR_RESOURCES:
-            message = f"{path}: the device's model of object {model.id}, version {model.version}, has no such resource"
-            raise InvalidOperation(f"{message} to execute", "path")
+            message = f"{path} is not defined by the device's model of object {model.id}, version {model.version}"
+            raise InvalidOperation(f"{message}; EXECUTE requires a resource that is.", "path")
         return False
     field = "path" if request.path else "paths"
     _check_depth(path, resource, field)
@@ -138,39 +138,41 @@ def _check_member(text: str, command: Mapping[str, JsonValue], model_of: ModelOf
 
 def _check_depth(path: LwM2mPath, resource: ResourceModel, field: str) -> None:
     if path.depth > 3 and not resource.multiple:
-        raise InvalidOperation(f"{_of(path)} is a single resource: it has no instances", field)
+        raise InvalidOperation(
+            f"{_of(path)} is a single resource and has no instances; its own path is expected.", field
+        )
 
 
 def _check_readable(path: LwM2mPath, resource: ResourceModel, field: str) -> None:
     if resource.operations and "R" not in resource.operations:
-        what = "an executable resource" if "E" in resource.operations else "write-only"
-        raise InvalidOperation(f"{_of(path)} ({resource.name}) is {what}: it cannot be read", field)
+        what = "executable" if "E" in resource.operations else "write-only"
+        raise InvalidOperation(f"{_of(path)} ({resource.name}) cannot be read: it is {what}.", field)
 
 
 def _check_executable(path: LwM2mPath, resource: ResourceModel) -> None:
     if resource.operations and "E" not in resource.operations:
-        raise InvalidOperation(f"{path} ({resource.name}) is not executable", "path")
+        raise InvalidOperation(f"{path} ({resource.name}) is not executable.", "path")
 
 
 def _check_writable(path: LwM2mPath, resource: ResourceModel, field: str) -> None:
     if resource.operations and "W" not in resource.operations:
         what = "executable" if "E" in resource.operations else "read-only"
-        raise InvalidOperation(f"{_of(path)} ({resource.name}) is {what}: it cannot be written", field)
+        raise InvalidOperation(f"{_of(path)} ({resource.name}) cannot be written: it is {what}.", field)
 
 
 def _check_value(
     path: LwM2mPath, resource: ResourceModel, type_: ValueType | None, value: JsonValue, field: str
 ) -> None:
     if resource.type is not None and type_ is not resource.type and value != {}:
-        raise InvalidOperation(f"{_of(path)} ({resource.name}) is {resource.type}, not {type_}", field)
+        raise InvalidOperation(f"{_of(path)} ({resource.name}) is {resource.type}, not {type_}.", field)
     if path.depth > 3:
         return
     if resource.multiple and not is_multiple(value):
         raise InvalidOperation(
-            f"{path} ({resource.name}) is a multiple resource: values by instance are expected", field
+            f"{path} ({resource.name}) is a multiple resource; values by instance are expected.", field
         )
     if not resource.multiple and is_multiple(value):
-        raise InvalidOperation(f"{path} ({resource.name}) is a single resource: give one value", field)
+        raise InvalidOperation(f"{path} ({resource.name}) is a single resource; one value is expected.", field)
 
 
 def _check_range(path: LwM2mPath, resource: ResourceModel, value: JsonValue, field: str) -> None:
@@ -182,8 +184,8 @@ def _check_range(path: LwM2mPath, resource: ResourceModel, value: JsonValue, fie
         outside = allowed.violation(one)
         if outside is not None:
             raise InvalidOperation(
-                f"{_of(path)} ({resource.name}): {outside} is outside of {resource.range.strip()!r}, the range in its "
-                "object model; validateRange: false sends it anyway",
+                f"{_of(path)} ({resource.name}): {outside} is outside the range {resource.range.strip()!r} of its "
+                "object model; `validateRange: false` sends it anyway.",
                 field,
             )
 
@@ -202,8 +204,8 @@ def _check_instance(request: OperationRequest, model_of: ModelOf, ranges: bool) 
         type_, value = _node_value(resource_path, node)
         if value == {} and request.kind is OperationKind.WRITE and not request.replace:
             raise InvalidOperation(
-                f"{resource_path}: an update changes only the instances that it names, so it cannot clear a multiple "
-                f"resource; a WRITE to {resource_path} with `multiple: []` does",
+                f"{resource_path}: a partial update changes only the instances that it names, so it cannot clear a "
+                f"multiple resource; use a WRITE to {resource_path} with `multiple: []`.",
                 "value",
             )
         resource = model.resources.get(node["id"]) if model else None
@@ -220,12 +222,14 @@ def _check_instance(request: OperationRequest, model_of: ModelOf, ranges: bool) 
 
 def _instance_resources(node: JsonValue) -> list[dict[str, JsonValue]]:
     if not isinstance(node, dict) or node.get("kind", "instance") != "instance":
-        raise InvalidOperation('an instance node is expected: {"kind": "instance", "resources": [..]}', "value")
+        raise InvalidOperation('Invalid instance node; {"kind": "instance", "resources": [..]} is expected.', "value")
     if "id" in node and (not _is_id(node["id"]) or node["id"] == MAX_ID):
-        raise InvalidOperation(f"the instance's id is 0 to {MAX_ID - 1}: {MAX_ID} is reserved", "value")
+        raise InvalidOperation(f"Invalid instance id; 0 to {MAX_ID - 1} is expected ({MAX_ID} is reserved).", "value")
     resources = node.get("resources")
     if not isinstance(resources, list) or not all(isinstance(one, dict) and _is_id(one.get("id")) for one in resources):
-        raise InvalidOperation("an instance node has a list of resources, each with its id", "value")
+        raise InvalidOperation(
+            "Invalid resources of the instance node; a list of resource nodes with ids is expected.", "value"
+        )
     return resources
 
 
@@ -234,10 +238,14 @@ def _node_value(path: LwM2mPath, node: Mapping[str, JsonValue]) -> tuple[ValueTy
     null pointer."""
     kind, type_ = node.get("kind"), node.get("type")
     if kind not in ("singleResource", "multiResource") or type_ not in list(ValueType):
-        raise InvalidOperation(f"{path}: kind singleResource or multiResource and a type are expected", "value")
+        raise InvalidOperation(
+            f"{path}: invalid resource node; kind singleResource or multiResource and a type are expected.", "value"
+        )
     values = node.get("values") if kind == "multiResource" else {"0": node.get("value")}
     if not isinstance(values, dict) or not all(_INSTANCE_ID.fullmatch(key) for key in values):
-        raise InvalidOperation(f"{path}: values by instance are expected of a multiResource", "value")
+        raise InvalidOperation(
+            f"{path}: invalid values of a multiResource; values by instance id are expected.", "value"
+        )
     for value in values.values():
         _check_leshan_value(path, ValueType(type_), value)
     return ValueType(type_), values if kind == "multiResource" else node.get("value")
@@ -254,7 +262,7 @@ def _check_leshan_value(path: LwM2mPath, type_: ValueType, value: JsonValue) -> 
         else:
             writable(type_, value)
     except ValueError as error:
-        raise InvalidOperation(f"{path}: {error}", "value") from None
+        raise InvalidOperation(f"{path}: invalid {type_}: {error}.", "value") from None
 
 
 def _is_id(value: JsonValue) -> bool:

@@ -86,7 +86,7 @@ def writable(type_: ValueType, value: JsonValue) -> JsonValue:
     """
     checked = canonical(type_, value)
     if type_ is ValueType.OBJLNK and [*checked.values()].count(MAX_ID) == 1:
-        raise InvalidValue(f"{MAX_ID} is reserved: it stands in both ids of the null link, or in none")
+        raise InvalidValue(f"{MAX_ID} is reserved: both ids (the null link) or neither have this value")
     return checked
 
 
@@ -94,11 +94,11 @@ def _text(value: JsonValue) -> str:
     if not isinstance(value, str):
         raise InvalidValue("a string is expected")
     if len(value.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
-        raise InvalidValue(f"at most {MAX_TEXT_BYTES} bytes of text are taken")
+        raise InvalidValue(f"at most {MAX_TEXT_BYTES} bytes of text are allowed")
     if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-        raise InvalidValue("text with a lone surrogate is no Unicode")
+        raise InvalidValue("text without lone surrogates is expected")
     if "\x00" in value:
-        raise InvalidValue("text with NUL cannot be kept: PostgreSQL stores none")
+        raise InvalidValue("text without NUL is expected, because PostgreSQL cannot store it")
     return value
 
 
@@ -110,7 +110,7 @@ def _integer(bounds: tuple[int, int], name: str) -> Callable[[JsonValue], str]:
             raise InvalidValue(f"a string of digits is expected for {name}")
         number = int(value)
         if not bounds[0] <= number <= bounds[1]:
-            raise InvalidValue(f"{name} is {bounds[0]} to {bounds[1]}")
+            raise InvalidValue(f"{bounds[0]} to {bounds[1]} is expected for {name}")
         return str(number)
 
     return check
@@ -122,7 +122,7 @@ def _float(value: JsonValue) -> float:
     if isinstance(value, int) and abs(value) > 2**1023:
         raise InvalidValue("a number of double precision is expected")
     if not math.isfinite(value):
-        raise InvalidValue("a finite number is expected: LwM2M knows no NaN and no infinity in JSON")
+        raise InvalidValue("a finite number is expected, because JSON has neither NaN nor infinity")
     return float(value)
 
 
@@ -136,7 +136,7 @@ def _opaque(value: JsonValue) -> str:
     if not isinstance(value, str) or len(value) % 2 or not _HEX.fullmatch(value):
         raise InvalidValue("an even number of hex digits is expected, two for each byte")
     if len(value) > 2 * MAX_OPAQUE_BYTES:
-        raise InvalidValue(f"at most {MAX_OPAQUE_BYTES} bytes are taken")
+        raise InvalidValue(f"at most {MAX_OPAQUE_BYTES} bytes are allowed")
     return value.lower()
 
 
@@ -146,7 +146,7 @@ def _time(value: JsonValue) -> str:
     except (TypeError, ValueError):
         raise InvalidValue("a time in RFC 3339 form is expected, like 2026-11-23T10:00:00Z") from None
     if moment.tzinfo is None:
-        raise InvalidValue("a time needs its offset from UTC, like 2026-11-23T10:00:00Z")
+        raise InvalidValue("a time with an offset from UTC is expected, like 2026-11-23T10:00:00Z")
     try:
         return rfc3339(moment)
     except OverflowError:
@@ -168,7 +168,9 @@ def time_from_millis(millis: int) -> str:
         whole, rest = divmod(millis, 1000)
         return rfc3339(datetime.fromtimestamp(whole, UTC).replace(microsecond=rest * 1000))
     except (OverflowError, ValueError, OSError):
-        raise InvalidValue(f"{millis} ms since the epoch is outside the years 1 to 9999") from None
+        raise InvalidValue(
+            f"a time within the years 1 to 9999 UTC is expected, not {millis} ms since the epoch"
+        ) from None
 
 
 def time_to_millis(text: str) -> int:
@@ -181,7 +183,7 @@ def time_to_millis(text: str) -> int:
 def _object_link(value: JsonValue) -> dict[str, int]:
     keys = ("objectId", "objectInstanceId")
     if not isinstance(value, Mapping) or not all(_is_id(value.get(key)) for key in keys):
-        raise InvalidValue(f"{{objectId, objectInstanceId}}, each 0 to {MAX_ID}, is expected")
+        raise InvalidValue(f"{{objectId, objectInstanceId}} is expected, each 0 to {MAX_ID}")
     return {key: value[key] for key in keys}
 
 

@@ -7,10 +7,11 @@ import functools
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Never
 
 import structlog
 
+from app.bounded_queue import BoundedQueue
 from app.domain.enums import Presence
 from app.domain.object_models import ObjectModel, major, model_from_json, model_to_json, object_versions, stand_in
 from app.leshan.client import LeshanClient
@@ -35,6 +36,9 @@ REFETCH_LIMIT_SECONDS: Final = 3_600.0
 
 MAX_ASKED: Final = 10_000
 """Maximum number of (object, version) pairs whose requests are remembered; a device may register any."""
+
+MAX_WANTED: Final = 1_000
+"""Maximum number of devices whose object models wait to be fetched."""
 
 Versions = Mapping[int, str]
 Links = Sequence[Mapping[str, Any]] | None
@@ -130,20 +134,19 @@ class ModelFetcher:
     def __init__(self, shelf: ObjectModelCache, client: LeshanClient, ledger: Ledger) -> None:
         self._shelf, self._client, self._ledger = shelf, client, ledger
         self._asked: dict[tuple[int, str], _Asked] = {}
-        self._wanted: asyncio.Queue[tuple[str, set[tuple[int, str]]]] = asyncio.Queue(1_000)
+        self._wanted: BoundedQueue[tuple[str, set[tuple[int, str]]], Never] = BoundedQueue(MAX_WANTED)
 
     def want(self, endpoint: str, versions: Versions) -> None:
         """Enqueue a fetch of the models that a registered device lacks; free if all are known. Never blocks."""
         now = time.monotonic()
         missing = self._shelf.missing(versions)
         due = {key for key in missing if now >= self._asked.get(key, _NEVER).again_at}
-        if due and not self._wanted.full():
+        if due and self._wanted.put((endpoint, due)):
             if len(self._asked) >= MAX_ASKED:
                 self._asked.clear()
             for key in due:
                 pause = self._asked.get(key, _NEVER).pause
                 self._asked[key] = _Asked(now + pause, pause)
-            self._wanted.put_nowait((endpoint, due))
 
     async def run(self) -> None:
         """Follow the devices that come online, and fetch missing models, forever."""
@@ -192,17 +195,20 @@ class ModelFetcher:
 
     async def _fetch(self) -> None:
         while True:
-            endpoint, due = await self._wanted.get()
-            try:
-                models = await self._client.object_models(endpoint)
-                await self._ledger.submit(StoreObjectModels(self._stored(models)))
-                await self._shelf.refresh()
-                self._ask_later(due)
-            except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:
-                log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
-            except Exception:
-                # models are optional: one that cannot be stored or read back must not stop the process
-                log.exception("models_not_kept", endpoint=endpoint, objects=sorted(due))
+            for endpoint, due in await self._wanted.take_many(1):
+                await self._fetch_from(endpoint, due)
+
+    async def _fetch_from(self, endpoint: str, due: set[tuple[int, str]]) -> None:
+        try:
+            models = await self._client.object_models(endpoint)
+            await self._ledger.submit(StoreObjectModels(self._stored(models)))
+            await self._shelf.refresh()
+            self._ask_later(due)
+        except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:
+            log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
+        except Exception:
+            # models are optional: one that cannot be stored or read back must not stop the process
+            log.exception("models_not_stored", endpoint=endpoint, objects=sorted(due))
 
     def _ask_later(self, answered: Iterable[tuple[int, str]]) -> None:
         """Double the pause of each model that Leshan was queried for and does not have."""

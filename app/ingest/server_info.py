@@ -65,14 +65,14 @@ class ServerInfoWatch:
             info = await self._client.look()
             if info != self._kept:
                 await self._ledger.submit(_kept(info))
-                log.info("leshan_says", **{name: getattr(info, name) for name in ServerInfo.__slots__})
+                log.info("leshan_server_info", **{name: getattr(info, name) for name in ServerInfo.__slots__})
                 if not info.json_errors:
                     log.info("leshan_stock", supported=SUPPORTED)
                 self._kept, self._boot_id = info, info.boot_id
         except (LeshanUnavailable, LedgerUnavailable) as error:
-            log.debug("leshan_says_nothing", reason=str(error))
+            log.debug("server_info_unavailable", reason=str(error))
         except Exception:
-            log.exception("server_info_not_kept")
+            log.exception("server_info_not_stored")
 
     async def _has_another_boot_id(self) -> bool:
         """Return whether the database has a boot id that it did not have at the last call; each id counts as new

@@ -12,10 +12,11 @@ import contextlib
 import time
 import uuid
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Never, TypeAlias
 
 import structlog
 
+from app.bounded_queue import BoundedQueue
 from app.domain.enums import SECOND
 from app.domain.events import LeshanEvent
 from app.ingest.event_ingestor import EventIngestor
@@ -37,6 +38,9 @@ BATCH: Final = 500
 WAITING_EVENTS: Final = 50_000
 """Maximum number of events that wait for the database; when more arrive, the stream is closed and the next
 reconciliation recovers them."""
+
+Events: TypeAlias = BoundedQueue[tuple[LeshanEvent, str | None], Never]
+"""Events of one connection, each with the stream's position after it if the server replays events."""
 
 
 class Bridge:
@@ -128,7 +132,7 @@ class Bridge:
         """Read one connection to its end, which is always a StreamLost."""
         await self._watch.look()
         info = self._client.info
-        events: asyncio.Queue[tuple[LeshanEvent, str | None]] = asyncio.Queue(WAITING_EVENTS)
+        events: Events = BoundedQueue(WAITING_EVENTS)
         beside: list[asyncio.Task[None]] = []
         cursor = Cursor(await stream_position(self._ledger.server_id) if info.event_replay else None)
         stream = event_stream(
@@ -145,10 +149,8 @@ class Bridge:
                     await self._tell_open()
                     log.info("event_stream_open")
                     beside += [asyncio.create_task(self._forward(events)), asyncio.create_task(self._keep_reconciled())]
-                elif events.full():
+                elif not events.put((item, cursor.id if info.event_replay else None)):
                     raise StreamLost("the database is too slow for this many events")
-                else:
-                    events.put_nowait((item, cursor.id if info.event_replay else None))
         finally:
             await _end(beside)
 
@@ -165,11 +167,9 @@ class Bridge:
             if await self._reconciler.is_wanted():
                 await self._reconciler.run()
 
-    async def _forward(self, events: asyncio.Queue[tuple[LeshanEvent, str | None]]) -> None:
+    async def _forward(self, events: Events) -> None:
         while True:
-            batch = [await events.get()]
-            while len(batch) < BATCH and not events.empty():
-                batch.append(events.get_nowait())
+            batch = await events.take_many(BATCH)
             told = [event for event, _ in batch]
             place = StreamPosition(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
             await self._hearing.ingest_with_retry(told, source="stream", place=place)

@@ -49,7 +49,7 @@ def parse_page_cursor(kind: str, text: str) -> str:
     except (UnicodeError, binascii.Error):
         found = key = ""
     if found != kind or not key or page_cursor(kind, key) != text:
-        raise InvalidCursor(f"{text[:100]!r} is no cursor of this list")
+        raise InvalidCursor(f"Invalid cursor {text[:100]!r}; a cursor of this list is expected.")
     return key
 
 
@@ -61,5 +61,5 @@ def parse_seq_cursor(kind: str, text: str) -> int:
     """
     key = parse_page_cursor(kind, text)
     if not (key.isascii() and key.isdecimal() and int(key) <= _MAX_SEQ):
-        raise InvalidCursor(f"{text[:100]!r} is no cursor of this list")
+        raise InvalidCursor(f"Invalid cursor {text[:100]!r}; a cursor of this list is expected.")
     return int(key)

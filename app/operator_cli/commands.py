@@ -4,36 +4,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from app.command_error import CommandError
 from app.operator_cli.options import (
-    HERE,
-    After,
+    DEFAULT_URL,
+    OPERATION_FILTER,
+    QUEUED_FILTER,
+    TRANSITION_FILTER,
     AsJson,
-    Batch,
-    Before,
-    Creator,
-    Endpoints,
+    Confirmed,
     Expected,
+    Filter,
     Ids,
-    Kinds,
-    Path,
-    Reasons,
-    Statuses,
-    Sure,
     Token,
     Url,
-    filter_of,
+    filtered_by,
     global_id,
 )
 
+ValidateRange: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--validate-range/--no-validate-range",
+        help="Reject values outside the ranges of the device's object models, or send them; also of a file.",
+    ),
+]
+InputFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--file", "-f", help="File of inputs as in the API: a JSON list, or one object per line; - is stdin."),
+]
+
 ops = typer.Typer(
     name="ops",
-    help="Operations of a running Reveille: list, show, watch, cancel, retry, create. Asks --url, else REVEILLE_URL, "
-    "else this machine.",
+    help="Operations of a running Reveille: list, show, watch, cancel, retry, create. Connects to --url, else "
+    "REVEILLE_URL, else this machine.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -48,44 +55,44 @@ def add_to(cli: typer.Typer) -> None:
 
 def status(
     *,
-    live: Annotated[bool, typer.Option("--live", "-l", help="Stay, and draw it anew every two seconds.")] = False,
+    live: Annotated[bool, typer.Option("--live", "-l", help="Refresh every two seconds until interrupted.")] = False,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Show what is waiting, for which device, since when, and what blocks it. Exits with 3 if something does."""
+    """Show the waiting operations by device and age, and what blocks them. Exit with 3 if anything does."""
     from app.operator_cli.connection import Api
-    from app.operator_cli.status import status as told
+    from app.operator_cli.status import status as show_status
 
-    raise typer.Exit(told(Api(url, token), as_json=as_json, live=live))
+    raise typer.Exit(show_status(Api(url, token), as_json=as_json, live=live))
 
 
 def pause(
     *,
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; everybody who looks will read it.")],
-    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="This endpoint alone.")] = None,
-    server: Annotated[str | None, typer.Option("--server", help="This Leshan server's devices alone.")] = None,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Reason, shown to all users.")],
+    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="Only this endpoint.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Only the devices of this Leshan server.")] = None,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Pause sending: to everything, to one Leshan server's devices, or to one endpoint. Open calls are not canceled."""
     from app.operator_cli import documents, tables
     from app.operator_cli.connection import Api
 
-    told = Api(url, token).ask_until_told(documents.PAUSE, reason=reason, endpoint=endpoint, server=server)
+    data = Api(url, token).execute_with_retry(documents.PAUSE, reason=reason, endpoint=endpoint, server=server)
     if as_json:
-        tables.print_json(told["pauseDispatch"])
+        tables.print_json(data["pauseDispatch"])
     else:
-        tables.show(tables.pauses_table([told["pauseDispatch"]]))
+        tables.show(tables.pauses_table([data["pauseDispatch"]]))
 
 
 def resume(
     *,
     endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="This endpoint.")] = None,
-    server: Annotated[str | None, typer.Option("--server", help="This Leshan server's devices.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="The devices of this Leshan server.")] = None,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Resume the dispatch that was paused with the same options, and list the pauses that remain."""
@@ -93,42 +100,33 @@ def resume(
     from app.operator_cli.connection import Api
 
     api = Api(url, token)
-    told = api.ask(documents.RESUME, endpoint=endpoint, server=server)["resumeDispatch"]
-    left = api.ask(documents.PAUSES)["dispatchPauses"]
+    resumed = api.execute(documents.RESUME, endpoint=endpoint, server=server)["resumeDispatch"]
+    remaining = api.execute(documents.PAUSES)["dispatchPauses"]
     if as_json:
-        tables.print_json({"resumed": told, "paused": left})
+        tables.print_json({"resumed": resumed, "paused": remaining})
         return
-    tables.echo(f"{tables.scope(told)} is sent to again")
-    if left:
-        tables.show(tables.pauses_table(left))
+    tables.echo(f"resumed: {tables.scope(resumed)}")
+    if remaining:
+        tables.show(tables.pauses_table(remaining))
 
 
 @ops.command("list")
+@filtered_by(OPERATION_FILTER)
 def list_(
     *,
-    endpoint: Endpoints = None,
-    status: Statuses = None,
-    kind: Kinds = None,
-    reason: Reasons = None,
-    batch: Batch = None,
-    created_by: Creator = None,
-    path: Path = None,
-    created_after: After = None,
-    created_before: Before = None,
-    first: Annotated[int, typer.Option("--first", "-n", min=1, help="At most so many, the newest.")] = 50,
+    criteria: Filter,
+    first: Annotated[
+        int, typer.Option("--first", "-n", min=1, help="Maximum number of operations, newest first.")
+    ] = 50,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """List operations, newest first."""
     from app.operator_cli.connection import Api
     from app.operator_cli.listing import listing
 
-    wanted = filter_of(
-        endpoints=endpoint, statuses=status, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
-        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
-    )  # fmt: skip
-    listing(Api(url, token), wanted, first, as_json=as_json)
+    listing(Api(url, token), criteria, first, as_json=as_json)
 
 
 @ops.command()
@@ -136,10 +134,10 @@ def show(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Id of an operation.")],
     *,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Show an operation with all its facts and all its transitions."""
+    """Show all fields and all transitions of an operation."""
     from app.operator_cli.connection import Api
     from app.operator_cli.listing import showing
 
@@ -147,14 +145,14 @@ def show(
 
 
 @ops.command()
+@filtered_by(TRANSITION_FILTER)
 def watch(
     ids: Ids = None,
     *,
-    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="Of this endpoint.")] = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="Steps to this status; may be given again.")] = None,
-    after: Annotated[str | None, typer.Option("--after", help="Everything since this cursor first.")] = None,
+    criteria: Filter,
+    after: Annotated[str | None, typer.Option("--after", help="Start with the transitions after this cursor.")] = None,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Follow operations transition by transition: those with these ids until all have ended (exit code 4 if one is not
@@ -162,55 +160,38 @@ def watch(
     from app.operator_cli.connection import Api
     from app.operator_cli.watching import watch as watched
 
-    watched(Api(url, token), ids or [], endpoint=endpoint, to=to or [], after=after, as_json=as_json)
+    watched(Api(url, token), ids or [], criteria, after=after, as_json=as_json)
 
 
 @ops.command()
+@filtered_by(QUEUED_FILTER)
 def cancel(
     ids: Ids = None,
     *,
-    endpoint: Endpoints = None,
-    kind: Kinds = None,
-    reason: Reasons = None,
-    batch: Batch = None,
-    created_by: Creator = None,
-    path: Path = None,
-    created_after: After = None,
-    created_before: Before = None,
+    criteria: Filter,
     expect: Expected = None,
-    yes: Sure = False,
+    yes: Confirmed = False,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Cancel QUEUED operations: by ids, or all that match the options, if their number is the one that you confirm."""
     from app.operator_cli import many
     from app.operator_cli.connection import Api
 
-    wanted = filter_of(
-        endpoints=endpoint, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
-        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
-    )  # fmt: skip
-    many.cancel(Api(url, token), ids or [], wanted, expected=expect, sure=yes, as_json=as_json)
+    many.cancel(Api(url, token), ids or [], criteria, expected=expect, confirmed=yes, as_json=as_json)
 
 
 @ops.command()
+@filtered_by(OPERATION_FILTER)
 def retry(
     ids: Ids = None,
     *,
-    endpoint: Endpoints = None,
-    status: Statuses = None,
-    kind: Kinds = None,
-    reason: Reasons = None,
-    batch: Batch = None,
-    created_by: Creator = None,
-    path: Path = None,
-    created_after: After = None,
-    created_before: Before = None,
+    criteria: Filter,
     expect: Expected = None,
-    yes: Sure = False,
+    yes: Confirmed = False,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Retry ended operations: by ids, or all that match the options (without --status: FAILED and EXPIRED) and have not
@@ -218,59 +199,50 @@ def retry(
     from app.operator_cli import many
     from app.operator_cli.connection import Api
 
-    wanted = filter_of(
-        endpoints=endpoint, statuses=status, kinds=kind, reasons=reason, batch=batch, createdBy=created_by,
-        pathPrefix=path, createdAfter=created_after, createdBefore=created_before,
-    )  # fmt: skip
-    many.retry(Api(url, token), ids or [], wanted, expected=expect, sure=yes, as_json=as_json)
+    many.retry(Api(url, token), ids or [], criteria, expected=expect, confirmed=yes, as_json=as_json)
 
 
 @ops.command()
 def create(
     endpoint: Annotated[str | None, typer.Argument(help="Name of the endpoint.")] = None,
     kind: Annotated[str | None, typer.Argument(help="READ, WRITE, EXECUTE, ..")] = None,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="path", help="One, or those of a composite.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="path", help="One path, or several for a composite.")
+    ] = None,
     *,
     value: Annotated[str | None, typer.Option("--value", "-v", help="Value of a WRITE or CREATE.")] = None,
     type_: Annotated[
-        str, typer.Option("--type", "-t", help="Its type: string, integer, float, boolean, opaque, time, node, ..")
+        str,
+        typer.Option("--type", "-t", help="Type of the value: string, integer, float, boolean, opaque, time, node, .."),
     ] = "string",
-    arguments: Annotated[str | None, typer.Option("--arguments", help="Of an EXECUTE: 0='a',1")] = None,
-    priority: Annotated[int | None, typer.Option("--priority", help="-100 to 100.")] = None,
-    ttl: Annotated[int | None, typer.Option("--ttl", help="Seconds until it expires in the queue.")] = None,
-    timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds that the device has to answer.")] = None,
-    max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="1 to 100.")] = None,
-    supersede: Annotated[bool, typer.Option("--supersede", help="Take older writes to this path back.")] = False,
-    validate_range: Annotated[
-        bool,
-        typer.Option(
-            "--validate-range/--no-validate-range",
-            help="Refuse values outside of the ranges in the device's object models, or send them; for a file, too.",
-        ),
-    ] = True,
-    file: Annotated[
+    arguments: Annotated[str | None, typer.Option("--arguments", help="Arguments of an EXECUTE: 0='a',1")] = None,
+    priority: Annotated[int | None, typer.Option("--priority", help="Priority, -100 to 100.")] = None,
+    ttl: Annotated[int | None, typer.Option("--ttl", help="Seconds after which it expires in the queue.")] = None,
+    timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds to wait for the device's response.")] = None,
+    max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="Maximum attempts, 1 to 100.")] = None,
+    supersede: Annotated[bool, typer.Option("--supersede", help="Cancel older queued writes to this path.")] = False,
+    validate_range: ValidateRange = True,
+    file: InputFile = None,
+    batch: Annotated[str | None, typer.Option("--batch", "-b", help="Name of the batch.")] = None,
+    key: Annotated[
         str | None,
-        typer.Option(
-            "--file", "-f", help="Many, each as the API takes it: a JSON list, or one object a line; - is stdin."
-        ),
+        typer.Option("--idempotency-key", help="Repeating the call with the same key creates nothing twice."),
     ] = None,
-    batch: Annotated[str | None, typer.Option("--batch", "-b", help="A word for those that belong together.")] = None,
-    key: Annotated[str | None, typer.Option("--idempotency-key", help="Again with the same: nothing twice.")] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Watch until all have ended; then show what became of each.")
+        bool, typer.Option("--wait", "-w", help="Watch until all operations have ended, then show the outcome of each.")
     ] = False,
     as_json: AsJson = False,
-    url: Url = HERE,
+    url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Queue one operation (reveille ops create dev-1 WRITE /5/0/1 --value https://..), or those of a file."""
+    """Create one operation (reveille ops create dev-1 WRITE /5/0/1 --value https://..), or those of a file."""
     from app.operator_cli import creating
     from app.operator_cli.connection import Api
     from app.operator_cli.watching import outcomes
 
     api = Api(url, token)
     if (file is None) is (endpoint is None):
-        raise CommandError("an endpoint with a kind, or a --file, is expected: see --help", 2)
+        raise CommandError("expected an endpoint and a kind, or --file: see --help", 2)
     if file is not None:
         inputs = creating.read_inputs(file)
     else:
@@ -279,7 +251,7 @@ def create(
             "ttlSeconds": ttl, "timeoutSeconds": timeout, "maxAttempts": max_attempts, "supersede": supersede or None,
             "value": None if value is None else creating.value_of(value, type_),
         }  # fmt: skip
-        inputs = [creating.one(facts, paths or [])]
+        inputs = [creating.single_input(facts, paths or [])]
     common: dict[str, Any] = {} if batch is None else {"batch": batch}
     if not validate_range:
         common["validateRange"] = False

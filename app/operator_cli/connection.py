@@ -17,26 +17,26 @@ from websockets.typing import Subprotocol
 from app.command_error import CommandError
 from app.operator_cli.tables import echo
 
-ANSWER_SECONDS: Final = 120.0
+RESPONSE_SECONDS: Final = 120.0
 """Canceling a hundred thousand operations takes a while."""
-PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+RECONNECT_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between attempts to reconnect; the last one repeats."""
-TRY_AGAIN: Final = "UNAVAILABLE"
+UNAVAILABLE: Final = "UNAVAILABLE"
 PROTOCOL: Final = Subprotocol("graphql-transport-ws")
 
 Answer = dict[str, Any]
 
 
 class Refused(CommandError):
-    """Reveille responded with an error; ``facts`` are its extensions, and ``word`` is their code."""
+    """Reveille responded with an error; ``facts`` are its extensions, and ``code`` is their code."""
 
     def __init__(self, error: Mapping[str, Any]) -> None:
         self.facts: Mapping[str, Any] = error.get("extensions") or {}
-        self.word = str(self.facts.get("code", ""))
-        super().__init__(f"{self.word}: {error.get('message')}" if self.word else str(error.get("message")))
+        self.code = str(self.facts.get("code", ""))
+        super().__init__(f"{self.code}: {error.get('message')}" if self.code else str(error.get("message")))
 
 
-class Away(CommandError):
+class Unreachable(CommandError):
     """No response came, or not one of Reveille's. The requested change may have been made."""
 
 
@@ -46,16 +46,18 @@ class Api:
     def __init__(self, url: str, token: str | None) -> None:
         self.url = url.rstrip("/").removesuffix("/graphql")
         if urlsplit(self.url).scheme not in {"http", "https"} or not urlsplit(self.url).hostname:
-            raise CommandError(f"{url}: an address like http://127.0.0.1:8000 is expected (--url or REVEILLE_URL)", 2)
+            raise CommandError(
+                f"{url}: invalid address; expected one like http://127.0.0.1:8000 (--url or REVEILLE_URL)", 2
+            )
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         # a system-wide proxy seldom has a route to this machine
         self._local = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}
 
-    def ask(self, document: str, **variables: Any) -> Answer:
+    def execute(self, document: str, **variables: Any) -> Answer:
         """Return the data of a query or a mutation.
 
         Raises:
-            Refused, Away
+            Refused, Unreachable
         """
         answer = self._exchange("POST", "/graphql", {"query": document, "variables": variables})
         errors = answer.get("errors")
@@ -64,37 +66,39 @@ class Api:
         data: Answer = answer["data"]
         return data
 
-    def ask_until_told(self, document: str, **variables: Any) -> Answer:
-        """Call :meth:`ask` with retries, for requests that are safe to repeat: a database or connection may recover."""
-        for pause in PAUSES:
+    def execute_with_retry(self, document: str, **variables: Any) -> Answer:
+        """Call :meth:`execute` with retries, for requests that are safe to repeat."""
+        for pause in RECONNECT_SECONDS:
             try:
-                return self.ask(document, **variables)
-            except Away:
+                return self.execute(document, **variables)
+            except Unreachable:
                 time.sleep(pause)
             except Refused as refused:
-                if refused.word != TRY_AGAIN:
+                if refused.code != UNAVAILABLE:
                     raise
                 time.sleep(pause)
-        return self.ask(document, **variables)
+        return self.execute(document, **variables)
 
     def ready(self) -> Answer:
-        """Return the response of ``/health/ready``. Raise Away."""
+        """Return the response of ``/health/ready``. Raise Unreachable."""
         return self._exchange("GET", "/health/ready", None)
 
     def _exchange(self, method: str, path: str, body: Answer | None) -> Answer:
         try:
-            with httpx.Client(timeout=ANSWER_SECONDS, trust_env=not self._local, headers=self._headers) as client:
+            with httpx.Client(timeout=RESPONSE_SECONDS, trust_env=not self._local, headers=self._headers) as client:
                 response = client.request(method, self.url + path, json=body)
         except httpx.HTTPError as error:
-            raise Away(f"{self.url} cannot be reached: {_line(error)} (--url or REVEILLE_URL)") from None
+            raise Unreachable(f"{self.url} cannot be reached: {_line(error)} (--url or REVEILLE_URL)") from None
         try:
             answer = response.json()
         except ValueError:
             answer = None
         if not isinstance(answer, dict) or not answer.keys() & {"data", "errors", "checks"}:
-            raise Away(f"{self.url} answered {response.status_code}, and not as Reveille does: is it its address?")
+            raise Unreachable(
+                f"{self.url} responded with {response.status_code}, but not as Reveille: check the address"
+            )
         if response.status_code == 401:
-            raise Refused({**answer["errors"][0], "message": "a known token is needed (--token or REVEILLE_TOKEN)"})
+            raise Refused({**answer["errors"][0], "message": "missing or unknown token; set --token or REVEILLE_TOKEN"})
         return answer
 
     def follow(self, document: str, **variables: Any) -> Iterator[Answer]:
@@ -102,13 +106,13 @@ class Api:
 
         Raises:
             Refused: the subscription was rejected or ended with an error.
-            Away: the connection could not be made, or was lost.
+            Unreachable: the connection could not be made, or was lost.
         """
         try:
             with self._socket() as socket:
                 yield from _events(socket, {"query": document, "variables": variables})
         except (WebSocketException, OSError, ssl.SSLError, TimeoutError) as error:
-            raise Away(f"{self.url} was lost: {_line(error)}") from None
+            raise Unreachable(f"the connection to {self.url} was lost: {_line(error)}") from None
 
     def _socket(self) -> ClientConnection:
         return connect(
@@ -153,15 +157,15 @@ def follow_on(api: Api, document: str, field: str, after: str, **variables: Any)
             for data in api.follow(document, after=after, **variables):
                 after, failures = data[field]["cursor"], 0
                 yield data[field]
-        except Away as away:
+        except Unreachable as error:
             if failures == 0:
-                echo(f"reveille: {away}; trying again", err=True)
+                echo(f"reveille: {error}; reconnecting", err=True)
         except Refused as refused:
-            if refused.word == "LAGGED":
+            if refused.code == "LAGGED":
                 after = refused.facts.get("cursor") or after
-            elif refused.word != TRY_AGAIN:
+            elif refused.code != UNAVAILABLE:
                 raise
-        time.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+        time.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
         failures += 1
 
 

@@ -15,9 +15,9 @@ from app.operator_cli import documents
 from app.operator_cli.connection import Api, Refused
 from app.operator_cli.tables import echo, operations_table, print_json, show
 
-MOST: Final = 1_000
+MAX_OPERATIONS: Final = 1_000
 """Maximum operations in one mutation."""
-MOST_BYTES: Final = 500_000
+MAX_BYTES: Final = 500_000
 
 Input = dict[str, Any]
 
@@ -33,15 +33,15 @@ def value_of(text: str, type_: str) -> dict[str, Any]:
     try:
         return {type_: json.loads(text)}
     except json.JSONDecodeError:
-        raise CommandError(f"--value: {text!r} is no {type_} in JSON's form", 2) from None
+        raise CommandError(f"--value: invalid {type_} {text!r}; expected JSON", 2) from None
 
 
-def one(facts: Input, paths: list[str]) -> Input:
+def single_input(facts: Input, paths: list[str]) -> Input:
     """Return the input of one operation; only a composite has several paths."""
     composite = str(facts["kind"]).endswith("_COMPOSITE")
     where: Input = {"paths": paths} if composite else {"path": paths[0] if paths else None}
     if len(paths) > 1 and not composite:
-        raise CommandError(f"one path is expected, but for composites: {' '.join(paths)}", 2)
+        raise CommandError(f"too many paths: {' '.join(paths)}; expected one, except for composites", 2)
     return {name: fact for name, fact in {**facts, **where}.items() if fact is not None}
 
 
@@ -60,7 +60,7 @@ def read_inputs(file: str) -> list[Input]:
     inputs = commands[0] if listed and commands else commands
     for number, command in enumerate(inputs, start=1):
         if not isinstance(command, dict):
-            raise CommandError(f"{file}: member {number} is no object", 2)
+            raise CommandError(f"{file}: member {number} is not an object", 2)
     return list(inputs)
 
 
@@ -90,21 +90,23 @@ def create(api: Api, inputs: list[Input], *, as_json: bool) -> list[str]:
     """
     ids: list[str] = []
     new = 0
-    for piece in _pieces(inputs):
+    for chunk in _chunks(inputs):
         try:
-            payloads = api.ask_until_told(documents.CREATE, inputs=piece)["createDeviceOperations"]
+            payloads = api.execute_with_retry(documents.CREATE, inputs=chunk)["createDeviceOperations"]
         except Refused as error:
             number = len(ids) + int(error.facts.get("index", 0)) + 1
-            raise CommandError(f"member {number} of {len(inputs)}: {error}; {len(ids)} before it are created") from None
+            raise CommandError(
+                f"member {number} of {len(inputs)}: {error}; {len(ids)} operations before it were created"
+            ) from None
         ids += [payload["operation"]["id"] for payload in payloads]
         new += sum(payload["created"] for payload in payloads)
-        _tell(payloads, as_json=as_json, few=len(inputs) <= 20)
+        _print(payloads, as_json=as_json, few=len(inputs) <= 20)
     if not as_json:
-        echo(f"{new} created, {len(ids) - new} were there already")
+        echo(f"{new} created, {len(ids) - new} already existed")
     return ids
 
 
-def _tell(payloads: list[dict[str, Any]], *, as_json: bool, few: bool) -> None:
+def _print(payloads: list[dict[str, Any]], *, as_json: bool, few: bool) -> None:
     if as_json:
         for payload in payloads:
             print_json({"created": payload["created"], **payload["operation"]})
@@ -112,15 +114,15 @@ def _tell(payloads: list[dict[str, Any]], *, as_json: bool, few: bool) -> None:
         show(operations_table(payload["operation"] for payload in payloads))
 
 
-def _pieces(inputs: list[Input]) -> Iterator[list[Input]]:
-    piece: list[Input] = []
+def _chunks(inputs: list[Input]) -> Iterator[list[Input]]:
+    chunk: list[Input] = []
     size = 0
     for given in inputs:
         length = len(json.dumps(given))
-        if piece and (len(piece) == MOST or size + length > MOST_BYTES):
-            yield piece
-            piece, size = [], 0
-        piece.append(given)
+        if chunk and (len(chunk) == MAX_OPERATIONS or size + length > MAX_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(given)
         size += length
-    if piece:
-        yield piece
+    if chunk:
+        yield chunk

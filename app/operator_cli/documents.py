@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.operator_cli.options import TRANSITION_FILTER
+
 ROW: Final = """
   id kind path paths status attempts maxAttempts deliveryAttempts waitingFor reason detail
   createdAt createdBy batch finishedAt endpoint { name presence }
@@ -39,9 +41,10 @@ def some(count: int, wanted: str) -> str:
 
 COUNT: Final = "query($filter: DeviceOperationFilter) { deviceOperationCount(filter: $filter) }"
 CURSOR: Final = "{ transitionCursor }"
+_FOLLOWED: Final = {"operationIds": "[ID!]", "after": "String", **{one.field: one.type for one in TRANSITION_FILTER}}
 FOLLOW: Final = f"""
-subscription($endpoint: String, $ids: [ID!], $to: [OperationStatus!], $after: String) {{
-  operationTransitions(endpoint: $endpoint, operationIds: $ids, toStatuses: $to, after: $after) {{
+subscription({", ".join(f"${name}: {type_}" for name, type_ in _FOLLOWED.items())}) {{
+  operationTransitions({", ".join(f"{name}: ${name}" for name in _FOLLOWED)}) {{
     {STEP} operation {{ {ROW} }}
   }}
 }}"""

@@ -7,18 +7,19 @@ from typing import Any, Final
 from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api
-from app.operator_cli.tables import facts_table, operations_table, print_json, show, steps_table
+from app.operator_cli.options import Filter
+from app.operator_cli.tables import facts_table, operations_table, print_json, show, transitions_table
 
 PAGE: Final = 200
 
 
-def listing(api: Api, wanted: dict[str, Any], first: int, *, as_json: bool) -> None:
+def listing(api: Api, criteria: Filter, first: int, *, as_json: bool) -> None:
     """List the newest operations that match a filter, page by page."""
     found: list[dict[str, Any]] = []
     after, total = None, ""
     while len(found) < first:
         size = min(PAGE, first - len(found))
-        page = api.ask(documents.LIST, filter=wanted, first=size, after=after)["deviceOperations"]
+        page = api.execute(documents.LIST, filter=criteria, first=size, after=after)["deviceOperations"]
         found += [edge["node"] for edge in page["edges"]]
         total = f"{page['totalCount']}{'+' if page['totalCountCapped'] else ''}"
         after = page["pageInfo"]["endCursor"]
@@ -32,11 +33,11 @@ def listing(api: Api, wanted: dict[str, Any], first: int, *, as_json: bool) -> N
 
 def showing(api: Api, id_: str, *, as_json: bool) -> None:
     """Show one operation and its transitions."""
-    operation = api.ask(documents.SHOW, id=id_)["deviceOperation"]
+    operation = api.execute(documents.SHOW, id=id_)["deviceOperation"]
     if operation is None:
-        raise CommandError(f"{id_}: no operation has this id")
-    steps = [edge["node"] for edge in operation.pop("transitions")["edges"]]
+        raise CommandError(f"{id_}: unknown operation id")
+    transitions = [edge["node"] for edge in operation.pop("transitions")["edges"]]
     if as_json:
-        print_json({**operation, "transitions": steps})
+        print_json({**operation, "transitions": transitions})
     else:
-        show(facts_table(operation), steps_table(steps))
+        show(facts_table(operation), transitions_table(transitions))

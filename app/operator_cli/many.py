@@ -11,51 +11,54 @@ import typer
 from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, Refused
-from app.operator_cli.options import global_id
+from app.operator_cli.options import Filter, global_id
 from app.operator_cli.tables import echo, print_json
 
-Filter = dict[str, Any]
 
-
-def cancel(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
+def cancel(api: Api, ids: list[str], criteria: Filter, *, expected: int | None, confirmed: bool, as_json: bool) -> None:
     """Cancel those of these operations that are still queued."""
-    if _only_one_of(ids, wanted):
-        _each(ids, lambda id_: api.ask(documents.CANCEL_ONE, id=id_), "canceled", as_json=as_json)
+    if _by_ids(ids, criteria):
+        _each(ids, lambda id_: api.execute(documents.CANCEL_ONE, id=id_), "canceled", as_json=as_json)
         return
-    queued = {**wanted, "statuses": ["QUEUED"]}
-    count = _agreed(api, queued, "cancel", expected=expected, sure=sure)
-    told = _done(api, documents.CANCEL, "canceled", filter=queued, count=count)["cancelDeviceOperations"]
-    _tell(told, f"{told['canceled']} canceled", as_json=as_json)
+    queued = {**criteria, "statuses": ["QUEUED"]}
+    count = _count(api, queued, "cancel", expected=expected, confirmed=confirmed)
+    data = _execute(api, documents.CANCEL, "canceled", filter=queued, count=count)["cancelDeviceOperations"]
+    _print(data, f"{data['canceled']} canceled", as_json=as_json)
 
 
-def retry(api: Api, ids: list[str], wanted: Filter, *, expected: int | None, sure: bool, as_json: bool) -> None:
+def retry(api: Api, ids: list[str], criteria: Filter, *, expected: int | None, confirmed: bool, as_json: bool) -> None:
     """Retry each of these operations once."""
-    if _only_one_of(ids, wanted):
+    if _by_ids(ids, criteria):
         key = str(uuid.uuid4())
-        _each(ids, lambda id_: api.ask_until_told(documents.RETRY_ONE, id=id_, key=key), "queued anew", as_json=as_json)
+        _each(
+            ids,
+            lambda id_: api.execute_with_retry(documents.RETRY_ONE, id=id_, key=key),
+            "queued again",
+            as_json=as_json,
+        )
         return
-    ended = {"statuses": ["FAILED", "EXPIRED"], **wanted, "retried": False}
-    count = _agreed(api, ended, "retry", expected=expected, sure=sure)
-    told = _done(api, documents.RETRY, "created", filter=ended, count=count)["retryDeviceOperations"]
-    _tell(told, f"{told['created']} queued anew", as_json=as_json)
+    ended = {"statuses": ["FAILED", "EXPIRED"], **criteria, "retried": False}
+    count = _count(api, ended, "retry", expected=expected, confirmed=confirmed)
+    data = _execute(api, documents.RETRY, "created", filter=ended, count=count)["retryDeviceOperations"]
+    _print(data, f"{data['created']} queued again", as_json=as_json)
 
 
-def _done(api: Api, document: str, fact: str, **variables: Any) -> Any:
+def _execute(api: Api, document: str, fact: str, **variables: Any) -> Any:
     """Return the response. If the request fails halfway, report the count under ``fact`` of those done before."""
     try:
-        return api.ask(document, **variables)
+        return api.execute(document, **variables)
     except Refused as refused:
         if fact not in refused.facts:
             raise
         raise CommandError(
-            f"{refused}; {fact} before that: {refused.facts[fact]}. The same command does the rest"
+            f"{refused}; {fact} before the error: {refused.facts[fact]}. Repeat the command for the rest"
         ) from None
 
 
-def _only_one_of(ids: list[str], wanted: Filter) -> bool:
+def _by_ids(ids: list[str], criteria: Filter) -> bool:
     """Return whether ids are given, and not a filter."""
-    if bool(ids) is bool(wanted):
-        raise CommandError("ids, or options that say which operations are meant, are expected: see --help", 2)
+    if bool(ids) is bool(criteria):
+        raise CommandError("expected either operation ids or filter options: see --help", 2)
     return bool(ids)
 
 
@@ -69,24 +72,24 @@ def _each(ids: list[str], act: Callable[[str], Any], done: str, *, as_json: bool
             refused += 1
             echo(f"reveille: {id_}: {error}", err=True)
         else:
-            _tell(answer, f"{id_} {done}", as_json=as_json)
+            _print(answer, f"{id_} {done}", as_json=as_json)
     if refused:
         raise typer.Exit(1)
 
 
-def _agreed(api: Api, wanted: Filter, verb: str, *, expected: int | None, sure: bool) -> int:
+def _count(api: Api, criteria: Filter, verb: str, *, expected: int | None, confirmed: bool) -> int:
     """Return the number of matching operations, after the user has confirmed it."""
     if expected is not None:
         return expected
-    count = int(api.ask(documents.COUNT, filter=wanted)["deviceOperationCount"])
-    if not sure and count:
+    count = int(api.execute(documents.COUNT, filter=criteria)["deviceOperationCount"])
+    if not confirmed and count:
         typer.confirm(f"{verb} {count} operations?", abort=True, err=True)
     return count
 
 
-def _tell(answer: Any, line: str, *, as_json: bool) -> None:
+def _print(answer: Any, line: str, *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
     over = answer.get("passedOver")
-    echo(f"{line}, {over} passed over: they had moved on" if over else line)
+    echo(f"{line}, {over} skipped: their status had changed" if over else line)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import uuid
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
@@ -12,46 +16,109 @@ Url: TypeAlias = Annotated[
     str, typer.Option("--url", envvar="REVEILLE_URL", help="Address of a running Reveille.", metavar="URL")
 ]
 Token: TypeAlias = Annotated[
-    str | None, typer.Option("--token", envvar="REVEILLE_TOKEN", help="Access token, where one is asked for.")
+    str | None, typer.Option("--token", envvar="REVEILLE_TOKEN", help="Access token, if the server requires one.")
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
-Sure: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether this is meant.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Confirmed: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Expected: TypeAlias = Annotated[
-    int | None, typer.Option("--expect", min=0, help="Do it only if it is about exactly so many; asks nothing.")
+    int | None,
+    typer.Option(
+        "--expect", min=0, help="Proceed without confirmation, only if exactly this number of operations matches."
+    ),
 ]
-Ids: TypeAlias = Annotated[list[str] | None, typer.Argument(help="Ids of operations.", metavar="id")]
-Endpoints: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--endpoint", "-e", help="Of this endpoint; may be given again.")
-]
-Statuses: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--status", "-s", help="QUEUED, SENDING, ..; may be given again.")
-]
-Kinds: TypeAlias = Annotated[list[str] | None, typer.Option("--kind", "-k", help="READ, WRITE, ..; again for more.")]
-Reasons: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--reason", "-r", help="Last reason, like NO_ANSWER; may be given again.")
-]
-Batch: TypeAlias = Annotated[str | None, typer.Option("--batch", "-b", help="Created with this batch.")]
-Creator: TypeAlias = Annotated[str | None, typer.Option("--created-by", help="Created by this one.")]
-Path: TypeAlias = Annotated[str | None, typer.Option("--path", "-p", help="At or below this path: /3 is object 3.")]
-After: TypeAlias = Annotated[str | None, typer.Option("--created-after", help="RFC 3339, like 2026-11-23T10:00:00Z.")]
-Before: TypeAlias = Annotated[str | None, typer.Option("--created-before", help="RFC 3339.")]
-HERE = "http://127.0.0.1:8000"
+Ids: TypeAlias = Annotated[list[str] | None, typer.Argument(help="Operation ids.", metavar="id")]
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
 
-def filter_of(
-    *,
-    endpoints: list[str] | None = None,
-    statuses: list[str] | None = None,
-    kinds: list[str] | None = None,
-    reasons: list[str] | None = None,
-    **words: Any,
-) -> dict[str, Any]:
-    """Return a ``DeviceOperationFilter`` of the given options."""
-    lists = {"statuses": statuses, "kinds": kinds, "reasons": reasons}
-    given: dict[str, Any] = {name: [word.upper() for word in words_] for name, words_ in lists.items() if words_}
-    if endpoints:
-        given["endpoints"] = endpoints
-    return given | {name: word for name, word in words.items() if word is not None}
+Command: TypeAlias = Callable[..., None]
+Filter: TypeAlias = dict[str, Any]
+"""Fields of a ``DeviceOperationFilter``, or arguments of a subscription."""
+
+_TEXTS: Final = frozenset({"String", "ID", "DateTime"})
+"""GraphQL types whose values are passed on unchanged; those of all others are enums."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOption:
+    """An option that limits a command to some operations, and the GraphQL field or argument that receives its value.
+
+    Attributes:
+        type: type of the field in GraphQL; an option whose field is a list may be repeated.
+    """
+
+    field: str
+    type: str
+    names: tuple[str, ...]
+    help: str
+
+    def parameter(self) -> inspect.Parameter:
+        """Return the parameter from which Typer makes the option."""
+        accepted = list[str] if self.type.startswith("[") else str
+        annotation = Annotated[accepted | None, typer.Option(*self.names, help=self.help)]  # type: ignore[valid-type]
+        return inspect.Parameter(self.field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+    def value(self, given: Any) -> Any:
+        """Return the field's value. Enum values are accepted in lower case, too."""
+        return given if self.type.strip("[!]") in _TEXTS else [word.upper() for word in given]
+
+
+STATUS: Final = FilterOption("statuses", "[OperationStatus!]", ("--status", "-s"), "QUEUED, SENDING, ..; repeatable.")
+OPERATION_FILTER: Final = (
+    FilterOption("endpoints", "[String!]", ("--endpoint", "-e"), "Only of this endpoint; repeatable."),
+    STATUS,
+    FilterOption("kinds", "[OperationKind!]", ("--kind", "-k"), "READ, WRITE, ..; repeatable."),
+    FilterOption(
+        "reasons", "[ReasonCode!]", ("--reason", "-r"), "Reason of the last transition, like NO_ANSWER; repeatable."
+    ),
+    FilterOption("batch", "String", ("--batch", "-b"), "Only of this batch."),
+    FilterOption("createdBy", "String", ("--created-by",), "Created by the caller of this name."),
+    FilterOption("pathPrefix", "String", ("--path", "-p"), "At or below this path: /3 is object 3."),
+    FilterOption(
+        "createdAfter",
+        "DateTime",
+        ("--created-after",),
+        "Created after this time (RFC 3339, like 2026-11-23T10:00:00Z).",
+    ),
+    FilterOption("createdBefore", "DateTime", ("--created-before",), "Created before this time."),
+)
+"""The fields of ``DeviceOperationFilter``: a new filter is one more entry."""
+
+QUEUED_FILTER: Final = tuple(option for option in OPERATION_FILTER if option is not STATUS)
+"""The filter of commands that apply to QUEUED operations only."""
+
+TRANSITION_FILTER: Final = (
+    FilterOption("endpoint", "String", ("--endpoint", "-e"), "Only of this endpoint."),
+    FilterOption("toStatuses", "[OperationStatus!]", ("--to",), "Only transitions to this status; repeatable."),
+)
+"""The arguments of the subscription ``operationTransitions``."""
+
+
+def filtered_by(options: Sequence[FilterOption]) -> Callable[[Command], Command]:
+    """Replace a command's parameter ``criteria`` with these options. The command receives the fields of those given."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(**arguments: Any) -> None:
+            given = ((option, arguments.pop(option.field)) for option in options)
+            criteria = {option.field: option.value(value) for option, value in given if value not in (None, [])}
+            command(criteria=criteria, **arguments)
+
+        signature = inspect.signature(command, eval_str=True)
+        parameters = _with_options(signature.parameters.values(), options)
+        run.__signature__ = signature.replace(parameters=list(parameters))  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _with_options(
+    parameters: Iterable[inspect.Parameter], options: Sequence[FilterOption]
+) -> Iterator[inspect.Parameter]:
+    for parameter in parameters:
+        if parameter.name == "criteria":
+            yield from (option.parameter() for option in options)
+        else:
+            yield parameter
 
 
 def global_id(text: str) -> str:

@@ -55,7 +55,7 @@ def short_id(id_: str) -> str:
         return id_
 
 
-def word(text: Any) -> str:
+def cell_text(text: Any) -> str:
     """Return a cell's text, colored if it is a term of the API; text of devices and people is never markup."""
     plain = "" if text is None else escape(printable(str(text)))
     color = _COLORS.get(plain)
@@ -67,17 +67,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     for column in made.columns:
         column.overflow = "fold"
     for row in rows:
-        made.add_row(*(word(cell) for cell in row))
+        made.add_row(*(cell_text(cell) for cell in row))
     return made
 
 
-def moment(text: str | None) -> datetime | None:
+def parse_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
 def age(text: str | None, now: datetime | None = None) -> str:
     """Return the elapsed time in the two largest units: ``3h 12m``."""
-    at = moment(text)
+    at = parse_time(text)
     if at is None:
         return ""
     seconds = max(0, int(((now or datetime.now(UTC)) - at).total_seconds()))
@@ -90,7 +90,7 @@ def age(text: str | None, now: datetime | None = None) -> str:
     return " ".join(components[:2])
 
 
-def where(operation: Answer) -> str:
+def path_text(operation: Answer) -> str:
     """Return the path, or the paths of a composite."""
     return operation["path"] or ", ".join(operation.get("paths") or ())
 
@@ -98,7 +98,7 @@ def where(operation: Answer) -> str:
 def operation_row(operation: Answer) -> list[Any]:
     why = operation["reason"] if operation["waitingFor"] == "NOTHING" else operation["waitingFor"]
     counted = f"{operation['attempts']}/{operation['maxAttempts']}"
-    about = [operation["endpoint"]["name"], operation["kind"], where(operation), operation["status"]]
+    about = [operation["endpoint"]["name"], operation["kind"], path_text(operation), operation["status"]]
     return [*about, why, operation["deliveryAttempts"], counted, age(operation["createdAt"]), short_id(operation["id"])]
 
 
@@ -108,26 +108,26 @@ def operations_table(operations: Iterable[Answer], title: str = "operations") ->
 
 
 def facts_table(operation: Answer) -> Table:
-    """Return a table of every fact of one operation that has a value."""
+    """Return a table of every field of one operation that has a value."""
     flat = {**operation, "endpoint": operation["endpoint"]["name"], "presence": operation["endpoint"]["presence"]}
     flat["retryOf"] = (operation.get("retryOf") or {}).get("id")
     rows = [(name, _text(value)) for name, value in flat.items() if value not in (None, []) and name != "transitions"]
-    return table("operation", ("fact", "value"), rows)
+    return table("operation", ("field", "value"), rows)
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def steps_table(steps: Iterable[Answer]) -> Table:
+def transitions_table(transitions: Iterable[Answer]) -> Table:
     columns = ("number", "at", "from", "to", "attempt", "reason", "detail")
     keys = ("number", "at", "fromStatus", "toStatus", "attempt", "reason", "detail")
-    return table("steps", columns, ([step[key] for key in keys] for step in steps))
+    return table("transitions", columns, ([transition[key] for key in keys] for transition in transitions))
 
 
 def pauses_table(pauses: Iterable[Answer]) -> Table:
     rows = [(scope(p), p["reason"], p["pausedBy"], p["pausedAt"], age(p["pausedAt"])) for p in pauses]
-    return table("paused", ("what", "reason", "by", "since", "age"), rows)
+    return table("paused", ("scope", "reason", "by", "since", "age"), rows)
 
 
 def scope(pause: Answer) -> str:

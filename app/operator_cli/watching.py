@@ -16,16 +16,16 @@ from rich.live import Live
 from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, follow_on
-from app.operator_cli.options import global_id
+from app.operator_cli.options import Filter, global_id
 from app.operator_cli.tables import echo, operations_table, print_json
 
 SHOWN: Final = 30
 """Operations in the live table: those that changed last."""
 ENDED: Final = frozenset({"CONFIRMED", "FAILED", "CANCELED", "EXPIRED"})
 STATUSES: Final = ENDED | {"QUEUED", "SENDING"}
-MOST_NAMED: Final = 1_000
+MAX_IDS: Final = 1_000
 """Maximum operations that one subscription names. For more, subscribe to all and filter here."""
-PIECE: Final = 10
+CHUNK: Final = 10
 """Operations in one query: each selects some 40 fields, and the cost of a request is limited."""
 NOT_CONFIRMED: Final = 4
 """The exit code if an operation ended with another status than CONFIRMED."""
@@ -35,14 +35,14 @@ Answer = dict[str, Any]
 _WITH_LAST_STEP: Final = f"{documents.ROW} lastTransition {{ {documents.STEP} }}"
 
 
-def watch(api: Api, ids: list[str], *, endpoint: str | None, to: list[str], after: str | None, as_json: bool) -> None:
+def watch(api: Api, ids: list[str], criteria: Filter, *, after: str | None, as_json: bool) -> None:
     """Follow transitions; those of given operations until all have ended, else forever. If an operation had already
     ended, its last transition is shown as well.
 
     Raises:
         typer.Exit: with 4, an operation ended and is not CONFIRMED.
     """
-    if _watched(api, ids, endpoint=endpoint, to=to, after=after, as_json=as_json):
+    if _watched(api, ids, criteria, after=after, as_json=as_json):
         raise typer.Exit(NOT_CONFIRMED)
 
 
@@ -53,7 +53,7 @@ def outcomes(api: Api, ids: list[str], *, as_json: bool) -> None:
     Raises:
         typer.Exit: with 4, an operation ended and is not CONFIRMED.
     """
-    failed = _watched(api, ids, endpoint=None, to=[], after=None, as_json=as_json)
+    failed = _watched(api, ids, {}, after=None, as_json=as_json)
     for operation in _operations(api, ids, documents.EVERYTHING):
         if as_json:
             print_json(operation)
@@ -63,47 +63,50 @@ def outcomes(api: Api, ids: list[str], *, as_json: bool) -> None:
         raise typer.Exit(NOT_CONFIRMED)
 
 
-def _watched(
-    api: Api, ids: list[str], *, endpoint: str | None, to: list[str], after: str | None, as_json: bool
-) -> bool:
+def _watched(api: Api, ids: list[str], criteria: Filter, *, after: str | None, as_json: bool) -> bool:
     """Follow transitions to their end; return whether an operation is not CONFIRMED."""
-    own, shown = [*dict.fromkeys(map(global_id, ids))], _statuses(to)
+    own, shown = [*dict.fromkeys(map(global_id, ids))], _statuses(criteria)
     # the cursor first: no transition falls between it and the next read
-    start = after or api.ask(documents.CURSOR)["transitionCursor"]
+    start = after or api.execute(documents.CURSOR)["transitionCursor"]
     known = _operations(api, own, _WITH_LAST_STEP)
     ended = {operation["id"]: operation["status"] for operation in known if operation["status"] in ENDED}
-    steps = follow_on(api, documents.FOLLOW, "operationTransitions", start, **_wanted(own, endpoint, shown))
-    with _shown(known, as_json=as_json) as told:
+    steps = follow_on(api, documents.FOLLOW, "operationTransitions", start, **_variables(own, criteria))
+    with _shown(known, as_json=as_json) as output:
         for step in chain(_last_steps(known), _until(steps, frozenset(own), ended)):
             if not shown or step["toStatus"] in shown:
-                told(step)
+                output(step)
     return any(status != "CONFIRMED" for status in ended.values())
 
 
-def _statuses(words: list[str]) -> frozenset[str]:
-    statuses = frozenset(word.upper() for word in words)
+def _statuses(criteria: Filter) -> frozenset[str]:
+    """Return the statuses to be shown; none means all."""
+    statuses = frozenset(criteria.get("toStatuses", ()))
     if unknown := statuses - STATUSES:
-        raise CommandError(f"--to: {min(unknown)} is no status: {', '.join(sorted(STATUSES))}", 2)
+        raise CommandError(f"--to: unknown status {min(unknown)}; expected one of {', '.join(sorted(STATUSES))}", 2)
     return statuses
 
 
-def _wanted(own: list[str], endpoint: str | None, to: frozenset[str]) -> dict[str, Any]:
+def _variables(own: list[str], criteria: Filter) -> dict[str, Any]:
     """Return the variables of the subscription. For given operations it requests every transition, whatever is shown:
     limited to CONFIRMED it would never report one that FAILED, and the watch would not end."""
-    named = own if len(own) <= MOST_NAMED else []
-    return {"endpoint": endpoint, "ids": named or None, "to": None if own else sorted(to) or None}
+    if not own:
+        return criteria
+    named = own if len(own) <= MAX_IDS else None
+    return {**criteria, "operationIds": named, "toStatuses": None}
 
 
 def _operations(api: Api, ids: list[str], wanted: str) -> list[Answer]:
     """Return the operations with these ids, with the given fields."""
     found: list[Answer] = []
-    for start in range(0, len(ids), PIECE):
-        piece = ids[start : start + PIECE]
-        told = api.ask(documents.some(len(piece), wanted), **{f"i{number}": id_ for number, id_ in enumerate(piece)})
-        operations: list[Answer | None] = [told[f"o{number}"] for number in range(len(piece))]
-        for id_, operation in zip(piece, operations, strict=True):
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        data = api.execute(
+            documents.some(len(chunk), wanted), **{f"i{number}": id_ for number, id_ in enumerate(chunk)}
+        )
+        operations: list[Answer | None] = [data[f"o{number}"] for number in range(len(chunk))]
+        for id_, operation in zip(chunk, operations, strict=True):
             if operation is None:
-                raise CommandError(f"{id_}: no operation has this id")
+                raise CommandError(f"{id_}: unknown operation id")
             found.append(operation)
     return found
 
@@ -159,7 +162,7 @@ class _Shown:
             self._live.update(self._table())
 
     def _table(self) -> Any:
-        return operations_table(list(self._rows.values())[-SHOWN:], "the last to move")
+        return operations_table(list(self._rows.values())[-SHOWN:], "latest changes")
 
 
 def _shown(operations: list[Answer], *, as_json: bool) -> _Shown:

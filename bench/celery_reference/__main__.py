@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.celery_reference", description=__doc__)
     parser.add_argument("--operations", type=int, default=6_000)
     parser.add_argument("--devices", type=int, default=2_000)
-    parser.add_argument("--events", type=int, default=4_000, help="that the webhook hears, for each size of batch")
+    parser.add_argument("--events", type=int, default=4_000, help="that the webhook receives, for each size of batch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="one round of 500 operations and events")
     arguments = parser.parse_args()
@@ -73,7 +73,7 @@ def _install() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class _Components:
     """The components that a round runs on; no other round uses them."""
 
     database: PostgresServer
@@ -100,15 +100,15 @@ async def _round(arguments: argparse.Namespace) -> list[Figure]:
                 "LESHAN_URL": leshan.address,
             }
             _call(f"prepare({arguments.operations}, {arguments.devices})", environment)
-            parts = _Parts(server, environment, Path(own))
-            heard = await _webhook(parts, arguments.devices, arguments.events)
-            return [*heard, *await _dispatch(parts, arguments.devices, arguments.operations)]
+            components = _Components(server, environment, Path(own))
+            received = await _webhook(components, arguments.devices, arguments.events)
+            return [*received, *await _dispatch(components, arguments.devices, arguments.operations)]
 
 
-async def _webhook(parts: _Parts, devices: int, events: int) -> list[Figure]:
+async def _webhook(components: _Components, devices: int, events: int) -> list[Figure]:
     """Measure wakes of devices without operations, with one process that serves HTTP."""
     command = ["gunicorn", "web:application", "--chdir", str(HERE), "--bind", "127.0.0.1:0", "--workers", "1"]
-    web = parts.start("web", [*command, *GEVENT_WEB], "Booting worker")
+    web = components.start("web", [*command, *GEVENT_WEB], "Booting worker")
     figures = []
     try:
         address = web.log.read_text().partition("Listening at: ")[2].split()[0] + "/leshan/events"
@@ -127,17 +127,17 @@ async def _webhook(parts: _Parts, devices: int, events: int) -> list[Figure]:
     return figures
 
 
-async def _dispatch(parts: _Parts, devices: int, operations: int) -> list[Figure]:
+async def _dispatch(components: _Components, devices: int, operations: int) -> list[Figure]:
     """Wake all devices at once: one worker sends the operations queued for them."""
-    worker = parts.start(
+    worker = components.start(
         "worker", ["celery", "--workdir", str(HERE), "-A", "jobs", "worker", *GEVENT_WORKER], " ready."
     )
     try:
-        used, by_database = used_by([worker.process.pid]).cpu, _used_by(parts.database)
-        _call(f"wake({devices})", parts.environment)
-        seconds = await _ended(parts.database, operations)
+        used, by_database = used_by([worker.process.pid]).cpu, _used_by(components.database)
+        _call(f"wake({devices})", components.environment)
+        seconds = await _ended(components.database, operations)
         spent = used_by([worker.process.pid])
-        by_database = _used_by(parts.database) - by_database
+        by_database = _used_by(components.database) - by_database
     finally:
         worker.stop()
     each = 1e6 / operations

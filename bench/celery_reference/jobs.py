@@ -58,16 +58,18 @@ class Endpoint(Base):
     heard_at: Mapped[object] = mapped_column(DateTime(timezone=True))
 
 
-def awake(heard: dict[str, str]) -> list[str]:
+def awake(registered: dict[str, str]) -> list[str]:
     """Commit that these endpoints are awake, by their registrations; return those of them that have operations
     queued."""
-    rows = [{"name": name, "registration": heard[name], "heard_at": func.now()} for name in sorted(heard)]
+    rows = [{"name": name, "registration": registered[name], "heard_at": func.now()} for name in sorted(registered)]
     said = insert(Endpoint).values(rows)
     said = said.on_conflict_do_update(
         index_elements=[Endpoint.name],
         set_={"registration": said.excluded.registration, "heard_at": said.excluded.heard_at},
     )
-    waiting = select(Operation.endpoint).where(Operation.endpoint.in_(heard), Operation.status == "QUEUED").distinct()
+    waiting = (
+        select(Operation.endpoint).where(Operation.endpoint.in_(registered), Operation.status == "QUEUED").distinct()
+    )
     with Session(engine) as session:
         session.execute(said)
         found = list(session.execute(waiting).scalars())
@@ -116,10 +118,10 @@ def _send(operation: Operation) -> tuple[str, str | None]:
     node = {"id": 1, "kind": "singleResource", "type": "string", "value": operation.value}
     try:
         answer = http.put(address, json=node, timeout=TIMEOUT)
-        told = answer.json() if answer.status_code == 200 else {}
+        body = answer.json() if answer.status_code == 200 else {}
     except (requests.RequestException, ValueError) as error:
         return "QUEUED", str(error)[:500]
-    return ("CONFIRMED", None) if told.get("success") is True else ("FAILED", answer.text[:500])
+    return ("CONFIRMED", None) if body.get("success") is True else ("FAILED", answer.text[:500])
 
 
 def prepare(operations: int, devices: int) -> None:

@@ -17,25 +17,25 @@ from django.views.decorators.http import require_POST
 
 @csrf_exempt
 @require_POST
-def hear(request: HttpRequest) -> HttpResponse:
+def receive_events(request: HttpRequest) -> HttpResponse:
     """Receive one event or a list: commit which endpoints are awake, then enqueue a job for those with operations
     queued."""
     try:
-        told = json.loads(request.body)
-        registrations = [event["data"]["registration"] for event in (told if isinstance(told, list) else [told])]
-        heard = {one["endpoint"]: one["registrationId"] for one in registrations}
+        posted = json.loads(request.body)
+        registrations = [event["data"]["registration"] for event in (posted if isinstance(posted, list) else [posted])]
+        registered = {one["endpoint"]: one["registrationId"] for one in registrations}
     except (ValueError, KeyError, TypeError):
         return _answer(400, error="no event of Leshan")
-    for endpoint in jobs.awake(heard):
+    for endpoint in jobs.awake(registered):
         jobs.dispatch.delay(endpoint)
     return _answer(202, accepted=len(registrations))
 
 
-def _answer(status: int, **told: object) -> HttpResponse:
-    body = json.dumps(told).encode()
+def _answer(status: int, **facts: object) -> HttpResponse:
+    body = json.dumps(facts).encode()
     return HttpResponse(body, "application/json", status, headers={"Content-Length": str(len(body))})
 
 
-urlpatterns = [path("leshan/events", hear)]
+urlpatterns = [path("leshan/events", receive_events)]
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["127.0.0.1"], MIDDLEWARE=[], USE_TZ=True)
 application = get_wsgi_application()

@@ -34,30 +34,30 @@ async def measure(kind: str, size: Size) -> list[list[Figure]]:
     """Measure each round with a site of its own, so that every round starts with the same queue."""
     rounds = []
     for _ in range(size.rounds):
-        async with fake_leshan() as leshan, site(kind) as place:
-            await place.run(leshan, dispatchers=2, web=True)
-            rounds.append(await _round(place, leshan, size))
+        async with fake_leshan() as leshan, site(kind) as system:
+            await system.run(leshan, dispatchers=2, web=True)
+            rounds.append(await _round(system, leshan, size))
     return rounds
 
 
-async def _round(place: Site, leshan: FakeLeshan, size: Size) -> list[Figure]:
+async def _round(system: Site, leshan: FakeLeshan, size: Size) -> list[Figure]:
     devices = names("braked", size.devices)
-    await _ask(place, PAUSE)
-    await wake(place.ledger, devices)
-    await queue(place.ledger, devices, size.braked)
-    await _ask(place, RESUME)
+    await _execute(system, PAUSE)
+    await wake(system.ledger, devices)
+    await queue(system.ledger, devices, size.braked)
+    await _execute(system, RESUME)
     await asyncio.sleep(RUNNING_SECONDS)
     wished = time.monotonic()
-    await _ask(place, PAUSE)
+    await _execute(system, PAUSE)
     answered = time.monotonic()
     await asyncio.sleep(QUIET_SECONDS)
     last = max(at for _, at in await leshan.arrivals())
-    left = int(await place.one("SELECT queued FROM leshan_server"))
+    left = int(await system.one("SELECT queued FROM leshan_server"))
     started = time.monotonic()
-    told = await _ask(place, CANCEL, count=left)
+    result = await _execute(system, CANCEL, count=left)
     canceled = time.monotonic() - started
-    assert told["cancelDeviceOperations"] == {"canceled": left, "passedOver": 0}
-    broken = await violations(place.database_url)
+    assert result["cancelDeviceOperations"] == {"canceled": left, "passedOver": 0}
+    broken = await violations(system.database_url)
     return [
         Figure("queued when the brake was pulled", left, "operations"),
         Figure("from the wish to its answer", (answered - wished) * 1e3, "ms"),
@@ -67,11 +67,11 @@ async def _round(place: Site, leshan: FakeLeshan, size: Size) -> list[Figure]:
     ]
 
 
-async def _ask(place: Site, document: str, **variables: Any) -> dict[str, Any]:
-    assert place.web is not None
+async def _execute(system: Site, document: str, **variables: Any) -> dict[str, Any]:
+    assert system.web is not None
     body = {"query": document, "variables": variables}
-    async with aiohttp.ClientSession() as session, session.post(f"{place.web.url}/graphql", json=body) as answer:
-        told = await answer.json()
-    assert "errors" not in told, told
-    data: dict[str, Any] = told["data"]
+    async with aiohttp.ClientSession() as session, session.post(f"{system.web.url}/graphql", json=body) as answer:
+        result = await answer.json()
+    assert "errors" not in result, result
+    data: dict[str, Any] = result["data"]
     return data

@@ -22,16 +22,16 @@ EACH = 20
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
     """Claim the next operations of 50 endpoints, and settle all before the next claim. A first claim, which is not
     counted, prepares the statements."""
-    async with site(kind) as place, site(kind) as crowded:
-        await fill(place.reader, "few", FEW, FEW)
+    async with site(kind) as system, site(kind) as crowded:
+        await fill(system.reader, "few", FEW, FEW)
         await fill(crowded.reader, "many", size.queued // EACH, size.queued)
-        return [await _round(place, crowded, size) for _ in range(size.rounds)]
+        return [await _round(system, crowded, size) for _ in range(size.rounds)]
 
 
-async def _round(place: Site, crowded: Site, size: Size) -> list[Figure]:
+async def _round(system: Site, crowded: Site, size: Size) -> list[Figure]:
     few, many = [], []
     for _ in range(CLAIMS):  # in turn, so that other load of the machine affects both
-        few.append(await claim_once(place))
+        few.append(await claim_once(system))
         many.append(await claim_once(crowded))
     few_ms, many_ms = share(few[1:], 0.5) * 1e3, share(many[1:], 0.5) * 1e3
     return [
@@ -41,14 +41,14 @@ async def _round(place: Site, crowded: Site, size: Size) -> list[Figure]:
     ]
 
 
-async def claim_once(place: Site) -> float:
+async def claim_once(system: Site) -> float:
     """Return the duration of a claim in seconds. The claimed operations return to their queues, as if Leshan had not
     been reached."""
     started = time.perf_counter()
-    claimed = await place.ledger.submit(Claim(SLOTS, str(uuid.uuid4())))
+    claimed = await system.ledger.submit(Claim(SLOTS, str(uuid.uuid4())))
     seconds = time.perf_counter() - started
     given_back = Report(Outcome(OutcomeKind.TOO_LATE))
     for one in claimed:
-        place.ledger.enqueue(Settle(one.seq, one.attempt, given_back))
-    await place.ledger.submit(Claim(0, str(uuid.uuid4())))
+        system.ledger.enqueue(Settle(one.seq, one.attempt, given_back))
+    await system.ledger.submit(Claim(0, str(uuid.uuid4())))
     return seconds

@@ -40,11 +40,11 @@ query($first: Int) {
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
     """Execute pages one after the other, including their JSON encoding."""
-    async with site(kind) as place, reading(place.database_url):
+    async with site(kind) as system, reading(system.database_url):
         devices = names("listed", PAGE_SIZE)
-        await provision(place.ledger, devices)
-        await queue(place.ledger, devices, PAGE_SIZE)
-        async with _house(place) as house:
+        await provision(system.ledger, devices)
+        await queue(system.ledger, devices, PAGE_SIZE)
+        async with _house(system) as house:
             return [await _round(house, size.pages) for _ in range(size.rounds)]
 
 
@@ -65,11 +65,11 @@ async def _round(house: SchemaContext, count: int) -> list[Figure]:
 
 
 @asynccontextmanager
-async def _house(place: Site) -> AsyncIterator[SchemaContext]:
+async def _house(system: Site) -> AsyncIterator[SchemaContext]:
     live = LiveLog(asyncio.sleep)
     await live.start()
     try:
-        yield SchemaContext(ledger=place.ledger, live=live, authenticate=lambda _: OPEN_VIEWER)
+        yield SchemaContext(ledger=system.ledger, live=live, authenticate=lambda _: OPEN_VIEWER)
     finally:
         await live.close()
 
@@ -97,8 +97,8 @@ class _Replay:
         connection = type(get_connection("default"))
         execute = connection.execute_query
 
-        async def recorded(asked: Any, sql: str, values: Any = None) -> Any:
-            self.rows[sql] = rows = await execute(asked, sql, values)
+        async def recorded(connection: Any, sql: str, values: Any = None) -> Any:
+            self.rows[sql] = rows = await execute(connection, sql, values)
             return rows
 
         with patch.object(connection, "execute_query", recorded):

@@ -19,18 +19,18 @@ PAUSE = 0.03
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
     """Measure one device after the other."""
-    async with fake_leshan() as leshan, site(kind) as place:
-        await place.run(leshan, web=True)
-        return [await _round(place, leshan, size, number) for number in range(size.rounds)]
+    async with fake_leshan() as leshan, site(kind) as system:
+        await system.run(leshan, web=True)
+        return [await _round(system, leshan, size, number) for number in range(size.rounds)]
 
 
-async def _round(place: Site, leshan: FakeLeshan, size: Size, number: int) -> list[Figure]:
+async def _round(system: Site, leshan: FakeLeshan, size: Size, number: int) -> list[Figure]:
     devices = names(f"waking-{number}", size.wakes)
-    await provision(place.ledger, devices)
-    await queue(place.ledger, devices, size.wakes)
+    await provision(system.ledger, devices)
+    await queue(system.ledger, devices, size.wakes)
     await leshan.figures(begin=True)
-    woken = await wake_in_turn(place, devices)
-    await place.confirmed((number + 1) * size.wakes)
+    woken = await wake_in_turn(system, devices)
+    await system.confirmed((number + 1) * size.wakes)
     delays = await delays_of(woken, leshan)
     return [
         Figure("wake (webhook called) to request at Leshan, p50", share(delays, 0.5), "ms", "< 10 ms"),
@@ -39,18 +39,18 @@ async def _round(place: Site, leshan: FakeLeshan, size: Size, number: int) -> li
 
 
 async def wake_in_turn(
-    place: Site, devices: list[str], enough: Callable[[], Awaitable[bool]] | None = None
+    system: Site, devices: list[str], enough: Callable[[], Awaitable[bool]] | None = None
 ) -> dict[str, float]:
     """Wake one device after the other by the webhook, until ``enough`` returns true; return when each was woken, by
     ``time.monotonic``."""
     woken: dict[str, float] = {}
-    assert place.web is not None
+    assert system.web is not None
     async with aiohttp.ClientSession() as session:
         for name in devices:
             if enough is not None and await enough():
                 break
             woken[name] = time.monotonic()
-            async with session.post(f"{place.web.url}/leshan/events", data=registration(name)) as answer:
+            async with session.post(f"{system.web.url}/leshan/events", data=registration(name)) as answer:
                 answer.raise_for_status()
             await asyncio.sleep(PAUSE)
     return woken

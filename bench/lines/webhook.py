@@ -26,25 +26,25 @@ INSERTS: Final = 1_000
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
     """Measure single events and lists, with the bare route for comparison; and the cost of one commit per event."""
-    async with fake_leshan() as leshan, _bare_route() as bare, site(kind) as place:
-        await place.run(leshan, web=True)
+    async with fake_leshan() as leshan, _bare_route() as bare, site(kind) as system:
+        await system.run(leshan, web=True)
         devices = names("heard", size.devices)
-        await provision(place.ledger, devices)
-        await wake(place.ledger, devices)
-        return [await _round(place, bare, devices, size.events, number) for number in range(size.rounds)]
+        await provision(system.ledger, devices)
+        await wake(system.ledger, devices)
+        return [await _round(system, bare, devices, size.events, number) for number in range(size.rounds)]
 
 
-async def _round(place: Site, bare: str, devices: list[str], events: int, number: int) -> list[Figure]:
-    assert place.web is not None
-    figures = [Figure("one INSERT a transaction", await _inserts(place), "/s")]
+async def _round(system: Site, bare: str, devices: list[str], events: int, number: int) -> list[Figure]:
+    assert system.web is not None
+    figures = [Figure("one INSERT a transaction", await _inserts(system), "/s")]
     for index, batch in enumerate(BATCHES):
         # updates that are new, in every round and for every size of batch
         first = (number * len(BATCHES) + index) * events
         bodies = posted(devices, first, events, batch)
         least = await post(bare, bodies)
-        cpu = used_by([place.web.pid]).cpu
-        seconds = await post(f"{place.web.url}/leshan/events", bodies)
-        cpu = used_by([place.web.pid]).cpu - cpu
+        cpu = used_by([system.web.pid]).cpu
+        seconds = await post(f"{system.web.url}/leshan/events", bodies)
+        cpu = used_by([system.web.pid]).cpu - cpu
         what = named(batch)
         figures += [
             Figure(f"{what}: bare Starlette route", events / least, "events/s"),
@@ -52,7 +52,7 @@ async def _round(place: Site, bare: str, devices: list[str], events: int, number
             Figure(f"{what}: of the bare route", least / seconds * 100, "%"),
             Figure(f"{what}: CPU of an event", cpu / events * 1e6, "us"),
         ]
-    return [*figures, Figure("webhook: memory", used_by([place.web.pid]).memory, "MiB")]
+    return [*figures, Figure("webhook: memory", used_by([system.web.pid]).memory, "MiB")]
 
 
 def named(batch: int) -> str:
@@ -82,13 +82,13 @@ async def post(address: str, bodies: list[bytes]) -> float:
     except BaseException:
         process.kill()
         raise
-    told = json.loads(output)
-    assert told["statuses"] == {"202": len(bodies)}, told["statuses"]
-    return float(told["seconds"])
+    result = json.loads(output)
+    assert result["statuses"] == {"202": len(bodies)}, result["statuses"]
+    return float(result["seconds"])
 
 
-async def _inserts(place: Site) -> float:
-    store = open_store(place.database_url)
+async def _inserts(system: Site) -> float:
+    store = open_store(system.database_url)
     await store.open()
     await store.execute("CREATE TABLE IF NOT EXISTS bench_insert (id BIGINT PRIMARY KEY, body TEXT)")
     await store.execute("DELETE FROM bench_insert")

@@ -44,59 +44,62 @@ def main() -> None:
 async def _drain(arguments: argparse.Namespace) -> list[Measured]:
     devices = names("slept", arguments.devices)
     ideal = arguments.operations * arguments.delay / arguments.limit
-    async with fake_leshan(arguments.delay) as leshan, site(arguments.database, max_in_flight=arguments.limit) as place:
-        await provision(place.ledger, devices)
-        await queue(place.ledger, devices, arguments.operations)
-        await place.run(leshan, dispatchers=arguments.dispatchers, leshan_max_in_flight=arguments.limit)
+    async with (
+        fake_leshan(arguments.delay) as leshan,
+        site(arguments.database, max_in_flight=arguments.limit) as system,
+    ):
+        await provision(system.ledger, devices)
+        await queue(system.ledger, devices, arguments.operations)
+        await system.run(leshan, dispatchers=arguments.dispatchers, leshan_max_in_flight=arguments.limit)
         await leshan.figures(begin=True)
-        started, used, database = time.monotonic(), place.used(), place.used_by_database()
-        waking = asyncio.create_task(_wake(place, devices, arguments.minute))
-        leased, opened = await _watch(place, leshan, arguments.operations, arguments.within)
+        started, used, database = time.monotonic(), system.used(), system.used_by_database()
+        waking = asyncio.create_task(_wake(system, devices, arguments.minute))
+        leased, opened = await _watch(system, leshan, arguments.operations, arguments.within)
         await waking
         seconds = time.monotonic() - started
-        told, spent, by_database = await leshan.figures(), place.used(), place.used_by_database()
+        calls, spent, by_database = await leshan.figures(), system.used(), system.used_by_database()
         return [
             ("drained in", seconds, "s"),
             ("operations a second", arguments.operations / seconds, "/s"),
             ("ideal (always as many calls open as may be)", ideal, "s"),
-            ("most calls open", told["mostOpen"], f"of {arguments.limit}"),
-            ("calls open in the mean, first call to last answer", told["meanOpen"], f"of {arguments.limit}"),
-            ("looks at which fewer than 90 % were open (first and last second apart)", opened, "%"),
-            ("looks at which fewer than 90 % of the limit were SENDING, their results not yet stored", leased, "%"),
-            ("first sends out of queue order", float(await place.one(DISORDER)), ""),
+            ("most calls open", calls["mostOpen"], f"of {arguments.limit}"),
+            ("calls open in the mean, first call to last answer", calls["meanOpen"], f"of {arguments.limit}"),
+            ("samples at which fewer than 90 % were open (first and last second apart)", opened, "%"),
+            ("samples at which fewer than 90 % of the limit were SENDING, their results not yet stored", leased, "%"),
+            ("first sends out of queue order", float(await system.one(DISORDER)), ""),
             ("CPU of the dispatchers", (spent.cpu - used.cpu) / seconds * 100, "% of a core"),
             ("CPU of PostgreSQL", (by_database.cpu - database.cpu) / seconds * 100, "% of a core"),
             ("memory of the dispatchers", spent.memory, "MiB"),
         ]
 
 
-async def _wake(place: Site, devices: list[str], seconds: float) -> None:
+async def _wake(system: Site, devices: list[str], seconds: float) -> None:
     """Wake the devices, evenly distributed over the given time."""
     piece = -(-len(devices) // MOMENTS)
     for start in range(0, len(devices), piece):
         begun = time.monotonic()
-        await wake(place.ledger, devices[start : start + piece])
+        await wake(system.ledger, devices[start : start + piece])
         await asyncio.sleep(max(0.0, seconds / MOMENTS - (time.monotonic() - begun)))
 
 
-async def _watch(place: Site, leshan: FakeLeshan, operations: int, within: float) -> tuple[float, float]:
+async def _watch(system: Site, leshan: FakeLeshan, operations: int, within: float) -> tuple[float, float]:
     """Sample four times a second until all operations are confirmed.
 
     Returns:
         The shares of samples, in percent, with less SENDING than allowed, and with fewer calls open: an attempt is
             SENDING from its claim until its result is stored, and its call is open for a part of that.
     """
-    looks: list[tuple[float, float]] = []
+    samples: list[tuple[float, float]] = []
     async with asyncio.timeout(within):
-        while await place.one("SELECT confirmed FROM leshan_server") < operations:
-            looks.append((float(await place.one(SENDING)), (await leshan.figures())["open"]))
+        while await system.one("SELECT confirmed FROM leshan_server") < operations:
+            samples.append((float(await system.one(SENDING)), (await leshan.figures())["open"]))
             await asyncio.sleep(0.25)
-    leased, opened = zip(*looks[4:-4] or looks or [(0.0, 0.0)], strict=True)
+    leased, opened = zip(*samples[4:-4] or samples or [(0.0, 0.0)], strict=True)
     return _short(leased), _short(opened)
 
 
-def _short(looks: Sequence[float]) -> float:
-    return sum(1 for look in looks if look < 0.9 * max(looks)) / len(looks) * 100
+def _short(samples: Sequence[float]) -> float:
+    return sum(1 for sample in samples if sample < 0.9 * max(samples)) / len(samples) * 100
 
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ def run(work: Coroutine[Any, Any, Iterable[Measured]], title: str) -> None:
     """Run the measurement on the event loop that serving uses, and print its figures."""
     configure_logging(level="warning")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        told = runner.run(work)
+        figures = runner.run(work)
     table = Table("what", "figure", title=title, title_justify="left")
-    for what, figure, unit in told:
+    for what, figure, unit in figures:
         table.add_row(what, f"{figure if isinstance(figure, str) else shown(figure)} {unit}".strip())
     Console(width=140).print(table)
 

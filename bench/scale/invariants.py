@@ -45,16 +45,16 @@ def main() -> None:
 
 
 async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Measured]:
-    async with site(arguments.database) as place:
-        empty = await _check(place, arguments.within)
+    async with site(arguments.database) as system:
+        empty = await _check(system, arguments.within)
         queued = max(1, arguments.operations // 100)
         ended = arguments.operations - queued
-        await fill(place.reader, "ended", max(1, ended // 20), ended, ended=True)
-        await fill(place.reader, "queued", max(1, queued // 20), queued)
-        full = await _check(place, arguments.within)
-        last = await place.one(LAST)
-        await place.reader.execute(BREAK, last)
-        planted = await _check(place, arguments.within)
+        await fill(system.reader, "ended", max(1, ended // 20), ended, ended=True)
+        await fill(system.reader, "queued", max(1, queued // 20), queued)
+        full = await _check(system, arguments.within)
+        last = await system.one(LAST)
+        await system.reader.execute(BREAK, last)
+        planted = await _check(system, arguments.within)
         broken += [one.said for one in (empty, full) if one.code]
         if planted.code != 1 or f"invariant 1: {last}:" not in planted.said:
             broken.append(
@@ -70,13 +70,13 @@ async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Mea
         ]
 
 
-async def _check(place: Site, within: float) -> Checked:
-    return await asyncio.to_thread(_run_check, place, within)
+async def _check(system: Site, within: float) -> Checked:
+    return await asyncio.to_thread(_run_check, system, within)
 
 
-def _run_check(place: Site, within: float) -> Checked:
+def _run_check(system: Site, within: float) -> Checked:
     """Run the check as an operator does; the kernel reports the resources that it used."""
-    values = environment(bytecode(place.folder), {"database_url": place.database_url})
+    values = environment(bytecode(system.folder), {"database_url": system.database_url})
     begun = time.monotonic()
     process = subprocess.Popen([*COMMAND, "check"], env=values, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -42,11 +42,11 @@ def main() -> None:
 
 async def _live(arguments: argparse.Namespace) -> list[Measured]:
     devices = [f"dev-{number:04d}" for number in range(0, arguments.endpoints, arguments.share)]
-    async with site("postgres") as place:
-        await provision(place.ledger, devices)
-        await queue(place.ledger, devices, len(devices))
+    async with site("postgres") as system:
+        await provision(system.ledger, devices)
+        await queue(system.ledger, devices, len(devices))
         # the simulator needs the address for events before it starts, and the dispatcher that of the simulator
-        api = await asyncio.to_thread(place.processes.start, "api", **place.settings("http://127.0.0.1:9"))
+        api = await asyncio.to_thread(system.processes.start, "api", **system.settings("http://127.0.0.1:9"))
         with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
             simulator = await asyncio.to_thread(
                 python,
@@ -56,39 +56,39 @@ async def _live(arguments: argparse.Namespace) -> list[Measured]:
             )
             try:
                 address = simulator.log.read_text().partition("address=")[2].split()[0]
-                await place.run(FakeLeshan(simulator, address))
-                return await _watch(place, api, simulator.process.pid, arguments, len(devices))
+                await system.run(FakeLeshan(simulator, address))
+                return await _watch(system, api, simulator.process.pid, arguments, len(devices))
             finally:
-                place.end()
+                system.end()
                 simulator.kill()
 
 
 async def _watch(
-    place: Site, api: Process, simulator: int, arguments: argparse.Namespace, count: int
+    system: Site, api: Process, simulator: int, arguments: argparse.Namespace, count: int
 ) -> list[Measured]:
     started = time.monotonic()
     await asyncio.sleep(arguments.seconds)
-    await place.confirmed(count, within=WINDOW + 60)
+    await system.confirmed(count, within=WINDOW + 60)
     seconds = time.monotonic() - started
-    row = (await place.reader.fetch(LATE, WINDOW * 1_000_000))[0]
-    told: list[Measured] = [
+    row = (await system.reader.fetch(LATE, WINDOW * 1_000_000))[0]
+    figures: list[Measured] = [
         ("operations delivered", float(row["all_of_them"]), f"of {count:,}"),
         (f"delivered later than {WINDOW} s after the device woke", float(row["late"]), ""),
         ("that needed more than one attempt", float(row["tried_before"]), ""),
-        ("wake (Leshan told) to confirmed, median", await _median(place, count), "ms"),
-        ("wake (Leshan told) to confirmed, longest", row["longest"] / 1e3, "ms"),
-        ("endpoints heard of", float(await place.one("SELECT count(*) FROM endpoint")), ""),
+        ("wake (Leshan reports it) to confirmed, median", await _median(system, count), "ms"),
+        ("wake (Leshan reports it) to confirmed, longest", row["longest"] / 1e3, "ms"),
+        ("endpoints known", float(await system.one("SELECT count(*) FROM endpoint")), ""),
     ]
-    server = place.server.server.process.pid if place.server else 0
-    pids = {"api": api.pid, "dispatch": place.dispatchers[0].pid, "PostgreSQL": server, "simulator": simulator}
+    server = system.server.server.process.pid if system.server else 0
+    pids = {"api": api.pid, "dispatch": system.dispatchers[0].pid, "PostgreSQL": server, "simulator": simulator}
     for name, pid in pids.items():
         used = used_by([pid])
-        told += [(f"{name}: CPU", used.cpu / seconds * 100, "% of a core"), (f"{name}: memory", used.memory, "MiB")]
-    return told
+        figures += [(f"{name}: CPU", used.cpu / seconds * 100, "% of a core"), (f"{name}: memory", used.memory, "MiB")]
+    return figures
 
 
-async def _median(place: Site, count: int) -> float:
-    return float(await place.one(MEDIAN.format(half=count // 2))) / 1e3
+async def _median(system: Site, count: int) -> float:
+    return float(await system.one(MEDIAN.format(half=count // 2))) / 1e3
 
 
 if __name__ == "__main__":

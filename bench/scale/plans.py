@@ -19,7 +19,7 @@ from app.models.live import LiveLog, TransitionCriteria
 from app.models.queries import OperationCriteria, operation_page
 from bench.filling import fill
 from bench.lines.claims import claim_once
-from bench.recording import CallStatus, ledger_reads, reads
+from bench.recording import Statements, ledger_reads, reads
 from bench.scale.common import Measured, never, options, run
 from bench.site import Site, site
 
@@ -36,35 +36,35 @@ def main() -> None:
 
 
 async def _compare(arguments: argparse.Namespace) -> list[Measured]:
-    rows, told = arguments.rows, list[Measured]()
+    rows, figures = arguments.rows, list[Measured]()
     fillings: dict[str, list[tuple[int, int, bool]]] = {
         "1,000 queued": [(1_000, 1_000, False)],
         f"{rows:,} ended, 10 queued": [(rows // 20, rows, True), (10, 10, False)],
         f"{rows:,} queued": [(rows // 20, rows, False)],
     }
     for what, fills in fillings.items():
-        async with _filled(arguments.database, fills) as place:
-            told += [(f"{what}: {name}", value, "ms") for name, value in (await _times(place)).items()]
+        async with _filled(arguments.database, fills) as system:
+            figures += [(f"{what}: {name}", value, "ms") for name, value in (await _times(system)).items()]
             if arguments.plans:
-                await _explain(place, what)
-    return told
+                await _explain(system, what)
+    return figures
 
 
 @asynccontextmanager
 async def _filled(kind: str, fills: list[tuple[int, int, bool]]) -> AsyncIterator[Site]:
-    async with site(kind) as place, reading(place.database_url):
+    async with site(kind) as system, reading(system.database_url):
         for number, (endpoints, operations, ended) in enumerate(fills):
-            await fill(place.reader, f"e{number}", endpoints, operations, ended=ended)
-        yield place
+            await fill(system.reader, f"e{number}", endpoints, operations, ended=ended)
+        yield system
 
 
-async def _times(place: Site) -> dict[str, float]:
-    claims = [await claim_once(place) for _ in range(TIMES + 1)][1:]
+async def _times(system: Site) -> dict[str, float]:
+    claims = [await claim_once(system) for _ in range(TIMES + 1)][1:]
     return {
         "claim": median(claims) * 1e3,
         "page of 50": await _timed(_page),
         "page of 50 below a path that nothing has": await _timed(_empty_page),
-        "resume, 1,000 behind: to the first message": await _timed(lambda: _resume(place)),
+        "resume, 1,000 behind: to the first message": await _timed(lambda: _resume(system)),
     }
 
 
@@ -86,35 +86,35 @@ async def _empty_page() -> None:
     await operation_page(OperationCriteria(path_prefix="/3303"), first=50)
 
 
-async def _resume(place: Site) -> None:
+async def _resume(system: Site) -> None:
     live = LiveLog(never)
     await live.start()
-    events = live.transitions(TransitionCriteria(), max(0, await place.seq() - 1_000))
+    events = live.transitions(TransitionCriteria(), max(0, await system.seq() - 1_000))
     await anext(events)
     await events.aclose()
     await live.close()
 
 
-async def _explain(place: Site, what: str) -> None:
-    postgres = place.kind == "postgres"
-    with ledger_reads(postgres=postgres) as asked:
-        await place.ledger.submit(Claim(50, str(uuid.uuid4())))
-    claims = [one for one in asked if "ready_at" in one[0] and "LIMIT" in one[0]]
+async def _explain(system: Site, what: str) -> None:
+    postgres = system.kind == "postgres"
+    with ledger_reads(postgres=postgres) as recorded:
+        await system.ledger.submit(Claim(50, str(uuid.uuid4())))
+    claims = [one for one in recorded if "ready_at" in one[0] and "LIMIT" in one[0]]
     with reads() as pages:
         await _page()
     with reads() as resumes:
-        await _resume(place)
+        await _resume(system)
     for name, statements in (("claim", claims), ("page", pages), ("resume", resumes)):
-        await _print_plans(place, f"{what}: {name}", statements)
+        await _print_plans(system, f"{what}: {name}", statements)
 
 
-async def _print_plans(place: Site, what: str, statements: CallStatus) -> None:
-    explain = "EXPLAIN (ANALYZE, BUFFERS)" if place.kind == "postgres" else "EXPLAIN QUERY PLAN"
+async def _print_plans(system: Site, what: str, statements: Statements) -> None:
+    explain = "EXPLAIN (ANALYZE, BUFFERS)" if system.kind == "postgres" else "EXPLAIN QUERY PLAN"
     for sql, values in statements:
-        rows: list[Any] = list(await place.reader.fetch(f"{explain} {sql}", *values))
+        rows: list[Any] = list(await system.reader.fetch(f"{explain} {sql}", *values))
         print(f"\n== {what}\n   {' '.join(sql.split())[:200]}")
         for row in rows:
-            print("   ", row[0] if place.kind == "postgres" else row[3])
+            print("   ", row[0] if system.kind == "postgres" else row[3])
 
 
 if __name__ == "__main__":

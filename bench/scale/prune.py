@@ -51,23 +51,23 @@ def main() -> None:
 
 
 async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Measured]:
-    async with fake_leshan() as leshan, site(arguments.database) as place:
-        await fill(place.reader, "old", max(1, arguments.operations // 20), arguments.operations, ended=True)
+    async with fake_leshan() as leshan, site(arguments.database) as system:
+        await fill(system.reader, "old", max(1, arguments.operations // 20), arguments.operations, ended=True)
         before, busy, after = (
             names("before", arguments.wakes),
             names("busy", arguments.most),
             names("after", arguments.wakes),
         )
         for devices in (before, busy, after):
-            await provision(place.ledger, devices)
-            await queue(place.ledger, devices, len(devices))
-        await place.run(leshan, web=True, retention=KEEP_DAYS)
-        without = await delays_of(await wake_in_turn(place, before), leshan)
-        await place.stop(*place.processes.running)
-        await place.run(leshan, web=True, retention=FORGET_DAYS)
-        beside, seconds = await _while_pruning(place, leshan, busy, arguments.within, broken)
-        without += await delays_of(await wake_in_turn(place, after), leshan)
-        broken += await violations(place.database_url)
+            await provision(system.ledger, devices)
+            await queue(system.ledger, devices, len(devices))
+        await system.run(leshan, web=True, retention=KEEP_DAYS)
+        without = await delays_of(await wake_in_turn(system, before), leshan)
+        await system.stop(*system.processes.running)
+        await system.run(leshan, web=True, retention=FORGET_DAYS)
+        beside, seconds = await _while_pruning(system, leshan, busy, arguments.within, broken)
+        without += await delays_of(await wake_in_turn(system, after), leshan)
+        broken += await violations(system.database_url)
         return [
             ("forgotten in", seconds, "s"),
             ("forgotten a second", arguments.operations / seconds, "/s"),
@@ -85,53 +85,53 @@ def _compared(without: list[float], beside: list[float], part: float) -> list[Me
 
 
 async def _while_pruning(
-    place: Site, leshan: FakeLeshan, devices: list[str], within: float, broken: list[str]
+    system: Site, leshan: FakeLeshan, devices: list[str], within: float, broken: list[str]
 ) -> tuple[list[float], float]:
     """Wake devices until all is pruned; return the delays of the wakes, and the duration of the pruning."""
-    begun, head = time.monotonic(), await place.seq()
+    begun, head = time.monotonic(), await system.seq()
     over: list[float] = []
 
     async def forgotten() -> bool:
-        if not over and not await place.reader.fetch(OLD):
+        if not over and not await system.reader.fetch(OLD):
             over.append(time.monotonic() - begun)
         return bool(over)
 
-    async with _subscribers(place, head) as subscriptions, asyncio.timeout(within):
-        woken = await wake_in_turn(place, devices, forgotten)
+    async with _subscribers(system, head) as subscriptions, asyncio.timeout(within):
+        woken = await wake_in_turn(system, devices, forgotten)
         while not await forgotten():  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(0.1)
-        await _all_sent(place, head, STEPS_OF_A_WAKE * len(woken))
-        await _judge_cursors(place, head, subscriptions, broken)
+        await _all_sent(system, head, STEPS_OF_A_WAKE * len(woken))
+        await _judge_cursors(system, head, subscriptions, broken)
     return await delays_of(woken, leshan), over[0]
 
 
 @asynccontextmanager
-async def _subscribers(place: Site, head: int) -> AsyncIterator[list[Subscription]]:
-    assert place.web is not None
-    async with live(place.web.url) as connection:
+async def _subscribers(system: Site, head: int) -> AsyncIterator[list[Subscription]]:
+    assert system.web is not None
+    async with live(system.web.url) as connection:
         after = log_cursor(head)
         yield [await connection.subscribe(TRANSITIONS, after=after) for _ in range(SUBSCRIBERS)]
 
 
-async def _all_sent(place: Site, head: int, steps: int) -> None:
+async def _all_sent(system: Site, head: int, steps: int) -> None:
     """Wait until the operations of the woken devices are confirmed."""
     sql = "SELECT count(*) FROM transition WHERE seq > $1"
-    while await place.one(sql, head) < steps:  # noqa: ASYNC110 - the database is polled
+    while await system.one(sql, head) < steps:  # noqa: ASYNC110 - the database is polled
         await asyncio.sleep(0.05)
 
 
-async def _judge_cursors(place: Site, head: int, subscriptions: list[Subscription], broken: list[str]) -> None:
-    written = [int(row[0]) for row in await place.reader.fetch(WRITTEN, head)]
+async def _judge_cursors(system: Site, head: int, subscriptions: list[Subscription], broken: list[str]) -> None:
+    written = [int(row[0]) for row in await system.reader.fetch(WRITTEN, head)]
     for number, subscription in enumerate(subscriptions):
         seen = await _seen(subscription, len(written))
         if seen != written:
             broken.append(f"subscriber {number} saw {len(seen)} steps of {len(written)}, or another order")
-    if written and (first := await _resumed(place, head)) != log_cursor(written[0]):
-        broken.append(f"who comes back with a cursor that is not forgotten is told {first}")
-    horizon = int(await place.one("SELECT horizon FROM ledger_head"))
-    told = {await _resumed(place, older) for older in (1, horizon - 1)}
-    if told != {"CURSOR_EXPIRED"}:
-        broken.append(f"cursors from before what was forgotten are told {told}")
+    if written and (first := await _resumed(system, head)) != log_cursor(written[0]):
+        broken.append(f"who comes back with a cursor that is not forgotten receives {first}")
+    horizon = int(await system.one("SELECT horizon FROM ledger_head"))
+    results = {await _resumed(system, older) for older in (1, horizon - 1)}
+    if results != {"CURSOR_EXPIRED"}:
+        broken.append(f"cursors from before what was forgotten receive {results}")
 
 
 async def _seen(subscription: Subscription, count: int) -> list[int]:
@@ -143,13 +143,13 @@ async def _seen(subscription: Subscription, count: int) -> list[int]:
     return seen
 
 
-async def _resumed(place: Site, seq: int) -> str:
+async def _resumed(system: Site, seq: int) -> str:
     """Return the cursor of the first message after a position of the log, or the error's code if there is an error."""
-    assert place.web is not None
-    async with socket(place.web.url) as connection, asyncio.timeout(30.0):
+    assert system.web is not None
+    async with socket(system.web.url) as connection, asyncio.timeout(30.0):
         await connection.send(json.dumps({"type": "connection_init"}))
-        asked = {"query": TRANSITIONS, "variables": {"after": log_cursor(seq)}}
-        await connection.send(json.dumps({"type": "subscribe", "id": "1", "payload": asked}))
+        request = {"query": TRANSITIONS, "variables": {"after": log_cursor(seq)}}
+        await connection.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
         while True:
             message = json.loads(await connection.recv())
             if message["type"] in {"next", "error"}:

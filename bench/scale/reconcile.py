@@ -46,7 +46,7 @@ def main() -> None:
     """Register, reconcile three times, judge and report; exit with 1 if a report is wrong, or memory grew."""
     parser = options("bench.scale.reconcile", __doc__, database=False)
     parser.add_argument("--registrations", type=int, default=100_000)
-    parser.add_argument("--gone", type=int, default=100, help="that deregister while nobody listens")
+    parser.add_argument("--gone", type=int, default=100, help="that deregister while no bridge runs")
     parser.add_argument("--mode", type=Mode, choices=Mode, default=Mode.M18, help="the Leshan server that it is like")
     parser.add_argument("--grow", type=float, default=100.0, help="MiB by which the bridge may grow")
     parser.add_argument("--within", type=float, default=900.0, help="seconds after which a reconciling is given up")
@@ -57,37 +57,37 @@ def main() -> None:
 
 
 async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Measured]:
-    async with site("postgres") as place, _simulated(arguments) as (leshan, sim):
-        await place.run(leshan)  # it announces the endpoints that are gone
-        nobody = await _reconcile(place, leshan, arguments.within)
+    async with site("postgres") as system, _simulated(arguments) as (leshan, sim):
+        await system.run(leshan)  # it announces the endpoints that are gone
+        empty = await _reconcile(system, leshan, arguments.within)
         (await sim.post("/sim/register")).raise_for_status()
-        unknown = await _reconcile(place, leshan, arguments.within)
-        heard = int(await place.one(ENDPOINTS))
+        unknown = await _reconcile(system, leshan, arguments.within)
+        registered = int(await system.one(ENDPOINTS))
         gone = {f"dev-{number:04d}" for number in range(arguments.gone)}
         for name in gone:
             (await sim.post("/sim/deregister", params={"ep": name})).raise_for_status()
-        known = await _reconcile(place, leshan, arguments.within)
-        await _farewells_said(place)
-        told = [row[0] for row in await place.reader.fetch(OFFLINE)]
-        thought = {row[0] for row in await place.reader.fetch(THOUGHT_OFFLINE)}
-        growth = max(unknown.memory, known.memory) - nobody.memory
-        if heard != arguments.registrations:
-            broken.append(f"{heard:,} endpoints are known of {arguments.registrations:,}")
-        if sorted(told) != sorted(gone) or thought != gone:
-            broken.append(f"{len(told)} were told OFFLINE, {len(thought)} are taken as such, {len(gone)} are")
+        known = await _reconcile(system, leshan, arguments.within)
+        await _farewells_said(system)
+        offline = [row[0] for row in await system.reader.fetch(OFFLINE)]
+        thought = {row[0] for row in await system.reader.fetch(THOUGHT_OFFLINE)}
+        growth = max(unknown.memory, known.memory) - empty.memory
+        if registered != arguments.registrations:
+            broken.append(f"{registered:,} endpoints are known of {arguments.registrations:,}")
+        if sorted(offline) != sorted(gone) or thought != gone:
+            broken.append(f"{len(offline)} were reported OFFLINE, {len(thought)} are taken as such, {len(gone)} are")
         if growth > arguments.grow:
             broken.append(f"the bridge grew by {growth:.0f} MiB")
-        broken += await violations(place.database_url)
+        broken += await violations(system.database_url)
         return [
             ("all unknown: until reconciled", unknown.seconds, "s"),
             ("all known: until reconciled", known.seconds, "s"),
-            ("CPU of the bridge for one, all known", (known.cpu - nobody.cpu) / arguments.registrations * 1e6, "us"),
-            ("memory of the bridge, nobody registered", nobody.memory, "MiB"),
+            ("CPU of the bridge for one, all known", (known.cpu - empty.cpu) / arguments.registrations * 1e6, "us"),
+            ("memory of the bridge, no device registered", empty.memory, "MiB"),
             ("memory of the bridge, all unknown", unknown.memory, "MiB"),
             ("memory of the bridge, all known", known.memory, "MiB"),
             ("grown by", growth, "MiB"),
-            ("told OFFLINE", f"{len(told)} of {len(gone)} that are", ""),
-            ("told OFFLINE falsely", f"{len(set(told) - gone)}", ""),
+            ("reported OFFLINE", f"{len(offline)} of {len(gone)} that are", ""),
+            ("reported OFFLINE falsely", f"{len(set(offline) - gone)}", ""),
         ]
 
 
@@ -107,25 +107,25 @@ async def _simulated(arguments: argparse.Namespace) -> AsyncIterator[tuple[FakeL
             server.kill()
 
 
-async def _reconcile(place: Site, leshan: FakeLeshan, within: float) -> Reconciled:
+async def _reconcile(system: Site, leshan: FakeLeshan, within: float) -> Reconciled:
     """Reconcile with a new bridge, which is stopped afterwards."""
     started = time.monotonic()
-    bridge = place.processes.spawn("bridge", **place.settings(leshan.address, leshan_events="stream"))
+    bridge = system.processes.spawn("bridge", **system.settings(leshan.address, leshan_events="stream"))
     async with asyncio.timeout(within):
         while " reconciled " not in bridge.log:
             if not bridge.lives:
                 raise RuntimeError(bridge.log[-2_000:])
             await asyncio.sleep(0.1)
     seconds, used = time.monotonic() - started, used_by([bridge.pid])
-    await place.stop(bridge)
+    await system.stop(bridge)
     return Reconciled(seconds, used.cpu, used.memory)
 
 
-async def _farewells_said(place: Site) -> None:
+async def _farewells_said(system: Site) -> None:
     """Wait until no announcement is pending: an endpoint is announced as OFFLINE after a pause, and one that is not
     announced by now never will be."""
     async with asyncio.timeout(60):
-        while await place.one(FAREWELLS):  # noqa: ASYNC110 - the database is polled
+        while await system.one(FAREWELLS):  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(0.1)
 
 

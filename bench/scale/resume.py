@@ -32,30 +32,30 @@ def main() -> None:
 
 
 async def _resume_all(arguments: argparse.Namespace) -> list[Measured]:
-    async with site(arguments.database) as place, reading(place.database_url):
+    async with site(arguments.database) as system, reading(system.database_url):
         operations = arguments.rows // STEPS
-        await fill(place.reader, "log", max(1, operations // 20), operations, ended=True)
-        await provision(place.ledger, [LAST])
-        await queue(place.ledger, [LAST], 1)
-        await wake(place.ledger, [LAST])
-        await place.ledger.submit(Claim(1, str(uuid.uuid4())))
-        told = list[Measured]()
-        for what, criteria in (await _filters(place)).items():
-            first, events, seconds = await _resume(place, criteria, arguments.within)
-            told.append((f"{what}: to the first message", *((first * 1e3, "ms") if events else ("none came", ""))))
+        await fill(system.reader, "log", max(1, operations // 20), operations, ended=True)
+        await provision(system.ledger, [LAST])
+        await queue(system.ledger, [LAST], 1)
+        await wake(system.ledger, [LAST])
+        await system.ledger.submit(Claim(1, str(uuid.uuid4())))
+        figures = list[Measured]()
+        for what, criteria in (await _filters(system)).items():
+            first, events, seconds = await _resume(system, criteria, arguments.within)
+            figures.append((f"{what}: to the first message", *((first * 1e3, "ms") if events else ("none came", ""))))
             if events > 1:
-                told.append((f"{what}: messages a second, first {events:,}", events / seconds, "/s"))
-        return told
+                figures.append((f"{what}: messages a second, first {events:,}", events / seconds, "/s"))
+        return figures
 
 
-async def _filters(place: Site) -> dict[str, TransitionCriteria]:
+async def _filters(system: Site) -> dict[str, TransitionCriteria]:
     """Return filters: an endpoint and an operation in the middle of the log; and, the worst case, matches only at its
     very end."""
     middle = """
         SELECT id, endpoint_id FROM operation WHERE seq >= (SELECT max(seq) / 2 FROM operation) ORDER BY seq LIMIT 1
     """
-    operation, endpoint_id = (await place.reader.fetch(middle))[0]
-    name = await place.one("SELECT name FROM endpoint WHERE id = $1", endpoint_id)
+    operation, endpoint_id = (await system.reader.fetch(middle))[0]
+    name = await system.one("SELECT name FROM endpoint WHERE id = $1", endpoint_id)
     return {
         "no filter": TransitionCriteria(),
         "one endpoint": TransitionCriteria(endpoint=name),
@@ -66,7 +66,7 @@ async def _filters(place: Site) -> dict[str, TransitionCriteria]:
     }
 
 
-async def _resume(place: Site, criteria: TransitionCriteria, within: float) -> tuple[float, int, float]:
+async def _resume(system: Site, criteria: TransitionCriteria, within: float) -> tuple[float, int, float]:
     """Return the seconds to the first message, the number of messages of the first two thousand, and the seconds until
     then."""
     live = LiveLog(never)
@@ -77,7 +77,7 @@ async def _resume(place: Site, criteria: TransitionCriteria, within: float) -> t
             async for _ in events:
                 first = first or time.perf_counter() - started
                 count += 1
-                if count >= FIRST or count >= await _expected(place, criteria):
+                if count >= FIRST or count >= await _expected(system, criteria):
                     break
     except TimeoutError:
         pass
@@ -86,7 +86,7 @@ async def _resume(place: Site, criteria: TransitionCriteria, within: float) -> t
     return first, count, seconds
 
 
-async def _expected(place: Site, criteria: TransitionCriteria) -> int:
+async def _expected(system: Site, criteria: TransitionCriteria) -> int:
     """Return the number of messages to wait for: all matches if there are few."""
     if criteria.operation_ids is not None or criteria.to_statuses == [OperationStatus.SENDING]:
         return 1
@@ -95,7 +95,7 @@ async def _expected(place: Site, criteria: TransitionCriteria) -> int:
             SELECT count(*) FROM transition t
             JOIN operation o ON o.seq = t.operation_id JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = $1
         """
-        return int(await place.one(sql, criteria.endpoint))
+        return int(await system.one(sql, criteria.endpoint))
     return FIRST
 
 

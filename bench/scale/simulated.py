@@ -40,11 +40,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
         received_kept=1,
         webhook_url=arguments.webhook,
     )
-    told = asyncio.Event()
+    stop = asyncio.Event()
     async with Simulator(config).serve() as simulator:
         print(f"address={simulator.url}", flush=True)
-        told = told_to_end()
-        await told.wait()
+        stop = told_to_end()
+        await stop.wait()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from rich.console import Console
 from app.models.invariant_check import violations
 from app.telemetry import configure_logging
 from bench.scale.common import judge
-from bench.scale.soaking import Look, courses, growing, held_by, table
+from bench.scale.soaking import Sample, courses, growing, held_by, table
 from bench.site import bytecode
 from tests.e2e.clients import live, write
 from tests.e2e.cluster import Cluster, cluster
@@ -58,18 +58,18 @@ class Soak:
     wakes: int
     operations: int
     dice: random.Random = field(default_factory=lambda: random.Random(5))
-    looks: list[Look] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
     did: Counter[str] = field(default_factory=Counter)
     begun: float = field(default_factory=time.monotonic)
 
-    async def run(self, seconds: float, look_every: float) -> None:
+    async def run(self, seconds: float, sample_every: float) -> None:
         """Run the load for so long."""
         work: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (SECOND, self._wake),
             (SECOND, self._create),
             (SECOND, self._visit),
             (SECOND, self._read),
-            (look_every, self.look),
+            (sample_every, self.sample),
         ]
         listeners = [asyncio.create_task(self._listen(api.url)) for api in self.whole.apis]
         async with asyncio.TaskGroup() as tasks:
@@ -122,14 +122,14 @@ class Soak:
             subscription = await connection.subscribe(TRANSITIONS)
             while True:
                 await subscription.next(within=600)
-                self.did["heard by who stayed"] += 1
+                self.did["received by who stayed"] += 1
 
-    async def look(self) -> None:
+    async def sample(self) -> None:
         """Record the resources of each process."""
         pids = {process.name: process.pid for process in self.whole.processes.running}
         pids |= {"PostgreSQL": self.whole.database.server.process.pid, "Valkey": self.whole.valkey.server.process.pid}
         held = {name: held_by(pid) for name, pid in pids.items()}
-        self.looks.append(Look((time.monotonic() - self.begun) / 60, held))
+        self.samples.append(Sample((time.monotonic() - self.begun) / 60, held))
 
     # --- the end
 
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=3_000)
     parser.add_argument("--wakes", type=int, default=30, help="devices that wake a second")
     parser.add_argument("--operations", type=int, default=20, help="operations created a second")
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks")
+    parser.add_argument("--every", type=float, default=5.0, help="seconds between two samples")
     arguments = parser.parse_args()
     configure_logging(level="warning")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -169,12 +169,12 @@ async def _soak(arguments: argparse.Namespace) -> list[str]:
                 names = await whole.devices("soak", arguments.devices)
                 soak = Soak(whole, names, arguments.wakes, arguments.operations)
                 await soak.run(arguments.minutes * 60, arguments.every)
-                found = courses(soak.looks)
+                found = courses(soak.samples)
                 await soak.let_everything_end()
                 broken, ends = await soak.breaches()
     console = Console(width=120, file=sys.stdout)
     console.print(table(found))
-    console.print(f"{len(soak.looks)} looks; {', '.join(f'{count:,} {what}' for what, count in soak.did.items())}")
+    console.print(f"{len(soak.samples)} samples; {', '.join(f'{count:,} {what}' for what, count in soak.did.items())}")
     console.print(f"ended: {', '.join(f'{count:,} {how}' for how, count in ends.most_common())}")
     return broken + (growing(found) if arguments.minutes >= JUDGED_FROM else [])
 

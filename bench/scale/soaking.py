@@ -31,7 +31,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sample:
     """A sample of all processes by name, so many minutes after the start."""
 
     minutes: float
@@ -82,12 +82,12 @@ def course(minutes: Sequence[float], values: Sequence[float]) -> Course:
     return Course(means[0], means[1], means[2], slope)
 
 
-def courses(looks: Sequence[Look]) -> dict[tuple[str, str], Course]:
+def courses(samples: Sequence[Sample]) -> dict[tuple[str, str], Course]:
     """Return the courses by process and figure."""
-    minutes = [look.minutes for look in looks]
+    minutes = [sample.minutes for sample in samples]
     return {
-        (name, figure): course(minutes, [getattr(look.held[name], figure) for look in looks])
-        for name in looks[0].held
+        (name, figure): course(minutes, [getattr(sample.held[name], figure) for sample in samples])
+        for name in samples[0].held
         for figure in Held.__slots__
     }
 

@@ -26,43 +26,43 @@ def main() -> None:
 
 
 async def _count_all(arguments: argparse.Namespace) -> list[Measured]:
-    async with site(arguments.database) as place, reading(place.database_url), open_bus(place.bus_url) as bus:
+    async with site(arguments.database) as system, reading(system.database_url), open_bus(system.bus_url) as bus:
         devices = names("told", max(arguments.subscribers))
-        await provision(place.ledger, devices)
+        await provision(system.ledger, devices)
         with bus.subscribe(Channel.CHANGED) as changed:
             live = LiveLog(changed.wait)
             await live.start()
-            told: list[Measured] = [
-                (f"{count:,} subscribers", await _count(place, live, devices[:count], arguments.transitions), "")
+            figures: list[Measured] = [
+                (f"{count:,} subscribers", await _count(system, live, devices[:count], arguments.transitions), "")
                 for count in arguments.subscribers
             ]
             await live.close()
-        return told
+        return figures
 
 
-async def _count(place: Site, live: LiveLog, devices: list[str], transitions: int) -> float:
+async def _count(system: Site, live: LiveLog, devices: list[str], transitions: int) -> float:
     """Return the statements per transition. The device's subscriber receives each transition before the next is
     made."""
     feeds = {name: live.transitions(TransitionCriteria(endpoint=name)) for name in devices}
-    heard: dict[str, asyncio.Queue[LiveTransition]] = {name: asyncio.Queue() for name in devices}
-    tasks = [asyncio.create_task(_follow(feeds[name], heard[name])) for name in devices]
+    received: dict[str, asyncio.Queue[LiveTransition]] = {name: asyncio.Queue() for name in devices}
+    tasks = [asyncio.create_task(_follow(feeds[name], received[name])) for name in devices]
     while live.subscribers < len(devices):  # noqa: ASYNC110 - no event signals that a subscriber has joined
         await asyncio.sleep(0.01)
-    with reads() as asked:
+    with reads() as statements:
         for number in range(transitions):
             name = devices[number % len(devices)]
-            await place.ledger.submit(write(name))
-            await asyncio.wait_for(heard[name].get(), 30)
+            await system.ledger.submit(write(name))
+            await asyncio.wait_for(received[name].get(), 30)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return len(asked) / transitions
+    return len(statements) / transitions
 
 
-async def _follow(events: AsyncIterator[LiveTransition], heard: asyncio.Queue[LiveTransition]) -> None:
+async def _follow(events: AsyncIterator[LiveTransition], received: asyncio.Queue[LiveTransition]) -> None:
     with suppress(asyncio.CancelledError):
         async for event in events:
-            heard.put_nowait(event)
+            received.put_nowait(event)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def test_only_who_is_gone_is_told_offline_by_reconciling(mode: str, pycache: Pat
     sizes = ("--registrations", "1500", "--gone", "7")
     told = run(pycache, "bench.scale.reconcile", "--mode", mode, *sizes)
     assert WELL in told
-    assert re.search(r"told OFFLINE\s*│ 7 of 7 that are", told)
+    assert re.search(r"reported OFFLINE\s*│ 7 of 7 that are", told)
 
 
 def test_all_processes_are_looked_at_while_they_work(pycache: Path) -> None:

@@ -95,11 +95,11 @@ def test_a_value_out_of_range_is_sent_only_with_the_option(shell: Shell, tmp_pat
     write = (DEVICE, "WRITE", "/5/0/1", "--value")
     asyncio.run(eventually(lambda: bool(shell.json("ops", "show", shell.created(*write, "coap://a"))["validated"])))
     asked = ("ops", "create", *write, "x" * 256)
-    assert "a length of 256 characters is outside of '0..255'" in shell.type(*asked, code=1)
+    assert "a length of 256 characters is outside the range '0..255'" in shell.type(*asked, code=1)
     shell.type(*asked, "--no-validate-range", "--wait")
     file = tmp_path / "wanted"
     file.write_text(json.dumps({"endpoint": DEVICE, "path": "/5/0/1", "value": {"string": "x" * 257}}))
-    assert "is outside of" in shell.type("ops", "create", "-f", str(file), code=1)
+    assert "is outside the range" in shell.type("ops", "create", "-f", str(file), code=1)
     assert "1 created" in shell.type("ops", "create", "-f", str(file), "--no-validate-range")
 
 
@@ -109,7 +109,7 @@ def test_many_are_created_from_a_file(shell: Shell, tmp_path: Path, listed: bool
     lines = [json.dumps(command) for command in commands]
     file, batch = tmp_path / "wanted", f"file-{uuid.uuid4()}"
     file.write_text(f"[{','.join(lines)}]" if listed else "\n\n".join(lines))
-    for told in ("3 created, 0 were there already", "0 created, 3 were there already"):
+    for told in ("3 created, 0 already existed", "0 created, 3 already existed"):
         answered = shell.type("ops", "create", "-f", str(file), "-b", batch, "--idempotency-key", batch)
         assert answered.endswith(f"{told}\n")
     assert len(shell.json("ops", "list", "-b", batch)) == 3
@@ -119,7 +119,7 @@ def test_many_are_created_from_a_file(shell: Shell, tmp_path: Path, listed: bool
     ("text", "said"),
     [
         ('{"endpoint": "dev-0001"', "line 1"),
-        ("[1]", "member 1 is no object"),
+        ("[1]", "member 1 is not an object"),
         ('{"endpoint": "dev-0001", "kind": "READ"}', "member 1 of 1: BAD_USER_INPUT"),
         ('{"endpoint": "nobody", "kind": "READ", "path": "/3"}', "member 1 of 1: NOT_FOUND"),
     ],
@@ -162,9 +162,9 @@ def test_an_end_that_is_no_success_is_an_exit_code(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("ops", "show", "nothing"), 1, "no operation has this id"),
-        (("ops", "cancel"), 2, "are expected"),
-        (("ops", "create"), 2, "is expected"),
+        (("ops", "show", "nothing"), 1, "unknown operation id"),
+        (("ops", "cancel"), 2, "expected either operation ids or filter options"),
+        (("ops", "create"), 2, "expected an endpoint and a kind, or --file"),
         (("resume",), 1, "NOT_FOUND"),
         (("ops", "list", "--token", "an-unknown-token-of-tests"), 1, "--token"),
         (("pause", "-r", "x", "--token", "viewer-token-of-tests"), 1, "FORBIDDEN"),

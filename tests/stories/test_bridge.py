@@ -140,7 +140,7 @@ async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: Wor
 
     await world.eventually(lambda: told("the event stream is open since "), "the stream is open")
     async with stream_down(world):
-        await world.eventually(lambda: told("a bridge is there, and the event stream is not open"), "it is not")
+        await world.eventually(lambda: told("a bridge is running, but the event stream is not open"), "it is not")
     await world.eventually(lambda: told("the event stream is open since "), "the stream is open again")
 
 

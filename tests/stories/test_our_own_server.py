@@ -86,7 +86,7 @@ async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: Worl
     await world.wake()
     times = [1_700_000_000_000 + 3_600_000 * hour for hour in range(24)] + [4_000_000_000_000, None]
     samples = [{"time": at, "val": {PATH: _temperature(n)}} for n, at in enumerate(times)]
-    world.simulator.events.tell("SEND", "dev", _json({"ep": "dev", "val": samples[-1]["val"], "samples": samples}))
+    world.simulator.events.publish("SEND", "dev", _json({"ep": "dev", "val": samples[-1]["val"], "samples": samples}))
 
     async def told() -> bool:
         return await tables.ResourceChange.filter(path=PATH).count() == len(samples)
@@ -102,7 +102,7 @@ async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: Worl
 async def test_what_the_server_dropped_is_found_in_the_list(world: World) -> None:
     await world.asleep()
     op = await world.create("READ", "/3/0/0")
-    with mock.patch.object(world.simulator.events, "tell"):
+    with mock.patch.object(world.simulator.events, "publish"):
         world.simulator.wake("dev")
     await world.settled()
     assert await world.transitions(op) == ["QUEUED"]
@@ -159,7 +159,7 @@ async def test_a_registration_that_is_told_late_does_not_hide_the_one_that_is_li
     """While Reveille was away the device registered twice; the list reported the newer registration before the outbox
     delivered the older one."""
     await world.asleep()
-    with mock.patch.object(world.simulator.events, "tell") as tell:
+    with mock.patch.object(world.simulator.events, "publish") as tell:
         world.simulator.register("dev")
         older = [call.args for call in tell.call_args_list if call.args[0] == "REGISTRATION"]
         world.simulator.register("dev")

@@ -41,7 +41,9 @@ async def registers_by_webhook(world: World) -> None:
     """Register the device and report it only by the webhook; wait until its object models are fetched."""
     world.simulator.register("dev")
     await world.tell("REGISTRATION", world.told("REGISTRATION"))
-    await world.eventually(lambda: world.components.shelf.of({})(3303) is not None, "its object models are known")
+    await world.eventually(
+        lambda: world.components.object_models.of({})(3303) is not None, "its object models are known"
+    )
 
 
 async def test_what_a_read_answers(world: World) -> None:
@@ -150,7 +152,7 @@ async def test_a_value_that_cannot_be_read_costs_only_itself(world: World) -> No
     await world.wake()
     data = world.simulator.events
     bad = b'{"ep":"dev","val":{"/3303/0/5700":{"kind":"singleResource","id":5700,"type":"FLOAT","value":"NaN"},'
-    data.tell("SEND", "dev", bad + b'"/3/0/9":{"kind":"singleResource","id":9,"type":"INTEGER","value":"41"}}}')
+    data.publish("SEND", "dev", bad + b'"/3/0/9":{"kind":"singleResource","id":9,"type":"INTEGER","value":"41"}}}')
     await becomes(world, "/3/0/9", "INTEGER", "41")
     assert await latest(world, TEMPERATURE) is None
 

@@ -26,7 +26,7 @@ async def get(health: Health, path: str) -> httpx.Response:
 
 @pytest.fixture
 def health() -> Health:
-    return Health(1, lambda: BusHealth(ok=True, detail="connected"), stored, hears_stream=True)
+    return Health(1, lambda: BusHealth(ok=True, detail="connected"), stored, uses_stream=True)
 
 
 async def test_without_a_database_nothing_but_the_bus_is_well(health: Health) -> None:
@@ -44,7 +44,7 @@ async def test_without_a_database_nothing_but_the_bus_is_well(health: Health) ->
 
 async def test_only_viewers_see_what_drivers_say() -> None:
     bus = BusHealth(ok=True, detail="connected")
-    health = Health(1, lambda: bus, stored, hears_stream=True, knows=lambda token: token == "of-a-viewer")
+    health = Health(1, lambda: bus, stored, uses_stream=True, authenticates=lambda token: token == "of-a-viewer")
     shown = {}
     for token in ("of-a-viewer", "of-nobody", ""):
         transport = httpx.ASGITransport(app=Starlette(routes=list(health.routes())))

@@ -106,7 +106,7 @@ class Process:
             trust_loopback=given.trusts_loopback,
         )
         self.health: list[BaseRoute] = [
-            *Health(1, lambda: BusHealth(ok=True, detail="connected"), self.write, hears_stream=True).routes()
+            *Health(1, lambda: BusHealth(ok=True, detail="connected"), self.write, uses_stream=True).routes()
         ]
         self.app = web_app(given, [*graphql_routes(context), *webhook, *self.health])
 

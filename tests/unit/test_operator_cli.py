@@ -12,7 +12,8 @@ import typer
 
 from app.command_error import CommandError
 from app.operator_cli import documents, many, status, watching
-from app.operator_cli.connection import Api, Away, Refused
+from app.operator_cli.connection import Api, Refused, Unreachable
+from app.operator_cli.options import TRANSITION_FILTER
 from app.operator_cli.tables import operations_table, pauses_table, show
 
 OPEN = {"ok": True, "detail": "answers"}
@@ -30,7 +31,7 @@ def refused(code: str, **facts: Any) -> Refused:
     return Refused({"message": "it is so", "extensions": {"code": code, **facts}})
 
 
-class LeshanEvent(Api):
+class FakeApi(Api):
     """A substitute for Reveille: operations by id, the steps of all of them, and one response to everything else."""
 
     def __init__(self, answer: Any = None, *, database: bool = True) -> None:
@@ -45,7 +46,7 @@ class LeshanEvent(Api):
         checks = {"database": OPEN if self.database else SHUT}
         return {"status": "ok" if self.database else "unavailable", "checks": checks}
 
-    def ask(self, document: str, **variables: Any) -> dict[str, Any]:
+    def execute(self, document: str, **variables: Any) -> dict[str, Any]:
         self.asked.append(variables)
         if document == documents.CURSOR:
             return {"transitionCursor": "now"}
@@ -67,7 +68,7 @@ class LeshanEvent(Api):
         assert document == documents.FOLLOW
         self.followed = variables
         for id_, to in self.steps:
-            if variables["to"] is None or to in variables["to"]:
+            if variables.get("toStatuses") is None or to in variables["toStatuses"]:
                 self.operations[id_] = to
                 yield {"operationTransitions": {**_step(to), "operation": {**OPERATION, "id": id_}}}
         raise KeyboardInterrupt
@@ -85,28 +86,31 @@ OPERATION: dict[str, Any] = {
 
 
 def watch(api: Api, *ids: str, to: tuple[str, ...] = ()) -> None:
-    watching.watch(api, list(ids), endpoint=None, to=list(to), after=None, as_json=False)
+    criteria = {
+        option.field: option.value(list(to)) for option in TRANSITION_FILTER if option.field == "toStatuses" and to
+    }
+    watching.watch(api, list(ids), criteria, after=None, as_json=False)
 
 
 def test_while_the_database_is_away_the_road_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    api = LeshanEvent(refused("UNAVAILABLE"), database=False)
-    assert status.status(api, as_json=False, live=False) == status.IN_THE_WAY
+    api = FakeApi(refused("UNAVAILABLE"), database=False)
+    assert status.status(api, as_json=False, live=False) == status.BLOCKED
     told = capsys.readouterr().out
     assert "NOT OK" in told
     assert "connect call failed" in told
-    assert status.status(api, as_json=True, live=False) == status.IN_THE_WAY
+    assert status.status(api, as_json=True, live=False) == status.BLOCKED
 
 
 def test_a_database_that_went_just_now_is_in_the_way_as_well() -> None:
-    assert status.status(LeshanEvent(refused("UNAVAILABLE")), as_json=False, live=False) == status.IN_THE_WAY
-    assert status.status(LeshanEvent(TOLD), as_json=False, live=False) == 0
+    assert status.status(FakeApi(refused("UNAVAILABLE")), as_json=False, live=False) == status.BLOCKED
+    assert status.status(FakeApi(TOLD), as_json=False, live=False) == 0
 
 
-@pytest.mark.parametrize("trouble", [Away("it cannot be reached"), refused("UNAUTHENTICATED")])
+@pytest.mark.parametrize("trouble", [Unreachable("it cannot be reached"), refused("UNAUTHENTICATED")])
 def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
     trouble: CommandError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api, answers = LeshanEvent(TOLD), iter([trouble, TOLD])
+    api, answers = FakeApi(TOLD), iter([trouble, TOLD])
 
     def then(_seconds: float) -> None:
         try:
@@ -126,23 +130,23 @@ def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
 
 @pytest.mark.parametrize(("act", "fact"), [(many.cancel, "canceled"), (many.retry, "created")])
 def test_a_failure_halfway_tells_how_many_were_done(act: Any, fact: str) -> None:
-    api = LeshanEvent(refused("UNAVAILABLE", **{fact: 3_000}))
-    with pytest.raises(CommandError, match=f"{fact} before that: 3000"):
-        act(api, [], {"batch": "night"}, expected=5_000, sure=True, as_json=False)
+    api = FakeApi(refused("UNAVAILABLE", **{fact: 3_000}))
+    with pytest.raises(CommandError, match=f"{fact} before the error: 3000"):
+        act(api, [], {"batch": "night"}, expected=5_000, confirmed=True, as_json=False)
     with pytest.raises(Refused):
-        act(LeshanEvent(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, sure=True, as_json=False)
+        act(FakeApi(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, confirmed=True, as_json=False)
 
 
 def test_a_watch_for_what_is_confirmed_ends_when_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
     """The CLI requested only CONFIRMED, so that the server never reported another end, and the watch never ended."""
-    api = LeshanEvent()
+    api = FakeApi()
     api.operations = {"a": "QUEUED", "b": "SENDING"}
     api.steps = [("a", "SENDING"), ("a", "FAILED"), ("b", "CONFIRMED")]
     with pytest.raises(typer.Exit) as ended:
         watch(api, "a", "b", to=("confirmed",))
     assert ended.value.exit_code == watching.NOT_CONFIRMED
     assert capsys.readouterr().out.count("\n") == 1
-    assert (api.followed["ids"], api.followed["to"]) == (["a", "b"], None)
+    assert (api.followed.get("operationIds"), api.followed.get("toStatuses")) == (["a", "b"], None)
 
 
 HOSTILE = "dev\x1b]0;title\x07\u202e"
@@ -150,16 +154,16 @@ SHOWN = r"dev\x1b]0;title\x07\u202e"
 
 
 def test_text_of_devices_and_users_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
-    api = LeshanEvent()
+    api = FakeApi()
     step: dict[str, Any] = {"reason": None, "detail": HOSTILE, "fromStatus": None, "toStatus": "QUEUED", "at": "now"}
     step["operation"] = {**OPERATION, "id": "op-1", "endpoint": {"name": HOSTILE}}
     pause = {"endpointName": HOSTILE, "leshanServerName": None, "reason": HOSTILE, "pausedBy": HOSTILE}
     show(pauses_table([{**pause, "pausedAt": "2026-11-23T10:00:00Z"}]), operations_table([step["operation"]]))
     for as_json in (False, True):
         watching._shown([], as_json=as_json)(step)
-    many._tell({"name": HOSTILE}, HOSTILE, as_json=False)
+    many._print({"name": HOSTILE}, HOSTILE, as_json=False)
     with pytest.raises(typer.Exit):
-        many.retry(LeshanEvent(refused(HOSTILE)), [HOSTILE], {}, expected=None, sure=True, as_json=False)
+        many.retry(FakeApi(refused(HOSTILE)), [HOSTILE], {}, expected=None, confirmed=True, as_json=False)
     said = capsys.readouterr()
     for text in (said.out, said.err):
         assert all(line.isprintable() for line in text.split("\n"))
@@ -175,7 +179,7 @@ def test_the_outcome_is_shown_however_fast_the_device_is(
     capsys: pytest.CaptureFixture[str], status: str, fast: bool, as_json: bool
 ) -> None:
     """A device that was faster than the first read left nothing to watch, and nothing was printed."""
-    api = LeshanEvent()
+    api = FakeApi()
     api.operations = {"a": status if fast else "QUEUED"}
     api.steps = [] if fast else [("a", "SENDING"), ("a", status)]
     if status == "FAILED":
@@ -197,7 +201,7 @@ def test_the_outcome_is_shown_however_fast_the_device_is(
 
 
 def test_an_operation_that_ended_before_the_watch_shows_its_last_step(capsys: pytest.CaptureFixture[str]) -> None:
-    api = LeshanEvent()
+    api = FakeApi()
     api.operations = {"a": "CONFIRMED", "b": "QUEUED"}
     api.steps = [("a", "CONFIRMED"), ("b", "CONFIRMED")]
     watch(api, "a", "b")
@@ -205,21 +209,21 @@ def test_an_operation_that_ended_before_the_watch_shows_its_last_step(capsys: py
 
 
 def test_without_ids_the_server_chooses_the_steps() -> None:
-    api = LeshanEvent()
+    api = FakeApi()
     with pytest.raises(KeyboardInterrupt):
         watch(api, to=("confirmed",))
-    assert (api.followed["ids"], api.followed["to"]) == (None, ["CONFIRMED"])
-    with pytest.raises(CommandError, match="--to: DONE"):
+    assert (api.followed.get("operationIds"), api.followed.get("toStatuses")) == (None, ["CONFIRMED"])
+    with pytest.raises(CommandError, match="--to: unknown status DONE"):
         watch(api, to=("done",))
 
 
 def test_more_are_watched_than_a_subscription_may_name(capsys: pytest.CaptureFixture[str]) -> None:
-    api = LeshanEvent()
+    api = FakeApi()
     api.operations = {f"op-{number}": "QUEUED" for number in range(1_001)}
     api.steps = [("somebody else's", "CONFIRMED"), *((id_, "CONFIRMED") for id_ in api.operations)]
     watch(api, *api.operations)
     assert capsys.readouterr().out.count("\n") == 1_001
-    assert api.followed["ids"] is None
-    assert len(api.asked) == 1 + math.ceil(1_001 / watching.PIECE)
-    with pytest.raises(CommandError, match="unknown: no operation has this id"):
+    assert api.followed.get("operationIds") is None
+    assert len(api.asked) == 1 + math.ceil(1_001 / watching.CHUNK)
+    with pytest.raises(CommandError, match="unknown: unknown operation id"):
         watch(api, "op-1", "unknown")

@@ -77,14 +77,14 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "mysql://joe:hush@db/reveille", "expected sqlite://"),
         ("DATABASE_URL", "sqlite://", "expected a file"),
         ("DATABASE_URL", "sqlite:///", "expected a file"),
-        ("DATABASE_URL", "sqlite://:memory:", "no database in memory"),
+        ("DATABASE_URL", "sqlite://:memory:", "an in-memory database is not supported"),
         ("DATABASE_URL", "sqlite:///reveille.db?mode=ro", "without `?` and `#`"),
         ("DATABASE_URL", f"sqlite://{Path(__file__).parent}", "is a folder"),
         ("DATABASE_URL", f"sqlite://{Path(__file__).parent}/", "expected a file"),
-        ("DATABASE_URL", f"sqlite://{__file__}", "is no SQLite database"),
-        ("DATABASE_URL", f"sqlite://{__file__}/x.db", "is no folder"),
-        ("DATABASE_URL", f"sqlite://{__file__}/x/y.db", "is no folder"),
-        ("DATABASE_URL", "sqlite:///dev/null", "no ordinary file"),
+        ("DATABASE_URL", f"sqlite://{__file__}", "is not an SQLite database"),
+        ("DATABASE_URL", f"sqlite://{__file__}/x.db", "is not a folder"),
+        ("DATABASE_URL", f"sqlite://{__file__}/x/y.db", "is not a folder"),
+        ("DATABASE_URL", "sqlite:///dev/null", "is not a regular file"),
         ("DATABASE_URL", f"sqlite:///{'x' * 250}", "File name too long"),
         ("DATABASE_URL", "postgres://joe:hush@db/reveille?port=x", "expected a port"),
         ("AWAKE_WINDOW", "4", "expected 5 to 86400: a call begins in the first half"),
@@ -104,25 +104,25 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
         ("LESHAN_HEADERS", '{"Content-Length": "7"}', "Content-Length is set by Reveille itself"),
         ("LESHAN_HEADERS", '{"Transfer-Encoding": "hush"}', "Transfer-Encoding is set by Reveille itself"),
         ("LESHAN_CA", "/nowhere/ca.pem", "no such file"),
-        ("LESHAN_CA", __file__, "certificates in PEM form"),
+        ("LESHAN_CA", __file__, "expected a file with certificates in PEM format"),
         ("LESHAN_CERT", __file__, "its key without a password"),
         ("LESHAN_TIMEOUT", "0", "greater than or equal to 1"),
         ("LESHAN_EVENTS", "carrier-pigeon", "'webhook', 'stream' or 'both'"),
         ("AWAKE_WINDOW", "soon", "valid integer"),
         ("PORT", "65536", "less than or equal to 65535"),
         ("WEBHOOK_SECRET", "hush", "Standard Webhooks"),
-        ("WEBHOOK_TOKEN", "hush", "at least 16 characters"),
+        ("WEBHOOK_TOKEN", "hush", "token too short; expected at least 16 characters"),
         ("WEBHOOK_TOKEN", "hush hush hush hush", "letters, digits"),
         ("AUTH", f"joe:{TOKEN}", "name:role:token"),
         ("AUTH", f"jo\udcffe:viewer:{TOKEN}", "printable"),
-        ("AUTH", f"{'j' * 256}:viewer:{TOKEN}", "at most 255 characters"),
+        ("AUTH", f"{'j' * 256}:viewer:{TOKEN}", "at most 255 printable characters"),
         ("AUTH", f"joe:root:{TOKEN}", "viewer or operator"),
-        ("AUTH", "joe:viewer:hush", "at least 16 characters"),
-        ("AUTH", f"joe:viewer:{TOKEN},eve:viewer:{TOKEN}", "the same token"),
+        ("AUTH", "joe:viewer:hush", "token too short; expected at least 16 characters"),
+        ("AUTH", f"joe:viewer:{TOKEN},eve:viewer:{TOKEN}", "duplicate token"),
         ("HOST", "0.0.0.0", "REVEILLE_ALLOW_OPEN"),
         ("LESHAN_KEY", __file__, "REVEILLE_LESHAN_CERT"),
         ("LOG_LEVEL", "loud", "'debug', 'info'"),
-        ("LESHAN_ULR", "http://leshan", "perhaps REVEILLE_LESHAN_URL is meant"),
+        ("LESHAN_ULR", "http://leshan", "unknown setting; did you mean REVEILLE_LESHAN_URL?"),
     ],
 )
 def test_a_bad_setting_is_named_in_one_line_without_its_secret(
@@ -175,6 +175,6 @@ def test_the_readme_has_the_present_table() -> None:
     assert filled(text) == text, "run `make schema`"
 
 
-def test_a_readme_without_a_place_for_the_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="exactly one settings table"):
+def test_a_readme_without_exactly_one_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="exactly one table"):
         filled("# Reveille")

@@ -52,7 +52,7 @@ def end_attempt(group: Group, operation: Operation, report: Report) -> None:
     _hold_back(group, endpoint, operation, verdict)
     if verdict.ends_turn and verdict.counted:
         endpoint.silent = verdict.reason in _SILENCE
-    if verdict.heard:
+    if verdict.contact:
         endpoint.silent = False
         group.report(endpoint, report.values, answered_at)
     if verdict.status is OperationStatus.CONFIRMED:
@@ -185,7 +185,7 @@ def _answered_at(group: Group, operation: Operation, report: Report) -> Instant:
 def _change_presence(
     group: Group, endpoint: EndpointRow, verdict: Verdict, answered_at: Instant, *, slept_on: bool
 ) -> None:
-    if verdict.heard:
+    if verdict.contact:
         seen(endpoint, answered_at)
         endpoint.setbacks, endpoint.not_before = 0, None
         endpoint.held_wake_seq, endpoint.retries, endpoint.retry_at = None, 0, None

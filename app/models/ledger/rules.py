@@ -49,7 +49,7 @@ SILENT_SHARE: Final = 4
 """Endpoints that did not respond at their last wake share one part in four of the open calls."""
 
 SETBACK_LIMIT: Final = 60 * SECOND
-TROUBLES_IN_A_ROW: Final = 5
+FAILURES_IN_A_ROW: Final = 5
 PROBE_FIRST: Final = SECOND
 PROBE_LIMIT: Final = 30 * SECOND
 EARLY_RESPONSE_SPAN: Final = 600 * SECOND

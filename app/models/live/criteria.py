@@ -23,7 +23,7 @@ def operation_key(id_: str) -> Key:
     return ("operation", id_)
 
 
-def _place(endpoint: str | None) -> list[Key]:
+def _endpoint_keys(endpoint: str | None) -> list[Key]:
     return [EVERYTHING if endpoint is None else endpoint_key(endpoint)]
 
 
@@ -38,7 +38,7 @@ class TransitionCriteria:
     def interests(self) -> list[Key]:
         if self.operation_ids is not None:
             return [operation_key(id_) for id_ in {id_.lower() for id_ in self.operation_ids}]
-        return _place(self.endpoint)
+        return _endpoint_keys(self.endpoint)
 
     def admits(self, event: LiveTransition) -> bool:
         """Return whether an event that was found by its key matches."""
@@ -54,7 +54,7 @@ class PresenceCriteria:
     endpoint: str | None = None
 
     def interests(self) -> list[Key]:
-        return _place(self.endpoint)
+        return _endpoint_keys(self.endpoint)
 
     def admits(self, event: LivePresence) -> bool:  # noqa: ARG002 - the key decides
         return True
@@ -68,7 +68,7 @@ class ResourceCriteria:
     path_prefix: str | None = None
 
     def interests(self) -> list[Key]:
-        return _place(self.endpoint)
+        return _endpoint_keys(self.endpoint)
 
     def admits(self, event: LiveResource) -> bool:
         if self.path_prefix is None:

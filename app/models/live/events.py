@@ -15,7 +15,7 @@ class Lagged(RuntimeError):
     ``cursor``."""
 
     def __init__(self, cursor: str) -> None:
-        super().__init__("events came faster than they were taken: subscribe again after the cursor")
+        super().__init__("Events arrived faster than the client received them; resume after the cursor.")
         self.cursor = cursor
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from enum import Enum, auto
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from app.bounded_queue import BoundedQueue
 from app.models.live.criteria import Key
 from app.models.live.sources import Source
 from app.models.queries.log import Expired
@@ -17,14 +17,14 @@ TURN: Final = 2_000
 served."""
 
 
-class Happening(Protocol):
+class LiveEvent(Protocol):
     """An event of a feed."""
 
     @property
     def seq(self) -> int: ...
 
 
-V = TypeVar("V", bound=Happening)
+V = TypeVar("V", bound=LiveEvent)
 
 
 class Ending(Enum):
@@ -41,36 +41,26 @@ class Subscriber(Generic[V]):
 
     def __init__(self, criteria: Any, floor: int, limit: int) -> None:
         self.criteria = criteria
-        self.ending: Ending | None = None
         self._floor = floor
-        self._limit = limit
-        self._queue: deque[V] = deque()
-        self._arrived = asyncio.Event()
+        self._queue: BoundedQueue[V, Ending] = BoundedQueue(limit)
+
+    @property
+    def ending(self) -> Ending | None:
+        """Return the reason why the subscription has ended; None until then."""
+        return self._queue.ending
 
     def put(self, event: V) -> None:
         """Enqueue an event; one that exceeds the limit ends the subscription."""
-        if event.seq <= self._floor or self.ending is not None:
-            return
-        if len(self._queue) >= self._limit:
+        if event.seq > self._floor and not self._queue.put(event):
             self.end(Ending.LAGGED)
-            return
-        self._queue.append(event)
-        self._arrived.set()
 
     def end(self, ending: Ending) -> None:
         """End the subscription and drop the events that were not consumed yet."""
-        self.ending = self.ending or ending
-        self._queue.clear()
-        self._arrived.set()
+        self._queue.end(ending, drop=True)
 
     async def take(self) -> V | None:
         """Return the next event, or None once the subscription has ended."""
-        while not self._queue:
-            if self.ending is not None:
-                return None
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._queue.popleft()
+        return await self._queue.take()
 
 
 class Feed(Generic[V]):
@@ -126,22 +116,22 @@ class Feed(Generic[V]):
         except Expired:
             self.end(Ending.EXPIRED)
             return False
-        await self._tell(piece.rows)
+        await self._deliver(piece.rows)
         self.position = piece.upto
         return piece.upto < piece.head
 
-    async def _tell(self, events: list[V]) -> None:
-        told = 0
+    async def _deliver(self, events: list[V]) -> None:
+        delivered = 0
         for event in events:
             for key in self.source.keys(event):
                 for subscriber in self._by_key.get(key, ()):
-                    told += 1
+                    delivered += 1
                     if subscriber.criteria.admits(event):
                         subscriber.put(event)
             # set for each event: a subscriber that attaches during the pause below must get the current position
             self.position = event.seq
-            if told >= TURN:
-                told = 0
+            if delivered >= TURN:
+                delivered = 0
                 await asyncio.sleep(0)
 
     def end(self, ending: Ending) -> None:

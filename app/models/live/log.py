@@ -176,7 +176,7 @@ class LiveLog:
         if subscriber.ending is Ending.LAGGED:
             raise Lagged(log_cursor(served))
         if subscriber.ending is Ending.EXPIRED:
-            raise CursorExpired("the log was pruned before it could be read")
+            raise CursorExpired("The log was pruned before it could be read; read the list again, then subscribe.")
 
     async def _stored(self, feed: Feed[V], criteria: Any, after: int, until: int) -> AsyncGenerator[V, None]:
         """Yield the log's events with ``after < seq <= until``; end early when the live log is closed."""
@@ -208,6 +208,6 @@ async def _read(feed: Feed[V], criteria: Any, after: int, until: int) -> Piece[V
 
 def _check(after: int, head: LogHead) -> None:
     if after > head.seq:
-        raise InvalidCursor("the cursor is from beyond the end of the log: is it one of another database?")
+        raise InvalidCursor("The cursor is beyond the end of the log; a cursor of this database is expected.")
     if after < head.horizon:
-        raise CursorExpired("the log has been pruned beyond the cursor: read the list anew, and subscribe after that")
+        raise CursorExpired("The log has been pruned beyond the cursor; read the list again, then subscribe.")

@@ -63,7 +63,7 @@ class Transitions:
         endpoints = await endpoints_by_id({operation.endpoint_id for operation in operations.values()}, Large.SHORT)
         events = []
         for row in piece.rows:
-            operation = _kept(operations, row.operation_seq)
+            operation = _row(operations, row.operation_seq)
             events.append(LiveTransition(row, operation, endpoints[operation.endpoint_id]))
         return Piece(events, piece.upto, piece.head)
 
@@ -77,7 +77,7 @@ class Presences:
     async def read(self, criteria: PresenceCriteria, after: int, until: int) -> Piece[LivePresence]:
         piece = await read_presences(after, PIECE, until=until, endpoint=criteria.endpoint)
         endpoints = await endpoints_by_id({row.endpoint_id for row in piece.rows}, Large.SHORT)
-        events = [LivePresence(row, _kept(endpoints, row.endpoint_id)) for row in piece.rows]
+        events = [LivePresence(row, _row(endpoints, row.endpoint_id)) for row in piece.rows]
         return Piece(events, piece.upto, piece.head)
 
     def keys(self, event: LivePresence) -> Iterable[Key]:
@@ -92,14 +92,14 @@ class Resources:
             after, PIECE, until=until, endpoint=criteria.endpoint, path_prefix=criteria.path_prefix
         )
         endpoints = await endpoints_by_id({row.endpoint_id for row in piece.rows}, Large.SHORT)
-        events = [LiveResource(row, _kept(endpoints, row.endpoint_id)) for row in piece.rows]
+        events = [LiveResource(row, _row(endpoints, row.endpoint_id)) for row in piece.rows]
         return Piece(events, piece.upto, piece.head)
 
     def keys(self, event: LiveResource) -> Iterable[Key]:
         return EVERYTHING, endpoint_key(event.endpoint.name)
 
 
-def _kept(rows: dict[int, T], key: int) -> T:
+def _row(rows: dict[int, T], key: int) -> T:
     """Return the row that an event belongs to.
 
     Raises:
@@ -108,4 +108,4 @@ def _kept(rows: dict[int, T], key: int) -> T:
     try:
         return rows[key]
     except KeyError:
-        raise Expired("the log was pruned while it was read") from None
+        raise Expired("The log was pruned while it was read; read the list again, then subscribe.") from None

@@ -114,7 +114,7 @@ async def _read(
     found = await fetch(statement.sql, statement.values)
     head, horizon = found[0][0], found[0][1]
     if horizon > after:
-        raise Expired(f"the log has been pruned up to {horizon}")
+        raise Expired(f"The log has been pruned up to {horizon}; read the list again, then subscribe.")
     rows = [view.load(tuple(row)[2:]) for row in found if row[2] is not None]
     upto = rows[-1].seq if len(rows) >= limit else min(until, head)
     return Piece(rows, max(upto, after), head)

@@ -86,7 +86,7 @@ def _canonical(type_: ValueType, value: Any, field: str) -> JsonValue:
     try:
         return writable(type_, value)
     except InvalidValue as error:
-        raise bad_input(str(error), field) from None
+        raise bad_input(f"Invalid {type_}: {error}.", field) from None
 
 
 def instance_node(given: ResourceValueInput, instance: int | None, field: str) -> dict[str, JsonValue]:

@@ -7,7 +7,6 @@ delivers past events that the others do not receive.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from graphql import (
 )
 from strawberry.types.execution import PreExecutionError
 
+from app.bounded_queue import BoundedQueue
 from app.models.cursors import log_cursor
 from app.schema.api.context import SchemaContext
 from app.schema.errors import ApiError, Code
@@ -64,46 +64,36 @@ def payload_of(result: Any) -> Payload:
     pathless = errors and result.data is None and all("path" not in error for error in errors)
     if pathless or isinstance(result, PreExecutionError):
         return Ended(errors)
-    told = {"data": result.data, "errors": errors} if errors else {"data": result.data}
-    return orjson.dumps(told).decode()
+    content = {"data": result.data, "errors": errors} if errors else {"data": result.data}
+    return orjson.dumps(content).decode()
 
 
 class SharedSubscriber:
     """A subscriber of a group, with the queue of payloads for its socket."""
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[Payload, int]] = deque()
-        self._waiting = 0
-        """Number of characters in the queue."""
-        self._arrived = asyncio.Event()
-        self._over = False
+        self._queue: BoundedQueue[tuple[str, int], Ended] = BoundedQueue(
+            MAX_QUEUED, max_size=MAX_RESPONSE, size_of=lambda item: len(item[0])
+        )
 
     def put(self, payload: Payload, seq: int) -> None:
         """Enqueue a payload. If the queue is full, drop it and end the subscription with LAGGED and a cursor before its
         first payload."""
-        if self._over:
+        if self._queue.ending is not None:
             return
-        size = len(payload) if isinstance(payload, str) else 0
-        if len(self._queue) >= MAX_QUEUED or (self._queue and self._waiting + size > MAX_RESPONSE):
+        if isinstance(payload, Ended):
+            self._queue.end(payload)
+        elif not self._queue.put((payload, seq)):
             LAGGED_SUBSCRIBERS.inc()
-            cursor = log_cursor(self._queue[0][1] - 1)
+            _, first = self._queue.first
             message = "Events arrived faster than the client received them; resume after the cursor."
-            error = ApiError(Code.LAGGED, message, cursor=cursor)
-            self._queue.clear()
-            payload = Ended([error.formatted])
-        self._over = isinstance(payload, Ended)
-        self._queue.append((payload, seq))
-        self._waiting += size
-        self._arrived.set()
+            error = ApiError(Code.LAGGED, message, cursor=log_cursor(first - 1))
+            self._queue.end(Ended([error.formatted]), drop=True)
 
     async def take(self) -> Payload:
         """Wait for the next payload and return it. :class:`Ended` is the last one."""
-        while not self._queue:
-            self._arrived.clear()
-            await self._arrived.wait()
-        payload = self._queue.popleft()[0]
-        self._waiting -= len(payload) if isinstance(payload, str) else 0
-        return payload
+        taken = await self._queue.take()
+        return taken[0] if taken is not None else self._queue.ending or Ended()
 
 
 class SharedExecution:

@@ -49,7 +49,7 @@ async def test_readiness_says_so_and_that_it_can_be_written_again() -> None:
         await migrate(url)
         world = World(url, open_store(url))
         ledger = await world.ledger()
-        health = Health(1, MemoryBus().health, lambda: ledger.submit(ProveWritable()), hears_stream=False)
+        health = Health(1, MemoryBus().health, lambda: ledger.submit(ProveWritable()), uses_stream=False)
         async with reading(url):
             assert (await health.checks())["database"].ok
             with read_only(Path(own)):

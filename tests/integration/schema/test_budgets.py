@@ -269,7 +269,7 @@ async def test_fragments_are_measured_wherever_they_are_spread(api: Api) -> None
 
 async def test_what_the_command_line_asks_for_is_admitted(world: World, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
-    seqs = await world.create(*(new("d") for _ in range(watching.PIECE)))
+    seqs = await world.create(*(new("d") for _ in range(watching.CHUNK)))
     ids = [operation_id(str((await world.operation(seq))["id"])) for seq in seqs]
     for wanted in (cli.EVERYTHING, watching._WITH_LAST_STEP):
         told = await api.ask(cli.some(len(ids), wanted), VIEWER, **{f"i{index}": id_ for index, id_ in enumerate(ids)})
@@ -432,7 +432,7 @@ async def test_a_count_without_end_keeps_no_reader_waiting(
 ) -> None:
     assert (await api.ask("{ operationCounts { count } deviceOperations { edges { cursor } } }"))["operationCounts"]
     write = partial(world.ledgers[0].submit, ProveWritable())
-    health = Health(1, lambda: BusHealth(ok=True, detail="in this process"), write, hears_stream=False)
+    health = Health(1, lambda: BusHealth(ok=True, detail="in this process"), write, uses_stream=False)
     checks = await health.checks(["database", "pauses"])
     assert all(check.ok for check in checks.values())
     assert not counting.done()

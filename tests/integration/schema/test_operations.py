@@ -306,7 +306,7 @@ async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world
     asked: dict[str, Any] = {"path": "/1/0/1", "value": {"integer": 5}, "idempotencyKey": "a key"}
     answer = await api.answer(CREATE, input=write(**asked))
     assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "value"}
-    assert "5 is outside of '60..86400'" in answer["errors"][0]["message"]
+    assert "5 is outside the range '60..86400'" in answer["errors"][0]["message"]
     for value in (True, None):
         error = await api.error(CREATE, input=write(**asked, validateRange=value))
         assert error == {"code": "BAD_USER_INPUT", "field": "value"}

@@ -67,7 +67,7 @@ async def test_an_object_is_asked_about_once() -> None:
     fetcher = ModelFetcher(ObjectModelCache(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
     for name in ("one", "two"):
         fetcher.want(name, {3: "1.1", 5: "1.0"})
-    assert fetcher._wanted.qsize() == 1
+    assert len(fetcher._wanted) == 1
 
 
 async def test_devices_that_name_ever_new_objects_fill_no_memory() -> None:
@@ -102,7 +102,7 @@ async def test_leshan_is_asked_ever_more_rarely_for_a_model_that_it_does_not_hav
             )
             now += pause - 0.5
             fetcher.want("one", {1: "1.0"})
-            assert fetcher._wanted.empty()
+            assert len(fetcher._wanted) == 0
             now += 0.5
         fetching.cancel()
         await asyncio.gather(fetching, return_exceptions=True)

@@ -38,7 +38,7 @@ class Case:
     ends_turn: bool = False
     used_up: tuple[OperationStatus, ReasonCode] | None = None
     presence: Presence | None = None
-    breaker: BreakerSignal = _B.WELL
+    breaker: BreakerSignal = _B.HEALTHY
     healthy: bool | None = None
 
 
@@ -79,7 +79,7 @@ CASES = [
     Case(
         Outcome(_K.ANSWER_LOST, deadline_passed=True),
         twice=(_S.QUEUED, _R.NO_ANSWER),
-        breaker=_B.TROUBLE,
+        breaker=_B.FAILURE,
         **PERHAPS,
     ),
     Case(
@@ -87,7 +87,7 @@ CASES = [
         _D.MAY_HAVE_REACHED,
         (_S.QUEUED, _R.LESHAN_UNREACHABLE),
         once=UNKNOWN,
-        breaker=_B.TROUBLE,
+        breaker=_B.FAILURE,
     ),
     Case(Outcome(_K.LEASE_LOST), twice=(_S.QUEUED, _R.LEASE_LOST), breaker=_B.NONE, **PERHAPS),
     Case(Outcome(_K.DELAYED_LOST), twice=(_S.QUEUED, _R.NO_ANSWER), breaker=_B.NONE, **PERHAPS),
@@ -123,7 +123,7 @@ def test_a_row_gives_its_verdict(case: Case, repeatable: bool) -> None:
     assert (verdict.delivery, verdict.counted) == (case.delivery, case.counted)
     assert verdict.ends_turn is case.ends_turn
     assert (verdict.presence, verdict.breaker) == (case.presence, case.breaker)
-    assert verdict.heard is (case.delivery is _D.ANSWERED)
+    assert verdict.contact is (case.delivery is _D.ANSWERED)
     assert verdict.detail == case.outcome.detail
 
 
@@ -158,9 +158,9 @@ def test_a_silent_device_without_queue_mode_is_not_taken_as_asleep() -> None:
 @pytest.mark.parametrize("kind", [OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE])
 def test_an_observation_that_leshan_forgot_by_itself_is_confirmed_and_the_device_not_heard(kind: OperationKind) -> None:
     verdict = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200)))
-    assert (verdict.status, verdict.heard) == (_S.CONFIRMED, False)
+    assert (verdict.status, verdict.contact) == (_S.CONFIRMED, False)
     answered = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200, 205, "CONTENT(205)")))
-    assert answered.heard
+    assert answered.contact
 
 
 @pytest.mark.parametrize("kind", [_K.NOT_CONNECTED, _K.ASLEEP])

@@ -84,7 +84,7 @@ REFUSED = [
     (write("/3442/0/110/0", T.STRING, "a"), "path", "no instances"),
     (write("/3442/0/1110/0", T.INTEGER, "1"), "value", "is STRING, not INTEGER"),
     (op(K.EXECUTE, "/3/0/0"), "path", "not executable"),
-    (op(K.EXECUTE, "/3/0/99"), "path", "/3/0/99: the device's model of object 3, version 1.2, has no such resource"),
+    (op(K.EXECUTE, "/3/0/99"), "path", "/3/0/99 is not defined by the device's model of object 3, version 1.2"),
     (op(K.READ, "/3/0/4"), "path", "cannot be read"),
     (op(K.OBSERVE, "/3/0/4"), "path", "cannot be read"),
     (op(K.READ, "/3/0/0/0"), "path", "no instances"),
@@ -202,7 +202,7 @@ EMPTY = {"id": 1110, "kind": "multiResource", "type": "STRING", "values": {}}
 
 def test_an_update_of_an_instance_cannot_clear_a_multiple_resource() -> None:
     update = op(K.WRITE, "/3442/0", value=instance(EMPTY, id=0), replace=False)
-    with pytest.raises(InvalidOperation, match=r"a WRITE to /3442/0/1110 with `multiple: \[\]` does") as refusal:
+    with pytest.raises(InvalidOperation, match=r"use a WRITE to /3442/0/1110 with `multiple: \[\]`") as refusal:
         validate(update, model_of)
     assert refusal.value.field == "value"
     assert validate(op(K.WRITE, "/3442/0", value=instance(EMPTY, id=0)), model_of) is True
@@ -227,10 +227,14 @@ RANGED = ObjectModel(
 )
 
 OUT_OF_RANGE = [
-    (write("/7777/0/1", T.INTEGER, "101"), "value", r"/7777/0/1 \(Command\): 101 is outside of '0..100'"),
-    (write("/7777/0/2", T.FLOAT, {"0": 0.5, "7": 1.5}), "value", r"/7777/0/2 \(Levels\): 1.5 is outside of '0..1'"),
+    (write("/7777/0/1", T.INTEGER, "101"), "value", r"/7777/0/1 \(Command\): 101 is outside the range '0..100'"),
+    (
+        write("/7777/0/2", T.FLOAT, {"0": 0.5, "7": 1.5}),
+        "value",
+        r"/7777/0/2 \(Levels\): 1.5 is outside the range '0..1'",
+    ),
     (write("/7777/0/2/7", T.FLOAT, -0.1), "value", "-0.1 is outside"),
-    (write("/7777/0/3", T.STRING, "abcde"), "value", "a length of 5 bytes is outside of '0..4 bytes'"),
+    (write("/7777/0/3", T.STRING, "abcde"), "value", "a length of 5 bytes is outside the range '0..4 bytes'"),
     (op(K.WRITE_COMPOSITE, values={"/7777/0/1": {"type": "INTEGER", "value": "-1"}}), "values", "-1 is outside"),
     (op(K.WRITE, "/7777/0", value=instance(single(1, "INTEGER", 101))), "value", "101 is outside"),
     (

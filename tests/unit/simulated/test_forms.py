@@ -7,8 +7,8 @@ import pytest
 from simulator.behaviours import Behaviour, Kind
 from simulator.dice import Dice
 from simulator.nodes import java_double
-from simulator.problems import ServerAnswer
 from simulator.requests import read_arguments
+from simulator.responses import ServerAnswer
 
 
 @pytest.mark.parametrize(

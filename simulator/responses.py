@@ -1,11 +1,23 @@
-"""Responses that end a request early: the server's own (nothing was sent) and the device's refusals."""
+"""Responses of the server, and errors that end a request early: the server's own (nothing was sent) and the device's
+refusals."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
+JSON: Final = "application/json"
 TEXT: Final = "text/plain;charset=utf-8"
 HTML: Final = "text/html;charset=iso-8859-1"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An HTTP response of the server."""
+
+    status: int
+    body: bytes
+    content_type: str | None = None
 
 
 class ServerAnswer(Exception):
