@@ -31,7 +31,7 @@ ATTEMPTS: Final = Counter("reveille_attempts_total", "Calls to Leshan by what ca
 CALL_SECONDS: Final = Histogram("reveille_call_seconds", "Duration of a call to Leshan", ["server"], buckets=_CALLS)
 OPEN_CALLS: Final = Gauge("reveille_open_calls", "Calls open at Leshan from this process", ["server"])
 BREAKER_OPEN: Final = Gauge("reveille_breaker_open", "1 while Leshan is not asked for operations", ["server"])
-HEARD_EVENTS: Final = Counter("reveille_heard_events_total", "Events heard from Leshan", ["source", "event"])
+INGESTED_EVENTS: Final = Counter("reveille_heard_events_total", "Events received from Leshan", ["source", "event"])
 BROKEN_EVENTS: Final = Counter("reveille_broken_events_total", "Events that could not be read", ["source"])
 LEDGER_GROUP_SIZE: Final = Histogram(
     "reveille_ledger_group_size", "Requests committed together", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)

@@ -47,7 +47,7 @@ class Reconciler:
     """Reads all registrations of one Leshan server."""
 
     def __init__(self, ledger: Ledger, ingestor: EventIngestor, client: LeshanClient, watch: ServerInfoWatch) -> None:
-        self._ledger, self._hearing, self._client, self._watch = ledger, ingestor, client, watch
+        self._ledger, self._ingestor, self._client, self._watch = ledger, ingestor, client, watch
 
     async def is_wanted(self) -> bool:
         """Return whether events may have been missed since the last reconciliation; False if the database cannot be
@@ -120,7 +120,7 @@ class Reconciler:
         async with self._client.registrations() as listed:
             async for piece in _pieces(listed):
                 events = [self._as_event(known, listed.server_millis) for known in piece]
-                await self._hearing.ingest_with_retry(events, source="listing", missed=True)
+                await self._ingestor.ingest_with_retry(events, source="listing", missed=True)
                 asleep = frozenset(known.endpoint for known in piece if known.registration.sleeping)
                 await self._ledger.submit(Listed([known.endpoint for known in piece], asleep, asked_at))
                 count += len(piece)

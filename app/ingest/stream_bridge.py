@@ -52,7 +52,7 @@ class Bridge:
         *,
         notifications_wake: bool,
     ) -> None:
-        self._ledger, self._hearing, self._client = ledger, ingestor, client
+        self._ledger, self._ingestor, self._client = ledger, ingestor, client
         self._reconciler, self._watch = reconciler, watch
         self._notifications_wake = notifications_wake
         self._holder = str(uuid.uuid4())
@@ -170,9 +170,8 @@ class Bridge:
             batch = [await events.get()]
             while len(batch) < BATCH and not events.empty():
                 batch.append(events.get_nowait())
-            told = [event for event, _ in batch]
-            place = StreamPosition(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
-            await self._hearing.ingest_with_retry(told, source="stream", place=place)
+            position = StreamPosition(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
+            await self._ingestor.ingest_with_retry([event for event, _ in batch], source="stream", position=position)
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:

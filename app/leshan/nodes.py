@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+import structlog
+
 from app.domain.enums import ValueType
-from app.domain.object_models import ObjectModel, ResourceModel
+from app.domain.object_models import ObjectModel
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.domain.values import InvalidValue, JsonValue, TypedValue, time_to_millis
 from app.leshan.raw_values import Unreadable, read_value
@@ -29,6 +31,9 @@ MAX_PROBLEMS: Final = 1_000
 
 _LEVELS: Final = {"root": 0, "obj": 1, "instance": 2, "singleResource": 3, "multiResource": 3, "resourceInstance": 4}
 _CHILDREN: Final = {"root": "objects", "obj": "instances", "instance": "resources"}
+_TYPES: Final = {str(type_): type_ for type_ in ValueType}
+
+_log = structlog.get_logger(__name__)
 
 
 class InvalidNode(ValueError):
@@ -85,62 +90,55 @@ def leshan_value(type_: ValueType, value: JsonValue) -> JsonValue:
 
 
 def decode_content(path: str | None, content: JsonValue, models: Models) -> Decoded:
-    """Read the ``content`` of a response: a node at ``path``, or, without one (composites), a map of path -> node.
+    """Read the ``content`` of a response: a node at ``path``, or, without one (composites, events), a map of
+    path -> node, where null stands for a node that the device does not have.
 
-    A resource that cannot be read is left out and listed in ``problems``; its neighbors are kept.
+    A resource that cannot be read is left out, listed in ``problems`` and logged; its neighbors are kept.
 
     Raises:
         InvalidNode: the content as a whole is neither a node nor a map of them.
     """
-    if path is not None:
-        return decode_nodes({path: content}, models)
-    if not isinstance(content, Mapping):
+    nodes = content if path is None else {path: content}
+    if not isinstance(nodes, Mapping):
         raise InvalidNode("the content is no map of paths to nodes")
-    return decode_nodes(content, models)
-
-
-def decode_nodes(nodes: Mapping[str, JsonValue], models: Models) -> Decoded:
-    """Read a map of path -> node, as in events and composites. A null node (the device had none) is skipped."""
     decoded = Decoded()
     try:
         for text, node in nodes.items():
-            if node is not None:
-                _decode_path(text, node, models, decoded)
+            if node is None:
+                continue
+            try:
+                base = () if text in {"/", ""} else LwM2mPath.parse(text).ids
+                for ids, resource in _resources(base, node, decoded):
+                    decoded.count(resource)
+                    where = "/" + "/".join(map(str, ids))
+                    try:
+                        decoded.values[where] = _typed_value(where, ids, resource, models, decoded.problems)
+                    except (Unreadable, InvalidValue) as error:
+                        decoded.note(where, error)
+            except (InvalidNode, InvalidPath) as error:
+                decoded.note(str(text)[:100], error)
     except _TooMuch as error:
         decoded.problems.append(str(error))
+    if decoded.problems:
+        _log.warning("values_unreadable", path=path, problems=decoded.problems[:10])
     return decoded
-
-
-def _decode_path(text: str, node: JsonValue, models: Models, decoded: Decoded) -> None:
-    try:
-        _decode_node(_ids(text), node, models, decoded)
-    except (InvalidNode, InvalidPath) as error:
-        decoded.note(str(text)[:100], error)
-
-
-def _ids(text: str) -> tuple[int, ...]:
-    return () if text in {"/", ""} else LwM2mPath.parse(text).ids
-
-
-def _decode_node(ids: tuple[int, ...], node: JsonValue, models: Models, decoded: Decoded) -> None:
-    for path, resource in _resources(ids, node, decoded):
-        decoded.count(resource)
-        try:
-            decoded.values[str(path)] = _typed_value(path, resource, models, decoded.problems)
-        except (Unreadable, InvalidValue) as error:
-            decoded.note(path, error)
 
 
 def _resources(
     ids: tuple[int, ...], node: JsonValue, decoded: Decoded
-) -> Iterator[tuple[LwM2mPath, Mapping[str, JsonValue]]]:
-    """Yield the resources below a node with their paths. Depth is that of LwM2M, so no nesting can exhaust the
-    stack."""
+) -> Iterator[tuple[tuple[int, ...], Mapping[str, JsonValue]]]:
+    """Yield the resources below a node with the ids of their paths. Depth is that of LwM2M, so no nesting can exhaust
+    the stack."""
     kind = _kind(node, len(ids))
-    level = _LEVELS[kind]
-    ids = _completed(ids, level, node)
-    if level > 2:
-        yield LwM2mPath(ids), node
+    below = _LEVELS[kind] - len(ids)
+    if below < 0:
+        raise InvalidNode("the node stands higher than its path says")
+    if below > 2 or (below == 2 and len(ids) != 1):
+        raise InvalidNode("the node stands deeper than its path says")
+    if below:  # older webhooks give the object alone; a missing instance id is taken as 0
+        ids = (*ids, *([0] * (below - 1)), _id(node))
+    if kind not in _CHILDREN:
+        yield ids, node
         return
     children = node.get(_CHILDREN[kind])
     if not isinstance(children, list):
@@ -156,35 +154,19 @@ def _kind(node: JsonValue, depth: int) -> str:
     """Return the node's kind, by its shape if the field is missing (2.0.0-M4)."""
     if not isinstance(node, Mapping):
         raise InvalidNode("a node is a JSON object")
-    told = node.get("kind")
-    if told is None:
-        return _kind_by_shape(node, depth)
-    if not isinstance(told, str) or told not in _LEVELS:
-        raise InvalidNode(f"unknown kind of node {str(told)[:50]!r}")
-    return told
-
-
-def _kind_by_shape(node: Mapping[str, JsonValue], depth: int) -> str:
-    for kind, children in _CHILDREN.items():
+    kind = node.get("kind")
+    if isinstance(kind, str) and kind in _LEVELS:
+        return kind
+    if kind is not None:
+        raise InvalidNode(f"unknown kind of node {str(kind)[:50]!r}")
+    for parent, children in _CHILDREN.items():
         if children in node:
-            return kind
+            return parent
     if "values" in node:
         return "multiResource"
     if "value" in node:
         return "resourceInstance" if depth > 3 else "singleResource"
     raise InvalidNode("a node without kind and without value")
-
-
-def _completed(ids: tuple[int, ...], level: int, node: Mapping[str, JsonValue]) -> tuple[int, ...]:
-    """Return the node's own path: older webhooks give the object alone. A missing instance id is taken as 0."""
-    if len(ids) > level:
-        raise InvalidNode("the node stands higher than its path says")
-    if len(ids) == level:
-        return ids
-    missing = level - len(ids) - 1
-    if missing > 1 or (missing == 1 and len(ids) != 1):
-        raise InvalidNode("the node stands deeper than its path says")
-    return (*ids, *([0] * missing), _id(node))
 
 
 def _id(node: JsonValue) -> int:
@@ -194,25 +176,29 @@ def _id(node: JsonValue) -> int:
     return id_
 
 
-def _typed_value(path: LwM2mPath, node: Mapping[str, JsonValue], models: Models, problems: list[str]) -> TypedValue:
-    told = _told_type(node)
-    model = _resource_model(path, models)
-    wanted = model.type if model else None
+def _typed_value(
+    path: str, ids: tuple[int, ...], node: Mapping[str, JsonValue], models: Models, problems: list[str]
+) -> TypedValue:
+    """Read the value of a resource or of an instance of one, with the types of its node and of its object's model."""
+    type_, model = node.get("type"), models(ids[0])
+    declared = _TYPES.get(type_.upper()) if isinstance(type_, str) else None
+    resource = model.resources.get(ids[2]) if model else None
+    wanted = resource.type if resource else None
     if "values" not in node:
         if "value" not in node:
             raise Unreadable("a resource without a value")
-        return read_value(told, node["value"], wanted)
+        return read_value(declared, node["value"], wanted)
     values = node["values"]
     if not isinstance(values, Mapping):
         raise Unreadable("the values of a multiple resource are no JSON object")
     if not all(str(key).isascii() and str(key).isdigit() and len(str(key)) <= 5 for key in values):
         raise Unreadable("the ids of a multiple resource's instances are no numbers")
-    return _multiple(path, told, {str(int(key)): one for key, one in values.items()}, wanted, problems)
+    return _multiple(path, declared, {str(int(key)): one for key, one in values.items()}, wanted, problems)
 
 
 def _multiple(
-    path: LwM2mPath,
-    told: ValueType | None,
+    path: str,
+    declared: ValueType | None,
     values: Mapping[str, JsonValue],
     wanted: ValueType | None,
     problems: list[str],
@@ -223,29 +209,16 @@ def _multiple(
     unreadable: list[str] = []
     for key, one in values.items():
         try:
-            read[key] = read_value(told, one, wanted)
+            read[key] = read_value(declared, one, wanted)
         except (Unreadable, InvalidValue) as error:
             unreadable.append(f"{path}/{key}: {error}")
     types = {one.type for one in read.values()}
     if len(types) > 1 and wanted is not None:
-        return _multiple(path, told, values, None, problems)
+        return _multiple(path, declared, values, None, problems)
     if len(types) > 1:
         raise Unreadable("the instances of a multiple resource have different types")
     if unreadable and not read:
         raise Unreadable(unreadable[0].partition(": ")[2])
     problems += unreadable
-    type_ = types.pop() if types else (wanted or told or ValueType.STRING)
+    type_ = types.pop() if types else (wanted or declared or ValueType.STRING)
     return TypedValue(type_, {key: one.value for key, one in read.items()})
-
-
-def _told_type(node: Mapping[str, JsonValue]) -> ValueType | None:
-    told = node.get("type")
-    try:
-        return ValueType(told.upper()) if isinstance(told, str) else None
-    except ValueError:
-        return None
-
-
-def _resource_model(path: LwM2mPath, models: Models) -> ResourceModel | None:
-    model = models(path.object_id)
-    return model.resources.get(path.ids[2]) if model else None

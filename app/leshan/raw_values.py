@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from app.domain.enums import ValueType
@@ -24,6 +24,14 @@ _INTEGER: Final = re.compile(r"[+-]?\d{1,20}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]*+")
 _LINK: Final = re.compile(r"(\d{1,5}):(\d{1,5})")
 
+_JSON_TYPES: Final = {
+    bool: ValueType.BOOLEAN,
+    int: ValueType.INTEGER,
+    float: ValueType.FLOAT,
+    dict: ValueType.OBJLNK,
+}
+"""The types of values that come without a type, and without a known object model."""
+
 _END_OF_SECONDS: Final = 253_402_300_800
 """The year 10000 in seconds: a greater TIME can only be the milliseconds that 2.0.0-M4 writes."""
 
@@ -32,75 +40,51 @@ class Unreadable(ValueError):
     """Raised for a value that its type does not allow. The message says what is wrong."""
 
 
-def read_value(told: ValueType | None, raw: JsonValue, wanted: ValueType | None) -> TypedValue:
-    """Read one value.
+def read_value(declared: ValueType | None, raw: JsonValue, wanted: ValueType | None) -> TypedValue:
+    """Read one value: FLOAT as a string (``"1.0E300"``) or number, TIME in milliseconds.
 
     Args:
-        told: the type that Leshan sends beside it, None in the dialect of 2.0.0-M4.
+        declared: the type that Leshan sends beside it, None in the dialect of 2.0.0-M4.
         wanted: the type of the resource in its object's model, None if that is not known.
 
     Raises:
         Unreadable: the value is not of its declared type.
     """
-    if wanted is not None and told is not wanted:
+    if wanted is not None and declared is not wanted:
         try:
-            return TypedValue(wanted, canonical(wanted, _converted(told, raw, wanted)))
+            return TypedValue(wanted, canonical(wanted, _converted(declared, raw, wanted)))
         except (InvalidValue, Unreadable, ValueError, OverflowError, struct.error):
             pass
-    type_ = told or _natural_type(raw)
+    type_ = declared or _JSON_TYPES.get(type(raw), ValueType.STRING)
     try:
-        return TypedValue(type_, _as_told(type_, raw))
+        if type_ is ValueType.FLOAT:
+            return TypedValue(type_, _number(raw))
+        if type_ is not ValueType.TIME:
+            return TypedValue(type_, canonical(type_, raw))
+        if isinstance(raw, bool) or not isinstance(raw, int):
+            raise Unreadable("milliseconds since the epoch are expected")
+        return TypedValue(type_, time_from_millis(raw))
     except (InvalidValue, ValueError, OverflowError) as error:
         raise Unreadable(f"no readable {type_}: {error}") from None
 
 
-def _natural_type(raw: JsonValue) -> ValueType:
-    """Return the type of an untyped value whose object model is not known: the one that JSON shows."""
-    if isinstance(raw, bool):
-        return ValueType.BOOLEAN
-    if isinstance(raw, int):
-        return ValueType.INTEGER
-    if isinstance(raw, float):
-        return ValueType.FLOAT
-    return ValueType.OBJLNK if isinstance(raw, Mapping) else ValueType.STRING
+def _converted(declared: ValueType | None, raw: JsonValue, wanted: ValueType) -> JsonValue:
+    """Convert a value of another type, or of none, to the wanted type.
 
-
-def _as_told(type_: ValueType, raw: JsonValue) -> JsonValue:
-    """Read a value of the type that Leshan sends: FLOAT as a string (``"1.0E300"``) or number, TIME in milliseconds."""
-    if type_ is ValueType.FLOAT:
-        return canonical(type_, _number(raw))
-    if type_ is ValueType.TIME:
-        if isinstance(raw, bool) or not isinstance(raw, int):
-            raise Unreadable("milliseconds since the epoch are expected")
-        return time_from_millis(raw)
-    return canonical(type_, raw)
-
-
-def _converted(told: ValueType | None, raw: JsonValue, wanted: ValueType) -> JsonValue:
-    """Convert a value of another type, or of none, to the wanted type."""
-    if told is ValueType.OPAQUE or (told is None and isinstance(raw, str) and raw and _is_hex(raw)):
-        return _from_bytes(_bytes(raw), wanted, strict=told is not None)
-    return _FROM_JSON[wanted](raw)
-
-
-def _is_hex(text: str) -> bool:
-    return len(text) % 2 == 0 and _HEX.fullmatch(text) is not None
-
-
-def _bytes(raw: JsonValue) -> bytes:
-    if not isinstance(raw, str) or not _is_hex(raw):
+    Hex digits are TLV's bytes (LwM2M Core 1.1, appendix C); without a type they are text only if it is printable.
+    """
+    is_hex = isinstance(raw, str) and len(raw) % 2 == 0 and _HEX.fullmatch(raw) is not None
+    if declared is ValueType.OPAQUE and not is_hex:
         raise Unreadable("an even number of hex digits is expected")
-    return bytes.fromhex(raw)
-
-
-def _from_bytes(data: bytes, wanted: ValueType, *, strict: bool) -> JsonValue:
-    """Read TLV's bytes (LwM2M Core 1.1, appendix C). Not strict: a text is accepted only if it is printable."""
-    if wanted in {ValueType.STRING, ValueType.CORELINK}:
-        text = data.decode()
-        if not strict and not text.isprintable():
-            raise Unreadable("these bytes are no text")
-        return text
-    return _FROM_BYTES[wanted](data)
+    if declared is not ValueType.OPAQUE and (declared is not None or not is_hex or not raw):
+        return _FROM_JSON[wanted](raw)
+    data = bytes.fromhex(raw)
+    if wanted not in {ValueType.STRING, ValueType.CORELINK}:
+        return _FROM_BYTES[wanted](data)
+    text = data.decode()
+    if declared is None and not text.isprintable():
+        raise Unreadable("these bytes are no text")
+    return text
 
 
 def _integer_bytes(data: bytes, *, signed: bool = True) -> int:
