@@ -23,7 +23,6 @@ from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.events import UnknownEvent, UnreadableEvent, parse_event
 from app.leshan.registrations import server_millis
-from app.leshan.server_info import boot_id_of
 
 HEARTBEAT_SECONDS: Final = 30.0
 """Silence after which the stream is taken as dead; Leshan's heartbeat comes every 10 seconds."""
@@ -141,7 +140,7 @@ def _read(
         if isinstance(data, dict) and isinstance(data.get("event"), str) and isinstance(data.get("data"), dict):
             time = data.get("time")
             facts = {"age": clock.age(time), "time": time if isinstance(time, int) else None}
-            facts["boot_id"], data = boot_id_of(data.get("bootId")), data["data"]
+            facts["boot_id"], data = data.get("bootId"), data["data"]
         return parse_event(sse.event, data, ordered=True, notifications_wake=notifications_wake, **facts)
     except UnknownEvent:
         return None

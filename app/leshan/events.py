@@ -35,6 +35,9 @@ from app.leshan.links import read_links
 MAX_NAME: Final = 255
 """Maximum characters of an endpoint's name: the width of a database column, and more than any device has."""
 
+MAX_BOOT_ID: Final = 64
+"""Maximum characters of a server's boot id: the width of a database column."""
+
 MAX_REQUEST_ID: Final = 64
 """Maximum characters of the id of a delayed request: the width of a database column; Leshan's own is a UUID."""
 
@@ -81,7 +84,7 @@ def parse_event(
     ordered: bool = False,
     notifications_wake: bool = False,
     time: int | None = None,
-    boot_id: str | None = None,
+    boot_id: JsonValue = None,
 ) -> LeshanEvent | None:
     """Read one event; None if it is known and has no effect here.
 
@@ -90,7 +93,7 @@ def parse_event(
         ordered: whether its source preserves order.
         notifications_wake: whether this server takes a device that notifies as awake.
         time: when it happened, in milliseconds of the server's clock.
-        boot_id: of the server process in which it happened.
+        boot_id: of the server process in which it happened, as received.
 
     Raises:
         UnknownEvent, MissingField, BrokenEvent: see there.
@@ -102,11 +105,16 @@ def parse_event(
         raise BrokenEvent(f"the data of {name} is no JSON object")
     if name == "AWAKE" and data.get("cause") == "ANSWER":
         return None
-    common: _Common = {"age": max(0, age), "ordered": ordered, "boot_id": boot_id}
+    common: _Common = {"age": max(0, age), "ordered": ordered, "boot_id": boot_id_of(boot_id)}
     told = parser(data, common, notifications_wake)
     if isinstance(told, Awake):
         return replace(told, window=_window(data, time))
     return told
+
+
+def boot_id_of(value: JsonValue) -> str | None:
+    """Return a ``bootId`` that can be stored and compared."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_BOOT_ID and "\x00" not in value else None
 
 
 def endpoint_name(value: JsonValue, field: str) -> str:

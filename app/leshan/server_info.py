@@ -10,8 +10,8 @@ import orjson
 
 from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
+from app.leshan.events import boot_id_of
 
-MAX_BOOT_ID: Final = 64
 _MOST: Final = 1_000_000
 
 
@@ -79,11 +79,6 @@ def reads_types(client: bytes) -> bool:
     except orjson.JSONDecodeError:
         return not client.startswith(b"no registered client")
     return not (isinstance(found, dict) and isinstance(found.get("registrationDate"), str))
-
-
-def boot_id_of(value: JsonValue) -> str | None:
-    """Return a ``bootId`` that can be stored and compared."""
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_BOOT_ID and "\x00" not in value else None
 
 
 def _open_calls(limits: JsonValue) -> int | None:
