@@ -23,6 +23,7 @@ from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
 from app.leshan.events import MAX_NAME, MAX_REQUEST_ID
 from app.leshan.links import read_links
+from app.leshan.transport import Exchange, Failure
 
 MAX_DETAIL: Final = 1000
 
@@ -95,6 +96,15 @@ _ANSWERED: Final = frozenset({OutcomeKind.SUCCESS, OutcomeKind.ANSWER_TOO_LARGE}
 """Outcomes that are possible after the device has answered, besides an unreadable response."""
 
 
+_FAILURES: Final = {
+    Failure.UNREACHABLE: OutcomeKind.UNREACHABLE,
+    Failure.TOO_LATE: OutcomeKind.TOO_LATE,
+    Failure.DEADLINE: OutcomeKind.ANSWER_LOST,
+    Failure.LOST: OutcomeKind.ANSWER_LOST,
+    Failure.TOO_LARGE: OutcomeKind.ANSWER_LOST,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """A response with its text taken out of its JSON or HTML. ``delivery`` is our own server's."""
@@ -107,6 +117,19 @@ class _Answer:
 
     def outcome(self, kind: OutcomeKind, detail: str | None = None) -> Outcome:
         return Outcome(kind, http_status=self.status, detail=(detail or self.text)[:MAX_DETAIL] or None)
+
+
+def outcome_of(kind: OperationKind, exchange: Exchange) -> Outcome:
+    """Return the outcome of an exchange for an operation of this kind."""
+    if exchange.failure is None and exchange.status is not None:
+        return read_answer(kind, exchange.status, exchange.headers, exchange.body)
+    failure = exchange.failure or Failure.LOST
+    return Outcome(
+        _FAILURES[failure],
+        http_status=exchange.status,
+        detail=exchange.detail[:MAX_DETAIL] or None,
+        deadline_passed=failure is Failure.DEADLINE,
+    )
 
 
 def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:

@@ -20,7 +20,7 @@ from app.domain.events import Registration
 from app.domain.object_models import ObjectModel
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.leshan.answers import read_answer, readable_text
+from app.leshan.answers import outcome_of, readable_text
 from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.content_formats import Unwritable
 from app.leshan.events import UnreadableEvent, registration_of
@@ -38,7 +38,7 @@ from app.leshan.requests import (
     request_for,
 )
 from app.leshan.server_info import STOCK, ServerInfo, read_server_info, reads_types
-from app.leshan.transport import ACCEPT, Exchange, Failure, PooledTransport, Transport, tls_context
+from app.leshan.transport import ACCEPT, PooledTransport, Transport, tls_context
 
 PROBE_SECONDS: Final = 10.0
 PROBES: Final = 4
@@ -73,14 +73,6 @@ MAX_SPECS: Final = 4 * 1024 * 1024
 SPECS_SECONDS: Final = 60.0
 
 _log = structlog.get_logger(__name__)
-
-_OUTCOMES: Final = {
-    Failure.UNREACHABLE: OutcomeKind.UNREACHABLE,
-    Failure.TOO_LATE: OutcomeKind.TOO_LATE,
-    Failure.DEADLINE: OutcomeKind.ANSWER_LOST,
-    Failure.LOST: OutcomeKind.ANSWER_LOST,
-    Failure.TOO_LARGE: OutcomeKind.ANSWER_LOST,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,19 +285,6 @@ class LeshanClient:
             return parse_object_specs(parse_json(bytes(body)))
         except (httpx.HTTPError, TimeoutError, orjson.JSONDecodeError, InvalidModels) as error:
             raise LeshanUnavailable(f"object models: {type(error).__name__}: {error}") from error
-
-
-def outcome_of(kind: OperationKind, exchange: Exchange) -> Outcome:
-    """Return the outcome of an exchange for an operation of this kind."""
-    if exchange.failure is None and exchange.status is not None:
-        return read_answer(kind, exchange.status, exchange.headers, exchange.body)
-    failure = exchange.failure or Failure.LOST
-    return Outcome(
-        _OUTCOMES[failure],
-        http_status=exchange.status,
-        detail=exchange.detail[:1000] or None,
-        deadline_passed=failure is Failure.DEADLINE,
-    )
 
 
 def _is_registration(body: bytes) -> bool:

@@ -92,7 +92,8 @@ def _events(ingest: IngestBatch, keys: Keys, notifications_wake: bool, limiter: 
             delivery_id = headers.get("webhook-id") or None
             if delivery_id and (len(delivery_id) > MAX_DELIVERY_ID or "\x00" in delivery_id):
                 raise Refusal(400, f"a webhook-id has at most {MAX_DELIVERY_ID} characters")
-            return await _committed(ingest, Batch(events, delivery_id))
+            await ingest(Batch(events, delivery_id))
+            return respond(202, {"accepted": len(events)})
 
     return receive
 
@@ -115,32 +116,28 @@ def _older(
                 event = parse(body)
             except UnreadableEvent as error:
                 raise Refusal(422, str(error), error.field) from None
-            return await _committed(ingest, Batch([event], form=Form.OLDER))
+            await ingest(Batch([event], form=Form.OLDER))
+            return respond(202, {"accepted": 1})
 
     return receive
 
 
 def _refusing(receive: _Endpoint) -> _Endpoint:
+    """Return the endpoint with responses to calls that are refused, or cannot be committed."""
+
     async def endpoint(request: Request) -> Response:
         try:
             return await receive(request)
         except Refusal as refusal:
             field = {} if refusal.field is None else {"field": refusal.field}
             return respond(refusal.status, {"error": refusal.error, **field})
+        except IngestUnavailable:
+            # the log has the reason: a driver's text names hosts and users, and the caller may be unknown
+            return respond(503, {"error": "The events cannot be stored now. Send them again."})
         except ClientDisconnect:
             return respond(400, {"error": "the call ended before its body did"})
 
     return endpoint
-
-
-async def _committed(ingest: IngestBatch, batch: Batch) -> Response:
-    """Return 202 once the batch is committed, 503 if it cannot be committed now."""
-    try:
-        await ingest(batch)
-    except IngestUnavailable:
-        # the log has the reason: a driver's text names hosts and users, and the caller may be unknown
-        return respond(503, {"error": "The events cannot be stored now. Send them again."})
-    return respond(202, {"accepted": len(batch.events)})
 
 
 def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake: bool = False) -> list[LeshanEvent]:

@@ -14,9 +14,8 @@ from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel
 from app.domain.paths import LwM2mPath
 from app.domain.values import TypedValue, canonical
-from app.leshan.nodes import InvalidNode, decode_content, leshan_value, resource_node
+from app.leshan.nodes import InvalidNode, decode_content, leshan_value, read_value, resource_node
 from app.leshan.object_models import parse_object_specs
-from app.leshan.raw_values import read_value
 from tests.unit.leshan.captures import answered, load
 
 MODELS = {model.id: model for model in parse_object_specs(load("m18-objectspecs.json"))}
