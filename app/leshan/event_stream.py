@@ -110,7 +110,8 @@ async def event_stream(
             opening.reschedule(None)
             if answer.status_code != 200:
                 raise StreamLost(f"the event stream answers HTTP {answer.status_code}")
-            source = EventSource(httpx.Response(200, headers=_type_of(answer), stream=_Bounded(answer)))
+            media_type = {"Content-Type": answer.headers.get("Content-Type", "")}
+            source = EventSource(httpx.Response(200, headers=media_type, stream=_Bounded(answer)))
             clock = _Clock(server_millis(answer), monotonic())
             yield Opened()
             async for sse in source.aiter_sse():
@@ -122,10 +123,6 @@ async def event_stream(
     except (httpx.HTTPError, httpx.StreamError, SSEError) as error:
         raise StreamLost(f"the event stream: {type(error).__name__}: {error}") from error
     raise StreamLost("the event stream was closed by the server")
-
-
-def _type_of(answer: httpx.Response) -> dict[str, str]:
-    return {"Content-Type": answer.headers.get("Content-Type", "")}
 
 
 def _read(
