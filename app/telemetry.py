@@ -33,7 +33,7 @@ OPEN_CALLS: Final = Gauge("reveille_open_calls", "Calls open at Leshan from this
 BREAKER_OPEN: Final = Gauge(
     "reveille_breaker_open", "1 while the breaker is open: no operations are sent to Leshan", ["server"]
 )
-HEARD_EVENTS: Final = Counter("reveille_heard_events_total", "Events received from Leshan", ["source", "event"])
+INGESTED_EVENTS: Final = Counter("reveille_heard_events_total", "Events received from Leshan", ["source", "event"])
 BROKEN_EVENTS: Final = Counter("reveille_broken_events_total", "Events that could not be parsed", ["source"])
 LEDGER_GROUP_SIZE: Final = Histogram(
     "reveille_ledger_group_size", "Commands committed together", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)

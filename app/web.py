@@ -63,21 +63,19 @@ class LoopbackOnly:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and not _is_of_this_machine(scope):
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 4403})
-                return
-            told = "No tokens are set, so only direct requests to localhost from this machine are served."
-            await PlainTextResponse(told, 403)(scope, receive, send)
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, send)
-
-
-def _is_of_this_machine(scope: Scope) -> bool:
-    headers, client = Headers(scope=scope), scope.get("client")
-    hosts = headers.getlist("host")  # of several, one may be a loopback name, and another the one used elsewhere
-    asks_loopback = bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
-    return asks_loopback and is_direct_loopback(client[0] if client else None, headers)
+        headers, client = Headers(scope=scope), scope.get("client")
+        hosts = headers.getlist("host")  # of several, one may be a loopback name, and another the one used elsewhere
+        names_loopback = bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
+        if names_loopback and is_direct_loopback(client[0] if client else None, headers):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4403})
+        else:
+            text = "No tokens are set, so only direct requests to localhost from this machine are served."
+            await PlainTextResponse(text, 403)(scope, receive, send)
 
 
 def _host(header: str) -> str:

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
-from app.bus.contract import Bus, BusHealth, Channel, Subscribers, Subscription
+from app.bus.contract import Bus, BusHealth, Subscribers
 
 
-class MemoryBus:
+class MemoryBus(Subscribers):
     """The bus of ``memory://``. It loses no notification, and notifies no other process."""
-
-    def __init__(self) -> None:
-        self._subscribers = Subscribers()
-
-    def notify(self, channel: Channel) -> None:
-        """See :class:`Bus`."""
-        self._subscribers.notify(channel)
-
-    def subscribe(self, channel: Channel) -> AbstractContextManager[Subscription]:
-        """See :class:`Bus`."""
-        return self._subscribers.subscribe(channel)
 
     def health(self) -> BusHealth:
         """See :class:`Bus`."""

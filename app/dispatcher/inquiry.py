@@ -102,7 +102,7 @@ class Inquirer:
         outcome = found if isinstance(found, Outcome) else _nobody_knows()
         log.info("lost_call_found", operation=lost.id, attempt=lost.attempt, outcome=outcome.kind.name)
         versions = told_versions(lost.object_links, lost.lwm2m_version)
-        report = report_of(lost.request, outcome, self._shelf.of(versions))
+        report = report_of(lost.request.path, outcome, self._shelf.of(versions))
         try:
             await self._ledger.submit(Settle(lost.seq, lost.attempt, report, lost.token))
         except LedgerUnavailable as error:

@@ -90,7 +90,7 @@ class Runner:
         self._attempts(outcome.kind).inc()
         self._note(claimed, outcome)
         versions = told_versions(claimed.object_links, claimed.lwm2m_version)
-        report = report_of(claimed.request, outcome, self._shelf.of(versions))
+        report = report_of(claimed.request.path, outcome, self._shelf.of(versions))
         if outcome.kind is OutcomeKind.UNEXPECTED:
             probe = await self._client.probe(claimed.request.endpoint)
             report = replace(report, leshan_healthy=probe.healthy)

@@ -6,7 +6,7 @@ It types the values and commits the events.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -29,9 +29,9 @@ from app.domain.object_models import object_versions
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.ingest.late_responses import LateResponses
 from app.ingest.object_model_cache import ObjectModelCache
-from app.ingest.reports import read_values, typed_report
+from app.ingest.reports import report_of
 from app.leshan.answers import read_response_object
-from app.leshan.nodes import Models
+from app.leshan.nodes import decode_content
 from app.leshan.webhook_http import Batch, IngestUnavailable
 from app.models.ledger import (
     ANSWER_SECONDS,
@@ -43,7 +43,7 @@ from app.models.ledger import (
     StreamPosition,
 )
 from app.models.queries import ReadUnavailable, object_versions_of
-from app.telemetry import BROKEN_EVENTS, HEARD_EVENTS
+from app.telemetry import BROKEN_EVENTS, INGESTED_EVENTS
 
 log = structlog.get_logger(__name__)
 
@@ -65,159 +65,164 @@ class EventIngestor:
         self._late = LateResponses(ledger, shelf)
         self._versions: dict[str, Mapping[int, str]] = {}
 
-    async def from_webhook(self, batch: Batch) -> None:
-        """Ingest a batch from a webhook route. Raise IngestUnavailable while the database cannot be reached."""
-        events = batch.events
-        if not self._webhook_readings:
-            events = [_without_values(event) if isinstance(event, Reported) else event for event in events]
-        try:
-            await self._take(events, str(batch.form), batch.delivery_id)
-        except LedgerUnavailable as error:
-            raise IngestUnavailable(str(error)) from error
-
-    async def _take(self, events: Sequence[LeshanEvent], source: str, delivery_id: str | None) -> None:
-        """Commit a delivery. An event that can never be stored is dropped alone: if the delivery were refused, the
-        sender would repeat it forever, and all its other deliveries would wait behind it."""
-        try:
-            await self.ingest(events, source=source, delivery_id=delivery_id)
-        except LedgerUnavailable:
-            raise
-        except Exception:
-            for number, event in enumerate(events):
-                await self._take_or_drop(event, source, _part(delivery_id, number))
-            if delivery_id is not None:
-                await self.ingest([], source=source, delivery_id=delivery_id)
-
-    async def _take_or_drop(self, event: LeshanEvent, source: str, part: str | None) -> None:
-        try:
-            await self.ingest([event], source=source, delivery_id=part)
-        except LedgerUnavailable:
-            raise
-        except Exception as error:
-            _drop(event, source, error)
-
     async def run(self) -> None:
         """Settle late responses forever."""
         await self._late.run()
 
-    async def ingest(
-        self,
-        told: Sequence[LeshanEvent],
-        *,
-        source: str,
-        delivery_id: str | None = None,
-        missed: bool = False,
-        place: StreamPosition | None = None,
-        again: bool = False,
-    ) -> None:
-        """Commit events in one transaction. ``place`` is their position in the event stream; ``again`` says that an
-        earlier attempt to commit them may have succeeded. Raise LedgerUnavailable if the database cannot be reached."""
-        events: list[Event] = [event for event in told if not isinstance(event, AttemptEnded | Gap)]
-        gap = any(isinstance(event, Gap) for event in told)
-        for event in told:
-            HEARD_EVENTS.labels(source, type(event).__name__).inc()
-        self._late.offer(event for event in told if isinstance(event, AttemptEnded))
-        if events or gap or delivery_id is not None:
-            await self._learn_versions(events)
-            heard = [self._typed(event) for event in events]
-            ingest = IngestEvents(heard, delivery_id, missed=missed, gap=gap, place=place, again=again)
-            taken = await self._ledger.submit(ingest, within=ANSWER_SECONDS)
-            if place is not None and taken == 0 and heard:
-                log.warning("stream_events_not_taken", events=len(heard), again=again)
+    async def from_webhook(self, batch: Batch) -> None:
+        """Commit a delivery to a webhook route.
+
+        An event that can never be stored is dropped alone: if the delivery were refused, the sender would repeat it
+        forever, and all its other deliveries would wait behind it.
+
+        Raises:
+            IngestUnavailable: the database cannot be reached; the delivery may be repeated.
+        """
+        events, source = batch.events, str(batch.form)
+        if not self._webhook_readings:
+            events = [replace(e, nodes={}, samples=()) if isinstance(e, Reported) else e for e in events]
+        try:
+            try:
+                await self.ingest(events, source=source, delivery_id=batch.delivery_id)
+            except LedgerUnavailable:
+                raise
+            except Exception:
+                await self._ingest_one_by_one(events, source, batch.delivery_id)
+        except LedgerUnavailable as error:
+            raise IngestUnavailable(str(error)) from error
+
+    async def _ingest_one_by_one(self, events: Sequence[LeshanEvent], source: str, delivery_id: str | None) -> None:
+        """Commit each event of a delivery in its own transaction, and last the delivery's id. The events have ids of
+        their own: if the database fails halfway, a repeated delivery stores no event twice."""
+        part = None
+        for number, event in enumerate(events):
+            if delivery_id is not None:
+                part = f"{sha256(delivery_id.encode()).hexdigest()}#{number}"
+            try:
+                await self.ingest([event], source=source, delivery_id=part)
+            except LedgerUnavailable:
+                raise
+            except Exception as error:
+                _drop(event, source, error)
+        if delivery_id is not None:
+            await self.ingest([], source=source, delivery_id=delivery_id)
 
     async def ingest_with_retry(
-        self, told: Sequence[LeshanEvent], *, source: str, missed: bool = False, place: StreamPosition | None = None
+        self,
+        events: Sequence[LeshanEvent],
+        *,
+        source: str,
+        missed: bool = False,
+        position: StreamPosition | None = None,
     ) -> None:
         """Commit events, retrying for as long as the database is unavailable. An event that can never be stored is
         dropped alone."""
         again = False
         while True:
             try:
-                await self.ingest(told, source=source, missed=missed, place=place, again=again)
+                await self.ingest(events, source=source, missed=missed, position=position, again=again)
             except LedgerUnavailable:  # the ledger logs it
                 again = True
                 await asyncio.sleep(AGAIN_SECONDS)
             except Exception as error:
-                if len(told) > 1:
-                    before = None if place is None else replace(place, id=None)
-                    for event in told[:-1]:
-                        await self.ingest_with_retry([event], source=source, missed=missed, place=before)
-                    await self.ingest_with_retry(told[-1:], source=source, missed=missed, place=place)
+                if len(events) > 1:
+                    before = None if position is None else replace(position, id=None)
+                    for event in events[:-1]:
+                        await self.ingest_with_retry([event], source=source, missed=missed, position=before)
+                    await self.ingest_with_retry(events[-1:], source=source, missed=missed, position=position)
                 else:
-                    _drop(told[0], source, error)
+                    _drop(events[0], source, error)
                 return
             else:
                 return
 
-    def _typed(self, event: Event) -> DecodedEvent:
-        models = self._models(event.endpoint)
-        match event:
-            case Reported():
-                return DecodedEvent(event, readings=self._readings(event, models))
-            case RequestResponse():
-                outcome = read_response_object(OperationKind.READ, event.response)
-                return DecodedEvent(event, report=typed_report(_one_path(event), outcome, models))
-            case _:
-                return DecodedEvent(event)
+    async def ingest(
+        self,
+        events: Sequence[LeshanEvent],
+        *,
+        source: str,
+        delivery_id: str | None = None,
+        missed: bool = False,
+        position: StreamPosition | None = None,
+        again: bool = False,
+    ) -> None:
+        """Commit events in one transaction.
 
-    def _readings(self, event: Reported, models: Models) -> tuple[Reading, ...]:
-        samples = event.samples or (Sample(None, event.nodes),)
-        return tuple(_reading(sample, models) for sample in samples if sample.nodes)
+        Args:
+            position: of the events in the event stream.
+            again: whether an earlier attempt to commit them may have succeeded.
 
-    def _models(self, endpoint: str) -> Models:
-        return self._shelf.of(self._versions.get(endpoint, {}))
+        Raises:
+            LedgerUnavailable: the database cannot be reached.
+        """
+        stored: list[Event] = []
+        gap = False
+        for event in events:
+            INGESTED_EVENTS.labels(source, type(event).__name__).inc()
+            if isinstance(event, AttemptEnded):
+                self._late.offer(event)
+            elif isinstance(event, Gap):
+                gap = True
+            else:
+                stored.append(event)
+        if not stored and not gap and delivery_id is None:
+            return
+        await self._learn_versions(stored)
+        decoded = [self._decoded(event) for event in stored]
+        command = IngestEvents(decoded, delivery_id, missed=missed, gap=gap, place=position, again=again)
+        taken = await self._ledger.submit(command, within=ANSWER_SECONDS)
+        if position is not None and taken == 0 and decoded:
+            log.warning("stream_events_not_taken", events=len(decoded), again=again)
 
     async def _learn_versions(self, events: Sequence[Event]) -> None:
-        """Learn the object versions of the events' devices: from a registration among the events, or by one read."""
-        for event in events:
-            if isinstance(event, Registered | Updated) and event.registration.object_links is not None:
-                registration = event.registration
-                links, release = registration.object_links, registration.lwm2m_version
-                self._remember(event.endpoint, object_versions(links, release))
-        unknown = {e.endpoint for e in events if isinstance(e, Reported | RequestResponse)} - self._versions.keys()
-        if unknown:
-            for name, versions in (await _versions_of(unknown)).items():
-                self._remember(name, versions)
+        """Learn the object versions of the events' devices: from a registration among the events, or by one read.
 
-    def _remember(self, endpoint: str, versions: Mapping[int, str]) -> None:
-        if len(self._versions) >= MAX_KNOWN:
+        Raises:
+            LedgerUnavailable: the read failed, as after a lost commit, so that the events are delivered again.
+        """
+        known: dict[str, Mapping[int, str]] = {}
+        unknown: set[str] = set()
+        for event in events:
+            if isinstance(event, Registered | Updated):
+                registration = event.registration
+                if registration.object_links is not None:
+                    known[event.endpoint] = object_versions(registration.object_links, registration.lwm2m_version)
+            elif isinstance(event, Reported | RequestResponse) and event.endpoint not in self._versions:
+                unknown.add(event.endpoint)
+        if unknown := unknown - known.keys():
+            try:
+                known |= await object_versions_of(unknown)
+            except ReadUnavailable as error:
+                raise LedgerUnavailable(str(error)) from error
+        if len(self._versions) + len(known) > MAX_KNOWN:
             self._versions.clear()
-        self._versions[endpoint] = versions
+        self._versions |= known
+
+    def _decoded(self, event: Event) -> DecodedEvent:
+        """Decode the values of an event with the object models of its device."""
+        if isinstance(event, Reported):
+            models = self._shelf.of(self._versions.get(event.endpoint, {}))
+            readings = [
+                Reading(
+                    decode_content(None, sample.nodes, models).values,
+                    None if sample.time is None else sample.time * MILLISECOND,
+                )
+                for sample in event.samples or (Sample(None, event.nodes),)
+                if sample.nodes
+            ]
+            return DecodedEvent(event, readings=tuple(readings))
+        if isinstance(event, RequestResponse):
+            models = self._shelf.of(self._versions.get(event.endpoint, {}))
+            outcome = read_response_object(OperationKind.READ, event.response)
+            try:
+                path = None if event.path is None else str(LwM2mPath.parse(event.path))
+            except InvalidPath:
+                path = None  # a composite, in whichever way it names its paths
+            return DecodedEvent(event, report=report_of(path, outcome, models))
+        return DecodedEvent(event)
 
 
 def _drop(event: LeshanEvent, source: str, error: Exception) -> None:
     """Count and log an event that can never be stored."""
     BROKEN_EVENTS.labels(source).inc()
-    log.error("event_not_taken", source=source, told=repr(event)[:200], exc_info=error)
-
-
-def _part(delivery_id: str | None, number: int) -> str | None:
-    """Return the id of one event of a delivery: if the database fails halfway, a repeated delivery stores no event
-    twice."""
-    return None if delivery_id is None else f"{sha256(delivery_id.encode()).hexdigest()}#{number}"
-
-
-async def _versions_of(endpoints: Collection[str]) -> Mapping[str, Mapping[int, str]]:
-    """Read the object versions of endpoints. If the read fails, treat the ledger as unavailable, as after a lost
-    commit, so that the events are delivered again."""
-    try:
-        return await object_versions_of(endpoints)
-    except ReadUnavailable as error:
-        raise LedgerUnavailable(str(error)) from error
-
-
-def _reading(sample: Sample, models: Models) -> Reading:
-    at = None if sample.time is None else sample.time * MILLISECOND
-    return Reading(read_values(None, sample.nodes, models), at)
-
-
-def _without_values(event: Reported) -> Reported:
-    return replace(event, nodes={}, samples=())
-
-
-def _one_path(event: RequestResponse) -> str | None:
-    """Return the response's path; None for a composite, in whichever way it names its paths."""
-    try:
-        return None if event.path is None else str(LwM2mPath.parse(event.path))
-    except InvalidPath:
-        return None
+    log.error("event_not_taken", source=source, leshan_event=repr(event)[:200], exc_info=error)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -18,7 +17,7 @@ import structlog
 from app.domain.events import AttemptEnded
 from app.domain.outcomes import Outcome
 from app.ingest.object_model_cache import ObjectModelCache
-from app.ingest.reports import typed_report
+from app.ingest.reports import report_of
 from app.leshan.answers import read_answer, read_own_error, read_response_object
 from app.leshan.content_formats import may_be_called_again
 from app.models import tables
@@ -43,12 +42,10 @@ class LateResponses:
         self._waiting: deque[tuple[float, AttemptEnded]] = deque(maxlen=MOST_WAITING)
         self._came = asyncio.Event()
 
-    def offer(self, answers: Iterable[AttemptEnded]) -> None:
-        """Enqueue responses from events. Never blocks."""
-        due = time.monotonic() + GRACE_SECONDS
-        for answer in answers:
-            self._waiting.append((due, answer))
-            self._came.set()
+    def offer(self, response: AttemptEnded) -> None:
+        """Enqueue a response from an event. Never blocks."""
+        self._waiting.append((time.monotonic() + GRACE_SECONDS, response))
+        self._came.set()
 
     async def run(self) -> None:
         """Settle, forever, the attempts that are still open when their grace period is over."""
@@ -58,39 +55,35 @@ class LateResponses:
             while self._waiting:
                 await asyncio.sleep(max(0.0, self._waiting[0][0] - time.monotonic()))
                 try:
-                    await self._settle(self._take())
+                    await self._settle_due()
                 except (LedgerUnavailable, ReadUnavailable) as error:
                     log.warning("late_answers_not_settled", error=str(error))
                 except Exception:
                     log.exception("late_answers_failed")
 
-    def _take(self) -> list[AttemptEnded]:
-        now, taken = time.monotonic(), list[AttemptEnded]()
-        while self._waiting and self._waiting[0][0] <= now and len(taken) < PIECE:
-            taken.append(self._waiting.popleft()[1])
-        return taken
-
-    async def _settle(self, answers: list[AttemptEnded]) -> None:
-        rows = await open_attempts({answer.operation_id for answer in answers})
-        for answer in answers:
-            row = rows.get(answer.operation_id)
-            if row is not None and row.attempt == answer.attempt:
-                await self._settle_one(row, answer)
-
-    async def _settle_one(self, row: tables.Operation, answer: AttemptEnded) -> None:
-        outcome = outcome_of(row, answer)
-        if may_be_called_again(row.kind, row.format, outcome):
-            return  # its runner calls again in another format; if it is gone, Leshan is queried when the lease expires
-        versions = (await object_versions_of([answer.endpoint])).get(answer.endpoint, {})
-        report = typed_report(row.path, outcome, self._shelf.of(versions))
-        status = await self._ledger.submit(Settle(row.seq, answer.attempt, report))
-        log.info("late_answer", operation=answer.operation_id, attempt=answer.attempt, status=status)
+    async def _settle_due(self) -> None:
+        """Settle the attempts whose grace period is over, at most :data:`PIECE` of them, unless they were settled."""
+        now, due = time.monotonic(), list[AttemptEnded]()
+        while self._waiting and self._waiting[0][0] <= now and len(due) < PIECE:
+            due.append(self._waiting.popleft()[1])
+        rows = await open_attempts({response.operation_id for response in due})
+        for response in due:
+            row = rows.get(response.operation_id)
+            if row is None or row.attempt != response.attempt:
+                continue
+            outcome = outcome_of(row, response)
+            if may_be_called_again(row.kind, row.format, outcome):
+                continue  # its runner calls again in another format; without it, Leshan is queried when the lease ends
+            versions = (await object_versions_of([response.endpoint])).get(response.endpoint, {})
+            report = report_of(row.path, outcome, self._shelf.of(versions))
+            status = await self._ledger.submit(Settle(row.seq, response.attempt, report))
+            log.info("late_answer", operation=response.operation_id, attempt=response.attempt, status=status)
 
 
-def outcome_of(row: tables.Operation, answer: AttemptEnded) -> Outcome:
+def outcome_of(row: tables.Operation, response: AttemptEnded) -> Outcome:
     """Return the outcome that a direct call would have had."""
-    if answer.error is not None:
-        return read_own_error(row.kind, answer.error)
-    if answer.response is None:
+    if response.error is not None:
+        return read_own_error(row.kind, response.error)
+    if response.response is None:
         return read_answer(row.kind, 200, {}, b"")
-    return read_response_object(row.kind, answer.response)
+    return read_response_object(row.kind, response.response)

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Never
 
 import structlog
@@ -34,7 +34,7 @@ pause: Leshan does not know the object either."""
 REFETCH_LIMIT_SECONDS: Final = 3_600.0
 """The longest of these pauses: an operator may add models to Leshan at any time."""
 
-MAX_ASKED: Final = 10_000
+MAX_REQUESTED: Final = 10_000
 """Maximum number of (object, version) pairs whose requests are remembered; a device may register any."""
 
 MAX_WANTED: Final = 1_000
@@ -118,14 +118,14 @@ class ObjectModelCache:
         return set(versions.items()) - self._models.keys()
 
 
-class _Asked(NamedTuple):
+class _Requested(NamedTuple):
     """The time at which Leshan may be queried for a model again (monotonic seconds), and the pause that ends then."""
 
     again_at: float
     pause: float
 
 
-_NEVER: Final = _Asked(0.0, REFETCH_SECONDS)
+_NEVER: Final = _Requested(0.0, REFETCH_SECONDS)
 
 
 class ModelFetcher:
@@ -133,20 +133,20 @@ class ModelFetcher:
 
     def __init__(self, shelf: ObjectModelCache, client: LeshanClient, ledger: Ledger) -> None:
         self._shelf, self._client, self._ledger = shelf, client, ledger
-        self._asked: dict[tuple[int, str], _Asked] = {}
+        self._requested: dict[tuple[int, str], _Requested] = {}
         self._wanted: BoundedQueue[tuple[str, set[tuple[int, str]]], Never] = BoundedQueue(MAX_WANTED)
 
     def want(self, endpoint: str, versions: Versions) -> None:
         """Enqueue a fetch of the models that a registered device lacks; free if all are known. Never blocks."""
         now = time.monotonic()
         missing = self._shelf.missing(versions)
-        due = {key for key in missing if now >= self._asked.get(key, _NEVER).again_at}
+        due = {key for key in missing if now >= self._requested.get(key, _NEVER).again_at}
         if due and self._wanted.put((endpoint, due)):
-            if len(self._asked) >= MAX_ASKED:
-                self._asked.clear()
+            if len(self._requested) >= MAX_REQUESTED:
+                self._requested.clear()
             for key in due:
-                pause = self._asked.get(key, _NEVER).pause
-                self._asked[key] = _Asked(now + pause, pause)
+                pause = self._requested.get(key, _NEVER).pause
+                self._requested[key] = _Requested(now + pause, pause)
 
     async def run(self) -> None:
         """Follow the devices that come online, and fetch missing models, forever."""
@@ -162,9 +162,9 @@ class ModelFetcher:
                 with reading_errors():
                     if seen is None:
                         begin = (await tables.LedgerHead.get(id=1)).seq
-                        await self._look_at_everybody()
+                        await self._want_for_online()
                         seen = begin
-                    seen, more = await self._look_at_newcomers(seen)
+                    seen, more = await self._want_for_new(seen)
             except ReadUnavailable as error:
                 self._ledger.outage.failed(error, READING)
             except Exception as error:
@@ -172,7 +172,7 @@ class ModelFetcher:
             if not more:
                 await asyncio.sleep(REFRESH_SECONDS)
 
-    async def _look_at_everybody(self) -> None:
+    async def _want_for_online(self) -> None:
         """Enqueue the fetches of all devices that are online, once, at the start."""
         last = 0
         while True:
@@ -184,7 +184,7 @@ class ModelFetcher:
                 return
             last = rows[-1][0]
 
-    async def _look_at_newcomers(self, seen: int) -> tuple[int, bool]:
+    async def _want_for_new(self, seen: int) -> tuple[int, bool]:
         """Enqueue the fetches of devices that came online after this position of the log. Return the position up to
         which the log has been read, and whether more entries can be read at once."""
         changes = tables.PresenceChange.filter(seq__gt=seen, presence=Presence.ONLINE).order_by("seq").limit(PIECE)
@@ -195,33 +195,20 @@ class ModelFetcher:
 
     async def _fetch(self) -> None:
         while True:
-            for endpoint, due in await self._wanted.take_many(1):
-                await self._fetch_from(endpoint, due)
-
-    async def _fetch_from(self, endpoint: str, due: set[tuple[int, str]]) -> None:
-        try:
-            models = await self._client.object_models(endpoint)
-            await self._ledger.submit(StoreObjectModels(self._stored(models)))
-            await self._shelf.refresh()
-            self._ask_later(due)
-        except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:
-            log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
-        except Exception:
-            # models are optional: one that cannot be stored or read back must not stop the process
-            log.exception("models_not_stored", endpoint=endpoint, objects=sorted(due))
-
-    def _ask_later(self, answered: Iterable[tuple[int, str]]) -> None:
-        """Double the pause of each model that Leshan was queried for and does not have."""
-        for object_id, version in answered:
-            key = object_id, version
-            if key in self._asked and self._shelf.missing({object_id: version}):
-                pause = min(2 * self._asked[key].pause, REFETCH_LIMIT_SECONDS)
-                self._asked[key] = _Asked(time.monotonic() + pause, pause)
-
-    def _stored(self, models: Iterable[ObjectModel]) -> list[StoredModel]:
-        new = self._shelf.missing
-        return [
-            StoredModel(model.id, model.version, model_to_json(model))
-            for model in models
-            if new({model.id: model.version})
-        ]
+            ((endpoint, due),) = await self._wanted.take_many(1)
+            missing = self._shelf.missing
+            try:
+                models = await self._client.object_models(endpoint)
+                new = [model for model in models if missing({model.id: model.version})]
+                rows = [StoredModel(model.id, model.version, model_to_json(model)) for model in new]
+                await self._ledger.submit(StoreObjectModels(rows))
+                await self._shelf.refresh()
+                for object_id, version in due & self._requested.keys():
+                    if missing({object_id: version}):  # Leshan does not have it
+                        pause = min(2 * self._requested[object_id, version].pause, REFETCH_LIMIT_SECONDS)
+                        self._requested[object_id, version] = _Requested(time.monotonic() + pause, pause)
+            except (LeshanUnavailable, Unaddressable, LedgerUnavailable) as error:
+                log.info("models_not_fetched", endpoint=endpoint, objects=sorted(due), error=str(error))
+            except Exception:
+                # models are optional: one that cannot be stored or read back must not stop the process
+                log.exception("models_not_stored", endpoint=endpoint, objects=sorted(due))

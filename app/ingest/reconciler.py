@@ -8,6 +8,7 @@ server's replay buffer is bounded.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator
@@ -47,7 +48,7 @@ class Reconciler:
     """Reads all registrations of one Leshan server."""
 
     def __init__(self, ledger: Ledger, ingestor: EventIngestor, client: LeshanClient, watch: ServerInfoWatch) -> None:
-        self._ledger, self._hearing, self._client, self._watch = ledger, ingestor, client, watch
+        self._ledger, self._ingestor, self._client, self._watch = ledger, ingestor, client, watch
 
     async def is_wanted(self) -> bool:
         """Return whether events may have been missed since the last reconciliation; False if the database cannot be
@@ -101,33 +102,28 @@ class Reconciler:
             while not reading.done() and time.monotonic() < held_until:
                 await asyncio.wait([reading], timeout=RENEW_SECONDS)
                 renewed = time.monotonic()
-                if not reading.done() and await self._is_renewed(holder):
-                    held_until = renewed + HOLD_SECONDS
+                with contextlib.suppress(LedgerUnavailable):  # the ledger logs it
+                    if not reading.done() and await self._hold(holder):
+                        held_until = renewed + HOLD_SECONDS
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def _is_renewed(self, holder: str) -> bool:
-        try:
-            return await self._hold(holder)
-        except LedgerUnavailable:  # the ledger logs it
-            return False
-
     async def _read_list(self) -> None:
         await self._watch.refresh()
-        asked_at = await self._ledger.submit(ReadLedgerTime())
+        begun_at = await self._ledger.submit(ReadLedgerTime())
         count = 0
         async with self._client.registrations() as listed:
             async for piece in _pieces(listed):
                 events = [self._as_event(known, listed.server_millis) for known in piece]
-                await self._hearing.ingest_with_retry(events, source="listing", missed=True)
+                await self._ingestor.ingest_with_retry(events, source="listing", missed=True)
                 asleep = frozenset(known.endpoint for known in piece if known.registration.sleeping)
-                await self._ledger.submit(Listed([known.endpoint for known in piece], asleep, asked_at))
+                await self._ledger.submit(Listed([known.endpoint for known in piece], asleep, begun_at))
                 count += len(piece)
         gone = 0
-        while marked := await self._ledger.submit(EndListing(asked_at)):
+        while marked := await self._ledger.submit(EndListing(begun_at)):
             gone += marked
-        await self._ledger.submit(Reconciled(asked_at))
+        await self._ledger.submit(Reconciled(begun_at))
         log.info("reconciled", registered=count, gone=gone, skipped=listed.skipped)
 
     def _as_event(self, known: KnownRegistration, server_millis: int | None) -> Updated:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
-from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.domain.values import JsonValue, TypedValue
+from app.domain.values import JsonValue
 from app.domain.verdicts import Report
 from app.leshan.answers import MAX_DETAIL
 from app.leshan.nodes import Decoded, InvalidNode, Models, decode_content
@@ -17,12 +16,7 @@ from app.leshan.nodes import Decoded, InvalidNode, Models, decode_content
 log = structlog.get_logger(__name__)
 
 
-def report_of(request: OperationRequest, outcome: Outcome, models: Models) -> Report:
-    """Return the report of a call made by Reveille."""
-    return typed_report(request.path, outcome, models)
-
-
-def typed_report(path: str | None, outcome: Outcome, models: Models) -> Report:
+def report_of(path: str | None, outcome: Outcome, models: Models) -> Report:
     """Return the report of a response about ``path`` (None: a composite), whether it came directly or as an event.
 
     A value that cannot be represented is left out of the response; the outcome's ``detail`` names its path and the
@@ -30,29 +24,23 @@ def typed_report(path: str | None, outcome: Outcome, models: Models) -> Report:
     """
     if outcome.kind is not OutcomeKind.SUCCESS:
         return Report(outcome)
-    decoded = decoded_content(path, outcome.content, models)
+    decoded = Decoded()
+    answer: JsonValue = None
+    if outcome.content is not None:
+        try:
+            decoded = decode_content(path, outcome.content, models)
+        except InvalidNode as error:
+            log.warning("content_unreadable", path=path, problem=str(error))
+            decoded.problems.append(f"the answer cannot be read: {error}")
     if decoded.problems:
         outcome = replace(outcome, detail=_left_out(decoded.problems))
-    return Report(outcome, answer=_answer(outcome, decoded.values), values=decoded.values)
-
-
-def read_values(path: str | None, content: JsonValue, models: Models) -> Mapping[str, TypedValue]:
-    """Return the values of a content by path; a value that cannot be read is logged and does not affect the others."""
-    return decoded_content(path, content, models).values
-
-
-def decoded_content(path: str | None, content: JsonValue, models: Models) -> Decoded:
-    """Decode a content. Values that cannot be read are listed in ``problems``, and logged."""
-    if content is None:
-        return Decoded()
-    try:
-        decoded = decode_content(path, content, models)
-    except InvalidNode as error:
-        log.warning("content_unreadable", path=path, problem=str(error))
-        return Decoded(problems=[f"the answer cannot be read: {error}"])
-    if decoded.problems:
-        log.warning("values_unreadable", path=path, problems=decoded.problems[:10])
-    return decoded
+    if outcome.location is not None:
+        answer = {"location": "/" + outcome.location.lstrip("/")}
+    elif outcome.object_links is not None:
+        answer = [dict(link) for link in outcome.object_links]
+    elif outcome.content is not None:
+        answer = {key: typed.value for key, typed in decoded.values.items()}
+    return Report(outcome, answer=answer, values=decoded.values)
 
 
 def _left_out(problems: Sequence[str]) -> str:
@@ -65,15 +53,3 @@ def _left_out(problems: Sequence[str]) -> str:
             return f"{text}; {rest}"
         text += part
     return text
-
-
-def _answer(outcome: Outcome, values: Mapping[str, TypedValue]) -> JsonValue:
-    if outcome.location is not None:
-        return {"location": "/" + outcome.location.lstrip("/")}
-    if outcome.object_links is not None:
-        return _links(outcome.object_links)
-    return None if outcome.content is None else {path: typed.value for path, typed in values.items()}
-
-
-def _links(links: Sequence[Mapping[str, JsonValue]]) -> list[JsonValue]:
-    return [dict(link) for link in links]

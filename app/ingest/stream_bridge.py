@@ -56,7 +56,7 @@ class Bridge:
         *,
         notifications_wake: bool,
     ) -> None:
-        self._ledger, self._hearing, self._client = ledger, ingestor, client
+        self._ledger, self._ingestor, self._client = ledger, ingestor, client
         self._reconciler, self._watch = reconciler, watch
         self._notifications_wake = notifications_wake
         self._holder = str(uuid.uuid4())
@@ -98,20 +98,17 @@ class Bridge:
         held_until = time.monotonic() + HOLD_SECONDS
         try:
             while not listening.done() and time.monotonic() < held_until:
-                await self._until_changed(listening)
+                # until the lease is due for renewal, the stream has opened or ended, or the task has ended
+                changed = asyncio.create_task(self._changed.wait())
+                await asyncio.wait([listening, changed], timeout=RENEW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                await _end([changed])
+                self._changed.clear()
                 renewed = time.monotonic()
                 if await self._hold():
                     held_until = renewed + HOLD_SECONDS
         finally:
             await _end([listening])
             self._note_open(is_open=False)
-
-    async def _until_changed(self, listening: asyncio.Task[None]) -> None:
-        """Wait until the lease is due for renewal, the stream has opened or ended, or the listening task has ended."""
-        changed = asyncio.create_task(self._changed.wait())
-        await asyncio.wait([listening, changed], timeout=RENEW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        await _end([changed])
-        self._changed.clear()
 
     async def _listen(self) -> None:
         failures = 0
@@ -140,25 +137,22 @@ class Bridge:
             envelope=info.event_envelope,
             cursor=cursor,
             notifications_wake=self._notifications_wake,
-            on_broken=_count_broken,
+            on_broken=BROKEN_EVENTS.labels("stream").inc,
         )
         try:
             async for item in stream:
                 if isinstance(item, Opened):
                     self._note_open(is_open=True)
-                    await self._tell_open()
+                    # before the first event is ingested: its effect on a request that Leshan has held since before
+                    # depends on the time since which the stream is open
+                    if not await self._hold():
+                        raise StreamLost("it is not on record that the stream is open")
                     log.info("event_stream_open")
                     beside += [asyncio.create_task(self._forward(events)), asyncio.create_task(self._keep_reconciled())]
                 elif not events.put((item, cursor.id if info.event_replay else None)):
                     raise StreamLost("the database is too slow for this many events")
         finally:
             await _end(beside)
-
-    async def _tell_open(self) -> None:
-        """Record since when the stream is open before the first event is ingested: the effect of that event on a
-        request that Leshan has held since before depends on it."""
-        if not await self._hold():
-            raise StreamLost("it is not on record that the stream is open")
 
     async def _keep_reconciled(self) -> None:
         await self._reconciler.run()
@@ -170,16 +164,11 @@ class Bridge:
     async def _forward(self, events: Events) -> None:
         while True:
             batch = await events.take_many(BATCH)
-            told = [event for event, _ in batch]
-            place = StreamPosition(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
-            await self._hearing.ingest_with_retry(told, source="stream", place=place)
+            position = StreamPosition(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
+            await self._ingestor.ingest_with_retry([event for event, _ in batch], source="stream", position=position)
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _count_broken() -> None:
-    BROKEN_EVENTS.labels("stream").inc()

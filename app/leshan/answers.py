@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -23,6 +23,7 @@ from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
 from app.leshan.events import MAX_NAME, MAX_REQUEST_ID
 from app.leshan.links import read_links
+from app.leshan.transport import Exchange, Failure
 
 MAX_DETAIL: Final = 1000
 
@@ -41,8 +42,26 @@ _NOT_CONNECTED: Final = re.compile(
     re.IGNORECASE,
 )
 
-_PROXY_SPEAKS: Final = frozenset({408, 499, 502, 503})
-_TURNED_AWAY: Final = frozenset({401, 403, 407, 429})
+_ANY: Final = re.compile("")
+_TEXTS: Final = {
+    400: (
+        (_NOT_REGISTERED, OutcomeKind.NOT_REGISTERED),
+        (_ASLEEP, OutcomeKind.ASLEEP),
+        (_ANY, OutcomeKind.BAD_REQUEST),
+    ),
+    500: (
+        (_NONSENSE, OutcomeKind.DEVICE_ANSWERED_NONSENSE),
+        (_NOT_CONNECTED, OutcomeKind.NOT_CONNECTED),
+        (_ANY, OutcomeKind.ANSWER_LOST),
+    ),
+    504: ((_TIMEOUT, OutcomeKind.DEVICE_SILENT), (_ANY, OutcomeKind.PROXY_ERROR)),
+}
+"""The meaning of a stock server's texts by status; the first match counts."""
+
+_STATUSES: Final = {
+    **dict.fromkeys((401, 403, 407, 429), OutcomeKind.LESHAN_REFUSED),
+    **dict.fromkeys((408, 499, 502, 503), OutcomeKind.PROXY_ERROR),
+}
 _OWN_CODES: Final = {
     "NOT_REGISTERED": OutcomeKind.NOT_REGISTERED,
     "INVALID_REQUEST": OutcomeKind.BAD_REQUEST,
@@ -77,19 +96,40 @@ _ANSWERED: Final = frozenset({OutcomeKind.SUCCESS, OutcomeKind.ANSWER_TOO_LARGE}
 """Outcomes that are possible after the device has answered, besides an unreadable response."""
 
 
+_FAILURES: Final = {
+    Failure.UNREACHABLE: OutcomeKind.UNREACHABLE,
+    Failure.TOO_LATE: OutcomeKind.TOO_LATE,
+    Failure.DEADLINE: OutcomeKind.ANSWER_LOST,
+    Failure.LOST: OutcomeKind.ANSWER_LOST,
+    Failure.TOO_LARGE: OutcomeKind.ANSWER_LOST,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A response with its text taken out of its JSON or HTML. ``code`` and ``delivery`` are our own server's."""
+    """A response with its text taken out of its JSON or HTML. ``delivery`` is our own server's."""
 
     kind: OperationKind
     status: int
     body: bytes
     text: str
-    code: str | None = None
     delivery: str | None = None
 
     def outcome(self, kind: OutcomeKind, detail: str | None = None) -> Outcome:
         return Outcome(kind, http_status=self.status, detail=(detail or self.text)[:MAX_DETAIL] or None)
+
+
+def outcome_of(kind: OperationKind, exchange: Exchange) -> Outcome:
+    """Return the outcome of an exchange for an operation of this kind."""
+    if exchange.failure is None and exchange.status is not None:
+        return read_answer(kind, exchange.status, exchange.headers, exchange.body)
+    failure = exchange.failure or Failure.LOST
+    return Outcome(
+        _FAILURES[failure],
+        http_status=exchange.status,
+        detail=exchange.detail[:MAX_DETAIL] or None,
+        deadline_passed=failure is Failure.DEADLINE,
+    )
 
 
 def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
@@ -97,12 +137,19 @@ def read_answer(kind: OperationKind, status: int, headers: Mapping[str, str], bo
     raises."""
     if 200 <= status < 300 and (content := _json_object(body)) is not None:
         return _read_object(content, status)
-    answer = _unwrapped(_Answer(kind, status, body, readable_text(headers.get("Content-Type", ""), body)))
-    if 200 <= status < 300:
-        return _read_unreadable(answer)
-    if answer.code is not None:
-        return _read_own(answer, answer.code)
-    return _read_error(answer)
+    answer = _Answer(kind, status, body, readable_text(headers.get("Content-Type", ""), body))
+    if 200 <= status < 300:  # without a JSON object: valid only for a passive cancel, whose response has no body
+        if body.strip():
+            return answer.outcome(OutcomeKind.ANSWER_LOST, f"unreadable answer: {answer.text}")
+        if kind in CANCELS:
+            return answer.outcome(OutcomeKind.SUCCESS)
+        return answer.outcome(OutcomeKind.ANSWER_LOST, "Leshan answered without a body")
+    own = (_json_object(body) or {}) if status >= 400 and body.lstrip().startswith(b"{") else {}
+    code, text, delivery = (own.get(key) for key in ("code", "text", "delivery"))
+    if not isinstance(code, str) or not isinstance(text, str):
+        return _read_error(answer)
+    delivery = delivery if isinstance(delivery, str) else None
+    return _read_own(_Answer(kind, status, body, _cut(text), delivery), code)
 
 
 def _read_own(answer: _Answer, code: str) -> Outcome:
@@ -113,69 +160,35 @@ def _read_own(answer: _Answer, code: str) -> Outcome:
     if known is None and answer.status == 500 and answer.delivery == Delivery.NOT_SENT:
         return answer.outcome(OutcomeKind.BAD_REQUEST)  # this request made it fail, and will again
     kind = known or _read_error(answer).kind
-    return answer.outcome(_by_delivery(kind, answer.delivery))
-
-
-def _by_delivery(kind: OutcomeKind, delivery: str | None) -> OutcomeKind:
-    if delivery == Delivery.NOT_SENT:
-        return _PERHAPS.get(kind, kind)
-    if delivery == Delivery.MAY_HAVE_REACHED and kind not in _PERHAPS:
-        return OutcomeKind.ANSWER_LOST
-    if delivery == Delivery.ANSWERED and kind not in _ANSWERED:
-        return OutcomeKind.DEVICE_ANSWERED_NONSENSE
-    return kind
+    if answer.delivery == Delivery.NOT_SENT:
+        kind = _PERHAPS.get(kind, kind)
+    elif answer.delivery == Delivery.MAY_HAVE_REACHED and kind not in _PERHAPS:
+        kind = OutcomeKind.ANSWER_LOST
+    elif answer.delivery == Delivery.ANSWERED and kind not in _ANSWERED:
+        kind = OutcomeKind.DEVICE_ANSWERED_NONSENSE
+    return answer.outcome(kind)
 
 
 def _read_error(answer: _Answer) -> Outcome:
+    """Read an error of a stock server, or of a proxy before it. A text that is not known leaves open whether the device
+    received the request of a 500."""
     status = answer.status
-    if status == 400:
-        return _read_400(answer)
-    if status == 500:
-        return _read_500(answer)
-    if status == 504:
-        silent = _TIMEOUT.match(answer.text)
-        return answer.outcome(OutcomeKind.DEVICE_SILENT if silent else OutcomeKind.PROXY_ERROR)
-    if status in _TURNED_AWAY:
-        return answer.outcome(OutcomeKind.LESHAN_REFUSED)
+    for text, kind in _TEXTS.get(status, ()):
+        if text.match(answer.text):
+            return answer.outcome(kind)
     if status == 404 and answer.kind in CANCELS and _NO_OBSERVATION.match(answer.text):
         return answer.outcome(OutcomeKind.SUCCESS)
-    if status in _PROXY_SPEAKS or status > 505:
-        return answer.outcome(OutcomeKind.PROXY_ERROR)
-    return answer.outcome(OutcomeKind.UNEXPECTED)
-
-
-def _read_400(answer: _Answer) -> Outcome:
-    if _NOT_REGISTERED.match(answer.text):
-        return answer.outcome(OutcomeKind.NOT_REGISTERED)
-    if _ASLEEP.match(answer.text):
-        return answer.outcome(OutcomeKind.ASLEEP)
-    return answer.outcome(OutcomeKind.BAD_REQUEST)
-
-
-def _read_500(answer: _Answer) -> Outcome:
-    """Read a 500, which mostly leaves open whether the device received the request."""
-    if _NONSENSE.match(answer.text):
-        return answer.outcome(OutcomeKind.DEVICE_ANSWERED_NONSENSE)
-    if _NOT_CONNECTED.match(answer.text):
-        return answer.outcome(OutcomeKind.NOT_CONNECTED)
-    return answer.outcome(OutcomeKind.ANSWER_LOST)
-
-
-def _read_unreadable(answer: _Answer) -> Outcome:
-    """Read a 2xx without a JSON object: valid only for a passive cancel, whose response has no body."""
-    if answer.body.strip():
-        return answer.outcome(OutcomeKind.ANSWER_LOST, f"unreadable answer: {answer.text}")
-    if answer.kind in CANCELS:
-        return answer.outcome(OutcomeKind.SUCCESS)
-    return answer.outcome(OutcomeKind.ANSWER_LOST, "Leshan answered without a body")
+    if status in _STATUSES:
+        return answer.outcome(_STATUSES[status])
+    return answer.outcome(OutcomeKind.PROXY_ERROR if status > 505 else OutcomeKind.UNEXPECTED)
 
 
 def read_own_error(kind: OperationKind, error: Mapping[str, JsonValue]) -> Outcome:
     """Return the outcome for the ``error`` of our own server's REQUEST_RESPONSE, as a direct call would have had it."""
     code, text, delivery = (error.get(key) for key in ("code", "text", "delivery"))
-    told = code if isinstance(code, str) else ""
-    answer = _Answer(kind, 500, b"", _cut(text) if isinstance(text, str) else "")
-    return _read_own(replace(answer, delivery=delivery if isinstance(delivery, str) else None), told)
+    delivery = delivery if isinstance(delivery, str) else None
+    answer = _Answer(kind, 500, b"", _cut(text) if isinstance(text, str) else "", delivery)
+    return _read_own(answer, code if isinstance(code, str) else "")
 
 
 def read_response_object(kind: OperationKind, response: Mapping[str, JsonValue]) -> Outcome:
@@ -187,21 +200,26 @@ def read_response_object(kind: OperationKind, response: Mapping[str, JsonValue])
 def _read_object(answer: Mapping[str, JsonValue], http_status: int | None) -> Outcome:
     if answer.get("delayed") is True and "success" not in answer:
         return _read_delayed(answer, http_status)
-    status = answer.get("status")
+    status, success = answer.get("status"), answer.get("success")
     match = _DEVICE_STATUS.fullmatch(status) if isinstance(status, str) else None
-    success = answer.get("success")
     if match is None or not isinstance(success, bool) or success != match[1].startswith("2"):
-        detail = _cut(f"unreadable answer: {_shown(answer)}")
+        try:
+            shown = orjson.dumps(dict(answer), default=str).decode(errors="replace")
+        except TypeError:  # orjson reads JSON that nests 1,024 deep, and writes 254 levels of it
+            shown = f"it has the fields {', '.join(islice(answer, 20))} and nests too deeply to be shown"
+        detail = _cut(f"unreadable answer: {shown}")
         return Outcome(OutcomeKind.ANSWER_LOST, http_status=http_status, detail=detail)
+    message, location, links = answer.get("errormessage"), answer.get("location"), answer.get("objectLinks")
+    is_location = isinstance(location, str) and 0 < len(location) <= MAX_NAME and "\x00" not in location
     return Outcome(
         OutcomeKind.SUCCESS if success else OutcomeKind.DEVICE_ANSWERED_NO,
         http_status=http_status,
         device_code=int(match[1]),
         device_status=status,
-        detail=_error_message(answer),
+        detail=_cut(message) if isinstance(message, str) and message else None,
         content=answer.get("content"),
-        object_links=read_links(answer.get("objectLinks")),
-        location=_location(answer.get("location")),
+        object_links=None if links is None else read_links(links),
+        location=location if is_location else None,  # only one that can be stored
     )
 
 
@@ -212,23 +230,6 @@ def _read_delayed(answer: Mapping[str, JsonValue], http_status: int | None) -> O
         return Outcome(OutcomeKind.DELAYED, http_status=http_status, request_id=request_id, detail=detail)
     detail = "Leshan delayed the request without telling a usable id"
     return Outcome(OutcomeKind.ANSWER_LOST, http_status=http_status, detail=detail)
-
-
-def _error_message(answer: Mapping[str, JsonValue]) -> str | None:
-    message = answer.get("errormessage")
-    return _cut(message) if isinstance(message, str) and message else None
-
-
-def _location(value: JsonValue) -> str | None:
-    """Return a path that can be stored: one that is longer than a name, or has a NUL, is None."""
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_NAME and "\x00" not in value else None
-
-
-def _shown(answer: Mapping[str, JsonValue]) -> str:
-    try:
-        return orjson.dumps(dict(answer), default=str).decode(errors="replace")
-    except TypeError:  # orjson reads JSON that nests 1,024 deep, and writes 254 levels of it
-        return f"it has the fields {', '.join(islice(answer, 20))} and nests too deeply to be shown"
 
 
 def _cut(text: str) -> str:
@@ -242,17 +243,6 @@ def _json_object(body: bytes) -> dict[str, JsonValue] | None:
     except orjson.JSONDecodeError:
         return None
     return content if isinstance(content, dict) else None
-
-
-def _unwrapped(answer: _Answer) -> _Answer:
-    """Return an error of our own server with its text taken out of the JSON."""
-    if answer.status < 400 or not answer.body.lstrip().startswith(b"{"):
-        return answer
-    content = _json_object(answer.body) or {}
-    code, text, delivery = (content.get(key) for key in ("code", "text", "delivery"))
-    if not isinstance(code, str) or not isinstance(text, str):
-        return answer
-    return replace(answer, text=_cut(text), code=code, delivery=delivery if isinstance(delivery, str) else None)
 
 
 def readable_text(content_type: str, body: bytes) -> str:

@@ -26,15 +26,10 @@ def parse_json(text: bytes | str) -> JsonValue:
     Raises:
         orjson.JSONDecodeError: invalid JSON, nested more than 1,024 deep (orjson's limit), or with too many containers.
     """
-    if _containers(text) > MAX_CONTAINERS:
+    containers = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    if containers > MAX_CONTAINERS:
         raise orjson.JSONDecodeError(f"more than {MAX_CONTAINERS} arrays and objects", "", 0)
     return orjson.loads(text)
-
-
-def _containers(text: bytes | str) -> int:
-    if isinstance(text, str):
-        return text.count("[") + text.count("{")
-    return text.count(b"[") + text.count(b"{")
 
 
 async def pieces_of(answer: httpx.Response) -> AsyncIterator[bytes]:

@@ -21,7 +21,7 @@ from app.domain.kinds import READS
 from app.domain.object_models import ObjectModel
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.leshan.answers import read_answer, readable_text
+from app.leshan.answers import outcome_of, readable_text
 from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.content_formats import Unwritable
 from app.leshan.events import UnreadableEvent, registration_of
@@ -39,7 +39,7 @@ from app.leshan.requests import (
     request_for,
 )
 from app.leshan.server_info import STOCK, ServerInfo, read_server_info, reads_types
-from app.leshan.transport import ACCEPT, Exchange, Failure, PooledTransport, Transport, tls_context
+from app.leshan.transport import ACCEPT, PooledTransport, Transport, tls_context
 
 PROBE_SECONDS: Final = 10.0
 PROBES: Final = 4
@@ -71,14 +71,6 @@ MAX_SPECS: Final = 4 * 1024 * 1024
 SPECS_SECONDS: Final = 60.0
 
 _log = structlog.get_logger(__name__)
-
-_OUTCOMES: Final = {
-    Failure.UNREACHABLE: OutcomeKind.UNREACHABLE,
-    Failure.TOO_LATE: OutcomeKind.TOO_LATE,
-    Failure.DEADLINE: OutcomeKind.ANSWER_LOST,
-    Failure.LOST: OutcomeKind.ANSWER_LOST,
-    Failure.TOO_LARGE: OutcomeKind.ANSWER_LOST,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +148,18 @@ class LeshanClient:
         try:
             info = self.info
             request = request_for(op, any_name=info.any_name, once=info.once, typed=self.typed is not False)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return _not_speakable(op, error)
+        except (Unaddressable, Unwritable) as error:
+            return Outcome(OutcomeKind.BAD_REQUEST, detail=str(error))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # it must not stop the queue behind it
+            _log.error("operation_not_speakable", kind=str(op.kind), error=f"{type(error).__name__}: {error}"[:300])
+            detail = f"no request can be made of this operation: {error}"[:1000]
+            return Outcome(OutcomeKind.BAD_REQUEST, detail=detail)
         outcome = outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
-        if op.kind in READS and not info.json_errors and _perhaps_too_large(outcome):
-            return replace(outcome, detail=f"{outcome.detail}: {PERHAPS_TOO_LARGE}")
+        if op.kind in READS and not info.json_errors:
+            # above a stock server's limit M15 and later report a timeout, M4 a canceled request (both seen)
+            is_canceled = outcome.kind is OutcomeKind.ANSWER_LOST and (outcome.detail or "").startswith("Request canc")
+            if is_canceled or outcome.kind is OutcomeKind.DEVICE_SILENT:
+                return replace(outcome, detail=f"{outcome.detail}: {PERHAPS_TOO_LARGE}")
         return outcome
 
     async def look(self) -> ServerInfo:
@@ -187,7 +186,7 @@ class LeshanClient:
         request = probe_request(endpoint, any_name=self.info.any_name)
         exchange = await self._transport.exchange(request, time.monotonic() + INFO_SECONDS)
         outcome = outcome_of(OperationKind.READ, exchange)
-        if outcome.kind is not OutcomeKind.NOT_REGISTERED and not _tells_a_registration(exchange.body):
+        if outcome.kind is not OutcomeKind.NOT_REGISTERED and not _is_registration(exchange.body):
             raise LeshanUnavailable(f"GET /clients/..: {outcome.detail or exchange.status}")
         self.typed = reads_types(exchange.body)
         if not self.typed:
@@ -223,7 +222,7 @@ class LeshanClient:
         outcome = outcome_of(OperationKind.READ, exchange)
         if outcome.kind is OutcomeKind.NOT_REGISTERED:
             return Probe(healthy=True, detail="answers: no such client")
-        if exchange.failure is None and exchange.status == 200 and _tells_a_registration(exchange.body):
+        if exchange.failure is None and exchange.status == 200 and _is_registration(exchange.body):
             return Probe(healthy=True, detail="answers with a registration")
         status = f"HTTP {exchange.status}: " if exchange.status else ""
         detail = f"{status}{outcome.detail or 'no answer of Leshan'}"[:500]
@@ -272,55 +271,21 @@ class LeshanClient:
         """
         request = objectspecs_request(endpoint, any_name=self.info.any_name)
         try:
-            async with asyncio.timeout(SPECS_SECONDS):
-                body = await self._bounded(request)
-            return parse_object_specs(parse_json(body))
+            async with asyncio.timeout(SPECS_SECONDS), self._cold.stream(request.method, request.target) as answer:
+                body = bytearray()
+                async for piece in pieces_of(answer):
+                    body += piece
+                    if len(body) > MAX_SPECS:
+                        raise LeshanUnavailable(f"object models: more than {MAX_SPECS} bytes")
+            if answer.status_code != 200:
+                text = readable_text(answer.headers.get("Content-Type", ""), bytes(body))
+                raise LeshanUnavailable(f"object models: HTTP {answer.status_code}: {text[:300]}")
+            return parse_object_specs(parse_json(bytes(body)))
         except (httpx.HTTPError, TimeoutError, orjson.JSONDecodeError, InvalidModels) as error:
             raise LeshanUnavailable(f"object models: {type(error).__name__}: {error}") from error
 
-    async def _bounded(self, request: LeshanRequest) -> bytes:
-        async with self._cold.stream(request.method, request.target) as answer:
-            pieces = bytearray()
-            async for piece in pieces_of(answer):
-                pieces += piece
-                if len(pieces) > MAX_SPECS:
-                    raise LeshanUnavailable(f"object models: more than {MAX_SPECS} bytes")
-        if answer.status_code != 200:
-            text = readable_text(answer.headers.get("Content-Type", ""), bytes(pieces))
-            raise LeshanUnavailable(f"object models: HTTP {answer.status_code}: {text[:300]}")
-        return bytes(pieces)
 
-
-def outcome_of(kind: OperationKind, exchange: Exchange) -> Outcome:
-    """Return the outcome of an exchange for an operation of this kind."""
-    if exchange.failure is None and exchange.status is not None:
-        return read_answer(kind, exchange.status, exchange.headers, exchange.body)
-    failure = exchange.failure or Failure.LOST
-    return Outcome(
-        _OUTCOMES[failure],
-        http_status=exchange.status,
-        detail=exchange.detail[:1000] or None,
-        deadline_passed=failure is Failure.DEADLINE,
-    )
-
-
-def _perhaps_too_large(outcome: Outcome) -> bool:
-    """Return whether the device's response may have exceeded a stock server's limit: M15 and later report a timeout
-    then, M4 a canceled request (both seen)."""
-    if outcome.kind is OutcomeKind.DEVICE_SILENT:
-        return True
-    return outcome.kind is OutcomeKind.ANSWER_LOST and (outcome.detail or "").startswith("Request canc")
-
-
-def _not_speakable(op: OperationRequest, error: Exception) -> Outcome:
-    """Return the outcome of an operation for which no request can be made; it must not stop the queue behind it."""
-    if isinstance(error, Unaddressable | Unwritable):
-        return Outcome(OutcomeKind.BAD_REQUEST, detail=str(error))
-    _log.error("operation_not_speakable", kind=str(op.kind), error=f"{type(error).__name__}: {error}"[:300])
-    return Outcome(OutcomeKind.BAD_REQUEST, detail=f"no request can be made of this operation: {error}"[:1000])
-
-
-def _tells_a_registration(body: bytes) -> bool:
+def _is_registration(body: bytes) -> bool:
     try:
         content = parse_json(body)
     except orjson.JSONDecodeError:

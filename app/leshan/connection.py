@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         self.status: int | None = None
         self._waiter: asyncio.Future[Answer] | None = None
 
-    def ask(self, question: bytes) -> asyncio.Future[Answer]:
+    def send(self, request: bytes) -> asyncio.Future[Answer]:
         """Write a request; the future has the complete response, or one of these exceptions:
 
         OSError or AnswerBroken (the connection ended, or no HTTP came), AnswerTooLarge, TimeoutError (given up).
@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         self._problem: Exception | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter = asyncio.get_running_loop().create_future()
-        self._transport.write(question)
+        self._transport.write(request)
         return self._waiter
 
     def give_up(self) -> None:
@@ -97,7 +97,8 @@ class Connection(asyncio.Protocol):
         room = MAX_HEAD - self._read
         if self.status is None and len(data) > room:  # one read can bring more than a head may have
             self._parse(data[:room])
-            self._end_head()
+            if self.status is None:
+                self._problem = self._problem or AnswerBroken(f"the answer's head has more than {MAX_HEAD} bytes")
             data = data[room:]
         if self._problem is None:
             self._parse(data)
@@ -106,10 +107,6 @@ class Connection(asyncio.Protocol):
         elif self._problem is not None:
             self._fail(self._problem)
             self.close()
-
-    def _end_head(self) -> None:
-        if self.status is None:
-            self._problem = self._problem or AnswerBroken(f"the answer's head has more than {MAX_HEAD} bytes")
 
     def _parse(self, data: bytes) -> None:
         in_head = self.status is None
@@ -127,7 +124,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.usable = False
         if self._waiter is not None and not self._waiter.done():
-            if error is None and self._ends_with_the_connection():
+            # a response that declares neither its length nor chunked encoding ends with the connection
+            lengths = ("Content-Length", "Transfer-Encoding")
+            is_unbounded = self.status is not None and not any(name in self._headers for name in lengths)
+            if error is None and is_unbounded and self._problem is None:
                 self._deliver()
             else:
                 self._fail(error or AnswerBroken("the connection closed before the answer was whole"))
@@ -143,12 +143,6 @@ class Connection(asyncio.Protocol):
     def _fail(self, problem: Exception) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(problem)
-
-    def _ends_with_the_connection(self) -> bool:
-        """Return whether the response declares neither its length nor chunked encoding, so that the connection's end
-        ends it."""
-        lengths = ("Content-Length", "Transfer-Encoding")
-        return self.status is not None and self._problem is None and not any(name in self._headers for name in lengths)
 
     # --- the parser's side
 

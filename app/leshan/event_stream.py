@@ -23,7 +23,6 @@ from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json, pieces_of
 from app.leshan.events import UnknownEvent, UnreadableEvent, parse_event
 from app.leshan.registrations import server_millis
-from app.leshan.server_info import boot_id_of
 
 HEARTBEAT_SECONDS: Final = 30.0
 """Silence after which the stream is taken as dead; Leshan's heartbeat comes every 10 seconds."""
@@ -111,7 +110,8 @@ async def event_stream(
             opening.reschedule(None)
             if answer.status_code != 200:
                 raise StreamLost(f"the event stream answers HTTP {answer.status_code}")
-            source = EventSource(httpx.Response(200, headers=_type_of(answer), stream=_Bounded(answer)))
+            media_type = {"Content-Type": answer.headers.get("Content-Type", "")}
+            source = EventSource(httpx.Response(200, headers=media_type, stream=_Bounded(answer)))
             clock = _Clock(server_millis(answer), monotonic())
             yield Opened()
             async for sse in source.aiter_sse():
@@ -123,10 +123,6 @@ async def event_stream(
     except (httpx.HTTPError, httpx.StreamError, SSEError) as error:
         raise StreamLost(f"the event stream: {type(error).__name__}: {error}") from error
     raise StreamLost("the event stream was closed by the server")
-
-
-def _type_of(answer: httpx.Response) -> dict[str, str]:
-    return {"Content-Type": answer.headers.get("Content-Type", "")}
 
 
 def _read(
@@ -141,7 +137,7 @@ def _read(
         if isinstance(data, dict) and isinstance(data.get("event"), str) and isinstance(data.get("data"), dict):
             time = data.get("time")
             facts = {"age": clock.age(time), "time": time if isinstance(time, int) else None}
-            facts["boot_id"], data = boot_id_of(data.get("bootId")), data["data"]
+            facts["boot_id"], data = data.get("bootId"), data["data"]
         return parse_event(sse.event, data, ordered=True, notifications_wake=notifications_wake, **facts)
     except UnknownEvent:
         return None

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.domain.enums import SECOND
 from app.domain.events import (
     AttemptEnded,
     Awake,
     Deregistered,
-    Event,
     Gap,
     LeshanEvent,
     ObservationChanged,
@@ -34,6 +32,9 @@ from app.leshan.links import read_links
 
 MAX_NAME: Final = 255
 """Maximum characters of an endpoint's name: the width of a database column, and more than any device has."""
+
+MAX_BOOT_ID: Final = 64
+"""Maximum characters of a server's boot id: the width of a database column."""
 
 MAX_REQUEST_ID: Final = 64
 """Maximum characters of the id of a delayed request: the width of a database column; Leshan's own is a UUID."""
@@ -81,7 +82,7 @@ def parse_event(
     ordered: bool = False,
     notifications_wake: bool = False,
     time: int | None = None,
-    boot_id: str | None = None,
+    boot_id: JsonValue = None,
 ) -> LeshanEvent | None:
     """Read one event; None if it is known and has no effect here.
 
@@ -90,7 +91,7 @@ def parse_event(
         ordered: whether its source preserves order.
         notifications_wake: whether this server takes a device that notifies as awake.
         time: when it happened, in milliseconds of the server's clock.
-        boot_id: of the server process in which it happened.
+        boot_id: of the server process in which it happened, as received.
 
     Raises:
         UnknownEvent, MissingField, BrokenEvent: see there.
@@ -100,13 +101,13 @@ def parse_event(
         raise UnknownEvent(f"{str(name)[:50]!r} is no event that means something here")
     if not isinstance(data, Mapping):
         raise BrokenEvent(f"the data of {name} is no JSON object")
-    if name == "AWAKE" and data.get("cause") == "ANSWER":
-        return None
-    common: _Common = {"age": max(0, age), "ordered": ordered, "boot_id": boot_id}
-    told = parser(data, common, notifications_wake)
-    if isinstance(told, Awake):
-        return replace(told, window=_window(data, time))
-    return told
+    common = {"age": max(0, age), "ordered": ordered, "boot_id": boot_id_of(boot_id)}
+    return parser(name, data, _Source(common, notifications_wake, time))
+
+
+def boot_id_of(value: JsonValue) -> str | None:
+    """Return a ``bootId`` that can be stored and compared."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_BOOT_ID and "\x00" not in value else None
 
 
 def endpoint_name(value: JsonValue, field: str) -> str:
@@ -147,76 +148,56 @@ def registration_of(data: JsonValue, field: str = "data") -> tuple[str, Registra
     )
 
 
-_Common = dict[str, Any]
+class _Source(NamedTuple):
+    """The attributes that the source gives to every event, whether notifications wake, and the event's time."""
+
+    common: dict[str, Any]
+    notifications_wake: bool
+    time: int | None
 
 
-def _registered(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
+def _registration_event(name: str, data: Mapping[str, JsonValue], source: _Source) -> LeshanEvent:
+    """Read a registration, its update or its end."""
+    if name == "UPDATED":
+        endpoint, registration = registration_of(data.get("registration"), "data.registration")
+        return Updated(endpoint=endpoint, registration=registration, **source.common)
     endpoint, registration = registration_of(data)
-    return Registered(endpoint=endpoint, registration=registration, **common)
-
-
-def _updated(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
-    endpoint, registration = registration_of(data.get("registration"), "data.registration")
-    return Updated(endpoint=endpoint, registration=registration, **common)
-
-
-def _deregistered(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
-    endpoint, registration = registration_of(data)
+    if name == "REGISTRATION":
+        return Registered(endpoint=endpoint, registration=registration, **source.common)
     by_device = data.get("reason") == "CLIENT"  # our own Leshan server's; the others are EXPIRED and REPLACED
-    return Deregistered(endpoint=endpoint, registration=registration, by_device=by_device, **common)
+    return Deregistered(endpoint=endpoint, registration=registration, by_device=by_device, **source.common)
 
 
-def _awake(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
-    return Awake(endpoint=_endpoint(data), **common)
+def _presence_event(name: str, data: Mapping[str, JsonValue], source: _Source) -> LeshanEvent | None:
+    if name == "SLEEPING":
+        return Sleeping(endpoint=_endpoint(data), **source.common)
+    if data.get("cause") == "ANSWER":
+        return None
+    until, time = _integer(data.get("until")), source.time
+    window = (until - time) * 1000 if until is not None and time is not None and until > time else None
+    return Awake(endpoint=_endpoint(data), window=window, **source.common)
 
 
-def _window(data: Mapping[str, JsonValue], time: int | None) -> int | None:
-    until = _integer(data.get("until"))
-    return (until - time) * 1000 if until is not None and time is not None and until > time else None
-
-
-def _sleeping(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event:
-    return Sleeping(endpoint=_endpoint(data), **common)
-
-
-def _notification(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
-    """Read a notification. One of 2.0.0-M4, which has no composites, has no ``kind``."""
-    if data.get("kind", "single") != "single":
-        return _sent(data, common, wake)
-    path = _required_text(data, "res", "data")
-    if "val" not in data:
-        raise MissingField("data.val")
-    return Reported(endpoint=_endpoint(data), nodes={path: data["val"]}, wakes=wake, samples=_samples(data), **common)
-
-
-def _sent(data: Mapping[str, JsonValue], common: _Common, wake: bool) -> Event:
-    """Read a Send or a composite notification. Null means that it has no content: the device answered an error."""
+def _report(name: str, data: Mapping[str, JsonValue], source: _Source) -> LeshanEvent:
+    """Read a Send, or a single or composite notification. A notification of 2.0.0-M4, which has no composites, has no
+    ``kind``. Null instead of several values means that there is no content: the device answered an error."""
     nodes = data.get("val")
+    if name == "NOTIFICATION" and data.get("kind", "single") == "single":
+        nodes = {_required_text(data, "res", "data"): nodes}
     if "val" not in data or not isinstance(nodes, Mapping | None):
         raise MissingField("data.val")
-    return Reported(endpoint=_endpoint(data), nodes=nodes or {}, wakes=wake, samples=_samples(data), **common)
-
-
-def _samples(data: Mapping[str, JsonValue]) -> tuple[Sample, ...]:
-    """Return all samples that our own server reports, with the device's times; one that cannot be read is left out."""
-    told = data.get("samples")
-    commands = told[:MAX_SAMPLES] if isinstance(told, list) else []
-    return tuple(
+    listed = data.get("samples")
+    samples = tuple(  # all that our own server reports, with the device's times; one that cannot be read is left out
         Sample(_integer(each.get("time")), each["val"])
-        for each in commands
+        for each in (listed[:MAX_SAMPLES] if isinstance(listed, list) else ())
         if isinstance(each, Mapping) and isinstance(each.get("val"), Mapping)
     )
+    wakes = source.notifications_wake
+    return Reported(endpoint=_endpoint(data), nodes=nodes or {}, wakes=wakes, samples=samples, **source.common)
 
 
-def _unreadable(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> None:
-    """Return None: the Leshan server could not decode the notification, and reports its AWAKE as another event."""
-
-
-def _gap(_data: Mapping[str, JsonValue], _common: _Common, _wake: bool) -> LeshanEvent:
-    return Gap()
-
-
-def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> LeshanEvent | None:
+def _response(_name: str, data: Mapping[str, JsonValue], source: _Source) -> LeshanEvent | None:
+    """Read the response to a request that Leshan delayed, or the end of a call that was made with a request id."""
     if data.get("delayed") is False:
         return _attempt_ended(data)
     response = data.get("response")
@@ -224,11 +205,10 @@ def _request_response(data: Mapping[str, JsonValue], common: _Common, _wake: boo
         raise MissingField("data.response")
     if _nested_deeper(response, _MAX_DEPTH):
         raise BrokenEvent(f"an answer is nested at most {_MAX_DEPTH} deep", "data.response")
-    request_id = _required_text(data, "requestId", "data")
-    if len(request_id) > MAX_REQUEST_ID:
+    id_, path = _required_text(data, "requestId", "data"), _text(data.get("path"))
+    if len(id_) > MAX_REQUEST_ID:
         raise BrokenEvent(f"the id of a request has at most {MAX_REQUEST_ID} characters", "data.requestId")
-    path = _text(data.get("path"))
-    return RequestResponse(endpoint=_endpoint(data), request_id=request_id, path=path, response=response, **common)
+    return RequestResponse(endpoint=_endpoint(data), request_id=id_, path=path, response=response, **source.common)
 
 
 def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded | None:
@@ -248,43 +228,39 @@ def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded | None:
     )
 
 
-def _observation(data: Mapping[str, JsonValue], common: _Common, *, stands: bool) -> Event | None:
+def _observation(name: str, data: Mapping[str, JsonValue], source: _Source) -> LeshanEvent | None:
     """Return None for an observation that Reveille does not show, for example of the root: refusing it would stall the
     webhook."""
     composite = data.get("kind") == "composite"
     paths = data.get("paths") if composite else [data.get("res")]
     registration_id = _text(data.get("registrationId"))
-    if registration_id is None or not isinstance(paths, list) or not paths or not all(map(_is_path, paths)):
+    if registration_id is None or not isinstance(paths, list) or not paths:
         return None
-    known: dict[str, Any] = {"registration_id": registration_id, "paths": tuple(paths), "composite": composite}
-    return ObservationChanged(endpoint=_endpoint(data), stands=stands, **known, **common)
+    if not all(isinstance(path, str) and _PATH.fullmatch(path) for path in paths):
+        return None
+    return ObservationChanged(
+        endpoint=_endpoint(data),
+        stands=name == "OBSERVATION_ADDED",
+        registration_id=registration_id,
+        paths=tuple(paths),
+        composite=composite,
+        **source.common,
+    )
 
 
-def _is_path(value: JsonValue) -> bool:
-    return isinstance(value, str) and _PATH.fullmatch(value) is not None
-
-
-def _observation_added(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event | None:
-    return _observation(data, common, stands=True)
-
-
-def _observation_ended(data: Mapping[str, JsonValue], common: _Common, _wake: bool) -> Event | None:
-    return _observation(data, common, stands=False)
-
-
-_PARSERS: Final[dict[str, Callable[[Mapping[str, JsonValue], _Common, bool], LeshanEvent | None]]] = {
-    "REGISTRATION": _registered,
-    "UPDATED": _updated,
-    "DEREGISTRATION": _deregistered,
-    "AWAKE": _awake,
-    "SLEEPING": _sleeping,
-    "NOTIFICATION": _notification,
-    "NOTIFICATION_UNREADABLE": _unreadable,
-    "SEND": _sent,
-    "REQUEST_RESPONSE": _request_response,
-    "OBSERVATION_ADDED": _observation_added,
-    "OBSERVATION_ENDED": _observation_ended,
-    "GAP": _gap,
+_PARSERS: Final[dict[str, Callable[[str, Mapping[str, JsonValue], _Source], LeshanEvent | None]]] = {
+    "REGISTRATION": _registration_event,
+    "UPDATED": _registration_event,
+    "DEREGISTRATION": _registration_event,
+    "AWAKE": _presence_event,
+    "SLEEPING": _presence_event,
+    "NOTIFICATION": _report,
+    "NOTIFICATION_UNREADABLE": lambda *_: None,  # the server could not decode it, and reports its AWAKE on its own
+    "SEND": _report,
+    "REQUEST_RESPONSE": _response,
+    "OBSERVATION_ADDED": _observation,
+    "OBSERVATION_ENDED": _observation,
+    "GAP": lambda *_: Gap(),
 }
 
 

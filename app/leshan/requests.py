@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -116,15 +116,6 @@ def request_for(
     return request
 
 
-def _read(op: OperationRequest, client: str) -> LeshanRequest:
-    return LeshanRequest("GET", client + _path(op) + _query(_timeout(op), _format(op)))
-
-
-def _write(op: OperationRequest, client: str) -> LeshanRequest:
-    replace = "" if op.replace else "replace=false"
-    return _json("PUT", client + _path(op) + _query(_timeout(op), _format(op), replace), _written_node(op))
-
-
 def _written_node(op: OperationRequest) -> JsonValue:
     path = _parsed(_path(op))
     if op.value_type is None:
@@ -132,81 +123,57 @@ def _written_node(op: OperationRequest) -> JsonValue:
     return resource_node(path, TypedValue(op.value_type, op.value))
 
 
-def _execute(op: OperationRequest, client: str) -> LeshanRequest:
-    """Build an EXECUTE. The body is always present, if empty: Leshan drops arguments that come without
-    ``Content-Length``."""
-    body = (op.arguments or "").encode()
-    return LeshanRequest("POST", client + _path(op) + _query(_timeout(op)), body, TEXT_TYPE)
-
-
-def _create(op: OperationRequest, client: str) -> LeshanRequest:
-    return _json("POST", client + _path(op) + _query(_timeout(op), _format(op)), {"kind": "instance", **op.value})
-
-
-def _delete(op: OperationRequest, client: str) -> LeshanRequest:
-    return LeshanRequest("DELETE", client + _path(op) + _query(_timeout(op)))
-
-
-def _discover(op: OperationRequest, client: str) -> LeshanRequest:
-    return LeshanRequest("GET", f"{client}{_path(op)}/discover{_query(_timeout(op))}")
-
-
-def _observe(op: OperationRequest, client: str) -> LeshanRequest:
-    return LeshanRequest("POST", f"{client}{_path(op)}/observe{_query(_timeout(op), _format(op))}", b"")
-
-
-def _cancel_observe(op: OperationRequest, client: str) -> LeshanRequest:
-    """Build the passive form: Leshan removes the observation and answers the device's next notification with a reset.
-
-    It succeeds whether the device sleeps or not, and whether anything was observed or not; LwM2M allows both forms.
-    """
-    return LeshanRequest("DELETE", f"{client}{_path(op)}/observe")
-
-
-def _write_attributes(op: OperationRequest, client: str) -> LeshanRequest:
-    """Build a request without ``timeout``: Leshan reads the whole query as the list of attributes, and waits its own 5
-    seconds."""
-    attributes = "&".join(f"{name}={_plain(value)}" for name, value in op.attributes.items())
-    return LeshanRequest("PUT", f"{client}{_path(op)}/attributes?{attributes}", b"")
-
-
-def _read_composite(op: OperationRequest, client: str) -> LeshanRequest:
-    return LeshanRequest("GET", f"{client}/composite" + _query(_paths(op), *_composite_formats(op), _timeout(op)))
-
-
 def _write_composite(op: OperationRequest, client: str) -> LeshanRequest:
-    nodes = {path: _member_node(path, typed) for path, typed in op.values.items()}
+    nodes = {
+        path: resource_node(_parsed(path), TypedValue(ValueType(typed["type"]), typed["value"]))
+        for path, typed in op.values.items()
+    }
     return _json("PUT", f"{client}/composite" + _query(*_composite_formats(op), _timeout(op)), nodes)
 
 
-def _member_node(path: str, typed: Mapping[str, JsonValue]) -> JsonValue:
-    return resource_node(_parsed(path), TypedValue(ValueType(typed["type"]), typed["value"]))
-
-
-def _observe_composite(op: OperationRequest, client: str) -> LeshanRequest:
-    query = _query(_paths(op), *_composite_formats(op), _timeout(op))
-    return LeshanRequest("POST", f"{client}/composite/observe{query}", b"")
-
-
-def _cancel_observe_composite(op: OperationRequest, client: str) -> LeshanRequest:
-    return LeshanRequest("DELETE", f"{client}/composite/observe{_query(_paths(op), *_composite_formats(op))}")
-
-
 _COMPOSERS: Final[dict[OperationKind, Callable[[OperationRequest, str], LeshanRequest]]] = {
-    OperationKind.READ: _read,
-    OperationKind.WRITE: _write,
-    OperationKind.EXECUTE: _execute,
-    OperationKind.CREATE: _create,
-    OperationKind.DELETE: _delete,
-    OperationKind.DISCOVER: _discover,
-    OperationKind.OBSERVE: _observe,
-    OperationKind.CANCEL_OBSERVE: _cancel_observe,
-    OperationKind.WRITE_ATTRIBUTES: _write_attributes,
-    OperationKind.READ_COMPOSITE: _read_composite,
+    OperationKind.READ: lambda op, client: LeshanRequest("GET", client + _path(op) + _query(_timeout(op), _format(op))),
+    OperationKind.WRITE: lambda op, client: _json(
+        "PUT",
+        client + _path(op) + _query(_timeout(op), _format(op), "" if op.replace else "replace=false"),
+        _written_node(op),
+    ),
+    # the body is always present, if empty: Leshan drops arguments that come without Content-Length
+    OperationKind.EXECUTE: lambda op, client: LeshanRequest(
+        "POST", client + _path(op) + _query(_timeout(op)), (op.arguments or "").encode(), TEXT_TYPE
+    ),
+    OperationKind.CREATE: lambda op, client: _json(
+        "POST", client + _path(op) + _query(_timeout(op), _format(op)), {"kind": "instance", **op.value}
+    ),
+    OperationKind.DELETE: lambda op, client: LeshanRequest("DELETE", client + _path(op) + _query(_timeout(op))),
+    OperationKind.DISCOVER: lambda op, client: LeshanRequest(
+        "GET", f"{client}{_path(op)}/discover{_query(_timeout(op))}"
+    ),
+    OperationKind.OBSERVE: lambda op, client: LeshanRequest(
+        "POST", f"{client}{_path(op)}/observe{_query(_timeout(op), _format(op))}", b""
+    ),
+    # the passive form: Leshan removes the observation and answers the device's next notification with a reset. It
+    # succeeds whether the device sleeps or not, and whether anything was observed or not; LwM2M allows both forms
+    OperationKind.CANCEL_OBSERVE: lambda op, client: LeshanRequest("DELETE", f"{client}{_path(op)}/observe"),
+    # without `timeout`: Leshan reads the whole query as the list of attributes, and waits its own 5 seconds
+    OperationKind.WRITE_ATTRIBUTES: lambda op, client: LeshanRequest(
+        "PUT",
+        f"{client}{_path(op)}/attributes?"
+        + "&".join(f"{name}={_plain(value)}" for name, value in op.attributes.items()),
+        b"",
+    ),
+    OperationKind.READ_COMPOSITE: lambda op, client: LeshanRequest(
+        "GET", f"{client}/composite" + _query(_paths(op), *_composite_formats(op), _timeout(op))
+    ),
     OperationKind.WRITE_COMPOSITE: _write_composite,
-    OperationKind.OBSERVE_COMPOSITE: _observe_composite,
-    OperationKind.CANCEL_OBSERVE_COMPOSITE: _cancel_observe_composite,
+    OperationKind.OBSERVE_COMPOSITE: lambda op, client: LeshanRequest(
+        "POST", f"{client}/composite/observe{_query(_paths(op), *_composite_formats(op), _timeout(op))}", b""
+    ),
+    OperationKind.CANCEL_OBSERVE_COMPOSITE: lambda op, client: LeshanRequest(
+        "DELETE", f"{client}/composite/observe{_query(_paths(op), *_composite_formats(op))}"
+    ),
 }
+"""The request of each kind, from the operation and the address of its client."""
 
 
 def _json(method: str, target: str, node: JsonValue) -> LeshanRequest:

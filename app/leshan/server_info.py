@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
+from app.leshan.events import boot_id_of
 
-MAX_BOOT_ID: Final = 64
-_MOST: Final = 1_000_000
+MAX_OPEN_CALLS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +47,15 @@ STOCK: Final = ServerInfo()
 def read_server_info(status: int, body: bytes) -> ServerInfo:
     """Read a response to ``GET /server/info``; anything but a 200 with such an object is a stock server's."""
     try:
-        told = parse_json(body) if status == 200 else None
+        info = parse_json(body) if status == 200 else None
     except orjson.JSONDecodeError:
         return STOCK
-    if not isinstance(told, dict) or not isinstance(features := told.get("features"), dict):
+    if not isinstance(info, dict) or not isinstance(features := info.get("features"), dict):
         return STOCK
+    limits = info.get("limits")
+    open_calls = limits.get("openCalls") if isinstance(limits, dict) else None
+    if not isinstance(open_calls, int) or isinstance(open_calls, bool) or not 0 < open_calls <= MAX_OPEN_CALLS:
+        open_calls = None
     return ServerInfo(
         request_ids=features.get("requestIds") is True,
         any_name=features.get("anyName") is True,
@@ -63,8 +65,8 @@ def read_server_info(status: int, body: bytes) -> ServerInfo:
         event_replay=features.get("eventReplay") is True,
         notifications_wake=features.get("notificationsWake") is True,
         once=features.get("retransmit") is True,
-        open_calls=_open_calls(told.get("limits")),
-        boot_id=boot_id_of(told.get("bootId")),
+        open_calls=open_calls,
+        boot_id=boot_id_of(info.get("bootId")),
     )
 
 
@@ -79,14 +81,3 @@ def reads_types(client: bytes) -> bool:
     except orjson.JSONDecodeError:
         return not client.startswith(b"no registered client")
     return not (isinstance(found, dict) and isinstance(found.get("registrationDate"), str))
-
-
-def boot_id_of(value: JsonValue) -> str | None:
-    """Return a ``bootId`` that can be stored and compared."""
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_BOOT_ID and "\x00" not in value else None
-
-
-def _open_calls(limits: JsonValue) -> int | None:
-    most = limits.get("openCalls") if isinstance(limits, Mapping) else None
-    usable = isinstance(most, int) and not isinstance(most, bool) and 0 < most <= _MOST
-    return most if usable else None

@@ -9,23 +9,29 @@ until past it sends nothing.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from app.leshan.connection import MAX_ANSWER, Answer, AnswerTooLarge, Connection
-from app.leshan.deadlines import Deadlines
 from app.leshan.requests import LeshanRequest
 
 CONNECT_SECONDS: Final = 5.0
 KEPT_SECONDS: Final = 4.0
 """Time for which an idle connection is kept: less than in any known server, so that it is not closed under a
 request."""
+
+LEAST_SECONDS: Final = 0.001
+"""Minimum time between two checks of the deadlines: the event loop's timers have no finer grain, and may be early by
+less than that."""
+
+Waiting = TypeVar("Waiting")
 
 ACCEPT: Final = "application/json, */*;q=0.5"
 """Our own Leshan server then returns errors as JSON, which says what was sent; a stock one ignores the header."""
@@ -109,6 +115,55 @@ def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSL
     return context
 
 
+class Deadlines(Generic[Waiting]):
+    """Items that wait until their deadlines, with a single timer. Used inside one event loop.
+
+    A timer for each call is a twentieth of a call's cost, and hardly one of them is ever needed: a response comes in
+    milliseconds, a deadline is tens of seconds away.
+    """
+
+    def __init__(self, passed: Callable[[Waiting], None]) -> None:
+        """``passed`` is called once for each item whose deadline has passed; it must not raise."""
+        self._passed = passed
+        self._until: dict[Waiting, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = math.inf
+
+    def watch(self, one: Waiting, deadline: float) -> None:
+        """Call ``passed`` when ``deadline`` (of ``time.monotonic``) has passed, unless :meth:`forget` is called
+        before."""
+        self._until[one] = deadline
+        if deadline < self._next:
+            self._schedule(deadline)
+
+    def forget(self, one: Waiting) -> None:
+        """Stop watching the item, if it is watched."""
+        self._until.pop(one, None)
+
+    def close(self) -> None:
+        """Stop watching all items."""
+        self._until.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._next = None, math.inf
+
+    def _schedule(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = deadline
+        seconds = max(deadline - time.monotonic(), LEAST_SECONDS)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        for one in [one for one, deadline in self._until.items() if deadline <= now]:
+            del self._until[one]
+            self._passed(one)
+        self._timer, self._next = None, math.inf
+        if self._until:
+            self._schedule(min(self._until.values()))
+
+
 class PooledTransport:
     """The hot call over kept connections. Created and used inside one event loop."""
 
@@ -147,12 +202,12 @@ class PooledTransport:
         if time.monotonic() >= deadline:
             return _failed(attempt, TooLateToSend())
         try:
-            answer = await self._send(self._question(request, headers), attempt)
+            answer = await self._send(self._request_bytes(request, headers), attempt)
         except Exception as error:  # of any kind: the attempt's own record says whether it was sent
             return _failed(attempt, error)
         return Exchange(left=True, status=answer.status, headers=answer.headers, body=answer.body)
 
-    def _question(self, request: LeshanRequest, headers: Mapping[str, str] | None) -> bytes:
+    def _request_bytes(self, request: LeshanRequest, headers: Mapping[str, str] | None) -> bytes:
         own = dict(headers or {})
         if request.content_type:
             own["Content-Type"] = request.content_type
@@ -161,9 +216,13 @@ class PooledTransport:
         start = f"{request.method} {_plain(self._path + request.target)} HTTP/1.1\r\n"
         return (start + self._head + _lines(own) + "\r\n").encode("latin-1") + (request.body or b"")
 
-    async def _send(self, question: bytes, attempt: _Attempt) -> Answer:
+    async def _send(self, request: bytes, attempt: _Attempt) -> Answer:
         """Send a request, once for each call. No other function does."""
-        await self._take_slot(attempt.deadline)
+        if self._slots.locked():
+            async with asyncio.timeout(attempt.deadline - time.monotonic()):
+                await self._slots.acquire()
+        else:
+            await self._slots.acquire()
         try:
             connection = self._kept_connection() or await self._connect(attempt)
             try:
@@ -173,7 +232,7 @@ class PooledTransport:
                     raise ConnectionResetError("the connection closed before the request was sent")
                 attempt.left = True
                 self._deadlines.watch(connection, attempt.deadline)
-                return await connection.ask(question)
+                return await connection.send(request)
             finally:
                 self._deadlines.forget(connection)
                 attempt.status = connection.status
@@ -183,13 +242,6 @@ class PooledTransport:
                     connection.close()
         finally:
             self._slots.release()
-
-    async def _take_slot(self, deadline: float) -> None:
-        if self._slots.locked():
-            async with asyncio.timeout(deadline - time.monotonic()):
-                await self._slots.acquire()
-        else:
-            await self._slots.acquire()
 
     def _kept_connection(self) -> Connection | None:
         """Return the most recently used connection, if it is still good: longer idle ones are closed over time."""
@@ -229,29 +281,19 @@ def _plain(text: str) -> str:
 def _failed(attempt: _Attempt, error: Exception) -> Exchange:
     """Return a failed exchange. The exception only supplies the text, and whether the deadline passed or the connection
     was lost."""
-    return Exchange(
-        left=attempt.left,
-        failure=_failure_after(error) if attempt.left else _failure_before(attempt, error),
-        status=attempt.status,
-        detail=_words(error),
-    )
+    if not attempt.left:
+        late = isinstance(error, TooLateToSend) or time.monotonic() >= attempt.deadline
+        failure = Failure.TOO_LATE if late and not attempt.connecting else Failure.UNREACHABLE
+    elif isinstance(error, TimeoutError):
+        failure = Failure.DEADLINE
+    else:
+        failure = Failure.TOO_LARGE if isinstance(error, AnswerTooLarge) else Failure.LOST
+    detail = _DETAILS.get(type(error)) or f"{type(error).__name__}: {error}"[:500]
+    return Exchange(left=attempt.left, failure=failure, status=attempt.status, detail=detail)
 
 
-def _failure_before(attempt: _Attempt, error: Exception) -> Failure:
-    late = isinstance(error, TooLateToSend) or time.monotonic() >= attempt.deadline
-    return Failure.TOO_LATE if late and not attempt.connecting else Failure.UNREACHABLE
-
-
-def _failure_after(error: Exception) -> Failure:
-    if isinstance(error, TimeoutError):
-        return Failure.DEADLINE
-    return Failure.TOO_LARGE if isinstance(error, AnswerTooLarge) else Failure.LOST
-
-
-def _words(error: Exception) -> str:
-    known = {
-        TooLateToSend: "the deadline passed before the request was sent",
-        AnswerTooLarge: f"the answer has more than {MAX_ANSWER} bytes",
-        TimeoutError: "no answer before the deadline",
-    }
-    return known.get(type(error)) or f"{type(error).__name__}: {error}"[:500]
+_DETAILS: Final[Mapping[type[Exception], str]] = {
+    TooLateToSend: "the deadline passed before the request was sent",
+    AnswerTooLarge: f"the answer has more than {MAX_ANSWER} bytes",
+    TimeoutError: "no answer before the deadline",
+}

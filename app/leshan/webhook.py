@@ -19,7 +19,6 @@ from app.domain.events import Event, LeshanEvent
 from app.domain.values import JsonValue
 from app.leshan.events import BrokenEvent, UnknownEvent, UnreadableEvent, parse_event
 from app.leshan.old_webhooks import parse_composite, parse_single
-from app.leshan.server_info import boot_id_of
 from app.leshan.webhook_http import (
     MAX_BODY,
     MAX_OLDER_BODY,
@@ -30,14 +29,12 @@ from app.leshan.webhook_http import (
     IngestUnavailable,
     Keys,
     Refusal,
-    answered,
     check_headers,
     check_signature,
-    delivery_id,
     is_local,
     read_body,
     read_json,
-    refused,
+    respond,
 )
 from app.security import same_secret
 
@@ -45,6 +42,7 @@ __all__ = ["Batch", "Form", "IngestBatch", "IngestUnavailable", "webhook_routes"
 
 MAX_EVENTS: Final = 1000
 MAX_MILLIS: Final = 2**53
+MAX_DELIVERY_ID: Final = 255
 
 _Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -79,58 +77,65 @@ def webhook_routes(
 
 
 def _events(ingest: IngestBatch, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> _Endpoint:
+    @_refusing
     async def receive(request: Request) -> Response:
+        headers = request.headers
         is_signed = check_headers(request, keys)
         with limiter.admit(verified=not is_signed) as incoming:
             body = await read_body(request, incoming, MAX_BODY)
             if is_signed:
                 check_signature(request, body, keys)
                 incoming.move_to(limiter.verified)
-            events = parse_events(read_json(body), _sent_millis(request), notifications_wake=notifications_wake)
-            return await answered(ingest, Batch(events, delivery_id(request.headers)))
+            members, sent = read_json(body), headers.get("webhook-timestamp", "")
+            sent_millis = int(sent) * 1000 if sent.isascii() and sent.isdigit() and len(sent) < 13 else None
+            events = parse_events(members, sent_millis, notifications_wake=notifications_wake)
+            delivery_id = headers.get("webhook-id") or None
+            if delivery_id and (len(delivery_id) > MAX_DELIVERY_ID or "\x00" in delivery_id):
+                raise Refusal(400, f"a webhook-id has at most {MAX_DELIVERY_ID} characters")
+            await ingest(Batch(events, delivery_id))
+            return respond(202, {"accepted": len(events)})
 
-    return _refusing(receive)
+    return receive
 
 
 def _older(
     ingest: IngestBatch, keys: Keys, parse: Callable[[JsonValue], Event], limiter: AdmissionLimiter
 ) -> _Endpoint:
+    @_refusing
     async def receive(request: Request) -> Response:
-        _check_older_caller(request, keys)
+        token = request.path_params.get("token")  # only the address can be configured on such a server
+        if token is not None and not (keys.token and same_secret(keys.token, token)):
+            raise Refusal(401, "the token in the address is not the webhook's")
+        if token is None and (keys.secrets or keys.token or not keys.trust_loopback):
+            raise Refusal(401, "the address is /w/TOKEN/leshan_api/.. with the webhook's token")
+        if token is None and not is_local(request):
+            raise Refusal(401, "from elsewhere than this machine the address is /w/TOKEN/leshan_api/..")
         with limiter.admit(verified=True) as incoming:
             body = read_json(await read_body(request, incoming, MAX_OLDER_BODY))
             try:
                 event = parse(body)
             except UnreadableEvent as error:
                 raise Refusal(422, str(error), error.field) from None
-            return await answered(ingest, Batch([event], form=Form.OLDER))
+            await ingest(Batch([event], form=Form.OLDER))
+            return respond(202, {"accepted": 1})
 
-    return _refusing(receive)
-
-
-def _check_older_caller(request: Request, keys: Keys) -> None:
-    """Check the token in the address: only the address can be configured on such a server.
-
-    Raises:
-        Refusal: 401.
-    """
-    given = request.path_params.get("token")
-    if given is not None and not (keys.token and same_secret(keys.token, given)):
-        raise Refusal(401, "the token in the address is not the webhook's")
-    if given is None and (keys.secrets or keys.token or not keys.trust_loopback):
-        raise Refusal(401, "the address is /w/TOKEN/leshan_api/.. with the webhook's token")
-    if given is None and not is_local(request):
-        raise Refusal(401, "from elsewhere than this machine the address is /w/TOKEN/leshan_api/..")
+    return receive
 
 
 def _refusing(receive: _Endpoint) -> _Endpoint:
+    """Return the endpoint with responses to calls that are refused, or cannot be committed."""
+
     async def endpoint(request: Request) -> Response:
         try:
             return await receive(request)
         except Refusal as refusal:
-            return refused(refusal)
+            field = {} if refusal.field is None else {"field": refusal.field}
+            return respond(refusal.status, {"error": refusal.error, **field})
+        except IngestUnavailable:
+            # the log has the reason: a driver's text names hosts and users, and the caller may be unknown
+            return respond(503, {"error": "The events cannot be stored now. Send them again."})
         except ClientDisconnect:
-            return refused(Refusal(400, "the call ended before its body did"))
+            return respond(400, {"error": "the call ended before its body did"})
 
     return endpoint
 
@@ -148,10 +153,10 @@ def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake
     if len(members) > MAX_EVENTS:
         raise Refusal(413, f"at most {MAX_EVENTS} events are taken at once")
     where = "[{}]." if isinstance(body, list) else ""
-    told = (
+    events = (
         _event(member, where.format(index), sent_millis, notifications_wake) for index, member in enumerate(members)
     )
-    return [event for event in told if event is not None]
+    return [event for event in events if event is not None]
 
 
 def _event(member: JsonValue, where: str, sent_millis: int | None, notifications_wake: bool) -> LeshanEvent | None:
@@ -160,40 +165,23 @@ def _event(member: JsonValue, where: str, sent_millis: int | None, notifications
     for field, kind in (("event", str), ("data", dict)):
         if not isinstance(member.get(field), kind):
             raise Refusal(422, f"{where}{field} is missing", f"{where}{field}")
+    time, seq = member.get("time"), member.get("seq")
+    if time is not None and (isinstance(time, bool) or not isinstance(time, int) or not 0 <= time < MAX_MILLIS):
+        raise Refusal(422, f"{where}time is in milliseconds, an integer", f"{where}time")
+    if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int | float)):
+        raise Refusal(422, f"{where}seq is a number", f"{where}seq")
     try:
         return parse_event(
             member["event"],
             member["data"],
-            age=_age(member.get("time"), sent_millis, where),
-            ordered=_is_ordered(member.get("seq"), where),
+            age=0 if time is None or sent_millis is None else (sent_millis - time) * 1000,
+            ordered=seq is not None,  # whatever its value: this sender preserves order
             notifications_wake=notifications_wake,
-            time=member.get("time"),
-            boot_id=boot_id_of(member.get("bootId")),
+            time=time,
+            boot_id=member.get("bootId"),
         )
     except UnknownEvent as error:
         raise Refusal(400, str(error), f"{where}event") from None
     except UnreadableEvent as error:
         sentence = f"{where}{error.field}: {error}" if isinstance(error, BrokenEvent) else f"{where}{error}"
         raise Refusal(422, sentence, f"{where}{error.field}") from None
-
-
-def _is_ordered(seq: JsonValue, where: str) -> bool:
-    """Return whether there is a sequence number, whatever its value: then this sender preserves order."""
-    if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int | float)):
-        raise Refusal(422, f"{where}seq is a number", f"{where}seq")
-    return seq is not None
-
-
-def _age(time: JsonValue, sent_millis: int | None, where: str) -> int:
-    """Return the microseconds between an event and its sending, 0 if either time is missing."""
-    if time is None:
-        return 0
-    if isinstance(time, bool) or not isinstance(time, int) or not 0 <= time < MAX_MILLIS:
-        raise Refusal(422, f"{where}time is in milliseconds, an integer", f"{where}time")
-    return 0 if sent_millis is None else max(0, sent_millis - time) * 1000
-
-
-def _sent_millis(request: Request) -> int | None:
-    """Return ``webhook-timestamp``, which is in seconds, as milliseconds."""
-    told = request.headers.get("webhook-timestamp", "")
-    return int(told) * 1000 if told.isascii() and told.isdigit() and len(told) < 13 else None

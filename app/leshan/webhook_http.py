@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import orjson
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -18,7 +19,6 @@ from starlette.responses import Response
 from app.domain.events import LeshanEvent
 from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
-from app.leshan.deadlines import Deadlines
 from app.security import bearer_token, is_direct_loopback, same_secret
 
 MAX_BODY: Final = 4 * 1024 * 1024
@@ -26,7 +26,6 @@ MAX_BODY: Final = 4 * 1024 * 1024
 alone."""
 
 MAX_OLDER_BODY: Final = 1024 * 1024
-MAX_DELIVERY_ID: Final = 255
 BODY_SECONDS: Final = 10.0
 """Time for a complete body."""
 
@@ -40,6 +39,9 @@ SIGNATURE_SECONDS: Final = 300
 """Maximum age of a signature, as in Standard Webhooks."""
 
 RETRY_AFTER_SECONDS: Final = 2
+
+TOO_MANY_BYTES: Final = "Too many bytes are being read. Try again."
+NO_SIGNATURE: Final = "a fresh signature as Standard Webhooks say, or a bearer token, is expected"
 
 
 class Form(StrEnum):
@@ -108,14 +110,20 @@ def check_headers(request: Request, keys: Keys) -> bool:
     Raises:
         Refusal: 401. The body does not have to be read.
     """
-    if keys.token and (token := bearer_token(request.headers.get("authorization"))):
+    headers = request.headers
+    if keys.token and (token := bearer_token(headers.get("authorization"))):
         if same_secret(keys.token, token):
             return False
         raise Refusal(401, "the token is not the webhook's")
-    if keys.secrets and _may_be_signed(request.headers):
-        return True
+    if keys.secrets and headers.get("webhook-id") and "v1," in headers.get("webhook-signature", ""):
+        try:
+            age = time.time() - float(headers.get("webhook-timestamp", ""))
+        except ValueError:
+            age = math.inf
+        if abs(age) <= SIGNATURE_SECONDS + 1:  # the library's own check, to the second, follows
+            return True
     if keys.secrets or keys.token:
-        raise Refusal(401, "a fresh signature as Standard Webhooks say, or a bearer token, is expected")
+        raise Refusal(401, NO_SIGNATURE)
     if not keys.trust_loopback:
         raise Refusal(401, "no secret and no token is set for the webhook: set one, or remove all tokens")
     if not is_local(request):
@@ -129,68 +137,43 @@ def check_signature(request: Request, body: bytes, keys: Keys) -> None:
     Raises:
         Refusal: 401.
     """
-    if not any(_is_signed_by(secret, body, request.headers) for secret in keys.secrets):
-        raise Refusal(401, "a fresh signature as Standard Webhooks say, or a bearer token, is expected")
-
-
-def _may_be_signed(headers: Mapping[str, str]) -> bool:
-    """Return whether the headers of a signature are present, and its time is not too far away."""
-    if not headers.get("webhook-id") or "v1," not in headers.get("webhook-signature", ""):
-        return False
-    try:
-        at = float(headers.get("webhook-timestamp", ""))
-    except ValueError:
-        return False
-    return abs(time.time() - at) <= SIGNATURE_SECONDS + 1  # the library's own check, to the second, follows
-
-
-def _is_signed_by(secret: str, body: bytes, headers: Mapping[str, str]) -> bool:
-    try:
-        Webhook(secret).verify(body, dict(headers), json_parse=False)
-    except (WebhookVerificationError, ValueError, OverflowError, OSError):
+    headers = dict(request.headers)
+    for secret in keys.secrets:
         # beside its own error the library lets those of a mangled signature, timestamp or body through
-        return False
-    return True
+        with suppress(WebhookVerificationError, ValueError, OverflowError, OSError):
+            Webhook(secret).verify(body, headers, json_parse=False)
+            return
+    raise Refusal(401, NO_SIGNATURE)
 
 
 @dataclass(slots=True, eq=False)
 class IncomingBody:
-    """One body from its first byte until its call is answered.
+    """One body from its first byte until its call is answered, when the context ends.
 
     Attributes:
         budget: counts its bytes.
-        deadlines: limit the time for reading it.
         size: bytes that are counted in the budget.
-        reader: the task that reads it, while it is read.
-        refusal: the reason why it was given up.
+        timeout: limits the time for reading it, while it is read.
+        refusal: the reason why it was given up for another body.
     """
 
     budget: ByteBudget
-    deadlines: Deadlines[IncomingBody]
     size: int = 0
-    reader: asyncio.Task[object] | None = None
+    timeout: asyncio.Timeout | None = None
     refusal: Refusal | None = None
 
-    def give_up(self, refusal: Refusal) -> None:
-        """Stop reading the body. Its call is refused."""
-        self.refusal = refusal
-        if self.reader is not None:
-            self.reader.cancel()
+    def __enter__(self) -> Self:
+        return self
 
-    def expire(self) -> None:
-        """Give the body up at its deadline."""
-        self.give_up(Refusal(408, f"A body must be complete within {BODY_SECONDS:.0f} seconds."))
-
-    def reserve(self, size: int) -> None:
-        """Count bytes that were read. Raise Refusal: 503, the budget is exhausted."""
-        self.budget.reserve(self, size)
+    def __exit__(self, *_: object) -> None:
+        self.budget.release(self)
 
     def move_to(self, budget: ByteBudget) -> None:
-        """Count the bytes in another budget from now on. Raise Refusal as :meth:`reserve` does."""
+        """Count the bytes in another budget from now on. Raise Refusal as :meth:`ByteBudget.reserve` does."""
         size = self.size
         self.budget.release(self)
         self.budget = budget
-        self.reserve(size)
+        budget.reserve(self, size)
 
 
 @dataclass(slots=True)
@@ -209,12 +192,15 @@ class ByteBudget:
     bodies: dict[IncomingBody, None] = field(default_factory=dict)
 
     def reserve(self, body: IncomingBody, size: int) -> None:
+        """Count bytes of a body that were read. Raise Refusal: 503, the budget is exhausted."""
         self.bodies.setdefault(body)
         while size > self.free and self.evicts_oldest and (oldest := next(iter(self.bodies))) is not body:
             self.release(oldest)
-            oldest.give_up(_too_many_bytes())
+            oldest.refusal = Refusal(503, TOO_MANY_BYTES)
+            if oldest.timeout is not None and not oldest.timeout.expired():
+                oldest.timeout.reschedule(0.0)
         if size > self.free:
-            raise _too_many_bytes()
+            raise Refusal(503, TOO_MANY_BYTES)
         self.free -= size
         body.size += size
 
@@ -226,25 +212,15 @@ class ByteBudget:
             body.size = 0
 
 
-def _too_many_bytes() -> Refusal:
-    return Refusal(503, "Too many bytes are being read. Try again.")
-
-
 class AdmissionLimiter:
     """Bounds the bytes of all calls. Unverified callers cannot use up the budget of verified ones."""
 
     def __init__(self, most: int = MAX_BYTES, most_unverified: int = MAX_UNVERIFIED_BYTES) -> None:
         self.verified, self.unverified = ByteBudget(most), ByteBudget(most_unverified, evicts_oldest=True)
-        self._deadlines = Deadlines(IncomingBody.expire)
 
-    @contextmanager
-    def admit(self, *, verified: bool) -> Iterator[IncomingBody]:
-        """Count the bytes read within the block, until its end."""
-        body = IncomingBody(self.verified if verified else self.unverified, self._deadlines)
-        try:
-            yield body
-        finally:
-            body.budget.release(body)
+    def admit(self, *, verified: bool) -> IncomingBody:
+        """Return the context of a call, which counts the bytes that are read within it."""
+        return IncomingBody(self.verified if verified else self.unverified)
 
 
 async def read_body(request: Request, incoming: IncomingBody, most: int) -> bytes:
@@ -253,30 +229,26 @@ async def read_body(request: Request, incoming: IncomingBody, most: int) -> byte
     Raises:
         Refusal: 408, 413, or 503 if the budget is exhausted.
     """
-    told = request.headers.get("content-length", "")
-    if told.isdecimal() and int(told[:20]) > most:
-        raise _too_large(most)
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > most:
+        raise Refusal(413, f"A body has at most {most} bytes.")
     body = bytearray()
-    incoming.reader = asyncio.current_task()
-    incoming.deadlines.watch(incoming, time.monotonic() + BODY_SECONDS)
     try:
-        async for piece in request.stream():
-            if len(body) + len(piece) > most:
-                raise _too_large(most)
-            incoming.reserve(len(piece))
-            body += piece
-    except asyncio.CancelledError:
-        if incoming.refusal is None or incoming.reader is None or incoming.reader.uncancel():
-            raise  # a cancellation from elsewhere ends it, too
-        raise incoming.refusal from None
+        async with asyncio.timeout(BODY_SECONDS) as incoming.timeout:
+            async for piece in request.stream():
+                if len(body) + len(piece) > most:
+                    raise Refusal(413, f"A body has at most {most} bytes.")
+                if piece:
+                    incoming.budget.reserve(incoming, len(piece))
+                    body += piece
+    except TimeoutError:
+        refusal = Refusal(408, f"A body must be complete within {BODY_SECONDS:.0f} seconds.")
+        raise incoming.refusal or refusal from None
     finally:
-        incoming.deadlines.forget(incoming)
-        incoming.reader = None
+        incoming.timeout = None
+    if incoming.refusal is not None:  # given up at the moment when it was complete
+        raise incoming.refusal
     return bytes(body)
-
-
-def _too_large(most: int) -> Refusal:
-    return Refusal(413, f"A body has at most {most} bytes.")
 
 
 def read_json(body: bytes) -> JsonValue:
@@ -291,36 +263,7 @@ def read_json(body: bytes) -> JsonValue:
         raise Refusal(400, f"the body is no JSON: {str(error)[:200]}") from None
 
 
-def delivery_id(headers: Mapping[str, str]) -> str | None:
-    """Return the ``webhook-id`` of the call.
-
-    Raises:
-        Refusal: 400, it is too long to be stored.
-    """
-    id_ = headers.get("webhook-id") or None
-    if id_ and (len(id_) > MAX_DELIVERY_ID or "\x00" in id_):
-        raise Refusal(400, f"a webhook-id has at most {MAX_DELIVERY_ID} characters")
-    return id_
-
-
-async def answered(ingest: IngestBatch, batch: Batch) -> Response:
-    """Return 202 once the batch is committed, 503 if it cannot be committed now."""
-    try:
-        await ingest(batch)
-    except IngestUnavailable:
-        # the log has the reason: a driver's text names hosts and users, and the caller may be unknown
-        sentence = "The events cannot be stored now. Send them again."
-        return _json(503, {"error": sentence}, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-    return _json(202, {"accepted": len(batch.events)})
-
-
-def refused(refusal: Refusal) -> Response:
-    """Return the response to a refused call."""
-    answer = {"error": refusal.error}
-    if refusal.field is not None:
-        answer["field"] = refusal.field
-    return _json(refusal.status, answer, {"Retry-After": str(RETRY_AFTER_SECONDS)} if refusal.status == 503 else None)
-
-
-def _json(status: int, content: Mapping[str, JsonValue], headers: Mapping[str, str] | None = None) -> Response:
+def respond(status: int, content: Mapping[str, JsonValue]) -> Response:
+    """Return a JSON response; a 503 names the time of the retry."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
     return Response(orjson.dumps(content), status, headers, "application/json")

@@ -23,7 +23,8 @@ import pytest
 from app.domain.enums import OperationKind, ValueType
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import OutcomeKind
-from app.leshan.client import LeshanClient, outcome_of
+from app.leshan.answers import outcome_of
+from app.leshan.client import LeshanClient
 from app.leshan.connection import MAX_ANSWER
 from app.leshan.requests import LeshanRequest
 from app.leshan.transport import Exchange, Failure, PooledTransport, tls_context

@@ -94,11 +94,11 @@ GUARDS: Final = (
     Guard(
         "the transport sends once, whatever becomes of the answer",
         "app/leshan/transport.py",
-        "            answer = await self._send(self._question(request, headers), attempt)\n",
+        "            answer = await self._send(self._request_bytes(request, headers), attempt)\n",
         "            try:\n"
-        "                answer = await self._send(self._question(request, headers), attempt)\n"
+        "                answer = await self._send(self._request_bytes(request, headers), attempt)\n"
         "            except Exception:\n"
-        "                answer = await self._send(self._question(request, headers), attempt)\n",
+        "                answer = await self._send(self._request_bytes(request, headers), attempt)\n",
         "tests/contract/test_leshan_transport.py::test_a_lost_answer_leaves_one_arrival",
     ),
 )

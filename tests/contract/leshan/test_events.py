@@ -8,7 +8,7 @@ from app.domain.enums import ValueType
 from app.domain.events import Awake, Deregistered, Registered, Reported, Sleeping, Updated
 from app.domain.outcomes import OutcomeKind
 from app.domain.values import TypedValue
-from app.leshan.nodes import decode_nodes
+from app.leshan.nodes import decode_content
 from tests.contract.leshan.contract import Contract
 from tests.contract.leshan.differences import Difference
 
@@ -85,7 +85,7 @@ async def test_an_observed_value_is_told_and_a_cancelled_one_is_not(contract: Co
     assert (await contract.call(device, "OBSERVE", TEMPERATURE)).kind is OutcomeKind.SUCCESS
     await device.notify(TEMPERATURE, "-40.25")
     event = await contract.ear.hears(Reported, device.name)
-    assert decode_nodes(event.nodes, models.get).values == {TEMPERATURE: TypedValue(ValueType.FLOAT, -40.25)}
+    assert decode_content(None, event.nodes, models.get).values == {TEMPERATURE: TypedValue(ValueType.FLOAT, -40.25)}
     assert (await contract.call(device, "CANCEL_OBSERVE", TEMPERATURE)).kind is OutcomeKind.SUCCESS
     await device.notify(TEMPERATURE, "1.5")
     await device.wake()

@@ -12,12 +12,12 @@ from app.domain.object_models import ObjectModel
 from app.ingest import object_model_cache
 from app.ingest.object_model_cache import (
     _NEVER,
-    MAX_ASKED,
+    MAX_REQUESTED,
     REFETCH_LIMIT_SECONDS,
     REFETCH_SECONDS,
     ModelFetcher,
     ObjectModelCache,
-    _Asked,
+    _Requested,
 )
 from app.leshan.registrations import LeshanUnavailable
 from tests.waiting import eventually
@@ -72,10 +72,10 @@ async def test_an_object_is_asked_about_once() -> None:
 
 async def test_devices_that_name_ever_new_objects_fill_no_memory() -> None:
     fetcher = ModelFetcher(ObjectModelCache(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
-    for version in range(MAX_ASKED + 1):
-        fetcher._asked[version, "1.0"] = _NEVER
+    for version in range(MAX_REQUESTED + 1):
+        fetcher._requested[version, "1.0"] = _NEVER
     fetcher.want("one", {3: "1.1"})
-    assert len(fetcher._asked) == 1
+    assert len(fetcher._requested) == 1
 
 
 class Taking:
@@ -96,9 +96,9 @@ async def test_leshan_is_asked_ever_more_rarely_for_a_model_that_it_does_not_hav
         fetching = asyncio.create_task(fetcher._fetch())
         for times, pause in enumerate((120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, REFETCH_LIMIT_SECONDS), start=1):
             fetcher.want("one", {1: "1.0"})
-            answered = times, _Asked(now + pause, pause)
+            answered = times, _Requested(now + pause, pause)
             await eventually(
-                lambda answered=answered: (len(leshan.asked), fetcher._asked[1, "1.0"]) == answered  # type: ignore[misc]
+                lambda answered=answered: (len(leshan.asked), fetcher._requested[1, "1.0"]) == answered  # type: ignore[misc]
             )
             now += pause - 0.5
             fetcher.want("one", {1: "1.0"})

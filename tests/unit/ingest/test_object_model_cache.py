@@ -8,7 +8,7 @@ from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.values import TypedValue
 from app.ingest.object_model_cache import ObjectModelCache
-from app.leshan.nodes import decode_nodes
+from app.leshan.nodes import decode_content
 
 T = ValueType
 
@@ -37,7 +37,7 @@ def shelf_of(*models: ObjectModel) -> ObjectModelCache:
 def read(shelf: ObjectModelCache, versions: dict[int, str], path: str, type_: str, value: str) -> TypedValue:
     """Return the displayed form of a value that Leshan sent."""
     node = {"kind": "singleResource", "id": int(path.rpartition("/")[2]), "type": type_, "value": value}
-    decoded = decode_nodes({path: node}, shelf.of(versions))
+    decoded = decode_content(None, {path: node}, shelf.of(versions))
     assert not decoded.problems
     return decoded.values[path]
 

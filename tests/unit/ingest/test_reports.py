@@ -9,7 +9,7 @@ import pytest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import MAX_OPAQUE_BYTES, MAX_TEXT_BYTES
 from app.domain.verdicts import Report
-from app.ingest.reports import typed_report
+from app.ingest.reports import report_of
 from app.leshan.answers import MAX_DETAIL
 
 INSTANCE: Final = "/3442/0"
@@ -17,7 +17,7 @@ INSTANCE: Final = "/3442/0"
 
 def report(*resources: dict[str, Any]) -> Report:
     content = {"kind": "instance", "id": 0, "resources": list(resources)}
-    return typed_report(INSTANCE, Outcome(OutcomeKind.SUCCESS, 200, content=content), lambda _: None)
+    return report_of(INSTANCE, Outcome(OutcomeKind.SUCCESS, 200, content=content), lambda _: None)
 
 
 def single(type_: str, value: Any, id_: int = 1) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_a_long_list_of_reasons_says_how_many_more_there_are() -> None:
 
 
 def test_an_answer_that_is_no_node_says_so() -> None:
-    told = typed_report(None, Outcome(OutcomeKind.SUCCESS, 200, content="nonsense"), lambda _: None)
+    told = report_of(None, Outcome(OutcomeKind.SUCCESS, 200, content="nonsense"), lambda _: None)
     assert (told.answer, told.outcome.detail) == (
         {},
         "left out of the answer: the answer cannot be read: the content is no map of paths to nodes",
@@ -96,4 +96,4 @@ def test_an_empty_instance_is_an_empty_answer() -> None:
 
 
 def test_an_answer_without_content_is_none() -> None:
-    assert typed_report("/3442/0/110", Outcome(OutcomeKind.SUCCESS, 200), lambda _: None).answer is None
+    assert report_of("/3442/0/110", Outcome(OutcomeKind.SUCCESS, 200), lambda _: None).answer is None

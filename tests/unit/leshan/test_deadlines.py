@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from app.leshan.deadlines import Deadlines
+from app.leshan.transport import Deadlines
 
 pytestmark = pytest.mark.asyncio
 

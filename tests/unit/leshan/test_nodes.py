@@ -14,9 +14,8 @@ from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel
 from app.domain.paths import LwM2mPath
 from app.domain.values import TypedValue, canonical
-from app.leshan.nodes import InvalidNode, decode_content, decode_nodes, leshan_value, resource_node
+from app.leshan.nodes import InvalidNode, decode_content, leshan_value, read_value, resource_node
 from app.leshan.object_models import parse_object_specs
-from app.leshan.raw_values import read_value
 from tests.unit.leshan.captures import answered, load
 
 MODELS = {model.id: model for model in parse_object_specs(load("m18-objectspecs.json"))}
@@ -194,14 +193,14 @@ BAD = [
 @pytest.mark.parametrize("bad", BAD, ids=[json.dumps(bad)[:60] for bad in BAD])
 def test_a_bad_resource_does_not_lose_its_neighbours(bad: Any) -> None:
     instance = {"kind": "instance", "id": 0, "resources": [single(7, "INTEGER", "7"), bad, single(9, "STRING", "ok")]}
-    decoded = decode_nodes({"/3310/0": instance}, nothing)
+    decoded = decode_content(None, {"/3310/0": instance}, nothing)
     assert decoded.values == {"/3310/0/7": TypedValue(T.INTEGER, "7"), "/3310/0/9": TypedValue(T.STRING, "ok")}
     assert len(decoded.problems) == 1
 
 
 def test_a_bad_path_or_node_does_not_lose_the_others() -> None:
     nodes = {"/x": single(1, "STRING", "a"), "/3/0/1/0/0": {}, "/3/0/2": single(2, "STRING", "b"), "/3/0/3": None}
-    decoded = decode_nodes(nodes, nothing)
+    decoded = decode_content(None, nodes, nothing)
     assert set(decoded.values) == {"/3/0/2"}
     assert len(decoded.problems) == 2
 
@@ -212,8 +211,8 @@ def test_a_content_that_is_no_map_is_refused() -> None:
 
 
 def test_a_node_that_stands_at_the_wrong_depth_is_refused() -> None:
-    decoded = decode_nodes(
-        {"/3/0/1": {"kind": "obj", "id": 3, "instances": []}, "/": single(1, "STRING", "a")}, nothing
+    decoded = decode_content(
+        None, {"/3/0/1": {"kind": "obj", "id": 3, "instances": []}, "/": single(1, "STRING", "a")}, nothing
     )
     assert decoded.values == {}
     assert len(decoded.problems) == 2

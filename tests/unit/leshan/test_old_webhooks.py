@@ -11,7 +11,7 @@ from app.domain.events import Deregistered, Registered, Registration, Reported, 
 from app.domain.object_models import ObjectModel
 from app.domain.values import TypedValue
 from app.leshan.events import MissingField, UnreadableEvent
-from app.leshan.nodes import decode_nodes
+from app.leshan.nodes import decode_content
 from app.leshan.object_models import parse_object_specs
 from app.leshan.old_webhooks import parse_composite, parse_single
 from tests.unit.leshan.captures import load
@@ -38,7 +38,7 @@ def test_every_recorded_post_is_read(post: dict[str, Any]) -> None:
         return
     assert isinstance(event, Reported)
     assert not event.wakes
-    decoded = decode_nodes(event.nodes, models)
+    decoded = decode_content(None, event.nodes, models)
     assert decoded.problems == []
     assert bool(decoded.values) == any(node is not None for node in event.nodes.values())
 
@@ -57,7 +57,7 @@ def test_values_are_typed_by_the_model_when_it_is_known(number: int, value: Type
     body = POSTS[number]["body"]
     event = parse_single(body)
     assert isinstance(event, Reported)
-    read = decode_nodes(event.nodes, models).values["/3303/0/5700"]
+    read = decode_content(None, event.nodes, models).values["/3303/0/5700"]
     assert read.type is value.type
     assert read.value == pytest.approx(value.value)
 
