@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 
 from app.domain.enums import OperationKind, OperationStatus, ReasonCode
 from app.models.cursors import parse_seq_cursor
+from app.models.dialect import among
 from app.models.operation_index import FILING
 from app.models.queries.criteria import ENDPOINT_BY_NAME, OperationCriteria, below
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import MAX_SEQ, Lane, Statement, among, array, fetch, on_postgres, reading_through
+from app.models.queries.reading import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.server import operation_counts
 from app.models.queries.views import Large, OperationView, columns
 
@@ -111,7 +112,7 @@ def _conditions(criteria: OperationCriteria, statement: Statement) -> list[_Cond
         of_name = ENDPOINT_BY_NAME.format(name=statement.add(criteria.endpoint))
         conditions.append(_on(beside, f"endpoint_id = {of_name}"))
     if criteria.endpoints is not None:
-        of_names = _any_of(statement.add(array(criteria.endpoints)))
+        of_names = _any_of(statement.add(list(criteria.endpoints)))
         conditions.append(_on(beside, f"endpoint_id {of_names}"))
     if criteria.batch is not None:
         conditions.append(_on(filed, f"batch = {statement.add(criteria.batch)}"))
@@ -197,7 +198,7 @@ async def operations_by_id(ids: Collection[str], large: Large = Large.ALL) -> di
     if not canonical:
         return {}
     sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.id', '$1', 'uuid')}"  # noqa: S608
-    rows = await fetch(sql, [array(set(canonical.values()))])
+    rows = await fetch(sql, [list(set(canonical.values()))])
     found = {view.id: view for view in map(OperationView.load, rows)}
     return {text: found[known] for text, known in canonical.items() if known in found}
 
@@ -214,4 +215,4 @@ async def operations_by_seq(seqs: Collection[int], large: Large = Large.ALL) -> 
     if not seqs:
         return {}
     sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.seq', '$1', 'bigint')}"  # noqa: S608
-    return {view.seq: view for view in map(OperationView.load, await fetch(sql, [array(seqs)]))}
+    return {view.seq: view for view in map(OperationView.load, await fetch(sql, [list(seqs)]))}
