@@ -9,8 +9,8 @@ from typing import ClassVar
 from app.domain.enums import SECOND, OperationStatus, ReasonCode
 from app.domain.operations import OperationRequest
 from app.models.fields import dump_json
-from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
-from app.models.ledger.group import Group
+from app.models.ledger.commands import Command, Conflict, NotFound, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.rows import EndpointRow, OperationRow
 from app.models.lifecycle import TERMINAL
 
@@ -172,7 +172,7 @@ def _store(group: Group, new: NewOperation) -> Created:
     )
     if new.supersede:
         _supersede(group, endpoint, request)
-    group.add_operation(operation)
+    group.new_operation(operation)
     return Created(operation.id, operation.seq, created=True)
 
 
