@@ -51,7 +51,7 @@ class Row:
     used_up: ReasonCode | None = None
     once: tuple[OperationStatus, ReasonCode] | None = None
     presence: Presence | None = None
-    heard: bool = False
+    device_answered: bool = False
     set_back: bool = False
     breaker: BreakerSignal = BreakerSignal.NONE
 
@@ -59,10 +59,10 @@ class Row:
 _UNKNOWN: Final = (_F, _R.OUTCOME_UNKNOWN)
 
 TABLE: Final[dict[OutcomeKind, Row]] = {
-    _K.SUCCESS: Row(_ANSWERED, _C, heard=True, breaker=_WELL),
-    _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, heard=True, breaker=_WELL),
-    _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
-    _K.ANSWER_TOO_LARGE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, heard=True, breaker=_WELL),
+    _K.SUCCESS: Row(_ANSWERED, _C, device_answered=True, breaker=_WELL),
+    _K.DEVICE_ANSWERED_NO: Row(_ANSWERED, _F, _R.DEVICE_REFUSED, device_answered=True, breaker=_WELL),
+    _K.DEVICE_ANSWERED_NONSENSE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, device_answered=True, breaker=_WELL),
+    _K.ANSWER_TOO_LARGE: Row(_ANSWERED, _F, _R.DEVICE_ERROR, device_answered=True, breaker=_WELL),
     _K.DEVICE_SILENT: Row(
         _MAY,
         _Q,
@@ -102,7 +102,7 @@ PASSING_DEVICE_ERROR: Final = Row(
     counted=True,
     used_up=_R.DEVICE_ERROR,
     once=(_F, _R.DEVICE_ERROR),
-    heard=True,
+    device_answered=True,
     breaker=_WELL,
 )
 NOT_DONE_DEVICE_ERROR: Final = replace(PASSING_DEVICE_ERROR, once=None)
@@ -116,7 +116,7 @@ its turn."""
 def judge(attempt: Attempt, report: Report) -> Verdict:
     """Return the consequence of an attempt's outcome. Pure: the same facts always give the same verdict."""
     if _already_gone(attempt, report):
-        return _carry_out(TABLE[_K.SUCCESS], attempt, "already gone")
+        return _verdict(TABLE[_K.SUCCESS], attempt, "already gone")
     row = row_for(report)
     detail = report.outcome.detail
     silent = report.outcome.kind is _K.DEVICE_SILENT and not report.outcome.answered_before
@@ -126,15 +126,15 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
     if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
         detail = report.outcome.device_status  # most devices send nothing but their code: use it as the text
     if attempt.kind in CANCELS and report.outcome.device_status is None:
-        row = replace(row, heard=False)  # Leshan ends an observation by itself: the device sent no message
+        row = replace(row, device_answered=False)  # Leshan ends an observation by itself: the device sent no message
     if report.outcome.deadline_passed:
         row = replace(row, breaker=_TROUBLE)
     if not attempt.queue_mode:
-        row = _awake_all_the_time(row, report.outcome.kind)
-    return _carry_out(row, attempt, detail)
+        row = _without_queue_mode(row, report.outcome.kind)
+    return _verdict(row, attempt, detail)
 
 
-def _awake_all_the_time(row: Row, kind: OutcomeKind) -> Row:
+def _without_queue_mode(row: Row, kind: OutcomeKind) -> Row:
     """Adapt the row for a device that does not sleep: it has no wake to wait for, so it is called again after a
     pause."""
     if kind is _K.DEVICE_SILENT:
@@ -162,7 +162,7 @@ def _already_gone(attempt: Attempt, report: Report) -> bool:
     return refused and attempt.kind is OperationKind.DELETE and attempt.delivery is _MAY
 
 
-def _carry_out(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
+def _verdict(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
     status, reason = row.status, row.again
     if not attempt.repeatable and row.once is not None:
         status, reason = row.once
@@ -175,7 +175,7 @@ def _carry_out(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
         counted=row.counted,
         ends_turn=row.ends_turn,
         presence=row.presence,
-        heard=row.heard,
+        device_answered=row.device_answered,
         set_back=row.set_back,
         breaker=row.breaker,
         detail=detail,

@@ -78,7 +78,7 @@ class Verdict:
         ends_turn: the device was silent: nothing is sent to the endpoint until its next wake, or the retry time of one
             that does not sleep.
         presence: to be written if the endpoint did not wake since the claim; None leaves it.
-        heard: the device answered, so its awake window starts again.
+        device_answered: the device answered, so its awake window starts again.
         set_back: the failure is Leshan's: the endpoint pauses briefly, so that no call is repeated in a tight loop.
     """
 
@@ -89,7 +89,7 @@ class Verdict:
     counted: bool = False
     ends_turn: bool = False
     presence: Presence | None = None
-    heard: bool = False
+    device_answered: bool = False
     set_back: bool = False
     breaker: BreakerSignal = BreakerSignal.NONE
 

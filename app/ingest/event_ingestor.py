@@ -120,7 +120,7 @@ class EventIngestor:
         if events or gap or delivery_id is not None:
             await self._learn_versions(events)
             heard = [self._typed(event) for event in events]
-            ingest = IngestEvents(heard, delivery_id, missed=missed, gap=gap, place=place, again=again)
+            ingest = IngestEvents(heard, delivery_id, missed=missed, gap=gap, position=place, again=again)
             taken = await self._ledger.submit(ingest, within=ANSWER_SECONDS)
             if place is not None and taken == 0 and heard:
                 log.warning("stream_events_not_taken", events=len(heard), again=again)

@@ -9,39 +9,39 @@ from app.domain.verdicts import BreakerSignal, Verdict
 from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger.group import Group
 from app.models.ledger.rows import EndpointRow, ServerRow
-from app.models.ledger.rules import PROBE_FIRST, TROUBLES_IN_A_ROW
+from app.models.ledger.rules import FAILURES_IN_A_ROW, PROBE_FIRST
 
 MAX_REASON: Final = 500
 
 
-def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
+def record(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
     """Update the breaker with a call's signal about the Leshan server."""
     server = group.server
     match verdict.breaker:
         case BreakerSignal.WELL:
-            _forget_troubles(server)
+            _reset_failures(server)
         case BreakerSignal.DOWN:
             trip(group, verdict.detail or "Leshan could not be reached")
         case BreakerSignal.TROUBLE:
-            _count_trouble(group, endpoint, verdict.detail or "Leshan does not answer")
+            _count_failure(group, endpoint, verdict.detail or "Leshan does not respond")
         case BreakerSignal.NONE:
             pass
 
 
-def _count_trouble(group: Group, endpoint: EndpointRow, reason: str) -> None:
+def _count_failure(group: Group, endpoint: EndpointRow, reason: str) -> None:
     """Count a failure. Failures of enough different endpoints open the breaker at once. Failures of fewer may be due to
     these endpoints, or to all of a small site: then a probe is requested, and only a failed probe opens it."""
     server = group.server
-    troubled = {endpoint.id, *(load_json(server.breaker_endpoints) or ())}
+    failing = {endpoint.id, *(load_json(server.breaker_endpoints) or ())}
     server.breaker_failures += 1
-    server.breaker_endpoints = dump_json(sorted(troubled)[:TROUBLES_IN_A_ROW])
-    if len(troubled) >= TROUBLES_IN_A_ROW:
+    server.breaker_endpoints = dump_json(sorted(failing)[:FAILURES_IN_A_ROW])
+    if len(failing) >= FAILURES_IN_A_ROW:
         trip(group, reason)
-    elif server.breaker_failures >= TROUBLES_IN_A_ROW and server.probe_at is None:
+    elif server.breaker_failures >= FAILURES_IN_A_ROW and server.probe_at is None:
         server.probe_at = group.now
 
 
-def _forget_troubles(server: ServerRow) -> None:
+def _reset_failures(server: ServerRow) -> None:
     server.breaker_failures, server.breaker_endpoints = 0, None
     if server.breaker_opened_at is None:
         server.probe_at, server.probe_backoff = None, 0
@@ -50,7 +50,7 @@ def _forget_troubles(server: ServerRow) -> None:
 def probed(group: Group, *, healthy: bool, detail: str) -> None:
     """Apply a probe's result: a healthy one closes the breaker, an unhealthy one opens it if a probe is still due."""
     if healthy:
-        mend(group)
+        close(group)
     elif group.server.probe_at is not None:
         trip(group, detail)
 
@@ -64,9 +64,9 @@ def trip(group: Group, reason: str) -> None:
     server.breaker_reason = storable_text(reason, MAX_REASON)
 
 
-def mend(group: Group) -> None:
+def close(group: Group) -> None:
     """Close the breaker: a probe received a response that is Leshan's."""
     server = group.server
     server.breaker_opened_at = server.breaker_reason = None
-    _forget_troubles(server)
+    _reset_failures(server)
     group.woken = True

@@ -109,7 +109,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     once = repeatable if row.once is None else _step(*row.once)
     counted = "yes" if row.counted else ""
     holds_back = "the endpoint" if row.ends_turn else "its instances" if row.counted else ""
-    presence = str(row.presence or ("ONLINE (contact)" if row.heard else ""))
+    presence = str(row.presence or ("ONLINE (contact)" if row.device_answered else ""))
     return str(row.delivery), counted, holds_back, repeatable, once, presence, _BREAKER[row.breaker]
 
 

@@ -123,7 +123,7 @@ def test_a_row_gives_its_verdict(case: Case, repeatable: bool) -> None:
     assert (verdict.delivery, verdict.counted) == (case.delivery, case.counted)
     assert verdict.ends_turn is case.ends_turn
     assert (verdict.presence, verdict.breaker) == (case.presence, case.breaker)
-    assert verdict.heard is (case.delivery is _D.ANSWERED)
+    assert verdict.device_answered is (case.delivery is _D.ANSWERED)
     assert verdict.detail == case.outcome.detail
 
 
@@ -158,9 +158,9 @@ def test_a_silent_device_without_queue_mode_is_not_taken_as_asleep() -> None:
 @pytest.mark.parametrize("kind", [OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE])
 def test_an_observation_that_leshan_forgot_by_itself_is_confirmed_and_the_device_not_heard(kind: OperationKind) -> None:
     verdict = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200)))
-    assert (verdict.status, verdict.heard) == (_S.CONFIRMED, False)
+    assert (verdict.status, verdict.device_answered) == (_S.CONFIRMED, False)
     answered = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200, 205, "CONTENT(205)")))
-    assert answered.heard
+    assert answered.device_answered
 
 
 @pytest.mark.parametrize("kind", [_K.NOT_CONNECTED, _K.ASLEEP])
