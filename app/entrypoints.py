@@ -18,7 +18,7 @@ from app.models.database import migrate
 from app.models.ledger import Provision
 from app.process import Components, Role, running
 from app.schema.limits import body_limit
-from app.serving import listen, serving, told_to_end
+from app.serving import listen, serving, termination_signal
 from app.settings import Settings, viewer_of
 from app.web import api_routes, health_app, web_app
 from simulator import Simulator, SimulatorConfig
@@ -35,7 +35,7 @@ async def run_everything(settings: Settings) -> None:
     """
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
-    stop = told_to_end()  # before any claim or lease that must be released in order
+    terminated = termination_signal()  # before any claim or lease that must be released in order
     async with contextlib.AsyncExitStack() as stack:
         devices: list[str] = []
         if settings.leshan_url is None:
@@ -44,31 +44,31 @@ async def run_everything(settings: Settings) -> None:
         # so that the first operation can be created at once, before the device has registered
         await asyncio.gather(*(components.ledger.submit(Provision(name)) for name in devices))
         await _serve(components, stack, listening)
-        await _stopped_or_failed(stop, components)
+        await _until_stopped(terminated, components)
 
 
 async def run_api(settings: Settings) -> None:
     """Serve GraphQL, the webhook and the web page. Raise the exceptions of :func:`run_everything`."""
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
-    stop = told_to_end()
+    terminated = termination_signal()
     async with running(settings, Role.API) as components, contextlib.AsyncExitStack() as stack:
         await _serve(components, stack, listening)
-        await _stopped_or_failed(stop, components)
+        await _until_stopped(terminated, components)
 
 
 async def run_worker(settings: Settings, role: Role, health_port: int | None) -> None:
     """Dispatch, or listen to the event stream; serve health and metrics on ``health_port``. Raise the exceptions of
     :func:`run_everything`."""
     await migrate(settings.database_url)
-    stop = told_to_end()
+    terminated = termination_signal()
     async with running(settings, role) as components, contextlib.AsyncExitStack() as stack:
         if health_port is not None:
             listening = listen(settings.host, health_port)
             await stack.enter_async_context(serving(health_app(settings, components.health.routes()), [listening]))
             log.info("health", port=listening.getsockname()[1])
         log.info("running", role=role.name)
-        await _stopped_or_failed(stop, components)
+        await _until_stopped(terminated, components)
 
 
 @contextlib.asynccontextmanager
@@ -113,10 +113,10 @@ async def _serve(components: Components, stack: contextlib.AsyncExitStack, liste
     log.info("serving", page=f"http://{authority}:{port}/", graphql=f"http://{authority}:{port}/graphql")
 
 
-async def _stopped_or_failed(stop: asyncio.Event, components: Components) -> None:
+async def _until_stopped(terminated: asyncio.Event, components: Components) -> None:
     """Return at SIGTERM or SIGINT. A component that failed ends the process with exit code 1, so that it is
     restarted."""
-    waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(components.ended.wait())]
+    waiting = [asyncio.create_task(terminated.wait()), asyncio.create_task(components.ended.wait())]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()

@@ -9,12 +9,13 @@ from typing import Final
 
 import structlog
 
+from app.backoff import DATABASE_PAUSES, Backoff
 from app.dispatcher.inquiry import Inquirer
 from app.dispatcher.withdrawing import Withdrawer
 from app.domain.enums import Instant
 from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
-from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe, pauses
+from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe
 from app.models.queries import ReadUnavailable
 from app.models.ready import due_for_probe, due_for_sweep
 
@@ -51,22 +52,27 @@ class Sweeper:
             tasks.create_task(self._every(PRUNE_SECONDS, self._prune))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        waits = pauses()
+        backoff = Backoff(*DATABASE_PAUSES)
         while True:
             wait = seconds
             try:
                 await work()
-                waits = pauses()
+                backoff.reset()
             except (LedgerUnavailable, ReadUnavailable) as error:
                 self._ledger.outage.failed(error)
-                wait = max(seconds, next(waits))
+                wait = max(seconds, backoff.next())
             except Exception:
                 log.exception("sweeper_failed")
             await asyncio.sleep(wait)
 
     async def _sweep(self) -> None:
+        """Sweep in short transactions, with pauses in which other commands are written."""
         if await due_for_sweep(self._ledger.server_id, SWEEP_SECONDS, self._clock):
-            await asyncio.gather(self._inquirer.take_lost(), self._withdrawer.withdraw(), self._sweep_all())
+            sweep = self._ledger.submit(Sweep())
+            _, _, more = await asyncio.gather(self._inquirer.take_lost(), self._withdrawer.withdraw(), sweep)
+            while more:
+                await asyncio.sleep(BETWEEN_PIECES)
+                more = await self._ledger.submit(Sweep())
 
     async def _probe(self) -> None:
         if not await due_for_probe(self._ledger.server_id, self._clock):
@@ -78,13 +84,6 @@ class Sweeper:
             if probe.healthy:
                 self._watch.nudge()  # it may have been restarted, or replaced
             await self._ledger.submit(Probed(probe.healthy, probe.detail))
-
-    async def _sweep_all(self) -> None:
-        """Sweep in short transactions, with pauses in which other commands are written."""
-        more = await self._ledger.submit(Sweep())
-        while more:
-            await asyncio.sleep(BETWEEN_PIECES)
-            more = await self._ledger.submit(Sweep())
 
     async def _prune(self) -> None:
         """Prune in shorter transactions with longer pauses: no caller waits for pruning."""

@@ -10,7 +10,6 @@ late for a moment, because a slot was freed or a breaker closed just then.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -19,9 +18,9 @@ from tortoise.context import TortoiseContext
 
 from app.domain.enums import SECOND, Instant
 from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
+from app.models.dialect import POSTGRES_NOW, for_sqlite, sqlite_now
 from app.models.invariants import INVARIANTS, Invariant, Judge, Walk
 from app.models.ledger.rules import START_MARGIN
-from app.models.ledger.store import numbered
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
@@ -65,19 +64,19 @@ async def violations(
     async with TortoiseContext() as context:
         await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
         reader: _Reader = context.connections.get("default")
-        ask = _Checker(reader, is_sqlite(database_url), now, max_in_flight)
+        checker = _Checker(reader, is_sqlite(database_url), now, max_in_flight)
         found = [
-            (invariant, await ask.breaches(invariant))
+            (invariant, await checker.breaches(invariant))
             for invariant in INVARIANTS
             if not (restored and invariant.of_lateness)
         ]
-        if any(whos for invariant, whos in found if invariant.of_lateness):
+        if any(violators for invariant, violators in found if invariant.of_lateness):
             await pause()
             found = [
-                (invariant, await ask.still(invariant, whos) if invariant.of_lateness else whos)
-                for invariant, whos in found
+                (invariant, await checker.still(invariant, violators) if invariant.of_lateness else violators)
+                for invariant, violators in found
             ]
-    return [invariant.named(who) for invariant, whos in found for who in whos]
+    return [invariant.named(who) for invariant, violators in found for who in violators]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,8 @@ class _Checker:
         async for bounds in self._pieces(invariant.walk):
             most = "" if invariant.judge else f" LIMIT {MOST - len(found)}"
             rows = await self._rows(f"{invariant.sql}{most}", [*bounds, *values])
-            whos = [row["who"] for row in rows]
-            found += await self._judged(invariant.judge, whos, MOST - len(found)) if invariant.judge else whos
+            violators = [row["who"] for row in rows]
+            found += await self._judged(invariant.judge, violators, MOST - len(found)) if invariant.judge else violators
             if len(found) >= MOST:
                 break
         return found
@@ -110,13 +109,13 @@ class _Checker:
                 break
         return found[:most]
 
-    async def still(self, invariant: Invariant, whos: Sequence[Any]) -> list[Any]:
+    async def still(self, invariant: Invariant, violators: Sequence[Any]) -> list[Any]:
         """Return those of the former violators that violate the invariant now."""
         if invariant.judge is not None:
-            return [who for who in await self.breaches(invariant) if who in whos]
+            return [who for who in await self.breaches(invariant) if who in violators]
         values = await self._given(invariant)
         sql = f"SELECT who FROM ({invariant.sql}) late WHERE who = ${len(values) + 1}"
-        return [who for who in whos if await self._rows(sql, [*values, who])]
+        return [who for who in violators if await self._rows(sql, [*values, who])]
 
     async def _given(self, invariant: Invariant) -> list[int]:
         now = await self._time() if invariant.given else 0
@@ -124,13 +123,12 @@ class _Checker:
         return [given[name] for name in invariant.given]
 
     async def _time(self) -> Instant:
-        return await self.now() if self.fixed is None else self.fixed
-
-    async def now(self) -> Instant:
-        """Return the database host's time: this host's clock may be wrong."""
+        """Return the database host's time, because this host's clock may be wrong, or the time that a test has set."""
+        if self.fixed is not None:
+            return self.fixed
         if self.sqlite:
-            return time.time_ns() // 1000
-        (row,) = await self._rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now", [])
+            return sqlite_now()
+        (row,) = await self._rows(f"SELECT {POSTGRES_NOW} AS now", [])
         return int(row["now"])
 
     async def _pieces(self, walk: Walk | None) -> AsyncIterator[tuple[int, ...]]:
@@ -147,4 +145,4 @@ class _Checker:
             above = row["last"]
 
     async def _rows(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
-        return await self.reader.execute_query_dict(numbered(sql) if self.sqlite else sql, values)
+        return await self.reader.execute_query_dict(for_sqlite(sql) if self.sqlite else sql, values)

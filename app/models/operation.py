@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from enum import EnumType
-from functools import cache
 from operator import attrgetter
 from typing import Any, ClassVar, Final, Self, TypeAlias, get_args, get_type_hints
 
@@ -140,10 +139,6 @@ class Operation:
             values[index] = convert(values[index])
         return cls(*values)
 
-    def stored(self, columns: tuple[str, ...]) -> tuple[Any, ...]:
-        """Return the values of these columns."""
-        return _values_of(columns)(self)
-
     def request(self, endpoint: str) -> OperationRequest:
         """Return the operation's request, as the Leshan client sends it."""
         return OperationRequest(
@@ -194,6 +189,9 @@ OPERATION_COLUMNS: Final = _names(Operation)[:-1]
 CHANGING_COLUMNS: Final = OPERATION_COLUMNS[OPERATION_COLUMNS.index("status") :]
 """Columns that an operation's steps change; the others remain as created."""
 
+OPERATION_VALUES: Final[_Getter] = attrgetter(*OPERATION_COLUMNS)
+CHANGING_VALUES: Final[_Getter] = attrgetter(*CHANGING_COLUMNS)
+
 _HINTS: Final = get_type_hints(Operation)
 _CONVERSIONS: Final[tuple[tuple[int, Callable[[Any], Any]], ...]] = (
     (OPERATION_COLUMNS.index("id"), str),
@@ -213,8 +211,3 @@ _RETRIED: Final = tuple(name for name in _OF_NEW if name not in _OF_THIS_ONE)
 _request_values: Final[_Getter] = attrgetter(*_OF_REQUEST)
 _new_values: Final[_Getter] = attrgetter(*_OF_NEW)
 _retried_values: Final[_Getter] = attrgetter(*_RETRIED)
-
-
-@cache
-def _values_of(columns: tuple[str, ...]) -> _Getter:
-    return attrgetter(*columns)

@@ -8,7 +8,7 @@ import asyncio
 
 import uvloop
 
-from app.serving import told_to_end
+from app.serving import termination_signal
 from simulator import Mode, Simulator, SimulatorConfig
 
 ALL_DAY = 86_400
@@ -40,11 +40,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
         received_kept=1,
         webhook_url=arguments.webhook,
     )
-    stop = asyncio.Event()
+    terminated = asyncio.Event()
     async with Simulator(config).serve() as simulator:
         print(f"address={simulator.url}", flush=True)
-        stop = told_to_end()
-        await stop.wait()
+        terminated = termination_signal()
+        await terminated.wait()
 
 
 if __name__ == "__main__":

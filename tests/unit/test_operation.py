@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 from app.domain.enums import SECOND, ContentFormat, OperationKind, OperationStatus, ValueType
 from app.domain.operations import OperationRequest
-from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, NewOperation, Operation
+from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, OPERATION_VALUES, NewOperation, Operation
 
 REQUEST = OperationRequest(
     endpoint="d",
@@ -59,12 +59,10 @@ def test_its_request_is_the_one_that_it_was_created_with() -> None:
 
 def test_a_row_of_either_driver_loads_as_the_operation_that_was_stored() -> None:
     operation = created()
-    row = [int(value) if isinstance(value, bool) else value for value in operation.stored(OPERATION_COLUMNS)]
+    row = [int(value) if isinstance(value, bool) else value for value in OPERATION_VALUES(operation)]
     loaded = Operation.load([str(value) if hasattr(value, "name") else value for value in row])
     assert loaded == operation
-    assert [type(value) for value in loaded.stored(OPERATION_COLUMNS)] == [
-        type(value) for value in operation.stored(OPERATION_COLUMNS)
-    ]
+    assert [type(value) for value in OPERATION_VALUES(loaded)] == [type(value) for value in OPERATION_VALUES(operation)]
     assert OPERATION_COLUMNS[-len(CHANGING_COLUMNS) :] == CHANGING_COLUMNS
 
 

@@ -14,7 +14,7 @@ from app.models.ledger.rules import FAILURES_IN_A_ROW, PROBE_FIRST
 MAX_REASON: Final = 500
 
 
-def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
+def record(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
     """Update the breaker with a call's signal about the Leshan server."""
     server = group.server
     match verdict.breaker:
@@ -23,22 +23,17 @@ def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
         case BreakerSignal.DOWN:
             trip(group, verdict.detail or "Leshan could not be reached")
         case BreakerSignal.FAILURE:
-            _count_failure(group, endpoint, verdict.detail or "Leshan does not answer")
+            # failures of enough different endpoints open it at once; those of fewer may be due to these endpoints, or
+            # to all of a small site: then a probe is requested, and only a failed probe opens it
+            failing = {endpoint.id, *(load_json(server.breaker_endpoints) or ())}
+            server.breaker_failures += 1
+            server.breaker_endpoints = dump_json(sorted(failing)[:FAILURES_IN_A_ROW])
+            if len(failing) >= FAILURES_IN_A_ROW:
+                trip(group, verdict.detail or "Leshan does not respond")
+            elif server.breaker_failures >= FAILURES_IN_A_ROW and server.probe_at is None:
+                server.probe_at = group.now
         case BreakerSignal.NONE:
             pass
-
-
-def _count_failure(group: Group, endpoint: EndpointRow, reason: str) -> None:
-    """Count a failure. Failures of enough different endpoints open the breaker at once. Failures of fewer may be due to
-    these endpoints, or to all of a small site: then a probe is requested, and only a failed probe opens it."""
-    server = group.server
-    failing = {endpoint.id, *(load_json(server.breaker_endpoints) or ())}
-    server.breaker_failures += 1
-    server.breaker_endpoints = dump_json(sorted(failing)[:FAILURES_IN_A_ROW])
-    if len(failing) >= FAILURES_IN_A_ROW:
-        trip(group, reason)
-    elif server.breaker_failures >= FAILURES_IN_A_ROW and server.probe_at is None:
-        server.probe_at = group.now
 
 
 def _reset_failures(server: ServerRow) -> None:
@@ -50,7 +45,7 @@ def _reset_failures(server: ServerRow) -> None:
 def probed(group: Group, *, healthy: bool, detail: str) -> None:
     """Apply a probe's result: a healthy one closes the breaker, an unhealthy one opens it if a probe is still due."""
     if healthy:
-        mend(group)
+        close(group)
     elif group.server.probe_at is not None:
         trip(group, detail)
 
@@ -64,7 +59,7 @@ def trip(group: Group, reason: str) -> None:
     server.breaker_reason = storable_text(reason, MAX_REASON)
 
 
-def mend(group: Group) -> None:
+def close(group: Group) -> None:
     """Close the breaker: a probe received a response that is Leshan's."""
     server = group.server
     server.breaker_opened_at = server.breaker_reason = None

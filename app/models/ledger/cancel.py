@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
-from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
-from app.models.ledger.group import Group
+from app.models.ledger.commands import Command, Conflict, NotFound, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import expect_answer, give_up_held, received_all_since, take_as_sent
 from app.models.ledger.presence import is_registered_under
 from app.models.ledger.readiness import leshan_holds
@@ -33,14 +33,14 @@ class Cancel(Command[int]):
     def apply(self, group: Group) -> int:
         operation = group.ids.get(self.id)
         if operation is None:
-            raise NotFound("no operation has this id", field="id")
+            raise NotFound(f"Unknown operation {self.id!r}.", field="id")
         if group.again and operation.reason is ReasonCode.CANCELED_BY_USER:
             return operation.seq
         if leshan_holds(group.endpoints[operation.endpoint_id], operation.seq):
             operation.cancel_requested = True
             return operation.seq
         if operation.status is not OperationStatus.QUEUED:
-            message = f"the operation is {operation.status}: only a QUEUED one can be canceled"
+            message = f"The operation is {operation.status}. Only a QUEUED operation can be canceled."
             raise Conflict(message, id=operation.id, status=operation.status)
         group.move(operation, OperationStatus.CANCELED, ReasonCode.CANCELED_BY_USER)
         return operation.seq
@@ -110,9 +110,8 @@ class CancelMany(Command[int]):
     phase: ClassVar[Phase] = Phase.CANCEL
     seqs: Sequence[int]
 
-    @property
-    def weight(self) -> int:
-        return len(self.seqs)
+    def __post_init__(self) -> None:
+        self.weight = len(self.seqs)
 
     def needs(self, needs: Needs) -> None:
         needs.operation_seqs.update(self.seqs)

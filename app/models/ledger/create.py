@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.operations import OperationRequest
-from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
-from app.models.ledger.group import Group
+from app.models.ledger.commands import Command, Conflict, NotFound, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.rows import EndpointRow
 from app.models.lifecycle import TERMINAL
 from app.models.operation import NewOperation, Operation
@@ -32,9 +32,8 @@ class Create(Command[list[Created]]):
     phase: ClassVar[Phase] = Phase.CREATE
     operations: Sequence[NewOperation]
 
-    @property
-    def weight(self) -> int:
-        return len(self.operations)
+    def __post_init__(self) -> None:
+        self.weight = len(self.operations)
 
     def needs(self, needs: Needs) -> None:
         for new in self.operations:
@@ -60,7 +59,7 @@ class Create(Command[list[Created]]):
             if new.idempotency_key is not None:
                 earlier = first.setdefault((new.request.endpoint, new.idempotency_key), new)
                 if earlier.fingerprint != new.fingerprint:
-                    message = "this idempotency key stands in the batch twice, with different inputs"
+                    message = "The idempotency key occurs twice in the batch, with different inputs."
                     raise Conflict(message, index=index, id=earlier.id, field="idempotencyKey")
 
 
@@ -69,7 +68,11 @@ def _find(group: Group, index: int, new: NewOperation) -> Created | None:
     endpoint = group.names.get(new.request.endpoint)
     if endpoint is None:
         name = new.request.endpoint
-        raise NotFound(f"no endpoint is named {name!r}: it has not registered yet", index=index, field="endpoint")
+        raise NotFound(
+            f"Unknown endpoint {name!r}. An endpoint is known once it has registered or was provisioned.",
+            index=index,
+            field="endpoint",
+        )
     same = group.ids.get(new.id)
     if same is not None and same.endpoint_id == endpoint.id:
         return Created(same.id, same.seq, created=True)
@@ -78,7 +81,7 @@ def _find(group: Group, index: int, new: NewOperation) -> Created | None:
         _check_retry(group, index, new)
         return None
     if earlier.fingerprint != new.fingerprint:
-        message = "this idempotency key was used with another input"
+        message = "The idempotency key was used with another input."
         raise Conflict(message, index=index, id=earlier.id, field="idempotencyKey")
     return Created(earlier.id, earlier.seq, created=False)
 
@@ -98,13 +101,13 @@ def _check_retry(group: Group, index: int, new: NewOperation) -> None:
         return
     old = group.operations.get(new.retry_of)
     if old is None:
-        raise NotFound("the operation to be retried is not there any more", index=index)
+        raise NotFound("The operation to be retried was deleted at the end of the retention.", index=index)
     if old.status not in TERMINAL:
-        message = f"the operation is {old.status}: only one that has ended can be retried"
+        message = f"The operation is {old.status}. Only an operation that has ended can be retried."
         raise Conflict(message, index=index, id=old.id, status=old.status)
     for operation in group.retries.get(old.seq, ()):
         if operation.status not in TERMINAL:
-            message = "the operation has an unfinished retry"
+            message = "The operation has a retry that has not ended. Only one retry at a time is possible."
             raise Conflict(message, index=index, id=operation.id, status=operation.status)
 
 
@@ -113,7 +116,7 @@ def _store(group: Group, new: NewOperation) -> Created:
     operation = Operation.create(new, seq=group.draw(), endpoint_id=endpoint.id, now=group.now)
     if new.supersede:
         _supersede(group, endpoint, new.request)
-    group.add_operation(operation)
+    group.new_operation(operation)
     return Created(operation.id, operation.seq, created=True)
 
 

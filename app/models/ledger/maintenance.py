@@ -8,13 +8,13 @@ from typing import ClassVar, Final
 from app.domain.enums import SECOND, Instant, OperationStatus, Presence, ReasonCode
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
+from app.models.dialect import among
 from app.models.ledger import breaker, presence
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.isolation import alone
+from app.models.ledger.isolation import isolated
 from app.models.ledger.leases import drop_held, end_attempt, give_up_held
-from app.models.ledger.load import load_endpoints, load_held, load_operations
-from app.models.ledger.lost import may_be_asked
+from app.models.ledger.lost import can_be_queried
 from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
 from app.models.ledger.store import LONG_STATEMENT_SECONDS
@@ -23,7 +23,7 @@ from app.models.operation_index import filing
 PIECE: Final = 500
 """Maximum of rows of each kind in one sweep: a long list is processed in several short transactions."""
 
-WORD_OF_LESHAN: Final = 30 * SECOND
+LESHAN_EVENT_SPAN: Final = 30 * SECOND
 """How long after the end of a registration's lifetime Leshan's own event about it is awaited."""
 
 PRUNE_PIECE: Final = 200
@@ -46,7 +46,7 @@ _WINDOWS: Final = "SELECT id FROM endpoint WHERE server_id = $3 AND presence = '
 _LIFETIMES: Final = """
     SELECT id FROM endpoint WHERE server_id = $3 AND presence <> 'OFFLINE' AND lifetime_ends_at <= $1 LIMIT $2
 """
-_FAREWELLS: Final = """
+_DEREGISTERED: Final = """
     SELECT id FROM endpoint WHERE server_id = $3 AND announce_at IS NOT NULL AND announce_at <= $1 LIMIT $2
 """
 
@@ -64,7 +64,7 @@ class Sweep(Command[bool]):
     lost: list[tuple[int, int]] = field(default_factory=list)
     windows: list[int] = field(default_factory=list)
     lifetimes: list[int] = field(default_factory=list)
-    farewells: list[int] = field(default_factory=list)
+    deregistered: list[int] = field(default_factory=list)
 
     async def find(self, group: Group) -> None:
         fetch, now, server = group.store.fetch, group.now, group.server.id
@@ -72,33 +72,37 @@ class Sweep(Command[bool]):
         self.lost = [(row["id"], row["lease_operation"]) for row in await fetch(_LOST, now, PIECE, server)]
         self.windows = [row["id"] for row in await fetch(_WINDOWS, now, PIECE, server)]
         self.lifetimes = [row["id"] for row in await fetch(_LIFETIMES, now, PIECE, server)]
-        self.farewells = [row["id"] for row in await fetch(_FAREWELLS, now, PIECE, server)]
-        await load_operations(group, "o.seq", {*self.expired, *(seq for _, seq in self.lost)}, "bigint")
+        self.deregistered = [row["id"] for row in await fetch(_DEREGISTERED, now, PIECE, server)]
+        await group.load_operations({*self.expired, *(seq for _, seq in self.lost)})
         owners = {operation.endpoint_id for operation in group.operations.values()}
-        await load_endpoints(group, owners.union(self.windows, self.lifetimes, self.farewells))
-        await load_held(group)
-        self.lost = [(id_, seq) for id_, seq in self.lost if not self._is_asked_for(group, id_, seq)]
-
-    @staticmethod
-    def _is_asked_for(group: Group, endpoint_id: int, seq: int) -> bool:
-        operation = group.operations.get(seq)
-        return operation is not None and may_be_asked(group, group.endpoints[endpoint_id], operation)
+        await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.deregistered))
+        await group.load_held()
+        self.lost = [
+            (id_, seq)
+            for id_, seq in self.lost
+            if (operation := group.operations.get(seq)) is None
+            or not can_be_queried(group, group.endpoints[id_], operation)
+        ]
 
     def apply(self, group: Group) -> bool:
         group.server.swept_at = group.now
         for seq in self.expired:
-            with alone(group, "expiry", operation=seq):
-                _expire(group, seq)
+            with isolated(group, "expiry", operation=seq):
+                operation = group.operations[seq]
+                if operation.status is OperationStatus.QUEUED:
+                    group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)
         for id_, seq in self.lost:
-            with alone(group, "lost lease", endpoint=id_, operation=seq):
+            with isolated(group, "lost lease", endpoint=id_, operation=seq):
                 self._lose(group, id_, seq)
         for id_ in self.lifetimes:
-            with alone(group, "lifetime", endpoint=id_, operation=group.endpoints[id_].lease_operation):
+            with isolated(group, "lifetime", endpoint=id_, operation=group.endpoints[id_].lease_operation):
                 _end_lifetime(group, id_)
         for id_ in self.windows:
-            _end_window(group, id_)
-        for id_ in self.farewells:
-            group.tell_presence(group.endpoints[id_])
+            endpoint = group.endpoints[id_]
+            if endpoint.presence is Presence.ONLINE and (endpoint.awake_until or 0) <= group.now:
+                presence.fall_asleep(endpoint)
+        for id_ in self.deregistered:
+            group.publish_presence(group.endpoints[id_])
         return any(len(found) == PIECE for found in (self.expired, self.lost, self.windows, self.lifetimes))
 
     def _lose(self, group: Group, endpoint_id: int, seq: int) -> None:
@@ -106,36 +110,24 @@ class Sweep(Command[bool]):
         if endpoint.lease_operation != seq:
             return
         if endpoint.call_open:
-            detail = "the process that made the call did not come back"
+            detail = "the process of the call has ended, and its outcome is unknown"
             end_attempt(group, operation, Report(Outcome(OutcomeKind.LEASE_LOST, detail=detail)))
         else:
-            give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "Leshan held the request and told no answer")
-
-
-def _expire(group: Group, seq: int) -> None:
-    operation = group.operations[seq]
-    if operation.status is OperationStatus.QUEUED:
-        group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)
-
-
-def _end_window(group: Group, endpoint_id: int) -> None:
-    endpoint = group.endpoints[endpoint_id]
-    if endpoint.presence is Presence.ONLINE and (endpoint.awake_until or 0) <= group.now:
-        endpoint.presence, endpoint.awake_until = Presence.ASLEEP, None
+            give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "Leshan held the request and reported no response")
 
 
 def _end_lifetime(group: Group, endpoint_id: int) -> None:
     endpoint = group.endpoints[endpoint_id]
     calm = endpoint.wake_seq == endpoint.lease_wake_seq
     presence.go_offline(endpoint)
-    detail = "the registration's lifetime ran out while Leshan held the request"
+    detail = "the registration's lifetime ended while Leshan held the request"
     if not calm:
         give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, detail)
     elif group.server.bridge_open_since is None:
         drop_held(group, endpoint, detail)
     elif endpoint.lease_operation is not None and not endpoint.call_open:
         # the bridge receives the end from Leshan, unless it has just died
-        endpoint.lease_until = min(endpoint.lease_until or presence.NO_END, group.now + WORD_OF_LESHAN)
+        endpoint.lease_until = min(endpoint.lease_until or presence.NO_END, group.now + LESHAN_EVENT_SPAN)
 
 
 @dataclass(slots=True)
@@ -164,8 +156,8 @@ class Prune(Command[bool]):
         rows = await group.store.fetch(_ENDED, edge, PRUNE_PIECE)
         self.operations = [row["seq"] for row in rows]
         self.more |= len(rows) == PRUNE_PIECE
-        await load_operations(group, "o.seq", self.operations, "bigint")
-        await load_endpoints(group, {group.operations[seq].endpoint_id for seq in self.operations})
+        await group.load_operations(self.operations)
+        await group.load_endpoints({group.operations[seq].endpoint_id for seq in self.operations})
         group.horizon = max([group.horizon, *(group.operations[seq].last_seq for seq in self.operations)])
 
     async def _find_changes(self, group: Group, edge: Instant) -> None:
@@ -190,14 +182,13 @@ class Prune(Command[bool]):
         rows = await group.store.fetch(_RECEIPTS.format(table=table, key=key), edge, RECEIPTS_PIECE)
         self.more |= len(rows) == RECEIPTS_PIECE
         if rows:
-            sql = f"DELETE FROM {table} WHERE {group.store.among(key, '$1', 'text')}"  # noqa: S608 - constant names
-            group.statements.append((sql, [(group.store.array(row["key"] for row in rows),)]))
+            sql = f"DELETE FROM {table} WHERE {among(key, '$1', 'text')}"  # noqa: S608 - constant names
+            await group.store.execute(sql, [row["key"] for row in rows])
 
     def apply(self, group: Group) -> bool:
         for seq in self.operations:
             operation = group.operations.pop(seq)
-            group.server.count(operation.status, -1)
-            group.endpoints[operation.endpoint_id].count(operation.status, -1)
+            group.count(operation, operation.status, None)
         group.statements.append(("DELETE FROM operation WHERE seq = $1", [(seq,) for seq in self.operations]))
         return self.more
 
@@ -219,8 +210,8 @@ class TakeProbe(Command[str | None]):
     phase: ClassVar[Phase] = Phase.MAINTENANCE
 
     async def find(self, group: Group) -> None:
-        self_rows = await group.store.fetch(_ANYBODY, group.server.id)
-        group.take_endpoints(self_rows)
+        rows = await group.store.fetch(_NEWEST_ENDPOINT, group.server.id)
+        group.add_endpoints(rows)
 
     def apply(self, group: Group) -> str | None:
         server = group.server
@@ -238,7 +229,7 @@ def jittered(pause: Instant, seed: int) -> Instant:
 
 
 _COLUMNS: Final = ", ".join(ENDPOINT_COLUMNS)
-_ANYBODY: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"  # noqa: S608
+_NEWEST_ENDPOINT: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"  # noqa: S608
 
 
 @dataclass(slots=True)
@@ -250,4 +241,4 @@ class Probed(Command[None]):
     detail: str | None = None
 
     def apply(self, group: Group) -> None:
-        breaker.probed(group, healthy=self.healthy, detail=self.detail or "a probe was not answered")
+        breaker.probed(group, healthy=self.healthy, detail=self.detail or "the probe received no response")

@@ -5,11 +5,9 @@ A JSON column is stored as its text: most rows are only passed through, and noth
 
 from __future__ import annotations
 
-import functools
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from app.domain.enums import (
@@ -24,22 +22,15 @@ STATUS_COLUMNS: Final = {status: status.lower() for status in OperationStatus}
 """The column that counts operations of a status, on the endpoint and on the Leshan server."""
 
 
-_Word = TypeVar("_Word", bound=StrEnum)
+_Member = TypeVar("_Member", bound=StrEnum)
 
 
-def _words(type_: type[_Word]) -> dict[str, _Word]:
+def _members(type_: type[_Member]) -> dict[str, _Member]:
     """Map texts to the enumeration's members: calling the enumeration looks them up as well, in five times the time."""
-    return {word.value: word for word in type_}
+    return {member.value: member for member in type_}
 
 
-@functools.cache
-def values_of(columns: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    """Return a getter of these columns of a row. It is on the ledger's hottest path, so it is the fastest that Python
-    has."""
-    return operator.attrgetter(*columns)
-
-
-_PRESENCES: Final = _words(Presence)
+_PRESENCES: Final = _members(Presence)
 
 
 NOT_OPEN: Final[Instant] = 0
@@ -47,18 +38,8 @@ NOT_OPEN: Final[Instant] = 0
 report it."""
 
 
-class Counts:
-    """Mixin: one counter per status."""
-
-    __slots__ = ()
-
-    def count(self, status: OperationStatus, by: int) -> None:
-        column = STATUS_COLUMNS[status]
-        setattr(self, column, getattr(self, column) + by)
-
-
 @dataclass(slots=True, kw_only=True)
-class ServerRow(Counts):
+class ServerRow:
     """A Leshan server: breaker, bridge, reported capabilities, and counters. Columns as in
     ``app.models.tables.LeshanServer``."""
 
@@ -91,15 +72,12 @@ class ServerRow(Counts):
     def load(cls, row: Any) -> Self:
         return cls(**{column: row[column] for column in SERVER_COLUMNS})
 
-    def stored(self) -> tuple[Any, ...]:
-        return values_of(SERVER_COLUMNS)(self)
-
 
 SERVER_COLUMNS: Final = tuple(field.name for field in fields(ServerRow))
 
 
 @dataclass(slots=True)
-class EndpointRow(Counts):
+class EndpointRow:
     """A device, with everything that decides whether it may be called now. Columns as in
     ``app.models.tables.Endpoint``."""
 
@@ -165,9 +143,6 @@ class EndpointRow(Counts):
         endpoint.queue_mode = None if endpoint.queue_mode is None else bool(endpoint.queue_mode)
         return endpoint
 
-    def stored(self, columns: tuple[str, ...]) -> tuple[Any, ...]:
-        return values_of(columns)(self)
-
     @property
     def registered(self) -> bool:
         """Whether a registration is known and was not ended by Leshan."""
@@ -228,3 +203,9 @@ class ResourceChange(NamedTuple):
     type: ValueType
     value: str | None
     at: Instant
+
+
+SERVER_VALUES: Final = attrgetter(*SERVER_COLUMNS)
+ENDPOINT_VALUES: Final = attrgetter(*ENDPOINT_COLUMNS)
+LIVE_VALUES: Final = attrgetter(*LIVE_COLUMNS)
+REGISTRATION_VALUES: Final = attrgetter(*REGISTRATION_COLUMNS)

@@ -1,7 +1,5 @@
 """The ledger's connection to SQLite."""
 
-# ruff: noqa: S608 - column names are constants of this project
-
 from __future__ import annotations
 
 import asyncio
@@ -13,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import orjson
-
-from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing, numbered
+from app.models.dialect import for_sqlite
+from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing
 
 MOST_IN_A_TURN: Final = 200
 """Rows, some milliseconds' worth, that SQLite writes before other tasks of the process can run."""
@@ -56,11 +53,12 @@ class SqliteStore:
     """
 
     postgres = False
-    clock = "now_micros()"
+    clock = "now_nanos() / 1000"
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._in_this_turn = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
     async def open(self) -> None:
@@ -72,7 +70,7 @@ class SqliteStore:
         connection.row_factory = sqlite3.Row
         for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.create_function("now_micros", 0, lambda: time.time_ns() // 1000)
+        connection.create_function("now_nanos", 0, time.time_ns)
         return connection
 
     async def _in_thread(self, do: Callable[..., _Done], *given: str) -> _Done:
@@ -92,6 +90,7 @@ class SqliteStore:
     async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:  # noqa: ARG002 - SQLite has busy_timeout
         with _sqlite_errors():
             await self._in_thread(self._live.execute, "BEGIN IMMEDIATE")
+        self._in_this_turn = 0
 
     async def commit(self) -> None:
         with _sqlite_errors():
@@ -104,25 +103,23 @@ class SqliteStore:
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
         with _sqlite_errors():
-            return self._live.execute(numbered(sql), values).fetchall()
+            return self._live.execute(for_sqlite(sql), values).fetchall()
 
     async def execute(self, sql: str, *values: Any) -> None:
         with _sqlite_errors():
-            self._live.execute(numbered(sql), values)
+            self._live.execute(for_sqlite(sql), values)
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None:  # noqa: ARG002 - SQLite gains nothing by it
         with _sqlite_errors():
             for first in range(0, len(rows), MOST_IN_A_TURN):
-                self._live.executemany(numbered(sql), rows[first : first + MOST_IN_A_TURN])
-                await asyncio.sleep(0)
+                piece = rows[first : first + MOST_IN_A_TURN]
+                self._live.executemany(for_sqlite(sql), piece)
+                self._in_this_turn += len(piece)
+                if self._in_this_turn >= MOST_IN_A_TURN:
+                    await asyncio.sleep(0)
+                    self._in_this_turn = 0
 
     async def execute_together(self, writings: Iterable[Writing]) -> None:
         for write, rows in writings:
             if rows:
                 await self.execute_many(write.each, rows)
-
-    def among(self, column: str, placeholder: str, type_: str) -> str:  # noqa: ARG002 - SQLite needs no type
-        return f"{column} IN (SELECT value FROM json_each({placeholder}))"
-
-    def array(self, values: Iterable[Any]) -> Any:
-        return orjson.dumps(list(values), default=str).decode()
