@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, Final, TypeAlias
@@ -34,8 +34,8 @@ Command: TypeAlias = Callable[..., None]
 Filter: TypeAlias = dict[str, Any]
 """Fields of a ``DeviceOperationFilter``, or arguments of a subscription."""
 
-_TEXTS: Final = frozenset({"String", "ID", "DateTime"})
-"""GraphQL types whose values are passed on unchanged; those of all others are enums."""
+_SCALARS: Final[Mapping[str, type]] = {"String": str, "ID": str, "DateTime": str, "Int": int, "Boolean": bool}
+"""GraphQL types whose values are passed on unchanged, and the types of their options; all others are enums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,16 @@ class FilterOption:
 
     def parameter(self) -> inspect.Parameter:
         """Return the parameter from which Typer makes the option."""
-        accepted = list[str] if self.type.startswith("[") else str
+        one = _SCALARS.get(self.type.strip("[!]"), str)
+        accepted = list[one] if self.type.startswith("[") else one  # type: ignore[valid-type]
         annotation = Annotated[accepted | None, typer.Option(*self.names, help=self.help)]  # type: ignore[valid-type]
         return inspect.Parameter(self.field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
     def value(self, given: Any) -> Any:
         """Return the field's value. Enum values are accepted in lower case, too."""
-        return given if self.type.strip("[!]") in _TEXTS else [word.upper() for word in given]
+        if self.type.strip("[!]") in _SCALARS:
+            return given
+        return [name.upper() for name in given] if isinstance(given, list) else given.upper()
 
 
 STATUS: Final = FilterOption("statuses", "[OperationStatus!]", ("--status", "-s"), "QUEUED, SENDING, ..; repeatable.")

@@ -13,7 +13,7 @@ import typer
 from app.command_error import CommandError
 from app.operator_cli import documents, many, status, watching
 from app.operator_cli.connection import Api, Refused, Unreachable
-from app.operator_cli.options import TRANSITION_FILTER
+from app.operator_cli.options import TRANSITION_FILTER, FilterOption
 from app.operator_cli.tables import operations_table, pauses_table, show
 
 OPEN = {"ok": True, "detail": "answers"}
@@ -147,6 +147,24 @@ def test_a_watch_for_what_is_confirmed_ends_when_it_failed(capsys: pytest.Captur
     assert ended.value.exit_code == watching.NOT_CONFIRMED
     assert capsys.readouterr().out.count("\n") == 1
     assert (api.followed.get("operationIds"), api.followed.get("toStatuses")) == (["a", "b"], None)
+
+
+@pytest.mark.parametrize(
+    ("type_", "accepted", "given", "value"),
+    [
+        ("String", str, "night", "night"),
+        ("[String!]", list[str], ["dev"], ["dev"]),
+        ("[ReasonCode!]", list[str], ["no_answer", "EXPIRED"], ["NO_ANSWER", "EXPIRED"]),
+        ("Presence", str, "asleep", "ASLEEP"),
+        ("Boolean", bool, False, False),
+    ],
+)
+def test_a_filter_s_type_in_graphql_gives_the_option(
+    type_: str, accepted: object, given: object, value: object
+) -> None:
+    option = FilterOption("field", type_, ("--field",), "help")
+    annotation: Any = option.parameter().annotation
+    assert (annotation.__origin__, option.value(given)) == (accepted | None, value)  # type: ignore[operator]
 
 
 HOSTILE = "dev\x1b]0;title\x07\u202e"
