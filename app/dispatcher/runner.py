@@ -17,7 +17,7 @@ from app.domain.enums import ContentFormat
 from app.domain.kinds import READS
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.ingest.object_model_cache import ModelFetcher, ObjectModelCache, told_versions
+from app.ingest.object_model_cache import ModelFetcher, ObjectModelCache, stored_versions
 from app.ingest.reports import report_of
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import depends_on_types, may_be_called_again
@@ -75,7 +75,7 @@ class Runner:
     async def run(self, claimed: Claimed, asked_at: float) -> None:
         """Make one attempt. ``asked_at`` is the monotonic time before the claim was submitted: the deadline counts from
         there, so that a process which was frozen after the claim sends nothing when it resumes."""
-        self._fetcher.want(claimed.request.endpoint, told_versions(claimed.object_links, claimed.lwm2m_version))
+        self._fetcher.want(claimed.request.endpoint, stored_versions(claimed.object_links, claimed.lwm2m_version))
         await self._settle(await self._attempt(claimed, asked_at))
 
     async def _attempt(self, claimed: Claimed, asked_at: float) -> Settle | HandOver:
@@ -89,7 +89,7 @@ class Runner:
         self._call_seconds.observe(time.monotonic() - started)
         self._attempts(outcome.kind).inc()
         self._note(claimed, outcome)
-        versions = told_versions(claimed.object_links, claimed.lwm2m_version)
+        versions = stored_versions(claimed.object_links, claimed.lwm2m_version)
         report = report_of(claimed.request.path, outcome, self._shelf.of(versions))
         if outcome.kind is OutcomeKind.UNEXPECTED:
             probe = await self._client.probe(claimed.request.endpoint)
