@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from app.domain.enums import ContentFormat, OperationKind
 from app.domain.kinds import READS
-from app.ingest.object_model_cache import told_links
+from app.ingest.object_model_cache import stored_links
 from app.leshan.content_formats import Formats, formats_for, registered_formats
 from app.models.ledger import Claimed
 
@@ -21,7 +21,7 @@ MOST_REMEMBERED: Final = 10_000
 
 _Key: TypeAlias = tuple[str, str | None, OperationKind, str | None]
 
-_registered = lru_cache(maxsize=4_096)(lambda links: registered_formats(told_links(links)))
+_registered = lru_cache(maxsize=4_096)(lambda links: registered_formats(stored_links(links)))
 
 
 class ContentFormats:

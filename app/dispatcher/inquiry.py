@@ -12,7 +12,7 @@ import structlog
 
 from app.backoff import Backoff
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.ingest.object_model_cache import ObjectModelCache, told_versions
+from app.ingest.object_model_cache import ObjectModelCache, stored_versions
 from app.ingest.reports import report_of
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import may_be_called_again
@@ -55,7 +55,7 @@ async def inquire(
     while True:
         left = max(0.0, give_up - time.monotonic())
         id_ = id_of(claimed, again=again)
-        found = await client.ask(claimed.request.kind, id_, int(min(left, LONGEST_WAIT)))
+        found = await client.call_status(claimed.request.kind, id_, int(min(left, LONGEST_WAIT)))
         left = (min(give_up, away_until) if found is CallStatus.AWAY else give_up) - time.monotonic()
         if found not in (CallStatus.RUNNING, CallStatus.AWAY) or left <= 0:
             return found
@@ -107,7 +107,7 @@ class Inquirer:
             return
         outcome = found if isinstance(found, Outcome) else UNKNOWN
         log.info("lost_call_found", operation=lost.id, attempt=lost.attempt, outcome=outcome.kind.name)
-        versions = told_versions(lost.object_links, lost.lwm2m_version)
+        versions = stored_versions(lost.object_links, lost.lwm2m_version)
         report = report_of(lost.request.path, outcome, self._models.of(versions))
         try:
             await self._ledger.submit(Settle(lost.seq, lost.attempt, report, lost.token))

@@ -17,7 +17,7 @@ from app.domain.enums import ContentFormat
 from app.domain.kinds import READS
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.ingest.object_model_cache import ModelFetcher, ObjectModelCache, told_versions
+from app.ingest.object_model_cache import ModelFetcher, ObjectModelCache, stored_versions
 from app.ingest.reports import report_of
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import depends_on_types, may_be_called_again
@@ -76,7 +76,7 @@ class Runner:
             settling: called whenever the result has been enqueued at the ledger, so that a claim joins its commit.
         """
         request = claimed.request
-        versions = told_versions(claimed.object_links, claimed.lwm2m_version)
+        versions = stored_versions(claimed.object_links, claimed.lwm2m_version)
         self._fetcher.want(request.endpoint, versions)
         deadline = since + request.timeout_seconds + ANSWER_SECONDS
         started = time.monotonic()

@@ -59,10 +59,10 @@ class EventIngestor:
             the same values in order.
     """
 
-    def __init__(self, ledger: Ledger, shelf: ObjectModelCache, *, webhook_readings: bool) -> None:
-        self._ledger, self._shelf = ledger, shelf
+    def __init__(self, ledger: Ledger, object_models: ObjectModelCache, *, webhook_readings: bool) -> None:
+        self._ledger, self._object_models = ledger, object_models
         self._webhook_readings = webhook_readings
-        self._late = LateResponses(ledger, shelf)
+        self._late = LateResponses(ledger, object_models)
         self._versions: dict[str, Mapping[int, str]] = {}
 
     async def run(self) -> None:
@@ -201,7 +201,7 @@ class EventIngestor:
     def _decoded(self, event: Event) -> DecodedEvent:
         """Decode the values of an event with the object models of its device."""
         if isinstance(event, Reported):
-            models = self._shelf.of(self._versions.get(event.endpoint, {}))
+            models = self._object_models.of(self._versions.get(event.endpoint, {}))
             readings = [
                 Reading(
                     decode_content(None, sample.nodes, models).values,
@@ -212,7 +212,7 @@ class EventIngestor:
             ]
             return DecodedEvent(event, readings=tuple(readings))
         if isinstance(event, RequestResponse):
-            models = self._shelf.of(self._versions.get(event.endpoint, {}))
+            models = self._object_models.of(self._versions.get(event.endpoint, {}))
             outcome = read_response_object(OperationKind.READ, event.response)
             try:
                 path = None if event.path is None else str(LwM2mPath.parse(event.path))

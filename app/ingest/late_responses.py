@@ -37,8 +37,8 @@ MOST_WAITING: Final = 20_000
 class LateResponses:
     """Responses that wait for their grace period to end. When the queue is full, the oldest are dropped."""
 
-    def __init__(self, ledger: Ledger, shelf: ObjectModelCache) -> None:
-        self._ledger, self._shelf = ledger, shelf
+    def __init__(self, ledger: Ledger, object_models: ObjectModelCache) -> None:
+        self._ledger, self._object_models = ledger, object_models
         self._waiting: deque[tuple[float, AttemptEnded]] = deque(maxlen=MOST_WAITING)
         self._came = asyncio.Event()
 
@@ -75,7 +75,7 @@ class LateResponses:
             if may_be_called_again(row.kind, row.format, outcome):
                 continue  # its runner calls again in another format; without it, Leshan is queried when the lease ends
             versions = (await object_versions_of([response.endpoint])).get(response.endpoint, {})
-            report = report_of(row.path, outcome, self._shelf.of(versions))
+            report = report_of(row.path, outcome, self._object_models.of(versions))
             status = await self._ledger.submit(Settle(row.seq, response.attempt, report))
             log.info("late_answer", operation=response.operation_id, attempt=response.attempt, status=status)
 

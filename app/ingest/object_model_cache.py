@@ -45,16 +45,16 @@ Links = Sequence[Mapping[str, Any]] | None
 
 
 @functools.lru_cache(maxsize=4_096)
-def told_links(links: str | None) -> Links:
+def stored_links(links: str | None) -> Links:
     """Return the object links of a registration from their stored text; devices of one make share the result."""
-    told: Links = load_json(links)
-    return told
+    stored: Links = load_json(links)
+    return stored
 
 
 @functools.lru_cache(maxsize=4_096)
-def told_versions(links: str | None, lwm2m_version: str | None) -> Versions:
+def stored_versions(links: str | None, lwm2m_version: str | None) -> Versions:
     """Return the objects and versions of a registration from the stored text of its links and its LwM2M release."""
-    return object_versions(told_links(links), lwm2m_version)
+    return object_versions(stored_links(links), lwm2m_version)
 
 
 class ObjectModelCache:
@@ -131,15 +131,15 @@ _NEVER: Final = _Requested(0.0, REFETCH_SECONDS)
 class ModelFetcher:
     """Fetches ``/objectspecs`` for devices that registered objects without a known model, one call at a time."""
 
-    def __init__(self, shelf: ObjectModelCache, client: LeshanClient, ledger: Ledger) -> None:
-        self._shelf, self._client, self._ledger = shelf, client, ledger
+    def __init__(self, object_models: ObjectModelCache, client: LeshanClient, ledger: Ledger) -> None:
+        self._object_models, self._client, self._ledger = object_models, client, ledger
         self._requested: dict[tuple[int, str], _Requested] = {}
         self._wanted: BoundedQueue[tuple[str, set[tuple[int, str]]], Never] = BoundedQueue(MAX_WANTED)
 
     def want(self, endpoint: str, versions: Versions) -> None:
         """Enqueue a fetch of the models that a registered device lacks; free if all are known. Never blocks."""
         now = time.monotonic()
-        missing = self._shelf.missing(versions)
+        missing = self._object_models.missing(versions)
         due = {key for key in missing if now >= self._requested.get(key, _NEVER).again_at}
         if due and self._wanted.put((endpoint, due)):
             if len(self._requested) >= MAX_REQUESTED:
@@ -196,13 +196,13 @@ class ModelFetcher:
     async def _fetch(self) -> None:
         while True:
             ((endpoint, due),) = await self._wanted.take_many(1)
-            missing = self._shelf.missing
+            missing = self._object_models.missing
             try:
                 models = await self._client.object_models(endpoint)
                 new = [model for model in models if missing({model.id: model.version})]
                 rows = [StoredModel(model.id, model.version, model_to_json(model)) for model in new]
                 await self._ledger.submit(StoreObjectModels(rows))
-                await self._shelf.refresh()
+                await self._object_models.refresh()
                 for object_id, version in due & self._requested.keys():
                     if missing({object_id: version}):  # Leshan does not have it
                         pause = min(2 * self._requested[object_id, version].pause, REFETCH_LIMIT_SECONDS)

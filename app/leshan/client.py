@@ -51,7 +51,7 @@ SAYS_WHAT_IT_CAN: Final = frozenset({200, 400, 404, 405})
 """Statuses that come from the server itself; 404 is a stock one's. A refusal of the caller (401, 403 ..) says nothing
 about the server's features."""
 
-ASK_ANSWER_SECONDS: Final = 3.0
+STATUS_SECONDS: Final = 3.0
 """Time beyond the requested wait within which a server must report the state of a call."""
 
 PERHAPS_TOO_LARGE: Final = (
@@ -151,7 +151,7 @@ class LeshanClient:
         except (Unaddressable, Unwritable) as error:
             return Outcome(OutcomeKind.BAD_REQUEST, detail=str(error))
         except (ValueError, TypeError, KeyError, AttributeError) as error:  # it must not stop the queue behind it
-            _log.error("operation_not_speakable", kind=str(op.kind), error=f"{type(error).__name__}: {error}"[:300])
+            _log.error("operation_not_composable", kind=str(op.kind), error=f"{type(error).__name__}: {error}"[:300])
             detail = f"no request can be made of this operation: {error}"[:1000]
             return Outcome(OutcomeKind.BAD_REQUEST, detail=detail)
         outcome = outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
@@ -192,7 +192,7 @@ class LeshanClient:
         if not self.typed:
             _log.warning("leshan_untyped", server="2.0.0-M4", problem=UNTYPED)
 
-    async def ask(self, kind: OperationKind, request_id: str, wait_seconds: int) -> Outcome | CallStatus:
+    async def call_status(self, kind: OperationKind, request_id: str, wait_seconds: int) -> Outcome | CallStatus:
         """Return the state of the call that was made with this id. A call that the server never received is closed by
         this request, so that it cannot arrive any more. The server waits for a call that is still open, up to
         ``wait_seconds`` (at most 30).
@@ -201,7 +201,7 @@ class LeshanClient:
             asyncio.CancelledError: and nothing else.
         """
         request = closing_request(request_id, wait_seconds)
-        deadline = time.monotonic() + wait_seconds + ASK_ANSWER_SECONDS
+        deadline = time.monotonic() + wait_seconds + STATUS_SECONDS
         return read_state(kind, await self._transport.exchange(request, deadline))
 
     async def probe(self, endpoint: str) -> Probe:

@@ -181,19 +181,26 @@ def _presence_event(name: str, data: Mapping[str, JsonValue], source: _Source) -
 def _report(name: str, data: Mapping[str, JsonValue], source: _Source) -> LeshanEvent:
     """Read a Send, or a single or composite notification. A notification of 2.0.0-M4, which has no composites, has no
     ``kind``. Null instead of several values means that there is no content: the device answered an error."""
-    nodes = data.get("val")
-    if name == "NOTIFICATION" and data.get("kind", "single") == "single":
-        nodes = {_required_text(data, "res", "data"): nodes}
-    if "val" not in data or not isinstance(nodes, Mapping | None):
+    is_single = name == "NOTIFICATION" and data.get("kind", "single") == "single"
+    path = _required_text(data, "res", "data") if is_single else ""
+    if "val" not in data:
         raise MissingField("data.val")
-    listed = data.get("samples")
-    samples = tuple(  # all that our own server reports, with the device's times; one that cannot be read is left out
-        Sample(_integer(each.get("time")), each["val"])
-        for each in (listed[:MAX_SAMPLES] if isinstance(listed, list) else ())
-        if isinstance(each, Mapping) and isinstance(each.get("val"), Mapping)
-    )
+    nodes, samples = data["val"], data.get("samples")
+    if is_single:
+        nodes = {path: nodes}
+    elif nodes is None:
+        nodes = {}
+    elif not isinstance(nodes, Mapping):
+        raise MissingField("data.val")
+    kept: tuple[Sample, ...] = ()
+    if isinstance(samples, list):  # all that our own server reports, with the device's times, if they can be read
+        kept = tuple(
+            Sample(_integer(each.get("time")), each["val"])
+            for each in samples[:MAX_SAMPLES]
+            if isinstance(each, Mapping) and isinstance(each.get("val"), Mapping)
+        )
     wakes = source.notifications_wake
-    return Reported(endpoint=_endpoint(data), nodes=nodes or {}, wakes=wakes, samples=samples, **source.common)
+    return Reported(endpoint=_endpoint(data), nodes=nodes, wakes=wakes, samples=kept, **source.common)
 
 
 def _response(_name: str, data: Mapping[str, JsonValue], source: _Source) -> LeshanEvent | None:

@@ -58,13 +58,13 @@ def endpoint_segment(endpoint: str, any_name: bool = False) -> str:
     """
     if endpoint in {"", ".", ".."} or (not any_name and _UNSAFE.search(endpoint)):
         raise Unaddressable(
-            f"Leshan cannot be asked about the endpoint {endpoint[:100]!r}: "
+            f"Leshan cannot be queried about the endpoint {endpoint[:100]!r}: "
             "an address safely holds no name that is empty, '.' or '..', or has one of / % \\ ; or a control character"
         )
     try:
         return quote(endpoint, safe="")
     except UnicodeEncodeError:
-        raise Unaddressable("Leshan cannot be asked about an endpoint whose name is no Unicode text") from None
+        raise Unaddressable("Leshan cannot be queried about an endpoint whose name is no Unicode text") from None
 
 
 def probe_request(endpoint: str, *, any_name: bool = False) -> LeshanRequest:

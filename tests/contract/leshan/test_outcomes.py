@@ -295,7 +295,7 @@ async def test_a_second_call_to_a_device_at_once(contract: Contract) -> None:
 @pytest.mark.only_with(Difference.ONE_CALL_AT_A_TIME)
 async def test_not_sent(contract: Contract) -> None:
     """The server has no record of the call; after the inquiry it refuses a call with that id."""
-    outcome = await contract.client.ask(OperationKind.WRITE, "never-came/1", 0)
+    outcome = await contract.client.call_status(OperationKind.WRITE, "never-came/1", 0)
     assert isinstance(outcome, Outcome)
     saw(outcome, OutcomeKind.NOT_SENT)
 

@@ -29,7 +29,7 @@ class Leshan:
     def __init__(self, outcomes: dict[str, Outcome]) -> None:
         self._outcomes = outcomes
 
-    async def ask(self, _kind: OperationKind, request_id: str, _wait_seconds: int) -> Outcome:
+    async def call_status(self, _kind: OperationKind, request_id: str, _wait_seconds: int) -> Outcome:
         return self._outcomes[request_id]
 
 

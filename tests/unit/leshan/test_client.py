@@ -239,7 +239,7 @@ async def test_a_name_that_cannot_be_spoken_ends_the_operation_without_a_call(na
     kind, wire, detail = await call(OperationRequest(name, OperationKind.READ, path="/3"), Exchange(left=True))
     assert kind is OutcomeKind.BAD_REQUEST
     assert wire.sent == []
-    assert "Leshan cannot be asked" in (detail or "")
+    assert "Leshan cannot be queried" in (detail or "")
 
 
 async def test_an_operation_that_makes_no_request_ends_without_a_call() -> None:

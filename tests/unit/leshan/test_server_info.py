@@ -156,7 +156,7 @@ REFUSED = {
 )
 async def test_what_became_of_a_call(status: int, told: Any, expected: OutcomeKind | CallStatus) -> None:
     async with answering(status, told) as (client, asked):
-        found = await client.ask(OperationKind.WRITE, "0b1e/2", 3)
+        found = await client.call_status(OperationKind.WRITE, "0b1e/2", 3)
     assert (found if isinstance(found, CallStatus) else found.kind) is expected
     assert asked == ["DELETE /api/requests/0b1e/2?wait=3"]
 
@@ -164,7 +164,7 @@ async def test_what_became_of_a_call(status: int, told: Any, expected: OutcomeKi
 @pytest.mark.asyncio
 async def test_a_server_that_cannot_be_asked_is_away() -> None:
     client = LeshanClient("http://127.0.0.1:1")
-    assert await client.ask(OperationKind.WRITE, "0b1e/2", 0) is CallStatus.AWAY
+    assert await client.call_status(OperationKind.WRITE, "0b1e/2", 0) is CallStatus.AWAY
     await client.aclose()
 
 
