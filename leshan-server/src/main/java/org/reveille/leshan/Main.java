@@ -52,7 +52,7 @@ public final class Main {
         });
         command.setParameterExceptionHandler((error, arguments) -> refuse(error.getCommandLine(), error));
         command.setExecutionExceptionHandler((error, failed, result) -> {
-            if (error instanceof BadSetting || error instanceof JavalinBindException) {
+            if (error instanceof SettingException || error instanceof JavalinBindException) {
                 return refuse(failed, error);
             }
             throw error;
@@ -86,7 +86,7 @@ public final class Main {
         @Mixin
         private ServerOptions options;
         @Mixin
-        private Life life;
+        private ProgramLifecycle life;
 
         @Override
         public Integer call() throws Exception {
@@ -115,7 +115,7 @@ public final class Main {
                 description = "LwM2M server of devices which name none, such as coap://127.0.0.1:5683.")
         private String server;
         @Mixin
-        private Life life;
+        private ProgramLifecycle life;
         @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES",
                 description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
         private int maxBody;
@@ -146,7 +146,7 @@ public final class Main {
                         + "addresses. Can be given several times.")
         private List<String> controlNames = List.of();
         @Mixin
-        private Life life;
+        private ProgramLifecycle life;
 
         @Override
         public Integer call() throws Exception {

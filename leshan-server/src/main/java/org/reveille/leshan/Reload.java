@@ -18,7 +18,7 @@ public final class Reload {
         /**
          * Reloads the files.
          *
-         * @throws BadSetting if the files cannot be used; then nothing has changed
+         * @throws SettingException if the files cannot be used; then nothing has changed
          */
         void reload();
     }

@@ -13,7 +13,7 @@ class ReloadTest {
         Reload reload = new Reload();
         reload.add(() -> done.add("first"));
         reload.add(() -> {
-            throw new BadSetting("--api-token-file: cannot read it");
+            throw new SettingException("--api-token-file: cannot read it");
         });
         reload.add(() -> done.add("last"));
         reload.run();

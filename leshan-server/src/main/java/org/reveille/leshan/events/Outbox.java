@@ -74,17 +74,17 @@ public final class Outbox implements AutoCloseable {
      * @param waitingBytes approximately their size
      * @param oldestMillis the age of the oldest of them, 0 if there are none
      * @param delivered events accepted by the receiver since the start
-     * @param setAside events stored separately because the receiver refused them
+     * @param refused events stored separately because the receiver refused them
      * @param dropped events counted in a GAP since the start: too many waited, or they could not be written
      * @param stopped the receiver answered 401 or refuses every event: one attempt per minute until it accepts a post
      * again
-     * @param trouble why the last post failed, or null
+     * @param lastError why the last post failed, or null
      * @param failing since the first attempt after which the receiver neither accepted nor refused an event, 0 if there
      * is
      *     none; the current attempt counts
      */
-    public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long setAside, long dropped,
-            boolean stopped, String trouble, Duration failing) {
+    public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long refused, long dropped,
+            boolean stopped, String lastError, Duration failing) {
     }
 
     /**
@@ -110,17 +110,17 @@ public final class Outbox implements AutoCloseable {
     private final Options options;
     private final EventTable table;
     private final String bootId = UUID.randomUUID().toString();
-    private final ScheduledExecutorService keeper =
+    private final ScheduledExecutorService maintenance =
             Executors.newSingleThreadScheduledExecutor(work -> new Thread(work, "outbox"));
-    private final EventTeller teller;
+    private final EventDispatcher dispatcher;
     private final WebhookSender sender;
 
     // Written only on the store's thread, inside the writes that change them or when those have ended.
-    private volatile EventTable.Place place;
+    private volatile EventTable.Position position;
     private volatile EventTable.Backlog backlog;
     private volatile long logBytes;
     private volatile long dropped;
-    private volatile long setAside;
+    private volatile long refused;
     private boolean uncertain;
     private boolean failing;
     private Gap unwritten = new Gap();
@@ -148,8 +148,8 @@ public final class Outbox implements AutoCloseable {
         this.options = options;
         this.table = new EventTable(options.server());
         store.writeNow(this::open);
-        keeper.scheduleWithFixedDelay(this::keep, 1, 1, TimeUnit.SECONDS);
-        teller = new EventTeller(this, seq);
+        maintenance.scheduleWithFixedDelay(this::maintain, 1, 1, TimeUnit.SECONDS);
+        dispatcher = new EventDispatcher(this, seq);
         sender = options.webhook() == null ? null : new WebhookSender(this, options, posts);
     }
 
@@ -208,7 +208,7 @@ public final class Outbox implements AutoCloseable {
      * @param connection of that write, on the store's thread
      */
     public void publish(Connection connection, String endpoint, String name, JsonNode data) throws SQLException {
-        Gap told = prepare(connection);
+        Gap reported = prepare(connection);
         Event event = insert(connection, System.currentTimeMillis(), endpoint, name, Json.write(data));
         // This runs after the current write, which may not have been committed although it is counted.
         store.write(later -> {
@@ -219,9 +219,9 @@ public final class Outbox implements AutoCloseable {
             return written;
         }, (written, failure) -> {
             if (failure == null && !written) {
-                restore(told);
+                restore(reported);
             } else {
-                ended(told, failure);
+                ended(reported, failure);
             }
             wake();
         });
@@ -242,13 +242,13 @@ public final class Outbox implements AutoCloseable {
         CompletableFuture<Redelivery> written = write(connection -> {
             long room = Math.min(MOST_BYTES_REDELIVERED, options.maxBytes() - backlog.bytes());
             List<Event> events =
-                    EventTable.setAside(connection, System.currentTimeMillis() - options.maxAge().toMillis(), room);
+                    EventTable.selectRefused(connection, System.currentTimeMillis() - options.maxAge().toMillis(), room);
             for (Event event : events) {
-                EventTable.takeBack(connection, event.seq());
+                EventTable.deleteRefused(connection, event.seq());
                 insert(connection, event.numbered(++seq));
             }
-            long left = EventTable.refused(connection);
-            setAside = left;
+            long left = EventTable.countRefused(connection);
+            refused = left;
             return new Redelivery(events.size(), left);
         });
         written.thenRun(this::wake);
@@ -257,7 +257,7 @@ public final class Outbox implements AutoCloseable {
 
     /** Adds a listener, which receives each later event once it is on disk, in order, on a dedicated thread. */
     public void listen(Consumer<Event> listener) {
-        teller.add(listener);
+        dispatcher.add(listener);
     }
 
     /** Returns stored events, delivered or not, with a greater number; at most some hundred, in order. */
@@ -271,13 +271,13 @@ public final class Outbox implements AutoCloseable {
         boolean posts = sender != null;
         long age = posts && now.events() > 0 ? Math.max(0, store.runningMillis() - now.oldest()) : 0;
         return new Status(posts ? now.events() : 0, posts ? now.bytes() : 0, age, posts ? sender.delivered() : 0,
-                setAside, dropped, posts && sender.stopped(), posts ? sender.trouble() : null,
+                refused, dropped, posts && sender.stopped(), posts ? sender.lastError() : null,
                 posts ? sender.failing() : Duration.ZERO);
     }
 
     /** Returns whether its threads are running: without them no events are delivered. */
     public boolean isAlive() {
-        return teller.isAlive() && (sender == null || sender.isAlive());
+        return dispatcher.isAlive() && (sender == null || sender.isAlive());
     }
 
     /** Waits until everything is delivered, at most for the given time. Nothing may be published meanwhile. */
@@ -292,8 +292,8 @@ public final class Outbox implements AutoCloseable {
     /** Stops posting; waiting events are posted after the next start. The store stays open. */
     @Override
     public void close() throws InterruptedException {
-        keeper.shutdownNow();
-        teller.close();
+        maintenance.shutdownNow();
+        dispatcher.close();
         if (sender != null) {
             sender.close();
         }
@@ -303,16 +303,16 @@ public final class Outbox implements AutoCloseable {
      * Returns the events of the next post; empty if none wait. Its range is on disk before it is posted: a post without
      * a response is repeated unchanged, under its id, also by the next process.
      *
-     * @param anew create a new batch of {@code most} events instead of the unchanged one
+     * @param newBatch create a new batch of {@code most} events instead of the unchanged one
      */
-    List<Event> nextBatch(boolean anew, int most) {
+    List<Event> nextBatch(boolean newBatch, int most) {
         return write(connection -> {
-            boolean again = !anew && place.batch() > place.delivered();
+            boolean again = !newBatch && position.batch() > position.delivered();
             List<Event> batch = again
-                    ? table.read(connection, place.delivered(), place.batch(), MOST_IN_A_POST, Long.MAX_VALUE)
-                    : table.read(connection, place.delivered(), Long.MAX_VALUE, most, MOST_BYTES_IN_A_POST);
+                    ? table.read(connection, position.delivered(), position.batch(), MOST_IN_A_POST, Long.MAX_VALUE)
+                    : table.read(connection, position.delivered(), Long.MAX_VALUE, most, MOST_BYTES_IN_A_POST);
             if (!again && !batch.isEmpty()) {
-                move(connection, place.delivered(), batch.get(batch.size() - 1).seq());
+                move(connection, position.delivered(), batch.get(batch.size() - 1).seq());
             }
             return batch;
         }).join();
@@ -327,12 +327,12 @@ public final class Outbox implements AutoCloseable {
     }
 
     /** Stores an event separately because the receiver refuses it, whatever is posted with it. */
-    void setAside(Event event, int status, String answer) {
+    void refuse(Event event, int status, String answer) {
         write(connection -> {
-            EventTable.setAside(connection, event, status, answer);
+            EventTable.insertRefused(connection, event, status, answer);
             advance(connection, List.of(event));
             return null;
-        }, (done, failure) -> setAside += failure == null ? 1 : 0).join();
+        }, (done, failure) -> refused += failure == null ? 1 : 0).join();
         LOG.error("{} of {} (seq {}) was refused with {} and is set aside: {}", event.name(), event.endpoint(),
                 event.seq(), status, answer);
     }
@@ -351,9 +351,9 @@ public final class Outbox implements AutoCloseable {
         });
     }
 
-    private void restore(Gap told) {
-        if (told != null) {
-            unwritten.add(told);
+    private void restore(Gap reported) {
+        if (reported != null) {
+            unwritten.add(reported);
         }
     }
 
@@ -363,12 +363,12 @@ public final class Outbox implements AutoCloseable {
 
     /** Writes to the store, see {@link #prepare}. */
     private <T> CompletableFuture<T> write(Store.Work<T> work, BiConsumer<? super T, Throwable> then) {
-        AtomicReference<Gap> told = new AtomicReference<>();
+        AtomicReference<Gap> reported = new AtomicReference<>();
         return store.write(connection -> {
-            told.set(prepare(connection));
+            reported.set(prepare(connection));
             return work.run(connection);
         }, (done, failure) -> {
-            ended(told.get(), failure);
+            ended(reported.get(), failure);
             then.accept(done, failure);
         });
     }
@@ -381,27 +381,27 @@ public final class Outbox implements AutoCloseable {
      */
     private Gap prepare(Connection connection) throws SQLException {
         if (uncertain) {
-            place = EventTable.place(connection);
-            setAside = EventTable.refused(connection);
+            position = EventTable.position(connection);
+            refused = EventTable.countRefused(connection);
             count(connection);
         }
         if (unwritten.isEmpty()) {
             return null;
         }
         insert(connection, System.currentTimeMillis(), null, Gap.NAME, Json.write(unwritten.json()));
-        Gap told = unwritten;
+        Gap reported = unwritten;
         unwritten = new Gap();
-        return told;
+        return reported;
     }
 
     /** Ends a write, on the store's thread and before the next one begins. */
-    private void ended(Gap told, Throwable failure) {
+    private void ended(Gap reported, Throwable failure) {
         uncertain |= failure != null;
         if (failure != null) {
-            restore(told);
-        } else if (told != null) {
-            dropped += told.events();
-            LOG.error("{} events could not be written and are counted in an event GAP", told.events());
+            restore(reported);
+        } else if (reported != null) {
+            dropped += reported.events();
+            LOG.error("{} events could not be written and are counted in an event GAP", reported.events());
             wake();
         }
         if (failure != null && !failing) {
@@ -415,8 +415,8 @@ public final class Outbox implements AutoCloseable {
     private Void open(Connection connection) throws SQLException {
         EventTable.create(connection);
         seq = EventTable.lastSeq(connection);
-        setAside = EventTable.refused(connection);
-        place = EventTable.place(connection);
+        refused = EventTable.countRefused(connection);
+        position = EventTable.position(connection);
         if (options.webhook() == null) {
             move(connection, seq, seq);
         }
@@ -449,7 +449,7 @@ public final class Outbox implements AutoCloseable {
     }
 
     private void wake() {
-        teller.wake();
+        dispatcher.wake();
         if (sender != null) {
             sender.wake();
         }
@@ -465,13 +465,13 @@ public final class Outbox implements AutoCloseable {
     }
 
     private void move(Connection connection, long delivered, long batch) throws SQLException {
-        EventTable.Place next = new EventTable.Place(delivered, batch);
-        EventTable.place(connection, next);
-        place = next;
+        EventTable.Position next = new EventTable.Position(delivered, batch);
+        EventTable.position(connection, next);
+        position = next;
     }
 
     private void count(Connection connection) throws SQLException {
-        backlog = EventTable.backlog(connection, place.delivered());
+        backlog = EventTable.backlog(connection, position.delivered());
         logBytes = EventTable.backlog(connection, 0).bytes() - backlog.bytes();
         uncertain = false;
     }
@@ -482,30 +482,30 @@ public final class Outbox implements AutoCloseable {
         if (options.webhook() == null) {
             // A webhook that is configured at a later start does not receive earlier events.
             long last = EventTable.lastSeq(connection);
-            if (last > place.delivered()) {
+            if (last > position.delivered()) {
                 move(connection, last, last);
             }
         } else {
             gone = trimBacklog(connection, now);
         }
         boolean large = logBytes > options.replayBytes();
-        if (large || isOld(connection, 0, place.delivered(), now, options.replayAge())) {
+        if (large || isOld(connection, 0, position.delivered(), now, options.replayAge())) {
             long tooMuch = large ? logBytes - (long) (options.replayBytes() * ROOM) : 0;
             // Subtracted, not recounted: the sum over a large log every second blocked all other writes.
-            logBytes -= EventTable.forget(
-                    connection, place.delivered(), tooMuch, now - options.replayAge().toMillis());
+            logBytes -= EventTable.deleteDelivered(
+                    connection, position.delivered(), tooMuch, now - options.replayAge().toMillis());
         }
         return gone;
     }
 
     private long trimBacklog(Connection connection, long now) throws SQLException {
         if (backlog.bytes() > options.maxBytes()) {
-            EventTable.coalescePresence(connection, place.floor());
+            EventTable.coalescePresence(connection, position.floor());
             count(connection);
         }
         boolean full = backlog.bytes() > options.maxBytes();
         // Above the floor: the events of the current post stay, whatever their age.
-        if (full || isOld(connection, place.floor(), Long.MAX_VALUE, now, options.maxAge())) {
+        if (full || isOld(connection, position.floor(), Long.MAX_VALUE, now, options.maxAge())) {
             long tooMuch = full ? backlog.bytes() - (long) (options.maxBytes() * ROOM) : 0;
             return drop(connection, tooMuch, now - options.maxAge().toMillis());
         }
@@ -513,7 +513,7 @@ public final class Outbox implements AutoCloseable {
     }
 
     private long drop(Connection connection, long bytes, long before) throws SQLException {
-        EventTable.Dropped gone = EventTable.drop(connection, place.floor(), bytes, before, bootId);
+        EventTable.Dropped gone = EventTable.drop(connection, position.floor(), bytes, before, bootId);
         if (gone.events() > 0) {
             backlog = new EventTable.Backlog(
                     backlog.events() - gone.rows(), backlog.bytes() - gone.bytes(), oldest(connection));
@@ -522,7 +522,7 @@ public final class Outbox implements AutoCloseable {
     }
 
     private long oldest(Connection connection) throws SQLException {
-        Long oldest = EventTable.oldest(connection, place.delivered(), Long.MAX_VALUE);
+        Long oldest = EventTable.oldest(connection, position.delivered(), Long.MAX_VALUE);
         return oldest == null ? store.runningMillis() : oldest;
     }
 
@@ -533,7 +533,7 @@ public final class Outbox implements AutoCloseable {
     }
 
     /** Runs the maintenance. It also writes a GAP if nothing else happens. */
-    private void keep() {
+    private void maintain() {
         trim(store.runningMillis());
     }
 }

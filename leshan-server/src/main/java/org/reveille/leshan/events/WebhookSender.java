@@ -35,7 +35,7 @@ final class WebhookSender implements AutoCloseable {
      */
     private static final int REFUSED_IN_A_ROW = 20;
     /** These indicate that the event is the cause: a receiver that reads events is no wrong address, however many are bad. */
-    private static final Set<Integer> OF_THE_EVENT = Set.of(400, 413, 422);
+    private static final Set<Integer> EVENT_ERRORS = Set.of(400, 413, 422);
     private static final Duration CONNECT = Duration.ofSeconds(10);
     /** Only the status and the beginning of a refusal are used; the rest of a response is not read. */
     private static final int MAX_RESPONSE_BYTES = 8 << 10;
@@ -46,7 +46,7 @@ final class WebhookSender implements AutoCloseable {
     private final HttpRequest.Builder base;
     private final List<Webhook> signers;
     private final HttpClient http;
-    private final Semaphore news = new Semaphore(1);
+    private final Semaphore wakeUps = new Semaphore(1);
     private final Thread thread = new Thread(this::run, "webhook");
 
     private int most = Outbox.MOST_IN_A_POST;
@@ -58,7 +58,7 @@ final class WebhookSender implements AutoCloseable {
     private volatile boolean closed;
     private volatile long delivered;
     private volatile boolean stopped;
-    private volatile String trouble;
+    private volatile String lastError;
     /** Nanoseconds of {@link System#nanoTime} at the first attempt since the receiver last accepted or refused an event. */
     private volatile Long failingSince;
 
@@ -82,8 +82,8 @@ final class WebhookSender implements AutoCloseable {
     }
 
     void wake() {
-        if (news.availablePermits() == 0) {
-            news.release();
+        if (wakeUps.availablePermits() == 0) {
+            wakeUps.release();
         }
     }
 
@@ -99,8 +99,8 @@ final class WebhookSender implements AutoCloseable {
         return stopped;
     }
 
-    String trouble() {
-        return trouble;
+    String lastError() {
+        return lastError;
     }
 
     /** Returns for how long posts have failed, the current one included; 0 if none have. */
@@ -121,8 +121,8 @@ final class WebhookSender implements AutoCloseable {
             try {
                 List<Event> batch = outbox.nextBatch(split, most);
                 if (batch.isEmpty()) {
-                    news.acquire();
-                    news.drainPermits();
+                    wakeUps.acquire();
+                    wakeUps.drainPermits();
                 } else {
                     post(batch);
                 }
@@ -185,10 +185,10 @@ final class WebhookSender implements AutoCloseable {
         outbox.delivered(batch);
         delivered += batch.size();
         failingSince = null;
-        if (trouble != null) {
+        if (lastError != null) {
             LOG.warn("the webhook takes events again");
         }
-        addressIsRight();
+        clearAddressDoubt();
         split = false;
         most = Math.min(Outbox.MOST_IN_A_POST, most * 2);
     }
@@ -201,12 +201,12 @@ final class WebhookSender implements AutoCloseable {
             most = batch.size() / 2;
             return;
         }
-        if (OF_THE_EVENT.contains(answer.statusCode())) {
-            addressIsRight();
-        } else if (mayBeElsewhere(answer.statusCode())) {
+        if (EVENT_ERRORS.contains(answer.statusCode())) {
+            clearAddressDoubt();
+        } else if (doubtAddress(answer.statusCode())) {
             return;
         }
-        outbox.setAside(batch.get(0), answer.statusCode(), start(new String(answer.body(), StandardCharsets.UTF_8)));
+        outbox.refuse(batch.get(0), answer.statusCode(), start(new String(answer.body(), StandardCharsets.UTF_8)));
         failingSince = null;
     }
 
@@ -214,7 +214,7 @@ final class WebhookSender implements AutoCloseable {
      * Handles such a refusal and returns whether the event is attempted again. After 20 events in a row that are
      * refused like this, each further one has a second attempt a minute later.
      */
-    private boolean mayBeElsewhere(int status) {
+    private boolean doubtAddress(int status) {
         boolean tooMany = refusedInARow >= REFUSED_IN_A_ROW;
         if (tooMany && !triedAgain) {
             triedAgain = true;
@@ -227,11 +227,11 @@ final class WebhookSender implements AutoCloseable {
         return false;
     }
 
-    private void addressIsRight() {
+    private void clearAddressDoubt() {
         failures = 0;
         refusedInARow = 0;
         triedAgain = false;
-        trouble = null;
+        lastError = null;
         stopped = false;
     }
 
@@ -240,16 +240,16 @@ final class WebhookSender implements AutoCloseable {
         if (!stopped) {
             LOG.error("the webhook answers {}: {}. One attempt a minute from now on", status, why);
         }
-        trouble = "answered " + status + ": " + why;
+        lastError = "answered " + status + ": " + why;
         stopped = true;
         pause(LONGEST_PAUSE_MS);
     }
 
     private void failed(String why) {
-        if (trouble == null) {
+        if (lastError == null) {
             LOG.warn("the webhook takes nothing, it is tried again: {}", why);
         }
-        trouble = why;
+        lastError = why;
         failures++;
         if (failingSince == null) {
             failingSince = System.nanoTime();

@@ -2,8 +2,8 @@ package org.reveille.leshan.options;
 
 import java.nio.file.Path;
 import java.util.List;
-import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.Reload;
+import org.reveille.leshan.SettingException;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.server.CoapSettings;
@@ -59,7 +59,7 @@ public final class CoapOptions {
         long millis = Math.round(awakeSeconds * 1000);
         // Leshan treats 0 as infinite.
         if (millis < 1 || millis > Integer.MAX_VALUE) {
-            throw new BadSetting("--awake-time: 0.001 to " + Integer.MAX_VALUE / 1000 + " s is expected, not "
+            throw new SettingException("--awake-time: 0.001 to " + Integer.MAX_VALUE / 1000 + " s is expected, not "
                     + awakeSeconds + ".");
         }
         return (int) millis;
@@ -68,7 +68,7 @@ public final class CoapOptions {
     /**
      * Returns the settings.
      *
-     * @throws BadSetting if they would serve devices of other machines without security, or no devices
+     * @throws SettingException if they would serve devices of other machines without security, or no devices
      */
     CoapSettings settings(String address, Credentials credentials, LimitOptions limits, Reload reload) {
         Bounds.checkPort("--coap-port", port);
@@ -77,10 +77,10 @@ public final class CoapOptions {
         reload.add(identity::reload);
         Integer secure = securePort(identity, credentials);
         if (secureOnly && secure == null) {
-            throw new BadSetting("--no-coap leaves devices no way in: give --coaps-port too.");
+            throw new SettingException("--no-coap leaves devices no way in: give --coaps-port too.");
         }
         if (!secureOnly && !insecure && !Addresses.isLoopback(address)) {
-            throw new BadSetting("CoAP at " + address + " would be without security: give --no-coap for CoAPS alone, "
+            throw new SettingException("CoAP at " + address + " would be without security: give --no-coap for CoAPS alone, "
                     + "bind 127.0.0.1 with --coap-host, or say --insecure-coap if the network is safe.");
         }
         return new CoapSettings(address, secureOnly ? null : port, secure, identity, credentials, limits.maxBody,

@@ -9,7 +9,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLContext;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.security.ClientTls;
 import picocli.CommandLine.Option;
@@ -81,18 +81,18 @@ public final class EventOptions {
     /**
      * Returns the options of the outbox.
      *
-     * @throws BadSetting if a secret cannot sign, or the webhook's options are invalid
+     * @throws SettingException if a secret cannot sign, or the webhook's options are invalid
      */
     Outbox.Options outbox(String server) {
         check();
         List<String> secrets = words("--webhook-secret-file", secretFile, System.getenv(SECRET_VARIABLE));
         List<String> tokens = words("--webhook-token-file", tokenFile, System.getenv(TOKEN_VARIABLE));
         if (!secrets.stream().allMatch(EventOptions::isSecret)) {
-            throw new BadSetting("--webhook-secret-file: a secret is `whsec_` and base64 of " + SHORTEST_SECRET + " to "
+            throw new SettingException("--webhook-secret-file: a secret is `whsec_` and base64 of " + SHORTEST_SECRET + " to "
                     + LONGEST_SECRET + " bytes, as Standard Webhooks say.");
         }
         if (tokens.size() > 1 || !tokens.stream().allMatch(token -> TOKEN.matcher(token).matches())) {
-            throw new BadSetting("--webhook-token-file: there can be one token, of printable ASCII.");
+            throw new SettingException("--webhook-token-file: there can be one token, of printable ASCII.");
         }
         return new Outbox.Options(server, webhook, secrets, tokens.isEmpty() ? null : tokens.get(0), maxBytes,
                 Duration.ofHours(maxHours), replayBytes, Duration.ofHours(replayHours),
@@ -117,7 +117,7 @@ public final class EventOptions {
     private SSLContext tls() {
         SSLContext context = ClientTls.read("--webhook", authorities, certificate, key);
         if (context != null && (webhook == null || !"https".equalsIgnoreCase(webhook.getScheme()))) {
-            throw new BadSetting("--webhook-ca and --webhook-cert need an https address in --webhook-url.");
+            throw new SettingException("--webhook-ca and --webhook-cert need an https address in --webhook-url.");
         }
         return context;
     }
@@ -139,7 +139,7 @@ public final class EventOptions {
         try {
             return split(Files.readString(file));
         } catch (IOException unreadable) {
-            throw new BadSetting(option + ": cannot read " + file);
+            throw new SettingException(option + ": cannot read " + file);
         }
     }
 

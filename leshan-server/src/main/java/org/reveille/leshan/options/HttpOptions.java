@@ -4,9 +4,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.Reload;
-import org.reveille.leshan.security.Access;
+import org.reveille.leshan.SettingException;
+import org.reveille.leshan.security.ApiTokens;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.security.Origins;
 import org.reveille.leshan.server.HttpSettings;
@@ -52,14 +52,14 @@ public final class HttpOptions {
      * Returns the settings.
      *
      * @param reload reloads the certificate and the tokens
-     * @throws BadSetting if every caller of other machines would have access
+     * @throws SettingException if every caller of other machines would have access
      */
     HttpSettings settings(String address, String environmentToken, Reload reload) {
         Bounds.checkPort("--http-port", port);
         Identity identity = Identity.read("--https", certificate, key, "--https-client-ca", clientAuthorities);
-        Access access = new Access(tokens(environmentToken));
-        if (!access.needsToken() && !identity.asksForCertificates() && !Addresses.isLoopback(address)) {
-            throw new BadSetting("The REST API would be open to everybody at " + address + ": set a token ("
+        ApiTokens access = new ApiTokens(tokens(environmentToken));
+        if (!access.needsToken() && !identity.requiresCertificates() && !Addresses.isLoopback(address)) {
+            throw new SettingException("The REST API would be open to everybody at " + address + ": set a token ("
                     + TOKEN_VARIABLE + " or --api-token-file), give --https-client-ca, or bind 127.0.0.1 "
                     + "with --http-host.");
         }
@@ -72,7 +72,7 @@ public final class HttpOptions {
 
     private List<String> tokens(String environmentToken) {
         if (environmentToken != null && tokenFile != null) {
-            throw new BadSetting("Give either " + TOKEN_VARIABLE + " or --api-token-file, not both.");
+            throw new SettingException("Give either " + TOKEN_VARIABLE + " or --api-token-file, not both.");
         }
         if (environmentToken != null) {
             return nonEmpty(TOKEN_VARIABLE, List.of(environmentToken));
@@ -84,7 +84,7 @@ public final class HttpOptions {
     private static List<String> nonEmpty(String setting, List<String> lines) {
         List<String> tokens = lines.stream().map(String::strip).filter(line -> !line.isEmpty()).toList();
         if (tokens.isEmpty()) {
-            throw new BadSetting(setting + " has no token in it.");
+            throw new SettingException(setting + " has no token in it.");
         }
         return tokens;
     }
@@ -93,7 +93,7 @@ public final class HttpOptions {
         try {
             return Files.readAllLines(tokenFile);
         } catch (IOException unreadable) {
-            throw new BadSetting("--api-token-file: cannot read " + tokenFile);
+            throw new SettingException("--api-token-file: cannot read " + tokenFile);
         }
     }
 

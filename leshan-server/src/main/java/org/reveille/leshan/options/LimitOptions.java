@@ -42,7 +42,7 @@ public final class LimitOptions {
     /**
      * Checks the limits.
      *
-     * @throws org.reveille.leshan.BadSetting if the server could not work within them
+     * @throws org.reveille.leshan.SettingException if the server could not work within them
      */
     void check() {
         Bounds.check("--max-body", maxBody, 1, Integer.MAX_VALUE);

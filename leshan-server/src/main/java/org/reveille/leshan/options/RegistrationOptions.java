@@ -6,8 +6,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.regex.Pattern;
-import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.Reload;
+import org.reveille.leshan.SettingException;
 import org.reveille.leshan.registration.AllowList;
 import org.reveille.leshan.registration.RegistrationRules;
 import org.reveille.leshan.registration.RegistrationWebhook;
@@ -39,12 +39,12 @@ public final class RegistrationOptions {
     /**
      * Returns the rules.
      *
-     * @throws BadSetting if a file cannot be used, or the address is invalid
+     * @throws SettingException if a file cannot be used, or the address is invalid
      */
     RegistrationRules rules(String server, Reload reload) {
         Bounds.check("--registration-cache-seconds", cacheSeconds, 0, LONGEST_CACHE_S);
         if (tokenFile != null && webhook == null) {
-            throw new BadSetting("--registration-webhook-token-file needs --registration-webhook.");
+            throw new SettingException("--registration-webhook-token-file needs --registration-webhook.");
         }
         AllowList list = allowed == null ? null : new AllowList(allowed);
         if (list != null) {
@@ -68,8 +68,8 @@ public final class RegistrationOptions {
                 return token;
             }
         } catch (IOException unreadable) {
-            throw new BadSetting("--registration-webhook-token-file: cannot read " + tokenFile);
+            throw new SettingException("--registration-webhook-token-file: cannot read " + tokenFile);
         }
-        throw new BadSetting("--registration-webhook-token-file: one token of printable ASCII is expected.");
+        throw new SettingException("--registration-webhook-token-file: one token of printable ASCII is expected.");
     }
 }

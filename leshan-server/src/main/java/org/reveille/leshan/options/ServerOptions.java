@@ -4,9 +4,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Duration;
-import org.reveille.leshan.BadSetting;
-import org.reveille.leshan.Models;
+import org.reveille.leshan.ObjectModels;
 import org.reveille.leshan.Reload;
+import org.reveille.leshan.SettingException;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.registration.RegistrationRules;
 import org.reveille.leshan.security.Credentials;
@@ -70,18 +70,18 @@ public final class ServerOptions {
      * Starts the server that the options describe.
      *
      * @param reload receives every setting whose files can be reloaded
-     * @throws BadSetting if the options cannot be applied
+     * @throws SettingException if the options cannot be applied
      */
     public ServerProgram start(Reload reload) {
         limits.check();
         if (mode == Mode.stock && !registration.isEmpty()) {
-            throw new BadSetting("--registration-..: rules of registration need --mode production.");
+            throw new SettingException("--registration-..: rules of registration need --mode production.");
         }
         HttpSettings web = http.settings(host(http.host), HttpOptions.environmentToken(), reload);
         try {
             return mode == Mode.stock ? start(web, new Credentials(), null, reload) : startProduction(web, reload);
         } catch (IOException | SQLException unusable) {
-            throw new BadSetting("--data: " + unusable.getMessage());
+            throw new SettingException("--data: " + unusable.getMessage());
         }
     }
 
@@ -103,7 +103,7 @@ public final class ServerOptions {
     private static void close(Store store) throws IOException, SQLException {
         try {
             store.close();
-        } catch (InterruptedException told) {
+        } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
         }
     }
@@ -112,7 +112,7 @@ public final class ServerOptions {
             Reload reload) throws IOException {
         return new ServerProgram(new ServerProgram.Options(
                 web, coap.settings(coapHost(), credentials, limits, reload), coap.awakeMillis(), name,
-                models == null ? Models.allVersions() : Models.allVersions(models), production));
+                models == null ? ObjectModels.allVersions() : ObjectModels.allVersions(models), production));
     }
 
     public String coapHost() {

@@ -79,11 +79,11 @@ public final class CredentialJson {
         ObjectNode json = Json.object();
         if (server.exists()) {
             X509Certificate certificate = server.chain()[0];
-            ObjectNode told = json.putObject("certificate");
+            ObjectNode written = json.putObject("certificate");
             if (certificate.getPublicKey() instanceof ECPublicKey key) {
-                told.set("pubkey", publicKey(key));
+                written.set("pubkey", publicKey(key));
             }
-            told.put("b64Der", base64(encoded(certificate)));
+            written.put("b64Der", base64(encoded(certificate)));
         }
         return json;
     }

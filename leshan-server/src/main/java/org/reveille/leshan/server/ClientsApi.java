@@ -33,10 +33,10 @@ final class ClientsApi {
     private static final int LONGEST_PAGE = 10_000;
 
     private final LeshanServer server;
-    private final Sender sender;
-    private final Formats formats;
+    private final RequestSender sender;
+    private final ContentFormats formats;
 
-    ClientsApi(LeshanServer server, Sender sender, Formats formats) {
+    ClientsApi(LeshanServer server, RequestSender sender, ContentFormats formats) {
         this.server = server;
         this.sender = sender;
         this.formats = formats;

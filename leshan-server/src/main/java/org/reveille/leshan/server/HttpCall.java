@@ -20,8 +20,8 @@ import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.reveille.leshan.json.Json;
-import org.reveille.leshan.json.NodeCheck;
 import org.reveille.leshan.json.NodeReader;
+import org.reveille.leshan.json.NodeValidator;
 
 /** One HTTP request below `/api/clients/{endpoint}`. */
 final class HttpCall {
@@ -38,7 +38,7 @@ final class HttpCall {
     /**
      * Creates a call from an HTTP request.
      *
-     * @param request with its whole body, see {@link Bodies}
+     * @param request with its whole body, see {@link BodyReader}
      * @param parts the path below `/api/clients`, the endpoint name first
      * @param stock whether the request is parsed as the stock server does
      */
@@ -69,7 +69,7 @@ final class HttpCall {
         String target = request.getHttpURI().getPath() + (query() == null ? "" : "?" + query());
         MessageDigest digest = sha256();
         digest.update((request.getMethod() + " " + target + "\n").getBytes(StandardCharsets.UTF_8));
-        return HexFormat.of().formatHex(digest.digest(Bodies.of(request)));
+        return HexFormat.of().formatHex(digest.digest(BodyReader.of(request)));
     }
 
     private static MessageDigest sha256() {
@@ -162,7 +162,7 @@ final class HttpCall {
 
     /** Returns the body as text. */
     String body() {
-        return new String(Bodies.of(request), charset());
+        return new String(BodyReader.of(request), charset());
     }
 
     private Charset charset() {
@@ -208,7 +208,7 @@ final class HttpCall {
 
     private LwM2mNode node(JsonNode json) {
         if (!stock) {
-            NodeCheck.check(json);
+            NodeValidator.check(json);
         }
         return NodeReader.read(json);
     }

@@ -1,6 +1,6 @@
 package org.reveille.leshan.server;
 
-import org.reveille.leshan.security.Access;
+import org.reveille.leshan.security.ApiTokens;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.security.Origins;
 
@@ -15,9 +15,9 @@ import org.reveille.leshan.security.Origins;
  * @param access the callers that are allowed
  * @param origins the origins whose web pages may use it without a token
  */
-public record HttpSettings(String host, int port, Identity identity, Access access, Origins origins) {
+public record HttpSettings(String host, int port, Identity identity, ApiTokens access, Origins origins) {
     /** Returns whether callers need no credentials. */
     boolean isOpen() {
-        return !access.needsToken() && !identity.asksForCertificates();
+        return !access.needsToken() && !identity.requiresCertificates();
     }
 }

@@ -19,20 +19,20 @@ import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
 import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
 import org.eclipse.leshan.servers.security.SecurityStore;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
-import org.reveille.leshan.coap.CheckedRegistrations;
+import org.reveille.leshan.coap.CheckedRegisterResource;
 import org.reveille.leshan.coap.RefusalLog;
 import org.reveille.leshan.coap.SavedState;
 import org.reveille.leshan.codec.Codecs;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.json.Json;
-import org.reveille.leshan.operations.CoapMetrics;
-import org.reveille.leshan.operations.Health;
-import org.reveille.leshan.operations.Metrics;
-import org.reveille.leshan.operations.StoreCheck;
-import org.reveille.leshan.registration.RegistrationGate;
+import org.reveille.leshan.monitoring.CoapMetrics;
+import org.reveille.leshan.monitoring.Health;
+import org.reveille.leshan.monitoring.Metrics;
+import org.reveille.leshan.monitoring.StoreCheck;
+import org.reveille.leshan.registration.GatedRegisterResource;
 import org.reveille.leshan.registration.RegistrationRules;
 import org.reveille.leshan.registration.RegistrationWebhook;
-import org.reveille.leshan.security.NameChecker;
+import org.reveille.leshan.security.RegistrationAuthorizer;
 import org.reveille.leshan.store.Store;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -83,7 +83,7 @@ public final class ServerProgram implements AutoCloseable {
     private RegistrationWebhook registrationWebhook;
     private final ServerInfo info;
     private final Store store;
-    private final Telling telling;
+    private final EventPublishing events;
     private final OpenCalls calls;
     private final Duration drain;
     /** Our own pool: Java's default executor creates a thread for each task on a machine with two cores. */
@@ -99,80 +99,80 @@ public final class ServerProgram implements AutoCloseable {
         Production production = options.production();
         if (production == null) {
             store = null;
-            telling = null;
+            events = null;
             calls = null;
             drain = Duration.ZERO;
             streams = new EventStreams();
             server = leshan(options, new StaticClientAwakeTimeProvider(options.awakeMillis()));
-            new Events(server, streams).listen();
+            new StockEvents(server, streams).listen();
         } else {
             store = production.store();
             store.onWrite(metrics::storeWrite);
-            telling = new Telling(store, production.outbox(), options.awakeMillis(), metrics);
+            events = new EventPublishing(store, production.outbox(), options.awakeMillis(), metrics);
             calls = new OpenCalls(production.maxOpenCalls());
             drain = production.drain();
-            streams = new EventStreams(telling.outbox());
-            server = leshan(options, telling.contacts());
-            telling.listenTo(server);
-            telling.report(health, metrics);
-            ask(production.rules().webhook(), options.coap().credentials());
+            streams = new EventStreams(events.outbox());
+            server = leshan(options, events.contacts());
+            events.listenTo(server);
+            events.report(health, metrics);
+            askWebhook(production.rules().webhook(), options.coap().credentials());
         }
-        info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
-        Rest rest = production == null ? stock(options) : production(options);
+        info = ServerInfo.now(options.name(), events == null ? null : events.outbox().bootId());
+        RestApi rest = production == null ? stock(options) : production(options);
         options.coap().count(server, coapMetrics);
         if (store != null) {
             new SavedState(store).restore(server);
         }
         CoapSettings.start(server);
-        health.check("coap", () -> CoapSettings.trouble(server));
+        health.check("coap", () -> CoapSettings.problem(server));
         metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
         metrics.gauge("leshan.event.listeners", "Listeners of /api/event", streams::listeners);
         http = web(options, rest);
-        Web.start(http, options.http());
+        WebServer.start(http, options.http());
     }
 
-    private void ask(RegistrationWebhook.Options webhook, SecurityStore credentials) {
+    private void askWebhook(RegistrationWebhook.Options webhook, SecurityStore credentials) {
         if (webhook != null) {
             registrationWebhook = new RegistrationWebhook(webhook, decision -> metrics.count(
                     "leshan.registration.webhook.posts", "Posts to the registration webhook by what was decided",
                     "decision", RegistrationWebhook.word(decision)));
-            server.getEndpointsProvider().forEach(provider -> RegistrationGate.install(
+            server.getEndpointsProvider().forEach(provider -> GatedRegisterResource.install(
                     ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), registrationWebhook, credentials,
                     metrics::refusedRegistration));
         }
     }
 
-    private Rest stock(Options options) {
+    private RestApi stock(Options options) {
         DelayedRequests delayed = new DelayedRequests(server, streams);
         // After Events: UPDATED is published before the response to a request that its wake released.
         server.getRegistrationService().addListener(delayed);
-        ClientsApi clients = new ClientsApi(server, new StockSender(server, delayed), Formats.STOCK);
+        ClientsApi clients = new ClientsApi(server, new StockRequestSender(server, delayed), ContentFormats.STOCK);
         return rest(options, clients, info.json("stock", Json.object(), Json.object()), null);
     }
 
-    private Rest production(Options options) throws IOException {
+    private RestApi production(Options options) throws IOException {
         SleepTimes sleeping = new SleepTimes();
         server.getRegistrationService().addListener(sleeping);
         server.getPresenceService().addListener(sleeping);
-        health.check("store", new StoreCheck(store)::trouble);
+        health.check("store", new StoreCheck(store)::problem);
         RequestLog log = RequestLog.open(store,
                 (connection, endpoint, data) ->
-                        telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
+                        events.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
                 store::runningMillis);
-        ProductionSender sender =
-                new ProductionSender(server, calls, options.production().busy(), sleeping, log, telling.contacts(), workers);
-        ClientsApi clients = new ClientsApi(server, sender, Formats.REGISTERED);
+        ProductionRequestSender sender =
+                new ProductionRequestSender(server, calls, options.production().busy(), sleeping, log, events.contacts(), workers);
+        ClientsApi clients = new ClientsApi(server, sender, ContentFormats.REGISTERED);
         ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
                 .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)
                 .put("jsonErrors", true).put("eventEnvelope", 1).put("eventReplay", true)
                 .put("notificationsWake", true).put("retransmit", true);
         ObjectNode limits = Json.object().put("openCalls", calls.most()).put("maxBody", options.coap().maxBody());
-        return rest(options, clients, info.json("production", features, limits), new NeverTwice(log, workers));
+        return rest(options, clients, info.json("production", features, limits), new IdempotencyFilter(log, workers));
     }
 
-    private Rest rest(Options options, ClientsApi clients, ObjectNode told, NeverTwice neverTwice) {
+    private RestApi rest(Options options, ClientsApi clients, ObjectNode description, IdempotencyFilter idempotency) {
         ObjectSpecsApi specs = new ObjectSpecsApi(server, options.models());
-        return new Rest(server, streams, clients, specs, told, new Calls(clients, neverTwice, metrics));
+        return new RestApi(server, streams, clients, specs, description, new CallHandler(clients, idempotency, metrics));
     }
 
     public int httpPort() {
@@ -238,7 +238,7 @@ public final class ServerProgram implements AutoCloseable {
 
     private void closeStore() throws Exception {
         if (store != null) {
-            telling.close();
+            events.close();
             store.close();
         }
     }
@@ -248,8 +248,8 @@ public final class ServerProgram implements AutoCloseable {
      * registration whose device is no longer reachable.
      */
     private void credentialsDeleted(String endpoint) {
-        if (telling != null) {
-            telling.removeRegistration(endpoint);
+        if (events != null) {
+            events.removeRegistration(endpoint);
         }
     }
 
@@ -264,11 +264,11 @@ public final class ServerProgram implements AutoCloseable {
         RefusalLog refusals = new RefusalLog();
         options.coap().applyTo(builder, coapMetrics, refusals);
         LeshanServer built = builder.setEncoder(Codecs.encoder()).setDecoder(Codecs.decoder())
-                .setAuthorizer(new NameChecker(options.coap().credentials(), options.production().rules()::allows,
+                .setAuthorizer(new RegistrationAuthorizer(options.coap().credentials(), options.production().rules()::allows,
                         metrics::refusedRegistration))
                 .build();
         options.coap().limitRate(built, refusals);
-        built.getEndpointsProvider().forEach(provider -> CheckedRegistrations.install(
+        built.getEndpointsProvider().forEach(provider -> CheckedRegisterResource.install(
                 ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), refusals));
         return built;
     }
@@ -281,18 +281,18 @@ public final class ServerProgram implements AutoCloseable {
         return Math.max(LEAST_REQUEST_BYTES, 2L * maxBody + LEAST_REQUEST_BYTES / 10);
     }
 
-    private Javalin web(Options options, Rest rest) {
+    private Javalin web(Options options, RestApi rest) {
         long maxRequest = maxRequest(options.coap().maxBody());
-        Entrance entrance = new Entrance(options.http(), maxRequest, metrics::http);
-        entrance.setHandler(rest.calls());
-        return Web.create(options.http(), entrance, config -> {
+        AdmissionHandler admission = new AdmissionHandler(options.http(), maxRequest, metrics::http);
+        admission.setHandler(rest.calls());
+        return WebServer.create(options.http(), admission, config -> {
             config.http.maxRequestSize = maxRequest;
             rest.configure(config);
-            OperationsApi.addTo(config.routes, health, metrics);
+            MonitoringApi.addTo(config.routes, health, metrics);
             SecurityApi.addTo(config.routes, options.coap().credentials(), options.coap().identity(),
-                    new Answers(options.production() == null), this::credentialsDeleted);
-            if (telling != null) {
-                RefusedEventsApi.addTo(config.routes, telling.outbox(), new Answers(false), workers);
+                    new AnswerWriter(options.production() == null), this::credentialsDeleted);
+            if (events != null) {
+                RefusedEventsApi.addTo(config.routes, events.outbox(), new AnswerWriter(false), workers);
             }
             rest.addTo(config.routes);
         });

@@ -35,10 +35,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.reveille.leshan.Models;
+import org.reveille.leshan.ObjectModels;
 
 class CodecsTest {
-    private static final LwM2mModel MODEL = new StaticModel(Models.newest());
+    private static final LwM2mModel MODEL = new StaticModel(ObjectModels.newest());
     private static final LwM2mPath UNSIGNED = new LwM2mPath("/3442/0/125");
     private static final LwM2mPath UNSIGNEDS = new LwM2mPath("/3442/0/1125");
     private static final LwM2mPath INTEGER = new LwM2mPath("/3442/0/120");
@@ -143,7 +143,7 @@ class CodecsTest {
     void aBaseValueEndsWithItsPack() {
         decode(utf8("[{\"bn\":\"/3442/0/120\",\"bv\":20,\"v\":5}]"), ContentFormat.SENML_JSON, INTEGER);
         assertEquals(5L, single(utf8("[{\"bn\":\"/3442/0/120\",\"v\":5}]"), ContentFormat.SENML_JSON, INTEGER));
-        assertThrows(UnreadableContent.class, () ->
+        assertThrows(UnreadableContentException.class, () ->
                 decode(utf8("[{\"bn\":\"/3442/0/120\"}]"), ContentFormat.SENML_JSON, INTEGER));
     }
 
@@ -153,7 +153,7 @@ class CodecsTest {
         assertEquals(25.0, cbor(FLOAT, CBORObject.FromObject(25.0)));
         assertEquals(25L, cbor(INTEGER, CBORObject.FromObject(25.0)));
         assertEquals(new Date(1_700_000_000_000L), cbor(TIME, CBORObject.FromObject(1.7e9)));
-        assertThrows(UnreadableContent.class, () -> cbor(INTEGER, CBORObject.FromObject(25.5)));
+        assertThrows(UnreadableContentException.class, () -> cbor(INTEGER, CBORObject.FromObject(25.5)));
         for (String decimal : List.of("20.4", "20.5", "20.0", "20.25", "-0.125", "0")) {
             CBORObject fraction = CBORObject.FromObject(EDecimal.FromString(decimal));
             assertEquals(Double.valueOf(decimal), cbor(FLOAT, fraction), decimal);
@@ -179,7 +179,7 @@ class CodecsTest {
         "\"t\":1e401,\"v\":1", "\"bv\":\"1\",\"v\":1"})
     void aNumberFarBeyondADoubleIsRefused(String fields) {
         byte[] content = utf8("[{\"bn\":\"/3442/0/125\"," + fields + "}]");
-        UnreadableContent refused = assertThrows(UnreadableContent.class, () ->
+        UnreadableContentException refused = assertThrows(UnreadableContentException.class, () ->
                 decoder.decodeTimestampedData(content, ContentFormat.SENML_JSON, null, UNSIGNED, MODEL));
         assertArrayEquals(content, refused.content());
         assertEquals(110, refused.format());
@@ -192,14 +192,14 @@ class CodecsTest {
     void aNumberFarBeyondADoubleIsRefusedInTheOldJson(String json) {
         assertEquals(ULong.valueOf(1), single(
                 utf8("{\"bn\":\"/3442/0/125\",\"e\":[{\"v\":1}]}"), ContentFormat.JSON, UNSIGNED));
-        assertThrows(UnreadableContent.class, () ->
+        assertThrows(UnreadableContentException.class, () ->
                 decoder.decodeTimestampedData(utf8(json), ContentFormat.JSON, null, UNSIGNED, MODEL));
     }
 
     @Test
     void aDecimalFractionFarBeyondADoubleIsRefused() {
         CBORObject fraction = CBORObject.FromObjectAndTag(CBORObject.NewArray().Add(1_301).Add(1), 4);
-        assertThrows(UnreadableContent.class, () -> cbor(UNSIGNED, fraction));
+        assertThrows(UnreadableContentException.class, () -> cbor(UNSIGNED, fraction));
     }
 
     @ParameterizedTest
@@ -223,18 +223,19 @@ class CodecsTest {
     void contentOfAnyFormatThatCannotBeReadIsOneException() {
         for (ContentFormat format : decoder.getSupportedContentFormat()) {
             byte[] content = {(byte) 0xff, 0x00, 0x7f};
-            UnreadableContent refused = assertThrows(UnreadableContent.class,
+            UnreadableContentException refused = assertThrows(UnreadableContentException.class,
                     () -> decode(content, format, TIME), format.toString());
             assertArrayEquals(content, refused.content());
             assertEquals(format.getCode(), refused.format());
         }
         // A link of five bytes, and an integer of none: other exceptions to Leshan.
-        assertThrows(UnreadableContent.class, () ->
+        assertThrows(UnreadableContentException.class, () ->
                 decode(concat(0xc5, 170, new byte[5]), ContentFormat.TLV, LINK));
-        assertThrows(UnreadableContent.class, () -> decode(concat(0xc0, 120, new byte[0]), ContentFormat.TLV, INTEGER));
-        assertThrows(UnreadableContent.class, () ->
+        assertThrows(UnreadableContentException.class, () ->
+                decode(concat(0xc0, 120, new byte[0]), ContentFormat.TLV, INTEGER));
+        assertThrows(UnreadableContentException.class, () ->
                 decode(concat(0xc0, 125, new byte[0]), ContentFormat.TLV, UNSIGNED));
-        assertThrows(UnreadableContent.class, () -> decode(new byte[0], null, INTEGER));
+        assertThrows(UnreadableContentException.class, () -> decode(new byte[0], null, INTEGER));
     }
 
     @Test
@@ -244,7 +245,7 @@ class CodecsTest {
         byte[] instance = concat(0x00 + resource.length, 0, resource);
         decode(instance, ContentFormat.TLV, new LwM2mPath(3442));
         byte[] deeper = concat(0x08, 0, instance.length, instance);
-        UnreadableContent refused = assertThrows(UnreadableContent.class, () ->
+        UnreadableContentException refused = assertThrows(UnreadableContentException.class, () ->
                 decode(deeper, ContentFormat.TLV, new LwM2mPath(3442)));
         assertTrue(refused.getMessage().contains("nested"), refused.getMessage());
     }

@@ -127,7 +127,7 @@ class OutboxTest {
         assertEquals(posts.get(0).body(), posts.get(1).body());
         assertEquals(posts.get(0).body(), posts.get(2).body());
         assertEquals(IntStream.range(0, 5).boxed().toList(), numbers(receiver.taken()));
-        assertEquals(null, outbox.status().trouble());
+        assertEquals(null, outbox.status().lastError());
     }
 
     @Test
@@ -159,7 +159,7 @@ class OutboxTest {
         receiver.close();
         open(options(receiver.uri()));
         publish(0, 700);
-        await(() -> outbox.status().trouble() != null);
+        await(() -> outbox.status().lastError() != null);
         receiver = new Receiver(port);
         await(() -> receiver.taken().size() == 700);
         assertEquals(IntStream.range(0, 700).boxed().toList(), numbers(receiver.taken()));
@@ -177,11 +177,11 @@ class OutboxTest {
                 good.add(i);
             }
         }
-        await(() -> receiver.taken().size() == 297 && outbox.status().setAside() == 3);
+        await(() -> receiver.taken().size() == 297 && outbox.status().refused() == 3);
         assertEquals(good, numbers(receiver.taken()));
         close();
         open(options(receiver.uri()));
-        assertEquals(3, outbox.status().setAside());
+        assertEquals(3, outbox.status().refused());
     }
 
     @Test
@@ -207,7 +207,7 @@ class OutboxTest {
         await(() -> heard.size() == 4);
         assertEquals(List.of("dev-0", "dev-0", "dev-1", "dev-2"), heard.stream().map(Event::endpoint).toList());
         await(() -> outbox.status().waiting() == 0);
-        assertEquals(0, outbox.status().setAside());
+        assertEquals(0, outbox.status().refused());
         assertEquals(0, outbox.status().waitingBytes());
         assertEquals(new Outbox.Redelivery(0, 0), outbox.redeliver().get());
     }
@@ -216,10 +216,10 @@ class OutboxTest {
     void whatIsRefusedAgainIsSetAsideAgain() throws Exception {
         refuse(2);
         assertEquals(new Outbox.Redelivery(2, 0), outbox.redeliver().get());
-        await(() -> outbox.status().setAside() == 2 && outbox.status().waiting() == 0);
+        await(() -> outbox.status().refused() == 2 && outbox.status().waiting() == 0);
         close();
         open(options(receiver.uri()));
-        assertEquals(2, outbox.status().setAside());
+        assertEquals(2, outbox.status().refused());
         receiver.answers = post -> 200;
         outbox.redeliver().get();
         await(() -> receiver.taken().size() == 2);
@@ -246,7 +246,7 @@ class OutboxTest {
         receiver.answers = post -> 422;
         open(options(receiver.uri()));
         outbox.publish("dev", "SLEEPING", Json.object().put("ep", "dev").put("n", 0));
-        await(() -> outbox.status().setAside() == 1);
+        await(() -> outbox.status().refused() == 1);
         close();
         stuck(20_000, Duration.ofDays(1));
         for (int i = 1; i < 86; i++) {
@@ -273,8 +273,8 @@ class OutboxTest {
         open(options(receiver.uri()));
         publish(0, 10);
         await(() -> outbox.status().stopped());
-        assertEquals("answered 401: secret or token are wrong", outbox.status().trouble());
-        assertEquals(0, outbox.status().setAside());
+        assertEquals("answered 401: secret or token are wrong", outbox.status().lastError());
+        assertEquals(0, outbox.status().refused());
         assertEquals(10, outbox.status().waiting());
         close();
         receiver.answers = post -> 200;
@@ -289,8 +289,8 @@ class OutboxTest {
         open(options(receiver.uri()));
         publish(0, 100);
         await(() -> outbox.status().stopped());
-        assertEquals("answered 404: the address may be wrong", outbox.status().trouble());
-        assertEquals(20, outbox.status().setAside());
+        assertEquals("answered 404: the address may be wrong", outbox.status().lastError());
+        assertEquals(20, outbox.status().refused());
         assertEquals(80, outbox.status().waiting());
     }
 
@@ -299,15 +299,15 @@ class OutboxTest {
         for (int status : List.of(400, 413, 422)) {
             receiver.answers = post -> post.names().contains("BAD") ? status : 200;
             open(options(receiver.uri()));
-            long before = outbox.status().setAside();
+            long before = outbox.status().refused();
             for (int i = 0; i < 60; i++) {
                 outbox.publish("dev", "BAD", Json.object().put("n", i));
             }
             publish(60, 61);
             await(() -> outbox.status().waiting() == 0);
-            assertEquals(before + 60, outbox.status().setAside());
+            assertEquals(before + 60, outbox.status().refused());
             assertFalse(outbox.status().stopped());
-            assertEquals(null, outbox.status().trouble());
+            assertEquals(null, outbox.status().lastError());
             close();
         }
         open(options(null));
@@ -435,7 +435,7 @@ class OutboxTest {
     void whatCannotBePostedIsTriedAgain() throws Exception {
         open(options(URI.create("http://127.0.0.1:65536/")));
         publish(0, 1);
-        await(() -> outbox.status().trouble() != null);
+        await(() -> outbox.status().lastError() != null);
         assertTrue(outbox.isAlive());
         assertEquals(1, outbox.status().waiting());
         close();
@@ -621,7 +621,7 @@ class OutboxTest {
         for (int i = 0; i < events; i++) {
             outbox.publish("dev-" + i, "SEND", Json.object().put("ep", "dev-" + i).put("n", i));
         }
-        await(() -> outbox.status().setAside() == events);
+        await(() -> outbox.status().refused() == events);
     }
 
     /** What the table says waits. */

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.reveille.leshan.Models;
+import org.reveille.leshan.ObjectModels;
 import org.reveille.leshan.store.Store;
 
 /** The outbox in a Leshan server that is somebody else's. */
@@ -52,9 +52,9 @@ class ServerEventsTest {
                 new CaliforniumServerEndpointsProvider.Builder(new CoapServerProtocolProvider())
                         .addEndpoint(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), Protocol.COAP).build();
         server = new LeshanServerBuilder().setEndpointsProviders(endpoints)
-                .setObjectModelProvider(new VersionedModelProvider(Models.allVersions()))
+                .setObjectModelProvider(new VersionedModelProvider(ObjectModels.allVersions()))
                 .setClientAwakeTimeProvider(contacts).build();
-        SurelyReceivedSends.install(endpoints.getCoapServer(), ServerEvents.listen(server, outbox, contacts));
+        AcknowledgedSendResource.install(endpoints.getCoapServer(), ServerEvents.listen(server, outbox, contacts));
         server.start();
         device = CoapEndpoint.builder().setInetSocketAddress(
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), 0)).build();

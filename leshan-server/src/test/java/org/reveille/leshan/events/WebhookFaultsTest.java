@@ -81,7 +81,7 @@ class WebhookFaultsTest {
             assertEquals(receiver.posts.get(0).body(), receiver.posts.get(1).body());
             assertEquals(outcome, outcomes.get(0));
             assertTrue(outcomes.stream().skip(1).allMatch(PostOutcome.TAKEN::equals), outcomes::toString);
-            assertEquals(null, outbox.status().trouble());
+            assertEquals(null, outbox.status().lastError());
             assertEquals(Duration.ZERO, outbox.status().failing());
             await(() -> receiver.open.get() == 1);
         }
@@ -121,7 +121,7 @@ class WebhookFaultsTest {
                 "HTTP/1.1 422 No\r\nContent-Length: 1000000000\r\n\r\n", kilobyte, 32 << 10, 0))) {
             open(receiver.uri("http"), LONG_TIMEOUT);
             publish(0, 1);
-            await(() -> outbox.status().setAside() == 1);
+            await(() -> outbox.status().refused() == 1);
             assertEquals(List.of(PostOutcome.REFUSED), outcomes);
         }
     }
@@ -134,7 +134,7 @@ class WebhookFaultsTest {
             await(() -> outcomes.size() >= 2);
             await(() -> receiver.accepted.get() - receiver.open.get() >= 2);
             assertTrue(outcomes.stream().allMatch(PostOutcome.TIMEOUT::equals), outcomes::toString);
-            assertEquals("no complete answer within 1.5 s", outbox.status().trouble());
+            assertEquals("no complete answer within 1.5 s", outbox.status().lastError());
             assertTrue(outbox.status().failing().compareTo(TIMEOUT) >= 0);
             assertEquals(1, outbox.status().waiting());
         }

@@ -87,8 +87,8 @@ class WebhookTlsTest {
     }
 
     private void assertRefused(Receiver receiver) throws InterruptedException {
-        await(() -> outbox.status().trouble() != null);
-        assertTrue(outbox.status().trouble().startsWith("no answer: "), outbox.status().trouble());
+        await(() -> outbox.status().lastError() != null);
+        assertTrue(outbox.status().lastError().startsWith("no answer: "), outbox.status().lastError());
         assertEquals(List.of(), receiver.posts);
         assertEquals(1, outbox.status().waiting());
     }

@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 class AllowListTest {
     @TempDir
@@ -47,10 +47,10 @@ class AllowListTest {
         list.reload();
         assertFalse(list.allows("exact.name"));
         Files.writeString(file, "# nothing\n");
-        String said = assertThrows(BadSetting.class, list::reload).getMessage();
+        String said = assertThrows(SettingException.class, list::reload).getMessage();
         assertEquals("--registration-allow: there is no name in " + file + ": no device could register.", said);
         Files.delete(file);
-        assertThrows(BadSetting.class, list::reload);
+        assertThrows(SettingException.class, list::reload);
         assertTrue(list.allows("other"));
     }
 }

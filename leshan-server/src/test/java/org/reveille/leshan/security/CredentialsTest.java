@@ -158,18 +158,18 @@ class CredentialsTest {
 
     @Test
     void accessIsForThoseWhoShowAToken() {
-        Access access = new Access(List.of("old", "new"));
+        ApiTokens access = new ApiTokens(List.of("old", "new"));
         assertTrue(access.allows("Bearer new"));
         assertTrue(access.allows("bearer old"));
         for (String wrong : new String[] {null, "", "new", "Bearer", "Bearer ", "Bearer newer", "Basic new"}) {
             assertFalse(access.allows(wrong), wrong);
         }
-        assertTrue(new Access(List.of()).allows(null));
+        assertTrue(new ApiTokens(List.of()).allows(null));
     }
 
     @Test
     void tokensCanBeReplacedButNotByNone() {
-        Access access = new Access(List.of("old"));
+        ApiTokens access = new ApiTokens(List.of("old"));
         access.replace(List.of("new"));
         assertTrue(access.allows("Bearer new"));
         assertFalse(access.allows("Bearer old"));

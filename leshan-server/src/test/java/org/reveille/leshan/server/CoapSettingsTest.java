@@ -41,11 +41,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.reveille.leshan.Models;
-import org.reveille.leshan.coap.CheckedRegistrations;
+import org.reveille.leshan.ObjectModels;
+import org.reveille.leshan.coap.CheckedRegisterResource;
 import org.reveille.leshan.coap.RefusalLog;
-import org.reveille.leshan.operations.CoapMetrics;
-import org.reveille.leshan.operations.Metrics;
+import org.reveille.leshan.monitoring.CoapMetrics;
+import org.reveille.leshan.monitoring.Metrics;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.security.Identity;
 
@@ -83,11 +83,11 @@ class CoapSettingsTest {
                 "127.0.0.1", 0, 0, Identity.NONE, credentials, MAX_BODY, MAX_REGISTRATION, UNREGISTERED_RATE,
                 californium -> { });
         LeshanServerBuilder builder =
-                new LeshanServerBuilder().setObjectModelProvider(new VersionedModelProvider(Models.allVersions()));
+                new LeshanServerBuilder().setObjectModelProvider(new VersionedModelProvider(ObjectModels.allVersions()));
         settings.applyTo(builder, new CoapMetrics(new Metrics()), refusals);
         server = builder.build();
         settings.limitRate(server, refusals);
-        server.getEndpointsProvider().forEach(provider -> CheckedRegistrations.install(
+        server.getEndpointsProvider().forEach(provider -> CheckedRegisterResource.install(
                 ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), refusals));
         CoapSettings.start(server);
         client = open(CoapEndpoint.builder().setInetSocketAddress(loopback(0)));

@@ -42,7 +42,7 @@ class HttpCallTest {
         Map<String, Object> answers = new HashMap<>(Map.of(
                 "getHttpURI", uri, "getLength", (long) length, "getHeaders", HttpFields.EMPTY));
         Request request = Fakes.answering(Request.class, answers::get);
-        Request whole = new Bodies(1, 1, Duration.ZERO).whole(request, body.getBytes(StandardCharsets.UTF_8));
+        Request whole = new BodyReader(1, 1, Duration.ZERO).whole(request, body.getBytes(StandardCharsets.UTF_8));
         return new HttpCall(whole, List.of("dev", "3", "0", "4"), stock);
     }
 }

@@ -1,0 +1,27 @@
+package org.reveille.leshan.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.time.Duration;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.reveille.leshan.events.Outbox;
+
+class EventPublishingTest {
+    @Test
+    void aWebhookIsInTroubleWhenItRefusesAllOrTakesNothingForAMinute() {
+        assertEquals(Optional.empty(), trouble(false, null, 0));
+        assertEquals(Optional.empty(), trouble(false, "answered 503", 59));
+        assertEquals(Optional.of("the webhook has taken nothing for 60 s: answered 503"),
+                trouble(false, "answered 503", 60));
+        assertEquals(Optional.of("the webhook has taken nothing for 61 s: the first attempt has not ended"),
+                trouble(false, null, 61));
+        assertEquals(Optional.of("the webhook answered 401: secret or token are wrong"),
+                trouble(true, "answered 401: secret or token are wrong", 1));
+    }
+
+    private static Optional<String> trouble(boolean stopped, String why, long failingSeconds) {
+        return EventPublishing.problem(
+                new Outbox.Status(1, 300, 1_000, 0, 0, 0, stopped, why, Duration.ofSeconds(failingSeconds)));
+    }
+}
