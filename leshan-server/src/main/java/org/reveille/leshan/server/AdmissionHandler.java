@@ -18,7 +18,7 @@ public final class AdmissionHandler extends Handler.Wrapper {
     private static final long TOTAL_BODY_BYTES = 64L << 20;
     private static final int MIN_BODIES = 8;
     private static final Duration BODY_DEADLINE = Duration.ofSeconds(30);
-    private static final AnswerWriter ANSWERS = new AnswerWriter(false);
+    private static final AnswerWriter ANSWERS = new AnswerWriter(ApiDialect.PRODUCTION);
 
     private final HttpSettings settings;
     private final BodyReader bodies;

@@ -14,15 +14,15 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Writes HTTP responses: failures as JSON if the caller accepts JSON, otherwise as the stock server's text.
+ * Writes answers of the REST API as HTTP responses.
  *
- * @param stock whether JSON is never chosen, as in the stock server
+ * @param dialect chooses the form of failures
  */
-record AnswerWriter(boolean stock) {
+record AnswerWriter(ApiDialect dialect) {
     private static final Logger LOG = LoggerFactory.getLogger(AnswerWriter.class);
 
     void give(Context context, HttpAnswer answer) {
-        HttpAnswer given = inFormOf(context.header("Accept"), answer);
+        HttpAnswer given = dialect.negotiate(answer, context.header("Accept"));
         context.status(given.status());
         if (answer.failure() != null && answer.failure().code().isOverload()) {
             context.header("Retry-After", "1");
@@ -33,7 +33,7 @@ record AnswerWriter(boolean stock) {
 
     /** Responds to a request that reaches no route of the servlet API, without blocking. */
     void give(Request request, Response response, Callback callback, HttpAnswer answer) {
-        HttpAnswer given = inFormOf(request.getHeaders().get("Accept"), answer);
+        HttpAnswer given = dialect.negotiate(answer, request.getHeaders().get("Accept"));
         response.setStatus(given.status());
         if (answer.failure() != null && answer.failure().code().isOverload()) {
             response.getHeaders().put("Retry-After", "1");
@@ -72,9 +72,5 @@ record AnswerWriter(boolean stock) {
             default -> Code.INVALID_REQUEST;
         };
         return HttpAnswer.refusal(code, refused.getMessage());
-    }
-
-    private HttpAnswer inFormOf(String accept, HttpAnswer answer) {
-        return !stock && accept != null && accept.contains("application/json") ? answer.asJson() : answer;
     }
 }

@@ -3,77 +3,43 @@ package org.reveille.leshan.server;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
-import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
-import org.eclipse.jetty.server.Response;
-import org.eclipse.jetty.util.Callback;
-import org.eclipse.leshan.core.request.exception.InvalidRequestException;
 import org.reveille.leshan.monitoring.Metrics;
-import org.reveille.leshan.server.Failure.Code;
 
-/**
- * Handles calls: requests below `/api/clients/{endpoint}` and, in production mode, `/api/requests/{id}`. Other requests
- * go on to the next handler. The response is written without blocking by the thread that completes the call, so no
- * thread waits for a device or for a slow reader. The servlet API, which has the other routes, needs a thread for each.
- */
-final class CallHandler extends Handler.Wrapper {
-    private static final int LONGEST_WAIT_S = 30;
-
-    private final ClientsApi clients;
-    private final IdempotencyFilter idempotency;
-    private final Metrics metrics;
-    private final AnswerWriter answers;
-
-    /**
-     * Creates the handler.
-     *
-     * @param idempotency null in stock mode, which has no feature that the stock server lacks
-     */
-    CallHandler(ClientsApi clients, IdempotencyFilter idempotency, Metrics metrics) {
-        this.clients = clients;
-        this.idempotency = idempotency;
-        this.metrics = metrics;
-        this.answers = new AnswerWriter(isStock());
+/** Handles calls, the requests below `/api/clients/{endpoint}`: each is an operation on a device. */
+final class CallHandler extends AsyncHandler {
+    /** Executes the operation of a call, or answers the call without it. */
+    @FunctionalInterface
+    interface Filter {
+        CompletableFuture<HttpAnswer> answer(
+                HttpCall call, Function<HttpCall, CompletableFuture<HttpAnswer>> operation);
     }
 
-    boolean isStock() {
-        return idempotency == null;
+    private final ClientsApi clients;
+    private final ApiDialect dialect;
+    private final Filter filter;
+    private final Metrics metrics;
+
+    CallHandler(ClientsApi clients, ApiDialect dialect, Filter filter, Metrics metrics) {
+        super(dialect);
+        this.clients = clients;
+        this.dialect = dialect;
+        this.filter = filter;
+        this.metrics = metrics;
     }
 
     @Override
-    public boolean handle(Request request, Response response, Callback callback) throws Exception {
-        CompletableFuture<HttpAnswer> answer;
-        try {
-            answer = answer(request);
-        } catch (InvalidRequestException unusable) {
-            answer = CompletableFuture.completedFuture(AnswerWriter.invalidPath(unusable));
-        } catch (RuntimeException unforeseen) {
-            answer = CompletableFuture.failedFuture(unforeseen);
-        }
-        if (answer == null) {
-            return super.handle(request, response, callback);
-        }
-        answer.whenComplete((given, failure) -> answers.give(request, response, callback,
-                failure == null ? given : AnswerWriter.unexpected(request.getMethod(), failure)));
-        return true;
-    }
-
-    /** Returns the response to a request, or null if the request is not a call. */
-    private CompletableFuture<HttpAnswer> answer(Request request) {
+    CompletableFuture<HttpAnswer> answer(Request request) {
         Function<HttpCall, CompletableFuture<HttpAnswer>> operation = operation(request.getMethod());
         if (operation == null) {
             return null;
         }
-        List<String> parts = isStock() ? Paths.canonical(request) : Paths.asSent(request);
-        if (parts.size() >= 3 && parts.get(0).equals("api") && parts.get(1).equals("clients")) {
-            HttpCall call = new HttpCall(request, parts.subList(2, parts.size()), isStock());
-            return metrics.call(
-                    isStock() ? operation.apply(call) : idempotency.answer(call, operation), CallHandler::outcome);
+        List<String> segments = dialect.segments(request);
+        if (segments.size() < 3 || !segments.get(0).equals("api") || !segments.get(1).equals("clients")) {
+            return null;
         }
-        if (!isStock() && parts.size() == 4 && parts.get(0).equals("api") && parts.get(1).equals("requests")) {
-            return request(request, parts.get(2) + "/" + parts.get(3));
-        }
-        return null;
+        HttpCall call = new HttpCall(request, segments.subList(2, segments.size()), dialect);
+        return metrics.call(filter.answer(call, operation), CallHandler::outcome);
     }
 
     private Function<HttpCall, CompletableFuture<HttpAnswer>> operation(String method) {
@@ -88,20 +54,5 @@ final class CallHandler extends Handler.Wrapper {
 
     private static String outcome(HttpAnswer answer) {
         return answer.failure() == null ? "ANSWERED" : answer.failure().code().name();
-    }
-
-    /** Reports the state of a request id: GET, or DELETE to refuse it from now on. */
-    private CompletableFuture<HttpAnswer> request(Request request, String id) {
-        boolean close = request.getMethod().equals("DELETE");
-        if (!close && !request.getMethod().equals("GET")) {
-            return null;
-        }
-        if (!RequestLog.isId(id)) {
-            return CompletableFuture.completedFuture(
-                    HttpAnswer.refusal(Code.INVALID_REQUEST, "Invalid request: no request id"));
-        }
-        String wait = Queries.of(request).getValue("wait");
-        long seconds = wait != null && wait.matches("\\d{1,9}") ? Math.min(Long.parseLong(wait), LONGEST_WAIT_S) : 0;
-        return idempotency.state(id, close, seconds).thenApply(HttpAnswer::json);
     }
 }

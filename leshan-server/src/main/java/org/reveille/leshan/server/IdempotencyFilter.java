@@ -12,7 +12,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Makes calls with an id idempotent: a repeat joins the running call, or receives the response of the first call. */
-final class IdempotencyFilter {
+final class IdempotencyFilter implements CallHandler.Filter {
     private static final Logger LOG = LoggerFactory.getLogger(IdempotencyFilter.class);
 
     private record Running(String digest, CompletableFuture<HttpAnswer> answer) {
@@ -33,7 +33,8 @@ final class IdempotencyFilter {
     }
 
     /** Executes the operation unless its id is known. A call without an id is always executed. */
-    CompletableFuture<HttpAnswer> answer(
+    @Override
+    public CompletableFuture<HttpAnswer> answer(
             HttpCall call, Function<HttpCall, CompletableFuture<HttpAnswer>> operation) {
         String id;
         try {

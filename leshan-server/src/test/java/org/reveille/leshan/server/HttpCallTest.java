@@ -22,27 +22,27 @@ class HttpCallTest {
         millis.put("10000000000000000", 86_400_000L);
         millis.put("99999999999999999999", 5_000L);
         millis.forEach((timeout, expected) ->
-                assertEquals(expected, call(timeout, "", 0, true).timeoutMillis(), timeout));
+                assertEquals(expected, call(timeout, "", 0, ApiDialect.STOCK).timeoutMillis(), timeout));
     }
 
     @Test
     void argumentsThatComeInChunksAreDroppedByTheStockServerAlone() {
-        assertNull(call(null, "5", -1, true).arguments());
-        assertEquals("5", call(null, "5", -1, false).arguments());
-        for (boolean stock : new boolean[] {false, true}) {
-            assertEquals("5", call(null, "5", 1, stock).arguments());
-            assertNull(call(null, "", 0, stock).arguments());
-            assertNull(call(null, "", -1, stock).arguments());
+        assertNull(call(null, "5", -1, ApiDialect.STOCK).arguments());
+        assertEquals("5", call(null, "5", -1, ApiDialect.PRODUCTION).arguments());
+        for (ApiDialect dialect : List.of(ApiDialect.STOCK, ApiDialect.PRODUCTION)) {
+            assertEquals("5", call(null, "5", 1, dialect).arguments());
+            assertNull(call(null, "", 0, dialect).arguments());
+            assertNull(call(null, "", -1, dialect).arguments());
         }
     }
 
-    private static HttpCall call(String timeout, String body, int length, boolean stock) {
+    private static HttpCall call(String timeout, String body, int length, ApiDialect dialect) {
         String query = timeout == null ? "" : "?timeout=" + timeout;
         HttpURI uri = HttpURI.from("http://127.0.0.1/api/clients/dev/3/0/4" + query);
         Map<String, Object> answers = new HashMap<>(Map.of(
                 "getHttpURI", uri, "getLength", (long) length, "getHeaders", HttpFields.EMPTY));
         Request request = Fakes.answering(Request.class, answers::get);
         Request whole = new BodyReader(1, 1, Duration.ZERO).whole(request, body.getBytes(StandardCharsets.UTF_8));
-        return new HttpCall(whole, List.of("dev", "3", "0", "4"), stock);
+        return new HttpCall(whole, List.of("dev", "3", "0", "4"), dialect);
     }
 }

@@ -57,6 +57,7 @@ class IdempotencyFilterTest {
         HttpFields headers = HttpFields.build().put("Reveille-Request", id);
         HttpURI uri = HttpURI.from("http://127.0.0.1/api/clients/dev/3/0/4");
         Map<String, Object> answers = Map.of("getHttpURI", uri, "getMethod", "POST", "getHeaders", headers);
-        return new HttpCall(Fakes.answering(Request.class, answers::get), List.of("dev", "3", "0", "4"), false);
+        return new HttpCall(Fakes.answering(Request.class, answers::get), List.of("dev", "3", "0", "4"),
+                ApiDialect.PRODUCTION);
     }
 }
