@@ -10,7 +10,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Publishes written events to listeners. It reads them from the disk, so that no listener receives an event that was
+ * Passes written events to listeners. It reads them from the disk, so that no listener receives an event that was
  * not written.
  */
 final class EventDispatcher implements AutoCloseable {
@@ -18,21 +18,17 @@ final class EventDispatcher implements AutoCloseable {
 
     private static final long RETRY_MS = 1_000;
 
-    private final Outbox outbox;
+    private final EventLog log;
     private final List<Consumer<Event>> listeners = new CopyOnWriteArrayList<>();
     private final Semaphore wakeUps = new Semaphore(0);
     private final Thread thread = new Thread(this::run, "events");
     private long dispatched;
     private boolean unreadable;
 
-    /**
-     * Creates and starts the publisher.
-     *
-     * @param dispatched the number of the last event that is not published
-     */
-    EventDispatcher(Outbox outbox, long dispatched) {
-        this.outbox = outbox;
-        this.dispatched = dispatched;
+    /** Creates and starts the dispatcher, for events that are appended from now on. */
+    EventDispatcher(EventLog log) {
+        this.log = log;
+        this.dispatched = log.lastSeq();
         thread.setDaemon(true);
         thread.start();
     }
@@ -51,7 +47,7 @@ final class EventDispatcher implements AutoCloseable {
         return thread.isAlive();
     }
 
-    /** Publishes the events written so far, and stops. */
+    /** Passes on the events that were written so far, and stops. */
     @Override
     public void close() throws InterruptedException {
         thread.interrupt();
@@ -77,13 +73,13 @@ final class EventDispatcher implements AutoCloseable {
 
     private void dispatch() {
         try {
-            List<Event> events = outbox.after(dispatched);
+            List<Event> events = log.after(dispatched);
             while (!events.isEmpty()) {
                 for (Event event : events) {
                     listeners.forEach(listener -> deliver(listener, event));
                     dispatched = event.seq();
                 }
-                events = outbox.after(dispatched);
+                events = log.after(dispatched);
             }
             unreadable = false;
         } catch (SQLException | RuntimeException failure) {

@@ -40,7 +40,7 @@ final class WebhookSender implements AutoCloseable {
     /** Only the status and the beginning of a refusal are used; the rest of a response is not read. */
     private static final int MAX_RESPONSE_BYTES = 8 << 10;
 
-    private final Outbox outbox;
+    private final DeliveryQueue queue;
     private final Duration timeout;
     private final BiConsumer<PostOutcome, Duration> posts;
     private final HttpRequest.Builder base;
@@ -49,7 +49,7 @@ final class WebhookSender implements AutoCloseable {
     private final Semaphore wakeUps = new Semaphore(1);
     private final Thread thread = new Thread(this::run, "webhook");
 
-    private int most = Outbox.MOST_IN_A_POST;
+    private int most = EventLog.MOST_IN_A_READ;
     private boolean split;
     private int failures;
     private int refusedInARow;
@@ -62,8 +62,8 @@ final class WebhookSender implements AutoCloseable {
     /** Nanoseconds of {@link System#nanoTime} at the first attempt since the receiver last accepted or refused an event. */
     private volatile Long failingSince;
 
-    WebhookSender(Outbox outbox, Outbox.Options options, BiConsumer<PostOutcome, Duration> posts) {
-        this.outbox = outbox;
+    WebhookSender(DeliveryQueue queue, Outbox.Options options, BiConsumer<PostOutcome, Duration> posts) {
+        this.queue = queue;
         this.timeout = options.timeout();
         this.posts = posts;
         this.base = request(options);
@@ -119,7 +119,7 @@ final class WebhookSender implements AutoCloseable {
     private void run() {
         while (!closed) {
             try {
-                List<Event> batch = outbox.nextBatch(split, most);
+                List<Event> batch = queue.nextBatch(split, most);
                 if (batch.isEmpty()) {
                     wakeUps.acquire();
                     wakeUps.drainPermits();
@@ -182,7 +182,7 @@ final class WebhookSender implements AutoCloseable {
     }
 
     private void taken(List<Event> batch) {
-        outbox.delivered(batch);
+        queue.delivered(batch);
         delivered += batch.size();
         failingSince = null;
         if (lastError != null) {
@@ -190,7 +190,7 @@ final class WebhookSender implements AutoCloseable {
         }
         clearAddressDoubt();
         split = false;
-        most = Math.min(Outbox.MOST_IN_A_POST, most * 2);
+        most = Math.min(EventLog.MOST_IN_A_READ, most * 2);
     }
 
     /** Handles a refusal of a post. One of its events is bad: the batch is halved until that event is in a post of its own. */
@@ -206,7 +206,7 @@ final class WebhookSender implements AutoCloseable {
         } else if (doubtAddress(answer.statusCode())) {
             return;
         }
-        outbox.refuse(batch.get(0), answer.statusCode(), start(new String(answer.body(), StandardCharsets.UTF_8)));
+        queue.refuse(batch.get(0), answer.statusCode(), start(new String(answer.body(), StandardCharsets.UTF_8)));
         failingSince = null;
     }
 
