@@ -140,6 +140,7 @@ public final class ObjectModels {
         return models;
     }
 
+    /** Identifies a model; the order is by object, then by version. */
     private record Key(int object, Version version) implements Comparable<Key> {
         @Override
         public int compareTo(Key other) {

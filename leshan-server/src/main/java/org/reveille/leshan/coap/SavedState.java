@@ -38,6 +38,7 @@ public final class SavedState {
     private static final String CONNECTIONS = "connections";
     private static final String REGISTRATION = "registration";
 
+    /** One saved registration, or all saved DTLS connections. */
     private record Part(String kind, byte[] content) {
     }
 

@@ -45,7 +45,7 @@ final class GatedEndpointsProvider extends CaliforniumClientEndpointsProvider {
      *
      * @param port the first local port without DTLS, as before a reboot; 0 for a free one
      * @param observes whether it supports CoAP's Observe; otherwise it answers an observe as a plain read (RFC 7641,
-     * 4.1)
+     *     4.1)
      * @param around wraps the receiver of requests with the device's behaviors
      */
     static GatedEndpointsProvider create(SharedResources shared, DatagramGate gate, int port, boolean observes,
@@ -82,6 +82,7 @@ final class GatedEndpointsProvider extends CaliforniumClientEndpointsProvider {
                 .forEach(CoapResource::clearObserveRelations);
     }
 
+    /** Builds a provider whose connectors are behind the gate. */
     private static final class GatedBuilder extends Builder {
         GatedBuilder(DatagramGate gate, int maxBody, int port) {
             super(new GatedCoap(gate, port), new GatedCoaps(gate));
@@ -94,6 +95,7 @@ final class GatedEndpointsProvider extends CaliforniumClientEndpointsProvider {
         }
     }
 
+    /** Creates CoAP endpoints behind the gate. */
     private static final class GatedCoap extends CoapClientProtocolProvider {
         private final DatagramGate gate;
         private int port;
@@ -116,6 +118,7 @@ final class GatedEndpointsProvider extends CaliforniumClientEndpointsProvider {
         }
     }
 
+    /** Creates CoAP over DTLS endpoints behind the gate. */
     private static final class GatedCoaps extends CoapsClientProtocolProvider {
         private final DatagramGate gate;
 

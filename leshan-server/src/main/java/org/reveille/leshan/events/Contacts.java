@@ -22,8 +22,7 @@ public final class Contacts implements ClientAwakeTimeProvider {
      *
      * @param lastUpdate of its registration at that time, milliseconds
      * @param until when it ends, milliseconds since the epoch, for display: it is not compared with the system's clock,
-     * which
-     *     may have been set meanwhile
+     *     which may have been set meanwhile
      * @param receivedAt of {@code System.nanoTime}
      * @param millis how long it lasts from then on
      */

@@ -28,8 +28,7 @@ public final class Outbox implements AutoCloseable {
      * @param server the name that each event contains
      * @param webhook where events are posted, or null: then they are stored only for `/api/event`
      * @param secrets of Standard Webhooks (`whsec_..`); each signs, so that a new one can be distributed before the old
-     * one is
-     *     removed. Empty: posts are not signed
+     *     one is removed. Empty: posts are not signed
      * @param token sent as `Authorization: Bearer`, or null
      * @param maxBytes maximum size of waiting events; above that presence is coalesced, then the oldest are dropped
      * @param maxAge how long an event may wait before it is dropped, by {@link Store#runningMillis}
@@ -37,8 +36,7 @@ public final class Outbox implements AutoCloseable {
      * @param replayAge how long an event is stored after it happened, likewise
      * @param timeout how long one post may take, from the connection to the last byte of the response
      * @param tls the trusted authorities of an https webhook, and the certificate that is presented to it; null for
-     * Java's own
-     *     authorities and no certificate
+     *     Java's own authorities and no certificate
      */
     public record Options(String server, URI webhook, List<String> secrets, String token, long maxBytes,
             Duration maxAge, long replayBytes, Duration replayAge, Duration timeout, SSLContext tls) {
@@ -70,11 +68,10 @@ public final class Outbox implements AutoCloseable {
      * @param refused events stored separately because the receiver refused them
      * @param dropped events counted in a GAP since the start: too many waited, or they could not be written
      * @param stopped the receiver answered 401 or refuses every event: one attempt per minute until it accepts a post
-     * again
+     *     again
      * @param lastError why the last post failed, or null
      * @param failing since the first attempt after which the receiver neither accepted nor refused an event, 0 if there
-     * is
-     *     none; the current attempt counts
+     *     is none; the current attempt counts
      */
     public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long refused, long dropped,
             boolean stopped, String lastError, Duration failing) {

@@ -15,7 +15,7 @@ public final class Health {
      * Adds a part.
      *
      * @param problem returns a sentence if something is wrong; must return immediately. An exception counts as a
-     * failure too
+     *     failure too
      */
     public void check(String part, Supplier<Optional<String>> problem) {
         checks.put(part, problem);

@@ -64,6 +64,7 @@ public final class RegistrationWebhook implements AutoCloseable {
         }
     }
 
+    /** A cached decision, and when it expires. */
     private record Known(Decision decision, long until) {
     }
 
@@ -121,8 +122,7 @@ public final class RegistrationWebhook implements AutoCloseable {
      * Decides about a device.
      *
      * @return completed already if a cached decision has not expired; otherwise completes on another thread within
-     * twice the
-     *     timeout, 10 s. Never fails
+     *     twice the timeout, 10 s. Never fails
      */
     public CompletableFuture<Decision> decide(Device device) {
         CompletableFuture<Decision> decision = new CompletableFuture<>();

@@ -40,7 +40,7 @@ public final class Origins {
      * Returns why a request is refused, as the rest of a sentence, or null.
      *
      * @param host the name or address in its URL, without port and with the brackets of IPv6, or null to skip this
-     * check
+     *     check
      * @param origin the header of that name, or null
      * @param fetchSite the header `Sec-Fetch-Site` (W3C Fetch Metadata), or null
      */

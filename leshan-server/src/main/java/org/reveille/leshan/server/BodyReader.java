@@ -53,9 +53,8 @@ final class BodyReader {
      * Reads the body of a request without waiting for it.
      *
      * @param onComplete receives the request with its whole body if the body has not arrived yet; must not block
-     * @param onRefusal receives the response to a body that is too large, too slow or exceeds the shared memory. The rest
-     * of
-     *     the body is unread: the connection cannot be used again
+     * @param onRefusal receives the response to a body that is too large, too slow or exceeds the shared memory. The
+     *     rest of the body is unread: the connection cannot be used again
      * @return the request with its whole body if the body has arrived already, otherwise null. Its memory counts until
      *     {@link BufferedRequest#release}
      */

@@ -46,7 +46,7 @@ import org.reveille.leshan.security.Identity;
  * @param maxBody bytes, the largest value in one CoAP message after block-wise transfer
  * @param maxRegistration bytes, the same for peers without a registration; only production mode limits them
  * @param unregisteredRate requests per second of one IP address without a registration, in production mode; 0 for no
- * limit
+ *     limit
  * @param californium applies the operator's values of Californium's own settings, after everything else
  */
 public record CoapSettings(String host, Integer port, Integer securePort, Identity identity, Credentials credentials,

@@ -25,6 +25,7 @@ import org.slf4j.LoggerFactory;
 final class DelayedRequests implements RegistrationListener {
     private static final Logger LOG = LoggerFactory.getLogger(DelayedRequests.class);
 
+    /** A stored request, with the members that its event and the response to its caller have in common. */
     private record Waiting(DownlinkDeviceManagementRequest<?> request, ObjectNode description, long timeoutMillis) {
     }
 

@@ -42,8 +42,7 @@ final class DeliveryObserver extends MessageObserverAdapter implements LowerLaye
      * Creates an observer.
      *
      * @param once whether the request's datagram is sent once, without retransmissions; a body of several blocks still
-     * sends
-     *     each block as often as necessary
+     *     sends each block as often as necessary
      * @param timeoutMillis how long the caller waits for the response
      */
     DeliveryObserver(boolean once, long timeoutMillis) {

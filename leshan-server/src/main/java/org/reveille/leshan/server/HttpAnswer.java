@@ -8,8 +8,7 @@ import org.reveille.leshan.json.Json;
  *
  * @param contentType null where the stock server sets none (its responses to exceptions)
  * @param failure the failure that the body describes as text, or null if there is none: callers that accept JSON
- * receive
- *     this instead
+ *     receive this instead
  */
 record HttpAnswer(int status, String contentType, String body, Failure failure) {
     private static final String JSON = "application/json";

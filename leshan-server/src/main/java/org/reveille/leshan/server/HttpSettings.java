@@ -10,8 +10,7 @@ import org.reveille.leshan.security.Origins;
  * @param host the address to bind
  * @param port 0 chooses a free one
  * @param identity with a certificate, the API is served over TLS; with authorities too, clients must present a
- * certificate
- *     that one of them issued
+ *     certificate that one of them issued
  * @param access the callers that are allowed
  * @param origins the origins whose web pages may use it without a token
  */

@@ -15,6 +15,7 @@ import org.slf4j.LoggerFactory;
 final class IdempotencyFilter implements CallHandler.Filter {
     private static final Logger LOG = LoggerFactory.getLogger(IdempotencyFilter.class);
 
+    /** A call that is being executed. */
     private record Running(String digest, CompletableFuture<HttpAnswer> answer) {
     }
 

@@ -21,7 +21,7 @@ final class OpenCalls {
          * Creates a call.
          *
          * @param overdue whether the call no longer prevents others from being opened; evaluated when another one
-         * arrives
+         *     arrives
          */
         Call(String registration, BooleanSupplier overdue) {
             this.registration = registration;

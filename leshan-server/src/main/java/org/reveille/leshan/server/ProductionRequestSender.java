@@ -31,8 +31,7 @@ final class ProductionRequestSender implements RequestSender {
      * Creates a sender.
      *
      * @param busy how long a sent call prevents other calls to its client after the last datagram of either side; after
-     * that
-     *     the call still waits for its response
+     *     that the call still waits for its response
      * @param workers few threads, for tasks that must not run on the store's own thread, which has other writes to do
      */
     ProductionRequestSender(LeshanServer server, OpenCalls calls, Duration busy, SleepTimes sleeping, RequestLog log, Contacts contacts,

@@ -150,9 +150,8 @@ public final class Store implements AutoCloseable {
      * Enqueues a write.
      *
      * @return completes when the commit that contains the write is on disk, on the writer's own thread: dependent
-     * actions on
-     *     it must be short, and must not wait for another write. Fails with the exception of the work, which affects no other
-     *     write, or with the failure of the commit, after which none of its changes exist
+     *     actions on it must be short, and must not wait for another write. Fails with the exception of the work, which
+     *     affects no other write, or with the failure of the commit, after which none of its changes exist
      */
     public <T> CompletableFuture<T> write(Work<T> work) {
         return write(work, (result, failure) -> { });
@@ -163,8 +162,7 @@ public final class Store implements AutoCloseable {
      * callback of the future can run later, and on the thread that adds it.)
      *
      * @param ended receives the result, or the failure; must be short. The future fails with the exception that it
-     * throws. Not
-     *     called by a closed store
+     *     throws. Not called by a closed store
      */
     public <T> CompletableFuture<T> write(Work<T> work, BiConsumer<? super T, Throwable> ended) {
         CompletableFuture<T> future = new CompletableFuture<>();
