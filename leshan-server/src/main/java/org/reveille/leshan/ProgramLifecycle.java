@@ -10,7 +10,7 @@ import picocli.CommandLine.Option;
 /** Starts and stops a program of this jar: one ready line, then it runs until SIGTERM, or until its input closes. */
 public final class ProgramLifecycle {
     @Option(names = "--exit-with-stdin",
-            description = "End when standard input is closed, so that it never outlives the program that started it.")
+            description = "Exit when standard input is closed, so that the process does not outlive its parent.")
     private boolean exitWithStdin;
 
     /** Prints the ready line and blocks; closes the parts, the last first, before the process ends. */
@@ -43,7 +43,7 @@ public final class ProgramLifecycle {
             try {
                 parts[i].close();
             } catch (Exception e) {
-                System.err.println("while ending: " + e);
+                System.err.println("error during shutdown: " + e);
             }
         }
     }

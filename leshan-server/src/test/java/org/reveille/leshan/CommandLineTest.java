@@ -18,7 +18,7 @@ import org.reveille.leshan.security.TestCertificates;
 import picocli.CommandLine;
 
 class CommandLineTest {
-    private static final String HELP = " (`server --help` tells more)" + System.lineSeparator();
+    private static final String HELP = " (see `server --help`)" + System.lineSeparator();
 
     private final StringWriter said = new StringWriter();
     @TempDir
@@ -60,10 +60,10 @@ class CommandLineTest {
     @Test
     void aMisspeltValueOfAVariableIsRefused() {
         assertEquals(2, run(Map.of("LESHAN_SERVER_LOG", "INFOO"), "server"));
-        assertEquals("LESHAN_SERVER_LOG: TRACE, DEBUG, INFO, WARN, ERROR, OFF are expected, not 'INFOO'." + HELP,
+        assertEquals("LESHAN_SERVER_LOG: one of TRACE, DEBUG, INFO, WARN, ERROR, OFF is expected, not 'INFOO'." + HELP,
                 said.toString());
         assertEquals(2, run(Map.of("LESHAN_SERVER_LOG_FORMAT", "JSON"), "server"));
-        assertTrue(said.toString().startsWith("LESHAN_SERVER_LOG_FORMAT: text, json are expected, not 'JSON'."),
+        assertTrue(said.toString().startsWith("LESHAN_SERVER_LOG_FORMAT: one of text, json is expected, not 'JSON'."),
                 said.toString());
         assertEquals(2, run(Map.of("LESHAN_SERVER_LOG", "info"), "server", "--no-coap", "--data", folder.toString()));
         assertTrue(said.toString().startsWith("--no-coap leaves"), said.toString());
@@ -77,7 +77,7 @@ class CommandLineTest {
             assertEquals("Unknown option --http-prot. Did you mean --http-port?" + HELP, said.toString());
         }
         assertEquals(2, run(Map.of(), "server", "@no-such-file"));
-        assertEquals("There is no settings file no-such-file." + HELP, said.toString());
+        assertEquals("The settings file no-such-file does not exist." + HELP, said.toString());
     }
 
     @Test
@@ -113,11 +113,11 @@ class CommandLineTest {
 
     @Test
     void whatWouldBeOpenToEverybodyDoesNotStart() {
-        assertRefused("The REST API would be open to everybody", "--http-host", "0.0.0.0");
+        assertRefused("The REST API at 0.0.0.0 would be open to every caller", "--http-host", "0.0.0.0");
         assertRefused("would be without security", "--coap-host", "0.0.0.0");
-        assertRefused("leaves devices no way in", "--no-coap");
+        assertRefused("leaves no port for devices", "--no-coap");
         assertRefused("--coaps-cert and --coaps-key belong together", "--coaps-cert", "server.pem");
-        assertRefused("there is no address", "--host", "no.such.host.invalid");
+        assertRefused("the address no.such.host.invalid is unknown", "--host", "no.such.host.invalid");
         assertRefused("--api-token-file: cannot read", "--api-token-file", "no-such-file");
     }
 
@@ -144,10 +144,12 @@ class CommandLineTest {
                 "whsec_" + encoded(65), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS-", "whsec_" + encoded(24) + "=",
                 "whsec_" + encoded(24) + " whsec_x")) {
             Files.writeString(file, bad);
-            assertRefused("--webhook-secret-file: a secret is", "--webhook-secret-file", file.toString());
+            assertRefused("--webhook-secret-file: `whsec_` and base64 of 24 to 64 bytes are expected",
+                    "--webhook-secret-file", file.toString());
         }
         Files.writeString(file, "t\u00f6ken");
-        assertRefused("--webhook-token-file: there can be", "--webhook-token-file", file.toString());
+        assertRefused("--webhook-token-file: one token of printable ASCII is expected",
+                "--webhook-token-file", file.toString());
         for (int bytes : new int[] {24, 25, 64}) {
             Files.writeString(file, "whsec_" + encoded(bytes) + "\n");
             // The secret is not what is refused.

@@ -80,7 +80,7 @@ public final class SavedState {
             }
             store.write(connection -> insert(connection, parts)).join();
         } catch (IOException | RuntimeException failure) {
-            LOG.warn("registrations and DTLS connections are not kept for the next start: {}", failure.getMessage());
+            LOG.warn("registrations and DTLS connections are not saved for the next start: {}", failure.getMessage());
         }
     }
 

@@ -31,7 +31,7 @@ final class DatagramReactor implements AutoCloseable {
     static DatagramReactor open() {
         try {
             DatagramReactor reactor = new DatagramReactor(Selector.open());
-            Thread thread = new Thread(reactor::run, "air");
+            Thread thread = new Thread(reactor::run, "radio sockets");
             thread.setDaemon(true);
             thread.start();
             return reactor;
@@ -53,7 +53,7 @@ final class DatagramReactor implements AutoCloseable {
             selector.wakeup();
             return channel;
         } catch (IOException e) {
-            throw new UncheckedIOException("a radio has no socket", e);
+            throw new UncheckedIOException("the socket of a radio cannot be opened", e);
         }
     }
 
@@ -62,7 +62,7 @@ final class DatagramReactor implements AutoCloseable {
         try {
             selector.close();
         } catch (IOException e) {
-            LOG.debug("closing the air", e);
+            LOG.debug("the sockets cannot be closed", e);
         }
     }
 
@@ -73,7 +73,7 @@ final class DatagramReactor implements AutoCloseable {
                 selector.select(key -> read(key, buffer));
             }
         } catch (ClosedSelectorException | IOException end) {
-            LOG.debug("the air is closed", end);
+            LOG.debug("the sockets are closed", end);
         }
     }
 

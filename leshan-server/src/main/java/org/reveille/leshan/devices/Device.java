@@ -77,7 +77,7 @@ final class Device implements AutoCloseable {
      */
     Radio radio() {
         if (radio == null) {
-            throw new NoSuchElementException("the device was made without a radio");
+            throw new NoSuchElementException("the device was created without a radio");
         }
         return radio;
     }

@@ -180,7 +180,7 @@ final class ManualRegistrationEngine implements RegistrationEngine {
     @Override
     public void triggerRegistrationUpdate(RegistrationUpdate update) {
         if (registrationId != null) {
-            update(update).thenAccept(answer -> LOG.debug("update by itself: {}", answer));
+            update(update).thenAccept(answer -> LOG.debug("update without a command: {}", answer));
         }
     }
 

@@ -84,7 +84,7 @@ final class EventDispatcher implements AutoCloseable {
             unreadable = false;
         } catch (SQLException | RuntimeException failure) {
             if (!unreadable) {
-                LOG.error("events cannot be read, it is tried again each second", failure);
+                LOG.error("events cannot be read, retrying every second", failure);
             }
             unreadable = true;
         }
@@ -95,7 +95,7 @@ final class EventDispatcher implements AutoCloseable {
         try {
             listener.accept(event);
         } catch (RuntimeException unforeseen) {
-            LOG.error("a listener could not receive {}", event.id(), unforeseen);
+            LOG.error("a listener failed to handle {}", event.id(), unforeseen);
         }
     }
 }

@@ -298,7 +298,7 @@ final class EventLog {
             appended.run();
         }
         if (failure != null && !failing) {
-            LOG.error("events cannot be written, those that come are counted in an event GAP: {}", failure.getMessage());
+            LOG.error("events cannot be written, new ones are counted in an event GAP: {}", failure.getMessage());
         } else if (failure == null && failing) {
             LOG.warn("events are written again");
         }

@@ -43,7 +43,8 @@ final class EventRetention implements AutoCloseable {
         return log.write(connection -> trim(connection, now), (gone, failure) -> {
             if (failure == null && gone > 0) {
                 log.countDropped(gone);
-                LOG.error("the webhook takes too little: {} events were dropped and are counted in an event GAP", gone);
+                LOG.error("the webhook accepts too little: {} events were dropped and are counted in an event GAP",
+                        gone);
             }
         });
     }

@@ -17,7 +17,7 @@ import org.reveille.leshan.store.Store;
 /**
  * A queue of events for one webhook: numbered, written to disk before they are published, posted in order until they
  * are accepted. Some stay after that for listeners of `/api/event` that reconnect. The stored events are an
- * {@link EventLog}; {@link DeliveryQueue} determines what is posted, {@link EventRetention} what is deleted.
+ * {@link EventLog}; {@link DeliveryQueue} selects those of the next post, {@link EventRetention} deletes old ones.
  *
  * <p>It depends on no other part of this server: {@code new Outbox(store, options)} works in any program.
  */

@@ -136,8 +136,8 @@ final class WebhookSender implements AutoCloseable {
                 pause(STORE_RETRY_MS);
             } catch (RuntimeException unforeseen) {
                 // It would end the thread, and posting would stop silently.
-                LOG.error("a post could not be made", unforeseen);
-                failed("a post could not be made: " + unforeseen);
+                LOG.error("a post could not be sent", unforeseen);
+                failed("a post could not be sent: " + unforeseen);
                 pause(pauseMillis());
             }
         }
@@ -162,7 +162,7 @@ final class WebhookSender implements AutoCloseable {
         report(outcome, started);
         switch (outcome) {
             case TAKEN -> taken(batch);
-            case UNAUTHORIZED -> refusedAll(answer.statusCode(), "secret or token are wrong");
+            case UNAUTHORIZED -> refusedAll(answer.statusCode(), "the secret or the token is wrong");
             case REFUSED -> refused(batch, answer);
             default -> {
                 failed("answered " + answer.statusCode());
@@ -186,7 +186,7 @@ final class WebhookSender implements AutoCloseable {
         delivered += batch.size();
         failingSince = null;
         if (lastError != null) {
-            LOG.warn("the webhook takes events again");
+            LOG.warn("the webhook accepts events again");
         }
         clearAddressDoubt();
         split = false;
@@ -238,7 +238,7 @@ final class WebhookSender implements AutoCloseable {
     /** Handles a refusal of the sender, not of the events: splitting would not help. */
     private void refusedAll(int status, String why) {
         if (!stopped) {
-            LOG.error("the webhook answers {}: {}. One attempt a minute from now on", status, why);
+            LOG.error("the webhook answers {}: {}. One attempt per minute from now on", status, why);
         }
         lastError = "answered " + status + ": " + why;
         stopped = true;
@@ -247,7 +247,7 @@ final class WebhookSender implements AutoCloseable {
 
     private void failed(String why) {
         if (lastError == null) {
-            LOG.warn("the webhook takes nothing, it is tried again: {}", why);
+            LOG.warn("the webhook accepts nothing, retrying: {}", why);
         }
         lastError = why;
         failures++;

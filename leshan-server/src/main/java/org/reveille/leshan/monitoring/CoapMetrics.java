@@ -11,8 +11,8 @@ import org.eclipse.californium.scandium.DtlsHealth;
 /** Counts CoAP and DTLS errors, and handshakes. Californium calls it for every message and record. */
 public final class CoapMetrics implements MalformedMessageInterceptor, DtlsHealth {
     private static final String ERRORS = "leshan.coap.errors";
-    private static final String ABOUT_ERRORS = "CoAP messages that say or are an error: answers of class 4 and 5 by code, "
-            + "RST, and those that cannot be read";
+    private static final String ABOUT_ERRORS = "CoAP errors: responses of class 4 and 5 by code, RST, and "
+            + "messages that cannot be parsed";
     private static final String HANDSHAKES = "leshan.dtls.handshakes";
     private static final String ABOUT_HANDSHAKES = "DTLS handshakes by their result";
     private static final String DROPPED = "leshan.dtls.dropped.records";
@@ -101,12 +101,12 @@ public final class CoapMetrics implements MalformedMessageInterceptor, DtlsHealt
 
     @Override
     public void setConnections(int count) {
-        metrics.set("leshan.dtls.connections", "DTLS connections that are kept, those of silent devices included", count);
+        metrics.set("leshan.dtls.connections", "DTLS connections, those of silent devices included", count);
     }
 
     @Override
     public void setMaxConnections(int max) {
-        metrics.set("leshan.dtls.connections.limit", "Most of them", max);
+        metrics.set("leshan.dtls.connections.limit", "Maximum number of DTLS connections", max);
     }
 
     @Override

@@ -37,7 +37,7 @@ public final class Metrics {
     private final Map<String, Timer> latencies = new ConcurrentHashMap<>();
     private final Map<String, Counter> events = new ConcurrentHashMap<>();
     private final Timer storeWrites = Timer.builder("leshan.store.write")
-            .description("Writes of the store, from asked for to committed").serviceLevelObjectives(LATENCIES)
+            .description("Writes of the store, from the request to the commit").serviceLevelObjectives(LATENCIES)
             .register(registry);
 
     public Metrics() {
@@ -48,7 +48,7 @@ public final class Metrics {
         new FileDescriptorMetrics().bindTo(registry);
         new ProcessorMetrics().bindTo(registry);
         new UptimeMetrics().bindTo(registry);
-        gauge("leshan.calls.open", "Calls of the REST API that a device is yet to answer", openCalls::get);
+        gauge("leshan.calls.open", "Calls of the REST API that wait for a device", openCalls::get);
     }
 
     /**
@@ -67,7 +67,7 @@ public final class Metrics {
 
     /** Counts a published event by its name. */
     public void event(String name) {
-        events.computeIfAbsent(name, each -> Counter.builder("leshan.events").description("Events reported")
+        events.computeIfAbsent(name, each -> Counter.builder("leshan.events").description("Published events")
                 .tag("event", each).register(registry)).increment();
     }
 

@@ -32,7 +32,7 @@ public final class StoreCheck {
             return Optional.of("a write takes longer than " + PATIENCE_MS + " ms");
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
-            return Optional.of("it was not asked");
+            return Optional.of("the check was interrupted");
         }
     }
 

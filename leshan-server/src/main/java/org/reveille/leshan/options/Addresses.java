@@ -33,7 +33,7 @@ final class Addresses {
         try {
             return InetAddress.getByName(host).isLoopbackAddress();
         } catch (UnknownHostException e) {
-            throw new SettingException("There is no address " + host + " to bind.");
+            throw new SettingException("The address " + host + " is unknown.");
         }
     }
 }

@@ -81,7 +81,7 @@ final class CaliforniumSettings {
                 }
             }
         } catch (IllegalAccessException notPublic) {
-            throw new IllegalStateException("getFields() answers public ones alone", notPublic);
+            throw new IllegalStateException("getFields() returns only public fields", notPublic);
         }
         return all;
     }

@@ -20,16 +20,17 @@ public final class RegistrationOptions {
     private static final Pattern TOKEN = Pattern.compile("[!-~]+");
 
     @Option(names = "--registration-allow", paramLabel = "FILE",
-            description = "Endpoint names that may register, one a line: * stands for any characters, ? for one. Without it "
-                    + "all may.")
+            description = "Endpoint names that may register, one per line: * matches any characters, ? matches one "
+                    + "(default: all names).")
     Path allowed;
 
     @Option(names = "--registration-webhook", paramLabel = "URL",
-            description = "Post each device that registers to this address: 2xx allows it, 403 refuses it.")
+            description = "Post each device that registers to this address: 2xx allows the registration, 403 refuses "
+                    + "it.")
     URI webhook;
 
     @Option(names = "--registration-webhook-token-file", paramLabel = "FILE",
-            description = "Send it `Authorization: Bearer` with the token in this file.")
+            description = "Send `Authorization: Bearer` with the token in this file to the registration webhook.")
     Path tokenFile;
 
     @Option(names = "--registration-cache-seconds", defaultValue = "300", paramLabel = "SECONDS",

@@ -31,24 +31,25 @@ public final class ServerOptions {
     }
 
     @Option(names = "--host", defaultValue = "127.0.0.1", paramLabel = "ADDRESS",
-            description = "Address to bind, HTTP and CoAP (default: ${DEFAULT-VALUE}).")
+            description = "Address to bind, for HTTP and CoAP (default: ${DEFAULT-VALUE}).")
     String host;
 
     @Option(names = "--mode", defaultValue = "production", paramLabel = "MODE",
-            description = "Whose behaviour it has: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+            description = "Behavior of the server: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     Mode mode;
 
     @Option(names = "--name", defaultValue = "leshan", paramLabel = "NAME",
-            description = "This server's name in what it tells (default: ${DEFAULT-VALUE}).")
+            description = "Name of this server in its events and reports (default: ${DEFAULT-VALUE}).")
     String name;
 
     @Option(names = "--data", defaultValue = "leshan-data", paramLabel = "FOLDER",
-            description = "What production mode keeps on disk; one server per folder (default: ./${DEFAULT-VALUE}).")
+            description = "Folder of the state on disk in production mode; one server per folder (default: "
+                    + "./${DEFAULT-VALUE}).")
     Path data;
 
     @Option(names = "--models", paramLabel = "FOLDER",
-            description = "Object definitions (*.xml) besides the Open Mobile Alliance's that the server carries; they "
-                    + "replace those of the same object and version.")
+            description = "Folder of object definitions (*.xml) in addition to those of the Open Mobile Alliance that "
+                    + "the server contains. They replace definitions of the same object and version.")
     Path models;
 
     @Mixin

@@ -51,7 +51,7 @@ public final class AllowList {
             }
         }
         if (plain.isEmpty() && patterns.isEmpty()) {
-            throw new SettingException(OPTION + ": there is no name in " + file + ": no device could register.");
+            throw new SettingException(OPTION + ": there is no name in " + file + ", so no device could register.");
         }
         names = new Names(plain, patterns);
     }

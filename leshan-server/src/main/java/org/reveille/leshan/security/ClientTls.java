@@ -49,7 +49,8 @@ public final class ClientTls {
         X509Certificate[] chain = Pem.certificates(name + "-cert", certificate);
         PrivateKey secret = Pem.privateKey(name + "-key", key);
         if (!isPair(secret, chain[0].getPublicKey())) {
-            throw new SettingException(name + "-key: the key in " + key + " is not that of the certificate in " + certificate);
+            throw new SettingException(
+                    name + "-key: the key in " + key + " is not that of the certificate in " + certificate);
         }
         return SslContextUtil.createKeyManager("client", secret, chain);
     }

@@ -51,7 +51,7 @@ public final class Identity {
         }
         if (certificate == null && trusted != null) {
             throw new SettingException(authorities + " needs " + name + "-cert and " + name + "-key: "
-                    + "who has no certificate cannot ask for one.");
+                    + "a server without a certificate cannot require one.");
         }
         return certificate == null ? NONE : new Identity(() -> fitting(name, key, new Content(
                 Pem.privateKey(name + "-key", key),
@@ -68,7 +68,7 @@ public final class Identity {
         if (exists()) {
             Content read = files.get();
             if (!kind(read).equals(kind(content))) {
-                throw new SettingException("The new certificate's key is of another kind than the one before ("
+                throw new SettingException("The key of the new certificate is of another kind than the previous one ("
                         + kind(read) + ", not " + kind(content) + "): restart the server.");
             }
             content = read;
@@ -119,7 +119,8 @@ public final class Identity {
             new CertificateConfigurationHelper().verifyKeyPair(content.key(), content.chain()[0].getPublicKey());
             return content;
         } catch (IllegalArgumentException otherPair) {
-            throw new SettingException(name + "-key: " + file + " is not the key of the first certificate of " + name + "-cert.");
+            throw new SettingException(
+                    name + "-key: " + file + " is not the key of the first certificate of " + name + "-cert.");
         }
     }
 

@@ -48,7 +48,7 @@ public final class Origins {
         if (origin != null ? isForeign(origin) : isOfAnotherSite(fetchSite)) {
             return "web pages of other sites may not use this server without a token";
         }
-        return host == null || isKnown(normal(host)) ? null : "this server does not know itself by this name";
+        return host == null || isKnown(normal(host)) ? null : "the request's host is not a name of this server";
     }
 
     private boolean isForeign(String origin) {

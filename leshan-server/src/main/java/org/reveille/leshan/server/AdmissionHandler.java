@@ -89,7 +89,7 @@ public final class AdmissionHandler extends Handler.Wrapper {
         String authorization = request.getHeaders().get("Authorization");
         if (!isHealth(request) && !settings.access().allows(authorization)) {
             return HttpAnswer.refusal(Code.UNAUTHORIZED,
-                    "Unauthorized: this server wants `Authorization: Bearer` with one of its tokens");
+                    "Unauthorized: `Authorization: Bearer` with a token of this server is required");
         }
         String crossSite = settings.access().needsToken() ? null : crossSite(request);
         return crossSite == null ? null : HttpAnswer.refusal(Code.FORBIDDEN, "Forbidden: " + crossSite);

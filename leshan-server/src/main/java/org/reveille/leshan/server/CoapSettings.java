@@ -114,7 +114,7 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
     void count(LeshanServer server, CoapMetrics metrics) {
         if (securePort != null && server.getEndpoint(Protocol.COAPS) == null) {
             throw new SettingException("CoAP over DTLS cannot be served with this certificate and these --coap-setting: "
-                    + "the log says why.");
+                    + "see the log.");
         }
         server.getEndpoints().stream().map(CaliforniumServerEndpoint.class::cast)
                 .forEach(endpoint -> endpoint.getCoapEndpoint().addPostProcessInterceptor(metrics));
@@ -133,7 +133,8 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
         }
         problem(server).ifPresent(sentence -> {
             server.destroy();
-            throw new SettingException(sentence + ": the port is taken, or the address is none of this machine's.");
+            throw new SettingException(
+                    sentence + ": the port is in use, or the address does not belong to this machine.");
         });
     }
 

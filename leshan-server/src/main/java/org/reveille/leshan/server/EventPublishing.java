@@ -53,17 +53,18 @@ final class EventPublishing implements AutoCloseable {
     /** Registers the health checks and metrics of events. */
     void report(Health health, Metrics metrics) {
         health.check("events", () -> outbox.isAlive()
-                ? Optional.empty() : Optional.of("a thread that tells them has ended: restart the server"));
+                ? Optional.empty() : Optional.of("a thread that publishes them has ended: restart the server"));
         health.check("webhook", () -> problem(outbox.status()));
         outbox.listen(event -> metrics.event(event.name()));
         gauge(metrics, "waiting", "Events that wait for the webhook", Outbox.Status::waiting);
-        gauge(metrics, "waiting.bytes", "Their size", Outbox.Status::waitingBytes);
-        gauge(metrics, "oldest.seconds", "Age of the oldest of them", status -> status.oldestMillis() / 1000.0);
-        gauge(metrics, "delivered", "Events that the webhook took since the start", Outbox.Status::delivered);
-        gauge(metrics, "refused", "Events set aside because the webhook refuses them", Outbox.Status::refused);
+        gauge(metrics, "waiting.bytes", "Size of the events that wait for the webhook", Outbox.Status::waitingBytes);
+        gauge(metrics, "oldest.seconds", "Age of the oldest event that waits for the webhook",
+                status -> status.oldestMillis() / 1000.0);
+        gauge(metrics, "delivered", "Events that the webhook has accepted since the start", Outbox.Status::delivered);
+        gauge(metrics, "refused", "Events that are set aside because the webhook refused them", Outbox.Status::refused);
         gauge(metrics, "dropped", "Events counted in a GAP since the start", Outbox.Status::dropped);
         gauge(metrics, "stopped", "1 while the webhook refuses everything", status -> status.stopped() ? 1 : 0);
-        gauge(metrics, "failing.seconds", "Since the first attempt after which the webhook took nothing, 0 if it takes",
+        gauge(metrics, "failing.seconds", "Seconds since posts to the webhook began to fail, 0 if they succeed",
                 status -> status.failing().toMillis() / 1000.0);
     }
 
@@ -73,7 +74,7 @@ final class EventPublishing implements AutoCloseable {
             return Optional.of("the webhook " + status.lastError());
         }
         return status.failing().compareTo(UNREACHABLE_LIMIT) < 0 ? Optional.empty()
-                : Optional.of("the webhook has taken nothing for " + status.failing().toSeconds() + " s: "
+                : Optional.of("the webhook has accepted nothing for " + status.failing().toSeconds() + " s: "
                         + (status.lastError() == null ? "the first attempt has not ended" : status.lastError()));
     }
 

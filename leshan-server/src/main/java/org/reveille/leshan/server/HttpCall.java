@@ -74,7 +74,7 @@ final class HttpCall {
         try {
             return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has it", e);
+            throw new IllegalStateException("every Java has SHA-256", e);
         }
     }
 

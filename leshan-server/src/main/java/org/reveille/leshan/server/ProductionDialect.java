@@ -22,7 +22,7 @@ import org.reveille.leshan.server.Failure.Code;
  */
 final class ProductionDialect implements ApiDialect {
     private static final HttpAnswer NO_STREAM = HttpAnswer.refusal(Code.METHOD_NOT_ALLOWED,
-            "Method not allowed: events are a stream, ask for it with Accept: text/event-stream");
+            "Method not allowed: events are a stream, request it with Accept: text/event-stream");
     private static final List<ContentFormat> WRITE_FORMATS = List.of(
             ContentFormat.TLV, ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.JSON);
 

@@ -101,7 +101,7 @@ final class ProductionMode implements ServerMode {
         }
         RegistrationWebhook webhook = new RegistrationWebhook(options.production().rules().webhook(), decision ->
                 metrics.count("leshan.registration.webhook.posts",
-                        "Posts to the registration webhook by what was decided",
+                        "Posts to the registration webhook by decision",
                         "decision", RegistrationWebhook.word(decision)));
         forEachCoapServer(server, coap -> GatedRegisterResource.install(
                 coap, webhook, options.coap().credentials(), metrics::refusedRegistration));
@@ -180,7 +180,7 @@ final class ProductionMode implements ServerMode {
     @Override
     public void drain() throws InterruptedException {
         int left = calls.drain(drain.toMillis());
-        LOG.info("shutting down, {} calls are open still", left);
+        LOG.info("shutting down, {} calls are still open", left);
     }
 
     @Override

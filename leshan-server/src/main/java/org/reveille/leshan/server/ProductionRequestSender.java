@@ -91,7 +91,7 @@ final class ProductionRequestSender implements RequestSender {
             answer.complete(Failures.answer(unsendable, observer.delivery()));
         }
         HttpAnswer lost = HttpAnswer.failure(new Failure(
-                Code.UNEXPECTED, "Unexpected exception: CoAP told nothing", Delivery.MAY_HAVE_REACHED, null));
+                Code.UNEXPECTED, "Unexpected exception: CoAP reported no result", Delivery.MAY_HAVE_REACHED, null));
         return answer.completeOnTimeout(lost, timeoutMillis + LOST_AFTER_MS, TimeUnit.MILLISECONDS)
                 .whenComplete((given, never) -> calls.done(open, () -> contacts.callEnds(client)));
     }

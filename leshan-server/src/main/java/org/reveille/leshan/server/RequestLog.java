@@ -165,7 +165,7 @@ final class RequestLog {
 
     private void retain(Result result, Throwable failure) {
         if (!unwritten.containsKey(result.id)) {
-            LOG.error("the result of {} cannot be written now, it is tried again: {}", result.id, failure.getMessage());
+            LOG.error("the result of {} cannot be written now, retrying: {}", result.id, failure.getMessage());
             boolean tooMany = unwritten.size() >= MOST_UNWRITTEN && isStored(result.answer);
             unwritten.put(result.id, !tooMany ? result
                     : new Result(result.id, RequestEntry.INTERRUPTED, Delivery.MAY_HAVE_REACHED));

@@ -124,7 +124,7 @@ public final class ServerProgram implements AutoCloseable {
             mode.streams().closeAll();
             http.stop();
         } catch (JavalinException stillAnswering) {
-            LOG.warn("answers to calls that were open could not be given");
+            LOG.warn("open calls could not be answered");
         } finally {
             mode.close();
         }

@@ -54,12 +54,12 @@ final class StockDialect implements ApiDialect {
 
     @Override
     public void validateNode(JsonNode json) {
-        // The stock server validates nothing but what it cannot read.
+        // The stock server refuses only JSON that it cannot read.
     }
 
     @Override
     public void validateNodes(JsonNode json) {
-        // The stock server validates nothing but what it cannot read.
+        // The stock server refuses only JSON that it cannot read.
     }
 
     /** Returns TLV, whatever formats the client registered. */

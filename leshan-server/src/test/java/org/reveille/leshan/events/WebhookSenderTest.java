@@ -67,7 +67,7 @@ class WebhookSenderTest extends OutboxFixture {
         open(options(receiver.uri()));
         publish(0, 10);
         await(() -> outbox.status().stopped());
-        assertEquals("answered 401: secret or token are wrong", outbox.status().lastError());
+        assertEquals("answered 401: the secret or the token is wrong", outbox.status().lastError());
         assertEquals(0, outbox.status().refused());
         assertEquals(10, outbox.status().waiting());
         close();

@@ -48,7 +48,7 @@ class AllowListTest {
         assertFalse(list.allows("exact.name"));
         Files.writeString(file, "# nothing\n");
         String said = assertThrows(SettingException.class, list::reload).getMessage();
-        assertEquals("--registration-allow: there is no name in " + file + ": no device could register.", said);
+        assertEquals("--registration-allow: there is no name in " + file + ", so no device could register.", said);
         Files.delete(file);
         assertThrows(SettingException.class, list::reload);
         assertTrue(list.allows("other"));

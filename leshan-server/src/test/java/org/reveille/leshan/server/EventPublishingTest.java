@@ -12,12 +12,12 @@ class EventPublishingTest {
     void aWebhookIsInTroubleWhenItRefusesAllOrTakesNothingForAMinute() {
         assertEquals(Optional.empty(), trouble(false, null, 0));
         assertEquals(Optional.empty(), trouble(false, "answered 503", 59));
-        assertEquals(Optional.of("the webhook has taken nothing for 60 s: answered 503"),
+        assertEquals(Optional.of("the webhook has accepted nothing for 60 s: answered 503"),
                 trouble(false, "answered 503", 60));
-        assertEquals(Optional.of("the webhook has taken nothing for 61 s: the first attempt has not ended"),
+        assertEquals(Optional.of("the webhook has accepted nothing for 61 s: the first attempt has not ended"),
                 trouble(false, null, 61));
-        assertEquals(Optional.of("the webhook answered 401: secret or token are wrong"),
-                trouble(true, "answered 401: secret or token are wrong", 1));
+        assertEquals(Optional.of("the webhook answered 401: the secret or the token is wrong"),
+                trouble(true, "answered 401: the secret or the token is wrong", 1));
     }
 
     private static Optional<String> trouble(boolean stopped, String why, long failingSeconds) {
