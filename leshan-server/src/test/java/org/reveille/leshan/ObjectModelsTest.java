@@ -64,7 +64,7 @@ class ObjectModelsTest {
     }
 
     @Test
-    void aBadFileCostsOneLineAndTheOthersCount() throws Exception {
+    void anInvalidFileIsLoggedInOneLineAndTheOthersAreLoaded() throws Exception {
         Files.writeString(folder.resolve("1.xml"), "<LWM2M>\n no end");
         Files.writeString(folder.resolve("2.xml"), humidity("one", "Float"));
         Files.writeString(folder.resolve("3.xml"), humidity("1.8", "Number"));
@@ -99,7 +99,7 @@ class ObjectModelsTest {
     }
 
     @Test
-    void everyModelCanBeTold() {
+    void everyModelCanBeWrittenAsJson() {
         ObjectModels.allVersions().forEach(ObjectSpecWriter::write);
     }
 

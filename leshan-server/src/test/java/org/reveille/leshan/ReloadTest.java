@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 
 class ReloadTest {
     @Test
-    void aPartThatCannotBeReadKeepsNoOtherFromIt() {
+    void aPartThatCannotBeReloadedDoesNotAffectTheOthers() {
         List<String> done = new ArrayList<>();
         Reload reload = new Reload();
         reload.add(() -> done.add("first"));

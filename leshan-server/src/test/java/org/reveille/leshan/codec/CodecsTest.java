@@ -73,7 +73,7 @@ class CodecsTest {
     }
 
     @Test
-    void unsignedIntegersComeBackFromTlvWhateverTheirSize() {
+    void unsignedIntegersOfAnySizeSurviveTlv() {
         for (ULong value : unsigned()) {
             LwM2mResource single = LwM2mSingleResource.newUnsignedIntegerResource(125, value);
             LwM2mResource multiple = LwM2mMultipleResource.newUnsignedIntegerResource(1125, Map.of(0, value, 7, value));
@@ -106,7 +106,7 @@ class CodecsTest {
     }
 
     @Test
-    void unsignedIntegersOfAnUnknownObjectGoOutInFull() {
+    void unsignedIntegersOfAnUnknownObjectAreEncodedInFull() {
         ULong value = ULong.valueOf("18446744073709551615");
         byte[] tlv = encoder.encode(LwM2mSingleResource.newUnsignedIntegerResource(1, value), ContentFormat.TLV, null,
                 new LwM2mPath("/31024/0/1"), MODEL);
@@ -147,7 +147,7 @@ class CodecsTest {
     }
 
     @Test
-    void aNumberOfSenMlCborIsWhatItIsWorth() {
+    void aNumberOfSenMlCborIsDecodedToItsValue() {
         assertEquals(25.0, cbor(FLOAT, CBORObject.FromObject(25)));
         assertEquals(25.0, cbor(FLOAT, CBORObject.FromObject(25.0)));
         assertEquals(25L, cbor(INTEGER, CBORObject.FromObject(25.0)));
@@ -219,7 +219,7 @@ class CodecsTest {
     }
 
     @Test
-    void contentOfAnyFormatThatCannotBeReadIsOneException() {
+    void undecodableContentOfAnyFormatIsOneException() {
         for (ContentFormat format : decoder.getSupportedContentFormat()) {
             byte[] content = {(byte) 0xff, 0x00, 0x7f};
             UnreadableContentException refused = assertThrows(UnreadableContentException.class,
@@ -227,7 +227,7 @@ class CodecsTest {
             assertArrayEquals(content, refused.content());
             assertEquals(format.getCode(), refused.format());
         }
-        // A link of five bytes, and an integer of none: other exceptions to Leshan.
+        // A link of five bytes, and an integer of none: Leshan throws other exceptions for these.
         assertThrows(UnreadableContentException.class, () ->
                 decode(concat(0xc5, 170, new byte[5]), ContentFormat.TLV, LINK));
         assertThrows(UnreadableContentException.class, () ->
@@ -238,7 +238,7 @@ class CodecsTest {
     }
 
     @Test
-    void tlvNestsAsDeepAsLwM2mAndNoDeeper() {
+    void tlvIsNestedNoDeeperThanLwM2m() {
         byte[] value = concat(0x41, 0, new byte[] {1});
         byte[] resource = concat(0x80 + value.length, 120, value);
         byte[] instance = concat(0x00 + resource.length, 0, resource);
@@ -249,7 +249,7 @@ class CodecsTest {
         assertTrue(refused.getMessage().contains("nested"), refused.getMessage());
     }
 
-    /** Both sides of every boundary at which an encoder takes another number of bytes, or reads a sign. */
+    /** Both sides of every boundary at which the number of bytes or the sign of an encoding changes. */
     private static List<ULong> unsigned() {
         List<ULong> values = new ArrayList<>();
         for (int bit = 0; bit < Long.SIZE; bit++) {
@@ -298,7 +298,7 @@ class CodecsTest {
         return all;
     }
 
-    /** The two SenML formats, and what stands in the records of a pack. */
+    /** The two SenML formats, with the records of a pack. */
     private enum SenMl {
         JSON(ContentFormat.SENML_JSON), CBOR(ContentFormat.SENML_CBOR);
 

@@ -54,7 +54,7 @@ class EventLogTest extends OutboxFixture {
         }
         publish(5, 6);
         await(() -> outbox.status().waiting() == 0 && numbers(receiver.taken()).contains(5));
-        // That a post was taken may be what could not be written: then it is made again, under its id.
+        // The acceptance of a post may be the write that failed: then the post is repeated under its id.
         Set<String> ids = new HashSet<>();
         List<JsonNode> taken = receiver.taken().stream().filter(event -> ids.add(event.get("id").asText())).toList();
         assertEquals(0, numbers(taken).get(0));

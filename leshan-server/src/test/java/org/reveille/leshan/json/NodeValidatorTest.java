@@ -50,7 +50,7 @@ class NodeValidatorTest {
         "{'kind':'obj','id':3303,'instances':[{'kind':'obj','id':0,'resources':[]}]}",
         "[]", "null", "'x'", "5"
     })
-    void whatIsNoNodeIsRefusedWithASentence(String quoted) throws Exception {
+    void anInvalidNodeIsRefusedWithASentence(String quoted) throws Exception {
         var json = Json.read(quoted.replace('\'', '"'));
         IllegalArgumentException refused = assertThrows(IllegalArgumentException.class, () -> NodeValidator.check(json));
         assertTrue(refused.getMessage().contains(" "), refused.getMessage());
@@ -71,14 +71,14 @@ class NodeValidatorTest {
                 + "{'objectId':65535,'objectInstanceId':65535,'nullLink':true}}",
         "{'kind':'resourceInstance','id':5,'type':'CORELINK','value':'</3/0>'}"
     })
-    void nodesAreTaken(String quoted) throws Exception {
+    void validNodesAreAccepted(String quoted) throws Exception {
         var json = Json.readStrictly(quoted.replace('\'', '"'));
         NodeValidator.check(json);
         NodeReader.read(json);
     }
 
     @Test
-    void nothingMayFollowAndNoKeyStandsTwice() throws Exception {
+    void trailingTextAndDuplicateKeysAreRefused() throws Exception {
         assertThrows(JsonProcessingException.class, () -> Json.readStrictly("{} {}"));
         assertThrows(JsonProcessingException.class, () -> Json.readStrictly("{\"id\":1}x"));
         assertThrows(JsonProcessingException.class, () -> Json.readStrictly("{\"id\":1,\"id\":2}"));

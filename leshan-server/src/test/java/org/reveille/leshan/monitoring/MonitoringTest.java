@@ -29,7 +29,7 @@ class MonitoringTest {
     }
 
     @Test
-    void metricsTellOfEventsValuesAndTheMachine() {
+    void metricsContainEventsValuesAndTheMachine() {
         metrics.event("SEND");
         metrics.event("SEND");
         metrics.gauge("leshan.outbox.bytes", "Bytes that wait", () -> 7);
@@ -48,7 +48,7 @@ class MonitoringTest {
     }
 
     @Test
-    void metricsTellOfGarbageCollectionFilesStoreAndErrors(@TempDir Path folder) throws Exception {
+    void metricsContainGarbageCollectionFilesStoreAndErrors(@TempDir Path folder) throws Exception {
         for (String name : List.of("jvm_gc_", "process_files_open_files", "process_cpu_usage", "process_uptime_seconds")) {
             assertTold(name);
         }
@@ -74,7 +74,7 @@ class MonitoringTest {
     }
 
     @Test
-    void aServerIsReadyWhenNoPartIsInTrouble() {
+    void aServerIsReadyIfNoPartReportsAProblem() {
         Health health = new Health();
         health.check("store", Optional::empty);
         assertTrue(health.ready().get("ready").asBoolean());
@@ -88,7 +88,7 @@ class MonitoringTest {
     }
 
     @Test
-    void aStoreThatTakesNoWritesIsInTrouble(@TempDir Path folder) throws Exception {
+    void aStoreThatCannotBeWrittenReportsAProblem(@TempDir Path folder) throws Exception {
         Store store = new Store(folder.resolve("state.db"));
         StoreCheck check = new StoreCheck(store);
         assertEquals(Optional.empty(), check.problem());

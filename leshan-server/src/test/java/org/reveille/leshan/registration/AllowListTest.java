@@ -24,7 +24,7 @@ class AllowListTest {
     }
 
     @Test
-    void namesAndPatternsAllowWhatTheySay() {
+    void namesAndPatternsAllowTheirMatches() {
         AllowList list = new AllowList(file);
         for (String name : new String[] {"exact.name", "meter-", "meter-1/2", "urn:imei:123", "[a-z]+", "\u00e4b\\d"}) {
             assertTrue(list.allows(name), name);
@@ -41,14 +41,14 @@ class AllowListTest {
     }
 
     @Test
-    void aFileThatCannotBeUsedLeavesTheEarlierNames() throws Exception {
+    void anInvalidFileLeavesTheEarlierNames() throws Exception {
         AllowList list = new AllowList(file);
         Files.writeString(file, "other\n");
         list.reload();
         assertFalse(list.allows("exact.name"));
         Files.writeString(file, "# nothing\n");
-        String said = assertThrows(SettingException.class, list::reload).getMessage();
-        assertEquals("--registration-allow: there is no name in " + file + ", so no device could register.", said);
+        String message = assertThrows(SettingException.class, list::reload).getMessage();
+        assertEquals("--registration-allow: there is no name in " + file + ", so no device could register.", message);
         Files.delete(file);
         assertThrows(SettingException.class, list::reload);
         assertTrue(list.allows("other"));

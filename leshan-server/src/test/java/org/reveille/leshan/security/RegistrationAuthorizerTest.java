@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 
 class RegistrationAuthorizerTest {
     @Test
-    void controlCharactersAreNoPartOfAName() {
+    void controlCharactersAreNotAllowedInNames() {
         for (String name : List.of("dev", "urn:imei:123", "a/b", "a\"b", "..", "\u00e4", "")) {
             assertTrue(RegistrationAuthorizer.isName(name), name);
         }

@@ -27,7 +27,7 @@ import org.reveille.leshan.security.ApiTokens;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.security.Origins;
 
-/** Raw requests to a web server whose handler answers with the body; `/hold` waits until the test lets it go. */
+/** Tests raw requests to a web server whose handler returns the body; `/hold` waits until the test releases it. */
 class AdmissionHandlerTest {
     private static final int LARGEST = 1_000;
     private static final Duration NEVER = Duration.ofMinutes(10);
@@ -65,11 +65,11 @@ class AdmissionHandlerTest {
     }
 
     @Test
-    void aChunkedBodyIsGivenUpWhenItGoesOn() throws Exception {
+    void aTooLargeChunkedBodyIsAbandoned() throws Exception {
         start(new BodyReader(LARGEST, 1 << 20, NEVER));
         Socket socket = send(post("Transfer-Encoding: chunked", ""));
         byte[] chunk = chunk("x".repeat(1 << 16)).getBytes(StandardCharsets.US_ASCII);
-        // More than is dropped for an answer that can be read; it does not end.
+        // More than is read and dropped so that the caller can read the response; the body does not end.
         for (int i = 0; i < 129; i++) {
             socket.getOutputStream().write(chunk);
         }
@@ -88,13 +88,13 @@ class AdmissionHandlerTest {
     }
 
     @Test
-    void bodiesThatStallHoldNoThread() throws Exception {
+    void stalledBodiesOccupyNoThread() throws Exception {
         start(new BodyReader(LARGEST, 1 << 20, NEVER));
         for (int i = 0; i < 300; i++) {
             send(post("Content-Length: 3", "x"));
         }
         assertEquals("200 abc", answer(post("Content-Length: 3", "abc")));
-        // The last of the 300 may still be on their way in.
+        // The last of the 300 may not have arrived yet.
         long deadline = System.nanoTime() + Duration.ofSeconds(10).toNanos();
         while (pool.getBusyThreads() >= MOST_THREADS && System.nanoTime() < deadline) {
             Thread.sleep(10);
@@ -105,7 +105,7 @@ class AdmissionHandlerTest {
     }
 
     @Test
-    void bodiesHaveABoundTogether() throws Exception {
+    void allBodiesTogetherAreBounded() throws Exception {
         start(new BodyReader(LARGEST, 1_500, NEVER));
         String most = "x".repeat(LARGEST);
         Socket first = send(post("Content-Length: " + LARGEST, most.substring(1)));
@@ -146,7 +146,7 @@ class AdmissionHandlerTest {
         }
         assertEquals("200 abc", answer(post("Authorization: Bearer right\r\nContent-Length: 3", "abc")));
         assertEquals("200 ", answer(get("/health/live")));
-        // Who has a token is no web page.
+        // A caller with a token is not a web page.
         assertEquals("200 ", answer("GET / HTTP/1.1\r\nHost: example.com\r\nOrigin: http://example.com\r\n"
                 + "Authorization: Bearer right\r\nConnection: close\r\n\r\n"));
     }
@@ -228,7 +228,7 @@ class AdmissionHandlerTest {
         return socket;
     }
 
-    /** Status and body of an answer that ends with its connection. */
+    /** Returns the status and body of a response that ends with its connection. */
     private static String read(Socket socket) throws IOException {
         String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int body = answer.indexOf("\r\n\r\n");

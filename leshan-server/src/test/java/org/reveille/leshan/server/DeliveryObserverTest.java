@@ -14,7 +14,7 @@ import org.eclipse.californium.core.coap.Request;
 import org.eclipse.californium.core.coap.Response;
 import org.junit.jupiter.api.Test;
 
-/** The request tells its observer as Californium's layers do. */
+/** Tests an observer that its request notifies as Californium's layers do. */
 class DeliveryObserverTest {
     private final DeliveryObserver observer = new DeliveryObserver(false, 5_000);
     private final Request request = Request.newGet();
@@ -30,14 +30,14 @@ class DeliveryObserverTest {
     }
 
     @Test
-    void handedOverItMayLeaveAtAnyMoment() {
+    void aRequestThatWasHandedOverMayBeSentAtAnyTime() {
         request.setReadyToSend();
         request.cancel();
         assertEquals(Delivery.MAY_HAVE_REACHED, observer.delivery());
     }
 
     @Test
-    void whatTheConnectorCouldNotSendIsNotSent() {
+    void aRequestThatTheConnectorCouldNotSendWasNotSent() {
         request.setReadyToSend();
         request.setSendError(new IOException("no way"));
         assertEquals(Delivery.NOT_SENT, observer.delivery());
@@ -75,7 +75,7 @@ class DeliveryObserverTest {
     }
 
     @Test
-    void blocksThatDoNotFitSayNothingOfTheRequest() {
+    void aResponseWithInvalidBlocksDoesNotCountAsAnAnswer() {
         request.setReadyToSend();
         request.setSent(true);
         request.setOnResponseError(new IllegalStateException("response does not contain expected ETag"));
@@ -105,7 +105,7 @@ class DeliveryObserverTest {
     }
 
     @Test
-    void onlyARequestThatGoesOutOnceHasTimesOfItsOwn() {
+    void onlyARequestWithoutRetransmissionHasItsOwnTimes() {
         assertNull(request.getReliabilityLayerParameters());
         Request once = Request.newPost();
         new DeliveryObserver(true, 5_000).apply(once);

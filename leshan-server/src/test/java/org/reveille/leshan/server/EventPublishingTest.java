@@ -9,18 +9,18 @@ import org.reveille.leshan.events.Outbox;
 
 class EventPublishingTest {
     @Test
-    void aWebhookIsInTroubleWhenItRefusesAllOrTakesNothingForAMinute() {
-        assertEquals(Optional.empty(), trouble(false, null, 0));
-        assertEquals(Optional.empty(), trouble(false, "answered 503", 59));
+    void aWebhookIsReportedIfItRefusesAllOrAcceptsNothingForAMinute() {
+        assertEquals(Optional.empty(), problem(false, null, 0));
+        assertEquals(Optional.empty(), problem(false, "answered 503", 59));
         assertEquals(Optional.of("the webhook has accepted nothing for 60 s: answered 503"),
-                trouble(false, "answered 503", 60));
+                problem(false, "answered 503", 60));
         assertEquals(Optional.of("the webhook has accepted nothing for 61 s: the first attempt has not ended"),
-                trouble(false, null, 61));
+                problem(false, null, 61));
         assertEquals(Optional.of("the webhook answered 401: the secret or the token is wrong"),
-                trouble(true, "answered 401: the secret or the token is wrong", 1));
+                problem(true, "answered 401: the secret or the token is wrong", 1));
     }
 
-    private static Optional<String> trouble(boolean stopped, String why, long failingSeconds) {
+    private static Optional<String> problem(boolean stopped, String why, long failingSeconds) {
         return EventPublishing.problem(
                 new Outbox.Status(1, 300, 1_000, 0, 0, 0, stopped, why, Duration.ofSeconds(failingSeconds)));
     }

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 
 class HttpCallTest {
     @Test
-    void aTimeoutIsNeverOfAnotherSign() {
+    void aTimeoutIsNeverNegative() {
         Map<String, Long> millis = new HashMap<>(Map.of("0", 0L, "-1", 0L, "7", 7_000L, "x", 5_000L, "1.5", 5_000L));
         millis.put(null, 5_000L);
         millis.put("9223372036854775807", 86_400_000L);
@@ -26,7 +26,7 @@ class HttpCallTest {
     }
 
     @Test
-    void argumentsThatComeInChunksAreDroppedByTheStockServerAlone() {
+    void onlyTheStockServerDropsArgumentsThatArriveInChunks() {
         assertNull(call(null, "5", -1, ApiDialect.STOCK).arguments());
         assertEquals("5", call(null, "5", -1, ApiDialect.PRODUCTION).arguments());
         for (ApiDialect dialect : List.of(ApiDialect.STOCK, ApiDialect.PRODUCTION)) {

@@ -22,7 +22,7 @@ class IdempotencyFilterTest {
     private Path folder;
 
     @Test
-    void whatFailsWithoutAnAnswerEnds() throws Exception {
+    void aCallThatFailsWithoutAnAnswerEnds() throws Exception {
         try (Store store = new Store(folder.resolve("test.sqlite"))) {
             RequestLog log = RequestLog.open(store, (connection, endpoint, data) -> { }, System::currentTimeMillis);
             IdempotencyFilter filter = new IdempotencyFilter(log, Runnable::run);
@@ -38,7 +38,7 @@ class IdempotencyFilterTest {
     }
 
     @Test
-    void whoWaitsIsToldByAWorker() throws Exception {
+    void aWaitingCallerIsAnsweredByAWorker() throws Exception {
         try (Store store = new Store(folder.resolve("test.sqlite"))) {
             RequestLog log = RequestLog.open(store, (connection, endpoint, data) -> { }, System::currentTimeMillis);
             IdempotencyFilter filter = new IdempotencyFilter(log, work -> {
@@ -46,10 +46,10 @@ class IdempotencyFilterTest {
             });
             CompletableFuture<HttpAnswer> running = new CompletableFuture<>();
             filter.answer(call("1/1"), call -> running);
-            CompletableFuture<?> told = filter.state("1/1", false, 30);
-            assertTrue(!told.isDone());
+            CompletableFuture<?> state = filter.state("1/1", false, 30);
+            assertTrue(!state.isDone());
             running.complete(HttpAnswer.empty());
-            assertThrows(Exception.class, () -> told.get(10, TimeUnit.SECONDS));
+            assertThrows(Exception.class, () -> state.get(10, TimeUnit.SECONDS));
         }
     }
 
