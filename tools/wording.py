@@ -1,7 +1,7 @@
 """Household words in prose, with the field's terms that replace them (``docs/glossary.md``).
 
 Part of ``make check``: prints file, line, word and suggestion for each finding, and exits with 1. Prose is Markdown
-outside of code, descriptions of the GraphQL schema, and docstrings and comments of Python modules.
+outside of code, descriptions of the GraphQL schema, docstrings and comments of Python modules, and comments of Java.
 ``python -m tools.wording --counts PATH ..`` prints how often some words occur per 10,000 words of prose.
 """
 
@@ -24,6 +24,7 @@ CHECKED: Final = (
     re.compile(r"docs/(?:decisions/)?[^/]+\.md"),
     re.compile(r"frontend-examples/.*\.md"),
     re.compile(r"leshan-server/(?:archive/)?README\.md"),
+    re.compile(r"leshan-server/src/.*\.java"),
     re.compile(r"schema\.graphql"),
     re.compile(r"(?:app|simulator|bench|tests|tools)/.*\.py"),
 )
@@ -45,8 +46,13 @@ SUGGESTIONS: Final = {
     "whoever": "the caller, the first process",
 }
 _HOUSEHOLD: Final = re.compile(rf"\b(?:{'|'.join(SUGGESTIONS)})\b", re.IGNORECASE)
-_CODE: Final = re.compile(r"`+[^`]*`+|^ +\w+:(?= )")
-"""Inline code, and the name of a documented argument or attribute."""
+_CODE: Final = re.compile(r"`+[^`]*`+|^ +\w+:(?= )|\{@\w+[^}]*\}|@(?:param|throws) \S+")
+"""Inline code of Markdown and Javadoc, and the name of a documented argument, attribute or exception."""
+
+_JAVA: Final = re.compile(
+    r'"""(?:\\.|[^\\])*?"""|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])+\'|(?P<comment>//[^\n]*|/\*.*?\*/)', re.DOTALL
+)
+"""Strings, whose content may look like a comment, and comments."""
 
 COUNTED: Final = {
     "what": r"what",
@@ -62,7 +68,7 @@ COUNTED: Final = {
 def prose(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of a file's prose with their numbers, without inline code."""
     text = path.read_text()
-    lines = {".md": _markdown, ".graphql": _descriptions, ".py": _docstrings}[path.suffix](text)
+    lines = {".md": _markdown, ".graphql": _descriptions, ".py": _docstrings, ".java": _comments}[path.suffix](text)
     for number, line in lines:
         yield number, _CODE.sub("`..`", line)
 
@@ -92,6 +98,12 @@ def _docstrings(text: str) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    for match in _JAVA.finditer(text):
+        if comment := match["comment"]:
+            yield from enumerate(comment.splitlines(), start=text.count("\n", 0, match.start()) + 1)
 
 
 def findings() -> Iterator[str]:

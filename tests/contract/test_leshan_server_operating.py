@@ -196,7 +196,7 @@ def test_tokens_are_reloaded_and_a_bad_file_keeps_them(tmp_path: Path) -> None:
         file.write_text("\n")
         said = reload(server)
         assert [line.partition("Reload ")[2] for line in said.splitlines()] == [
-            "not reloaded, the earlier one stays in force: --api-token-file has no token in it.",
+            "not reloaded, the previous setting stays in effect: --api-token-file contains no token.",
             "settings reloaded: 2 of 3",
         ]
         assert (status("first"), status("second"), status("x")) == (401, 200, 401)

@@ -132,13 +132,13 @@ def test_the_archive_runs_by_its_readme_as_an_unprivileged_user(archive: Path, e
 @pytest.mark.parametrize(
     ("java", "said"),
     [
-        (None, "leshan-server: Java 17 or newer is needed, and there is no java: install it, or set JAVA_HOME.\n"),
+        (None, "leshan-server: Java 17 or newer is required, but java was not found: install it, or set JAVA_HOME.\n"),
         (
             'openjdk version "11.0.2" 2019-01-15',
-            "leshan-server: Java 17 or newer is needed, and java is of version 11.\n",
+            "leshan-server: Java 17 or newer is required, but java has version 11.\n",
         ),
-        ('java version "1.8.0_402"', "leshan-server: Java 17 or newer is needed, and java is of version 1.\n"),
-        ("no Java at all", "leshan-server: Java 17 or newer is needed, and java is of version unknown.\n"),
+        ('java version "1.8.0_402"', "leshan-server: Java 17 or newer is required, but java has version 1.\n"),
+        ("no Java at all", "leshan-server: Java 17 or newer is required, but java has version unknown.\n"),
     ],
 )
 def test_a_missing_or_old_java_is_one_line(empty: Path, tmp_path: Path, java: str | None, said: str) -> None:

@@ -12,11 +12,16 @@ from tools import wording
 FILES = {
     "a.md": "Nothing is lost.\n\n    told = 1\n\nWhoever reads `told` is told.\n\n```\nheard\n```\n",
     "a.graphql": '"""\nThe value that was told.\n"""\ntype Told {\n  """Time."""\n  heard: Int\n}\n',
+    "a.java": (
+        "/** Reads {@code heard} and\n * tells.\n *\n * @param told by nobody\n */\n"
+        'String told = "// told"; // anew, not `told`\nchar heard = \'"\'; /* told */\n'
+    ),
     "a.py": '"""Module."""\n\ntold = "heard"  # nobody\n\n\ndef heard():\n    """Tell.\n\n    Anew.\n    """\n',
 }
 FOUND = {
     "a.md": [(5, "Whoever"), (5, "told")],
     "a.graphql": [(2, "told")],
+    "a.java": [(2, "tells"), (4, "nobody"), (6, "anew"), (7, "told")],
     "a.py": [(3, "nobody"), (7, "Tell"), (9, "Anew")],
 }
 

@@ -166,10 +166,10 @@ async def test_a_token_file_can_hold_the_old_and_the_new_one(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--http-host", EVERYWHERE], "would be open to everybody"),
-        (["--host", EVERYWHERE], "would be open to everybody"),
+        (["--http-host", EVERYWHERE], "would be open to every caller"),
+        (["--host", EVERYWHERE], "would be open to every caller"),
         (["--coap-host", EVERYWHERE], "would be without security"),
-        (["--no-coap"], "leaves devices no way in"),
+        (["--no-coap"], "leaves no port for devices"),
     ],
 )
 async def test_what_would_be_open_to_everybody_does_not_start(options: list[str], sentence: str) -> None:

@@ -23,7 +23,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /** The command line. Each program prints one JSON line with its ports on standard output when it is ready. */
 @Command(name = "leshan-server", mixinStandardHelpOptions = true, version = "0.1.0",
         subcommands = {Main.Server.class, Main.Devices.class, Main.Both.class},
-        description = "A LwM2M server with the REST API of Leshan's demo server, and real LwM2M devices to try it on.")
+        description = "An LwM2M server with the REST API of Leshan's demo server, and real LwM2M devices for tests.")
 public final class Main {
     private Main() {
     }
@@ -52,7 +52,7 @@ public final class Main {
         });
         command.setParameterExceptionHandler((error, arguments) -> refuse(error.getCommandLine(), error));
         command.setExecutionExceptionHandler((error, failed, result) -> {
-            if (error instanceof BadSetting || error instanceof JavalinBindException) {
+            if (error instanceof SettingException || error instanceof JavalinBindException) {
                 return refuse(failed, error);
             }
             throw error;
@@ -62,7 +62,7 @@ public final class Main {
 
     /** Reports a bad setting, which ends the start with one line. */
     private static int refuse(CommandLine command, Exception error) {
-        command.getErr().println(sentence(error) + " (`" + command.getCommandName() + " --help` tells more)");
+        command.getErr().println(sentence(error) + " (see `" + command.getCommandName() + " --help`)");
         return command.getCommandSpec().exitCodeOnInvalidInput();
     }
 
@@ -72,7 +72,7 @@ public final class Main {
         }
         String first = unmatched.getUnmatched().get(0);
         if (first.startsWith("@")) {
-            return "There is no settings file " + first.substring(1) + ".";
+            return "The settings file " + first.substring(1) + " does not exist.";
         }
         String name = first.split("=", 2)[0];
         return "Unknown option " + name + "."
@@ -86,7 +86,7 @@ public final class Main {
         @Mixin
         private ServerOptions options;
         @Mixin
-        private Life life;
+        private ProgramLifecycle life;
 
         @Override
         public Integer call() throws Exception {
@@ -99,25 +99,25 @@ public final class Main {
 
     /** The command that starts only devices, for any LwM2M server. */
     @Command(name = "devices", mixinStandardHelpOptions = true,
-            description = "Start the control address of LwM2M devices. Ready line: {\"control\": port}")
+            description = "Start the control API of LwM2M devices. Ready line: {\"control\": port}")
     static final class Devices implements Callable<Integer> {
         @Option(names = "--host", defaultValue = "127.0.0.1", paramLabel = "ADDRESS",
-                description = "Address to bind (default: ${DEFAULT-VALUE}). There is no authentication.")
+                description = "Address to bind (default: ${DEFAULT-VALUE}). The control API has no authentication.")
         private String host;
         @Option(names = "--control-port", defaultValue = "8081", paramLabel = "PORT",
-                description = "Control address; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
+                description = "Port of the control API; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
         private int controlPort;
         @Option(names = "--control-name", paramLabel = "NAME", split = ",",
-                description = "Name under which the control address is reached besides localhost, its own and numeric "
-                        + "addresses. Can be given several times.")
+                description = "Further host name under which the control API may be called, besides localhost, its "
+                        + "address and numeric addresses. Can be repeated.")
         private List<String> controlNames = List.of();
         @Option(names = "--server", paramLabel = "URI",
-                description = "LwM2M server of devices which name none, such as coap://127.0.0.1:5683.")
+                description = "LwM2M server of devices that specify none, such as coap://127.0.0.1:5683.")
         private String server;
         @Mixin
-        private Life life;
+        private ProgramLifecycle life;
         @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES",
-                description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
+                description = "Maximum size of a value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
         private int maxBody;
 
         @Override
@@ -135,18 +135,18 @@ public final class Main {
         @Mixin
         private ServerOptions options;
         @Option(names = "--control-host", defaultValue = "127.0.0.1", paramLabel = "ADDRESS",
-                description = "Address to bind for the control of the devices, whatever --host says: there is no "
+                description = "Address to bind for the control API of the devices, independently of --host. It has no "
                         + "authentication (default: ${DEFAULT-VALUE}).")
         private String controlHost;
         @Option(names = "--control-port", defaultValue = "8081", paramLabel = "PORT",
-                description = "Control address of the devices; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
+                description = "Port of the control API; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
         private int controlPort;
         @Option(names = "--control-name", paramLabel = "NAME", split = ",",
-                description = "Name under which the control address is reached besides localhost, its own and numeric "
-                        + "addresses. Can be given several times.")
+                description = "Further host name under which the control API may be called, besides localhost, its "
+                        + "address and numeric addresses. Can be repeated.")
         private List<String> controlNames = List.of();
         @Mixin
-        private Life life;
+        private ProgramLifecycle life;
 
         @Override
         public Integer call() throws Exception {

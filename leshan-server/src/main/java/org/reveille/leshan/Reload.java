@@ -18,7 +18,7 @@ public final class Reload {
         /**
          * Reloads the files.
          *
-         * @throws BadSetting if the files cannot be used; then nothing has changed
+         * @throws SettingException if the files cannot be used; then nothing has changed
          */
         void reload();
     }
@@ -37,7 +37,7 @@ public final class Reload {
                 part.reload();
             } catch (RuntimeException unusable) {
                 failed++;
-                LOG.error("not reloaded, the earlier one stays in force: {}", unusable.getMessage());
+                LOG.error("not reloaded, the previous setting stays in effect: {}", unusable.getMessage());
             }
         }
         // At this level because it reports the result of the operator's action.

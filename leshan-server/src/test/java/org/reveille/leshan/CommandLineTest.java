@@ -18,9 +18,9 @@ import org.reveille.leshan.security.TestCertificates;
 import picocli.CommandLine;
 
 class CommandLineTest {
-    private static final String HELP = " (`server --help` tells more)" + System.lineSeparator();
+    private static final String HELP = " (see `server --help`)" + System.lineSeparator();
 
-    private final StringWriter said = new StringWriter();
+    private final StringWriter output = new StringWriter();
     @TempDir
     private Path folder;
 
@@ -28,7 +28,7 @@ class CommandLineTest {
     void helpListsOptionsUnderHeadings() {
         int exit = run(Map.of(), "server", "--help");
         assertEquals(0, exit);
-        String help = said.toString();
+        String help = output.toString();
         int http = help.indexOf("\nREST API and event stream\n");
         int coap = help.indexOf("\nCoAP\n");
         assertTrue(0 < http && http < help.indexOf("--http-port") && help.indexOf("--http-port") < coap, help);
@@ -38,46 +38,46 @@ class CommandLineTest {
     @Test
     void anOptionComesFromTheEnvironmentUnlessTheCommandLineHasIt() {
         assertEquals(2, run(Map.of("LESHAN_SERVER_HTTP_PORT", "many"), "server"));
-        assertTrue(said.toString().contains("'--http-port'") && said.toString().contains("many"), said.toString());
+        assertTrue(output.toString().contains("'--http-port'") && output.toString().contains("many"), output.toString());
         assertEquals(0, run(Map.of("LESHAN_SERVER_HTTP_PORT", "many"), "server", "--http-port", "1", "--help"));
     }
 
     @Test
-    void aMisspeltVariableIsRefusedWithASuggestion() {
+    void aMisspelledVariableIsRefusedWithASuggestion() {
         for (String[] each : new String[][] {{"HTTP_PROT", "HTTP_PORT"}, {"API_TOKENS", "API_TOKEN"},
             {"CONTROL_PORTS", "CONTROL_PORT"}, {"LOG_FORMATS", "LOG_FORMAT"}}) {
             String name = "LESHAN_SERVER_" + each[0];
             assertEquals(2, run(Map.of(name, "1"), "server"));
-            assertEquals("Unknown variable " + name + ". Did you mean LESHAN_SERVER_" + each[1] + "?" + HELP, said.toString());
+            assertEquals("Unknown variable " + name + ". Did you mean LESHAN_SERVER_" + each[1] + "?" + HELP, output.toString());
         }
         assertEquals(0, run(Map.of("LESHAN_SERVER_HTTP_PROT", "1"), "server", "--help"));
-        // The devices' one, and another program's.
+        // A variable of the devices, and one of another program.
         Map<String, String> others = Map.of("LESHAN_SERVER_CONTROL_PORT", "1", "LESHAN_SERVERS", "1");
         assertEquals(2, run(others, "server", "--no-coap", "--data", folder.toString()));
-        assertTrue(said.toString().startsWith("--no-coap leaves"), said.toString());
+        assertTrue(output.toString().startsWith("--no-coap leaves"), output.toString());
     }
 
     @Test
-    void aMisspeltValueOfAVariableIsRefused() {
+    void aMisspelledValueOfAVariableIsRefused() {
         assertEquals(2, run(Map.of("LESHAN_SERVER_LOG", "INFOO"), "server"));
-        assertEquals("LESHAN_SERVER_LOG: TRACE, DEBUG, INFO, WARN, ERROR, OFF are expected, not 'INFOO'." + HELP,
-                said.toString());
+        assertEquals("LESHAN_SERVER_LOG: one of TRACE, DEBUG, INFO, WARN, ERROR, OFF is expected, not 'INFOO'." + HELP,
+                output.toString());
         assertEquals(2, run(Map.of("LESHAN_SERVER_LOG_FORMAT", "JSON"), "server"));
-        assertTrue(said.toString().startsWith("LESHAN_SERVER_LOG_FORMAT: text, json are expected, not 'JSON'."),
-                said.toString());
+        assertTrue(output.toString().startsWith("LESHAN_SERVER_LOG_FORMAT: one of text, json is expected, not 'JSON'."),
+                output.toString());
         assertEquals(2, run(Map.of("LESHAN_SERVER_LOG", "info"), "server", "--no-coap", "--data", folder.toString()));
-        assertTrue(said.toString().startsWith("--no-coap leaves"), said.toString());
+        assertTrue(output.toString().startsWith("--no-coap leaves"), output.toString());
     }
 
     @Test
-    void aMisspeltOptionIsRefusedWithASuggestionAlsoInAFile() throws Exception {
+    void aMisspelledOptionIsRefusedWithASuggestionAlsoInAFile() throws Exception {
         Path settings = Files.writeString(folder.resolve("settings"), "# ports\n--http-prot 8080\n");
         for (String[] arguments : new String[][] {{"--http-prot", "8080"}, {"@" + settings}}) {
             assertEquals(2, run(Map.of(), Stream.concat(Stream.of("server"), Stream.of(arguments)).toArray(String[]::new)));
-            assertEquals("Unknown option --http-prot. Did you mean --http-port?" + HELP, said.toString());
+            assertEquals("Unknown option --http-prot. Did you mean --http-port?" + HELP, output.toString());
         }
         assertEquals(2, run(Map.of(), "server", "@no-such-file"));
-        assertEquals("There is no settings file no-such-file." + HELP, said.toString());
+        assertEquals("The settings file no-such-file does not exist." + HELP, output.toString());
     }
 
     @Test
@@ -91,7 +91,7 @@ class CommandLineTest {
             {"COAP.MAX_RESOURCE_BODY_SIZE=1", "COAP.MAX_RESOURCE_BODY_SIZE is set by --max-body."}}) {
             assertRefused("--coap-setting: " + each[1], "--coap-setting", each[0]);
         }
-        // Good ones, several in one: what is refused is another option.
+        // Valid settings, several in one: another option is refused.
         assertRefused("--no-coap", "--no-coap", "--coap-setting", "COAP.ACK_TIMEOUT=3[s] COAP.MAX_RETRANSMIT=6",
                 "--coap-setting", "DTLS.MAX_CONNECTIONS=20000");
     }
@@ -108,21 +108,21 @@ class CommandLineTest {
     @Test
     void aBadOptionIsAnsweredWithOneLine() {
         assertEquals(2, run(Map.of(), "server", "--coap-port", "x"));
-        assertEquals(1, said.toString().lines().count(), said.toString());
+        assertEquals(1, output.toString().lines().count(), output.toString());
     }
 
     @Test
-    void whatWouldBeOpenToEverybodyDoesNotStart() {
-        assertRefused("The REST API would be open to everybody", "--http-host", "0.0.0.0");
+    void aServerThatAnyCallerCouldUseDoesNotStart() {
+        assertRefused("The REST API at 0.0.0.0 would be open to every caller", "--http-host", "0.0.0.0");
         assertRefused("would be without security", "--coap-host", "0.0.0.0");
-        assertRefused("leaves devices no way in", "--no-coap");
+        assertRefused("leaves no port for devices", "--no-coap");
         assertRefused("--coaps-cert and --coaps-key belong together", "--coaps-cert", "server.pem");
-        assertRefused("there is no address", "--host", "no.such.host.invalid");
+        assertRefused("the address no.such.host.invalid is unknown", "--host", "no.such.host.invalid");
         assertRefused("--api-token-file: cannot read", "--api-token-file", "no-such-file");
     }
 
     @Test
-    void whatCannotWorkDoesNotStart() throws Exception {
+    void aServerWithUnusableOptionsDoesNotStart() throws Exception {
         for (String bad : List.of("--max-open-calls 0", "--max-body 0", "--drain-seconds -1", "--awake-time 0",
                 "--awake-time -1", "--awake-time NaN", "--awake-time 1e9", "--outbox-bytes 0", "--outbox-hours 0",
                 "--outbox-hours 9223372036854775807", "--replay-bytes -1", "--replay-hours -1", "--webhook-timeout 0",
@@ -138,19 +138,21 @@ class CommandLineTest {
     }
 
     @Test
-    void aSecretIsOfStandardWebhooks() throws Exception {
+    void aSecretMustBeOneOfStandardWebhooks() throws Exception {
         Path file = folder.resolve("secret");
         for (String bad : List.of("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_" + encoded(23),
                 "whsec_" + encoded(65), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS-", "whsec_" + encoded(24) + "=",
                 "whsec_" + encoded(24) + " whsec_x")) {
             Files.writeString(file, bad);
-            assertRefused("--webhook-secret-file: a secret is", "--webhook-secret-file", file.toString());
+            assertRefused("--webhook-secret-file: `whsec_` and base64 of 24 to 64 bytes are expected",
+                    "--webhook-secret-file", file.toString());
         }
         Files.writeString(file, "t\u00f6ken");
-        assertRefused("--webhook-token-file: there can be", "--webhook-token-file", file.toString());
+        assertRefused("--webhook-token-file: one token of printable ASCII is expected",
+                "--webhook-token-file", file.toString());
         for (int bytes : new int[] {24, 25, 64}) {
             Files.writeString(file, "whsec_" + encoded(bytes) + "\n");
-            // The secret is not what is refused.
+            // The secret is valid: another option is refused.
             assertRefused("--no-coap", "--no-coap", "--webhook-secret-file", file.toString());
         }
     }
@@ -175,7 +177,7 @@ class CommandLineTest {
                 "--webhook-url", url, "--webhook-cert", certificate, "--webhook-key", certificate);
         assertRefused("need an https address", "--webhook-ca", certificate);
         assertRefused("need an https address", "--webhook-url", "http://127.0.0.1:1/", "--webhook-ca", certificate);
-        // None of these is what is refused.
+        // All of these are valid: another option is refused.
         assertRefused("--no-coap", "--no-coap", "--webhook-url", url, "--webhook-ca", certificate, "--webhook-cert",
                 certificate, "--webhook-key", key);
     }
@@ -185,7 +187,7 @@ class CommandLineTest {
     }
 
     @Test
-    void anIpv6AddressStandsInBrackets() {
+    void anIpv6AddressHasBrackets() {
         assertEquals("coap://[::1]:5683", Main.uri("::1", 5683));
         assertEquals("coap://127.0.0.1:5683", Main.uri("127.0.0.1", 5683));
     }
@@ -193,15 +195,15 @@ class CommandLineTest {
     private void assertRefused(String sentence, String... options) {
         Stream<String> arguments = Stream.concat(Stream.of("server", "--data", folder.toString()), Stream.of(options));
         assertEquals(2, run(Map.of(), arguments.toArray(String[]::new)));
-        assertTrue(said.toString().toLowerCase(Locale.ROOT).contains(sentence.toLowerCase(Locale.ROOT)),
-                said.toString());
-        assertEquals(1, said.toString().lines().count(), said.toString());
+        assertTrue(output.toString().toLowerCase(Locale.ROOT).contains(sentence.toLowerCase(Locale.ROOT)),
+                output.toString());
+        assertEquals(1, output.toString().lines().count(), output.toString());
     }
 
     private int run(Map<String, String> environment, String... arguments) {
-        said.getBuffer().setLength(0);
+        output.getBuffer().setLength(0);
         CommandLine command = Main.commandLine(environment);
-        command.setOut(new PrintWriter(said, true)).setErr(new PrintWriter(said, true));
+        command.setOut(new PrintWriter(output, true)).setErr(new PrintWriter(output, true));
         return command.execute(arguments);
     }
 }

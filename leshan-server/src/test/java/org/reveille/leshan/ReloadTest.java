@@ -8,12 +8,12 @@ import org.junit.jupiter.api.Test;
 
 class ReloadTest {
     @Test
-    void aPartThatCannotBeReadKeepsNoOtherFromIt() {
+    void aPartThatCannotBeReloadedDoesNotAffectTheOthers() {
         List<String> done = new ArrayList<>();
         Reload reload = new Reload();
         reload.add(() -> done.add("first"));
         reload.add(() -> {
-            throw new BadSetting("--api-token-file: cannot read it");
+            throw new SettingException("--api-token-file: cannot read it");
         });
         reload.add(() -> done.add("last"));
         reload.run();

@@ -12,6 +12,7 @@ final class RequestRate {
     /** Number of remembered addresses, the most recent ones. */
     private static final int ADDRESSES = 10_000;
 
+    /** The requests that an address may still send, as of a time. */
     private record Tokens(double left, long at) {
     }
 

@@ -38,6 +38,7 @@ public final class SavedState {
     private static final String CONNECTIONS = "connections";
     private static final String REGISTRATION = "registration";
 
+    /** One saved registration, or all saved DTLS connections. */
     private record Part(String kind, byte[] content) {
     }
 
@@ -79,7 +80,7 @@ public final class SavedState {
             }
             store.write(connection -> insert(connection, parts)).join();
         } catch (IOException | RuntimeException failure) {
-            LOG.warn("registrations and DTLS connections are not kept for the next start: {}", failure.getMessage());
+            LOG.warn("registrations and DTLS connections are not saved for the next start: {}", failure.getMessage());
         }
     }
 

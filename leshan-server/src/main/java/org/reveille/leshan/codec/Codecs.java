@@ -27,10 +27,10 @@ public final class Codecs {
     private Codecs() {
     }
 
-    /** Returns a decoder of device content. Its only exception is {@link UnreadableContent}. */
+    /** Returns a decoder of device content. Its only exception is {@link UnreadableContentException}. */
     public static LwM2mDecoder decoder() {
         Map<ContentFormat, NodeDecoder> decoders = DefaultLwM2mDecoder.getDefaultNodeDecoders(false);
-        decoders.put(ContentFormat.TLV, new TlvDecoding());
+        decoders.put(ContentFormat.TLV, new UnsignedTlvDecoder());
         // true: an integer may be encoded as a float and a float as an integer (RFC 8428, 6).
         decoders.put(ContentFormat.SENML_JSON, new LwM2mNodeSenMLDecoder(
                 pack -> new SenMLJsonJacksonEncoderDecoder(new SenMLJsonRecords()).fromSenML(pack), true));
@@ -45,9 +45,9 @@ public final class Codecs {
     /** Returns an encoder of requests to devices. */
     public static LwM2mEncoder encoder() {
         Map<ContentFormat, NodeEncoder> encoders = DefaultLwM2mEncoder.getDefaultNodeEncoders(false);
-        encoders.put(ContentFormat.TLV, new TlvEncoding(false));
-        encoders.put(ContentFormat.SENML_JSON, new SenMLEncoding(new SenMLJsonJacksonEncoderDecoder()));
-        encoders.put(ContentFormat.SENML_CBOR, new SenMLEncoding(new SenMLCborUpokecenterEncoderDecoder()));
+        encoders.put(ContentFormat.TLV, new UnsignedTlvEncoder(false));
+        encoders.put(ContentFormat.SENML_JSON, new LinkSenMLEncoder(new SenMLJsonJacksonEncoderDecoder()));
+        encoders.put(ContentFormat.SENML_CBOR, new LinkSenMLEncoder(new SenMLCborUpokecenterEncoderDecoder()));
         return encoder(encoders);
     }
 
@@ -58,7 +58,7 @@ public final class Codecs {
      */
     public static LwM2mEncoder deviceEncoder(boolean shortUnsigned) {
         Map<ContentFormat, NodeEncoder> encoders = DefaultLwM2mEncoder.getDefaultNodeEncoders(false);
-        encoders.put(ContentFormat.TLV, new TlvEncoding(shortUnsigned));
+        encoders.put(ContentFormat.TLV, new UnsignedTlvEncoder(shortUnsigned));
         return encoder(encoders);
     }
 

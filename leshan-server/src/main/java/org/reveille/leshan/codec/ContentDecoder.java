@@ -12,7 +12,7 @@ import org.eclipse.leshan.core.node.codec.DefaultLwM2mDecoder;
 import org.eclipse.leshan.core.node.codec.NodeDecoder;
 import org.eclipse.leshan.core.request.ContentFormat;
 
-/** A decoder that throws {@link UnreadableContent} for each of the exceptions that Leshan's decoders throw. */
+/** A decoder that throws {@link UnreadableContentException} for each of the exceptions that Leshan's decoders throw. */
 final class ContentDecoder extends DefaultLwM2mDecoder {
     ContentDecoder(Map<ContentFormat, NodeDecoder> decoders) {
         super(decoders);
@@ -46,7 +46,7 @@ final class ContentDecoder extends DefaultLwM2mDecoder {
         try {
             return decoding.get();
         } catch (RuntimeException unreadable) {
-            throw new UnreadableContent(unreadable, content, format);
+            throw new UnreadableContentException(unreadable, content, format);
         }
     }
 }

@@ -14,18 +14,18 @@ import java.util.function.BiFunction;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.reveille.leshan.json.Json;
-import org.reveille.leshan.security.Access;
+import org.reveille.leshan.security.ApiTokens;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.security.Origins;
-import org.reveille.leshan.server.Entrance;
+import org.reveille.leshan.server.AdmissionHandler;
 import org.reveille.leshan.server.HttpSettings;
-import org.reveille.leshan.server.Web;
+import org.reveille.leshan.server.WebServer;
 
 /** The HTTP API that controls devices. Requests and responses are JSON; a refusal is a 400 or a 404. */
 public final class ControlApi implements AutoCloseable {
     private static final long LARGEST_BODY = 1_000_000;
 
-    private final Shared shared;
+    private final SharedResources shared;
     private final Fleet fleet;
     private final String server;
     private final Javalin http;
@@ -39,13 +39,13 @@ public final class ControlApi implements AutoCloseable {
      * @param maxBody bytes, the largest value that a device accepts
      */
     public ControlApi(String host, int port, List<String> names, String server, int maxBody) {
-        this.shared = Shared.create(maxBody);
+        this.shared = SharedResources.create(maxBody);
         this.fleet = new Fleet(shared);
         this.server = server;
         HttpSettings settings =
-                new HttpSettings(host, port, Identity.NONE, new Access(List.of()), new Origins(host, names));
-        this.http = Web.create(settings, new Entrance(settings, LARGEST_BODY, status -> { }), config -> addTo(config.routes))
-                .start(host, port);
+                new HttpSettings(host, port, Identity.NONE, new ApiTokens(List.of()), new Origins(host, names));
+        AdmissionHandler admission = new AdmissionHandler(settings, LARGEST_BODY, status -> { });
+        this.http = WebServer.create(settings, admission, config -> addTo(config.routes)).start(host, port);
     }
 
     public int port() {
@@ -63,13 +63,14 @@ public final class ControlApi implements AutoCloseable {
         routes.post("/devices", this::create);
         routes.get("/devices/{device}", context -> json(context, device(context).write()));
         routes.delete("/devices/{device}", this::remove);
-        routes.post("/devices/{device}/wake", context -> uplink(context, (device, told) ->
-                device.wake(newPort(told), told.hasNonNull("lifetime") ? told.get("lifetime").asLong() : null)));
-        routes.post("/devices/{device}/register", context -> uplink(context, (device, told) ->
-                device.register(newPort(told))));
-        routes.post("/devices/{device}/deregister", context -> uplink(context, (device, told) -> device.deregister()));
-        routes.post("/devices/{device}/reboot", context -> uplink(context, (device, told) ->
-                device.reboot(told.path("bootMs").asLong(0))));
+        routes.post("/devices/{device}/wake", context -> uplink(context, (device, options) -> device.wake(
+                newPort(options), options.hasNonNull("lifetime") ? options.get("lifetime").asLong() : null)));
+        routes.post("/devices/{device}/register", context -> uplink(context, (device, options) ->
+                device.register(newPort(options))));
+        routes.post("/devices/{device}/deregister", context -> uplink(context, (device, options) ->
+                device.deregister()));
+        routes.post("/devices/{device}/reboot", context -> uplink(context, (device, options) ->
+                device.reboot(options.path("bootMs").asLong(0))));
         routes.post("/devices/{device}/send", context -> uplink(context, ControlApi::send));
         routes.post("/devices/{device}/notify", this::notifyObservers);
         routes.post("/devices/{device}/sleep", this::sleep);
@@ -83,9 +84,9 @@ public final class ControlApi implements AutoCloseable {
                 json(context, device(context).value(new LwM2mPath(context.queryParam("path")))));
         routes.get("/devices/{device}/received", this::received);
         routes.delete("/devices/{device}/received", this::resetReceived);
-        routes.get("/devices/{device}/behaviour", context -> json(context, device(context).behaviours().write()));
-        routes.put("/devices/{device}/behaviour", this::behave);
-        routes.delete("/devices/{device}/behaviour", this::behaveWell);
+        routes.get("/devices/{device}/behaviour", context -> json(context, device(context).behaviors().write()));
+        routes.put("/devices/{device}/behaviour", this::setBehavior);
+        routes.delete("/devices/{device}/behaviour", this::clearBehavior);
         routes.exception(NoSuchElementException.class, (error, context) -> refuse(context, 404, error));
         routes.exception(RuntimeException.class, (error, context) -> refuse(context, 400, error));
     }
@@ -98,9 +99,9 @@ public final class ControlApi implements AutoCloseable {
 
     /** Creates one device or a list of them; responds when each of them has registered or failed to. */
     private void create(Context context) throws Exception {
-        JsonNode told = body(context);
+        JsonNode options = body(context);
         List<DeviceSpec> specs = new ArrayList<>();
-        for (JsonNode each : told.isArray() ? told : Json.object().arrayNode().add(told)) {
+        for (JsonNode each : options.isArray() ? options : Json.object().arrayNode().add(options)) {
             specs.add(DeviceSpec.read(each, server, shared.model()));
         }
         boolean register = !"false".equals(context.queryParam("register"));
@@ -111,32 +112,32 @@ public final class ControlApi implements AutoCloseable {
         context.future(() -> CompletableFuture.allOf(registered).thenRun(() -> {
             ArrayNode json = Json.object().arrayNode();
             devices.forEach(device -> json.add(device.write()));
-            json(context, told.isArray() ? json : json.get(0));
+            json(context, options.isArray() ? json : json.get(0));
         }));
     }
 
     private void remove(Context context) {
         Device device = device(context);
-        CompletableFuture<?> told = "true".equals(context.queryParam("deregister"))
+        CompletableFuture<?> deregistered = "true".equals(context.queryParam("deregister"))
                 ? device.deregister() : CompletableFuture.completedFuture(null);
         context.status(204);
-        context.future(() -> told.thenRun(() -> fleet.remove(device)));
+        context.future(() -> deregistered.thenRun(() -> fleet.remove(device)));
     }
 
     private void notifyObservers(Context context) throws Exception {
-        JsonNode told = body(context);
-        device(context).set(new LwM2mPath(told.get("path").asText()), told.get("value"));
+        JsonNode options = body(context);
+        device(context).set(new LwM2mPath(options.get("path").asText()), options.get("value"));
         context.status(204);
     }
 
     private void sleep(Context context) throws Exception {
         boolean hold = body(context).path("hold").asBoolean(false);
-        device(context).gate().hear(hold ? AirGate.Hearing.HELD : AirGate.Hearing.OFF);
+        device(context).gate().setReception(hold ? DatagramGate.Reception.HELD : DatagramGate.Reception.OFF);
         context.status(204);
     }
 
     private void awake(Context context) {
-        device(context).gate().hear(AirGate.Hearing.ON);
+        device(context).gate().setReception(DatagramGate.Reception.ON);
         context.status(204);
     }
 
@@ -177,34 +178,34 @@ public final class ControlApi implements AutoCloseable {
         context.status(204);
     }
 
-    private void behave(Context context) throws Exception {
-        device(context).behaviours().set(Behaviour.read(body(context)));
+    private void setBehavior(Context context) throws Exception {
+        device(context).behaviors().set(Behavior.read(body(context)));
         context.status(204);
     }
 
-    private void behaveWell(Context context) {
-        device(context).behaviours().clear();
+    private void clearBehavior(Context context) {
+        device(context).behaviors().clear();
         context.status(204);
     }
 
-    private void uplink(Context context, BiFunction<Device, JsonNode, CompletableFuture<Uplink>> operation)
+    private void uplink(Context context, BiFunction<Device, JsonNode, CompletableFuture<UplinkResult>> operation)
             throws Exception {
-        CompletableFuture<Uplink> answer = operation.apply(device(context), body(context));
+        CompletableFuture<UplinkResult> answer = operation.apply(device(context), body(context));
         context.future(() -> answer.thenAccept(given -> json(context, given.write())));
     }
 
-    private static CompletableFuture<Uplink> send(Device device, JsonNode told) {
-        ContentFormat format = ContentFormat.fromName(told.path("format").asText("SENML_CBOR"));
-        if (told.hasNonNull("samples")) {
-            return device.sendSamples(told.get("samples"), format);
+    private static CompletableFuture<UplinkResult> send(Device device, JsonNode options) {
+        ContentFormat format = ContentFormat.fromName(options.path("format").asText("SENML_CBOR"));
+        if (options.hasNonNull("samples")) {
+            return device.sendSamples(options.get("samples"), format);
         }
         List<String> paths = new ArrayList<>();
-        told.get("paths").forEach(path -> paths.add(path.asText()));
+        options.get("paths").forEach(path -> paths.add(path.asText()));
         return device.send(paths, format);
     }
 
-    private static boolean newPort(JsonNode told) {
-        return told.path("newPort").asBoolean(false);
+    private static boolean newPort(JsonNode options) {
+        return options.path("newPort").asBoolean(false);
     }
 
     private Device device(Context context) {

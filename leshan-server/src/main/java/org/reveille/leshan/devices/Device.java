@@ -26,24 +26,24 @@ final class Device implements AutoCloseable {
 
     private final int id;
     private final DeviceSpec spec;
-    private final Shared shared;
-    private final AirGate gate;
-    private final Received received = new Received();
-    private final Behaviours behaviours = new Behaviours();
+    private final SharedResources shared;
+    private final DatagramGate gate;
+    private final ReceivedRequests received = new ReceivedRequests();
+    private final Behaviors behaviors = new Behaviors();
     private final Radio radio;
     private volatile Flash flash = Flash.FACTORY;
     private volatile long clockOffset;
     private volatile int boots;
-    private volatile Booted booted;
+    private volatile BootedDevice booted;
     private volatile boolean stopped;
 
-    Device(int id, DeviceSpec spec, Shared shared) {
+    Device(int id, DeviceSpec spec, SharedResources shared) {
         this.id = id;
         this.spec = spec;
         this.shared = shared;
-        this.gate = new AirGate(shared.protocol());
+        this.gate = new DatagramGate(shared.protocol());
         this.radio = spec.radio() == null
-                ? null : new Radio(shared.air(), shared.protocol(), URI.create(spec.server()));
+                ? null : new Radio(shared.sockets(), shared.protocol(), URI.create(spec.server()));
         if (radio != null) {
             radio.set(spec.radio());
         }
@@ -58,15 +58,15 @@ final class Device implements AutoCloseable {
         return spec.name();
     }
 
-    Received received() {
+    ReceivedRequests received() {
         return received;
     }
 
-    Behaviours behaviours() {
-        return behaviours;
+    Behaviors behaviors() {
+        return behaviors;
     }
 
-    AirGate gate() {
+    DatagramGate gate() {
         return gate;
     }
 
@@ -77,7 +77,7 @@ final class Device implements AutoCloseable {
      */
     Radio radio() {
         if (radio == null) {
-            throw new NoSuchElementException("the device was made without a radio");
+            throw new NoSuchElementException("the device was created without a radio");
         }
         return radio;
     }
@@ -89,28 +89,28 @@ final class Device implements AutoCloseable {
     }
 
     /** Receives requests again and sends a registration update. */
-    CompletableFuture<Uplink> wake(boolean newPort, Long lifetime) {
-        listen(newPort);
+    CompletableFuture<UplinkResult> wake(boolean newPort, Long lifetime) {
+        resumeReception(newPort);
         return booted.engine().update(new RegistrationUpdate(lifetime));
     }
 
     /** Receives requests again and sends a full registration. */
-    CompletableFuture<Uplink> register(boolean newPort) {
-        listen(newPort);
+    CompletableFuture<UplinkResult> register(boolean newPort) {
+        resumeReception(newPort);
         return booted.engine().register();
     }
 
-    CompletableFuture<Uplink> deregister() {
+    CompletableFuture<UplinkResult> deregister() {
         return booted.engine().deregister();
     }
 
     /** Sends the current values under these paths (LwM2M Send); also while it does not receive requests. */
-    CompletableFuture<Uplink> send(List<String> paths, ContentFormat format) {
+    CompletableFuture<UplinkResult> send(List<String> paths, ContentFormat format) {
         return booted.send(paths, format);
     }
 
     /** Sends values with their times (LwM2M Send), as {@link Samples} reads them. */
-    CompletableFuture<Uplink> sendSamples(JsonNode samples, ContentFormat format) {
+    CompletableFuture<UplinkResult> sendSamples(JsonNode samples, ContentFormat format) {
         return booted.engine().send(
                 new SendRequest(format, Samples.read(samples, shared.model(), clockOffset), null));
     }
@@ -129,8 +129,8 @@ final class Device implements AutoCloseable {
      * Is off for the given time, receives nothing meanwhile, then boots with its initial values and registers again.
      * Its received requests and its behaviors stay.
      */
-    CompletableFuture<Uplink> reboot(long bootMillis) {
-        gate.hear(AirGate.Hearing.OFF);
+    CompletableFuture<UplinkResult> reboot(long bootMillis) {
+        gate.setReception(DatagramGate.Reception.OFF);
         int port = booted.port();
         return CompletableFuture.runAsync(booted::close, after(0))
                 .thenRunAsync(() -> bootAgain(port), after(bootMillis))
@@ -141,7 +141,7 @@ final class Device implements AutoCloseable {
         ObjectNode json = Json.object().put("id", id).put("name", spec.name()).put("server", spec.server());
         json.put("queueMode", spec.queueMode()).put("lifetime", spec.lifetime());
         json.put("registrationId", booted.engine().registrationId());
-        json.put("hearing", gate.hearing().name()).put("stopped", stopped).put("boots", boots);
+        json.put("hearing", gate.reception().name()).put("stopped", stopped).put("boots", boots);
         json.put("port", stopped ? null : radio == null ? Integer.valueOf(booted.port()) : radio.outerPort());
         json.putArray("objects").add(1);
         spec.objects().forEach(json.withArray("objects")::add);
@@ -160,39 +160,39 @@ final class Device implements AutoCloseable {
         }
     }
 
-    private Booted boot(int port) {
+    private BootedDevice boot(int port) {
         boots++;
         String server = radio == null ? spec.server() : radio.uri().toString();
-        return Booted.boot(spec, shared, server, gate, port, new Board(), this::told);
+        return BootedDevice.boot(spec, shared, server, gate, port, new Board(), this::receiver);
     }
 
     /** Boots with the same port, so that datagrams that are still on the way reach the device. */
     private synchronized void bootAgain(int port) {
         if (!stopped) {
-            gate.forgetAnswers();
+            gate.clearResponseRules();
             booted = boot(port);
-            gate.hear(AirGate.Hearing.ON);
+            gate.setReception(DatagramGate.Reception.ON);
         }
     }
 
-    private CompletableFuture<Uplink> registerUntilAnswered(int tries) {
+    private CompletableFuture<UplinkResult> registerUntilAnswered(int tries) {
         if (stopped) {
-            return CompletableFuture.completedFuture(new Uplink("REGISTER", 0, "stopped"));
+            return CompletableFuture.completedFuture(new UplinkResult("REGISTER", 0, "stopped"));
         }
         return booted.engine().register().thenCompose(answer -> answer.code() != 0 || tries == 1
                 ? CompletableFuture.completedFuture(answer) : registerUntilAnswered(tries - 1));
     }
 
-    private DownlinkRequestReceiver told(DownlinkRequestReceiver objects) {
-        return new ToldReceiver(objects, received, behaviours, gate, this::rebootOver);
+    private DownlinkRequestReceiver receiver(DownlinkRequestReceiver objects) {
+        return new BehaviorReceiver(objects, received, behaviors, gate, this::rebootOver);
     }
 
-    private void rebootOver(Behaviour behaviour) {
-        if (behaviour.reboot() == Behaviour.Reboot.ANSWERED) {
-            after(STEP_MS).execute(() -> reboot(behaviour.bootMillis()));
+    private void rebootOver(Behavior behavior) {
+        if (behavior.reboot() == Behavior.Reboot.ANSWERED) {
+            after(STEP_MS).execute(() -> reboot(behavior.bootMillis()));
         } else {
-            gate.hear(AirGate.Hearing.OFF);
-            after(0).execute(() -> reboot(behaviour.bootMillis()));
+            gate.setReception(DatagramGate.Reception.OFF);
+            after(0).execute(() -> reboot(behavior.bootMillis()));
         }
     }
 
@@ -201,7 +201,7 @@ final class Device implements AutoCloseable {
         return CompletableFuture.delayedExecutor(millis, TimeUnit.MILLISECONDS);
     }
 
-    private void listen(boolean newPort) {
+    private void resumeReception(boolean newPort) {
         if (stopped) {
             throw new IllegalStateException("the device was stopped");
         }
@@ -212,9 +212,9 @@ final class Device implements AutoCloseable {
             if (newPort) {
                 radio.rebind();
             }
-            radio.letGo();
+            radio.release();
         }
-        gate.hear(AirGate.Hearing.ON);
+        gate.setReception(DatagramGate.Reception.ON);
     }
 
     /** The device from the perspective of its firmware object. */

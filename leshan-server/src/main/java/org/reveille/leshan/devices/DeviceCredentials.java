@@ -67,7 +67,7 @@ final class DeviceCredentials {
         try {
             return Base64.getMimeDecoder().decode(base64);
         } catch (IllegalArgumentException unreadable) {
-            throw new IllegalArgumentException(field + " is to be PEM");
+            throw new IllegalArgumentException(field + " must be PEM");
         }
     }
 
@@ -75,7 +75,7 @@ final class DeviceCredentials {
         try {
             return HexFormat.of().parseHex(digits);
         } catch (IllegalArgumentException unreadable) {
-            throw new IllegalArgumentException("key is to be hex digits, two for a byte");
+            throw new IllegalArgumentException("key must be hex digits, two per byte");
         }
     }
 

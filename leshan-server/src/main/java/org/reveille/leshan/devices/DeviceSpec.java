@@ -64,7 +64,7 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
         for (JsonNode name : json.get("formats")) {
             ContentFormat format = ContentFormat.fromName(name.asText());
             if (format == null) {
-                throw new IllegalArgumentException("no content format " + name);
+                throw new IllegalArgumentException("Unknown content format " + name);
             }
             formats.add(format);
         }
@@ -83,7 +83,7 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
         objects.add(3);
         for (int id : objects) {
             if (RESERVED.contains(id) || model.getObjectModel(id) == null) {
-                throw new IllegalArgumentException("objects can be those of the registry but 0, 2 and 21, not " + id);
+                throw new IllegalArgumentException("objects must be of the registry, and not 0, 2 or 21: " + id);
             }
         }
         return objects;

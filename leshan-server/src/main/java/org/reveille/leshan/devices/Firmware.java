@@ -16,7 +16,7 @@ import org.eclipse.leshan.core.response.WriteResponse;
  * Object 5, Firmware Update, with the state machine of LwM2M 1.1, E.6. A package is pushed into 5/0/0 or downloaded
  * from 5/0/1, verified, installed by 5/0/2, and after a reboot 3/0/3 has its version.
  */
-final class Firmware extends Valued {
+final class Firmware extends StaticInstance {
     private static final int PACKAGE = 0;
     private static final int PACKAGE_URI = 1;
     private static final int UPDATE = 2;
@@ -73,9 +73,9 @@ final class Firmware extends Valued {
         WriteResponse response = super.write(server, replace, resource, value);
         if (response.isSuccess()) {
             attempt++;
-            become(resets ? IDLE : DOWNLOADING, 0);
+            setState(resets ? IDLE : DOWNLOADING, 0);
             if (!resets) {
-                bring(resource, value.getValue());
+                load(resource, value.getValue());
             }
         }
         return response;
@@ -89,21 +89,21 @@ final class Firmware extends Valued {
         if (state() != DOWNLOADED) {
             return ExecuteResponse.methodNotAllowed();
         }
-        become(UPDATING, 0);
-        int mine = attempt;
-        board.later(() -> install(mine));
+        setState(UPDATING, 0);
+        int current = attempt;
+        board.later(() -> install(current));
         return ExecuteResponse.success();
     }
 
-    private void bring(int resource, Object value) {
-        int mine = attempt;
+    private void load(int resource, Object value) {
+        int current = attempt;
         CompletableFuture<Download> download = resource == PACKAGE
                 ? CompletableFuture.completedFuture(pushed((byte[]) value))
                 : Download.begin((String) value, board.room());
         if (resource == PACKAGE_URI && download.isDone()) {
-            verify(mine, download.join());
+            verify(current, download.join());
         } else {
-            download.thenAccept(got -> board.later(() -> verify(mine, got)));
+            download.thenAccept(got -> board.later(() -> verify(current, got)));
         }
     }
 
@@ -112,8 +112,8 @@ final class Firmware extends Valued {
     }
 
     /** Verifies a package. It is dropped if a reset was received meanwhile. */
-    private synchronized void verify(int mine, Download got) {
-        if (mine != attempt) {
+    private synchronized void verify(int current, Download got) {
+        if (current != attempt) {
             return;
         }
         FirmwarePackage found = got.result() == 0
@@ -121,17 +121,17 @@ final class Firmware extends Valued {
         if (found.result() == 0) {
             set(LwM2mSingleResource.newStringResource(PACKAGE_VERSION, found.version()));
         }
-        become(found.result() == 0 ? DOWNLOADED : IDLE, found.result());
+        setState(found.result() == 0 ? DOWNLOADED : IDLE, found.result());
     }
 
     /** Installs a package. A version that begins with "broken" cannot be installed. */
-    private synchronized void install(int mine) {
-        if (mine != attempt) {
+    private synchronized void install(int current) {
+        if (current != attempt) {
             return;
         }
         String version = (String) resources.get(PACKAGE_VERSION).getValue();
         if (version.startsWith("broken")) {
-            become(DOWNLOADED, UPDATE_FAILED);
+            setState(DOWNLOADED, UPDATE_FAILED);
         } else {
             board.boot(new Flash(version, UPDATED));
         }
@@ -141,7 +141,7 @@ final class Firmware extends Valued {
         return (Long) resources.get(STATE).getValue();
     }
 
-    private void become(long state, long result) {
+    private void setState(long state, long result) {
         set(LwM2mSingleResource.newIntegerResource(RESULT, result));
         set(LwM2mSingleResource.newIntegerResource(STATE, state));
     }

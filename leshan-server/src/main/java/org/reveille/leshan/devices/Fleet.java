@@ -8,11 +8,11 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /** All devices of the process, by a unique number: an endpoint name can be any text, and be used twice. */
 final class Fleet implements AutoCloseable {
-    private final Shared shared;
+    private final SharedResources shared;
     private final AtomicInteger numbers = new AtomicInteger();
     private final Map<Integer, Device> devices = new ConcurrentSkipListMap<>();
 
-    Fleet(Shared shared) {
+    Fleet(SharedResources shared) {
         this.shared = shared;
     }
 

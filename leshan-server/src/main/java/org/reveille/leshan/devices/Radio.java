@@ -24,7 +24,7 @@ import org.slf4j.LoggerFactory;
 final class Radio implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Radio.class);
 
-    private final Air air;
+    private final DatagramReactor sockets;
     private final URI server;
     private final InetSocketAddress serverAddress;
     private final RadioPath up;
@@ -38,13 +38,13 @@ final class Radio implements AutoCloseable {
      *
      * @param server the LwM2M server's URI
      */
-    Radio(Air air, ScheduledExecutorService timer, URI server) {
-        this.air = air;
+    Radio(DatagramReactor sockets, ScheduledExecutorService timer, URI server) {
+        this.sockets = sockets;
         this.server = server;
         this.serverAddress = new InetSocketAddress(server.getHost(), port(server));
         this.up = new RadioPath(timer);
         this.down = new RadioPath(timer);
-        this.inner = air.socket(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), null, this::fromDevice);
+        this.inner = sockets.socket(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), null, this::fromDevice);
         this.outer = open();
     }
 
@@ -67,8 +67,8 @@ final class Radio implements AutoCloseable {
 
     /** Sets the fields of the JSON and leaves the others unchanged: first both directions, then `up` and `down` separately. */
     void set(JsonNode json) {
-        up.weather(up.weather().with(json).with(json.path("up")));
-        down.weather(down.weather().with(json).with(json.path("down")));
+        up.conditions(up.conditions().with(json).with(json.path("up")));
+        down.conditions(down.conditions().with(json).with(json.path("down")));
         if (json.hasNonNull("seed")) {
             up.seed(json.get("seed").asLong());
             down.seed(~json.get("seed").asLong());
@@ -79,7 +79,7 @@ final class Radio implements AutoCloseable {
     }
 
     /** Delivers the datagrams that wait for the device, in order, and stops holding. */
-    void letGo() {
+    void release() {
         down.hold(false);
     }
 
@@ -97,7 +97,7 @@ final class Radio implements AutoCloseable {
     }
 
     private DatagramChannel open() {
-        return air.socket(null, serverAddress, (from, datagram) -> down.pass(() -> toDevice(datagram)));
+        return sockets.socket(null, serverAddress, (from, datagram) -> down.pass(() -> toDevice(datagram)));
     }
 
     private void fromDevice(SocketAddress from, byte[] datagram) {

@@ -17,7 +17,7 @@ final class RadioPath {
 
     private final ScheduledExecutorService timer;
     private Random random = new Random();
-    private Weather weather = Weather.FAIR;
+    private RadioConditions conditions = RadioConditions.IDEAL;
     private boolean holding;
     private boolean draining;
     private final Queue<Runnable> held = new ArrayDeque<>();
@@ -29,12 +29,12 @@ final class RadioPath {
         this.timer = timer;
     }
 
-    synchronized Weather weather() {
-        return weather;
+    synchronized RadioConditions conditions() {
+        return conditions;
     }
 
-    synchronized void weather(Weather wanted) {
-        weather = wanted;
+    synchronized void conditions(RadioConditions wanted) {
+        conditions = wanted;
     }
 
     synchronized void seed(long seed) {
@@ -78,14 +78,14 @@ final class RadioPath {
     }
 
     synchronized ObjectNode write() {
-        return weather.write().put("carried", carried).put("lost", lost).put("duplicated", duplicated)
+        return conditions.write().put("carried", carried).put("lost", lost).put("duplicated", duplicated)
                 .put("held", held.size());
     }
 
     /** Returns the delay of each copy of the next datagram; none if it is lost. */
     private List<Long> delays() {
-        boolean loses = random.nextDouble() * 100 < weather.loss();
-        boolean doubles = random.nextDouble() * 100 < weather.duplicates();
+        boolean loses = random.nextDouble() * 100 < conditions.loss();
+        boolean doubles = random.nextDouble() * 100 < conditions.duplicates();
         long first = delay();
         long second = delay();
         if (loses) {
@@ -100,6 +100,6 @@ final class RadioPath {
     }
 
     private long delay() {
-        return weather.delayMillis() + (long) (random.nextDouble() * (weather.spreadMillis() + 1));
+        return conditions.delayMillis() + (long) (random.nextDouble() * (conditions.spreadMillis() + 1));
     }
 }

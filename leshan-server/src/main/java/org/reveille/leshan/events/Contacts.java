@@ -22,20 +22,19 @@ public final class Contacts implements ClientAwakeTimeProvider {
      *
      * @param lastUpdate of its registration at that time, milliseconds
      * @param until when it ends, milliseconds since the epoch, for display: it is not compared with the system's clock,
-     * which
-     *     may have been set meanwhile
-     * @param heardAt of {@code System.nanoTime}
+     *     which may have been set meanwhile
+     * @param receivedAt of {@code System.nanoTime}
      * @param millis how long it lasts from then on
      */
     public record Contact(
-            String registrationId, long lastUpdate, long until, Cause cause, long heardAt, int millis) {
+            String registrationId, long lastUpdate, long until, Cause cause, long receivedAt, int millis) {
         /** Returns whether the client still counts as awake for more than the given milliseconds. */
         boolean lasts(int slackMillis) {
             return remainingMillis() > slackMillis;
         }
 
         private long remainingMillis() {
-            return millis - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - heardAt);
+            return millis - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - receivedAt);
         }
     }
 
@@ -100,10 +99,10 @@ public final class Contacts implements ClientAwakeTimeProvider {
         calls.remove(client.getId());
     }
 
-    boolean heardSinceCallBegan(Registration client) {
+    boolean receivedSinceCallBegan(Registration client) {
         Long began = calls.get(client.getId());
         Contact last = byEndpoint.get(client.getEndpoint());
-        return began != null && last != null && last.heardAt() - began > 0;
+        return began != null && last != null && last.receivedAt() - began > 0;
     }
 
     /** Runs an action that makes a client count as awake again until its newest contact ends, and is not a contact itself. */
@@ -120,12 +119,12 @@ public final class Contacts implements ClientAwakeTimeProvider {
         }
     }
 
-    void onAnswer(AnswerListener told) {
-        listener = told;
+    void onAnswer(AnswerListener answerListener) {
+        listener = answerListener;
     }
 
     /** Runs an action that makes a client count as awake for the given reason. */
-    void because(Cause why, Runnable setAwake) {
+    void withCause(Cause why, Runnable setAwake) {
         cause.set(why);
         try {
             setAwake.run();
@@ -134,7 +133,7 @@ public final class Contacts implements ClientAwakeTimeProvider {
         }
     }
 
-    void forget(Registration client) {
+    void remove(Registration client) {
         byEndpoint.computeIfPresent(client.getEndpoint(),
                 (name, last) -> last.registrationId().equals(client.getId()) ? null : last);
     }
@@ -144,9 +143,9 @@ public final class Contacts implements ClientAwakeTimeProvider {
      * cause, so it is derived from the registration.
      */
     private Cause causeOf(Registration client, Contact last) {
-        Cause said = cause.get();
-        if (said != null) {
-            return said;
+        Cause given = cause.get();
+        if (given != null) {
+            return given;
         }
         if (last == null || !last.registrationId().equals(client.getId())) {
             return Cause.REGISTRATION;
@@ -155,10 +154,10 @@ public final class Contacts implements ClientAwakeTimeProvider {
     }
 
     private int millis(Registration client) {
-        String said = client.getAdditionalRegistrationAttributes().get(AWAKE_TIME);
-        if (said == null || !said.matches("[1-9]\\d{0,8}")) {
+        String attribute = client.getAdditionalRegistrationAttributes().get(AWAKE_TIME);
+        if (attribute == null || !attribute.matches("[1-9]\\d{0,8}")) {
             return awakeMillis;
         }
-        return Math.min(LONGEST_MS, Integer.parseInt(said));
+        return Math.min(LONGEST_MS, Integer.parseInt(attribute));
     }
 }

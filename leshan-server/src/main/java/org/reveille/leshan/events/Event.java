@@ -9,8 +9,7 @@ import org.reveille.leshan.json.Json;
  *
  * @param id globally unique, over all servers
  * @param seq grows with each event, across restarts; a GAP has that of the last event that it replaces, an event that
- * was
- *     set aside and is redelivered has a new one
+ *     was set aside and is redelivered has a new one
  * @param server the server's name
  * @param bootId of the process that observed it
  * @param time milliseconds since the epoch

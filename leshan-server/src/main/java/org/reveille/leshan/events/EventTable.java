@@ -30,7 +30,7 @@ final class EventTable {
     }
 
     /** Position of the delivery. */
-    record Place(long delivered, long batch) {
+    record Position(long delivered, long batch) {
         long floor() {
             return Math.max(delivered, batch);
         }
@@ -65,7 +65,7 @@ final class EventTable {
         return number(connection, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'event'");
     }
 
-    static long refused(Connection connection) throws SQLException {
+    static long countRefused(Connection connection) throws SQLException {
         return number(connection, "SELECT count(*) FROM event_refused");
     }
 
@@ -80,16 +80,16 @@ final class EventTable {
                 event.endpoint(), event.data(), event.size(), running);
     }
 
-    static Place place(Connection connection) throws SQLException {
+    static Position position(Connection connection) throws SQLException {
         try (PreparedStatement sql = connection.prepareStatement("SELECT delivered, batch FROM event_place");
                 ResultSet row = sql.executeQuery()) {
             row.next();
-            return new Place(row.getLong(1), row.getLong(2));
+            return new Position(row.getLong(1), row.getLong(2));
         }
     }
 
-    static void place(Connection connection, Place place) throws SQLException {
-        run(connection, "UPDATE event_place SET delivered = ?, batch = ?", place.delivered(), place.batch());
+    static void position(Connection connection, Position position) throws SQLException {
+        run(connection, "UPDATE event_place SET delivered = ?, batch = ?", position.delivered(), position.batch());
     }
 
     static Backlog backlog(Connection connection, long delivered) throws SQLException {
@@ -140,7 +140,7 @@ final class EventTable {
     }
 
     /** Stores an event that the receiver refuses, separately from the others. If there are too many, the newest are kept. */
-    static void setAside(Connection connection, Event event, int status, String answer) throws SQLException {
+    static void insertRefused(Connection connection, Event event, int status, String answer) throws SQLException {
         run(connection, "INSERT OR REPLACE INTO event_refused VALUES (?, ?, ?, ?, ?)", event.seq(),
                 System.currentTimeMillis(), status, answer, event.envelope());
         run(connection, "DELETE FROM event_refused WHERE seq <= "
@@ -153,7 +153,7 @@ final class EventTable {
      * @param from milliseconds since the epoch
      * @param room bytes, see {@link Event#size}
      */
-    static List<Event> setAside(Connection connection, long from, long room) throws SQLException {
+    static List<Event> selectRefused(Connection connection, long from, long room) throws SQLException {
         List<Event> events = new ArrayList<>();
         long bytes = 0;
         try (PreparedStatement sql = prepared(connection, "SELECT envelope FROM event_refused ORDER BY seq");
@@ -181,7 +181,7 @@ final class EventTable {
         }
     }
 
-    static void takeBack(Connection connection, long seq) throws SQLException {
+    static void deleteRefused(Connection connection, long seq) throws SQLException {
         run(connection, "DELETE FROM event_refused WHERE seq = ?", seq);
     }
 
@@ -230,10 +230,10 @@ final class EventTable {
             return new Dropped(0, 0, 0);
         }
         run(connection, "DELETE FROM event WHERE seq > ? AND seq <= ?", floor, last);
-        Event told = new Event(bootId + "-gap-" + last, last, null, bootId, System.currentTimeMillis(), Gap.NAME, null,
+        Event event = new Event(bootId + "-gap-" + last, last, null, bootId, System.currentTimeMillis(), Gap.NAME, null,
                 Json.write(gap.json()));
-        insert(connection, told, running);
-        return new Dropped(events, rows - 1, gone - told.size());
+        insert(connection, event, running);
+        return new Dropped(events, rows - 1, gone - event.size());
     }
 
     /**
@@ -241,7 +241,7 @@ final class EventTable {
      *
      * @param before running time: older events are deleted
      */
-    static long forget(Connection connection, long delivered, long bytes, long before) throws SQLException {
+    static long deleteDelivered(Connection connection, long delivered, long bytes, long before) throws SQLException {
         long gone = 0;
         long last = 0;
         try (PreparedStatement sql = prepared(connection,

@@ -7,24 +7,17 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
-import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import javax.net.ssl.SSLContext;
-import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * A queue of events for one webhook: numbered, written to disk before they are published, posted in order until they
- * are accepted. Some stay after that for listeners of `/api/event` that reconnect. Events that cannot be written (full
- * disk, locked file) are counted in an event GAP, which is the first event that is written afterwards.
+ * are accepted. Some stay after that for listeners of `/api/event` that reconnect. The stored events are an
+ * {@link EventLog}; {@link DeliveryQueue} selects those of the next post, {@link EventRetention} deletes old ones.
  *
  * <p>It depends on no other part of this server: {@code new Outbox(store, options)} works in any program.
  */
@@ -35,8 +28,7 @@ public final class Outbox implements AutoCloseable {
      * @param server the name that each event contains
      * @param webhook where events are posted, or null: then they are stored only for `/api/event`
      * @param secrets of Standard Webhooks (`whsec_..`); each signs, so that a new one can be distributed before the old
-     * one is
-     *     removed. Empty: posts are not signed
+     *     one is removed. Empty: posts are not signed
      * @param token sent as `Authorization: Bearer`, or null
      * @param maxBytes maximum size of waiting events; above that presence is coalesced, then the oldest are dropped
      * @param maxAge how long an event may wait before it is dropped, by {@link Store#runningMillis}
@@ -44,8 +36,7 @@ public final class Outbox implements AutoCloseable {
      * @param replayAge how long an event is stored after it happened, likewise
      * @param timeout how long one post may take, from the connection to the last byte of the response
      * @param tls the trusted authorities of an https webhook, and the certificate that is presented to it; null for
-     * Java's own
-     *     authorities and no certificate
+     *     Java's own authorities and no certificate
      */
     public record Options(String server, URI webhook, List<String> secrets, String token, long maxBytes,
             Duration maxAge, long replayBytes, Duration replayAge, Duration timeout, SSLContext tls) {
@@ -74,17 +65,16 @@ public final class Outbox implements AutoCloseable {
      * @param waitingBytes approximately their size
      * @param oldestMillis the age of the oldest of them, 0 if there are none
      * @param delivered events accepted by the receiver since the start
-     * @param setAside events stored separately because the receiver refused them
+     * @param refused events stored separately because the receiver refused them
      * @param dropped events counted in a GAP since the start: too many waited, or they could not be written
      * @param stopped the receiver answered 401 or refuses every event: one attempt per minute until it accepts a post
-     * again
-     * @param trouble why the last post failed, or null
+     *     again
+     * @param lastError why the last post failed, or null
      * @param failing since the first attempt after which the receiver neither accepted nor refused an event, 0 if there
-     * is
-     *     none; the current attempt counts
+     *     is none; the current attempt counts
      */
-    public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long setAside, long dropped,
-            boolean stopped, String trouble, Duration failing) {
+    public record Status(long waiting, long waitingBytes, long oldestMillis, long delivered, long refused, long dropped,
+            boolean stopped, String lastError, Duration failing) {
     }
 
     /**
@@ -96,35 +86,12 @@ public final class Outbox implements AutoCloseable {
     public record Redelivery(long redelivered, long left) {
     }
 
-    private static final Logger LOG = LoggerFactory.getLogger(Outbox.class);
-    static final int MOST_IN_A_POST = 500;
-    private static final long MOST_BYTES_IN_A_POST = 256L << 10;
-    /** Limited so that other writes do not wait for long. */
-    private static final long MOST_BYTES_REDELIVERED = 16L << 20;
-    /** A drop reduces the size to this fraction of the limit, so that it is not repeated for each event. */
-    private static final double ROOM = 0.9;
-    /** An event may be older than its limit by this fraction, so that events are not deleted one by one, each second. */
-    private static final double AGE_SLACK = 0.01;
-
-    private final Store store;
-    private final Options options;
-    private final EventTable table;
-    private final String bootId = UUID.randomUUID().toString();
-    private final ScheduledExecutorService keeper =
-            Executors.newSingleThreadScheduledExecutor(work -> new Thread(work, "outbox"));
-    private final EventTeller teller;
+    private final EventLog log;
+    private final DeliveryQueue queue;
+    private final EventRetention retention;
+    private final EventDispatcher dispatcher;
+    /** Null if there is no webhook. */
     private final WebhookSender sender;
-
-    // Written only on the store's thread, inside the writes that change them or when those have ended.
-    private volatile EventTable.Place place;
-    private volatile EventTable.Backlog backlog;
-    private volatile long logBytes;
-    private volatile long dropped;
-    private volatile long setAside;
-    private boolean uncertain;
-    private boolean failing;
-    private Gap unwritten = new Gap();
-    private long seq;
 
     /**
      * Opens the outbox in a store; creates its tables if they are missing.
@@ -140,22 +107,19 @@ public final class Outbox implements AutoCloseable {
      * Opens the outbox as {@link #Outbox(Store, Options)} does.
      *
      * @param posts called after each post to the webhook with its outcome and duration, on the thread that posts; it
-     * must
-     *     return immediately
+     *     must return immediately
      */
     public Outbox(Store store, Options options, BiConsumer<PostOutcome, Duration> posts) throws IOException {
-        this.store = store;
-        this.options = options;
-        this.table = new EventTable(options.server());
-        store.writeNow(this::open);
-        keeper.scheduleWithFixedDelay(this::keep, 1, 1, TimeUnit.SECONDS);
-        teller = new EventTeller(this, seq);
-        sender = options.webhook() == null ? null : new WebhookSender(this, options, posts);
+        log = new EventLog(store, options.server(), options.webhook() != null, this::wake);
+        queue = new DeliveryQueue(log, options.maxBytes(), options.maxAge());
+        dispatcher = new EventDispatcher(log);
+        sender = options.webhook() == null ? null : new WebhookSender(queue, options, posts);
+        retention = new EventRetention(log, options);
     }
 
     /** Returns the id of this process, which each of its events contains. */
     public String bootId() {
-        return bootId;
+        return log.bootId();
     }
 
     /**
@@ -164,19 +128,10 @@ public final class Outbox implements AutoCloseable {
      * @param endpoint the client of the event, or null
      * @param name such as UPDATED
      * @return completes when the event is on disk, on the store's thread (see {@link Store#write}); fails if it could
-     * not be
-     *     written: then it is counted in a GAP
+     *     not be written: then it is counted in a GAP
      */
     public CompletableFuture<Event> publish(String endpoint, String name, JsonNode data) {
-        long time = System.currentTimeMillis();
-        String text = Json.write(data);
-        return write(connection -> insert(connection, time, endpoint, name, text), (event, failure) -> {
-            if (failure == null) {
-                wake();
-            } else {
-                unwritten.add(name, 1, time);
-            }
-        });
+        return log.append(endpoint, name, data);
     }
 
     /**
@@ -187,19 +142,7 @@ public final class Outbox implements AutoCloseable {
      * @return the last one, as with one event
      */
     CompletableFuture<Event> publishOrRefuse(String endpoint, String name, List<? extends JsonNode> data) {
-        long time = System.currentTimeMillis();
-        List<String> texts = data.stream().map(Json::write).toList();
-        return write(connection -> {
-            Event last = null;
-            for (String text : texts) {
-                last = insert(connection, time, endpoint, name, text);
-            }
-            return last;
-        }, (event, failure) -> {
-            if (failure == null) {
-                wake();
-            }
-        });
+        return log.appendOrRefuse(endpoint, name, data);
     }
 
     /**
@@ -208,23 +151,7 @@ public final class Outbox implements AutoCloseable {
      * @param connection of that write, on the store's thread
      */
     public void publish(Connection connection, String endpoint, String name, JsonNode data) throws SQLException {
-        Gap told = prepare(connection);
-        Event event = insert(connection, System.currentTimeMillis(), endpoint, name, Json.write(data));
-        // This runs after the current write, which may not have been committed although it is counted.
-        store.write(later -> {
-            boolean written = EventTable.has(later, event.seq());
-            if (!written) {
-                count(later);
-            }
-            return written;
-        }, (written, failure) -> {
-            if (failure == null && !written) {
-                restore(told);
-            } else {
-                ended(told, failure);
-            }
-            wake();
-        });
+        log.append(connection, endpoint, name, data);
     }
 
     /**
@@ -239,45 +166,34 @@ public final class Outbox implements AutoCloseable {
         if (sender == null) {
             throw new IllegalStateException("there is no webhook to redeliver events to");
         }
-        CompletableFuture<Redelivery> written = write(connection -> {
-            long room = Math.min(MOST_BYTES_REDELIVERED, options.maxBytes() - backlog.bytes());
-            List<Event> events =
-                    EventTable.setAside(connection, System.currentTimeMillis() - options.maxAge().toMillis(), room);
-            for (Event event : events) {
-                EventTable.takeBack(connection, event.seq());
-                insert(connection, event.numbered(++seq));
-            }
-            long left = EventTable.refused(connection);
-            setAside = left;
-            return new Redelivery(events.size(), left);
-        });
+        CompletableFuture<Redelivery> written = queue.redeliver();
         written.thenRun(this::wake);
         return written;
     }
 
     /** Adds a listener, which receives each later event once it is on disk, in order, on a dedicated thread. */
     public void listen(Consumer<Event> listener) {
-        teller.add(listener);
+        dispatcher.add(listener);
     }
 
     /** Returns stored events, delivered or not, with a greater number; at most some hundred, in order. */
     public List<Event> after(long number) throws SQLException {
-        return store.read(connection ->
-                table.read(connection, number, Long.MAX_VALUE, MOST_IN_A_POST, MOST_BYTES_IN_A_POST));
+        return log.after(number);
     }
 
     public Status status() {
-        EventTable.Backlog now = backlog;
-        boolean posts = sender != null;
-        long age = posts && now.events() > 0 ? Math.max(0, store.runningMillis() - now.oldest()) : 0;
-        return new Status(posts ? now.events() : 0, posts ? now.bytes() : 0, age, posts ? sender.delivered() : 0,
-                setAside, dropped, posts && sender.stopped(), posts ? sender.trouble() : null,
-                posts ? sender.failing() : Duration.ZERO);
+        if (sender == null) {
+            return new Status(0, 0, 0, 0, log.refused(), log.dropped(), false, null, Duration.ZERO);
+        }
+        EventTable.Backlog backlog = log.backlog();
+        long age = backlog.events() > 0 ? Math.max(0, log.runningMillis() - backlog.oldest()) : 0;
+        return new Status(backlog.events(), backlog.bytes(), age, sender.delivered(), log.refused(), log.dropped(),
+                sender.stopped(), sender.lastError(), sender.failing());
     }
 
     /** Returns whether its threads are running: without them no events are delivered. */
     public boolean isAlive() {
-        return teller.isAlive() && (sender == null || sender.isAlive());
+        return dispatcher.isAlive() && (sender == null || sender.isAlive());
     }
 
     /** Waits until everything is delivered, at most for the given time. Nothing may be published meanwhile. */
@@ -292,248 +208,22 @@ public final class Outbox implements AutoCloseable {
     /** Stops posting; waiting events are posted after the next start. The store stays open. */
     @Override
     public void close() throws InterruptedException {
-        keeper.shutdownNow();
-        teller.close();
+        retention.close();
+        dispatcher.close();
         if (sender != null) {
             sender.close();
         }
     }
 
-    /**
-     * Returns the events of the next post; empty if none wait. Its range is on disk before it is posted: a post without
-     * a response is repeated unchanged, under its id, also by the next process.
-     *
-     * @param anew create a new batch of {@code most} events instead of the unchanged one
-     */
-    List<Event> nextBatch(boolean anew, int most) {
-        return write(connection -> {
-            boolean again = !anew && place.batch() > place.delivered();
-            List<Event> batch = again
-                    ? table.read(connection, place.delivered(), place.batch(), MOST_IN_A_POST, Long.MAX_VALUE)
-                    : table.read(connection, place.delivered(), Long.MAX_VALUE, most, MOST_BYTES_IN_A_POST);
-            if (!again && !batch.isEmpty()) {
-                move(connection, place.delivered(), batch.get(batch.size() - 1).seq());
-            }
-            return batch;
-        }).join();
-    }
-
-    /** Records that the receiver has accepted a batch. */
-    void delivered(List<Event> batch) {
-        write(connection -> {
-            advance(connection, batch);
-            return null;
-        }).join();
-    }
-
-    /** Stores an event separately because the receiver refuses it, whatever is posted with it. */
-    void setAside(Event event, int status, String answer) {
-        write(connection -> {
-            EventTable.setAside(connection, event, status, answer);
-            advance(connection, List.of(event));
-            return null;
-        }, (done, failure) -> setAside += failure == null ? 1 : 0).join();
-        LOG.error("{} of {} (seq {}) was refused with {} and is set aside: {}", event.name(), event.endpoint(),
-                event.seq(), status, answer);
-    }
-
-    /**
-     * Keeps waiting and stored events within their limits. Called every second.
-     *
-     * @param now running time of the store
-     */
-    CompletableFuture<Long> trim(long now) {
-        return write(connection -> trim(connection, now), (gone, failure) -> {
-            if (failure == null && gone > 0) {
-                dropped += gone;
-                LOG.error("the webhook takes too little: {} events were dropped and are counted in an event GAP", gone);
-            }
-        });
-    }
-
-    private void restore(Gap told) {
-        if (told != null) {
-            unwritten.add(told);
-        }
-    }
-
-    private <T> CompletableFuture<T> write(Store.Work<T> work) {
-        return write(work, (done, failure) -> { });
-    }
-
-    /** Writes to the store, see {@link #prepare}. */
-    private <T> CompletableFuture<T> write(Store.Work<T> work, BiConsumer<? super T, Throwable> then) {
-        AtomicReference<Gap> told = new AtomicReference<>();
-        return store.write(connection -> {
-            told.set(prepare(connection));
-            return work.run(connection);
-        }, (done, failure) -> {
-            ended(told.get(), failure);
-            then.accept(done, failure);
-        });
-    }
-
-    /**
-     * Begins a write: after a failure the cached state is read from the tables again, and events that could not be
-     * written become an event GAP, before anything else is written.
-     *
-     * @return the counts of that event, or null if there is none; must be passed to {@link #ended}
-     */
-    private Gap prepare(Connection connection) throws SQLException {
-        if (uncertain) {
-            place = EventTable.place(connection);
-            setAside = EventTable.refused(connection);
-            count(connection);
-        }
-        if (unwritten.isEmpty()) {
-            return null;
-        }
-        insert(connection, System.currentTimeMillis(), null, Gap.NAME, Json.write(unwritten.json()));
-        Gap told = unwritten;
-        unwritten = new Gap();
-        return told;
-    }
-
-    /** Ends a write, on the store's thread and before the next one begins. */
-    private void ended(Gap told, Throwable failure) {
-        uncertain |= failure != null;
-        if (failure != null) {
-            restore(told);
-        } else if (told != null) {
-            dropped += told.events();
-            LOG.error("{} events could not be written and are counted in an event GAP", told.events());
-            wake();
-        }
-        if (failure != null && !failing) {
-            LOG.error("events cannot be written, those that come are counted in an event GAP: {}", failure.getMessage());
-        } else if (failure == null && failing) {
-            LOG.warn("events are written again");
-        }
-        failing = failure != null;
-    }
-
-    private Void open(Connection connection) throws SQLException {
-        EventTable.create(connection);
-        seq = EventTable.lastSeq(connection);
-        setAside = EventTable.refused(connection);
-        place = EventTable.place(connection);
-        if (options.webhook() == null) {
-            move(connection, seq, seq);
-        }
-        count(connection);
-        return null;
-    }
-
-    /**
-     * Inserts an event. Numbers are assigned here, one write after the other: an event with a smaller number is never
-     * committed later.
-     */
-    private Event insert(Connection connection, long time, String endpoint, String name, String data)
-            throws SQLException {
-        long number = ++seq;
-        return insert(connection,
-                new Event(bootId + "-" + number, number, options.server(), bootId, time, name, endpoint, data));
-    }
-
-    private Event insert(Connection connection, Event event) throws SQLException {
-        long running = store.runningMillis();
-        EventTable.insert(connection, event, running);
-        if (options.webhook() == null) {
-            logBytes += event.size();
-        } else {
-            EventTable.Backlog was = backlog;
-            backlog = new EventTable.Backlog(was.events() + 1, was.bytes() + event.size(),
-                    was.events() == 0 ? running : was.oldest());
-        }
-        return event;
+    /** Returns the part that limits the stored events. */
+    EventRetention retention() {
+        return retention;
     }
 
     private void wake() {
-        teller.wake();
+        dispatcher.wake();
         if (sender != null) {
             sender.wake();
         }
-    }
-
-    private void advance(Connection connection, List<Event> batch) throws SQLException {
-        long last = batch.get(batch.size() - 1).seq();
-        move(connection, last, last);
-        EventTable.Backlog was = backlog;
-        long bytes = batch.stream().mapToLong(Event::size).sum();
-        logBytes += bytes;
-        backlog = new EventTable.Backlog(was.events() - batch.size(), was.bytes() - bytes, oldest(connection));
-    }
-
-    private void move(Connection connection, long delivered, long batch) throws SQLException {
-        EventTable.Place next = new EventTable.Place(delivered, batch);
-        EventTable.place(connection, next);
-        place = next;
-    }
-
-    private void count(Connection connection) throws SQLException {
-        backlog = EventTable.backlog(connection, place.delivered());
-        logBytes = EventTable.backlog(connection, 0).bytes() - backlog.bytes();
-        uncertain = false;
-    }
-
-    /** Returns the number of dropped events. */
-    private long trim(Connection connection, long now) throws SQLException {
-        long gone = 0;
-        if (options.webhook() == null) {
-            // A webhook that is configured at a later start does not receive earlier events.
-            long last = EventTable.lastSeq(connection);
-            if (last > place.delivered()) {
-                move(connection, last, last);
-            }
-        } else {
-            gone = trimBacklog(connection, now);
-        }
-        boolean large = logBytes > options.replayBytes();
-        if (large || isOld(connection, 0, place.delivered(), now, options.replayAge())) {
-            long tooMuch = large ? logBytes - (long) (options.replayBytes() * ROOM) : 0;
-            // Subtracted, not recounted: the sum over a large log every second blocked all other writes.
-            logBytes -= EventTable.forget(
-                    connection, place.delivered(), tooMuch, now - options.replayAge().toMillis());
-        }
-        return gone;
-    }
-
-    private long trimBacklog(Connection connection, long now) throws SQLException {
-        if (backlog.bytes() > options.maxBytes()) {
-            EventTable.coalescePresence(connection, place.floor());
-            count(connection);
-        }
-        boolean full = backlog.bytes() > options.maxBytes();
-        // Above the floor: the events of the current post stay, whatever their age.
-        if (full || isOld(connection, place.floor(), Long.MAX_VALUE, now, options.maxAge())) {
-            long tooMuch = full ? backlog.bytes() - (long) (options.maxBytes() * ROOM) : 0;
-            return drop(connection, tooMuch, now - options.maxAge().toMillis());
-        }
-        return 0;
-    }
-
-    private long drop(Connection connection, long bytes, long before) throws SQLException {
-        EventTable.Dropped gone = EventTable.drop(connection, place.floor(), bytes, before, bootId);
-        if (gone.events() > 0) {
-            backlog = new EventTable.Backlog(
-                    backlog.events() - gone.rows(), backlog.bytes() - gone.bytes(), oldest(connection));
-        }
-        return gone.events();
-    }
-
-    private long oldest(Connection connection) throws SQLException {
-        Long oldest = EventTable.oldest(connection, place.delivered(), Long.MAX_VALUE);
-        return oldest == null ? store.runningMillis() : oldest;
-    }
-
-    private static boolean isOld(Connection connection, long after, long last, long now, Duration most)
-            throws SQLException {
-        Long oldest = EventTable.oldest(connection, after, last);
-        return oldest != null && oldest < now - most.toMillis() - (long) (most.toMillis() * AGE_SLACK);
-    }
-
-    /** Runs the maintenance. It also writes a GAP if nothing else happens. */
-    private void keep() {
-        trim(store.runningMillis());
     }
 }

@@ -27,7 +27,7 @@ import org.eclipse.leshan.server.registration.RegistrationListener;
 import org.eclipse.leshan.server.registration.RegistrationServiceImpl;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
 import org.eclipse.leshan.server.send.SendListener;
-import org.reveille.leshan.codec.UnreadableContent;
+import org.reveille.leshan.codec.UnreadableContentException;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.NodeWriter;
 import org.reveille.leshan.json.RegistrationWriter;
@@ -121,7 +121,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         }
         String reason = expired ? "EXPIRED" : next != null ? "REPLACED" : removing.get() ? "REMOVED" : "CLIENT";
         publish("DEREGISTRATION", client, registration(client).put("reason", reason));
-        contacts.forget(client);
+        contacts.remove(client);
     }
 
     /** Publishes nothing: it is called only when the state changes. AWAKE is an event of every contact. */
@@ -134,7 +134,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         Registration newest = server.getRegistrationService().getByEndpoint(client.getEndpoint());
         Contacts.Contact last = newest == null ? null : contacts.of(newest);
         boolean inTime = last != null && last.lasts(TIMER_SLACK_MS);
-        if (inTime && contacts.heardSinceCallBegan(client)) {
+        if (inTime && contacts.receivedSinceCallBegan(client)) {
             // Leshan considers a client asleep at every timeout, whatever messages of it were received since the call began.
             contacts.resume(newest, () -> presence.setAwake(newest));
             return;
@@ -151,7 +151,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         json.set("val", NodeWriter.write(newest));
         json.set("samples", Samples.write(samples));
         publish("NOTIFICATION", client, json);
-        heard(client, Contacts.Cause.NOTIFICATION);
+        markAwake(client, Contacts.Cause.NOTIFICATION);
     }
 
     @Override
@@ -162,7 +162,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         json.set("paths", paths(observation));
         json.set("samples", Samples.write(samples));
         publish("NOTIFICATION", client, json);
-        heard(client, Contacts.Cause.NOTIFICATION);
+        markAwake(client, Contacts.Cause.NOTIFICATION);
     }
 
     @Override
@@ -172,7 +172,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         List<ObjectNode> events = size(whole) <= LARGEST_SEND ? List.of(whole)
                 : Samples.split(samples, LARGEST_SEND / 2).stream().map(part -> send(client, part)).toList();
         sent.set(outbox.publishOrRefuse(client.getEndpoint(), "SEND", events));
-        heard(client, Contacts.Cause.SEND);
+        markAwake(client, Contacts.Cause.SEND);
     }
 
     /** Returns the data of a Send. It contains the newest values twice. */
@@ -194,7 +194,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         if (!(error instanceof InvalidResponseException)) {
             return;
         }
-        UnreadableContent content = UnreadableContent.in(error);
+        UnreadableContentException content = UnreadableContentException.in(error);
         ObjectNode json = observation(client, observation).put("error", beginning(error.getMessage()));
         if (content != null) {
             byte[] bytes = content.content();
@@ -202,7 +202,7 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
                     .put("bytes", bytes.length).put("payload", HexFormat.of().formatHex(bytes, 0, Math.min(bytes.length, MOST_UNREADABLE)));
         }
         publish("NOTIFICATION_UNREADABLE", client, json);
-        heard(client, Contacts.Cause.NOTIFICATION);
+        markAwake(client, Contacts.Cause.NOTIFICATION);
     }
 
     /** Returns the beginning of a message: Leshan's can contain the whole content. */
@@ -235,9 +235,9 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         return event;
     }
 
-    private void heard(Registration client, Contacts.Cause cause) {
+    private void markAwake(Registration client, Contacts.Cause cause) {
         if (client.usesQueueMode()) {
-            contacts.because(cause, () -> presence.setAwake(client));
+            contacts.withCause(cause, () -> presence.setAwake(client));
             awake(client, cause);
         }
     }

@@ -35,21 +35,21 @@ final class WebhookSender implements AutoCloseable {
      */
     private static final int REFUSED_IN_A_ROW = 20;
     /** These indicate that the event is the cause: a receiver that reads events is no wrong address, however many are bad. */
-    private static final Set<Integer> OF_THE_EVENT = Set.of(400, 413, 422);
+    private static final Set<Integer> EVENT_ERRORS = Set.of(400, 413, 422);
     private static final Duration CONNECT = Duration.ofSeconds(10);
     /** Only the status and the beginning of a refusal are used; the rest of a response is not read. */
     private static final int MAX_RESPONSE_BYTES = 8 << 10;
 
-    private final Outbox outbox;
+    private final DeliveryQueue queue;
     private final Duration timeout;
     private final BiConsumer<PostOutcome, Duration> posts;
     private final HttpRequest.Builder base;
     private final List<Webhook> signers;
     private final HttpClient http;
-    private final Semaphore news = new Semaphore(1);
+    private final Semaphore wakeUps = new Semaphore(1);
     private final Thread thread = new Thread(this::run, "webhook");
 
-    private int most = Outbox.MOST_IN_A_POST;
+    private int most = EventLog.MOST_IN_A_READ;
     private boolean split;
     private int failures;
     private int refusedInARow;
@@ -58,12 +58,12 @@ final class WebhookSender implements AutoCloseable {
     private volatile boolean closed;
     private volatile long delivered;
     private volatile boolean stopped;
-    private volatile String trouble;
+    private volatile String lastError;
     /** Nanoseconds of {@link System#nanoTime} at the first attempt since the receiver last accepted or refused an event. */
     private volatile Long failingSince;
 
-    WebhookSender(Outbox outbox, Outbox.Options options, BiConsumer<PostOutcome, Duration> posts) {
-        this.outbox = outbox;
+    WebhookSender(DeliveryQueue queue, Outbox.Options options, BiConsumer<PostOutcome, Duration> posts) {
+        this.queue = queue;
         this.timeout = options.timeout();
         this.posts = posts;
         this.base = request(options);
@@ -82,8 +82,8 @@ final class WebhookSender implements AutoCloseable {
     }
 
     void wake() {
-        if (news.availablePermits() == 0) {
-            news.release();
+        if (wakeUps.availablePermits() == 0) {
+            wakeUps.release();
         }
     }
 
@@ -99,8 +99,8 @@ final class WebhookSender implements AutoCloseable {
         return stopped;
     }
 
-    String trouble() {
-        return trouble;
+    String lastError() {
+        return lastError;
     }
 
     /** Returns for how long posts have failed, the current one included; 0 if none have. */
@@ -119,10 +119,10 @@ final class WebhookSender implements AutoCloseable {
     private void run() {
         while (!closed) {
             try {
-                List<Event> batch = outbox.nextBatch(split, most);
+                List<Event> batch = queue.nextBatch(split, most);
                 if (batch.isEmpty()) {
-                    news.acquire();
-                    news.drainPermits();
+                    wakeUps.acquire();
+                    wakeUps.drainPermits();
                 } else {
                     post(batch);
                 }
@@ -136,8 +136,8 @@ final class WebhookSender implements AutoCloseable {
                 pause(STORE_RETRY_MS);
             } catch (RuntimeException unforeseen) {
                 // It would end the thread, and posting would stop silently.
-                LOG.error("a post could not be made", unforeseen);
-                failed("a post could not be made: " + unforeseen);
+                LOG.error("a post could not be sent", unforeseen);
+                failed("a post could not be sent: " + unforeseen);
                 pause(pauseMillis());
             }
         }
@@ -162,7 +162,7 @@ final class WebhookSender implements AutoCloseable {
         report(outcome, started);
         switch (outcome) {
             case TAKEN -> taken(batch);
-            case UNAUTHORIZED -> refusedAll(answer.statusCode(), "secret or token are wrong");
+            case UNAUTHORIZED -> refusedAll(answer.statusCode(), "the secret or the token is wrong");
             case REFUSED -> refused(batch, answer);
             default -> {
                 failed("answered " + answer.statusCode());
@@ -182,15 +182,15 @@ final class WebhookSender implements AutoCloseable {
     }
 
     private void taken(List<Event> batch) {
-        outbox.delivered(batch);
+        queue.delivered(batch);
         delivered += batch.size();
         failingSince = null;
-        if (trouble != null) {
-            LOG.warn("the webhook takes events again");
+        if (lastError != null) {
+            LOG.warn("the webhook accepts events again");
         }
-        addressIsRight();
+        clearAddressDoubt();
         split = false;
-        most = Math.min(Outbox.MOST_IN_A_POST, most * 2);
+        most = Math.min(EventLog.MOST_IN_A_READ, most * 2);
     }
 
     /** Handles a refusal of a post. One of its events is bad: the batch is halved until that event is in a post of its own. */
@@ -201,12 +201,12 @@ final class WebhookSender implements AutoCloseable {
             most = batch.size() / 2;
             return;
         }
-        if (OF_THE_EVENT.contains(answer.statusCode())) {
-            addressIsRight();
-        } else if (mayBeElsewhere(answer.statusCode())) {
+        if (EVENT_ERRORS.contains(answer.statusCode())) {
+            clearAddressDoubt();
+        } else if (doubtAddress(answer.statusCode())) {
             return;
         }
-        outbox.setAside(batch.get(0), answer.statusCode(), start(new String(answer.body(), StandardCharsets.UTF_8)));
+        queue.refuse(batch.get(0), answer.statusCode(), start(new String(answer.body(), StandardCharsets.UTF_8)));
         failingSince = null;
     }
 
@@ -214,7 +214,7 @@ final class WebhookSender implements AutoCloseable {
      * Handles such a refusal and returns whether the event is attempted again. After 20 events in a row that are
      * refused like this, each further one has a second attempt a minute later.
      */
-    private boolean mayBeElsewhere(int status) {
+    private boolean doubtAddress(int status) {
         boolean tooMany = refusedInARow >= REFUSED_IN_A_ROW;
         if (tooMany && !triedAgain) {
             triedAgain = true;
@@ -227,29 +227,29 @@ final class WebhookSender implements AutoCloseable {
         return false;
     }
 
-    private void addressIsRight() {
+    private void clearAddressDoubt() {
         failures = 0;
         refusedInARow = 0;
         triedAgain = false;
-        trouble = null;
+        lastError = null;
         stopped = false;
     }
 
     /** Handles a refusal of the sender, not of the events: splitting would not help. */
     private void refusedAll(int status, String why) {
         if (!stopped) {
-            LOG.error("the webhook answers {}: {}. One attempt a minute from now on", status, why);
+            LOG.error("the webhook answers {}: {}. One attempt per minute from now on", status, why);
         }
-        trouble = "answered " + status + ": " + why;
+        lastError = "answered " + status + ": " + why;
         stopped = true;
         pause(LONGEST_PAUSE_MS);
     }
 
     private void failed(String why) {
-        if (trouble == null) {
-            LOG.warn("the webhook takes nothing, it is tried again: {}", why);
+        if (lastError == null) {
+            LOG.warn("the webhook accepts nothing, retrying: {}", why);
         }
-        trouble = why;
+        lastError = why;
         failures++;
         if (failingSince == null) {
             failingSince = System.nanoTime();

@@ -5,7 +5,7 @@ import java.net.URI;
 import java.net.UnknownHostException;
 import java.util.List;
 import java.util.Locale;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 /** Checks addresses of options. */
 final class Addresses {
@@ -17,13 +17,13 @@ final class Addresses {
     /**
      * Returns an address if it can be posted to.
      *
-     * @throws BadSetting if it cannot
+     * @throws SettingException if it cannot
      */
     static URI http(String option, URI address) {
         boolean usable = address.getHost() != null && address.getPort() <= HIGHEST_PORT
                 && List.of("http", "https").contains(String.valueOf(address.getScheme()).toLowerCase(Locale.ROOT));
         if (!usable) {
-            throw new BadSetting(option + ": an http or https address with a host is expected.");
+            throw new SettingException(option + ": an http or https address with a host is expected.");
         }
         return address;
     }
@@ -33,7 +33,7 @@ final class Addresses {
         try {
             return InetAddress.getByName(host).isLoopbackAddress();
         } catch (UnknownHostException e) {
-            throw new BadSetting("There is no address " + host + " to bind.");
+            throw new SettingException("The address " + host + " is unknown.");
         }
     }
 }

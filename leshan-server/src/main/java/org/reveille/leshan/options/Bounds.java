@@ -1,6 +1,6 @@
 package org.reveille.leshan.options;
 
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 /** Checks the range of numeric options; each error names the option. */
 public final class Bounds {
@@ -12,11 +12,11 @@ public final class Bounds {
     /**
      * Checks a value.
      *
-     * @throws BadSetting if it is out of range
+     * @throws SettingException if it is out of range
      */
     static void check(String option, long value, long least, long most) {
         if (value < least || value > most) {
-            throw new BadSetting(option + ": " + least + " to " + most + " is expected, not " + value + ".");
+            throw new SettingException(option + ": " + least + " to " + most + " is expected, not " + value + ".");
         }
     }
 

@@ -11,7 +11,7 @@ import org.eclipse.californium.elements.config.DocumentedDefinition;
 import org.eclipse.californium.elements.config.SystemConfig;
 import org.eclipse.californium.elements.config.UdpConfig;
 import org.eclipse.californium.scandium.config.DtlsConfig;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 /**
  * Parses settings of Californium by their own names, such as {@code COAP.ACK_TIMEOUT=3[s]}: those that its classes
@@ -35,7 +35,7 @@ final class CaliforniumSettings {
      *
      * @param assignments each KEY=VALUE; null if there are none
      * @return applies them to a configuration
-     * @throws BadSetting if a setting does not exist, or cannot have that value
+     * @throws SettingException if a setting does not exist, or cannot have that value
      */
     static Consumer<Configuration> read(List<String> assignments) {
         Consumer<Configuration> all = configuration -> { };
@@ -65,8 +65,8 @@ final class CaliforniumSettings {
         return configuration -> configuration.setFromText(definition, value);
     }
 
-    private static BadSetting refused(String sentence) {
-        return new BadSetting("--coap-setting: " + sentence);
+    private static SettingException refused(String sentence) {
+        return new SettingException("--coap-setting: " + sentence);
     }
 
     private static Map<String, DocumentedDefinition<?>> definitions() {
@@ -81,7 +81,7 @@ final class CaliforniumSettings {
                 }
             }
         } catch (IllegalAccessException notPublic) {
-            throw new IllegalStateException("getFields() answers public ones alone", notPublic);
+            throw new IllegalStateException("getFields() returns only public fields", notPublic);
         }
         return all;
     }

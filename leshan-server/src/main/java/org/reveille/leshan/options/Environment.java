@@ -67,6 +67,6 @@ public final class Environment implements IDefaultValueProvider {
         String meant = LOG_LEVEL.equals(name) ? value.toUpperCase(Locale.ROOT) : value;
         List<String> choices = CHOICES.getOrDefault(name, List.of(meant));
         return choices.contains(meant) ? Optional.empty()
-                : Optional.of(name + ": " + String.join(", ", choices) + " are expected, not '" + value + "'.");
+                : Optional.of(name + ": one of " + String.join(", ", choices) + " is expected, not '" + value + "'.");
     }
 }

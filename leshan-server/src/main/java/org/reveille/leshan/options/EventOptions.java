@@ -9,7 +9,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLContext;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.security.ClientTls;
 import picocli.CommandLine.Option;
@@ -29,40 +29,40 @@ public final class EventOptions {
     private static final int LONGEST_TIMEOUT_S = 600;
 
     @Option(names = "--webhook-url", paramLabel = "URL",
-            description = "Post events there, such as http://127.0.0.1:8000/leshan/events of Reveille.")
+            description = "Post events to this address, such as http://127.0.0.1:8000/leshan/events of Reveille.")
     URI webhook;
 
     @Option(names = "--webhook-secret-file", paramLabel = "FILE",
-            description = "Sign posts as Standard Webhooks say: a secret (whsec_..) a line, two while one takes the "
-                    + "other's place. The environment variable " + SECRET_VARIABLE + " can hold them, separated by "
-                    + "spaces.")
+            description = "Sign posts according to Standard Webhooks with the secrets (whsec_..) in this file, one per "
+                    + "line; two while a secret is being replaced. The environment variable " + SECRET_VARIABLE
+                    + " can contain them instead, separated by spaces.")
     Path secretFile;
 
     @Option(names = "--webhook-token-file", paramLabel = "FILE",
             description = "Send `Authorization: Bearer` with the token in this file. The environment variable "
-                    + TOKEN_VARIABLE + " can hold it.")
+                    + TOKEN_VARIABLE + " can contain it instead.")
     Path tokenFile;
 
     @Option(names = "--webhook-ca", paramLabel = "FILE",
-            description = "Take an https webhook's certificate only if one of these authorities has signed it: PEM "
-                    + "(default: Java's own authorities).")
+            description = "Accept the certificate of an https webhook only if one of these authorities has signed it: "
+                    + "PEM (default: the authorities of Java).")
     Path authorities;
 
     @Option(names = "--webhook-cert", paramLabel = "FILE",
-            description = "Show an https webhook this certificate: PEM, with what is between it and its authority.")
+            description = "Present this certificate to an https webhook: PEM, intermediate certificates included.")
     Path certificate;
 
-    @Option(names = "--webhook-key", paramLabel = "FILE", description = "The certificate's key: PEM, PKCS #8.")
+    @Option(names = "--webhook-key", paramLabel = "FILE", description = "Private key of --webhook-cert: PEM, PKCS #8.")
     Path key;
 
     @Option(names = "--webhook-timeout", defaultValue = "30", paramLabel = "SECONDS",
-            description = "How long one post may take, from the connection to the last byte of the answer; then it is "
-                    + "made again (default: ${DEFAULT-VALUE}).")
+            description = "How long one post may take, from the connection to the last byte of the response; then "
+                    + "it is repeated. Establishing the connection is limited to 10 s (default: ${DEFAULT-VALUE}).")
     int timeoutSeconds;
 
     @Option(names = "--outbox-bytes", defaultValue = "268435456", paramLabel = "BYTES",
-            description = "How much may wait for the webhook; then presence is coalesced, and the oldest dropped "
-                    + "(default: ${DEFAULT-VALUE}).")
+            description = "Maximum size of events that wait for the webhook; beyond it presence is coalesced, then the "
+                    + "oldest events are dropped (default: ${DEFAULT-VALUE}).")
     long maxBytes;
 
     @Option(names = "--outbox-hours", defaultValue = "168", paramLabel = "HOURS",
@@ -70,29 +70,29 @@ public final class EventOptions {
     long maxHours;
 
     @Option(names = "--replay-bytes", defaultValue = "67108864", paramLabel = "BYTES",
-            description = "How much is kept after delivery, for listeners of /api/event who come back "
+            description = "Maximum size of delivered events that are kept for listeners of /api/event that reconnect "
                     + "(default: ${DEFAULT-VALUE}).")
     long replayBytes;
 
     @Option(names = "--replay-hours", defaultValue = "24", paramLabel = "HOURS",
-            description = "How long it is kept (default: ${DEFAULT-VALUE}).")
+            description = "How long delivered events are kept (default: ${DEFAULT-VALUE}).")
     long replayHours;
 
     /**
      * Returns the options of the outbox.
      *
-     * @throws BadSetting if a secret cannot sign, or the webhook's options are invalid
+     * @throws SettingException if a secret cannot sign, or the webhook's options are invalid
      */
     Outbox.Options outbox(String server) {
         check();
         List<String> secrets = words("--webhook-secret-file", secretFile, System.getenv(SECRET_VARIABLE));
         List<String> tokens = words("--webhook-token-file", tokenFile, System.getenv(TOKEN_VARIABLE));
         if (!secrets.stream().allMatch(EventOptions::isSecret)) {
-            throw new BadSetting("--webhook-secret-file: a secret is `whsec_` and base64 of " + SHORTEST_SECRET + " to "
-                    + LONGEST_SECRET + " bytes, as Standard Webhooks say.");
+            throw new SettingException("--webhook-secret-file: `whsec_` and base64 of " + SHORTEST_SECRET + " to "
+                    + LONGEST_SECRET + " bytes are expected (Standard Webhooks).");
         }
         if (tokens.size() > 1 || !tokens.stream().allMatch(token -> TOKEN.matcher(token).matches())) {
-            throw new BadSetting("--webhook-token-file: there can be one token, of printable ASCII.");
+            throw new SettingException("--webhook-token-file: one token of printable ASCII is expected.");
         }
         return new Outbox.Options(server, webhook, secrets, tokens.isEmpty() ? null : tokens.get(0), maxBytes,
                 Duration.ofHours(maxHours), replayBytes, Duration.ofHours(replayHours),
@@ -117,7 +117,7 @@ public final class EventOptions {
     private SSLContext tls() {
         SSLContext context = ClientTls.read("--webhook", authorities, certificate, key);
         if (context != null && (webhook == null || !"https".equalsIgnoreCase(webhook.getScheme()))) {
-            throw new BadSetting("--webhook-ca and --webhook-cert need an https address in --webhook-url.");
+            throw new SettingException("--webhook-ca and --webhook-cert need an https address in --webhook-url.");
         }
         return context;
     }
@@ -139,7 +139,7 @@ public final class EventOptions {
         try {
             return split(Files.readString(file));
         } catch (IOException unreadable) {
-            throw new BadSetting(option + ": cannot read " + file);
+            throw new SettingException(option + ": cannot read " + file);
         }
     }
 

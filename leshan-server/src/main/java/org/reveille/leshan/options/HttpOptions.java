@@ -4,9 +4,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.Reload;
-import org.reveille.leshan.security.Access;
+import org.reveille.leshan.SettingException;
+import org.reveille.leshan.security.ApiTokens;
 import org.reveille.leshan.security.Identity;
 import org.reveille.leshan.security.Origins;
 import org.reveille.leshan.server.HttpSettings;
@@ -19,47 +19,47 @@ public final class HttpOptions {
     static final String TOKEN_VARIABLE = "LESHAN_SERVER_API_TOKEN";
 
     @Option(names = "--http-host", paramLabel = "ADDRESS",
-            description = "Address to bind (default: that of --host). Other machines reach it only if a token or "
-                    + "--https-client-ca is set.")
+            description = "Address to bind (default: that of --host). If it is not loopback, a token or "
+                    + "--https-client-ca is required.")
     String host;
 
     @Option(names = "--http-port", defaultValue = "8080", paramLabel = "PORT",
-            description = "0 chooses a free port (default: ${DEFAULT-VALUE}).")
+            description = "Port of the REST API; 0 chooses a free port (default: ${DEFAULT-VALUE}).")
     int port;
 
     @Option(names = "--api-token-file", paramLabel = "FILE",
-            description = "Callers must send `Authorization: Bearer TOKEN` with a line of this file. The environment "
-                    + "variable " + TOKEN_VARIABLE + " can hold one instead.")
+            description = "Require `Authorization: Bearer TOKEN` with a token of this file, one per line. The "
+                    + "environment variable " + TOKEN_VARIABLE + " can contain one token instead.")
     Path tokenFile;
 
     @Option(names = "--https-cert", paramLabel = "FILE",
-            description = "Serve HTTPS with this certificate: PEM, with what is between it and its authority.")
+            description = "Serve HTTPS with this certificate: PEM, intermediate certificates included.")
     Path certificate;
 
-    @Option(names = "--https-key", paramLabel = "FILE", description = "The certificate's key: PEM, PKCS #8.")
+    @Option(names = "--https-key", paramLabel = "FILE", description = "Private key of --https-cert: PEM, PKCS #8.")
     Path key;
 
     @Option(names = "--https-client-ca", paramLabel = "FILE",
-            description = "Callers must show a certificate which one of these authorities has signed: PEM.")
+            description = "Require client certificates that were signed by one of these authorities: PEM.")
     Path clientAuthorities;
 
     @Option(names = "--http-name", paramLabel = "NAME", split = ",",
-            description = "Name under which it is reached without a token besides localhost, that of --http-host and "
-                    + "numeric addresses, through a proxy for example. Can be given several times.")
+            description = "Further host name under which the API may be called without a token, such as that of a "
+                    + "proxy, besides localhost, --http-host and numeric addresses. Can be repeated.")
     List<String> names = List.of();
 
     /**
      * Returns the settings.
      *
      * @param reload reloads the certificate and the tokens
-     * @throws BadSetting if every caller of other machines would have access
+     * @throws SettingException if every caller of other machines would have access
      */
     HttpSettings settings(String address, String environmentToken, Reload reload) {
         Bounds.checkPort("--http-port", port);
         Identity identity = Identity.read("--https", certificate, key, "--https-client-ca", clientAuthorities);
-        Access access = new Access(tokens(environmentToken));
-        if (!access.needsToken() && !identity.asksForCertificates() && !Addresses.isLoopback(address)) {
-            throw new BadSetting("The REST API would be open to everybody at " + address + ": set a token ("
+        ApiTokens access = new ApiTokens(tokens(environmentToken));
+        if (!access.needsToken() && !identity.requiresCertificates() && !Addresses.isLoopback(address)) {
+            throw new SettingException("The REST API at " + address + " would be open to every caller: set a token ("
                     + TOKEN_VARIABLE + " or --api-token-file), give --https-client-ca, or bind 127.0.0.1 "
                     + "with --http-host.");
         }
@@ -72,7 +72,7 @@ public final class HttpOptions {
 
     private List<String> tokens(String environmentToken) {
         if (environmentToken != null && tokenFile != null) {
-            throw new BadSetting("Give either " + TOKEN_VARIABLE + " or --api-token-file, not both.");
+            throw new SettingException("Give either " + TOKEN_VARIABLE + " or --api-token-file, not both.");
         }
         if (environmentToken != null) {
             return nonEmpty(TOKEN_VARIABLE, List.of(environmentToken));
@@ -84,7 +84,7 @@ public final class HttpOptions {
     private static List<String> nonEmpty(String setting, List<String> lines) {
         List<String> tokens = lines.stream().map(String::strip).filter(line -> !line.isEmpty()).toList();
         if (tokens.isEmpty()) {
-            throw new BadSetting(setting + " has no token in it.");
+            throw new SettingException(setting + " contains no token.");
         }
         return tokens;
     }
@@ -93,7 +93,7 @@ public final class HttpOptions {
         try {
             return Files.readAllLines(tokenFile);
         } catch (IOException unreadable) {
-            throw new BadSetting("--api-token-file: cannot read " + tokenFile);
+            throw new SettingException("--api-token-file: cannot read " + tokenFile);
         }
     }
 

@@ -9,40 +9,41 @@ public final class LimitOptions {
     private static final int LONGEST_BUSY_S = 86_400;
 
     @Option(names = "--max-body", defaultValue = "131072", paramLabel = "BYTES",
-            description = "Largest value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
+            description = "Maximum size of a value, after block-wise transfer (default: ${DEFAULT-VALUE}).")
     int maxBody;
 
     @Option(names = "--max-registration", defaultValue = "16384", paramLabel = "BYTES",
-            description = "Largest list of objects that a device registers with, after block-wise transfer, but not "
-                    + "above --max-body; larger ones are answered 4.13. Production mode only "
-                    + "(default: ${DEFAULT-VALUE}).")
+            description = "Maximum size of the list of objects in a registration, after block-wise transfer, up to "
+                    + "--max-body; larger ones are answered with 4.13. Production mode only (default: "
+                    + "${DEFAULT-VALUE}).")
     int maxRegistration;
 
     @Option(names = "--unregistered-rate", defaultValue = "200", paramLabel = "N",
-            description = "CoAP requests a second of one IP address without a registration, ten times as many at once; "
-                    + "others are dropped. 0 for any number. Production mode only (default: ${DEFAULT-VALUE}).")
+            description = "Maximum number of CoAP requests per second of one IP address without a registration, and "
+                    + "ten times as many in a burst; further ones are dropped. 0 for no limit. Production mode only "
+                    + "(default: ${DEFAULT-VALUE}).")
     int unregisteredRate;
 
     @Option(names = "--max-open-calls", defaultValue = "2000", paramLabel = "N",
-            description = "Calls that may wait for their devices together; more are answered 429 "
+            description = "Maximum number of calls that wait for their devices; further ones are answered with 429 "
                     + "(default: ${DEFAULT-VALUE}).")
     int maxOpenCalls;
 
     @Option(names = "--busy-seconds", defaultValue = "93", paramLabel = "SECONDS",
-            description = "How long a call whose device acknowledges and does not answer keeps other calls from that "
+            description = "How long a call whose device acknowledged it without answering prevents other calls to that "
                     + "device, after the last datagram of either side (default: ${DEFAULT-VALUE}, CoAP's "
                     + "MAX_TRANSMIT_WAIT).")
     int busySeconds;
 
     @Option(names = "--drain-seconds", defaultValue = "8", paramLabel = "SECONDS",
-            description = "How long SIGTERM waits for open calls to end; new ones are answered 503 meanwhile "
-                    + "(default: ${DEFAULT-VALUE}).")
+            description = "How long the server waits after SIGTERM for open calls; new ones are answered with 503 "
+                    + "meanwhile (default: ${DEFAULT-VALUE}).")
     int drainSeconds;
 
     /**
      * Checks the limits.
      *
-     * @throws org.reveille.leshan.BadSetting if the server could not work within them
+     * @throws org.reveille.leshan.SettingException if the server could not work within them
      */
     void check() {
         Bounds.check("--max-body", maxBody, 1, Integer.MAX_VALUE);

@@ -6,8 +6,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.regex.Pattern;
-import org.reveille.leshan.BadSetting;
 import org.reveille.leshan.Reload;
+import org.reveille.leshan.SettingException;
 import org.reveille.leshan.registration.AllowList;
 import org.reveille.leshan.registration.RegistrationRules;
 import org.reveille.leshan.registration.RegistrationWebhook;
@@ -20,16 +20,17 @@ public final class RegistrationOptions {
     private static final Pattern TOKEN = Pattern.compile("[!-~]+");
 
     @Option(names = "--registration-allow", paramLabel = "FILE",
-            description = "Endpoint names that may register, one a line: * stands for any characters, ? for one. Without it "
-                    + "all may.")
+            description = "Endpoint names that may register, one per line: * matches any characters, ? matches one "
+                    + "(default: all names).")
     Path allowed;
 
     @Option(names = "--registration-webhook", paramLabel = "URL",
-            description = "Post each device that registers to this address: 2xx allows it, 403 refuses it.")
+            description = "Post each device that registers to this address: 2xx allows the registration, 403 refuses "
+                    + "it.")
     URI webhook;
 
     @Option(names = "--registration-webhook-token-file", paramLabel = "FILE",
-            description = "Send it `Authorization: Bearer` with the token in this file.")
+            description = "Send `Authorization: Bearer` with the token in this file to the registration webhook.")
     Path tokenFile;
 
     @Option(names = "--registration-cache-seconds", defaultValue = "300", paramLabel = "SECONDS",
@@ -39,12 +40,12 @@ public final class RegistrationOptions {
     /**
      * Returns the rules.
      *
-     * @throws BadSetting if a file cannot be used, or the address is invalid
+     * @throws SettingException if a file cannot be used, or the address is invalid
      */
     RegistrationRules rules(String server, Reload reload) {
         Bounds.check("--registration-cache-seconds", cacheSeconds, 0, LONGEST_CACHE_S);
         if (tokenFile != null && webhook == null) {
-            throw new BadSetting("--registration-webhook-token-file needs --registration-webhook.");
+            throw new SettingException("--registration-webhook-token-file needs --registration-webhook.");
         }
         AllowList list = allowed == null ? null : new AllowList(allowed);
         if (list != null) {
@@ -68,8 +69,8 @@ public final class RegistrationOptions {
                 return token;
             }
         } catch (IOException unreadable) {
-            throw new BadSetting("--registration-webhook-token-file: cannot read " + tokenFile);
+            throw new SettingException("--registration-webhook-token-file: cannot read " + tokenFile);
         }
-        throw new BadSetting("--registration-webhook-token-file: one token of printable ASCII is expected.");
+        throw new SettingException("--registration-webhook-token-file: one token of printable ASCII is expected.");
     }
 }

@@ -4,9 +4,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Duration;
-import org.reveille.leshan.BadSetting;
-import org.reveille.leshan.Models;
+import org.reveille.leshan.ObjectModels;
 import org.reveille.leshan.Reload;
+import org.reveille.leshan.SettingException;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.registration.RegistrationRules;
 import org.reveille.leshan.security.Credentials;
@@ -31,24 +31,25 @@ public final class ServerOptions {
     }
 
     @Option(names = "--host", defaultValue = "127.0.0.1", paramLabel = "ADDRESS",
-            description = "Address to bind, HTTP and CoAP (default: ${DEFAULT-VALUE}).")
+            description = "Address to bind, for HTTP and CoAP (default: ${DEFAULT-VALUE}).")
     String host;
 
     @Option(names = "--mode", defaultValue = "production", paramLabel = "MODE",
-            description = "Whose behaviour it has: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+            description = "Behavior of the server: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     Mode mode;
 
     @Option(names = "--name", defaultValue = "leshan", paramLabel = "NAME",
-            description = "This server's name in what it tells (default: ${DEFAULT-VALUE}).")
+            description = "Name of this server in its events and reports (default: ${DEFAULT-VALUE}).")
     String name;
 
     @Option(names = "--data", defaultValue = "leshan-data", paramLabel = "FOLDER",
-            description = "What production mode keeps on disk; one server per folder (default: ./${DEFAULT-VALUE}).")
+            description = "Folder of the state on disk in production mode; one server per folder (default: "
+                    + "./${DEFAULT-VALUE}).")
     Path data;
 
     @Option(names = "--models", paramLabel = "FOLDER",
-            description = "Object definitions (*.xml) besides the Open Mobile Alliance's that the server carries; they "
-                    + "replace those of the same object and version.")
+            description = "Folder of object definitions (*.xml) in addition to those of the Open Mobile Alliance that "
+                    + "the server contains. They replace definitions of the same object and version.")
     Path models;
 
     @Mixin
@@ -70,18 +71,18 @@ public final class ServerOptions {
      * Starts the server that the options describe.
      *
      * @param reload receives every setting whose files can be reloaded
-     * @throws BadSetting if the options cannot be applied
+     * @throws SettingException if the options cannot be applied
      */
     public ServerProgram start(Reload reload) {
         limits.check();
         if (mode == Mode.stock && !registration.isEmpty()) {
-            throw new BadSetting("--registration-..: rules of registration need --mode production.");
+            throw new SettingException("--registration-..: rules of registration need --mode production.");
         }
         HttpSettings web = http.settings(host(http.host), HttpOptions.environmentToken(), reload);
         try {
             return mode == Mode.stock ? start(web, new Credentials(), null, reload) : startProduction(web, reload);
         } catch (IOException | SQLException unusable) {
-            throw new BadSetting("--data: " + unusable.getMessage());
+            throw new SettingException("--data: " + unusable.getMessage());
         }
     }
 
@@ -103,7 +104,7 @@ public final class ServerOptions {
     private static void close(Store store) throws IOException, SQLException {
         try {
             store.close();
-        } catch (InterruptedException told) {
+        } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
         }
     }
@@ -112,7 +113,7 @@ public final class ServerOptions {
             Reload reload) throws IOException {
         return new ServerProgram(new ServerProgram.Options(
                 web, coap.settings(coapHost(), credentials, limits, reload), coap.awakeMillis(), name,
-                models == null ? Models.allVersions() : Models.allVersions(models), production));
+                models == null ? ObjectModels.allVersions() : ObjectModels.allVersions(models), production));
     }
 
     public String coapHost() {

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 /**
  * The endpoint names that may register: a file of names and patterns, one per line, in which {@code *} matches any
@@ -28,7 +28,7 @@ public final class AllowList {
     /**
      * Reads the file.
      *
-     * @throws BadSetting if the file cannot be read or allows nothing
+     * @throws SettingException if the file cannot be read or allows nothing
      */
     public AllowList(Path file) {
         this.file = file;
@@ -38,7 +38,7 @@ public final class AllowList {
     /**
      * Reads the file again. Existing registrations stay.
      *
-     * @throws BadSetting if it cannot be read or allows nothing; then nothing has changed
+     * @throws SettingException if it cannot be read or allows nothing; then nothing has changed
      */
     public void reload() {
         Set<String> plain = new HashSet<>();
@@ -51,7 +51,7 @@ public final class AllowList {
             }
         }
         if (plain.isEmpty() && patterns.isEmpty()) {
-            throw new BadSetting(OPTION + ": there is no name in " + file + ": no device could register.");
+            throw new SettingException(OPTION + ": there is no name in " + file + ", so no device could register.");
         }
         names = new Names(plain, patterns);
     }
@@ -67,7 +67,7 @@ public final class AllowList {
             return Files.readAllLines(file).stream().map(String::strip)
                     .filter(line -> !line.isEmpty() && !line.startsWith("#")).toList();
         } catch (IOException unreadable) {
-            throw new BadSetting(OPTION + ": cannot read " + file);
+            throw new SettingException(OPTION + ": cannot read " + file);
         }
     }
 

@@ -64,6 +64,7 @@ public final class RegistrationWebhook implements AutoCloseable {
         }
     }
 
+    /** A cached decision, and when it expires. */
     private record Known(Decision decision, long until) {
     }
 
@@ -91,8 +92,8 @@ public final class RegistrationWebhook implements AutoCloseable {
             return size() > MOST_KNOWN;
         }
     };
-    private final Map<String, CompletableFuture<Decision>> asked = new HashMap<>();
-    private volatile boolean inTrouble;
+    private final Map<String, CompletableFuture<Decision>> pending = new HashMap<>();
+    private volatile boolean failing;
 
     /**
      * Creates a client.
@@ -121,8 +122,7 @@ public final class RegistrationWebhook implements AutoCloseable {
      * Decides about a device.
      *
      * @return completed already if a cached decision has not expired; otherwise completes on another thread within
-     * twice the
-     *     timeout, 10 s. Never fails
+     *     twice the timeout, 10 s. Never fails
      */
     public CompletableFuture<Decision> decide(Device device) {
         CompletableFuture<Decision> decision = new CompletableFuture<>();
@@ -131,7 +131,7 @@ public final class RegistrationWebhook implements AutoCloseable {
             if (before != null && nanos.getAsLong() - before.until() < 0) {
                 return CompletableFuture.completedFuture(before.decision());
             }
-            CompletableFuture<Decision> running = asked.putIfAbsent(device.key(), decision);
+            CompletableFuture<Decision> running = pending.putIfAbsent(device.key(), decision);
             if (running != null) {
                 return running;
             }
@@ -141,7 +141,7 @@ public final class RegistrationWebhook implements AutoCloseable {
             threads.execute(() -> {
                 Decision found = Decision.UNKNOWN;
                 try {
-                    found = nanos.getAsLong() - latest < 0 ? ask(device) : found;
+                    found = nanos.getAsLong() - latest < 0 ? post(device) : found;
                 } finally {
                     finish(device, decision, found);
                 }
@@ -156,7 +156,7 @@ public final class RegistrationWebhook implements AutoCloseable {
         counter.accept(found);
         Decision decision = found;
         synchronized (known) {
-            asked.remove(device.key());
+            pending.remove(device.key());
             if (found == Decision.UNKNOWN) {
                 Known before = known.get(device.key());
                 decision = before == null ? found : before.decision();
@@ -167,7 +167,7 @@ public final class RegistrationWebhook implements AutoCloseable {
         future.complete(decision);
     }
 
-    private Decision ask(Device device) {
+    private Decision post(Device device) {
         try {
             int status = LimitedBody.exchange(http, request(device), MAX_RESPONSE_BYTES, timeout).statusCode();
             if (status / 100 == 2 || status == FORBIDDEN) {
@@ -188,14 +188,14 @@ public final class RegistrationWebhook implements AutoCloseable {
     }
 
     /** Logs one line when a failure begins, and one when it ends. */
-    private void report(String trouble) {
-        if (trouble != null && !inTrouble) {
+    private void report(String problem) {
+        if (problem != null && !failing) {
             LOG.warn("the registration webhook gives no decision: {}. Devices without an earlier decision are "
-                    + "answered 5.03", trouble);
-        } else if (trouble == null && inTrouble) {
+                    + "answered 5.03", problem);
+        } else if (problem == null && failing) {
             LOG.warn("the registration webhook gives decisions again");
         }
-        inTrouble = trouble != null;
+        failing = problem != null;
     }
 
     private HttpRequest request(Device device) {

@@ -10,7 +10,7 @@ import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManager;
 import org.eclipse.californium.elements.util.SslContextUtil;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 /** Creates the TLS context of the server's own HTTPS calls from PEM files. */
 public final class ClientTls {
@@ -22,11 +22,11 @@ public final class ClientTls {
      *
      * @param name the beginning of the options' names, such as {@code --webhook}: of `-ca`, `-cert` and `-key`
      * @return null if no file is given; without authorities those of Java are used
-     * @throws BadSetting if a file cannot be used, or the key does not belong to the certificate
+     * @throws SettingException if a file cannot be used, or the key does not belong to the certificate
      */
     public static SSLContext read(String name, Path authorities, Path certificate, Path key) {
         if ((certificate == null) != (key == null)) {
-            throw new BadSetting(name + "-cert and " + name + "-key belong together: give both or neither.");
+            throw new SettingException(name + "-cert and " + name + "-key belong together: give both or neither.");
         }
         if (authorities == null && certificate == null) {
             return null;
@@ -37,7 +37,7 @@ public final class ClientTls {
                     authorities == null ? null : trust(name + "-ca", authorities), null);
             return context;
         } catch (GeneralSecurityException unusable) {
-            throw new BadSetting(name + "-ca, " + name + "-cert: " + unusable.getMessage());
+            throw new SettingException(name + "-ca, " + name + "-cert: " + unusable.getMessage());
         }
     }
 
@@ -49,7 +49,8 @@ public final class ClientTls {
         X509Certificate[] chain = Pem.certificates(name + "-cert", certificate);
         PrivateKey secret = Pem.privateKey(name + "-key", key);
         if (!isPair(secret, chain[0].getPublicKey())) {
-            throw new BadSetting(name + "-key: the key in " + key + " is not that of the certificate in " + certificate);
+            throw new SettingException(
+                    name + "-key: the key in " + key + " is not that of the certificate in " + certificate);
         }
         return SslContextUtil.createKeyManager("client", secret, chain);
     }

@@ -39,14 +39,14 @@ public final class CredentialJson {
         JsonNode json = parse(text);
         String endpoint = text(json, "endpoint");
         if (!json.has("tls")) {
-            throw new IllegalArgumentException("tls is missing: only DTLS credentials can be kept, OSCORE's cannot");
+            throw new IllegalArgumentException("tls is missing: only DTLS credentials are supported, not OSCORE");
         }
         JsonNode details = json.path("tls").path("details");
         return switch (json.path("tls").path("mode").asText()) {
             case "psk" -> psk(endpoint, details);
             case "rpk" -> SecurityInfo.newRawPublicKeyInfo(endpoint, publicKey(details));
             case "x509" -> SecurityInfo.newX509CertInfo(endpoint);
-            default -> throw new IllegalArgumentException("tls.mode is to be psk, rpk or x509");
+            default -> throw new IllegalArgumentException("tls.mode must be psk, rpk or x509");
         };
     }
 
@@ -79,11 +79,11 @@ public final class CredentialJson {
         ObjectNode json = Json.object();
         if (server.exists()) {
             X509Certificate certificate = server.chain()[0];
-            ObjectNode told = json.putObject("certificate");
+            ObjectNode written = json.putObject("certificate");
             if (certificate.getPublicKey() instanceof ECPublicKey key) {
-                told.set("pubkey", publicKey(key));
+                written.set("pubkey", publicKey(key));
             }
-            told.put("b64Der", base64(encoded(certificate)));
+            written.put("b64Der", base64(encoded(certificate)));
         }
         return json;
     }
@@ -104,7 +104,7 @@ public final class CredentialJson {
         try {
             return SecurityUtil.publicKey.decode(hex(details));
         } catch (GeneralSecurityException | IOException unreadable) {
-            throw new IllegalArgumentException("key is no public key (SubjectPublicKeyInfo, DER, in hex)");
+            throw new IllegalArgumentException("key is not a public key (SubjectPublicKeyInfo, DER, in hex)");
         }
     }
 
@@ -112,7 +112,7 @@ public final class CredentialJson {
         try {
             return HEX.parseHex(text(details, "key"));
         } catch (IllegalArgumentException unreadable) {
-            throw new IllegalArgumentException("key is to be hex digits, two for a byte");
+            throw new IllegalArgumentException("key must be hex digits, two per byte");
         }
     }
 
@@ -132,7 +132,7 @@ public final class CredentialJson {
         } catch (JsonProcessingException secretInside) {
             // The parser's message may quote the body.
         }
-        throw new IllegalArgumentException("the body is no JSON object");
+        throw new IllegalArgumentException("the body is not a JSON object");
     }
 
     private static ObjectNode publicKey(ECPublicKey key) {

@@ -54,6 +54,7 @@ public final class DtlsIdentity {
         verifier = trusted.build();
     }
 
+    /** Passes each call on to the current certificate. */
     private final class Provider implements CertificateProvider, ConfigurationHelperSetup {
         @Override
         public void setupConfigurationHelper(CertificateConfigurationHelper helper) {
@@ -84,6 +85,7 @@ public final class DtlsIdentity {
         }
     }
 
+    /** Passes each call on to the current authorities. */
     private final class Verifier implements CertificateVerifier, ConfigurationHelperSetup {
         @Override
         public void setupConfigurationHelper(CertificateConfigurationHelper helper) {

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 import org.eclipse.californium.scandium.dtls.x509.CertificateConfigurationHelper;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 /**
  * A server's certificate with its key, and the authorities whose certificates it accepts from peers. The files can be
@@ -43,15 +43,15 @@ public final class Identity {
      *
      * @param name the beginning of the options' names, such as {@code --https}
      * @param authorities the name of the third one
-     * @throws BadSetting if one cannot be read, or the key does not belong to the certificate
+     * @throws SettingException if one cannot be read, or the key does not belong to the certificate
      */
     public static Identity read(String name, Path certificate, Path key, String authorities, Path trusted) {
         if ((certificate == null) != (key == null)) {
-            throw new BadSetting(name + "-cert and " + name + "-key belong together: give both or neither.");
+            throw new SettingException(name + "-cert and " + name + "-key belong together: give both or neither.");
         }
         if (certificate == null && trusted != null) {
-            throw new BadSetting(authorities + " needs " + name + "-cert and " + name + "-key: "
-                    + "who has no certificate cannot ask for one.");
+            throw new SettingException(authorities + " needs " + name + "-cert and " + name + "-key: "
+                    + "a server without a certificate cannot require one.");
         }
         return certificate == null ? NONE : new Identity(() -> fitting(name, key, new Content(
                 Pem.privateKey(name + "-key", key),
@@ -62,13 +62,13 @@ public final class Identity {
     /**
      * Reads the files again and calls the listeners.
      *
-     * @throws BadSetting if they cannot be used; then nothing has changed
+     * @throws SettingException if they cannot be used; then nothing has changed
      */
     public void reload() {
         if (exists()) {
             Content read = files.get();
             if (!kind(read).equals(kind(content))) {
-                throw new BadSetting("The new certificate's key is of another kind than the one before ("
+                throw new SettingException("The key of the new certificate is of another kind than the previous one ("
                         + kind(read) + ", not " + kind(content) + "): restart the server.");
             }
             content = read;
@@ -109,7 +109,7 @@ public final class Identity {
     }
 
     /** Returns whether peers must present a certificate. */
-    public boolean asksForCertificates() {
+    public boolean requiresCertificates() {
         return content.trusted() != null;
     }
 
@@ -119,7 +119,8 @@ public final class Identity {
             new CertificateConfigurationHelper().verifyKeyPair(content.key(), content.chain()[0].getPublicKey());
             return content;
         } catch (IllegalArgumentException otherPair) {
-            throw new BadSetting(name + "-key: " + file + " is not the key of the first certificate of " + name + "-cert.");
+            throw new SettingException(
+                    name + "-key: " + file + " is not the key of the first certificate of " + name + "-cert.");
         }
     }
 

@@ -40,7 +40,7 @@ public final class Origins {
      * Returns why a request is refused, as the rest of a sentence, or null.
      *
      * @param host the name or address in its URL, without port and with the brackets of IPv6, or null to skip this
-     * check
+     *     check
      * @param origin the header of that name, or null
      * @param fetchSite the header `Sec-Fetch-Site` (W3C Fetch Metadata), or null
      */
@@ -48,7 +48,7 @@ public final class Origins {
         if (origin != null ? isForeign(origin) : isOfAnotherSite(fetchSite)) {
             return "web pages of other sites may not use this server without a token";
         }
-        return host == null || isKnown(normal(host)) ? null : "this server does not know itself by this name";
+        return host == null || isKnown(normal(host)) ? null : "the request's host is not a name of this server";
     }
 
     private boolean isForeign(String origin) {

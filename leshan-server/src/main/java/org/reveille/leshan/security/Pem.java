@@ -11,7 +11,7 @@ import java.security.cert.X509Certificate;
 import java.util.stream.Stream;
 import org.eclipse.californium.elements.util.SslContextUtil;
 import org.eclipse.californium.elements.util.SslContextUtil.Credentials;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 /** Reads certificates and keys from PEM files. Every error names the option and the file, and contains none of its content. */
 public final class Pem {
@@ -24,7 +24,7 @@ public final class Pem {
         Certificate[] certificates = read.getCertificateChain() == null
                 ? read.getTrustedCertificates() : read.getCertificateChain();
         if (certificates == null || certificates.length == 0) {
-            throw new BadSetting(option + ": there is no certificate in " + file);
+            throw new SettingException(option + ": there is no certificate in " + file);
         }
         return Stream.of(certificates).map(X509Certificate.class::cast).toArray(X509Certificate[]::new);
     }
@@ -33,7 +33,7 @@ public final class Pem {
     public static PrivateKey privateKey(String option, Path file) {
         PrivateKey key = read(option, file).getPrivateKey();
         if (key == null) {
-            throw new BadSetting(option + ": there is no private key in " + file);
+            throw new SettingException(option + ": there is no private key in " + file);
         }
         return key;
     }
@@ -42,7 +42,7 @@ public final class Pem {
         try (InputStream text = Files.newInputStream(file)) {
             return SslContextUtil.loadPemCredentials(text);
         } catch (IOException | GeneralSecurityException | IllegalArgumentException unreadable) {
-            throw new BadSetting(option + ": cannot read " + file + " as PEM (certificates, keys in PKCS #8)");
+            throw new SettingException(option + ": cannot read " + file + " as PEM (certificates, keys in PKCS #8)");
         }
     }
 }

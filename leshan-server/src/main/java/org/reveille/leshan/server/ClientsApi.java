@@ -33,13 +33,13 @@ final class ClientsApi {
     private static final int LONGEST_PAGE = 10_000;
 
     private final LeshanServer server;
-    private final Sender sender;
-    private final Formats formats;
+    private final RequestSender sender;
+    private final ApiDialect dialect;
 
-    ClientsApi(LeshanServer server, Sender sender, Formats formats) {
+    ClientsApi(LeshanServer server, RequestSender sender, ApiDialect dialect) {
         this.server = server;
         this.sender = sender;
-        this.formats = formats;
+        this.dialect = dialect;
     }
 
     HttpAnswer all() {
@@ -73,7 +73,7 @@ final class ClientsApi {
         }
         if (call.isComposite()) {
             return withClient(call, (client, same) ->
-                    send(client, call, Requests.readComposite(call, formats.ofComposite(client)),
+                    send(client, call, Requests.readComposite(call, dialect.compositeFormat(client)),
                             call.paths().toString()));
         }
         if (call.size() >= 3 && "discover".equals(call.last())) {
@@ -87,7 +87,7 @@ final class ClientsApi {
     CompletableFuture<HttpAnswer> put(HttpCall call) {
         if (call.isComposite()) {
             return withClient(call, (client, same) ->
-                    send(client, call, Requests.writeComposite(call, formats.ofComposite(client)), "/"));
+                    send(client, call, Requests.writeComposite(call, dialect.compositeFormat(client)), "/"));
         }
         if (call.size() < 3) {
             return done(HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path"));
@@ -96,7 +96,7 @@ final class ClientsApi {
             return withClient(call, this::writeAttributes);
         }
         return withClient(call, (client, same) ->
-                send(client, call, Requests.write(call, node -> formats.ofWrite(client, node)), call.target(0)));
+                send(client, call, Requests.write(call, node -> dialect.writeFormat(client, node)), call.target(0)));
     }
 
     CompletableFuture<HttpAnswer> post(HttpCall call) {
@@ -108,7 +108,7 @@ final class ClientsApi {
         }
         if (call.size() == 2 || call.size() == 3) {
             return withClient(call, (client, same) ->
-                    send(client, call, Requests.create(call, node -> formats.ofWrite(client, node)), call.target(0)));
+                    send(client, call, Requests.create(call, node -> dialect.writeFormat(client, node)), call.target(0)));
         }
         return done(HttpAnswer.refusal(Code.INVALID_PATH, "Invalid path"));
     }
@@ -134,7 +134,7 @@ final class ClientsApi {
     }
 
     private CompletableFuture<HttpAnswer> observeComposite(Registration client, HttpCall call) {
-        return send(client, call, Requests.observeComposite(call, formats.ofComposite(client)),
+        return send(client, call, Requests.observeComposite(call, dialect.compositeFormat(client)),
                 call.paths().toString());
     }
 
@@ -189,7 +189,7 @@ final class ClientsApi {
         try {
             return then.apply(client, call);
         } catch (RuntimeException unusable) {
-            return done(call.isStock() ? Failures.answer(unusable) : Failures.ofRequest(unusable));
+            return done(dialect.invalidCall(unusable));
         }
     }
 

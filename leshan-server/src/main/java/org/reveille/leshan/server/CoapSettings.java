@@ -24,13 +24,13 @@ import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerE
 import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
 import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerEndpointFactoryBuilder;
 import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerProtocolProvider;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 import org.reveille.leshan.coap.LimitedStack;
 import org.reveille.leshan.coap.RefusalLog;
 import org.reveille.leshan.coap.SavedState;
 import org.reveille.leshan.coap.UnregisteredRateLimit;
 import org.reveille.leshan.coap.UploadLimits;
-import org.reveille.leshan.operations.CoapMetrics;
+import org.reveille.leshan.monitoring.CoapMetrics;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.security.DtlsIdentity;
 import org.reveille.leshan.security.Identity;
@@ -46,7 +46,7 @@ import org.reveille.leshan.security.Identity;
  * @param maxBody bytes, the largest value in one CoAP message after block-wise transfer
  * @param maxRegistration bytes, the same for peers without a registration; only production mode limits them
  * @param unregisteredRate requests per second of one IP address without a registration, in production mode; 0 for no
- * limit
+ *     limit
  * @param californium applies the operator's values of Californium's own settings, after everything else
  */
 public record CoapSettings(String host, Integer port, Integer securePort, Identity identity, Credentials credentials,
@@ -109,12 +109,12 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
     /**
      * Counts the messages of a server's endpoints; must be called before they are started.
      *
-     * @throws BadSetting if Leshan could not create an endpoint, for which Leshan only writes a line in the log
+     * @throws SettingException if Leshan could not create an endpoint, for which Leshan only writes a line in the log
      */
     void count(LeshanServer server, CoapMetrics metrics) {
         if (securePort != null && server.getEndpoint(Protocol.COAPS) == null) {
-            throw new BadSetting("CoAP over DTLS cannot be served with this certificate and these --coap-setting: "
-                    + "the log says why.");
+            throw new SettingException("CoAP over DTLS cannot be served with this certificate and these --coap-setting: "
+                    + "see the log.");
         }
         server.getEndpoints().stream().map(CaliforniumServerEndpoint.class::cast)
                 .forEach(endpoint -> endpoint.getCoapEndpoint().addPostProcessInterceptor(metrics));
@@ -123,7 +123,7 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
     /**
      * Starts a server with all of its endpoints: Leshan itself would accept a start with only one of them.
      *
-     * @throws BadSetting if a port is not available
+     * @throws SettingException if a port is not available
      */
     static void start(LeshanServer server) {
         try {
@@ -131,14 +131,15 @@ public record CoapSettings(String host, Integer port, Integer securePort, Identi
         } catch (IllegalStateException notOne) {
             // Reported below, with the endpoint's address.
         }
-        trouble(server).ifPresent(sentence -> {
+        problem(server).ifPresent(sentence -> {
             server.destroy();
-            throw new BadSetting(sentence + ": the port is taken, or the address is none of this machine's.");
+            throw new SettingException(
+                    sentence + ": the port is in use, or the address does not belong to this machine.");
         });
     }
 
     /** Returns a sentence about an endpoint of the server that is not served, or empty if all are. */
-    static Optional<String> trouble(LeshanServer server) {
+    static Optional<String> problem(LeshanServer server) {
         return server.getEndpoints().stream().map(CaliforniumServerEndpoint.class::cast)
                 .filter(endpoint -> !endpoint.getCoapEndpoint().isStarted()).findFirst()
                 .map(endpoint -> "CoAP is not served at " + endpoint.getURI());

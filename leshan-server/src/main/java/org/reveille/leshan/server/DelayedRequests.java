@@ -25,7 +25,8 @@ import org.slf4j.LoggerFactory;
 final class DelayedRequests implements RegistrationListener {
     private static final Logger LOG = LoggerFactory.getLogger(DelayedRequests.class);
 
-    private record Waiting(DownlinkDeviceManagementRequest<?> request, ObjectNode told, long timeoutMillis) {
+    /** A stored request, with the members that its event and the response to its caller have in common. */
+    private record Waiting(DownlinkDeviceManagementRequest<?> request, ObjectNode description, long timeoutMillis) {
     }
 
     private final LeshanServer server;
@@ -38,15 +39,15 @@ final class DelayedRequests implements RegistrationListener {
     }
 
     /** Stores a request for the client's next wake and returns the body of the caller's response. */
-    ObjectNode keep(Registration client, DownlinkDeviceManagementRequest<?> request, String path, long timeoutMillis) {
-        ObjectNode told = Json.object().put("ep", client.getEndpoint()).put("path", path);
-        told.put("requestId", UUID.randomUUID().toString());
-        byRegistration.put(client.getId(), new Waiting(request, told, timeoutMillis));
+    ObjectNode store(Registration client, DownlinkDeviceManagementRequest<?> request, String path, long timeoutMillis) {
+        ObjectNode description = Json.object().put("ep", client.getEndpoint()).put("path", path);
+        description.put("requestId", UUID.randomUUID().toString());
+        byRegistration.put(client.getId(), new Waiting(request, description, timeoutMillis));
         // The client may have woken after the request was refused and before it was stored: its wake found no request to send.
         if (server.getPresenceService().isClientAwake(client)) {
             sendWaiting(client);
         }
-        return told.deepCopy().put("delayed", true);
+        return description.deepCopy().put("delayed", true);
     }
 
     @Override
@@ -85,7 +86,7 @@ final class DelayedRequests implements RegistrationListener {
     }
 
     private static String answered(Waiting waiting, LwM2mResponse response) {
-        ObjectNode json = waiting.told().deepCopy();
+        ObjectNode json = waiting.description().deepCopy();
         json.set("response", ResponseWriter.write(response));
         return Json.write(json.put("delayed", true));
     }

@@ -17,7 +17,7 @@ final class EventStream {
     private static final int MOST_WAITING = 20_000;
     private static final long MOST_WAITING_BYTES = 16L << 20;
     private static final int HEARTBEAT_S = 10;
-    private static final Told END = new Told(0, "");
+    private static final Queued END = new Queued(0, "");
 
     /** The events before the stream was opened. */
     @FunctionalInterface
@@ -26,13 +26,13 @@ final class EventStream {
         long write(OutputStream output) throws IOException;
     }
 
-    private record Told(long seq, String text) {
+    private record Queued(long seq, String text) {
     }
 
     private final String endpoint;
     private final OutputStream output;
     private final Past past;
-    private final BlockingQueue<Told> waiting = new LinkedBlockingQueue<>(MOST_WAITING);
+    private final BlockingQueue<Queued> waiting = new LinkedBlockingQueue<>(MOST_WAITING);
     private final AtomicLong waitingBytes = new AtomicLong();
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
     private final Thread writer;
@@ -80,7 +80,7 @@ final class EventStream {
         }
         long bytes = waitingBytes.addAndGet(event.length());
         boolean tooMuch = bytes > MOST_WAITING_BYTES && bytes > event.length();
-        if (tooMuch || !waiting.offer(new Told(seq, event))) {
+        if (tooMuch || !waiting.offer(new Queued(seq, event))) {
             drop();
         }
     }
@@ -106,7 +106,7 @@ final class EventStream {
         try {
             long before = past.write(output);
             output.flush();
-            Told next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);
+            Queued next = waiting.poll(HEARTBEAT_S, TimeUnit.SECONDS);
             while (next != END && !dropped) {
                 waitingBytes.addAndGet(next == null ? 0 : -next.text().length());
                 if (next == null || next.seq() > before) {

@@ -9,8 +9,7 @@ import org.reveille.leshan.json.Json;
  *
  * @param text the stock server's sentence, or one in its style
  * @param awakeUntil for CLIENT_SLEEPING: milliseconds since the epoch at which the client was last considered awake,
- * null
- *     if no message of it has been received since the server started
+ *     null if no message of it has been received since the server started
  */
 record Failure(Code code, String text, Delivery delivery, Long awakeUntil) {
     /** The reason as a code for programs. */

@@ -8,11 +8,13 @@ import org.reveille.leshan.json.Json;
  *
  * @param contentType null where the stock server sets none (its responses to exceptions)
  * @param failure the failure that the body describes as text, or null if there is none: callers that accept JSON
- * receive
- *     this instead
+ *     receive this instead
  */
 record HttpAnswer(int status, String contentType, String body, Failure failure) {
     private static final String JSON = "application/json";
+    /** The answer to a path that nothing serves. */
+    static final HttpAnswer NOT_FOUND = refusal(Failure.Code.NOT_FOUND, "Not Found");
+
     /** Status of servers up to 2.0.0-M16 for a sleeping client: callers that do not read JSON know this status. */
     private static final int SLEEPING_STATUS = 400;
 
@@ -25,7 +27,11 @@ record HttpAnswer(int status, String contentType, String body, Failure failure) 
     }
 
     static HttpAnswer empty() {
-        return new HttpAnswer(200, null, "", null);
+        return withoutBody(200);
+    }
+
+    static HttpAnswer withoutBody(int status) {
+        return new HttpAnswer(status, null, "", null);
     }
 
     /** Returns a refusal with a message of the stock server itself. */

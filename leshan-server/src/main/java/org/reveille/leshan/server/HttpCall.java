@@ -19,8 +19,6 @@ import org.eclipse.leshan.core.node.LwM2mNode;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.exception.InvalidRequestException;
-import org.reveille.leshan.json.Json;
-import org.reveille.leshan.json.NodeCheck;
 import org.reveille.leshan.json.NodeReader;
 
 /** One HTTP request below `/api/clients/{endpoint}`. */
@@ -32,20 +30,20 @@ final class HttpCall {
 
     private final Request request;
     private final List<String> parts;
-    private final boolean stock;
+    private final ApiDialect dialect;
     private Fields query;
 
     /**
      * Creates a call from an HTTP request.
      *
-     * @param request with its whole body, see {@link Bodies}
+     * @param request with its whole body, see {@link BodyReader}
      * @param parts the path below `/api/clients`, the endpoint name first
-     * @param stock whether the request is parsed as the stock server does
+     * @param dialect how path, query and body are read
      */
-    HttpCall(Request request, List<String> parts, boolean stock) {
+    HttpCall(Request request, List<String> parts, ApiDialect dialect) {
         this.request = request;
         this.parts = parts;
-        this.stock = stock;
+        this.dialect = dialect;
     }
 
     /**
@@ -69,14 +67,14 @@ final class HttpCall {
         String target = request.getHttpURI().getPath() + (query() == null ? "" : "?" + query());
         MessageDigest digest = sha256();
         digest.update((request.getMethod() + " " + target + "\n").getBytes(StandardCharsets.UTF_8));
-        return HexFormat.of().formatHex(digest.digest(Bodies.of(request)));
+        return HexFormat.of().formatHex(digest.digest(BodyReader.of(request)));
     }
 
     private static MessageDigest sha256() {
         try {
             return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has it", e);
+            throw new IllegalStateException("every Java has SHA-256", e);
         }
     }
 
@@ -151,18 +149,14 @@ final class HttpCall {
         return request.getHttpURI().getQuery();
     }
 
-    /** Returns the paths of a composite operation. The variable's name below is part of the stock server's recorded answer. */
+    /** Returns the paths of a composite operation. */
     List<String> paths() {
-        String pathParam = parameter("paths");
-        if (pathParam == null && !stock) {
-            throw new InvalidRequestException("paths is missing");
-        }
-        return List.of(pathParam.split(","));
+        return dialect.paths(parameter("paths"));
     }
 
     /** Returns the body as text. */
     String body() {
-        return new String(Bodies.of(request), charset());
+        return new String(BodyReader.of(request), charset());
     }
 
     private Charset charset() {
@@ -174,12 +168,9 @@ final class HttpCall {
         }
     }
 
-    /** Returns the arguments of an execute. Without a Content-Length the stock server drops them, and still executes. */
+    /** Returns the arguments of an execute, or null for none. */
     String arguments() {
-        if (stock && request.getLength() <= 0) {
-            return null;
-        }
-        String body = body();
+        String body = dialect.hasArguments(request) ? body() : "";
         return body.isEmpty() ? null : body;
     }
 
@@ -197,9 +188,7 @@ final class HttpCall {
     /** Returns the nodes of a composite write by their paths. */
     Map<LwM2mPath, LwM2mNode> nodes() {
         JsonNode json = json();
-        if (!stock && (!json.isObject() || json.isEmpty())) {
-            throw new InvalidRequestException("a JSON object with a node for each path is expected");
-        }
+        dialect.validateNodes(json);
         Map<LwM2mPath, LwM2mNode> nodes = new HashMap<>();
         json.fields().forEachRemaining(
                 entry -> nodes.put(new LwM2mPath(entry.getKey()), node(entry.getValue())));
@@ -207,22 +196,15 @@ final class HttpCall {
     }
 
     private LwM2mNode node(JsonNode json) {
-        if (!stock) {
-            NodeCheck.check(json);
-        }
+        dialect.validateNode(json);
         return NodeReader.read(json);
     }
 
     private JsonNode json() {
         try {
-            return stock ? Json.read(body()) : Json.readStrictly(body());
+            return dialect.parse(body());
         } catch (JsonProcessingException e) {
             throw new InvalidRequestException(e, "unable to parse json to tlv:%s", e.getMessage());
         }
-    }
-
-    /** Returns whether the request is parsed as the stock server does. */
-    boolean isStock() {
-        return stock;
     }
 }

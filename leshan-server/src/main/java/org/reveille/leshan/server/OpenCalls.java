@@ -21,7 +21,7 @@ final class OpenCalls {
          * Creates a call.
          *
          * @param overdue whether the call no longer prevents others from being opened; evaluated when another one
-         * arrives
+         *     arrives
          */
         Call(String registration, BooleanSupplier overdue) {
             this.registration = registration;
@@ -47,7 +47,7 @@ final class OpenCalls {
     /** Opens a call. Returns null, or the reason why it must not be opened. */
     synchronized Failure open(Call call) {
         if (closed) {
-            return Failure.refusal(Code.SHUTTING_DOWN, "Shutting down: this server takes no more calls");
+            return Failure.refusal(Code.SHUTTING_DOWN, "Shutting down: this server accepts no further calls");
         }
         Call other = newest.get(call.registration);
         if (other != null && !other.overdue.getAsBoolean()) {

@@ -11,10 +11,10 @@ import org.reveille.leshan.server.Failure.Code;
 /** Serves `/api/events/refused/redeliver`, in production mode: events that the webhook refused are posted again. */
 final class RefusedEventsApi {
     private final Outbox outbox;
-    private final Answers answers;
+    private final AnswerWriter answers;
     private final Executor workers;
 
-    private RefusedEventsApi(Outbox outbox, Answers answers, Executor workers) {
+    private RefusedEventsApi(Outbox outbox, AnswerWriter answers, Executor workers) {
         this.outbox = outbox;
         this.answers = answers;
         this.workers = workers;
@@ -25,7 +25,7 @@ final class RefusedEventsApi {
      *
      * @param workers write the responses
      */
-    static void addTo(RoutesConfig routes, Outbox outbox, Answers answers, Executor workers) {
+    static void addTo(RoutesConfig routes, Outbox outbox, AnswerWriter answers, Executor workers) {
         RefusedEventsApi api = new RefusedEventsApi(outbox, answers, workers);
         routes.post("/api/events/refused/redeliver", api::redeliver);
     }

@@ -21,7 +21,7 @@ record RequestEntry(String id, String endpoint, String path, String digest, Stat
     static final HttpAnswer REUSED = HttpAnswer.failure(
             Failure.refusal(Code.REQUEST_ID_REUSED, "Request id reused: it belongs to another request"));
     private static final HttpAnswer CLOSED = HttpAnswer.failure(
-            Failure.refusal(Code.REQUEST_CLOSED, "Request closed: it was asked for before it came, and given up"));
+            Failure.refusal(Code.REQUEST_CLOSED, "Request closed: its id was closed before it arrived"));
     static final HttpAnswer INTERRUPTED = HttpAnswer.failure(new Failure(Code.INTERRUPTED,
             "Interrupted: the server stopped while the call was open", Delivery.MAY_HAVE_REACHED, null));
 
@@ -83,7 +83,7 @@ record RequestEntry(String id, String endpoint, String path, String digest, Stat
         try {
             return Json.read(json);
         } catch (JsonProcessingException e) {
-            throw new IllegalStateException("the log holds what was never written", e);
+            throw new IllegalStateException("a stored answer is unreadable", e);
         }
     }
 }

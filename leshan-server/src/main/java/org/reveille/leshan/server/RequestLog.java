@@ -123,8 +123,8 @@ final class RequestLog {
                 return null;
             }
             RequestEntry known = find(connection, entry.id());
-            RequestEntry told = asTold(known);
-            return told == null ? known : told;
+            RequestEntry current = withUnwrittenResult(known);
+            return current == null ? known : current;
         });
     }
 
@@ -150,23 +150,23 @@ final class RequestLog {
                 unwritten.remove(result.id, result);
             } else {
                 result.written = false;
-                keep(result, failure);
+                retain(result, failure);
             }
         });
     }
 
     private void write(Connection connection, Result result) throws SQLException {
-        if (isKept(result.answer)) {
+        if (isStored(result.answer)) {
             finish(connection, result.id, result.answer.asJson(), result.delivery);
         } else {
             update(connection, "DELETE FROM requests WHERE id = ?", result.id);
         }
     }
 
-    private void keep(Result result, Throwable failure) {
+    private void retain(Result result, Throwable failure) {
         if (!unwritten.containsKey(result.id)) {
-            LOG.error("the result of {} cannot be written now, it is tried again: {}", result.id, failure.getMessage());
-            boolean tooMany = unwritten.size() >= MOST_UNWRITTEN && isKept(result.answer);
+            LOG.error("the result of {} cannot be written now, retrying: {}", result.id, failure.getMessage());
+            boolean tooMany = unwritten.size() >= MOST_UNWRITTEN && isStored(result.answer);
             unwritten.put(result.id, !tooMany ? result
                     : new Result(result.id, RequestEntry.INTERRUPTED, Delivery.MAY_HAVE_REACHED));
         }
@@ -188,27 +188,27 @@ final class RequestLog {
             update(connection, "INSERT INTO requests (id, state, received_at, running) VALUES (?, ?, ?, ?) "
                     + "ON CONFLICT DO NOTHING", id, RequestEntry.State.CLOSED.name(), System.currentTimeMillis(),
                     age.getAsLong());
-            return asTold(find(connection, id));
+            return withUnwrittenResult(find(connection, id));
         });
     }
 
     /** Returns the entry of an id, or null. */
     RequestEntry find(String id) throws SQLException {
-        return asTold(store.read(connection -> find(connection, id)));
+        return withUnwrittenResult(store.read(connection -> find(connection, id)));
     }
 
     /** Returns an entry with its unwritten result, if any: on disk such a request is still RUNNING. */
-    private RequestEntry asTold(RequestEntry entry) {
+    private RequestEntry withUnwrittenResult(RequestEntry entry) {
         Result result = entry == null ? null : unwritten.get(entry.id());
         if (result == null || entry.state() != RequestEntry.State.RUNNING) {
             return entry;
         }
-        return isKept(result.answer)
+        return isStored(result.answer)
                 ? entry.done(System.currentTimeMillis(), result.delivery, result.answer.asJson()) : null;
     }
 
     /** Returns whether an answer is stored. A call that was refused before anything was sent may be retried under its id. */
-    static boolean isKept(HttpAnswer answer) {
+    static boolean isStored(HttpAnswer answer) {
         Failure failure = answer.failure();
         return failure == null || failure.code().isResult() || failure.delivery() != Delivery.NOT_SENT;
     }
@@ -223,7 +223,7 @@ final class RequestLog {
         update(connection, "UPDATE requests SET state = ?, finished_at = ?, delivery = ?, status = ?, content_type = ?, "
                 + "body = ? WHERE id = ?", RequestEntry.State.DONE.name(), System.currentTimeMillis(), delivery.name(),
                 answer.status(), answer.contentType(), answer.body(), id);
-        tell(connection, id);
+        publish(connection, id);
     }
 
     private Void interrupt(Connection connection) throws SQLException {
@@ -242,14 +242,14 @@ final class RequestLog {
             update(connection, "UPDATE requests SET state = ?, finished_at = ?, delivery = ? WHERE id = ?",
                     RequestEntry.State.INTERRUPTED.name(), System.currentTimeMillis(),
                     Delivery.MAY_HAVE_REACHED.name(), id);
-            tell(connection, id);
+            publish(connection, id);
         }
         return null;
     }
 
-    private void tell(Connection connection, String id) throws SQLException {
+    private void publish(Connection connection, String id) throws SQLException {
         RequestEntry entry = find(connection, id);
-        results.told(connection, entry.endpoint(), entry.event());
+        results.publish(connection, entry.endpoint(), entry.event());
     }
 
     private void prune(Connection connection) throws SQLException {

@@ -12,5 +12,5 @@ interface RequestResults {
      *
      * @throws SQLException if the data cannot be stored: then the result is not stored either
      */
-    void told(Connection connection, String endpoint, ObjectNode data) throws SQLException;
+    void publish(Connection connection, String endpoint, ObjectNode data) throws SQLException;
 }

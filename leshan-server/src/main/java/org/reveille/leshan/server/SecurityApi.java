@@ -25,10 +25,10 @@ final class SecurityApi {
 
     private final Credentials credentials;
     private final Identity identity;
-    private final Answers answers;
+    private final AnswerWriter answers;
     private final Consumer<String> deleted;
 
-    private SecurityApi(Credentials credentials, Identity identity, Answers answers, Consumer<String> deleted) {
+    private SecurityApi(Credentials credentials, Identity identity, AnswerWriter answers, Consumer<String> deleted) {
         this.credentials = credentials;
         this.identity = identity;
         this.answers = answers;
@@ -40,7 +40,7 @@ final class SecurityApi {
      *
      * @param deleted receives each endpoint whose credentials were deleted, before the caller receives the response
      */
-    static void addTo(RoutesConfig routes, Credentials credentials, Identity identity, Answers answers,
+    static void addTo(RoutesConfig routes, Credentials credentials, Identity identity, AnswerWriter answers,
             Consumer<String> deleted) {
         SecurityApi api = new SecurityApi(credentials, identity, answers, deleted);
         routes.get(CLIENTS, api::list);

@@ -1,14 +1,11 @@
 package org.reveille.leshan.server;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.javalin.Javalin;
 import io.javalin.util.JavalinException;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.server.LeshanServer;
@@ -16,23 +13,11 @@ import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
 import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
-import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
-import org.eclipse.leshan.servers.security.SecurityStore;
-import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
-import org.reveille.leshan.coap.CheckedRegistrations;
-import org.reveille.leshan.coap.RefusalLog;
-import org.reveille.leshan.coap.SavedState;
-import org.reveille.leshan.codec.Codecs;
 import org.reveille.leshan.events.Outbox;
-import org.reveille.leshan.json.Json;
-import org.reveille.leshan.operations.CoapMetrics;
-import org.reveille.leshan.operations.Health;
-import org.reveille.leshan.operations.Metrics;
-import org.reveille.leshan.operations.StoreCheck;
-import org.reveille.leshan.registration.RegistrationGate;
+import org.reveille.leshan.monitoring.CoapMetrics;
+import org.reveille.leshan.monitoring.Health;
+import org.reveille.leshan.monitoring.Metrics;
 import org.reveille.leshan.registration.RegistrationRules;
-import org.reveille.leshan.registration.RegistrationWebhook;
-import org.reveille.leshan.security.NameChecker;
 import org.reveille.leshan.store.Store;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -53,6 +38,11 @@ public final class ServerProgram implements AutoCloseable {
     public record Options(
             HttpSettings http, CoapSettings coap, int awakeMillis, String name, List<ObjectModel> models,
             Production production) {
+        /** Returns a builder of the LwM2M server with the settings that both modes have. */
+        LeshanServerBuilder builder(ClientAwakeTimeProvider awakeTimes) {
+            return new LeshanServerBuilder().setObjectModelProvider(new VersionedModelProvider(models))
+                    .setClientAwakeTimeProvider(awakeTimes);
+        }
     }
 
     /**
@@ -69,25 +59,13 @@ public final class ServerProgram implements AutoCloseable {
             RegistrationRules rules) {
     }
 
-    /** Threads that continue a call once its id is on disk; none of them waits for a device. */
-    private static final int WORKERS = 4;
     private static final long LEAST_REQUEST_BYTES = 1_000_000;
     private static final Logger LOG = LoggerFactory.getLogger(ServerProgram.class);
 
     private final Health health = new Health();
     private final Metrics metrics = new Metrics();
-    private final CoapMetrics coapMetrics = new CoapMetrics(metrics);
+    private final ServerMode mode;
     private final LeshanServer server;
-    private final EventStreams streams;
-    /** Null if no registration webhook is configured. */
-    private RegistrationWebhook registrationWebhook;
-    private final ServerInfo info;
-    private final Store store;
-    private final Telling telling;
-    private final OpenCalls calls;
-    private final Duration drain;
-    /** Our own pool: Java's default executor creates a thread for each task on a machine with two cores. */
-    private final ExecutorService workers = Executors.newFixedThreadPool(WORKERS, ServerProgram::worker);
     private final Javalin http;
 
     /**
@@ -96,83 +74,18 @@ public final class ServerProgram implements AutoCloseable {
      * @throws IOException if the store cannot be used
      */
     public ServerProgram(Options options) throws IOException {
-        Production production = options.production();
-        if (production == null) {
-            store = null;
-            telling = null;
-            calls = null;
-            drain = Duration.ZERO;
-            streams = new EventStreams();
-            server = leshan(options, new StaticClientAwakeTimeProvider(options.awakeMillis()));
-            new Events(server, streams).listen();
-        } else {
-            store = production.store();
-            store.onWrite(metrics::storeWrite);
-            telling = new Telling(store, production.outbox(), options.awakeMillis(), metrics);
-            calls = new OpenCalls(production.maxOpenCalls());
-            drain = production.drain();
-            streams = new EventStreams(telling.outbox());
-            server = leshan(options, telling.contacts());
-            telling.listenTo(server);
-            telling.report(health, metrics);
-            ask(production.rules().webhook(), options.coap().credentials());
-        }
-        info = ServerInfo.now(options.name(), telling == null ? null : telling.outbox().bootId());
-        Rest rest = production == null ? stock(options) : production(options);
+        CoapMetrics coapMetrics = new CoapMetrics(metrics);
+        mode = options.production() == null ? new StockMode(options, coapMetrics)
+                : new ProductionMode(options, health, metrics, coapMetrics);
+        server = mode.server();
         options.coap().count(server, coapMetrics);
-        if (store != null) {
-            new SavedState(store).restore(server);
-        }
+        mode.restore();
         CoapSettings.start(server);
-        health.check("coap", () -> CoapSettings.trouble(server));
+        health.check("coap", () -> CoapSettings.problem(server));
         metrics.gauge("leshan.registrations", "Registered clients", this::registrations);
-        metrics.gauge("leshan.event.listeners", "Listeners of /api/event", streams::listeners);
-        http = web(options, rest);
-        Web.start(http, options.http());
-    }
-
-    private void ask(RegistrationWebhook.Options webhook, SecurityStore credentials) {
-        if (webhook != null) {
-            registrationWebhook = new RegistrationWebhook(webhook, decision -> metrics.count(
-                    "leshan.registration.webhook.posts", "Posts to the registration webhook by what was decided",
-                    "decision", RegistrationWebhook.word(decision)));
-            server.getEndpointsProvider().forEach(provider -> RegistrationGate.install(
-                    ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), registrationWebhook, credentials,
-                    metrics::refusedRegistration));
-        }
-    }
-
-    private Rest stock(Options options) {
-        DelayedRequests delayed = new DelayedRequests(server, streams);
-        // After Events: UPDATED is published before the response to a request that its wake released.
-        server.getRegistrationService().addListener(delayed);
-        ClientsApi clients = new ClientsApi(server, new StockSender(server, delayed), Formats.STOCK);
-        return rest(options, clients, info.json("stock", Json.object(), Json.object()), null);
-    }
-
-    private Rest production(Options options) throws IOException {
-        SleepTimes sleeping = new SleepTimes();
-        server.getRegistrationService().addListener(sleeping);
-        server.getPresenceService().addListener(sleeping);
-        health.check("store", new StoreCheck(store)::trouble);
-        RequestLog log = RequestLog.open(store,
-                (connection, endpoint, data) ->
-                        telling.outbox().publish(connection, endpoint, "REQUEST_RESPONSE", data),
-                store::runningMillis);
-        ProductionSender sender =
-                new ProductionSender(server, calls, options.production().busy(), sleeping, log, telling.contacts(), workers);
-        ClientsApi clients = new ClientsApi(server, sender, Formats.REGISTERED);
-        ObjectNode features = Json.object().put("neverDelayed", true).put("requestIds", true)
-                .put("requestHistorySeconds", RequestLog.HISTORY_S).put("anyName", true).put("paging", true)
-                .put("jsonErrors", true).put("eventEnvelope", 1).put("eventReplay", true)
-                .put("notificationsWake", true).put("retransmit", true);
-        ObjectNode limits = Json.object().put("openCalls", calls.most()).put("maxBody", options.coap().maxBody());
-        return rest(options, clients, info.json("production", features, limits), new NeverTwice(log, workers));
-    }
-
-    private Rest rest(Options options, ClientsApi clients, ObjectNode told, NeverTwice neverTwice) {
-        ObjectSpecsApi specs = new ObjectSpecsApi(server, options.models());
-        return new Rest(server, streams, clients, specs, told, new Calls(clients, neverTwice, metrics));
+        metrics.gauge("leshan.event.listeners", "Listeners of /api/event", mode.streams()::listeners);
+        http = web(options);
+        WebServer.start(http, options.http());
     }
 
     public int httpPort() {
@@ -206,71 +119,34 @@ public final class ServerProgram implements AutoCloseable {
     @Override
     public void close() throws Exception {
         health.check("server", () -> Optional.of("it is shutting down"));
-        if (calls != null) {
-            int left = calls.drain(drain.toMillis());
-            LOG.info("shutting down, {} calls are open still", left);
-        }
+        mode.drain();
         try {
-            streams.closeAll();
+            mode.streams().closeAll();
             http.stop();
         } catch (JavalinException stillAnswering) {
-            LOG.warn("answers to calls that were open could not be given");
+            LOG.warn("open calls could not be answered");
         } finally {
-            if (store != null) {
-                server.stop();
-                new SavedState(store).save(server);
-            }
-            server.destroy();
-            if (registrationWebhook != null) {
-                registrationWebhook.close();
-            }
-            closeStore();
-            // Last: continuations of the store's final writes run there.
-            workers.shutdown();
+            mode.close();
         }
     }
 
-    private static Thread worker(Runnable work) {
-        Thread thread = new Thread(work, "call");
-        thread.setDaemon(true);
-        return thread;
-    }
-
-    private void closeStore() throws Exception {
-        if (store != null) {
-            telling.close();
-            store.close();
-        }
-    }
-
-    /**
-     * Removes the registration of a device whose credentials were deleted. Without this, calls would still be sent to a
-     * registration whose device is no longer reachable.
-     */
-    private void credentialsDeleted(String endpoint) {
-        if (telling != null) {
-            telling.removeRegistration(endpoint);
-        }
-    }
-
-    private LeshanServer leshan(Options options, ClientAwakeTimeProvider awakeTimes) {
-        LeshanServerBuilder builder = new LeshanServerBuilder()
-                .setObjectModelProvider(new VersionedModelProvider(options.models()))
-                .setClientAwakeTimeProvider(awakeTimes);
-        if (options.production() == null) {
-            options.coap().applyTo(builder, coapMetrics);
-            return builder.build();
-        }
-        RefusalLog refusals = new RefusalLog();
-        options.coap().applyTo(builder, coapMetrics, refusals);
-        LeshanServer built = builder.setEncoder(Codecs.encoder()).setDecoder(Codecs.decoder())
-                .setAuthorizer(new NameChecker(options.coap().credentials(), options.production().rules()::allows,
-                        metrics::refusedRegistration))
-                .build();
-        options.coap().limitRate(built, refusals);
-        built.getEndpointsProvider().forEach(provider -> CheckedRegistrations.install(
-                ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), refusals));
-        return built;
+    private Javalin web(Options options) {
+        long maxRequest = maxRequest(options.coap().maxBody());
+        ClientsApi clients = new ClientsApi(server, mode.sender(), mode.dialect());
+        RestApi rest = new RestApi(mode, clients, new ObjectSpecsApi(server, options.models()));
+        CallHandler calls = new CallHandler(clients, mode.dialect(), mode.filter(), metrics);
+        mode.addTo(calls);
+        AdmissionHandler admission = new AdmissionHandler(options.http(), maxRequest, metrics::http);
+        admission.setHandler(calls);
+        return WebServer.create(options.http(), admission, config -> {
+            config.http.maxRequestSize = maxRequest;
+            rest.configure(config);
+            MonitoringApi.addTo(config.routes, health, metrics);
+            SecurityApi.addTo(config.routes, options.coap().credentials(), options.coap().identity(),
+                    new AnswerWriter(mode.dialect()), mode::credentialsDeleted);
+            mode.addTo(config.routes);
+            rest.addTo(config.routes);
+        });
     }
 
     /**
@@ -279,22 +155,5 @@ public final class ServerProgram implements AutoCloseable {
      */
     private static long maxRequest(int maxBody) {
         return Math.max(LEAST_REQUEST_BYTES, 2L * maxBody + LEAST_REQUEST_BYTES / 10);
-    }
-
-    private Javalin web(Options options, Rest rest) {
-        long maxRequest = maxRequest(options.coap().maxBody());
-        Entrance entrance = new Entrance(options.http(), maxRequest, metrics::http);
-        entrance.setHandler(rest.calls());
-        return Web.create(options.http(), entrance, config -> {
-            config.http.maxRequestSize = maxRequest;
-            rest.configure(config);
-            OperationsApi.addTo(config.routes, health, metrics);
-            SecurityApi.addTo(config.routes, options.coap().credentials(), options.coap().identity(),
-                    new Answers(options.production() == null), this::credentialsDeleted);
-            if (telling != null) {
-                RefusedEventsApi.addTo(config.routes, telling.outbox(), new Answers(false), workers);
-            }
-            rest.addTo(config.routes);
-        });
     }
 }

@@ -96,7 +96,7 @@ public final class Store implements AutoCloseable {
 
     /** A write that waits for the commit of its group. */
     private record Done<T>(Waiting<T> waiting, T result) {
-        void tell() {
+        void succeed() {
             waiting.succeed(result);
         }
     }
@@ -104,7 +104,7 @@ public final class Store implements AutoCloseable {
     private static final int MOST_TOGETHER = 1_000;
     private static final int BUSY_TIMEOUT_MS = 10_000;
     /** Interval at which the running time is stored. A crash makes all ages smaller by at most this interval. */
-    private static final long KEEP_RUNNING_TIME_NS = TimeUnit.MINUTES.toNanos(1);
+    private static final long SAVE_RUNNING_TIME_NS = TimeUnit.MINUTES.toNanos(1);
     private static final Waiting<Void> END =
             new Waiting<>(connection -> null, (done, failure) -> { }, new CompletableFuture<>());
 
@@ -121,7 +121,7 @@ public final class Store implements AutoCloseable {
     // Used by the writer's thread only.
     /** In autocommit mode: only statements of this class begin and end transactions. Null: must be reopened. */
     private Connection forWriting;
-    private long runningTimeKeptAt = openedAt;
+    private long runningTimeSavedAt = openedAt;
 
     /**
      * Opens the file and creates it, with its folder, if it is missing.
@@ -150,9 +150,8 @@ public final class Store implements AutoCloseable {
      * Enqueues a write.
      *
      * @return completes when the commit that contains the write is on disk, on the writer's own thread: dependent
-     * actions on
-     *     it must be short, and must not wait for another write. Fails with the exception of the work, which affects no other
-     *     write, or with the failure of the commit, after which none of its changes exist
+     *     actions on it must be short, and must not wait for another write. Fails with the exception of the work, which
+     *     affects no other write, or with the failure of the commit, after which none of its changes exist
      */
     public <T> CompletableFuture<T> write(Work<T> work) {
         return write(work, (result, failure) -> { });
@@ -163,13 +162,12 @@ public final class Store implements AutoCloseable {
      * callback of the future can run later, and on the thread that adds it.)
      *
      * @param ended receives the result, or the failure; must be short. The future fails with the exception that it
-     * throws. Not
-     *     called by a closed store
+     *     throws. Not called by a closed store
      */
     public <T> CompletableFuture<T> write(Work<T> work, BiConsumer<? super T, Throwable> ended) {
         CompletableFuture<T> future = new CompletableFuture<>();
-        long asked = System.nanoTime();
-        future.whenComplete((result, failure) -> latency.accept(System.nanoTime() - asked));
+        long requestedAt = System.nanoTime();
+        future.whenComplete((result, failure) -> latency.accept(System.nanoTime() - requestedAt));
         synchronized (waiting) {
             if (closed) {
                 future.completeExceptionally(new SQLException("the store is closed"));
@@ -281,8 +279,8 @@ public final class Store implements AutoCloseable {
             group.forEach(member -> member.fail(failure));
             return;
         }
-        done.forEach(Done::tell);
-        keepRunningTime(group.get(group.size() - 1) == END);
+        done.forEach(Done::succeed);
+        saveRunningTime(group.get(group.size() - 1) == END);
     }
 
     /** Begins a transaction. If that fails, all waiting writes fail, because their number would otherwise grow without limit. */
@@ -323,14 +321,14 @@ public final class Store implements AutoCloseable {
         forWriting = null;
     }
 
-    private void keepRunningTime(boolean last) {
+    private void saveRunningTime(boolean last) {
         long now = System.nanoTime();
-        if (!last && now - runningTimeKeptAt < KEEP_RUNNING_TIME_NS) {
+        if (!last && now - runningTimeSavedAt < SAVE_RUNNING_TIME_NS) {
             return;
         }
         try {
             execute(forWriting, "INSERT OR REPLACE INTO running_time VALUES (1, " + runningMillis() + ")");
-            runningTimeKeptAt = now;
+            runningTimeSavedAt = now;
         } catch (SQLException unwritten) {
             // The next group retries.
         }

@@ -13,7 +13,7 @@ class RequestRateTest {
     private final RequestRate rate = new RequestRate(5, nanos::get);
 
     @Test
-    void anAddressHasTenSecondsWorthAtOnceAndThenItsRate() throws Exception {
+    void anAddressHasABurstOfTenSecondsAndThenItsRate() throws Exception {
         InetAddress one = InetAddress.getByAddress(new byte[] {10, 0, 0, 1});
         InetAddress other = InetAddress.getByAddress(new byte[] {10, 0, 0, 2});
         assertEquals(50, admitted(one));

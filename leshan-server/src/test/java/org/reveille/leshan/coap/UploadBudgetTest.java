@@ -38,7 +38,7 @@ class UploadBudgetTest {
     }
 
     @Test
-    void anUploadIsForgottenUnlessItGoesOn() {
+    void anUploadExpiresUnlessItIsRenewed() {
         budget.reserve("a", "peer 1", 30);
         nanos.set(5);
         budget.reserve("b", "peer 1", 30);
@@ -52,7 +52,7 @@ class UploadBudgetTest {
     }
 
     @Test
-    void whatHasNoReservationChangesNothing() {
+    void anUploadWithoutAReservationChangesNothing() {
         budget.renew("a");
         budget.release("a");
         assertEquals(0, budget.reserved());

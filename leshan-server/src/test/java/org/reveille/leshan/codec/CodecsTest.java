@@ -15,7 +15,6 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.eclipse.leshan.core.model.LwM2mModel;
-import org.eclipse.leshan.core.model.ResourceModel.Type;
 import org.eclipse.leshan.core.model.StaticModel;
 import org.eclipse.leshan.core.node.LwM2mMultipleResource;
 import org.eclipse.leshan.core.node.LwM2mNode;
@@ -35,10 +34,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.reveille.leshan.Models;
+import org.reveille.leshan.ObjectModels;
 
 class CodecsTest {
-    private static final LwM2mModel MODEL = new StaticModel(Models.newest());
+    private static final LwM2mModel MODEL = new StaticModel(ObjectModels.newest());
     private static final LwM2mPath UNSIGNED = new LwM2mPath("/3442/0/125");
     private static final LwM2mPath UNSIGNEDS = new LwM2mPath("/3442/0/1125");
     private static final LwM2mPath INTEGER = new LwM2mPath("/3442/0/120");
@@ -74,7 +73,7 @@ class CodecsTest {
     }
 
     @Test
-    void unsignedIntegersComeBackFromTlvWhateverTheirSize() {
+    void unsignedIntegersOfAnySizeSurviveTlv() {
         for (ULong value : unsigned()) {
             LwM2mResource single = LwM2mSingleResource.newUnsignedIntegerResource(125, value);
             LwM2mResource multiple = LwM2mMultipleResource.newUnsignedIntegerResource(1125, Map.of(0, value, 7, value));
@@ -107,7 +106,7 @@ class CodecsTest {
     }
 
     @Test
-    void unsignedIntegersOfAnUnknownObjectGoOutInFull() {
+    void unsignedIntegersOfAnUnknownObjectAreEncodedInFull() {
         ULong value = ULong.valueOf("18446744073709551615");
         byte[] tlv = encoder.encode(LwM2mSingleResource.newUnsignedIntegerResource(1, value), ContentFormat.TLV, null,
                 new LwM2mPath("/31024/0/1"), MODEL);
@@ -143,17 +142,17 @@ class CodecsTest {
     void aBaseValueEndsWithItsPack() {
         decode(utf8("[{\"bn\":\"/3442/0/120\",\"bv\":20,\"v\":5}]"), ContentFormat.SENML_JSON, INTEGER);
         assertEquals(5L, single(utf8("[{\"bn\":\"/3442/0/120\",\"v\":5}]"), ContentFormat.SENML_JSON, INTEGER));
-        assertThrows(UnreadableContent.class, () ->
+        assertThrows(UnreadableContentException.class, () ->
                 decode(utf8("[{\"bn\":\"/3442/0/120\"}]"), ContentFormat.SENML_JSON, INTEGER));
     }
 
     @Test
-    void aNumberOfSenMlCborIsWhatItIsWorth() {
+    void aNumberOfSenMlCborIsDecodedToItsValue() {
         assertEquals(25.0, cbor(FLOAT, CBORObject.FromObject(25)));
         assertEquals(25.0, cbor(FLOAT, CBORObject.FromObject(25.0)));
         assertEquals(25L, cbor(INTEGER, CBORObject.FromObject(25.0)));
         assertEquals(new Date(1_700_000_000_000L), cbor(TIME, CBORObject.FromObject(1.7e9)));
-        assertThrows(UnreadableContent.class, () -> cbor(INTEGER, CBORObject.FromObject(25.5)));
+        assertThrows(UnreadableContentException.class, () -> cbor(INTEGER, CBORObject.FromObject(25.5)));
         for (String decimal : List.of("20.4", "20.5", "20.0", "20.25", "-0.125", "0")) {
             CBORObject fraction = CBORObject.FromObject(EDecimal.FromString(decimal));
             assertEquals(Double.valueOf(decimal), cbor(FLOAT, fraction), decimal);
@@ -179,7 +178,7 @@ class CodecsTest {
         "\"t\":1e401,\"v\":1", "\"bv\":\"1\",\"v\":1"})
     void aNumberFarBeyondADoubleIsRefused(String fields) {
         byte[] content = utf8("[{\"bn\":\"/3442/0/125\"," + fields + "}]");
-        UnreadableContent refused = assertThrows(UnreadableContent.class, () ->
+        UnreadableContentException refused = assertThrows(UnreadableContentException.class, () ->
                 decoder.decodeTimestampedData(content, ContentFormat.SENML_JSON, null, UNSIGNED, MODEL));
         assertArrayEquals(content, refused.content());
         assertEquals(110, refused.format());
@@ -192,14 +191,14 @@ class CodecsTest {
     void aNumberFarBeyondADoubleIsRefusedInTheOldJson(String json) {
         assertEquals(ULong.valueOf(1), single(
                 utf8("{\"bn\":\"/3442/0/125\",\"e\":[{\"v\":1}]}"), ContentFormat.JSON, UNSIGNED));
-        assertThrows(UnreadableContent.class, () ->
+        assertThrows(UnreadableContentException.class, () ->
                 decoder.decodeTimestampedData(utf8(json), ContentFormat.JSON, null, UNSIGNED, MODEL));
     }
 
     @Test
     void aDecimalFractionFarBeyondADoubleIsRefused() {
         CBORObject fraction = CBORObject.FromObjectAndTag(CBORObject.NewArray().Add(1_301).Add(1), 4);
-        assertThrows(UnreadableContent.class, () -> cbor(UNSIGNED, fraction));
+        assertThrows(UnreadableContentException.class, () -> cbor(UNSIGNED, fraction));
     }
 
     @ParameterizedTest
@@ -220,36 +219,37 @@ class CodecsTest {
     }
 
     @Test
-    void contentOfAnyFormatThatCannotBeReadIsOneException() {
+    void undecodableContentOfAnyFormatIsOneException() {
         for (ContentFormat format : decoder.getSupportedContentFormat()) {
             byte[] content = {(byte) 0xff, 0x00, 0x7f};
-            UnreadableContent refused = assertThrows(UnreadableContent.class,
+            UnreadableContentException refused = assertThrows(UnreadableContentException.class,
                     () -> decode(content, format, TIME), format.toString());
             assertArrayEquals(content, refused.content());
             assertEquals(format.getCode(), refused.format());
         }
-        // A link of five bytes, and an integer of none: other exceptions to Leshan.
-        assertThrows(UnreadableContent.class, () ->
+        // A link of five bytes, and an integer of none: Leshan throws other exceptions for these.
+        assertThrows(UnreadableContentException.class, () ->
                 decode(concat(0xc5, 170, new byte[5]), ContentFormat.TLV, LINK));
-        assertThrows(UnreadableContent.class, () -> decode(concat(0xc0, 120, new byte[0]), ContentFormat.TLV, INTEGER));
-        assertThrows(UnreadableContent.class, () ->
+        assertThrows(UnreadableContentException.class, () ->
+                decode(concat(0xc0, 120, new byte[0]), ContentFormat.TLV, INTEGER));
+        assertThrows(UnreadableContentException.class, () ->
                 decode(concat(0xc0, 125, new byte[0]), ContentFormat.TLV, UNSIGNED));
-        assertThrows(UnreadableContent.class, () -> decode(new byte[0], null, INTEGER));
+        assertThrows(UnreadableContentException.class, () -> decode(new byte[0], null, INTEGER));
     }
 
     @Test
-    void tlvNestsAsDeepAsLwM2mAndNoDeeper() {
+    void tlvIsNestedNoDeeperThanLwM2m() {
         byte[] value = concat(0x41, 0, new byte[] {1});
         byte[] resource = concat(0x80 + value.length, 120, value);
         byte[] instance = concat(0x00 + resource.length, 0, resource);
         decode(instance, ContentFormat.TLV, new LwM2mPath(3442));
         byte[] deeper = concat(0x08, 0, instance.length, instance);
-        UnreadableContent refused = assertThrows(UnreadableContent.class, () ->
+        UnreadableContentException refused = assertThrows(UnreadableContentException.class, () ->
                 decode(deeper, ContentFormat.TLV, new LwM2mPath(3442)));
         assertTrue(refused.getMessage().contains("nested"), refused.getMessage());
     }
 
-    /** Both sides of every boundary at which an encoder takes another number of bytes, or reads a sign. */
+    /** Both sides of every boundary at which the number of bytes or the sign of an encoding changes. */
     private static List<ULong> unsigned() {
         List<ULong> values = new ArrayList<>();
         for (int bit = 0; bit < Long.SIZE; bit++) {
@@ -298,7 +298,7 @@ class CodecsTest {
         return all;
     }
 
-    /** The two SenML formats, and what stands in the records of a pack. */
+    /** The two SenML formats, with the records of a pack. */
     private enum SenMl {
         JSON(ContentFormat.SENML_JSON), CBOR(ContentFormat.SENML_CBOR);
 

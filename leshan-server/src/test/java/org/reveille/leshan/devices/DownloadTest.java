@@ -50,7 +50,7 @@ class DownloadTest {
     }
 
     @Test
-    void ofABodyThatNeverEndsNoMoreThanTheLimitIsRead() throws Exception {
+    void anEndlessBodyIsReadUpToTheLimit() throws Exception {
         serve(exchange -> {
             exchange.sendResponseHeaders(200, 0);
             OutputStream body = exchange.getResponseBody();

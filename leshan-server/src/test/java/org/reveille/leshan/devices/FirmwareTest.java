@@ -19,7 +19,7 @@ import org.eclipse.leshan.core.peer.IpPeer;
 import org.eclipse.leshan.core.request.argument.Arguments;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.reveille.leshan.Models;
+import org.reveille.leshan.ObjectModels;
 
 class FirmwareTest {
     private static final LwM2mServer SERVER = new LwM2mServer(
@@ -31,7 +31,7 @@ class FirmwareTest {
 
     @BeforeEach
     void setModel() {
-        ObjectModel model = Models.newest().stream().filter(each -> each.id == 5).findFirst().orElseThrow();
+        ObjectModel model = ObjectModels.newest().stream().filter(each -> each.id == 5).findFirst().orElseThrow();
         firmware.setModel(model);
     }
 

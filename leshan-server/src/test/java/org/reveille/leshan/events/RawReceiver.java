@@ -15,9 +15,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A receiver on bare sockets, whose first answers may be no HTTP at all, or never end; later posts get 204. */
+/** A receiver on plain sockets, whose first responses may be invalid HTTP or endless; it answers later posts with 204. */
 final class RawReceiver implements AutoCloseable {
-    /** How a connection goes on once a post was read; it is held open until the sender closes it. */
+    /** Writes the response to a post; the connection stays open until the sender closes it. */
     @FunctionalInterface
     interface Answer {
         void write(Socket connection, OutputStream out) throws IOException, InterruptedException;
@@ -26,22 +26,26 @@ final class RawReceiver implements AutoCloseable {
     private static final Pattern LENGTH = Pattern.compile("(?i)content-length: *(\\d+)");
     private static final Pattern ID = Pattern.compile("(?i)webhook-id: *(\\S+)");
 
-    /** Every post that was read, whatever its answer. */
+    /** Every post that was read, whatever its response. */
     final List<Receiver.Post> posts = new CopyOnWriteArrayList<>();
-    /** Connections that the sender has not closed. */
+    /** The number of connections that the sender has not closed. */
     final AtomicInteger open = new AtomicInteger();
-    /** Connections made so far. */
+    /** The number of accepted connections. */
     final AtomicInteger accepted = new AtomicInteger();
     private final List<Answer> first;
     private final boolean reads;
     private final ServerSocket server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
 
-    /** Answers the first posts so, one after the other. */
+    /** Creates a receiver with the responses to its first posts. */
     RawReceiver(Answer... first) throws IOException {
         this(true, first);
     }
 
-    /** @param reads otherwise connections are accepted, and nothing is read or answered for three seconds */
+    /**
+     * Creates a receiver.
+     *
+     * @param reads false: connections are accepted, and nothing is read or answered for three seconds
+     */
     RawReceiver(boolean reads, Answer... first) throws IOException {
         this.reads = reads;
         this.first = List.of(first);
@@ -55,7 +59,7 @@ final class RawReceiver implements AutoCloseable {
         };
     }
 
-    /** After a beginning the same piece again and again, at most so often. */
+    /** Returns a response that repeats a piece after its beginning. */
     static Answer endless(String beginning, String piece, int times, int pauseMillis) {
         return (connection, out) -> {
             text(beginning).write(connection, out);
@@ -70,7 +74,7 @@ final class RawReceiver implements AutoCloseable {
         return URI.create(scheme + "://127.0.0.1:" + server.getLocalPort() + "/leshan/events");
     }
 
-    /** Events of the posts that were answered with 204, in order. */
+    /** Returns the events of the posts that were answered with 204, in order. */
     List<JsonNode> taken() {
         return posts.stream().filter(post -> post.answer() == 204).flatMap(post -> post.events().stream()).toList();
     }
@@ -136,7 +140,7 @@ final class RawReceiver implements AutoCloseable {
             try {
                 work.run();
             } catch (IOException | InterruptedException closed) {
-                // By the sender, or at the end of the test.
+                // The sender, or the end of the test, has closed the socket.
             }
         }, "raw receiver");
         thread.setDaemon(true);

@@ -21,7 +21,7 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import org.reveille.leshan.json.Json;
 
-/** A receiver of webhooks that answers as it is told, and notes what comes. */
+/** A receiver of webhook posts that records them, and answers as the test specifies. */
 final class Receiver implements AutoCloseable {
     /** One post. */
     record Post(String id, Map<String, List<String>> headers, String body, int answer) {
@@ -41,7 +41,7 @@ final class Receiver implements AutoCloseable {
     }
 
     final List<Post> posts = new CopyOnWriteArrayList<>();
-    /** Names in the certificates that the posts' senders have shown. */
+    /** Names in the certificates that the senders have presented. */
     final List<String> peers = new CopyOnWriteArrayList<>();
     volatile Function<Post, Integer> answers = post -> 204;
     private final HttpServer http;
@@ -54,7 +54,7 @@ final class Receiver implements AutoCloseable {
         this(HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0));
     }
 
-    /** With TLS; the sender must show a certificate. */
+    /** Creates a receiver with TLS, which requires a certificate of the sender. */
     Receiver(SSLContext tls) throws IOException {
         this(https(tls));
     }
@@ -86,7 +86,7 @@ final class Receiver implements AutoCloseable {
         return URI.create((http instanceof HttpsServer ? "https" : "http") + "://127.0.0.1:" + port() + "/leshan/events");
     }
 
-    /** Events of the posts that were taken, in order. */
+    /** Returns the events of the accepted posts, in order. */
     List<JsonNode> taken() {
         return posts.stream().filter(post -> post.answer() / 100 == 2).flatMap(post -> post.events().stream()).toList();
     }

@@ -24,10 +24,10 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.reveille.leshan.Models;
+import org.reveille.leshan.ObjectModels;
 import org.reveille.leshan.store.Store;
 
-/** The outbox in a Leshan server that is somebody else's. */
+/** Tests the outbox in a Leshan server of another program. */
 class ServerEventsTest {
     @TempDir
     private Path folder;
@@ -36,7 +36,7 @@ class ServerEventsTest {
     private LeshanServer server;
     private CoapEndpoint device;
 
-    /** Otherwise Californium writes a file of its settings into the working folder. */
+    /** Prevents Californium from writing its settings file into the working folder. */
     @BeforeAll
     static void configure() {
         CoapConfig.register();
@@ -52,9 +52,9 @@ class ServerEventsTest {
                 new CaliforniumServerEndpointsProvider.Builder(new CoapServerProtocolProvider())
                         .addEndpoint(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), Protocol.COAP).build();
         server = new LeshanServerBuilder().setEndpointsProviders(endpoints)
-                .setObjectModelProvider(new VersionedModelProvider(Models.allVersions()))
+                .setObjectModelProvider(new VersionedModelProvider(ObjectModels.allVersions()))
                 .setClientAwakeTimeProvider(contacts).build();
-        SurelyReceivedSends.install(endpoints.getCoapServer(), ServerEvents.listen(server, outbox, contacts));
+        AcknowledgedSendResource.install(endpoints.getCoapServer(), ServerEvents.listen(server, outbox, contacts));
         server.start();
         device = CoapEndpoint.builder().setInetSocketAddress(
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), 0)).build();
@@ -89,7 +89,7 @@ class ServerEventsTest {
     }
 
     @Test
-    void whatIsNoSendIsAnsweredAsLeshanDoes() throws Exception {
+    void anInvalidSendIsAnsweredAsLeshanDoes() throws Exception {
         assertEquals(ResponseCode.BAD_REQUEST, send("21.5").getCode());
         register();
         assertEquals(ResponseCode.BAD_REQUEST, post("/dp", "no SenML", MediaTypeRegistry.APPLICATION_SENML_JSON).getCode());

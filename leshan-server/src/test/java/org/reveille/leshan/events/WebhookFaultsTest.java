@@ -21,9 +21,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
 
-/** Delivery goes on after every answer that stalls, never ends, ends too early or is no HTTP. */
+/** Tests that delivery continues after responses that stall, never end, end too early or are not HTTP. */
 class WebhookFaultsTest {
-    /** Short where it is to pass, and long where it must not. */
+    /** Short where it must elapse; the other one is long, since it must not. */
     private static final Duration TIMEOUT = Duration.ofMillis(1_500);
     private static final Duration LONG_TIMEOUT = Duration.ofSeconds(20);
     private static final String OK = "HTTP/1.1 200 OK\r\n";
@@ -69,7 +69,7 @@ class WebhookFaultsTest {
 
     @ParameterizedTest
     @MethodSource("badAnswers")
-    void aPostWithoutACompleteAnswerIsMadeAgain(RawReceiver.Answer answer, PostOutcome outcome) throws Exception {
+    void aPostWithoutACompleteResponseIsRepeated(RawReceiver.Answer answer, PostOutcome outcome) throws Exception {
         try (RawReceiver receiver = new RawReceiver(answer)) {
             open(receiver.uri("http"), outcome == PostOutcome.TIMEOUT ? TIMEOUT : LONG_TIMEOUT);
             publish(0, 3);
@@ -81,7 +81,7 @@ class WebhookFaultsTest {
             assertEquals(receiver.posts.get(0).body(), receiver.posts.get(1).body());
             assertEquals(outcome, outcomes.get(0));
             assertTrue(outcomes.stream().skip(1).allMatch(PostOutcome.TAKEN::equals), outcomes::toString);
-            assertEquals(null, outbox.status().trouble());
+            assertEquals(null, outbox.status().lastError());
             assertEquals(Duration.ZERO, outbox.status().failing());
             await(() -> receiver.open.get() == 1);
         }
@@ -100,7 +100,7 @@ class WebhookFaultsTest {
     }
 
     @Test
-    void ofAnAnswerThatNeverEndsTheStatusCounts() throws Exception {
+    void theStatusOfAnEndlessResponseCounts() throws Exception {
         String kilobyte = "x".repeat(1024);
         try (RawReceiver receiver = new RawReceiver(
                 RawReceiver.endless(OK + "Content-Length: 1000000000\r\n\r\n", kilobyte, 32 << 10, 0))) {
@@ -115,26 +115,26 @@ class WebhookFaultsTest {
     }
 
     @Test
-    void ofARefusalOnlyTheBeginningIsKept() throws Exception {
+    void onlyTheBeginningOfARefusalIsStored() throws Exception {
         String kilobyte = "x".repeat(1024);
         try (RawReceiver receiver = new RawReceiver(RawReceiver.endless(
                 "HTTP/1.1 422 No\r\nContent-Length: 1000000000\r\n\r\n", kilobyte, 32 << 10, 0))) {
             open(receiver.uri("http"), LONG_TIMEOUT);
             publish(0, 1);
-            await(() -> outbox.status().setAside() == 1);
+            await(() -> outbox.status().refused() == 1);
             assertEquals(List.of(PostOutcome.REFUSED), outcomes);
         }
     }
 
     @Test
-    void aReceiverThatReadsNothingIsLeft() throws Exception {
+    void theConnectionToAReceiverThatReadsNothingIsClosed() throws Exception {
         try (RawReceiver receiver = new RawReceiver(false)) {
             open(receiver.uri("http"), TIMEOUT);
             outbox.publish("dev", "SEND", Json.object().put("text", "x".repeat(8 << 20)));
             await(() -> outcomes.size() >= 2);
             await(() -> receiver.accepted.get() - receiver.open.get() >= 2);
             assertTrue(outcomes.stream().allMatch(PostOutcome.TIMEOUT::equals), outcomes::toString);
-            assertEquals("no complete answer within 1.5 s", outbox.status().trouble());
+            assertEquals("no complete answer within 1.5 s", outbox.status().lastError());
             assertTrue(outbox.status().failing().compareTo(TIMEOUT) >= 0);
             assertEquals(1, outbox.status().waiting());
         }

@@ -18,7 +18,7 @@ import org.reveille.leshan.security.ClientTls;
 import org.reveille.leshan.security.TestCertificates;
 import org.reveille.leshan.store.Store;
 
-/** An https webhook whose certificate a private authority has signed, and which wants one of ours. */
+/** Tests an https webhook whose certificate a private authority has signed, and which requires a client certificate. */
 class WebhookTlsTest {
     @TempDir
     private static Path keys;
@@ -46,7 +46,7 @@ class WebhookTlsTest {
     }
 
     @Test
-    void theCertificateIsShownToAReceiverWhoseAuthorityIsKnown() throws Exception {
+    void theCertificateIsPresentedToAReceiverWithATrustedAuthority() throws Exception {
         try (Receiver receiver = new Receiver(certificates.server("receiver", "authority"))) {
             open(receiver.uri(), tls("authority", "sender"));
             await(() -> receiver.taken().size() == 1);
@@ -71,7 +71,7 @@ class WebhookTlsTest {
     }
 
     @Test
-    void aReceiverThatWantsACertificateTakesNothingWithoutOne() throws Exception {
+    void aReceiverThatRequiresACertificateAcceptsNothingWithoutOne() throws Exception {
         try (Receiver receiver = new Receiver(certificates.server("receiver", "authority"))) {
             open(receiver.uri(), tls("authority", null));
             assertRefused(receiver);
@@ -79,7 +79,7 @@ class WebhookTlsTest {
     }
 
     @Test
-    void withoutAuthoritiesThoseOfJavaCount() throws Exception {
+    void theAuthoritiesOfJavaAreTheDefault() throws Exception {
         try (Receiver receiver = new Receiver(certificates.server("receiver", "authority"))) {
             open(receiver.uri(), tls(null, "sender"));
             assertRefused(receiver);
@@ -87,8 +87,8 @@ class WebhookTlsTest {
     }
 
     private void assertRefused(Receiver receiver) throws InterruptedException {
-        await(() -> outbox.status().trouble() != null);
-        assertTrue(outbox.status().trouble().startsWith("no answer: "), outbox.status().trouble());
+        await(() -> outbox.status().lastError() != null);
+        assertTrue(outbox.status().lastError().startsWith("no answer: "), outbox.status().lastError());
         assertEquals(List.of(), receiver.posts);
         assertEquals(1, outbox.status().waiting());
     }

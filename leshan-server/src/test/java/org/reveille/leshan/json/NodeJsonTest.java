@@ -24,7 +24,7 @@ class NodeJsonTest {
         "{'kind':'instance','resources':[{'kind':'singleResource','id':1,'type':'STRING','value':'a'}],'id':0}",
         "{'instances':[{'kind':'instance','resources':[],'id':0}],'kind':'obj','id':3303}"
     })
-    void nodesComeBackAsTheyWere(String quoted) throws Exception {
+    void nodesAreUnchangedByWritingAndReading(String quoted) throws Exception {
         String json = quoted.replace('\'', '"');
         assertEquals(Json.read(json), NodeWriter.write(NodeReader.read(Json.read(json))));
         assertEquals(Json.write(Json.read(json)), Json.write(NodeWriter.write(NodeReader.read(Json.read(json)))));

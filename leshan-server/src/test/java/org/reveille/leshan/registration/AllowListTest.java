@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.reveille.leshan.BadSetting;
+import org.reveille.leshan.SettingException;
 
 class AllowListTest {
     @TempDir
@@ -24,7 +24,7 @@ class AllowListTest {
     }
 
     @Test
-    void namesAndPatternsAllowWhatTheySay() {
+    void namesAndPatternsAllowTheirMatches() {
         AllowList list = new AllowList(file);
         for (String name : new String[] {"exact.name", "meter-", "meter-1/2", "urn:imei:123", "[a-z]+", "\u00e4b\\d"}) {
             assertTrue(list.allows(name), name);
@@ -41,16 +41,16 @@ class AllowListTest {
     }
 
     @Test
-    void aFileThatCannotBeUsedLeavesTheEarlierNames() throws Exception {
+    void anInvalidFileLeavesTheEarlierNames() throws Exception {
         AllowList list = new AllowList(file);
         Files.writeString(file, "other\n");
         list.reload();
         assertFalse(list.allows("exact.name"));
         Files.writeString(file, "# nothing\n");
-        String said = assertThrows(BadSetting.class, list::reload).getMessage();
-        assertEquals("--registration-allow: there is no name in " + file + ": no device could register.", said);
+        String message = assertThrows(SettingException.class, list::reload).getMessage();
+        assertEquals("--registration-allow: there is no name in " + file + ", so no device could register.", message);
         Files.delete(file);
-        assertThrows(BadSetting.class, list::reload);
+        assertThrows(SettingException.class, list::reload);
         assertTrue(list.allows("other"));
     }
 }

@@ -80,7 +80,7 @@ class RegistrationWebhookTest {
         }
     }
 
-    /** Java's client would keep the connection open for ever. */
+    /** Without this, Java's client would keep the connection open forever. */
     @ParameterizedTest
     @ValueSource(strings = {"220 mail.example.org ESMTP\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"})
     void theConnectionOfAnUnusableResponseIsClosed(String response) throws Exception {
@@ -102,7 +102,7 @@ class RegistrationWebhookTest {
     private static void assertClosed(Socket connection) throws IOException {
         try {
             while (connection.getInputStream().read() >= 0) {
-                // The request, which may have come in part.
+                // The request may have arrived in part.
             }
         } catch (SocketException reset) {
             // Closed with bytes unread.
@@ -110,7 +110,7 @@ class RegistrationWebhookTest {
     }
 
     @Test
-    void aDecisionCountsForItsTimeAndForItsIdentity() throws Exception {
+    void aDecisionIsCachedByIdentityForALimitedTime() throws Exception {
         decide(DEVICE);
         status = 403;
         time.addAndGet(CACHE.toNanos() - 1);
@@ -123,7 +123,7 @@ class RegistrationWebhookTest {
     }
 
     @Test
-    void theLastDecisionCountsWhileTheWebhookDecidesNothing() throws Exception {
+    void theLastDecisionIsUsedWhileTheWebhookDecidesNothing() throws Exception {
         decide(DEVICE);
         time.addAndGet(CACHE.toNanos());
         status = 503;
@@ -135,7 +135,7 @@ class RegistrationWebhookTest {
     }
 
     @Test
-    void aWebhookThatDoesNotAnswerIsWaitedForOnItsOwnThreads() throws Exception {
+    void aWebhookWithoutAnAnswerBlocksOnlyItsOwnThreads() throws Exception {
         holds = true;
         webhook = webhook(Duration.ofMillis(500));
         List<CompletableFuture<Decision>> all = new ArrayList<>();
@@ -144,7 +144,7 @@ class RegistrationWebhookTest {
         }
         // 8 are posted, 1,000 wait; the others are decided at once.
         assertTrue(all.stream().filter(CompletableFuture::isDone).count() >= 992);
-        // By this clock, those that wait are late by now.
+        // By this clock, the waiting ones are late.
         time.addAndGet(Duration.ofMillis(500).toNanos());
         for (CompletableFuture<Decision> each : all) {
             assertEquals(Decision.UNKNOWN, each.get(10, TimeUnit.SECONDS));

@@ -68,7 +68,7 @@ class CredentialsTest {
     }
 
     @Test
-    void whatCannotBeWrittenIsNotTaken() throws Exception {
+    void credentialsThatCannotBeWrittenAreRefused() throws Exception {
         Store store = new Store(folder.resolve("state.db"));
         Credentials credentials = new Credentials(store);
         credentials.add(psk("kept", "one"));
@@ -106,7 +106,7 @@ class CredentialsTest {
     }
 
     @Test
-    void ofTwoWhoWantAnIdentityAtOnceOneGetsIt() throws Exception {
+    void oneOfTwoConcurrentWritesGetsAnIdentity() throws Exception {
         try (Store store = new Store(folder.resolve("state.db"))) {
             Credentials credentials = new Credentials(store);
             for (int i = 0; i < 20; i++) {
@@ -134,7 +134,7 @@ class CredentialsTest {
     }
 
     @Test
-    void whatIsToldOfCredentialsIsStocksFormWithoutTheSecret() {
+    void credentialsAreWrittenInTheStockFormWithoutTheSecret() {
         SecurityInfo info = psk("device", "one");
         assertEquals("{\"endpoint\":\"device\",\"tls\":{\"mode\":\"psk\",\"details\":{\"identity\":\"one\"}}}",
                 Json.write(CredentialJson.write(info)));
@@ -149,7 +149,7 @@ class CredentialsTest {
         "{\"endpoint\":\"device\",\"oscore\":{\"msec\":\"5ec2e7\"}}",
         "{\"endpoint\":\"device\",\"tls\":\"5ec2e7\"",
         "\"5ec2e7\""})
-    void noRefusalRepeatsWhatWasWritten(String body) {
+    void noRefusalRepeatsPartsOfTheBody(String body) {
         Exception refused = assertThrows(IllegalArgumentException.class, () -> CredentialJson.read(body));
         for (Throwable each = refused; each != null; each = each.getCause()) {
             assertFalse(each.toString().contains("5ec2e7"), each.toString());
@@ -157,19 +157,19 @@ class CredentialsTest {
     }
 
     @Test
-    void accessIsForThoseWhoShowAToken() {
-        Access access = new Access(List.of("old", "new"));
+    void accessRequiresAToken() {
+        ApiTokens access = new ApiTokens(List.of("old", "new"));
         assertTrue(access.allows("Bearer new"));
         assertTrue(access.allows("bearer old"));
         for (String wrong : new String[] {null, "", "new", "Bearer", "Bearer ", "Bearer newer", "Basic new"}) {
             assertFalse(access.allows(wrong), wrong);
         }
-        assertTrue(new Access(List.of()).allows(null));
+        assertTrue(new ApiTokens(List.of()).allows(null));
     }
 
     @Test
     void tokensCanBeReplacedButNotByNone() {
-        Access access = new Access(List.of("old"));
+        ApiTokens access = new ApiTokens(List.of("old"));
         access.replace(List.of("new"));
         assertTrue(access.allows("Bearer new"));
         assertFalse(access.allows("Bearer old"));

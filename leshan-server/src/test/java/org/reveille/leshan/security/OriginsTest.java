@@ -12,7 +12,7 @@ class OriginsTest {
     private final Origins proxied = new Origins("127.0.0.1", List.of("Leshan.example"));
 
     @Test
-    void programsAndOwnPagesMayAsk() {
+    void programsAndOwnPagesAreAllowed() {
         assertNull(loopback.refusal("localhost", null, null));
         for (String own : List.of("http://127.0.0.1:8080", "http://localhost", "http://LOCALHOST", "http://[::1]:8080")) {
             assertNull(loopback.refusal("localhost", own, null), own);
@@ -23,7 +23,7 @@ class OriginsTest {
     }
 
     @Test
-    void pagesOfElsewhereMayNot() {
+    void pagesOfOtherSitesAreRefused() {
         for (String foreign : List.of("https://example.com", "http://127.0.0.1.example.com", "null", "", "%",
                 "http://localhost@example.com", "http://192.0.2.2:8080", "https://leshan.example")) {
             assertNotNull(loopback.refusal("localhost", foreign, null), foreign);
@@ -33,7 +33,7 @@ class OriginsTest {
     }
 
     @Test
-    void aBrowserThatNamesNoPageSaysThatItIsAnotherSites() {
+    void aBrowserRequestWithoutAnOriginIsRefusedByItsFetchSite() {
         for (String other : List.of("cross-site", "same-site", "")) {
             assertNotNull(loopback.refusal("localhost", null, other), other);
             assertNotNull(elsewhere.refusal(null, null, other), other);
@@ -41,7 +41,7 @@ class OriginsTest {
         for (String own : List.of("same-origin", "none")) {
             assertNull(loopback.refusal("localhost", null, own), own);
         }
-        // A page of another port of this machine names itself.
+        // A page on another port of this machine has its own origin.
         assertNull(loopback.refusal("localhost", "http://localhost:3000", "same-site"));
     }
 

@@ -15,7 +15,7 @@ import java.util.List;
 import javax.net.ssl.SSLContext;
 import org.eclipse.californium.elements.util.SslContextUtil;
 
-/** Certificates for tests, made by the JDK's keytool: each name is one that signs itself, or that another has signed. */
+/** Creates certificates for tests with the JDK's keytool: self-signed ones, and ones that another name has signed. */
 public final class TestCertificates {
     private static final String PASSWORD = "changeit";
 
@@ -27,17 +27,17 @@ public final class TestCertificates {
         this.store = folder.resolve("keys.p12");
     }
 
-    /** Makes an authority. */
+    /** Creates an authority. */
     public void authority(String name) throws IOException, InterruptedException {
         keytool(name, "-ext", "bc=ca:true");
     }
 
-    /** Makes a certificate for an address such as {@code ip:127.0.0.1} or {@code dns:example.org}. */
+    /** Creates a certificate for an address such as {@code ip:127.0.0.1} or {@code dns:example.org}. */
     public void signed(String name, String by, String address) throws IOException, InterruptedException {
         keytool(name, "-signer", by, "-signerkeypass", PASSWORD, "-ext", "san=" + address);
     }
 
-    /** The certificate with its chain as PEM. */
+    /** Returns the certificate with its chain as PEM. */
     public Path certificate(String name) throws IOException, GeneralSecurityException {
         StringBuilder text = new StringBuilder();
         for (Certificate certificate : load().getCertificateChain(name)) {
@@ -46,13 +46,13 @@ public final class TestCertificates {
         return Files.writeString(folder.resolve(name + ".pem"), text);
     }
 
-    /** The certificate's key as PEM, PKCS #8. */
+    /** Returns the certificate's key as PEM, PKCS #8. */
     public Path key(String name) throws IOException, GeneralSecurityException {
         Key key = load().getKey(name, PASSWORD.toCharArray());
         return Files.writeString(folder.resolve(name + ".key"), pem("PRIVATE KEY", key.getEncoded()));
     }
 
-    /** TLS of a server with a certificate that trusts what an authority has signed. */
+    /** Returns the TLS context of a server with a certificate, which trusts the certificates of an authority. */
     public SSLContext server(String name, String trusted) throws IOException, GeneralSecurityException {
         SSLContext context = SSLContext.getInstance("TLS");
         Identity identity = Identity.read("--https", certificate(name), key(name), "--trusted", certificate(trusted));
@@ -75,9 +75,9 @@ public final class TestCertificates {
                 "-validity", "2", "-keystore", store.toString(), "-storetype", "PKCS12", "-storepass", PASSWORD));
         Collections.addAll(command, more);
         Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String said = new String(process.getInputStream().readAllBytes());
+        String output = new String(process.getInputStream().readAllBytes());
         if (process.waitFor() != 0) {
-            throw new IOException(said);
+            throw new IOException(output);
         }
     }
 

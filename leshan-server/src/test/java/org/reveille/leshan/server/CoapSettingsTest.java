@@ -41,21 +41,21 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.reveille.leshan.Models;
-import org.reveille.leshan.coap.CheckedRegistrations;
+import org.reveille.leshan.ObjectModels;
+import org.reveille.leshan.coap.CheckedRegisterResource;
 import org.reveille.leshan.coap.RefusalLog;
-import org.reveille.leshan.operations.CoapMetrics;
-import org.reveille.leshan.operations.Metrics;
+import org.reveille.leshan.monitoring.CoapMetrics;
+import org.reveille.leshan.monitoring.Metrics;
 import org.reveille.leshan.security.Credentials;
 import org.reveille.leshan.security.Identity;
 
-/** CoAP as production mode serves it, with a CoAP client that does what it should not. */
+/** Tests the CoAP endpoints of production mode with a CoAP client that violates the limits. */
 class CoapSettingsTest {
     private static final int MAX_BODY = 65_536;
     private static final int MAX_REGISTRATION = 4_096;
-    /** A quarter of what all unregistered peers may have unfinished is for one address. */
+    /** One address may have a quarter of the unfinished uploads of all unregistered peers. */
     private static final int UPLOADS_PER_ADDRESS = 64;
-    /** Ten times as many at once. */
+    /** Ten times the rate. */
     private static final int UNREGISTERED_RATE = 10;
     private static final byte[] KEY = {1, 2, 3, 4, 5, 6, 7, 8};
 
@@ -64,7 +64,7 @@ class CoapSettingsTest {
     private LeshanServer server;
     private CoapEndpoint client;
 
-    /** Otherwise Californium writes a file of its settings into the working folder. */
+    /** Prevents Californium from writing its settings file into the working folder. */
     @BeforeAll
     static void configure() {
         CoapConfig.register();
@@ -83,11 +83,11 @@ class CoapSettingsTest {
                 "127.0.0.1", 0, 0, Identity.NONE, credentials, MAX_BODY, MAX_REGISTRATION, UNREGISTERED_RATE,
                 californium -> { });
         LeshanServerBuilder builder =
-                new LeshanServerBuilder().setObjectModelProvider(new VersionedModelProvider(Models.allVersions()));
+                new LeshanServerBuilder().setObjectModelProvider(new VersionedModelProvider(ObjectModels.allVersions()));
         settings.applyTo(builder, new CoapMetrics(new Metrics()), refusals);
         server = builder.build();
         settings.limitRate(server, refusals);
-        server.getEndpointsProvider().forEach(provider -> CheckedRegistrations.install(
+        server.getEndpointsProvider().forEach(provider -> CheckedRegisterResource.install(
                 ((CaliforniumServerEndpointsProvider) provider).getCoapServer(), refusals));
         CoapSettings.start(server);
         client = open(CoapEndpoint.builder().setInetSocketAddress(loopback(0)));
@@ -133,7 +133,7 @@ class CoapSettingsTest {
         }
         assertEquals(ResponseCode.CONTINUE, block(client, Protocol.COAP, "dp", 0, true, 1024).getCode());
         assertEquals(ResponseCode.CONTINUE, block(client, Protocol.COAP, "dp", 1, true, 1024).getCode());
-        // All of it arrives at the resource, to which it is no SenML.
+        // The whole body reaches the resource, which cannot parse it as SenML.
         assertEquals(ResponseCode.BAD_REQUEST, block(client, Protocol.COAP, "dp", 2, false, 1024).getCode());
     }
 
@@ -146,7 +146,7 @@ class CoapSettingsTest {
     }
 
     @Test
-    void aRegistrationOfSeveralBlocksIsTaken() throws Exception {
+    void aRegistrationOfSeveralBlocksIsAccepted() throws Exception {
         byte[] links = links(300);
         Response last = null;
         for (int from = 0; from < links.length; from += 1024) {
@@ -182,7 +182,7 @@ class CoapSettingsTest {
     @ValueSource(strings = {"ep=dev&lt=abc", "ep=dev&lt=", "ep=dev&lt", "ep=dev&lt=-1", "ep=dev&lt=2147483648",
         "ep=dev&lt=9223372036854775807", "ep=dev&lt=9223372036854775808", "ep=dev&lt=1.5", "ep=dev&lt=+5",
         "ep=dev&b=X", "ep=dev&b=u", "ep=", "ep", "ep=dev&sms", "ep=dev&Q=1"})
-    void aParameterThatIsNoneIsABadRequestWithOneLineInTheLog(String query) throws Exception {
+    void anInvalidParameterIsABadRequestWithOneLineInTheLog(String query) throws Exception {
         for (int i = 0; i < 20; i++) {
             Response response = post("rd?lwm2m=1.1&" + query, "</3/0>");
             assertEquals(ResponseCode.BAD_REQUEST, response.getCode());
@@ -214,7 +214,7 @@ class CoapSettingsTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"lt=1", "lt=2147483647", "lt=86400&b=U", "b=", "b", "lt=300&Q", "sms=491"})
-    void whatMakesSenseIsTaken(String query) throws Exception {
+    void validParametersAreAccepted(String query) throws Exception {
         register("lwm2m=1.1&" + query);
         assertNotNull(registration());
     }
@@ -234,7 +234,7 @@ class CoapSettingsTest {
         Response refused = block(peer, protocol, "rd/more", 0, true, 64);
         assertEquals(ResponseCode.SERVICE_UNAVAILABLE, refused.getCode());
         assertEquals(31, refused.getOptions().getMaxAge());
-        // One that ends makes room for another; all of it arrives at the resource, to which it is no list of objects.
+        // A finished upload makes room for another; its whole body reaches the resource, which cannot parse it as links.
         assertEquals(ResponseCode.BAD_REQUEST, block(peer, protocol, "rd/0", 1, false, 64).getCode());
         assertEquals(ResponseCode.CONTINUE, block(peer, protocol, "rd/more", 0, true, 64).getCode());
     }
@@ -297,7 +297,7 @@ class CoapSettingsTest {
         return open(CoapEndpoint.builder().setConnector(new DTLSConnector(config)));
     }
 
-    /** It sends blocks one by one, as it is told. */
+    /** Sends blocks one by one, on command. */
     private CoapEndpoint open(CoapEndpoint.Builder builder) throws Exception {
         Configuration config = Configuration.createStandardWithoutFile();
         config.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, 0);

@@ -22,7 +22,7 @@ class EventStreamsTest {
     private static final String MEBIBYTE = "x".repeat(1 << 20);
 
     @Test
-    void whoHasGoneBeforeTheHeadIsNotCollectedFor() {
+    void noEventsAreCollectedForASubscriberThatLeftBeforeTheHead() {
         EventStreams streams = new EventStreams();
         HttpServletRequest request = Fakes.answering(HttpServletRequest.class,
                 method -> method.equals("getHeaders") ? Collections.enumeration(List.of("text/event-stream")) : null);
@@ -39,7 +39,7 @@ class EventStreamsTest {
     }
 
     @Test
-    void whoReadsNothingIsDroppedByBytes() throws Exception {
+    void aSubscriberThatReadsNothingIsDroppedByBytes() throws Exception {
         Stuck output = new Stuck();
         EventStream stream = new EventStream(null, output, past -> 0);
         stream.start();
@@ -54,7 +54,7 @@ class EventStreamsTest {
     }
 
     @Test
-    void whatIsAboutNoClientIsForListenersOfOneClientToo() {
+    void eventsWithoutAClientAreSentToListenersOfOneClientToo() {
         EventStream stream = new EventStream("dev", OutputStream.nullOutputStream(), past -> 0);
         assertTrue(stream.wants("dev"));
         assertTrue(stream.wants(null));
@@ -63,16 +63,16 @@ class EventStreamsTest {
 
     @Test
     void anEventIsNeverTooLargeAlone() throws Exception {
-        CountDownLatch told = new CountDownLatch(1);
-        EventStream stream = new EventStream(null, new Counting(told), past -> 0);
+        CountDownLatch written = new CountDownLatch(1);
+        EventStream stream = new EventStream(null, new Counting(written), past -> 0);
         stream.start();
         stream.offer(Long.MAX_VALUE, MEBIBYTE.repeat(17));
-        told.await();
+        written.await();
         stream.close();
         stream.closed().get(30, TimeUnit.SECONDS);
     }
 
-    /** Takes nothing. */
+    /** Accepts no bytes. */
     private static final class Stuck extends OutputStream {
         private final CountDownLatch stuck = new CountDownLatch(1);
 
@@ -87,12 +87,12 @@ class EventStreamsTest {
         }
     }
 
-    /** Takes everything. */
+    /** Accepts all bytes. */
     private static final class Counting extends OutputStream {
-        private final CountDownLatch told;
+        private final CountDownLatch written;
 
-        Counting(CountDownLatch told) {
-            this.told = told;
+        Counting(CountDownLatch written) {
+            this.written = written;
         }
 
         @Override
@@ -102,7 +102,7 @@ class EventStreamsTest {
 
         @Override
         public void write(byte[] bytes) {
-            told.countDown();
+            written.countDown();
         }
     }
 }

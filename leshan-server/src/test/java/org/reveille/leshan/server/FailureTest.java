@@ -15,13 +15,13 @@ import org.reveille.leshan.server.Failure.Code;
 class FailureTest {
     @ParameterizedTest
     @EnumSource
-    void isReadAsItWasWritten(Code code) throws Exception {
+    void aFailureIsReadAsItWasWritten(Code code) throws Exception {
         Failure failure = new Failure(code, "why", Delivery.MAY_HAVE_REACHED, null);
         assertEquals(failure, Failure.of(Json.read(Json.write(failure.json()))));
     }
 
     @Test
-    void sleepingTellsUntilWhenItWasAwake() {
+    void aSleepingClientIsReportedWithTheEndOfItsAwakeTime() {
         Failure asleep = new Failure(Code.CLIENT_SLEEPING, "Invalid request: asleep", Delivery.NOT_SENT, 17L);
         assertEquals("{\"code\":\"CLIENT_SLEEPING\",\"text\":\"Invalid request: asleep\",\"delivery\":\"NOT_SENT\","
                 + "\"awakeUntil\":17}", Json.write(asleep.json()));
@@ -31,17 +31,17 @@ class FailureTest {
     }
 
     @Test
-    void exceptionsAreToldInTheStockServersWords() {
-        assertEquals("504 Request timeout", told(new TimeoutException(TimeoutException.Type.RESPONSE_TIMEOUT, "late")));
-        assertEquals("400 Invalid request: odd", told(new CodecException("odd")));
-        assertEquals("400 Invalid request: asleep", told(new ClientSleepingException("asleep")));
+    void exceptionsHaveTheStockServersTexts() {
+        assertEquals("504 Request timeout", answer(new TimeoutException(TimeoutException.Type.RESPONSE_TIMEOUT, "late")));
+        assertEquals("400 Invalid request: odd", answer(new CodecException("odd")));
+        assertEquals("400 Invalid request: asleep", answer(new ClientSleepingException("asleep")));
         assertEquals("500 Unexpected exception: peer is not connected",
-                told(new UnconnectedPeerException("peer is not connected")));
-        assertEquals("500 Unexpected exception: null", told(new NullPointerException()));
+                answer(new UnconnectedPeerException("peer is not connected")));
+        assertEquals("500 Unexpected exception: null", answer(new NullPointerException()));
     }
 
-    private static String told(Exception error) {
-        HttpAnswer answer = Failures.answer(error);
-        return answer.status() + " " + answer.body();
+    private static String answer(Exception error) {
+        HttpAnswer given = Failures.answer(error);
+        return given.status() + " " + given.body();
     }
 }

@@ -2,9 +2,9 @@ package org.reveille.leshan.server;
 
 import java.lang.reflect.Proxy;
 
-/** What a web server would hand in. */
+/** Creates fakes of the objects that a web server passes in. */
 final class Fakes {
-    /** What a method answers, by its name. */
+    /** Returns the result of a method by its name. */
     @FunctionalInterface
     interface Answers {
         Object to(String method) throws Throwable;

@@ -22,7 +22,7 @@ class OpenCallsTest {
     }
 
     @Test
-    void notTooManyTogether() {
+    void theTotalOfOpenCallsIsLimited() {
         OpenCalls.Call first = call("a");
         assertNull(calls.open(first));
         assertNull(calls.open(call("b")));
@@ -33,7 +33,7 @@ class OpenCallsTest {
     }
 
     @Test
-    void onceDrainedNoneIsOpened() throws InterruptedException {
+    void noCallIsOpenedAfterADrain() throws InterruptedException {
         OpenCalls.Call first = call("a");
         assertNull(calls.open(first));
         assertEquals(1, calls.drain(1));
@@ -45,13 +45,13 @@ class OpenCallsTest {
     }
 
     @Test
-    void whatIsRefusedWasNotSent() {
+    void aRefusedRequestWasNotSent() {
         calls.open(call("a"));
         assertEquals(Delivery.NOT_SENT, calls.open(call("a")).delivery());
     }
 
     @Test
-    void anOverdueCallIsOpenAndKeepsNoOtherOut() throws InterruptedException {
+    void anOverdueCallIsOpenAndBlocksNoOther() throws InterruptedException {
         OpenCalls.Call overdue = new OpenCalls.Call("a", () -> true);
         OpenCalls.Call next = call("a");
         assertNull(calls.open(overdue));

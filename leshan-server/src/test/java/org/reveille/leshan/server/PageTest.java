@@ -15,20 +15,20 @@ import org.junit.jupiter.api.Test;
 
 class PageTest {
     @Test
-    void pagesTellEachClientOnceAndInOrder() {
+    void pagesContainEachClientOnceAndInOrder() {
         List<String> names = new ArrayList<>();
         for (int i = 0; i < 103; i++) {
             names.add("dev-" + i);
         }
         Collections.shuffle(names, new Random(1));
-        List<String> told = new ArrayList<>();
+        List<String> listed = new ArrayList<>();
         List<String> page = page(names, null);
         while (!page.isEmpty()) {
-            told.addAll(page);
+            listed.addAll(page);
             page = page(names, page.get(page.size() - 1));
         }
         Collections.sort(names);
-        assertEquals(names, told);
+        assertEquals(names, listed);
     }
 
     private static List<String> page(List<String> names, String after) {

@@ -24,7 +24,7 @@ class PathsTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"%", "a%2", "%zz", "%-1", "%C3", "%C0%AF", "%FF"})
-    void whatIsNoPercentEncodedUtf8IsRefused(String segment) {
+    void pathsThatAreNotPercentEncodedUtf8AreRefused(String segment) {
         assertThrows(InvalidRequestException.class, () -> Paths.decode(segment));
     }
 }

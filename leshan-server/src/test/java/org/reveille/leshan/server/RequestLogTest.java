@@ -36,14 +36,14 @@ class RequestLogTest {
     @TempDir
     Path folder;
     private final AtomicLong now = new AtomicLong(1_000_000_000_000L);
-    private final List<ObjectNode> told = new ArrayList<>();
+    private final List<ObjectNode> published = new ArrayList<>();
     private Store store;
     private RequestLog log;
 
     @BeforeEach
     void open() throws IOException {
         store = new Store(folder.resolve("test.sqlite"));
-        log = RequestLog.open(store, (connection, endpoint, data) -> told.add(data), now::get);
+        log = RequestLog.open(store, (connection, endpoint, data) -> published.add(data), now::get);
     }
 
     @AfterEach
@@ -60,38 +60,38 @@ class RequestLogTest {
     }
 
     @Test
-    void whatCameOfItIsAnsweredAndTold() throws SQLException {
+    void theResultIsReturnedAndPublished() throws SQLException {
         RequestEntry entry = request("1/1", "digest");
         log.begin(entry).join();
         log.end(entry, DONE, Delivery.ANSWERED).join();
         assertEquals(DONE, log.find("1/1").answerTo("digest"));
         assertEquals(RequestEntry.REUSED, log.find("1/1").answerTo("another"));
         assertEquals("{\"ep\":\"dev\",\"path\":\"/3/0/4\",\"requestId\":\"1/1\","
-                + "\"response\":{\"status\":\"CHANGED(204)\"},\"delayed\":false}", Json.write(told.get(0)));
+                + "\"response\":{\"status\":\"CHANGED(204)\"},\"delayed\":false}", Json.write(published.get(0)));
     }
 
     @Test
-    void anErrorIsKeptAsJsonAndAnsweredAsItWas() throws SQLException {
+    void anErrorIsStoredAsJsonAndReturnedUnchanged() throws SQLException {
         RequestEntry entry = request("1/1", "digest");
         log.begin(entry).join();
         log.end(entry, TIMEOUT, Delivery.MAY_HAVE_REACHED).join();
         assertEquals(TIMEOUT, log.find("1/1").answerTo("digest"));
         assertEquals(504, RequestEntry.json("1/1", log.find("1/1")).at("/answer/status").asInt());
-        assertEquals("REQUEST_TIMEOUT", told.get(0).at("/error/code").asText());
+        assertEquals("REQUEST_TIMEOUT", published.get(0).at("/error/code").asText());
     }
 
     @Test
-    void aRefusalBeforeAnythingWasSentIsForgotten() throws SQLException {
+    void aRefusalBeforeAnythingWasSentIsNotStored() throws SQLException {
         RequestEntry entry = request("1/1", "digest");
         log.begin(entry).join();
         Failure asleep = Failure.refusal(Code.CLIENT_SLEEPING, "Invalid request: asleep");
         log.end(entry, HttpAnswer.failure(asleep), Delivery.NOT_SENT).join();
         assertNull(log.find("1/1"));
-        assertEquals(List.of(), told);
+        assertEquals(List.of(), published);
     }
 
     @Test
-    void aClosedIdIsNotReceivedAndNeverWillBe() throws SQLException {
+    void aClosedIdIsReportedAsNotReceivedAndRefused() throws SQLException {
         log.close("1/1").join();
         assertEquals("{\"id\":\"1/1\",\"state\":\"NOT_RECEIVED\"}",
                 Json.write(RequestEntry.json("1/1", log.find("1/1"))));
@@ -100,7 +100,7 @@ class RequestLogTest {
     }
 
     @Test
-    void closingChangesNothingOfAnIdThatCame() {
+    void closingDoesNotChangeAReceivedId() {
         RequestEntry entry = request("1/1", "digest");
         log.begin(entry).join();
         log.end(entry, DONE, Delivery.ANSWERED).join();
@@ -108,20 +108,20 @@ class RequestLogTest {
     }
 
     @Test
-    void whatRanWhenTheServerStoppedIsInterrupted() throws Exception {
+    void requestsThatRanWhenTheServerStoppedAreInterrupted() throws Exception {
         log.begin(request("1/1", "digest")).join();
         store.close();
         open();
         assertEquals(Code.INTERRUPTED, log.find("1/1").answerTo("digest").failure().code());
         assertEquals("INTERRUPTED", RequestEntry.json("1/1", log.find("1/1")).get("state").asText());
-        assertEquals("INTERRUPTED", told.get(0).at("/error/code").asText());
+        assertEquals("INTERRUPTED", published.get(0).at("/error/code").asText());
         store.close();
         open();
-        assertEquals(1, told.size());
+        assertEquals(1, published.size());
     }
 
     @Test
-    void aDayLaterAnIdIsForgotten() throws SQLException {
+    void anIdIsDeletedAfterADay() throws SQLException {
         RequestEntry entry = request("1/1", "digest");
         log.begin(entry).join();
         log.end(entry, DONE, Delivery.ANSWERED).join();
@@ -134,7 +134,7 @@ class RequestLogTest {
     }
 
     @Test
-    void asManyAreForgottenAsCome() throws Exception {
+    void asManyIdsAreDeletedAsAreAdded() throws Exception {
         for (int i = 0; i < 1_500; i++) {
             keep("old/" + i);
         }
@@ -146,13 +146,13 @@ class RequestLogTest {
     }
 
     @Test
-    void noMoreAreKnownThanMayBe() throws Exception {
-        log = RequestLog.open(store, (connection, endpoint, data) -> told.add(data), now::get, 100);
+    void theNumberOfStoredIdsIsLimited() throws Exception {
+        log = RequestLog.open(store, (connection, endpoint, data) -> published.add(data), now::get, 100);
         log.begin(request("running/1", "digest")).join();
         for (int i = 0; i < 1_000; i++) {
             keep("1/" + i);
         }
-        // The running one, and what came since it was last looked after.
+        // The running one, and those that arrived since the last deletion.
         assertTrue(rows() <= 1 + 100 + 500, rows() + " rows");
         assertEquals(RequestEntry.State.RUNNING, log.find("running/1").state());
         assertNull(log.find("1/0"));
@@ -160,13 +160,13 @@ class RequestLogTest {
     }
 
     @Test
-    void aResultThatCannotBeWrittenIsToldFromMemoryAndWrittenLater() throws Exception {
+    void aResultThatCannotBeWrittenIsReportedFromMemoryAndWrittenLater() throws Exception {
         AtomicBoolean full = new AtomicBoolean(true);
         log = RequestLog.open(store, (connection, endpoint, data) -> {
             if (full.get()) {
                 throw new SQLException("the disk is full");
             }
-            told.add(data);
+            published.add(data);
         }, now::get);
         RequestEntry entry = request("1/1", "digest");
         log.begin(entry).join();
@@ -178,8 +178,8 @@ class RequestLogTest {
         assertEquals("RUNNING", state("1/1"));
         full.set(false);
         await(() -> "DONE".equals(state("1/1")));
-        assertEquals(1, told.size());
-        assertEquals("CHANGED(204)", told.get(0).at("/response/status").asText());
+        assertEquals(1, published.size());
+        assertEquals("CHANGED(204)", published.get(0).at("/response/status").asText());
     }
 
     @Test
@@ -196,7 +196,7 @@ class RequestLogTest {
     }
 
     @Test
-    void aRefusalThatCannotBeWrittenIsStillForgotten() throws Exception {
+    void aRefusalThatCannotBeWrittenIsNotStoredEither() throws Exception {
         RequestEntry entry = request("1/1", "digest");
         log.begin(entry).join();
         Failure asleep = Failure.refusal(Code.CLIENT_SLEEPING, "Invalid request: asleep");
@@ -228,11 +228,11 @@ class RequestLogTest {
         store.close();
         open();
         assertNull(log.find("1/1"));
-        assertEquals(1, told.size());
+        assertEquals(1, published.size());
     }
 
     @Test
-    void aClockThatIsSetAheadForgetsNothing() throws Exception {
+    void aClockThatIsSetAheadDeletesNoId() throws Exception {
         keep("1/1");
         store.write(connection -> update(connection, "UPDATE requests SET received_at = received_at - 691200000")).join();
         now.addAndGet(10_001);
@@ -252,7 +252,7 @@ class RequestLogTest {
         assertEquals(DONE, log.find("1/1").answerTo("digest"));
     }
 
-    /** Has the writes that come be one group, which begins once this is counted down. */
+    /** Makes the following writes one group, which begins when the returned latch is counted down. */
     private CountDownLatch holdWrites() throws InterruptedException {
         CountDownLatch begun = new CountDownLatch(1);
         CountDownLatch together = new CountDownLatch(1);
@@ -311,7 +311,7 @@ class RequestLogTest {
     }
 
     @Test
-    void whatIsAnId() {
+    void idsHaveTwoSegmentsOfSafeCharacters() {
         assertTrue(RequestLog.isId("3f2a-77/1"));
         assertTrue(RequestLog.isId("a.b~c_d:e/12"));
         for (String none : List.of("", "a", "a/b/c", "/a", "a/", "../a", "a/..", "./a", "a b/1", "ä/1", "a%2F/1")) {

@@ -31,8 +31,8 @@ class SchemaVersionTest {
     void aFileOfANewerServerIsRefusedAndLeftAsItIs() throws Exception {
         try (Store store = new Store(folder.resolve("store.db"))) {
             store.write(connection -> set(connection, SchemaVersion.CURRENT + 1)).get();
-            String said = assertThrows(IOException.class, () -> SchemaVersion.check(store)).getMessage();
-            assertTrue(said.startsWith("a newer version of this server wrote the file"), said);
+            String message = assertThrows(IOException.class, () -> SchemaVersion.check(store)).getMessage();
+            assertTrue(message.startsWith("a newer version of this server wrote the file"), message);
             assertEquals(SchemaVersion.CURRENT + 1, store.read(SchemaVersionTest::version));
         }
     }

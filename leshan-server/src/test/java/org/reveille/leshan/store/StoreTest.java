@@ -40,7 +40,7 @@ class StoreTest {
     }
 
     @Test
-    void keepsTheOrderInWhichWritesWereAskedFor() throws Exception {
+    void writesAreExecutedInTheOrderOfTheirRequests() throws Exception {
         List<CompletableFuture<?>> all = new ArrayList<>();
         List<String> asked = new ArrayList<>();
         for (int i = 0; i < 2_500; i++) {
@@ -52,7 +52,7 @@ class StoreTest {
     }
 
     @Test
-    void aFailingWriteHarmsNoneOfItsGroup() throws Exception {
+    void aFailingWriteDoesNotAffectTheOthersOfItsGroup() throws Exception {
         CountDownLatch together = new CountDownLatch(1);
         store.write(connection -> {
             await(together);
@@ -122,7 +122,7 @@ class StoreTest {
     }
 
     @Test
-    void whatWaitsForALockedFileFailsTogether() throws Exception {
+    void writesThatWaitForALockedFileFailTogether() throws Exception {
         try (Connection other = another(); Statement lock = other.createStatement()) {
             store.write(sql("PRAGMA busy_timeout = 300")).get();
             lock.execute("BEGIN IMMEDIATE");
@@ -159,7 +159,7 @@ class StoreTest {
     }
 
     @Test
-    void ageGoesOnWhereTheLastProcessLeftIt() throws Exception {
+    void ageContinuesAcrossProcesses() throws Exception {
         assertTrue(store.runningMillis() < 60_000);
         store.write(sql("INSERT OR REPLACE INTO running_time VALUES (1, 86400000)")).get();
         Path file = folder.resolve("new").resolve("store.db");
@@ -178,14 +178,14 @@ class StoreTest {
     }
 
     @Test
-    void whatIsNeededAtTheStartFailsWithAnIoException() {
+    void aFailedWriteAtTheStartIsAnIoException() {
         IOException refused = assertThrows(IOException.class,
                 () -> store.writeNow(withoutRoom(insert("x".repeat(100_000)))));
         assertTrue(refused.getMessage().contains("SQLITE_FULL"), refused.getMessage());
     }
 
     @Test
-    void closingWritesWhatWaits() throws Exception {
+    void closingExecutesTheWaitingWrites() throws Exception {
         for (int i = 0; i < 50; i++) {
             store.write(insert("w" + i));
         }
@@ -222,7 +222,7 @@ class StoreTest {
         });
     }
 
-    /** Does some work while SQLite may not make its file larger: it ends with SQLITE_FULL, as on a full disk. */
+    /** Executes work while SQLite cannot enlarge its file: it fails with SQLITE_FULL, as on a full disk. */
     private static Store.Work<Void> withoutRoom(Store.Work<Void> work) {
         return connection -> {
             sql("PRAGMA max_page_count = " + text(connection, "PRAGMA page_count")).run(connection);

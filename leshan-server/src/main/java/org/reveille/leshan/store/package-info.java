@@ -1,0 +1,2 @@
+/** The server's state on disk. */
+package org.reveille.leshan.store;
