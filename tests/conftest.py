@@ -12,13 +12,13 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from app.models.database import migrate
-from tests.leshan import launch
-from tests.leshan.fixtures import leshan_devices, leshan_m4_server, our_leshan, production_leshan
-from tests.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
-from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.postgres import binaries as postgres_binaries
-from tests.servers.valkey import ValkeyServer, valkey
-from tests.servers.valkey import binary as valkey_binary
+from tests.support.leshan import launch
+from tests.support.leshan.fixtures import leshan_devices, leshan_m4_server, our_leshan, production_leshan
+from tests.support.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
+from tests.support.servers.postgres import PostgresServer, postgres
+from tests.support.servers.postgres import binaries as postgres_binaries
+from tests.support.servers.valkey import ValkeyServer, valkey
+from tests.support.servers.valkey import binary as valkey_binary
 
 __all__ = ["leshan_devices", "leshan_m4_server", "our_leshan", "production_leshan"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
-from tests.leshan.launch import RUN, missing_tools
+from tests.support.leshan.launch import RUN, missing_tools
 
 pytestmark = pytest.mark.leshan
 

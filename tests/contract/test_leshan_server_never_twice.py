@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import missing
-from tests.leshan.devices import Device, Devices
-from tests.leshan.launch import LeshanServer, leshan_server, missing_tools
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_server, missing_tools
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 

@@ -18,9 +18,9 @@ from typing import Any, Final
 import pytest
 
 from tests.conftest import missing
-from tests.leshan.devices import Device
-from tests.leshan.launch import LeshanServer, Mode, leshan_devices, leshan_server, missing_tools
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device
+from tests.support.leshan.launch import LeshanServer, Mode, leshan_devices, leshan_server, missing_tools
+from tests.support.waiting import eventually
 
 CAPTURES: Final = Path(__file__).resolve().parents[1] / "captures"
 EXCHANGES: Final[list[dict[str, Any]]] = json.loads((CAPTURES / "m18-rest.json").read_text())

@@ -15,11 +15,12 @@ import pytest_asyncio
 
 from tests.contract.leshan.values import UNSIGNED
 from tests.contract.test_leshan_server_in_production import Made, asking, error_of
-from tests.leshan.devices import Device, Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import RUN, LeshanServer, build, leshan_server
-from tests.leshan.outage import signed
-from tests.leshan.receiver import Receiver, wait_until
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.launch import RUN, LeshanServer, build, leshan_server
+from tests.support.leshan.outage import signed
+from tests.support.leshan.receiver import Receiver
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 

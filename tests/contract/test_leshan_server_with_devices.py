@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.leshan.devices import Device, Devices
-from tests.leshan.launch import LeshanServer, leshan_devices, leshan_server, missing_tools
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server, missing_tools
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -1,12 +1,12 @@
-"""A small run of ``python -m tests.leshan.radio_run``: bad radios, and each device's own record of received
+"""A small run of ``python -m tests.support.leshan.radio_run``: bad radios, and each device's own record of received
 requests."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.leshan.fixtures import require_java
-from tests.leshan.radio_run import Plan, run
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.radio_run import Plan, run
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 

@@ -20,9 +20,9 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.e2e.processes import ROOT
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import leshan_devices
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.launch import leshan_devices
+from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.leshan, pytest.mark.timeout(600)]
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import missing
-from tests.e2e.cluster import DURABLE
-from tests.e2e.processes import BOUND, COMMAND, Processes, environment, processes
-from tests.servers.postgres import binaries, postgres
-from tests.waiting import eventually
+from tests.support.cluster import DURABLE
+from tests.support.processes import COMMAND, Processes, environment, processes
+from tests.support.servers.postgres import binaries, postgres
+from tests.support.waiting import BOUND, eventually
 
 TOKEN = "operator-token-of-tests"
 AUTH = f"olga:operator:{TOKEN},victor:viewer:viewer-token-of-tests"

@@ -17,8 +17,8 @@ import pytest
 from standardwebhooks import Webhook
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.e2e.clients import Api, api, live, socket
-from tests.e2e.processes import Processes, processes
+from tests.support.api import Api, api, live, socket
+from tests.support.processes import Processes, processes
 
 VIEWER: Final = "a-viewer-s-token-of-tests"
 OPERATOR: Final = "an-operator-s-token-of-tests"
@@ -51,7 +51,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: li
 
 async def errors(client: Api, query: str, **variables: Any) -> tuple[int, str | None]:
     """Return the status, and the code of the one error."""
-    answer = await client.http.post("/graphql", json={"query": query, "variables": variables})
+    answer = await client.post({"query": query, "variables": variables})
     found = answer.json().get("errors") or [{"extensions": {"code": None}}]
     return answer.status_code, found[0]["extensions"]["code"]
 

@@ -17,7 +17,7 @@ from typing import Final
 from tests.faults.plan import plan
 from tests.faults.run import Result, run
 from tests.faults.site import site
-from tests.servers.process import die_with_parent
+from tests.support.servers.process import die_with_parent
 
 KEPT: Final = Path("test-results") / "faults"
 """The folder for the logs of a failed run."""

@@ -13,8 +13,8 @@ import asyncpg
 
 from app.dispatcher.withdrawing import HARMLESS
 from app.domain.operations import conflict, instances_of
-from tests.e2e.cluster import Cluster
 from tests.faults.watching import Step, Watcher
+from tests.support.cluster import Cluster
 
 _OPERATIONS: Final = """
     SELECT o.id::text AS id, o.seq, e.name, o.kind, o.path, o.paths, o.repeatable,

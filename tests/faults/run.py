@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.models import invariant_check
-from tests.e2e.clients import CREATE
-from tests.e2e.cluster import key
 from tests.faults import judging
 from tests.faults.kinds import happen
 from tests.faults.plan import Batch, Move, Plan
 from tests.faults.site import Site, Unanswered
 from tests.faults.watching import watchers
+from tests.support.api import CREATE
+from tests.support.cluster import key
 
 ANSWERED_WITHIN: Final = 60.0
 ENDED_WITHIN: Final = 90.0

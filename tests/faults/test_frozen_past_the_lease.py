@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.clients import write
-from tests.e2e.cluster import Cluster, key
-from tests.e2e.processes import Process
-from tests.e2e.waiting import eventually
 from tests.faults.deaf_door import deaf_door
 from tests.faults.judging import violations
 from tests.faults.site import Site
+from tests.support.api import write
+from tests.support.cluster import Cluster, key
+from tests.support.processes import Process
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 
 from app.models.ledger.postgres_store import APPEND_LOCK, LEDGER_TIMEOUTS
-from tests.e2e.clients import CREATE, Api, write
-from tests.e2e.cluster import Cluster, key
-from tests.e2e.waiting import eventually
 from tests.faults.judging import violations
 from tests.faults.site import Site, Slot, Unanswered
+from tests.support.api import CREATE, Api, write
+from tests.support.cluster import Cluster, key
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,8 +10,8 @@ from tests.conftest import missing
 from tests.faults.figures import Figures
 from tests.faults.jobs import results
 from tests.faults.plan import plan
-from tests.servers.postgres import binaries as postgres_binaries
-from tests.servers.valkey import binary as valkey_binary
+from tests.support.servers.postgres import binaries as postgres_binaries
+from tests.support.servers.valkey import binary as valkey_binary
 
 SEEDS: Final = range(112, 132)
 JOBS: Final = 4

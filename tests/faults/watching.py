@@ -13,9 +13,9 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
-from tests.e2e.clients import socket
-from tests.e2e.cluster import key
 from tests.faults.site import Site
+from tests.support.api import socket
+from tests.support.cluster import key
 
 TRANSITIONS: Final = """
 subscription ($after: String!) { operationTransitions(after: $after) { cursor number operation { id } } }"""

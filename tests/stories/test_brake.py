@@ -7,22 +7,22 @@ import pytest
 from app.models.ledger import PauseDispatch, ResumeDispatch, Scope
 from app.process import Role
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
 EVERYTHING, DEVICE = Scope(), Scope(endpoint="dev")
 
 
-async def pause(world: World, scope: Scope) -> None:
+async def pause(world: SimulatedWorld, scope: Scope) -> None:
     await world.components.ledger.submit(PauseDispatch(scope, "olga", "smoke"))
 
 
-async def resume(world: World, scope: Scope) -> None:
+async def resume(world: SimulatedWorld, scope: Scope) -> None:
     await world.components.ledger.submit(ResumeDispatch(scope, "olga"))
 
 
-async def test_a_paused_endpoint_waits_while_the_others_are_served(world: World) -> None:
+async def test_a_paused_endpoint_waits_while_the_others_are_served(world: SimulatedWorld) -> None:
     await world.wake()
     await pause(world, DEVICE)
     op = await world.create("WRITE", "/3442/0/110", "x")
@@ -67,7 +67,7 @@ async def test_a_pause_outlives_the_process_that_was_asked_for_it(begin: Begin) 
             await world.confirmed(op)
 
 
-async def test_what_is_paused_expires(world: World) -> None:
+async def test_what_is_paused_expires(world: SimulatedWorld) -> None:
     await world.wake()
     await pause(world, EVERYTHING)
     op = await world.create("READ", "/3/0/0", ttl_seconds=60)

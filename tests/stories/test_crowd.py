@@ -7,9 +7,10 @@ import pytest
 from app.models import tables
 from app.process import Role
 from simulator import Behaviour, Kind
-from tests.servers.valkey import ValkeyServer
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.servers.valkey import ValkeyServer
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -21,7 +22,7 @@ NO_ANSWER_AT_ONCE = Behaviour(kind=Kind.HTTP, status=504, text="Request timeout"
 """The result of a silent device, without the wait: the test is about the next wake."""
 
 
-async def all_wake(world: World, *names: str) -> None:
+async def all_wake(world: SimulatedWorld, *names: str) -> None:
     for name in names:
         world.simulator.wake(name)
     for name in names:
@@ -44,7 +45,7 @@ async def test_the_dead_do_not_starve_the_living(begin: Begin, valkey_server: Va
         async def all_were_silent() -> bool:
             return await tables.Endpoint.filter(silent=True).count() == len(SILENT)
 
-        await world.eventually(all_were_silent, "each silent device did not answer once")
+        await eventually(all_were_silent, "each silent device did not answer once")
         world.simulator.behave_all(Behaviour(kind=Kind.SILENT))
         for name in HEALTHY:
             await world.provision(name)

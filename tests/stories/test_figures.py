@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.stories.world import FIRMWARE, World
+from tests.support.simulated_world import FIRMWARE, SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
@@ -18,7 +18,7 @@ def steps() -> list[float]:
     return [REGISTRY.get_sample_value("reveille_operation_transitions_total", labels) or 0 for labels in samples]
 
 
-async def test_every_step_is_counted_once_it_is_committed(world: World) -> None:
+async def test_every_step_is_counted_once_it_is_committed(world: SimulatedWorld) -> None:
     await world.wake()
     before = steps()
     await world.confirmed(await world.create("WRITE", "/5/0/1", FIRMWARE))

@@ -11,20 +11,20 @@ from app.domain.enums import Presence
 from app.models import tables
 from app.models.ledger import presence
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
 TEN_MINUTES = 600
 
 
-async def presences(world: World, name: str = "dev") -> list[str]:
+async def presences(world: SimulatedWorld, name: str = "dev") -> list[str]:
     """Return the presence changes of a device that subscribers received."""
     rows = await tables.PresenceChange.filter(endpoint__name=name).order_by("seq")
     return [str(row.presence) for row in rows]
 
 
-async def test_sleeping_that_comes_late_from_a_source_without_order_is_not_believed(world: World) -> None:
+async def test_sleeping_that_comes_late_from_a_source_without_order_is_not_believed(world: SimulatedWorld) -> None:
     await world.asleep()
     sleeping = world.told("SLEEPING")
     await world.wake()
@@ -34,7 +34,7 @@ async def test_sleeping_that_comes_late_from_a_source_without_order_is_not_belie
     assert await presences(world) == ["ONLINE", "ASLEEP", "ONLINE"]
 
 
-async def test_sleeping_of_a_source_that_keeps_order_is_believed(world: World) -> None:
+async def test_sleeping_of_a_source_that_keeps_order_is_believed(world: SimulatedWorld) -> None:
     await world.wake()
     await world.tell("SLEEPING", {"ep": "dev"}, ordered=True)
     op = await world.create("READ", "/3/0/0")
@@ -64,7 +64,7 @@ async def test_an_update_that_is_ten_minutes_late_wakes_nobody(begin: Begin) -> 
         await world.confirmed(op)
 
 
-async def test_a_registration_that_is_ten_minutes_late_wakes_nobody(world: World) -> None:
+async def test_a_registration_that_is_ten_minutes_late_wakes_nobody(world: SimulatedWorld) -> None:
     await world.wake()
     registration = world.told("REGISTRATION") | {"endpoint": "late", "registrationId": "late-1"}
     world.simulator.add("late")
@@ -77,7 +77,7 @@ async def test_a_registration_that_is_ten_minutes_late_wakes_nobody(world: World
     await world.confirmed(op)
 
 
-async def test_the_end_of_an_old_registration_changes_nothing(world: World) -> None:
+async def test_the_end_of_an_old_registration_changes_nothing(world: SimulatedWorld) -> None:
     """REGISTRATION arrives first, then the DEREGISTRATION of the registration that it replaced."""
     await world.wake()
     world.simulator.register("dev", old_after=True)
@@ -88,7 +88,7 @@ async def test_the_end_of_an_old_registration_changes_nothing(world: World) -> N
     assert await presences(world) == ["ONLINE"]
 
 
-async def test_an_old_registrations_events_do_not_bring_it_back(world: World) -> None:
+async def test_an_old_registrations_events_do_not_bring_it_back(world: SimulatedWorld) -> None:
     await world.wake()
     old = world.told("REGISTRATION")
     world.simulator.register("dev")
@@ -104,7 +104,7 @@ async def test_an_old_registrations_events_do_not_bring_it_back(world: World) ->
     await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_a_device_that_registers_anew_is_never_told_to_be_offline(world: World) -> None:
+async def test_a_device_that_registers_anew_is_never_told_to_be_offline(world: SimulatedWorld) -> None:
     """The old registration's end arrives right before the new one: subscribers receive OFFLINE only after 2 s."""
     await world.wake()
     for _ in range(3):
@@ -114,7 +114,7 @@ async def test_a_device_that_registers_anew_is_never_told_to_be_offline(world: W
     assert await presences(world) == ["ONLINE"]
 
 
-async def test_a_device_that_is_really_gone_is_told_to_be_offline(world: World) -> None:
+async def test_a_device_that_is_really_gone_is_told_to_be_offline(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.deregister("dev")
     await world.presence_is("dev", Presence.OFFLINE)
@@ -124,7 +124,7 @@ async def test_a_device_that_is_really_gone_is_told_to_be_offline(world: World) 
     assert await presences(world) == ["ONLINE", "OFFLINE"]
 
 
-async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: World) -> None:
+async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: SimulatedWorld) -> None:
     """Standard Webhooks repeat a delivery under its own id until it is accepted."""
     await world.wake()
     value = {"ep": "dev", "kind": "single", "res": "/3/0/9"}
@@ -138,7 +138,7 @@ async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: Wor
     assert await tables.WebhookDelivery.all().count() == 1
 
 
-async def test_an_event_that_the_database_never_takes_costs_itself_alone(world: World) -> None:
+async def test_an_event_that_the_database_never_takes_costs_itself_alone(world: SimulatedWorld) -> None:
     """Such a delivery used to receive 500 forever, and everything else from its sender waited behind it."""
     await world.wake()
     ingest = presence.apply

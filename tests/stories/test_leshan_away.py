@@ -6,24 +6,25 @@ from __future__ import annotations
 import pytest
 
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
 MANY = tuple(f"dev-{number}" for number in range(8))
 
 
-async def leshan_is(world: World, *, well: bool) -> str:
+async def leshan_is(world: SimulatedWorld, *, well: bool) -> str:
     """Wait until the health checks report this; return their detail."""
 
     async def so() -> bool:
         return (await world.components.health.checks())["leshan"].ok is well
 
-    await world.eventually(so, f"Leshan is said to be {'well' if well else 'away'}")
+    await eventually(so, f"Leshan is said to be {'well' if well else 'away'}")
     return (await world.components.health.checks())["leshan"].detail
 
 
-async def wants(world: World, kind: str = "WRITE") -> list[int]:
+async def wants(world: SimulatedWorld, kind: str = "WRITE") -> list[int]:
     path, value = ("/3442/0/110", "x") if kind == "WRITE" else ("/3442/0/0", None)
     return await world.create_many([world.wanted(kind, path, value, device=name, timeout=1) for name in MANY])
 

@@ -21,7 +21,8 @@ from app.models.ledger import TakeLost, UpdateServerInfo
 from app.process import Role
 from simulator import Behaviour, Kind, Mode
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -32,7 +33,7 @@ ASKED = ["QUEUED", "SENDING", "SENDING LEASE_LOST"]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(begin: Begin) -> AsyncIterator[World]:
+async def world(begin: Begin) -> AsyncIterator[SimulatedWorld]:
     """A world with one device, ``dev``, and a Leshan server that stores request ids."""
     async with begin(simulated={"mode": Mode.REVEILLE}) as world:
         await world.knows_the_server()
@@ -63,7 +64,7 @@ EVENT = "app.ingest.late_responses.LateResponses.offer"
 ASKS = "app.dispatcher.inquiry.inquire"
 
 
-def handed_over(world: World, name: str = "dev") -> int:
+def handed_over(world: SimulatedWorld, name: str = "dev") -> int:
     return world.simulator.device(name).counters["handedOver"]
 
 
@@ -78,7 +79,7 @@ LOST_ON_THE_WAY = [
 
 
 @pytest.mark.parametrize("behaviour", LOST_ON_THE_WAY, ids=lambda behaviour: behaviour.kind)
-async def test_an_answer_that_was_lost_on_the_way_is_fetched(world: World, behaviour: Behaviour) -> None:
+async def test_an_answer_that_was_lost_on_the_way_is_fetched(world: SimulatedWorld, behaviour: Behaviour) -> None:
     await world.wake()
     world.simulator.behave("dev", behaviour)
     op = await world.create("EXECUTE", RESET, timeout=1)
@@ -87,7 +88,7 @@ async def test_an_answer_that_was_lost_on_the_way_is_fetched(world: World, behav
     assert handed_over(world) == 1
 
 
-async def test_what_the_server_never_had_goes_out_again_even_if_it_may_not_be_repeated(world: World) -> None:
+async def test_what_the_server_never_had_goes_out_again_even_if_it_may_not_be_repeated(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.CLOSE, carry_out=False, times=1))
     op = await world.create("EXECUTE", RESET)
@@ -97,7 +98,7 @@ async def test_what_the_server_never_had_goes_out_again_even_if_it_may_not_be_re
     assert (await world.operation(op)).attempts == 0
 
 
-async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(world: World) -> None:
+async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(world: SimulatedWorld) -> None:
     """The Leshan server stopped with the call open: it is unknown whether the device received it."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
@@ -110,7 +111,7 @@ async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(wo
     assert (await world.operation(op)).detail == "Leshan stopped while the call was open"
 
 
-async def test_a_call_that_is_still_open_is_waited_for(world: World) -> None:
+async def test_a_call_that_is_still_open_is_waited_for(world: SimulatedWorld) -> None:
     """Reveille's own timeout passed before the device's."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(delay_ms=1_500, times=1))
@@ -120,22 +121,24 @@ async def test_a_call_that_is_still_open_is_waited_for(world: World) -> None:
     assert handed_over(world) == 1
 
 
-async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_fetched(world: World) -> None:
+async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_fetched(world: SimulatedWorld) -> None:
     await world.wake()
     with stuck(SETTLES):
         op = await world.create("EXECUTE", RESET)
-        await world.eventually(lambda: handed_over(world) == 1, "the device had it")
+        await eventually(lambda: handed_over(world) == 1, "the device had it")
         world.move_clock(21)
         await world.confirmed(op)
     assert await world.transitions(op) == [*ASKED, "CONFIRMED"]
     assert handed_over(world) == 1
 
 
-async def test_of_a_dispatcher_that_died_before_its_request_left_the_operation_goes_again(world: World) -> None:
+async def test_of_a_dispatcher_that_died_before_its_request_left_the_operation_goes_again(
+    world: SimulatedWorld,
+) -> None:
     await world.wake()
     with stuck(CALLED) as claimed:
         op = await world.create("EXECUTE", RESET)
-        await world.eventually(lambda: len(claimed) == 1, "it was claimed")
+        await eventually(lambda: len(claimed) == 1, "it was claimed")
     world.move_clock(21)
     await world.becomes(op, "QUEUED", "RELEASED")
     await world.wake()
@@ -143,12 +146,12 @@ async def test_of_a_dispatcher_that_died_before_its_request_left_the_operation_g
     assert handed_over(world) == 1
 
 
-async def test_a_dispatcher_that_thaws_has_no_say_any_more(world: World) -> None:
+async def test_a_dispatcher_that_thaws_has_no_say_any_more(world: SimulatedWorld) -> None:
     """The dispatcher froze after it had sent its request; the result that it submits after the thaw changes nothing."""
     await world.wake()
     with stuck(SETTLES) as late, stuck(ASKS):
         op = await world.create("EXECUTE", RESET)
-        await world.eventually(lambda: len(late) == 1, "it has its answer")
+        await eventually(lambda: len(late) == 1, "it has its answer")
         world.move_clock(21)
         await world.becomes(op, "SENDING", "LEASE_LOST")
         assert await world.waits_for(op) == "LESHAN"
@@ -160,12 +163,12 @@ async def test_a_dispatcher_that_thaws_has_no_say_any_more(world: World) -> None
     assert await world.transitions(op) == [*ASKED, "CONFIRMED"]
 
 
-async def test_of_several_dispatchers_one_asks(world: World) -> None:
+async def test_of_several_dispatchers_one_asks(world: SimulatedWorld) -> None:
     await world.wake()
     await world.joined_by(Role.DISPATCH)
     with stuck(SETTLES), stuck(ASKS) as asked:
         op = await world.create("EXECUTE", RESET)
-        await world.eventually(lambda: handed_over(world) == 1, "the device had it")
+        await eventually(lambda: handed_over(world) == 1, "the device had it")
         world.move_clock(21)
         await world.becomes(op, "SENDING", "LEASE_LOST")
         for token in ("one", "two"):
@@ -178,7 +181,7 @@ async def test_of_several_dispatchers_one_asks(world: World) -> None:
     assert handed_over(world) == 1
 
 
-async def test_a_server_that_is_away_is_asked_when_it_is_back(world: World) -> None:
+async def test_a_server_that_is_away_is_asked_when_it_is_back(world: SimulatedWorld) -> None:
     """The event of the result was lost, too."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.CLOSE, carry_out=True, delay_ms=60_000, times=1))
@@ -193,7 +196,7 @@ async def test_a_server_that_is_away_is_asked_when_it_is_back(world: World) -> N
     assert handed_over(world) == 1
 
 
-async def test_a_server_that_stays_away_does_not_hold_the_endpoint_for_ever(world: World) -> None:
+async def test_a_server_that_stays_away_does_not_hold_the_endpoint_for_ever(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
     op = await world.create("EXECUTE", RESET, timeout=1)
@@ -207,12 +210,12 @@ async def test_a_server_that_stays_away_does_not_hold_the_endpoint_for_ever(worl
     await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_a_server_that_keeps_ids_no_more_is_not_asked(world: World) -> None:
+async def test_a_server_that_keeps_ids_no_more_is_not_asked(world: SimulatedWorld) -> None:
     """A stock server replaced it while a call was open."""
     await world.wake()
     with stuck(SETTLES):
         op = await world.create("EXECUTE", RESET)
-        await world.eventually(lambda: handed_over(world) == 1, "the device had it")
+        await eventually(lambda: handed_over(world) == 1, "the device had it")
         await world.components.ledger.submit(UpdateServerInfo())
         world.move_clock(21)
         await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")

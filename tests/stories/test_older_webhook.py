@@ -10,7 +10,7 @@ import pytest_asyncio
 from app.domain.enums import Presence
 from simulator import Mode
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
@@ -20,31 +20,31 @@ FIRST, SECOND = 1_790_000_000_000, 1_790_000_060_000
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(begin: Begin) -> AsyncIterator[World]:
+async def world(begin: Begin) -> AsyncIterator[SimulatedWorld]:
     """A world without an event stream, whose Leshan refuses to call a sleeping device, as 2.0.0-M15 does."""
     async with begin(leshan_events="webhook", simulated={"mode": Mode.M16}) as world:
         yield world
 
 
-async def says(world: World, what: int, date: int = FIRST) -> None:
+async def says(world: SimulatedWorld, what: int, date: int = FIRST) -> None:
     """Post one of the older form's registration events: object 10240."""
     node = {"kind": "singleResource", "id": what, "type": "TIME", "value": date}
     await world.tell_older("single", {"ep": "dev", "obj_id": 10_240, "val": node})
 
 
-async def wakes(world: World, what: int = UPDATED, date: int = FIRST) -> None:
+async def wakes(world: SimulatedWorld, what: int = UPDATED, date: int = FIRST) -> None:
     """Wake the device, and post the server's event."""
     world.simulator.wake("dev")
     await says(world, what, date)
 
 
-async def turn(world: World) -> None:
+async def turn(world: SimulatedWorld) -> None:
     """Wait until new operations have been considered: the sweeper has run, and the dispatcher polls as often."""
     for _ in range(5):
         await world.swept()
 
 
-async def test_every_update_is_a_wake_though_all_look_alike(world: World) -> None:
+async def test_every_update_is_a_wake_though_all_look_alike(world: SimulatedWorld) -> None:
     await wakes(world, REGISTERED)
     world.simulator.sleep("dev")
     op = await world.create("WRITE", "/3442/0/110", "x")
@@ -56,7 +56,7 @@ async def test_every_update_is_a_wake_though_all_look_alike(world: World) -> Non
     assert row.wake_seq == 2
 
 
-async def test_an_update_that_comes_late_costs_one_refused_call(world: World) -> None:
+async def test_an_update_that_comes_late_costs_one_refused_call(world: SimulatedWorld) -> None:
     """This form contains no time of the event, so its arrival counts: Leshan itself reports that the device sleeps, and
     no attempt counts."""
     await wakes(world, REGISTERED)
@@ -70,7 +70,7 @@ async def test_an_update_that_comes_late_costs_one_refused_call(world: World) ->
     await world.confirmed(op)
 
 
-async def test_unregistered_of_the_old_registration_after_the_new_one_changes_nothing(world: World) -> None:
+async def test_unregistered_of_the_old_registration_after_the_new_one_changes_nothing(world: SimulatedWorld) -> None:
     await wakes(world, REGISTERED, FIRST)
     await says(world, REGISTERED, SECOND)
     await says(world, UNREGISTERED, FIRST)
@@ -78,7 +78,7 @@ async def test_unregistered_of_the_old_registration_after_the_new_one_changes_no
     await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_unregistered_before_the_new_registration_is_no_farewell(world: World) -> None:
+async def test_unregistered_before_the_new_registration_is_no_farewell(world: SimulatedWorld) -> None:
     await wakes(world, REGISTERED, FIRST)
     await says(world, UNREGISTERED, FIRST)
     await world.presence_is("dev", Presence.OFFLINE)
@@ -87,7 +87,7 @@ async def test_unregistered_before_the_new_registration_is_no_farewell(world: Wo
     await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_it_goes_offline_only_by_its_unregister_event(world: World) -> None:
+async def test_it_goes_offline_only_by_its_unregister_event(world: SimulatedWorld) -> None:
     """No lifetime is reported, so none expires."""
     await wakes(world, REGISTERED)
     world.move_clock(3 * 24 * 3600)
@@ -98,6 +98,6 @@ async def test_it_goes_offline_only_by_its_unregister_event(world: World) -> Non
     await world.presence_is("dev", Presence.OFFLINE)
 
 
-async def test_an_update_of_a_device_that_nobody_knows_makes_it_known(world: World) -> None:
+async def test_an_update_of_a_device_that_nobody_knows_makes_it_known(world: SimulatedWorld) -> None:
     await wakes(world, UPDATED)
     await world.confirmed(await world.create("READ", "/3/0/0"))

@@ -13,7 +13,8 @@ from app.domain.enums import Presence
 from app.models import tables
 from simulator import Behaviour, Kind, Mode
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,14 +31,14 @@ def _json(data: object) -> bytes:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(begin: Begin) -> AsyncIterator[World]:
+async def world(begin: Begin) -> AsyncIterator[SimulatedWorld]:
     """A world with one device, ``dev``, and our own Leshan server."""
     async with begin(simulated={"mode": Mode.REVEILLE}) as world:
         await world.knows_the_server()
         yield world
 
 
-async def test_a_sleeping_device_that_notifies_is_called_at_once(world: World) -> None:
+async def test_a_sleeping_device_that_notifies_is_called_at_once(world: SimulatedWorld) -> None:
     """The setting is not needed: the server reports it itself."""
     await world.asleep()
     op = await world.create("READ", "/3/0/0")
@@ -59,12 +60,12 @@ async def test_a_device_is_called_as_long_as_the_server_says(begin: Begin) -> No
             row = await world.endpoint()
             return row is not None and abs((row.awake_millis or 0) - 20_000) < 1_000
 
-        await world.eventually(learned, "the window was learned")
+        await eventually(learned, "the window was learned")
         world.move_clock(18)
         await world.presence_is("dev", Presence.ASLEEP)
 
 
-async def test_events_of_a_stream_that_was_down_are_replayed(world: World) -> None:
+async def test_events_of_a_stream_that_was_down_are_replayed(world: SimulatedWorld) -> None:
     await world.wake()
     assert world.components.bridge is not None
     world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
@@ -77,11 +78,11 @@ async def test_events_of_a_stream_that_was_down_are_replayed(world: World) -> No
         row = await tables.LeshanServer.get(id=1)
         return row.stream_id is not None and int(row.stream_id) >= sent
 
-    await world.eventually(heard, "the stream went on where it had been")
+    await eventually(heard, "the stream went on where it had been")
     assert await tables.ResourceState.filter(endpoint__name="dev", path="/3303/0/5700").count() == 1
 
 
-async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: World) -> None:
+async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: SimulatedWorld) -> None:
     """This holds even for a device whose clock is ahead: no sample is dated later than its arrival."""
     await world.wake()
     times = [1_700_000_000_000 + 3_600_000 * hour for hour in range(24)] + [4_000_000_000_000, None]
@@ -91,7 +92,7 @@ async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: Worl
     async def told() -> bool:
         return await tables.ResourceChange.filter(path=PATH).count() == len(samples)
 
-    await world.eventually(told, "every sample is in the log")
+    await eventually(told, "every sample is in the log")
     changes = await tables.ResourceChange.filter(path=PATH).order_by("seq")
     assert [float(change.value) for change in changes] == [float(n) for n in range(26)]
     assert [change.at // 1000 for change in changes[:24]] == times[:24]
@@ -99,7 +100,7 @@ async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: Worl
     assert float((await tables.ResourceState.get(path=PATH)).value) == 25
 
 
-async def test_what_the_server_dropped_is_found_in_the_list(world: World) -> None:
+async def test_what_the_server_dropped_is_found_in_the_list(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("READ", "/3/0/0")
     with mock.patch.object(world.simulator.events, "publish"):
@@ -112,10 +113,10 @@ async def test_what_the_server_dropped_is_found_in_the_list(world: World) -> Non
     async def made_up_for() -> bool:
         return (await tables.LeshanServer.get(id=1)).missed_at is None
 
-    await world.eventually(made_up_for, "the list is read to its end, and nothing is missed any more")
+    await eventually(made_up_for, "the list is read to its end, and nothing is missed any more")
 
 
-async def test_an_answer_that_only_an_event_told_settles_the_attempt(world: World) -> None:
+async def test_an_answer_that_only_an_event_told_settles_the_attempt(world: SimulatedWorld) -> None:
     """The attempt's dispatcher is gone, and its lease is far from its end."""
     await world.wake()
 
@@ -129,7 +130,7 @@ async def test_an_answer_that_only_an_event_told_settles_the_attempt(world: Worl
     assert await tables.EarlyResponse.all().count() == 0
 
 
-async def test_an_error_that_only_an_event_told_settles_it_too(world: World) -> None:
+async def test_an_error_that_only_an_event_told_settles_it_too(world: SimulatedWorld) -> None:
     await world.wake()
 
     async def gone(*_: object) -> None:
@@ -143,7 +144,7 @@ async def test_an_error_that_only_an_event_told_settles_it_too(world: World) -> 
     await world.confirmed(op)
 
 
-async def test_an_answer_that_is_told_again_changes_nothing(world: World) -> None:
+async def test_an_answer_that_is_told_again_changes_nothing(world: SimulatedWorld) -> None:
     await world.wake()
     op = await world.create("EXECUTE", RESET)
     await world.confirmed(op)
@@ -155,7 +156,7 @@ async def test_an_answer_that_is_told_again_changes_nothing(world: World) -> Non
     assert await tables.EarlyResponse.all().count() == 0
 
 
-async def test_a_registration_that_is_told_late_does_not_hide_the_one_that_is_listed(world: World) -> None:
+async def test_a_registration_that_is_told_late_does_not_hide_the_one_that_is_listed(world: SimulatedWorld) -> None:
     """While Reveille was away the device registered twice; the list reported the newer registration before the outbox
     delivered the older one."""
     await world.asleep()
@@ -175,7 +176,7 @@ async def test_a_registration_that_is_told_late_does_not_hide_the_one_that_is_li
     assert now.registration_id == row.registration_id
 
 
-async def test_a_restarted_server_has_no_registrations(world: World) -> None:
+async def test_a_restarted_server_has_no_registrations(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.restart()
     await world.presence_is("dev", Presence.OFFLINE)

@@ -7,7 +7,8 @@ import pytest
 
 from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
-from tests.stories.world import Op, World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.world import Op
 
 pytestmark = pytest.mark.asyncio
 
@@ -15,14 +16,14 @@ REBOOT = "/3/0/4"
 NAME = "/3442/0/110"
 
 
-async def order(world: World, **ops: Op) -> list[str]:
+async def order(world: SimulatedWorld, **ops: Op) -> list[str]:
     """Return the names of these operations in the order in which they first arrived."""
     names = {str((await world.operation(op)).id): name for name, op in ops.items()}
     arrived = [names.get((one.request_id or "").partition("/")[0], "?") for one in world.received()]
     return list(dict.fromkeys(arrived))
 
 
-async def test_a_higher_priority_waits_for_the_one_that_is_out_then_goes_first(world: World) -> None:
+async def test_a_higher_priority_waits_for_the_one_that_is_out_then_goes_first(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(delay_ms=400, times=1))
     await world.wake()
     first = await world.create("READ", "/3/0/0")
@@ -40,7 +41,9 @@ async def test_a_higher_priority_waits_for_the_one_that_is_out_then_goes_first(w
     ]
 
 
-async def test_what_comes_back_to_the_queue_stays_its_head_unless_something_is_more_urgent(world: World) -> None:
+async def test_what_comes_back_to_the_queue_stays_its_head_unless_something_is_more_urgent(
+    world: SimulatedWorld,
+) -> None:
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
     await world.wake()
     first = await world.create("READ", "/3/0/0", timeout=1)
@@ -98,7 +101,7 @@ async def test_a_device_that_never_went_down_is_called_again_a_minute_later(begi
         await world.confirmed(write)
 
 
-async def test_a_ttl_that_passes_while_it_is_out_waits_for_the_result(world: World) -> None:
+async def test_a_ttl_that_passes_while_it_is_out_waits_for_the_result(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
     await world.wake()
     op = await world.create("WRITE", NAME, "x", timeout=4, ttl_seconds=6)
@@ -110,7 +113,7 @@ async def test_a_ttl_that_passes_while_it_is_out_waits_for_the_result(world: Wor
     assert await world.transitions(op) == ["QUEUED", "SENDING", "QUEUED NO_ANSWER", "EXPIRED EXPIRED"]
 
 
-async def test_a_result_that_comes_after_the_ttl_still_counts(world: World) -> None:
+async def test_a_result_that_comes_after_the_ttl_still_counts(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(delay_ms=1_500, times=1))
     await world.wake()
     op = await world.create("WRITE", NAME, "x", ttl_seconds=6)
@@ -119,7 +122,7 @@ async def test_a_result_that_comes_after_the_ttl_still_counts(world: World) -> N
     await world.confirmed(op)
 
 
-async def test_a_ttl_that_passes_in_the_queue_expires_it(world: World) -> None:
+async def test_a_ttl_that_passes_in_the_queue_expires_it(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("WRITE", NAME, "x", ttl_seconds=60)
     world.move_clock(61)
@@ -129,7 +132,7 @@ async def test_a_ttl_that_passes_in_the_queue_expires_it(world: World) -> None:
     assert world.received() == []
 
 
-async def test_a_newer_write_takes_the_place_of_older_ones(world: World) -> None:
+async def test_a_newer_write_takes_the_place_of_older_ones(world: SimulatedWorld) -> None:
     await world.asleep()
     old = [await world.create("WRITE", NAME, value) for value in ("1", "2")]
     other = await world.create("WRITE", "/3/0/14", "+02:00")
@@ -142,7 +145,7 @@ async def test_a_newer_write_takes_the_place_of_older_ones(world: World) -> None
     assert world.simulator.value("dev", NAME) == "3"
 
 
-async def test_a_superseded_write_that_is_out_ends_should_it_come_back(world: World) -> None:
+async def test_a_superseded_write_that_is_out_ends_should_it_come_back(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
     await world.wake()
     old = await world.create("WRITE", NAME, "old", timeout=1)
@@ -155,7 +158,7 @@ async def test_a_superseded_write_that_is_out_ends_should_it_come_back(world: Wo
     assert len(world.received()) == 2
 
 
-async def test_a_superseded_write_that_is_out_and_answered_is_confirmed(world: World) -> None:
+async def test_a_superseded_write_that_is_out_and_answered_is_confirmed(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(delay_ms=300, times=1))
     await world.wake()
     old = await world.create("WRITE", NAME, "old")

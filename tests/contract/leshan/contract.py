@@ -22,8 +22,8 @@ from app.leshan.event_stream import Opened, event_stream
 from simulator import Simulator
 from tests.contract.leshan.differences import Difference
 from tests.contract.leshan.told_devices import RealDevice, SimulatedDevice, ToldDevice
-from tests.leshan.devices import Devices
-from tests.waiting import BOUND, eventually
+from tests.support.leshan.devices import Devices
+from tests.support.waiting import BOUND, eventually
 
 AnyEvent = TypeVar("AnyEvent", bound=EndpointEvent)
 

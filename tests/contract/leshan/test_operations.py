@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 

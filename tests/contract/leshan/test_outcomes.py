@@ -21,7 +21,7 @@ from simulator import Behaviour, Kind
 from tests.contract.leshan.contract import Contract
 from tests.contract.leshan.differences import Difference
 from tests.contract.leshan.told_devices import SimulatedDevice, ToldDevice
-from tests.leshan.launch import missing_tools
+from tests.support.leshan.launch import missing_tools
 
 pytestmark = pytest.mark.asyncio
 

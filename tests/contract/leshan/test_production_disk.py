@@ -19,11 +19,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import RUN, LeshanServer, build, leshan_server
-from tests.leshan.outage import signed
-from tests.leshan.receiver import Envelope, Receiver, wait_until, wrong
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.launch import RUN, LeshanServer, build, leshan_server
+from tests.support.leshan.outage import signed
+from tests.support.leshan.receiver import Envelope, Receiver, wrong
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.leshan
 

@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices, Sample
-from tests.leshan.fixtures import require_java
-from tests.leshan.kills import kills
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.leshan.outage import outage, signed
-from tests.leshan.receiver import Envelope, Receiver, wait_until, wrong
+from tests.support.leshan.devices import Device, Devices, Sample
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.kills import kills
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.leshan.outage import outage, signed
+from tests.support.leshan.receiver import Envelope, Receiver, wrong
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.leshan
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.leshan.devices import Devices
-from tests.leshan.launch import LeshanServer
+from tests.support.leshan.devices import Devices
+from tests.support.leshan.launch import LeshanServer
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 

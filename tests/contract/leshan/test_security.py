@@ -14,12 +14,12 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
-from tests.leshan.devices import Device, Devices, Uplink
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.leshan.nat import routed
-from tests.waiting import eventually
+from tests.support.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
+from tests.support.leshan.devices import Device, Devices, Uplink
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.leshan.nat import routed
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
-from tests.leshan.devices import Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_both, leshan_server
-from tests.servers.process import ServerFailed
+from tests.support.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
+from tests.support.leshan.devices import Devices
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.launch import LeshanServer, leshan_both, leshan_server
+from tests.support.servers.process import ServerFailed
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.leshan.devices import Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.leshan.outage import figure, signed, waiting
-from tests.leshan.receiver import Receiver, endless, half_closed, stalled, wait_until, wrong
+from tests.support.leshan.devices import Devices
+from tests.support.leshan.fixtures import require_java
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.leshan.outage import figure, signed, waiting
+from tests.support.leshan.receiver import Receiver, endless, half_closed, stalled, wrong
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.leshan
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from app.domain.values import JsonValue
 from simulator import Behaviour, Kind, Simulator
-from tests.leshan.devices import Device, Devices, Uplink
+from tests.support.leshan.devices import Device, Devices, Uplink
 
 
 @dataclass(frozen=True, slots=True)

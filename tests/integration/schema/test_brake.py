@@ -10,8 +10,9 @@ from app.models.ledger import Sweep
 from app.models.queries import operation_seqs
 from app.schema.api import dispatch_control
 from app.schema.api.ledger_gateway import submit
-from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
-from tests.integration.schema.kit import OPERATOR, VIEWER, Api
+from tests.support.api import Api
+from tests.support.ledger import REFUSED, SUCCESS, LedgerWorld, new, registered
+from tests.support.schema import OPERATOR, VIEWER
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -67,7 +68,7 @@ async def waits(api: Api) -> list[str]:
     return [operation["waitingFor"] for operation in await listed(api)]
 
 
-async def test_a_pause_is_told_wherever_somebody_looks(world: World, api: Api) -> None:
+async def test_a_pause_is_told_wherever_somebody_looks(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"), new("b"))
     paused = (await api.ask(PAUSE, endpoint="a"))["pauseDispatch"]
@@ -99,7 +100,7 @@ async def test_a_pause_is_told_wherever_somebody_looks(world: World, api: Api) -
     ],
 )
 async def test_what_cannot_be_meant_is_refused(
-    world: World, api: Api, query: str, variables: dict[str, Any], refusal: tuple[str, str | None]
+    world: LedgerWorld, api: Api, query: str, variables: dict[str, Any], refusal: tuple[str, str | None]
 ) -> None:
     await world.ingest(registered("a"))
     refused = await api.error(query, **variables)
@@ -119,7 +120,7 @@ async def test_a_viewer_may_not(api: Api, query: str, variables: dict[str, Any])
     assert (await api.error(query, VIEWER, **variables))["code"] == "FORBIDDEN"
 
 
-async def test_each_filter_means_what_it_says(world: World, api: Api) -> None:
+async def test_each_filter_means_what_it_says(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"), registered("b"), registered("c"))
     await world.create(new("a", path="/1/0/1", batch="night", created_by="olga"))
     await world.attempt(REFUSED)
@@ -138,7 +139,7 @@ async def test_each_filter_means_what_it_says(world: World, api: Api) -> None:
 
 
 async def test_many_are_canceled_if_they_are_as_many_as_was_said(
-    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch_control, "PIECE", 2)
     await world.ingest(registered("a"), registered("b"))
@@ -155,7 +156,9 @@ async def test_many_are_canceled_if_they_are_as_many_as_was_said(
     assert again["cancelDeviceOperations"]["canceled"] == 0
 
 
-async def test_what_is_sent_meanwhile_is_passed_over(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_sent_meanwhile_is_passed_over(
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await world.ingest(registered("a"))
     await world.create(new("a"), new("a"))
     found = operation_seqs
@@ -170,7 +173,7 @@ async def test_what_is_sent_meanwhile_is_passed_over(world: World, api: Api, mon
     assert done["cancelDeviceOperations"] == {"canceled": 1, "passedOver": 1}
 
 
-async def test_many_are_retried_once_each_in_their_order(world: World, api: Api) -> None:
+async def test_many_are_retried_once_each_in_their_order(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"))
     await world.create(new("a", path="/1/0/1", batch="night"), new("a", path="/1/0/2", batch="night"))
     await world.attempt(REFUSED)
@@ -191,7 +194,7 @@ async def test_many_are_retried_once_each_in_their_order(world: World, api: Api)
 
 
 async def test_a_retry_that_somebody_else_made_is_passed_over(
-    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("a"))
     await world.create(new("a"), new("a"))
@@ -210,7 +213,7 @@ async def test_a_retry_that_somebody_else_made_is_passed_over(
 
 
 async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions(
-    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It used to take one transaction per operation: the ledger reports one conflicting operation at a time, and all of
     them conflicted."""
@@ -239,7 +242,9 @@ async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions
     assert len(tries) == 2
 
 
-async def test_more_than_may_be_at_once_is_refused(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_than_may_be_at_once_is_refused(
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dispatch_control, "MAX_CANCELED", 2)
     await world.ingest(registered("a"))
     await world.create(new("a"), new("a"), new("a"))
@@ -248,7 +253,7 @@ async def test_more_than_may_be_at_once_is_refused(world: World, api: Api, monke
     assert (await api.error(CANCEL, filter={"endpoint": "a"}, count=2))["count"] == 3
 
 
-async def test_the_status_says_what_waits_for_what(world: World, api: Api) -> None:
+async def test_the_status_says_what_waits_for_what(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"))
     await world.claim_one()
@@ -268,7 +273,7 @@ async def test_the_status_says_what_waits_for_what(world: World, api: Api) -> No
     assert server["dispatcherSeenAt"] is not None
 
 
-async def test_the_batch_is_kept_and_is_part_of_what_was_asked(world: World, api: Api) -> None:
+async def test_the_batch_is_kept_and_is_part_of_what_was_asked(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"))
     create = """
       mutation($batch: String) {

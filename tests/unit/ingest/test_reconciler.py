@@ -11,7 +11,7 @@ import pytest
 
 from app.ingest import reconciler
 from app.ingest.reconciler import Reconciler
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -16,7 +16,7 @@ from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, UpdateServerInfo
 from app.models.queries import ReadUnavailable
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

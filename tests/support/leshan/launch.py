@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 
 import httpx
 
-from tests.leshan.devices import Devices
-from tests.servers.process import Server, start
+from tests.support.leshan.devices import Devices
+from tests.support.servers.process import Server, start
 
 RUN: Final = Path(__file__).resolve().parents[2] / "leshan-server" / "run"
 Mode = Literal["production", "stock"]

@@ -7,14 +7,17 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
+from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 
-BOUND: Final = 60.0
-"""Seconds after which an expected event counts as missing. No test's verdict depends on the value."""
+from tests.support.waiting import BOUND
+
+JSON_HEADERS: Final = {"content-type": "application/json"}
 
 CREATE: Final = """
 mutation ($inputs: [CreateDeviceOperationInput!]!) {
@@ -22,21 +25,55 @@ mutation ($inputs: [CreateDeviceOperationInput!]!) {
 }"""
 
 
+@dataclass(slots=True)
 class Api:
-    """A client of GraphQL over HTTP."""
+    """A client of GraphQL over HTTP; ``token`` is that of its requests."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        self.url = url
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self.http = httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=BOUND)
+    http: httpx.AsyncClient
+    token: str | None = None
 
-    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+    @classmethod
+    def at(cls, url: str, token: str | None = None) -> Self:
+        """Return a client of a running process."""
+        return cls(httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND), token)
+
+    @classmethod
+    def within(cls, app: Starlette, token: str | None = None) -> Self:
+        """Return a client of an application in this process, without a socket."""
+        transport = httpx.ASGITransport(app)
+        return cls(httpx.AsyncClient(transport=transport, base_url="http://reveille", timeout=BOUND), token)
+
+    @property
+    def url(self) -> str:
+        return str(self.http.base_url).rstrip("/")
+
+    async def post(self, body: Any, token: str | None = None, **headers: str) -> httpx.Response:
+        """Post a body, which is sent unchanged if it is text. ``token`` replaces the client's own; an empty one is not
+        sent."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if chosen := self.token if token is None else token:
+            headers["authorization"] = f"Bearer {chosen}"
+        content = body if isinstance(body, bytes | str) else json.dumps(body)
+        return await self.http.post("/graphql", content=content, headers={**JSON_HEADERS, **headers})
+
+    async def answer(self, query: str, token: str | None = None, **variables: Any) -> dict[str, Any]:
+        """Return the whole response."""
+        answer: dict[str, Any] = (await self.post({"query": query, "variables": variables}, token)).json()
+        return answer
+
+    async def ask(self, query: str, token: str | None = None, **variables: Any) -> dict[str, Any]:
         """Return the data of a response without errors."""
-        response = await self.http.post("/graphql", json={"query": query, "variables": variables})
-        answer: dict[str, Any] = response.json()
-        assert not answer.get("errors"), answer
+        answer = await self.answer(query, token, **variables)
+        assert "errors" not in answer, str(answer["errors"])[:1_000]
         data: dict[str, Any] = answer["data"]
         return data
+
+    async def error(self, query: str, token: str | None = None, **variables: Any) -> dict[str, Any]:
+        """Return the extensions of a response's one error."""
+        (error,) = (await self.answer(query, token, **variables))["errors"]
+        assert error["message"]
+        extensions: dict[str, Any] = error["extensions"]
+        return extensions
 
     async def create(self, *inputs: dict[str, Any]) -> list[str]:
         """Create operations; return their ids."""
@@ -52,7 +89,8 @@ class Api:
 
 @asynccontextmanager
 async def api(url: str, token: str | None = None) -> AsyncIterator[Api]:
-    client = Api(url, token)
+    """Provide a client of a running process."""
+    client = Api.at(url, token)
     async with client.http:
         yield client
 

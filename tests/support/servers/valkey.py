@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.process import Server, start
+from tests.support.servers.process import Server, start
 
 
 @dataclass

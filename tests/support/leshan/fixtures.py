@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.leshan import launch
-from tests.leshan.devices import Devices
-from tests.leshan.launch import LeshanServer
+from tests.support.leshan import launch
+from tests.support.leshan.devices import Devices
+from tests.support.leshan.launch import LeshanServer
 
 
 def require_java() -> None:

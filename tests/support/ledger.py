@@ -100,6 +100,28 @@ def response(endpoint: str, request_id: str, report: Report, age: float = 0) -> 
     return DecodedEvent(event, report=report)
 
 
+def new_operation(
+    request: OperationRequest,
+    *,
+    priority: int = 0,
+    max_attempts: int = 3,
+    repeatable: bool | None = None,
+    fingerprint: str = "",
+    **more: Any,
+) -> NewOperation:
+    """Return an operation to be created; ``repeatable`` follows from its kind if it is not given."""
+    by_kind = repeatable_by_kind(request.kind, request.path)
+    facts: dict[str, Any] = {"id": str(uuid.uuid4()), "validated": False, **more}
+    return NewOperation(
+        request=request,
+        priority=priority,
+        max_attempts=max_attempts,
+        repeatable=by_kind if repeatable is None else repeatable,
+        fingerprint=fingerprint,
+        **facts,
+    )
+
+
 def new(
     endpoint: str,
     kind: OperationKind = OperationKind.WRITE,
@@ -120,15 +142,8 @@ def new(
         value=value if typed else None,
         timeout_seconds=timeout,
     )
-    facts: dict[str, Any] = {
-        "id": str(uuid.uuid4()),
-        "priority": 0,
-        "max_attempts": 3,
-        "repeatable": repeatable_by_kind(kind, path),
-        "validated": False,
-        "fingerprint": f"{kind} {path} {value!r}",
-    }
-    return NewOperation(request=request, **{**facts, **more})
+    more.setdefault("fingerprint", f"{kind} {path} {value!r}")
+    return new_operation(request, **more)
 
 
 @dataclass
@@ -174,7 +189,7 @@ TABLES: Final = (
 
 
 @dataclass(slots=True)
-class World:
+class LedgerWorld:
     """One database with one clock, and as many ledgers (processes) as a test needs."""
 
     url: str

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.servers.process import Account, Server, account_arguments, start
+from tests.support.servers.process import Account, Server, account_arguments, start
 
 FAST = (
     "fsync=off",

@@ -23,12 +23,13 @@ from typing import Any, Final
 
 import httpx
 
-from tests.e2e.clients import CREATE
-from tests.e2e.processes import Process, Processes, processes
-from tests.leshan.devices import Device, Devices
-from tests.leshan.launch import LeshanServer, leshan_devices, leshan_server
-from tests.leshan.outage import OBSERVED, Report, act, figure, missing, observe, signed, waiting
-from tests.leshan.receiver import SECRET, Envelope, endpoint_of, wait_until, wrong
+from tests.support.api import CREATE
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
+from tests.support.leshan.outage import OBSERVED, Report, act, figure, missing, observe, signed, waiting
+from tests.support.leshan.receiver import SECRET, Envelope, endpoint_of, wrong
+from tests.support.processes import Process, Processes, processes
+from tests.support.waiting import wait_until
 
 PIECE: Final = 500
 REPLAY_BYTES: Final = 1 << 30
@@ -272,7 +273,7 @@ def _called_awake(reveille: Reveille, members: Sequence[Device]) -> list[str]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.leshan.reveille_away",
+        prog="python -m tests.support.leshan.reveille_away",
         description="Reveille is stopped while real devices register, update, notify and Send; on its return all "
         "that they told must be there once, in order, and nobody who sleeps is called. Java 17 and Maven are needed.",
     )

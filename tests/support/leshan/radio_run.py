@@ -1,4 +1,4 @@
-"""``python -m tests.leshan.radio_run``: many operations for real devices behind bad radios, checked against the
+"""``python -m tests.support.leshan.radio_run``: many operations for real devices behind bad radios, checked against the
 devices.
 
 Reveille, our Leshan server and its LwM2M devices run for as long as it takes. Meanwhile each device acts: it updates
@@ -36,9 +36,10 @@ from app.models import tables
 from app.models.database import migrate
 from app.models.lifecycle import TERMINAL
 from app.models.operation import NewOperation
-from tests.e2e.road import Op, Road
-from tests.leshan.devices import Device
-from tests.leshan.launch import Mode, leshan_devices, leshan_server
+from tests.support.leshan.devices import Device
+from tests.support.leshan.launch import Mode, leshan_devices, leshan_server
+from tests.support.leshan_world import LeshanWorld
+from tests.support.world import Op
 
 EXECUTED: Final = "/3442/0/3"
 TEXT: Final = "/3442/0/110"
@@ -98,7 +99,7 @@ class Run:
     """A run in progress."""
 
     plan: Plan
-    road: Road
+    world: LeshanWorld
     pool: ThreadPoolExecutor
     devices: list[Device] = field(default_factory=list)
     executes: dict[Op, Device] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class Run:
     async def prepare(self) -> None:
         """Create the devices, half of them in queue mode; their radio becomes bad once they are known."""
         for number in range(self.plan.devices):
-            device = await self.road.device(f"run-{number}", queue_mode=number % 2 == 0, radio={})
+            device = await self.world.device(f"run-{number}", queue_mode=number % 2 == 0, radio={})
             self.devices.append(device)
             weather = {"loss": self.plan.loss, "duplicates": self.plan.duplicates, "seed": self.plan.seed + number}
             delays = {"delayMs": int(self.plan.delay * 1000), "spreadMs": int(self.plan.spread * 1000)}
@@ -123,7 +124,7 @@ class Run:
         device."""
         draw = random.Random(self.plan.seed)
         wanted = [self._drawn(draw, self.devices[number % len(self.devices)]) for number in range(self.plan.operations)]
-        ops = await self.road.create_many(wanted)
+        ops = await self.world.create_many(wanted)
         for number, (op, new) in enumerate(zip(ops, wanted, strict=True)):
             if new.request.kind is OperationKind.EXECUTE:
                 self.executes[op] = self.devices[number % len(self.devices)]
@@ -131,9 +132,9 @@ class Run:
     def _drawn(self, draw: random.Random, device: Device) -> NewOperation:
         if draw.random() * 100 < self.plan.executes:
             argument = f"0='{draw.getrandbits(64):x}'"
-            return self.road.wanted(device, "EXECUTE", EXECUTED, arguments=argument, timeout=self.plan.timeout)
+            return self.world.wanted(device, "EXECUTE", EXECUTED, arguments=argument, timeout=self.plan.timeout)
         kind, path, more = draw.choice(OTHERS)
-        return self.road.wanted(device, kind, path, timeout=self.plan.timeout, **more)
+        return self.world.wanted(device, kind, path, timeout=self.plan.timeout, **more)
 
     async def live(self, device: Device, number: int) -> None:
         """Let a device act by itself, over and over."""
@@ -183,7 +184,7 @@ class Run:
 
     async def _judge_executes(self) -> None:
         rows = {row.seq: row for row in await tables.Operation.filter(kind=OperationKind.EXECUTE)}
-        deliveries = {device.name: await self.road.received(device, "EXECUTE") for device in self.devices}
+        deliveries = {device.name: await self.world.received(device, "EXECUTE") for device in self.devices}
         for op, device in self.executes.items():
             row, times = rows[op], sum(one.value == rows[op].arguments for one in deliveries[device.name])
             self.result.received[f"{row.status} {row.reason or ''}".strip(), times] += 1
@@ -205,8 +206,8 @@ async def run(plan: Plan) -> Result:
         pool = parts.enter_context(ThreadPoolExecutor(plan.devices))
         url = f"sqlite://{Path(folder) / 'radio.db'}"
         await migrate(url)
-        async with Road.begin(url, leshan, devices) as road:
-            under_way = Run(plan, road, pool)
+        async with LeshanWorld.begin(url, leshan, devices) as world:
+            under_way = Run(plan, world, pool)
             await under_way.prepare()
             began = time.monotonic()
             await under_way.want()
@@ -233,7 +234,7 @@ def _line(words: Iterable[tuple[str, int]]) -> str:
 def main() -> None:
     """Run, print the tables, and exit with 1 if the run failed."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.leshan.radio_run",
+        prog="python -m tests.support.leshan.radio_run",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.process import Account, start
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.process import Account, start
 
 PORT: Final = 6432
 

@@ -16,9 +16,10 @@ from unittest import mock
 
 import httpx
 
-from tests.leshan.devices import Device
-from tests.leshan.launch import LeshanServer, leshan_devices, leshan_server
-from tests.leshan.receiver import SECRET, Envelope, Receiver, wait_until, wrong
+from tests.support.leshan.devices import Device
+from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
+from tests.support.leshan.receiver import SECRET, Envelope, Receiver, wrong
+from tests.support.waiting import wait_until
 
 OBSERVED: Final = "/3303/0/5700"
 NOTIFIED: Final = "NOTIFICATION"
@@ -164,7 +165,7 @@ def missing(events: Sequence[Envelope], report: Report) -> list[str]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.leshan.outage",
+        prog="python -m tests.support.leshan.outage",
         description="Devices register, update, notify and send while the webhook's receiver is away; "
         "then every event must arrive once, in order. Java 17 and Maven are needed.",
     )

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import missing
-from tests.e2e.cluster import Cluster, cluster
-from tests.e2e.processes import Processes, processes
-from tests.servers.postgres import binaries as postgres_binaries
-from tests.servers.valkey import binary as valkey_binary
+from tests.support.cluster import Cluster, cluster
+from tests.support.processes import Processes, processes
+from tests.support.servers.postgres import binaries as postgres_binaries
+from tests.support.servers.valkey import binary as valkey_binary
 
 _LOGS: Final = pytest.StashKey[list[Processes]]()
 

@@ -1,4 +1,6 @@
-"""``python -m tests.leshan.registry_run``: resources of the object registry, through Reveille and our Leshan server.
+"""Access the resources of the object registry through Reveille and our Leshan server.
+
+Run it with ``python -m tests.support.leshan.registry_run`` (``--help``).
 
 Real LwM2M clients hold an instance of each object that the server knows. Each resource is read as the device sets it,
 written and read back, or executed: by operations that are created over GraphQL, sent by the dispatcher, and compared
@@ -21,7 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from rich.console import Console
 from starlette.applications import Starlette
 
@@ -34,9 +35,10 @@ from app.models.database import migrate
 from app.telemetry import configure_logging
 from app.web import api_routes
 from tests.contract.leshan.values import VALUES, equal
-from tests.e2e.road import Road
-from tests.leshan.devices import Device
-from tests.leshan.launch import leshan_devices, leshan_server
+from tests.support.api import Api
+from tests.support.leshan.devices import Device
+from tests.support.leshan.launch import leshan_devices, leshan_server
+from tests.support.leshan_world import LeshanWorld
 
 OURS: Final = frozenset({0, 1, 2, 3, 5, 6, 21, 3303, 3442})
 """Objects that the test devices have by themselves, with their own values, or not at all."""
@@ -94,7 +96,7 @@ class Step:
 class Check:
     """The check of one device with some of the objects, through Reveille's API."""
 
-    api: httpx.AsyncClient
+    api: Api
     device: Device
     models: dict[int, ObjectModel]
     result: Result
@@ -143,11 +145,11 @@ class Check:
     async def _ends(self, steps: list[Step]) -> list[Json]:
         """Create the operations, which are sent in this order, and wait until all have ended."""
         batch = str(uuid.uuid4())
-        created = await self._ask(CREATE, inputs=[self._input(step, batch) for step in steps])
+        created = await self.api.ask(CREATE, inputs=[self._input(step, batch) for step in steps])
         ids = [one["operation"]["id"] for one in created["createDeviceOperations"]]
         async with asyncio.timeout(PATIENCE * len(steps)):
             while True:
-                found = (await self._ask(ENDS, batch=batch, first=len(steps)))["deviceOperations"]["edges"]
+                found = (await self.api.ask(ENDS, batch=batch, first=len(steps)))["deviceOperations"]["edges"]
                 ends = {edge["node"].pop("id"): edge["node"] for edge in found}
                 if all(end["status"] not in ("QUEUED", "SENDING") for end in ends.values()):
                     return [ends[id_] for id_ in ids]
@@ -160,13 +162,6 @@ class Check:
         value = {"value": _input_of(step.typed)} if step.kind == "WRITE" and step.typed else {}
         names = {"endpoint": self.device.name, "kind": step.kind, "path": step.path, "batch": batch}
         return {**names, **value, "validateRange": False, "timeoutSeconds": PATIENCE}
-
-    async def _ask(self, query: str, **variables: Any) -> Json:
-        answer = (await self.api.post("/graphql", json={"query": query, "variables": variables})).json()
-        if "errors" in answer:
-            raise RuntimeError(str(answer)[:1_000])
-        data: Json = answer["data"]
-        return data
 
 
 def _values(type_: ValueType, multiple: bool) -> Iterator[TypedValue]:
@@ -192,11 +187,11 @@ def _in_leshans_form(typed: TypedValue) -> JsonValue:
 
 
 @contextlib.asynccontextmanager
-async def graphql(road: Road) -> AsyncIterator[httpx.AsyncClient]:
+async def graphql(world: LeshanWorld) -> AsyncIterator[Api]:
     """Serve the API of a Reveille that dispatches."""
-    async with api_routes(road.components) as routes:
-        transport = httpx.ASGITransport(Starlette(routes=routes))
-        async with httpx.AsyncClient(transport=transport, base_url="http://reveille", timeout=60) as api:
+    async with api_routes(world.components) as routes:
+        api = Api.within(Starlette(routes=routes))
+        async with api.http:
             yield api
 
 
@@ -208,10 +203,10 @@ async def run(devices: int = 8, objects: int = 0) -> Result:
         url = f"sqlite://{Path(folder) / 'reveille.sqlite3'}"
         await migrate(url)
         client = LeshanClient(server.url)
-        async with contextlib.aclosing(client), Road.begin(url, server, fleet) as road, graphql(road) as api:
+        async with contextlib.aclosing(client), LeshanWorld.begin(url, server, fleet) as world, graphql(world) as api:
             specs = (await client.cold.get(f"{server.url}/objectspecs")).raise_for_status().json()
             ids = sorted({each["id"] for each in specs} - OURS)[: objects or None]
-            members = [await road.device(f"registry-{n}", objects=[3, *ids[n::devices]]) for n in range(devices)]
+            members = [await world.device(f"registry-{n}", objects=[3, *ids[n::devices]]) for n in range(devices)]
             async with asyncio.TaskGroup() as tasks:
                 for device in members:
                     models = {each.id: each for each in await client.object_models(device.name)}
@@ -222,7 +217,7 @@ async def run(devices: int = 8, objects: int = 0) -> Result:
 
 def main() -> None:
     """Run, print the counts, and exit with 1 if there is a difference."""
-    parser = argparse.ArgumentParser(prog="python -m tests.leshan.registry_run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.support.leshan.registry_run", description=__doc__)
     parser.add_argument("--devices", type=int, default=8, help="that are asked at once")
     parser.add_argument("--objects", type=int, default=0, help="check so many objects alone; 0 checks all")
     arguments = parser.parse_args()

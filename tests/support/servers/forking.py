@@ -16,7 +16,7 @@ from typing import Any, Final
 import app.entrypoints  # noqa: F401 - most of the startup time
 from app.cli import main
 from tests.faults.moments import arm
-from tests.servers.forks import EXIT
+from tests.support.servers.forks import EXIT
 
 _PR_SET_PDEATHSIG: Final = 1
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.leshan.devices import Device
-from tests.leshan.launch import leshan_devices, leshan_server
-from tests.leshan.outage import signed
-from tests.leshan.receiver import Receiver, wait_until, wrong
+from tests.support.leshan.devices import Device
+from tests.support.leshan.launch import leshan_devices, leshan_server
+from tests.support.leshan.outage import signed
+from tests.support.leshan.receiver import Receiver, wrong
+from tests.support.waiting import wait_until
 
 SENT: Final = "/3303/0/5700"
 
@@ -133,7 +134,7 @@ def _values(receiver: Receiver) -> set[float]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.leshan.kills",
+        prog="python -m tests.support.leshan.kills",
         description="Kill the Leshan server with SIGKILL while devices send; no Send that was acknowledged may be "
         "missing, no number may repeat. Java 17 and Maven are needed.",
     )

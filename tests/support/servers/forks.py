@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from tests.servers.process import Server
+from tests.support.servers.process import Server
 
 EXIT: Final = "exit"
 """The file in a process's folder with its exit code; a process that was killed leaves none."""
@@ -92,7 +92,7 @@ class ForkServer:
 @contextmanager
 def fork_server(environment: Mapping[str, str]) -> Iterator[ForkServer]:
     """Run a fork server for as long as the block lasts; ``environment`` is its own, each fork gets another one."""
-    command = [sys.executable, "-m", "tests.servers.forking"]
+    command = [sys.executable, "-m", "tests.support.servers.forking"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(environment)
     ) as process:

@@ -9,48 +9,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 from urllib.parse import quote
 
 import httpx
 
-from app.domain.enums import OperationKind, OperationStatus, Presence, ReasonCode, ValueType
-from app.domain.operations import OperationRequest, repeatable_by_kind
+from app.domain.enums import OperationKind, Presence, ValueType
+from app.domain.operations import OperationRequest
 from app.domain.values import JsonValue
 from app.leshan.events import registration_of
 from app.models import tables
-from app.models.ledger import Create
+from app.models.invariant_check import violations
 from app.models.operation import NewOperation
-from app.process import Components, Role, running
+from app.process import Role, running
 from app.settings import Settings
-from tests.invariants import violations
-from tests.leshan.devices import Delivery, Device, Devices, Uplink
-from tests.leshan.launch import LeshanServer
-
-BOUND: Final = 60.0
-"""Seconds after which an expected event counts as missing. No verdict depends on the value."""
+from tests.support.ledger import new_operation
+from tests.support.leshan.devices import Delivery, Device, Devices, Uplink
+from tests.support.leshan.launch import LeshanServer
+from tests.support.waiting import eventually
+from tests.support.world import Op, World
 
 FIRMWARE: Final = "https://url.com/fw.bin"
 TEMPERATURE: Final = "/3303/0/5700"
-
-Op = int
-"""An operation, by its ``seq``."""
 
 _numbers = itertools.count()
 
 
 @dataclass(slots=True)
-class Road:
+class LeshanWorld(World):
     """Helpers for the tests. Devices send messages only on command."""
 
     database_url: str
     leshan: LeshanServer
     devices: Devices
     rest: httpx.AsyncClient
-    components: Components
     made: list[Device] = field(default_factory=list)
     witness: Device | None = None
 
@@ -66,26 +60,27 @@ class Road:
             httpx.AsyncClient(base_url=leshan.url, timeout=30, trust_env=False) as rest,
             running(chosen, Role.EVERYTHING, unsafe=True) as components,
         ):
-            road = cls(database_url, leshan, devices, rest, components)
+            world = cls(database_url, leshan, devices, rest)
+            world.components = components
             try:
-                await road.listens()
-                yield road
+                await world.listens()
+                yield world
                 assert not components.ended.is_set(), "a part of ours failed"
                 assert await violations(database_url) == []
             finally:
-                for device in road.made:
+                for device in world.made:
                     await asyncio.to_thread(device.remove)
 
     async def listens(self) -> None:
         """Wait until the event stream is open."""
         bridge = self.components.bridge
-        await self.eventually(lambda: bridge is not None and bridge.listening, "the bridge listens")
+        await eventually(lambda: bridge is not None and bridge.listening, "the bridge listens")
 
     # --- devices
 
     async def device(self, name: str | None = None, **spec: Any) -> Device:
         """Create a device that is registered and known to Reveille."""
-        name = name or f"road-{next(_numbers)}"
+        name = name or f"device-{next(_numbers)}"
         device = await asyncio.to_thread(self.devices.create, name, server=self.leshan.coap_uri, lifetime=3600, **spec)
         self.made.append(device)
         await self.heard_of(device)
@@ -127,14 +122,7 @@ class Road:
             same = row is not None and row.registration_id == told.registration_id
             return same and row is not None and row.leshan_last_update == told.last_update
 
-        await self.eventually(known, f"the news of {device.name}")
-
-    async def presence_is(self, device: Device, presence: Presence) -> None:
-        async def so() -> bool:
-            row = await self.endpoint(device)
-            return row is not None and row.presence is presence
-
-        await self.eventually(so, f"{device.name} is {presence}")
+        await eventually(known, f"the news of {device.name}")
 
     async def received(self, device: Device, method: str | None = None) -> list[Delivery]:
         """Return the requests that reached the device, oldest first."""
@@ -153,7 +141,7 @@ class Road:
             state = await tables.ResourceState.get_or_none(endpoint_id=row.id, path=TEMPERATURE)
             return state is not None and float(state.value) == float(value)
 
-        await self.eventually(known, f"{device.name} measured {value}")
+        await eventually(known, f"{device.name} measured {value}")
 
     # --- operations
 
@@ -161,10 +149,6 @@ class Road:
         """Queue one operation; ``more`` are the arguments of :meth:`wanted`."""
         (op,) = await self.create_many([self.wanted(device, kind, path, **more)])
         return op
-
-    async def create_many(self, wanted: Iterable[NewOperation]) -> list[Op]:
-        """Queue several operations in one batch."""
-        return [created.seq for created in await self.components.ledger.submit(Create(list(wanted)))]
 
     def wanted(
         self,
@@ -179,55 +163,15 @@ class Road:
     ) -> NewOperation:
         """Return an operation to be created. ``text`` is written as STRING; ``request`` are fields of
         OperationRequest."""
-        word = OperationKind(kind)
         if text is not None:
             request |= {"value_type": ValueType.STRING, "value": text}
         request.setdefault("paths", (path,) if path else ())
-        return NewOperation(
-            id=str(uuid.uuid4()),
-            request=OperationRequest(device.name, word, path, timeout_seconds=timeout, **request),
-            priority=priority,
-            max_attempts=3,
-            repeatable=repeatable_by_kind(word, path),
-            validated=False,
-            fingerprint="",
-        )
-
-    async def operation(self, op: Op) -> tables.Operation:
-        """Return the operation's present row."""
-        return await tables.Operation.get(seq=op)
-
-    async def endpoint(self, device: Device) -> tables.Endpoint | None:
-        """Return the device's present row, if any."""
-        return await tables.Endpoint.get_or_none(name=device.name)
+        wanted = OperationRequest(device.name, OperationKind(kind), path, timeout_seconds=timeout, **request)
+        return new_operation(wanted, priority=priority)
 
     async def known_row(self, device: Device) -> tables.Endpoint:
         """Return the row of a known device."""
         return await tables.Endpoint.get(name=device.name)
-
-    async def steps(self, op: Op) -> list[str]:
-        """Return the operation's transitions so far, like ``["QUEUED", "SENDING", "QUEUED NO_ANSWER"]``."""
-        rows = await tables.Transition.filter(operation_id=op).order_by("number")
-        return [f"{row.to_status} {row.reason or ''}".strip() for row in rows]
-
-    async def becomes(self, op: Op, status: str, reason: str | None = None, *, attempts: int | None = None) -> None:
-        """Wait until the operation has this state; fail with its transitions if it does not reach it."""
-        wanted, why = OperationStatus(status), ReasonCode(reason) if reason else None
-
-        async def so() -> bool:
-            row = await self.operation(op)
-            return row.status is wanted and row.reason is why and attempts in (None, row.attempts)
-
-        try:
-            await self.eventually(so, "")
-        except AssertionError:
-            steps = await self.steps(op)
-            raise AssertionError(f"{status} {reason} with {attempts} attempts was expected, but: {steps}") from None
-
-    async def confirmed(self, *ops: Op) -> None:
-        """Wait until all these are CONFIRMED."""
-        for op in ops:
-            await self.becomes(op, "CONFIRMED")
 
     async def settled(self) -> None:
         """Wait until all earlier events and operations have been processed, to verify that nothing happens.
@@ -248,22 +192,6 @@ class Road:
         content: dict[str, Any] = answer.raise_for_status().json()
         assert content["success"], content
         return content["content"]
-
-    async def eventually(self, condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-        """Wait until a condition holds.
-
-        Raises:
-            AssertionError: it did not hold in time.
-        """
-        try:
-            async with asyncio.timeout(BOUND):
-                while True:
-                    holds = condition()
-                    if holds if isinstance(holds, bool) else await holds:
-                        return
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            raise AssertionError(f"it never came to this: {what}") from None
 
 
 def _client(device: Device) -> str:

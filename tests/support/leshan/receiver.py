@@ -6,7 +6,6 @@ import contextlib
 import json
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -138,19 +137,6 @@ def wrong(events: Iterable[Envelope]) -> list[str]:
         numbers.add(seq)
         last[endpoint] = seq
     return found
-
-
-def wait_until(condition: Callable[[], bool], within: float = 60) -> None:
-    """Wait until a condition holds.
-
-    Raises:
-        TimeoutError: it did not hold within so many seconds.
-    """
-    end = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"did not come true within {within} s")
-        time.sleep(0.01)
 
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:

@@ -1,8 +1,9 @@
 """Measure our Leshan server against one that blocks a thread per call, with real LwM2M devices. Asserts nothing.
 
-Run it with ``python -m tests.leshan.load`` (``--help``). With ``--devices 1000 --radio`` it measures instead the
-resources of so many registered devices, each behind its own radio. The server that blocks threads is the stock demo
-server 2.0.0-M4. Devices, servers and this program share the machine: compare the rows, not the figures of two machines.
+Run it with ``python -m tests.support.leshan.load`` (``--help``). With ``--devices 1000 --radio`` it measures instead
+the resources of so many registered devices, each behind its own radio. The server that blocks threads is the stock
+demo server 2.0.0-M4. Devices, servers and this program share the machine: compare the rows, not the figures of two
+machines.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from tests.leshan.devices import Device, Devices
-from tests.leshan.launch import LeshanServer, leshan_devices, leshan_m4, leshan_server
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_m4, leshan_server
 
 SLOW_MS: Final = 5_000
 TIMEOUT: Final = {"timeout": "60"}
@@ -175,7 +176,7 @@ def memory_of(count: int, *, radio: bool) -> str:
 
 def main() -> None:
     """Measure every variant, each with its own server."""
-    parser = argparse.ArgumentParser(prog="python -m tests.leshan.load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.support.leshan.load", description=__doc__)
     parser.add_argument("--fast", type=int, default=50, help="devices that answer at once (default: %(default)s)")
     parser.add_argument("--slow", type=int, default=1000, help="devices that take 5 s (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="of each rate (default: %(default)s)")

@@ -8,11 +8,9 @@ test ends.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 from unittest import mock
@@ -22,13 +20,12 @@ import httpx
 import orjson
 from starlette.applications import Starlette
 
-from app.domain.enums import SECOND, Instant, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
+from app.domain.enums import SECOND, Instant, OperationKind, Presence, ValueType
 from app.domain.operations import OperationRequest, conflict, instances_of, repeatable_by_kind
 from app.domain.values import JsonValue
 from app.leshan.webhook import webhook_routes
 from app.models import tables
 from app.models.invariant_check import violations
-from app.models.ledger import Create, Provision
 from app.models.operation import NewOperation
 from app.models.queries import (
     database_now,
@@ -41,10 +38,9 @@ from app.models.waiting import waiting_for
 from app.process import Components, Role, running
 from app.settings import Settings
 from simulator import Received, Simulator, SimulatorConfig
-
-BOUND: Final = 40.0
-"""Seconds after which an expected event counts as missing. No verdict depends on the value: some outcomes need ten
-seconds of Leshan's silence, and the machine may be busy."""
+from tests.support.ledger import new_operation
+from tests.support.waiting import eventually
+from tests.support.world import Op, World
 
 WITNESS: Final = "witness"
 """A well-behaved device of every world: its events show that Reveille has processed the earlier ones
@@ -52,24 +48,19 @@ WITNESS: Final = "witness"
 
 FIRMWARE: Final = "https://url.com/fw.bin"
 
-Op = int
-"""An operation, by its ``seq``."""
-
 
 @dataclass(slots=True)
-class World:
+class SimulatedWorld(World):
     """Helpers for tests. Names of devices are those of the simulator; times are seconds.
 
     Attributes:
         simulator: the Leshan server, which controls its devices.
-        components: the components of the process that the test started with.
         ahead: by how much Reveille's clock is ahead of the machine's (:meth:`move_clock`).
     """
 
     simulator: Simulator
     settings: Settings
     ahead: Instant = 0
-    components: Components = field(init=False)
     _port: int = 0
     _serving: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _others: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -105,7 +96,7 @@ class World:
 
     async def _hears(self) -> None:
         if self.components.bridge is not None:
-            await self.eventually(lambda: self.simulator.events.listeners == 1, "the bridge listens")
+            await eventually(lambda: self.simulator.events.listeners == 1, "the bridge listens")
 
     # --- Leshan
 
@@ -150,7 +141,7 @@ class World:
         async def known() -> bool:
             return (await tables.LeshanServer.get(id=1)).request_ids
 
-        await self.eventually(known, "the server was asked what it can")
+        await eventually(known, "the server was asked what it can")
 
     # --- devices
 
@@ -180,14 +171,7 @@ class World:
             told, row = self.simulator.device(name).registration, await self.endpoint(name)
             return told is not None and row is not None and row.leshan_last_update == told.last_update
 
-        await self.eventually(known, f"the news of {name}")
-
-    async def presence_is(self, name: str, presence: Presence) -> None:
-        async def so() -> bool:
-            row = await self.endpoint(name)
-            return row is not None and row.presence is presence
-
-        await self.eventually(so, f"{name} is {presence}")
+        await eventually(known, f"the news of {name}")
 
     def received(self, name: str = "dev") -> list[Received]:
         """Return the requests for the device that Leshan received, oldest first."""
@@ -199,22 +183,14 @@ class World:
 
     async def call_is_open(self, name: str = "dev") -> None:
         """Wait until Leshan has a call for the device without a response."""
-        await self.eventually(lambda: self.simulator.device(name).open_calls == 1, f"an open call to {name}")
+        await eventually(lambda: self.simulator.device(name).open_calls == 1, f"an open call to {name}")
 
     # --- operations
-
-    async def provision(self, name: str = "dev") -> None:
-        """Create the endpoint of a device before its first registration."""
-        await self.components.ledger.submit(Provision(name))
 
     async def create(self, kind: str, path: str, value: JsonValue = None, *, device: str = "dev", **more: Any) -> Op:
         """Queue one operation: ``create("WRITE", "/5/0/1", "https://..")``. A device has 5 s for its response."""
         (op,) = await self.create_many([self.wanted(kind, path, value, device=device, **more)])
         return op
-
-    async def create_many(self, wanted: Iterable[NewOperation]) -> list[Op]:
-        """Queue several operations in one batch."""
-        return [created.seq for created in await self.components.ledger.submit(Create(list(wanted)))]
 
     def wanted(
         self,
@@ -231,43 +207,18 @@ class World:
     ) -> NewOperation:
         """Return an operation to be created; texts are written as STRING. ``repeatable`` is the caller's own
         declaration."""
-        word = OperationKind(kind)
+        operation_kind = OperationKind(kind)
         request = OperationRequest(
             endpoint=device,
-            kind=word,
+            kind=operation_kind,
             path=path,
             paths=(path,),
             value=value,
             value_type=ValueType.STRING if isinstance(value, str) else None,
             timeout_seconds=timeout,
         )
-        return NewOperation(
-            id=str(uuid.uuid4()),
-            request=request,
-            priority=priority,
-            max_attempts=max_attempts,
-            repeatable=repeatable or repeatable_by_kind(word, path),
-            validated=False,
-            fingerprint="",
-            **more,
-        )
-
-    async def operation(self, op: Op) -> tables.Operation:
-        """Return the operation's present row."""
-        return await tables.Operation.get(seq=op)
-
-    async def answer(self, op: Op) -> JsonValue:
-        """Return the device's response, as the operation has it."""
-        return (await self.operation(op)).answer
-
-    async def endpoint(self, name: str = "dev") -> tables.Endpoint | None:
-        """Return the device's present row, if any."""
-        return await tables.Endpoint.get_or_none(name=name)
-
-    async def transitions(self, op: Op) -> list[str]:
-        """Return the operation's transitions so far, like ``["QUEUED", "SENDING", "QUEUED NO_ANSWER"]``."""
-        rows = await tables.Transition.filter(operation_id=op).order_by("number")
-        return [f"{row.to_status} {row.reason or ''}".strip() for row in rows]
+        repeatable = repeatable or repeatable_by_kind(operation_kind, path)
+        return new_operation(request, priority=priority, max_attempts=max_attempts, repeatable=repeatable, **more)
 
     async def waits_for(self, op: Op) -> str:
         """Return the condition that the operation reports to wait for."""
@@ -276,32 +227,6 @@ class World:
         assert endpoint is not None
         heads = await heads_of([endpoint.id])
         return str(waiting_for(view, endpoint, server, self.clock(server.now), heads.get(endpoint.id)))
-
-    async def becomes(self, op: Op, status: str, reason: str | None = None, *, attempts: int | None = None) -> None:
-        """Wait until the operation has this state; fail with its transitions if it does not reach it."""
-        wanted, why = OperationStatus(status), ReasonCode(reason) if reason else None
-        try:
-            async with asyncio.timeout(BOUND):
-                while True:
-                    row = await self.operation(op)
-                    same = row.status is wanted and row.reason is why
-                    if same and attempts in (None, row.attempts):
-                        return
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            steps = await self.transitions(op)
-            raise AssertionError(f"{status} {reason} with {attempts} attempts was expected, but: {steps}") from None
-
-    async def comes_past(self, op: Op, step: str) -> None:
-        """Wait until the operation has made this transition (as in ``transitions``), whatever its state is by then."""
-        async with asyncio.timeout(BOUND):
-            while step not in await self.transitions(op):  # noqa: ASYNC110 - the database is polled
-                await asyncio.sleep(0.01)
-
-    async def confirmed(self, *ops: Op) -> None:
-        """Wait until all these are CONFIRMED."""
-        for op in ops:
-            await self.becomes(op, "CONFIRMED")
 
     # --- time
 
@@ -331,23 +256,7 @@ class World:
         async def again() -> bool:
             return (await tables.LeshanServer.get(id=1)).swept_at != before
 
-        await self.eventually(again, "a sweep")
-
-    async def eventually(self, condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-        """Wait until a condition holds.
-
-        Raises:
-            AssertionError: it did not hold in time.
-        """
-        try:
-            async with asyncio.timeout(BOUND):
-                while True:
-                    holds = condition()
-                    if holds if isinstance(holds, bool) else await holds:
-                        return
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            raise AssertionError(f"it never came to this: {what}") from None
+        await eventually(again, "a sweep")
 
     # --- more processes, and the invariants
 

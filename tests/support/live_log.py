@@ -10,8 +10,8 @@ from typing import Any, Final
 from app.models.database import reading
 from app.models.ledger import open_store
 from app.models.live import LiveLog
-from tests.integration.ledger.kit import World
-from tests.waiting import BOUND
+from tests.support.ledger import LedgerWorld
+from tests.support.waiting import BOUND
 
 POLL: Final = 0.002
 
@@ -63,11 +63,11 @@ class Follower:
 
 
 @asynccontextmanager
-async def readable_world(database_url: str) -> AsyncIterator[World]:
+async def readable_world(database_url: str) -> AsyncIterator[LedgerWorld]:
     """A world with one ledger, whose database is open for reading."""
     reader = open_store(database_url, unsafe=True)
     await reader.open()
-    made = World(database_url, reader)
+    made = LedgerWorld(database_url, reader)
     await made.ledger()
     async with reading(database_url):
         yield made

@@ -14,11 +14,11 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
-from tests.e2e.clients import BOUND, Api, api
-from tests.e2e.processes import Process, Processes
-from tests.e2e.waiting import eventually
-from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.valkey import ValkeyServer, valkey
+from tests.support.api import Api, api
+from tests.support.processes import Process, Processes
+from tests.support.servers.postgres import PostgresServer, postgres
+from tests.support.servers.valkey import ValkeyServer, valkey
+from tests.support.waiting import BOUND, eventually
 
 DURABLE: Final = ("fsync=on", "synchronous_commit=on")
 """Reveille refuses a PostgreSQL that may lose acknowledged commits."""

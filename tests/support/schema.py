@@ -1,4 +1,4 @@
-"""A client of the schema, over HTTP without a socket and over a real WebSocket."""
+"""The schema as an application of its own, with two tokens, and a raw client of its WebSocket."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
 import uvicorn
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,57 +17,23 @@ from app.models.live import LiveLog
 from app.schema.api.context import SchemaContext
 from app.schema.transport.http import graphql_routes
 from app.security import Access, Role, Viewer, find_viewer
-from tests.integration.ledger.kit import World
-from tests.waiting import BOUND, eventually
+from tests.support.ledger import LedgerWorld
+from tests.support.waiting import BOUND, eventually
 
 OPERATOR: Final = "operator-token-of-tests"
 VIEWER: Final = "viewer-token-of-tests"
 ACCESSES: Final = (Access("olga", Role.OPERATOR, OPERATOR), Access("victor", Role.VIEWER, VIEWER))
 
 PROTOCOL: Final = Subprotocol("graphql-transport-ws")
-JSON_HEADERS: Final = {"content-type": "application/json"}
 
 
 def authenticate(token: str | None) -> Viewer | None:
     return find_viewer(ACCESSES, token)
 
 
-def app_of(world: World, live: LiveLog, **settings: Any) -> Starlette:
+def app_of(world: LedgerWorld, live: LiveLog, **settings: Any) -> Starlette:
     context = SchemaContext(ledger=world.ledgers[0], live=live, authenticate=authenticate, **settings)
     return Starlette(routes=graphql_routes(context))
-
-
-@dataclass(slots=True)
-class Api:
-    """Short names for a test's requests."""
-
-    http: httpx.AsyncClient
-
-    async def post(self, body: Any, token: str | None = OPERATOR, **headers: str) -> httpx.Response:
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}"
-        content = body if isinstance(body, bytes | str) else json.dumps(body)
-        return await self.http.post("/graphql", content=content, headers={**JSON_HEADERS, **headers})
-
-    async def answer(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
-        """Return the whole response."""
-        answer: dict[str, Any] = (await self.post({"query": query, "variables": variables}, token)).json()
-        return answer
-
-    async def ask(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
-        """Return the data of a response without errors."""
-        answer = await self.answer(query, token, **variables)
-        assert "errors" not in answer, answer["errors"]
-        data: dict[str, Any] = answer["data"]
-        return data
-
-    async def error(self, query: str, token: str = OPERATOR, **variables: Any) -> dict[str, Any]:
-        """Return the extensions of a response's one error."""
-        (error,) = (await self.answer(query, token, **variables))["errors"]
-        assert error["message"]
-        extensions: dict[str, Any] = error["extensions"]
-        return extensions
 
 
 @asynccontextmanager
@@ -91,7 +55,6 @@ class Socket:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
-        self._put_back: list[dict[str, Any]] = []
 
     async def say(self, message: Any) -> None:
         await self.connection.send(message if isinstance(message, str) else json.dumps(message))

@@ -20,12 +20,10 @@ from typing import Final
 
 import httpx
 
-from tests.servers.process import Server, ServerFailed, start
+from tests.support.servers.process import Server, ServerFailed, start
+from tests.support.waiting import BOUND
 
 ROOT: Final = Path(__file__).parents[2]
-BOUND: Final = 60.0
-"""Seconds after which a process must be ready, or gone. No test's verdict depends on the value."""
-
 COMMAND: Final = (sys.executable, "-m", "app.cli")
 """The command that the console script ``reveille`` runs; a clone that is only being tested need not have installed
 it."""
