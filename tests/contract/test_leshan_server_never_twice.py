@@ -14,12 +14,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.conftest import missing
 from tests.support.leshan.devices import Device, Devices
-from tests.support.leshan.launch import LeshanServer, leshan_server, missing_tools
+from tests.support.leshan.launch import LeshanServer, leshan_server
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 COUNT: Final = "/3442/0/3"
 """A resource to execute."""
@@ -127,8 +126,6 @@ async def test_a_refused_call_may_come_again(rest: Rest, device: Device) -> None
 
 
 async def test_a_call_without_an_answer_keeps_the_device_busy_for_a_limited_time(leshan_devices: Devices) -> None:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
     with leshan_server(options=["--busy-seconds", 1]) as server:
         slow = await asyncio.to_thread(leshan_devices.create, "slow-busy", server=server.coap_uri)
         await asyncio.to_thread(slow.answer_late, 6000, path="/3442/0/3")
@@ -218,8 +215,6 @@ async def test_a_late_answer_to_a_request_without_retransmission(rest: Rest, dev
 async def test_after_a_restart_what_was_done_is_answered_and_what_ran_is_interrupted(
     leshan_devices: Devices, tmp_path: Path
 ) -> None:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
     with leshan_server(data=tmp_path) as first:
         done_device = leshan_devices.create("restart-done", server=first.coap_uri)
         open_device = leshan_devices.create("restart-open", server=first.coap_uri)

@@ -17,9 +17,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conftest import missing
 from tests.support.leshan.devices import Device
-from tests.support.leshan.launch import LeshanServer, Mode, leshan_devices, leshan_server, missing_tools
+from tests.support.leshan.launch import LeshanServer, Mode, leshan_devices, leshan_server
 from tests.support.waiting import eventually
 
 CAPTURES: Final = Path(__file__).resolve().parents[1] / "captures"
@@ -145,9 +144,7 @@ def mode(request: pytest.FixtureRequest) -> Mode:
 
 
 @pytest.fixture(scope="module")
-def players(mode: Mode) -> Iterator[Players]:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
+def players(mode: Mode, java: None) -> Iterator[Players]:
     with leshan_server(mode=mode) as server, leshan_devices(server.coap_uri, max_body=STOCK_MAX_BODY) as devices:
         plain_2 = devices.create("plain-2", lifetime=300, objects=OBJECTS, attributes={"at": "30"})
         devices.create("urn:imei:123456789012345", lifetime=300, objects=OBJECTS)

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.leshan.fixtures import require_java
 from tests.support.leshan.radio_run import Plan, run
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 
 @pytest.mark.timeout(300)
 async def test_over_bad_radios_all_operations_end_and_no_execute_is_received_twice() -> None:
-    require_java()
     result = await run(Plan(operations=60, devices=8, hold=6.0, within=180.0))
     assert result.broken == []
     assert sum(result.ends.values()) == 60

@@ -16,7 +16,7 @@ from tests.support.processes import Processes, environment, processes
 from tests.support.servers.forks import fork_server
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java"), pytest.mark.slow]
 
 COUNT: Final = "/3442/0/3"
 """An executable resource."""

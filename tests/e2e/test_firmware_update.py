@@ -16,7 +16,7 @@ from tests.support.leshan.launch import LeshanServer
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 NAME: Final = "firmware-story"
 STATE: Final = "/5/0/3"

@@ -15,12 +15,11 @@ from app.domain.values import MAX_OPAQUE_BYTES
 from app.web import api_routes
 from tests.support.api import Api
 from tests.support.leshan.devices import Devices
-from tests.support.leshan.fixtures import require_java
 from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
 from tests.support.leshan_world import LeshanWorld
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 MAX_BODY: Final = MAX_OPAQUE_BYTES + 65_536
 """The limit of server and devices: the value, and the overhead of a content format."""
@@ -35,14 +34,12 @@ STATUS: Final = "query ($id: ID!) { deviceOperation(id: $id) { status answer } }
 
 @pytest.fixture(scope="module")
 def large_leshan() -> Iterator[LeshanServer]:
-    require_java()
     with leshan_server(max_body=MAX_BODY) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def large_devices() -> Iterator[Devices]:
-    require_java()
     with leshan_devices(max_body=MAX_BODY) as devices:
         yield devices
 

@@ -16,7 +16,7 @@ from tests.support.leshan.launch import LeshanServer
 from tests.support.leshan_world import TEMPERATURE, LeshanWorld
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 COUNT = "/3442/0/3"
 """An executable resource."""

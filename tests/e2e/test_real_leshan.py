@@ -23,7 +23,7 @@ from tests.support.leshan_world import FIRMWARE, TEMPERATURE, LeshanWorld
 from tests.support.waiting import eventually
 from tests.support.world import Op
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 Begin = Callable[..., AbstractAsyncContextManager[LeshanWorld]]
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.leshan.fixtures import require_java
 from tests.support.leshan.reveille_away import reveille_away
 from tests.support.processes import Processes
 
-pytestmark = pytest.mark.leshan
+pytestmark = pytest.mark.usefixtures("java")
 
 
 @pytest.mark.timeout(600)
 def test_what_devices_told_meanwhile_arrives_once_and_wakes_no_sleeper(own_processes: Processes) -> None:
     """This is a small run of ``python -m tests.support.leshan.reveille_away``, which takes minutes."""
-    require_java()
     report = reveille_away(own_processes, devices=8, seconds=4, awake=6)
     assert report.wrong == []
     assert report.late > 0

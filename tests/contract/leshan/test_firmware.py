@@ -16,7 +16,7 @@ from tests.support.leshan.firmware import package, repository
 from tests.support.leshan.launch import LeshanServer
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 IDLE, DOWNLOADING, DOWNLOADED, UPDATING = "0", "1", "2", "3"
 UPDATED, NO_ROOM, CONNECTION_LOST, NOT_WHOLE, NO_PACKAGE, BAD_URI, FAILED, NO_PROTOCOL = "12456789"

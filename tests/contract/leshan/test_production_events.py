@@ -12,14 +12,13 @@ import httpx
 import pytest
 
 from tests.support.leshan.devices import Device, Devices, Sample
-from tests.support.leshan.fixtures import require_java
 from tests.support.leshan.kills import kills
 from tests.support.leshan.launch import LeshanServer, leshan_server
 from tests.support.leshan.outage import outage, signed
 from tests.support.leshan.receiver import Envelope, Receiver, wrong
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.leshan
+pytestmark = pytest.mark.usefixtures("java")
 
 TEMPERATURE = "/3303/0/5700"
 
@@ -32,7 +31,6 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def server(receiver: Receiver) -> Iterator[LeshanServer]:
-    require_java()
     with signed(), leshan_server(options=["--webhook-url", receiver.url], awake_time=60) as server:
         yield server
 
@@ -268,7 +266,6 @@ def test_all_that_was_told_has_its_order(receiver: Receiver, told: ToldEvents) -
 
 @pytest.mark.timeout(300)
 def test_after_an_outage_each_event_arrives_once_and_in_order() -> None:
-    require_java()
     report = outage(devices=20, seconds=5)
     assert report.wrong == []
     assert report.done["SEND"] > 0
@@ -277,7 +274,6 @@ def test_after_an_outage_each_event_arrives_once_and_in_order() -> None:
 
 @pytest.mark.timeout(300)
 def test_no_acknowledged_send_is_lost_by_kills() -> None:
-    require_java()
     report = kills(times=3, devices=5, seconds=0.5)
     assert report.wrong == []
     assert report.boots == 4

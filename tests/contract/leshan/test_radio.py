@@ -19,7 +19,7 @@ from tests.support.leshan.devices import Device, DeviceError, Devices, Sample
 from tests.support.leshan.launch import LeshanServer
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 TEMPERATURE: Final = "/3303/0/5700"
 COUNTER_RESET: Final = "/3442/0/0"

@@ -14,7 +14,7 @@ import pytest
 from tests.support.leshan.devices import Devices
 from tests.support.leshan.launch import LeshanServer
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 STALLED: Final = 300
 """Number of connections whose body does not arrive: more than the server has threads."""

@@ -22,11 +22,25 @@ import httpx
 from tests.support.leshan.devices import Devices
 from tests.support.servers.process import Server, start
 
-RUN: Final = Path(__file__).resolve().parents[2] / "leshan-server" / "run"
+FOLDER: Final = Path(__file__).resolve().parents[3] / "leshan-server"
 Mode = Literal["production", "stock"]
 
 WITHIN: Final = 180.0
 """Seconds until a program must be ready, including a build. No test's verdict depends on the value."""
+
+
+allowed = True
+"""False during a test without the fixture ``java``, and so without the marker ``leshan`` (tests/conftest.py)."""
+
+
+def script() -> Path:
+    """Return the program that builds and starts everything.
+
+    Raises:
+        AssertionError: the present test needs the fixture ``java``.
+    """
+    assert allowed, "a test that starts a Leshan server or LwM2M devices needs the fixture `java`"
+    return FOLDER / "run"
 
 
 class LeshanServer:
@@ -62,7 +76,7 @@ def missing_tools() -> list[str]:
 
 def build() -> None:
     """Build everything once before the first start: a start then takes a second or two."""
-    subprocess.run([RUN, "build"], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run([script(), "build"], check=True, stdin=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager
@@ -118,7 +132,7 @@ def leshan_m4() -> Iterator[LeshanServer]:
     http_port, coap_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
     ready = _answers(f"http://127.0.0.1:{http_port}/api/clients")
     with tempfile.TemporaryDirectory() as folder:
-        arguments = [str(RUN), "m4", "--http-port", str(http_port), "--coap-port", str(coap_port)]
+        arguments = [str(script()), "m4", "--http-port", str(http_port), "--coap-port", str(coap_port)]
         process = start(arguments, Path(folder), ready=ready, within=WITHIN)
         try:
             yield LeshanServer(process, http_port, coap_port)
@@ -134,7 +148,7 @@ def _program(
     process's."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        arguments = [str(RUN), command, *map(str, options)]
+        arguments = [str(script()), command, *map(str, options)]
         process = start(
             arguments,
             folder,
