@@ -21,23 +21,14 @@ from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release
 from app.models.queries import ReadUnavailable
 from app.models.ready import anything_ready
 from app.telemetry import CLAIMS
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
-
-POLL_SECONDS: Final = 2.0
-"""Interval of the poll that finds work whose bus notification was lost."""
 
 AT_ONCE: Final = 4
 """Number of calls started in one turn of the event loop while a group is written. When all calls of a claim started at
 once, the group's next statement waited for their requests and then for their responses, and the database waited for
 it."""
-
-DRAIN_SECONDS: Final = 20.0
-"""Time for which a stopping dispatcher waits for its open calls."""
-
-GIVE_BACK_SECONDS: Final = 5.0
-"""Time for which a stopping dispatcher waits for an unresponsive database when it releases operations that it has
-claimed but not started."""
 
 
 @dataclass(slots=True)
@@ -74,8 +65,10 @@ class Dispatcher:
         slots: int,
         pieces: int = 1,
         clock: Callable[[Instant], Instant] = lambda now: now,
+        timing: Timing = DEFAULT,
     ) -> None:
         self._ledger, self._bus, self._slots, self._clock = ledger, bus, slots, clock
+        self._timing = timing
         self._piece = max(1, slots // pieces)
         self._at_once = AT_ONCE if pieces > 1 else slots
         self._runner: Runner  # passed to run()
@@ -100,7 +93,7 @@ class Dispatcher:
             self._request_claim()
 
     async def run(self, runner: Runner) -> None:
-        """Dispatch forever; when canceled, stop claiming and wait up to :data:`DRAIN_SECONDS` for the open calls."""
+        """Dispatch forever; when canceled, stop claiming and wait up to ``timing.drain`` for the open calls."""
         self._runner = runner
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -114,7 +107,7 @@ class Dispatcher:
     async def _listen(self) -> None:
         with self._bus.subscribe(Channel.WAKE) as subscription:
             while True:
-                await subscription.wait(POLL_SECONDS)
+                await subscription.wait(self._timing.poll)
                 self._look.set()
 
     async def _serve(self) -> None:
@@ -196,7 +189,7 @@ class Dispatcher:
             answers += [self._ledger.enqueue(Claim(0, token)) for token in self._unanswered]
         returning += [self._release_all(one) for one in answers]
         if returning:
-            await asyncio.wait([asyncio.create_task(one) for one in returning], timeout=GIVE_BACK_SECONDS)
+            await asyncio.wait([asyncio.create_task(one) for one in returning], timeout=self._timing.release)
 
     async def _release_all(self, answer: asyncio.Future[list[Claimed]]) -> None:
         """Release all operations of a claim. No failure stops the shutdown: the lease ends an operation that is not
@@ -251,6 +244,6 @@ class Dispatcher:
         unknown."""
         if self._running:
             log.info("waiting_for_open_calls", calls=len(self._running))
-            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+            await asyncio.wait(self._running, timeout=self._timing.drain)
         for task in self._running:
             task.cancel()

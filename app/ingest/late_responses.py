@@ -25,11 +25,9 @@ from app.models import tables
 from app.models.ledger import Ledger, LedgerUnavailable, Settle
 from app.models.queries import ReadUnavailable, object_versions_of
 from app.models.ready import open_attempts
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
-
-GRACE_SECONDS: Final = 2.0
-"""Time that the attempt's own runner has for settling it."""
 
 PIECE: Final = 500
 MOST_WAITING: Final = 20_000
@@ -38,14 +36,15 @@ MOST_WAITING: Final = 20_000
 class LateResponses:
     """Responses that wait for their grace period to end. When the queue is full, the oldest are dropped."""
 
-    def __init__(self, ledger: Ledger, shelf: ObjectModelCache) -> None:
+    def __init__(self, ledger: Ledger, shelf: ObjectModelCache, timing: Timing = DEFAULT) -> None:
+        self._timing = timing
         self._ledger, self._shelf = ledger, shelf
         self._waiting: deque[tuple[float, AttemptEnded]] = deque(maxlen=MOST_WAITING)
         self._came = asyncio.Event()
 
     def offer(self, answers: Iterable[AttemptEnded]) -> None:
         """Enqueue responses from events. Never blocks."""
-        due = time.monotonic() + GRACE_SECONDS
+        due = time.monotonic() + self._timing.late_response
         for answer in answers:
             self._waiting.append((due, answer))
             self._came.set()

@@ -28,12 +28,10 @@ from app.models.ledger import MADE_UP, READING, Ledger, LedgerUnavailable, Renew
 from app.models.queries import ReadUnavailable
 from app.models.ready import stream_position
 from app.telemetry import BROKEN_EVENTS
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
 
-HOLD_SECONDS: Final = 10
-RENEW_SECONDS: Final = 3.0
-RECONNECT_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 BATCH: Final = 500
 WAITING_EVENTS: Final = 50_000
 """Maximum number of events that wait for the database; when more arrive, the stream is closed and the next
@@ -55,7 +53,9 @@ class Bridge:
         watch: ServerInfoWatch,
         *,
         notifications_wake: bool,
+        timing: Timing = DEFAULT,
     ) -> None:
+        self._timing = timing
         self._ledger, self._hearing, self._client = ledger, ingestor, client
         self._reconciler, self._watch = reconciler, watch
         self._notifications_wake = notifications_wake
@@ -79,7 +79,7 @@ class Bridge:
             while True:
                 if await self._hold():
                     await self._listen_while_held()
-                await asyncio.sleep(RENEW_SECONDS)
+                await asyncio.sleep(self._timing.bridge_renewal)
         finally:
             with contextlib.suppress(LedgerUnavailable):
                 await self._ledger.submit(RenewBridgeLease(self._holder, 0))
@@ -88,20 +88,22 @@ class Bridge:
         try:
             since = self._open_since
             open_for = None if since is None else int((time.monotonic() - since) * SECOND)
-            return await self._ledger.submit(RenewBridgeLease(self._holder, HOLD_SECONDS * SECOND, open_for))
+            return await self._ledger.submit(
+                RenewBridgeLease(self._holder, self._timing.bridge_lease * SECOND, open_for)
+            )
         except LedgerUnavailable:  # the ledger logs it
             return False
 
     async def _listen_while_held(self) -> None:
         log.info("bridge_listens")
         listening = asyncio.create_task(self._listen())
-        held_until = time.monotonic() + HOLD_SECONDS
+        held_until = time.monotonic() + self._timing.bridge_lease
         try:
             while not listening.done() and time.monotonic() < held_until:
                 await self._until_changed(listening)
                 renewed = time.monotonic()
                 if await self._hold():
-                    held_until = renewed + HOLD_SECONDS
+                    held_until = renewed + self._timing.bridge_lease
         finally:
             await _end([listening])
             self._note_open(is_open=False)
@@ -109,7 +111,9 @@ class Bridge:
     async def _until_changed(self, listening: asyncio.Task[None]) -> None:
         """Wait until the lease is due for renewal, the stream has opened or ended, or the listening task has ended."""
         changed = asyncio.create_task(self._changed.wait())
-        await asyncio.wait([listening, changed], timeout=RENEW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [listening, changed], timeout=self._timing.bridge_renewal, return_when=asyncio.FIRST_COMPLETED
+        )
         await _end([changed])
         self._changed.clear()
 
@@ -126,7 +130,7 @@ class Bridge:
                 log.exception("event_stream_failed")
             failures = 0 if self.listening else failures + 1
             self._note_open(is_open=False)
-            await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
+            await asyncio.sleep(self._timing.reconnect[min(failures, len(self._timing.reconnect) - 1)])
 
     async def _one_stream(self) -> None:
         """Read one connection to its end, which is always a StreamLost."""
@@ -163,7 +167,7 @@ class Bridge:
     async def _keep_reconciled(self) -> None:
         await self._reconciler.run()
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(self._timing.bridge_renewal)
             if await self._reconciler.is_wanted():
                 await self._reconciler.run()
 

@@ -4,13 +4,16 @@ capabilities."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 from unittest import mock
 
 import pytest
 import pytest_asyncio
 
 from app.models import tables
+from app.timing import Timing
 from tests.support.leshan.devices import Devices
 from tests.support.leshan.launch import LeshanServer
 from tests.support.leshan_world import TEMPERATURE, LeshanWorld
@@ -22,17 +25,29 @@ COUNT = "/3442/0/3"
 """An executable resource."""
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def world(
-    database_url: str, production_leshan: LeshanServer, leshan_devices: Devices
-) -> AsyncIterator[LeshanWorld]:
-    """The path through the server in production mode, which has reported its capabilities."""
-    async with LeshanWorld.begin(database_url, production_leshan, leshan_devices) as world:
+Begin = Callable[..., AbstractAsyncContextManager[LeshanWorld]]
 
+
+@pytest.fixture
+def begin(database_url: str, production_leshan: LeshanServer, leshan_devices: Devices) -> Begin:
+    """Return a function that begins a world with the server in production mode, which has reported its
+    capabilities."""
+
+    @asynccontextmanager
+    async def begun(**settings: Any) -> AsyncIterator[LeshanWorld]:
         async def known() -> bool:
             return (await tables.LeshanServer.get(id=1)).request_ids
 
-        await eventually(known, "the server was asked what it can")
+        async with LeshanWorld.begin(database_url, production_leshan, leshan_devices, **settings) as world:
+            await eventually(known, "the server has reported its capabilities")
+            yield world
+
+    return begun
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(begin: Begin) -> AsyncIterator[LeshanWorld]:
+    async with begin() as world:
         yield world
 
 
@@ -87,15 +102,15 @@ async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_aske
     assert len(await world.received(device, "EXECUTE")) == 1
 
 
-async def test_an_answer_that_was_lost_on_the_way_is_fetched(world: LeshanWorld) -> None:
+async def test_an_answer_that_was_lost_on_the_way_is_fetched(begin: Begin) -> None:
     """Reveille closes the connection after a moment; the device takes longer."""
-    device = await world.device()
-    await asyncio.to_thread(device.answer_late, 1_000)
-    with mock.patch("app.dispatcher.runner.ANSWER_SECONDS", -4.5):
+    async with begin(timing=Timing(response_margin=-4.5)) as world:
+        device = await world.device()
+        await asyncio.to_thread(device.answer_late, 1_000)
         op = await world.create(device, "EXECUTE", COUNT, timeout=5)
         await world.confirmed(op)
-    assert await world.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
-    assert len(await world.received(device, "EXECUTE")) == 1
+        assert await world.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+        assert len(await world.received(device, "EXECUTE")) == 1
 
 
 async def test_a_name_with_a_slash_can_be_asked(world: LeshanWorld) -> None:

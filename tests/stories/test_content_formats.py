@@ -17,7 +17,7 @@ from app.models import tables
 from app.models.operation import NewOperation
 from simulator import Behaviour, Kind, Mode
 from tests.stories.conftest import Begin
-from tests.support.simulated_world import SimulatedWorld
+from tests.support.simulated_world import FAST, SimulatedWorld
 from tests.support.waiting import eventually
 from tests.support.world import Op
 
@@ -151,15 +151,16 @@ async def test_a_write_whose_answer_leshan_cannot_decode_is_not_repeated(world: 
     assert formats(world) == ["SENML_CBOR"]
 
 
-async def test_the_refusals_own_event_does_not_end_the_attempt(ours: SimulatedWorld) -> None:
+async def test_the_refusals_own_event_does_not_end_the_attempt(begin: Begin) -> None:
     """The event is published while the second call is still waiting for the device, longer than the runner's grace."""
-    await ours.wake()
-    ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
-    ours.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=1_000))
-    with mock.patch("app.ingest.late_responses.GRACE_SECONDS", 0.0):
+    async with begin(simulated={"mode": Mode.REVEILLE}, timing=replace(FAST, late_response=0.0)) as ours:
+        await ours.knows_the_server()
+        await ours.wake()
+        ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
+        ours.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=1_000))
         op = await OPERATIONS["CREATE"](ours)
         await ours.confirmed(op)
-    assert await ours.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+        assert await ours.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
 
 
 @pytest.mark.parametrize("second", ["arrived", "never left"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -21,7 +22,7 @@ from app.models.ledger import TakeLost, UpdateServerInfo
 from app.process import Role
 from simulator import Behaviour, Kind, Mode
 from tests.stories.conftest import Begin
-from tests.support.simulated_world import SimulatedWorld
+from tests.support.simulated_world import FAST, SimulatedWorld
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -111,14 +112,15 @@ async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(wo
     assert (await world.operation(op)).detail == "Leshan stopped while the call was open"
 
 
-async def test_a_call_that_is_still_open_is_waited_for(world: SimulatedWorld) -> None:
+async def test_a_call_that_is_still_open_is_waited_for(begin: Begin) -> None:
     """Reveille's own timeout passed before the device's."""
-    await world.wake()
-    world.simulator.behave("dev", Behaviour(delay_ms=1_500, times=1))
-    with mock.patch("app.dispatcher.runner.ANSWER_SECONDS", -1.5):
+    async with begin(simulated={"mode": Mode.REVEILLE}, timing=replace(FAST, response_margin=-1.5)) as world:
+        await world.knows_the_server()
+        await world.wake()
+        world.simulator.behave("dev", Behaviour(delay_ms=1_500, times=1))
         op = await world.create("EXECUTE", RESET, timeout=2)
         await world.confirmed(op)
-    assert handed_over(world) == 1
+        assert handed_over(world) == 1
 
 
 async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_fetched(world: SimulatedWorld) -> None:

@@ -25,6 +25,7 @@ from app.models.invariant_check import violations
 from app.models.operation import NewOperation
 from app.process import Role, running
 from app.settings import Settings
+from app.timing import DEFAULT, Timing
 from tests.support.ledger import new_operation
 from tests.support.leshan.devices import Delivery, Device, Devices, Uplink
 from tests.support.leshan.launch import LeshanServer
@@ -51,14 +52,14 @@ class LeshanWorld(World):
     @classmethod
     @contextlib.asynccontextmanager
     async def begin(
-        cls, database_url: str, leshan: LeshanServer, devices: Devices, **settings: Any
+        cls, database_url: str, leshan: LeshanServer, devices: Devices, *, timing: Timing = DEFAULT, **settings: Any
     ) -> AsyncIterator[Self]:
         """Run Reveille; at the end of the test its devices are removed and the invariants are checked."""
         url = leshan.url.removesuffix("/api")
         chosen = Settings(database_url=database_url, leshan_url=url, **settings)
         async with (
             httpx.AsyncClient(base_url=leshan.url, timeout=30, trust_env=False) as rest,
-            running(chosen, Role.EVERYTHING, unsafe=True) as components,
+            running(chosen, Role.EVERYTHING, unsafe=True, timing=timing) as components,
         ):
             world = cls(database_url, leshan, devices, rest)
             world.components = components

@@ -37,6 +37,7 @@ from app.models.queries import (
 from app.models.waiting import waiting_for
 from app.process import Components, Role, running
 from app.settings import Settings
+from app.timing import Timing
 from simulator import Received, Simulator, SimulatorConfig
 from tests.support.ledger import new_operation
 from tests.support.waiting import eventually
@@ -44,7 +45,23 @@ from tests.support.world import Op, World
 
 WITNESS: Final = "witness"
 """A well-behaved device of every world: its events show that Reveille has processed the earlier ones
-(:meth:`World.settled`)."""
+(:meth:`SimulatedWorld.settled`)."""
+
+FAST: Final = Timing(
+    poll=0.2,
+    sweep=0.1,
+    ingest_retry=0.1,
+    late_response=0.5,
+    bridge_lease=4,
+    bridge_renewal=0.5,
+    reconnect=(0.05, 0.1, 0.2, 0.5),
+    reconcile_retry=0.2,
+    reconcile_check=0.3,
+    first_server_info=0.1,
+    object_models=0.2,
+)
+"""Shorter intervals and pauses than in production. The deadlines of calls and their leases stay: a busy machine stalls
+a process for a second or two, which must not look like a device that does not answer."""
 
 FIRMWARE: Final = "https://url.com/fw.bin"
 
@@ -60,6 +77,7 @@ class SimulatedWorld(World):
 
     simulator: Simulator
     settings: Settings
+    timing: Timing
     ahead: Instant = 0
     _port: int = 0
     _serving: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -73,18 +91,19 @@ class SimulatedWorld(World):
         *devices: str,
         simulated: Mapping[str, Any] | None = None,
         roles: Role = Role.EVERYTHING,
+        timing: Timing = FAST,
         **settings: Any,
     ) -> AsyncIterator[Self]:
         """Run a world with these devices, none of them registered. ``simulated`` are settings of the simulator, the
         rest are ours. At the end of the test the invariants are checked."""
         config = SimulatorConfig.told(*(devices or ("dev",)), **(simulated or {}))
-        world = cls(Simulator(config), Settings(database_url=database_url))
+        world = cls(Simulator(config), Settings(database_url=database_url), timing)
         await world.leshan_up()
         world.settings = Settings(database_url=database_url, leshan_url=world.simulator.url, **settings)
         world.simulator.add(WITNESS, queue_mode=False)
         try:
             async with (
-                running(world.settings, roles, clock=world.clock, unsafe=True) as world.components,
+                running(world.settings, roles, clock=world.clock, unsafe=True, timing=timing) as world.components,
                 world._others,
             ):
                 await world._hears()
@@ -264,7 +283,7 @@ class SimulatedWorld(World):
     async def another(self, roles: Role) -> AsyncIterator[Components]:
         """Run another process of Reveille on the same database; here both share the connections of readers."""
         with mock.patch("app.process.reading", return_value=contextlib.nullcontext()):
-            process = running(self.settings, roles, clock=self.clock, unsafe=True)
+            process = running(self.settings, roles, clock=self.clock, unsafe=True, timing=self.timing)
             components = await process.__aenter__()
         try:
             yield components

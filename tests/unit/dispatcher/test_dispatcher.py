@@ -17,6 +17,7 @@ from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
 from app.models.ledger import Claim, Claimed, LedgerUnavailable, Release
 from app.models.ledger.backoff import Outage
+from app.timing import Timing
 
 pytestmark = pytest.mark.asyncio
 
@@ -205,10 +206,9 @@ async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() 
     assert not runner.ran.done()
 
 
-async def test_it_stops_though_the_database_says_nothing_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GIVE_BACK_SECONDS", 0)
+async def test_it_stops_though_the_database_says_nothing_at_all() -> None:
     ledger = Ledger()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5, timing=Timing(release=0))  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run(Runner()))  # type: ignore[arg-type]
     dispatcher.nudge()
     await ledger.next_claim()
@@ -225,12 +225,9 @@ class Hanging(Runner):
         await asyncio.get_running_loop().create_future()
 
 
-async def test_a_call_that_stays_open_keeps_its_lease_and_no_process_from_ending(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "DRAIN_SECONDS", 0)
+async def test_a_call_that_stays_open_keeps_its_lease_and_no_process_from_ending() -> None:
     ledger, runner = Ledger(), Hanging()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=1)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), slots=1, timing=Timing(drain=0))  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
     dispatcher.nudge()
     _, answer = await ledger.next_claim()
