@@ -101,14 +101,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupSc
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that depend on the kind of database (only they are worth a run on each) and those that need a real
-    Leshan server or real devices. Move the longest groups to the front."""
+    """Mark the tests that need a real Leshan server or real devices, and those that depend on the kind of database:
+    only they are worth a run on each. A test with a real Leshan server is about that server. Move the longest groups to
+    the front."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if DATABASE_FIXTURES & fixtures:
-            item.add_marker("database")
         if "java" in fixtures:
             item.add_marker("leshan")
+        elif DATABASE_FIXTURES & fixtures:
+            item.add_marker("database")
 
     def place(item: pytest.Item) -> int:
         group = group_of(item.nodeid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,12 +14,16 @@ from tests.support.leshan.launch import LeshanServer
 
 @pytest.fixture(scope="session")
 def java() -> None:
-    """Java and Maven, for a test that starts Leshan servers or devices of its own. Such a test is marked ``leshan``."""
+    """Java and Maven, for a test that starts Leshan servers or devices of its own. Such a test is marked ``leshan``.
+
+    The programs live for seconds: Java's optimizing compiler would cost more time than it saves.
+    """
     # imported late: that module imports the fixtures of this one
     from tests.conftest import missing  # noqa: PLC0415
 
     if tools := launch.missing_tools():
         missing(" and ".join(tools))
+    os.environ.setdefault("JAVA_OPTS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")
