@@ -52,7 +52,7 @@ GROUPS: Final = {
         "tests/contract/leshan/test_operations.py",
         "tests/contract/leshan/test_webhook_delivery.py",
         "tests/contract/test_leshan_server_in_production.py",
-        "tests/contract/test_leshan_server_never_twice.py",
+        "tests/contract/test_leshan_server_request_ids.py",
         "tests/contract/test_leshan_server_values.py",
         "tests/e2e/test_dispatcher_killed.py",
         "tests/e2e/test_firmware_update.py",

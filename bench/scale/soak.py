@@ -28,7 +28,7 @@ from app.telemetry import configure_logging
 from bench.scale.common import judge
 from bench.scale.soaking import Sample, courses, growing, held_by, table
 from bench.site import bytecode
-from tests.faults import judging
+from tests.faults import checks
 from tests.support.api import live, write
 from tests.support.cluster import Cluster, cluster
 from tests.support.processes import environment, processes
@@ -142,9 +142,9 @@ class Soak:
 
     async def breaches(self) -> tuple[list[str], Counter[str]]:
         """Return the violations, by the database compared with the devices, and how operations ended."""
-        evidence = await judging.gather(self.whole, self.names)
+        evidence = await checks.gather(self.whole, self.names)
         broken = await violations(self.whole.settings["database_url"])
-        return [*judging.breaches(evidence), *broken], evidence.ends()
+        return [*checks.breaches(evidence), *broken], evidence.ends()
 
 
 def main() -> None:

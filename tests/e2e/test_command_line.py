@@ -14,7 +14,7 @@ import pytest
 
 from app.models.postgres import POOLER
 from tests.conftest import missing
-from tests.faults.wire import before_socket
+from tests.faults.proxy import before_socket
 from tests.support.processes import ROOT, Process, Processes
 from tests.support.servers.pgbouncer import binary as pgbouncer_binary
 from tests.support.servers.pgbouncer import pgbouncer

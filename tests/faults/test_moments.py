@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.models.ledger.postgres_store import AT_ONCE
-from tests.faults.judging import violations
+from tests.faults.checks import violations
 from tests.faults.site import Site
 from tests.support.api import CREATE, write
 from tests.support.cluster import key

@@ -21,7 +21,7 @@ class Reached:
     value: str | None
 
 
-class ToldDevice(Protocol):
+class ControlledDevice(Protocol):
     """One device. It sends only on a test's command; each method returns after the server's response."""
 
     name: str
@@ -68,7 +68,7 @@ class Refused(AssertionError):
 
 
 class SimulatedDevice:
-    """A device of the simulator. See :class:`ToldDevice`."""
+    """A device of the simulator. See :class:`ControlledDevice`."""
 
     def __init__(self, simulator: Simulator, name: str, *, queue_mode: bool) -> None:
         self.name = name
@@ -131,7 +131,7 @@ def _path_of(target: str) -> str | None:
 
 
 class RealDevice:
-    """A real LwM2M client, over CoAP. See :class:`ToldDevice`."""
+    """A real LwM2M client, over CoAP. See :class:`ControlledDevice`."""
 
     def __init__(self, device: Device) -> None:
         self.name = device.name

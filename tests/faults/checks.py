@@ -13,7 +13,7 @@ import asyncpg
 
 from app.dispatcher.withdrawing import HARMLESS
 from app.domain.operations import conflict, instances_of
-from tests.faults.watching import Step, Watcher
+from tests.faults.subscribers import Step, Watcher
 from tests.support.cluster import Cluster
 
 _OPERATIONS: Final = """

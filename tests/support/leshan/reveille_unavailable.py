@@ -128,7 +128,7 @@ def free_port() -> int:
         return port
 
 
-def reveille_away(
+def reveille_unavailable(
     group: Processes, *, devices: int, seconds: float, awake: float, rate: float = 100, threads: int = 8
 ) -> Report:
     """Stop Reveille for so long while devices send, a quarter of them for the first time, and check its state after the
@@ -273,7 +273,7 @@ def _called_awake(reveille: Reveille, members: Sequence[Device]) -> list[str]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.support.leshan.reveille_away",
+        prog="python -m tests.support.leshan.reveille_unavailable",
         description="Reveille is stopped while real devices register, update, notify and Send; on its return all "
         "that they told must be there once, in order, and nobody who sleeps is called. Java 17 and Maven are needed.",
     )
@@ -288,7 +288,7 @@ def main() -> None:
         processes(Path(folder), Path(pycache)) as group,
     ):
         how = {"devices": arguments.devices, "rate": arguments.rate, "awake": arguments.awake}
-        report = reveille_away(group, seconds=arguments.minutes * 60, **how)
+        report = reveille_unavailable(group, seconds=arguments.minutes * 60, **how)
     print(report.text())  # noqa: T201 - a command
     raise SystemExit(bool(report.wrong))
 

@@ -12,7 +12,7 @@ from tests.faults.run import Result
 
 
 @dataclass
-class Figures:
+class Statistics:
     """Sums over runs."""
 
     runs: int = 0

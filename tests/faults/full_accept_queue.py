@@ -14,7 +14,7 @@ _SYN_SENT: Final = "02"
 
 
 @dataclass
-class DeafDoor:
+class FullAcceptQueue:
     """A listening socket that accepts no connection until it is opened."""
 
     listening: socket.socket
@@ -24,7 +24,7 @@ class DeafDoor:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.listening.getsockname()[1]}"
 
-    def somebody_stands_before_it(self) -> bool:
+    def connection_pending(self) -> bool:
         """Return whether a connection attempt is pending."""
         port = f":{self.listening.getsockname()[1]:04X}"
         lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
@@ -38,7 +38,7 @@ class DeafDoor:
             try:
                 caller, _ = self.listening.accept()
             except TimeoutError:
-                if not self.somebody_stands_before_it():
+                if not self.connection_pending():
                     return heard
                 continue
             with caller:
@@ -54,8 +54,8 @@ def _said(caller: socket.socket) -> bytes:
 
 
 @contextmanager
-def deaf_door() -> Iterator[DeafDoor]:
+def full_accept_queue() -> Iterator[FullAcceptQueue]:
     """Provide a socket whose accept queue is full: one connection waits, and there is room for no other."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, socket.socket() as filler:
         filler.connect(listening.getsockname())
-        yield DeafDoor(listening, filler)
+        yield FullAcceptQueue(listening, filler)

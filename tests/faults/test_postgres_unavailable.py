@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from app.models.ledger.postgres_store import APPEND_LOCK, LEDGER_TIMEOUTS
-from tests.faults.judging import violations
+from tests.faults.checks import violations
 from tests.faults.site import Site, Slot, Unanswered
 from tests.support.api import CREATE, Api, write
 from tests.support.cluster import Cluster, key
