@@ -6,7 +6,6 @@ ports and the demo client's drifting sensor values are not comparable; `DIFFEREN
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import re
@@ -19,7 +18,7 @@ import pytest
 
 from tests.support.leshan.devices import Device
 from tests.support.leshan.launch import LeshanServer, Mode, leshan_devices, leshan_server
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 CAPTURES: Final = Path(__file__).resolve().parents[1] / "captures"
 EXCHANGES: Final[list[dict[str, Any]]] = json.loads((CAPTURES / "m18-rest.json").read_text())
@@ -129,7 +128,7 @@ class Players:
 
     @staticmethod
     def _until(condition: Callable[[], bool]) -> None:
-        asyncio.run(eventually(condition))
+        wait_until(condition)
 
 
 def string(identifier: int, value: str) -> dict[str, object]:
@@ -150,7 +149,7 @@ def players(mode: Mode, java: None) -> Iterator[Players]:
         devices.create("urn:imei:123456789012345", lifetime=300, objects=OBJECTS)
         plain_3 = devices.create("plain-3", lifetime=3600, objects=OBJECTS)
         queue_3 = devices.create("queue-3", queue_mode=True, lifetime=3600, objects=OBJECTS)
-        asyncio.run(eventually(lambda: all(not client.get("sleeping") for client in server.clients())))
+        wait_until(lambda: all(not client.get("sleeping") for client in server.clients()))
         yield Players(server, plain_2, plain_3, queue_3)
 
 

@@ -153,7 +153,7 @@ async def test_more_than_fits_into_one_window_goes_out_in_one_wake(database_url:
             wanted = [world.wanted(device, "WRITE", FIRMWARE_URI, text=text, timeout=2) for text in texts]
             ops = await world.create_many(wanted)
             await world.wake(device)
-            await world.heard_of(device)
+            await world.registration_known(device)
             wake = (await world.known_row(device)).wake_seq
             await world.confirmed(*ops)
             assert await world.texts(device) == texts

@@ -40,10 +40,10 @@ async def test_one_wake_is_one_attempt(world: SimulatedWorld) -> None:
     """Notifications, a duplicate UPDATED and new operations are not wakes."""
     await world.asleep()
     op = await unanswered(world, attempt=1)
-    updated = world.told("UPDATED")
+    updated = world.published("UPDATED")
     for _ in range(2):
-        await world.tell("UPDATED", updated, ordered=True)
-        await world.tell("UPDATED", updated)
+        await world.post_event("UPDATED", updated, ordered=True)
+        await world.post_event("UPDATED", updated)
         world.simulator.notify("dev", TEMPERATURE, "20.5", anyway=True)
         world.simulator.send("dev", [TEMPERATURE])
     later = [await world.create("READ", "/3/0/0") for _ in range(3)]

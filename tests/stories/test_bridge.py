@@ -105,7 +105,7 @@ async def test_an_event_that_is_never_taken_costs_itself_alone(begin: Begin) -> 
             for name in ("poison", "poison", "dev"):
                 world.simulator.wake(name)
             together.set()
-            await world.heard_of("dev")
+            await world.registration_known("dev")
         assert await world.endpoint("poison") is None
         await world.wake("poison")
 
@@ -117,7 +117,7 @@ async def test_a_registration_that_is_never_taken_does_not_hide_the_others(begin
             async with stream_down(world):
                 world.simulator.register("poison")
                 world.simulator.register("dev")
-            await world.heard_of("dev")
+            await world.registration_known("dev")
         assert await world.endpoint("poison") is None
 
 
@@ -183,7 +183,7 @@ async def test_a_standby_takes_over_while_it_stands_by(begin: Begin) -> None:
             await ends.aclose()
             world.simulator.register("dev")
             await eventually(lambda: listening(second), "the standby takes over")
-            await world.heard_of("dev")
+            await world.registration_known("dev")
             await world.confirmed(await world.create("READ", "/3/0/0"))
 
 

@@ -34,7 +34,7 @@ REFUSALS: Final = [406, 415]
 async def ours(begin: Begin) -> AsyncIterator[SimulatedWorld]:
     """A world with one device, ``dev``, and our own Leshan server, which stores the ids of calls."""
     async with begin(simulated={"mode": Mode.REVEILLE}) as world:
-        await world.knows_the_server()
+        await world.server_info_known()
         yield world
 
 
@@ -103,7 +103,7 @@ async def test_what_worked_is_remembered_for_the_registration(world: SimulatedWo
         await world.confirmed(await OPERATIONS["READ_COMPOSITE"](world))
     assert formats(world) == ["SENML_CBOR", "SENML_JSON", "SENML_JSON"]
     world.simulator.register("dev")
-    await world.heard_of("dev")
+    await world.registration_known("dev")
     await world.confirmed(await OPERATIONS["READ_COMPOSITE"](world))
     assert formats(world)[3:] == ["SENML_CBOR"]
 
@@ -154,7 +154,7 @@ async def test_a_write_whose_answer_leshan_cannot_decode_is_not_repeated(world: 
 async def test_the_refusals_own_event_does_not_end_the_attempt(begin: Begin) -> None:
     """The event is published while the second call is still waiting for the device, longer than the runner's grace."""
     async with begin(simulated={"mode": Mode.REVEILLE}, timing=replace(FAST, late_response=0.0)) as ours:
-        await ours.knows_the_server()
+        await ours.server_info_known()
         await ours.wake()
         ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
         ours.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=1_000))
@@ -178,11 +178,11 @@ async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: Si
         died if second == "never left" else mock.patch("app.ingest.late_responses.LateResponses.offer"),
     ):
         op = await create(ours, "CREATE", "/3442", value=NEW, seconds=1)
-        await ours.comes_past(op, "SENDING LEASE_LOST")
+        await ours.passes(op, "SENDING LEASE_LOST")
         if second == "arrived":
             await ours.confirmed(op)
     if second == "never left":
-        await ours.comes_past(op, "QUEUED RELEASED")
+        await ours.passes(op, "QUEUED RELEASED")
     await ours.confirmed(op)
     refused, *done = ours.arrivals(str((await ours.operation(op)).id))
     assert refused.request_id != done[0].request_id

@@ -32,7 +32,7 @@ async def listed(world: SimulatedWorld, *names: str) -> None:
     for name in names:
         world.simulator.register(name)
     for name in names:
-        await world.heard_of(name)
+        await world.registration_known(name)
 
 
 async def test_a_name_that_can_be_addressed_reaches_its_own_device_and_no_other(begin: Begin) -> None:

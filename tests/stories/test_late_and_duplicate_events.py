@@ -26,9 +26,9 @@ async def presences(world: SimulatedWorld, name: str = "dev") -> list[str]:
 
 async def test_sleeping_that_comes_late_from_a_source_without_order_is_not_believed(world: SimulatedWorld) -> None:
     await world.asleep()
-    sleeping = world.told("SLEEPING")
+    sleeping = world.published("SLEEPING")
     await world.wake()
-    await world.tell("SLEEPING", sleeping)
+    await world.post_event("SLEEPING", sleeping)
     op = await world.create("READ", "/3/0/0")
     await world.confirmed(op)
     assert await presences(world) == ["ONLINE", "ASLEEP", "ONLINE"]
@@ -36,7 +36,7 @@ async def test_sleeping_that_comes_late_from_a_source_without_order_is_not_belie
 
 async def test_sleeping_of_a_source_that_keeps_order_is_believed(world: SimulatedWorld) -> None:
     await world.wake()
-    await world.tell("SLEEPING", {"ep": "dev"}, ordered=True)
+    await world.post_event("SLEEPING", {"ep": "dev"}, ordered=True)
     op = await world.create("READ", "/3/0/0")
     await world.settled()
     assert await world.transitions(op) == ["QUEUED"]
@@ -47,15 +47,15 @@ async def test_sleeping_of_a_source_that_keeps_order_is_believed(world: Simulate
 async def test_an_update_that_is_ten_minutes_late_wakes_nobody(begin: Begin) -> None:
     async with begin(simulated={"lifetime_seconds": 86_400}) as world:
         await world.wake()
-        updated = {"registration": world.told("REGISTRATION"), "update": {}}
+        updated = {"registration": world.published("REGISTRATION"), "update": {}}
         updated["registration"]["lastUpdate"] += 1
         await world.sleep()
         world.move_clock(2 * TEN_MINUTES)
         op = await world.create("READ", "/3/0/0")
-        await world.tell("UPDATED", updated, late=TEN_MINUTES)
+        await world.post_event("UPDATED", updated, late=TEN_MINUTES)
         await world.settled()
         assert await world.transitions(op) == ["QUEUED"]
-        await world.tell("UPDATED", updated)
+        await world.post_event("UPDATED", updated)
         await world.settled()
         assert world.received() == [], "told twice, it is the same update"
         assert await presences(world) == ["ONLINE", "ASLEEP"]
@@ -66,9 +66,9 @@ async def test_an_update_that_is_ten_minutes_late_wakes_nobody(begin: Begin) -> 
 
 async def test_a_registration_that_is_ten_minutes_late_wakes_nobody(world: SimulatedWorld) -> None:
     await world.wake()
-    registration = world.told("REGISTRATION") | {"endpoint": "late", "registrationId": "late-1"}
+    registration = world.published("REGISTRATION") | {"endpoint": "late", "registrationId": "late-1"}
     world.simulator.add("late")
-    await world.tell("REGISTRATION", registration, late=TEN_MINUTES)
+    await world.post_event("REGISTRATION", registration, late=TEN_MINUTES)
     op = await world.create("READ", "/3/0/0", device="late")
     await world.settled()
     assert await world.transitions(op) == ["QUEUED"]
@@ -81,7 +81,7 @@ async def test_the_end_of_an_old_registration_changes_nothing(world: SimulatedWo
     """REGISTRATION arrives first, then the DEREGISTRATION of the registration that it replaced."""
     await world.wake()
     world.simulator.register("dev", old_after=True)
-    await world.heard_of("dev")
+    await world.registration_known("dev")
     op = await world.create("READ", "/3/0/0")
     await world.confirmed(op)
     await world.settled()
@@ -90,13 +90,13 @@ async def test_the_end_of_an_old_registration_changes_nothing(world: SimulatedWo
 
 async def test_an_old_registrations_events_do_not_bring_it_back(world: SimulatedWorld) -> None:
     await world.wake()
-    old = world.told("REGISTRATION")
+    old = world.published("REGISTRATION")
     world.simulator.register("dev")
-    await world.heard_of("dev")
+    await world.registration_known("dev")
     new = await world.endpoint()
-    await world.tell("DEREGISTRATION", old)
-    await world.tell("UPDATED", {"registration": old, "update": {}})
-    await world.tell("REGISTRATION", old)
+    await world.post_event("DEREGISTRATION", old)
+    await world.post_event("UPDATED", {"registration": old, "update": {}})
+    await world.post_event("REGISTRATION", old)
     row = await world.endpoint()
     assert new is not None
     assert row is not None
@@ -109,7 +109,7 @@ async def test_a_device_that_registers_anew_is_never_told_to_be_offline(world: S
     await world.wake()
     for _ in range(3):
         world.simulator.register("dev")
-        await world.heard_of("dev")
+        await world.registration_known("dev")
     await world.settled()
     assert await presences(world) == ["ONLINE"]
 

@@ -29,7 +29,7 @@ async def world(begin: Begin) -> AsyncIterator[SimulatedWorld]:
 async def says(world: SimulatedWorld, what: int, date: int = FIRST) -> None:
     """Post one of the older form's registration events: object 10240."""
     node = {"kind": "singleResource", "id": what, "type": "TIME", "value": date}
-    await world.tell_older("single", {"ep": "dev", "obj_id": 10_240, "val": node})
+    await world.post_legacy("single", {"ep": "dev", "obj_id": 10_240, "val": node})
 
 
 async def wakes(world: SimulatedWorld, what: int = UPDATED, date: int = FIRST) -> None:

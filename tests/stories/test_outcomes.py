@@ -145,7 +145,7 @@ async def test_a_delete_that_was_done_without_an_answer_is_confirmed_by_the_next
         await world.wake()
         world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
         op = await world.create("DELETE", "/3303/0", timeout=1)
-        await world.comes_past(op, "QUEUED NO_ANSWER")
+        await world.passes(op, "QUEUED NO_ANSWER")
         await world.wake()
         await world.confirmed(op)
         assert (await world.operation(op)).detail == "already gone"

@@ -34,7 +34,7 @@ def _json(data: object) -> bytes:
 async def world(begin: Begin) -> AsyncIterator[SimulatedWorld]:
     """A world with one device, ``dev``, and our own Leshan server."""
     async with begin(simulated={"mode": Mode.REVEILLE}) as world:
-        await world.knows_the_server()
+        await world.server_info_known()
         yield world
 
 
@@ -52,7 +52,7 @@ async def test_a_sleeping_device_that_notifies_is_called_at_once(world: Simulate
 async def test_a_device_is_called_as_long_as_the_server_says(begin: Begin) -> None:
     """The server's own awake window is shorter than the assumed one."""
     async with begin(simulated={"mode": Mode.REVEILLE, "awake_window_seconds": 20.0}) as world:
-        await world.knows_the_server()
+        await world.server_info_known()
         await world.wake()
         await world.wake()
 
@@ -148,9 +148,9 @@ async def test_an_answer_that_is_told_again_changes_nothing(world: SimulatedWorl
     await world.wake()
     op = await world.create("EXECUTE", RESET)
     await world.confirmed(op)
-    told = world.told("REQUEST_RESPONSE")
+    told = world.published("REQUEST_RESPONSE")
     for _ in range(2):
-        await world.tell("REQUEST_RESPONSE", told, ordered=True)
+        await world.post_event("REQUEST_RESPONSE", told, ordered=True)
     await world.settled()
     assert await world.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
     assert await tables.EarlyResponse.all().count() == 0
@@ -165,10 +165,12 @@ async def test_a_registration_that_is_told_late_does_not_hide_the_one_that_is_li
         older = [call.args for call in tell.call_args_list if call.args[0] == "REGISTRATION"]
         world.simulator.register("dev")
     world.simulator.events.gap(4)
-    await world.heard_of("dev")
+    await world.registration_known("dev")
     row = await world.endpoint()
     late = orjson.loads(older[0][2])
-    await world.tell("REGISTRATION", late | {"registrationDate": late["registrationDate"] - 1}, late=600, ordered=True)
+    await world.post_event(
+        "REGISTRATION", late | {"registrationDate": late["registrationDate"] - 1}, late=600, ordered=True
+    )
     await world.settled()
     now = await world.endpoint()
     assert row is not None

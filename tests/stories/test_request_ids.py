@@ -37,7 +37,7 @@ ASKED = ["QUEUED", "SENDING", "SENDING LEASE_LOST"]
 async def world(begin: Begin) -> AsyncIterator[SimulatedWorld]:
     """A world with one device, ``dev``, and a Leshan server that stores request ids."""
     async with begin(simulated={"mode": Mode.REVEILLE}) as world:
-        await world.knows_the_server()
+        await world.server_info_known()
         yield world
 
 
@@ -115,7 +115,7 @@ async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(wo
 async def test_a_call_that_is_still_open_is_waited_for(begin: Begin) -> None:
     """Reveille's own timeout passed before the device's."""
     async with begin(simulated={"mode": Mode.REVEILLE}, timing=replace(FAST, response_margin=-1.5)) as world:
-        await world.knows_the_server()
+        await world.server_info_known()
         await world.wake()
         world.simulator.behave("dev", Behaviour(delay_ms=1_500, times=1))
         op = await world.create("EXECUTE", RESET, timeout=2)
@@ -227,7 +227,7 @@ async def test_our_own_limit_is_the_servers(begin: Begin) -> None:
     names = [f"d{number}" for number in range(6)]
     simulated = {"mode": Mode.REVEILLE, "max_open_calls": 2, "answer_seconds": (0.05, 0.05)}
     async with begin(*names, simulated=simulated) as world:
-        await world.knows_the_server()
+        await world.server_info_known()
         await world.asleep(*names)
         ops = [await world.create("READ", "/3/0/0", device=name) for name in names]
         await world.wake(*names)

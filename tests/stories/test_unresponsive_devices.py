@@ -26,7 +26,7 @@ async def all_wake(world: SimulatedWorld, *names: str) -> None:
     for name in names:
         world.simulator.wake(name)
     for name in names:
-        await world.heard_of(name)
+        await world.registration_known(name)
 
 
 async def test_the_dead_do_not_starve_the_living(begin: Begin, valkey_server: ValkeyServer) -> None:

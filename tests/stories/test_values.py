@@ -41,7 +41,7 @@ async def becomes(world: SimulatedWorld, path: str, type_: str, value: JsonValue
 async def registers_by_webhook(world: SimulatedWorld) -> None:
     """Register the device and report it only by the webhook; wait until its object models are fetched."""
     world.simulator.register("dev")
-    await world.tell("REGISTRATION", world.told("REGISTRATION"))
+    await world.post_event("REGISTRATION", world.published("REGISTRATION"))
     await eventually(lambda: world.components.object_models.of({})(3303) is not None, "its object models are known")
 
 
@@ -90,9 +90,9 @@ async def test_what_a_held_request_answers(world: SimulatedWorld) -> None:
 async def test_what_the_webhook_brings_when_no_stream_is_heard(begin: Begin) -> None:
     async with begin(leshan_events="webhook") as world:
         node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "24.5"}
-        await world.tell("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
+        await world.post_event("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
         assert await latest(world, TEMPERATURE) == ("FLOAT", 24.5)
-        await world.tell("SEND", {"ep": "dev", "val": {TEMPERATURE: node | {"value": "25.5"}}})
+        await world.post_event("SEND", {"ep": "dev", "val": {TEMPERATURE: node | {"value": "25.5"}}})
         assert await latest(world, TEMPERATURE) == ("FLOAT", 25.5)
 
 
@@ -100,7 +100,7 @@ async def test_with_a_stream_the_webhooks_readings_are_left_out(world: Simulated
     """The stream brings the same values, in order."""
     await world.wake()
     node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "99.5"}
-    await world.tell("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
+    await world.post_event("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
     assert await latest(world, TEMPERATURE) is None
 
 
@@ -113,7 +113,7 @@ async def test_the_older_form_is_typed_by_the_devices_object_model(begin: Begin,
     async with begin(leshan_events="webhook") as world:
         await registers_by_webhook(world)
         node = {"kind": "singleResource", "id": 5700, "type": type_, "value": value}
-        await world.tell_older("single", {"ep": "dev", "obj_id": 3303, "val": node})
+        await world.post_legacy("single", {"ep": "dev", "obj_id": 3303, "val": node})
         assert await latest(world, TEMPERATURE) == ("FLOAT", 25.0 if type_ == "INTEGER" else 25.5)
 
 
@@ -124,12 +124,12 @@ async def test_the_older_composite_form(begin: Begin) -> None:
             {"kind": "multiResource", "id": 7, "type": "INTEGER", "values": {"0": "1", "1": "5"}},
         ]
         instance = {"kind": "instance", "id": 0, "resources": resources}
-        await world.tell_older(
+        await world.post_legacy(
             "composite", {"ep": "dev", "val": {"/3": {"kind": "obj", "id": 3, "instances": [instance]}}}
         )
         assert await latest(world, "/3/0/0") == ("STRING", "Zephyr")
         assert await latest(world, "/3/0/7") == ("INTEGER", {"0": "1", "1": "5"})
-        await world.tell_older("composite", {"ep": "dev", "val": None})
+        await world.post_legacy("composite", {"ep": "dev", "val": None})
 
 
 async def test_a_value_that_cannot_be_represented_is_named_in_the_detail(world: SimulatedWorld) -> None:

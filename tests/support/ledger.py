@@ -266,7 +266,7 @@ class LedgerWorld:
     async def presence(self, name: str) -> str:
         return str((await self.endpoint(name))["presence"])
 
-    async def told(self, name: str) -> list[str]:
+    async def presence_changes(self, name: str) -> list[str]:
         """Return the presence changes that subscribers receive."""
         sql = "SELECT presence FROM presence_change WHERE endpoint_id = $1 ORDER BY seq"
         return [row["presence"] for row in await self.rows(sql, (await self.endpoint(name))["id"])]

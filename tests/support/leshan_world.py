@@ -84,7 +84,7 @@ class LeshanWorld(World):
         name = name or f"device-{next(_numbers)}"
         device = await asyncio.to_thread(self.devices.create, name, server=self.leshan.coap_uri, lifetime=3600, **spec)
         self.made.append(device)
-        await self.heard_of(device)
+        await self.registration_known(device)
         return device
 
     async def sleeper(self, **spec: Any) -> Device:
@@ -113,7 +113,7 @@ class LeshanWorld(World):
         _taken(await asyncio.to_thread(device.deregister))
         await self.presence_is(device, Presence.OFFLINE)
 
-    async def heard_of(self, device: Device) -> None:
+    async def registration_known(self, device: Device) -> None:
         """Wait until Reveille knows the registration that Leshan has."""
         listed = (await self.rest.get("/clients")).raise_for_status().json()
         (told,) = [registration for name, registration in map(registration_of, listed) if name == device.name]
@@ -184,7 +184,7 @@ class LeshanWorld(World):
             self.witness = await self.device()
         for _ in range(2):
             await self.wake(self.witness)
-            await self.heard_of(self.witness)
+            await self.registration_known(self.witness)
             await self.confirmed(await self.create(self.witness, "READ", "/3/0/0"))
 
     async def read_back(self, device: Device, path: str) -> JsonValue:

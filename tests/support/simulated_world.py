@@ -106,14 +106,14 @@ class SimulatedWorld(World):
                 running(world.settings, roles, clock=world.clock, unsafe=True, timing=timing) as world.components,
                 world._others,
             ):
-                await world._hears()
+                await world._stream_open()
                 yield world
                 await world.check_invariants()
                 await world.leshan_down()  # open calls end, and no process waits for them
         finally:
             await world.leshan_down()
 
-    async def _hears(self) -> None:
+    async def _stream_open(self) -> None:
         if self.components.bridge is not None:
             await eventually(lambda: self.simulator.events.listeners == 1, "the bridge listens")
 
@@ -135,7 +135,7 @@ class SimulatedWorld(World):
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 4711))
         return httpx.AsyncClient(transport=transport, base_url="http://reveille")
 
-    async def tell(self, event: str, data: JsonValue, *, late: int = 0, ordered: bool = False) -> None:
+    async def post_event(self, event: str, data: JsonValue, *, late: int = 0, ordered: bool = False) -> None:
         """Post one event to ``/leshan/events``, which arrives ``late`` seconds after it happened."""
         body: dict[str, JsonValue] = {"event": event, "data": data, "time": 1_800_000_000_000}
         body |= {"seq": 1} if ordered else {}
@@ -144,17 +144,17 @@ class SimulatedWorld(World):
             answer = await caller.post("/leshan/events", content=orjson.dumps(body), headers=sent)
         assert answer.status_code == 202, answer.text
 
-    async def tell_older(self, form: str, body: JsonValue) -> None:
+    async def post_legacy(self, form: str, body: JsonValue) -> None:
         """Post to ``/leshan_api/resource/{single|composite}``."""
         async with self.webhook() as caller:
             answer = await caller.post(f"/leshan_api/resource/{form}", content=orjson.dumps(body))
         assert answer.status_code == 202, answer.text
 
-    def told(self, event: str) -> JsonValue:
+    def published(self, event: str) -> JsonValue:
         """Return the newest event of this name that Leshan published, unchanged."""
         return next(orjson.loads(data) for name, data in reversed(self.simulator.events.newest) if name == event)
 
-    async def knows_the_server(self) -> None:
+    async def server_info_known(self) -> None:
         """Wait until Reveille knows the capabilities of our own Leshan server."""
 
         async def known() -> bool:
@@ -169,7 +169,7 @@ class SimulatedWorld(World):
         for name in names or ("dev",):
             self.simulator.wake(name)
         for name in names or ("dev",):
-            await self.heard_of(name)
+            await self.registration_known(name)
 
     async def sleep(self, *names: str) -> None:
         """Let the devices fall asleep, which Leshan publishes; return when Reveille has processed it."""
@@ -183,7 +183,7 @@ class SimulatedWorld(World):
         await self.wake(*names)
         await self.sleep(*names)
 
-    async def heard_of(self, name: str) -> None:
+    async def registration_known(self, name: str) -> None:
         """Wait until Reveille knows the registration that Leshan has."""
 
         async def known() -> bool:

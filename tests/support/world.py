@@ -88,7 +88,7 @@ class World:
             steps = await self.transitions(op)
             raise AssertionError(f"{status} {reason} with {attempts} attempts was expected, but: {steps}") from None
 
-    async def comes_past(self, op: Op, step: str) -> None:
+    async def passes(self, op: Op, step: str) -> None:
         """Wait until the operation has made this transition (as in ``transitions``), whatever its state is by then."""
 
         async def so() -> bool:

@@ -94,7 +94,7 @@ async def test_a_window_that_ended_is_asleep(world: LedgerWorld) -> None:
     world.pass_(1)
     await world.sweep()
     assert await world.presence("d") == "ASLEEP"
-    assert await world.told("d") == ["ONLINE", "ASLEEP"]
+    assert await world.presence_changes("d") == ["ONLINE", "ASLEEP"]
 
 
 async def test_a_lifetime_that_ran_out_is_offline_until_an_update_revives_it(world: LedgerWorld) -> None:
@@ -131,17 +131,17 @@ async def test_a_device_that_registers_anew_within_two_seconds_was_never_gone(wo
     await world.ingest(registered("d", "r2"))
     world.pass_(5)
     await world.sweep()
-    assert await world.told("d") == ["ONLINE"]
+    assert await world.presence_changes("d") == ["ONLINE"]
 
 
 async def test_a_farewell_is_told_after_two_seconds(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.ingest(deregistered("d"))
     await world.sweep()
-    assert (await world.presence("d"), await world.told("d")) == ("OFFLINE", ["ONLINE"])
+    assert (await world.presence("d"), await world.presence_changes("d")) == ("OFFLINE", ["ONLINE"])
     world.pass_(2)
     await world.sweep()
-    assert await world.told("d") == ["ONLINE", "OFFLINE"]
+    assert await world.presence_changes("d") == ["ONLINE", "OFFLINE"]
 
 
 async def test_a_listing_ends_only_registrations_that_were_silent_since_before_it(world: LedgerWorld) -> None:
