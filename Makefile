@@ -9,9 +9,10 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := tests/clients/node_modules/.installed
 NPM := $(shell command -v npm)
+MAVEN := $(and $(shell command -v java),$(shell command -v mvn))
 PYTEST := $(BIN)/python -m pytest
-# Most tests wait most of the time. Tests that share servers run in one worker.
-WORKERS ?= 2
+# Most tests wait most of the time. Tests that share servers run in one worker (tests/conftest.py).
+WORKERS ?= 4
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The first Python that is new enough and can make a virtual environment: `python3` may be a version manager's shim
@@ -37,6 +38,10 @@ run: $(INSTALLED) ## serve everything on http://127.0.0.1:8000, with a simulated
 leshan: ## build and start our Leshan server with real LwM2M devices (Java 17 and Maven)
 	@exec leshan-server/run both $(LESHAN_ARGS)
 
+.PHONY: leshan-build
+leshan-build: # before pytest, whose processes would wait for it
+	@leshan-server/run build
+
 .PHONY: leshan-dist
 leshan-dist: ## build our Leshan server as an archive that needs only Java 17: leshan-server/target/dist/*.tar.gz
 	@leshan-server/run dist
@@ -54,7 +59,7 @@ migrate: $(INSTALLED) ## migrate the database of REVEILLE_DATABASE_URL to the cu
 ##@ Development
 
 .PHONY: test
-test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) ## run all tests on SQLite, then those that use a database on PostgreSQL
+test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) $(if $(MAVEN),leshan-build) ## run all tests on SQLite, then those that use a database on PostgreSQL
 	REVEILLE_TEST_DATABASE=sqlite $(PYTEST) $(PARALLEL) $(TESTS)
 	REVEILLE_TEST_DATABASE=postgres $(PYTEST) $(PARALLEL) -m database $(TESTS)
 

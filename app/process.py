@@ -30,6 +30,7 @@ from app.models.database import reading
 from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
 from app.settings import LeshanEvents, Settings, viewer_of
 from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, TRANSITIONS
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Components:
     """The components of a running process. ``ended`` is set when a component that should run forever has failed."""
 
     settings: Settings
+    timing: Timing
     ledger: Ledger
     bus: Bus
     object_models: ObjectModelCache
@@ -90,13 +92,19 @@ def leshan_client(settings: Settings) -> LeshanClient:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, roles: Role, *, clock: Callable[[Instant], Instant] = lambda now: now, unsafe: bool = False
+    settings: Settings,
+    roles: Role,
+    *,
+    clock: Callable[[Instant], Instant] = lambda now: now,
+    unsafe: bool = False,
+    timing: Timing = DEFAULT,
 ) -> AsyncIterator[Components]:
     """Run the components of these roles for as long as the block lasts. The database must have been migrated.
 
     Args:
         clock: maps the database's time; tests shift it.
         unsafe: accept a database that may lose commits; only for tests.
+        timing: the times of the components' loops; tests pass shorter ones.
 
     Raises:
         StoreUnavailable, UnsafeDatabase: the database cannot be used.
@@ -107,10 +115,10 @@ async def running(
         ledger = _ledger(settings, bus, clock, discard_readers, unsafe=unsafe)
         await ledger.start()
         stack.push_async_callback(ledger.close)
-        object_models = ObjectModelCache(SERVER_ID)
+        object_models = ObjectModelCache(SERVER_ID, timing)
         await object_models.refresh()
         uses_stream = settings.leshan_events is not LeshanEvents.WEBHOOK
-        ingestor = EventIngestor(ledger, object_models, webhook_readings=not uses_stream)
+        ingestor = EventIngestor(ledger, object_models, webhook_readings=not uses_stream, timing=timing)
 
         def write() -> Coroutine[Any, Any, None]:
             return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
@@ -122,7 +130,7 @@ async def running(
             uses_stream=uses_stream,
             authenticates=lambda token: viewer_of(settings, token) is not None,
         )
-        components = Components(settings, ledger, bus, object_models, ingestor, health, asyncio.Event())
+        components = Components(settings, timing, ledger, bus, object_models, ingestor, health, asyncio.Event())
         start = await stack.enter_async_context(_background(components.ended))
         start(object_models.run(ledger.outage))
         start(ingestor.run())
@@ -130,9 +138,9 @@ async def running(
             client = leshan_client(settings)
             stack.push_async_callback(client.aclose)
             start = await stack.enter_async_context(_background(components.ended))
-            watch = ServerInfoWatch(client, ledger)
+            watch = ServerInfoWatch(client, ledger, timing)
             start(watch.run())
-            reconciler = Reconciler(ledger, ingestor, client, watch)
+            reconciler = Reconciler(ledger, ingestor, client, watch, timing)
             if roles & Role.DISPATCH:
                 _start_dispatching(components, client, watch, clock, start)
             if roles & Role.BRIDGE and uses_stream:
@@ -181,25 +189,27 @@ def _start_dispatching(
     clock: Callable[[Instant], Instant],
     start: Start,
 ) -> None:
-    settings = components.settings
+    settings, timing = components.settings, components.timing
     pieces = 1 if settings.is_embedded_database else 2
     slots = settings.leshan_max_in_flight
-    fetcher = ModelFetcher(components.object_models, client, components.ledger)
-    runner = Runner(client, components.ledger, components.object_models, fetcher, server=settings.leshan_name)
+    fetcher = ModelFetcher(components.object_models, client, components.ledger, timing)
+    runner = Runner(
+        client, components.ledger, components.object_models, fetcher, server=settings.leshan_name, timing=timing
+    )
     components.dispatcher = Dispatcher(
-        components.ledger, components.bus, runner, slots=slots, pieces=pieces, clock=clock
+        components.ledger, components.bus, runner, slots=slots, pieces=pieces, clock=clock, timing=timing
     )
     start(fetcher.run())
     inquirer = Inquirer(client, components.ledger, components.object_models)
     withdrawer = Withdrawer(client, components.ledger, clock=clock)
-    start(Sweeper(components.ledger, client, inquirer, watch, withdrawer, clock=clock).run())
+    start(Sweeper(components.ledger, client, inquirer, watch, withdrawer, clock=clock, timing=timing).run())
     start(components.dispatcher.run())
 
 
 def _start_bridge(
     components: Components, client: LeshanClient, reconciler: Reconciler, watch: ServerInfoWatch, start: Start
 ) -> None:
-    settings = components.settings
+    settings, timing = components.settings, components.timing
     components.bridge = Bridge(
         components.ledger,
         components.ingestor,
@@ -207,6 +217,7 @@ def _start_bridge(
         reconciler,
         watch,
         notifications_wake=settings.leshan_notifications_wake,
+        timing=timing,
     )
     start(components.bridge.run())
 

@@ -21,10 +21,10 @@ from app.models.database import migrate
 from app.models.ledger import Ledger, Rules, open_store
 from app.models.ledger.store import Store
 from bench.measuring import Used, used_by
-from tests.e2e.processes import ROOT, Process, Processes, environment, processes
-from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.process import Server, start
-from tests.servers.valkey import valkey
+from tests.support.processes import ROOT, Process, Processes, environment, processes
+from tests.support.servers.postgres import PostgresServer, postgres
+from tests.support.servers.process import Server, start
+from tests.support.servers.valkey import valkey
 
 POSTGRES: Final = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "autovacuum=on", "shared_buffers=512MB")
 SQLITE: Final = ("journal_mode=WAL", "synchronous=FULL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Final, NoReturn
 
@@ -12,18 +13,17 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from app.models.database import migrate
-from tests.leshan import launch
-from tests.leshan.fixtures import leshan_devices, leshan_m4_server, our_leshan, production_leshan
-from tests.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
-from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.postgres import binaries as postgres_binaries
-from tests.servers.valkey import ValkeyServer, valkey
-from tests.servers.valkey import binary as valkey_binary
+from tests.support.leshan import launch
+from tests.support.leshan.fixtures import java, leshan_devices, leshan_m4_server, our_leshan, production_leshan
+from tests.support.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
+from tests.support.servers.postgres import PostgresServer, postgres
+from tests.support.servers.postgres import binaries as postgres_binaries
+from tests.support.servers.valkey import ValkeyServer, valkey
+from tests.support.servers.valkey import binary as valkey_binary
 
-__all__ = ["leshan_devices", "leshan_m4_server", "our_leshan", "production_leshan"]
+__all__ = ["java", "leshan_devices", "leshan_m4_server", "our_leshan", "production_leshan"]
 
 DATABASE_FIXTURES = {"database_url", "empty_database_url"}
-LESHAN_FIXTURES = {"leshan_devices", "leshan_m4_server", "our_leshan", "production_leshan"}
 
 
 def missing(part: str) -> NoReturn:
@@ -33,48 +33,89 @@ def missing(part: str) -> NoReturn:
     pytest.skip(f"missing: {part}")
 
 
-LESHAN_FILES: Final = (
-    "tests/contract/leshan/",
-    "tests/contract/test_leshan_server_",
-    "tests/e2e/test_dispatcher_killed.py",
-    "tests/e2e/test_firmware_update.py",
-    "tests/e2e/test_large_values.py",
-    "tests/e2e/test_production_leshan.py",
-    "tests/e2e/test_real_leshan.py",
+GROUPS: Final = {
+    "a Leshan server of each kind": (
+        "tests/contract/leshan/test_events.py",
+        "tests/contract/leshan/test_firmware.py",
+        "tests/contract/leshan/test_kinds.py",
+        "tests/contract/leshan/test_names.py",
+        "tests/contract/leshan/test_nothing_written.py",
+        "tests/contract/leshan/test_outcomes.py",
+        "tests/contract/leshan/test_radio.py",
+        "tests/contract/leshan/test_request_bodies.py",
+        "tests/contract/leshan/test_security_access.py",
+        "tests/contract/leshan/test_values.py",
+        "tests/e2e/test_real_leshan.py",
+    ),
+    "the cluster of tests/faults": ("tests/faults/test_",),
+    "our Leshan server in production mode": (
+        "tests/contract/leshan/test_operations.py",
+        "tests/contract/leshan/test_webhook_delivery.py",
+        "tests/contract/test_leshan_server_in_production.py",
+        "tests/contract/test_leshan_server_request_ids.py",
+        "tests/contract/test_leshan_server_values.py",
+        "tests/e2e/test_dispatcher_killed.py",
+        "tests/e2e/test_firmware_update.py",
+        "tests/e2e/test_large_values.py",
+        "tests/e2e/test_production_leshan.py",
+    ),
+}
+"""Files whose tests share servers of the session: each process that runs such a test starts them once more."""
+
+RANDOM_RUN: Final = re.compile(r"tests/faults/test_random_run.py::.*\[(\d+)\]$")
+RANDOM_SITES: Final = 4
+"""Number of clusters for the random runs. An even number, because the seed's parity chooses the Leshan server."""
+
+LONGEST: Final = (
+    "tests/contract/test_leshan_server_java.py",
+    "a Leshan server of each kind",
+    "the cluster of tests/faults",
+    "random runs",
+    "our Leshan server in production mode",
+    "tests/contract/",
 )
-"""The files of the tests that need Leshan servers and devices."""
+"""The groups that take longest: they start first, so that no process works on one of them after the others' end."""
 
 
-class FileScheduling(LoadFileScheduling):
-    """Run all tests of a file, and of the files that share servers, in one of several pytest processes: the Leshan
-    servers and devices, and the cluster of ``tests/faults``, are started once per process.
+def group_of(nodeid: str) -> str:
+    """Return the group of a test; all tests of a group run in one process. Most groups are one file."""
+    if run := RANDOM_RUN.match(nodeid):
+        return f"random runs {int(run[1]) % RANDOM_SITES}"
+    return next((group for group, files in GROUPS.items() if nodeid.startswith(files)), nodeid.partition("::")[0])
 
-    The files are listed here because the scheduler knows the tests only by their ids. pytest 9.2 ignores pytest-xdist's
-    own groups (pytest-xdist 3.8.0, its issue 1386).
+
+class GroupScheduling(LoadFileScheduling):
+    """Run all tests of a group in one of several pytest processes.
+
+    The groups are listed here because the scheduler knows the tests only by their ids. pytest 9.2 ignores
+    pytest-xdist's own groups (pytest-xdist 3.8.0, its issue 1386).
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(LESHAN_FILES):
-            return "leshan"
-        return "faults" if nodeid.startswith("tests/faults/") else super()._split_scope(nodeid)
+        return group_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling | None:
-    return FileScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling | None:
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that depend on the kind of database (only they are worth a run on each) and those that need a real
-    Leshan server or real devices."""
+    """Mark the tests that need a real Leshan server or real devices, and those that depend on the kind of database:
+    only they are worth a run on each. A test with a real Leshan server is about that server. Move the longest groups to
+    the front."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if DATABASE_FIXTURES & fixtures:
-            item.add_marker("database")
-        if LESHAN_FIXTURES & fixtures:
+        if "java" in fixtures:
             item.add_marker("leshan")
-            if not item.nodeid.startswith(LESHAN_FILES):
-                raise pytest.UsageError(f"{item.nodeid} needs a Leshan server: name its file in LESHAN_FILES")
+        elif DATABASE_FIXTURES & fixtures:
+            item.add_marker("database")
+
+    def place(item: pytest.Item) -> int:
+        group = group_of(item.nodeid)
+        return next((place for place, longest in enumerate(LONGEST) if group.startswith(longest)), len(LONGEST))
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -83,6 +124,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     needed = any(item.get_closest_marker("leshan") for item in session.items)
     if needed and not session.config.getoption("collectonly") and not launch.missing_tools():
         launch.build()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let only tests with the marker ``leshan`` start Java programs."""
+    launch.allowed = item.get_closest_marker("leshan") is not None
 
 
 @pytest.fixture(scope="session")

@@ -41,23 +41,14 @@ from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release
 from app.models.queries import ReadUnavailable
 from app.models.ready import anything_ready
 from app.telemetry import CLAIMS
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
-
-POLL_SECONDS: Final = 2.0
-"""Interval of the poll that finds work whose bus notification was lost."""
 
 AT_ONCE: Final = 4
 """Number of calls started in one turn of the event loop while a group is written. When all calls of a claim started at
 once, the group's next statement waited for their requests and then for their responses, and the database waited for
 it."""
-
-DRAIN_SECONDS: Final = 20.0
-"""Time for which a stopping dispatcher waits for its open calls."""
-
-RELEASE_SECONDS: Final = 5.0
-"""Time for which a stopping dispatcher waits for an unresponsive database when it releases operations that it has
-claimed but not started."""
 
 
 class Slot(Enum):
@@ -105,8 +96,10 @@ class Dispatcher:
         slots: int,
         pieces: int = 1,
         clock: Callable[[Instant], Instant] = lambda now: now,
+        timing: Timing = DEFAULT,
     ) -> None:
         self._ledger, self._bus, self._runner, self._clock = ledger, bus, runner, clock
+        self._timing = timing
         self._piece = max(1, slots // pieces)
         self._at_once = AT_ONCE if pieces > 1 else slots
         self._slots = Counter({Slot.FREE: slots})
@@ -119,12 +112,12 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch forever. When canceled, release the operations that have not started, and wait up to
-        :data:`DRAIN_SECONDS` for the open calls."""
+        ``timing.drain`` for the open calls."""
         backoff = Backoff(*DATABASE_PAUSES)
         try:
             with self._bus.subscribe(Channel.WAKE) as self._wakes:
                 while True:
-                    await self._wakes.wait(POLL_SECONDS)
+                    await self._wakes.wait(self._timing.poll)
                     try:
                         await self._recover()
                         if self._slots[Slot.FREE] and await anything_ready(self._ledger.server_id, self._clock):
@@ -244,10 +237,10 @@ class Dispatcher:
         releases += [self._release([attempt.claimed]) for attempt in self._starting]
         self._starting.clear()
         if releases:
-            await asyncio.wait([asyncio.create_task(release) for release in releases], timeout=RELEASE_SECONDS)
+            await asyncio.wait([asyncio.create_task(release) for release in releases], timeout=self._timing.release)
         if self._attempts:
             log.info("waiting_for_open_calls", calls=len(self._attempts))
-            await asyncio.wait(self._attempts, timeout=DRAIN_SECONDS)
+            await asyncio.wait(self._attempts, timeout=self._timing.drain)
         for task in self._attempts:
             task.cancel()
 

@@ -26,25 +26,12 @@ from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import Unaddressable
 from app.models.ledger import Claimed, HandOver, Ledger, LedgerUnavailable, Settle
 from app.telemetry import ATTEMPTS, CALL_SECONDS, OPEN_CALLS
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
 
-ANSWER_SECONDS: Final = 5.0
-"""A call's deadline is the device's timeout plus this time."""
-
-SETTLE_SECONDS: Final = 30.0
-"""Time for which settling a result is retried while the database is unavailable; after that the lease's end decides."""
-
 RESETTLE_SECONDS: Final = 0.5
-"""Time between these retries."""
-
-QUERY_SECONDS: Final = 5.0
-"""Time after a call's deadline for which the server is queried about its outcome: the response to that query takes at
-most 3 s more, and the lease ends 10 s after the deadline."""
-
-PATIENCE_SECONDS: Final = 3.0
-"""Time for which queries to an unreachable server are retried: after that the slot is needed, and the attempt is left
-to the sweep."""
+"""Time between two tries to settle a result while the database is unavailable."""
 
 LOST_ON_THE_WAY: Final = frozenset({OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR})
 """Outcomes after which a server that records request ids knows more than Reveille."""
@@ -57,8 +44,16 @@ class Runner:
     """Makes attempts."""
 
     def __init__(
-        self, client: LeshanClient, ledger: Ledger, models: ObjectModelCache, fetcher: ModelFetcher, *, server: str
+        self,
+        client: LeshanClient,
+        ledger: Ledger,
+        models: ObjectModelCache,
+        fetcher: ModelFetcher,
+        *,
+        server: str,
+        timing: Timing = DEFAULT,
     ) -> None:
+        self._timing = timing
         self._client, self._ledger, self._models, self._fetcher = client, ledger, models, fetcher
         # looked up once: finding a metric by its labels takes a lock and builds a key
         self._call_seconds = CALL_SECONDS.labels(server)
@@ -78,7 +73,7 @@ class Runner:
         request = claimed.request
         versions = stored_versions(claimed.object_links, claimed.lwm2m_version)
         self._fetcher.want(request.endpoint, versions)
-        deadline = since + request.timeout_seconds + ANSWER_SECONDS
+        deadline = since + request.timeout_seconds + self._timing.response_margin
         started = time.monotonic()
         self._open += 1
         try:
@@ -121,7 +116,7 @@ class Runner:
             return outcome, found
         # before the second call: if the device falls asleep first, its next wake must not begin with this refusal again
         self._formats.learn(claimed, others[0])
-        left = max(1, int(deadline - ANSWER_SECONDS - time.monotonic()))
+        left = max(1, int(deadline - self._timing.response_margin - time.monotonic()))
         again = replace(_in_format(request, others[0]), timeout_seconds=left)
         outcome, found = await self._call(claimed, again, deadline, again=True)
         if may_be_called_again(request.kind, request.format, outcome):
@@ -137,7 +132,8 @@ class Runner:
         outcome = await self._client.call(request, deadline, {REQUEST_HEADER: id_of(claimed, again=again)})
         found: Outcome | CallStatus = outcome
         if outcome.kind in LOST_ON_THE_WAY and self._client.info.request_ids:
-            found = await inquire(self._client, claimed, deadline + QUERY_SECONDS, PATIENCE_SECONDS, again=again)
+            give_up, patience = deadline + self._timing.call_status, self._timing.unreachable
+            found = await inquire(self._client, claimed, give_up, patience, again=again)
         return (found if isinstance(found, Outcome) else outcome), found
 
     async def _recognize_server(self, request: OperationRequest) -> Outcome | None:
@@ -154,7 +150,7 @@ class Runner:
         return None
 
     async def _settle(self, settle: Settle | HandOver, settling: Callable[[], None]) -> None:
-        give_up = time.monotonic() + SETTLE_SECONDS
+        give_up = time.monotonic() + self._timing.settle
         while True:
             try:
                 settled: asyncio.Future[Any] = self._ledger.enqueue(settle)

@@ -18,18 +18,17 @@ from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe
 from app.models.queries import ReadUnavailable
 from app.models.ready import due_for_probe, due_for_sweep
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS: Final = 0.5
-PRUNE_SECONDS: Final = 60.0
 BETWEEN_PIECES: Final = 0.05
 BUSY_SHARE: Final = 4
 """Pruning takes one part in this many of the time: on a slow database it pauses for longer."""
 
 
 class Sweeper:
-    """Runs in every dispatcher; the first one in each :data:`SWEEP_SECONDS` does the work of all."""
+    """Runs in every dispatcher; the first one in each ``timing.sweep`` does the work of all."""
 
     def __init__(
         self,
@@ -40,16 +39,18 @@ class Sweeper:
         withdrawer: Withdrawer,
         *,
         clock: Callable[[Instant], Instant] = lambda now: now,
+        timing: Timing = DEFAULT,
     ) -> None:
+        self._timing = timing
         self._ledger, self._client, self._clock = ledger, client, clock
         self._inquirer, self._watch, self._withdrawer = inquirer, watch, withdrawer
 
     async def run(self) -> None:
         """Sweep, probe and prune forever."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._every(SWEEP_SECONDS, self._sweep))
-            tasks.create_task(self._every(SWEEP_SECONDS, self._probe))
-            tasks.create_task(self._every(PRUNE_SECONDS, self._prune))
+            tasks.create_task(self._every(self._timing.sweep, self._sweep))
+            tasks.create_task(self._every(self._timing.sweep, self._probe))
+            tasks.create_task(self._every(self._timing.prune, self._prune))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         backoff = Backoff(*DATABASE_PAUSES)
@@ -67,7 +68,7 @@ class Sweeper:
 
     async def _sweep(self) -> None:
         """Sweep in short transactions, with pauses in which other commands are written."""
-        if await due_for_sweep(self._ledger.server_id, SWEEP_SECONDS, self._clock):
+        if await due_for_sweep(self._ledger.server_id, self._timing.sweep, self._clock):
             sweep = self._ledger.submit(Sweep())
             _, _, more = await asyncio.gather(self._inquirer.take_lost(), self._withdrawer.withdraw(), sweep)
             while more:

@@ -44,10 +44,10 @@ from app.models.ledger import (
 )
 from app.models.queries import ReadUnavailable, object_versions_of
 from app.telemetry import BROKEN_EVENTS, INGESTED_EVENTS
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
 
-AGAIN_SECONDS: Final = 0.5
 MAX_KNOWN: Final = 50_000
 
 
@@ -59,10 +59,13 @@ class EventIngestor:
             the same values in order.
     """
 
-    def __init__(self, ledger: Ledger, object_models: ObjectModelCache, *, webhook_readings: bool) -> None:
+    def __init__(
+        self, ledger: Ledger, object_models: ObjectModelCache, *, webhook_readings: bool, timing: Timing = DEFAULT
+    ) -> None:
+        self._timing = timing
         self._ledger, self._object_models = ledger, object_models
         self._webhook_readings = webhook_readings
-        self._late = LateResponses(ledger, object_models)
+        self._late = LateResponses(ledger, object_models, timing)
         self._versions: dict[str, Mapping[int, str]] = {}
 
     async def run(self) -> None:
@@ -123,7 +126,7 @@ class EventIngestor:
                 await self.ingest(events, source=source, missed=missed, position=position, again=again)
             except LedgerUnavailable:  # the ledger logs it
                 again = True
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(self._timing.ingest_retry)
             except Exception as error:
                 if len(events) > 1:
                     before = None if position is None else replace(position, id=None)

@@ -24,11 +24,9 @@ from app.models import tables
 from app.models.ledger import Ledger, LedgerUnavailable, Settle
 from app.models.queries import ReadUnavailable, object_versions_of
 from app.models.ready import open_attempts
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
-
-GRACE_SECONDS: Final = 2.0
-"""Time that the attempt's own runner has for settling it."""
 
 PIECE: Final = 500
 MOST_WAITING: Final = 20_000
@@ -37,14 +35,15 @@ MOST_WAITING: Final = 20_000
 class LateResponses:
     """Responses that wait for their grace period to end. When the queue is full, the oldest are dropped."""
 
-    def __init__(self, ledger: Ledger, object_models: ObjectModelCache) -> None:
+    def __init__(self, ledger: Ledger, object_models: ObjectModelCache, timing: Timing = DEFAULT) -> None:
+        self._timing = timing
         self._ledger, self._object_models = ledger, object_models
         self._waiting: deque[tuple[float, AttemptEnded]] = deque(maxlen=MOST_WAITING)
         self._came = asyncio.Event()
 
     def offer(self, response: AttemptEnded) -> None:
         """Enqueue a response from an event. Never blocks."""
-        self._waiting.append((time.monotonic() + GRACE_SECONDS, response))
+        self._waiting.append((time.monotonic() + self._timing.late_response, response))
         self._came.set()
 
     async def run(self) -> None:

@@ -22,10 +22,10 @@ from app.models import tables
 from app.models.fields import load_json
 from app.models.ledger import READING, Ledger, LedgerUnavailable, Outage, StoredModel, StoreObjectModels
 from app.models.queries import ReadUnavailable, reading_errors
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
 
-REFRESH_SECONDS: Final = 2.0
 PIECE: Final = 500
 REFETCH_SECONDS: Final = 60.0
 """Minimum time between two requests to Leshan for the same unknown object. Each response without the object doubles the
@@ -61,7 +61,8 @@ class ObjectModelCache:
     """Known object models of one Leshan server. ``run`` keeps the cache fresh; :class:`ModelFetcher` fetches missing
     ones."""
 
-    def __init__(self, server_id: int) -> None:
+    def __init__(self, server_id: int, timing: Timing = DEFAULT) -> None:
+        self._timing = timing
         self._server_id = server_id
         self._models: dict[tuple[int, str], ObjectModel] = {}
         self._versions: defaultdict[int, dict[str, ObjectModel]] = defaultdict(dict)
@@ -87,7 +88,7 @@ class ObjectModelCache:
                 outage.failed(error, READING)
             except Exception as error:
                 log.warning("models_not_refreshed", error=str(error))
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(self._timing.object_models)
 
     def _put(self, model: ObjectModel) -> None:
         self._models[model.id, model.version] = model
@@ -131,7 +132,10 @@ _NEVER: Final = _Requested(0.0, REFETCH_SECONDS)
 class ModelFetcher:
     """Fetches ``/objectspecs`` for devices that registered objects without a known model, one call at a time."""
 
-    def __init__(self, object_models: ObjectModelCache, client: LeshanClient, ledger: Ledger) -> None:
+    def __init__(
+        self, object_models: ObjectModelCache, client: LeshanClient, ledger: Ledger, timing: Timing = DEFAULT
+    ) -> None:
+        self._timing = timing
         self._object_models, self._client, self._ledger = object_models, client, ledger
         self._requested: dict[tuple[int, str], _Requested] = {}
         self._wanted: BoundedQueue[tuple[str, set[tuple[int, str]]], Never] = BoundedQueue(MAX_WANTED)
@@ -170,7 +174,7 @@ class ModelFetcher:
             except Exception as error:
                 log.warning("registrations_not_followed", error=str(error))
             if not more:
-                await asyncio.sleep(REFRESH_SECONDS)
+                await asyncio.sleep(self._timing.object_models)
 
     async def _want_for_online(self) -> None:
         """Enqueue the fetches of all devices that are online, once, at the start."""

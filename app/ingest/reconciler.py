@@ -34,20 +34,25 @@ from app.models.ledger import (
 )
 from app.models.queries import ReadUnavailable
 from app.models.ready import registrations_missed
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
 
-AGAIN_SECONDS: Final = 2.0
-WANTED_SECONDS: Final = 3.0
-HOLD_SECONDS: Final = 60
-RENEW_SECONDS: Final = 15.0
 PIECE: Final = 200
 
 
 class Reconciler:
     """Reads all registrations of one Leshan server."""
 
-    def __init__(self, ledger: Ledger, ingestor: EventIngestor, client: LeshanClient, watch: ServerInfoWatch) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        ingestor: EventIngestor,
+        client: LeshanClient,
+        watch: ServerInfoWatch,
+        timing: Timing = DEFAULT,
+    ) -> None:
+        self._timing = timing
         self._ledger, self._ingestor, self._client, self._watch = ledger, ingestor, client, watch
 
     async def is_wanted(self) -> bool:
@@ -75,13 +80,13 @@ class Reconciler:
                 log.exception("reconciling_failed")
             else:
                 return
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(self._timing.reconcile_retry)
 
     async def run_without_stream(self) -> None:
         """Reconcile whenever it is needed, one process at a time, forever. For servers that only send webhooks."""
         holder = str(uuid.uuid4())
         while True:
-            await asyncio.sleep(WANTED_SECONDS)
+            await asyncio.sleep(self._timing.reconcile_check)
             try:
                 if await self.is_wanted() and await self._hold(holder):
                     await self._run_while_held(holder)
@@ -90,21 +95,21 @@ class Reconciler:
                 self._ledger.outage.failed(error)
 
     async def _hold(self, holder: str) -> bool:
-        return await self._ledger.submit(RenewBridgeLease(holder, HOLD_SECONDS * SECOND))
+        return await self._ledger.submit(RenewBridgeLease(holder, self._timing.reconcile_lease * SECOND))
 
     async def _run_while_held(self, holder: str) -> None:
         """Reconcile, however long that takes: a site that needed more than one lease period was restarted from the
         beginning forever. A lease that could not be renewed may be held by another process by now, and ends the
         reconciliation."""
         reading = asyncio.create_task(self.run())
-        held_until = time.monotonic() + HOLD_SECONDS
+        held_until = time.monotonic() + self._timing.reconcile_lease
         try:
             while not reading.done() and time.monotonic() < held_until:
-                await asyncio.wait([reading], timeout=RENEW_SECONDS)
+                await asyncio.wait([reading], timeout=self._timing.reconcile_renewal)
                 renewed = time.monotonic()
                 with contextlib.suppress(LedgerUnavailable):  # the ledger logs it
                     if not reading.done() and await self._hold(holder):
-                        held_until = renewed + HOLD_SECONDS
+                        held_until = renewed + self._timing.reconcile_lease
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

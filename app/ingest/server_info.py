@@ -3,7 +3,7 @@
 A stock server has no ``/server/info``, answers 400 or 404, and logs an error for each request. The request is repeated
 only when the server may have been replaced: at a new connection of the bridge, when a probe succeeds after the breaker
 was open, and when the database has another ``bootId`` than before (another process has requested it, or an event had
-the first one). A server that supports the request is queried every :data:`LOOK_SECONDS`.
+the first one). A server that supports the request is queried every ``timing.server_info``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ from app.leshan.server_info import STOCK, ServerInfo
 from app.models.ledger import Ledger, LedgerUnavailable, UpdateServerInfo
 from app.models.queries import ReadUnavailable
 from app.models.ready import known_boot_id
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
-
-LOOK_SECONDS: Final = 15.0
-FIRST_LOOK_SECONDS: Final = 1.0
-"""Interval until the server has answered for the first time."""
 
 SUPPORTED: Final = "2.0.0-M15 to M18; through 2.0.0-M4 only STRING and BOOLEAN can be written (docs/leshan.md)"
 
@@ -32,7 +29,8 @@ SUPPORTED: Final = "2.0.0-M15 to M18; through 2.0.0-M4 only STRING and BOOLEAN c
 class ServerInfoWatch:
     """Requests ``GET /server/info`` at the start and whenever the response may have changed."""
 
-    def __init__(self, client: LeshanClient, ledger: Ledger) -> None:
+    def __init__(self, client: LeshanClient, ledger: Ledger, timing: Timing = DEFAULT) -> None:
+        self._timing = timing
         self._client, self._ledger = client, ledger
         self._kept: ServerInfo | None = None
         self._boot_id: str | None = None
@@ -46,8 +44,9 @@ class ServerInfoWatch:
         """Request it forever."""
         await self.look()
         while True:
+            interval = self._timing.first_server_info if self._kept is None else self._timing.server_info
             try:
-                await asyncio.wait_for(self._wanted.wait(), FIRST_LOOK_SECONDS if self._kept is None else LOOK_SECONDS)
+                await asyncio.wait_for(self._wanted.wait(), interval)
             except TimeoutError:
                 await self.refresh()
             else:

@@ -29,12 +29,10 @@ from app.models.ledger import MADE_UP, READING, Ledger, LedgerUnavailable, Renew
 from app.models.queries import ReadUnavailable
 from app.models.ready import stream_position
 from app.telemetry import BROKEN_EVENTS
+from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
 
-HOLD_SECONDS: Final = 10
-RENEW_SECONDS: Final = 3.0
-RECONNECT_PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 BATCH: Final = 500
 WAITING_EVENTS: Final = 50_000
 """Maximum number of events that wait for the database; when more arrive, the stream is closed and the next
@@ -56,7 +54,9 @@ class Bridge:
         watch: ServerInfoWatch,
         *,
         notifications_wake: bool,
+        timing: Timing = DEFAULT,
     ) -> None:
+        self._timing = timing
         self._ledger, self._ingestor, self._client = ledger, ingestor, client
         self._reconciler, self._watch = reconciler, watch
         self._notifications_wake = notifications_wake
@@ -80,7 +80,7 @@ class Bridge:
             while True:
                 if await self._hold():
                     await self._listen_while_held()
-                await asyncio.sleep(RENEW_SECONDS)
+                await asyncio.sleep(self._timing.bridge_renewal)
         finally:
             with contextlib.suppress(LedgerUnavailable):
                 await self._ledger.submit(RenewBridgeLease(self._holder, 0))
@@ -89,30 +89,34 @@ class Bridge:
         try:
             since = self._open_since
             open_for = None if since is None else int((time.monotonic() - since) * SECOND)
-            return await self._ledger.submit(RenewBridgeLease(self._holder, HOLD_SECONDS * SECOND, open_for))
+            return await self._ledger.submit(
+                RenewBridgeLease(self._holder, self._timing.bridge_lease * SECOND, open_for)
+            )
         except LedgerUnavailable:  # the ledger logs it
             return False
 
     async def _listen_while_held(self) -> None:
         log.info("bridge_listens")
         listening = asyncio.create_task(self._listen())
-        held_until = time.monotonic() + HOLD_SECONDS
+        held_until = time.monotonic() + self._timing.bridge_lease
         try:
             while not listening.done() and time.monotonic() < held_until:
                 # until the lease is due for renewal, the stream has opened or ended, or the task has ended
                 changed = asyncio.create_task(self._changed.wait())
-                await asyncio.wait([listening, changed], timeout=RENEW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    [listening, changed], timeout=self._timing.bridge_renewal, return_when=asyncio.FIRST_COMPLETED
+                )
                 await _end([changed])
                 self._changed.clear()
                 renewed = time.monotonic()
                 if await self._hold():
-                    held_until = renewed + HOLD_SECONDS
+                    held_until = renewed + self._timing.bridge_lease
         finally:
             await _end([listening])
             self._note_open(is_open=False)
 
     async def _listen(self) -> None:
-        backoff = Backoff(*RECONNECT_PAUSES)
+        backoff = Backoff(*self._timing.reconnect)
         while True:
             try:
                 await self._one_stream()
@@ -159,7 +163,7 @@ class Bridge:
     async def _keep_reconciled(self) -> None:
         await self._reconciler.run()
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(self._timing.bridge_renewal)
             if await self._reconciler.is_wanted():
                 await self._reconciler.run()
 

@@ -24,9 +24,9 @@ from bench.celery_reference import NAME
 from bench.lines.webhook import BATCHES, named, post, posted
 from bench.measuring import Figure, medians, used_by
 from bench.site import POSTGRES, fake_leshan
-from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.process import Server, start
-from tests.servers.valkey import valkey
+from tests.support.servers.postgres import PostgresServer, postgres
+from tests.support.servers.process import Server, start
+from tests.support.servers.valkey import valkey
 
 HERE: Final = Path(__file__).parent
 PYTHON: Final = HERE / ".venv" / "bin" / "python"

@@ -18,7 +18,7 @@ from bench.events import updates
 from bench.measuring import Figure, used_by
 from bench.site import WITHIN, Site, fake_leshan, python, site
 from bench.size import Size
-from tests.e2e.processes import ROOT
+from tests.support.processes import ROOT
 
 BATCHES: Final = (1, 50)
 INSERTS: Final = 1_000

@@ -16,7 +16,7 @@ from typing import Final
 from bench.filling import fill
 from bench.scale.common import Measured, judge, options, run
 from bench.site import Site, bytecode, site
-from tests.e2e.processes import COMMAND, environment
+from tests.support.processes import COMMAND, environment
 
 BREAK: Final = "UPDATE operation SET version = version + 1 WHERE seq = $1"
 LAST: Final = "SELECT max(seq) FROM operation"

@@ -15,7 +15,7 @@ from bench.devices import provision, queue
 from bench.measuring import used_by
 from bench.scale.common import Measured, options, run
 from bench.site import FakeLeshan, Site, python, site
-from tests.e2e.processes import Process
+from tests.support.processes import Process
 
 WINDOW = 93
 LATE = """

@@ -24,7 +24,7 @@ from bench.lines.wake import delays_of, wake_in_turn
 from bench.measuring import share
 from bench.scale.common import Measured, judge, options, run
 from bench.site import FakeLeshan, Site, fake_leshan, site
-from tests.e2e.clients import Subscription, live, socket
+from tests.support.api import Subscription, live, socket
 
 SUBSCRIBERS: Final = 3
 STEPS_OF_A_WAKE: Final = 2

@@ -28,11 +28,11 @@ from app.telemetry import configure_logging
 from bench.scale.common import judge
 from bench.scale.soaking import Sample, courses, growing, held_by, table
 from bench.site import bytecode
-from tests.e2e.clients import live, write
-from tests.e2e.cluster import Cluster, cluster
-from tests.e2e.processes import environment, processes
-from tests.faults import judging
-from tests.servers.forks import fork_server
+from tests.faults import checks
+from tests.support.api import live, write
+from tests.support.cluster import Cluster, cluster
+from tests.support.processes import environment, processes
+from tests.support.servers.forks import fork_server
 
 JUDGED_FROM: Final = 5.0
 """Minutes: a shorter run allows no conclusion about growth, because caches and pools still fill."""
@@ -142,9 +142,9 @@ class Soak:
 
     async def breaches(self) -> tuple[list[str], Counter[str]]:
         """Return the violations, by the database compared with the devices, and how operations ended."""
-        evidence = await judging.gather(self.whole, self.names)
+        evidence = await checks.gather(self.whole, self.names)
         broken = await violations(self.whole.settings["database_url"])
-        return [*judging.breaches(evidence), *broken], evidence.ends()
+        return [*checks.breaches(evidence), *broken], evidence.ends()
 
 
 def main() -> None:

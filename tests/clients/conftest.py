@@ -13,8 +13,8 @@ import pytest
 
 from tests.clients.node import FOLDER, Node
 from tests.conftest import missing
-from tests.e2e.fixtures import pycache, pytest_runtest_makereport, started
-from tests.e2e.processes import ROOT, Processes, processes
+from tests.support.process_fixtures import pycache, pytest_runtest_makereport, started
+from tests.support.processes import ROOT, Processes, processes
 
 __all__ = ["pycache", "pytest_runtest_makereport", "started"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients.conftest import Counts
 from tests.clients.node import FOLDER, Node, Result
-from tests.e2e.processes import ROOT
+from tests.support.processes import ROOT
 
 SUITES: Final = {
     "urql-5": 14,

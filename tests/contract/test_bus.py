@@ -16,8 +16,8 @@ import pytest_asyncio
 
 from app.bus import Bus, Channel, Subscription, open_bus
 from app.bus.redis import RedisBus
-from tests.servers.valkey import ValkeyServer
-from tests.waiting import BOUND, eventually
+from tests.support.servers.valkey import ValkeyServer
+from tests.support.waiting import BOUND, eventually
 
 QUIET: Final = 0.2
 """Seconds without a notification after which no earlier notification is still on its way."""

@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from app import http_protocol
 from app.http_protocol import MAX_DISCARDED, MAX_FIELDS, MAX_FRAMING, MAX_HEAD, MAX_PIPELINED, RESERVE
 from app.serving import listen, serving
-from tests.waiting import BOUND, eventually
+from tests.support.waiting import BOUND, eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -13,12 +13,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.conftest import missing
-from tests.leshan.devices import Device, Devices
-from tests.leshan.launch import LeshanServer, leshan_server, missing_tools
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 
 @pytest_asyncio.fixture(loop_scope="function")
@@ -127,8 +126,6 @@ async def test_a_client_that_sleeps_is_not_asked(rest: httpx.AsyncClient, make: 
 
 
 async def test_more_calls_than_the_server_takes(leshan_devices: Devices) -> None:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
     with leshan_server(options=["--max-open-calls", 1]) as server:
         slow = await asyncio.to_thread(leshan_devices.create, "slow", server=server.coap_uri)
         other = await asyncio.to_thread(leshan_devices.create, "other", server=server.coap_uri)
@@ -239,8 +236,6 @@ async def test_what_the_server_says_of_itself(rest: httpx.AsyncClient, our_lesha
 
 
 async def test_at_its_end_the_server_waits_for_calls_and_takes_no_more(leshan_devices: Devices) -> None:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
     with leshan_server() as server:
         slow = await asyncio.to_thread(leshan_devices.create, "slow-end", server=server.coap_uri)
         other = await asyncio.to_thread(leshan_devices.create, "other-end", server=server.coap_uri)

@@ -9,17 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import missing
-from tests.leshan.launch import RUN, missing_tools
+from tests.support.leshan.launch import FOLDER, script
 
-pytestmark = pytest.mark.leshan
+pytestmark = pytest.mark.usefixtures("java")
 
 
 @pytest.mark.timeout(600)
 def test_java() -> None:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
-    done = subprocess.run([RUN, "test"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run([script(), "test"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -45,15 +42,13 @@ class WrongChecksums(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize("pom", ["pom.xml", "m4/pom.xml"])
 def test_a_download_that_does_not_match_its_checksum_ends_the_build(tmp_path: Path, pom: str) -> None:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
     repository = ThreadingHTTPServer(("127.0.0.1", 0), WrongChecksums)
     threading.Thread(target=repository.serve_forever, daemon=True).start()
     try:
         mirror = f"<id>wrong</id><mirrorOf>*</mirrorOf><url>http://127.0.0.1:{repository.server_port}</url>"
         (tmp_path / "settings.xml").write_text(f"<settings><mirrors><mirror>{mirror}</mirror></mirrors></settings>")
         options = ["-s", str(tmp_path / "settings.xml"), f"-Dmaven.repo.local={tmp_path / 'repository'}"]
-        command = ["mvn", "-B", "-f", str(RUN.parent / pom), *options, "package", "-DskipTests"]
+        command = ["mvn", "-B", "-f", str(FOLDER / pom), *options, "package", "-DskipTests"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     finally:
         repository.shutdown()

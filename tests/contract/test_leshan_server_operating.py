@@ -21,20 +21,14 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
-from tests.leshan.devices import Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import RUN, LeshanServer, leshan_server
+from tests.support.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
+from tests.support.leshan.devices import Devices
+from tests.support.leshan.launch import LeshanServer, leshan_server, script
 
-pytestmark = [pytest.mark.leshan]
+pytestmark = [pytest.mark.usefixtures("java")]
 
 FORBIDDEN: Final = 403
 UNAVAILABLE: Final = 503
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _java() -> None:
-    require_java()
 
 
 @pytest.fixture
@@ -48,7 +42,7 @@ def certificates(tmp_path: Path) -> Certificate:
 def refused(*options: object, environment: Mapping[str, str] | None = None) -> str:
     """Return the error of a server that does not start, which must be one line."""
     # a server that starts nevertheless stops when its input ends
-    command = [str(RUN), "server", "--exit-with-stdin", *map(str, options)]
+    command = [str(script()), "server", "--exit-with-stdin", *map(str, options)]
     values = dict(os.environ) | dict(environment or {})
     done = subprocess.run(
         command, env=values, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False

@@ -6,7 +6,6 @@ ports and the demo client's drifting sensor values are not comparable; `DIFFEREN
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import re
@@ -17,10 +16,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conftest import missing
-from tests.leshan.devices import Device
-from tests.leshan.launch import LeshanServer, Mode, leshan_devices, leshan_server, missing_tools
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device
+from tests.support.leshan.launch import LeshanServer, Mode, leshan_devices, leshan_server
+from tests.support.waiting import wait_until
 
 CAPTURES: Final = Path(__file__).resolve().parents[1] / "captures"
 EXCHANGES: Final[list[dict[str, Any]]] = json.loads((CAPTURES / "m18-rest.json").read_text())
@@ -130,7 +128,7 @@ class Players:
 
     @staticmethod
     def _until(condition: Callable[[], bool]) -> None:
-        asyncio.run(eventually(condition))
+        wait_until(condition)
 
 
 def string(identifier: int, value: str) -> dict[str, object]:
@@ -145,15 +143,13 @@ def mode(request: pytest.FixtureRequest) -> Mode:
 
 
 @pytest.fixture(scope="module")
-def players(mode: Mode) -> Iterator[Players]:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
+def players(mode: Mode, java: None) -> Iterator[Players]:
     with leshan_server(mode=mode) as server, leshan_devices(server.coap_uri, max_body=STOCK_MAX_BODY) as devices:
         plain_2 = devices.create("plain-2", lifetime=300, objects=OBJECTS, attributes={"at": "30"})
         devices.create("urn:imei:123456789012345", lifetime=300, objects=OBJECTS)
         plain_3 = devices.create("plain-3", lifetime=3600, objects=OBJECTS)
         queue_3 = devices.create("queue-3", queue_mode=True, lifetime=3600, objects=OBJECTS)
-        asyncio.run(eventually(lambda: all(not client.get("sleeping") for client in server.clients())))
+        wait_until(lambda: all(not client.get("sleeping") for client in server.clients()))
         yield Players(server, plain_2, plain_3, queue_3)
 
 

@@ -15,13 +15,13 @@ import pytest_asyncio
 
 from tests.contract.leshan.values import UNSIGNED
 from tests.contract.test_leshan_server_in_production import Made, asking, error_of
-from tests.leshan.devices import Device, Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import RUN, LeshanServer, build, leshan_server
-from tests.leshan.outage import signed
-from tests.leshan.receiver import Receiver, wait_until
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import FOLDER, LeshanServer, build, leshan_server
+from tests.support.leshan.outage import signed
+from tests.support.leshan.receiver import Receiver
+from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 INVALID: Final = (400, "INVALID_REQUEST", "NOT_SENT")
 VALUES: Final = "/3442/0/1120"
@@ -177,10 +177,9 @@ async def test_what_is_no_value_is_refused_and_changes_nothing(rest: httpx.Async
 def otherwise_typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LeshanServer, Receiver]]:
     """Run a server whose operator defines 3303/0/5701 as an integer; to devices it is a string. One model file is
     invalid."""
-    require_java()
     folder: Path = tmp_path_factory.mktemp("models")
     build()
-    registered = (RUN.parent / "target" / "registry" / "models" / "3303.xml").read_text()
+    registered = (FOLDER / "target" / "registry" / "models" / "3303.xml").read_text()
     before, rest = registered.split('<Item ID="5701">')
     (folder / "3303.xml").write_text(
         before + '<Item ID="5701">' + rest.replace("<Type>String</Type>", "<Type>Integer</Type>", 1)

@@ -11,10 +11,9 @@ from typing import Any, Final, TypeVar
 import httpx
 import pytest
 
-from tests.conftest import missing
-from tests.leshan.devices import Device, Devices
-from tests.leshan.launch import LeshanServer, leshan_devices, leshan_server, missing_tools
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,9 +27,7 @@ EVENT_STREAM: Final = {"Accept": "text/event-stream"}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[LeshanServer]:
-    if missing_tools():
-        missing(" and ".join(missing_tools()))
+def server(java: None) -> Iterator[LeshanServer]:
     with leshan_server(mode="stock", awake_time=AWAKE_TIME) as running:
         yield running
 

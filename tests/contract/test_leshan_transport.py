@@ -29,7 +29,7 @@ from app.leshan.connection import MAX_ANSWER
 from app.leshan.requests import LeshanRequest
 from app.leshan.transport import Exchange, Failure, PooledTransport, tls_context
 from tests.conftest import missing
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from app.models.database import migrate
-from tests.servers.databases import KIND, DatabaseKind, Databases
-from tests.servers.postgres import PostgresServer
-from tests.servers.valkey import ValkeyServer
-from tests.waiting import eventually
+from tests.support.servers.databases import KIND, DatabaseKind, Databases
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.valkey import ValkeyServer
+from tests.support.waiting import eventually
 
 
 async def execute(url: str, statement: str) -> None:
@@ -54,7 +54,7 @@ async def test_a_database_with_an_open_connection_is_dropped(postgres_server: Po
 
 HOLDER = """
 import sys, time
-from tests.servers.{module} import {module}
+from tests.support.servers.{module} import {module}
 with {module}() as running:
     print(running.server.process.pid, running.server.folder, flush=True)
     sys.stdin.read()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from simulator import Behaviour, Kind, Simulator, SimulatorConfig
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from app.leshan.webhook import Batch, webhook_routes
 from app.serving import listen
 from app.serving import serving as serving_app
-from tests.waiting import BOUND
+from tests.support.waiting import BOUND
 
 pytestmark = pytest.mark.asyncio
 

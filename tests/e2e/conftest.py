@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.fixtures import pycache, pytest_runtest_makereport, started, whole
-from tests.e2e.processes import Processes, processes
+from tests.support.process_fixtures import pycache, pytest_runtest_makereport, started, whole
+from tests.support.processes import Processes, processes
 
 __all__ = ["pycache", "pytest_runtest_makereport", "started", "whole"]
 

@@ -1,19 +1,17 @@
-"""A small run of ``python -m tests.leshan.radio_run``: bad radios, and each device's own record of received
+"""A small run of ``python -m tests.support.leshan.radio_run``: bad radios, and each device's own record of received
 requests."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.leshan.fixtures import require_java
-from tests.leshan.radio_run import Plan, run
+from tests.support.leshan.radio_run import Plan, run
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 
 @pytest.mark.timeout(300)
 async def test_over_bad_radios_all_operations_end_and_no_execute_is_received_twice() -> None:
-    require_java()
     result = await run(Plan(operations=60, devices=8, hold=6.0, within=180.0))
     assert result.broken == []
     assert sum(result.ends.values()) == 60

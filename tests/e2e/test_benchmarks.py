@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import BOUND, ROOT, environment
-from tests.servers.databases import KIND
+from tests.support.processes import ROOT, environment
+from tests.support.servers.databases import KIND
+from tests.support.waiting import BOUND
 
 pytestmark = [pytest.mark.database, pytest.mark.slow, pytest.mark.timeout(4 * BOUND)]
 

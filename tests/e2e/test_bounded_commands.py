@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
-from tests.e2e.processes import BOUND
 from tests.e2e.test_benchmarks import run
-from tests.servers.databases import KIND
-from tests.servers.postgres import binaries as postgres_binaries
-from tests.servers.valkey import binary as valkey_binary
+from tests.support.servers.databases import KIND
+from tests.support.servers.postgres import binaries as postgres_binaries
+from tests.support.servers.valkey import binary as valkey_binary
+from tests.support.waiting import BOUND
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * BOUND)]
 WELL = "all is as promised"

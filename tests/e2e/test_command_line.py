@@ -14,12 +14,12 @@ import pytest
 
 from app.models.postgres import POOLER
 from tests.conftest import missing
-from tests.e2e.processes import ROOT, Process, Processes
-from tests.faults.wire import before_socket
-from tests.servers.pgbouncer import binary as pgbouncer_binary
-from tests.servers.pgbouncer import pgbouncer
-from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.process import ServerFailed
+from tests.faults.proxy import before_socket
+from tests.support.processes import ROOT, Process, Processes
+from tests.support.servers.pgbouncer import binary as pgbouncer_binary
+from tests.support.servers.pgbouncer import pgbouncer
+from tests.support.servers.postgres import PostgresServer, postgres
+from tests.support.servers.process import ServerFailed
 
 VERBS = ("serve", "api", "dispatch", "bridge", "migrate", "check", "simulate", "schema")
 

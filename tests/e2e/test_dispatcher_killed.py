@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.clients import Api, api
-from tests.e2e.processes import Processes, environment, processes
-from tests.e2e.waiting import eventually
-from tests.leshan.devices import Device, Devices
-from tests.leshan.launch import LeshanServer
-from tests.servers.forks import fork_server
+from tests.support.api import Api, api
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer
+from tests.support.processes import Processes, environment, processes
+from tests.support.servers.forks import fork_server
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java"), pytest.mark.slow]
 
 COUNT: Final = "/3442/0/3"
 """An executable resource."""

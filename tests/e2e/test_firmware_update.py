@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.clients import Api, Subscription, api, live, write
-from tests.e2e.processes import Processes
-from tests.e2e.waiting import eventually
-from tests.leshan.devices import Device, Devices
-from tests.leshan.firmware import package, repository
-from tests.leshan.launch import LeshanServer
+from tests.support.api import Api, Subscription, api, live, write
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.firmware import package, repository
+from tests.support.leshan.launch import LeshanServer
+from tests.support.processes import Processes
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 NAME: Final = "firmware-story"
 STATE: Final = "/5/0/3"

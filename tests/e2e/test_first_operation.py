@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.clients import BOUND, Api, Subscription, api, live
-from tests.e2e.processes import ROOT
-from tests.e2e.waiting import eventually
+from tests.support.api import Api, Subscription, api, live
+from tests.support.processes import ROOT
+from tests.support.waiting import BOUND, eventually
 
 README: Final = (ROOT / "README.md").read_text()
 MUTATION, SUBSCRIPTION, QUERY = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)

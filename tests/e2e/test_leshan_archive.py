@@ -20,18 +20,16 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.e2e.processes import ROOT
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import leshan_devices
+from tests.support.leshan.launch import leshan_devices
+from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.leshan, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("java"), pytest.mark.timeout(600)]
 
 NOBODY: Final = 65534
 
 
 @pytest.fixture(scope="module")
 def archive() -> Path:
-    require_java()
     built = subprocess.run(
         ["make", "-s", "leshan-dist"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     )

@@ -17,8 +17,9 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from tests.e2e.clients import BOUND, Api, Live, Subscription, live, write
-from tests.e2e.cluster import Cluster, key
+from tests.support.api import Api, Live, Subscription, live, write
+from tests.support.cluster import Cluster, key
+from tests.support.waiting import BOUND
 
 pytestmark = pytest.mark.asyncio
 

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.e2e.processes import Process, Processes, processes
+from tests.support.processes import Process, Processes, processes
 
 TOKEN = "a-token-of-a-viewer-0123456789"
 MANY = 50

@@ -12,9 +12,9 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from tests.e2e.clients import Api, Subscription, live, write
-from tests.e2e.cluster import Cluster, key
-from tests.e2e.waiting import eventually
+from tests.support.api import Api, Subscription, live, write
+from tests.support.cluster import Cluster, key
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import subprocess
@@ -14,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import missing
-from tests.e2e.cluster import DURABLE
-from tests.e2e.processes import BOUND, COMMAND, Processes, environment, processes
-from tests.servers.postgres import binaries, postgres
-from tests.waiting import eventually
+from tests.support.cluster import DURABLE
+from tests.support.processes import COMMAND, Processes, environment, processes
+from tests.support.servers.postgres import binaries, postgres
+from tests.support.waiting import BOUND, wait_until
 
 TOKEN = "operator-token-of-tests"
 AUTH = f"olga:operator:{TOKEN},victor:viewer:viewer-token-of-tests"
@@ -93,7 +92,7 @@ def test_the_same_key_creates_once(shell: Shell) -> None:
 def test_a_value_out_of_range_is_sent_only_with_the_option(shell: Shell, tmp_path: Path) -> None:
     """By its model, which is fetched once the device is online, the Package URI has at most 255 bytes."""
     write = (DEVICE, "WRITE", "/5/0/1", "--value")
-    asyncio.run(eventually(lambda: bool(shell.json("ops", "show", shell.created(*write, "coap://a"))["validated"])))
+    wait_until(lambda: bool(shell.json("ops", "show", shell.created(*write, "coap://a"))["validated"]))
     asked = ("ops", "create", *write, "x" * 256)
     assert "a length of 256 characters is outside the range '0..255'" in shell.type(*asked, code=1)
     shell.type(*asked, "--no-validate-range", "--wait")

@@ -17,13 +17,15 @@ import pytest_asyncio
 from app.domain.enums import Delivery, OperationKind, Presence
 from app.models.ledger import Cancel, Conflict
 from tests.contract.leshan.values import MULTIPLE, SINGLE, equal
-from tests.e2e.road import FIRMWARE, TEMPERATURE, Op, Road
-from tests.leshan.devices import Device, Devices
-from tests.leshan.launch import LeshanServer, leshan_server
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.leshan_world import FIRMWARE, TEMPERATURE, LeshanWorld
+from tests.support.waiting import eventually
+from tests.support.world import Op
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
-Begin = Callable[..., AbstractAsyncContextManager[Road]]
+Begin = Callable[..., AbstractAsyncContextManager[LeshanWorld]]
 
 FIRMWARE_URI: Final = "/5/0/1"
 WINDOW: Final = 6
@@ -32,62 +34,62 @@ WINDOW: Final = 6
 
 @pytest.fixture
 def begin(database_url: str, our_leshan: LeshanServer, leshan_devices: Devices) -> Begin:
-    """Return a function that begins a :class:`Road` on our Leshan server, with the test's settings."""
-    return functools.partial(Road.begin, database_url, our_leshan, leshan_devices)
+    """Return a function that begins a :class:`LeshanWorld` on our Leshan server, with the test's settings."""
+    return functools.partial(LeshanWorld.begin, database_url, our_leshan, leshan_devices)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def road(begin: Begin) -> AsyncIterator[Road]:
-    """A :class:`Road` on our Leshan server."""
-    async with begin() as road:
-        yield road
+async def world(begin: Begin) -> AsyncIterator[LeshanWorld]:
+    """A :class:`LeshanWorld` on our Leshan server."""
+    async with begin() as world:
+        yield world
 
 
 @pytest.fixture(params=["our_leshan", "leshan_m4_server"], ids=["ours", "m4"])
 def begin_on_any(request: pytest.FixtureRequest, database_url: str, leshan_devices: Devices) -> Begin:
     """Return the same function for either server."""
-    return functools.partial(Road.begin, database_url, request.getfixturevalue(request.param), leshan_devices)
+    return functools.partial(LeshanWorld.begin, database_url, request.getfixturevalue(request.param), leshan_devices)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def any_road(begin_on_any: Begin) -> AsyncIterator[Road]:
-    """A :class:`Road` on either server."""
-    async with begin_on_any() as road:
-        yield road
+async def any_world(begin_on_any: Begin) -> AsyncIterator[LeshanWorld]:
+    """A :class:`LeshanWorld` on either server."""
+    async with begin_on_any() as world:
+        yield world
 
 
 # --- the mission
 
 
-async def test_a_write_for_an_offline_device_waits_and_is_sent_when_it_comes_online(any_road: Road) -> None:
-    device = await any_road.device()
-    await any_road.leave(device)
-    op = await any_road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
-    await any_road.settled()
-    assert await any_road.steps(op) == ["QUEUED"]
-    assert await any_road.received(device) == []
+async def test_a_write_for_an_offline_device_waits_and_is_sent_when_it_comes_online(any_world: LeshanWorld) -> None:
+    device = await any_world.device()
+    await any_world.leave(device)
+    op = await any_world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
+    await any_world.settled()
+    assert await any_world.transitions(op) == ["QUEUED"]
+    assert await any_world.received(device) == []
 
-    await any_road.register(device)
-    await any_road.confirmed(op)
-    assert await any_road.steps(op) == ["QUEUED", "SENDING", "CONFIRMED"]
-    assert await any_road.texts(device) == [FIRMWARE]
-    assert (await any_road.operation(op)).device_status == "CHANGED(204)"
+    await any_world.register(device)
+    await any_world.confirmed(op)
+    assert await any_world.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+    assert await any_world.texts(device) == [FIRMWARE]
+    assert (await any_world.operation(op)).device_status == "CHANGED(204)"
 
 
-async def test_a_device_without_the_firmware_object_refuses(any_road: Road) -> None:
-    device = await any_road.device(objects=[3])
-    op = await any_road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
-    await any_road.becomes(op, "FAILED", "DEVICE_REFUSED", attempts=0)
-    row = await any_road.operation(op)
+async def test_a_device_without_the_firmware_object_refuses(any_world: LeshanWorld) -> None:
+    device = await any_world.device(objects=[3])
+    op = await any_world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
+    await any_world.becomes(op, "FAILED", "DEVICE_REFUSED", attempts=0)
+    row = await any_world.operation(op)
     assert (row.device_status, row.delivery) == ("NOT_FOUND(404)", Delivery.ANSWERED)
 
 
-async def test_the_device_s_own_words_are_kept(any_road: Road) -> None:
-    device = await any_road.device()
+async def test_the_device_s_own_words_are_kept(any_world: LeshanWorld) -> None:
+    device = await any_world.device()
     await asyncio.to_thread(device.refuse, "4.06", text="not with this battery")
-    op = await any_road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
-    await any_road.becomes(op, "FAILED", "DEVICE_REFUSED")
-    row = await any_road.operation(op)
+    op = await any_world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
+    await any_world.becomes(op, "FAILED", "DEVICE_REFUSED")
+    row = await any_world.operation(op)
     assert (row.device_status, row.detail) == ("NOT_ACCEPTABLE(406)", "not with this battery")
 
 
@@ -95,185 +97,193 @@ async def test_the_device_s_own_words_are_kept(any_road: Road) -> None:
 
 
 async def test_what_is_wanted_of_a_sleeping_device_goes_at_its_next_update_and_not_before(
-    any_road: Road, record_property: Callable[[str, object], None]
+    any_world: LeshanWorld, record_property: Callable[[str, object], None]
 ) -> None:
-    device = await any_road.device(queue_mode=True)
-    await any_road.confirmed(await any_road.create(device, "OBSERVE", TEMPERATURE))
-    await any_road.sleep(device)
+    device = await any_world.device(queue_mode=True)
+    await any_world.confirmed(await any_world.create(device, "OBSERVE", TEMPERATURE))
+    await any_world.sleep(device)
     before = await asyncio.to_thread(device.datagrams)
-    op = await any_road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
+    op = await any_world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
     for value in ("21.5", "22.5"):
-        await any_road.notify(device, value)
-        await any_road.settled()
-    assert await any_road.steps(op) == ["QUEUED"]
+        await any_world.notify(device, value)
+        await any_world.settled()
+    assert await any_world.transitions(op) == ["QUEUED"]
     assert await asyncio.to_thread(device.datagrams) == before, "nothing was sent, not even in vain"
-    assert (await any_road.known_row(device)).presence is Presence.ASLEEP
+    assert (await any_world.known_row(device)).presence is Presence.ASLEEP
 
     told = time.time()
-    await any_road.wake(device)
-    await any_road.confirmed(op)
-    assert await any_road.steps(op) == ["QUEUED", "SENDING", "CONFIRMED"]
-    (write,) = await any_road.received(device, "WRITE")
+    await any_world.wake(device)
+    await any_world.confirmed(op)
+    assert await any_world.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+    (write,) = await any_world.received(device, "WRITE")
     record_property("milliseconds from the device's update to the write", write.time - int(told * 1000))
 
 
 async def test_a_wrong_guess_that_it_is_awake_costs_no_attempt(begin_on_any: Begin) -> None:
     """A setting says that a NOTIFICATION wakes the device, which is wrong: a 400 on a 2.0.0-M4, held by Leshan on
     ours."""
-    async with begin_on_any(leshan_notifications_wake=True) as road:
-        device = await road.device(queue_mode=True)
-        await road.confirmed(await road.create(device, "OBSERVE", TEMPERATURE))
-        await road.sleep(device)
-        op = await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
-        await road.notify(device, "21.5")
-        on_m4 = not (await road.rest.get("/clients/none")).text.startswith("No")
+    async with begin_on_any(leshan_notifications_wake=True) as world:
+        device = await world.device(queue_mode=True)
+        await world.confirmed(await world.create(device, "OBSERVE", TEMPERATURE))
+        await world.sleep(device)
+        op = await world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
+        await world.notify(device, "21.5")
+        on_m4 = not (await world.rest.get("/clients/none")).text.startswith("No")
         if on_m4:
-            await road.becomes(op, "QUEUED", "DEVICE_ASLEEP", attempts=0)
+            await world.becomes(op, "QUEUED", "DEVICE_ASLEEP", attempts=0)
             middle = "QUEUED DEVICE_ASLEEP"
         else:
-            await road.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+            await world.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
             middle = "SENDING DELAYED_BY_LESHAN"
-        assert await road.texts(device) == []
-        await road.wake(device)
-        await road.confirmed(op)
+        assert await world.texts(device) == []
+        await world.wake(device)
+        await world.confirmed(op)
         again = ["SENDING"] if on_m4 else []
-        assert await road.steps(op) == ["QUEUED", "SENDING", middle, *again, "CONFIRMED"]
-        assert await road.texts(device) == [FIRMWARE]
+        assert await world.transitions(op) == ["QUEUED", "SENDING", middle, *again, "CONFIRMED"]
+        assert await world.texts(device) == [FIRMWARE]
 
 
 async def test_more_than_fits_into_one_window_goes_out_in_one_wake(database_url: str, leshan_devices: Devices) -> None:
     """Every response of the device renews its window, in Leshan and in Reveille."""
     with leshan_server(mode="stock", awake_time=WINDOW) as leshan:
-        async with Road.begin(database_url, leshan, leshan_devices, awake_window=WINDOW) as road:
-            device = await road.sleeper()
+        async with LeshanWorld.begin(database_url, leshan, leshan_devices, awake_window=WINDOW) as world:
+            device = await world.sleeper()
             await asyncio.to_thread(device.answer_late, 1000)
             texts = [f"https://url.com/{number}" for number in range(WINDOW + 1)]
-            wanted = [road.wanted(device, "WRITE", FIRMWARE_URI, text=text, timeout=2) for text in texts]
-            ops = await road.create_many(wanted)
-            await road.wake(device)
-            await road.heard_of(device)
-            wake = (await road.known_row(device)).wake_seq
-            await road.confirmed(*ops)
-            assert await road.texts(device) == texts
-            assert (await road.known_row(device)).wake_seq == wake
+            wanted = [world.wanted(device, "WRITE", FIRMWARE_URI, text=text, timeout=2) for text in texts]
+            ops = await world.create_many(wanted)
+            await world.wake(device)
+            await world.registration_known(device)
+            wake = (await world.known_row(device)).wake_seq
+            await world.confirmed(*ops)
+            assert await world.texts(device) == texts
+            assert (await world.known_row(device)).wake_seq == wake
 
 
-async def test_three_unanswered_attempts_over_three_updates(any_road: Road) -> None:
-    device = await any_road.sleeper()
+async def test_three_unanswered_attempts_over_three_updates(any_world: LeshanWorld) -> None:
+    device = await any_world.sleeper()
     await asyncio.to_thread(device.never_answer, carry_out=False)
-    op = await any_road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE, timeout=1)
+    op = await any_world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE, timeout=1)
     for attempt in (1, 2):
-        await any_road.wake(device)
-        await any_road.becomes(op, "QUEUED", "NO_ANSWER", attempts=attempt)
-        await any_road.create(device, "READ", "/3/0/0")
-        await any_road.settled()
-        await any_road.becomes(op, "QUEUED", "NO_ANSWER", attempts=attempt)
-    await any_road.wake(device)
-    await any_road.becomes(op, "FAILED", "NO_ANSWER", attempts=3)
-    assert await any_road.steps(op) == ["QUEUED", *["SENDING", "QUEUED NO_ANSWER"] * 2, "SENDING", "FAILED NO_ANSWER"]
-    assert len(await any_road.received(device, "WRITE")) == 3
+        await any_world.wake(device)
+        await any_world.becomes(op, "QUEUED", "NO_ANSWER", attempts=attempt)
+        await any_world.create(device, "READ", "/3/0/0")
+        await any_world.settled()
+        await any_world.becomes(op, "QUEUED", "NO_ANSWER", attempts=attempt)
+    await any_world.wake(device)
+    await any_world.becomes(op, "FAILED", "NO_ANSWER", attempts=3)
+    assert await any_world.transitions(op) == [
+        "QUEUED",
+        *["SENDING", "QUEUED NO_ANSWER"] * 2,
+        "SENDING",
+        "FAILED NO_ANSWER",
+    ]
+    assert len(await any_world.received(device, "WRITE")) == 3
 
 
-async def test_what_may_not_be_repeated_is_not(any_road: Road) -> None:
-    device = await any_road.sleeper()
+async def test_what_may_not_be_repeated_is_not(any_world: LeshanWorld) -> None:
+    device = await any_world.sleeper()
     await asyncio.to_thread(device.never_answer)
-    op = await any_road.create(device, "EXECUTE", "/3442/0/0", timeout=1)
-    await any_road.wake(device)
-    await any_road.becomes(op, "FAILED", "OUTCOME_UNKNOWN", attempts=1)
+    op = await any_world.create(device, "EXECUTE", "/3442/0/0", timeout=1)
+    await any_world.wake(device)
+    await any_world.becomes(op, "FAILED", "OUTCOME_UNKNOWN", attempts=1)
     await asyncio.to_thread(device.behave)
-    await any_road.wake(device)
-    await any_road.settled()
-    assert len(await any_road.received(device, "EXECUTE")) == 1
+    await any_world.wake(device)
+    await any_world.settled()
+    assert len(await any_world.received(device, "EXECUTE")) == 1
 
 
 # --- interruptions
 
 
-async def test_a_device_that_registers_from_a_new_port_while_its_call_is_open(any_road: Road) -> None:
-    device = await any_road.device(queue_mode=True)
+async def test_a_device_that_registers_from_a_new_port_while_its_call_is_open(any_world: LeshanWorld) -> None:
+    device = await any_world.device(queue_mode=True)
     await asyncio.to_thread(device.never_answer, carry_out=False)
-    op = await any_road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE, timeout=30)
-    await has_received(any_road, device, "WRITE")
+    op = await any_world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE, timeout=30)
+    await has_received(any_world, device, "WRITE")
     await asyncio.to_thread(device.behave)
-    await any_road.register(device, new_port=True)
-    await any_road.confirmed(op)
-    assert await any_road.steps(op) == ["QUEUED", "SENDING", "QUEUED NO_ANSWER", "SENDING", "CONFIRMED"]
+    await any_world.register(device, new_port=True)
+    await any_world.confirmed(op)
+    assert await any_world.transitions(op) == ["QUEUED", "SENDING", "QUEUED NO_ANSWER", "SENDING", "CONFIRMED"]
 
 
-async def test_an_update_from_a_new_port_while_its_call_is_open(road: Road) -> None:
+async def test_an_update_from_a_new_port_while_its_call_is_open(world: LeshanWorld) -> None:
     """A NAT that forgot the device causes this. Not on 2.0.0-M4: within a second of its registration (DATES_IN_SECONDS)
     an update is a duplicate there, which sends nothing again."""
-    device = await road.device(queue_mode=True)
+    device = await world.device(queue_mode=True)
     await asyncio.to_thread(device.never_answer, carry_out=False)
-    op = await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE, timeout=3)
-    await has_received(road, device, "WRITE")
+    op = await world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE, timeout=3)
+    await has_received(world, device, "WRITE")
     await asyncio.to_thread(device.behave)
-    await road.wake(device, new_port=True)
-    await road.confirmed(op)
+    await world.wake(device, new_port=True)
+    await world.confirmed(op)
 
 
-async def has_received(road: Road, device: Device, method: str, count: int = 1) -> None:
+async def has_received(world: LeshanWorld, device: Device, method: str, count: int = 1) -> None:
     async def so() -> bool:
-        return len(await road.received(device, method)) >= count
+        return len(await world.received(device, method)) >= count
 
-    await road.eventually(so, f"{count} {method} reached {device.name}")
+    await eventually(so, f"{count} {method} reached {device.name}")
 
 
-async def test_after_a_reboot_nothing_is_sent_before_the_device_registered_again(any_road: Road) -> None:
-    device = await any_road.device(queue_mode=True)
-    wanted = any_road.wanted(device, "EXECUTE", "/3/0/4"), any_road.wanted(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
-    reboot, write = await any_road.create_many(wanted)
-    await any_road.confirmed(reboot)
-    await any_road.wake(device)
-    await any_road.settled()
-    assert await any_road.steps(write) == ["QUEUED"]
-    await any_road.register(device)
-    await any_road.confirmed(write)
-    assert [one.method for one in await any_road.received(device)] == ["EXECUTE", "WRITE"]
+async def test_after_a_reboot_nothing_is_sent_before_the_device_registered_again(any_world: LeshanWorld) -> None:
+    device = await any_world.device(queue_mode=True)
+    wanted = (
+        any_world.wanted(device, "EXECUTE", "/3/0/4"),
+        any_world.wanted(device, "WRITE", FIRMWARE_URI, text=FIRMWARE),
+    )
+    reboot, write = await any_world.create_many(wanted)
+    await any_world.confirmed(reboot)
+    await any_world.wake(device)
+    await any_world.settled()
+    assert await any_world.transitions(write) == ["QUEUED"]
+    await any_world.register(device)
+    await any_world.confirmed(write)
+    assert [one.method for one in await any_world.received(device)] == ["EXECUTE", "WRITE"]
 
 
 async def test_a_delayed_request_whose_registration_is_replaced_is_sent_again(begin: Begin) -> None:
     """Leshan drops the request that it held, without any event; nothing of it had reached the device."""
-    async with begin(leshan_notifications_wake=True) as road:
-        device = await road.device(queue_mode=True)
-        op = await delayed(road, device)
-        await road.register(device)
-        await road.confirmed(op)
-        assert [one.value for one in await road.received(device, "EXECUTE")] == ["0='once'"]
+    async with begin(leshan_notifications_wake=True) as world:
+        device = await world.device(queue_mode=True)
+        op = await delayed(world, device)
+        await world.register(device)
+        await world.confirmed(op)
+        assert [one.value for one in await world.received(device, "EXECUTE")] == ["0='once'"]
 
 
 async def test_what_leshan_holds_is_canceled_and_the_device_never_receives_it(begin: Begin) -> None:
     """Leshan keeps one request per registration: a READ that is sent while the device sleeps displaces it."""
-    async with begin(leshan_notifications_wake=True) as road:
-        device = await road.device(queue_mode=True)
-        op = await delayed(road, device)
-        await road.components.ledger.submit(Cancel(str((await road.operation(op)).id)))
-        await road.becomes(op, "CANCELED", "CANCELED_BY_USER")
+    async with begin(leshan_notifications_wake=True) as world:
+        device = await world.device(queue_mode=True)
+        op = await delayed(world, device)
+        await world.components.ledger.submit(Cancel(str((await world.operation(op)).id)))
+        await world.becomes(op, "CANCELED", "CANCELED_BY_USER")
         steps = ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", "QUEUED RELEASED", "CANCELED CANCELED_BY_USER"]
-        assert await road.steps(op) == steps
-        await road.wake(device)
-        await has_received(road, device, "READ")
-        await road.confirmed(await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE))
-        assert await road.received(device, "EXECUTE") == []
+        assert await world.transitions(op) == steps
+        await world.wake(device)
+        await has_received(world, device, "READ")
+        await world.confirmed(await world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE))
+        assert await world.received(device, "EXECUTE") == []
 
 
 async def test_a_device_that_wakes_first_decides_what_a_cancellation_comes_to(begin: Begin) -> None:
-    async with begin(leshan_notifications_wake=True) as road:
-        device = await road.device(queue_mode=True)
-        op = await delayed(road, device)
-        id_ = str((await road.operation(op)).id)
-        waking = asyncio.create_task(road.wake(device))
+    async with begin(leshan_notifications_wake=True) as world:
+        device = await world.device(queue_mode=True)
+        op = await delayed(world, device)
+        id_ = str((await world.operation(op)).id)
+        waking = asyncio.create_task(world.wake(device))
         with contextlib.suppress(Conflict):  # it woke, and Reveille knew it, before
-            await road.components.ledger.submit(Cancel(id_))
+            await world.components.ledger.submit(Cancel(id_))
         await waking
 
         async def ended() -> bool:
-            return (await road.operation(op)).finished_at is not None
+            return (await world.operation(op)).finished_at is not None
 
-        await road.eventually(ended, "the end of what was canceled")
-        received = await road.received(device, "EXECUTE")
+        await eventually(ended, "the end of what was canceled")
+        received = await world.received(device, "EXECUTE")
         expected = {"CONFIRMED": 1, "CANCELED": 0}
-        assert len(received) == expected[(await road.operation(op)).status]
+        assert len(received) == expected[(await world.operation(op)).status]
 
 
 async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -> None:
@@ -281,43 +291,43 @@ async def test_leshan_is_restarted(database_url: str, leshan_devices: Devices) -
     that it held is lost too; but no bridge listened meanwhile, so it may have been sent, and an EXECUTE is not sent
     again."""
     with leshan_server(mode="stock") as first:
-        async with Road.begin(database_url, first, leshan_devices, leshan_notifications_wake=True) as road:
-            device, sleeper, keeping = await road.device(), await road.sleeper(), await road.device(queue_mode=True)
-            kept = await delayed(road, keeping)
+        async with LeshanWorld.begin(database_url, first, leshan_devices, leshan_notifications_wake=True) as world:
+            device, sleeper, keeping = await world.device(), await world.sleeper(), await world.device(queue_mode=True)
+            kept = await delayed(world, keeping)
             first.stop()
-            op = await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
-            later = await road.create(sleeper, "WRITE", FIRMWARE_URI, text=FIRMWARE)
-            await road.becomes(op, "QUEUED", "LESHAN_UNREACHABLE", attempts=0)
+            op = await world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
+            later = await world.create(sleeper, "WRITE", FIRMWARE_URI, text=FIRMWARE)
+            await world.becomes(op, "QUEUED", "LESHAN_UNREACHABLE", attempts=0)
             with leshan_server(mode="stock", http_port=first.http_port, coap_port=first.coap_port):
-                await road.listens()
-                await road.presence_is(device, Presence.OFFLINE)
+                await world.listens()
+                await world.presence_is(device, Presence.OFFLINE)
                 for each in (device, sleeper, keeping):
-                    await road.wake(each)
-                await road.confirmed(op, later)
-                await road.becomes(kept, "FAILED", "OUTCOME_UNKNOWN")
-                assert [await road.texts(each) for each in (device, sleeper)] == [[FIRMWARE], [FIRMWARE]]
-                assert await road.received(keeping, "EXECUTE") == []
-                assert (await road.operation(later)).attempts == 0
+                    await world.wake(each)
+                await world.confirmed(op, later)
+                await world.becomes(kept, "FAILED", "OUTCOME_UNKNOWN")
+                assert [await world.texts(each) for each in (device, sleeper)] == [[FIRMWARE], [FIRMWARE]]
+                assert await world.received(keeping, "EXECUTE") == []
+                assert (await world.operation(later)).attempts == 0
 
 
-async def delayed(road: Road, device: Device) -> Op:
+async def delayed(world: LeshanWorld, device: Device) -> Op:
     """Return an EXECUTE that Leshan holds for a sleeping device: a setting wrongly says that a NOTIFICATION wakes
     it."""
-    await road.confirmed(await road.create(device, "OBSERVE", TEMPERATURE))
-    await road.sleep(device)
-    op = await road.create(device, "EXECUTE", "/3442/0/3", arguments="0='once'")
-    await road.notify(device, "21.5")
-    await road.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+    await world.confirmed(await world.create(device, "OBSERVE", TEMPERATURE))
+    await world.sleep(device)
+    op = await world.create(device, "EXECUTE", "/3442/0/3", arguments="0='once'")
+    await world.notify(device, "21.5")
+    await world.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
     return op
 
 
-async def test_a_hostile_name_reaches_nobody_else(road: Road) -> None:
-    victim, hostile = await road.device("x"), await road.device("x/3/0/4?a=1#", queue_mode=True)
-    quoted = await road.device('a"b', queue_mode=True)
-    op = await road.create(hostile, "EXECUTE", "/3/0/4")
-    await road.becomes(op, "FAILED", "INVALID_REQUEST")
-    await road.confirmed(await road.create(quoted, "WRITE", FIRMWARE_URI, text=FIRMWARE))
-    assert [await road.received(each) for each in (victim, hostile)] == [[], []]
+async def test_a_hostile_name_reaches_nobody_else(world: LeshanWorld) -> None:
+    victim, hostile = await world.device("x"), await world.device("x/3/0/4?a=1#", queue_mode=True)
+    quoted = await world.device('a"b', queue_mode=True)
+    op = await world.create(hostile, "EXECUTE", "/3/0/4")
+    await world.becomes(op, "FAILED", "INVALID_REQUEST")
+    await world.confirmed(await world.create(quoted, "WRITE", FIRMWARE_URI, text=FIRMWARE))
+    assert [await world.received(each) for each in (victim, hostile)] == [[], []]
 
 
 # --- every kind, every value
@@ -342,29 +352,29 @@ KINDS: Final[list[tuple[str, str | None, dict[str, Any], str]]] = [
 """All kinds: the path, the arguments, and the device's response; the two cancels call only Leshan."""
 
 
-async def test_every_kind_is_confirmed_in_order(road: Road) -> None:
+async def test_every_kind_is_confirmed_in_order(world: LeshanWorld) -> None:
     assert {kind for kind, *_ in KINDS} == set(OperationKind)
-    device = await road.sleeper()
-    ops = await road.create_many(road.wanted(device, kind, path, **more) for kind, path, more, _ in KINDS)
-    await road.wake(device)
-    await road.confirmed(*ops)
-    answers = [(await road.operation(op)).device_status or "" for op in ops]
+    device = await world.sleeper()
+    ops = await world.create_many(world.wanted(device, kind, path, **more) for kind, path, more, _ in KINDS)
+    await world.wake(device)
+    await world.confirmed(*ops)
+    answers = [(await world.operation(op)).device_status or "" for op in ops]
     assert answers == [status for *_, status in KINDS]
     asked = [kind for kind, _, _, status in KINDS if status]
-    assert [one.method for one in await road.received(device)] == asked
+    assert [one.method for one in await world.received(device)] == asked
 
 
-async def test_every_kind_fails_as_the_device_refuses_it(road: Road) -> None:
-    device = await road.sleeper()
+async def test_every_kind_fails_as_the_device_refuses_it(world: LeshanWorld) -> None:
+    device = await world.sleeper()
     await asyncio.to_thread(device.refuse, "4.05", text="never")
-    ops = await road.create_many(road.wanted(device, kind, path, **more) for kind, path, more, _ in KINDS)
-    await road.wake(device)
+    ops = await world.create_many(world.wanted(device, kind, path, **more) for kind, path, more, _ in KINDS)
+    await world.wake(device)
     for op, (kind, _, _, status) in zip(ops, KINDS, strict=True):
         if not status:
-            await road.confirmed(op)
+            await world.confirmed(op)
             continue
-        await road.becomes(op, "FAILED", "DEVICE_REFUSED", attempts=0)
-        row = await road.operation(op)
+        await world.becomes(op, "FAILED", "DEVICE_REFUSED", attempts=0)
+        row = await world.operation(op)
         assert (row.device_status, row.detail) == ("METHOD_NOT_ALLOWED(405)", "never"), kind
 
 
@@ -372,30 +382,30 @@ async def test_every_kind_fails_as_the_device_refuses_it(road: Road) -> None:
     ("code", "attempts", "once"), [("5.00", 1, "DEVICE_ERROR"), ("4.29", 1, None), ("5.03", 1, None)]
 )
 async def test_a_passing_error_of_the_device_is_tried_again_at_its_next_wake(
-    road: Road, code: str, attempts: int, once: str | None
+    world: LeshanWorld, code: str, attempts: int, once: str | None
 ) -> None:
-    device = await road.sleeper()
+    device = await world.sleeper()
     await asyncio.to_thread(device.refuse, code, times=1)
-    write = await road.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
-    await road.wake(device)
-    await road.becomes(write, "QUEUED", "DEVICE_ERROR", attempts=attempts)
-    await road.wake(device)
-    await road.confirmed(write)
+    write = await world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
+    await world.wake(device)
+    await world.becomes(write, "QUEUED", "DEVICE_ERROR", attempts=attempts)
+    await world.wake(device)
+    await world.confirmed(write)
     await asyncio.to_thread(device.refuse, code, times=1)
-    execute = await road.create(device, "EXECUTE", "/3442/0/3")
+    execute = await world.create(device, "EXECUTE", "/3442/0/3")
     if once:
-        await road.becomes(execute, "FAILED", once)
+        await world.becomes(execute, "FAILED", once)
     else:
-        await road.becomes(execute, "QUEUED", "DEVICE_ERROR")
-        await road.wake(device)
-        await road.confirmed(execute)
+        await world.becomes(execute, "QUEUED", "DEVICE_ERROR")
+        await world.wake(device)
+        await world.confirmed(execute)
 
 
-async def test_values_of_every_type_arrive_as_they_were_wanted(road: Road) -> None:
-    device = await road.device()
+async def test_values_of_every_type_arrive_as_they_were_wanted(world: LeshanWorld) -> None:
+    device = await world.device()
     for cases in (SINGLE, MULTIPLE):
         for case in cases:
             typed = case.typed
-            op = await road.create(device, "WRITE", case.path, value_type=typed.type, value=typed.value)
-            await road.confirmed(op)
-            assert equal(await road.read_back(device, case.path), typed), str(case)
+            op = await world.create(device, "WRITE", case.path, value_type=typed.type, value=typed.value)
+            await world.confirmed(op)
+            assert equal(await world.read_back(device, case.path), typed), str(case)

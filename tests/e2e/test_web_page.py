@@ -13,10 +13,11 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, WebSocketRoute, async_playwright, expect
+
+from tests.support.api import Api, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio]
 
@@ -33,38 +34,22 @@ CHROMIUM_FLAGS: Final = [
 BOUND_MS: Final = 15_000
 """Milliseconds to wait for a condition of the page."""
 
-CREATE: Final = """
-mutation ($input: CreateDeviceOperationInput!) { createDeviceOperation(input: $input) { operation { id } } }"""
 PROVISION: Final = "mutation ($name: String!) { provisionEndpoint(name: $name) { name } }"
 
 
-class Api:
-    """Reveille's GraphQL API, for the actions of other clients beside the page."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-
-    async def run(self, query: str, **variables: Any) -> dict[str, Any]:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            response = await client.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
-        answer: dict[str, Any] = response.json()
-        assert not answer.get("errors"), answer
-        data: dict[str, Any] = answer["data"]
-        return data
-
-    async def provision(self, name: str = "page") -> str:
-        """Create an endpoint that never registered; its name begins with ``name``."""
-        unique = f"{name}-{uuid4().hex[:8]}"
-        await self.run(PROVISION, name=unique)
-        return unique
-
-    async def write(self, endpoint: str, path: str, text: str) -> None:
-        await self.run(CREATE, input={"endpoint": endpoint, "kind": "WRITE", "path": path, "value": {"string": text}})
+async def provision(api: Api, name: str = "page") -> str:
+    """Create an endpoint that never registered; its name begins with ``name``."""
+    unique = f"{name}-{uuid4().hex[:8]}"
+    await api.ask(PROVISION, name=unique)
+    return unique
 
 
-@pytest.fixture
-def api(reveille_url: str) -> Api:
-    return Api(reveille_url)
+@pytest_asyncio.fixture
+async def api(reveille_url: str) -> AsyncIterator[Api]:
+    """A client beside the page."""
+    client = Api.at(reveille_url)
+    async with client.http:
+        yield client
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -119,7 +104,7 @@ async def fill_write(page: Page, path: str, value: str) -> None:
 
 
 async def test_an_endpoint_is_found_by_name_and_chosen_with_the_keyboard(watched: Watched, api: Api) -> None:
-    name, other = await api.provision("needle"), await api.provision("hay")
+    name, other = await provision(api, "needle"), await provision(api, "hay")
     page = watched.page
     await page.goto(api.url)
     await page.get_by_role("searchbox", name="Filter by name").fill(name[2:])
@@ -133,7 +118,7 @@ async def test_an_endpoint_is_found_by_name_and_chosen_with_the_keyboard(watched
 
 
 async def test_graphiql_runs_a_query_and_a_subscription_under_its_policy(watched: Watched, api: Api) -> None:
-    name, page = await api.provision("graphiql"), watched.page
+    name, page = await provision(api, "graphiql"), watched.page
     query = quote(f'{{ endpoint(name: "{name}") {{ name presence }} }}')
     answer = await page.goto(f"{api.url}/graphql?q={query}")
     assert answer is not None
@@ -145,13 +130,13 @@ async def test_graphiql_runs_a_query_and_a_subscription_under_its_policy(watched
     await page.goto(f"{api.url}/graphql?q={subscription}")
     await page.get_by_role("button", name="Execute query (Ctrl-Enter)").click()
     await expect(page.locator(".graphiql-spinner")).to_be_visible(timeout=BOUND_MS)
-    await api.write(name, "/5/0/1", "https://url.com/fw.bin")
+    await api.create(write(name, "/5/0/1", "https://url.com/fw.bin"))
     await expect(page.locator(".result-window")).to_contain_text("QUEUED", timeout=BOUND_MS)
     assert watched.complaints == []
 
 
 async def test_an_operation_is_created_canceled_and_retried(watched: Watched, api: Api) -> None:
-    name = await api.provision()
+    name = await provision(api)
     page = watched.page
     await open_endpoint(page, api, name)
     await fill_write(page, "/5/0/1", "https://url.com/fw.bin")
@@ -172,8 +157,8 @@ async def test_an_operation_is_created_canceled_and_retried(watched: Watched, ap
 
 
 async def test_the_steps_of_an_operation_are_shown_on_demand(watched: Watched, api: Api) -> None:
-    name = await api.provision()
-    await api.write(name, "/5/0/1", "a")
+    name = await provision(api)
+    await api.create(write(name, "/5/0/1", "a"))
     page = watched.page
     await open_endpoint(page, api, name)
     details = page.get_by_role("button", name="Details: WRITE /5/0/1")
@@ -186,7 +171,7 @@ async def test_the_steps_of_an_operation_are_shown_on_demand(watched: Watched, a
 
 async def test_what_is_wrong_is_said_at_the_field_and_announced(watched: Watched, api: Api) -> None:
     page = watched.page
-    await open_endpoint(page, api, await api.provision())
+    await open_endpoint(page, api, await provision(api))
     await fill_write(page, "nonsense", "x")
     field = page.get_by_role("form", name="New operation").get_by_label("Path").first
     await expect(field).to_have_attribute("aria-invalid", "true", timeout=BOUND_MS)
@@ -203,7 +188,7 @@ async def test_what_is_wrong_is_said_at_the_field_and_announced(watched: Watched
 
 async def test_a_64_bit_integer_is_not_rounded_on_its_way(watched: Watched, api: Api) -> None:
     page = watched.page
-    await open_endpoint(page, api, await api.provision())
+    await open_endpoint(page, api, await provision(api))
     await page.get_by_role("button", name="New operation").click()
     form = page.get_by_role("form", name="New operation")
     await form.get_by_label("Type").first.select_option("unsignedInteger")
@@ -214,8 +199,8 @@ async def test_a_64_bit_integer_is_not_rounded_on_its_way(watched: Watched, api:
 
 
 async def test_names_and_values_of_devices_stay_text(watched: Watched, api: Api) -> None:
-    name = await api.provision('<img src=x onerror="window.hurt=1"><b>')
-    await api.write(name, "/5/0/1", "<script>window.hurt=1</script>")
+    name = await provision(api, '<img src=x onerror="window.hurt=1"><b>')
+    await api.create(write(name, "/5/0/1", "<script>window.hurt=1</script>"))
     page = watched.page
     await open_endpoint(page, api, name)
     await expect(page.get_by_role("heading", level=2, name=name)).to_be_visible()
@@ -226,16 +211,16 @@ async def test_names_and_values_of_devices_stay_text(watched: Watched, api: Api)
 
 
 async def test_what_others_do_appears_by_itself(watched: Watched, api: Api) -> None:
-    name = await api.provision()
+    name = await provision(api)
     page = watched.page
     await open_endpoint(page, api, name)
-    await api.write(name, "/5/0/1", "from elsewhere")
+    await api.create(write(name, "/5/0/1", "from elsewhere"))
     await expect(page.locator("#queue .operation")).to_contain_text("from elsewhere", timeout=BOUND_MS)
     await expect(page.locator("#feed li", has_text=name)).to_have_count(1, timeout=BOUND_MS)
 
 
 async def test_nothing_is_missed_and_nothing_repeated_while_the_socket_was_down(watched: Watched, api: Api) -> None:
-    name = await api.provision()
+    name = await provision(api)
     page = watched.page
     down = False
     sockets: list[WebSocketRoute] = []
@@ -249,15 +234,15 @@ async def test_nothing_is_missed_and_nothing_repeated_while_the_socket_was_down(
 
     await page.route_web_socket(re.compile("/graphql$"), through)
     await open_endpoint(page, api, name)
-    await api.write(name, "/5/0/1", "before")
+    await api.create(write(name, "/5/0/1", "before"))
     steps = page.locator("#feed li", has_text=name)
     await expect(steps).to_have_count(1, timeout=BOUND_MS)
 
     down = True
     await sockets[-1].close(code=1012)
     await expect(page.locator("#link-text")).not_to_have_text("Live", timeout=BOUND_MS)
-    await api.write(name, "/5/0/1", "meanwhile 1")
-    await api.write(name, "/5/0/1", "meanwhile 2")
+    await api.create(write(name, "/5/0/1", "meanwhile 1"))
+    await api.create(write(name, "/5/0/1", "meanwhile 2"))
     down = False
     await expect(page.locator("#link-text")).to_have_text("Live", timeout=2 * BOUND_MS)
     await expect(page.locator("#queue .operation")).to_have_count(3, timeout=BOUND_MS)
@@ -265,7 +250,7 @@ async def test_nothing_is_missed_and_nothing_repeated_while_the_socket_was_down(
 
 
 async def test_the_page_asks_nobody_else_and_complains_of_nothing(watched: Watched, api: Api) -> None:
-    await open_endpoint(watched.page, api, await api.provision())
+    await open_endpoint(watched.page, api, await provision(api))
     origin = urlsplit(api.url).netloc
     assert {urlsplit(url).netloc for url in watched.requested} == {origin}
     assert watched.complaints == []
@@ -274,8 +259,8 @@ async def test_the_page_asks_nobody_else_and_complains_of_nothing(watched: Watch
 @pytest.mark.parametrize("width", [380, 1000, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_nothing_is_cut_off_at_any_width(watched: Watched, api: Api, width: int, scheme: Any) -> None:
-    name = await api.provision("an-endpoint-with-a-rather-long-name-urn:imei:356938035643809")
-    await api.write(name, "/5/0/1", "https://example.com/" + "a" * 300)
+    name = await provision(api, "an-endpoint-with-a-rather-long-name-urn:imei:356938035643809")
+    await api.create(write(name, "/5/0/1", "https://example.com/" + "a" * 300))
     page = watched.page
     await page.emulate_media(color_scheme=scheme)
     await page.set_viewport_size({"width": width, "height": 800})

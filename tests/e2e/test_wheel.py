@@ -15,10 +15,10 @@ import httpx
 import pytest
 from uv import find_uv_bin
 
-from tests.e2e.clients import api, write
-from tests.e2e.processes import ROOT, Processes, processes
-from tests.e2e.waiting import eventually
-from tests.servers.process import Server, start
+from tests.support.api import api, write
+from tests.support.processes import ROOT, Processes, processes
+from tests.support.servers.process import Server, start
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 """Installing downloads the packages that the cache does not have."""

@@ -11,8 +11,8 @@ import sys
 
 from rich.console import Console
 
-from tests.faults.figures import Figures
 from tests.faults.jobs import results
+from tests.faults.statistics import Statistics
 
 
 def main() -> None:
@@ -25,12 +25,12 @@ def main() -> None:
     first = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
     console = Console(soft_wrap=True)
     console.print(f"seed {first}")
-    figures = Figures()
+    statistics = Statistics()
     for result in results(range(first, first + asked.runs), min(asked.jobs, asked.runs)):
-        figures.add(result)
-        console.print(figures.line(result), markup=False, highlight=False)
-    console.print(figures.table())
-    sys.exit(1 if figures.broken else 0)
+        statistics.add(result)
+        console.print(statistics.line(result), markup=False, highlight=False)
+    console.print(statistics.table())
+    sys.exit(1 if statistics.broken else 0)
 
 
 if __name__ == "__main__":

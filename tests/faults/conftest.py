@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import missing
-from tests.e2e.fixtures import pycache, pytest_runtest_makereport, started
-from tests.e2e.processes import Processes
 from tests.faults.site import Site
 from tests.faults.site import site as new_site
-from tests.servers.postgres import binaries as postgres_binaries
-from tests.servers.process import ServerFailed
-from tests.servers.valkey import binary as valkey_binary
+from tests.support.process_fixtures import pycache, pytest_runtest_makereport, started
+from tests.support.processes import Processes
+from tests.support.servers.postgres import binaries as postgres_binaries
+from tests.support.servers.process import ServerFailed
+from tests.support.servers.valkey import binary as valkey_binary
 
 __all__ = ["pycache", "pytest_runtest_makereport", "started"]
 

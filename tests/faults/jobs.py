@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import Final
 
 from tests.faults.plan import plan
 from tests.faults.run import Result, run
-from tests.faults.site import site
-from tests.servers.process import die_with_parent
+from tests.faults.site import Site, site
+from tests.support.servers.process import die_with_parent
 
 KEPT: Final = Path("test-results") / "faults"
 """The folder for the logs of a failed run."""
@@ -49,39 +50,62 @@ def work(seeds: range, told: Queue[str], parent: int) -> None:
 
 async def _work(seeds: Sequence[int], told: Queue[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="reveille-faults-") as own:
-        while seeds:
-            folder = Path(tempfile.mkdtemp(dir=own))
-            try:
-                seeds = await _as_long_as_whole(seeds, folder, Path(own) / "pycache", told)
-            except Exception as error:
-                told.put(_broken(seeds[0], f"no site for it: {error!r}"))
-                seeds = seeds[1:]
+        async with kept_site(Path(own), Path(own) / "pycache") as kept:
+            for seed in seeds:
+                told.put(json.dumps(asdict(await kept.run(seed))))
 
 
-async def _as_long_as_whole(seeds: Sequence[int], folder: Path, pycache: Path, told: Queue[str]) -> Sequence[int]:
-    """Run seeds on one site, until a run fails or requires another Leshan server; return the remaining seeds."""
-    like = plan(seeds[0]).like
-    async with site(folder, pycache, like) as here:
-        for index, seed in enumerate(seeds):
-            begun, planned = time.monotonic(), plan(seed)
-            if planned.like != like:
-                return seeds[index:]
-            try:
-                result = json.dumps(asdict(await run(here, planned)))
-            except Exception as error:
-                result = _broken(seed, f"could not be finished: {error!r}", time.monotonic() - begun)
-            told.put(result)
-            if json.loads(result)["broken"]:
-                _keep(folder, seed)
-                return seeds[index + 1 :]
-    return []
+class KeptSite:
+    """A site that is kept from run to run, until a run fails or requires another Leshan server."""
+
+    def __init__(self, folder: Path, pycache: Path) -> None:
+        self._folder = folder
+        self._pycache = pycache
+        self._present: tuple[Site, str, Path] | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def run(self, seed: int) -> Result:
+        """Execute the plan of a seed. A run that cannot be finished is a violation, too."""
+        planned, begun = plan(seed), time.monotonic()
+        try:
+            site, folder = await self._site(planned.like)
+        except Exception as error:
+            return Result(seed, broken=[f"no site for it: {error!r}"])
+        try:
+            result = await run(site, planned)
+        except Exception as error:
+            result = Result(seed, time.monotonic() - begun, broken=[f"could not be finished: {error!r}"])
+        if result.broken:
+            _keep_logs(folder, seed)
+            with contextlib.suppress(Exception):
+                await self.close()
+        return result
+
+    async def _site(self, like: str) -> tuple[Site, Path]:
+        """Return a site with this kind of Leshan server, and its folder."""
+        if self._present is None or self._present[1] != like:
+            await self.close()
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
+            self._present = await self._stack.enter_async_context(site(folder, self._pycache, like)), like, folder
+        return self._present[0], self._present[2]
+
+    async def close(self) -> None:
+        """Stop the present site."""
+        self._present = None
+        await self._stack.aclose()
 
 
-def _broken(seed: int, how: str, seconds: float = 0.0) -> str:
-    return json.dumps(asdict(Result(seed, seconds, broken=[how])))
+@contextlib.asynccontextmanager
+async def kept_site(folder: Path, pycache: Path) -> AsyncIterator[KeptSite]:
+    """Provide a site for many runs."""
+    kept = KeptSite(folder, pycache)
+    try:
+        yield kept
+    finally:
+        await kept.close()
 
 
-def _keep(folder: Path, seed: int) -> None:
+def _keep_logs(folder: Path, seed: int) -> None:
     kept = KEPT / str(seed)
     kept.mkdir(parents=True, exist_ok=True)
     for log in folder.glob("*/server.log"):

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 
 from standardwebhooks import webhooks
 
+from app import process
 from app.dispatcher import runner
 from app.domain.enums import SECOND
 from app.leshan import transport
@@ -26,6 +27,7 @@ from app.models.ledger import Claim, Committed, Create, IngestEvents, Settle, le
 from app.models.ledger.commands import Command
 from app.models.ledger.group import Group
 from app.models.ledger.postgres_store import AT_ONCE, PostgresStore
+from app.timing import Timing
 
 _LONG: Final = 256 * 1024
 """Characters in the rows of a statement that asyncpg does not send in one piece: it sends 4 x 32 KiB at a time."""
@@ -200,7 +202,7 @@ def _move_clock(ahead: float) -> None:
 
 
 def _shorten(answer: float, lease: float) -> None:
-    _set(runner, "ANSWER_SECONDS", answer)
+    process.running.__wrapped__.__kwdefaults__["timing"] = Timing(response_margin=answer)  # type: ignore[attr-defined]
     _set(leases, "ANSWER_MARGIN", int(answer * SECOND))
     _set(leases, "LEASE_MARGIN", int(lease * SECOND))
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.models import invariant_check
-from tests.e2e.clients import CREATE
-from tests.e2e.cluster import key
-from tests.faults import judging
+from tests.faults import checks
 from tests.faults.kinds import happen
 from tests.faults.plan import Batch, Move, Plan
 from tests.faults.site import Site, Unanswered
-from tests.faults.watching import watchers
+from tests.faults.subscribers import watchers
+from tests.support.api import CREATE
+from tests.support.cluster import key
 
 ANSWERED_WITHIN: Final = 60.0
 ENDED_WITHIN: Final = 90.0
@@ -66,10 +66,10 @@ async def run(site: Site, plan: Plan) -> Result:
         await _trouble(site, plan, promises)
         await site.heal()
         stuck = await _let_everything_end(site, plan)
-        evidence = await judging.gather(whole, plan.devices)
+        evidence = await checks.gather(whole, plan.devices)
         await _all_seen([watcher.seen for watcher in watching], len(evidence.transitions))
-    broken = [*site.gave_up, *promises.broken, *stuck, *_unkept(promises, evidence), *judging.breaches(evidence)]
-    broken += [breach for watcher in watching for breach in judging.unseen(evidence, watcher)]
+    broken = [*site.gave_up, *promises.broken, *stuck, *_unkept(promises, evidence), *checks.breaches(evidence)]
+    broken += [breach for watcher in watching for breach in checks.unseen(evidence, watcher)]
     broken += await invariant_check.violations(whole.settings["database_url"])  # `reveille check` without its process
     for device in plan.devices:
         (await whole.sim.delete("/sim/devices", params={"ep": device})).raise_for_status()
@@ -145,7 +145,7 @@ async def _answered(site: Site, plan: Plan, batch: Batch, number: int, promises:
                 return [key(payload["operation"]["id"]) for payload in data["createDeviceOperations"]]
 
 
-def _unkept(promises: _Promises, evidence: judging.Evidence) -> list[str]:
+def _unkept(promises: _Promises, evidence: checks.Evidence) -> list[str]:
     there = set(evidence.operations)
     broken = [f"operation {id_} was answered and is not there" for id_ in promises.ids - there]
     unasked = there - promises.ids

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import httpx
 
-from tests.e2e.clients import Api
-from tests.e2e.cluster import Cluster, cluster
-from tests.e2e.processes import Process, environment, processes
-from tests.servers.forks import fork_server
-from tests.servers.process import ServerFailed
+from tests.support.api import Api
+from tests.support.cluster import Cluster, cluster
+from tests.support.processes import Process, environment, processes
+from tests.support.servers.forks import fork_server
+from tests.support.servers.process import ServerFailed
 
 ROLES: Final = ("api", "dispatch", "bridge")
 REPLACED_WITHIN: Final = 60.0
@@ -78,7 +78,7 @@ class Site:
     def _ask_at_its_new_address(self, slot: Slot) -> None:
         for number, one in enumerate(self.of("api")):
             if one is slot:
-                self.whole.apis[number] = new = Api(slot.process.url)
+                self.whole.apis[number] = new = Api.at(slot.process.url)
                 self.later.append(new)
 
     def note_if_ended(self, slot: Slot) -> None:

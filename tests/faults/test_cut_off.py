@@ -16,14 +16,14 @@ import pytest
 from standardwebhooks import Webhook
 
 from app.domain.enums import SECOND
-from tests.e2e.clients import api, write
-from tests.e2e.cluster import Cluster
-from tests.e2e.processes import Process
-from tests.e2e.waiting import eventually
-from tests.faults.judging import breaches, gather, violations
+from tests.faults.checks import breaches, gather, violations
+from tests.faults.proxy import before_port, before_socket
 from tests.faults.site import Site
 from tests.faults.test_moments import execute, only, started, story
-from tests.faults.wire import before_port, before_socket
+from tests.support.api import api, write
+from tests.support.cluster import Cluster
+from tests.support.processes import Process
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.clients import write
-from tests.e2e.cluster import Cluster, key
-from tests.e2e.processes import Process
-from tests.e2e.waiting import eventually
-from tests.faults.deaf_door import deaf_door
-from tests.faults.judging import violations
+from tests.faults.checks import violations
+from tests.faults.full_accept_queue import full_accept_queue
 from tests.faults.site import Site
+from tests.support.api import write
+from tests.support.cluster import Cluster, key
+from tests.support.processes import Process
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -31,7 +31,7 @@ async def test_what_a_frozen_dispatcher_holds_is_neither_sent_nor_believed_when_
     for name in (executed, written):
         await whole.tell("behaviour", name, kind="success", delay_ms=2_500, times=1)
     after_sending, survivor = (slot.process for slot in site.of("dispatch"))
-    with deaf_door() as door:
+    with full_accept_queue() as door:
         before_sending = await _started(whole, door.url)
         after_sending.server.freeze()
         survivor.server.freeze()

@@ -18,14 +18,14 @@ import httpx
 import pytest
 
 from app.models.database import MIGRATION_LOCK
-from tests.e2e.clients import CREATE, Api, api, write
-from tests.e2e.processes import Process
-from tests.e2e.waiting import eventually
-from tests.faults.judging import violations
+from tests.faults.checks import violations
+from tests.faults.proxy import before_socket
 from tests.faults.site import Site
 from tests.faults.test_cut_off import behind
 from tests.faults.test_moments import started
-from tests.faults.wire import before_socket
+from tests.support.api import CREATE, Api, api, write
+from tests.support.processes import Process
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 

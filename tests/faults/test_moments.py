@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from app.models.ledger.postgres_store import AT_ONCE
-from tests.e2e.clients import CREATE, write
-from tests.e2e.cluster import key
-from tests.e2e.processes import Process
-from tests.e2e.waiting import eventually
-from tests.faults.judging import violations
+from tests.faults.checks import violations
 from tests.faults.site import Site
+from tests.support.api import CREATE, write
+from tests.support.cluster import key
+from tests.support.processes import Process
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 

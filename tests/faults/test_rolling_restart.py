@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import key
-from tests.e2e.processes import Process
-from tests.e2e.waiting import eventually
-from tests.faults.judging import breaches, gather, unseen, violations
+from tests.faults.checks import breaches, gather, unseen, violations
 from tests.faults.site import Site
+from tests.faults.subscribers import watchers
 from tests.faults.test_moments import execute, only, started
-from tests.faults.test_postgres_away import Client, _more_answers, _running
-from tests.faults.watching import watchers
+from tests.faults.test_postgres_unavailable import Client, _more_answers, _running
+from tests.support.cluster import key
+from tests.support.processes import Process
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -14,9 +14,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.e2e.clients import CREATE, Api, api, write
-from tests.e2e.processes import Process, Processes, processes
-from tests.e2e.waiting import eventually
+from tests.support.api import CREATE, Api, api, write
+from tests.support.processes import Process, Processes, processes
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -11,8 +11,8 @@ import pytest_asyncio
 from app.models.database import migrate, reading
 from app.models.ledger import StoreUnavailable, open_store
 from app.models.queries.reading import ReadUnavailable, fetch
-from tests.faults.wire import Wire
-from tests.servers.postgres import PostgresServer
+from tests.faults.proxy import Wire
+from tests.support.servers.postgres import PostgresServer
 
 pytestmark = pytest.mark.asyncio
 

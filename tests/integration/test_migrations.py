@@ -20,12 +20,12 @@ from tortoise.models import Model
 
 from app.models import tables
 from app.models.database import MIGRATIONS, is_sqlite, migrate, tortoise_config
+from app.models.invariant_check import violations
 from app.models.ledger import open_store
 from app.models.ledger.rows import ENDPOINT_COLUMNS, SERVER_COLUMNS
 from app.models.ledger.store import Store, StoreRefused
 from app.models.operation import OPERATION_COLUMNS
 from app.models.operation_index import FILING, filing
-from tests.invariants import violations
 
 pytestmark = pytest.mark.asyncio
 

@@ -6,14 +6,14 @@ import pytest
 
 from simulator import Behaviour, Mode
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
 TEMPERATURE = "/3303/0/5700"
 
 
-async def test_an_operation_created_while_the_device_sleeps_waits_for_its_next_update(world: World) -> None:
+async def test_an_operation_created_while_the_device_sleeps_waits_for_its_next_update(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("WRITE", "/3442/0/110", "later")
     await world.settled()
@@ -25,7 +25,7 @@ async def test_an_operation_created_while_the_device_sleeps_waits_for_its_next_u
     assert world.simulator.value("dev", "/3442/0/110") == "later"
 
 
-async def test_notifications_and_sends_of_a_sleeper_wake_nobody(world: World) -> None:
+async def test_notifications_and_sends_of_a_sleeper_wake_nobody(world: SimulatedWorld) -> None:
     """A stock Leshan considers such a client asleep and would delay or refuse the call."""
     await world.asleep()
     op = await world.create("READ", "/3/0/0")
@@ -51,7 +51,7 @@ async def test_a_server_that_says_that_notifications_wake_is_believed(begin: Beg
         await world.confirmed(op)
 
 
-async def test_an_operation_for_a_device_that_is_awake_goes_at_once(world: World) -> None:
+async def test_an_operation_for_a_device_that_is_awake_goes_at_once(world: SimulatedWorld) -> None:
     await world.wake()
     first = await world.create("READ", "/3/0/0")
     await world.confirmed(first)

@@ -7,7 +7,8 @@ import pytest
 from app.domain.enums import Presence
 from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
-from tests.stories.world import Op, World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.world import Op
 
 pytestmark = pytest.mark.asyncio
 
@@ -15,7 +16,7 @@ SILENT = Behaviour(kind=Kind.SILENT)
 TEMPERATURE = "/3303/0/5700"
 
 
-async def unanswered(world: World, attempt: int) -> Op:
+async def unanswered(world: SimulatedWorld, attempt: int) -> Op:
     """Make the device silent; return an operation that it has left unanswered so many times."""
     world.simulator.behave("dev", SILENT)
     op = await world.create("WRITE", "/3442/0/110", "x", timeout=1)
@@ -25,7 +26,7 @@ async def unanswered(world: World, attempt: int) -> Op:
     return op
 
 
-async def test_three_unanswered_attempts_over_three_updates_fail(world: World) -> None:
+async def test_three_unanswered_attempts_over_three_updates_fail(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await unanswered(world, attempt=2)
     await world.wake()
@@ -35,14 +36,14 @@ async def test_three_unanswered_attempts_over_three_updates_fail(world: World) -
     assert len(world.received()) == 3
 
 
-async def test_one_wake_is_one_attempt(world: World) -> None:
+async def test_one_wake_is_one_attempt(world: SimulatedWorld) -> None:
     """Notifications, a duplicate UPDATED and new operations are not wakes."""
     await world.asleep()
     op = await unanswered(world, attempt=1)
-    updated = world.told("UPDATED")
+    updated = world.published("UPDATED")
     for _ in range(2):
-        await world.tell("UPDATED", updated, ordered=True)
-        await world.tell("UPDATED", updated)
+        await world.post_event("UPDATED", updated, ordered=True)
+        await world.post_event("UPDATED", updated)
         world.simulator.notify("dev", TEMPERATURE, "20.5", anyway=True)
         world.simulator.send("dev", [TEMPERATURE])
     later = [await world.create("READ", "/3/0/0") for _ in range(3)]
@@ -57,7 +58,7 @@ async def test_one_wake_is_one_attempt(world: World) -> None:
     await world.confirmed(op, *later)
 
 
-async def test_being_offline_burns_no_attempt(world: World) -> None:
+async def test_being_offline_burns_no_attempt(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await unanswered(world, attempt=1)
     world.simulator.deregister("dev")
@@ -74,7 +75,7 @@ async def test_being_offline_burns_no_attempt(world: World) -> None:
     assert (await world.operation(op)).attempts == 1
 
 
-async def test_what_was_surely_not_sent_does_not_count(world: World) -> None:
+async def test_what_was_surely_not_sent_does_not_count(world: SimulatedWorld) -> None:
     """Leshan reports that the client is not registered, sleeps, or is not connected: the operation waits, however often
     this happens."""
     await world.asleep()
@@ -109,7 +110,7 @@ async def test_a_device_that_never_sleeps_is_tried_again_after_a_pause(begin: Be
         await world.becomes(op, "FAILED", "NO_ANSWER", attempts=3)
 
 
-async def test_maximum_attempts_are_the_operations_own(world: World) -> None:
+async def test_maximum_attempts_are_the_operations_own(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", SILENT)
     op = await world.create("READ", "/3/0/0", timeout=1, max_attempts=1)

@@ -17,23 +17,24 @@ from app.models.ledger import RenewBridgeLease
 from app.process import Components, Role
 from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
 
 @contextlib.asynccontextmanager
-async def stream_down(world: World) -> AsyncIterator[None]:
+async def stream_down(world: SimulatedWorld) -> AsyncIterator[None]:
     """Close the event stream and prevent it from opening again until the block ends."""
     world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
     world.simulator.events.close()
-    await world.eventually(lambda: not listening(world.components), "the bridge noticed")
+    await eventually(lambda: not listening(world.components), "the bridge noticed")
     yield
     world.simulator.behave_well()
 
 
 @contextlib.contextmanager
-def refused(world: World, endpoint: str) -> Iterator[asyncio.Event]:
+def refused(world: SimulatedWorld, endpoint: str) -> Iterator[asyncio.Event]:
     """Reject every event of this endpoint, as the database would. Events wait for the yielded event, so that they are
     ingested together."""
     ingest, together = world.components.ingestor.ingest, asyncio.Event()
@@ -52,7 +53,7 @@ def listening(components: Components) -> bool:
     return components.bridge is not None and components.bridge.listening
 
 
-async def test_a_wake_that_was_missed_is_found_when_the_stream_is_back(world: World) -> None:
+async def test_a_wake_that_was_missed_is_found_when_the_stream_is_back(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("WRITE", "/3442/0/110", "x")
     async with stream_down(world):
@@ -63,7 +64,7 @@ async def test_a_wake_that_was_missed_is_found_when_the_stream_is_back(world: Wo
     await world.confirmed(op)
 
 
-async def test_a_registration_that_was_missed_is_found_too(world: World) -> None:
+async def test_a_registration_that_was_missed_is_found_too(world: SimulatedWorld) -> None:
     await world.provision()
     op = await world.create("WRITE", "/3442/0/110", "x")
     async with stream_down(world):
@@ -71,7 +72,7 @@ async def test_a_registration_that_was_missed_is_found_too(world: World) -> None
     await world.confirmed(op)
 
 
-async def test_who_is_gone_meanwhile_is_offline(world: World) -> None:
+async def test_who_is_gone_meanwhile_is_offline(world: SimulatedWorld) -> None:
     await world.wake()
     async with stream_down(world):
         world.simulator.deregister("dev")
@@ -83,7 +84,7 @@ async def test_who_is_gone_meanwhile_is_offline(world: World) -> None:
     await world.confirmed(op)
 
 
-async def test_who_fell_asleep_meanwhile_is_asleep(world: World) -> None:
+async def test_who_fell_asleep_meanwhile_is_asleep(world: SimulatedWorld) -> None:
     """Leshan lists the device as sleeping, so its window is over, whatever our clock says."""
     await world.wake()
     async with stream_down(world):
@@ -104,7 +105,7 @@ async def test_an_event_that_is_never_taken_costs_itself_alone(begin: Begin) -> 
             for name in ("poison", "poison", "dev"):
                 world.simulator.wake(name)
             together.set()
-            await world.heard_of("dev")
+            await world.registration_known("dev")
         assert await world.endpoint("poison") is None
         await world.wake("poison")
 
@@ -116,7 +117,7 @@ async def test_a_registration_that_is_never_taken_does_not_hide_the_others(begin
             async with stream_down(world):
                 world.simulator.register("poison")
                 world.simulator.register("dev")
-            await world.heard_of("dev")
+            await world.registration_known("dev")
         assert await world.endpoint("poison") is None
 
 
@@ -129,7 +130,7 @@ async def test_nobody_listens_once_the_hold_of_a_bridge_ran_out(begin: Begin) ->
         assert not (await world.components.health.checks())["bridge"].ok
 
 
-async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: World) -> None:
+async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: SimulatedWorld) -> None:
     """The bridge that holds the lease reports at once that the stream has opened or ended: in the readiness of every
     process."""
 
@@ -138,13 +139,13 @@ async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: Wor
         assert check.ok is check.detail.startswith("the event stream is open since ")
         return check.detail.startswith(sentence)
 
-    await world.eventually(lambda: told("the event stream is open since "), "the stream is open")
+    await eventually(lambda: told("the event stream is open since "), "the stream is open")
     async with stream_down(world):
-        await world.eventually(lambda: told("a bridge is running, but the event stream is not open"), "it is not")
-    await world.eventually(lambda: told("the event stream is open since "), "the stream is open again")
+        await eventually(lambda: told("a bridge is running, but the event stream is not open"), "it is not")
+    await eventually(lambda: told("the event stream is open since "), "the stream is open again")
 
 
-async def test_leshan_restarts_and_its_devices_come_back(world: World) -> None:
+async def test_leshan_restarts_and_its_devices_come_back(world: SimulatedWorld) -> None:
     """All registrations are lost without an event; each device returns with a new one."""
     await world.wake()
     world.simulator.restart()
@@ -159,7 +160,7 @@ async def test_leshan_restarts_and_its_devices_come_back(world: World) -> None:
 async def test_of_two_bridges_one_listens_and_the_other_takes_over(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
         async with world.another(Role.BRIDGE) as first:
-            await world.eventually(lambda: listening(first), "the first one listens")
+            await eventually(lambda: listening(first), "the first one listens")
             async with world.another(Role.BRIDGE) as second:
                 holder = (await tables.LeshanServer.get(id=1)).bridge_holder
                 for _ in range(8):
@@ -168,7 +169,7 @@ async def test_of_two_bridges_one_listens_and_the_other_takes_over(begin: Begin)
                 assert world.simulator.events.listeners == 1
                 assert (await tables.LeshanServer.get(id=1)).bridge_holder == holder
         async with world.another(Role.BRIDGE) as third:
-            await world.eventually(lambda: listening(third), "another one takes over at once: the first gave it back")
+            await eventually(lambda: listening(third), "another one takes over at once: the first gave it back")
             await world.wake()
             await world.confirmed(await world.create("READ", "/3/0/0"))
 
@@ -177,12 +178,12 @@ async def test_a_standby_takes_over_while_it_stands_by(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
         ends = contextlib.AsyncExitStack()
         first = await ends.enter_async_context(world.another(Role.BRIDGE))
-        await world.eventually(lambda: listening(first), "the first one listens")
+        await eventually(lambda: listening(first), "the first one listens")
         async with world.another(Role.BRIDGE) as second:
             await ends.aclose()
             world.simulator.register("dev")
-            await world.eventually(lambda: listening(second), "the standby takes over")
-            await world.heard_of("dev")
+            await eventually(lambda: listening(second), "the standby takes over")
+            await world.registration_known("dev")
             await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
@@ -194,5 +195,5 @@ async def test_a_bridge_that_died_is_replaced_when_its_hold_runs_out(begin: Begi
                 await world.swept()
             assert not listening(standby)
             world.move_clock(11)
-            await world.eventually(lambda: listening(standby), "the standby takes over")
+            await eventually(lambda: listening(standby), "the standby takes over")
             await world.wake()

@@ -17,7 +17,9 @@ from app.models import tables
 from app.models.operation import NewOperation
 from simulator import Behaviour, Kind, Mode
 from tests.stories.conftest import Begin
-from tests.stories.world import Op, World
+from tests.support.simulated_world import FAST, SimulatedWorld
+from tests.support.waiting import eventually
+from tests.support.world import Op
 
 pytestmark = pytest.mark.asyncio
 
@@ -29,15 +31,21 @@ REFUSALS: Final = [406, 415]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def ours(begin: Begin) -> AsyncIterator[World]:
+async def ours(begin: Begin) -> AsyncIterator[SimulatedWorld]:
     """A world with one device, ``dev``, and our own Leshan server, which stores the ids of calls."""
     async with begin(simulated={"mode": Mode.REVEILLE}) as world:
-        await world.knows_the_server()
+        await world.server_info_known()
         yield world
 
 
 async def create(
-    world: World, kind: str, path: str | None = None, *, paths: tuple[str, ...] = (), seconds: int = 5, **more: Any
+    world: SimulatedWorld,
+    kind: str,
+    path: str | None = None,
+    *,
+    paths: tuple[str, ...] = (),
+    seconds: int = 5,
+    **more: Any,
 ) -> Op:
     """Queue an operation of any kind; ``more`` are further fields of OperationRequest."""
     word = OperationKind(kind)
@@ -47,13 +55,13 @@ async def create(
     return op
 
 
-def formats(world: World) -> list[str | None]:
+def formats(world: SimulatedWorld) -> list[str | None]:
     """Return the format of each request that Leshan received, oldest first."""
     queries = [parse_qs(urlsplit(one.target).query) for one in world.received()]
     return [next(iter(query.get("format") or query.get("nodeformat") or []), None) for query in queries]
 
 
-OPERATIONS: Final[dict[str, Callable[[World], Any]]] = {
+OPERATIONS: Final[dict[str, Callable[[SimulatedWorld], Any]]] = {
     "READ": lambda world: create(world, "READ", NAME),
     "OBSERVE": lambda world: create(world, "OBSERVE", NAME),
     "READ_COMPOSITE": lambda world: create(world, "READ_COMPOSITE", paths=(NAME, "/3/0/9")),
@@ -67,7 +75,7 @@ OPERATIONS: Final[dict[str, Callable[[World], Any]]] = {
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
-async def test_senml_cbor_is_requested_where_it_was_registered(world: World, kind: str) -> None:
+async def test_senml_cbor_is_requested_where_it_was_registered(world: SimulatedWorld, kind: str) -> None:
     await world.wake()
     await world.confirmed(await OPERATIONS[kind](world))
     assert formats(world) == ["SENML_CBOR"]
@@ -76,7 +84,7 @@ async def test_senml_cbor_is_requested_where_it_was_registered(world: World, kin
 @pytest.mark.parametrize("code", REFUSALS)
 @pytest.mark.parametrize("kind", OPERATIONS)
 async def test_a_refused_format_is_followed_by_the_other_one_in_the_same_attempt(
-    ours: World, kind: str, code: int
+    ours: SimulatedWorld, kind: str, code: int
 ) -> None:
     await ours.wake()
     ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=code, times=1))
@@ -88,19 +96,19 @@ async def test_a_refused_format_is_followed_by_the_other_one_in_the_same_attempt
     assert [one.request_id for one in ours.received()] == [f"{id_}/1", f"{id_}/1.2"]
 
 
-async def test_what_worked_is_remembered_for_the_registration(world: World) -> None:
+async def test_what_worked_is_remembered_for_the_registration(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=406, times=1))
     for _ in range(2):
         await world.confirmed(await OPERATIONS["READ_COMPOSITE"](world))
     assert formats(world) == ["SENML_CBOR", "SENML_JSON", "SENML_JSON"]
     world.simulator.register("dev")
-    await world.heard_of("dev")
+    await world.registration_known("dev")
     await world.confirmed(await OPERATIONS["READ_COMPOSITE"](world))
     assert formats(world)[3:] == ["SENML_CBOR"]
 
 
-async def test_a_device_that_refuses_both_formats_has_refused(world: World) -> None:
+async def test_a_device_that_refuses_both_formats_has_refused(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415))
     op = await OPERATIONS["WRITE_COMPOSITE"](world)
@@ -109,7 +117,7 @@ async def test_a_device_that_refuses_both_formats_has_refused(world: World) -> N
     assert (await world.operation(op)).device_status == "UNSUPPORTED_CONTENT_FORMAT(415)"
 
 
-async def test_a_format_that_the_operation_names_is_not_replaced(world: World) -> None:
+async def test_a_format_that_the_operation_names_is_not_replaced(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=406))
     op = await create(world, "READ", NAME, format=ContentFormat.TLV)
@@ -118,17 +126,17 @@ async def test_a_format_that_the_operation_names_is_not_replaced(world: World) -
 
 
 @pytest.mark.parametrize("code", [400, 404, 500])
-async def test_no_other_refusal_is_followed_by_a_second_call(world: World, code: int) -> None:
+async def test_no_other_refusal_is_followed_by_a_second_call(world: SimulatedWorld, code: int) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=code))
     op = await OPERATIONS["READ"](world)
-    await world.eventually(lambda: len(world.received()) == 1, "the call")
+    await eventually(lambda: len(world.received()) == 1, "the call")
     await world.settled()
     assert formats(world) == ["SENML_CBOR"]
     assert "SENDING" in await world.transitions(op)
 
 
-async def test_a_read_that_leshan_cannot_decode_is_repeated_in_the_other_format(world: World) -> None:
+async def test_a_read_that_leshan_cannot_decode_is_repeated_in_the_other_format(world: SimulatedWorld) -> None:
     """M18 refuses an integer for a FLOAT in SenML CBOR, and reads it in SenML JSON."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.NONSENSE, times=1))
@@ -136,26 +144,27 @@ async def test_a_read_that_leshan_cannot_decode_is_repeated_in_the_other_format(
     assert formats(world) == ["SENML_CBOR", "SENML_JSON"]
 
 
-async def test_a_write_whose_answer_leshan_cannot_decode_is_not_repeated(world: World) -> None:
+async def test_a_write_whose_answer_leshan_cannot_decode_is_not_repeated(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.NONSENSE, times=1))
     await world.becomes(await OPERATIONS["WRITE"](world), "FAILED", "DEVICE_ERROR")
     assert formats(world) == ["SENML_CBOR"]
 
 
-async def test_the_refusals_own_event_does_not_end_the_attempt(ours: World) -> None:
+async def test_the_refusals_own_event_does_not_end_the_attempt(begin: Begin) -> None:
     """The event is published while the second call is still waiting for the device, longer than the runner's grace."""
-    await ours.wake()
-    ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
-    ours.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=1_000))
-    with mock.patch("app.ingest.late_responses.GRACE_SECONDS", 0.0):
+    async with begin(simulated={"mode": Mode.REVEILLE}, timing=replace(FAST, late_response=0.0)) as ours:
+        await ours.server_info_known()
+        await ours.wake()
+        ours.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=415, times=1))
+        ours.simulator.behave("dev", Behaviour(kind=Kind.SUCCESS, delay_ms=1_000))
         op = await OPERATIONS["CREATE"](ours)
         await ours.confirmed(op)
-    assert await ours.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
+        assert await ours.transitions(op) == ["QUEUED", "SENDING", "CONFIRMED"]
 
 
 @pytest.mark.parametrize("second", ["arrived", "never left"])
-async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: World, second: str) -> None:
+async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: SimulatedWorld, second: str) -> None:
     """The next dispatcher queries both calls: the second one's result counts; if it was never sent, it stays unsent."""
 
     async def gone(*_: object) -> None:
@@ -169,11 +178,11 @@ async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: Wo
         died if second == "never left" else mock.patch("app.ingest.late_responses.LateResponses.offer"),
     ):
         op = await create(ours, "CREATE", "/3442", value=NEW, seconds=1)
-        await ours.comes_past(op, "SENDING LEASE_LOST")
+        await ours.passes(op, "SENDING LEASE_LOST")
         if second == "arrived":
             await ours.confirmed(op)
     if second == "never left":
-        await ours.comes_past(op, "QUEUED RELEASED")
+        await ours.passes(op, "QUEUED RELEASED")
     await ours.confirmed(op)
     refused, *done = ours.arrivals(str((await ours.operation(op)).id))
     assert refused.request_id != done[0].request_id
@@ -181,14 +190,14 @@ async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: Wo
 
 
 @pytest.mark.parametrize("code", REFUSALS)
-async def test_a_kind_without_formats_is_not_called_again(world: World, code: int) -> None:
+async def test_a_kind_without_formats_is_not_called_again(world: SimulatedWorld, code: int) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=code))
     await world.becomes(await world.create("EXECUTE", "/3442/0/0"), "FAILED", "DEVICE_REFUSED")
     assert formats(world) == [None]
 
 
-async def test_the_widest_unsigned_integer_is_written_and_read(world: World) -> None:
+async def test_the_widest_unsigned_integer_is_written_and_read(world: SimulatedWorld) -> None:
     await world.wake()
     write = await create(world, "WRITE", "/3442/0/125", value_type="UNSIGNED_INTEGER", value=WIDEST)
     read = await create(world, "READ", "/3442/0/125")
@@ -196,7 +205,9 @@ async def test_the_widest_unsigned_integer_is_written_and_read(world: World) -> 
     assert await world.answer(read) == {"/3442/0/125": WIDEST}
 
 
-async def test_an_unsigned_integer_that_would_arrive_as_another_is_refused_with_the_reason(world: World) -> None:
+async def test_an_unsigned_integer_that_would_arrive_as_another_is_refused_with_the_reason(
+    world: SimulatedWorld,
+) -> None:
     await world.wake()
     op = await create(
         world, "WRITE", "/3442/0/125", value_type="UNSIGNED_INTEGER", value=WIDEST, format=ContentFormat.TLV

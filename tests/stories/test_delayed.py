@@ -16,14 +16,16 @@ from app.ingest.event_ingestor import EventIngestor
 from app.models import tables
 from app.models.ledger import Cancel, Conflict
 from simulator import Behaviour, Kind
-from tests.stories.world import Op, World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.waiting import eventually
+from tests.support.world import Op
 
 pytestmark = pytest.mark.asyncio
 
 KINDS = pytest.mark.parametrize("kind", ["WRITE", "EXECUTE"])
 
 
-async def delayed(world: World, kind: str) -> Op:
+async def delayed(world: SimulatedWorld, kind: str) -> Op:
     """Return an operation that Leshan holds: Reveille considered the device awake, Leshan did not."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
@@ -32,13 +34,13 @@ async def delayed(world: World, kind: str) -> Op:
     return op
 
 
-async def wanted(world: World, kind: str) -> Op:
+async def wanted(world: SimulatedWorld, kind: str) -> Op:
     path, value = ("/3442/0/110", "held") if kind == "WRITE" else ("/3442/0/0", None)
     return await world.create(kind, path, value, timeout=1)
 
 
 @KINDS
-async def test_the_answer_comes_after_the_wake(world: World, kind: str) -> None:
+async def test_the_answer_comes_after_the_wake(world: SimulatedWorld, kind: str) -> None:
     op = await delayed(world, kind)
     await world.settled()
     await world.wake()
@@ -48,7 +50,7 @@ async def test_the_answer_comes_after_the_wake(world: World, kind: str) -> None:
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_what_the_device_said_is_the_verdict(world: World) -> None:
+async def test_what_the_device_said_is_the_verdict(world: SimulatedWorld) -> None:
     op = await delayed(world, "WRITE")
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=405, times=1))
     await world.wake()
@@ -56,7 +58,7 @@ async def test_what_the_device_said_is_the_verdict(world: World) -> None:
     assert (await world.operation(op)).device_status == "METHOD_NOT_ALLOWED(405)"
 
 
-async def test_nothing_else_goes_to_the_device_meanwhile(world: World) -> None:
+async def test_nothing_else_goes_to_the_device_meanwhile(world: SimulatedWorld) -> None:
     """A newer request would displace the one that Leshan holds, without any event."""
     op = await delayed(world, "WRITE")
     later = [await world.create("READ", "/3/0/0", priority=priority) for priority in (0, 10)]
@@ -67,21 +69,21 @@ async def test_nothing_else_goes_to_the_device_meanwhile(world: World) -> None:
 
 
 @KINDS
-async def test_the_answer_comes_before_we_stored_that_it_is_delayed(world: World, kind: str) -> None:
+async def test_the_answer_comes_before_we_stored_that_it_is_delayed(world: SimulatedWorld, kind: str) -> None:
     """The device wakes right then: REQUEST_RESPONSE overtakes the response ``delayed`` itself."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, delay_ms=1_500, times=1))
     op = await wanted(world, kind)
-    await world.eventually(lambda: world.simulator.device("dev").delayed is not None, "Leshan holds it")
+    await eventually(lambda: world.simulator.device("dev").delayed is not None, "Leshan holds it")
     world.simulator.wake("dev")
-    await world.eventually(tables.EarlyResponse.all().exists, "the answer was heard, and kept")
+    await eventually(tables.EarlyResponse.all().exists, "the answer was heard, and kept")
     assert await world.transitions(op) == ["QUEUED", "SENDING"]
     await world.confirmed(op)
     assert await world.transitions(op) == ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", "CONFIRMED"]
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_a_write_without_any_answer_goes_again_at_the_next_wake(world: World) -> None:
+async def test_a_write_without_any_answer_goes_again_at_the_next_wake(world: SimulatedWorld) -> None:
     """Leshan publishes nothing when the later attempt times out."""
     op = await delayed(world, "WRITE")
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
@@ -92,7 +94,7 @@ async def test_a_write_without_any_answer_goes_again_at_the_next_wake(world: Wor
     await world.confirmed(op)
 
 
-async def test_an_execute_without_any_answer_has_an_unknown_outcome(world: World) -> None:
+async def test_an_execute_without_any_answer_has_an_unknown_outcome(world: SimulatedWorld) -> None:
     op = await delayed(world, "EXECUTE")
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
     await world.wake()
@@ -101,7 +103,7 @@ async def test_an_execute_without_any_answer_has_an_unknown_outcome(world: World
 
 
 @KINDS
-async def test_a_new_registration_drops_what_leshan_held(world: World, kind: str) -> None:
+async def test_a_new_registration_drops_what_leshan_held(world: SimulatedWorld, kind: str) -> None:
     """The request was kept with the old registration and never sent, so it is sent again and does not count."""
     op = await delayed(world, kind)
     world.simulator.register("dev")
@@ -114,7 +116,7 @@ async def test_a_new_registration_drops_what_leshan_held(world: World, kind: str
 
 @KINDS
 async def test_a_registration_that_is_heard_late_drops_nothing(
-    world: World, kind: str, monkeypatch: pytest.MonkeyPatch
+    world: SimulatedWorld, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The device registered again before the call, and the event stream was behind: Leshan holds the request under the
     new registration, and sends it at the next wake."""
@@ -139,7 +141,7 @@ async def test_a_registration_that_is_heard_late_drops_nothing(
 
 
 @KINDS
-async def test_a_device_that_leaves_drops_it_too(world: World, kind: str) -> None:
+async def test_a_device_that_leaves_drops_it_too(world: SimulatedWorld, kind: str) -> None:
     op = await delayed(world, kind)
     world.simulator.deregister("dev")
     await world.becomes(op, "QUEUED", "RELEASED", attempts=0)
@@ -148,7 +150,7 @@ async def test_a_device_that_leaves_drops_it_too(world: World, kind: str) -> Non
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_leshan_restarted_in_between_and_a_write_goes_again(world: World) -> None:
+async def test_leshan_restarted_in_between_and_a_write_goes_again(world: SimulatedWorld) -> None:
     """Events were missed, so perhaps the request was sent before the restart: it counts."""
     op = await delayed(world, "WRITE")
     world.simulator.restart()
@@ -157,26 +159,26 @@ async def test_leshan_restarted_in_between_and_a_write_goes_again(world: World) 
     await world.confirmed(op)
 
 
-async def test_leshan_restarted_in_between_and_an_execute_is_not_risked(world: World) -> None:
+async def test_leshan_restarted_in_between_and_an_execute_is_not_risked(world: SimulatedWorld) -> None:
     op = await delayed(world, "EXECUTE")
     world.simulator.restart()
     await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
 
 
-async def test_a_wake_that_was_missed_with_its_answer(world: World) -> None:
+async def test_a_wake_that_was_missed_with_its_answer(world: SimulatedWorld) -> None:
     """The stream was down while the device woke: the update is found in the list of registrations, the response
     nowhere."""
     op = await delayed(world, "EXECUTE")
     world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
     world.simulator.events.close()
     world.simulator.wake("dev")
-    await world.eventually(lambda: world.simulator.device("dev").counters["handedOver"] == 1, "the device had it")
+    await eventually(lambda: world.simulator.device("dev").counters["handedOver"] == 1, "the device had it")
     world.simulator.behave_well()
     await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
     assert (await world.operation(op)).detail == "events were missed while Leshan held the request"
 
 
-async def held(world: World, kind: str = "WRITE", **more: Any) -> Op:
+async def held(world: SimulatedWorld, kind: str = "WRITE", **more: Any) -> Op:
     """Return an operation that Leshan holds for a device that sleeps by now."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
@@ -189,17 +191,17 @@ async def held(world: World, kind: str = "WRITE", **more: Any) -> Op:
     return op
 
 
-async def cancel(world: World, op: Op) -> None:
+async def cancel(world: SimulatedWorld, op: Op) -> None:
     await world.components.ledger.submit(Cancel(str((await world.operation(op)).id)))
 
 
-def written(world: World) -> list[str]:
+def written(world: SimulatedWorld) -> list[str]:
     """Return the methods of the writes and executions that the device received."""
     return [one.method for one in world.received() if one.handed_over and one.method != "GET"]
 
 
 @KINDS
-async def test_what_leshan_holds_is_canceled_and_never_reaches_the_device(world: World, kind: str) -> None:
+async def test_what_leshan_holds_is_canceled_and_never_reaches_the_device(world: SimulatedWorld, kind: str) -> None:
     op = await held(world, kind)
     await cancel(world, op)
     await world.becomes(op, "CANCELED", "CANCELED_BY_USER")
@@ -208,7 +210,7 @@ async def test_what_leshan_holds_is_canceled_and_never_reaches_the_device(world:
     assert written(world) == []
 
 
-async def test_what_leshan_holds_expires_and_never_reaches_the_device(world: World) -> None:
+async def test_what_leshan_holds_expires_and_never_reaches_the_device(world: SimulatedWorld) -> None:
     op = await held(world, ttl_seconds=60)
     world.move_clock(60)
     await world.becomes(op, "EXPIRED", "EXPIRED")
@@ -217,7 +219,9 @@ async def test_what_leshan_holds_expires_and_never_reaches_the_device(world: Wor
     assert written(world) == []
 
 
-async def test_of_what_leshan_holds_and_what_supersedes_it_only_the_newer_reaches_the_device(world: World) -> None:
+async def test_of_what_leshan_holds_and_what_supersedes_it_only_the_newer_reaches_the_device(
+    world: SimulatedWorld,
+) -> None:
     op = await held(world)
     newer = await world.create("WRITE", "/3442/0/110", "newer", supersede=True)
     await world.becomes(op, "CANCELED", "SUPERSEDED")
@@ -226,7 +230,7 @@ async def test_of_what_leshan_holds_and_what_supersedes_it_only_the_newer_reache
     assert len(written(world)) == 1
 
 
-async def test_a_device_that_wakes_before_the_cancellation_decides_the_outcome(world: World) -> None:
+async def test_a_device_that_wakes_before_the_cancellation_decides_the_outcome(world: SimulatedWorld) -> None:
     """Leshan has sent the request before another one can displace it."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))

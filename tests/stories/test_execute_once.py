@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.enums import Delivery
 from simulator import Behaviour, Kind
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,7 +30,7 @@ PERHAPS = [
 
 
 @pytest.mark.parametrize("behaviour", PERHAPS, ids=lambda behaviour: behaviour.kind)
-async def test_what_perhaps_reached_the_device_is_not_sent_again(world: World, behaviour: Behaviour) -> None:
+async def test_what_perhaps_reached_the_device_is_not_sent_again(world: SimulatedWorld, behaviour: Behaviour) -> None:
     await world.wake()
     world.simulator.behave("dev", behaviour)
     op = await world.create("EXECUTE", RESET, timeout=1)
@@ -42,7 +42,7 @@ async def test_what_perhaps_reached_the_device_is_not_sent_again(world: World, b
     assert world.simulator.device("dev").counters["handedOver"] == 2, "the EXECUTE once, the READ once"
 
 
-async def test_what_surely_did_not_reach_it_is_sent_again(world: World) -> None:
+async def test_what_surely_did_not_reach_it_is_sent_again(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.SLEEPING, times=1))
     op = await world.create("EXECUTE", RESET)
@@ -52,7 +52,7 @@ async def test_what_surely_did_not_reach_it_is_sent_again(world: World) -> None:
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_its_creator_may_say_that_twice_is_as_once(world: World) -> None:
+async def test_its_creator_may_say_that_twice_is_as_once(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("EXECUTE", RESET, timeout=1, repeatable=True)
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
@@ -63,7 +63,7 @@ async def test_its_creator_may_say_that_twice_is_as_once(world: World) -> None:
     assert world.simulator.device("dev").counters["handedOver"] == 2
 
 
-async def test_a_trigger_of_registration_update_may_always_be_repeated(world: World) -> None:
+async def test_a_trigger_of_registration_update_may_always_be_repeated(world: SimulatedWorld) -> None:
     """EXECUTE 1/x/8 makes the device update, which is also the wake that a second attempt needs."""
     await world.asleep()
     op = await world.create("EXECUTE", "/1/0/8", timeout=1)

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
@@ -27,12 +27,12 @@ def broken_events() -> float:
     return REGISTRY.get_sample_value("reveille_broken_events_total", {"source": "stream"}) or 0.0
 
 
-async def listed(world: World, *names: str) -> None:
+async def listed(world: SimulatedWorld, *names: str) -> None:
     """Register the devices, and wait until Reveille knows them."""
     for name in names:
         world.simulator.register(name)
     for name in names:
-        await world.heard_of(name)
+        await world.registration_known(name)
 
 
 async def test_a_name_that_can_be_addressed_reaches_its_own_device_and_no_other(begin: Begin) -> None:

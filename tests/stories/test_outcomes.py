@@ -13,7 +13,9 @@ import pytest
 
 from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
-from tests.stories.world import Op, World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.waiting import eventually
+from tests.support.world import Op
 
 pytestmark = pytest.mark.asyncio
 
@@ -83,7 +85,7 @@ ROWS: Final = [
 ]
 
 
-async def called(world: World) -> list[Op]:
+async def called(world: SimulatedWorld) -> list[Op]:
     """Queue one operation for each method, each for its own device."""
     wanted = [
         world.wanted("WRITE", "/3442/0/110", "x", device="put", timeout=1),
@@ -93,13 +95,13 @@ async def called(world: World) -> list[Op]:
     return await world.create_many(wanted)
 
 
-async def third_step(world: World, op: Op) -> str:
+async def third_step(world: SimulatedWorld, op: Op) -> str:
     """Return the third transition: the result of the first attempt."""
 
     async def ended() -> bool:
         return len(await world.transitions(op)) > 2
 
-    await world.eventually(ended, f"an end of the first attempt of {op}")
+    await eventually(ended, f"an end of the first attempt of {op}")
     return (await world.transitions(op))[2]
 
 
@@ -143,7 +145,7 @@ async def test_a_delete_that_was_done_without_an_answer_is_confirmed_by_the_next
         await world.wake()
         world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
         op = await world.create("DELETE", "/3303/0", timeout=1)
-        await world.comes_past(op, "QUEUED NO_ANSWER")
+        await world.passes(op, "QUEUED NO_ANSWER")
         await world.wake()
         await world.confirmed(op)
         assert (await world.operation(op)).detail == "already gone"

@@ -8,14 +8,14 @@ import pytest
 
 from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
-from tests.stories.world import WITNESS, World
+from tests.support.simulated_world import WITNESS, SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
 OTHERS = ("a", "b", "c", "d")
 
 
-async def others_are_served(world: World) -> None:
+async def others_are_served(world: SimulatedWorld) -> None:
     await world.confirmed(*[await world.create("READ", "/3/0/0", device=name) for name in OTHERS])
     await world.confirmed(await world.create("WRITE", "/3442/0/110", "x", device=WITNESS))
     assert (await world.components.health.checks())["leshan"].ok
@@ -54,7 +54,9 @@ async def test_an_answer_that_is_always_an_html_500_uses_its_attempts_up(begin: 
         await world.confirmed(after)
 
 
-async def test_an_operation_that_the_device_answers_with_an_error_blocks_only_its_own_instance(world: World) -> None:
+async def test_an_operation_that_the_device_answers_with_an_error_blocks_only_its_own_instance(
+    world: SimulatedWorld,
+) -> None:
     """The failing operation needs three wakes, and the others one."""
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=500, path="/3442/0/110"))
     await world.asleep()

@@ -12,14 +12,15 @@ from app.models import tables
 from app.models.queries import ReadUnavailable
 from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
 TEMPERATURE = "/3303/0/5700"
 
 
-async def latest(world: World, path: str, name: str = "dev") -> tuple[str, JsonValue] | None:
+async def latest(world: SimulatedWorld, path: str, name: str = "dev") -> tuple[str, JsonValue] | None:
     """Return the stored type and value of a resource."""
     row = await tables.ResourceState.get_or_none(endpoint__name=name, path=path)
     return None if row is None else (str(row.type), row.value)
@@ -30,23 +31,21 @@ async def history(path: str) -> list[JsonValue]:
     return [row.value for row in await tables.ResourceChange.filter(path=path).order_by("seq")]
 
 
-async def becomes(world: World, path: str, type_: str, value: JsonValue) -> None:
+async def becomes(world: SimulatedWorld, path: str, type_: str, value: JsonValue) -> None:
     async def so() -> bool:
         return await latest(world, path) == (type_, value)
 
-    await world.eventually(so, f"{path} is {type_} {value!r}")
+    await eventually(so, f"{path} is {type_} {value!r}")
 
 
-async def registers_by_webhook(world: World) -> None:
+async def registers_by_webhook(world: SimulatedWorld) -> None:
     """Register the device and report it only by the webhook; wait until its object models are fetched."""
     world.simulator.register("dev")
-    await world.tell("REGISTRATION", world.told("REGISTRATION"))
-    await world.eventually(
-        lambda: world.components.object_models.of({})(3303) is not None, "its object models are known"
-    )
+    await world.post_event("REGISTRATION", world.published("REGISTRATION"))
+    await eventually(lambda: world.components.object_models.of({})(3303) is not None, "its object models are known")
 
 
-async def test_what_a_read_answers(world: World) -> None:
+async def test_what_a_read_answers(world: SimulatedWorld) -> None:
     await world.wake()
     op = await world.create("READ", "/3/0")
     await world.confirmed(op)
@@ -57,7 +56,7 @@ async def test_what_a_read_answers(world: World) -> None:
     assert answer["/3/0/9"] == "87"
 
 
-async def test_what_an_observation_answers_and_what_it_brings_later(world: World) -> None:
+async def test_what_an_observation_answers_and_what_it_brings_later(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.set_value("dev", TEMPERATURE, "20.5")
     await world.confirmed(await world.create("OBSERVE", TEMPERATURE))
@@ -68,7 +67,7 @@ async def test_what_an_observation_answers_and_what_it_brings_later(world: World
     assert await history(TEMPERATURE) == [20.5, 21.5, 22.5, 23.5], "in order, none left out"
 
 
-async def test_what_a_send_brings(world: World) -> None:
+async def test_what_a_send_brings(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.set_value("dev", TEMPERATURE, "19.5")
     world.simulator.send("dev", [TEMPERATURE, "/3/0/9"])
@@ -76,7 +75,7 @@ async def test_what_a_send_brings(world: World) -> None:
     await becomes(world, "/3/0/9", "INTEGER", "87")
 
 
-async def test_what_a_held_request_answers(world: World) -> None:
+async def test_what_a_held_request_answers(world: SimulatedWorld) -> None:
     """REQUEST_RESPONSE contains the response to a request that Leshan delayed."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
@@ -91,17 +90,17 @@ async def test_what_a_held_request_answers(world: World) -> None:
 async def test_what_the_webhook_brings_when_no_stream_is_heard(begin: Begin) -> None:
     async with begin(leshan_events="webhook") as world:
         node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "24.5"}
-        await world.tell("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
+        await world.post_event("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
         assert await latest(world, TEMPERATURE) == ("FLOAT", 24.5)
-        await world.tell("SEND", {"ep": "dev", "val": {TEMPERATURE: node | {"value": "25.5"}}})
+        await world.post_event("SEND", {"ep": "dev", "val": {TEMPERATURE: node | {"value": "25.5"}}})
         assert await latest(world, TEMPERATURE) == ("FLOAT", 25.5)
 
 
-async def test_with_a_stream_the_webhooks_readings_are_left_out(world: World) -> None:
+async def test_with_a_stream_the_webhooks_readings_are_left_out(world: SimulatedWorld) -> None:
     """The stream brings the same values, in order."""
     await world.wake()
     node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "99.5"}
-    await world.tell("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
+    await world.post_event("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
     assert await latest(world, TEMPERATURE) is None
 
 
@@ -114,7 +113,7 @@ async def test_the_older_form_is_typed_by_the_devices_object_model(begin: Begin,
     async with begin(leshan_events="webhook") as world:
         await registers_by_webhook(world)
         node = {"kind": "singleResource", "id": 5700, "type": type_, "value": value}
-        await world.tell_older("single", {"ep": "dev", "obj_id": 3303, "val": node})
+        await world.post_legacy("single", {"ep": "dev", "obj_id": 3303, "val": node})
         assert await latest(world, TEMPERATURE) == ("FLOAT", 25.0 if type_ == "INTEGER" else 25.5)
 
 
@@ -125,15 +124,15 @@ async def test_the_older_composite_form(begin: Begin) -> None:
             {"kind": "multiResource", "id": 7, "type": "INTEGER", "values": {"0": "1", "1": "5"}},
         ]
         instance = {"kind": "instance", "id": 0, "resources": resources}
-        await world.tell_older(
+        await world.post_legacy(
             "composite", {"ep": "dev", "val": {"/3": {"kind": "obj", "id": 3, "instances": [instance]}}}
         )
         assert await latest(world, "/3/0/0") == ("STRING", "Zephyr")
         assert await latest(world, "/3/0/7") == ("INTEGER", {"0": "1", "1": "5"})
-        await world.tell_older("composite", {"ep": "dev", "val": None})
+        await world.post_legacy("composite", {"ep": "dev", "val": None})
 
 
-async def test_a_value_that_cannot_be_represented_is_named_in_the_detail(world: World) -> None:
+async def test_a_value_that_cannot_be_represented_is_named_in_the_detail(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.set_value("dev", "/3442/0/110", "x" * 131_073)
     world.simulator.set_value("dev", "/3442/0/120", "42")
@@ -148,7 +147,7 @@ async def test_a_value_that_cannot_be_represented_is_named_in_the_detail(world: 
     assert "/3442/0/110: no readable STRING: at most 131072 bytes" in (last.detail or "")
 
 
-async def test_a_value_that_cannot_be_read_costs_only_itself(world: World) -> None:
+async def test_a_value_that_cannot_be_read_costs_only_itself(world: SimulatedWorld) -> None:
     await world.wake()
     data = world.simulator.events
     bad = b'{"ep":"dev","val":{"/3303/0/5700":{"kind":"singleResource","id":5700,"type":"FLOAT","value":"NaN"},'
@@ -157,7 +156,7 @@ async def test_a_value_that_cannot_be_read_costs_only_itself(world: World) -> No
     assert await latest(world, TEMPERATURE) is None
 
 
-async def test_values_that_come_while_the_database_is_away_are_asked_for_again(world: World) -> None:
+async def test_values_that_come_while_the_database_is_away_are_asked_for_again(world: SimulatedWorld) -> None:
     """The types of a device's objects are read before its values are written: a failure of this read is no reason for a
     500."""
     event = {"event": "NOTIFICATION", "data": {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": None}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulator import Behaviour
-from tests.stories.world import World
+from tests.support.simulated_world import SimulatedWorld
 
 pytestmark = pytest.mark.asyncio
 
@@ -13,7 +13,7 @@ SLOW = Behaviour(delay_ms=25_000, times=1)
 
 
 @pytest.mark.parametrize("anew", [False, True], ids=["a new port", "a new registration"])
-async def test_leshan_cancels_the_open_call_and_it_goes_out_again(world: World, anew: bool) -> None:
+async def test_leshan_cancels_the_open_call_and_it_goes_out_again(world: SimulatedWorld, anew: bool) -> None:
     """500 ``Request cancelled`` arrives together with the event, in any order. The device perhaps executed it, so the
     attempt counts; because of the wake in the meantime it is sent again at once."""
     await world.wake()
@@ -31,7 +31,7 @@ async def test_leshan_cancels_the_open_call_and_it_goes_out_again(world: World, 
     assert [one.status for one in world.received()] == [500, 200]
 
 
-async def test_a_second_wake_during_a_call_sends_nothing_twice(world: World) -> None:
+async def test_a_second_wake_during_a_call_sends_nothing_twice(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(delay_ms=600, times=1))
     op = await world.create("WRITE", "/3442/0/110", "x")

@@ -23,7 +23,7 @@ from app.schema.api.context import SchemaContext
 from app.schema.transport.http import graphql_routes
 from app.settings import Settings, viewer_of
 from app.web import health_app, web_app
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -20,10 +20,10 @@ from app.domain.outcomes import Outcome
 from app.leshan.client import LeshanClient
 from app.leshan.event_stream import Opened, event_stream
 from simulator import Simulator
+from tests.contract.leshan.controlled_devices import ControlledDevice, RealDevice, SimulatedDevice
 from tests.contract.leshan.differences import Difference
-from tests.contract.leshan.told_devices import RealDevice, SimulatedDevice, ToldDevice
-from tests.leshan.devices import Devices
-from tests.waiting import BOUND, eventually
+from tests.support.leshan.devices import Devices
+from tests.support.waiting import BOUND, eventually
 
 AnyEvent = TypeVar("AnyEvent", bound=EndpointEvent)
 
@@ -90,10 +90,12 @@ class Contract:
     client: LeshanClient
     rest: httpx.AsyncClient
     ear: Ear
-    make: Callable[[str, bool], Awaitable[ToldDevice]]
-    made: list[ToldDevice] = field(default_factory=list)
+    make: Callable[[str, bool], Awaitable[ControlledDevice]]
+    made: list[ControlledDevice] = field(default_factory=list)
 
-    async def device(self, name: str | None = None, *, queue_mode: bool = False, register: bool = True) -> ToldDevice:
+    async def device(
+        self, name: str | None = None, *, queue_mode: bool = False, register: bool = True
+    ) -> ControlledDevice:
         """Create a device and register it unless ``register`` is false."""
         device = await self.make(name or f"device-{next(_numbers)}", queue_mode)
         self.made.append(device)
@@ -103,26 +105,26 @@ class Contract:
                 await self._counts_as_awake(device)
         return device
 
-    async def _counts_as_awake(self, device: ToldDevice) -> None:
+    async def _counts_as_awake(self, device: ControlledDevice) -> None:
         """Wait until Leshan treats the device as awake: it answers a registration earlier, and until then it delays
         requests."""
         async with asyncio.timeout(BOUND):
             while (await self.registration(device))["sleeping"]:  # noqa: ASYNC110 - a condition of another process
                 await asyncio.sleep(0.005)
 
-    async def sleeper(self) -> ToldDevice:
+    async def sleeper(self) -> ControlledDevice:
         """Return a device in queue mode that sleeps; the server knows, because the device did not answer."""
         device = await self.device(queue_mode=True)
         await self.send_to_sleep(device)
         return device
 
-    async def send_to_sleep(self, device: ToldDevice) -> None:
+    async def send_to_sleep(self, device: ControlledDevice) -> None:
         """Let a request to a deaf device time out: every Leshan server then treats a client in queue mode as asleep."""
         await device.deafen()
         answer = await self.rest.get(f"{_client(device.name)}/3/0/0", params={"timeout": 0})
         assert answer.status_code == 504, answer.text
 
-    async def call(self, device: ToldDevice | str, kind: str, path: str | None = None, **more: Any) -> Outcome:
+    async def call(self, device: ControlledDevice | str, kind: str, path: str | None = None, **more: Any) -> Outcome:
         """Call the device once through the client; ``more`` are fields of OperationRequest."""
         name = device if isinstance(device, str) else device.name
         paths = more.pop("paths", (path,) if path else ())
@@ -130,20 +132,20 @@ class Contract:
         request = replace(request, **more)
         return await self.client.call(request, time.monotonic() + request.timeout_seconds + 5)
 
-    async def request_is_out(self, device: ToldDevice) -> None:
+    async def request_is_out(self, device: ControlledDevice) -> None:
         """Wait until a request to a device that will not answer is on its way."""
         async with asyncio.timeout(BOUND):
             while not await device.has_request():  # noqa: ASYNC110 - a condition of another process
                 await asyncio.sleep(0.01)
 
-    async def read_back(self, device: ToldDevice, path: str) -> Any:
+    async def read_back(self, device: ControlledDevice, path: str) -> Any:
         """Return the node at a path, newly read from the device through Leshan's own REST API."""
         answer = await self.rest.get(f"{_client(device.name)}{path}", params={"timeout": PATIENCE})
         content: dict[str, Any] = answer.raise_for_status().json()
         assert content["success"], content
         return content["content"]
 
-    async def registration(self, device: ToldDevice) -> dict[str, Any]:
+    async def registration(self, device: ControlledDevice) -> dict[str, Any]:
         """Return the device's registration from Leshan's own REST API."""
         answer = await self.rest.get(_client(device.name))
         content: dict[str, Any] = answer.raise_for_status().json()
@@ -166,7 +168,7 @@ async def contracted(
     name: str,
     differences: frozenset[Difference],
     root: str,
-    make: Callable[[str, bool], Awaitable[ToldDevice]],
+    make: Callable[[str, bool], Awaitable[ControlledDevice]],
 ) -> AsyncIterator[Contract]:
     """Open a client and the event stream of a running server; ``root`` is the address of its REST API, with
     ``/api``."""
@@ -181,19 +183,19 @@ async def contracted(
         await client.aclose()
 
 
-def simulated(simulator: Simulator) -> Callable[[str, bool], Awaitable[ToldDevice]]:
+def simulated(simulator: Simulator) -> Callable[[str, bool], Awaitable[ControlledDevice]]:
     """Return a factory of the simulator's devices."""
 
-    async def make(name: str, queue_mode: bool) -> ToldDevice:
+    async def make(name: str, queue_mode: bool) -> ControlledDevice:
         return SimulatedDevice(simulator, name, queue_mode=queue_mode)
 
     return make
 
 
-def real(devices: Devices, coap_uri: str) -> Callable[[str, bool], Awaitable[ToldDevice]]:
+def real(devices: Devices, coap_uri: str) -> Callable[[str, bool], Awaitable[ControlledDevice]]:
     """Return a factory of real LwM2M clients of the server at this address."""
 
-    async def make(name: str, queue_mode: bool) -> ToldDevice:
+    async def make(name: str, queue_mode: bool) -> ControlledDevice:
         return await RealDevice.make(devices, name, coap_uri, queue_mode=queue_mode)
 
     return make

@@ -11,12 +11,12 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices
-from tests.leshan.firmware import package, repository
-from tests.leshan.launch import LeshanServer
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.firmware import package, repository
+from tests.support.leshan.launch import LeshanServer
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 IDLE, DOWNLOADING, DOWNLOADED, UPDATING = "0", "1", "2", "3"
 UPDATED, NO_ROOM, CONNECTION_LOST, NOT_WHOLE, NO_PACKAGE, BAD_URI, FAILED, NO_PROTOCOL = "12456789"
@@ -71,7 +71,7 @@ class Updated:
         return state["value"], result["value"]
 
     async def comes_to(self, state: str, result: str) -> None:
-        await eventually(lambda: self.state() == (state, result), 60)
+        await eventually(lambda: self.state() == (state, result))
 
     @staticmethod
     def _status(answer: httpx.Response) -> str:

@@ -13,12 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 JSON = {"Accept": "application/json"}
 
@@ -47,7 +46,6 @@ async def test_a_server_that_works_is_alive_and_ready(production_leshan: LeshanS
 
 
 async def test_at_its_end_a_server_lets_open_calls_end_and_takes_no_more(leshan_devices: Devices) -> None:
-    require_java()
     with leshan_server(mode="production") as server:
         slow = leshan_devices.create("slow", server=server.coap_uri)
         other = leshan_devices.create("other", server=server.coap_uri)
@@ -68,7 +66,6 @@ async def test_at_its_end_a_server_lets_open_calls_end_and_takes_no_more(leshan_
 
 
 async def test_a_server_does_not_wait_for_ever_for_a_device(leshan_devices: Devices) -> None:
-    require_java()
     with leshan_server(mode="production", options=["--drain-seconds", 1]) as server:
         silent = leshan_devices.create("silent", server=server.coap_uri)
         silent.never_answer()
@@ -81,7 +78,6 @@ async def test_a_server_does_not_wait_for_ever_for_a_device(leshan_devices: Devi
 
 
 async def test_credentials_are_there_again_after_a_restart(leshan_devices: Devices, tmp_path: Path) -> None:
-    require_java()
     identity, key = "kept-identity", secrets.token_hex(16)
     credential = {"endpoint": "kept", "tls": {"mode": "psk", "details": {"identity": identity, "key": key}}}
     forgotten = {"endpoint": "gone/100%", "tls": {"mode": "x509"}}

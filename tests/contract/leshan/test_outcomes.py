@@ -19,9 +19,9 @@ from app.leshan.answers import read_response_object
 from app.leshan.client import LeshanClient
 from simulator import Behaviour, Kind
 from tests.contract.leshan.contract import Contract
+from tests.contract.leshan.controlled_devices import ControlledDevice, SimulatedDevice
 from tests.contract.leshan.differences import Difference
-from tests.contract.leshan.told_devices import SimulatedDevice, ToldDevice
-from tests.leshan.launch import missing_tools
+from tests.support.leshan.launch import missing_tools
 
 pytestmark = pytest.mark.asyncio
 
@@ -41,11 +41,11 @@ def saw(outcome: Outcome, kind: OutcomeKind) -> Outcome:
     return outcome
 
 
-async def written(device: ToldDevice) -> list[str | None]:
+async def written(device: ControlledDevice) -> list[str | None]:
     return [one.value for one in await device.reached() if one.kind == "WRITE"]
 
 
-async def reported(contract: Contract, device: ToldDevice) -> tuple[str | None, int | None]:
+async def reported(contract: Contract, device: ControlledDevice) -> tuple[str | None, int | None]:
     """Return the device's registration as the Leshan client reads it: its id and the time of its last update."""
     registration = await contract.client.registration(device.name, time.monotonic() + 5)
     assert registration is not None

@@ -19,13 +19,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import RUN, LeshanServer, build, leshan_server
-from tests.leshan.outage import signed
-from tests.leshan.receiver import Envelope, Receiver, wait_until, wrong
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, build, leshan_server, script
+from tests.support.leshan.outage import signed
+from tests.support.leshan.receiver import Envelope, Receiver, wrong
+from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.leshan
+pytestmark = pytest.mark.usefixtures("java")
 
 TEMPERATURE = "/3303/0/5700"
 COUNT = "/3442/0/3"
@@ -61,7 +61,6 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def server(receiver: Receiver, tmp_path: Path) -> Iterator[LeshanServer]:
-    require_java()
     with signed(), leshan_server(data=tmp_path, options=["--webhook-url", receiver.url]) as server:
         yield server
 
@@ -125,13 +124,12 @@ def test_while_the_file_is_locked_devices_register_and_a_gap_follows(
 
 @pytest.mark.parametrize("size", [None, "4k", "64k", "80k", "88k"])
 def test_a_start_without_room_ends_with_one_line(tmp_path: Path, size: str | None) -> None:
-    require_java()
     build()
     shell: list[str | Path]
     if size is None:
-        shell = ["sh", "-c", SMALL, RUN]
+        shell = ["sh", "-c", SMALL, script()]
     elif subprocess.run(["unshare", "-rm", "true"], check=False).returncode == 0:
-        shell = ["unshare", "-rm", "sh", "-c", MOUNTED.format(size), RUN, tmp_path]
+        shell = ["unshare", "-rm", "sh", "-c", MOUNTED.format(size), script(), tmp_path]
     else:
         pytest.skip("this user may not mount a file system of its own")
     shell += ["server", "--http-port", "0", "--coap-port", "0", "--data", tmp_path, "--exit-with-stdin"]

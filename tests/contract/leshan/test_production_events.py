@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices, Sample
-from tests.leshan.fixtures import require_java
-from tests.leshan.kills import kills
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.leshan.outage import outage, signed
-from tests.leshan.receiver import Envelope, Receiver, wait_until, wrong
+from tests.support.leshan.devices import Device, Devices, Sample
+from tests.support.leshan.kills import kills
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.leshan.outage import outage, signed
+from tests.support.leshan.receiver import Envelope, Receiver, wrong
+from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.leshan
+pytestmark = pytest.mark.usefixtures("java")
 
 TEMPERATURE = "/3303/0/5700"
 
@@ -31,7 +31,6 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def server(receiver: Receiver) -> Iterator[LeshanServer]:
-    require_java()
     with signed(), leshan_server(options=["--webhook-url", receiver.url], awake_time=60) as server:
         yield server
 
@@ -267,7 +266,6 @@ def test_all_that_was_told_has_its_order(receiver: Receiver, told: ToldEvents) -
 
 @pytest.mark.timeout(300)
 def test_after_an_outage_each_event_arrives_once_and_in_order() -> None:
-    require_java()
     report = outage(devices=20, seconds=5)
     assert report.wrong == []
     assert report.done["SEND"] > 0
@@ -276,7 +274,6 @@ def test_after_an_outage_each_event_arrives_once_and_in_order() -> None:
 
 @pytest.mark.timeout(300)
 def test_no_acknowledged_send_is_lost_by_kills() -> None:
-    require_java()
     report = kills(times=3, devices=5, seconds=0.5)
     assert report.wrong == []
     assert report.boots == 4

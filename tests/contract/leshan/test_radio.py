@@ -15,11 +15,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.leshan.devices import Device, DeviceError, Devices, Sample
-from tests.leshan.launch import LeshanServer
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, DeviceError, Devices, Sample
+from tests.support.leshan.launch import LeshanServer
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 TEMPERATURE: Final = "/3303/0/5700"
 COUNTER_RESET: Final = "/3442/0/0"
@@ -208,7 +208,7 @@ async def test_a_reboot_before_the_answer_loses_the_state_and_not_the_count(
     device.reboot_over("unanswered", path=COUNTER_RESET)
     answer = await execute(rest, device)
     assert (answer.status_code, answer.text.split(":")[0]) == (500, "Request cancelled"), "it came back meanwhile"
-    await eventually(lambda: device.registration_id not in {first, None}, SETTLED)
+    await eventually(lambda: device.registration_id not in {first, None}, within=SETTLED)
     assert device.state()["boots"] == 2
     assert executed(device) == 1
     assert device.value("/3442/0/110") != initial
@@ -222,7 +222,7 @@ async def test_after_a_reboot_it_takes_a_retransmission_for_new(rest: httpx.Asyn
     device.reboot_over("unanswered", path=COUNTER_RESET)
     device.radio(up={"loss": 100})
     call = asyncio.create_task(execute(rest, device))
-    await eventually(lambda: executed(device) == 2, SETTLED)
+    await eventually(lambda: executed(device) == 2, within=SETTLED)
     device.radio(up={"loss": 0})
     await call
 

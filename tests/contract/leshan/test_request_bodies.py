@@ -11,10 +11,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.leshan.devices import Devices
-from tests.leshan.launch import LeshanServer
+from tests.support.leshan.devices import Devices
+from tests.support.leshan.launch import LeshanServer
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 STALLED: Final = 300
 """Number of connections whose body does not arrive: more than the server has threads."""

@@ -13,12 +13,11 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.leshan.devices import Device, Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.waiting import eventually
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 OBSERVED: Final = "/3303/0/5700"
 JSON: Final = {"Accept": "application/json"}
@@ -57,7 +56,6 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, leshan_devices: Devices) -> Iterator[Site]:
-    require_java()
     before = {device.id for device in leshan_devices.all()}
     yield Site(tmp_path, leshan_devices)
     for device in leshan_devices.all():

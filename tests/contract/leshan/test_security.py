@@ -14,14 +14,13 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
-from tests.leshan.devices import Device, Devices, Uplink
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.leshan.nat import routed
-from tests.waiting import eventually
+from tests.support.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
+from tests.support.leshan.devices import Device, Devices, Uplink
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.leshan.nat import routed
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 FORBIDDEN: Final = 403
 CREDENTIALS: Final = "security/clients"
@@ -57,7 +56,6 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 @pytest.fixture(scope="module")
 def server(pki: Pki) -> Iterator[LeshanServer]:
     """Run a server that logs at TRACE, so that its log omits nothing."""
-    require_java()
     identity = ["--coaps-cert", pki.server.certificate, "--coaps-key", pki.server.key]
     options = ["--coaps-port", 0, *identity, "--coaps-trust", pki.authority.certificate]
     with leshan_server(options=options, environment={"LESHAN_SERVER_LOG": "TRACE"}) as running:

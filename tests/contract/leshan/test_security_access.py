@@ -12,13 +12,12 @@ import httpx
 import pytest
 
 from tests.conftest import missing
-from tests.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
-from tests.leshan.devices import Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_both, leshan_server
-from tests.servers.process import ServerFailed
+from tests.support.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
+from tests.support.leshan.devices import Devices
+from tests.support.leshan.launch import LeshanServer, leshan_both, leshan_server
+from tests.support.servers.process import ServerFailed
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.leshan]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 TOKEN: Final = "correct-horse-battery-staple"
 EVERYWHERE: Final = "0.0.0.0"
@@ -43,7 +42,6 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 @pytest.fixture(scope="module")
 def guarded(pki: Pki) -> Iterator[LeshanServer]:
     """Run a server for callers with the token, over HTTPS, on all interfaces."""
-    require_java()
     options = ["--http-host", EVERYWHERE, "--https-cert", pki.server.certificate, "--https-key", pki.server.key]
     environment = {"LESHAN_SERVER_API_TOKEN": TOKEN, "LESHAN_SERVER_LOG": "TRACE"}
     with leshan_server(options=options, environment=environment) as running:
@@ -113,7 +111,6 @@ async def test_a_page_whose_name_points_here_cannot_read_an_open_server(
 
 
 async def test_an_open_server_is_reached_by_the_names_that_it_was_given() -> None:
-    require_java()
     with leshan_both(options=["--http-name", "leshan.example", "--control-name", "one.example,two.example"]) as ports:
         async with httpx.AsyncClient(trust_env=False) as http:
 
@@ -135,7 +132,6 @@ async def test_a_page_that_has_the_token_is_let_in(guarded: LeshanServer, pki: P
 
 
 async def test_callers_with_a_certificate_of_the_authority_are_let_in(pki: Pki) -> None:
-    require_java()
     with leshan_server(
         options=[
             *("--http-host", EVERYWHERE, "--https-cert", pki.server.certificate, "--https-key", pki.server.key),
@@ -153,7 +149,6 @@ async def test_callers_with_a_certificate_of_the_authority_are_let_in(pki: Pki) 
 
 
 async def test_a_token_file_can_hold_the_old_and_the_new_one(tmp_path: Path) -> None:
-    require_java()
     tokens = tmp_path / "tokens"
     tokens.write_text("old-token\n\nnew-token\n")
     with leshan_server(options=["--api-token-file", tokens]) as server:
@@ -173,13 +168,11 @@ async def test_a_token_file_can_hold_the_old_and_the_new_one(tmp_path: Path) -> 
     ],
 )
 async def test_what_would_be_open_to_everybody_does_not_start(options: list[str], sentence: str) -> None:
-    require_java()
     with pytest.raises(ServerFailed, match=sentence), leshan_server(options=options):
         pass
 
 
 async def test_a_server_that_cannot_have_one_of_its_ports_does_not_start_with_the_others() -> None:
-    require_java()
     with leshan_server(options=["--coaps-port", 0]) as server:
         with pytest.raises(ServerFailed, match=f"CoAP is not served at coap://127.0.0.1:{server.coap_port}"):
             leshan_server(coap_port=server.coap_port, options=["--coaps-port", 0]).__enter__()
@@ -191,7 +184,6 @@ async def test_a_server_that_cannot_have_one_of_its_ports_does_not_start_with_th
 
 
 async def test_an_open_network_has_to_be_asked_for() -> None:
-    require_java()
     with leshan_server(options=["--coap-host", EVERYWHERE, "--insecure-coap"]) as server:
         assert server.coap_port > 0
     with leshan_server(options=["--coap-host", EVERYWHERE, "--no-coap", "--coaps-port", 0]) as server:
@@ -199,7 +191,6 @@ async def test_an_open_network_has_to_be_asked_for() -> None:
 
 
 async def test_the_devices_control_address_is_on_loopback_whatever_the_server_binds() -> None:
-    require_java()
     for options, there, not_there in (
         (["--host", "127.0.0.2"], "127.0.0.1", "127.0.0.2"),
         (["--host", "127.0.0.2", "--control-host", "127.0.0.3"], "127.0.0.3", "127.0.0.1"),
@@ -213,7 +204,6 @@ async def test_the_devices_control_address_is_on_loopback_whatever_the_server_bi
 
 
 async def test_options_come_from_the_environment_and_from_a_file(tmp_path: Path) -> None:
-    require_java()
     settings = tmp_path / "settings"
     settings.write_text('# where devices are\n--coap-host\n"127.0.0.2"\n')
     with leshan_server(options=[f"@{settings}"], environment={"LESHAN_SERVER_COAPS_PORT": "0"}) as server:

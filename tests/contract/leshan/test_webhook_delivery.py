@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.leshan.devices import Devices
-from tests.leshan.fixtures import require_java
-from tests.leshan.launch import LeshanServer, leshan_server
-from tests.leshan.outage import figure, signed, waiting
-from tests.leshan.receiver import Receiver, endless, half_closed, stalled, wait_until, wrong
+from tests.support.leshan.devices import Devices
+from tests.support.leshan.launch import LeshanServer, leshan_server
+from tests.support.leshan.outage import figure, signed, waiting
+from tests.support.leshan.receiver import Receiver, endless, half_closed, stalled, wrong
+from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.leshan
+pytestmark = pytest.mark.usefixtures("java")
 
 TEMPERATURE = "/3303/0/5700"
 TOKEN = "correct-horse-battery-staple"
@@ -27,7 +27,6 @@ def receiver() -> Iterator[Receiver]:
 
 
 def test_an_answer_that_does_not_end_delays_delivery_and_no_more(receiver: Receiver, leshan_devices: Devices) -> None:
-    require_java()
     options = ["--webhook-url", receiver.url, "--webhook-timeout", 2]
     with signed(), leshan_server(options=options) as server:
         device = leshan_devices.create("delivered", server=server.coap_uri)
@@ -53,7 +52,6 @@ def test_an_answer_that_does_not_end_delays_delivery_and_no_more(receiver: Recei
 def test_events_that_were_refused_are_redelivered_to_callers_with_the_token(
     receiver: Receiver, leshan_devices: Devices
 ) -> None:
-    require_java()
     receiver.status = lambda events: 422 if any(event["event"] == "SEND" for event in events) else 204
     options = ["--webhook-url", receiver.url]
     with signed(), leshan_server(options=options, environment={"LESHAN_SERVER_API_TOKEN": TOKEN}) as server:

@@ -6,21 +6,21 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from app.models.invariant_check import violations
 from app.models.ledger import open_store
-from tests.integration.ledger.kit import World
-from tests.invariants import violations
-from tests.servers.databases import KIND, DatabaseKind
+from tests.support.ledger import LedgerWorld
+from tests.support.servers.databases import KIND, DatabaseKind
 
 # SQLite has no server that could die, and PostgreSQL has no file of ours
 collect_ignore = ["test_faults.py"] if KIND is DatabaseKind.SQLITE else ["test_sqlite_file.py"]
 
 
 @pytest_asyncio.fixture
-async def empty_world(database_url: str) -> AsyncIterator[World]:
+async def empty_world(database_url: str) -> AsyncIterator[LedgerWorld]:
     """A world without a ledger: the test starts its own."""
     reader = open_store(database_url, unsafe=True)
     await reader.open()
-    world = World(database_url, reader)
+    world = LedgerWorld(database_url, reader)
     try:
         yield world
         for ledger in world.ledgers:
@@ -31,7 +31,7 @@ async def empty_world(database_url: str) -> AsyncIterator[World]:
 
 
 @pytest_asyncio.fixture
-async def world(empty_world: World) -> World:
+async def world(empty_world: LedgerWorld) -> LedgerWorld:
     """A world with one ledger."""
     await empty_world.ledger()
     return empty_world

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from app.domain.enums import OperationKind, OperationStatus
+from app.models.invariant_check import violations
 from app.models.ledger import (
     Cancel,
     CancelMany,
@@ -34,7 +35,7 @@ from app.models.ledger import (
 )
 from app.models.lifecycle import MOVES, TERMINAL
 from app.models.operation import NewOperation
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     ASLEEP,
     BUSY,
     LOST,
@@ -42,15 +43,14 @@ from tests.integration.ledger.kit import (
     REFUSED,
     SILENT,
     SUCCESS,
+    LedgerWorld,
     LosingStore,
-    World,
     delayed,
     new,
     registered,
     response,
     updated,
 )
-from tests.invariants import violations
 
 NAMES: Final = ("a", "b", "c")
 REPORTS: Final = (SUCCESS, SUCCESS, SILENT, LOST, REFUSED, BUSY, ASLEEP, PROXY)
@@ -96,7 +96,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.world = World(self.url, open_store(self.url, unsafe=True))
+        self.world = LedgerWorld(self.url, open_store(self.url, unsafe=True))
         self.do(self._begin())
 
     async def _begin(self) -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from app.domain.verdicts import Report
 from app.models.ledger import Probed, TakeProbe
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     FROZEN,
     LOST,
     PROXY,
     SILENT,
     SUCCESS,
     UNREACHABLE,
-    World,
+    LedgerWorld,
     new,
     registered,
     updated,
@@ -24,16 +24,16 @@ from tests.integration.ledger.kit import (
 pytestmark = pytest.mark.asyncio
 
 
-async def queue(world: World, *names: str) -> None:
+async def queue(world: LedgerWorld, *names: str) -> None:
     await world.ingest(*(registered(name) for name in names))
     await world.create(*(new(name, max_attempts=100) for name in names))
 
 
-async def is_open(world: World) -> bool:
+async def is_open(world: LedgerWorld) -> bool:
     return (await world.server())["breaker_opened_at"] is not None
 
 
-async def test_it_opens_at_once_when_leshan_cannot_be_reached(world: World) -> None:
+async def test_it_opens_at_once_when_leshan_cannot_be_reached(world: LedgerWorld) -> None:
     await queue(world, "d")
     await world.attempt(UNREACHABLE)
     server = await world.server()
@@ -41,14 +41,16 @@ async def test_it_opens_at_once_when_leshan_cannot_be_reached(world: World) -> N
 
 
 @pytest.mark.parametrize("report", [PROXY, FROZEN], ids=["proxy error", "passed deadline"])
-async def test_it_opens_after_five_troubles_in_a_row_over_different_endpoints(world: World, report: Report) -> None:
+async def test_it_opens_after_five_troubles_in_a_row_over_different_endpoints(
+    world: LedgerWorld, report: Report
+) -> None:
     await queue(world, *(f"d{n}" for n in range(5)))
     for count, claimed in enumerate(await world.claim(), start=1):
         await world.settle(claimed, report)
         assert await is_open(world) is (count == 5)
 
 
-async def test_a_good_answer_in_between_begins_the_row_anew(world: World) -> None:
+async def test_a_good_answer_in_between_begins_the_row_anew(world: LedgerWorld) -> None:
     await queue(world, *(f"d{n}" for n in range(9)))
     claims = await world.claim()
     for claimed in claims[:4]:
@@ -60,14 +62,14 @@ async def test_a_good_answer_in_between_begins_the_row_anew(world: World) -> Non
 
 
 @pytest.mark.parametrize("report", [LOST, SILENT], ids=["broken connections", "silent devices"])
-async def test_what_says_nothing_of_leshan_never_opens_it(world: World, report: Report) -> None:
+async def test_what_says_nothing_of_leshan_never_opens_it(world: LedgerWorld, report: Report) -> None:
     await queue(world, *(f"d{n}" for n in range(9)))
     for claimed in await world.claim():
         await world.settle(claimed, report)
     assert not await is_open(world)
 
 
-async def test_one_poison_operation_never_opens_it(world: World) -> None:
+async def test_one_poison_operation_never_opens_it(world: LedgerWorld) -> None:
     await queue(world, "d")
     for n in range(20):
         await world.attempt(PROXY)
@@ -76,7 +78,7 @@ async def test_one_poison_operation_never_opens_it(world: World) -> None:
     assert not await is_open(world)
 
 
-async def troubles_in_turn(world: World, *names: str) -> None:
+async def troubles_in_turn(world: LedgerWorld, *names: str) -> None:
     """Settle six passed deadlines of these endpoints, one after the other, without any result in Leshan's favor."""
     await queue(world, *names)
     for n in range(6):
@@ -85,7 +87,7 @@ async def troubles_in_turn(world: World, *names: str) -> None:
         await world.ingest(updated(claimed.request.endpoint, n + 2))
 
 
-async def test_few_poison_endpoints_in_turn_have_leshan_probed_and_go_on(world: World) -> None:
+async def test_few_poison_endpoints_in_turn_have_leshan_probed_and_go_on(world: LedgerWorld) -> None:
     await troubles_in_turn(world, "one", "two")
     assert not await is_open(world)
     assert await world.ledgers[0].submit(TakeProbe()) is not None
@@ -96,7 +98,7 @@ async def test_few_poison_endpoints_in_turn_have_leshan_probed_and_go_on(world: 
     assert len(await world.claim()) == 2
 
 
-async def test_where_few_devices_are_all_there_is_a_bad_probe_opens_it(world: World) -> None:
+async def test_where_few_devices_are_all_there_is_a_bad_probe_opens_it(world: LedgerWorld) -> None:
     await troubles_in_turn(world, "one")
     assert await world.ledgers[0].submit(TakeProbe()) == "one"
     await world.ledgers[0].submit(Probed(healthy=False, detail="no answer before the deadline"))
@@ -104,7 +106,7 @@ async def test_where_few_devices_are_all_there_is_a_bad_probe_opens_it(world: Wo
     assert (await world.server())["breaker_reason"] == "no answer before the deadline"
 
 
-async def test_a_good_answer_takes_the_wish_for_a_probe_back(world: World) -> None:
+async def test_a_good_answer_takes_the_wish_for_a_probe_back(world: LedgerWorld) -> None:
     await troubles_in_turn(world, "one")
     await world.ingest(registered("well"))
     await world.create(new("well", priority=1))
@@ -115,7 +117,7 @@ async def test_a_good_answer_takes_the_wish_for_a_probe_back(world: World) -> No
     assert not await is_open(world)
 
 
-async def test_an_endpoint_pauses_longer_with_each_trouble_of_leshans(world: World) -> None:
+async def test_an_endpoint_pauses_longer_with_each_trouble_of_leshans(world: LedgerWorld) -> None:
     await queue(world, "d")
     for pause in (1, 2, 4):
         await world.attempt(PROXY)
@@ -125,7 +127,7 @@ async def test_an_endpoint_pauses_longer_with_each_trouble_of_leshans(world: Wor
     assert len(await world.claim()) == 1
 
 
-async def test_one_process_has_the_right_to_probe_and_names_an_endpoint(empty_world: World) -> None:
+async def test_one_process_has_the_right_to_probe_and_names_an_endpoint(empty_world: LedgerWorld) -> None:
     one, two = [await empty_world.ledger() for _ in range(2)]
     assert await one.submit(TakeProbe()) is None
     await queue(empty_world, "d")
@@ -135,7 +137,7 @@ async def test_one_process_has_the_right_to_probe_and_names_an_endpoint(empty_wo
     assert [await one.submit(TakeProbe()), await two.submit(TakeProbe())] == ["d", None]
 
 
-async def test_probes_come_less_often_the_longer_it_lasts_and_never_stop(world: World) -> None:
+async def test_probes_come_less_often_the_longer_it_lasts_and_never_stop(world: LedgerWorld) -> None:
     await queue(world, "d")
     await world.attempt(UNREACHABLE)
     pauses = []
@@ -151,7 +153,7 @@ async def test_probes_come_less_often_the_longer_it_lasts_and_never_stop(world: 
     assert (await world.server())["breaker_reason"] == "still refused"
 
 
-async def test_a_good_probe_closes_it_and_wakes_the_dispatchers(world: World) -> None:
+async def test_a_good_probe_closes_it_and_wakes_the_dispatchers(world: LedgerWorld) -> None:
     await queue(world, "d")
     await world.attempt(UNREACHABLE)
     world.published.clear()
@@ -162,7 +164,7 @@ async def test_a_good_probe_closes_it_and_wakes_the_dispatchers(world: World) ->
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
-async def test_what_was_out_when_it_opened_is_settled_all_the_same(world: World) -> None:
+async def test_what_was_out_when_it_opened_is_settled_all_the_same(world: LedgerWorld) -> None:
     await queue(world, "a", "b")
     one, two = await world.claim()
     await world.settle(one, UNREACHABLE)

@@ -8,22 +8,22 @@ from dataclasses import replace
 import pytest
 
 from app.models.ledger import Cancel, Conflict, Create, LedgerError, NotFound, Provision
-from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
+from tests.support.ledger import REFUSED, SUCCESS, LedgerWorld, new, registered
 
 pytestmark = pytest.mark.asyncio
 
 
-async def refusal(world: World, *operations: object) -> LedgerError:
+async def refusal(world: LedgerWorld, *operations: object) -> LedgerError:
     with pytest.raises(LedgerError) as caught:
         await world.ledgers[0].submit(Create(operations))  # type: ignore[arg-type]
     return caught.value
 
 
-async def count(world: World) -> int:
+async def count(world: LedgerWorld) -> int:
     return int((await world.row("SELECT count(*) AS n FROM operation"))["n"])
 
 
-async def test_a_batch_with_an_unknown_endpoint_stores_nothing_and_names_it(world: World) -> None:
+async def test_a_batch_with_an_unknown_endpoint_stores_nothing_and_names_it(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     error = await refusal(world, new("d"), new("nobody"), new("d"))
     assert isinstance(error, NotFound)
@@ -31,7 +31,7 @@ async def test_a_batch_with_an_unknown_endpoint_stores_nothing_and_names_it(worl
     assert await count(world) == 0
 
 
-async def test_an_endpoint_can_be_provisioned_ahead_of_its_first_registration(world: World) -> None:
+async def test_an_endpoint_can_be_provisioned_ahead_of_its_first_registration(world: LedgerWorld) -> None:
     id_ = await world.ledgers[0].submit(Provision("d"))
     assert await world.ledgers[0].submit(Provision("d")) == id_
     await world.create(new("d"))
@@ -40,13 +40,13 @@ async def test_an_endpoint_can_be_provisioned_ahead_of_its_first_registration(wo
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
-async def test_a_batch_is_queued_in_its_order(world: World) -> None:
+async def test_a_batch_is_queued_in_its_order(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     seqs = await world.create(*(new("d") for _ in range(20)))
     assert seqs == sorted(seqs)
 
 
-async def test_the_same_key_with_the_same_input_is_the_same_operation(world: World) -> None:
+async def test_the_same_key_with_the_same_input_is_the_same_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", idempotency_key="k"))
     (again,) = await world.ledgers[0].submit(Create([new("d", idempotency_key="k")]))
@@ -55,7 +55,7 @@ async def test_the_same_key_with_the_same_input_is_the_same_operation(world: Wor
     assert await world.create(new("d", idempotency_key="k")) == [seq]
 
 
-async def test_the_same_key_with_another_input_is_a_conflict_that_names_the_operation(world: World) -> None:
+async def test_the_same_key_with_another_input_is_a_conflict_that_names_the_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     operation = new("d", idempotency_key="k")
     await world.create(operation)
@@ -65,13 +65,13 @@ async def test_the_same_key_with_another_input_is_a_conflict_that_names_the_oper
     assert await count(world) == 1
 
 
-async def test_a_key_belongs_to_its_endpoint(world: World) -> None:
+async def test_a_key_belongs_to_its_endpoint(world: LedgerWorld) -> None:
     await world.ingest(registered("a"), registered("b"))
     one, two = await world.create(new("a", idempotency_key="k"), new("b", idempotency_key="k", value="other"))
     assert one != two
 
 
-async def test_a_key_twice_in_one_batch_is_one_operation(world: World) -> None:
+async def test_a_key_twice_in_one_batch_is_one_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     created = await world.ledgers[0].submit(Create([new("d", idempotency_key="k"), new("d", idempotency_key="k")]))
     assert [one.created for one in created] == [True, False]
@@ -79,27 +79,27 @@ async def test_a_key_twice_in_one_batch_is_one_operation(world: World) -> None:
     assert await count(world) == 1
 
 
-async def test_a_key_twice_in_one_batch_with_different_inputs_is_a_conflict(world: World) -> None:
+async def test_a_key_twice_in_one_batch_with_different_inputs_is_a_conflict(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     error = await refusal(world, new("d", idempotency_key="k"), new("d", idempotency_key="k", value="other"))
     assert (error.facts["index"], await count(world)) == (1, 0)
 
 
-async def test_a_key_twice_in_one_commit_is_one_operation(world: World) -> None:
+async def test_a_key_twice_in_one_commit_is_one_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     futures = [ledger.enqueue(Create([new("d", idempotency_key="k")])) for _ in range(5)]
     assert len({(await future)[0].seq for future in futures}) == 1
 
 
-async def test_the_same_operation_handed_in_twice_is_stored_once(world: World) -> None:
+async def test_the_same_operation_handed_in_twice_is_stored_once(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     operation = new("d")
     assert await world.create(operation) == await world.create(operation)
     assert await count(world) == 1
 
 
-async def test_a_retry_names_what_it_retries(world: World) -> None:
+async def test_a_retry_names_what_it_retries(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(REFUSED)
@@ -107,7 +107,7 @@ async def test_a_retry_names_what_it_retries(world: World) -> None:
     assert (await world.operation(retry))["retry_of"] == seq
 
 
-async def test_only_what_has_ended_can_be_retried_and_once_at_a_time(world: World) -> None:
+async def test_only_what_has_ended_can_be_retried_and_once_at_a_time(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     assert (await refusal(world, new("d", retry_of=seq))).facts["status"] == "QUEUED"
@@ -119,7 +119,7 @@ async def test_only_what_has_ended_can_be_retried_and_once_at_a_time(world: Worl
     await world.create(new("d", retry_of=seq))
 
 
-async def test_only_what_is_queued_can_be_canceled(world: World) -> None:
+async def test_only_what_is_queued_can_be_canceled(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, second = new("d"), new("d")
     await world.create(first, second)
@@ -138,7 +138,7 @@ async def test_only_what_is_queued_can_be_canceled(world: World) -> None:
         await ledger.submit(Cancel(str(uuid.uuid4())))
 
 
-async def test_an_operation_comes_back_as_it_was_asked_for(world: World) -> None:
+async def test_an_operation_comes_back_as_it_was_asked_for(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     operation = new("d", value="grüße \u0000 €")
     asked = replace(operation, request=replace(operation.request, value={"n": [1.5, 2**63, None, "\u0000"]}))
@@ -146,7 +146,7 @@ async def test_an_operation_comes_back_as_it_was_asked_for(world: World) -> None
     assert (await world.claim_one()).request == asked.request
 
 
-async def test_thousands_of_operations_in_one_commit_cost_what_they_are(world: World) -> None:
+async def test_thousands_of_operations_in_one_commit_cost_what_they_are(world: LedgerWorld) -> None:
     """Each operation used to search for itself among all others of the commit: 20,000 took minutes, and the process
     responded to no request."""
     await world.ingest(registered("d"))

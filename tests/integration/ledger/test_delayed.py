@@ -15,11 +15,11 @@ from app.models.ledger import Cancel, Claimed, Conflict, IngestEvents, Prune, Re
 from app.models.ledger.early_responses import report_from_json, report_to_json
 from app.models.operation import NewOperation
 from app.models.ready import unwanted
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     BUSY,
     REFUSED,
     SUCCESS,
-    World,
+    LedgerWorld,
     delayed,
     deregistered,
     new,
@@ -42,7 +42,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     return lambda: new("d", OperationKind.EXECUTE, "/3303/0/5605")
 
 
-async def hold(world: World, operation: NewOperation, request_id: str = "q1") -> int:
+async def hold(world: LedgerWorld, operation: NewOperation, request_id: str = "q1") -> int:
     """Make Leshan hold an operation of a device that fell asleep; return its ``seq``."""
     await world.ingest(registered("d"))
     (seq,) = await world.create(operation)
@@ -50,7 +50,7 @@ async def hold(world: World, operation: NewOperation, request_id: str = "q1") ->
     return seq
 
 
-async def test_a_delayed_request_stays_sending_and_the_device_is_asleep(world: World, make: Make) -> None:
+async def test_a_delayed_request_stays_sending_and_the_device_is_asleep(world: LedgerWorld, make: Make) -> None:
     seq = await hold(world, make())
     assert await world.steps(seq) == [("QUEUED", None), ("SENDING", None), ("SENDING", "DELAYED_BY_LESHAN")]
     row = await world.operation(seq)
@@ -58,7 +58,7 @@ async def test_a_delayed_request_stays_sending_and_the_device_is_asleep(world: W
     assert await world.presence("d") == "ASLEEP"
 
 
-async def test_it_takes_none_of_the_open_calls(empty_world: World) -> None:
+async def test_it_takes_none_of_the_open_calls(empty_world: LedgerWorld) -> None:
     await empty_world.ledger(max_in_flight=1)
     await hold(empty_world, new("d"))
     await empty_world.ingest(registered("other"))
@@ -66,7 +66,7 @@ async def test_it_takes_none_of_the_open_calls(empty_world: World) -> None:
     assert len(await empty_world.claim()) == 1
 
 
-async def test_nothing_else_goes_to_the_endpoint_meanwhile(world: World, make: Make) -> None:
+async def test_nothing_else_goes_to_the_endpoint_meanwhile(world: LedgerWorld, make: Make) -> None:
     await hold(world, make())
     await world.create(new("d", priority=100))
     await world.ingest(updated("d", 2))
@@ -74,14 +74,16 @@ async def test_nothing_else_goes_to_the_endpoint_meanwhile(world: World, make: M
 
 
 @pytest.mark.parametrize(("report", "status"), [(SUCCESS, "CONFIRMED"), (REFUSED, "FAILED")])
-async def test_the_answer_event_after_our_commit_ends_it(world: World, make: Make, report: Report, status: str) -> None:
+async def test_the_answer_event_after_our_commit_ends_it(
+    world: LedgerWorld, make: Make, report: Report, status: str
+) -> None:
     seq = await hold(world, make())
     await world.ingest(updated("d", 2), response("d", "q1", report))
     assert await world.status(seq) == status
     assert await world.presence("d") == "ONLINE"
 
 
-async def test_the_answer_event_before_our_commit_is_kept_and_found(world: World, make: Make) -> None:
+async def test_the_answer_event_before_our_commit_is_kept_and_found(world: LedgerWorld, make: Make) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(make())
     claimed = await world.claim_one()
@@ -91,7 +93,7 @@ async def test_the_answer_event_before_our_commit_is_kept_and_found(world: World
     assert [status for status, _ in await world.steps(seq)] == ["QUEUED", "SENDING", "SENDING", "CONFIRMED"]
 
 
-async def test_the_answer_event_in_the_same_commit_is_found(world: World, make: Make) -> None:
+async def test_the_answer_event_in_the_same_commit_is_found(world: LedgerWorld, make: Make) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(make())
     claimed = await world.claim_one()
@@ -103,7 +105,7 @@ async def test_the_answer_event_in_the_same_commit_is_found(world: World, make: 
     assert await world.status(seq) == "CONFIRMED"
 
 
-async def test_no_answer_after_the_wake_is_perhaps(world: World, make: Make) -> None:
+async def test_no_answer_after_the_wake_is_perhaps(world: LedgerWorld, make: Make) -> None:
     seq = await hold(world, make())
     await world.ingest(updated("d", 2))
     world.pass_(34)
@@ -119,7 +121,7 @@ async def test_no_answer_after_the_wake_is_perhaps(world: World, make: Make) -> 
     assert row["delivery"] == "MAY_HAVE_REACHED"
 
 
-async def test_a_second_wake_does_not_put_the_answers_end_off(world: World) -> None:
+async def test_a_second_wake_does_not_put_the_answers_end_off(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(updated("d", 2))
     world.pass_(30)
@@ -129,7 +131,7 @@ async def test_a_second_wake_does_not_put_the_answers_end_off(world: World) -> N
     assert await world.status(seq) == "QUEUED"
 
 
-async def test_a_wake_during_the_call_that_was_answered_delayed_counts_as_its_wake(world: World) -> None:
+async def test_a_wake_during_the_call_that_was_answered_delayed_counts_as_its_wake(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -140,7 +142,7 @@ async def test_a_wake_during_the_call_that_was_answered_delayed_counts_as_its_wa
     assert await world.status(seq) == "QUEUED"
 
 
-async def test_after_a_perhaps_the_next_wake_brings_the_next_attempt(world: World) -> None:
+async def test_after_a_perhaps_the_next_wake_brings_the_next_attempt(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(updated("d", 2))
     world.pass_(35)
@@ -150,7 +152,7 @@ async def test_after_a_perhaps_the_next_wake_brings_the_next_attempt(world: Worl
     assert (await world.claim_one()).seq == seq
 
 
-async def test_without_a_wake_it_waits_as_long_as_the_registration_lives(world: World) -> None:
+async def test_without_a_wake_it_waits_as_long_as_the_registration_lives(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     world.pass_(3_500)
     await world.sweep()
@@ -158,7 +160,9 @@ async def test_without_a_wake_it_waits_as_long_as_the_registration_lives(world: 
 
 
 @pytest.mark.parametrize("how", ["replaced", "gone", "lifetime", "update of another"])
-async def test_a_registration_that_ended_without_a_wake_dropped_it_unsent(world: World, make: Make, how: str) -> None:
+async def test_a_registration_that_ended_without_a_wake_dropped_it_unsent(
+    world: LedgerWorld, make: Make, how: str
+) -> None:
     seq = await hold(world, make())
     if how == "lifetime":
         world.pass_(3_601)
@@ -174,7 +178,7 @@ async def test_a_registration_that_ended_without_a_wake_dropped_it_unsent(world:
     assert (row["status"], row["reason"], row["attempts"], row["delivery"]) == ("QUEUED", "RELEASED", 0, "NOT_SENT")
 
 
-async def listen(world: World, open_for: float) -> None:
+async def listen(world: LedgerWorld, open_for: float) -> None:
     """Let a bridge listen to the event stream, which has been open for so many seconds."""
     holder = RenewBridgeLease("bridge", 7_200 * SECOND, int(open_for * SECOND))
     assert await world.ledgers[0].submit(holder)
@@ -182,7 +186,7 @@ async def listen(world: World, open_for: float) -> None:
 
 @pytest.mark.parametrize("under", ["r2", None], ids=["a newer registration", "an unknown registration"])
 async def test_the_end_of_an_older_registration_that_is_heard_late_drops_nothing(
-    world: World, make: Make, under: str | None
+    world: LedgerWorld, make: Make, under: str | None
 ) -> None:
     """The device had registered again before the call: Leshan holds the request under the new registration."""
     await listen(world, 10)
@@ -202,7 +206,7 @@ async def test_the_end_of_an_older_registration_that_is_heard_late_drops_nothing
 
 @pytest.mark.parametrize("how", ["replaced", "gone"])
 async def test_with_a_stream_that_was_open_all_the_time_it_was_dropped_unsent(
-    world: World, make: Make, how: str
+    world: LedgerWorld, make: Make, how: str
 ) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
@@ -213,7 +217,7 @@ async def test_with_a_stream_that_was_open_all_the_time_it_was_dropped_unsent(
 
 @pytest.mark.parametrize("how", ["replaced", "gone"])
 async def test_with_a_stream_that_was_closed_meanwhile_what_may_not_be_repeated_is_perhaps(
-    world: World, make: Make, how: str
+    world: LedgerWorld, make: Make, how: str
 ) -> None:
     """The wake and the response may be among the missed events; the list has not been read yet."""
     await listen(world, 10)
@@ -227,7 +231,7 @@ async def test_with_a_stream_that_was_closed_meanwhile_what_may_not_be_repeated_
 
 
 async def test_a_lifetime_that_ran_out_is_left_to_the_word_of_leshan_where_somebody_listens(
-    world: World, make: Make
+    world: LedgerWorld, make: Make
 ) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
@@ -239,7 +243,9 @@ async def test_a_lifetime_that_ran_out_is_left_to_the_word_of_leshan_where_someb
     assert (row["status"], row["reason"], row["delivery"]) == ("QUEUED", "RELEASED", "NOT_SENT")
 
 
-async def test_where_leshan_says_nothing_of_a_lifetime_that_ran_out_it_is_perhaps(world: World, make: Make) -> None:
+async def test_where_leshan_says_nothing_of_a_lifetime_that_ran_out_it_is_perhaps(
+    world: LedgerWorld, make: Make
+) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
     world.pass_(3_601)
@@ -249,14 +255,14 @@ async def test_where_leshan_says_nothing_of_a_lifetime_that_ran_out_it_is_perhap
     assert (await world.operation(seq))["delivery"] == "MAY_HAVE_REACHED"
 
 
-async def test_what_was_dropped_goes_out_under_the_new_registration(world: World, make: Make) -> None:
+async def test_what_was_dropped_goes_out_under_the_new_registration(world: LedgerWorld, make: Make) -> None:
     seq = await hold(world, make())
     await world.ingest(registered("d", "r2"))
     claimed: Claimed = await world.claim_one()
     assert (claimed.seq, claimed.attempt) == (seq, 2)
 
 
-async def test_a_registration_replaced_after_a_wake_is_perhaps_in_its_time(world: World, make: Make) -> None:
+async def test_a_registration_replaced_after_a_wake_is_perhaps_in_its_time(world: LedgerWorld, make: Make) -> None:
     seq = await hold(world, make())
     await world.ingest(updated("d", 2), registered("d", "r2"))
     assert await world.status(seq) == "SENDING"
@@ -266,20 +272,20 @@ async def test_a_registration_replaced_after_a_wake_is_perhaps_in_its_time(world
 
 
 @pytest.mark.parametrize("what", ["update", "registration"])
-async def test_events_missed_meanwhile_make_it_perhaps_at_once(world: World, make: Make, what: str) -> None:
+async def test_events_missed_meanwhile_make_it_perhaps_at_once(world: LedgerWorld, make: Make, what: str) -> None:
     seq = await hold(world, make())
     await world.ingest(updated("d", 2) if what == "update" else registered("d", "r2"), missed=True)
     row = await world.operation(seq)
     assert (row["status"], row["delivery"]) == ("QUEUED" if row["repeatable"] else "FAILED", "MAY_HAVE_REACHED")
 
 
-async def test_missed_events_of_a_device_that_did_not_wake_mean_nothing(world: World) -> None:
+async def test_missed_events_of_a_device_that_did_not_wake_mean_nothing(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(registered("d"), missed=True)
     assert await world.status(seq) == "SENDING"
 
 
-async def test_an_answer_event_of_an_attempt_that_is_over_changes_nothing(world: World) -> None:
+async def test_an_answer_event_of_an_attempt_that_is_over_changes_nothing(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(registered("d", "r2"))
     await world.ingest(response("d", "q1", SUCCESS))
@@ -289,7 +295,7 @@ async def test_an_answer_event_of_an_attempt_that_is_over_changes_nothing(world:
     assert await world.status(seq) == "SENDING"
 
 
-async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wake(world: World) -> None:
+async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wake(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(updated("d", 2), response("d", "q1", BUSY))
     assert await world.status(seq) == "QUEUED"
@@ -301,7 +307,7 @@ async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wak
 # --- held requests that are to be withdrawn
 
 
-async def unwanted_by(world: World, seq: int, why: str) -> None:
+async def unwanted_by(world: LedgerWorld, seq: int, why: str) -> None:
     """Cancel, supersede or expire the held operation."""
     if why == "cancel":
         id_ = str((await world.operation(seq))["id"])
@@ -312,7 +318,9 @@ async def unwanted_by(world: World, seq: int, why: str) -> None:
         world.pass_(60)
 
 
-async def withdraw(world: World, outcome: OutcomeKind, told: Registration | None = None) -> OperationStatus | None:
+async def withdraw(
+    world: LedgerWorld, outcome: OutcomeKind, told: Registration | None = None
+) -> OperationStatus | None:
     """Displace the held request that the ledger reports as unwanted, if any; Leshan then reports ``told``. Return the
     operation's status, or None if there was no such request."""
     async with reading(world.url):
@@ -332,7 +340,7 @@ END = {
 
 
 @pytest.mark.parametrize("why", END)
-async def test_what_is_not_wanted_any_more_ends_when_leshan_dropped_it(world: World, why: str) -> None:
+async def test_what_is_not_wanted_any_more_ends_when_leshan_dropped_it(world: LedgerWorld, why: str) -> None:
     seq = await hold(world, new("d", ttl_seconds=60))
     assert await withdraw(world, OutcomeKind.DELAYED) is None
     await unwanted_by(world, seq, why)
@@ -345,14 +353,14 @@ async def test_what_is_not_wanted_any_more_ends_when_leshan_dropped_it(world: Wo
     assert await withdraw(world, OutcomeKind.DELAYED) is None
 
 
-async def test_an_execute_that_is_held_can_be_canceled_too(world: World) -> None:
+async def test_an_execute_that_is_held_can_be_canceled_too(world: LedgerWorld) -> None:
     seq = await hold(world, new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     await unwanted_by(world, seq, "cancel")
     assert await withdraw(world, OutcomeKind.DELAYED) == "CANCELED"
 
 
 @pytest.mark.parametrize("answered", [True, False])
-async def test_when_the_wake_comes_first_the_outcome_is_what_the_device_did(world: World, answered: bool) -> None:
+async def test_when_the_wake_comes_first_the_outcome_is_what_the_device_did(world: LedgerWorld, answered: bool) -> None:
     seq = await hold(world, new("d"))
     await unwanted_by(world, seq, "cancel")
     await world.ingest(updated("d", 2))
@@ -369,7 +377,7 @@ async def test_when_the_wake_comes_first_the_outcome_is_what_the_device_did(worl
 
 @pytest.mark.parametrize("outcome", [OutcomeKind.SUCCESS, OutcomeKind.DEVICE_ANSWERED_NO, OutcomeKind.DEVICE_SILENT])
 async def test_a_displacing_request_that_was_sent_at_once_found_the_device_awake(
-    world: World, outcome: OutcomeKind
+    world: LedgerWorld, outcome: OutcomeKind
 ) -> None:
     """Its wake has not been received yet. Leshan had sent the held request before, and its response is due."""
     seq = await hold(world, new("d"))
@@ -379,7 +387,7 @@ async def test_a_displacing_request_that_was_sent_at_once_found_the_device_awake
     assert await world.status(seq) == "CONFIRMED"
 
 
-async def test_once_found_awake_a_later_displacement_proves_nothing(world: World) -> None:
+async def test_once_found_awake_a_later_displacement_proves_nothing(world: LedgerWorld) -> None:
     """The wake's event is late or lost: Leshan has sent the held request, so it is never reported as unsent."""
     seq = await hold(world, new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     await unwanted_by(world, seq, "cancel")
@@ -391,7 +399,7 @@ async def test_once_found_awake_a_later_displacement_proves_nothing(world: World
     assert (row["status"], row["reason"], row["delivery"]) == ("FAILED", "OUTCOME_UNKNOWN", "MAY_HAVE_REACHED")
 
 
-async def test_those_tried_just_now_keep_no_other_one_waiting(world: World) -> None:
+async def test_those_tried_just_now_keep_no_other_one_waiting(world: LedgerWorld) -> None:
     first = await hold(world, new("d"))
     await world.ingest(registered("e"))
     (second,) = await world.create(new("e"))
@@ -406,7 +414,7 @@ async def test_those_tried_just_now_keep_no_other_one_waiting(world: World) -> N
 
 
 @pytest.mark.parametrize("outcome", [OutcomeKind.UNREACHABLE, OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR])
-async def test_a_displacing_request_that_says_nothing_changes_nothing(world: World, outcome: OutcomeKind) -> None:
+async def test_a_displacing_request_that_says_nothing_changes_nothing(world: LedgerWorld, outcome: OutcomeKind) -> None:
     seq = await hold(world, new("d"))
     await unwanted_by(world, seq, "cancel")
     before = await world.operation(seq), await world.endpoint("d")
@@ -414,7 +422,7 @@ async def test_a_displacing_request_that_says_nothing_changes_nothing(world: Wor
     assert (await world.operation(seq), await world.endpoint("d")) == before
 
 
-async def test_where_events_may_have_been_missed_a_withdrawn_request_is_perhaps(world: World, make: Make) -> None:
+async def test_where_events_may_have_been_missed_a_withdrawn_request_is_perhaps(world: LedgerWorld, make: Make) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
     world.pass_(5)
@@ -432,7 +440,7 @@ async def test_where_events_may_have_been_missed_a_withdrawn_request_is_perhaps(
     ids=["updated", "no time of the update", "replaced"],
 )
 async def test_a_wake_that_leshan_knows_of_and_we_do_not_makes_a_withdrawn_request_perhaps(
-    world: World, make: Make, told: Registration
+    world: LedgerWorld, make: Make, told: Registration
 ) -> None:
     """Its event is on the way: Leshan may have sent the held request before it accepted the newer one."""
     await listen(world, 10)
@@ -444,7 +452,7 @@ async def test_a_wake_that_leshan_knows_of_and_we_do_not_makes_a_withdrawn_reque
     assert (row["status"], row["reason"], row["delivery"]) == (*expected, "MAY_HAVE_REACHED")
 
 
-async def test_a_call_that_is_out_is_not_withdrawn(world: World) -> None:
+async def test_a_call_that_is_out_is_not_withdrawn(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -456,7 +464,7 @@ async def test_a_call_that_is_out_is_not_withdrawn(world: World) -> None:
     assert await world.status(seq) == "SENDING"
 
 
-async def test_a_kept_answer_is_forgotten_after_ten_minutes(world: World) -> None:
+async def test_a_kept_answer_is_forgotten_after_ten_minutes(world: LedgerWorld) -> None:
     await world.ingest(registered("d"), response("d", "q1", SUCCESS))
     world.pass_(599)
     await world.ledgers[0].submit(Prune())

@@ -11,14 +11,14 @@ import pytest
 import pytest_asyncio
 
 from app.models.database import migrate
+from app.models.invariant_check import violations
 from app.models.ledger import Create, LedgerUnavailable, UnsafeDatabase, open_store
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.postgres_store import _END_SILENT_HOLDER, APPEND_LOCK
 from app.models.ledger.store import StoreUnavailable
-from tests.integration.ledger.kit import World, new, registered
-from tests.invariants import violations
-from tests.servers.postgres import PostgresServer, postgres
+from tests.support.ledger import LedgerWorld, new, registered
+from tests.support.servers.postgres import PostgresServer, postgres
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -27,13 +27,13 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture
-async def own() -> AsyncIterator[tuple[World, PostgresServer]]:
+async def own() -> AsyncIterator[tuple[LedgerWorld, PostgresServer]]:
     """A world on its own PostgreSQL, which the test may break."""
     with postgres() as server:
         url = await server.create("reveille")
         await migrate(url)
         reader = open_store(url, unsafe=True)
-        world = World(url, reader)
+        world = LedgerWorld(url, reader)
         await world.ledger()
         yield world, server
         for ledger in world.ledgers:
@@ -61,7 +61,7 @@ class Slow(Command[None]):
 
 
 async def test_a_statement_without_an_answer_is_given_up_and_its_connection_discarded(
-    own: tuple[World, PostgresServer],
+    own: tuple[LedgerWorld, PostgresServer],
 ) -> None:
     world, server = own
     with pytest.raises(LedgerUnavailable, match=r"no answer within"):
@@ -73,7 +73,7 @@ async def test_a_statement_without_an_answer_is_given_up_and_its_connection_disc
     assert await violations(world.url, now=0) == []
 
 
-async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tuple[World, PostgresServer]) -> None:
+async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tuple[LedgerWorld, PostgresServer]) -> None:
     world, server = own
     await world.ingest(*(registered(f"d{n}") for n in range(5)))
     for _ in range(4):
@@ -86,7 +86,9 @@ async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tupl
     assert await violations(world.url, now=0) == []
 
 
-async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(own: tuple[World, PostgresServer]) -> None:
+async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(
+    own: tuple[LedgerWorld, PostgresServer],
+) -> None:
     world, server = own
     await world.ingest(registered("d"))
     await world.create(new("d"))
@@ -96,7 +98,9 @@ async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(own: tup
         await world.ledgers[0].submit(Create(operations))
 
 
-async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(own: tuple[World, PostgresServer]) -> None:
+async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(
+    own: tuple[LedgerWorld, PostgresServer],
+) -> None:
     world, server = own
     await world.ingest(registered("d"))
     (before,) = await world.create(new("d"))
@@ -112,7 +116,7 @@ async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(own: t
 
 
 async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long(
-    own: tuple[World, PostgresServer],
+    own: tuple[LedgerWorld, PostgresServer],
 ) -> None:
     world, _server = own
     await world.ingest(registered("d"))
@@ -126,7 +130,9 @@ async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long
     await frozen.close()
 
 
-async def test_a_holder_that_has_just_ended_a_long_statement_is_left_alone(own: tuple[World, PostgresServer]) -> None:
+async def test_a_holder_that_has_just_ended_a_long_statement_is_left_alone(
+    own: tuple[LedgerWorld, PostgresServer],
+) -> None:
     world, _server = own
     working, other = (open_store(world.url, unsafe=True) for _ in range(2))
     await working.open()
@@ -139,7 +145,7 @@ async def test_a_holder_that_has_just_ended_a_long_statement_is_left_alone(own: 
         await store.close()
 
 
-async def test_a_transaction_that_lasted_too_long_is_unavailable(own: tuple[World, PostgresServer]) -> None:
+async def test_a_transaction_that_lasted_too_long_is_unavailable(own: tuple[LedgerWorld, PostgresServer]) -> None:
     world, _server = own
     slow = open_store(world.url, unsafe=True)
     await slow.open()
@@ -150,7 +156,7 @@ async def test_a_transaction_that_lasted_too_long_is_unavailable(own: tuple[Worl
     await slow.close()
 
 
-async def test_every_ledger_transaction_takes_the_append_lock_first(own: tuple[World, PostgresServer]) -> None:
+async def test_every_ledger_transaction_takes_the_append_lock_first(own: tuple[LedgerWorld, PostgresServer]) -> None:
     world, _server = own
     store = open_store(world.url, unsafe=True)
     await store.open()
@@ -162,7 +168,7 @@ async def test_every_ledger_transaction_takes_the_append_lock_first(own: tuple[W
     await store.close()
 
 
-async def test_a_database_that_forgets_commits_is_refused(own: tuple[World, PostgresServer]) -> None:
+async def test_a_database_that_forgets_commits_is_refused(own: tuple[LedgerWorld, PostgresServer]) -> None:
     world, _server = own
     with pytest.raises(UnsafeDatabase, match="fsync"):
         await open_store(world.url).open()
@@ -174,7 +180,7 @@ async def test_a_database_that_cannot_be_reached_is_unavailable(address: str) ->
         await open_store(address).open()
 
 
-async def test_a_database_that_is_not_there_is_unavailable(own: tuple[World, PostgresServer]) -> None:
+async def test_a_database_that_is_not_there_is_unavailable(own: tuple[LedgerWorld, PostgresServer]) -> None:
     _world, server = own
     with pytest.raises(StoreUnavailable):
         await open_store(server.url("nowhere"), unsafe=True).open()

@@ -38,7 +38,7 @@ from app.models.ledger import (
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.store import STATEMENT_SECONDS, Store, StoreUnavailable
-from tests.integration.ledger.kit import LOST, SUCCESS, LosingStore, World, new, registered
+from tests.support.ledger import LOST, SUCCESS, LedgerWorld, LosingStore, new, registered
 
 pytestmark = pytest.mark.asyncio
 
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.asyncio
 class Losing:
     """A world whose only ledger uses a :class:`LosingStore`."""
 
-    world: World
+    world: LedgerWorld
     store: LosingStore
 
     @contextmanager
@@ -59,7 +59,7 @@ class Losing:
 
 
 @pytest_asyncio.fixture
-async def losing(empty_world: World) -> Losing:
+async def losing(empty_world: LedgerWorld) -> Losing:
     store = LosingStore(open_store(empty_world.url, unsafe=True))
     await empty_world.ledger(store)
     await empty_world.ingest(registered("d"))
@@ -122,7 +122,7 @@ def told(place: StreamPosition, *, again: bool = False) -> IngestEvents:
     )
 
 
-async def values(world: World) -> int:
+async def values(world: LedgerWorld) -> int:
     return int((await world.row("SELECT count(*) AS n FROM resource_change"))["n"])
 
 
@@ -184,7 +184,7 @@ async def test_a_database_that_stays_away_is_told_and_what_comes_later_is_stored
     assert (await losing.world.endpoint("d"))["queued"] == 1
 
 
-async def test_a_refused_member_fails_alone(world: World) -> None:
+async def test_a_refused_member_fails_alone(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", idempotency_key="k"))
     ledger = world.ledgers[0]
@@ -196,7 +196,7 @@ async def test_a_refused_member_fails_alone(world: World) -> None:
         await bad
 
 
-async def test_a_member_that_the_database_refuses_fails_alone(world: World) -> None:
+async def test_a_member_that_the_database_refuses_fails_alone(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     good = [ledger.enqueue(Create([new("d")])) for _ in range(3)]
@@ -210,7 +210,7 @@ async def test_a_member_that_the_database_refuses_fails_alone(world: World) -> N
 
 
 @pytest.mark.parametrize("name", ["n\ud800", "d" * 100], ids=["half a surrogate pair", "a number too large"])
-async def test_input_that_the_driver_refuses_fails_alone(world: World, name: str) -> None:
+async def test_input_that_the_driver_refuses_fails_alone(world: LedgerWorld, name: str) -> None:
     await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     good = ledger.enqueue(Create([new("d")]))
@@ -223,7 +223,7 @@ async def test_input_that_the_driver_refuses_fails_alone(world: World, name: str
     assert await world.rows("SELECT * FROM endpoint WHERE name = 'whole'") == []
 
 
-async def test_callers_who_leave_change_nothing_for_the_others(world: World) -> None:
+async def test_callers_who_leave_change_nothing_for_the_others(world: LedgerWorld) -> None:
     await world.ingest(*(registered(f"d{n}") for n in range(10)))
     ledger = world.ledgers[0]
     waiting = [asyncio.create_task(ledger.submit(Create([new(f"d{n % 10}")]))) for n in range(1_000)]
@@ -239,7 +239,7 @@ async def test_callers_who_leave_change_nothing_for_the_others(world: World) -> 
     assert len(await world.claim()) == 10
 
 
-async def test_members_of_one_commit_are_applied_events_first_and_claims_last(world: World) -> None:
+async def test_members_of_one_commit_are_applied_events_first_and_claims_last(world: LedgerWorld) -> None:
     """The order of submission does not matter: a device that registers in this commit can be called in this commit."""
     ledger = world.ledgers[0]
     claim = ledger.enqueue(Claim(10, str(uuid.uuid4())))
@@ -249,7 +249,7 @@ async def test_members_of_one_commit_are_applied_events_first_and_claims_last(wo
     assert [claimed.seq for claimed in await claim] == [created.seq]
 
 
-async def test_a_claim_has_begun_before_anything_of_its_group_is_read(world: World) -> None:
+async def test_a_claim_has_begun_before_anything_of_its_group_is_read(world: LedgerWorld) -> None:
     """A slot that becomes free from then on belongs to a call that the group counts as open. Added to this claim it
     used to receive nothing, and stayed free until another event made the dispatcher poll."""
     claim, begun = Claim(1, str(uuid.uuid4())), []
@@ -266,7 +266,7 @@ async def test_a_claim_has_begun_before_anything_of_its_group_is_read(world: Wor
     assert begun == [True]
 
 
-async def test_publishing_comes_after_the_commit_and_only_when_there_is_something_to_say(world: World) -> None:
+async def test_publishing_comes_after_the_commit_and_only_when_there_is_something_to_say(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     world.published.clear()
     await world.ingest(registered("d"))
@@ -277,7 +277,7 @@ async def test_publishing_comes_after_the_commit_and_only_when_there_is_somethin
     assert head["seq"] > seq
 
 
-async def test_closing_writes_what_is_waiting_and_takes_nothing_more(empty_world: World) -> None:
+async def test_closing_writes_what_is_waiting_and_takes_nothing_more(empty_world: LedgerWorld) -> None:
     ledger = await empty_world.ledger()
     futures = [ledger.enqueue(IngestEvents([DecodedEvent(registered(f"d{n}"))])) for n in range(50)]
     await ledger.close()
@@ -311,7 +311,7 @@ class SwallowingStore:
         return getattr(self.store, name)
 
 
-async def test_what_is_queued_still_when_its_caller_was_answered_is_dropped(empty_world: World) -> None:
+async def test_what_is_queued_still_when_its_caller_was_answered_is_dropped(empty_world: LedgerWorld) -> None:
     store = SwallowingStore(open_store(empty_world.url, unsafe=True))
     ledger = await empty_world.ledger(store)
     store.swallows = True
@@ -333,7 +333,7 @@ async def test_what_is_queued_still_when_its_caller_was_answered_is_dropped(empt
 
 
 async def test_a_ledger_closes_though_the_database_says_nothing(
-    empty_world: World, monkeypatch: pytest.MonkeyPatch
+    empty_world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.ledger.ledger.CLOSE_SECONDS", 0)
     store = SwallowingStore(open_store(empty_world.url, unsafe=True))
@@ -351,7 +351,7 @@ async def test_a_ledger_closes_though_the_database_says_nothing(
 
 
 async def test_more_than_can_be_written_soon_is_refused_before_it_is_taken(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.ledger.ledger.MAX_WAITING", 2)
     ledger = world.ledgers[0]
@@ -370,7 +370,7 @@ async def test_long_lists_do_not_make_one_endless_transaction(losing: Losing, mo
     assert (await losing.world.row("SELECT count(*) AS n FROM endpoint"))["n"] == 8
 
 
-async def test_a_whisper_that_fails_repeats_nothing(empty_world: World) -> None:
+async def test_a_whisper_that_fails_repeats_nothing(empty_world: LedgerWorld) -> None:
     """Committed commands are not executed again when their notification fails."""
 
     def notify(_channel: str) -> None:
@@ -385,7 +385,7 @@ async def test_a_whisper_that_fails_repeats_nothing(empty_world: World) -> None:
     assert await ledger.submit(Settle(claimed.seq, claimed.attempt, SUCCESS)) == "CONFIRMED"
 
 
-async def test_a_reader_never_sees_a_number_appear_below_one_that_it_has_seen(empty_world: World) -> None:
+async def test_a_reader_never_sees_a_number_appear_below_one_that_it_has_seen(empty_world: LedgerWorld) -> None:
     """Two processes write at once: the order of numbers is the order of commits."""
     ledgers = [await empty_world.ledger(clock=False) for _ in range(2)]
     await empty_world.ingest(*(registered(f"d{n}") for n in range(4)))

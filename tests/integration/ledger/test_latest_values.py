@@ -14,7 +14,7 @@ from app.domain.values import TypedValue
 from app.domain.verdicts import Report
 from app.models.ledger import DecodedEvent, IngestEvents, Reading
 from app.models.ledger.ingest import EARLIEST_CLOCK
-from tests.integration.ledger.kit import START, SUCCESS, World, new, registered
+from tests.support.ledger import START, SUCCESS, LedgerWorld, new, registered
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,12 +30,12 @@ def reported(*readings: Reading, age: int = 0) -> DecodedEvent:
     return DecodedEvent(Reported(endpoint="d", nodes={}, age=age), readings=readings)
 
 
-async def state(world: World) -> tuple[str, Instant]:
+async def state(world: LedgerWorld) -> tuple[str, Instant]:
     row = await world.row("SELECT value, at FROM resource_state")
     return row["value"], row["at"]
 
 
-async def changes(world: World) -> list[str]:
+async def changes(world: LedgerWorld) -> list[str]:
     return [row["value"] for row in await world.rows("SELECT value FROM resource_change ORDER BY seq")]
 
 
@@ -45,7 +45,7 @@ SAMPLES = ((1.0, FIRST), (2.0, SECOND_), (3.0, THIRD))
 @pytest.mark.parametrize("order", list(itertools.permutations(SAMPLES)), ids=lambda order: str([v for v, _ in order]))
 @pytest.mark.parametrize("apart", ["commits", "events", "samples"])
 async def test_the_greatest_time_stays_in_whatever_order_values_come(
-    world: World, order: Sequence[tuple[float, Instant]], apart: str
+    world: LedgerWorld, order: Sequence[tuple[float, Instant]], apart: str
 ) -> None:
     await world.ingest(registered("d"))
     readings = [reading(value, at) for value, at in order]
@@ -61,7 +61,7 @@ async def test_the_greatest_time_stays_in_whatever_order_values_come(
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_of_equal_times_the_later_arrival_stays(world: World, together: bool) -> None:
+async def test_of_equal_times_the_later_arrival_stays(world: LedgerWorld, together: bool) -> None:
     await world.ingest(registered("d"))
     events = [reported(reading(value, FIRST)) for value in (1.0, 2.0)]
     if together:
@@ -73,7 +73,7 @@ async def test_of_equal_times_the_later_arrival_stays(world: World, together: bo
     assert len(await changes(world)) == 2
 
 
-async def test_a_late_sample_changes_nothing_after_an_answer(world: World) -> None:
+async def test_a_late_sample_changes_nothing_after_an_answer(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.READ, PATH))
     await world.attempt(Report(SUCCESS.outcome, values={PATH: TypedValue(ValueType.FLOAT, 9.0)}))
@@ -82,7 +82,7 @@ async def test_a_late_sample_changes_nothing_after_an_answer(world: World) -> No
     assert await changes(world) == ["9.0", "1.0", "2.0"]
 
 
-async def test_an_answer_that_comes_late_changes_nothing_after_a_newer_value(world: World) -> None:
+async def test_an_answer_that_comes_late_changes_nothing_after_a_newer_value(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.READ, PATH))
     claimed = await world.claim_one()
@@ -93,14 +93,14 @@ async def test_an_answer_that_comes_late_changes_nothing_after_a_newer_value(wor
 
 
 @pytest.mark.parametrize("at", [0, EARLIEST_CLOCK - 1])
-async def test_a_clock_that_was_never_set_does_not_freeze_the_state(world: World, at: Instant) -> None:
+async def test_a_clock_that_was_never_set_does_not_freeze_the_state(world: LedgerWorld, at: Instant) -> None:
     await world.ingest(registered("d"), reported(reading(1.0, None)))
     world.pass_(10)
     await world.ingest(reported(reading(2.0, at)))
     assert await state(world) == ("2.0", world.now)
 
 
-async def test_a_clock_that_is_ahead_does_not_freeze_the_state(world: World) -> None:
+async def test_a_clock_that_is_ahead_does_not_freeze_the_state(world: LedgerWorld) -> None:
     await world.ingest(registered("d"), reported(reading(1.0, START + 3600 * SECOND)))
     world.pass_(10)
     await world.ingest(reported(reading(2.0, None)))

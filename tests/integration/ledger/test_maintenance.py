@@ -22,10 +22,10 @@ from app.models.ledger import (
 )
 from app.models.ledger.ingest import EARLIEST_CLOCK
 from app.models.ledger.maintenance import PIECE
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     REFUSED,
     SUCCESS,
-    World,
+    LedgerWorld,
     deregistered,
     new,
     old_registered,
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.asyncio
 DAY = 24 * 3600
 
 
-async def test_a_lease_that_ran_out_is_perhaps(world: World) -> None:
+async def test_a_lease_that_ran_out_is_perhaps(world: LedgerWorld) -> None:
     await world.ingest(registered("d"), registered("e"))
     repeatable, once = await world.create(new("d"), new("e", OperationKind.EXECUTE, "/3303/0/5605"))
     await world.claim()
@@ -53,7 +53,7 @@ async def test_a_lease_that_ran_out_is_perhaps(world: World) -> None:
     assert (await world.operation(once))["reason"] == "OUTCOME_UNKNOWN"
 
 
-async def test_an_answer_after_the_lease_ran_out_changes_nothing(world: World) -> None:
+async def test_an_answer_after_the_lease_ran_out_changes_nothing(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -63,14 +63,14 @@ async def test_an_answer_after_the_lease_ran_out_changes_nothing(world: World) -
     assert await world.status(seq) == "QUEUED"
 
 
-async def test_a_lease_is_as_long_as_its_operations_timeout_asks(world: World) -> None:
+async def test_a_lease_is_as_long_as_its_operations_timeout_asks(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", timeout=600))
     await world.claim_one()
     assert (await world.endpoint("d"))["lease_until"] == world.now + 615 * 1_000_000
 
 
-async def test_what_waits_beyond_its_time_to_live_expires(world: World) -> None:
+async def test_what_waits_beyond_its_time_to_live_expires(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     short, long = await world.create(new("d", ttl_seconds=10), new("d", ttl_seconds=11))
     world.pass_(10)
@@ -78,7 +78,7 @@ async def test_what_waits_beyond_its_time_to_live_expires(world: World) -> None:
     assert [await world.status(seq) for seq in (short, long)] == ["EXPIRED", "QUEUED"]
 
 
-async def test_thousands_expire_in_pieces(world: World) -> None:
+async def test_thousands_expire_in_pieces(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(*(new("d", ttl_seconds=1) for _ in range(PIECE + 10)))
     world.pass_(1)
@@ -86,7 +86,7 @@ async def test_thousands_expire_in_pieces(world: World) -> None:
     assert (await world.endpoint("d"))["expired"] == PIECE + 10
 
 
-async def test_a_window_that_ended_is_asleep(world: World) -> None:
+async def test_a_window_that_ended_is_asleep(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     world.pass_(89)
     await world.sweep()
@@ -94,10 +94,10 @@ async def test_a_window_that_ended_is_asleep(world: World) -> None:
     world.pass_(1)
     await world.sweep()
     assert await world.presence("d") == "ASLEEP"
-    assert await world.told("d") == ["ONLINE", "ASLEEP"]
+    assert await world.presence_changes("d") == ["ONLINE", "ASLEEP"]
 
 
-async def test_a_lifetime_that_ran_out_is_offline_until_an_update_revives_it(world: World) -> None:
+async def test_a_lifetime_that_ran_out_is_offline_until_an_update_revives_it(world: LedgerWorld) -> None:
     await world.ingest(registered("d", lifetime_seconds=100))
     world.pass_(100)
     await world.sweep()
@@ -107,7 +107,7 @@ async def test_a_lifetime_that_ran_out_is_offline_until_an_update_revives_it(wor
     assert await world.presence("d") == "ONLINE"
 
 
-async def test_a_device_that_does_not_sleep_is_online_until_its_lifetime_ends(world: World) -> None:
+async def test_a_device_that_does_not_sleep_is_online_until_its_lifetime_ends(world: LedgerWorld) -> None:
     await world.ingest(registered("d", queue_mode=False, lifetime_seconds=1_000))
     world.pass_(999)
     await world.sweep()
@@ -117,34 +117,34 @@ async def test_a_device_that_does_not_sleep_is_online_until_its_lifetime_ends(wo
     assert await world.presence("d") == "OFFLINE"
 
 
-async def test_an_endpoint_known_from_the_older_webhook_is_never_offline_by_the_clock(world: World) -> None:
+async def test_an_endpoint_known_from_the_older_webhook_is_never_offline_by_the_clock(world: LedgerWorld) -> None:
     await world.ingest(old_registered("d", 100))
     world.pass_(365 * DAY)
     await world.sweep()
     assert await world.presence("d") == "ASLEEP"
 
 
-async def test_a_device_that_registers_anew_within_two_seconds_was_never_gone(world: World) -> None:
+async def test_a_device_that_registers_anew_within_two_seconds_was_never_gone(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.ingest(deregistered("d"))
     world.pass_(1)
     await world.ingest(registered("d", "r2"))
     world.pass_(5)
     await world.sweep()
-    assert await world.told("d") == ["ONLINE"]
+    assert await world.presence_changes("d") == ["ONLINE"]
 
 
-async def test_a_farewell_is_told_after_two_seconds(world: World) -> None:
+async def test_a_farewell_is_told_after_two_seconds(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.ingest(deregistered("d"))
     await world.sweep()
-    assert (await world.presence("d"), await world.told("d")) == ("OFFLINE", ["ONLINE"])
+    assert (await world.presence("d"), await world.presence_changes("d")) == ("OFFLINE", ["ONLINE"])
     world.pass_(2)
     await world.sweep()
-    assert await world.told("d") == ["ONLINE", "OFFLINE"]
+    assert await world.presence_changes("d") == ["ONLINE", "OFFLINE"]
 
 
-async def test_a_listing_ends_only_registrations_that_were_silent_since_before_it(world: World) -> None:
+async def test_a_listing_ends_only_registrations_that_were_silent_since_before_it(world: LedgerWorld) -> None:
     ledger = world.ledgers[0]
     await world.ingest(registered("gone"), registered("listed"), registered("heard"), old_registered("older", 1))
     world.pass_(10)
@@ -157,7 +157,7 @@ async def test_a_listing_ends_only_registrations_that_were_silent_since_before_i
     assert [await world.presence(name) for name in names] == ["OFFLINE", "ONLINE", "ONLINE", "ONLINE"]
 
 
-async def test_a_device_that_a_listing_missed_is_back_with_its_next_update(world: World) -> None:
+async def test_a_device_that_a_listing_missed_is_back_with_its_next_update(world: LedgerWorld) -> None:
     ledger = world.ledgers[0]
     await world.ingest(registered("d"))
     world.pass_(10)
@@ -166,7 +166,7 @@ async def test_a_device_that_a_listing_missed_is_back_with_its_next_update(world
     assert await world.presence("d") == "ONLINE"
 
 
-async def test_one_bridge_listens_until_it_gives_up_or_is_silent(empty_world: World) -> None:
+async def test_one_bridge_listens_until_it_gives_up_or_is_silent(empty_world: LedgerWorld) -> None:
     one, two = [await empty_world.ledger() for _ in range(2)]
     assert await one.submit(RenewBridgeLease("one", 10_000_000))
     assert not await two.submit(RenewBridgeLease("two", 10_000_000))
@@ -179,7 +179,9 @@ async def test_one_bridge_listens_until_it_gives_up_or_is_silent(empty_world: Wo
     assert await one.submit(RenewBridgeLease("one", 10_000_000))
 
 
-async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon_moves(empty_world: World) -> None:
+async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon_moves(
+    empty_world: LedgerWorld,
+) -> None:
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     await empty_world.ingest(registered("d", lifetime_seconds=10 * DAY))
     old, waiting = await empty_world.create(new("d"), new("d", max_attempts=9))
@@ -200,7 +202,7 @@ async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon
     assert (endpoint["failed"], endpoint["confirmed"], endpoint["queued"]) == (0, 1, 1)
 
 
-async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empty_world: World) -> None:
+async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empty_world: LedgerWorld) -> None:
     """The transitions of an operation that took days are both older and younger than others': the horizon covers
     all."""
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
@@ -218,7 +220,7 @@ async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empt
 
 
 async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
-    empty_world: World, monkeypatch: pytest.MonkeyPatch
+    empty_world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.ledger.maintenance.PRUNE_PIECE", 3)
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
@@ -230,7 +232,7 @@ async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
     assert await empty_world.rows("SELECT * FROM presence_change") == []
 
 
-async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empty_world: World) -> None:
+async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empty_world: LedgerWorld) -> None:
     """It forwards the events that its socket kept before it learns that another bridge listens by now, and has
     processed all of them."""
     one, two = [await empty_world.ledger() for _ in range(2)]
@@ -253,7 +255,7 @@ async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empt
 
 
 async def test_receipts_are_forgotten_in_pieces_to_their_end(
-    empty_world: World, monkeypatch: pytest.MonkeyPatch
+    empty_world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.ledger.maintenance.RECEIPTS_PIECE", 3)
     ledger = await empty_world.ledger()
@@ -269,7 +271,7 @@ async def test_receipts_are_forgotten_in_pieces_to_their_end(
     assert await empty_world.rows("SELECT request_id FROM early_response") == [{"request_id": "late"}]
 
 
-async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world: World) -> None:
+async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world: LedgerWorld) -> None:
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     await empty_world.ingest(registered("d", lifetime_seconds=10 * DAY))
     value = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=EARLIEST_CLOCK)
@@ -296,7 +298,7 @@ async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world
     ids=["an operation that is gone", "an operation that is not SENDING"],
 )
 async def test_a_row_that_cannot_be_tended_costs_itself_alone(
-    world: World, breach: str, repair: str, request_ids: bool
+    world: LedgerWorld, breach: str, repair: str, request_ids: bool
 ) -> None:
     await world.ingest(registered("bad"), registered("good", lifetime_seconds=60))
     seq, other, good = await world.create(new("bad"), new("bad"), new("good", timeout=1))

@@ -27,9 +27,10 @@ from hypothesis.stateful import (
 from app.domain.enums import SECOND, OperationKind
 from app.domain.events import Reported
 from app.models.fields import load_json
+from app.models.invariant_check import violations
 from app.models.ledger import Cancel, Claimed, Create, Probed, ResumeDispatch, Scope, Settle, Sweep, open_store
 from app.models.ledger.pauses import PauseDispatch
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     ASLEEP,
     BUSY,
     ERROR,
@@ -41,7 +42,7 @@ from tests.integration.ledger.kit import (
     SUCCESS,
     UNCONNECTED,
     UNREGISTERED,
-    World,
+    LedgerWorld,
     awake,
     delayed,
     deregistered,
@@ -51,7 +52,6 @@ from tests.integration.ledger.kit import (
     sleeping,
     updated,
 )
-from tests.invariants import violations
 
 QUEUE_MODE, ALWAYS_ON = "queue-mode", "always-on"
 NAMES: Final = (QUEUE_MODE, ALWAYS_ON)
@@ -93,7 +93,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.world = World(self.url, open_store(self.url, unsafe=True))
+        self.world = LedgerWorld(self.url, open_store(self.url, unsafe=True))
         self.do(self._begin())
 
     async def _begin(self) -> None:

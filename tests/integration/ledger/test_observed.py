@@ -14,11 +14,11 @@ from app.domain.verdicts import Report
 from app.models.ledger import DecodedEvent, Reading
 from app.models.observations import MOST, Observed, observation_of, with_observation
 from app.models.operation import NewOperation
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     REFUSED,
     SILENT,
     SUCCESS,
-    World,
+    LedgerWorld,
     delayed,
     deregistered,
     new,
@@ -39,18 +39,18 @@ def composite(kind: OperationKind, *paths: str) -> NewOperation:
     return replace(made, request=replace(made.request, path=None, paths=paths))
 
 
-async def observed(world: World, path: str = PATH) -> bool:
+async def observed(world: LedgerWorld, path: str = PATH) -> bool:
     return Observed((await world.endpoint("d"))["observations"]).covers(path)
 
 
-async def done(world: World, operation: NewOperation, report: Report = SUCCESS) -> None:
+async def done(world: LedgerWorld, operation: NewOperation, report: Report = SUCCESS) -> None:
     await world.create(operation)
     await world.attempt(report)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", ["/3303", "/3303/0", PATH])
-async def test_a_confirmed_observe_stands_for_all_below_its_path(world: World, path: str) -> None:
+async def test_a_confirmed_observe_stands_for_all_below_its_path(world: LedgerWorld, path: str) -> None:
     await world.ingest(registered("d", address=HERE))
     assert not await observed(world)
     await done(world, new("d", O.OBSERVE, path))
@@ -63,7 +63,7 @@ async def test_a_confirmed_observe_stands_for_all_below_its_path(world: World, p
 
 
 @pytest.mark.asyncio
-async def test_a_composite_is_ended_by_its_own_paths_alone(world: World) -> None:
+async def test_a_composite_is_ended_by_its_own_paths_alone(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await done(world, composite(O.OBSERVE_COMPOSITE, PATH, OTHER))
     await done(world, new("d", O.OBSERVE, PATH))
@@ -75,7 +75,7 @@ async def test_a_composite_is_ended_by_its_own_paths_alone(world: World) -> None
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("report", [REFUSED, SILENT])
-async def test_one_that_was_not_confirmed_does_not_stand(world: World, report: Report) -> None:
+async def test_one_that_was_not_confirmed_does_not_stand(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH), report)
     assert not await observed(world)
@@ -104,7 +104,7 @@ def ended(**facts: object) -> Event:
     ],
     ids=repr,
 )
-async def test_what_ends_an_observation(world: World, event: Event, stands: bool) -> None:
+async def test_what_ends_an_observation(world: LedgerWorld, event: Event, stands: bool) -> None:
     await world.ingest(registered("d", address=HERE))
     await done(world, new("d", O.OBSERVE, PATH))
     await world.ingest(event)
@@ -112,7 +112,7 @@ async def test_what_ends_an_observation(world: World, event: Event, stands: bool
 
 
 @pytest.mark.asyncio
-async def test_a_repeated_observe_stands_in_whatever_order_its_events_come(world: World) -> None:
+async def test_a_repeated_observe_stands_in_whatever_order_its_events_come(world: LedgerWorld) -> None:
     """Our own server reports the end of the observation that the newer one replaced, then the newer one."""
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH))
@@ -122,7 +122,7 @@ async def test_a_repeated_observe_stands_in_whatever_order_its_events_come(world
 
 
 @pytest.mark.asyncio
-async def test_an_answer_from_before_the_present_registration_makes_none_stand(world: World) -> None:
+async def test_an_answer_from_before_the_present_registration_makes_none_stand(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", O.OBSERVE, PATH))
     claimed = await world.claim_one()
@@ -133,7 +133,7 @@ async def test_an_answer_from_before_the_present_registration_makes_none_stand(w
 
 
 @pytest.mark.asyncio
-async def test_one_that_leshan_held_stands_after_the_wake(world: World) -> None:
+async def test_one_that_leshan_held_stands_after_the_wake(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH), delayed("q1"))
     world.pass_(100)
@@ -142,7 +142,7 @@ async def test_one_that_leshan_held_stands_after_the_wake(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_value_outlives_its_observation(world: World) -> None:
+async def test_a_value_outlives_its_observation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH))
     reading = Reading({PATH: TypedValue(ValueType.FLOAT, 21.5)})

@@ -11,7 +11,7 @@ from app.domain.enums import SECOND, OperationKind, Presence
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.models.ledger import CancelMany, Configure, Provision, open_store
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     ASLEEP,
     BUSY,
     ERROR,
@@ -21,8 +21,8 @@ from tests.integration.ledger.kit import (
     SILENT,
     SUCCESS,
     UNCONNECTED,
+    LedgerWorld,
     LosingStore,
-    World,
     awake,
     new,
     registered,
@@ -37,7 +37,7 @@ TOO_LARGE: Final = Report(Outcome(OutcomeKind.ANSWER_TOO_LARGE, 500, detail="The
 ALWAYS_ON: Final[dict[str, Any]] = {"queue_mode": False, "lifetime_seconds": 86_400}
 
 
-async def sent(world: World, report: Report = SUCCESS) -> list[int]:
+async def sent(world: LedgerWorld, report: Report = SUCCESS) -> list[int]:
     """Claim and settle the endpoint's operations one after the other as long as there is one; return their order."""
     order: list[int] = []
     while claimed := await world.claim():
@@ -51,7 +51,9 @@ async def sent(world: World, report: Report = SUCCESS) -> list[int]:
 
 
 @pytest.mark.parametrize("report", [ERROR, BUSY, SILENT], ids=["5.00", "5.03", "silent"])
-async def test_a_device_that_does_not_sleep_goes_on_after_its_retry_was_answered(world: World, report: Report) -> None:
+async def test_a_device_that_does_not_sleep_goes_on_after_its_retry_was_answered(
+    world: LedgerWorld, report: Report
+) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     first, *others = await world.create(new("d"), new("d"), new("d", path="/3/0/15"))
     await world.attempt(report)
@@ -62,14 +64,14 @@ async def test_a_device_that_does_not_sleep_goes_on_after_its_retry_was_answered
     assert await sent(world) == others
 
 
-async def open_call(world: World) -> Any:
+async def open_call(world: LedgerWorld) -> Any:
     """Return the open claim, as its process knows it."""
     row = await world.row("SELECT o.seq, o.attempt FROM operation o WHERE o.status = 'SENDING'")
     return type("Open", (), row)
 
 
 @pytest.mark.parametrize("report", [SUCCESS, REFUSED], ids=["confirmed", "refused"])
-async def test_any_answer_gives_a_silent_device_its_turn_back(world: World, report: Report) -> None:
+async def test_any_answer_gives_a_silent_device_its_turn_back(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     _, second = await world.create(new("d"), new("d"))
     await world.attempt(SILENT)
@@ -80,7 +82,7 @@ async def test_any_answer_gives_a_silent_device_its_turn_back(world: World, repo
 
 @pytest.mark.parametrize("report", [UNCONNECTED, ASLEEP], ids=["not connected", "asleep"])
 async def test_a_device_that_does_not_sleep_and_cannot_be_called_now_is_called_again_after_a_pause(
-    world: World, report: Report
+    world: LedgerWorld, report: Report
 ) -> None:
     """The device has no wake to wait for: its next update may be a day away."""
     await world.ingest(registered("d", **ALWAYS_ON))
@@ -95,7 +97,9 @@ async def test_a_device_that_does_not_sleep_and_cannot_be_called_now_is_called_a
     assert (await world.operation(seq))["attempts"] == 0
 
 
-async def test_a_reboot_whose_answer_is_settled_after_the_new_registration_holds_nothing_back(world: World) -> None:
+async def test_a_reboot_whose_answer_is_settled_after_the_new_registration_holds_nothing_back(
+    world: LedgerWorld,
+) -> None:
     """The process died, or the database was away: the device was back before its response was known."""
     await world.ingest(registered("d", **ALWAYS_ON))
     _, second = await world.create(new("d", *REBOOT), new("d"))
@@ -111,7 +115,7 @@ async def test_a_reboot_whose_answer_is_settled_after_the_new_registration_holds
 
 @pytest.mark.parametrize("report", [ERROR, BUSY], ids=["5.00", "5.03"])
 async def test_operations_of_other_instances_go_on_in_the_same_wake_in_priority_and_queue_order(
-    world: World, report: Report
+    world: LedgerWorld, report: Report
 ) -> None:
     await world.ingest(registered("d"))
     poison, behind, other, second, urgent, low = await world.create(
@@ -146,7 +150,7 @@ async def test_operations_of_other_instances_go_on_in_the_same_wake_in_priority_
         ({"kind": EXECUTE, "path": "/3/0/4", "repeatable": True}, {"path": "/3303/0/1"}),
     ],
 )
-async def test_what_touches_the_same_instance_waits(world: World, first: Any, later: Any) -> None:
+async def test_what_touches_the_same_instance_waits(world: LedgerWorld, first: Any, later: Any) -> None:
     await world.ingest(registered("d"))
     poison, behind = await world.create(new("d", **first), new("d", **later))
     await world.attempt(ERROR)
@@ -156,7 +160,7 @@ async def test_what_touches_the_same_instance_waits(world: World, first: Any, la
     assert await world.status(behind) == "QUEUED"
 
 
-async def test_what_is_held_back_holds_its_own_instances_too(world: World) -> None:
+async def test_what_is_held_back_holds_its_own_instances_too(world: LedgerWorld) -> None:
     """Within one object instance the order of the queue always holds."""
     await world.ingest(registered("d"))
     poison, composite, reading, free = await world.create(
@@ -171,7 +175,7 @@ async def test_what_is_held_back_holds_its_own_instances_too(world: World) -> No
     assert await sent(world) == [poison, composite, reading]
 
 
-async def test_a_reboot_does_not_pass_what_is_held_back(world: World) -> None:
+async def test_a_reboot_does_not_pass_what_is_held_back(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     poison, before, reboot, after = await world.create(
         new("d"), new("d", READ, "/3303/0/1"), new("d", *REBOOT), new("d", READ, "/4/0/0")
@@ -184,7 +188,7 @@ async def test_a_reboot_does_not_pass_what_is_held_back(world: World) -> None:
     assert await sent(world) == [after]
 
 
-async def test_silence_still_ends_the_turn(world: World) -> None:
+async def test_silence_still_ends_the_turn(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     poison, other, third = await world.create(new("d"), new("d", READ, "/3/0/0"), new("d", READ, "/4/0/0"))
     await world.attempt(ERROR)
@@ -194,7 +198,7 @@ async def test_silence_still_ends_the_turn(world: World) -> None:
     assert await sent(world) == [poison, other, third]
 
 
-async def test_where_the_device_does_not_sleep_each_operation_has_its_own_pauses(world: World) -> None:
+async def test_where_the_device_does_not_sleep_each_operation_has_its_own_pauses(world: LedgerWorld) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     first, second, free = await world.create(new("d"), new("d", path="/3/0/15"), new("d", READ, "/4/0/0"))
     await world.attempt(ERROR)
@@ -216,7 +220,7 @@ async def test_where_the_device_does_not_sleep_each_operation_has_its_own_pauses
     assert (row["status"], row["reason"], row["attempts"]) == ("FAILED", "DEVICE_ERROR", 3)
 
 
-async def test_a_wake_gives_every_operation_its_retry_at_once(world: World) -> None:
+async def test_a_wake_gives_every_operation_its_retry_at_once(world: LedgerWorld) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     first, second = await world.create(new("d"), new("d", path="/3/0/15"))
     await sent(world, ERROR)
@@ -224,7 +228,7 @@ async def test_a_wake_gives_every_operation_its_retry_at_once(world: World) -> N
     assert await sent(world) == [first, second]
 
 
-async def test_a_wake_during_the_attempt_is_the_retrys_wake(world: World) -> None:
+async def test_a_wake_during_the_attempt_is_the_retrys_wake(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -234,7 +238,7 @@ async def test_a_wake_during_the_attempt_is_the_retrys_wake(world: World) -> Non
 
 
 @pytest.mark.parametrize("how", ["canceled", "expired", "superseded"])
-async def test_what_ends_while_it_waits_holds_nothing_back_any_more(world: World, how: str) -> None:
+async def test_what_ends_while_it_waits_holds_nothing_back_any_more(world: LedgerWorld, how: str) -> None:
     await world.ingest(registered("d"))
     poison, behind = await world.create(new("d", ttl_seconds=20), new("d", EXECUTE, "/5/0/3"))
     await world.attempt(ERROR)
@@ -249,7 +253,7 @@ async def test_what_ends_while_it_waits_holds_nothing_back_any_more(world: World
     assert (await world.claim_one()).seq == behind
 
 
-async def test_what_is_created_meanwhile_goes_if_nothing_holds_it_back(world: World) -> None:
+async def test_what_is_created_meanwhile_goes_if_nothing_holds_it_back(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(ERROR)
@@ -262,7 +266,7 @@ async def test_what_is_created_meanwhile_goes_if_nothing_holds_it_back(world: Wo
     assert await sent(world) == [free]
 
 
-async def test_the_retry_is_not_claimed_early_by_a_process_that_has_not_loaded_the_endpoint(world: World) -> None:
+async def test_the_retry_is_not_claimed_early_by_a_process_that_has_not_loaded_the_endpoint(world: LedgerWorld) -> None:
     """The endpoint's row stores its next operation; when that one has expired, the next one is determined again."""
     await world.ingest(registered("d"))
     poison, short, free = await world.create(
@@ -278,7 +282,7 @@ async def test_the_retry_is_not_claimed_early_by_a_process_that_has_not_loaded_t
 
 
 async def test_a_long_queue_is_looked_at_as_far_as_it_is_in_sight(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"), *(new("d") for _ in range(499)), new("d", READ, "/3/0/0"))
@@ -286,7 +290,7 @@ async def test_a_long_queue_is_looked_at_as_far_as_it_is_in_sight(
     assert await world.claim() == []
 
 
-async def test_an_awake_without_an_update_gives_no_retry(world: World) -> None:
+async def test_an_awake_without_an_update_gives_no_retry(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(ERROR)
@@ -302,7 +306,9 @@ class CountingStore(LosingStore):
         return await self.store.fetch(sql, *values)
 
 
-async def test_only_an_endpoint_where_something_waits_costs_a_claim_one_more_statement(empty_world: World) -> None:
+async def test_only_an_endpoint_where_something_waits_costs_a_claim_one_more_statement(
+    empty_world: LedgerWorld,
+) -> None:
     store = CountingStore(open_store(empty_world.url, unsafe=True))
     await empty_world.ledger(store)
     costs = []
@@ -322,12 +328,12 @@ async def test_only_an_endpoint_where_something_waits_costs_a_claim_one_more_sta
 # --- point 6: composites that a device never answers
 
 
-async def composites(world: World, count: int = 2, **more: Any) -> list[int]:
+async def composites(world: LedgerWorld, count: int = 2, **more: Any) -> list[int]:
     return await world.create(*(new("d", COMPOSITE, None, paths=["/3/0/0", "/4/0/1"], **more) for _ in range(count)))
 
 
 @pytest.mark.parametrize("facts", [{}, ALWAYS_ON], ids=["queue mode", "always on"])
-async def test_a_composite_that_a_device_never_answers_is_tried_once(world: World, facts: dict[str, Any]) -> None:
+async def test_a_composite_that_a_device_never_answers_is_tried_once(world: LedgerWorld, facts: dict[str, Any]) -> None:
     await world.ingest(registered("d", **facts))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
@@ -345,7 +351,7 @@ async def test_a_composite_that_a_device_never_answers_is_tried_once(world: Worl
     assert await world.status(second) == "FAILED"
 
 
-async def test_a_composite_goes_first_and_the_device_answers_only_later(world: World) -> None:
+async def test_a_composite_goes_first_and_the_device_answers_only_later(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, second = await composites(world)
     assert await world.attempt(SILENT) == "QUEUED", "nothing says that it is not the device that is silent"
@@ -360,7 +366,7 @@ async def test_a_composite_goes_first_and_the_device_answers_only_later(world: W
     assert await world.status(urgent) == "CONFIRMED"
 
 
-async def test_a_device_that_is_silent_to_everything_has_all_its_attempts(world: World) -> None:
+async def test_a_device_that_is_silent_to_everything_has_all_its_attempts(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
@@ -374,7 +380,7 @@ async def test_a_device_that_is_silent_to_everything_has_all_its_attempts(world:
 
 
 @pytest.mark.parametrize("report", [REFUSED, TOO_LARGE], ids=["refused", "too large"])
-async def test_a_composite_that_was_answered_once_has_all_its_attempts(world: World, report: Report) -> None:
+async def test_a_composite_that_was_answered_once_has_all_its_attempts(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
@@ -384,7 +390,7 @@ async def test_a_composite_that_was_answered_once_has_all_its_attempts(world: Wo
 
 
 @pytest.mark.parametrize("second", [SILENT, ASLEEP, LOST], ids=["silent", "asleep", "lost"])
-async def test_a_composite_refused_in_one_format_counts_as_answered(world: World, second: Report) -> None:
+async def test_a_composite_refused_in_one_format_counts_as_answered(world: LedgerWorld, second: Report) -> None:
     """The report is the second call's, in the other format: the device answered the first one."""
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
@@ -395,7 +401,7 @@ async def test_a_composite_refused_in_one_format_counts_as_answered(world: World
     assert await world.attempt(SILENT) == "QUEUED"
 
 
-async def test_an_answer_that_is_too_large_shows_that_a_device_answers_others(world: World) -> None:
+async def test_an_answer_that_is_too_large_shows_that_a_device_answers_others(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(TOO_LARGE)
@@ -403,14 +409,14 @@ async def test_an_answer_that_is_too_large_shows_that_a_device_answers_others(wo
     assert await world.attempt(SILENT) == "FAILED"
 
 
-async def test_other_kinds_have_all_their_attempts(world: World) -> None:
+async def test_other_kinds_have_all_their_attempts(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"), new("d", DISCOVER, "/3/0"))
     await world.attempt(SUCCESS)
     assert await world.attempt(SILENT) == "QUEUED"
 
 
-async def test_a_new_registration_forgets_which_composites_were_not_answered(world: World) -> None:
+async def test_a_new_registration_forgets_which_composites_were_not_answered(world: LedgerWorld) -> None:
     """A firmware update may have added support for them."""
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
@@ -426,7 +432,7 @@ async def test_a_new_registration_forgets_which_composites_were_not_answered(wor
 
 @pytest.mark.parametrize("of_the_endpoint", [False, True], ids=["setting", "endpoint"])
 async def test_in_every_window_from_the_shortest_on_something_is_sent(
-    empty_world: World, of_the_endpoint: bool
+    empty_world: LedgerWorld, of_the_endpoint: bool
 ) -> None:
     for seconds in range(5, 61):
         name = f"d{seconds}"
@@ -444,7 +450,7 @@ async def test_in_every_window_from_the_shortest_on_something_is_sent(
         empty_world.ledgers.clear()
 
 
-async def test_a_claim_beside_the_wake_knows_the_short_window_too(empty_world: World) -> None:
+async def test_a_claim_beside_the_wake_knows_the_short_window_too(empty_world: LedgerWorld) -> None:
     """The endpoint is loaded in the claim's own group: the margin is nevertheless that of the window."""
     await empty_world.ledger(awake_window=5 * SECOND)
     await empty_world.ingest(registered("d"))
@@ -453,7 +459,7 @@ async def test_a_claim_beside_the_wake_knows_the_short_window_too(empty_world: W
     assert len(await empty_world.claim()) == 1
 
 
-async def test_a_claim_that_came_too_early_costs_nothing(world: World) -> None:
+async def test_a_claim_that_came_too_early_costs_nothing(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(ASLEEP)

@@ -10,7 +10,7 @@ from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
 from app.models.ledger import Release, Settle
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     ASLEEP,
     BUSY,
     LOST,
@@ -19,7 +19,7 @@ from tests.integration.ledger.kit import (
     SILENT,
     SUCCESS,
     UNREGISTERED,
-    World,
+    LedgerWorld,
     delayed,
     deregistered,
     new,
@@ -34,7 +34,7 @@ FORGOTTEN = Report(Outcome(OutcomeKind.SUCCESS, 200))
 """The report of an observation that Leshan canceled without the device."""
 
 
-async def test_a_success_is_one_road_of_three_steps(world: World) -> None:
+async def test_a_success_is_one_road_of_three_steps(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     assert await world.attempt(SUCCESS) == "CONFIRMED"
@@ -44,7 +44,7 @@ async def test_a_success_is_one_road_of_three_steps(world: World) -> None:
     assert row["finished_at"] == world.now
 
 
-async def test_a_stale_fence_changes_nothing(world: World) -> None:
+async def test_a_stale_fence_changes_nothing(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     first = await world.claim_one()
@@ -59,7 +59,7 @@ async def test_a_stale_fence_changes_nothing(world: World) -> None:
     assert await world.ledgers[0].submit(Settle(999_999, 1, SUCCESS)) is None
 
 
-async def test_a_counted_failure_waits_for_the_next_wake(world: World) -> None:
+async def test_a_counted_failure_waits_for_the_next_wake(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     assert await world.attempt(LOST) == "QUEUED"
@@ -69,7 +69,7 @@ async def test_a_counted_failure_waits_for_the_next_wake(world: World) -> None:
     assert (await world.claim_one()).seq == seq
 
 
-async def test_a_wake_during_the_attempt_is_not_lost(world: World) -> None:
+async def test_a_wake_during_the_attempt_is_not_lost(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -79,7 +79,7 @@ async def test_a_wake_during_the_attempt_is_not_lost(world: World) -> None:
     assert len(await world.claim()) == 1
 
 
-async def test_no_notification_doubled_event_or_new_operation_burns_an_attempt(world: World) -> None:
+async def test_no_notification_doubled_event_or_new_operation_burns_an_attempt(world: LedgerWorld) -> None:
     await world.ingest(registered("d"), updated("d", 2))
     (seq,) = await world.create(new("d"))
     await world.attempt(LOST)
@@ -91,7 +91,7 @@ async def test_no_notification_doubled_event_or_new_operation_burns_an_attempt(w
     assert (await world.operation(seq))["attempts"] == 1
 
 
-async def test_three_unanswered_attempts_over_three_updates_are_the_end(world: World) -> None:
+async def test_three_unanswered_attempts_over_three_updates_are_the_end(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     for wake in (2, 3, 4):
@@ -107,7 +107,7 @@ async def test_three_unanswered_attempts_over_three_updates_are_the_end(world: W
 
 
 @pytest.mark.parametrize("report", [ASLEEP, UNREGISTERED], ids=["asleep", "not registered"])
-async def test_being_away_burns_no_attempts(world: World, report: Report) -> None:
+async def test_being_away_burns_no_attempts(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     for wake in range(2, 8):
@@ -118,14 +118,14 @@ async def test_being_away_burns_no_attempts(world: World, report: Report) -> Non
     assert (row["attempts"], row["attempt"], row["delivery"]) == (0, 6, "NOT_SENT")
 
 
-async def test_what_may_not_be_repeated_ends_unknown_after_one_perhaps(world: World) -> None:
+async def test_what_may_not_be_repeated_ends_unknown_after_one_perhaps(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     assert await world.attempt(LOST) == "FAILED"
     assert (await world.operation(seq))["reason"] == "OUTCOME_UNKNOWN"
 
 
-async def test_what_may_not_be_repeated_is_tried_again_when_the_device_says_it_was_not_done(world: World) -> None:
+async def test_what_may_not_be_repeated_is_tried_again_when_the_device_says_it_was_not_done(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     assert await world.attempt(BUSY) == "QUEUED"
@@ -133,7 +133,7 @@ async def test_what_may_not_be_repeated_is_tried_again_when_the_device_says_it_w
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
-async def test_a_device_that_does_not_sleep_is_tried_again_by_the_clock(world: World) -> None:
+async def test_a_device_that_does_not_sleep_is_tried_again_by_the_clock(world: LedgerWorld) -> None:
     await world.ingest(registered("d", queue_mode=False, lifetime_seconds=86_400))
     (seq,) = await world.create(new("d", max_attempts=9))
     for pause in (30, 120, 600, 600):
@@ -145,7 +145,9 @@ async def test_a_device_that_does_not_sleep_is_tried_again_by_the_clock(world: W
     assert (await world.claim_one()).seq == seq
 
 
-async def test_a_wake_gives_a_device_that_does_not_sleep_its_turn_at_once_and_short_pauses_again(world: World) -> None:
+async def test_a_wake_gives_a_device_that_does_not_sleep_its_turn_at_once_and_short_pauses_again(
+    world: LedgerWorld,
+) -> None:
     await world.ingest(registered("d", queue_mode=False))
     await world.create(new("d", max_attempts=9))
     await world.attempt(SILENT)
@@ -157,7 +159,7 @@ async def test_a_wake_gives_a_device_that_does_not_sleep_its_turn_at_once_and_sh
     assert len(await world.claim()) == 1
 
 
-async def test_a_wake_that_ends_a_pause_is_told_to_the_dispatchers(world: World) -> None:
+async def test_a_wake_that_ends_a_pause_is_told_to_the_dispatchers(world: LedgerWorld) -> None:
     await world.ingest(registered("d", queue_mode=False))
     await world.create(new("d"))
     await world.attempt(SILENT)
@@ -166,7 +168,7 @@ async def test_a_wake_that_ends_a_pause_is_told_to_the_dispatchers(world: World)
     assert "wake" in world.published
 
 
-async def test_a_wake_is_told_though_the_sweeper_has_not_yet_seen_the_window_end(world: World) -> None:
+async def test_a_wake_is_told_though_the_sweeper_has_not_yet_seen_the_window_end(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     world.pass_(95)
@@ -175,14 +177,14 @@ async def test_a_wake_is_told_though_the_sweeper_has_not_yet_seen_the_window_end
     assert "wake" in world.published
 
 
-async def test_a_wake_of_an_endpoint_with_nothing_queued_is_told_to_nobody(world: World) -> None:
+async def test_a_wake_of_an_endpoint_with_nothing_queued_is_told_to_nobody(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     world.published.clear()
     await world.ingest(updated("d", 2))
     assert "wake" not in world.published
 
 
-async def test_delivery_is_the_highest_of_all_attempts(world: World) -> None:
+async def test_delivery_is_the_highest_of_all_attempts(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", max_attempts=9))
     seen = []
@@ -194,7 +196,9 @@ async def test_delivery_is_the_highest_of_all_attempts(world: World) -> None:
 
 
 @pytest.mark.parametrize("report", [SILENT, ASLEEP, UNREGISTERED], ids=["silent", "asleep", "not registered"])
-async def test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile(world: World, report: Report) -> None:
+async def test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile(
+    world: LedgerWorld, report: Report
+) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -206,14 +210,14 @@ async def test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile(wor
 @pytest.mark.parametrize(
     ("report", "presence"), [(SILENT, "ASLEEP"), (ASLEEP, "ASLEEP"), (UNREGISTERED, "OFFLINE"), (REFUSED, "ONLINE")]
 )
-async def test_a_verdict_writes_the_presence_that_it_tells(world: World, report: Report, presence: str) -> None:
+async def test_a_verdict_writes_the_presence_that_it_tells(world: LedgerWorld, report: Report, presence: str) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(report)
     assert await world.presence("d") == presence
 
 
-async def test_an_answer_renews_the_window(world: World) -> None:
+async def test_an_answer_renews_the_window(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(*(new("d") for _ in range(5)))
     for _ in range(5):
@@ -223,7 +227,9 @@ async def test_an_answer_renews_the_window(world: World) -> None:
 
 
 @pytest.mark.parametrize("report", [SILENT, LOST, ASLEEP, UNREGISTERED, FORGOTTEN])
-async def test_last_seen_is_not_moved_by_a_call_that_the_device_did_not_answer(world: World, report: Report) -> None:
+async def test_last_seen_is_not_moved_by_a_call_that_the_device_did_not_answer(
+    world: LedgerWorld, report: Report
+) -> None:
     await world.ingest(registered("d"))
     seen_at = world.now
     await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
@@ -232,7 +238,7 @@ async def test_last_seen_is_not_moved_by_a_call_that_the_device_did_not_answer(w
     assert (await world.endpoint("d"))["last_seen_at"] == seen_at
 
 
-async def test_last_seen_moves_with_an_answer_and_no_further_than_the_end_of_its_call(world: World) -> None:
+async def test_last_seen_moves_with_an_answer_and_no_further_than_the_end_of_its_call(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
     await world.settle(await world.claim_one(), REFUSED)
@@ -247,7 +253,7 @@ async def test_last_seen_moves_with_an_answer_and_no_further_than_the_end_of_its
 
 
 @pytest.mark.parametrize("kept", [False, True])
-async def test_the_late_answer_to_a_held_request_counts_as_of_its_own_time(world: World, kept: bool) -> None:
+async def test_the_late_answer_to_a_held_request_counts_as_of_its_own_time(world: LedgerWorld, kept: bool) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -263,7 +269,7 @@ async def test_the_late_answer_to_a_held_request_counts_as_of_its_own_time(world
     assert (row["last_seen_at"], row["awake_until"]) == (world.now - 3 * SECOND, world.now + 87 * SECOND)
 
 
-async def test_an_answer_after_the_deregistration_does_not_bring_the_device_back(world: World) -> None:
+async def test_an_answer_after_the_deregistration_does_not_bring_the_device_back(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -272,7 +278,7 @@ async def test_an_answer_after_the_deregistration_does_not_bring_the_device_back
     assert await world.presence("d") == "OFFLINE"
 
 
-async def test_an_answers_values_become_the_latest_known(world: World) -> None:
+async def test_an_answers_values_become_the_latest_known(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.READ, "/3303/0/5700"))
     value = TypedValue(ValueType.FLOAT, 21.5)
@@ -282,7 +288,7 @@ async def test_an_answers_values_become_the_latest_known(world: World) -> None:
     assert state == {"path": "/3303/0/5700", "type": "FLOAT", "value": "21.5"}
 
 
-async def test_a_newer_write_supersedes_a_queued_one_at_once(world: World) -> None:
+async def test_a_newer_write_supersedes_a_queued_one_at_once(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     older, other = await world.create(new("d"), new("d", path="/5/0/2"))
     (newer,) = await world.create(new("d", supersede=True))
@@ -292,7 +298,7 @@ async def test_a_newer_write_supersedes_a_queued_one_at_once(world: World) -> No
 
 @pytest.mark.parametrize(("report", "status"), [(SILENT, "CANCELED"), (SUCCESS, "CONFIRMED"), (REFUSED, "FAILED")])
 async def test_a_newer_write_ends_one_that_is_sending_only_if_it_comes_back(
-    world: World, report: Report, status: str
+    world: LedgerWorld, report: Report, status: str
 ) -> None:
     await world.ingest(registered("d"))
     (older,) = await world.create(new("d"))
@@ -305,7 +311,7 @@ async def test_a_newer_write_ends_one_that_is_sending_only_if_it_comes_back(
     assert row["delivery"] == ("MAY_HAVE_REACHED" if report is SILENT else "ANSWERED")
 
 
-async def test_a_settle_answers_the_status_that_the_operation_has_now(world: World) -> None:
+async def test_a_settle_answers_the_status_that_the_operation_has_now(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -313,7 +319,7 @@ async def test_a_settle_answers_the_status_that_the_operation_has_now(world: Wor
     assert await world.settle(claimed, SILENT) == "CANCELED"
 
 
-async def test_a_time_to_live_that_passes_while_sending_waits_for_the_result(world: World) -> None:
+async def test_a_time_to_live_that_passes_while_sending_waits_for_the_result(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", ttl_seconds=5))
     claimed = await world.claim_one()
@@ -326,7 +332,7 @@ async def test_a_time_to_live_that_passes_while_sending_waits_for_the_result(wor
     assert (row["status"], row["delivery"]) == ("EXPIRED", "MAY_HAVE_REACHED")
 
 
-async def test_an_attempt_given_back_is_not_counted(world: World) -> None:
+async def test_an_attempt_given_back_is_not_counted(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -337,7 +343,7 @@ async def test_an_attempt_given_back_is_not_counted(world: World) -> None:
 
 
 @pytest.mark.parametrize("report", [SUCCESS, LOST], ids=["confirmed", "unknown"])
-async def test_after_a_reboot_nothing_is_sent_until_the_device_registers(world: World, report: Report) -> None:
+async def test_after_a_reboot_nothing_is_sent_until_the_device_registers(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(report)
@@ -348,7 +354,7 @@ async def test_after_a_reboot_nothing_is_sent_until_the_device_registers(world: 
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
-async def test_after_a_reboot_an_update_sixty_seconds_later_will_do(world: World) -> None:
+async def test_after_a_reboot_an_update_sixty_seconds_later_will_do(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(SUCCESS)
@@ -357,14 +363,14 @@ async def test_after_a_reboot_an_update_sixty_seconds_later_will_do(world: World
     assert len(await world.claim()) == 1
 
 
-async def test_a_reboot_that_was_refused_holds_nothing_back(world: World) -> None:
+async def test_a_reboot_that_was_refused_holds_nothing_back(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(REFUSED)
     assert len(await world.claim()) == 1
 
 
-async def test_a_device_that_rebooted_and_registered_before_its_silence_was_known_is_back(world: World) -> None:
+async def test_a_device_that_rebooted_and_registered_before_its_silence_was_known_is_back(world: LedgerWorld) -> None:
     """The device goes down without a response, is back after 10 s, and only then the call is canceled."""
     await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
@@ -375,7 +381,7 @@ async def test_a_device_that_rebooted_and_registered_before_its_silence_was_know
     assert len(await world.claim()) == 1
 
 
-async def test_text_that_no_database_can_store_is_cleaned(world: World) -> None:
+async def test_text_that_no_database_can_store_is_cleaned(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     refusal = Outcome(OutcomeKind.DEVICE_ANSWERED_NO, 200, 400, "B" * 80, detail="a\x00b\ud800" + "c" * 2_000)
@@ -385,7 +391,7 @@ async def test_text_that_no_database_can_store_is_cleaned(world: World) -> None:
     assert (len(row["detail"]), len(row["device_status"])) == (1_000, 64)
 
 
-async def test_a_success_without_a_device_status_shows_none_of_an_earlier_attempt(world: World) -> None:
+async def test_a_success_without_a_device_status_shows_none_of_an_earlier_attempt(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", OperationKind.CANCEL_OBSERVE))
     await world.attempt(BUSY)
@@ -394,7 +400,7 @@ async def test_a_success_without_a_device_status_shows_none_of_an_earlier_attemp
     assert (await world.operation(seq))["device_status"] is None
 
 
-async def test_what_expired_while_it_was_out_is_not_queued_again(world: World) -> None:
+async def test_what_expired_while_it_was_out_is_not_queued_again(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", ttl_seconds=5))
     called = await world.claim_one()

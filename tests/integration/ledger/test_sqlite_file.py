@@ -14,9 +14,9 @@ import pytest
 from app.bus.memory import MemoryBus
 from app.health import Health
 from app.models.database import migrate, reading
+from app.models.invariant_check import violations
 from app.models.ledger import Create, LedgerUnavailable, ProveWritable, open_store
-from tests.integration.ledger.kit import World, new, registered
-from tests.invariants import violations
+from tests.support.ledger import LedgerWorld, new, registered
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,7 +26,7 @@ async def test_a_file_that_is_read_only_for_a_while_is_told_and_nothing_half_sto
         file = Path(own) / "reveille.db"
         url = f"sqlite://{file}"
         await migrate(url)
-        world = World(url, open_store(url))
+        world = LedgerWorld(url, open_store(url))
         ledger = await world.ledger()
         await world.ingest(registered("d"))
         operations = [new("d"), new("d")]
@@ -47,7 +47,7 @@ async def test_readiness_says_so_and_that_it_can_be_written_again() -> None:
     with tempfile.TemporaryDirectory() as own:
         url = f"sqlite://{Path(own) / 'reveille.db'}"
         await migrate(url)
-        world = World(url, open_store(url))
+        world = LedgerWorld(url, open_store(url))
         ledger = await world.ledger()
         health = Health(1, MemoryBus().health, lambda: ledger.submit(ProveWritable()), uses_stream=False)
         async with reading(url):

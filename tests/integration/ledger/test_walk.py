@@ -15,6 +15,7 @@ from app.domain.enums import OperationKind
 from app.domain.operations import TURN_ENDERS
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
+from app.models.invariant_check import violations
 from app.models.ledger import (
     Cancel,
     Claim,
@@ -35,8 +36,8 @@ from app.models.ledger import (
     TakeProbe,
 )
 from app.models.ledger.commands import Command
-from tests.integration.ledger.kit import (
-    World,
+from tests.support.ledger import (
+    LedgerWorld,
     awake,
     deregistered,
     new,
@@ -48,7 +49,6 @@ from tests.integration.ledger.kit import (
     sleeping,
     updated,
 )
-from tests.invariants import violations
 
 pytestmark = pytest.mark.asyncio
 
@@ -67,7 +67,7 @@ ASKED: Final = [
 class Walker:
     """A client that submits one command after another to the ledgers, and remembers the open claims."""
 
-    world: World
+    world: LedgerWorld
     dice: random.Random
     out: list[Claimed] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
@@ -187,7 +187,7 @@ CHOICES: Final[list[Callable[[Walker], Command[Any]]]] = [
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_invariants_hold_after_a_random_walk(empty_world: World, seed: int) -> None:
+async def test_the_invariants_hold_after_a_random_walk(empty_world: LedgerWorld, seed: int) -> None:
     for _ in range(2):
         await empty_world.ledger(max_in_flight=4, retention=3600 * 1_000_000)
     walker = Walker(empty_world, random.Random(seed))
@@ -204,7 +204,7 @@ async def test_the_invariants_hold_after_a_random_walk(empty_world: World, seed:
     assert late == []
 
 
-async def sent_to_a_rebooting_device(world: World) -> list[dict[str, Any]]:
+async def sent_to_a_rebooting_device(world: LedgerWorld) -> list[dict[str, Any]]:
     """Return violations of invariant 6, as far as the rows show them: claims of an endpoint that is still going
     down."""
     assert (3, 4) in TURN_ENDERS

@@ -19,8 +19,8 @@ from app.models.queries.many import not_retried_statement
 from app.models.queries.operations import operation_statement
 from app.models.queries.reading import Statement, fetch, on_postgres
 from app.models.queries.views import PresenceChangeView, ResourceChangeView, TransitionView
-from tests.integration.reads.filling import fill
-from tests.servers.databases import KIND, DatabaseKind
+from tests.integration.reads.many_rows import fill
+from tests.support.servers.databases import KIND, DatabaseKind
 
 S, K, R = OperationStatus, OperationKind, ReasonCode
 FIRST = 1_700_000_000_000_000

@@ -16,9 +16,9 @@ from app.models.ledger import Claim, Create, Ledger, Settle, open_store
 from app.models.ledger.store import Store
 from app.models.live import LiveLog, TransitionCriteria
 from app.models.queries import OperationCriteria
-from tests.integration.ledger.kit import REFUSED, SUCCESS, World, new, registered
-from tests.integration.reads.following import Follower, live_log
-from tests.waiting import eventually
+from tests.support.ledger import REFUSED, SUCCESS, LedgerWorld, new, registered
+from tests.support.live_log import Follower, live_log
+from tests.support.waiting import eventually
 
 ENDPOINTS = [f"d{n}" for n in range(8)]
 JOINS = 1_000
@@ -27,7 +27,7 @@ PAGE = 40
 
 
 @asynccontextmanager
-async def load(world: World, *ledgers: Ledger) -> AsyncIterator[None]:
+async def load(world: LedgerWorld, *ledgers: Ledger) -> AsyncIterator[None]:
     """Create, claim and settle with every ledger at once, until the context ends."""
     await world.ingest(*(registered(name) for name in ENDPOINTS))
     over = asyncio.Event()
@@ -65,14 +65,14 @@ async def join(live: LiveLog, most: int) -> tuple[int, dict[int, tuple[int, Oper
     return cursor, merged, events
 
 
-async def steps(world: World) -> list[int]:
+async def steps(world: LedgerWorld) -> list[int]:
     return [row["seq"] for row in await world.rows("SELECT seq FROM transition ORDER BY seq")]
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("turn", [1, 2_000])
 async def test_a_thousand_joins_under_load(
-    world: World, live: LiveLog, turn: int, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, live: LiveLog, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.live.feed.TURN", turn)
     joined: list[tuple[int, list[int]]] = []
@@ -91,7 +91,7 @@ async def test_a_thousand_joins_under_load(
 
 
 @pytest.mark.asyncio
-async def test_the_merged_state_is_the_databases(world: World) -> None:
+async def test_the_merged_state_is_the_databases(world: LedgerWorld) -> None:
     """Two processes have live logs; subscribers stay until all is written, and compare with the database."""
     async with live_log() as one, live_log() as other:
         async with load(world, world.ledgers[0]):
@@ -126,7 +126,7 @@ class Gate:
 
 
 @pytest.mark.asyncio
-async def test_a_commit_that_is_slow_is_neither_skipped_nor_told_twice(world: World, live: LiveLog) -> None:
+async def test_a_commit_that_is_slow_is_neither_skipped_nor_told_twice(world: LedgerWorld, live: LiveLog) -> None:
     """The slow commit has drawn its numbers first, so nothing of the quick one may be visible before it."""
     await world.ingest(registered("d"))
     gate = Gate(open_store(world.url, unsafe=True))
@@ -153,7 +153,7 @@ async def test_a_commit_that_is_slow_is_neither_skipped_nor_told_twice(world: Wo
 
 
 @pytest.mark.asyncio
-async def test_several_writers_at_once_are_read_in_one_order(world: World, live: LiveLog) -> None:
+async def test_several_writers_at_once_are_read_in_one_order(world: LedgerWorld, live: LiveLog) -> None:
     others = [await world.ledger() for _ in range(2)]
     follower = Follower(live.transitions(TransitionCriteria(), 0))
     async with load(world, world.ledgers[0], *others):

@@ -16,15 +16,15 @@ from app.models.cursors import InvalidCursor, parse_log_cursor
 from app.models.ledger import DecodedEvent, Prune, Reading
 from app.models.live import CursorExpired, Lagged, LiveLog, TransitionCriteria
 from app.models.queries import reading
-from tests.integration.ledger.kit import SUCCESS, World, delayed, deregistered, new, registered, response, updated
-from tests.integration.reads.following import POLL, Follower, live_log
-from tests.waiting import eventually
+from tests.support.ledger import SUCCESS, LedgerWorld, delayed, deregistered, new, registered, response, updated
+from tests.support.live_log import POLL, Follower, live_log
+from tests.support.waiting import eventually
 
 S = OperationStatus
 ALL = TransitionCriteria()
 
 
-async def logged(world: World, after: int = 0, where: str = "TRUE") -> list[int]:
+async def logged(world: LedgerWorld, after: int = 0, where: str = "TRUE") -> list[int]:
     """Return the ``seq`` of the transitions after a position, as the log has them."""
     joined = "transition t JOIN operation o ON o.seq = t.operation_id"
     sql = f"SELECT t.seq FROM {joined} WHERE t.seq > $1 AND {where} ORDER BY t.seq"  # noqa: S608
@@ -38,7 +38,7 @@ async def take(events: AsyncGenerator[Any, None], seqs: list[int], after: Callab
         seqs.append(event.seq)  # noqa: PERF401 - the events before an error count
 
 
-async def confirmed(world: World, endpoint: str = "d") -> int:
+async def confirmed(world: LedgerWorld, endpoint: str = "d") -> int:
     """Create one more operation and confirm it; return its last ``seq``."""
     await world.create(new(endpoint))
     await world.attempt(SUCCESS)
@@ -46,7 +46,7 @@ async def confirmed(world: World, endpoint: str = "d") -> int:
 
 
 @pytest.mark.asyncio
-async def test_from_now_on(world: World, live: LiveLog) -> None:
+async def test_from_now_on(world: LedgerWorld, live: LiveLog) -> None:
     await world.ingest(registered("d"))
     before = await confirmed(world)
     follower = Follower(live.transitions(ALL))
@@ -62,7 +62,7 @@ async def test_from_now_on(world: World, live: LiveLog) -> None:
 
 
 @pytest.mark.asyncio
-async def test_after_a_cursor_first_the_log_then_live(world: World, live: LiveLog) -> None:
+async def test_after_a_cursor_first_the_log_then_live(world: LedgerWorld, live: LiveLog) -> None:
     await world.ingest(registered("d"))
     cursor = await confirmed(world)
     for _ in range(5):
@@ -76,7 +76,7 @@ async def test_after_a_cursor_first_the_log_then_live(world: World, live: LiveLo
 
 @pytest.mark.asyncio
 async def test_a_subscriber_far_behind_is_served_in_pieces(
-    world: World, live: LiveLog, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, live: LiveLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("d"), registered("e"))
     monkeypatch.setattr("app.models.live.log.NEAR", 10)
@@ -100,7 +100,7 @@ async def test_a_subscriber_far_behind_is_served_in_pieces(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("live_part", [True, False])
-async def test_who_asked_for_what(world: World, live: LiveLog, live_part: bool) -> None:
+async def test_who_asked_for_what(world: LedgerWorld, live: LiveLog, live_part: bool) -> None:
     await world.ingest(registered("d"), registered("e"))
     (first,) = await world.create(new("d"))
     (second,) = await world.create(new("e"))
@@ -132,7 +132,7 @@ async def test_who_asked_for_what(world: World, live: LiveLog, live_part: bool) 
 
 
 @pytest.mark.asyncio
-async def test_presence_and_resources(world: World, live: LiveLog) -> None:
+async def test_presence_and_resources(world: LedgerWorld, live: LiveLog) -> None:
     start = await queries.log_position()
     followers = [
         Follower(live.presences(after=start)),
@@ -165,7 +165,7 @@ async def test_presence_and_resources(world: World, live: LiveLog) -> None:
 
 
 @pytest.mark.asyncio
-async def test_who_takes_too_slowly_is_told_where_to_go_on(world: World) -> None:
+async def test_who_takes_too_slowly_is_told_where_to_go_on(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     async with live_log(queue_limit=4) as live:
         start = await queries.log_position()
@@ -185,7 +185,7 @@ async def test_who_takes_too_slowly_is_told_where_to_go_on(world: World) -> None
 
 
 @pytest.mark.asyncio
-async def test_one_slow_subscriber_holds_nobody_up(world: World) -> None:
+async def test_one_slow_subscriber_holds_nobody_up(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     async with live_log(queue_limit=4) as live, aclosing(live.transitions(ALL)) as stuck:
         first = asyncio.ensure_future(anext(stuck))
@@ -200,7 +200,7 @@ async def test_one_slow_subscriber_holds_nobody_up(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_pruned_cursor_is_refused(world: World, live: LiveLog) -> None:
+async def test_a_pruned_cursor_is_refused(world: LedgerWorld, live: LiveLog) -> None:
     await world.ingest(registered("d"))
     old = await queries.log_position()
     edge = await confirmed(world)
@@ -218,7 +218,7 @@ async def test_a_pruned_cursor_is_refused(world: World, live: LiveLog) -> None:
 
 
 @pytest.mark.asyncio
-async def test_pruning_while_the_log_is_read_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pruning_while_the_log_is_read_is_noticed(world: LedgerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.ingest(registered("d"))
     start = await queries.log_position()
     for _ in range(5):
@@ -233,7 +233,7 @@ async def test_pruning_while_the_log_is_read_is_noticed(world: World, monkeypatc
 
 
 @pytest.mark.asyncio
-async def test_a_reader_that_was_overtaken_by_pruning_says_so(world: World) -> None:
+async def test_a_reader_that_was_overtaken_by_pruning_says_so(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     started = asyncio.Event()
 
@@ -259,13 +259,13 @@ async def test_a_reader_that_was_overtaken_by_pruning_says_so(world: World) -> N
 
 
 @pytest.mark.asyncio
-async def test_a_cursor_from_beyond_the_log_is_refused(world: World, live: LiveLog) -> None:
+async def test_a_cursor_from_beyond_the_log_is_refused(world: LedgerWorld, live: LiveLog) -> None:
     with pytest.raises(InvalidCursor):
         await anext(live.transitions(ALL, await queries.log_position() + 1))
 
 
 @pytest.mark.asyncio
-async def test_closing_ends_every_subscription_without_an_error(world: World) -> None:
+async def test_closing_ends_every_subscription_without_an_error(world: LedgerWorld) -> None:
     async with live_log() as live:
         followers = [Follower(live.transitions(ALL)), Follower(live.presences()), Follower(live.resources())]
         await eventually(lambda: live.subscribers == 3)
@@ -278,7 +278,7 @@ async def test_closing_ends_every_subscription_without_an_error(world: World) ->
 
 @pytest.mark.asyncio
 async def test_a_database_that_is_away_is_waited_for(
-    world: World, live: LiveLog, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, live: LiveLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("d"))
     follower = Follower(live.transitions(ALL))
@@ -303,7 +303,7 @@ async def test_a_database_that_is_away_is_waited_for(
 
 
 @pytest.mark.asyncio
-async def test_the_answer_of_a_delayed_request_is_told_in_order(world: World, live: LiveLog) -> None:
+async def test_the_answer_of_a_delayed_request_is_told_in_order(world: LedgerWorld, live: LiveLog) -> None:
     """One group may move an operation twice; each step is a separate event."""
     await world.ingest(registered("d"))
     follower = Follower(live.transitions(ALL))

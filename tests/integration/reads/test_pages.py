@@ -16,7 +16,7 @@ from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log
 from app.models.ledger import Cancel, DecodedEvent, Reading, StoredModel, StoreObjectModels
 from app.models.operation import Operation
 from app.models.queries import EndpointCriteria, OperationCriteria, Page
-from tests.integration.ledger.kit import REFUSED, SUCCESS, World, deregistered, new, registered
+from tests.support.ledger import REFUSED, SUCCESS, LedgerWorld, deregistered, new, registered
 
 S, K = OperationStatus, OperationKind
 PATHS = ("/3/0/1", "/3", "/30/0/1", "/3303/0/5700", "/3/0/10", "/5/0/1")
@@ -35,7 +35,7 @@ async def everything(ask: Callable[[str | None], Any]) -> list[Any]:
         after = page.cursors[-1]
 
 
-async def busy(world: World) -> list[int]:
+async def busy(world: LedgerWorld) -> list[int]:
     """Create sixty operations of four endpoints, in all statuses that tests can reach quickly; return their ``seq``."""
     await world.ingest(*(registered(f"d{n}") for n in range(4)))
     seqs: list[int] = []
@@ -70,7 +70,7 @@ CRITERIA = ("endpoint", "statuses", "kinds", "path_prefix", "created_after", "cr
 
 
 @pytest.mark.asyncio
-async def test_every_combination_of_filters_says_what_it_means(world: World) -> None:
+async def test_every_combination_of_filters_says_what_it_means(world: LedgerWorld) -> None:
     seqs = await busy(world)
     known = await queries.operations_by_seq(seqs)
     names = {e.id: e.name for e in (await queries.endpoints_by_id({o.endpoint_id for o in known.values()})).values()}
@@ -91,7 +91,7 @@ async def test_every_combination_of_filters_says_what_it_means(world: World) -> 
 
 
 @pytest.mark.asyncio
-async def test_pages_neither_skip_nor_repeat_under_inserts(world: World) -> None:
+async def test_pages_neither_skip_nor_repeat_under_inserts(world: LedgerWorld) -> None:
     seqs = await busy(world)
 
     async def page_and_insert(after: str | None) -> Page[Operation]:
@@ -104,7 +104,7 @@ async def test_pages_neither_skip_nor_repeat_under_inserts(world: World) -> None
 
 
 @pytest.mark.asyncio
-async def test_totals_stop_at_ten_thousand(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_totals_stop_at_ten_thousand(world: LedgerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     await busy(world)
     for module in (queries.pages, queries.operations, queries.endpoints):
         monkeypatch.setattr(module, "COUNT_LIMIT", 5)
@@ -114,7 +114,7 @@ async def test_totals_stop_at_ten_thousand(world: World, monkeypatch: pytest.Mon
 
 
 @pytest.mark.asyncio
-async def test_endpoints_by_name(world: World) -> None:
+async def test_endpoints_by_name(world: LedgerWorld) -> None:
     names = ["Zoo", "a%b", "a_b", "ab", "äb", "urn:imei:1", "urn:imei:2"]
     await world.ingest(*(registered(name) for name in names))
     await world.ingest(deregistered("ab"))
@@ -138,7 +138,7 @@ async def test_endpoints_by_name(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_rows_by_their_keys(world: World) -> None:
+async def test_rows_by_their_keys(world: LedgerWorld) -> None:
     await world.ingest(registered("d", lwm2m_version="1.1", object_links=[{"url": "/3/0"}]))
     (seq,) = await world.create(new("d", idempotency_key="k", created_by="me"))
     operation = (await queries.operations_by_seq([seq, -1]))[seq]
@@ -159,7 +159,7 @@ async def test_rows_by_their_keys(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_head_of_a_queue_is_the_one_that_is_claimed(world: World) -> None:
+async def test_the_head_of_a_queue_is_the_one_that_is_claimed(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"), new("d", priority=5), new("d", priority=5))
     endpoint = await queries.endpoint_by_name("d")
@@ -169,7 +169,7 @@ async def test_the_head_of_a_queue_is_the_one_that_is_claimed(world: World) -> N
 
 
 @pytest.mark.asyncio
-async def test_transitions_of_an_operation(world: World) -> None:
+async def test_transitions_of_an_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(SUCCESS)
@@ -182,7 +182,7 @@ async def test_transitions_of_an_operation(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_resources_and_models(world: World) -> None:
+async def test_resources_and_models(world: LedgerWorld) -> None:
     values = {path: TypedValue(ValueType.INTEGER, "7") for path in ("/3/0/9", "/30/0/1", "/3303/0/5700", "/3/0/13")}
     await world.ingest(DecodedEvent(registered("d"), readings=[Reading(values)]))
     endpoint = await queries.endpoint_by_name("d")
@@ -198,7 +198,7 @@ async def test_resources_and_models(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_clock_is_the_ledgers(world: World) -> None:
+async def test_the_clock_is_the_ledgers(world: LedgerWorld) -> None:
     first = await queries.database_now()
     server = await queries.server_view()
     assert first <= server.now <= await queries.database_now()
@@ -208,7 +208,7 @@ async def test_the_clock_is_the_ledgers(world: World) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "é", "bG9n", page_cursor("operation", "-1"), page_cursor("endpoint", 1), "=="]
 )
-async def test_a_cursor_of_something_else_is_refused(world: World, text: str) -> None:
+async def test_a_cursor_of_something_else_is_refused(world: LedgerWorld, text: str) -> None:
     with pytest.raises(InvalidCursor):
         await queries.operation_page(OperationCriteria(), 1, text)
     with pytest.raises(InvalidCursor):

@@ -19,8 +19,8 @@ from app.models.database import tortoise_config
 from app.models.postgres import BoundedClient
 from app.models.queries import ReadUnavailable, reading
 from app.models.sqlite import SqliteReader
-from tests.servers.postgres import PostgresServer
-from tests.waiting import eventually
+from tests.support.servers.postgres import PostgresServer
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

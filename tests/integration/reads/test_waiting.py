@@ -8,13 +8,13 @@ import pytest
 from app.domain.enums import WaitingFor
 from app.models import queries
 from app.models.waiting import Calls, may_be_full, needs_head, waiting_for
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     ERROR,
     REBOOT,
     SILENT,
     SUCCESS,
     UNREACHABLE,
-    World,
+    LedgerWorld,
     delayed,
     new,
     registered,
@@ -22,7 +22,7 @@ from tests.integration.ledger.kit import (
 )
 
 
-async def waits(world: World, seq: int) -> WaitingFor:
+async def waits(world: LedgerWorld, seq: int) -> WaitingFor:
     operation = (await queries.operations_by_seq([seq]))[seq]
     endpoint = await queries.endpoint_by_id(operation.endpoint_id)
     assert endpoint is not None
@@ -34,7 +34,7 @@ async def waits(world: World, seq: int) -> WaitingFor:
 
 
 @pytest.mark.asyncio
-async def test_a_life(world: World) -> None:
+async def test_a_life(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, second = await world.create(new("d"), new("d", path="/5/0/2"))
     assert await waits(world, first) is WaitingFor.DISPATCHER
@@ -47,7 +47,7 @@ async def test_a_life(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_unanswered_device_is_waited_for_until_it_wakes(world: World) -> None:
+async def test_an_unanswered_device_is_waited_for_until_it_wakes(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(SILENT)
@@ -61,7 +61,7 @@ async def test_an_unanswered_device_is_waited_for_until_it_wakes(world: World) -
 
 
 @pytest.mark.asyncio
-async def test_a_device_without_queue_mode_is_tried_again_after_a_pause(world: World) -> None:
+async def test_a_device_without_queue_mode_is_tried_again_after_a_pause(world: LedgerWorld) -> None:
     await world.ingest(registered("d", queue_mode=False))
     (seq,) = await world.create(new("d"))
     await world.attempt(SILENT)
@@ -73,7 +73,7 @@ async def test_a_device_without_queue_mode_is_tried_again_after_a_pause(world: W
 
 
 @pytest.mark.asyncio
-async def test_after_a_reboot_the_return_is_waited_for(world: World) -> None:
+async def test_after_a_reboot_the_return_is_waited_for(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     kind, path = REBOOT
     _, after = await world.create(new("d", kind, path), new("d"))
@@ -83,7 +83,7 @@ async def test_after_a_reboot_the_return_is_waited_for(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_breaker(world: World) -> None:
+async def test_the_breaker(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(UNREACHABLE)
@@ -92,7 +92,7 @@ async def test_the_breaker(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_capacity_is_named_where_all_calls_are_open_and_only_there(world: World) -> None:
+async def test_capacity_is_named_where_all_calls_are_open_and_only_there(world: LedgerWorld) -> None:
     await world.ledger(max_in_flight=2)
     names = ("a", "b", "c")
     await world.ingest(*map(registered, names))
@@ -107,7 +107,7 @@ async def test_capacity_is_named_where_all_calls_are_open_and_only_there(world: 
 
 
 @pytest.mark.asyncio
-async def test_silent_devices_share_a_part_of_the_calls(world: World) -> None:
+async def test_silent_devices_share_a_part_of_the_calls(world: LedgerWorld) -> None:
     await world.ledger(max_in_flight=4)
     await world.ingest(registered("a"), registered("b"))
     first, second = await world.create(new("a"), new("b"))
@@ -121,7 +121,7 @@ async def test_silent_devices_share_a_part_of_the_calls(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_leshan_holds_is_waited_for_as_an_answer_once_the_device_woke(world: World) -> None:
+async def test_what_leshan_holds_is_waited_for_as_an_answer_once_the_device_woke(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(delayed("r"))
@@ -131,7 +131,7 @@ async def test_what_leshan_holds_is_waited_for_as_an_answer_once_the_device_woke
 
 
 @pytest.mark.asyncio
-async def test_what_waits_for_its_retry_and_what_it_holds_back(world: World) -> None:
+async def test_what_waits_for_its_retry_and_what_it_holds_back(world: LedgerWorld) -> None:
     await world.ingest(registered("q"), registered("a", queue_mode=False))
     for name, own in (("q", WaitingFor.DEVICE_WAKE), ("a", WaitingFor.RETRY_DELAY)):
         poison, behind = await world.create(new(name), new(name, path="/5/0/2"))

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest_asyncio
 
 from app.models.live import LiveLog
-from tests.integration.ledger.kit import World
-from tests.integration.reads.following import live_log, readable_world
-from tests.integration.schema.kit import Api, app_of, served
+from tests.support.api import Api
+from tests.support.ledger import LedgerWorld
+from tests.support.live_log import live_log, readable_world
+from tests.support.schema import OPERATOR, app_of, served
 
 
 @pytest_asyncio.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
+async def world(database_url: str) -> AsyncIterator[LedgerWorld]:
     async with readable_world(database_url) as made:
         yield made
 
 
 @pytest_asyncio.fixture
-async def live(world: World) -> AsyncIterator[LiveLog]:
+async def live(world: LedgerWorld) -> AsyncIterator[LiveLog]:
     async with live_log() as made:
         yield made
 
 
 @pytest_asyncio.fixture
-async def api(world: World, live: LiveLog) -> AsyncIterator[Api]:
-    """A client of the schema, without a socket."""
-    transport = httpx.ASGITransport(app=app_of(world, live))
-    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
-        yield Api(client)
+async def api(world: LedgerWorld, live: LiveLog) -> AsyncIterator[Api]:
+    """An operator's client of the schema, without a socket."""
+    client = Api.within(app_of(world, live), OPERATOR)
+    async with client.http:
+        yield client
 
 
 @pytest_asyncio.fixture
-async def address(world: World, live: LiveLog) -> AsyncIterator[str]:
+async def address(world: LedgerWorld, live: LiveLog) -> AsyncIterator[str]:
     """The address of the schema on a real socket."""
     async with served(app_of(world, live)) as address:
         yield address

@@ -32,9 +32,10 @@ from app.schema.execution.documents import prepare
 from app.schema.execution.measure import count_values
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST
-from tests.integration.ledger.kit import World, new
-from tests.integration.schema.kit import JSON_HEADERS, OPERATOR, VIEWER, Api, socket
-from tests.waiting import BOUND
+from tests.support.api import JSON_HEADERS, Api
+from tests.support.ledger import LedgerWorld, new
+from tests.support.schema import OPERATOR, VIEWER, socket
+from tests.support.waiting import BOUND
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -123,7 +124,7 @@ async def test_a_forbidden_mutation_is_null_with_its_error(api: Api, accept: str
 
 
 @pytest.mark.parametrize("more", ["__typename", "resumeDispatch @skip(if: true) { reason }"])
-async def test_a_forbidden_mutation_leaves_other_fields(api: Api, world: World, more: str) -> None:
+async def test_a_forbidden_mutation_leaves_other_fields(api: Api, world: LedgerWorld, more: str) -> None:
     told = await api.answer(f'mutation {{ provisionEndpoint(name: "x") {{ name }} {more} }}', VIEWER)
     expected = {"__typename": "Mutation"} if "__typename" in more else {}
     assert told["data"] == {"provisionEndpoint": None, **expected}
@@ -158,7 +159,7 @@ async def test_a_document_of_too_many_characters_is_refused_unparsed(api: Api, f
 
 
 @pytest.mark.parametrize("quote", ['"', '"""'])
-async def test_a_value_as_a_literal_may_be_as_large_as_values_may_be(world: World, api: Api, quote: str) -> None:
+async def test_a_value_as_a_literal_may_be_as_large_as_values_may_be(world: LedgerWorld, api: Api, quote: str) -> None:
     await world.ledgers[0].submit(Provision("d"))
     digits = "0f" * Defaults().max_opaque
     given = f'{{ endpoint: "d", path: "/5/0/0", value: {{ opaque: {quote}{digits}{quote} }} }}'
@@ -202,18 +203,18 @@ ORDERED = ["long", "short", "longest", "last"]
 TEXTS = [provision("long", 5_000), provision("short"), provision("longest", 50_000), provision("last")]
 
 
-async def provisioned(world: World) -> list[str]:
+async def provisioned(world: LedgerWorld) -> list[str]:
     return [row["name"] for row in await world.rows("SELECT name FROM endpoint ORDER BY id")]
 
 
-async def test_the_operations_of_a_batch_begin_in_their_order(api: Api, world: World) -> None:
+async def test_the_operations_of_a_batch_begin_in_their_order(api: Api, world: LedgerWorld) -> None:
     documents._known.clear()
     answers = (await api.post([{"query": text} for text in TEXTS])).json()
     assert [answer["data"]["provisionEndpoint"]["name"] for answer in answers] == ORDERED
     assert await provisioned(world) == ORDERED
 
 
-async def test_the_operations_of_a_websocket_begin_in_their_order(address: str, world: World) -> None:
+async def test_the_operations_of_a_websocket_begin_in_their_order(address: str, world: LedgerWorld) -> None:
     documents._known.clear()
     async with socket(address) as ws:
         await ws.begin()
@@ -267,7 +268,7 @@ async def test_fragments_are_measured_wherever_they_are_spread(api: Api) -> None
     assert (await api.ask(query.replace("id " * 60, "id " * 50), VIEWER)) == {"endpoint": None}
 
 
-async def test_what_the_command_line_asks_for_is_admitted(world: World, api: Api) -> None:
+async def test_what_the_command_line_asks_for_is_admitted(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     seqs = await world.create(*(new("d") for _ in range(watching.CHUNK)))
     ids = [operation_id(str((await world.operation(seq))["id"])) for seq in seqs]
@@ -360,7 +361,7 @@ async def test_a_sensible_query_is_admitted(api: Api, query: str) -> None:
 
 
 @pytest.mark.parametrize("given", [FULL_INPUT, COMPOSITE], ids=["all scalars", "composite"])
-async def test_a_thousand_operations_are_admitted(world: World, api: Api, given: dict[str, Any]) -> None:
+async def test_a_thousand_operations_are_admitted(world: LedgerWorld, api: Api, given: dict[str, Any]) -> None:
     type_ = schema.graphql_schema.type_map["CreateDeviceOperationInput"]
     assert isinstance(type_, GraphQLInputObjectType)
     assert FULL_INPUT.keys() | {"idempotencyKey"} == type_.fields.keys()
@@ -396,7 +397,7 @@ def slow_count() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture
-async def counting(address: str, slow_count: None, world: World) -> AsyncIterator[asyncio.Task[httpx.Response]]:
+async def counting(address: str, slow_count: None, world: LedgerWorld) -> AsyncIterator[asyncio.Task[httpx.Response]]:
     """The request of a client that waits for a count that never ends."""
     async with httpx.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED, timeout=BOUND) as client:
         task = asyncio.create_task(client.post("/graphql", json={"query": "{ deviceOperationCount }"}))
@@ -406,14 +407,14 @@ async def counting(address: str, slow_count: None, world: World) -> AsyncIterato
         await asyncio.wait([task])
 
 
-async def counted(world: World, count: int) -> None:
+async def counted(world: LedgerWorld, count: int) -> None:
     """Wait until so many counts run in the database."""
     async with asyncio.timeout(BOUND):
         while await running_counts(world) != count:  # noqa: ASYNC110 - the database sets no event
             await asyncio.sleep(0.01)
 
 
-async def running_counts(world: World) -> int:
+async def running_counts(world: LedgerWorld) -> int:
     if not on_postgres():
         return sqlite_counts()
     found = await world.row(
@@ -428,7 +429,7 @@ def sqlite_counts() -> int:
 
 
 async def test_a_count_without_end_keeps_no_reader_waiting(
-    counting: asyncio.Task[httpx.Response], api: Api, world: World
+    counting: asyncio.Task[httpx.Response], api: Api, world: LedgerWorld
 ) -> None:
     assert (await api.ask("{ operationCounts { count } deviceOperations { edges { cursor } } }"))["operationCounts"]
     write = partial(world.ledgers[0].submit, ProveWritable())
@@ -439,13 +440,15 @@ async def test_a_count_without_end_keeps_no_reader_waiting(
     assert await running_counts(world) == 1
 
 
-async def test_a_count_ends_when_its_client_hangs_up(counting: asyncio.Task[httpx.Response], world: World) -> None:
+async def test_a_count_ends_when_its_client_hangs_up(
+    counting: asyncio.Task[httpx.Response], world: LedgerWorld
+) -> None:
     counting.cancel()
     await counted(world, 0)
 
 
 async def test_a_count_ends_when_its_websocket_completes_it_or_closes(
-    address: str, slow_count: None, world: World
+    address: str, slow_count: None, world: LedgerWorld
 ) -> None:
     async with socket(address) as ws:
         await ws.begin(VIEWER)
@@ -459,7 +462,7 @@ async def test_a_count_ends_when_its_websocket_completes_it_or_closes(
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-async def test_a_request_has_so_much_time(address: str, slow_count: None, world: World, accept: str) -> None:
+async def test_a_request_has_so_much_time(address: str, slow_count: None, world: LedgerWorld, accept: str) -> None:
     headers = {**AUTHORIZED, "accept": accept}
     with patch.object(budget, "MAX_SECONDS", 1):
         async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=BOUND) as client:
@@ -468,7 +471,7 @@ async def test_a_request_has_so_much_time(address: str, slow_count: None, world:
     await counted(world, 0)
 
 
-async def test_a_websocket_operation_has_so_much_time(address: str, slow_count: None, world: World) -> None:
+async def test_a_websocket_operation_has_so_much_time(address: str, slow_count: None, world: LedgerWorld) -> None:
     with patch.object(budget, "MAX_SECONDS", 1):
         async with socket(address) as ws:
             await ws.begin(VIEWER)
@@ -480,7 +483,7 @@ async def test_a_websocket_operation_has_so_much_time(address: str, slow_count: 
     await counted(world, 0)
 
 
-async def test_a_mutation_is_done_although_its_client_hung_up(address: str, world: World) -> None:
+async def test_a_mutation_is_done_although_its_client_hung_up(address: str, world: LedgerWorld) -> None:
     submitted, gone = asyncio.Event(), asyncio.Event()
 
     async def held(context: Any, command: Any) -> Any:

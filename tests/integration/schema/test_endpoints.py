@@ -10,8 +10,8 @@ from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.models.ledger import DecodedEvent, Provision, Reading
-from tests.integration.ledger.kit import REBOOT, SUCCESS, World, deregistered, new, registered
-from tests.integration.schema.kit import Api
+from tests.support.api import Api
+from tests.support.ledger import REBOOT, SUCCESS, LedgerWorld, deregistered, new, registered
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -43,7 +43,7 @@ UPDATE = """
 """
 
 
-async def test_an_endpoint_and_its_registration(world: World, api: Api) -> None:
+async def test_an_endpoint_and_its_registration(world: LedgerWorld, api: Api) -> None:
     links = [{"url": "/3/0", "attributes": {}}]
     await world.ingest(registered("d", object_links=links, address="192.0.2.1:5683", lifetime_seconds=2**40))
     endpoint = (await api.ask(ENDPOINT, name="d"))["endpoint"]
@@ -58,14 +58,14 @@ async def test_an_endpoint_and_its_registration(world: World, api: Api) -> None:
     assert node == {"name": "d"}
 
 
-async def test_one_that_is_no_longer_registered_has_no_registration(world: World, api: Api) -> None:
+async def test_one_that_is_no_longer_registered_has_no_registration(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     await world.ingest(deregistered("d"))
     endpoint = (await api.ask(ENDPOINT, name="d"))["endpoint"]
     assert (endpoint["presence"], endpoint["registration"]) == ("OFFLINE", None)
 
 
-async def test_an_endpoint_is_provisioned_once(world: World, api: Api) -> None:
+async def test_an_endpoint_is_provisioned_once(world: LedgerWorld, api: Api) -> None:
     provision = 'mutation { provisionEndpoint(name: "d") { id name presence registration { registeredAt } } }'
     made = (await api.ask(provision))["provisionEndpoint"]
     assert (made["name"], made["presence"], made["registration"]) == ("d", "OFFLINE", None)
@@ -74,7 +74,7 @@ async def test_an_endpoint_is_provisioned_once(world: World, api: Api) -> None:
     assert error == {"code": "BAD_USER_INPUT", "field": "name"}
 
 
-async def test_the_awake_window_is_set_kept_and_taken_back(world: World, api: Api) -> None:
+async def test_the_awake_window_is_set_kept_and_taken_back(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     for given, told in (({"awakeWindowSeconds": 20}, 20), ({}, 20), ({"awakeWindowSeconds": None}, None)):
         updated = (await api.ask(UPDATE, name="d", input=given))["updateEndpoint"]
@@ -89,7 +89,7 @@ async def test_the_awake_window_is_set_kept_and_taken_back(world: World, api: Ap
         assert await api.error(UPDATE, name="unknown", input=given) == {"code": "NOT_FOUND", "field": "name"}
 
 
-async def test_endpoints_are_paged_by_name(world: World, api: Api) -> None:
+async def test_endpoints_are_paged_by_name(world: LedgerWorld, api: Api) -> None:
     for name in ("c", "a", "b"):
         await world.ledgers[0].submit(Provision(name))
     first = (await api.ask(PAGE, first=2))["endpoints"]
@@ -106,7 +106,7 @@ async def test_endpoints_are_paged_by_name(world: World, api: Api) -> None:
     assert (await api.ask(PAGE, filter={"presences": []}))["endpoints"]["edges"] == []
 
 
-async def test_operations_by_endpoint_status_kind_and_path(world: World, api: Api) -> None:
+async def test_operations_by_endpoint_status_kind_and_path(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"), registered("e"))
     await world.create(new("d", path="/3303/0/1"), new("d", path="/3/0/1"), new("d", *REBOOT), new("e"))
 
@@ -127,7 +127,7 @@ async def test_operations_by_endpoint_status_kind_and_path(world: World, api: Ap
     }
 
 
-async def test_an_endpoints_own_operations_and_counts(world: World, api: Api) -> None:
+async def test_an_endpoints_own_operations_and_counts(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"), registered("e"))
     await world.create(new("d"), new("d"), new("e"))
     query = """{
@@ -146,7 +146,7 @@ async def test_an_endpoints_own_operations_and_counts(world: World, api: Api) ->
     assert data["operationCounts"][0] == {"status": "QUEUED", "count": 2}
 
 
-async def test_the_latest_value_of_every_resource(world: World, api: Api) -> None:
+async def test_the_latest_value_of_every_resource(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     values = {"/3/0/9": TypedValue(ValueType.INTEGER, "42"), "/3303/0/5700": TypedValue(ValueType.FLOAT, 1e300)}
     await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
@@ -158,7 +158,7 @@ async def test_the_latest_value_of_every_resource(world: World, api: Api) -> Non
     ]
 
 
-async def test_a_resource_says_whether_it_is_observed(world: World, api: Api) -> None:
+async def test_a_resource_says_whether_it_is_observed(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     values = {path: TypedValue(ValueType.FLOAT, 21.5) for path in ("/3303/0/5700", "/3303/1/5700")}
     await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))

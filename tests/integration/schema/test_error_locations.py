@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from app.models.ledger import Provision
-from tests.integration.ledger.kit import World
-from tests.integration.schema.kit import Api
 from tests.integration.schema.test_operations import CREATE, CREATE_MANY, write
+from tests.support.api import Api
+from tests.support.ledger import LedgerWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -18,7 +18,7 @@ TWO: dict[str, Any] = {"string": "a", "integer": 1}
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
-async def known_device(world: World) -> None:
+async def known_device(world: LedgerWorld) -> None:
     await world.ledgers[0].submit(Provision("d"))
 
 

@@ -18,8 +18,8 @@ from app.leshan.events import registration_of
 from app.models import tables
 from app.models.fields import InstantField, dump_json
 from app.models.ledger import DecodedEvent, PauseDispatch, Reading, Scope
-from tests.integration.ledger.kit import REFUSED, World, new, registered
-from tests.integration.schema.kit import Api
+from tests.support.api import Api
+from tests.support.ledger import REFUSED, LedgerWorld, new, registered
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -54,7 +54,7 @@ EVERYTHING: Final = """
 """
 
 
-async def fill(world: World) -> None:
+async def fill(world: LedgerWorld) -> None:
     """Store one row of every displayed kind."""
     await world.ingest(registered("d", object_links=[{"url": "/3/0", "attributes": {}}]))
     await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
@@ -80,7 +80,7 @@ def shown(model: type[Model]) -> dict[str, Any]:
     }
 
 
-async def store(world: World, model: type[Model], name: str, value: Any) -> None:
+async def store(world: LedgerWorld, model: type[Model], name: str, value: Any) -> None:
     guard = f"{name} IS NOT NULL" if not isinstance(value, str) else "TRUE"
     await world.reader.execute(f"UPDATE {model._meta.db_table} SET {name} = $1 WHERE {guard}", value)  # noqa: S608
 
@@ -96,7 +96,7 @@ MODELS: Final = (
 
 
 @pytest.mark.parametrize("highest", [True, False])
-async def test_every_time_and_number_can_be_shown(world: World, api: Api, highest: bool) -> None:
+async def test_every_time_and_number_can_be_shown(world: LedgerWorld, api: Api, highest: bool) -> None:
     await fill(world)
     await api.ask(EVERYTHING)
     for model in MODELS:
@@ -139,7 +139,7 @@ def walk(value: Any) -> list[Any]:
     ],
     ids=lambda value: repr(value)[:20],
 )
-async def test_every_json_that_can_be_stored_can_be_shown(world: World, api: Api, value: Any) -> None:
+async def test_every_json_that_can_be_stored_can_be_shown(world: LedgerWorld, api: Api, value: Any) -> None:
     await fill(world)
     text = dump_json(value)
     assert text is not None
@@ -154,7 +154,7 @@ async def test_every_json_that_can_be_stored_can_be_shown(world: World, api: Api
 
 
 @pytest.mark.parametrize("text", ["", "\u0001\u001b[31m\u202e\u2028\ufffe", "\U0010ffff" * 255])
-async def test_every_text_that_can_be_stored_can_be_shown(world: World, api: Api, text: str) -> None:
+async def test_every_text_that_can_be_stored_can_be_shown(world: LedgerWorld, api: Api, text: str) -> None:
     await fill(world)
     for model, names in (
         (tables.Operation, ("detail", "arguments", "created_by", "batch")),
@@ -190,7 +190,7 @@ async def test_every_text_that_can_be_stored_can_be_shown(world: World, api: Api
     ids=repr,
 )
 async def test_any_lifetime_that_leshan_tells_can_be_shown(
-    world: World, api: Api, lifetime: Any, seconds: int | None, queue_mode: bool
+    world: LedgerWorld, api: Api, lifetime: Any, seconds: int | None, queue_mode: bool
 ) -> None:
     facts = {"endpoint": "odd", "registrationId": "r", "queuemode": queue_mode, "lifetime": lifetime}
     _, told = registration_of(orjson.loads(orjson.dumps(facts)))

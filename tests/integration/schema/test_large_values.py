@@ -16,8 +16,9 @@ from app.models.live import LiveLog, TransitionCriteria
 from app.models.queries import INLINE
 from app.schema.api.ids import endpoint_id, operation_id
 from app.schema.limits import MAX_RESPONSE
-from tests.integration.ledger.kit import World, new
-from tests.integration.schema.kit import VIEWER, Api, socket
+from tests.support.api import Api
+from tests.support.ledger import LedgerWorld, new
+from tests.support.schema import VIEWER, socket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,7 +28,7 @@ PAGE = "query($first: Int) { deviceOperations(first: $first) { edges { node { %s
 ONE = "query($id: ID!) { deviceOperation(id: $id) { %s } }"
 
 
-async def answered(world: World, *sizes: int, column: str = "answer") -> list[str]:
+async def answered(world: LedgerWorld, *sizes: int, column: str = "answer") -> list[str]:
     """Create operations whose stored answers (or values) have so many characters, oldest first; return their global
     ids."""
     await world.ledgers[0].submit(Provision("d"))
@@ -37,7 +38,7 @@ async def answered(world: World, *sizes: int, column: str = "answer") -> list[st
     return [operation_id(str((await world.operation(seq))["id"])) for seq in seqs]
 
 
-async def store(world: World, sql: str, *values: Any) -> None:
+async def store(world: LedgerWorld, sql: str, *values: Any) -> None:
     await world.reader.begin()
     await world.reader.execute(sql, *values)
     await world.reader.commit()
@@ -52,7 +53,7 @@ def value(size: int) -> str:
     return str(orjson.loads(text(size)))
 
 
-async def test_a_page_of_large_answers_is_refused_unread(world: World, api: Api) -> None:
+async def test_a_page_of_large_answers_is_refused_unread(world: LedgerWorld, api: Api) -> None:
     ids = await answered(world, *[MEBIBYTE] * 9)
     with patch("app.schema.api.reads.operations_by_seq") as read:
         (error,) = (await api.answer(PAGE % "answer", VIEWER))["errors"]
@@ -74,7 +75,7 @@ async def test_a_page_of_large_answers_is_refused_unread(world: World, api: Api)
     ],
     ids=["aliases", "steps", "nested"],
 )
-async def test_a_value_counts_as_often_as_it_is_selected(world: World, api: Api, selected: str) -> None:
+async def test_a_value_counts_as_often_as_it_is_selected(world: LedgerWorld, api: Api, selected: str) -> None:
     (id_,) = await answered(world, 2 * MEBIBYTE)
     if "transitions" in selected:
         columns = "seq, operation_id, number, from_status, to_status, attempt, at"
@@ -86,7 +87,7 @@ async def test_a_value_counts_as_often_as_it_is_selected(world: World, api: Api,
     assert (await api.ask(ONE % "answer", VIEWER, id=id_))["deviceOperation"] == {"answer": value(2 * MEBIBYTE)}
 
 
-async def test_a_batch_and_the_aliases_of_a_document_share_the_room(world: World, api: Api) -> None:
+async def test_a_batch_and_the_aliases_of_a_document_share_the_room(world: LedgerWorld, api: Api) -> None:
     (id_,) = await answered(world, 3 * MEBIBYTE)
     one = {"query": ONE % "answer", "variables": {"id": id_}}
     answers = (await api.post([one] * 10, VIEWER)).json()
@@ -97,14 +98,14 @@ async def test_a_batch_and_the_aliases_of_a_document_share_the_room(world: World
     assert sum(field is not None for field in told["data"].values()) == 2
 
 
-async def test_fields_of_one_response_key_are_counted_together(world: World, api: Api) -> None:
+async def test_fields_of_one_response_key_are_counted_together(world: LedgerWorld, api: Api) -> None:
     (id_,) = await answered(world, MEBIBYTE)
     fields = " ".join(f"deviceOperation(id: $id) {{ a{index}: answer }}" for index in range(9))
     assert await api.error(f"query($id: ID!) {{ {fields} }}", VIEWER, id=id_) == TOO_LARGE
 
 
 @pytest.mark.parametrize("column", ["answer", "value", "arguments"])
-async def test_short_and_long_values_of_a_page_are_exact(world: World, api: Api, column: str) -> None:
+async def test_short_and_long_values_of_a_page_are_exact(world: LedgerWorld, api: Api, column: str) -> None:
     sizes = [1, INLINE - 10, INLINE - 3, INLINE - 2, INLINE, INLINE + 1, 3 * INLINE]
     await answered(world, *sizes, column=column)
     page = (await api.ask(PAGE % f"value answer arguments {column}", VIEWER))["deviceOperations"]["edges"]
@@ -122,11 +123,11 @@ def write(size: int, **more: Any) -> dict[str, Any]:
     return {"endpoint": "d", "path": "/5/0/1", "value": {"string": "x" * size}, **more}
 
 
-async def operations(world: World) -> int:
+async def operations(world: LedgerWorld) -> int:
     return len(await world.rows("SELECT seq FROM operation"))
 
 
-async def test_a_mutation_whose_payload_is_too_large_does_nothing(world: World, api: Api) -> None:
+async def test_a_mutation_whose_payload_is_too_large_does_nothing(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     selected = " ".join(f"a{index}: value" for index in range(10))
     inputs = [write(128 * 1024)] * 7
@@ -148,7 +149,9 @@ async def test_a_mutation_whose_payload_is_too_large_does_nothing(world: World, 
 
 
 @pytest.mark.parametrize("step", ["toStatus", "operation { id }"])
-async def test_a_value_is_not_counted_again_with_steps_that_do_not_show_it(world: World, api: Api, step: str) -> None:
+async def test_a_value_is_not_counted_again_with_steps_that_do_not_show_it(
+    world: LedgerWorld, api: Api, step: str
+) -> None:
     await world.ledgers[0].submit(Provision("d"))
     selected = " ".join(f"a{index}: value" for index in range(20))
     query = CREATE % f"{selected} transitions {{ edges {{ node {{ {step} }} }} }}"
@@ -156,7 +159,7 @@ async def test_a_value_is_not_counted_again_with_steps_that_do_not_show_it(world
     assert len(made["operation"]["transitions"]["edges"]) == 1
 
 
-async def test_an_operation_too_large_to_be_shown_is_not_canceled(world: World, api: Api) -> None:
+async def test_an_operation_too_large_to_be_shown_is_not_canceled(world: LedgerWorld, api: Api) -> None:
     (id_,) = await answered(world, 3 * MEBIBYTE, column="value")
     cancel = "mutation($id: ID!) { cancelDeviceOperation(id: $id) { status %s } }"
     assert await api.error(cancel % "a: value b: value c: value", id=id_) == TOO_LARGE
@@ -165,7 +168,7 @@ async def test_an_operation_too_large_to_be_shown_is_not_canceled(world: World, 
     assert (canceled["status"], canceled["a"]) == ("CANCELED", value(3 * MEBIBYTE))
 
 
-async def test_the_endpoint_of_a_new_operation_counts_before_it_is_created(world: World, api: Api) -> None:
+async def test_the_endpoint_of_a_new_operation_counts_before_it_is_created(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     links = f'[{{"url": "/5/0", "attributes": {{"x": {text(MEBIBYTE)}}}}}]'
     await store(world, "UPDATE endpoint SET object_links = $1, registered_at = 1, presence = 'ASLEEP'", links)
@@ -174,7 +177,7 @@ async def test_the_endpoint_of_a_new_operation_counts_before_it_is_created(world
     assert await operations(world) == 0
 
 
-async def test_values_of_composites_are_exact(world: World, api: Api) -> None:
+async def test_values_of_composites_are_exact(world: LedgerWorld, api: Api) -> None:
     (id_,) = await answered(world, 1)
     stored = {"/3/0/1": {"type": "STRING", "value": "x" * 3 * INLINE}}
     await store(world, "UPDATE operation SET composite = $1", orjson.dumps(stored).decode())
@@ -182,7 +185,7 @@ async def test_values_of_composites_are_exact(world: World, api: Api) -> None:
     assert told == {"values": {"/3/0/1": "x" * 3 * INLINE}}
 
 
-async def test_resources_and_links_count_too(world: World, api: Api) -> None:
+async def test_resources_and_links_count_too(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     endpoint = (await world.endpoint("d"))["id"]
     for index in range(9):
@@ -204,7 +207,9 @@ async def test_resources_and_links_count_too(world: World, api: Api) -> None:
     assert await api.error(PAGE % f"endpoint {{ {links} }}", VIEWER) == TOO_LARGE
 
 
-async def test_a_backlog_of_large_values_is_delivered_one_by_one(world: World, address: str, live: LiveLog) -> None:
+async def test_a_backlog_of_large_values_is_delivered_one_by_one(
+    world: LedgerWorld, address: str, live: LiveLog
+) -> None:
     await answered(world, *[MEBIBYTE] * 20)
     async with aclosing(live.transitions(TransitionCriteria(), after=0)) as events:
         first = await anext(events)

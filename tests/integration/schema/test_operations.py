@@ -15,12 +15,13 @@ from app.models.ledger import Provision, StoredModel, StoreObjectModels, Withdra
 from app.models.ready import unwanted
 from app.schema.api import mutations
 from app.schema.api.ids import operation_id
-from tests.integration.ledger.kit import (
+from tests.support.api import Api
+from tests.support.ledger import (
     ASLEEP,
     REFUSED,
     SILENT,
     SUCCESS,
-    World,
+    LedgerWorld,
     delayed,
     deregistered,
     new,
@@ -29,8 +30,7 @@ from tests.integration.ledger.kit import (
     response,
     updated,
 )
-from tests.integration.schema.kit import Api
-from tests.waiting import BOUND
+from tests.support.waiting import BOUND
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -77,7 +77,7 @@ async def create(api: Api, **more: Any) -> dict[str, Any]:
 
 
 async def test_one_that_leshan_holds_is_canceled_when_leshan_drops_it(
-    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("d"))
     operation = await create(api)
@@ -99,7 +99,7 @@ async def test_one_that_leshan_holds_is_canceled_when_leshan_drops_it(
 
 
 async def test_one_whose_device_woke_before_leshan_dropped_it_is_a_conflict(
-    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mutations, "WITHDRAW_SECONDS", BOUND)
     await world.ingest(registered("d"))
@@ -114,7 +114,7 @@ async def test_one_whose_device_woke_before_leshan_dropped_it_is_a_conflict(
     assert error["extensions"] == {"code": "CONFLICT", "id": operation["id"], "status": "CONFIRMED"}
 
 
-async def test_counted_and_all_attempts_are_two_numbers(world: World, api: Api) -> None:
+async def test_counted_and_all_attempts_are_two_numbers(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     id_ = (await create(api))["id"]
     counts = []
@@ -127,7 +127,7 @@ async def test_counted_and_all_attempts_are_two_numbers(world: World, api: Api) 
     assert operation["status"] == "CONFIRMED"
 
 
-async def test_an_operation_is_read_back_as_it_was_asked_for(world: World, api: Api) -> None:
+async def test_an_operation_is_read_back_as_it_was_asked_for(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     payload = (await api.ask(CREATE, input=write("5/0/1", priority=7, ttlSeconds=60, format="TLV")))[
         "createDeviceOperation"
@@ -173,14 +173,14 @@ VALUES: list[tuple[dict[str, Any], str, Any]] = [
 
 @pytest.mark.parametrize(("value", "type_", "told"), VALUES)
 async def test_every_type_of_value_keeps_every_digit(
-    world: World, api: Api, value: dict[str, Any], type_: str, told: Any
+    world: LedgerWorld, api: Api, value: dict[str, Any], type_: str, told: Any
 ) -> None:
     await world.ledgers[0].submit(Provision("d"))
     operation = await create(api, value=value)
     assert (operation["valueType"], operation["value"]) == (type_, told)
 
 
-async def test_composites_tell_values_by_path(world: World, api: Api) -> None:
+async def test_composites_tell_values_by_path(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     values = [{"path": "3/0/14", "value": {"string": "+01"}}, {"path": "/3442/0/1120/2", "value": {"integer": 4}}]
     given = {"endpoint": "d", "kind": "WRITE_COMPOSITE", "values": values}
@@ -190,7 +190,7 @@ async def test_composites_tell_values_by_path(world: World, api: Api) -> None:
     assert operation["values"] == {"/3/0/14": "+01", "/3442/0/1120/2": "4"}
 
 
-async def test_the_answer_and_the_steps_of_what_was_done(world: World, api: Api) -> None:
+async def test_the_answer_and_the_steps_of_what_was_done(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     operation = await create(api)
     await world.attempt(SUCCESS)
@@ -212,11 +212,11 @@ async def test_the_answer_and_the_steps_of_what_was_done(world: World, api: Api)
     assert rest == [{"node": {"number": 3}}]
 
 
-async def test_an_unknown_endpoint_is_not_found(world: World, api: Api) -> None:
+async def test_an_unknown_endpoint_is_not_found(world: LedgerWorld, api: Api) -> None:
     assert await api.error(CREATE, input=write()) == {"code": "NOT_FOUND", "field": "endpoint"}
 
 
-async def test_the_same_key_and_input_answers_the_operation_made_before(world: World, api: Api) -> None:
+async def test_the_same_key_and_input_answers_the_operation_made_before(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     first = await api.ask(CREATE, input=write(idempotencyKey="k"))
     again = (await api.ask(CREATE, input=write(idempotencyKey="k")))["createDeviceOperation"]
@@ -226,7 +226,7 @@ async def test_the_same_key_and_input_answers_the_operation_made_before(world: W
     assert conflict == {"code": "CONFLICT", "field": "idempotencyKey", "id": id_}
 
 
-async def test_a_batch_with_a_bad_member_stores_nothing_and_names_it(world: World, api: Api) -> None:
+async def test_a_batch_with_a_bad_member_stores_nothing_and_names_it(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     inputs = [write(), write("/5/0"), write()]
     error = await api.error(CREATE_MANY, inputs=inputs)
@@ -239,7 +239,7 @@ async def test_a_batch_with_a_bad_member_stores_nothing_and_names_it(world: Worl
     ]
 
 
-async def test_a_batch_of_a_thousand_is_stored_whole(world: World, api: Api) -> None:
+async def test_a_batch_of_a_thousand_is_stored_whole(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     inputs = [write(f"/5/0/{index}") for index in range(1_000)]
     payloads = (await api.ask(CREATE_MANY, inputs=inputs))["createDeviceOperations"]
@@ -248,7 +248,7 @@ async def test_a_batch_of_a_thousand_is_stored_whole(world: World, api: Api) -> 
     assert error == {"code": "LIMIT_EXCEEDED", "limit": 1_000}
 
 
-async def test_only_a_queued_operation_can_be_canceled(world: World, api: Api) -> None:
+async def test_only_a_queued_operation_can_be_canceled(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     operation = await create(api)
     canceled = (await api.ask(CANCEL, id=operation["id"]))["cancelDeviceOperation"]
@@ -259,12 +259,12 @@ async def test_only_a_queued_operation_can_be_canceled(world: World, api: Api) -
 
 @pytest.mark.parametrize("id_", ["nonsense", operation_id("00000000-0000-4000-8000-000000000000"), ""])
 @pytest.mark.parametrize("mutation", [CANCEL, RETRY])
-async def test_an_unknown_operation_is_not_found(world: World, api: Api, id_: str, mutation: str) -> None:
+async def test_an_unknown_operation_is_not_found(world: LedgerWorld, api: Api, id_: str, mutation: str) -> None:
     assert await api.error(mutation, id=id_) == {"code": "NOT_FOUND", "field": "id"}
     assert (await api.ask(READ, id=id_))["deviceOperation"] is None
 
 
-async def test_a_retry_is_a_new_operation_with_the_same_request(world: World, api: Api) -> None:
+async def test_a_retry_is_a_new_operation_with_the_same_request(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     old = await create(api, priority=4, maxAttempts=9)
     assert (await api.error(RETRY, id=old["id"]))["status"] == "QUEUED"
@@ -281,7 +281,7 @@ async def test_a_retry_is_a_new_operation_with_the_same_request(world: World, ap
     assert unfinished == {"code": "CONFLICT", "id": operation["id"], "status": "QUEUED"}
 
 
-async def test_the_devices_own_model_decides_before_anything_is_queued(world: World, api: Api) -> None:
+async def test_the_devices_own_model_decides_before_anything_is_queued(world: LedgerWorld, api: Api) -> None:
     resource = ResourceModel(1, "Package URI", "RW", multiple=False, mandatory=True, type=ValueType.STRING)
     model = ObjectModel(5, "1.1", "Firmware Update", multiple=False, resources={1: resource})
     await world.ledgers[0].submit(StoreObjectModels([StoredModel(5, "1.1", model_to_json(model))]))
@@ -292,14 +292,14 @@ async def test_the_devices_own_model_decides_before_anything_is_queued(world: Wo
     assert error == {"code": "BAD_USER_INPUT", "field": "value"}
 
 
-async def keep_lifetime(world: World, version: str = "1.1", range_: str = "") -> None:
+async def keep_lifetime(world: LedgerWorld, version: str = "1.1", range_: str = "") -> None:
     """Store the model of object 1: Lifetime, an INTEGER."""
     lifetime = ResourceModel(1, "Lifetime", "RW", multiple=False, mandatory=True, type=ValueType.INTEGER, range=range_)
     model = ObjectModel(1, version, "LwM2M Server", multiple=True, resources={1: lifetime})
     await world.ledgers[0].submit(StoreObjectModels([StoredModel(1, version, model_to_json(model))]))
 
 
-async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world: World, api: Api) -> None:
+async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world: LedgerWorld, api: Api) -> None:
     await keep_lifetime(world, range_="60..86400")
     links = [{"url": "/1/0", "attributes": {}}]
     await world.ingest(registered("d", object_links=links, lwm2m_version="1.1"))
@@ -321,7 +321,7 @@ async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world
 
 @pytest.mark.parametrize(("release", "version"), [("1.0", "1.0"), ("1.1", "1.1"), ("1.2", "1.2")])
 async def test_a_core_object_without_ver_is_validated_by_the_model_of_the_release(
-    world: World, api: Api, release: str, version: str
+    world: LedgerWorld, api: Api, release: str, version: str
 ) -> None:
     await keep_lifetime(world, version)
     links = [{"url": "/1/0", "attributes": {}}]
@@ -331,7 +331,7 @@ async def test_a_core_object_without_ver_is_validated_by_the_model_of_the_releas
     assert error == {"code": "BAD_USER_INPUT", "field": "value"}
 
 
-async def test_an_object_that_the_device_has_not_registered_is_refused(world: World, api: Api) -> None:
+async def test_an_object_that_the_device_has_not_registered_is_refused(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))  # without links its objects are unknown
     await create(api, kind="READ", path="/9999", value=None)
     links = [{"url": "/", "attributes": {"rt": "oma.lwm2m"}}, {"url": "/3/0", "attributes": {}}]
@@ -346,7 +346,9 @@ async def test_an_object_that_the_device_has_not_registered_is_refused(world: Wo
     await create(api, kind="READ", path="/9999", value=None)
 
 
-async def test_a_multiple_resource_is_cleared_and_an_instance_created_without_values(world: World, api: Api) -> None:
+async def test_a_multiple_resource_is_cleared_and_an_instance_created_without_values(
+    world: LedgerWorld, api: Api
+) -> None:
     await world.ingest(registered("d"))
     cleared = await create(api, path="/3442/0/1110", value={"multiple": []})
     assert (cleared["value"], cleared["valueType"], cleared["validated"]) == ({}, "STRING", False)
@@ -357,7 +359,7 @@ async def test_a_multiple_resource_is_cleared_and_an_instance_created_without_va
 
 
 async def test_a_page_costs_the_same_number_of_statements_however_long_it_is(
-    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in range(12):
         await world.ingest(registered(f"d{index % 4}"))

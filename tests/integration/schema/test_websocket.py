@@ -12,10 +12,11 @@ from websockets.exceptions import InvalidStatus
 
 from app.models.ledger import Provision
 from app.models.live import LiveLog
-from tests.integration.ledger.kit import SUCCESS, World, new, registered
-from tests.integration.reads.following import live_log
-from tests.integration.schema.kit import OPERATOR, VIEWER, Api, app_of, served, socket
-from tests.waiting import eventually
+from tests.support.api import Api
+from tests.support.ledger import SUCCESS, LedgerWorld, new, registered
+from tests.support.live_log import live_log
+from tests.support.schema import OPERATOR, VIEWER, app_of, served, socket
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,7 +30,9 @@ STEPS = """
 CURSOR = "{ transitionCursor }"
 
 
-async def test_every_step_is_told_live_with_its_operation(world: World, live: LiveLog, api: Api, address: str) -> None:
+async def test_every_step_is_told_live_with_its_operation(
+    world: LedgerWorld, live: LiveLog, api: Api, address: str
+) -> None:
     await world.ingest(registered("d"))
     async with socket(address) as ws:
         await ws.begin()
@@ -48,7 +51,7 @@ async def test_every_step_is_told_live_with_its_operation(world: World, live: Li
 
 
 async def test_a_subscriber_resumes_after_its_cursor_without_gap_and_repeat(
-    world: World, live: LiveLog, api: Api, address: str
+    world: LedgerWorld, live: LiveLog, api: Api, address: str
 ) -> None:
     await world.ingest(registered("d"))
     cursor = (await api.ask(CURSOR))["transitionCursor"]
@@ -65,7 +68,9 @@ async def test_a_subscriber_resumes_after_its_cursor_without_gap_and_repeat(
         assert again == stored[4:]
 
 
-async def test_filters_by_endpoint_operation_and_status(world: World, live: LiveLog, api: Api, address: str) -> None:
+async def test_filters_by_endpoint_operation_and_status(
+    world: LedgerWorld, live: LiveLog, api: Api, address: str
+) -> None:
     await world.ingest(registered("d"), registered("e"))
     async with socket(address) as ws:
         await ws.begin()
@@ -88,7 +93,7 @@ async def test_filters_by_endpoint_operation_and_status(world: World, live: Live
         assert error["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "operationIds.0"}
 
 
-async def test_presence_is_told(world: World, live: LiveLog, address: str) -> None:
+async def test_presence_is_told(world: LedgerWorld, live: LiveLog, address: str) -> None:
     await world.ledgers[0].submit(Provision("d"))
     async with socket(address) as ws:
         await ws.begin()
@@ -111,7 +116,7 @@ async def test_a_cursor_that_is_none_is_an_error_of_that_subscription(address: s
         assert (await ws.ingest())["type"] == "pong"
 
 
-async def test_a_cursor_from_before_the_horizon_is_expired(world: World, address: str) -> None:
+async def test_a_cursor_from_before_the_horizon_is_expired(world: LedgerWorld, address: str) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     store = world.reader
@@ -126,7 +131,7 @@ async def test_a_cursor_from_before_the_horizon_is_expired(world: World, address
         assert message["payload"][0]["extensions"]["code"] == "CURSOR_EXPIRED"
 
 
-async def test_queries_and_mutations_run_over_the_socket_too(world: World, address: str) -> None:
+async def test_queries_and_mutations_run_over_the_socket_too(world: LedgerWorld, address: str) -> None:
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("m", 'mutation { provisionEndpoint(name: "x") { name } }')
@@ -134,7 +139,7 @@ async def test_queries_and_mutations_run_over_the_socket_too(world: World, addre
         assert await ws.ingest() == {"id": "m", "type": "complete"}
 
 
-async def test_identical_subscriptions_are_executed_once(world: World, live: LiveLog, address: str) -> None:
+async def test_identical_subscriptions_are_executed_once(world: LedgerWorld, live: LiveLog, address: str) -> None:
     await world.ingest(registered("d"))
     async with socket(address) as one, socket(address) as two:
         for ws in (one, two):
@@ -176,7 +181,7 @@ async def test_a_broken_message_closes_with_4400(address: str, message: Any) -> 
         assert await ws.closed() == 4400
 
 
-async def test_a_syntax_error_costs_only_its_own_operation(world: World, live: LiveLog, address: str) -> None:
+async def test_a_syntax_error_costs_only_its_own_operation(world: LedgerWorld, live: LiveLog, address: str) -> None:
     await world.ingest(registered("d"))
     async with socket(address) as ws:
         await ws.begin()
@@ -192,7 +197,7 @@ async def test_a_syntax_error_costs_only_its_own_operation(world: World, live: L
 
 @pytest.mark.parametrize("query", [{}, {"query": ""}, {"query": None}])
 async def test_a_hash_without_its_query_is_an_error_of_its_operation(
-    world: World, live: LiveLog, address: str, query: dict[str, Any]
+    world: LedgerWorld, live: LiveLog, address: str, query: dict[str, Any]
 ) -> None:
     """The socket stays open, so that the client can send the query itself."""
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
@@ -238,7 +243,7 @@ async def test_a_page_from_elsewhere_may_not_connect(address: str) -> None:
 
 
 async def test_too_many_operations_on_one_connection(
-    world: World, address: str, monkeypatch: pytest.MonkeyPatch
+    world: LedgerWorld, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.schema.transport.websocket.MAX_SUBSCRIPTIONS", 2)
     async with socket(address) as ws:
@@ -250,13 +255,13 @@ async def test_too_many_operations_on_one_connection(
         assert message["payload"][0]["extensions"] == {"code": "LIMIT_EXCEEDED", "limit": 2}
 
 
-async def test_a_silent_connection_is_closed(world: World, live: LiveLog) -> None:
+async def test_a_silent_connection_is_closed(world: LedgerWorld, live: LiveLog) -> None:
     app = app_of(world, live, connection_init_timeout=timedelta(milliseconds=1))
     async with served(app) as address, socket(address) as ws:
         assert await ws.closed() == 4408
 
 
-async def test_clients_that_leave_leave_nothing_behind(world: World, live: LiveLog, address: str) -> None:
+async def test_clients_that_leave_leave_nothing_behind(world: LedgerWorld, live: LiveLog, address: str) -> None:
     async def visit(number: int) -> None:
         async with socket(address) as ws:
             await ws.begin()
@@ -269,7 +274,7 @@ async def test_clients_that_leave_leave_nothing_behind(world: World, live: LiveL
     await world.ledgers[0].submit(Provision("afterwards"))
 
 
-async def test_shutting_the_log_completes_every_subscription(world: World, live: LiveLog, address: str) -> None:
+async def test_shutting_the_log_completes_every_subscription(world: LedgerWorld, live: LiveLog, address: str) -> None:
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS)
@@ -278,7 +283,7 @@ async def test_shutting_the_log_completes_every_subscription(world: World, live:
         assert await ws.ingest() == {"id": "1", "type": "complete"}
 
 
-async def test_who_falls_behind_is_told_where_to_go_on(world: World) -> None:
+async def test_who_falls_behind_is_told_where_to_go_on(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     async with live_log(queue_limit=5) as live, served(app_of(world, live)) as address, socket(address) as ws:
         await ws.begin()
@@ -297,7 +302,7 @@ async def test_who_falls_behind_is_told_where_to_go_on(world: World) -> None:
 @pytest.mark.parametrize("variable", ["endpoint", "ids", "statuses", "after"])
 @pytest.mark.parametrize("kind", ["nested", "large"])
 async def test_variables_that_cannot_be_compared_are_bad_input(
-    world: World, live: LiveLog, address: str, variable: str, kind: str
+    world: LedgerWorld, live: LiveLog, address: str, variable: str, kind: str
 ) -> None:
     """Equal subscriptions share an execution; a variable that cannot be part of their key is validated by the
     document's types."""

@@ -17,6 +17,7 @@ from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
 from app.models.ledger import Claim, Claimed, LedgerUnavailable, Release
 from app.models.ledger.outage import Outage
+from app.timing import Timing
 
 pytestmark = pytest.mark.asyncio
 
@@ -223,10 +224,9 @@ async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() 
     assert not runner.ran.done()
 
 
-async def test_it_stops_though_the_database_says_nothing_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RELEASE_SECONDS", 0)
+async def test_it_stops_though_the_database_says_nothing_at_all() -> None:
     ledger, runner = Ledger(), Runner()
-    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5, timing=Timing(release=0))  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run())
     dispatcher.claim()
     await ledger.next_claim()
@@ -243,12 +243,9 @@ class Hanging(Runner):
         await asyncio.get_running_loop().create_future()
 
 
-async def test_a_call_that_stays_open_keeps_its_lease_and_no_process_from_ending(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "DRAIN_SECONDS", 0)
+async def test_a_call_that_stays_open_keeps_its_lease_and_no_process_from_ending() -> None:
     ledger, runner = Ledger(), Hanging()
-    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=1)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=1, timing=Timing(drain=0))  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run())
     dispatcher.claim()
     _, answer = await ledger.next_claim()

@@ -12,6 +12,7 @@ from app.ingest.object_model_cache import ObjectModelCache
 from app.leshan.webhook_http import Batch, IngestUnavailable
 from app.models.ledger import IngestEvents, Ledger, LedgerUnavailable, StreamPosition
 from app.telemetry import BROKEN_EVENTS
+from app.timing import Timing
 
 
 class Kept:
@@ -99,12 +100,9 @@ class Refusing(Kept):
 
 
 @pytest.mark.asyncio
-async def test_the_stream_stands_at_its_place_once_the_last_of_a_bad_batch_was_taken(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("app.ingest.event_ingestor.AGAIN_SECONDS", 0)
-    kept = Refusing()
-    ingestor = EventIngestor(cast(Ledger, kept), ObjectModelCache(1), webhook_readings=True)
+async def test_the_stream_stands_at_its_place_once_the_last_of_a_bad_batch_was_taken() -> None:
+    kept, timing = Refusing(), Timing(ingest_retry=0)
+    ingestor = EventIngestor(cast(Ledger, kept), ObjectModelCache(1), webhook_readings=True, timing=timing)
     events = [Registered(endpoint=name, registration=Registration(registration_id="r1")) for name in "abc"]
     await ingestor.ingest_with_retry(events, source="stream", position=StreamPosition("9", "me"))
     told = [(len(ingest.events), ingest.position, ingest.again) for ingest in kept.commands]

@@ -20,7 +20,7 @@ from app.ingest.object_model_cache import (
     _Requested,
 )
 from app.leshan.registrations import LeshanUnavailable
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

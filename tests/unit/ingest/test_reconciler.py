@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
-from app.ingest import reconciler
 from app.ingest.reconciler import Reconciler
-from tests.waiting import eventually
+from app.timing import Timing
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
+
+
+SHORT: Final = Timing(reconcile_check=0.01, reconcile_renewal=0.02, reconcile_lease=1)
 
 
 class Holds:
@@ -32,7 +35,7 @@ class Slow(Reconciler):
     """A reconciler that finishes its list when the test allows it."""
 
     def __init__(self, holds: Holds) -> None:
-        super().__init__(*cast(Any, (holds, None, None, None)))
+        super().__init__(*cast(Any, (holds, None, None, None, SHORT)))
         self.may_end, self.begun, self.ended, self.broken_off = asyncio.Event(), 0, 0, 0
 
     async def is_wanted(self) -> bool:
@@ -46,13 +49,6 @@ class Slow(Reconciler):
         except asyncio.CancelledError:
             self.broken_off += 1
             raise
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconciler, "WANTED_SECONDS", 0.01)
-    monkeypatch.setattr(reconciler, "RENEW_SECONDS", 0.02)
-    monkeypatch.setattr(reconciler, "HOLD_SECONDS", 1)
 
 
 @contextlib.asynccontextmanager

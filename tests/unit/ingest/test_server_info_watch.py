@@ -16,7 +16,8 @@ from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
 from app.models.ledger import Ledger, UpdateServerInfo
 from app.models.queries import ReadUnavailable
-from tests.waiting import eventually
+from app.timing import Timing
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -68,11 +69,10 @@ class Database:
 @asynccontextmanager
 async def watching(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[ServerInfoWatch, Leshan, Database]]:
     leshan, database = Leshan(), Database()
-    monkeypatch.setattr(server_info, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(server_info, "known_boot_id", database.known_boot_id)
     server = await asyncio.start_server(leshan.serve, "127.0.0.1", 0)
     leshan.client = client = LeshanClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    watch = ServerInfoWatch(client, cast(Ledger, database))
+    watch = ServerInfoWatch(client, cast(Ledger, database), Timing(server_info=0.001))
     running = asyncio.create_task(watch.run())
     try:
         yield watch, leshan, database

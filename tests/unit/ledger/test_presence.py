@@ -10,7 +10,7 @@ from app.domain.events import Deregistered, Event, Reported, RequestResponse, Up
 from app.models.ledger.presence import NO_END, apply, go_offline, open_window
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import Rules
-from tests.integration.ledger.kit import (
+from tests.support.ledger import (
     START,
     awake,
     deregistered,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from simulator import Behaviour, Kind, Simulator, SimulatorConfig
+from tests.support.waiting import eventually
 from tests.unit.simulated.wire import STRING, WRITE, ask, raw
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

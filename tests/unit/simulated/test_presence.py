@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from simulator import Behaviour, Kind, Mode, Simulator, SimulatorConfig
+from tests.support.waiting import eventually
 from tests.unit.simulated.wire import STRING, ask
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

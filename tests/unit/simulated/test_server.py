@@ -14,8 +14,8 @@ from standardwebhooks import Webhook
 from yarl import URL
 
 from simulator import Behaviour, Kind, Mode, Simulator, SimulatorConfig
+from tests.support.waiting import eventually
 from tests.unit.simulated.wire import STRING, ask
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

