@@ -10,7 +10,6 @@ late for a moment, because a slot was freed or a breaker closed just then.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -19,9 +18,9 @@ from tortoise.context import TortoiseContext
 
 from app.domain.enums import SECOND, Instant
 from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
+from app.models.dialect import POSTGRES_NOW, for_sqlite, sqlite_now
 from app.models.invariants import INVARIANTS, Invariant, Judge, Walk
 from app.models.ledger.rules import START_MARGIN
-from app.models.ledger.store import numbered
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
@@ -129,8 +128,8 @@ class _Checker:
     async def now(self) -> Instant:
         """Return the database host's time: this host's clock may be wrong."""
         if self.sqlite:
-            return time.time_ns() // 1000
-        (row,) = await self._rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now", [])
+            return sqlite_now()
+        (row,) = await self._rows(f"SELECT {POSTGRES_NOW} AS now", [])
         return int(row["now"])
 
     async def _pieces(self, walk: Walk | None) -> AsyncIterator[tuple[int, ...]]:
@@ -147,4 +146,4 @@ class _Checker:
             above = row["last"]
 
     async def _rows(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
-        return await self.reader.execute_query_dict(numbered(sql) if self.sqlite else sql, values)
+        return await self.reader.execute_query_dict(for_sqlite(sql) if self.sqlite else sql, values)

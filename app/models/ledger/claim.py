@@ -11,6 +11,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from app.domain.enums import SECOND, Instant
 from app.domain.operations import OperationRequest
+from app.models.dialect import among
 from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
@@ -162,15 +163,14 @@ class Claim(Command[list[Claimed]]):
     async def _look(self, group: Group, ready: Iterable[int], slots: int) -> Sequence[Row]:
         """Read the open calls and the callable endpoints in one statement: each further one would be another round
         trip."""
-        array = group.store.array
         most, silent = slots + _SPARE, min(slots, silent_share(group.rules.max_in_flight)) + _SPARE
         return await group.store.fetch(
             _found(
-                group.store.among("e.id", "$2", "bigint"),
-                group.store.among("e.id", "$4", "bigint"),
+                among("e.id", "$2", "bigint"),
+                among("e.id", "$4", "bigint"),
                 honours_at=group.rules.honours_at,
             ),
-            *(group.server.id, array(group.endpoints), group.now, array(ready)),
+            *(group.server.id, list(group.endpoints), group.now, list(ready)),
             *((most, silent) if slots else (0, 0)),
             group.rules.awake_window,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from app.models.dialect import among
 from app.models.fields import load_json
 from app.models.ledger.commands import Needs
 from app.models.ledger.group import Group
@@ -43,8 +44,8 @@ async def load(group: Group, needs: Needs) -> None:
 async def load_endpoints(group: Group, ids: Iterable[int]) -> None:
     missing = set(ids) - group.endpoints.keys()
     if missing:
-        where = group.store.among("e.id", "$1", "bigint")
-        group.take_endpoints(await group.store.fetch(_ENDPOINT + where, group.store.array(missing)))
+        where = among("e.id", "$1", "bigint")
+        group.take_endpoints(await group.store.fetch(_ENDPOINT + where, list(missing)))
 
 
 async def load_operations(
@@ -55,8 +56,8 @@ async def load_operations(
     wanted = set(keys)
     if not wanted:
         return
-    where = group.store.among(column, "$1", type_)
-    rows = await group.store.fetch((_BOTH if with_endpoints else _OPERATION) + where, group.store.array(wanted))
+    where = among(column, "$1", type_)
+    rows = await group.store.fetch((_BOTH if with_endpoints else _OPERATION) + where, list(wanted))
     if with_endpoints:
         group.take_endpoints([row[len(OPERATION_COLUMNS) :] for row in rows])
         rows = [row[: len(OPERATION_COLUMNS)] for row in rows]
@@ -66,30 +67,29 @@ async def load_operations(
 async def _load_names(group: Group, names: set[str]) -> None:
     missing = names - group.names.keys()
     if missing:
-        where = "e.server_id = $2 AND " + group.store.among("e.name", "$1", "text")
-        rows = await group.store.fetch(_ENDPOINT + where, group.store.array(missing), group.server.id)
+        where = "e.server_id = $2 AND " + among("e.name", "$1", "text")
+        rows = await group.store.fetch(_ENDPOINT + where, list(missing), group.server.id)
         group.take_endpoints(rows)
 
 
 async def _load_queues(group: Group, needs: Needs) -> None:
     """Load operations that a new one may conflict with: same idempotency key, same path to be superseded, retries of
     the same operation."""
-    ids = group.store.array(endpoint.id for endpoint in group.endpoints.values())
-    among = group.store.among
+    ids = [endpoint.id for endpoint in group.endpoints.values()]
     if needs.idempotency_keys:
         where = f"{among('o.endpoint_id', '$1', 'bigint')} AND {among('o.idempotency_key', '$2', 'text')}"
-        keys = group.store.array(needs.idempotency_keys)
+        keys = list(needs.idempotency_keys)
         group.take_operations(await group.store.fetch(_OPERATION + where, ids, keys))
     if needs.superseded_paths:
         where = (
             f"{among('o.endpoint_id', '$1', 'bigint')} AND {among('o.path', '$2', 'text')} "
             "AND o.kind = 'WRITE' AND o.status IN ('QUEUED', 'SENDING')"
         )
-        paths = group.store.array(needs.superseded_paths)
+        paths = list(needs.superseded_paths)
         group.take_operations(await group.store.fetch(_OPERATION + where, ids, paths))
     if needs.retried_seqs:
         where = f"{among('o.retry_of', '$1', 'bigint')} AND o.status IN ('QUEUED', 'SENDING')"
-        group.take_operations(await group.store.fetch(_OPERATION + where, group.store.array(needs.retried_seqs)))
+        group.take_operations(await group.store.fetch(_OPERATION + where, list(needs.retried_seqs)))
 
 
 async def load_held(group: Group) -> None:
@@ -99,11 +99,11 @@ async def load_held(group: Group) -> None:
 
 
 async def _load_receipts(group: Group, needs: Needs) -> None:
-    among, array, fetch = group.store.among, group.store.array, group.store.fetch
+    fetch = group.store.fetch
     if needs.request_ids:
         sql = f"SELECT request_id, outcome FROM early_response WHERE {among('request_id', '$1', 'text')}"
-        rows = await fetch(sql, array(needs.request_ids))
+        rows = await fetch(sql, list(needs.request_ids))
         group.early.update({row["request_id"]: load_json(row["outcome"]) for row in rows})
     if needs.delivery_ids:
         sql = f"SELECT id FROM webhook_delivery WHERE {among('id', '$1', 'text')}"
-        group.delivered.update(row["id"] for row in await fetch(sql, array(needs.delivery_ids)))
+        group.delivered.update(row["id"] for row in await fetch(sql, list(needs.delivery_ids)))

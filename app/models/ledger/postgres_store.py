@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import asyncpg
 
+from app.models.dialect import PLACEHOLDER, POSTGRES_NOW
 from app.models.ledger.store import (
     LONG_STATEMENT_SECONDS,
-    PLACEHOLDER,
     STATEMENT_SECONDS,
     Row,
     StoreRefused,
@@ -112,7 +112,7 @@ class PostgresStore:
     """PostgreSQL through asyncpg. ``unsafe`` lets tests run without ``fsync``; nothing else may set it."""
 
     postgres = True
-    clock = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    clock = POSTGRES_NOW
 
     def __init__(self, url: str, *, unsafe: bool = False) -> None:
         self._url = url
@@ -210,12 +210,6 @@ class PostgresStore:
             columns = [column for _, rows in due for column in _columns(rows)]
             with self._answer() as connection:
                 await connection.execute(_together(*(sql for sql, _ in due)), *columns)
-
-    def among(self, column: str, placeholder: str, type_: str) -> str:
-        return f"{column} = ANY({placeholder}::{type_}[])"
-
-    def array(self, values: Iterable[Any]) -> Any:
-        return list(values)
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:

@@ -1,21 +1,17 @@
 """The ledger's connection to SQLite."""
 
-# ruff: noqa: S608 - column names are constants of this project
-
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import orjson
-
-from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing, numbered
+from app.models.dialect import for_sqlite, sqlite_now, sqlite_values
+from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing
 
 MOST_IN_A_TURN: Final = 200
 """Rows, some milliseconds' worth, that SQLite writes before other tasks of the process can run."""
@@ -72,7 +68,7 @@ class SqliteStore:
         connection.row_factory = sqlite3.Row
         for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.create_function("now_micros", 0, lambda: time.time_ns() // 1000)
+        connection.create_function("now_micros", 0, sqlite_now)
         return connection
 
     async def _in_thread(self, do: Callable[..., _Done], *given: str) -> _Done:
@@ -104,25 +100,19 @@ class SqliteStore:
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
         with _sqlite_errors():
-            return self._live.execute(numbered(sql), values).fetchall()
+            return self._live.execute(for_sqlite(sql), sqlite_values(values)).fetchall()
 
     async def execute(self, sql: str, *values: Any) -> None:
         with _sqlite_errors():
-            self._live.execute(numbered(sql), values)
+            self._live.execute(for_sqlite(sql), sqlite_values(values))
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None:  # noqa: ARG002 - SQLite gains nothing by it
         with _sqlite_errors():
             for first in range(0, len(rows), MOST_IN_A_TURN):
-                self._live.executemany(numbered(sql), rows[first : first + MOST_IN_A_TURN])
+                self._live.executemany(for_sqlite(sql), rows[first : first + MOST_IN_A_TURN])
                 await asyncio.sleep(0)
 
     async def execute_together(self, writings: Iterable[Writing]) -> None:
         for write, rows in writings:
             if rows:
                 await self.execute_many(write.each, rows)
-
-    def among(self, column: str, placeholder: str, type_: str) -> str:  # noqa: ARG002 - SQLite needs no type
-        return f"{column} IN (SELECT value FROM json_each({placeholder}))"
-
-    def array(self, values: Iterable[Any]) -> Any:
-        return orjson.dumps(list(values), default=str).decode()

@@ -2,13 +2,11 @@
 
 It is separate from the ORM's connections on purpose (``docs/decisions/0002-ledger-connection.md``): a client's
 cancellation must not reach a transaction of the ledger, which needs its own timeouts, and distinguishes "refused" from
-"it is unknown whether it was committed". SQL is written once, with ``$1`` placeholders.
+"it is unknown whether it was committed". SQL is written once (:mod:`app.models.dialect`).
 """
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
@@ -17,8 +15,6 @@ LONG_STATEMENT_SECONDS: Final = 11.0
 """How long the ledger waits for PostgreSQL's response to a statement, COMMIT and ROLLBACK included. The long limit is
 for commands that declare it; PostgreSQL's own timeout comes before it. Then the connection is discarded: PostgreSQL may
 be frozen, or a proxy may acknowledge and drop everything."""
-
-PLACEHOLDER: Final = re.compile(r"\$(\d+)")
 
 
 class StoreUnavailable(ConnectionError):
@@ -69,11 +65,3 @@ class Store(Protocol):
     async def execute(self, sql: str, *values: Any) -> None: ...
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None: ...
     async def execute_together(self, writings: Iterable[Writing]) -> None: ...
-    def among(self, column: str, placeholder: str, type_: str) -> str: ...
-    def array(self, values: Iterable[Any]) -> Any: ...
-
-
-@functools.lru_cache(maxsize=512)
-def numbered(sql: str) -> str:
-    """Convert PostgreSQL's ``$1`` placeholders to SQLite's ``?1``."""
-    return PLACEHOLDER.sub(r"?\1", sql)

@@ -8,11 +8,12 @@ from typing import Final
 from app.domain.enums import Presence
 from app.domain.object_models import object_versions
 from app.models.cursors import parse_page_cursor
+from app.models.dialect import among
 from app.models.fields import load_json
 from app.models.ledger.queues import NOTHING
 from app.models.queries.criteria import EndpointCriteria, below, contains
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import Lane, Statement, among, array, fetch, on_postgres, reading_through
+from app.models.queries.reading import Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.views import EndpointView, Large, ResourceStateView, columns
 
 _KIND: Final = "endpoint"
@@ -73,7 +74,7 @@ async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]
         SELECT name, object_links, lwm2m_version FROM endpoint
         WHERE object_links IS NOT NULL AND {among("name", "$1", "text")}
     """  # noqa: S608
-    rows = await fetch(sql, [array(names)])
+    rows = await fetch(sql, [list(names)])
     return {name: object_versions(load_json(links), lwm2m_version) for name, links, lwm2m_version in map(tuple, rows)}
 
 
@@ -103,7 +104,7 @@ async def endpoints_by_id(ids: Collection[int], large: Large = Large.ALL) -> dic
     if not ids:
         return {}
     sql = f"SELECT {_columns(large)} FROM endpoint e WHERE {among('e.id', '$1', 'bigint')}"  # noqa: S608
-    return {view.id: view for view in map(EndpointView.load, await fetch(sql, [array(ids)]))}
+    return {view.id: view for view in map(EndpointView.load, await fetch(sql, [list(ids)]))}
 
 
 async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
@@ -117,7 +118,7 @@ async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
         ) ELSE nullif(e.next_operation, {NOTHING}) END
         FROM endpoint e WHERE {among("e.id", "$1", "bigint")} AND e.queued > 0
     """  # noqa: S608
-    rows = await fetch(sql, [array(endpoint_ids)])
+    rows = await fetch(sql, [list(endpoint_ids)])
     return {id_: head for id_, head in map(tuple, rows) if head is not None}
 
 
@@ -138,7 +139,7 @@ async def resource_states(
 async def resource_values(endpoint_id: int, paths: Collection[str]) -> dict[str, str]:
     """Return the stored JSON of these resources, by path."""
     sql = f"SELECT path, value FROM resource_state WHERE endpoint_id = $1 AND {among('path', '$2', 'text')}"  # noqa: S608
-    return {row[0]: row[1] for row in await fetch(sql, [endpoint_id, array(paths)])}
+    return {row[0]: row[1] for row in await fetch(sql, [endpoint_id, list(paths)])}
 
 
 async def resource_change_value(seq: int) -> str | None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from app.domain.enums import OperationStatus
+from app.models.dialect import among
 from app.models.queries.criteria import ENDPOINT_BY_NAME, below
-from app.models.queries.reading import MAX_SEQ, Statement, among, array, fetch, on_postgres
+from app.models.queries.reading import MAX_SEQ, Statement, fetch, on_postgres
 from app.models.queries.views import Large, PresenceChangeView, ResourceChangeView, Row, TransitionView, columns
 
 WINDOW: Final = 50_000
@@ -69,7 +70,7 @@ async def read_transitions(
         conditions.append("o.endpoint_id = " + ENDPOINT_BY_NAME.format(name=statement.add(endpoint)))
         windowed = True
     if operation_seqs is not None:
-        conditions.append(among("l.operation_id", statement.add(array(operation_seqs)), "bigint"))
+        conditions.append(among("l.operation_id", statement.add(list(operation_seqs)), "bigint"))
         windowed = False
     elif to_statuses is not None:
         windowed = True

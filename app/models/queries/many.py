@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from app.models.dialect import among
 from app.models.queries.criteria import RETRIED, OperationCriteria
 from app.models.queries.operations import operation_branches
-from app.models.queries.reading import Lane, Statement, among, array, fetch, reading_through
+from app.models.queries.reading import Lane, Statement, fetch, reading_through
 
 
 async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint: bool = False) -> list[int]:
@@ -40,7 +41,7 @@ async def not_retried(seqs: Collection[int]) -> list[int]:
 def not_retried_statement(seqs: Collection[int]) -> Statement:
     """Return the statement of :func:`not_retried`."""
     sql = f"SELECT o.seq FROM operation o WHERE {among('o.seq', '$1', 'bigint')} AND NOT {RETRIED} ORDER BY o.seq"
-    return Statement(sql, [array(seqs)])
+    return Statement(sql, [list(seqs)])
 
 
 async def exact_count(criteria: OperationCriteria) -> int:

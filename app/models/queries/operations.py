@@ -8,11 +8,12 @@ from typing import Final
 
 from app.domain.enums import OperationStatus
 from app.models.cursors import parse_seq_cursor
+from app.models.dialect import among
 from app.models.operation import Operation
 from app.models.operation_index import FILING
 from app.models.queries.criteria import Condition, OperationCriteria
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import MAX_SEQ, Lane, Statement, among, array, fetch, on_postgres, reading_through
+from app.models.queries.reading import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.server import operation_counts
 from app.models.queries.views import Large, columns
 
@@ -113,7 +114,7 @@ async def operations_by_id(ids: Collection[str], large: Large = Large.ALL) -> di
     if not canonical:
         return {}
     sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.id', '$1', 'uuid')}"  # noqa: S608
-    rows = await fetch(sql, [array(set(canonical.values()))])
+    rows = await fetch(sql, [list(set(canonical.values()))])
     found = {view.id: view for view in map(Operation.load, rows)}
     return {text: found[known] for text, known in canonical.items() if known in found}
 
@@ -130,4 +131,4 @@ async def operations_by_seq(seqs: Collection[int], large: Large = Large.ALL) -> 
     if not seqs:
         return {}
     sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.seq', '$1', 'bigint')}"  # noqa: S608
-    return {view.seq: view for view in map(Operation.load, await fetch(sql, [array(seqs)]))}
+    return {view.seq: view for view in map(Operation.load, await fetch(sql, [list(seqs)]))}

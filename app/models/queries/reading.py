@@ -11,11 +11,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 import asyncpg
-import orjson
 from tortoise.connection import get_connection
 from tortoise.exceptions import OperationalError
 
-from app.models.ledger.store import numbered
+from app.models.dialect import for_sqlite, sqlite_values
 from app.models.queries.views import Row
 
 MAX_SEQ: Final = 2**63 - 1
@@ -89,8 +88,10 @@ async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
     """
     with reading_errors():
         connection = get_connection(_lane.get())
-        text = sql if on_postgres() else numbered(sql)
-        _, rows = await connection.execute_query(text, list(values))
+        if on_postgres():
+            _, rows = await connection.execute_query(sql, list(values))
+        else:
+            _, rows = await connection.execute_query(for_sqlite(sql), sqlite_values(values))
     return rows  # type: ignore[return-value]  # Tortoise says dict; the rows of both drivers are sequences, too
 
 
@@ -118,15 +119,3 @@ def _unavailable(error: BaseException) -> bool:
 def on_postgres() -> bool:
     """Return whether the default connection is PostgreSQL's."""
     return bool(get_connection("default").capabilities.dialect == "postgres")
-
-
-def among(column: str, placeholder: str, type_: str) -> str:
-    """Return the condition that the column's value is in a list that was passed as :func:`array`."""
-    if on_postgres():
-        return f"{column} = ANY({placeholder}::{type_}[])"
-    return f"{column} IN (SELECT value FROM json_each({placeholder}))"  # noqa: S608 - a placeholder
-
-
-def array(values: Iterable[Any]) -> Any:
-    """Return a list as one value of a statement."""
-    return list(values) if on_postgres() else orjson.dumps(list(values)).decode()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from app.domain.enums import Instant, OperationStatus
 from app.domain.values import JsonValue
+from app.models.dialect import POSTGRES_NOW, among, sqlite_now
 from app.models.fields import load_json
 from app.models.ledger.brake import HELD_BACK
-from app.models.queries.reading import among, array, fetch, on_postgres
+from app.models.queries.reading import fetch, on_postgres
 from app.models.queries.views import ServerView
 
 _COUNTERS: Final = ", ".join(status.lower() for status in OperationStatus)
@@ -41,7 +41,7 @@ async def log_position() -> int:
 async def server_view() -> ServerView:
     """Return the Leshan server (there is one today) with the database's time. Before any ledger has started there is
     none: then return an empty one, without a heartbeat."""
-    now = _NOW if on_postgres() else str(_clock())
+    now = POSTGRES_NOW if on_postgres() else str(sqlite_now())
     sql = f"""
         SELECT id, name, swept_at, breaker_opened_at, breaker_reason, probe_at, bridge_holder, bridge_until,
                bridge_open_since, open_calls, {_COUNTERS}, EXISTS ({_HELD_BACK}), {now}
@@ -54,16 +54,9 @@ async def server_view() -> ServerView:
 async def database_now() -> Instant:
     """Return the time of the clock that the ledger decides by: PostgreSQL's own, this host's for SQLite."""
     if not on_postgres():
-        return _clock()
-    ((now,),) = await fetch(f"SELECT {_NOW}")
+        return sqlite_now()
+    ((now,),) = await fetch(f"SELECT {POSTGRES_NOW}")
     return int(now)
-
-
-_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-
-
-def _clock() -> Instant:
-    return time.time_ns() // 1000
 
 
 async def operation_counts(endpoint: str | None = None) -> dict[OperationStatus, int]:
@@ -84,5 +77,5 @@ async def object_models(object_ids: Collection[int]) -> dict[tuple[int, str], Js
     if not object_ids:
         return {}
     sql = f"SELECT object_id, version, model FROM object_model WHERE {among('object_id', '$1', 'int')}"  # noqa: S608
-    rows = await fetch(sql, [array(object_ids)])
+    rows = await fetch(sql, [list(object_ids)])
     return {(object_id, version): load_json(model) for object_id, version, model in map(tuple, rows)}

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from typing import Final
 
 from app.models.cursors import parse_seq_cursor
+from app.models.dialect import among
 from app.models.queries.pages import COUNT_LIMIT, Page, capped
-from app.models.queries.reading import among, array, fetch
+from app.models.queries.reading import fetch
 from app.models.queries.views import TransitionView, columns
 
 _COLUMNS: Final = columns(TransitionView, "t")
@@ -40,4 +41,4 @@ async def transitions_by_seq(seqs: Collection[int]) -> dict[int, TransitionView]
     if not seqs:
         return {}
     sql = f"SELECT {_COLUMNS} FROM transition t WHERE {among('t.seq', '$1', 'bigint')}"  # noqa: S608
-    return {view.seq: view for view in map(TransitionView.load, await fetch(sql, [array(seqs)]))}
+    return {view.seq: view for view in map(TransitionView.load, await fetch(sql, [list(seqs)]))}
