@@ -7,8 +7,7 @@ backoff, and the listener notifies every subscriber when it is connected again, 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Final
 
@@ -17,6 +16,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from app.backoff import Backoff
 from app.bus.contract import Bus, BusHealth, Channel, Subscribers, Subscription
 from app.telemetry import BUS_CONNECTED, BUS_FAILURES, get_logger
 
@@ -26,8 +26,7 @@ SOCKET_TIMEOUT: Final = 2.0
 """Seconds for a connect, or for the reply to a command."""
 SILENCE: Final = 5.0
 """Seconds without a message after which the listener sends a ping."""
-FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 2.0
+RECONNECT_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0)
 """Seconds between attempts to connect to an unreachable Redis."""
 CANCEL_AGAIN: Final = 0.2
 """Seconds after which a task that has not ended is canceled again."""
@@ -65,7 +64,7 @@ class RedisBus:
 
     async def send(self) -> None:
         """Publish pending notifications, all in one round trip, until canceled."""
-        pauses = _pauses()
+        backoff = Backoff(*RECONNECT_PAUSES, jitter=True)
         while True:
             await self._published.wait()
             self._published.clear()
@@ -73,11 +72,11 @@ class RedisBus:
                 await self._flush()
             except Exception as error:  # of any kind: the next notification may be delivered
                 self._failed("publish", error)
-                await asyncio.sleep(next(pauses))
+                await asyncio.sleep(backoff.next())
                 self._published.set()  # the next notification may come late: probe until Redis is back
             else:
                 self._works("publish")
-                pauses = _pauses()
+                backoff.reset()
 
     async def _flush(self) -> None:
         pending, self._pending = self._pending, set()
@@ -91,18 +90,18 @@ class RedisBus:
 
     async def listen(self) -> None:
         """Receive messages and notify the subscribers, until canceled."""
-        pauses = _pauses()
+        backoff = Backoff(*RECONNECT_PAUSES, jitter=True)
         while True:
             try:
                 async with self._client.pubsub() as pubsub:
                     await pubsub.subscribe(*self._names.values())
                     async for message in _messages(pubsub):
                         self._receive(message)
-                        pauses = _pauses()
+                        backoff.reset()
             except Exception as error:  # of any kind: listening is retried
                 self._failed("listen", error)
                 BUS_CONNECTED.set(0)
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(backoff.next())
 
     def _receive(self, message: dict[str, object]) -> None:
         name = message["channel"]
@@ -144,14 +143,6 @@ async def _messages(pubsub: PubSub) -> AsyncIterator[dict[str, object]]:
         else:
             await pubsub.ping()
             pinged = True
-
-
-def _pauses() -> Iterator[float]:
-    """Yield increasing pauses with jitter, so that many processes do not reconnect at the same time."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause * random.uniform(0.5, 1)  # noqa: S311 - not used for security
-        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 @asynccontextmanager

@@ -14,10 +14,11 @@ from typing import Final
 
 import structlog
 
+from app.backoff import DATABASE_PAUSES, Backoff
 from app.bus import Bus, Channel
 from app.dispatcher.runner import Runner
 from app.domain.enums import Instant
-from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release, pauses
+from app.models.ledger import Claim, Claimed, Ledger, LedgerUnavailable, Release
 from app.models.queries import ReadUnavailable
 from app.models.ready import anything_ready
 from app.telemetry import CLAIMS
@@ -118,19 +119,19 @@ class Dispatcher:
                 self._look.set()
 
     async def _serve(self) -> None:
-        waits = pauses()
+        backoff = Backoff(*DATABASE_PAUSES)
         while True:
             await self._look.wait()
             self._look.clear()
             try:
                 await self._poll()
-                waits = pauses()
+                backoff.reset()
             except (LedgerUnavailable, ReadUnavailable) as error:
                 self._ledger.outage.failed(error)
-                await asyncio.sleep(next(waits))
+                await asyncio.sleep(backoff.next())
             except Exception:
                 log.exception("claim_failed")
-                await asyncio.sleep(next(waits))
+                await asyncio.sleep(backoff.next())
 
     async def _poll(self) -> None:
         await self._recover_unanswered_claims()

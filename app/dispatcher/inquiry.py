@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from app.backoff import Backoff
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.ingest.object_model_cache import ObjectModelCache, told_versions
 from app.ingest.reports import report_of
@@ -50,7 +51,7 @@ async def inquire(
     """Query the server about one call, at least once, until there is an outcome or ``give_up`` (of ``time.monotonic``)
     has passed. A returned CallStatus says why there is no outcome. Retry for at most ``patience`` seconds while the
     server cannot be reached."""
-    tried, away_until = 0, time.monotonic() + patience
+    backoff, away_until = Backoff(*PAUSES), time.monotonic() + patience
     while True:
         left = max(0.0, give_up - time.monotonic())
         id_ = id_of(claimed, again=again)
@@ -58,8 +59,7 @@ async def inquire(
         left = (min(give_up, away_until) if found is CallStatus.AWAY else give_up) - time.monotonic()
         if found not in (CallStatus.RUNNING, CallStatus.AWAY) or left <= 0:
             return found
-        await asyncio.sleep(min(left, PAUSES[min(tried, len(PAUSES) - 1)]))
-        tried += 1
+        await asyncio.sleep(min(left, backoff.next()))
 
 
 async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) -> Outcome | CallStatus:

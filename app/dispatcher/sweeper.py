@@ -9,12 +9,13 @@ from typing import Final
 
 import structlog
 
+from app.backoff import DATABASE_PAUSES, Backoff
 from app.dispatcher.inquiry import Inquirer
 from app.dispatcher.withdrawing import Withdrawer
 from app.domain.enums import Instant
 from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
-from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe, pauses
+from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe
 from app.models.queries import ReadUnavailable
 from app.models.ready import due_for_probe, due_for_sweep
 
@@ -51,15 +52,15 @@ class Sweeper:
             tasks.create_task(self._every(PRUNE_SECONDS, self._prune))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        waits = pauses()
+        backoff = Backoff(*DATABASE_PAUSES)
         while True:
             wait = seconds
             try:
                 await work()
-                waits = pauses()
+                backoff.reset()
             except (LedgerUnavailable, ReadUnavailable) as error:
                 self._ledger.outage.failed(error)
-                wait = max(seconds, next(waits))
+                wait = max(seconds, backoff.next())
             except Exception:
                 log.exception("sweeper_failed")
             await asyncio.sleep(wait)

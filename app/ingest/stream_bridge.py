@@ -16,6 +16,7 @@ from typing import Any, Final, Never, TypeAlias
 
 import structlog
 
+from app.backoff import Backoff
 from app.bounded_queue import BoundedQueue
 from app.domain.enums import SECOND
 from app.domain.events import LeshanEvent
@@ -33,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 HOLD_SECONDS: Final = 10
 RENEW_SECONDS: Final = 3.0
-RECONNECT_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+RECONNECT_PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 BATCH: Final = 500
 WAITING_EVENTS: Final = 50_000
 """Maximum number of events that wait for the database; when more arrive, the stream is closed and the next
@@ -111,7 +112,7 @@ class Bridge:
             self._note_open(is_open=False)
 
     async def _listen(self) -> None:
-        failures = 0
+        backoff = Backoff(*RECONNECT_PAUSES)
         while True:
             try:
                 await self._one_stream()
@@ -121,9 +122,10 @@ class Bridge:
                 self._ledger.outage.failed(error, READING)
             except Exception:
                 log.exception("event_stream_failed")
-            failures = 0 if self.listening else failures + 1
+            if self.listening:
+                backoff.reset()
             self._note_open(is_open=False)
-            await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
+            await asyncio.sleep(backoff.next())
 
     async def _one_stream(self) -> None:
         """Read one connection to its end, which is always a StreamLost."""

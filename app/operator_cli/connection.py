@@ -14,6 +14,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from app.backoff import Backoff
 from app.command_error import CommandError
 from app.operator_cli.tables import echo
 
@@ -151,22 +152,22 @@ def follow_on(api: Api, document: str, field: str, after: str, **variables: Any)
     Raises:
         Refused: the subscription cannot be continued, e.g. CURSOR_EXPIRED.
     """
-    failures = 0
+    backoff = Backoff(*RECONNECT_SECONDS)
     while True:
         try:
             for data in api.follow(document, after=after, **variables):
-                after, failures = data[field]["cursor"], 0
+                after = data[field]["cursor"]
+                backoff.reset()
                 yield data[field]
         except Unreachable as error:
-            if failures == 0:
+            if backoff.failures == 0:
                 echo(f"reveille: {error}; reconnecting", err=True)
         except Refused as refused:
             if refused.code == "LAGGED":
                 after = refused.facts.get("cursor") or after
             elif refused.code != UNAVAILABLE:
                 raise
-        time.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
-        failures += 1
+        time.sleep(backoff.next())
 
 
 def _line(error: BaseException) -> str:

@@ -15,12 +15,13 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from app.backoff import Backoff
 from app.domain.enums import Instant
-from app.models.ledger.backoff import WRITING, Outage
 from app.models.ledger.commands import Command, LedgerError, Needs, Phase
 from app.models.ledger.group import Group, Move
 from app.models.ledger.load import load
 from app.models.ledger.metadata import ProveWritable
+from app.models.ledger.outage import WRITING, Outage
 from app.models.ledger.rows import SERVER_COLUMNS, ServerRow
 from app.models.ledger.rules import Rules, rules_of_server
 from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
@@ -35,8 +36,8 @@ MAX_WEIGHT: Final = 2_000
 """Maximum of events and operations in one group: other processes wait for the append lock meanwhile, and give up after
 their timeout."""
 MAX_WAITING: Final = 20_000
-TRIES: Final = 4
-"""How often a group is tried, with growing pauses, while its connection breaks, before its callers get the error."""
+RETRY_PAUSES: Final = (0.05, 0.2, 0.8)
+"""Seconds before each retry of a group whose connection broke; after the last one its callers get the error."""
 
 ANSWER_SECONDS: Final = 7.0
 """Seconds that a mutation or a webhook waits for its commit: its response is due within 10 s, reads included."""
@@ -245,7 +246,8 @@ class Ledger:
             await self._serve([wish], again=again)
 
     async def _commit(self, wishes: Sequence[_Pending], *, again: bool) -> None:
-        for attempt in range(1, TRIES + 1):
+        backoff = Backoff(*RETRY_PAUSES)
+        for attempt in range(1, len(RETRY_PAUSES) + 2):
             try:
                 await self._once(wishes, again=again)
             except StoreUnavailable as error:
@@ -255,9 +257,9 @@ class Ledger:
                     self._on_silence()
                 if attempt > 1:  # a new connection failed as well
                     self.outage.failed(error)
-                if attempt == TRIES or self._given_up:
+                if attempt > len(RETRY_PAUSES) or self._given_up:
                     raise
-                await asyncio.sleep(0.05 * 4 ** (attempt - 1))
+                await asyncio.sleep(backoff.next())
             except Exception as error:
                 await self._one_by_one(wishes, error, again=again)
                 return

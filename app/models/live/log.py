@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from app.models.cursors import InvalidCursor, log_cursor
-from app.models.ledger.backoff import READING, Outage
+from app.models.ledger.outage import READING, Outage
 from app.models.live.criteria import PresenceCriteria, ResourceCriteria, TransitionCriteria
 from app.models.live.events import CursorExpired, Lagged, LivePresence, LiveResource, LiveTransition
 from app.models.live.feed import Ending, Feed, V

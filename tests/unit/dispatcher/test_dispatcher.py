@@ -16,7 +16,7 @@ from app.dispatcher.dispatcher import Dispatcher
 from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
 from app.models.ledger import Claim, Claimed, LedgerUnavailable, Release
-from app.models.ledger.backoff import Outage
+from app.models.ledger.outage import Outage
 
 pytestmark = pytest.mark.asyncio
 

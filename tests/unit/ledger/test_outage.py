@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-
 from structlog.testing import capture_logs
 
-from app.models.ledger.backoff import Outage, pauses
+from app.models.ledger.outage import Outage
 
 
 def test_an_outage_is_told_when_it_begins_and_when_it_ends() -> None:
@@ -24,7 +22,3 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends() -> None:
         ("info", "database_back", None),
         ("warning", "database_away", "again"),
     ]
-
-
-def test_pauses_grow_to_a_limit() -> None:
-    assert list(itertools.islice(pauses(), 5)) == [0.5, 1.0, 2.0, 2.0, 2.0]

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Final
 
 import structlog
 
 log = structlog.get_logger(__name__)
-
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 2.0
-"""Seconds between retries. Pending work is found no later than a poll would find it."""
-
 
 WRITING: Final = "writing"
 READING: Final = "reading"
@@ -51,11 +45,3 @@ class Outage:
             self._failing.discard(by)
             if not self._failing:
                 log.info("database_back", seconds=round(time.monotonic() - self._since, 1))
-
-
-def pauses() -> Iterator[float]:
-    """Yield the seconds to wait between retries, with exponential backoff."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(LONGEST_PAUSE, pause * 2)
