@@ -184,21 +184,16 @@ def _start_dispatching(
     settings = components.settings
     pieces = 1 if settings.is_embedded_database else 2
     slots = settings.leshan_max_in_flight
-    components.dispatcher = Dispatcher(components.ledger, components.bus, slots=slots, pieces=pieces, clock=clock)
     fetcher = ModelFetcher(components.object_models, client, components.ledger)
-    runner = Runner(
-        client,
-        components.ledger,
-        components.object_models,
-        fetcher,
-        server=settings.leshan_name,
-        nudge=components.dispatcher.nudge,
+    runner = Runner(client, components.ledger, components.object_models, fetcher, server=settings.leshan_name)
+    components.dispatcher = Dispatcher(
+        components.ledger, components.bus, runner, slots=slots, pieces=pieces, clock=clock
     )
     start(fetcher.run())
     inquirer = Inquirer(client, components.ledger, components.object_models)
     withdrawer = Withdrawer(client, components.ledger, clock=clock)
     start(Sweeper(components.ledger, client, inquirer, watch, withdrawer, clock=clock).run())
-    start(components.dispatcher.run(runner))
+    start(components.dispatcher.run())
 
 
 def _start_bridge(

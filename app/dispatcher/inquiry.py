@@ -21,7 +21,7 @@ from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle, TakeLo
 
 log = structlog.get_logger(__name__)
 
-ASK_SECONDS: Final = 12.0
+QUERY_SECONDS: Final = 12.0
 """Time for which one dispatcher queries the server about a lost call; its lease (``rules.ASK_SPAN``) lasts a little
 longer."""
 
@@ -46,7 +46,7 @@ def id_of(claimed: Claimed, *, again: bool = False) -> str:
 
 
 async def inquire(
-    client: LeshanClient, claimed: Claimed, give_up: float, patience: float = ASK_SECONDS, *, again: bool = False
+    client: LeshanClient, claimed: Claimed, give_up: float, patience: float = QUERY_SECONDS, *, again: bool = False
 ) -> Outcome | CallStatus:
     """Query the server about one call, at least once, until there is an outcome or ``give_up`` (of ``time.monotonic``)
     has passed. A returned CallStatus says why there is no outcome. Retry for at most ``patience`` seconds while the
@@ -74,23 +74,29 @@ async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) ->
     return found
 
 
+UNKNOWN: Final = Outcome(
+    OutcomeKind.LEASE_LOST, detail="the process that made the call did not come back, nor can Leshan tell"
+)
+"""The outcome of a call that neither Reveille nor the Leshan server can determine."""
+
+
 class Inquirer:
     """Claims expired leases and settles their attempts with the server's response."""
 
-    def __init__(self, client: LeshanClient, ledger: Ledger, shelf: ObjectModelCache) -> None:
-        self._client, self._ledger, self._shelf = client, ledger, shelf
+    def __init__(self, client: LeshanClient, ledger: Ledger, models: ObjectModelCache) -> None:
+        self._client, self._ledger, self._models = client, ledger, models
         self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
-        self._asking: set[asyncio.Task[None]] = set()
+        self._queries: set[asyncio.Task[None]] = set()
 
     async def take_lost(self) -> None:
         """Start to query the server about every expired lease. Raise LedgerUnavailable if the ledger cannot be
         reached."""
         for lost in await self._ledger.submit(TakeLost(str(uuid.uuid4()))):
-            task = asyncio.create_task(self._ask(lost, time.monotonic() + ASK_SECONDS), name=f"ask {lost.id}")
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+            task = asyncio.create_task(self._query(lost, time.monotonic() + QUERY_SECONDS), name=f"query {lost.id}")
+            self._queries.add(task)
+            task.add_done_callback(self._queries.discard)
 
-    async def _ask(self, lost: Claimed, give_up: float) -> None:
+    async def _query(self, lost: Claimed, give_up: float) -> None:
         """Settle one lost call. If its outcome cannot be determined now, the first dispatcher that claims it after the
         lease has expired queries the server again."""
         async with self._at_once:
@@ -99,17 +105,11 @@ class Inquirer:
             found = await inquire_all(self._client, lost, give_up)
         if isinstance(found, CallStatus) and found is not CallStatus.NO_IDS:
             return
-        outcome = found if isinstance(found, Outcome) else _nobody_knows()
+        outcome = found if isinstance(found, Outcome) else UNKNOWN
         log.info("lost_call_found", operation=lost.id, attempt=lost.attempt, outcome=outcome.kind.name)
         versions = told_versions(lost.object_links, lost.lwm2m_version)
-        report = report_of(lost.request.path, outcome, self._shelf.of(versions))
+        report = report_of(lost.request.path, outcome, self._models.of(versions))
         try:
             await self._ledger.submit(Settle(lost.seq, lost.attempt, report, lost.token))
         except LedgerUnavailable as error:
             log.warning("lost_call_not_settled", operation=lost.id, error=str(error))
-
-
-def _nobody_knows() -> Outcome:
-    return Outcome(
-        OutcomeKind.LEASE_LOST, detail="the process that made the call did not come back, nor can Leshan tell"
-    )

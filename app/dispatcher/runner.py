@@ -35,7 +35,10 @@ ANSWER_SECONDS: Final = 5.0
 SETTLE_SECONDS: Final = 30.0
 """Time for which settling a result is retried while the database is unavailable; after that the lease's end decides."""
 
-ASK_SECONDS: Final = 5.0
+RESETTLE_SECONDS: Final = 0.5
+"""Time between these retries."""
+
+QUERY_SECONDS: Final = 5.0
 """Time after a call's deadline for which the server is queried about its outcome: the response to that query takes at
 most 3 s more, and the lease ends 10 s after the deadline."""
 
@@ -51,20 +54,12 @@ REQUEST_HEADER: Final = "Reveille-Request"
 
 
 class Runner:
-    """Makes attempts. ``nudge`` is called when an attempt is about to be settled, so that a claim joins that commit."""
+    """Makes attempts."""
 
     def __init__(
-        self,
-        client: LeshanClient,
-        ledger: Ledger,
-        shelf: ObjectModelCache,
-        fetcher: ModelFetcher,
-        *,
-        server: str,
-        nudge: Callable[[], None],
+        self, client: LeshanClient, ledger: Ledger, models: ObjectModelCache, fetcher: ModelFetcher, *, server: str
     ) -> None:
-        self._client, self._ledger, self._shelf, self._fetcher = client, ledger, shelf, fetcher
-        self._server, self._nudge = server, nudge
+        self._client, self._ledger, self._models, self._fetcher = client, ledger, models, fetcher
         # looked up once: finding a metric by its labels takes a lock and builds a key
         self._call_seconds = CALL_SECONDS.labels(server)
         self._attempts = functools.cache(lambda kind: ATTEMPTS.labels(server, kind.name.lower()))
@@ -72,14 +67,18 @@ class Runner:
         self._open = 0
         OPEN_CALLS.labels(server).set_function(lambda: self._open)
 
-    async def run(self, claimed: Claimed, asked_at: float) -> None:
-        """Make one attempt. ``asked_at`` is the monotonic time before the claim was submitted: the deadline counts from
-        there, so that a process which was frozen after the claim sends nothing when it resumes."""
-        self._fetcher.want(claimed.request.endpoint, told_versions(claimed.object_links, claimed.lwm2m_version))
-        await self._settle(await self._attempt(claimed, asked_at))
+    async def run(self, claimed: Claimed, since: float, settling: Callable[[], None]) -> None:
+        """Make one attempt and settle it. Raise LedgerUnavailable if its result cannot be stored.
 
-    async def _attempt(self, claimed: Claimed, asked_at: float) -> Settle | HandOver:
-        deadline = asked_at + claimed.request.timeout_seconds + ANSWER_SECONDS
+        Args:
+            since: the monotonic time before the claim was submitted. The deadline counts from there, so that a process
+                which was frozen after the claim sends nothing when it resumes.
+            settling: called whenever the result has been enqueued at the ledger, so that a claim joins its commit.
+        """
+        request = claimed.request
+        versions = told_versions(claimed.object_links, claimed.lwm2m_version)
+        self._fetcher.want(request.endpoint, versions)
+        deadline = since + request.timeout_seconds + ANSWER_SECONDS
         started = time.monotonic()
         self._open += 1
         try:
@@ -88,25 +87,34 @@ class Runner:
             self._open -= 1
         self._call_seconds.observe(time.monotonic() - started)
         self._attempts(outcome.kind).inc()
-        self._note(claimed, outcome)
-        versions = told_versions(claimed.object_links, claimed.lwm2m_version)
-        report = report_of(claimed.request.path, outcome, self._shelf.of(versions))
+        log.debug(
+            "attempt",
+            operation=claimed.id,
+            attempt=claimed.attempt,
+            endpoint=request.endpoint,
+            kind=str(request.kind),
+            outcome=outcome.kind.name,
+            http=outcome.http_status,
+            detail=outcome.detail,
+        )
+        report = report_of(request.path, outcome, self._models.of(versions))
         if outcome.kind is OutcomeKind.UNEXPECTED:
-            probe = await self._client.probe(claimed.request.endpoint)
-            report = replace(report, leshan_healthy=probe.healthy)
-        if outcome.kind is OutcomeKind.DELAYED:
-            held_under = await self._client.registration(claimed.request.endpoint, deadline)
-            report = replace(report, held_under=held_under)
-        if found is CallStatus.AWAY:
-            return HandOver(claimed.seq, claimed.attempt, claimed.token, report)
-        return Settle(claimed.seq, claimed.attempt, report, claimed.token)
+            report = replace(report, leshan_healthy=(await self._client.probe(request.endpoint)).healthy)
+        elif outcome.kind is OutcomeKind.DELAYED:
+            report = replace(report, held_under=await self._client.registration(request.endpoint, deadline))
+        settle = HandOver if found is CallStatus.AWAY else Settle
+        await self._settle(settle(claimed.seq, claimed.attempt, report=report, token=claimed.token), settling)
 
     async def _calls(self, claimed: Claimed, deadline: float) -> tuple[Outcome, Outcome | CallStatus]:
         """Make the attempt's call, and a second one in the other content format if the device refused the first format.
         Return the same as :meth:`_call`."""
         request = claimed.request
-        if self._client.typed is None and depends_on_types(request) and (lost := await self._unrecognized(request)):
-            return lost, lost
+        if (
+            self._client.typed is None
+            and depends_on_types(request)
+            and (failed := await self._recognize_server(request))
+        ):
+            return failed, failed
         first, *others = self._formats.of(claimed, typed=self._client.typed is True)
         outcome, found = await self._call(claimed, _in_format(request, first), deadline)
         if not others or not may_be_called_again(request.kind, request.format, outcome):
@@ -129,12 +137,12 @@ class Runner:
         outcome = await self._client.call(request, deadline, {REQUEST_HEADER: id_of(claimed, again=again)})
         found: Outcome | CallStatus = outcome
         if outcome.kind in LOST_ON_THE_WAY and self._client.info.request_ids:
-            found = await inquire(self._client, claimed, deadline + ASK_SECONDS, PATIENCE_SECONDS, again=again)
+            found = await inquire(self._client, claimed, deadline + QUERY_SECONDS, PATIENCE_SECONDS, again=again)
         return (found if isinstance(found, Outcome) else outcome), found
 
-    async def _unrecognized(self, request: OperationRequest) -> Outcome | None:
-        """Recognize the server before sending the first value that an old version would change. Until it is recognized
-        no such value is written, and reads use the format that the device chooses."""
+    async def _recognize_server(self, request: OperationRequest) -> Outcome | None:
+        """Recognize the server before sending the first value that an old version would change. Until it is recognized,
+        reads use the format that the device chooses, and no such value is written: return the outcome of a write."""
         try:
             await self._client.recognize(request.endpoint)
         except LeshanUnavailable as error:
@@ -145,30 +153,18 @@ class Runner:
             return None  # this operation cannot be sent either
         return None
 
-    def _note(self, claimed: Claimed, outcome: Outcome) -> None:
-        log.debug(
-            "attempt",
-            operation=claimed.id,
-            attempt=claimed.attempt,
-            endpoint=claimed.request.endpoint,
-            kind=str(claimed.request.kind),
-            outcome=outcome.kind.name,
-            http=outcome.http_status,
-            detail=outcome.detail,
-        )
-
-    async def _settle(self, settle: Settle | HandOver) -> None:
+    async def _settle(self, settle: Settle | HandOver, settling: Callable[[], None]) -> None:
         give_up = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
                 settled: asyncio.Future[Any] = self._ledger.enqueue(settle)
-                self._nudge()
+                settling()
                 if not await settled:
                     log.warning("stale_result", operation_seq=settle.operation_seq, attempt=settle.attempt)
             except LedgerUnavailable:
                 if time.monotonic() > give_up:
                     raise
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(RESETTLE_SECONDS)
             else:
                 return
 

@@ -98,9 +98,9 @@ def _answered(happen: Callable[[], None]) -> None:
     """Leshan has responded, and the result is stored nowhere else."""
     settle = runner.Runner._settle
 
-    async def stopped(self: runner.Runner, command: Settle) -> None:
+    async def stopped(self: runner.Runner, *arguments: Any) -> None:
         happen()
-        await settle(self, command)
+        await settle(self, *arguments)
 
     _set(runner.Runner, "_settle", stopped)
 

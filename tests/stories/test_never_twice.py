@@ -152,7 +152,7 @@ async def test_a_dispatcher_that_thaws_has_no_say_any_more(world: World) -> None
         world.move_clock(21)
         await world.becomes(op, "SENDING", "LEASE_LOST")
         assert await world.waits_for(op) == "LESHAN"
-        _, settle = late[0]
+        _, settle, *_ = late[0]
         assert await world.components.ledger.submit(settle) is None
         await world.becomes(op, "SENDING", "LEASE_LOST")
     world.move_clock(21)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 from unittest import mock
@@ -12,7 +12,7 @@ import pytest
 
 from app.bus.memory import MemoryBus
 from app.dispatcher import dispatcher as module
-from app.dispatcher.dispatcher import Dispatcher
+from app.dispatcher.dispatcher import Dispatcher, Slot
 from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
 from app.models.ledger import Claim, Claimed, LedgerUnavailable, Release
@@ -67,9 +67,9 @@ class Runner:
     def __init__(self) -> None:
         self.ran: asyncio.Future[tuple[Claimed, float]] = asyncio.get_running_loop().create_future()
 
-    async def run(self, claimed: Claimed, asked_at: float) -> None:
+    async def run(self, claimed: Claimed, since: float, _settling: Callable[[], None]) -> None:
         if not self.ran.done():
-            self.ran.set_result((claimed, asked_at))
+            self.ran.set_result((claimed, since))
 
 
 @pytest.fixture(autouse=True)
@@ -79,10 +79,10 @@ def always_ready() -> Iterator[None]:
 
 
 async def test_it_stops_though_the_database_does_not_answer_its_claim() -> None:
-    ledger = Ledger()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
-    running = asyncio.create_task(dispatcher.run(Runner()))  # type: ignore[arg-type]
-    dispatcher.nudge()
+    ledger, runner = Ledger(), Runner()
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
+    dispatcher.claim()
     _, answer = await ledger.next_claim()
     running.cancel()
     await asyncio.sleep(0)
@@ -94,9 +94,9 @@ async def test_it_stops_though_the_database_does_not_answer_its_claim() -> None:
 
 async def test_what_a_claim_got_whose_answer_was_lost_is_taken_up_by_its_token() -> None:
     ledger, runner = Ledger(), Runner()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
-    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
-    dispatcher.nudge()
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
+    dispatcher.claim()
     first, answer = await ledger.next_claim()
     asked_before = asyncio.get_running_loop().time()
     answer.set_exception(LedgerUnavailable("nobody knows whether it was committed"))
@@ -104,9 +104,9 @@ async def test_what_a_claim_got_whose_answer_was_lost_is_taken_up_by_its_token()
     assert (again.token, again.slots) == (first.token, 0)
     answer.set_result([ONE])
     async with asyncio.timeout(10):
-        claimed, asked_at = await runner.ran
+        claimed, since = await runner.ran
     assert claimed is ONE
-    assert asked_at <= asked_before
+    assert since <= asked_before
     fresh, _ = await ledger.next_claim()
     assert fresh.token != first.token
     ledger.answer_all([])
@@ -114,21 +114,42 @@ async def test_what_a_claim_got_whose_answer_was_lost_is_taken_up_by_its_token()
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_the_slots_of_a_lost_claim_are_not_claimed_again_until_it_is_recovered() -> None:
+    ledger, runner = Ledger(), Runner()
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=2)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
+    await asyncio.sleep(0)
+    dispatcher.claim()
+    _, answer = await ledger.next_claim()
+    answer.set_exception(LedgerUnavailable("it is not known whether it was committed"))
+    again, recovered = await ledger.next_claim()
+    assert again.slots == 0
+    dispatcher.claim()
+    assert ledger.asked_slots == [2, 0]
+    recovered.set_result([ONE])
+    await runner.ran
+    fresh, _ = await ledger.next_claim()
+    assert fresh.slots == 1
+    running.cancel()
+    ledger.answer_all([])
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_claim_is_for_half_of_the_slots_at_most() -> None:
     ledger, runner = Ledger(), Runner()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=8, pieces=2)  # type: ignore[arg-type]
-    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=8, pieces=2)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
     await asyncio.sleep(0)
-    dispatcher.nudge()
+    dispatcher.claim()
     assert ledger.asked_slots == [4]
-    dispatcher.nudge()
+    dispatcher.claim()
     assert ledger.asked_slots == [4, 4]
-    dispatcher.nudge()  # no slot is free
+    dispatcher.claim()  # no slot is free
     assert ledger.asked_slots == [4, 4]
     _, first = ledger.claims[0]
     first.set_result([ONE])  # three of its four slots are free again
     await asyncio.sleep(0)
-    dispatcher.nudge()
+    dispatcher.claim()
     assert ledger.asked_slots == [4, 4, 3]
     running.cancel()
     ledger.answer_all([])
@@ -136,28 +157,25 @@ async def test_a_claim_is_for_half_of_the_slots_at_most() -> None:
 
 
 async def test_slots_join_the_newest_claim_until_it_has_begun() -> None:
-    ledger = Ledger()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=4, pieces=2)  # type: ignore[arg-type]
-    calling = [asyncio.create_task(asyncio.sleep(60)) for _ in range(3)]
-    dispatcher._calling.update(calling)
-    dispatcher.nudge()
-    dispatcher._calling.discard(calling[0])
-    dispatcher.nudge()
+    ledger, runner = Ledger(), Runner()
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=4, pieces=2)  # type: ignore[arg-type]
+    dispatcher._move(Slot.FREE, Slot.CALLING, 3)
+    dispatcher.claim()
+    dispatcher._move(Slot.CALLING, Slot.FREE)
+    dispatcher.claim()
     assert ledger.asked_slots == [2]
     ledger.claims[-1][0].begun = True
-    dispatcher._calling.discard(calling[1])
-    dispatcher.nudge()
+    dispatcher._move(Slot.CALLING, Slot.FREE)
+    dispatcher.claim()
     assert ledger.asked_slots == [2, 1]
-    for task in calling:
-        task.cancel()
 
 
 async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
     ledger, runner = Ledger(), Runner()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
-    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
     await asyncio.sleep(0)
-    dispatcher.nudge()
+    dispatcher.claim()
     running.cancel()
     while not dispatcher._stopping:  # noqa: ASYNC110 - no event signals it
         await asyncio.sleep(0)
@@ -172,10 +190,10 @@ async def test_what_was_claimed_and_has_not_begun_goes_back_when_it_stops() -> N
     """Calls start a few at a time in each turn of the event loop; a dispatcher that is stopping starts no more."""
     ledger, ran = Ledger(), list[int]()
     runner = mock.AsyncMock()
-    runner.run.side_effect = lambda claimed, _asked_at: ran.append(claimed.seq)
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=200, pieces=2)  # type: ignore[arg-type]
-    running = asyncio.create_task(dispatcher.run(runner))
-    dispatcher.nudge()
+    runner.run.side_effect = lambda claimed, *_: ran.append(claimed.seq)
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=200, pieces=2)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
+    dispatcher.claim()
     _, answer = await ledger.next_claim()
     answer.set_result([replace(ONE, seq=seq) for seq in range(100)])
     await asyncio.sleep(0)
@@ -188,10 +206,10 @@ async def test_what_was_claimed_and_has_not_begun_goes_back_when_it_stops() -> N
 
 async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() -> None:
     ledger, runner = Ledger(), Runner()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=1)  # type: ignore[arg-type]
-    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=1)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
     await asyncio.sleep(0)
-    dispatcher.nudge()
+    dispatcher.claim()
     first, answer = await ledger.next_claim()
     answer.set_exception(LedgerUnavailable("nobody knows whether it was committed"))
     await ledger.next_claim()  # by its token, and again without a response
@@ -206,11 +224,11 @@ async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() 
 
 
 async def test_it_stops_though_the_database_says_nothing_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GIVE_BACK_SECONDS", 0)
-    ledger = Ledger()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=5)  # type: ignore[arg-type]
-    running = asyncio.create_task(dispatcher.run(Runner()))  # type: ignore[arg-type]
-    dispatcher.nudge()
+    monkeypatch.setattr(module, "RELEASE_SECONDS", 0)
+    ledger, runner = Ledger(), Runner()
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
+    dispatcher.claim()
     await ledger.next_claim()
     running.cancel()
     await asyncio.wait([running], timeout=10)
@@ -220,8 +238,8 @@ async def test_it_stops_though_the_database_says_nothing_at_all(monkeypatch: pyt
 class Hanging(Runner):
     """A runner whose calls end only when they are canceled."""
 
-    async def run(self, claimed: Claimed, asked_at: float) -> None:
-        await super().run(claimed, asked_at)
+    async def run(self, claimed: Claimed, since: float, settling: Callable[[], None]) -> None:
+        await super().run(claimed, since, settling)
         await asyncio.get_running_loop().create_future()
 
 
@@ -230,9 +248,9 @@ async def test_a_call_that_stays_open_keeps_its_lease_and_no_process_from_ending
 ) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0)
     ledger, runner = Ledger(), Hanging()
-    dispatcher = Dispatcher(ledger, MemoryBus(), slots=1)  # type: ignore[arg-type]
-    running = asyncio.create_task(dispatcher.run(runner))  # type: ignore[arg-type]
-    dispatcher.nudge()
+    dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=1)  # type: ignore[arg-type]
+    running = asyncio.create_task(dispatcher.run())
+    dispatcher.claim()
     _, answer = await ledger.next_claim()
     answer.set_result([ONE])
     await runner.ran

@@ -47,7 +47,7 @@ class Ledger:
 
 
 def runner_of(leshan: Leshan) -> Runner:
-    return Runner(leshan, Ledger(), Mock(), Mock(), server=SERVER, nudge=Mock())  # type: ignore[arg-type]
+    return Runner(leshan, Ledger(), Mock(), Mock(), server=SERVER)  # type: ignore[arg-type]
 
 
 def open_calls() -> float | None:
@@ -58,7 +58,7 @@ async def test_the_gauge_of_open_calls_counts_calls_that_are_out() -> None:
     leshan = Leshan()
     runner = runner_of(leshan)
     assert open_calls() == 0
-    calls = [asyncio.create_task(runner.run(ONE, asyncio.get_running_loop().time())) for _ in range(3)]
+    calls = [asyncio.create_task(runner.run(ONE, asyncio.get_running_loop().time(), Mock())) for _ in range(3)]
     await asyncio.sleep(0.01)
     assert open_calls() == 3
     leshan.answer.set_result(Outcome(OutcomeKind.DEVICE_SILENT))
@@ -68,7 +68,7 @@ async def test_the_gauge_of_open_calls_counts_calls_that_are_out() -> None:
 
 async def test_a_call_that_is_given_up_is_open_no_longer() -> None:
     runner = runner_of(Leshan())
-    call = asyncio.create_task(runner.run(ONE, asyncio.get_running_loop().time()))
+    call = asyncio.create_task(runner.run(ONE, asyncio.get_running_loop().time(), Mock()))
     await asyncio.sleep(0.01)
     assert open_calls() == 1
     call.cancel()
@@ -107,9 +107,9 @@ async def test_what_an_old_server_would_change_is_not_written_before_its_version
     leshan = Unrecognized(unanswered=1)
     runner = runner_of(leshan)
     settled: list[Any] = []
-    with patch.object(runner, "_settle", AsyncMock(side_effect=settled.append)):
+    with patch.object(runner, "_settle", AsyncMock(side_effect=lambda settle, _: settled.append(settle))):
         for _ in range(2):
-            await runner.run(writing(ValueType.INTEGER, "5"), asyncio.get_running_loop().time())
+            await runner.run(writing(ValueType.INTEGER, "5"), asyncio.get_running_loop().time(), Mock())
     assert [settle.report.outcome.kind for settle in settled] == [OutcomeKind.UNREACHABLE, OutcomeKind.SUCCESS]
     assert leshan.calls == 1
 
@@ -124,7 +124,7 @@ async def test_what_an_old_server_would_change_is_not_written_before_its_version
 )
 async def test_what_every_server_does_alike_does_not_wait_for_its_version(claimed: Claimed) -> None:
     leshan = Unrecognized(unanswered=1)
-    await runner_of(leshan).run(claimed, asyncio.get_running_loop().time())
+    await runner_of(leshan).run(claimed, asyncio.get_running_loop().time(), Mock())
     assert (leshan.calls, leshan.typed) == (1, None)
 
 
@@ -133,7 +133,7 @@ async def test_before_the_version_is_known_the_device_chooses_the_format_of_a_re
     read = replace(ONE, object_links='[{"url":"/","attributes":{"ct":"112"}}]')
     runner = runner_of(leshan)
     for format_ in (None, ContentFormat.SENML_CBOR):
-        await runner.run(read, asyncio.get_running_loop().time())
+        await runner.run(read, asyncio.get_running_loop().time(), Mock())
         assert leshan.format is format_
 
 
@@ -166,9 +166,9 @@ async def run_all(leshan: Leshan, *attempts: Claimed) -> list[Outcome]:
     """Run the attempts one after the other and return their outcomes."""
     runner = runner_of(leshan)
     settled: list[Any] = []
-    with patch.object(runner, "_settle", AsyncMock(side_effect=settled.append)):
+    with patch.object(runner, "_settle", AsyncMock(side_effect=lambda settle, _: settled.append(settle))):
         for claimed in attempts:
-            await runner.run(claimed, asyncio.get_running_loop().time())
+            await runner.run(claimed, asyncio.get_running_loop().time(), Mock())
     return [settle.report.outcome for settle in settled]
 
 
