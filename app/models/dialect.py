@@ -1,18 +1,17 @@
 """The differences between the SQL of PostgreSQL and that of SQLite.
 
 Statements are written once, as PostgreSQL reads them, with ``$1`` placeholders; a list is passed as one value, and
-compared by :func:`among`. :func:`for_sqlite` and :func:`sqlite_values` translate both for SQLite.
+compared by :func:`among`. For SQLite :func:`for_sqlite` translates the statement, and its driver the list.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import re
+import sqlite3
 import time
-from collections.abc import Iterable
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from app.domain.enums import Instant
 
@@ -39,6 +38,4 @@ def for_sqlite(sql: str) -> str:
     return PLACEHOLDER.sub(r"?\1", _AMONG.sub(r"IN (SELECT value FROM json_each(\1))", sql))
 
 
-def sqlite_values(values: Iterable[Any]) -> list[Any]:
-    """Return a statement's values as SQLite takes them: a list becomes its JSON."""
-    return [orjson.dumps(value, default=str).decode() if isinstance(value, list) else value for value in values]
+sqlite3.register_adapter(list, functools.partial(json.dumps, default=str))

@@ -49,10 +49,10 @@ GUARDS: Final = (
     Guard(
         "SENDING is committed before the request leaves",
         "app/models/ledger/ledger.py",
-        "            await self._store.commit()\n            self.outage.ended()\n",
-        "            for wish, answer in zip(wishes, answers, strict=True):\n"
-        "                _resolve(wish, answer)\n"
-        "            await self._store.commit()\n            self.outage.ended()\n",
+        "            await self._store.commit()\n        except",
+        "            for one, result in zip(pending, results, strict=True):\n"
+        "                one.resolve(result)\n"
+        "            await self._store.commit()\n        except",
         "tests/integration/ledger/test_group_commit.py",
     ),
     Guard(

@@ -22,7 +22,7 @@ from app.dispatcher import runner
 from app.domain.enums import SECOND
 from app.leshan import transport
 from app.leshan.connection import Connection
-from app.models.ledger import Claim, Create, IngestEvents, Settle, leases, ledger
+from app.models.ledger import Claim, Committed, Create, IngestEvents, Settle, leases, ledger
 from app.models.ledger.commands import Command
 from app.models.ledger.group import Group
 from app.models.ledger.postgres_store import AT_ONCE, PostgresStore
@@ -107,14 +107,14 @@ def _answered(happen: Callable[[], None]) -> None:
 
 def _settled(happen: Callable[[], None]) -> None:
     """The result is committed, and no process has been notified."""
-    tell = ledger.Ledger._tell
+    publish = ledger.Ledger._publish
 
-    def stopped(self: ledger.Ledger, group: Group, commands: int, seconds: float) -> None:
+    def stopped(self: ledger.Ledger, group: Group, committed: Committed) -> None:
         if any(after != "SENDING" and before == "SENDING" for before, after, _ in group.moves):
             happen()
-        tell(self, group, commands, seconds)
+        publish(self, group, committed)
 
-    _set(ledger.Ledger, "_tell", stopped)
+    _set(ledger.Ledger, "_publish", stopped)
 
 
 def _inside(member_type: type[Command[Any]]) -> Callable[[Callable[[], None]], None]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from app.models.fields import storable_text
-from app.models.ledger.commands import Command, Needs, NotFound, Phase
-from app.models.ledger.group import Group
+from app.models.ledger.commands import Command, NotFound, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.store import Row
 
 MAX_REASON: Final = 500

@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.events import Registration
 from app.domain.outcomes import OutcomeKind
-from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
-from app.models.ledger.group import Group
+from app.models.ledger.commands import Command, Conflict, NotFound, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import expect_answer, give_up_held, received_all_since, take_as_sent
 from app.models.ledger.presence import is_registered_under
 from app.models.ledger.readiness import leshan_holds

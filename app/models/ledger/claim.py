@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, NamedTuple
 
@@ -16,12 +15,12 @@ from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
-from app.models.ledger.load import load_endpoints, load_operations
 from app.models.ledger.presence import window_of
 from app.models.ledger.readiness import callable_at
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import MARGIN_PARTS, START_MARGIN, silent_share, start_margin
 from app.models.ledger.store import Row
+from app.models.ledger.writing import next_ready_at, walk_queues
 from app.models.operation import Operation
 
 _HEAD: Final = """
@@ -112,12 +111,21 @@ class _Head(NamedTuple):
     silent: bool
 
 
-def _of_server(group: Group) -> list[EndpointRow]:
-    return [endpoint for endpoint in group.endpoints.values() if endpoint.server_id == group.server.id]
+def _found(*windows: str) -> str:
+    """Return the statement that reads open calls and callable endpoints; ``windows`` are an endpoint's awake windows,
+    the first that it has counts. It is one statement because each further one would be another round trip."""
+    known = {"loaded": among("e.id", "$2", "bigint"), "window": f"coalesce({', '.join(windows)})"}
+    talking = _READY.format(**known, silent="e.silent = false", most="$5")
+    silent = _READY.format(**known, silent="e.silent = true", most="$6")
+    return f"""
+        {_OPEN.format(loaded=known["loaded"])} UNION ALL {_LOADED.format(ready=among("e.id", "$4", "bigint"))}
+        UNION ALL SELECT * FROM ({talking}) AS talking UNION ALL SELECT * FROM ({silent}) AS silent
+    """
 
 
-def _is_ready(group: Group, endpoint: EndpointRow) -> bool:
-    return callable_at(group.ready_at(endpoint), endpoint.awake_until, group.now)
+_FOUND: Final = {True: _found(_OWN_WINDOW, _AT, "$7"), False: _found(_OWN_WINDOW, "$7")}
+"""By ``Rules.honours_at``. ``$1`` is the Leshan server, ``$2`` the loaded endpoints, ``$3`` the time, ``$4`` those of
+``$2`` that can be called, ``$5`` and ``$6`` the maximum of other endpoints, ``$7`` the default of the awake window."""
 
 
 @dataclass(slots=True)
@@ -134,46 +142,35 @@ class Claim(Command[list[Claimed]]):
     token: str
     chosen: list[_Head] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
-    begun: bool = False
-
-    def begin(self) -> None:
-        self.begun = True
 
     async def find(self, group: Group) -> None:
-        calling = group.server.breaker_opened_at is None
-        await group.walk_queues()
-        ready = {endpoint.id: endpoint for endpoint in _of_server(group) if _is_ready(group, endpoint)}
-        found = await self._look(group, ready if calling else (), self.slots if calling else 0)
-        calls = _open_calls(group, found)
-        self.held = [call.operation for call in calls if call.token == self.token]
-        limit = group.rules.max_in_flight
-        free = min(self.slots, limit - len(calls))
-        silent = silent_share(limit) - sum(call.silent for call in calls)
-        self.chosen = [] if self.held else _admitted(_heads(group, ready, found), free, silent)
-        await self._load(group)
-        await load_endpoints(group, _without_head(found))
-        await group.walk_queues()
-        self.chosen = [head for one in self.chosen for head in _present(group, one)]
-        await self._load(group)
-
-    async def _load(self, group: Group) -> None:
-        heads = {head.operation for head in self.chosen}.union(self.held)
-        await load_operations(group, "o.seq", heads - group.operations.keys(), "bigint", with_endpoints=True)
-
-    async def _look(self, group: Group, ready: Iterable[int], slots: int) -> Sequence[Row]:
-        """Read the open calls and the callable endpoints in one statement: each further one would be another round
-        trip."""
-        most, silent = slots + _SPARE, min(slots, silent_share(group.rules.max_in_flight)) + _SPARE
-        return await group.store.fetch(
-            _found(
-                among("e.id", "$2", "bigint"),
-                among("e.id", "$4", "bigint"),
-                honours_at=group.rules.honours_at,
-            ),
-            *(group.server.id, list(group.endpoints), group.now, list(ready)),
-            *((most, silent) if slots else (0, 0)),
-            group.rules.awake_window,
+        rules, now = group.rules, group.now
+        slots = self.slots if group.server.breaker_opened_at is None else 0
+        limit, silent_limit = rules.max_in_flight, silent_share(rules.max_in_flight)
+        await walk_queues(group)
+        loaded = [endpoint for endpoint in group.endpoints.values() if endpoint.server_id == group.server.id]
+        ready = {e.id: e for e in loaded if callable_at(next_ready_at(group, e), e.awake_until, now)} if slots else {}
+        found = await group.store.fetch(
+            _FOUND[rules.honours_at],
+            *(group.server.id, list(group.endpoints), now, list(ready)),
+            *((slots + _SPARE, min(slots, silent_limit) + _SPARE) if slots else (0, 0)),
+            rules.awake_window,
         )
+        calls = [_Call(row["operation"], row["token"], row["silent"]) for row in found if row["what"] == "OPEN"]
+        calls += [
+            _Call(e.lease_operation, e.lease_token, e.silent) for e in loaded if e.lease_operation and e.call_open
+        ]
+        self.held = [call.operation for call in calls if call.token == self.token]
+        free, free_silent = min(slots, limit - len(calls)), silent_limit - sum(call.silent for call in calls)
+        self.chosen = [] if self.held else _admitted(_heads(group, ready, found), free, free_silent)
+        await group.load_operations([*self.held, *[head.operation for head in self.chosen]], with_endpoints=True)
+        # where the next operation has ended or expired, it has to be found again: writing a loaded endpoint does so
+        if headless := [row["id"] for row in found if row["what"] == "READY" and row["operation"] is None]:
+            await group.load_endpoints(headless)
+        await walk_queues(group)
+        if group.next:
+            self.chosen = [head for one in self.chosen if (head := _current(group, one)) is not None]
+            await group.load_operations([head.operation for head in self.chosen], with_endpoints=True)
 
     def apply(self, group: Group) -> list[Claimed]:
         taken = [claimed(group, group.operations[seq]) for seq in self.held]
@@ -184,65 +181,29 @@ class Claim(Command[list[Claimed]]):
         return taken
 
 
-@functools.cache
-def _found(loaded: str, ready: str, *, honours_at: bool) -> str:
-    windows = (_OWN_WINDOW, _AT, "$7") if honours_at else (_OWN_WINDOW, "$7")
-    window = f"coalesce({', '.join(windows)})"
-    talking, silent = (
-        _READY.format(loaded=loaded, silent=silent, most=most, window=window)
-        for silent, most in (("e.silent = false", "$5"), ("e.silent = true", "$6"))
-    )
-    return f"""
-        {_OPEN.format(loaded=loaded)} UNION ALL {_LOADED.format(ready=ready)}
-        UNION ALL SELECT * FROM ({talking}) AS talking UNION ALL SELECT * FROM ({silent}) AS silent
-    """
-
-
-def _open_calls(group: Group, found: Iterable[Row]) -> list[_Call]:
-    others = [_Call(row["operation"], row["token"], row["silent"]) for row in found if row["what"] == "OPEN"]
-    own = [
-        _Call(endpoint.lease_operation, endpoint.lease_token, endpoint.silent)
-        for endpoint in _of_server(group)
-        if endpoint.call_open and endpoint.lease_operation is not None
-    ]
-    return others + own
-
-
 def _heads(group: Group, ready: Mapping[int, EndpointRow], found: Iterable[Row]) -> list[_Head]:
     """Return the callable endpoints' heads by the end of their window; of equal windows, first those that the group has
-    loaded and writes anyway."""
+    loaded and writes anyway. Endpoints with too little of their window left are omitted."""
     heads: list[_Head] = []
     for what, id_, operation, number, _, silent in found:
-        if operation is None:
-            continue
-        if what == "READY":
+        if operation is not None and what == "READY":
             heads.append(_Head(number, True, id_, operation, bool(silent)))
-        elif what == "LOADED":
-            heads += _loaded_head(group, ready[id_], operation, number)
+        elif operation is not None and what == "LOADED":
+            endpoint, head, timeout_seconds = ready[id_], operation, number
+            if endpoint.next_operation is not None:
+                head, _, timeout_seconds, _ = group.next[id_]
+            until = endpoint.awake_until or 0
+            if until - group.now >= min(start_margin(window_of(endpoint, group.rules)), timeout_seconds * SECOND):
+                heads.append(_Head(until, False, id_, head, endpoint.silent))
     return sorted(heads)
 
 
-def _loaded_head(group: Group, endpoint: EndpointRow, head: int, timeout_seconds: int) -> list[_Head]:
-    """Return the head of an endpoint that the group has loaded, unless too little of its window remains."""
-    if endpoint.next_operation is not None:
-        head, _, timeout_seconds, _ = group.next[endpoint.id]
-    until = endpoint.awake_until or 0
-    margin = min(start_margin(window_of(endpoint, group.rules)), timeout_seconds * SECOND)
-    return [_Head(until, False, endpoint.id, head, endpoint.silent)] if until - group.now >= margin else []
-
-
-def _present(group: Group, head: _Head) -> list[_Head]:
+def _current(group: Group, head: _Head) -> _Head | None:
     """Return a chosen endpoint's current next operation: since its row was written, a retry may have come due."""
     found = group.next.get(head.endpoint)
     if found is None:
-        return [head]
-    return [] if found.at is None or found.at > group.now else [head._replace(operation=found.operation)]
-
-
-def _without_head(found: Iterable[Row]) -> set[int]:
-    """Return the endpoints whose next operation has ended or expired, so that it has to be found again; writing a
-    loaded endpoint does so."""
-    return {row["id"] for row in found if row["what"] == "READY" and row["operation"] is None}
+        return head
+    return None if found.at is None or found.at > group.now else head._replace(operation=found.operation)
 
 
 def _admitted(heads: Iterable[_Head], free: int, free_silent: int) -> list[_Head]:

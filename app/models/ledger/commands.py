@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
-from app.models.ledger.group import Group
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.store import STATEMENT_SECONDS
 
 Result = TypeVar("Result")
@@ -23,21 +22,6 @@ class Phase(IntEnum):
     CLAIM = 5
 
 
-@dataclass(slots=True)
-class Needs:
-    """The rows that a group must load before its commands can be applied."""
-
-    endpoint_names: set[str] = field(default_factory=set)
-    endpoint_ids: set[int] = field(default_factory=set)
-    operation_seqs: set[int] = field(default_factory=set)
-    operation_ids: set[str] = field(default_factory=set)
-    request_ids: set[str] = field(default_factory=set)
-    idempotency_keys: set[str] = field(default_factory=set)
-    superseded_paths: set[str] = field(default_factory=set)
-    retried_seqs: set[int] = field(default_factory=set)
-    delivery_ids: set[str] = field(default_factory=set)
-
-
 class Command(Generic[Result]):
     """One request to the ledger. It is applied at most once per commit, in a group of its own if it made its group
     fail.
@@ -49,16 +33,16 @@ class Command(Generic[Result]):
     seconds: ClassVar[float] = STATEMENT_SECONDS
     """Time limit in seconds of each statement of its group."""
 
+    begun = False
+    """Whether its group is being written, so that neither it nor another command can be added any more."""
+
     @property
     def weight(self) -> int:
         """The number of items that it carries: a group's total is limited."""
         return 1
 
-    def begin(self) -> None:
-        """Called when the command's group is about to be written, and no other command can join it."""
-
     def needs(self, needs: Needs) -> None:
-        """Add the rows that must be loaded."""
+        """Add the rows that must be loaded before it is applied."""
 
     async def find(self, group: Group) -> None:
         """Find rows that only the database can name. Called in the phases MAINTENANCE and CLAIM, once the earlier

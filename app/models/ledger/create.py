@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.operations import OperationRequest
-from app.models.ledger.commands import Command, Conflict, Needs, NotFound, Phase
-from app.models.ledger.group import Group
+from app.models.ledger.commands import Command, Conflict, NotFound, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.rows import EndpointRow
 from app.models.lifecycle import TERMINAL
 from app.models.operation import NewOperation, Operation
@@ -113,7 +113,7 @@ def _store(group: Group, new: NewOperation) -> Created:
     operation = Operation.create(new, seq=group.draw(), endpoint_id=endpoint.id, now=group.now)
     if new.supersede:
         _supersede(group, endpoint, new.request)
-    group.add_operation(operation)
+    group.new_operation(operation)
     return Created(operation.id, operation.seq, created=True)
 
 

@@ -13,9 +13,9 @@ from app.domain.values import TypedValue
 from app.domain.verdicts import Report
 from app.models.fields import dump_json
 from app.models.ledger import presence
-from app.models.ledger.commands import Command, Needs, Phase
+from app.models.ledger.commands import Command, Phase
 from app.models.ledger.early_responses import report_to_json
-from app.models.ledger.group import Group
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import drop_held, end_attempt, expect_answer, give_up_held
 from app.models.ledger.rows import EndpointRow, ServerRow
 

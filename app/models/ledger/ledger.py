@@ -15,16 +15,15 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from app.backoff import Backoff
 from app.domain.enums import Instant
-from app.models.ledger.commands import Command, LedgerError, Needs, Phase
-from app.models.ledger.group import Group, Move
-from app.models.ledger.load import load
+from app.models.ledger.commands import Command, LedgerError, Phase
+from app.models.ledger.group import Group, Move, Needs, Stored
 from app.models.ledger.metadata import ProveWritable
 from app.models.ledger.outage import WRITING, Outage
-from app.models.ledger.rows import SERVER_COLUMNS, ServerRow
+from app.models.ledger.rows import SERVER_COLUMNS, SERVER_VALUES, ServerRow
 from app.models.ledger.rules import Rules, rules_of_server
 from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
+from app.models.ledger.writing import flush, write_operations
 from app.models.postgres import no_answer
 
 log = structlog.get_logger(__name__)
@@ -45,7 +44,9 @@ ANSWER_SECONDS: Final = 7.0
 AWAY_SECONDS: Final = 2.5
 """The same while the database is known to be unavailable: a request with several mutations waits for each in turn."""
 
-LOOK_AGAIN_SECONDS: Final = 2.0
+CHECK_SECONDS: Final = 2.0
+"""Interval of checks whether an unavailable database is back, while no command is waiting."""
+
 CLOSE_SECONDS: Final = 10.0
 """Seconds that a terminating process waits for the database; over a network that drops all packets no response
 comes."""
@@ -78,8 +79,20 @@ class LedgerOverloaded(LedgerUnavailable):
 
 @dataclass(slots=True)
 class _Pending:
+    """A command whose caller waits for ``result``."""
+
     command: Command[Any]
-    answer: asyncio.Future[Any]
+    result: asyncio.Future[Any]
+    weight: int
+
+    def resolve(self, result: Any) -> None:
+        """Return the command's result to its caller, or raise it there if it is an error."""
+        if self.result.done():
+            return
+        if isinstance(result, Exception):
+            self.result.set_exception(result)
+        else:
+            self.result.set_result(result)
 
 
 class Ledger:
@@ -110,11 +123,11 @@ class Ledger:
         self.server_id = server_id
         self._store = store
         self._server_name = server_name
-        self._notify_bus = notify
+        self._notify = notify
         self._clock = clock
         self._observe = observe
         self._on_silence = on_silence
-        self._wishes: deque[_Pending] = deque()
+        self._pending: deque[_Pending] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -145,7 +158,7 @@ class Ledger:
         if self._task is not None:
             done, _ = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
             if not done:
-                log.error("ledger_not_written", groups_waiting=len(self._wishes))
+                log.error("ledger_not_written", commands_waiting=len(self._pending))
                 self._given_up = True
                 await self._store.close()  # ends the wait for its response
             await self._task
@@ -162,14 +175,14 @@ class Ledger:
             LedgerError: an expected refusal (NotFound, Conflict).
             LedgerUnavailable: the database cannot be reached.
         """
-        answer = self.enqueue(command)
+        result = self.enqueue(command)
         if within is None:
-            return await answer
-        if self.outage.is_known_by(WRITING):
+            return await result
+        if WRITING in self.outage.failing:
             within = min(within, AWAY_SECONDS)
-        timer = asyncio.get_running_loop().call_later(within, _give_up, answer, within)
+        timer = asyncio.get_running_loop().call_later(within, _time_out, result, within)
         try:
-            return await answer
+            return await result
         finally:
             timer.cancel()
 
@@ -177,96 +190,90 @@ class Ledger:
         """Enqueue a command without waiting, as :meth:`submit` does: the future is done once the commit is."""
         if self._closing:
             raise LedgerUnavailable("the ledger is closing")
-        if len(self._wishes) >= MAX_WAITING:
-            raise LedgerOverloaded("too much is waiting to be written")
-        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._wishes.append(_Pending(command, answer))
+        if len(self._pending) >= MAX_WAITING:
+            raise LedgerOverloaded("too many commands wait to be written: retry later")
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._pending.append(_Pending(command, result, command.weight))
         self._arrived.set()
-        return answer
+        return result
 
     @property
     def waiting(self) -> int:
         """The number of commands that wait for a commit."""
-        return len(self._wishes)
+        return len(self._pending)
 
     async def _run(self) -> None:
+        """Write groups until the ledger is closing and no command is waiting."""
         while True:
-            if self.outage.is_known:
-                await self._look_again()
+            if self.outage.failing and not self._arrived.is_set():
+                # check whether the database is back, which is logged
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._arrived.wait(), CHECK_SECONDS)
+                if not self._arrived.is_set():
+                    check = self.enqueue(ProveWritable())
+                    check.add_done_callback(lambda done: done.cancelled() or done.exception())
             await self._arrived.wait()
-            if not self._wishes:
-                if self._closing:
-                    return
+            if self._pending:
+                if chosen := self._next_group():
+                    await self._write(chosen)
+            elif self._closing:
+                return
+            else:
                 self._arrived.clear()
-                continue
-            if group := self._next_group():
-                await self._serve(group)
-
-    async def _look_again(self) -> None:
-        """While the database is unavailable and no command is waiting: check whether it is back, which is logged."""
-        try:
-            await asyncio.wait_for(self._arrived.wait(), LOOK_AGAIN_SECONDS)
-        except TimeoutError:
-            answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._wishes.append(_Pending(ProveWritable(), answer))
-            self._arrived.set()
 
     def _next_group(self) -> list[_Pending]:
         """Return the commands that have waited longest, as many as fit one short transaction; one that is too large
-        gets a group of its own."""
-        wishes = [self._wishes.popleft()]
-        weight, claims = wishes[0].command.weight, wishes[0].command.phase is Phase.CLAIM
-        while self._wishes and len(wishes) < MAX_GROUP and weight + self._wishes[0].command.weight <= MAX_WEIGHT:
-            if self._wishes[0].command.phase is Phase.CLAIM:
+        gets a group of its own. A command whose caller already received LedgerUnavailable is dropped; if the caller was
+        canceled, it is executed."""
+        chosen = [self._pending.popleft()]
+        weight, claims = chosen[0].weight, chosen[0].command.phase is Phase.CLAIM
+        while self._pending and len(chosen) < MAX_GROUP and weight + self._pending[0].weight <= MAX_WEIGHT:
+            if self._pending[0].command.phase is Phase.CLAIM:
                 if claims:  # the first one's calls are made while the second one's group is written
                     break
                 claims = True
-            wishes.append(self._wishes.popleft())
-            weight += wishes[-1].command.weight
-        wishes = [wish for wish in wishes if not _abandoned(wish)]
-        for wish in wishes:
-            wish.command.begin()
-        return wishes
+            chosen.append(self._pending.popleft())
+            weight += chosen[-1].weight
+        chosen = [one for one in chosen if not one.result.done() or one.result.cancelled()]
+        for one in chosen:
+            one.command.begun = True
+        return chosen
 
-    async def _serve(self, wishes: Sequence[_Pending], *, again: bool = False) -> None:
-        try:
-            await self._commit(wishes, again=again)
-        except StoreUnavailable as error:
-            self.outage.failed(error)
-            _fail(wishes, LedgerUnavailable(str(error)))
-
-    async def _one_by_one(self, wishes: Sequence[_Pending], error: Exception, *, again: bool) -> None:
-        """Retry each command in a group of its own, so that only the bad one fails: the group was rolled back."""
-        if len(wishes) == 1:
-            log.error("ledger_member_failed", command=type(wishes[0].command).__name__, exc_info=error)
-            _fail(wishes, error)
-            return
-        for wish in wishes:
-            await self._serve([wish], again=again)
-
-    async def _commit(self, wishes: Sequence[_Pending], *, again: bool) -> None:
-        backoff = Backoff(*RETRY_PAUSES)
-        for attempt in range(1, len(RETRY_PAUSES) + 2):
+    async def _write(self, pending: Sequence[_Pending], *, again: bool = False) -> None:
+        """Commit a group of commands. If the connection breaks, retry with growing pauses, on new connections."""
+        for pause in (*RETRY_PAUSES, None):
             try:
-                await self._once(wishes, again=again)
+                await self._commit(pending, again=again)
             except StoreUnavailable as error:
                 again = True
                 await self._disconnect()
                 if isinstance(error.__cause__, TimeoutError):
                     self._on_silence()
-                if attempt > 1:  # a new connection failed as well
+                if pause is None or self._given_up:
                     self.outage.failed(error)
-                if attempt > len(RETRY_PAUSES) or self._given_up:
-                    raise
-                await asyncio.sleep(backoff.next())
+                    for one in pending:
+                        one.resolve(LedgerUnavailable(str(error)))
+                    return
+                if pause != RETRY_PAUSES[0]:  # a new connection failed as well
+                    self.outage.failed(error)
+                await asyncio.sleep(pause)
             except Exception as error:
-                await self._one_by_one(wishes, error, again=again)
+                await self._write_each(pending, error, again=again)
                 return
             else:
                 return
 
-    async def _once(self, wishes: Sequence[_Pending], *, again: bool) -> None:
+    async def _write_each(self, pending: Sequence[_Pending], error: Exception, *, again: bool) -> None:
+        """Retry each command in a group of its own, so that only the bad one fails: the group was rolled back."""
+        if len(pending) == 1:
+            log.error("ledger_command_failed", command=type(pending[0].command).__name__, exc_info=error)
+            pending[0].resolve(error)
+            return
+        for one in pending:
+            await self._write([one], again=again)
+
+    async def _commit(self, pending: Sequence[_Pending], *, again: bool) -> None:
+        """Write one transaction; after its commit publish it, and return the results to the callers."""
         if self._given_up:
             raise StoreUnavailable("the ledger is closed")
         if self.outage.suspect:
@@ -278,110 +285,73 @@ class Ledger:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            group = await self._begin(max(wish.command.seconds for wish in wishes), again=again)
-            answers = await apply_all(group, [wish.command for wish in wishes])
+            group = await self._begin(max(one.command.seconds for one in pending), again=again)
+            results = await apply_all(group, [one.command for one in pending])
             await self._store.commit()
-            self.outage.ended()
         except StoreUnavailable:
             raise
         except BaseException:
-            await self._roll_back()
+            try:
+                await self._store.rollback()
+            except (StoreUnavailable, StoreRefused):
+                await self._disconnect()
             raise
-        self._tell(group, len(wishes), loop.time() - started)
-        for wish, answer in zip(wishes, answers, strict=True):
-            _resolve(wish, answer)
+        if self.outage.failing:
+            self.outage.ended()
+        self._publish(group, Committed(len(pending), loop.time() - started, group.moves))
+        for one, result in zip(pending, results, strict=True):
+            one.resolve(result)
 
     async def _begin(self, seconds: float, *, again: bool) -> Group:
         await self._store.begin(seconds)
         (row,) = await self._store.fetch(_HEADS.format(now=self._store.clock), self.server_id)
         server, now = ServerRow.load(row), self._clock(row["now"])
         rules = rules_of_server(self.rules, bool(server.notifications_wake), server.open_calls)
-        return Group(self._store, rules, server, now, row["seq"], row["horizon"], again=again)
-
-    async def _roll_back(self) -> None:
-        try:
-            await self._store.rollback()
-        except (StoreUnavailable, StoreRefused):
-            await self._disconnect()
+        seq, horizon = row["seq"], row["horizon"]
+        stored = Stored(SERVER_VALUES(server), (seq, horizon))
+        return Group(self._store, rules, server, now, seq, horizon, stored, again=again)
 
     async def _disconnect(self) -> None:
         self._open = False
         with contextlib.suppress(Exception):
             await self._store.close()
 
-    def _tell(self, group: Group, commands: int, seconds: float) -> None:
-        """Run the notifications after a commit. No error here may fail the group: it would count as not committed, and
-        be retried."""
+    def _publish(self, group: Group, committed: Committed) -> None:
+        """Notify after a commit. No error here may fail the group: it would count as not committed, and be retried."""
         try:
-            self._observe(Committed(commands, seconds, group.moves))
-            self._notify(group)
+            self._observe(committed)
+            if group.logged:
+                self._notify("changed")
+            if group.woken:
+                self._notify("wake")
         except Exception:
             log.exception("ledger_notification_failed")
 
-    def _notify(self, group: Group) -> None:
-        if group.logged:
-            self._notify_bus("changed")
-        if group.woken:
-            self._notify_bus("wake")
 
-
-@dataclass(slots=True)
-class Refused:
-    """A command's expected refusal, stored beside the results of the others."""
-
-    error: LedgerError
+def _time_out(result: asyncio.Future[Any], seconds: float) -> None:
+    if not result.done():
+        result.set_exception(LedgerUnavailable(no_answer(seconds)))
 
 
 async def apply_all(group: Group, commands: Sequence[Command[Any]]) -> list[Any]:
-    """Load the rows that the commands need, apply the commands phase by phase, and write all changes."""
+    """Load the rows that the commands need, apply the commands phase by phase, and write all changes. Return their
+    results; that of a refused command is its LedgerError."""
     needs = Needs()
     for command in commands:
         command.needs(needs)
-    await load(group, needs)
-    answers: dict[int, Any] = {}
+    await group.load(needs)
+    results: list[Any] = [None] * len(commands)
     for index in sorted(range(len(commands)), key=lambda i: commands[i].phase):
         command = commands[index]
-        await _find(group, command)
+        if command.phase is Phase.MAINTENANCE:
+            await flush(group)
+            await command.find(group)
+        elif command.phase is Phase.CLAIM:
+            await write_operations(group)
+            await command.find(group)
         try:
-            answers[index] = command.apply(group)
+            results[index] = command.apply(group)
         except LedgerError as error:
-            answers[index] = Refused(error)
-    await group.flush()
-    return [answers[index] for index in range(len(commands))]
-
-
-async def _find(group: Group, command: Command[Any]) -> None:
-    """Let a command find rows, once the other commands' changes that it reads are written."""
-    if command.phase is Phase.MAINTENANCE:
-        await group.flush()
-    elif command.phase is Phase.CLAIM:
-        await group.write_operations()
-    else:
-        return
-    await command.find(group)
-
-
-def _resolve(wish: _Pending, answer: Any) -> None:
-    if wish.answer.done():
-        return
-    if isinstance(answer, Refused):
-        wish.answer.set_exception(answer.error)
-    else:
-        wish.answer.set_result(answer)
-
-
-def _give_up(answer: asyncio.Future[Any], seconds: float) -> None:
-    if not answer.done():
-        answer.set_exception(LedgerUnavailable(no_answer(seconds)))
-
-
-def _abandoned(wish: _Pending) -> bool:
-    """Return whether its caller already received LedgerUnavailable. If the caller was canceled, the command is
-    executed."""
-    return wish.answer.done() and not wish.answer.cancelled()
-
-
-def _fail(wishes: Sequence[_Pending], error: Exception) -> None:
-    for wish in wishes:
-        if not wish.answer.done():
-            wish.answer.set_exception(error)
+            results[index] = error
+    await flush(group)
+    return results

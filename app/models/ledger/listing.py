@@ -12,10 +12,9 @@ from typing import ClassVar, Final
 from app.domain.enums import Presence
 from app.domain.outcomes import OutcomeKind
 from app.models.ledger import presence
-from app.models.ledger.commands import Command, Needs, Phase
-from app.models.ledger.group import Group
+from app.models.ledger.commands import Command, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import give_up_held
-from app.models.ledger.load import load_endpoints, load_held
 from app.models.ledger.store import LONG_STATEMENT_SECONDS
 
 
@@ -35,8 +34,8 @@ class EndListing(Command[int]):
     async def find(self, group: Group) -> None:
         rows = await group.store.fetch(_UNLISTED, group.server.id, self.asked_at)
         self.found = [row["id"] for row in rows]
-        await load_endpoints(group, self.found)
-        await load_held(group)
+        await group.load_endpoints(self.found)
+        await group.load_held()
 
     def apply(self, group: Group) -> int:
         for id_ in self.found:

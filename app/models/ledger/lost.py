@@ -15,10 +15,9 @@ from app.domain.enums import SECOND, OperationStatus, ReasonCode
 from app.domain.verdicts import Report
 from app.models.ledger import breaker
 from app.models.ledger.claim import Claimed, claimed
-from app.models.ledger.commands import Command, Needs, Phase
-from app.models.ledger.group import Group
+from app.models.ledger.commands import Command, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import attempt_of
-from app.models.ledger.load import load_endpoints, load_operations
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import ANSWER_MARGIN, ASK_LIMIT, ASK_SPAN, LEASE_MARGIN
 from app.models.ledger.settle import is_present
@@ -54,8 +53,8 @@ class TakeLost(Command[list[Claimed]]):
         if group.server.request_ids:
             rows = await group.store.fetch(_LOST, group.server.id, group.now, MOST)
             self.found = [(row["id"], row["lease_operation"]) for row in rows]
-        await load_operations(group, "o.seq", {seq for _, seq in self.found} - group.operations.keys(), "bigint")
-        await load_endpoints(group, {id_ for id_, _ in self.found})
+        await group.load_operations({seq for _, seq in self.found})
+        await group.load_endpoints({id_ for id_, _ in self.found})
 
     def apply(self, group: Group) -> list[Claimed]:
         taken = []

@@ -14,7 +14,6 @@ from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.isolation import alone
 from app.models.ledger.leases import drop_held, end_attempt, give_up_held
-from app.models.ledger.load import load_endpoints, load_held, load_operations
 from app.models.ledger.lost import may_be_asked
 from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
@@ -74,10 +73,10 @@ class Sweep(Command[bool]):
         self.windows = [row["id"] for row in await fetch(_WINDOWS, now, PIECE, server)]
         self.lifetimes = [row["id"] for row in await fetch(_LIFETIMES, now, PIECE, server)]
         self.farewells = [row["id"] for row in await fetch(_FAREWELLS, now, PIECE, server)]
-        await load_operations(group, "o.seq", {*self.expired, *(seq for _, seq in self.lost)}, "bigint")
+        await group.load_operations({*self.expired, *(seq for _, seq in self.lost)})
         owners = {operation.endpoint_id for operation in group.operations.values()}
-        await load_endpoints(group, owners.union(self.windows, self.lifetimes, self.farewells))
-        await load_held(group)
+        await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.farewells))
+        await group.load_held()
         self.lost = [(id_, seq) for id_, seq in self.lost if not self._is_asked_for(group, id_, seq)]
 
     @staticmethod
@@ -99,7 +98,7 @@ class Sweep(Command[bool]):
         for id_ in self.windows:
             _end_window(group, id_)
         for id_ in self.farewells:
-            group.tell_presence(group.endpoints[id_])
+            group.publish_presence(group.endpoints[id_])
         return any(len(found) == PIECE for found in (self.expired, self.lost, self.windows, self.lifetimes))
 
     def _lose(self, group: Group, endpoint_id: int, seq: int) -> None:
@@ -165,8 +164,8 @@ class Prune(Command[bool]):
         rows = await group.store.fetch(_ENDED, edge, PRUNE_PIECE)
         self.operations = [row["seq"] for row in rows]
         self.more |= len(rows) == PRUNE_PIECE
-        await load_operations(group, "o.seq", self.operations, "bigint")
-        await load_endpoints(group, {group.operations[seq].endpoint_id for seq in self.operations})
+        await group.load_operations(self.operations)
+        await group.load_endpoints({group.operations[seq].endpoint_id for seq in self.operations})
         group.horizon = max([group.horizon, *(group.operations[seq].last_seq for seq in self.operations)])
 
     async def _find_changes(self, group: Group, edge: Instant) -> None:
@@ -197,8 +196,7 @@ class Prune(Command[bool]):
     def apply(self, group: Group) -> bool:
         for seq in self.operations:
             operation = group.operations.pop(seq)
-            group.server.count(operation.status, -1)
-            group.endpoints[operation.endpoint_id].count(operation.status, -1)
+            group.count(operation, operation.status, None)
         group.statements.append(("DELETE FROM operation WHERE seq = $1", [(seq,) for seq in self.operations]))
         return self.more
 
@@ -221,7 +219,7 @@ class TakeProbe(Command[str | None]):
 
     async def find(self, group: Group) -> None:
         self_rows = await group.store.fetch(_ANYBODY, group.server.id)
-        group.take_endpoints(self_rows)
+        group.add_endpoints(self_rows)
 
     def apply(self, group: Group) -> str | None:
         server = group.server

@@ -8,9 +8,10 @@ from typing import ClassVar, Final
 
 from app.domain.enums import Instant
 from app.models.fields import dump_json
-from app.models.ledger.commands import Command, Needs, NotFound, Phase
-from app.models.ledger.group import HEAD_ID, Group
+from app.models.ledger.commands import Command, NotFound, Phase
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.rows import NOT_OPEN
+from app.models.ledger.writing import HEAD_ID
 
 _KEEP_MODEL: Final = (
     "INSERT INTO object_model (id, server_id, object_id, version, model, stored_at) VALUES ($1, $2, $3, $4, $5, $6) "

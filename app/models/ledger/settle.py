@@ -8,9 +8,9 @@ from typing import ClassVar
 from app.domain.enums import OperationStatus
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.models.ledger.commands import Command, Needs, Phase
+from app.models.ledger.commands import Command, Phase
 from app.models.ledger.early_responses import report_from_json
-from app.models.ledger.group import Group
+from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import end_attempt
 from app.models.operation import Operation
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from app.models.dialect import for_sqlite, sqlite_now, sqlite_values
+from app.models.dialect import for_sqlite, sqlite_now
 from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing
 
 MOST_IN_A_TURN: Final = 200
@@ -57,6 +57,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._in_this_turn = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
     async def open(self) -> None:
@@ -88,6 +89,7 @@ class SqliteStore:
     async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:  # noqa: ARG002 - SQLite has busy_timeout
         with _sqlite_errors():
             await self._in_thread(self._live.execute, "BEGIN IMMEDIATE")
+        self._in_this_turn = 0
 
     async def commit(self) -> None:
         with _sqlite_errors():
@@ -100,17 +102,21 @@ class SqliteStore:
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
         with _sqlite_errors():
-            return self._live.execute(for_sqlite(sql), sqlite_values(values)).fetchall()
+            return self._live.execute(for_sqlite(sql), values).fetchall()
 
     async def execute(self, sql: str, *values: Any) -> None:
         with _sqlite_errors():
-            self._live.execute(for_sqlite(sql), sqlite_values(values))
+            self._live.execute(for_sqlite(sql), values)
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None:  # noqa: ARG002 - SQLite gains nothing by it
         with _sqlite_errors():
             for first in range(0, len(rows), MOST_IN_A_TURN):
-                self._live.executemany(for_sqlite(sql), rows[first : first + MOST_IN_A_TURN])
-                await asyncio.sleep(0)
+                piece = rows[first : first + MOST_IN_A_TURN]
+                self._live.executemany(for_sqlite(sql), piece)
+                self._in_this_turn += len(piece)
+                if self._in_this_turn >= MOST_IN_A_TURN:
+                    await asyncio.sleep(0)
+                    self._in_this_turn = 0
 
     async def execute_together(self, writings: Iterable[Writing]) -> None:
         for write, rows in writings:

@@ -14,7 +14,7 @@ import asyncpg
 from tortoise.connection import get_connection
 from tortoise.exceptions import OperationalError
 
-from app.models.dialect import for_sqlite, sqlite_values
+from app.models.dialect import for_sqlite
 from app.models.queries.views import Row
 
 MAX_SEQ: Final = 2**63 - 1
@@ -88,10 +88,8 @@ async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
     """
     with reading_errors():
         connection = get_connection(_lane.get())
-        if on_postgres():
-            _, rows = await connection.execute_query(sql, list(values))
-        else:
-            _, rows = await connection.execute_query(for_sqlite(sql), sqlite_values(values))
+        text = sql if on_postgres() else for_sqlite(sql)
+        _, rows = await connection.execute_query(text, list(values))
     return rows  # type: ignore[return-value]  # Tortoise says dict; the rows of both drivers are sequences, too
 
 

@@ -1,0 +1,225 @@
+"""Write a group's changes back: what differs from the database, in a handful of statements.
+
+PostgreSQL receives many rows as one array per column, in a third of the time that it needs for them one by one.
+"""
+
+# ruff: noqa: S608 - every interpolated name is a constant of this project
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Final, get_args, get_type_hints
+
+from app.domain.enums import Instant, OperationStatus
+from app.models.ledger.group import Group, Values
+from app.models.ledger.queues import next_of, read_queues
+from app.models.ledger.readiness import callable_at, ready_at
+from app.models.ledger.rows import (
+    ENDPOINT_COLUMNS,
+    ENDPOINT_VALUES,
+    LIVE_COLUMNS,
+    LIVE_VALUES,
+    REGISTRATION_COLUMNS,
+    REGISTRATION_VALUES,
+    SERVER_COLUMNS,
+    SERVER_VALUES,
+    EndpointRow,
+    LedgerHead,
+    PresenceChange,
+    ResourceChange,
+    ServerRow,
+    TransitionRow,
+)
+from app.models.ledger.store import Write, Writing
+from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, Operation
+
+HEAD_ID: Final = 1
+_READY_AT: Final = LIVE_COLUMNS.index("ready_at")
+_AWAKE_UNTIL: Final = LIVE_COLUMNS.index("awake_until")
+_TRANSITION_COLUMNS: Final = tuple(field.name for field in fields(TransitionRow))
+_TRANSITION_VALUES: Final = attrgetter(*_TRANSITION_COLUMNS)
+_OPERATION_VALUES: Final = attrgetter(*OPERATION_COLUMNS)
+_CHANGING_VALUES: Final = attrgetter(*CHANGING_COLUMNS)
+
+
+def _kinds(row: type[Any]) -> dict[str, str]:
+    """Return PostgreSQL's types of a row's columns. An operation's id is a UUID; a resource's is its latest change's
+    seq."""
+    kinds = {"id": "bigint"}
+    for name, hint in get_type_hints(row).items():
+        types = {hint, *get_args(hint)}
+        kinds[name] = "bool" if bool in types else "bigint" if int in types else "text"
+    return kinds | {"id": "uuid"} if row is Operation else kinds
+
+
+def _arrays(row: type[Any], columns: Iterable[str]) -> str:
+    kinds = _kinds(row)
+    return ", ".join(f"${number}::{kinds[column]}[]" for number, column in enumerate(columns, start=1))
+
+
+def _insert(table: str, row: type[Any], columns: tuple[str, ...], conflict: str = "") -> Write:
+    into = f"INSERT INTO {table} ({', '.join(columns)})"
+    marks = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    each, at_once = f"VALUES ({marks})", f"SELECT * FROM unnest({_arrays(row, columns)})"
+    return Write(f"{into} {each} {conflict}".rstrip(), f"{into} {at_once} {conflict}".rstrip())
+
+
+def _update(table: str, row: type[Any], columns: tuple[str, ...], key: str) -> Write:
+    sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(columns, start=2))
+    from_arrays = ", ".join(f"{column} = v.{column}" for column in columns)
+    rows = f"unnest({_arrays(row, (key, *columns))}) AS v({', '.join((key, *columns))})"
+    return Write(
+        f"UPDATE {table} SET {sets} WHERE {key} = $1",
+        f"UPDATE {table} t SET {from_arrays} FROM {rows} WHERE t.{key} = v.{key}",
+    )
+
+
+_STATE_COLUMNS: Final = ("id", *ResourceChange._fields[1:])
+_NEWER: Final = (
+    "ON CONFLICT (endpoint_id, path) DO UPDATE SET type = excluded.type, value = excluded.value, at = excluded.at "
+    "WHERE resource_state.at <= excluded.at"
+)
+"""Of two values of a resource the one with the greater time remains; with equal times the one that arrived later."""
+
+INSERT_ENDPOINT: Final = _insert("endpoint", EndpointRow, ENDPOINT_COLUMNS)
+UPDATE_LIVE: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS, "id")
+UPDATE_ENDPOINT: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS + REGISTRATION_COLUMNS, "id")
+INSERT_OPERATION: Final = _insert("operation", Operation, OPERATION_COLUMNS)
+UPDATE_OPERATION: Final = _update("operation", Operation, CHANGING_COLUMNS, "seq")
+INSERT_TRANSITION: Final = _insert("transition", TransitionRow, _TRANSITION_COLUMNS)
+INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChange._fields)
+INSERT_CHANGE: Final = _insert("resource_change", ResourceChange, ResourceChange._fields)
+UPSERT_STATE: Final = _insert("resource_state", ResourceChange, _STATE_COLUMNS, _NEWER)
+
+UPDATE_SERVER: Final = _update("leshan_server", ServerRow, SERVER_COLUMNS[1:], "id")
+UPDATE_HEAD: Final = _update("ledger_head", LedgerHead, LedgerHead._fields[1:], "id")
+
+
+async def flush(group: Group) -> None:
+    """Write the changes so far; may be called again after further changes."""
+    group.publish_presences()
+    await walk_queues(group)
+    for endpoint in group.endpoints.values():
+        endpoint.ready_at = next_ready_at(group, endpoint)
+        if not group.woken and callable_at(endpoint.ready_at, endpoint.awake_until, group.now):
+            known = group.stored.live.get(endpoint.id)
+            # the clock decides whether dispatchers could find it before, because the sweeper may be late
+            group.woken = known is None or not callable_at(known[_READY_AT], known[_AWAKE_UNTIL], group.now)
+    sending = await _write_but_sending(group)
+    await group.store.execute_together([sending, *_changed_endpoints(group), *_log_entries(group), *_heads(group)])
+
+
+async def write_operations(group: Group) -> None:
+    """Write the rows from which queues are read: operations, the endpoints that they need, and pauses.
+
+    A claim checks the loaded endpoints before it reads others from the database, so that an endpoint whose call ended
+    and whose next one begins in the same group is written once.
+    """
+    write, rows = await _write_but_sending(group)
+    if rows:
+        await group.store.execute_many(write.each, rows, write.at_once)
+
+
+async def walk_queues(group: Group) -> None:
+    """Find the next operation of callable endpoints that have an operation waiting for its retry."""
+    walked = {
+        endpoint.id: endpoint
+        for endpoint in group.endpoints.values()
+        if endpoint.next_operation is not None and endpoint.id not in group.next and ready_at(endpoint) is not None
+    }
+    if not walked:
+        return
+    await write_operations(group)
+    for id_, queue in (await read_queues(group.store, walked)).items():
+        endpoint = walked[id_]
+        group.next[id_] = found = next_of(queue, endpoint.wake_seq, group.now)
+        endpoint.next_operation = found.operation if found.waiting else None
+
+
+def next_ready_at(group: Group, endpoint: EndpointRow) -> Instant | None:
+    """Return the earliest time at which the endpoint may be claimed, with operations that wait for their retry: call
+    :func:`walk_queues` before."""
+    earliest = ready_at(endpoint)
+    if endpoint.next_operation is None or earliest is None:
+        return earliest
+    due = group.next[endpoint.id].at
+    return None if due is None else max(earliest, due)
+
+
+async def _write_but_sending(group: Group) -> Writing:
+    """Write new endpoints, operations and statements, but for operations that become SENDING, and return those: because
+    the partial unique index checks each row, an endpoint's old SENDING row must leave before its new one arrives."""
+    store, stored = group.store, group.stored
+    created: list[Values] = []
+    for endpoint in group.endpoints.values():
+        if endpoint.id not in stored.live:
+            created.append(ENDPOINT_VALUES(endpoint))
+            stored.live[endpoint.id] = LIVE_VALUES(endpoint)
+            stored.registrations[endpoint.id] = REGISTRATION_VALUES(endpoint)
+    if created:
+        await store.execute_many(INSERT_ENDPOINT.each, created, INSERT_ENDPOINT.at_once)
+    new: list[Values] = []
+    left: list[Values] = []
+    sending: list[Values] = []
+    for operation in group.operations.values():
+        values, before = _CHANGING_VALUES(operation), stored.operations.get(operation.seq)
+        stored.operations[operation.seq] = values
+        if before is None:
+            new.append(_OPERATION_VALUES(operation))
+        elif before != values:
+            changed = sending if operation.status is OperationStatus.SENDING else left
+            changed.append((operation.seq, *values))
+    for write, rows in ((INSERT_OPERATION, new), (UPDATE_OPERATION, left)):
+        if rows:
+            await store.execute_many(write.each, rows, write.at_once)
+    for sql, given in group.statements:
+        await store.execute_many(sql, given)
+    group.statements.clear()
+    return UPDATE_OPERATION, sending
+
+
+def _changed_endpoints(group: Group) -> Iterator[Writing]:
+    """Yield each row in one writing at most: of two updates in the same statement only one would take effect."""
+    stored = group.stored
+    live: list[Values] = []
+    whole: list[Values] = []
+    for endpoint in group.endpoints.values():
+        now_live, now_registered = LIVE_VALUES(endpoint), REGISTRATION_VALUES(endpoint)
+        if now_registered != stored.registrations[endpoint.id]:
+            whole.append((endpoint.id, *now_live, *now_registered))
+        elif now_live != stored.live[endpoint.id]:
+            live.append((endpoint.id, *now_live))
+        stored.live[endpoint.id], stored.registrations[endpoint.id] = now_live, now_registered
+    yield UPDATE_LIVE, live
+    yield UPDATE_ENDPOINT, whole
+
+
+def _log_entries(group: Group) -> Iterator[Writing]:
+    """Yield the log's new rows, and the latest value of each resource by (time, arrival): one statement must not change
+    a row twice."""
+    if not (group.transitions or group.presence_changes or group.resource_changes):
+        return
+    group.logged = True
+    latest: dict[tuple[int, str], ResourceChange] = {}
+    for change in group.resource_changes:
+        known = latest.setdefault((change.endpoint_id, change.path), change)
+        if known.at <= change.at:
+            latest[change.endpoint_id, change.path] = change
+    yield INSERT_TRANSITION, [_TRANSITION_VALUES(transition) for transition in group.transitions]
+    yield INSERT_PRESENCE, group.presence_changes
+    yield INSERT_CHANGE, group.resource_changes
+    yield UPSERT_STATE, list(latest.values())
+    group.transitions, group.presence_changes, group.resource_changes = [], [], []
+
+
+def _heads(group: Group) -> Iterator[Writing]:
+    """Yield the Leshan server and the log's head, if they have changed."""
+    stored, server, head = group.stored, SERVER_VALUES(group.server), (group.seq, group.horizon)
+    if server != stored.server:
+        stored.server = server
+        yield UPDATE_SERVER, [server]
+    if head != stored.head:
+        stored.head = head
+        yield UPDATE_HEAD, [LedgerHead(HEAD_ID, *head)]
