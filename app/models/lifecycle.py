@@ -30,13 +30,3 @@ MOVES: Final[dict[OperationStatus | None, frozenset[OperationStatus]]] = {
 
 TERMINAL: Final = frozenset(status for status, onward in MOVES.items() if status is not None and not onward)
 """Final statuses; a retry creates a new operation."""
-
-
-class IllegalMove(RuntimeError):
-    """A bug in Reveille: a move was requested that the table does not have."""
-
-
-def check_move(before: OperationStatus | None, after: OperationStatus) -> None:
-    """Raise :class:`IllegalMove` unless the table has this move."""
-    if after not in MOVES[before]:
-        raise IllegalMove(f"no operation moves from {before} to {after}")

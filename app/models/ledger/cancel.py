@@ -110,9 +110,8 @@ class CancelMany(Command[int]):
     phase: ClassVar[Phase] = Phase.CANCEL
     seqs: Sequence[int]
 
-    @property
-    def weight(self) -> int:
-        return len(self.seqs)
+    def __post_init__(self) -> None:
+        self.weight = len(self.seqs)
 
     def needs(self, needs: Needs) -> None:
         needs.operation_seqs.update(self.seqs)

@@ -33,13 +33,11 @@ class Command(Generic[Result]):
     seconds: ClassVar[float] = STATEMENT_SECONDS
     """Time limit in seconds of each statement of its group."""
 
-    begun = False
-    """Whether its group is being written, so that neither it nor another command can be added any more."""
+    weight: int = 1
+    """The number of items that it carries: a group's total is limited."""
 
-    @property
-    def weight(self) -> int:
-        """The number of items that it carries: a group's total is limited."""
-        return 1
+    begun: bool = False
+    """Whether its group is being written, so that neither it nor another command can be added any more."""
 
     def needs(self, needs: Needs) -> None:
         """Add the rows that must be loaded before it is applied."""

@@ -32,9 +32,8 @@ class Create(Command[list[Created]]):
     phase: ClassVar[Phase] = Phase.CREATE
     operations: Sequence[NewOperation]
 
-    @property
-    def weight(self) -> int:
-        return len(self.operations)
+    def __post_init__(self) -> None:
+        self.weight = len(self.operations)
 
     def needs(self, needs: Needs) -> None:
         for new in self.operations:

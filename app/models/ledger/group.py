@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from app.domain.enums import Instant, OperationStatus, Presence, ReasonCode
+from app.domain.enums import Instant, OperationStatus, ReasonCode
 from app.domain.values import TypedValue
 from app.models.dialect import among
 from app.models.fields import dump_json, load_json, storable_text
@@ -27,7 +27,7 @@ from app.models.ledger.rows import (
 )
 from app.models.ledger.rules import Rules
 from app.models.ledger.store import Row, Store
-from app.models.lifecycle import TERMINAL, check_move
+from app.models.lifecycle import MOVES, TERMINAL
 from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, Operation
 
 MAX_DETAIL: Final = 1_000
@@ -67,6 +67,16 @@ Values: TypeAlias = tuple[Any, ...]
 
 Move: TypeAlias = tuple[OperationStatus | None, OperationStatus, ReasonCode | None]
 """A step of an operation: from, to, and reason."""
+
+
+class IllegalMove(RuntimeError):
+    """A bug in Reveille: a move was requested that the table does not have."""
+
+
+def check_move(before: OperationStatus | None, after: OperationStatus) -> None:
+    """Raise IllegalMove unless the lifecycle table has this move."""
+    if after not in MOVES[before]:
+        raise IllegalMove(f"no operation moves from {before} to {after}")
 
 
 @dataclass(slots=True)
@@ -266,11 +276,3 @@ class Group:
         """Publish an endpoint's presence to subscribers."""
         endpoint.told_presence, endpoint.announce_at = endpoint.presence, None
         self.presence_changes.append(PresenceChange(self.draw(), endpoint.id, endpoint.presence, self.now))
-
-    def publish_presences(self) -> None:
-        """Publish presences that have changed. That of a deregistered endpoint is delayed (``announce_at``)."""
-        for endpoint in self.endpoints.values():
-            if endpoint.presence is endpoint.told_presence:
-                endpoint.announce_at = None
-            elif endpoint.announce_at is None or endpoint.presence is not Presence.OFFLINE:
-                self.publish_presence(endpoint)

@@ -80,9 +80,8 @@ class IngestEvents(Command[int]):
     place: StreamPosition | None = None
     again: bool = False
 
-    @property
-    def weight(self) -> int:
-        return sum(max(1, len(heard.readings)) for heard in self.events)
+    def __post_init__(self) -> None:
+        self.weight = sum(max(1, len(heard.readings)) for heard in self.events)
 
     def needs(self, needs: Needs) -> None:
         needs.endpoint_names.update(heard.event.endpoint for heard in self.events)

@@ -14,8 +14,7 @@ from typing import Any
 
 import structlog
 
-from app.models.ledger.group import Group
-from app.models.lifecycle import IllegalMove
+from app.models.ledger.group import Group, IllegalMove
 
 log = structlog.get_logger(__name__)
 

@@ -83,7 +83,6 @@ class _Pending:
 
     command: Command[Any]
     result: asyncio.Future[Any]
-    weight: int
 
     def resolve(self, result: Any) -> None:
         """Return the command's result to its caller, or raise it there if it is an error."""
@@ -193,7 +192,7 @@ class Ledger:
         if len(self._pending) >= MAX_WAITING:
             raise LedgerOverloaded("too many commands wait to be written: retry later")
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(command, result, command.weight))
+        self._pending.append(_Pending(command, result))
         self._arrived.set()
         return result
 
@@ -226,14 +225,14 @@ class Ledger:
         gets a group of its own. A command whose caller already received LedgerUnavailable is dropped; if the caller was
         canceled, it is executed."""
         chosen = [self._pending.popleft()]
-        weight, claims = chosen[0].weight, chosen[0].command.phase is Phase.CLAIM
-        while self._pending and len(chosen) < MAX_GROUP and weight + self._pending[0].weight <= MAX_WEIGHT:
+        weight, claims = chosen[0].command.weight, chosen[0].command.phase is Phase.CLAIM
+        while self._pending and len(chosen) < MAX_GROUP and weight + self._pending[0].command.weight <= MAX_WEIGHT:
             if self._pending[0].command.phase is Phase.CLAIM:
                 if claims:  # the first one's calls are made while the second one's group is written
                     break
                 claims = True
             chosen.append(self._pending.popleft())
-            weight += chosen[-1].weight
+            weight += chosen[-1].command.weight
         chosen = [one for one in chosen if not one.result.done() or one.result.cancelled()]
         for one in chosen:
             one.command.begun = True

@@ -81,12 +81,13 @@ def observe(endpoint: EndpointRow, paths: Iterable[str], *, composite: bool, sta
 
 def open_window(endpoint: EndpointRow, at: Instant, now: Instant, rules: Rules) -> None:
     """Record a contact at ``at``: the device can be called until its window, counted from then, ends."""
-    if not endpoint.registered or (endpoint.lifetime_ends_at or NO_END) <= now:
+    if endpoint.registered_at is None or (endpoint.lifetime_ends_at or NO_END) <= now:
         return
     until = _window_end(endpoint, at, rules)
     if until > now:
-        endpoint.awake_until = max(until, endpoint.awake_until or 0) if endpoint.sleeps else until
-        endpoint.presence = Presence.ONLINE
+        if endpoint.awake_until is not None and endpoint.sleeps:
+            until = max(until, endpoint.awake_until)
+        endpoint.presence, endpoint.awake_until = Presence.ONLINE, until
     elif (endpoint.awake_until or 0) <= now:
         endpoint.presence, endpoint.awake_until = Presence.ASLEEP, None
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from app.models.dialect import for_sqlite, sqlite_now
+from app.models.dialect import for_sqlite
 from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing
 
 MOST_IN_A_TURN: Final = 200
@@ -52,7 +53,7 @@ class SqliteStore:
     """
 
     postgres = False
-    clock = "now_micros()"
+    clock = "now_nanos() / 1000"
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,7 +70,7 @@ class SqliteStore:
         connection.row_factory = sqlite3.Row
         for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.create_function("now_micros", 0, sqlite_now)
+        connection.create_function("now_nanos", 0, time.time_ns)
         return connection
 
     async def _in_thread(self, do: Callable[..., _Done], *given: str) -> _Done:

@@ -12,7 +12,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final, get_args, get_type_hints
 
-from app.domain.enums import Instant, OperationStatus
+from app.domain.enums import Instant, OperationStatus, Presence
 from app.models.ledger.group import Group, Values
 from app.models.ledger.queues import next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at
@@ -99,7 +99,11 @@ UPDATE_HEAD: Final = _update("ledger_head", LedgerHead, LedgerHead._fields[1:], 
 
 async def flush(group: Group) -> None:
     """Write the changes so far; may be called again after further changes."""
-    group.publish_presences()
+    for endpoint in group.endpoints.values():
+        if endpoint.presence is endpoint.told_presence:
+            endpoint.announce_at = None
+        elif endpoint.announce_at is None or endpoint.presence is not Presence.OFFLINE:  # a deregistration is delayed
+            group.publish_presence(endpoint)
     await walk_queues(group)
     for endpoint in group.endpoints.values():
         endpoint.ready_at = next_ready_at(group, endpoint)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.enums import OperationStatus
-from app.models.lifecycle import MOVES, TERMINAL, IllegalMove, check_move
+from app.models.ledger.group import IllegalMove, check_move
+from app.models.lifecycle import MOVES, TERMINAL
 from tests.unit.ledger.lifecycle_tables import moves_table, verdict_table
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "lifecycle.md").read_text()
