@@ -156,7 +156,7 @@ def simulate(
     ] = "M18",
 ) -> None:
     """Run a Leshan simulator with sleeping devices, over real HTTP, for experiments."""
-    from app.serving import told_to_end
+    from app.serving import termination_signal
     from app.telemetry import configure_logging, get_logger
     from simulator import Mode, Simulator, SimulatorConfig
 
@@ -171,7 +171,7 @@ def simulate(
         async with Simulator(config).serve(host, port) as simulator:
             hint = f"set REVEILLE_AWAKE_WINDOW={config.awake_window_seconds:.0f}"
             get_logger("app.cli").info("simulator", address=simulator.url, devices=devices, hint=hint)
-            await told_to_end().wait()
+            await termination_signal().wait()
 
     _run(simulated(), database=False)
 

@@ -18,7 +18,7 @@ from app.models.database import migrate
 from app.models.ledger import Provision
 from app.process import Components, Role, running
 from app.schema.limits import body_limit
-from app.serving import listen, serving, told_to_end
+from app.serving import listen, serving, termination_signal
 from app.settings import Settings, viewer_of
 from app.web import api_routes, health_app, web_app
 from simulator import Simulator, SimulatorConfig
@@ -35,7 +35,7 @@ async def run_everything(settings: Settings) -> None:
     """
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
-    stop = told_to_end()  # before any claim or lease that must be released in order
+    stop = termination_signal()  # before any claim or lease that must be released in order
     async with contextlib.AsyncExitStack() as stack:
         devices: list[str] = []
         if settings.leshan_url is None:
@@ -51,7 +51,7 @@ async def run_api(settings: Settings) -> None:
     """Serve GraphQL, the webhook and the web page. Raise the exceptions of :func:`run_everything`."""
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
-    stop = told_to_end()
+    stop = termination_signal()
     async with running(settings, Role.API) as components, contextlib.AsyncExitStack() as stack:
         await _serve(components, stack, listening)
         await _stopped_or_failed(stop, components)
@@ -61,7 +61,7 @@ async def run_worker(settings: Settings, role: Role, health_port: int | None) ->
     """Dispatch, or listen to the event stream; serve health and metrics on ``health_port``. Raise the exceptions of
     :func:`run_everything`."""
     await migrate(settings.database_url)
-    stop = told_to_end()
+    stop = termination_signal()
     async with running(settings, role) as components, contextlib.AsyncExitStack() as stack:
         if health_port is not None:
             listening = listen(settings.host, health_port)

@@ -108,9 +108,9 @@ async def serving(
         await asyncio.gather(task, return_exceptions=True)
 
 
-def told_to_end() -> asyncio.Event:
+def termination_signal() -> asyncio.Event:
     """Return an event that is set at SIGTERM or SIGINT. From now on these signals stop nothing else."""
-    told = asyncio.Event()
+    terminated = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    return told
+        asyncio.get_running_loop().add_signal_handler(number, terminated.set)
+    return terminated

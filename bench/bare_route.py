@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.serving import listen, serving, told_to_end
+from app.serving import listen, serving, termination_signal
 
 
 async def _accept(request: Request) -> Response:
@@ -21,7 +21,7 @@ async def _accept(request: Request) -> Response:
 
 
 async def _serve() -> None:
-    stop, listening = told_to_end(), listen("127.0.0.1", 0)
+    stop, listening = termination_signal(), listen("127.0.0.1", 0)
     async with serving(Starlette(routes=[Route("/leshan/events", _accept, methods=["POST"])]), [listening]):
         print(f"address=http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
         await stop.wait()

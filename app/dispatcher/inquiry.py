@@ -22,7 +22,7 @@ from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle, TakeLo
 log = structlog.get_logger(__name__)
 
 QUERY_SECONDS: Final = 12.0
-"""Time for which one dispatcher queries the server about a lost call; its lease (``rules.ASK_SPAN``) lasts a little
+"""Time for which one dispatcher queries the server about a lost call; its lease (``rules.QUERY_SPAN``) lasts a little
 longer."""
 
 MOST_AT_ONCE: Final = 32
@@ -75,7 +75,7 @@ async def inquire_all(client: LeshanClient, claimed: Claimed, give_up: float) ->
 
 
 UNKNOWN: Final = Outcome(
-    OutcomeKind.LEASE_LOST, detail="the process that made the call did not come back, nor can Leshan tell"
+    OutcomeKind.LEASE_LOST, detail="the process of the call has ended, and Leshan has no record of the outcome"
 )
 """The outcome of a call that neither Reveille nor the Leshan server can determine."""
 

@@ -116,7 +116,7 @@ its turn."""
 def judge(attempt: Attempt, report: Report) -> Verdict:
     """Return the consequence of an attempt's outcome. Pure: the same facts always give the same verdict."""
     if _already_gone(attempt, report):
-        return _carry_out(TABLE[_K.SUCCESS], attempt, "already gone")
+        return _verdict(TABLE[_K.SUCCESS], attempt, "already gone")
     row = row_for(report)
     detail = report.outcome.detail
     silent = report.outcome.kind is _K.DEVICE_SILENT and not report.outcome.answered_before
@@ -130,11 +130,11 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
     if report.outcome.deadline_passed:
         row = replace(row, breaker=_FAILURE)
     if not attempt.queue_mode:
-        row = _awake_all_the_time(row, report.outcome.kind)
-    return _carry_out(row, attempt, detail)
+        row = _without_queue_mode(row, report.outcome.kind)
+    return _verdict(row, attempt, detail)
 
 
-def _awake_all_the_time(row: Row, kind: OutcomeKind) -> Row:
+def _without_queue_mode(row: Row, kind: OutcomeKind) -> Row:
     """Adapt the row for a device that does not sleep: it has no wake to wait for, so it is called again after a
     pause."""
     if kind is _K.DEVICE_SILENT:
@@ -162,7 +162,7 @@ def _already_gone(attempt: Attempt, report: Report) -> bool:
     return refused and attempt.kind is OperationKind.DELETE and attempt.delivery is _MAY
 
 
-def _carry_out(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
+def _verdict(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
     status, reason = row.status, row.again
     if not attempt.repeatable and row.once is not None:
         status, reason = row.once

@@ -169,7 +169,7 @@ class EventIngestor:
             return
         await self._learn_versions(stored)
         decoded = [self._decoded(event) for event in stored]
-        command = IngestEvents(decoded, delivery_id, missed=missed, gap=gap, place=position, again=again)
+        command = IngestEvents(decoded, delivery_id, missed=missed, gap=gap, position=position, again=again)
         taken = await self._ledger.submit(command, within=ANSWER_SECONDS)
         if position is not None and taken == 0 and decoded:
             log.warning("stream_events_not_taken", events=len(decoded), again=again)

@@ -64,19 +64,19 @@ async def violations(
     async with TortoiseContext() as context:
         await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
         reader: _Reader = context.connections.get("default")
-        ask = _Checker(reader, is_sqlite(database_url), now, max_in_flight)
+        checker = _Checker(reader, is_sqlite(database_url), now, max_in_flight)
         found = [
-            (invariant, await ask.breaches(invariant))
+            (invariant, await checker.breaches(invariant))
             for invariant in INVARIANTS
             if not (restored and invariant.of_lateness)
         ]
-        if any(whos for invariant, whos in found if invariant.of_lateness):
+        if any(violators for invariant, violators in found if invariant.of_lateness):
             await pause()
             found = [
-                (invariant, await ask.still(invariant, whos) if invariant.of_lateness else whos)
-                for invariant, whos in found
+                (invariant, await checker.still(invariant, violators) if invariant.of_lateness else violators)
+                for invariant, violators in found
             ]
-    return [invariant.named(who) for invariant, whos in found for who in whos]
+    return [invariant.named(who) for invariant, violators in found for who in violators]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class _Checker:
         async for bounds in self._pieces(invariant.walk):
             most = "" if invariant.judge else f" LIMIT {MOST - len(found)}"
             rows = await self._rows(f"{invariant.sql}{most}", [*bounds, *values])
-            whos = [row["who"] for row in rows]
-            found += await self._judged(invariant.judge, whos, MOST - len(found)) if invariant.judge else whos
+            violators = [row["who"] for row in rows]
+            found += await self._judged(invariant.judge, violators, MOST - len(found)) if invariant.judge else violators
             if len(found) >= MOST:
                 break
         return found
@@ -109,13 +109,13 @@ class _Checker:
                 break
         return found[:most]
 
-    async def still(self, invariant: Invariant, whos: Sequence[Any]) -> list[Any]:
+    async def still(self, invariant: Invariant, violators: Sequence[Any]) -> list[Any]:
         """Return those of the former violators that violate the invariant now."""
         if invariant.judge is not None:
-            return [who for who in await self.breaches(invariant) if who in whos]
+            return [who for who in await self.breaches(invariant) if who in violators]
         values = await self._given(invariant)
         sql = f"SELECT who FROM ({invariant.sql}) late WHERE who = ${len(values) + 1}"
-        return [who for who in whos if await self._rows(sql, [*values, who])]
+        return [who for who in violators if await self._rows(sql, [*values, who])]
 
     async def _given(self, invariant: Invariant) -> list[int]:
         now = await self._time() if invariant.given else 0

@@ -11,15 +11,15 @@ from typing import Final
 
 from app.domain.enums import SECOND, Instant, OperationStatus
 from app.models import tables
-from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.ingest import MADE_UP
+from app.models.ledger.pauses import SERVER_PAUSE
 from app.models.queries import database_now
 from app.models.queries.reading import fetch, reading_errors
 
 _READY: Final = """
     SELECT 1 AS ready FROM endpoint
     WHERE server_id = {server} AND silent IN (FALSE, TRUE) AND ready_at IS NOT NULL AND ready_at <= {now}
-      AND awake_until > {now} AND NOT paused AND NOT EXISTS ({held_back})
+      AND awake_until > {now} AND NOT paused AND NOT EXISTS ({server_pause})
     LIMIT 1
 """
 _UNWANTED: Final = """
@@ -29,7 +29,7 @@ _UNWANTED: Final = """
       AND (o.cancel_requested OR o.superseded OR o.expires_at <= {now}) AND o.seq NOT IN ({tried})
     LIMIT {most}
 """
-_HEARD: Final = "SELECT stream_id, missed_at FROM leshan_server WHERE id = {server}"
+_STREAM: Final = "SELECT stream_id, missed_at FROM leshan_server WHERE id = {server}"
 _BOOT_ID: Final = "SELECT boot_id FROM leshan_server WHERE id = {server}"
 _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server}"
 
@@ -37,16 +37,16 @@ _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server
 async def anything_ready(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
     """Return whether some endpoint could be claimed now, as far as a read without the ledger shows."""
     now = clock(await database_now())
-    held_back = HELD_BACK.format(server=int(server_id))
-    sql = _READY.format(server=int(server_id), now=int(now), held_back=held_back)
+    server_pause = SERVER_PAUSE.format(server=int(server_id))
+    sql = _READY.format(server=int(server_id), now=int(now), server_pause=server_pause)
     return bool(await fetch(sql))
 
 
 async def stream_position(server_id: int) -> str | None:
     """Return the id of the event up to which the Leshan server's stream was read; None if it sends none."""
-    rows = await fetch(_HEARD.format(server=int(server_id)))
-    place = rows[0][0] if rows else None
-    return None if place is None or place.startswith(MADE_UP) else place
+    rows = await fetch(_STREAM.format(server=int(server_id)))
+    position = rows[0][0] if rows else None
+    return None if position is None or position.startswith(MADE_UP) else position
 
 
 async def known_boot_id(server_id: int) -> str | None:
@@ -57,7 +57,7 @@ async def known_boot_id(server_id: int) -> str | None:
 
 async def registrations_missed(server_id: int) -> bool:
     """Return whether events may have been missed and the registrations have not all been read since."""
-    rows = await fetch(_HEARD.format(server=int(server_id)))
+    rows = await fetch(_STREAM.format(server=int(server_id)))
     return bool(rows) and rows[0][1] is not None
 
 

@@ -17,7 +17,7 @@ DISPATCHER_SPAN: Instant = 10 * SECOND
 """Dispatchers sweep every second; when none has for this long, none is alive."""
 
 
-ASKED_FOR = frozenset({ReasonCode.LEASE_LOST, ReasonCode.LESHAN_UNREACHABLE})
+QUERIED = frozenset({ReasonCode.LEASE_LOST, ReasonCode.LESHAN_UNREACHABLE})
 """Reasons of an operation that is still SENDING while the Leshan server is queried for its call's outcome."""
 
 
@@ -71,7 +71,7 @@ def waiting_for(
     if operation.status in TERMINAL:
         return WaitingFor.NOTHING
     if operation.status is OperationStatus.SENDING:
-        if operation.reason in ASKED_FOR:
+        if operation.reason in QUERIED:
             return WaitingFor.LESHAN
         return WaitingFor.LESHAN_HOLDS_IT if leshan_holds(endpoint, operation.seq) else WaitingFor.DEVICE_ANSWER
     if endpoint.paused or server.paused:

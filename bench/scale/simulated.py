@@ -8,7 +8,7 @@ import asyncio
 
 import uvloop
 
-from app.serving import told_to_end
+from app.serving import termination_signal
 from simulator import Mode, Simulator, SimulatorConfig
 
 ALL_DAY = 86_400
@@ -43,7 +43,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     async with Simulator(config).serve() as simulator:
         print(f"address={simulator.url}", flush=True)
-        stop = told_to_end()
+        stop = termination_signal()
         await stop.wait()
 
 

@@ -1,6 +1,5 @@
 """The ledger: the only module that writes. Callers submit commands; :class:`Ledger` commits them in groups."""
 
-from app.models.ledger.brake import PauseDispatch, ResumeDispatch, Scope
 from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.commands import Conflict, LedgerError, NotFound
@@ -20,6 +19,7 @@ from app.models.ledger.metadata import (
     UpdateServerInfo,
 )
 from app.models.ledger.outage import READING, Outage
+from app.models.ledger.pauses import PauseDispatch, ResumeDispatch, Scope
 from app.models.ledger.rules import Rules
 from app.models.ledger.settle import Release, Settle
 from app.models.ledger.store import StoreUnavailable, UnsafeDatabase

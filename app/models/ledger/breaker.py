@@ -14,7 +14,7 @@ from app.models.ledger.rules import FAILURES_IN_A_ROW, PROBE_FIRST
 MAX_REASON: Final = 500
 
 
-def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
+def record(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
     """Update the breaker with a call's signal about the Leshan server."""
     server = group.server
     match verdict.breaker:
@@ -23,7 +23,7 @@ def note(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
         case BreakerSignal.DOWN:
             trip(group, verdict.detail or "Leshan could not be reached")
         case BreakerSignal.FAILURE:
-            _count_failure(group, endpoint, verdict.detail or "Leshan does not answer")
+            _count_failure(group, endpoint, verdict.detail or "Leshan does not respond")
         case BreakerSignal.NONE:
             pass
 
@@ -50,7 +50,7 @@ def _reset_failures(server: ServerRow) -> None:
 def probed(group: Group, *, healthy: bool, detail: str) -> None:
     """Apply a probe's result: a healthy one closes the breaker, an unhealthy one opens it if a probe is still due."""
     if healthy:
-        mend(group)
+        close(group)
     elif group.server.probe_at is not None:
         trip(group, detail)
 
@@ -64,7 +64,7 @@ def trip(group: Group, reason: str) -> None:
     server.breaker_reason = storable_text(reason, MAX_REASON)
 
 
-def mend(group: Group) -> None:
+def close(group: Group) -> None:
     """Close the breaker: a probe received a response that is Leshan's."""
     server = group.server
     server.breaker_opened_at = server.breaker_reason = None

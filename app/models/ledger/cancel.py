@@ -33,14 +33,14 @@ class Cancel(Command[int]):
     def apply(self, group: Group) -> int:
         operation = group.ids.get(self.id)
         if operation is None:
-            raise NotFound("no operation has this id", field="id")
+            raise NotFound(f"Unknown operation {self.id!r}.", field="id")
         if group.again and operation.reason is ReasonCode.CANCELED_BY_USER:
             return operation.seq
         if leshan_holds(group.endpoints[operation.endpoint_id], operation.seq):
             operation.cancel_requested = True
             return operation.seq
         if operation.status is not OperationStatus.QUEUED:
-            message = f"the operation is {operation.status}: only a QUEUED one can be canceled"
+            message = f"The operation is {operation.status}. Only a QUEUED operation can be canceled."
             raise Conflict(message, id=operation.id, status=operation.status)
         group.move(operation, OperationStatus.CANCELED, ReasonCode.CANCELED_BY_USER)
         return operation.seq

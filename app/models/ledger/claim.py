@@ -11,10 +11,10 @@ from typing import ClassVar, Final, NamedTuple
 from app.domain.enums import SECOND, Instant
 from app.domain.operations import OperationRequest
 from app.models.dialect import among
-from app.models.ledger.brake import HELD_BACK
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
+from app.models.ledger.pauses import SERVER_PAUSE
 from app.models.ledger.presence import window_of
 from app.models.ledger.readiness import callable_at
 from app.models.ledger.rows import EndpointRow
@@ -45,7 +45,7 @@ _AT: Final = f"""
 """The awake window from the attribute ``at``, capped where it stops changing the margin: a device may send any
 number."""
 
-_NOT_PAUSED: Final = f"NOT EXISTS ({HELD_BACK.format(server='$1')})"
+_NOT_PAUSED: Final = f"NOT EXISTS ({SERVER_PAUSE.format(server='$1')})"
 _OPEN: Final = """
     SELECT 'OPEN' AS what, e.id, e.lease_operation AS operation, 0 AS number, e.lease_token AS token, e.silent
     FROM endpoint e

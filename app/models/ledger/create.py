@@ -59,7 +59,7 @@ class Create(Command[list[Created]]):
             if new.idempotency_key is not None:
                 earlier = first.setdefault((new.request.endpoint, new.idempotency_key), new)
                 if earlier.fingerprint != new.fingerprint:
-                    message = "this idempotency key stands in the batch twice, with different inputs"
+                    message = "The idempotency key occurs twice in the batch, with different inputs."
                     raise Conflict(message, index=index, id=earlier.id, field="idempotencyKey")
 
 
@@ -68,7 +68,11 @@ def _find(group: Group, index: int, new: NewOperation) -> Created | None:
     endpoint = group.names.get(new.request.endpoint)
     if endpoint is None:
         name = new.request.endpoint
-        raise NotFound(f"no endpoint is named {name!r}: it has not registered yet", index=index, field="endpoint")
+        raise NotFound(
+            f"Unknown endpoint {name!r}. An endpoint is known once it has registered or was provisioned.",
+            index=index,
+            field="endpoint",
+        )
     same = group.ids.get(new.id)
     if same is not None and same.endpoint_id == endpoint.id:
         return Created(same.id, same.seq, created=True)
@@ -77,7 +81,7 @@ def _find(group: Group, index: int, new: NewOperation) -> Created | None:
         _check_retry(group, index, new)
         return None
     if earlier.fingerprint != new.fingerprint:
-        message = "this idempotency key was used with another input"
+        message = "The idempotency key was used with another input."
         raise Conflict(message, index=index, id=earlier.id, field="idempotencyKey")
     return Created(earlier.id, earlier.seq, created=False)
 
@@ -97,13 +101,13 @@ def _check_retry(group: Group, index: int, new: NewOperation) -> None:
         return
     old = group.operations.get(new.retry_of)
     if old is None:
-        raise NotFound("the operation to be retried is not there any more", index=index)
+        raise NotFound("The operation to be retried was deleted at the end of the retention.", index=index)
     if old.status not in TERMINAL:
-        message = f"the operation is {old.status}: only one that has ended can be retried"
+        message = f"The operation is {old.status}. Only an operation that has ended can be retried."
         raise Conflict(message, index=index, id=old.id, status=old.status)
     for operation in group.retries.get(old.seq, ()):
         if operation.status not in TERMINAL:
-            message = "the operation has an unfinished retry"
+            message = "The operation has a retry that has not ended. Only one retry at a time is possible."
             raise Conflict(message, index=index, id=operation.id, status=operation.status)
 
 

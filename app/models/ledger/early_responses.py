@@ -23,13 +23,13 @@ def report_to_json(report: Report) -> dict[str, JsonValue]:
     }
 
 
-def report_from_json(kept: Mapping[str, JsonValue]) -> Report:
+def report_from_json(stored: Mapping[str, JsonValue]) -> Report:
     """Deserialize a report: the inverse of :func:`report_to_json`."""
     outcome = Outcome(
-        OutcomeKind[kept["kind"]],
-        device_code=kept["device_code"],
-        device_status=kept["device_status"],
-        detail=kept["detail"],
+        OutcomeKind[stored["kind"]],
+        device_code=stored["device_code"],
+        device_status=stored["device_status"],
+        detail=stored["detail"],
     )
-    values = {path: TypedValue.from_json(value) for path, value in kept["values"].items()}
-    return Report(outcome, answer=kept["answer"], values=values, at=kept.get("at"))
+    values = {path: TypedValue.from_json(value) for path, value in stored["values"].items()}
+    return Report(outcome, answer=stored["answer"], values=values, at=stored.get("at"))

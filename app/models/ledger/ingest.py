@@ -19,10 +19,10 @@ from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import drop_held, end_attempt, expect_answer, give_up_held
 from app.models.ledger.rows import EndpointRow, ServerRow
 
-_KEEP_EARLY: Final = (
+_STORE_EARLY: Final = (
     "INSERT INTO early_response (request_id, endpoint, outcome, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 )
-_KEEP_DELIVERY: Final = "INSERT INTO webhook_delivery (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_STORE_DELIVERY: Final = "INSERT INTO webhook_delivery (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class IngestEvents(Command[int]):
     endpoint that has woken meanwhile ends with an unknown outcome. ``gap`` means that the Leshan server itself had to
     drop events: all registrations must be read.
 
-    Events with a ``place`` are accepted from the bridge's current holder only: one that was frozen past its lease
+    Events with a ``position`` are accepted from the bridge's current holder only: one that was frozen past its lease
     delivers events buffered in its socket, and the current holder has received all of them. ``again`` means that they
     were submitted before, with an unknown result. The stream's position, one column of a row, decides whether they were
     applied: a receipt for each batch would add a row to store and prune, and no information.
@@ -77,15 +77,17 @@ class IngestEvents(Command[int]):
     delivery_id: str | None = None
     missed: bool = False
     gap: bool = False
-    place: StreamPosition | None = None
+    position: StreamPosition | None = None
     again: bool = False
 
     def __post_init__(self) -> None:
-        self.weight = sum(max(1, len(heard.readings)) for heard in self.events)
+        self.weight = sum(max(1, len(decoded.readings)) for decoded in self.events)
 
     def needs(self, needs: Needs) -> None:
-        needs.endpoint_names.update(heard.event.endpoint for heard in self.events)
-        needs.request_ids.update(h.event.request_id for h in self.events if isinstance(h.event, RequestResponse))
+        needs.endpoint_names.update(decoded.event.endpoint for decoded in self.events)
+        needs.request_ids.update(
+            decoded.event.request_id for decoded in self.events if isinstance(decoded.event, RequestResponse)
+        )
         if self.delivery_id is not None:
             needs.delivery_ids.add(self.delivery_id)
 
@@ -94,53 +96,55 @@ class IngestEvents(Command[int]):
             if self.delivery_id in group.delivered:
                 return 0
             group.delivered.add(self.delivery_id)
-            group.statements.append((_KEEP_DELIVERY, [(self.delivery_id, group.now)]))
-        if self.place is not None and not self._moves(group, self.place):
+            group.statements.append((_STORE_DELIVERY, [(self.delivery_id, group.now)]))
+        if self.position is not None and not self._moves(group, self.position):
             return 0
-        if self.gap or self._tell_of_another_run(group.server):
+        if self.gap or self._are_of_another_run(group.server):
             group.server.missed_at = group.now
         if group.server.boot_id is None:  # replaced by a server that has one; its watcher reads the rest
-            group.server.boot_id = next((h.event.boot_id for h in self.events if h.event.boot_id is not None), None)
-        for heard in self.events:
-            self._apply_one(group, heard)
+            group.server.boot_id = next(
+                (decoded.event.boot_id for decoded in self.events if decoded.event.boot_id is not None), None
+            )
+        for decoded in self.events:
+            self._apply_one(group, decoded)
         return len(self.events)
 
-    def _moves(self, group: Group, place: StreamPosition) -> bool:
+    def _moves(self, group: Group, position: StreamPosition) -> bool:
         """Store the stream's position. Return False for a holder that is not the current one, and for a retry at the
         stored position."""
         server = group.server
-        if place.holder is not None and place.holder != server.bridge_holder:
+        if position.holder is not None and position.holder != server.bridge_holder:
             return False
-        if place.id is None:
+        if position.id is None:
             return True
-        known, server.stream_id = server.stream_id, place.id
-        return known != place.id or not (self.again or group.again)
+        known, server.stream_id = server.stream_id, position.id
+        return known != position.id or not (self.again or group.again)
 
-    def _tell_of_another_run(self, server: ServerRow) -> bool:
+    def _are_of_another_run(self, server: ServerRow) -> bool:
         """Return whether some events are of another run of the server than the known one (before a restart, or in a run
         not known yet): their registrations may be gone."""
         present = {None, server.boot_id}
-        return server.boot_id is not None and any(heard.event.boot_id not in present for heard in self.events)
+        return server.boot_id is not None and any(decoded.event.boot_id not in present for decoded in self.events)
 
-    def _apply_one(self, group: Group, heard: DecodedEvent) -> None:
-        event = heard.event
+    def _apply_one(self, group: Group, decoded: DecodedEvent) -> None:
+        event = decoded.event
         endpoint = group.names.get(event.endpoint) or group.new_endpoint(event.endpoint)
         if isinstance(event, RequestResponse):
-            _answered(group, event, heard.report)
+            _answered(group, event, decoded.report)
         before = endpoint.wake_seq
         held_since_claim = before == endpoint.lease_wake_seq
         known = endpoint.registration_id, endpoint.leshan_registered_at
         presence.apply(endpoint, event, group.now, group.rules)
         if isinstance(event, Registered | Updated | Deregistered):
             replaced = _replaced(known, endpoint)
-            self._see_to_held(
+            self._apply_to_held(
                 group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim
             )
-        heard_at = group.now - event.age
-        for reading in heard.readings:
-            group.report(endpoint, reading.values, _time_of(reading, heard_at))
+        received_at = group.now - event.age
+        for reading in decoded.readings:
+            group.report(endpoint, reading.values, _time_of(reading, received_at))
 
-    def _see_to_held(self, group: Group, endpoint: EndpointRow, *, replaced: bool, woke: bool, calm: bool) -> None:
+    def _apply_to_held(self, group: Group, endpoint: EndpointRow, *, replaced: bool, woke: bool, calm: bool) -> None:
         """Apply an event to a request that Leshan holds. ``calm`` means that no wake has come since it was delayed."""
         if self.missed and (replaced or woke):
             give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "events were missed while Leshan held the request")
@@ -150,12 +154,12 @@ class IngestEvents(Command[int]):
             expect_answer(group, endpoint)
 
 
-def _time_of(reading: Reading, heard_at: Instant) -> Instant:
+def _time_of(reading: Reading, received_at: Instant) -> Instant:
     """Return the device's time if its clock can be right. A value cannot be newer than its receipt, and one dated 1970
     by a clock that was never set must not remain behind all earlier ones forever."""
     if reading.at is None or reading.at < EARLIEST_CLOCK:
-        return heard_at
-    return min(reading.at, heard_at)
+        return received_at
+    return min(reading.at, received_at)
 
 
 def _replaced(known: tuple[str | None, int | None], endpoint: EndpointRow) -> bool:
@@ -176,8 +180,8 @@ def _answered(group: Group, event: RequestResponse, report: Report | None) -> No
             if operation.status is OperationStatus.SENDING and _holds(group, operation.endpoint_id, operation.seq):
                 end_attempt(group, operation, report)
             return
-    group.early[event.request_id] = kept = report_to_json(report)
-    group.statements.append((_KEEP_EARLY, [(event.request_id, event.endpoint, dump_json(kept), group.now)]))
+    group.early[event.request_id] = stored = report_to_json(report)
+    group.statements.append((_STORE_EARLY, [(event.request_id, event.endpoint, dump_json(stored), group.now)]))
 
 
 def _holds(group: Group, endpoint_id: int, seq: int) -> bool:

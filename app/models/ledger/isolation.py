@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 @contextlib.contextmanager
-def alone(group: Group, what: str, *, endpoint: int | None = None, operation: int | None = None) -> Iterator[None]:
+def isolated(group: Group, what: str, *, endpoint: int | None = None, operation: int | None = None) -> Iterator[None]:
     """Apply the changes to this endpoint and its operation as a whole, or undo them and log the error.
 
     ``group.move`` must come last: its entry in the group's log is not undone.
@@ -31,8 +31,8 @@ def alone(group: Group, what: str, *, endpoint: int | None = None, operation: in
         yield
     except (KeyError, IllegalMove) as error:
         # no traceback: rendering one took seconds, and PostgreSQL ends a transaction that is idle for two
-        told = {"what": what, "endpoint": endpoint, "operation": operation, "error": repr(error)}
-        log.error("row_not_tended", **told)  # noqa: TRY400
+        facts = {"what": what, "endpoint": endpoint, "operation": operation, "error": repr(error)}
+        log.error("row_skipped", **facts)  # noqa: TRY400
         for row, was in before:
             _restore(row, was)
 

@@ -40,15 +40,15 @@ def end_attempt(group: Group, operation: Operation, report: Report) -> None:
     verdict = group.rules.judge(attempt_of(operation, endpoint), report)
     slept_on = endpoint.wake_seq == endpoint.lease_wake_seq
     answered_at = _answered_at(group, operation, report)
-    _note_delivery(operation, verdict, report.outcome)
+    _record_delivery(operation, verdict, report.outcome)
     _change_presence(group, endpoint, verdict, answered_at, slept_on=slept_on)
     if report.outcome.of_the_device:
         endpoint.answered_wake_seq = _wake_of_attempt(endpoint)
-    breaker.note(group, endpoint, verdict)
+    breaker.record(group, endpoint, verdict)
     if verdict.status is OperationStatus.SENDING:
         _let_leshan_hold(group, endpoint, operation, report, verdict)
         return
-    _note_composite(endpoint, operation, report.outcome)
+    _record_composite(endpoint, operation, report.outcome)
     _hold_back(group, endpoint, operation, verdict)
     if verdict.ends_turn and verdict.counted:
         endpoint.silent = verdict.reason in _SILENCE
@@ -56,7 +56,7 @@ def end_attempt(group: Group, operation: Operation, report: Report) -> None:
         endpoint.silent = False
         group.report(endpoint, report.values, answered_at)
     if verdict.status is OperationStatus.CONFIRMED:
-        _note_observation(endpoint, operation)
+        _record_observation(endpoint, operation)
     operation.answer = dump_json(report.answer) if verdict.status is OperationStatus.CONFIRMED else operation.answer
     _release(endpoint)
     group.move(operation, verdict.status, verdict.reason, verdict.detail)
@@ -64,7 +64,7 @@ def end_attempt(group: Group, operation: Operation, report: Report) -> None:
         _end_overtaken(group, operation)
 
 
-def _note_observation(endpoint: EndpointRow, operation: Operation) -> None:
+def _record_observation(endpoint: EndpointRow, operation: Operation) -> None:
     """Record a confirmed change of an observation, unless the device has registered again since the call began."""
     stands = KINDS[operation.kind].observes
     if stands is None or not endpoint.registered or _registered_since(endpoint, operation):
@@ -85,7 +85,7 @@ def _end_overtaken(group: Group, operation: Operation) -> None:
 _SILENCE = frozenset({ReasonCode.NO_ANSWER, ReasonCode.OUTCOME_UNKNOWN})
 
 
-def _note_composite(endpoint: EndpointRow, operation: Operation, outcome: Outcome) -> None:
+def _record_composite(endpoint: EndpointRow, operation: Operation, outcome: Outcome) -> None:
     """Store for the registration which composites the device answers, and since which wake it has not answered
     others."""
     silent = outcome.kind is OutcomeKind.DEVICE_SILENT and not outcome.answered_before
@@ -162,7 +162,7 @@ def expect_answer(group: Group, endpoint: EndpointRow) -> None:
         endpoint.lease_until = min(endpoint.lease_until or due, due)
 
 
-def _note_delivery(operation: Operation, verdict: Verdict, outcome: Outcome) -> None:
+def _record_delivery(operation: Operation, verdict: Verdict, outcome: Outcome) -> None:
     if _CERTAINTY.index(verdict.delivery) > _CERTAINTY.index(operation.delivery):
         operation.delivery = verdict.delivery
     if verdict.counted:

@@ -19,8 +19,8 @@ from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import attempt_of
 from app.models.ledger.rows import EndpointRow
-from app.models.ledger.rules import ANSWER_MARGIN, ASK_LIMIT, ASK_SPAN, LEASE_MARGIN
-from app.models.ledger.settle import is_present
+from app.models.ledger.rules import ANSWER_MARGIN, LEASE_MARGIN, QUERY_LIMIT, QUERY_SPAN
+from app.models.ledger.settle import is_current
 from app.models.operation import Operation
 
 MOST: Final = 500
@@ -31,12 +31,12 @@ _LOST: Final = """
 """
 
 
-def may_be_asked(group: Group, endpoint: EndpointRow, operation: Operation) -> bool:
+def can_be_queried(group: Group, endpoint: EndpointRow, operation: Operation) -> bool:
     """Return whether the Leshan server can report the outcome of the open call, and the limit for querying has not
     passed."""
     if not group.server.request_ids or not endpoint.call_open:
         return False
-    margins = ANSWER_MARGIN + LEASE_MARGIN + ASK_LIMIT
+    margins = ANSWER_MARGIN + LEASE_MARGIN + QUERY_LIMIT
     return group.now < (operation.last_attempt_at or 0) + operation.timeout_seconds * SECOND + margins
 
 
@@ -62,15 +62,15 @@ class TakeLost(Command[list[Claimed]]):
             endpoint, operation = group.endpoints[id_], group.operations.get(seq)
             if operation is None or operation.status is not OperationStatus.SENDING:
                 continue  # a bug in Reveille, which the sweep logs: the others are queried anyway
-            if endpoint.lease_operation == seq and may_be_asked(group, endpoint, operation):
+            if endpoint.lease_operation == seq and can_be_queried(group, endpoint, operation):
                 self._take(group, endpoint, operation)
                 taken.append(claimed(group, operation))
         return taken
 
     def _take(self, group: Group, endpoint: EndpointRow, operation: Operation) -> None:
-        endpoint.lease_token, endpoint.lease_until = self.token, group.now + ASK_SPAN
+        endpoint.lease_token, endpoint.lease_until = self.token, group.now + QUERY_SPAN
         if operation.reason is None:
-            detail = "its process did not come back: Leshan is asked what became of the call"
+            detail = "the process of the call has ended: Leshan is queried for the outcome"
             group.move(operation, OperationStatus.SENDING, ReasonCode.LEASE_LOST, detail)
 
 
@@ -91,13 +91,13 @@ class HandOver(Command[bool]):
 
     def apply(self, group: Group) -> bool:
         operation = group.operations.get(self.operation_seq)
-        if operation is None or not is_present(group, operation, self.attempt, self.token):
+        if operation is None or not is_current(group, operation, self.attempt, self.token):
             return False
         if operation.reason is ReasonCode.LESHAN_UNREACHABLE:
             return True  # recorded before, and the response to that COMMIT was lost
         endpoint = group.endpoints[operation.endpoint_id]
-        breaker.note(group, endpoint, group.rules.judge(attempt_of(operation, endpoint), self.report))
+        breaker.record(group, endpoint, group.rules.judge(attempt_of(operation, endpoint), self.report))
         endpoint.lease_until = group.now
-        detail = f"Leshan is to be asked what became of the call: {self.report.outcome.detail or 'no answer came'}"
+        detail = f"Leshan will be queried for the outcome: {self.report.outcome.detail or 'there was no response'}"
         group.move(operation, OperationStatus.SENDING, ReasonCode.LESHAN_UNREACHABLE, detail)
         return True

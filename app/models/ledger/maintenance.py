@@ -12,9 +12,9 @@ from app.models.dialect import among
 from app.models.ledger import breaker, presence
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.isolation import alone
+from app.models.ledger.isolation import isolated
 from app.models.ledger.leases import drop_held, end_attempt, give_up_held
-from app.models.ledger.lost import may_be_asked
+from app.models.ledger.lost import can_be_queried
 from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
 from app.models.ledger.store import LONG_STATEMENT_SECONDS
@@ -23,7 +23,7 @@ from app.models.operation_index import filing
 PIECE: Final = 500
 """Maximum of rows of each kind in one sweep: a long list is processed in several short transactions."""
 
-WORD_OF_LESHAN: Final = 30 * SECOND
+LESHAN_EVENT_SPAN: Final = 30 * SECOND
 """How long after the end of a registration's lifetime Leshan's own event about it is awaited."""
 
 PRUNE_PIECE: Final = 200
@@ -46,7 +46,7 @@ _WINDOWS: Final = "SELECT id FROM endpoint WHERE server_id = $3 AND presence = '
 _LIFETIMES: Final = """
     SELECT id FROM endpoint WHERE server_id = $3 AND presence <> 'OFFLINE' AND lifetime_ends_at <= $1 LIMIT $2
 """
-_FAREWELLS: Final = """
+_DEREGISTERED: Final = """
     SELECT id FROM endpoint WHERE server_id = $3 AND announce_at IS NOT NULL AND announce_at <= $1 LIMIT $2
 """
 
@@ -64,7 +64,7 @@ class Sweep(Command[bool]):
     lost: list[tuple[int, int]] = field(default_factory=list)
     windows: list[int] = field(default_factory=list)
     lifetimes: list[int] = field(default_factory=list)
-    farewells: list[int] = field(default_factory=list)
+    deregistered: list[int] = field(default_factory=list)
 
     async def find(self, group: Group) -> None:
         fetch, now, server = group.store.fetch, group.now, group.server.id
@@ -72,32 +72,32 @@ class Sweep(Command[bool]):
         self.lost = [(row["id"], row["lease_operation"]) for row in await fetch(_LOST, now, PIECE, server)]
         self.windows = [row["id"] for row in await fetch(_WINDOWS, now, PIECE, server)]
         self.lifetimes = [row["id"] for row in await fetch(_LIFETIMES, now, PIECE, server)]
-        self.farewells = [row["id"] for row in await fetch(_FAREWELLS, now, PIECE, server)]
+        self.deregistered = [row["id"] for row in await fetch(_DEREGISTERED, now, PIECE, server)]
         await group.load_operations({*self.expired, *(seq for _, seq in self.lost)})
         owners = {operation.endpoint_id for operation in group.operations.values()}
-        await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.farewells))
+        await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.deregistered))
         await group.load_held()
-        self.lost = [(id_, seq) for id_, seq in self.lost if not self._is_asked_for(group, id_, seq)]
+        self.lost = [(id_, seq) for id_, seq in self.lost if not self._can_be_queried(group, id_, seq)]
 
     @staticmethod
-    def _is_asked_for(group: Group, endpoint_id: int, seq: int) -> bool:
+    def _can_be_queried(group: Group, endpoint_id: int, seq: int) -> bool:
         operation = group.operations.get(seq)
-        return operation is not None and may_be_asked(group, group.endpoints[endpoint_id], operation)
+        return operation is not None and can_be_queried(group, group.endpoints[endpoint_id], operation)
 
     def apply(self, group: Group) -> bool:
         group.server.swept_at = group.now
         for seq in self.expired:
-            with alone(group, "expiry", operation=seq):
+            with isolated(group, "expiry", operation=seq):
                 _expire(group, seq)
         for id_, seq in self.lost:
-            with alone(group, "lost lease", endpoint=id_, operation=seq):
+            with isolated(group, "lost lease", endpoint=id_, operation=seq):
                 self._lose(group, id_, seq)
         for id_ in self.lifetimes:
-            with alone(group, "lifetime", endpoint=id_, operation=group.endpoints[id_].lease_operation):
+            with isolated(group, "lifetime", endpoint=id_, operation=group.endpoints[id_].lease_operation):
                 _end_lifetime(group, id_)
         for id_ in self.windows:
             _end_window(group, id_)
-        for id_ in self.farewells:
+        for id_ in self.deregistered:
             group.publish_presence(group.endpoints[id_])
         return any(len(found) == PIECE for found in (self.expired, self.lost, self.windows, self.lifetimes))
 
@@ -106,10 +106,10 @@ class Sweep(Command[bool]):
         if endpoint.lease_operation != seq:
             return
         if endpoint.call_open:
-            detail = "the process that made the call did not come back"
+            detail = "the process of the call has ended, and its outcome is unknown"
             end_attempt(group, operation, Report(Outcome(OutcomeKind.LEASE_LOST, detail=detail)))
         else:
-            give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "Leshan held the request and told no answer")
+            give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "Leshan held the request and reported no response")
 
 
 def _expire(group: Group, seq: int) -> None:
@@ -128,14 +128,14 @@ def _end_lifetime(group: Group, endpoint_id: int) -> None:
     endpoint = group.endpoints[endpoint_id]
     calm = endpoint.wake_seq == endpoint.lease_wake_seq
     presence.go_offline(endpoint)
-    detail = "the registration's lifetime ran out while Leshan held the request"
+    detail = "the registration's lifetime ended while Leshan held the request"
     if not calm:
         give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, detail)
     elif group.server.bridge_open_since is None:
         drop_held(group, endpoint, detail)
     elif endpoint.lease_operation is not None and not endpoint.call_open:
         # the bridge receives the end from Leshan, unless it has just died
-        endpoint.lease_until = min(endpoint.lease_until or presence.NO_END, group.now + WORD_OF_LESHAN)
+        endpoint.lease_until = min(endpoint.lease_until or presence.NO_END, group.now + LESHAN_EVENT_SPAN)
 
 
 @dataclass(slots=True)
@@ -218,8 +218,8 @@ class TakeProbe(Command[str | None]):
     phase: ClassVar[Phase] = Phase.MAINTENANCE
 
     async def find(self, group: Group) -> None:
-        self_rows = await group.store.fetch(_ANYBODY, group.server.id)
-        group.add_endpoints(self_rows)
+        rows = await group.store.fetch(_NEWEST_ENDPOINT, group.server.id)
+        group.add_endpoints(rows)
 
     def apply(self, group: Group) -> str | None:
         server = group.server
@@ -237,7 +237,7 @@ def jittered(pause: Instant, seed: int) -> Instant:
 
 
 _COLUMNS: Final = ", ".join(ENDPOINT_COLUMNS)
-_ANYBODY: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"  # noqa: S608
+_NEWEST_ENDPOINT: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE server_id = $1 ORDER BY id DESC LIMIT 1"  # noqa: S608
 
 
 @dataclass(slots=True)
@@ -249,4 +249,4 @@ class Probed(Command[None]):
     detail: str | None = None
 
     def apply(self, group: Group) -> None:
-        breaker.probed(group, healthy=self.healthy, detail=self.detail or "a probe was not answered")
+        breaker.probed(group, healthy=self.healthy, detail=self.detail or "the probe received no response")

@@ -13,7 +13,7 @@ from app.models.ledger.group import Group, Needs
 from app.models.ledger.rows import NOT_OPEN
 from app.models.ledger.writing import HEAD_ID
 
-_KEEP_MODEL: Final = (
+_STORE_MODEL: Final = (
     "INSERT INTO object_model (id, server_id, object_id, version, model, stored_at) VALUES ($1, $2, $3, $4, $5, $6) "
     "ON CONFLICT (id) DO UPDATE SET model = excluded.model, stored_at = excluded.stored_at"
 )
@@ -47,7 +47,7 @@ class Configure(Command[int]):
     def apply(self, group: Group) -> int:
         endpoint = group.names.get(self.name)
         if endpoint is None:
-            raise NotFound(f"no endpoint is named {self.name!r}", field="name")
+            raise NotFound(f"Unknown endpoint {self.name!r}.", field="name")
         endpoint.awake_window_seconds = self.awake_window_seconds
         return endpoint.id
 
@@ -74,7 +74,7 @@ class StoreObjectModels(Command[None]):
             (f"{server}/{m.object_id}/{m.version}", server, m.object_id, m.version, dump_json(m.model), group.now)
             for m in self.models
         ]
-        group.statements.append((_KEEP_MODEL, rows))
+        group.statements.append((_STORE_MODEL, rows))
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from app.domain.events import (
 from app.domain.object_models import with_known_formats
 from app.models.fields import dump_json, load_json
 from app.models.ledger.rows import EndpointRow
-from app.models.ledger.rules import FAREWELL_PAUSE, TURN_ENDER_PAUSE, Rules, window_margin
+from app.models.ledger.rules import DEREGISTRATION_DELAY, TURN_ENDER_PAUSE, Rules, window_margin
 from app.models.observations import observation_of, with_observation, without_observation
 
 NO_END: Final[Instant] = 2**62
@@ -108,13 +108,13 @@ def window_of(endpoint: EndpointRow, rules: Rules) -> Instant:
     return rules.awake_window
 
 
-def _learn_window(endpoint: EndpointRow, told: Instant | None, at: Instant, now: Instant, rules: Rules) -> None:
+def _learn_window(endpoint: EndpointRow, reported: Instant | None, at: Instant, now: Instant, rules: Rules) -> None:
     """Store the time for which Leshan considers the device awake: it replaces the assumed window."""
-    if told is None or not rules.honours_at or not endpoint.registered or now - at > LATE:
+    if reported is None or not rules.honours_at or not endpoint.registered or now - at > LATE:
         return
-    known = endpoint.awake_window_seconds is not None or abs(told - window_of(endpoint, rules)) <= SECOND
+    known = endpoint.awake_window_seconds is not None or abs(reported - window_of(endpoint, rules)) <= SECOND
     if endpoint.sleeps and not known:
-        endpoint.awake_millis, endpoint.awake_until = told // 1000, None
+        endpoint.awake_millis, endpoint.awake_until = reported // 1000, None
 
 
 def fall_asleep(endpoint: EndpointRow) -> None:
@@ -146,17 +146,17 @@ def _begin(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, 
 
 
 def _updated(endpoint: EndpointRow, event: Updated, at: Instant, now: Instant, rules: Rules) -> None:
-    told, before = event.registration, endpoint.wake_seq
-    if told.registration_id is None and endpoint.registered:
+    reported, before = event.registration, endpoint.wake_seq
+    if reported.registration_id is None and endpoint.registered:
         # the older webhook form: every update is new, but not beside a source with registration ids
         if endpoint.registration_id is None:
             # an update of a later registration, whose own event was lost or is late, also reports that one
-            known = is_registered_under(endpoint, told) or _is_past(endpoint, told)
-            (_wake if known else _begin)(endpoint, told, at, now, rules)
-    elif is_registered_under(endpoint, told):
-        _refresh(endpoint, told, at, now, rules, ordered=event.ordered)
-    elif not _is_past(endpoint, told) and not _came_late(endpoint, told, at, now):
-        _begin(endpoint, told, at, now, rules)
+            known = is_registered_under(endpoint, reported) or _is_past(endpoint, reported)
+            (_wake if known else _begin)(endpoint, reported, at, now, rules)
+    elif is_registered_under(endpoint, reported):
+        _refresh(endpoint, reported, at, now, rules, ordered=event.ordered)
+    elif not _is_past(endpoint, reported) and not _came_late(endpoint, reported, at, now):
+        _begin(endpoint, reported, at, now, rules)
     if event.asleep and endpoint.wake_seq > before and endpoint.sleeps:
         fall_asleep(endpoint)
 
@@ -173,12 +173,12 @@ def _refresh(
     _wake(endpoint, known, at, now, rules)
 
 
-def _wake(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant, rules: Rules) -> None:
+def _wake(endpoint: EndpointRow, reported: Registration, at: Instant, now: Instant, rules: Rules) -> None:
     seen(endpoint, at)
-    if told.address is not None and endpoint.address is not None and told.address[:255] != endpoint.address:
+    if reported.address is not None and endpoint.address is not None and reported.address[:255] != endpoint.address:
         endpoint.observations = None  # Leshan retains them, but the device's notifications no longer reach it
     slept = endpoint.sleeps
-    _learn(endpoint, told, at)
+    _learn(endpoint, reported, at)
     if endpoint.sleeps is not slept:
         endpoint.awake_until = None  # it ended another kind of window: a lifetime, or an awake time
     if endpoint.down_since is not None and at >= endpoint.down_since + TURN_ENDER_PAUSE:
@@ -190,24 +190,26 @@ def _wake(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant, 
     open_window(endpoint, at, now, rules)
 
 
-def _learn(endpoint: EndpointRow, told: Registration, at: Instant) -> None:
+def _learn(endpoint: EndpointRow, reported: Registration, at: Instant) -> None:
     endpoint.last_update_at = at
-    if told.last_update is not None:
-        endpoint.leshan_last_update = told.last_update
+    if reported.last_update is not None:
+        endpoint.leshan_last_update = reported.last_update
     if endpoint.registration_id is None:
-        endpoint.registration_id = told.registration_id  # known only from the older webhook so far, which sends none
-    for name in _TOLD:
-        if (value := getattr(told, name)) is not None:
+        endpoint.registration_id = (
+            reported.registration_id
+        )  # known only from the older webhook so far, which sends none
+    for name in _REPORTED:
+        if (value := getattr(reported, name)) is not None:
             setattr(endpoint, name, value[: _WIDTHS[name]] if isinstance(value, str) else value)
-    if told.object_links is not None:
-        links = with_known_formats(load_json(endpoint.object_links), told.object_links)
+    if reported.object_links is not None:
+        links = with_known_formats(load_json(endpoint.object_links), reported.object_links)
         endpoint.object_links = dump_json(links)
 
 
 _WIDTHS: Final = {"lwm2m_version": 16, "binding_mode": 16, "address": 255}
 """A device's strings are cut to their column: one that is too long must not fail the other events of its list."""
 
-_TOLD: Final = (
+_REPORTED: Final = (
     "lifetime_seconds",
     "lwm2m_version",
     "binding_mode",
@@ -225,7 +227,7 @@ def _deregistered(endpoint: EndpointRow, event: Deregistered, at: Instant, now: 
         seen(endpoint, at)
     _forget_registration(endpoint)
     go_offline(endpoint)
-    endpoint.announce_at = now + FAREWELL_PAUSE
+    endpoint.announce_at = now + DEREGISTRATION_DELAY
 
 
 def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
@@ -238,45 +240,45 @@ def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
 def _forget_registration(endpoint: EndpointRow) -> None:
     if endpoint.registration_id is not None:
         endpoint.past_registrations = dump_json([endpoint.registration_id, *_past(endpoint)][:_REMEMBERED])
-    for column in (*_KNOWN, *_TOLD, "object_links", "observations", "composites"):
+    for column in (*_KNOWN, *_REPORTED, "object_links", "observations", "composites"):
         setattr(endpoint, column, None)
     endpoint.lifetime_ends_at = None
 
 
-def is_registered_under(endpoint: EndpointRow, told: Registration) -> bool:
+def is_registered_under(endpoint: EndpointRow, reported: Registration) -> bool:
     """Return whether it is the endpoint's current registration."""
     if not endpoint.registered:
         return False
-    if told.registration_id is not None and endpoint.registration_id is not None:
-        return told.registration_id == endpoint.registration_id
+    if reported.registration_id is not None and endpoint.registration_id is not None:
+        return reported.registration_id == endpoint.registration_id
     # the older webhook form has no id: its registrations differ in their date
-    return told.registered_at is not None and told.registered_at == endpoint.leshan_registered_at
+    return reported.registered_at is not None and reported.registered_at == endpoint.leshan_registered_at
 
 
-def _is_past(endpoint: EndpointRow, told: Registration) -> bool:
+def _is_past(endpoint: EndpointRow, reported: Registration) -> bool:
     """Return whether it is a registration that has been replaced. The older webhook form has neither order nor ids:
     there the date decides."""
-    if told.registration_id is not None:
-        return told.registration_id in _past(endpoint)
-    return told.registered_at is not None and told.registered_at < (endpoint.leshan_registered_at or 0)
+    if reported.registration_id is not None:
+        return reported.registration_id in _past(endpoint)
+    return reported.registered_at is not None and reported.registered_at < (endpoint.leshan_registered_at or 0)
 
 
-def _came_late(endpoint: EndpointRow, told: Registration, at: Instant, now: Instant) -> bool:
+def _came_late(endpoint: EndpointRow, reported: Registration, at: Instant, now: Instant) -> bool:
     """Return whether it is a registration that was replaced while no event was received: its events arrive late, and a
     newer one is already known from the list. A fresh event is applied whatever Leshan's clock did."""
-    if now - at <= LATE or told.registered_at is None or endpoint.leshan_registered_at is None:
+    if now - at <= LATE or reported.registered_at is None or endpoint.leshan_registered_at is None:
         return False
-    return told.registered_at < endpoint.leshan_registered_at
+    return reported.registered_at < endpoint.leshan_registered_at
 
 
 def _past(endpoint: EndpointRow) -> list[str]:
     return load_json(endpoint.past_registrations) or []
 
 
-def _is_news(endpoint: EndpointRow, told: Registration) -> bool:
-    if told.last_update is None or endpoint.leshan_last_update is None:
+def _is_news(endpoint: EndpointRow, reported: Registration) -> bool:
+    if reported.last_update is None or endpoint.leshan_last_update is None:
         return True
-    if told.last_update == endpoint.leshan_last_update:
+    if reported.last_update == endpoint.leshan_last_update:
         # Leshan up to M4 sends whole seconds, so two updates may share one: a new address distinguishes them
-        return told.address is not None and told.address != endpoint.address
-    return told.last_update > endpoint.leshan_last_update
+        return reported.address is not None and reported.address != endpoint.address
+    return reported.last_update > endpoint.leshan_last_update

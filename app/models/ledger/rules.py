@@ -42,7 +42,7 @@ RETRY_PAUSES: Final = (30 * SECOND, 120 * SECOND, 600 * SECOND)
 TURN_ENDER_PAUSE: Final = 60 * SECOND
 """An UPDATED this long after a turn-ender means that the device is back (or never went down)."""
 
-FAREWELL_PAUSE: Final = 2 * SECOND
+DEREGISTRATION_DELAY: Final = 2 * SECOND
 """A deregistration is published to subscribers after this, unless a new registration came meanwhile."""
 
 SILENT_SHARE: Final = 4
@@ -58,10 +58,10 @@ HELD_BY_LESHAN_LIMIT: Final = 24 * 3600 * SECOND
 """How long a delayed request is retained beyond the registration's lifetime, or from now if none is known."""
 
 
-ASK_SPAN: Final = 20 * SECOND
+QUERY_SPAN: Final = 20 * SECOND
 """Time in which a dispatcher queries the outcome of a call, before another one does."""
 
-ASK_LIMIT: Final = 600 * SECOND
+QUERY_LIMIT: Final = 600 * SECOND
 """How long after its lease the outcome of a call is queried: a Leshan server that stays unavailable cannot block an
 endpoint forever."""
 

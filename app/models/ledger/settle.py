@@ -37,7 +37,7 @@ class Settle(Command[OperationStatus | None]):
 
     def apply(self, group: Group) -> OperationStatus | None:
         operation = group.operations.get(self.operation_seq)
-        if operation is None or not is_present(group, operation, self.attempt, self.token):
+        if operation is None or not is_current(group, operation, self.attempt, self.token):
             return None
         if not group.endpoints[operation.endpoint_id].call_open:
             return operation.status
@@ -49,7 +49,7 @@ class Settle(Command[OperationStatus | None]):
         return operation.status
 
 
-def is_present(group: Group, operation: Operation, attempt: int, token: str | None) -> bool:
+def is_current(group: Group, operation: Operation, attempt: int, token: str | None) -> bool:
     """Return whether this attempt is the open one, and the token is that of its lease."""
     if operation.status is not OperationStatus.SENDING or operation.attempt != attempt:
         return False

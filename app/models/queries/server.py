@@ -10,12 +10,12 @@ from app.domain.enums import Instant, OperationStatus
 from app.domain.values import JsonValue
 from app.models.dialect import POSTGRES_NOW, among, sqlite_now
 from app.models.fields import load_json
-from app.models.ledger.brake import HELD_BACK
+from app.models.ledger.pauses import SERVER_PAUSE
 from app.models.queries.reading import fetch, on_postgres
 from app.models.queries.views import ServerView
 
 _COUNTERS: Final = ", ".join(status.lower() for status in OperationStatus)
-_HELD_BACK: Final = HELD_BACK.format(server="leshan_server.id")
+_SERVER_PAUSE: Final = SERVER_PAUSE.format(server="leshan_server.id")
 _SUMS: Final = ", ".join(f"CAST(coalesce(sum({status.lower()}), 0) AS BIGINT)" for status in OperationStatus)
 
 
@@ -44,7 +44,7 @@ async def server_view() -> ServerView:
     now = POSTGRES_NOW if on_postgres() else str(sqlite_now())
     sql = f"""
         SELECT id, name, swept_at, breaker_opened_at, breaker_reason, probe_at, bridge_holder, bridge_until,
-               bridge_open_since, open_calls, {_COUNTERS}, EXISTS ({_HELD_BACK}), {now}
+               bridge_open_since, open_calls, {_COUNTERS}, EXISTS ({_SERVER_PAUSE}), {now}
         FROM leshan_server ORDER BY id LIMIT 1
     """  # noqa: S608
     rows = await fetch(sql)

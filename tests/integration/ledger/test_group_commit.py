@@ -117,7 +117,9 @@ async def test_a_delivery_takes_effect_once_over_a_lost_commit(losing: Losing) -
 
 def told(place: StreamPosition, *, again: bool = False) -> IngestEvents:
     reading = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)})
-    return IngestEvents([DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,))], place=place, again=again)
+    return IngestEvents(
+        [DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,))], position=place, again=again
+    )
 
 
 async def values(world: World) -> int:

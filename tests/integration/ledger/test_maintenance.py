@@ -236,13 +236,17 @@ async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empt
     one, two = [await empty_world.ledger() for _ in range(2)]
     assert await one.submit(RenewBridgeLease("one", 10 * SECOND))
     empty_world.pass_(11)
-    thawed = IngestEvents([DecodedEvent(registered("d"))], place=StreamPosition("7", "one"))
+    thawed = IngestEvents([DecodedEvent(registered("d"))], position=StreamPosition("7", "one"))
     assert await one.submit(thawed) == 1, "nobody else listens yet"
     assert await two.submit(RenewBridgeLease("two", 10 * SECOND))
-    assert await one.submit(IngestEvents([DecodedEvent(registered("d", "old"))], place=StreamPosition("8", "one"))) == 0
+    assert (
+        await one.submit(IngestEvents([DecodedEvent(registered("d", "old"))], position=StreamPosition("8", "one"))) == 0
+    )
     assert (await empty_world.endpoint("d"))["registration_id"] == "r1"
     assert (await empty_world.server())["stream_id"] == "7"
-    assert await two.submit(IngestEvents([DecodedEvent(registered("d", "r2"))], place=StreamPosition("9", "two"))) == 1
+    assert (
+        await two.submit(IngestEvents([DecodedEvent(registered("d", "r2"))], position=StreamPosition("9", "two"))) == 1
+    )
     assert await two.submit(RenewBridgeLease("two", 0))
     server = await empty_world.server()
     assert (server["bridge_holder"], server["bridge_until"], server["stream_id"]) == (None, None, "9")

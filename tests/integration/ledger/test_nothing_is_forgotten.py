@@ -28,7 +28,7 @@ from app.domain.enums import SECOND, OperationKind
 from app.domain.events import Reported
 from app.models.fields import load_json
 from app.models.ledger import Cancel, Claimed, Create, Probed, ResumeDispatch, Scope, Settle, Sweep, open_store
-from app.models.ledger.brake import PauseDispatch
+from app.models.ledger.pauses import PauseDispatch
 from tests.integration.ledger.kit import (
     ASLEEP,
     BUSY,

@@ -107,7 +107,7 @@ async def test_the_stream_stands_at_its_place_once_the_last_of_a_bad_batch_was_t
     ingestor = EventIngestor(cast(Ledger, kept), ObjectModelCache(1), webhook_readings=True)
     events = [Registered(endpoint=name, registration=Registration(registration_id="r1")) for name in "abc"]
     await ingestor.ingest_with_retry(events, source="stream", position=StreamPosition("9", "me"))
-    told = [(len(ingest.events), ingest.place, ingest.again) for ingest in kept.commands]
+    told = [(len(ingest.events), ingest.position, ingest.again) for ingest in kept.commands]
     assert told == [
         (3, StreamPosition("9", "me"), False),
         (3, StreamPosition("9", "me"), True),

@@ -18,7 +18,7 @@ from app.models.ledger.store import Row
 
 MAX_REASON: Final = 500
 
-HELD_BACK: Final = """
+SERVER_PAUSE: Final = """
     SELECT 1 FROM dispatch_pause p
     WHERE p.endpoint_id IS NULL AND p.resumed_at IS NULL AND (p.server_id IS NULL OR p.server_id = {server})
 """
@@ -44,7 +44,7 @@ class Scope:
 
 
 @dataclass(slots=True)
-class _Brake(Command[int]):
+class _ScopeCommand(Command[int]):
     """Base of pausing and resuming: the scope's ids, and its latest pause."""
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
@@ -70,23 +70,23 @@ class _Brake(Command[int]):
         self.latest = rows[0] if rows else None
 
     @property
-    def present(self) -> Row | None:
+    def in_force(self) -> Row | None:
         """The pause that is in force, if there is one."""
         return self.latest if self.latest is not None and self.latest["resumed_at"] is None else None
 
     def _check_scope(self) -> None:
         if self.scope.endpoint is not None and self.endpoint_id is None:
-            raise NotFound(f"no endpoint is named {self.scope.endpoint!r}", field="endpoint")
+            raise NotFound(f"Unknown endpoint {self.scope.endpoint!r}.", field="endpoint")
         if self.scope.server is not None and self.server_id is None:
-            raise NotFound(f"no Leshan server is named {self.scope.server!r}", field="leshanServer")
+            raise NotFound(f"Unknown Leshan server {self.scope.server!r}.", field="leshanServer")
 
-    def _mark(self, group: Group, *, paused: bool) -> None:
+    def _set_paused(self, group: Group, *, paused: bool) -> None:
         if self.endpoint_id is not None:
             group.endpoints[self.endpoint_id].paused = paused
 
 
 @dataclass(slots=True)
-class PauseDispatch(_Brake):
+class PauseDispatch(_ScopeCommand):
     """Pause the dispatch to a scope. Return the pause's id: that of the pause in force, unchanged, if there is one.
     Raise NotFound for an unknown scope. Open calls continue; queued operations still expire and can be canceled."""
 
@@ -94,28 +94,28 @@ class PauseDispatch(_Brake):
 
     def apply(self, group: Group) -> int:
         self._check_scope()
-        if self.present is not None:
-            return int(self.present["id"])
+        if self.in_force is not None:
+            return int(self.in_force["id"])
         id_ = group.draw()
         reason = storable_text(self.reason, MAX_REASON)
         row = (id_, self.server_id, self.endpoint_id, reason, self.by, group.now)
         group.statements.append((_PAUSE, [row]))
-        self._mark(group, paused=True)
+        self._set_paused(group, paused=True)
         return id_
 
 
 @dataclass(slots=True)
-class ResumeDispatch(_Brake):
+class ResumeDispatch(_ScopeCommand):
     """End the pause of exactly this scope; wider and narrower ones remain. Return its id. Raise NotFound if there is
     none, or for an unknown scope."""
 
     def apply(self, group: Group) -> int:
         self._check_scope()
-        if self.present is None:
+        if self.in_force is None:
             if group.again and self.latest is not None and self.latest["resumed_by"] == self.by:
                 return int(self.latest["id"])
-            raise NotFound("this is not paused: dispatchPauses tells what is")
-        group.statements.append((_RESUME, [(self.present["id"], self.by, group.now)]))
-        self._mark(group, paused=False)
+            raise NotFound("There is no active pause of this scope; `dispatchPauses` lists the active ones.")
+        group.statements.append((_RESUME, [(self.in_force["id"], self.by, group.now)]))
+        self._set_paused(group, paused=False)
         group.woken = True
-        return int(self.present["id"])
+        return int(self.in_force["id"])
