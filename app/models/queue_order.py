@@ -70,12 +70,16 @@ def overtaken(history: Rows, _now: Instant, _overdue: Instant) -> list[int]:
     object instance of one that is overtaken, or if it had expired. No operation of the same object instance may
     overtake it at all. Between operations of different priorities only this last rule is checked.
     """
-    since = _known_since(history)
+    # the step from which the history is complete: before it, operations that are not included were queued, too
+    ends = {row["seq"]: row["last_seq"] for row in history if row["finished_at"] is not None}
+    since = min(ends.values()) if len(ends) >= ENDED else 0
     known: dict[int, _Queued] = {}
     queue: list[_Queued] = []
     found: list[int] = []
     for row in history:
-        one = known.get(row["seq"]) or known.setdefault(row["seq"], _from_row(row))
+        one = known.get(row["seq"]) or known.setdefault(
+            row["seq"], _Queued(row["seq"], row["priority"], _instances(row), row["expires_at"])
+        )
         at = bisect_left(queue, one.order, key=_ORDER)
         queued = at < len(queue) and queue[at] is one
         if row["to_status"] == OperationStatus.QUEUED:
@@ -87,17 +91,6 @@ def overtaken(history: Rows, _now: Instant, _overdue: Instant) -> list[int]:
         if queued:
             del queue[at]
     return sorted(set(found))
-
-
-def _known_since(history: Rows) -> int:
-    """Return the step from which the history is complete: before it, operations that are not included were queued,
-    too."""
-    ends = {row["seq"]: row["last_seq"] for row in history if row["finished_at"] is not None}
-    return min(ends.values()) if len(ends) >= ENDED else 0
-
-
-def _from_row(row: Mapping[str, Any]) -> _Queued:
-    return _Queued(row["seq"], row["priority"], _instances(row), row["expires_at"])
 
 
 def _instances(row: Mapping[str, Any]) -> Instances:

@@ -23,22 +23,17 @@ def record(group: Group, endpoint: EndpointRow, verdict: Verdict) -> None:
         case BreakerSignal.DOWN:
             trip(group, verdict.detail or "Leshan could not be reached")
         case BreakerSignal.FAILURE:
-            _count_failure(group, endpoint, verdict.detail or "Leshan does not respond")
+            # failures of enough different endpoints open it at once; those of fewer may be due to these endpoints, or
+            # to all of a small site: then a probe is requested, and only a failed probe opens it
+            failing = {endpoint.id, *(load_json(server.breaker_endpoints) or ())}
+            server.breaker_failures += 1
+            server.breaker_endpoints = dump_json(sorted(failing)[:FAILURES_IN_A_ROW])
+            if len(failing) >= FAILURES_IN_A_ROW:
+                trip(group, verdict.detail or "Leshan does not respond")
+            elif server.breaker_failures >= FAILURES_IN_A_ROW and server.probe_at is None:
+                server.probe_at = group.now
         case BreakerSignal.NONE:
             pass
-
-
-def _count_failure(group: Group, endpoint: EndpointRow, reason: str) -> None:
-    """Count a failure. Failures of enough different endpoints open the breaker at once. Failures of fewer may be due to
-    these endpoints, or to all of a small site: then a probe is requested, and only a failed probe opens it."""
-    server = group.server
-    failing = {endpoint.id, *(load_json(server.breaker_endpoints) or ())}
-    server.breaker_failures += 1
-    server.breaker_endpoints = dump_json(sorted(failing)[:FAILURES_IN_A_ROW])
-    if len(failing) >= FAILURES_IN_A_ROW:
-        trip(group, reason)
-    elif server.breaker_failures >= FAILURES_IN_A_ROW and server.probe_at is None:
-        server.probe_at = group.now
 
 
 def _reset_failures(server: ServerRow) -> None:

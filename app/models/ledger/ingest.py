@@ -17,7 +17,7 @@ from app.models.ledger.commands import Command, Phase
 from app.models.ledger.early_responses import report_to_json
 from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import drop_held, end_attempt, expect_answer, give_up_held
-from app.models.ledger.rows import EndpointRow, ServerRow
+from app.models.ledger.rows import EndpointRow
 
 _STORE_EARLY: Final = (
     "INSERT INTO early_response (request_id, endpoint, outcome, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
@@ -99,12 +99,13 @@ class IngestEvents(Command[int]):
             group.statements.append((_STORE_DELIVERY, [(self.delivery_id, group.now)]))
         if self.position is not None and not self._moves(group, self.position):
             return 0
-        if self.gap or self._are_of_another_run(group.server):
-            group.server.missed_at = group.now
-        if group.server.boot_id is None:  # replaced by a server that has one; its watcher reads the rest
-            group.server.boot_id = next(
-                (decoded.event.boot_id for decoded in self.events if decoded.event.boot_id is not None), None
-            )
+        server = group.server
+        boot_ids = [decoded.event.boot_id for decoded in self.events if decoded.event.boot_id is not None]
+        # events of another run of the server, before a restart or in a run not known yet: registrations may be gone
+        if self.gap or (server.boot_id is not None and any(boot_id != server.boot_id for boot_id in boot_ids)):
+            server.missed_at = group.now
+        if server.boot_id is None and boot_ids:  # replaced by a server that has one; its watcher reads the rest
+            server.boot_id = boot_ids[0]
         for decoded in self.events:
             self._apply_one(group, decoded)
         return len(self.events)
@@ -119,12 +120,6 @@ class IngestEvents(Command[int]):
             return True
         known, server.stream_id = server.stream_id, position.id
         return known != position.id or not (self.again or group.again)
-
-    def _are_of_another_run(self, server: ServerRow) -> bool:
-        """Return whether some events are of another run of the server than the known one (before a restart, or in a run
-        not known yet): their registrations may be gone."""
-        present = {None, server.boot_id}
-        return server.boot_id is not None and any(decoded.event.boot_id not in present for decoded in self.events)
 
     def _apply_one(self, group: Group, decoded: DecodedEvent) -> None:
         event = decoded.event
@@ -177,13 +172,10 @@ def _answered(group: Group, event: RequestResponse, report: Report | None) -> No
     report = replace(report, at=group.now - event.age)
     for operation in group.operations.values():
         if operation.request_id == event.request_id:
-            if operation.status is OperationStatus.SENDING and _holds(group, operation.endpoint_id, operation.seq):
+            endpoint = group.endpoints[operation.endpoint_id]
+            held = endpoint.lease_operation == operation.seq and not endpoint.call_open
+            if held and operation.status is OperationStatus.SENDING:
                 end_attempt(group, operation, report)
             return
     group.early[event.request_id] = stored = report_to_json(report)
     group.statements.append((_STORE_EARLY, [(event.request_id, event.endpoint, dump_json(stored), group.now)]))
-
-
-def _holds(group: Group, endpoint_id: int, seq: int) -> bool:
-    endpoint = group.endpoints[endpoint_id]
-    return endpoint.lease_operation == seq and not endpoint.call_open

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.domain.enums import SECOND, Delivery, Instant, OperationKind, OperationStatus, Presence, ReasonCode
+from app.domain.enums import SECOND, Delivery, Instant, OperationStatus, Presence, ReasonCode
 from app.domain.kinds import COMPOSITES, KINDS
 from app.domain.operations import is_turn_ender
 from app.domain.outcomes import Outcome, OutcomeKind
@@ -58,7 +58,8 @@ def end_attempt(group: Group, operation: Operation, report: Report) -> None:
     if verdict.status is OperationStatus.CONFIRMED:
         _record_observation(endpoint, operation)
     operation.answer = dump_json(report.answer) if verdict.status is OperationStatus.CONFIRMED else operation.answer
-    _release(endpoint)
+    endpoint.lease_operation = endpoint.lease_token = endpoint.lease_until = endpoint.lease_wake_seq = None
+    endpoint.call_open = False
     group.move(operation, verdict.status, verdict.reason, verdict.detail)
     if operation.status is OperationStatus.QUEUED:
         _end_overtaken(group, operation)
@@ -97,17 +98,14 @@ def _record_composite(endpoint: EndpointRow, operation: Operation, outcome: Outc
     endpoint.composites = dump_json({**known, kind: _wake_of_attempt(endpoint) if silent else None})
 
 
-def _answers_others_only(endpoint: EndpointRow, kind: OperationKind) -> bool:
-    """Return whether the device has never answered this composite under its registration, and has answered something
-    else since its first silence to one, or before that in the same wake."""
-    if kind not in COMPOSITES or endpoint.answered_wake_seq is None:
-        return False
-    known = load_json(endpoint.composites) or {}
-    first_silence = known.get(kind.value, _wake_of_attempt(endpoint))
-    return first_silence is not None and endpoint.answered_wake_seq >= first_silence
-
-
 def attempt_of(operation: Operation, endpoint: EndpointRow) -> Attempt:
+    """Return what a verdict needs to know about the current attempt."""
+    answers_others_only = False
+    if operation.kind in COMPOSITES and endpoint.answered_wake_seq is not None:
+        # it has answered something else since its first silence to one, or before that in the same wake
+        known = load_json(endpoint.composites) or {}
+        first_silence = known.get(operation.kind.value, _wake_of_attempt(endpoint))
+        answers_others_only = first_silence is not None and endpoint.answered_wake_seq >= first_silence
     return Attempt(
         kind=operation.kind,
         repeatable=operation.repeatable,
@@ -115,7 +113,7 @@ def attempt_of(operation: Operation, endpoint: EndpointRow) -> Attempt:
         max_attempts=operation.max_attempts,
         delivery=operation.delivery,
         queue_mode=endpoint.sleeps,
-        answers_others_only=_answers_others_only(endpoint, operation.kind),
+        answers_others_only=answers_others_only,
     )
 
 
@@ -207,7 +205,9 @@ def _hold_back(group: Group, endpoint: EndpointRow, operation: Operation, verdic
     if verdict.set_back:
         endpoint.not_before = group.now + min(SETBACK_LIMIT, SECOND << min(endpoint.setbacks, 6))
         endpoint.setbacks += 1
-    if is_turn_ender(operation.kind, operation.path) and _goes_down(endpoint, operation, verdict):
+    goes_down = verdict.status is OperationStatus.CONFIRMED or verdict.reason is ReasonCode.OUTCOME_UNKNOWN
+    if goes_down and is_turn_ender(operation.kind, operation.path) and not _registered_since(endpoint, operation):
+        # not if it has registered since: then it is back already, and its next registration may be days away
         endpoint.down_since = group.now
 
 
@@ -218,14 +218,6 @@ def _wake_of_attempt(endpoint: EndpointRow) -> int | None:
 
 def _pause(tries: int) -> Instant:
     return RETRY_PAUSES[min(tries, len(RETRY_PAUSES) - 1)]
-
-
-def _goes_down(endpoint: EndpointRow, operation: Operation, verdict: Verdict) -> bool:
-    """Return whether a turn-ender took the device down, as far as is known. A device that has registered since the
-    attempt began is back already, and its next registration may be days away: the response was lost or settled late."""
-    if _registered_since(endpoint, operation):
-        return False
-    return verdict.status is OperationStatus.CONFIRMED or verdict.reason is ReasonCode.OUTCOME_UNKNOWN
 
 
 def _registered_since(endpoint: EndpointRow, operation: Operation) -> bool:
@@ -247,8 +239,3 @@ def _let_leshan_hold(
         expect_answer(group, endpoint)
     elif report.held_under is None or not is_registered_under(endpoint, report.held_under):
         take_as_sent(endpoint)
-
-
-def _release(endpoint: EndpointRow) -> None:
-    endpoint.lease_operation = endpoint.lease_token = endpoint.lease_until = endpoint.lease_wake_seq = None
-    endpoint.call_open = False

@@ -77,18 +77,20 @@ class Sweep(Command[bool]):
         owners = {operation.endpoint_id for operation in group.operations.values()}
         await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.deregistered))
         await group.load_held()
-        self.lost = [(id_, seq) for id_, seq in self.lost if not self._can_be_queried(group, id_, seq)]
-
-    @staticmethod
-    def _can_be_queried(group: Group, endpoint_id: int, seq: int) -> bool:
-        operation = group.operations.get(seq)
-        return operation is not None and can_be_queried(group, group.endpoints[endpoint_id], operation)
+        self.lost = [
+            (id_, seq)
+            for id_, seq in self.lost
+            if (operation := group.operations.get(seq)) is None
+            or not can_be_queried(group, group.endpoints[id_], operation)
+        ]
 
     def apply(self, group: Group) -> bool:
         group.server.swept_at = group.now
         for seq in self.expired:
             with isolated(group, "expiry", operation=seq):
-                _expire(group, seq)
+                operation = group.operations[seq]
+                if operation.status is OperationStatus.QUEUED:
+                    group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)
         for id_, seq in self.lost:
             with isolated(group, "lost lease", endpoint=id_, operation=seq):
                 self._lose(group, id_, seq)
@@ -96,7 +98,9 @@ class Sweep(Command[bool]):
             with isolated(group, "lifetime", endpoint=id_, operation=group.endpoints[id_].lease_operation):
                 _end_lifetime(group, id_)
         for id_ in self.windows:
-            _end_window(group, id_)
+            endpoint = group.endpoints[id_]
+            if endpoint.presence is Presence.ONLINE and (endpoint.awake_until or 0) <= group.now:
+                presence.fall_asleep(endpoint)
         for id_ in self.deregistered:
             group.publish_presence(group.endpoints[id_])
         return any(len(found) == PIECE for found in (self.expired, self.lost, self.windows, self.lifetimes))
@@ -110,18 +114,6 @@ class Sweep(Command[bool]):
             end_attempt(group, operation, Report(Outcome(OutcomeKind.LEASE_LOST, detail=detail)))
         else:
             give_up_held(group, endpoint, OutcomeKind.DELAYED_LOST, "Leshan held the request and reported no response")
-
-
-def _expire(group: Group, seq: int) -> None:
-    operation = group.operations[seq]
-    if operation.status is OperationStatus.QUEUED:
-        group.move(operation, OperationStatus.EXPIRED, ReasonCode.EXPIRED)
-
-
-def _end_window(group: Group, endpoint_id: int) -> None:
-    endpoint = group.endpoints[endpoint_id]
-    if endpoint.presence is Presence.ONLINE and (endpoint.awake_until or 0) <= group.now:
-        endpoint.presence, endpoint.awake_until = Presence.ASLEEP, None
 
 
 def _end_lifetime(group: Group, endpoint_id: int) -> None:

@@ -121,26 +121,20 @@ class PostgresStore:
         self._seconds = STATEMENT_SECONDS
 
     async def open(self) -> None:
-        self._connection = await self._connect()
-        with self._answer() as connection:
-            if connection.get_server_version().major >= FIRST_WITH_TRANSACTION_TIMEOUT:
-                await connection.execute(f"SET transaction_timeout = '{TRANSACTION_TIMEOUT}'")
-            if not self._unsafe:
-                await self._check_durability(connection)
-
-    async def _connect(self) -> asyncpg.Connection[Any]:
+        settings = LEDGER_TIMEOUTS | LEDGER_PLANS
         try:
             # each statement's limit is that of _Answer; asyncpg's bounds how long it tries to cancel one
-            return await connect(self._url, seconds=LONG_STATEMENT_SECONDS, settings=LEDGER_TIMEOUTS | LEDGER_PLANS)
+            self._connection = await connect(self._url, seconds=LONG_STATEMENT_SECONDS, settings=settings)
         except (*_LOST, asyncpg.PostgresError, UnsupportedDatabase) as error:
             # no such database, wrong password: not the fault of a command
             raise StoreUnavailable(str(error) or type(error).__name__) from error
-
-    async def _check_durability(self, connection: asyncpg.Connection[Any]) -> None:
-        for name in ("fsync", "synchronous_commit"):
-            if (value := await connection.fetchval(f"SHOW {name}")) == "off":
-                await self.close()
-                raise UnsafeDatabase(f"PostgreSQL runs with {name} = {value}: a power cut would lose acknowledged work")
+        with self._answer() as connection:
+            if connection.get_server_version().major >= FIRST_WITH_TRANSACTION_TIMEOUT:
+                await connection.execute(f"SET transaction_timeout = '{TRANSACTION_TIMEOUT}'")
+            for name in () if self._unsafe else ("fsync", "synchronous_commit"):
+                if (value := await connection.fetchval(f"SHOW {name}")) == "off":
+                    await self.close()
+                    raise UnsafeDatabase(f"PostgreSQL runs with {name} = {value}. A power cut would lose commits.")
 
     @property
     def _live(self) -> asyncpg.Connection[Any]:
@@ -158,9 +152,6 @@ class PostgresStore:
 
     async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:
         self._seconds = seconds
-        await self._take_append_lock()
-
-    async def _take_append_lock(self) -> None:
         # PostgreSQL must end a statement before this client gives up: one that continues without it would hold the lock
         longer = "SET LOCAL statement_timeout = '10s'; " if self._seconds > STATEMENT_SECONDS else ""
         for left in reversed(range(APPEND_LOCK_TRIES)):
@@ -170,13 +161,10 @@ class PostgresStore:
                 if not left or not isinstance(error.__cause__, asyncpg.LockNotAvailableError):
                     raise
                 await self.rollback()
-                await self._end_silent_holder()
+                with self._answer() as connection, contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute(_END_SILENT_HOLDER)
             else:
                 return
-
-    async def _end_silent_holder(self) -> None:
-        with self._answer() as connection, contextlib.suppress(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(_END_SILENT_HOLDER)
 
     async def commit(self) -> None:
         with self._answer() as connection:

@@ -195,9 +195,7 @@ def _learn(endpoint: EndpointRow, reported: Registration, at: Instant) -> None:
     if reported.last_update is not None:
         endpoint.leshan_last_update = reported.last_update
     if endpoint.registration_id is None:
-        endpoint.registration_id = (
-            reported.registration_id
-        )  # known only from the older webhook so far, which sends none
+        endpoint.registration_id = reported.registration_id  # so far known from the older webhook only, without an id
     for name in _REPORTED:
         if (value := getattr(reported, name)) is not None:
             setattr(endpoint, name, value[: _WIDTHS[name]] if isinstance(value, str) else value)
@@ -221,20 +219,18 @@ _REPORTED: Final = (
 
 
 def _deregistered(endpoint: EndpointRow, event: Deregistered, at: Instant, now: Instant) -> None:
-    if not endpoint.registered or not _ends(endpoint, event.registration):
+    gone = event.registration
+    if gone.registration_id is not None and endpoint.registration_id is not None:
+        is_known = gone.registration_id == endpoint.registration_id
+    else:  # not an older one
+        is_known = gone.registered_at is None or gone.registered_at >= (endpoint.leshan_registered_at or 0)
+    if not endpoint.registered or not is_known:
         return
     if event.by_device:
         seen(endpoint, at)
     _forget_registration(endpoint)
     go_offline(endpoint)
     endpoint.announce_at = now + DEREGISTRATION_DELAY
-
-
-def _ends(endpoint: EndpointRow, gone: Registration) -> bool:
-    """Return whether the known registration ends with this, and not an older one."""
-    if gone.registration_id is not None and endpoint.registration_id is not None:
-        return gone.registration_id == endpoint.registration_id
-    return gone.registered_at is None or gone.registered_at >= (endpoint.leshan_registered_at or 0)
 
 
 def _forget_registration(endpoint: EndpointRow) -> None:
