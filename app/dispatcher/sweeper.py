@@ -66,8 +66,13 @@ class Sweeper:
             await asyncio.sleep(wait)
 
     async def _sweep(self) -> None:
+        """Sweep in short transactions, with pauses in which other commands are written."""
         if await due_for_sweep(self._ledger.server_id, SWEEP_SECONDS, self._clock):
-            await asyncio.gather(self._inquirer.take_lost(), self._withdrawer.withdraw(), self._sweep_all())
+            sweep = self._ledger.submit(Sweep())
+            _, _, more = await asyncio.gather(self._inquirer.take_lost(), self._withdrawer.withdraw(), sweep)
+            while more:
+                await asyncio.sleep(BETWEEN_PIECES)
+                more = await self._ledger.submit(Sweep())
 
     async def _probe(self) -> None:
         if not await due_for_probe(self._ledger.server_id, self._clock):
@@ -79,13 +84,6 @@ class Sweeper:
             if probe.healthy:
                 self._watch.nudge()  # it may have been restarted, or replaced
             await self._ledger.submit(Probed(probe.healthy, probe.detail))
-
-    async def _sweep_all(self) -> None:
-        """Sweep in short transactions, with pauses in which other commands are written."""
-        more = await self._ledger.submit(Sweep())
-        while more:
-            await asyncio.sleep(BETWEEN_PIECES)
-            more = await self._ledger.submit(Sweep())
 
     async def _prune(self) -> None:
         """Prune in shorter transactions with longer pauses: no caller waits for pruning."""

@@ -115,33 +115,25 @@ its turn."""
 
 def judge(attempt: Attempt, report: Report) -> Verdict:
     """Return the consequence of an attempt's outcome. Pure: the same facts always give the same verdict."""
-    if _already_gone(attempt, report):
+    outcome, kind = report.outcome, report.outcome.kind
+    not_found = kind is _K.DEVICE_ANSWERED_NO and outcome.device_code == 404
+    if not_found and attempt.kind is OperationKind.DELETE and attempt.delivery is _MAY:
+        # an earlier attempt, which may have reached the device, has deleted the instance
         return _verdict(TABLE[_K.SUCCESS], attempt, "already gone")
-    row = row_for(report)
-    detail = report.outcome.detail
-    silent = report.outcome.kind is _K.DEVICE_SILENT and not report.outcome.answered_before
-    if attempt.answers_others_only and silent:
+    row, detail = row_for(report), outcome.detail
+    if attempt.answers_others_only and kind is _K.DEVICE_SILENT and not outcome.answered_before:
         row = replace(COMPOSITE_NEVER_ANSWERED, ends_turn=attempt.queue_mode)
         detail = NEVER_ANSWERED.format(kind=attempt.kind)
-    if detail is None and report.outcome.kind is _K.DEVICE_ANSWERED_NO:
-        detail = report.outcome.device_status  # most devices send nothing but their code: use it as the text
-    if attempt.kind in CANCELS and report.outcome.device_status is None:
+    if detail is None and kind is _K.DEVICE_ANSWERED_NO:
+        detail = outcome.device_status  # most devices send nothing but their code: use it as the text
+    if attempt.kind in CANCELS and outcome.device_status is None:
         row = replace(row, contact=False)  # Leshan ends an observation by itself: the device sent no message
-    if report.outcome.deadline_passed:
+    if outcome.deadline_passed:
         row = replace(row, breaker=_FAILURE)
-    if not attempt.queue_mode:
-        row = _without_queue_mode(row, report.outcome.kind)
+    if not attempt.queue_mode and kind in (_K.DEVICE_SILENT, _K.NOT_CONNECTED, _K.ASLEEP):
+        # a device that does not sleep has no wake to wait for: it is called again after a pause
+        row = replace(row, presence=None, ends_turn=row.ends_turn or kind is not _K.DEVICE_SILENT)
     return _verdict(row, attempt, detail)
-
-
-def _without_queue_mode(row: Row, kind: OutcomeKind) -> Row:
-    """Adapt the row for a device that does not sleep: it has no wake to wait for, so it is called again after a
-    pause."""
-    if kind is _K.DEVICE_SILENT:
-        return replace(row, presence=None)
-    if kind in (_K.NOT_CONNECTED, _K.ASLEEP):
-        return replace(row, presence=None, ends_turn=True)
-    return row
 
 
 def row_for(report: Report) -> Row:
@@ -152,14 +144,6 @@ def row_for(report: Report) -> Row:
     if outcome.kind is _K.UNEXPECTED and report.leshan_healthy:
         return UNEXPECTED_OF_A_HEALTHY_LESHAN
     return TABLE[outcome.kind]
-
-
-def _already_gone(attempt: Attempt, report: Report) -> bool:
-    """Return whether a DELETE was answered 4.04 after an earlier attempt that may have reached the device: that attempt
-    deleted the instance."""
-    outcome = report.outcome
-    refused = outcome.kind is _K.DEVICE_ANSWERED_NO and outcome.device_code == 404
-    return refused and attempt.kind is OperationKind.DELETE and attempt.delivery is _MAY
 
 
 def _verdict(row: Row, attempt: Attempt, detail: str | None) -> Verdict:
