@@ -3,7 +3,7 @@
 It uses the same protocol as a stock Leshan 2.0.0-M18 (verified against recorded exchanges) and shares no code with its
 clients.
 
-- in a test: ``async with Simulator(SimulatorConfig.told("dev-1")).serve() as sim: sim.register("dev-1") ..``
+- in a test: ``async with Simulator(SimulatorConfig.manual("dev-1")).serve() as sim: sim.register("dev-1") ..``
 - inside another process: the same, with ``SimulatorConfig.demo()``, as long as the process runs
 - as a process: :func:`run_simulator`
 - from outside: ``/sim`` (``control.py``)

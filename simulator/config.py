@@ -94,7 +94,7 @@ class SimulatorConfig:
         return cls(**(settings | changes))
 
     @classmethod
-    def told(cls, *devices: str, **changes: Any) -> Self:
+    def manual(cls, *devices: str, **changes: Any) -> Self:
         """Return settings for tests: the named devices (``dev-0000`` without a name), which act only on command."""
         return cls(devices=devices or ("dev-0000",), **({"autonomous": False} | changes))
 

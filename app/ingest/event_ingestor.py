@@ -175,7 +175,7 @@ class EventIngestor:
         command = IngestEvents(decoded, delivery_id, missed=missed, gap=gap, position=position, again=again)
         taken = await self._ledger.submit(command, within=ANSWER_SECONDS)
         if position is not None and taken == 0 and decoded:
-            log.warning("stream_events_not_taken", events=len(decoded), again=again)
+            log.warning("stream_events_not_ingested", events=len(decoded), again=again)
 
     async def _learn_versions(self, events: Sequence[Event]) -> None:
         """Learn the object versions of the events' devices: from a registration among the events, or by one read.
@@ -228,4 +228,4 @@ class EventIngestor:
 def _drop(event: LeshanEvent, source: str, error: Exception) -> None:
     """Count and log an event that can never be stored."""
     BROKEN_EVENTS.labels(source).inc()
-    log.error("event_not_taken", source=source, leshan_event=repr(event)[:200], exc_info=error)
+    log.error("event_not_ingested", source=source, leshan_event=repr(event)[:200], exc_info=error)

@@ -96,7 +96,7 @@ class Bridge:
             return False
 
     async def _listen_while_held(self) -> None:
-        log.info("bridge_listens")
+        log.info("bridge_active")
         listening = asyncio.create_task(self._listen())
         held_until = time.monotonic() + self._timing.bridge_lease
         try:

@@ -38,7 +38,7 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("behaviour", "outcome"), OUTCOMES, ids=lambda value: getattr(value, "name", ""))
 async def test_is_read_as(behaviour: Behaviour, outcome: OutcomeKind) -> None:
-    async with Simulator(SimulatorConfig.told("dev")).serve() as sim:
+    async with Simulator(SimulatorConfig.manual("dev")).serve() as sim:
         sim.register("dev")
         sim.behave("dev", behaviour)
         timeout = 0 if behaviour.kind is Kind.SILENT else 5

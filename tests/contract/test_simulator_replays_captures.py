@@ -117,7 +117,7 @@ BEFORE: dict[int, Step] = {
 
 
 def simulator() -> Simulator:
-    config = SimulatorConfig.told(
+    config = SimulatorConfig.manual(
         "plain-2",
         "plain-3",
         "urn:imei:123456789012345",
@@ -196,7 +196,7 @@ async def test_wakes_as_the_stock_server_tells_it() -> None:
     captured = [(name, data) for name, data in captured_events() if "queue-3" in data]
     updated = next(index for index, (name, _) in enumerate(captured) if name == "UPDATED")
     real = [*captured[:2], captured[updated - 2], *captured[updated - 1 : updated + 2]]
-    sim = Simulator(SimulatorConfig.told("queue-3", objects=(1, 3, 6, 3303, 3442)))
+    sim = Simulator(SimulatorConfig.manual("queue-3", objects=(1, 3, 6, 3303, 3442)))
     async with sim.serve():
         sim.register("queue-3")
         sim.sleep("queue-3")
@@ -216,7 +216,7 @@ async def test_wakes_as_the_stock_server_tells_it() -> None:
 
 async def test_a_quote_in_a_name_breaks_the_same_events() -> None:
     real = [(name, data) for name, data in captured_events() if 'a"b' in data or 'a\\"b' in data]
-    sim = Simulator(SimulatorConfig.told('a"b'))
+    sim = Simulator(SimulatorConfig.manual('a"b'))
     async with sim.serve():
         sim.register('a"b')
         ours = [(name, data.decode()) for name, data in sim.events.newest]
@@ -233,7 +233,7 @@ async def test_object_models_are_the_recorded_ones(object_id: int) -> None:
         return kept
 
     recorded = json.loads((CAPTURES / "m18-objectspecs.json").read_text())
-    sim = Simulator(SimulatorConfig.told("dev"))
+    sim = Simulator(SimulatorConfig.manual("dev"))
     async with sim.serve():
         sim.register("dev")
         _, _, text = await asyncio.to_thread(exchange, sim.url, "GET", "/api/objectspecs/dev", None, {})

@@ -73,9 +73,9 @@ async def test_every_caller_is_answered_while_postgres_says_nothing(site: Site, 
         again = [id_ for number in range(2) for id_ in await client.create(write(name, idempotencyKey=str(number)))]
         assert await webhook(client, name) == 202
         await whole.confirmed(created + again)
-        await eventually(lambda: _said(process, "database_back", {process.name: 0}), "its readers are back, too")
-        assert expected(process) == ["database_away"]
-        assert process.log.count("database_back") == 1
+        await eventually(lambda: _said(process, "database_recovered", {process.name: 0}), "its readers are back, too")
+        assert expected(process) == ["database_unavailable"]
+        assert process.log.count("database_recovered") == 1
     await eventually(lambda: _stored(site, name, 3), "each was stored once")
     assert await violations(whole) == []
 
@@ -110,14 +110,16 @@ async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> No
     whole.database.freeze()
     try:
         for slot in site.slots:
-            await eventually(lambda s=slot: _said(s.process, "database_away", before), f"{slot.process.name} notices")  # type: ignore[misc]
+            await eventually(
+                lambda s=slot: _said(s.process, "database_unavailable", before), f"{slot.process.name} notices"
+            )  # type: ignore[misc]
     finally:
         whole.database.thaw()
     ids += await _created(whole.apis[1], *(write(name) for name in names))
     await whole.confirmed(ids)
     for slot in site.slots:
-        await eventually(lambda s=slot: _said(s.process, "database_back", before), f"{slot.process.name} is back")  # type: ignore[misc]
-        assert slot.process.log[before[slot.process.name] :].count("database_away") == 1
+        await eventually(lambda s=slot: _said(s.process, "database_recovered", before), f"{slot.process.name} is back")  # type: ignore[misc]
+        assert slot.process.log[before[slot.process.name] :].count("database_unavailable") == 1
     assert await violations(whole) == []
 
 
@@ -205,7 +207,7 @@ def expected(process: Process) -> list[str]:
 
 
 async def _is_back(process: Process) -> bool:
-    return process.log.count("database_away") == process.log.count("database_back")
+    return process.log.count("database_unavailable") == process.log.count("database_recovered")
 
 
 async def _said(process: Process, what: str, before: dict[str, int]) -> bool:

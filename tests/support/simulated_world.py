@@ -96,7 +96,7 @@ class SimulatedWorld(World):
     ) -> AsyncIterator[Self]:
         """Run a world with these devices, none of them registered. ``simulated`` are settings of the simulator, the
         rest are ours. At the end of the test the invariants are checked."""
-        config = SimulatorConfig.told(*(devices or ("dev",)), **(simulated or {}))
+        config = SimulatorConfig.manual(*(devices or ("dev",)), **(simulated or {}))
         world = cls(Simulator(config), Settings(database_url=database_url), timing)
         await world.leshan_up()
         world.settings = Settings(database_url=database_url, leshan_url=world.simulator.url, **settings)

@@ -28,7 +28,7 @@ class Outage:
         """Record that the database could not be reached."""
         if not self.failing:
             self._since = time.monotonic()
-            log.warning("database_away", error=str(error) or type(error).__name__)
+            log.warning("database_unavailable", error=str(error) or type(error).__name__)
         self.failing.add(by)
         self.suspect |= by == READING
 
@@ -37,4 +37,4 @@ class Outage:
         if by in self.failing:
             self.failing.discard(by)
             if not self.failing:
-                log.info("database_back", seconds=round(time.monotonic() - self._since, 1))
+                log.info("database_recovered", seconds=round(time.monotonic() - self._since, 1))

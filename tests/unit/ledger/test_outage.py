@@ -18,7 +18,7 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends() -> None:
         outage.failed(ConnectionError("again"))
     told = [(line["log_level"], line["event"], line.get("error")) for line in lines]
     assert told == [
-        ("warning", "database_away", "gone"),
-        ("info", "database_back", None),
-        ("warning", "database_away", "again"),
+        ("warning", "database_unavailable", "gone"),
+        ("info", "database_recovered", None),
+        ("warning", "database_unavailable", "again"),
     ]

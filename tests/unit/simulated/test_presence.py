@@ -18,7 +18,7 @@ PATH = "/api/clients/dev/3442/0/110"
 
 
 def simulator(**settings: Any) -> Simulator:
-    return Simulator(SimulatorConfig.told("dev", **settings))
+    return Simulator(SimulatorConfig.manual("dev", **settings))
 
 
 def names(sim: Simulator) -> list[str]:

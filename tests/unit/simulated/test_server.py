@@ -35,7 +35,7 @@ async def stream(sim: Simulator, query: str = "") -> AsyncIterator[aiohttp.Strea
 
 
 async def test_streams_events_with_cr_lf_and_a_bare_heartbeat() -> None:
-    async with Simulator(SimulatorConfig.told("dev", heartbeat_seconds=0.05)).serve() as sim, stream(sim) as content:
+    async with Simulator(SimulatorConfig.manual("dev", heartbeat_seconds=0.05)).serve() as sim, stream(sim) as content:
         assert await content.readline() == b"\r\n"
         sim.register("dev")
         lines: list[bytes] = []
@@ -49,7 +49,7 @@ async def test_streams_events_with_cr_lf_and_a_bare_heartbeat() -> None:
 
 
 async def test_streams_one_client_only_where_asked() -> None:
-    async with Simulator(SimulatorConfig.told("a", "b")).serve() as sim, stream(sim, "?ep=b") as content:
+    async with Simulator(SimulatorConfig.manual("a", "b")).serve() as sim, stream(sim, "?ep=b") as content:
         sim.register("a")
         sim.register("b")
         await content.readline()
@@ -57,7 +57,7 @@ async def test_streams_one_client_only_where_asked() -> None:
 
 
 async def test_needs_the_accept_header_and_notices_who_left() -> None:
-    async with Simulator(SimulatorConfig.told("dev")).serve() as sim:
+    async with Simulator(SimulatorConfig.manual("dev")).serve() as sim:
         assert (await ask(sim.url, "GET", "/api/event")).status == 405
         async with stream(sim):
             await eventually(lambda: sim.events.listeners == 1)
@@ -86,7 +86,7 @@ async def webhook_receiver(taken: list[Any], statuses: list[int]) -> AsyncIterat
 async def test_posts_signed_events_in_order_until_they_are_taken() -> None:
     taken: list[Any] = []
     async with webhook_receiver(taken, [503]) as url:
-        config = SimulatorConfig.told("dev", webhook_url=url, webhook_secret=SECRET, server_name="one")
+        config = SimulatorConfig.manual("dev", webhook_url=url, webhook_secret=SECRET, server_name="one")
         async with Simulator(config).serve() as sim:
             sim.register("dev")
             await eventually(lambda: len(taken) >= 2)
@@ -111,7 +111,10 @@ async def test_lists_all_registrations_however_many() -> None:
 async def test_any_name_can_be_addressed_in_our_own_mode_only() -> None:
     name, path = "x/3/0/4?a=1#%", "/api/clients/x%2F3%2F0%2F4%3Fa=1%23%25/3/0/0"
     for mode, status in ((Mode.M18, 400), (Mode.REVEILLE, 200)):
-        async with Simulator(SimulatorConfig.told(name, mode=mode)).serve() as sim, aiohttp.ClientSession() as session:
+        async with (
+            Simulator(SimulatorConfig.manual(name, mode=mode)).serve() as sim,
+            aiohttp.ClientSession() as session,
+        ):
             sim.register(name)
             url = f"{sim.url}{path}"
             async with session.get(URL(url, encoded=True)) as answer:
@@ -123,7 +126,7 @@ async def test_execute_without_a_content_length_loses_its_arguments() -> None:
         yield b"0='a'"
 
     path = "/api/clients/dev/3442/0/3"
-    async with Simulator(SimulatorConfig.told("dev")).serve() as sim, aiohttp.ClientSession() as session:
+    async with Simulator(SimulatorConfig.manual("dev")).serve() as sim, aiohttp.ClientSession() as session:
         sim.register("dev")
         for data, kept in ((chunks(), {}), (b"0='a'", {0: "a"})):
             async with session.post(f"{sim.url}{path}", data=data) as answer:
@@ -132,7 +135,7 @@ async def test_execute_without_a_content_length_loses_its_arguments() -> None:
 
 
 async def test_is_controlled_over_http() -> None:
-    async with Simulator(SimulatorConfig.told("dev")).serve() as sim:
+    async with Simulator(SimulatorConfig.manual("dev")).serve() as sim:
         url = sim.url
         assert (await ask(url, "POST", "/sim/register")).json == {"devices": 1}
         await ask(url, "POST", "/sim/behaviour?ep=dev", {"kind": "refuse", "code": 404, "times": 1})
@@ -153,7 +156,7 @@ async def test_is_controlled_over_http() -> None:
 
 
 async def test_its_figures_name_what_was_done_to_requests() -> None:
-    async with Simulator(SimulatorConfig.told("dev")).serve() as sim:
+    async with Simulator(SimulatorConfig.manual("dev")).serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(kind=Kind.INVALID, times=1))
         await ask(sim.url, "PUT", "/api/clients/dev/3442/0/110", STRING)
@@ -162,7 +165,7 @@ async def test_its_figures_name_what_was_done_to_requests() -> None:
 
 
 async def test_says_what_is_wrong_with_a_control_request() -> None:
-    async with Simulator(SimulatorConfig.told("dev")).serve() as sim:
+    async with Simulator(SimulatorConfig.manual("dev")).serve() as sim:
         assert (await ask(sim.url, "POST", "/sim/wake?ep=nobody")).status == 404
         assert (await ask(sim.url, "POST", "/sim/behaviour", {"kind": "odd"})).status == 400
         assert (await ask(sim.url, "POST", "/sim/behaviour", {"colour": "red"})).status == 400
