@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,9 +111,8 @@ async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> No
     whole.database.freeze()
     try:
         for slot in site.slots:
-            await eventually(
-                lambda s=slot: _said(s.process, "database_unavailable", before), f"{slot.process.name} notices"
-            )  # type: ignore[misc]
+            noticed = partial(_said, slot.process, "database_unavailable", before)
+            await eventually(noticed, f"{slot.process.name} notices")
     finally:
         whole.database.thaw()
     ids += await _created(whole.apis[1], *(write(name) for name in names))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from app.models.live import PresenceCriteria
-from app.models.live.criteria import EVERYTHING, Key
+from app.models.live.events import EVERYTHING, Key
 from app.models.live.feed import Feed
 from app.models.queries import Piece
 

@@ -7,8 +7,7 @@ from enum import Enum, auto
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from app.bounded_queue import BoundedQueue
-from app.models.live.criteria import Key
-from app.models.live.sources import Source
+from app.models.live.events import Key, Source
 from app.models.queries.log import Expired
 from app.models.queries.reading import MAX_SEQ
 

@@ -20,10 +20,20 @@ import structlog
 
 from app.models.cursors import InvalidCursor, log_cursor
 from app.models.ledger.outage import READING, Outage
-from app.models.live.criteria import PresenceCriteria, ResourceCriteria, TransitionCriteria
-from app.models.live.events import CursorExpired, Lagged, LivePresence, LiveResource, LiveTransition
+from app.models.live.events import (
+    CursorExpired,
+    Lagged,
+    LivePresence,
+    LiveResource,
+    LiveTransition,
+    PresenceCriteria,
+    Presences,
+    ResourceCriteria,
+    Resources,
+    TransitionCriteria,
+    Transitions,
+)
 from app.models.live.feed import Ending, Feed, V
-from app.models.live.sources import Presences, Resources, Transitions
 from app.models.queries.log import Expired, Piece
 from app.models.queries.reading import ReadUnavailable
 from app.models.queries.server import LogHead, log_head

@@ -1,35 +1,36 @@
 """Reading the log in order, in bounded pieces: both subscribers that catch up and the live reader use it.
 
-Each piece is one statement, so it is one snapshot: rows, the log's head and its horizon are consistent. The ledger
-draws ``seq`` and commits under one lock, so a snapshot that shows a row shows every row before it.
+Each piece is one statement, so it is one snapshot: entries, the rows that they belong to, the log's head and its
+horizon are consistent. The ledger draws ``seq`` and commits under one lock, so a snapshot that shows a row shows every
+row before it. Large values of related rows are not read: hundreds of events wait for each subscriber, and each
+subscriber reads the values that it selects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, Final, Generic, TypeVar
 
 from app.domain.enums import OperationStatus
 from app.models.dialect import among
+from app.models.operation import Operation
 from app.models.queries.criteria import ENDPOINT_BY_NAME, below
 from app.models.queries.reading import MAX_SEQ, Statement, fetch, on_postgres
-from app.models.queries.views import Large, PresenceChangeView, ResourceChangeView, Row, TransitionView, columns
+from app.models.queries.views import (
+    EndpointView,
+    Large,
+    PresenceChangeView,
+    ResourceChangeView,
+    TransitionView,
+    columns,
+)
 
 WINDOW: Final = 50_000
 """The range of ``seq`` that one statement scans if no index finds the matching rows."""
 
 
-class Entry(Protocol):
-    """A row of the log."""
-
-    seq: int
-
-    @classmethod
-    def load(cls, row: Row) -> Self: ...
-
-
-E = TypeVar("E", bound=Entry)
 T = TypeVar("T")
 
 
@@ -55,8 +56,8 @@ async def read_transitions(
     endpoint: str | None = None,
     operation_seqs: Collection[int] | None = None,
     to_statuses: Collection[OperationStatus] | None = None,
-) -> Piece[TransitionView]:
-    """Return transitions with ``after < seq <= until``.
+) -> Piece[tuple[TransitionView, Operation, EndpointView]]:
+    """Return transitions with ``after < seq <= until``, each with its operation and the operation's endpoint.
 
     Raises:
         Expired: the log has been pruned beyond ``after``.
@@ -66,8 +67,8 @@ async def read_transitions(
     statement = Statement("", [after, until, limit])
     conditions = []
     if endpoint is not None:
-        source += " JOIN operation o ON o.seq = l.operation_id"
-        conditions.append("o.endpoint_id = " + ENDPOINT_BY_NAME.format(name=statement.add(endpoint)))
+        source += " JOIN operation p ON p.seq = l.operation_id"
+        conditions.append("p.endpoint_id = " + ENDPOINT_BY_NAME.format(name=statement.add(endpoint)))
         windowed = True
     if operation_seqs is not None:
         conditions.append(among("l.operation_id", statement.add(list(operation_seqs)), "bigint"))
@@ -76,27 +77,30 @@ async def read_transitions(
         windowed = True
     if to_statuses is not None:
         conditions.append(f"l.to_status IN ({', '.join(repr(str(s)) for s in to_statuses) or 'NULL'})")
-    return await _read(TransitionView, source, conditions, statement, windowed=windowed)
+    return await _read((TransitionView, Operation, EndpointView), source, conditions, statement, windowed=windowed)
 
 
 async def read_presences(
     after: int, limit: int, *, until: int = MAX_SEQ, endpoint: str | None = None
-) -> Piece[PresenceChangeView]:
-    """Return presence changes with ``after < seq <= until``. Raise as :func:`read_transitions` does."""
+) -> Piece[tuple[PresenceChangeView, EndpointView]]:
+    """Return presence changes with ``after < seq <= until``, each with its endpoint. Raise as :func:`read_transitions`
+    does."""
     statement = Statement("", [after, until, limit])
     conditions = _of_endpoint(endpoint, statement)
-    return await _read(PresenceChangeView, "presence_change l", conditions, statement)
+    return await _read((PresenceChangeView, EndpointView), "presence_change l", conditions, statement)
 
 
 async def read_resources(
     after: int, limit: int, *, until: int = MAX_SEQ, endpoint: str | None = None, path_prefix: str | None = None
-) -> Piece[ResourceChangeView]:
-    """Return values with ``after < seq <= until``. Raise as :func:`read_transitions` does."""
+) -> Piece[tuple[ResourceChangeView, EndpointView]]:
+    """Return values with ``after < seq <= until``, each with its endpoint. Raise as :func:`read_transitions` does."""
     statement = Statement("", [after, until, limit])
     conditions = _of_endpoint(endpoint, statement)
+    windowed = path_prefix is not None
     if path_prefix is not None:
         conditions.append(f"({' OR '.join(below('l.path', path_prefix, statement))})")
-    return await _read(ResourceChangeView, "resource_change l", conditions, statement, windowed=path_prefix is not None)
+    shapes = (ResourceChangeView, EndpointView)
+    return await _read(shapes, "resource_change l", conditions, statement, windowed=windowed)
 
 
 def _of_endpoint(endpoint: str | None, statement: Statement) -> list[str]:
@@ -106,26 +110,63 @@ def _of_endpoint(endpoint: str | None, statement: Statement) -> list[str]:
 
 
 async def _read(
-    view: type[E], source: str, conditions: list[str], statement: Statement, *, windowed: bool = False
-) -> Piece[E]:
+    shapes: tuple[Any, ...], source: str, conditions: list[str], statement: Statement, *, windowed: bool = False
+) -> Piece[Any]:
     after, until, limit = statement.values[:3]
     if windowed:
         until = statement.values[1] = min(until, after + WINDOW)
-    statement.sql = log_sql(view, source, conditions)
+    statement.sql = log_sql(shapes, source, conditions)
     found = await fetch(statement.sql, statement.values)
     head, horizon = found[0][0], found[0][1]
     if horizon > after:
         raise Expired(f"The log has been pruned up to {horizon}; read the list again, then subscribe.")
-    rows = [view.load(tuple(row)[2:]) for row in found if row[2] is not None]
-    upto = rows[-1].seq if len(rows) >= limit else min(until, head)
+    rows, last = [], 0
+    for row in found:
+        if row[2] is not None:
+            values, start, last = tuple(row), 2, row[2]
+            entry = []
+            for shape in shapes:
+                end = start + _width(shape)
+                entry.append(shape.load(values[start:end]))
+                start = end
+            rows.append(tuple(entry))
+    upto = last if len(rows) >= limit else min(until, head)
     return Piece(rows, max(upto, after), head)
 
 
-def log_sql(view: type[Any], source: str, conditions: list[str]) -> str:
+@cache
+def _width(shape: Any) -> int:
+    return len(fields(shape))
+
+
+_RELATED: Final[Mapping[Any, tuple[str, str, str]]] = {
+    Operation: ("o", "operation", "o.seq = r.operation_id"),
+    EndpointView: ("e", "endpoint", "e.id = {source}.endpoint_id"),
+}
+"""Rows that an entry belongs to: alias, table, and the condition by which one is found."""
+
+
+def _joined(alias: str, table: str, condition: str, *, postgres: bool) -> str:
+    """Return the join of a row that an index finds. PostgreSQL would hash a whole table for a few hundred rows of which
+    it does not know how few they are."""
+    if postgres:
+        return f"LEFT JOIN LATERAL (SELECT * FROM {table} {alias} WHERE {condition} LIMIT 1) {alias} ON TRUE"  # noqa: S608
+    return f"LEFT JOIN {table} {alias} ON {condition}"
+
+
+def log_sql(shapes: tuple[Any, ...], source: str, conditions: list[str]) -> str:
     """Return the statement of a piece: head and horizon precede every row, and form the only row if there is no
-    other."""
+    other. ``shapes`` are the entry's own and those of the rows that it belongs to."""
+    postgres = on_postgres()
+    view, *related = shapes
     where = " AND ".join(["l.seq > $1", "l.seq <= $2", *conditions])
     large = Large.SHORT if hasattr(view, "LARGE") else Large.ALL
-    selected = columns(view, "l", large, postgres=on_postgres())  # type: ignore[arg-type]  # a class is hashable
-    rows = f"SELECT {selected} FROM {source} WHERE {where} ORDER BY l.seq LIMIT $3"  # noqa: S608
-    return f"SELECT h.seq, h.horizon, r.* FROM ledger_head h LEFT JOIN ({rows}) r ON TRUE ORDER BY r.seq"  # noqa: S608
+    own = columns(view, "l", large, postgres=postgres)
+    rows = f"SELECT {own} FROM {source} WHERE {where} ORDER BY l.seq LIMIT $3"  # noqa: S608
+    selected, joins = ["r.*"], [f"ledger_head h LEFT JOIN ({rows}) r ON TRUE"]
+    for shape in related:
+        alias, table, condition = _RELATED[shape]
+        condition = condition.format(source="o" if Operation in related else "r")
+        selected.append(columns(shape, alias, Large.SHORT, postgres=postgres))
+        joins.append(_joined(alias, table, condition, postgres=postgres))
+    return f"SELECT h.seq, h.horizon, {', '.join(selected)} FROM {' '.join(joins)} ORDER BY r.seq"  # noqa: S608

@@ -11,6 +11,7 @@ import pytest
 
 from app.domain.enums import OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.database import migrate, reading
+from app.models.operation import Operation
 from app.models.queries import EndpointCriteria, OperationCriteria
 from app.models.queries.criteria import below
 from app.models.queries.endpoints import endpoint_statement
@@ -18,7 +19,7 @@ from app.models.queries.log import log_sql
 from app.models.queries.many import not_retried_statement
 from app.models.queries.operations import operation_statement
 from app.models.queries.reading import Statement, fetch, on_postgres
-from app.models.queries.views import PresenceChangeView, ResourceChangeView, TransitionView
+from app.models.queries.views import EndpointView, PresenceChangeView, ResourceChangeView, TransitionView
 from tests.integration.reads.many_rows import fill
 from tests.support.servers.databases import KIND, DatabaseKind
 
@@ -164,6 +165,11 @@ async def test_endpoints_are_walked_by_name(database_url: str, analyze: bool) ->
             assert used_indexes(lines) <= (admitted if presences else {"ix_endpoint_name"}), lines
 
 
+TRANSITIONS = (TransitionView, Operation, EndpointView)
+PRESENCES = (PresenceChangeView, EndpointView)
+RESOURCES = (ResourceChangeView, EndpointView)
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
 async def test_the_log_is_read_along_its_indexes(database_url: str, analyze: bool) -> None:
@@ -174,18 +180,16 @@ async def test_the_log_is_read_along_its_indexes(database_url: str, analyze: boo
         prefix = f"({' OR '.join(below('l.path', '/5/0', pathed))})".replace("$3", "$6").replace("$2", "$5")
         prefix = prefix.replace("$1", "$4")
         for sql, values in (
-            (log_sql(TransitionView, "transition l", []), []),
+            (log_sql(TRANSITIONS, "transition l", []), []),
             (
-                log_sql(
-                    TransitionView, "transition l JOIN operation o ON o.seq = l.operation_id", ["o.endpoint_id = $4"]
-                ),
+                log_sql(TRANSITIONS, "transition l JOIN operation p ON p.seq = l.operation_id", ["p.endpoint_id = $4"]),
                 [7],
             ),
-            (log_sql(TransitionView, "transition l", ["l.operation_id = $4"]), [1010]),
-            (log_sql(PresenceChangeView, "presence_change l", []), []),
-            (log_sql(PresenceChangeView, "presence_change l", ["l.endpoint_id = $4"]), [7]),
-            (log_sql(ResourceChangeView, "resource_change l", ["l.endpoint_id = $4"]), [7]),
-            (log_sql(ResourceChangeView, "resource_change l", [prefix]), pathed.values),
+            (log_sql(TRANSITIONS, "transition l", ["l.operation_id = $4"]), [1010]),
+            (log_sql(PRESENCES, "presence_change l", []), []),
+            (log_sql(PRESENCES, "presence_change l", ["l.endpoint_id = $4"]), [7]),
+            (log_sql(RESOURCES, "resource_change l", ["l.endpoint_id = $4"]), [7]),
+            (log_sql(RESOURCES, "resource_change l", [prefix]), pathed.values),
         ):
             lines = await plan(Statement(sql, [129_000, 129_500, 500, *values]))
             assert not whole_tables(lines), (sql, lines)

@@ -80,7 +80,7 @@ async def test_a_subscriber_far_behind_is_served_in_pieces(
 ) -> None:
     await world.ingest(registered("d"), registered("e"))
     monkeypatch.setattr("app.models.live.log.NEAR", 10)
-    monkeypatch.setattr("app.models.live.sources.PIECE", 7)
+    monkeypatch.setattr("app.models.live.events.PIECE", 7)
     monkeypatch.setattr("app.models.queries.log.WINDOW", 11)
     for _ in range(20):
         await world.create(new("d"), new("e"))
@@ -223,7 +223,7 @@ async def test_pruning_while_the_log_is_read_is_noticed(world: LedgerWorld, monk
     start = await queries.log_position()
     for _ in range(5):
         await confirmed(world)
-    monkeypatch.setattr("app.models.live.sources.PIECE", 3)
+    monkeypatch.setattr("app.models.live.events.PIECE", 3)
     async with live_log() as live, aclosing(live.transitions(ALL, start)) as events:
         assert (await anext(events)).operation.status is S.CONFIRMED
         world.pass_(91 * 24 * 3600)
