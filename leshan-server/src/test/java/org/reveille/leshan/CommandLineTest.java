@@ -48,7 +48,8 @@ class CommandLineTest {
             {"CONTROL_PORTS", "CONTROL_PORT"}, {"LOG_FORMATS", "LOG_FORMAT"}}) {
             String name = "LESHAN_SERVER_" + each[0];
             assertEquals(2, run(Map.of(name, "1"), "server"));
-            assertEquals("Unknown variable " + name + ". Did you mean LESHAN_SERVER_" + each[1] + "?" + HELP, output.toString());
+            assertEquals("Unknown variable " + name + ". Did you mean LESHAN_SERVER_" + each[1] + "?" + HELP,
+                    output.toString());
         }
         assertEquals(0, run(Map.of("LESHAN_SERVER_HTTP_PROT", "1"), "server", "--help"));
         // A variable of the devices, and one of another program.

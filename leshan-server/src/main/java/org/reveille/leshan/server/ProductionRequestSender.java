@@ -34,8 +34,8 @@ final class ProductionRequestSender implements RequestSender {
      *     that the call still waits for its response
      * @param workers few threads, for tasks that must not run on the store's own thread, which has other writes to do
      */
-    ProductionRequestSender(LeshanServer server, OpenCalls calls, Duration busy, SleepTimes sleeping, RequestLog log, Contacts contacts,
-            Executor workers) {
+    ProductionRequestSender(LeshanServer server, OpenCalls calls, Duration busy, SleepTimes sleeping, RequestLog log,
+            Contacts contacts, Executor workers) {
         this.contacts = contacts;
         this.workers = workers;
         this.server = server;
@@ -74,7 +74,8 @@ final class ProductionRequestSender implements RequestSender {
     }
 
     private <T extends LwM2mResponse> CompletableFuture<HttpAnswer> transmit(Registration client,
-            DownlinkDeviceManagementRequest<T> request, OpenCalls.Call open, DeliveryObserver observer, long timeoutMillis) {
+            DownlinkDeviceManagementRequest<T> request, OpenCalls.Call open, DeliveryObserver observer,
+            long timeoutMillis) {
         CompletableFuture<HttpAnswer> answer = new CompletableFuture<>();
         contacts.callBegins(client);
         observer.unusable().thenAccept(reason -> {

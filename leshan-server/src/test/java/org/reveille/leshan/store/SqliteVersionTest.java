@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class SqliteVersionTest {
-    /** Earlier versions can corrupt a database in WAL mode when a checkpoint and a commit coincide (the WAL-reset bug). */
+    /** Earlier versions can corrupt a database in WAL mode if a checkpoint and a commit coincide (the WAL-reset bug). */
     @Test
     void sqliteHasTheFixOfTheWalResetBug(@TempDir Path folder) throws Exception {
         Store store = new Store(folder.resolve("version.db"));
