@@ -20,6 +20,7 @@ from tests.support.servers.pgbouncer import binary as pgbouncer_binary
 from tests.support.servers.pgbouncer import pgbouncer
 from tests.support.servers.postgres import PostgresServer, postgres
 from tests.support.servers.process import ServerFailed
+from tests.support.waiting import BOUND
 
 VERBS = ("serve", "api", "dispatch", "bridge", "migrate", "check", "simulate", "schema")
 
@@ -215,7 +216,7 @@ def test_a_signal_ends_everything_in_order(own_processes: Processes, sqlite: str
     process = own_processes.start("serve", database_url=sqlite, simulate_devices=2)
     address = urlsplit(process.url)
     with (
-        httpx.Client(base_url=process.url, trust_env=False) as kept,
+        httpx.Client(base_url=process.url, trust_env=False, timeout=BOUND) as kept,
         socket.create_connection((address.hostname, address.port)) as silent,
     ):
         silent.sendall(b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{")

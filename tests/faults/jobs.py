@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -27,32 +27,56 @@ RUN_WITHIN: Final = 900.0
 """Seconds within which some run of all jobs ends, successfully or not."""
 
 
+class Job:
+    """A process with a site of its own, which executes the runs of seeds one after another."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._seeds: Queue[int | None] = context.Queue()
+        self._results: Queue[str] = context.Queue()
+        arguments = (self._seeds, self._results, os.getpid())
+        self._process = context.Process(target=work, args=arguments, daemon=True)
+        self._process.start()
+
+    def begin(self, seed: int) -> None:
+        """Enqueue the run of a seed."""
+        self._seeds.put(seed)
+
+    def result(self) -> Result:
+        """Return the result of the oldest run that was begun."""
+        return Result(**json.loads(self._results.get(timeout=RUN_WITHIN)))
+
+    def end(self) -> None:
+        """Stop the site and the process after the last run."""
+        self._seeds.put(None)
+        self._process.join()
+
+
 def results(seeds: range, jobs: int) -> Iterator[Result]:
-    """Yield the results of all these runs, as they arrive."""
-    context = multiprocessing.get_context("spawn")
-    told: Queue[str] = context.Queue()
-    workers = [
-        context.Process(target=work, args=(seeds[job::jobs], told, os.getpid()), daemon=True) for job in range(jobs)
-    ]
-    for worker in workers:
-        worker.start()
-    for _ in seeds:
-        yield Result(**json.loads(told.get(timeout=RUN_WITHIN)))
-    for worker in workers:
-        worker.join()
+    """Yield the results of all these runs, round by round."""
+    running = [Job() for _ in range(jobs)]
+    for number, seed in enumerate(seeds):
+        running[number % jobs].begin(seed)
+    for number, _ in enumerate(seeds):
+        yield running[number % jobs].result()
+    for job in running:
+        job.end()
 
 
-def work(seeds: range, told: Queue[str], parent: int) -> None:
-    """Run one job; it ends, and its servers with it, when ``parent`` ends."""
+def work(seeds: Queue[int | None], results: Queue[str], parent: int) -> None:
+    """Execute one job; it ends, and its servers with it, when ``parent`` ends."""
     die_with_parent(parent)
-    asyncio.run(_work(seeds, told))
+    asyncio.run(_work(seeds, results))
 
 
-async def _work(seeds: Sequence[int], told: Queue[str]) -> None:
+async def _work(seeds: Queue[int | None], results: Queue[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="reveille-faults-") as own:
-        async with kept_site(Path(own), Path(own) / "pycache") as kept:
-            for seed in seeds:
-                told.put(json.dumps(asdict(await kept.run(seed))))
+        kept = KeptSite(Path(own), Path(own) / "pycache")
+        try:
+            while (seed := await asyncio.to_thread(seeds.get)) is not None:
+                results.put(json.dumps(asdict(await kept.run(seed))))
+        finally:
+            await kept.close()
 
 
 class KeptSite:
@@ -93,16 +117,6 @@ class KeptSite:
         """Stop the present site."""
         self._present = None
         await self._stack.aclose()
-
-
-@contextlib.asynccontextmanager
-async def kept_site(folder: Path, pycache: Path) -> AsyncIterator[KeptSite]:
-    """Provide a site for many runs."""
-    kept = KeptSite(folder, pycache)
-    try:
-        yield kept
-    finally:
-        await kept.close()
 
 
 def _keep_logs(folder: Path, seed: int) -> None:

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from tests.support.api import CREATE, Api, api, write
 from tests.support.processes import Process, Processes, processes
-from tests.support.waiting import eventually
+from tests.support.waiting import BOUND, eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -70,7 +70,10 @@ async def test_an_answer_that_comes_while_the_disk_is_full_is_stored_when_there_
     leshan = group.start("simulate", "--told", "--devices", "1")
     url = f"sqlite://{group.folder / 'reveille.db'}"
     process = group.start("serve", database_url=url, leshan_url=leshan.url, leshan_events="stream")
-    async with api(process.url) as client, httpx.AsyncClient(base_url=leshan.url, trust_env=False) as sim:
+    async with (
+        api(process.url) as client,
+        httpx.AsyncClient(base_url=leshan.url, trust_env=False, timeout=BOUND) as sim,
+    ):
         for verb, body in (("behaviour", {"kind": "success", "delay_ms": 1_500, "times": 1}), ("register", {})):
             (await sim.post(f"/sim/{verb}", params={"ep": DEVICE}, json=body)).raise_for_status()
         await eventually(lambda: _is(group, "endpoint", "presence", "ONLINE"), "it is awake")

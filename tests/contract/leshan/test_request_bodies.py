@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.leshan.devices import Devices
 from tests.support.leshan.launch import LeshanServer
+from tests.support.waiting import BOUND
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
@@ -50,7 +51,7 @@ async def test_a_query_that_is_not_percent_encoded_utf_8_is_400(
     production_leshan: LeshanServer, leshan_devices: Devices, query: str
 ) -> None:
     device = leshan_devices.create(f"query-{query}", server=production_leshan.coap_uri)
-    async with httpx.AsyncClient(trust_env=False, headers={"Accept": "application/json"}) as http:
+    async with httpx.AsyncClient(trust_env=False, headers={"Accept": "application/json"}, timeout=BOUND) as http:
         for path in (f"clients/{quote(device.name)}/3/0/0", "requests/a/1"):
             answer = await http.get(f"{production_leshan.url}/{path}?{query}")
             assert (answer.status_code, answer.json()["delivery"]) == (400, "NOT_SENT")

@@ -294,7 +294,7 @@ async def test_a_page_by_a_variable_costs_what_it_asks_for(api: Api) -> None:
 
 async def test_a_get_request_and_a_websocket_have_the_same_limits(address: str) -> None:
     too_long = {"filter": {"endpoints": ["a"] * (MAX_LIST + 1)}}
-    async with httpx.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED) as client:
+    async with httpx.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED, timeout=BOUND) as client:
         answer = await client.get("/graphql", params={"query": COUNT, "variables": json.dumps(too_long)})
         assert [one["extensions"] for one in answer.json()["errors"]] == [LONG_LIST]
     async with socket(address) as ws:
