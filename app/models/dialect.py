@@ -1,7 +1,7 @@
 """The differences between the SQL of PostgreSQL and that of SQLite.
 
 Statements are written once, as PostgreSQL reads them, with ``$1`` placeholders; a list is passed as one value, and
-compared by :func:`among`. For SQLite :func:`for_sqlite` translates the statement, and its driver the list.
+compared by ``= ANY($1::bigint[])``. For SQLite :func:`for_sqlite` translates the statement, and its driver the list.
 """
 
 from __future__ import annotations
@@ -25,11 +25,6 @@ POSTGRES_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 def sqlite_now() -> Instant:
     """Return the time by which a ledger on SQLite decides: this host's."""
     return time.time_ns() // 1000
-
-
-def among(column: str, placeholder: str, type_: str) -> str:
-    """Return the condition that the column's value is in a list, which is passed as one value of the statement."""
-    return f"{column} = ANY({placeholder}::{type_}[])"
 
 
 @functools.lru_cache(maxsize=512)

@@ -10,7 +10,6 @@ from typing import ClassVar, Final, NamedTuple
 
 from app.domain.enums import SECOND, Instant
 from app.domain.operations import OperationRequest
-from app.models.dialect import among
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
@@ -114,11 +113,11 @@ class _Head(NamedTuple):
 def _found(*windows: str) -> str:
     """Return the statement that reads open calls and callable endpoints; ``windows`` are an endpoint's awake windows,
     the first that it has counts. It is one statement because each further one would be another round trip."""
-    known = {"loaded": among("e.id", "$2", "bigint"), "window": f"coalesce({', '.join(windows)})"}
+    known = {"loaded": "e.id = ANY($2::bigint[])", "window": f"coalesce({', '.join(windows)})"}
     talking = _READY.format(**known, silent="e.silent = false", most="$5")
     silent = _READY.format(**known, silent="e.silent = true", most="$6")
     return f"""
-        {_OPEN.format(loaded=known["loaded"])} UNION ALL {_LOADED.format(ready=among("e.id", "$4", "bigint"))}
+        {_OPEN.format(loaded=known["loaded"])} UNION ALL {_LOADED.format(ready="e.id = ANY($4::bigint[])")}
         UNION ALL SELECT * FROM ({talking}) AS talking UNION ALL SELECT * FROM ({silent}) AS silent
     """
 

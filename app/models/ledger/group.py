@@ -11,7 +11,6 @@ from typing import Any, Final, TypeAlias
 
 from app.domain.enums import Instant, OperationStatus, ReasonCode
 from app.domain.values import TypedValue
-from app.models.dialect import among
 from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger.queues import Next
 from app.models.ledger.rows import (
@@ -42,26 +41,26 @@ _CHANGING: Final = slice(len(OPERATION_COLUMNS) - len(CHANGING_COLUMNS), None)
 
 _ENDPOINT_COLUMNS: Final = ", ".join(f"e.{column}" for column in ENDPOINT_COLUMNS)
 _OPERATION_COLUMNS: Final = ", ".join(f"o.{column}" for column in OPERATION_COLUMNS)
-_ENDPOINTS: Final = f"SELECT {_ENDPOINT_COLUMNS} FROM endpoint e WHERE {among('e.id', '$1', 'bigint')}"
+_ENDPOINTS: Final = f"SELECT {_ENDPOINT_COLUMNS} FROM endpoint e WHERE e.id = ANY($1::bigint[])"
 _ENDPOINTS_BY_NAME: Final = f"""
-    SELECT {_ENDPOINT_COLUMNS} FROM endpoint e WHERE e.server_id = $2 AND {among("e.name", "$1", "text")}
+    SELECT {_ENDPOINT_COLUMNS} FROM endpoint e WHERE e.server_id = $2 AND e.name = ANY($1::text[])
 """
 _OPERATIONS: Final = f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE "
-_BY_SEQ: Final = among("o.seq", "$1", "bigint")
-_BY_ID: Final = among("o.id", "$1", "uuid")
-_BY_REQUEST: Final = among("o.request_id", "$1", "text")
-_OF_ENDPOINTS: Final = among("o.endpoint_id", "$1", "bigint")
-_BY_KEY: Final = f"{_OF_ENDPOINTS} AND {among('o.idempotency_key', '$2', 'text')}"
+_BY_SEQ: Final = "o.seq = ANY($1::bigint[])"
+_BY_ID: Final = "o.id = ANY($1::uuid[])"
+_BY_REQUEST: Final = "o.request_id = ANY($1::text[])"
+_OF_ENDPOINTS: Final = "o.endpoint_id = ANY($1::bigint[])"
+_BY_KEY: Final = f"{_OF_ENDPOINTS} AND o.idempotency_key = ANY($2::text[])"
 _BY_PATH: Final = (
-    f"{_OF_ENDPOINTS} AND {among('o.path', '$2', 'text')} AND o.kind = 'WRITE' AND o.status IN ('QUEUED', 'SENDING')"
+    f"{_OF_ENDPOINTS} AND o.path = ANY($2::text[]) AND o.kind = 'WRITE' AND o.status IN ('QUEUED', 'SENDING')"
 )
-_BY_RETRIED: Final = f"{among('o.retry_of', '$1', 'bigint')} AND o.status IN ('QUEUED', 'SENDING')"
+_BY_RETRIED: Final = "o.retry_of = ANY($1::bigint[]) AND o.status IN ('QUEUED', 'SENDING')"
 _WITH_ENDPOINTS: Final = f"""
     SELECT {_OPERATION_COLUMNS}, {_ENDPOINT_COLUMNS} FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
     WHERE {_BY_SEQ}
 """
-_EARLY: Final = f"SELECT request_id, outcome FROM early_response WHERE {among('request_id', '$1', 'text')}"
-_DELIVERED: Final = f"SELECT id FROM webhook_delivery WHERE {among('id', '$1', 'text')}"
+_EARLY: Final = "SELECT request_id, outcome FROM early_response WHERE request_id = ANY($1::text[])"
+_DELIVERED: Final = "SELECT id FROM webhook_delivery WHERE id = ANY($1::text[])"
 
 Values: TypeAlias = tuple[Any, ...]
 

@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 from app.domain.enums import SECOND, Instant, OperationStatus, Presence, ReasonCode
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
-from app.models.dialect import among
 from app.models.ledger import breaker, presence
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
@@ -182,7 +181,7 @@ class Prune(Command[bool]):
         rows = await group.store.fetch(_RECEIPTS.format(table=table, key=key), edge, RECEIPTS_PIECE)
         self.more |= len(rows) == RECEIPTS_PIECE
         if rows:
-            sql = f"DELETE FROM {table} WHERE {among(key, '$1', 'text')}"  # noqa: S608 - constant names
+            sql = f"DELETE FROM {table} WHERE {key} = ANY($1::text[])"  # noqa: S608 - constant names
             await group.store.execute(sql, [row["key"] for row in rows])
 
     def apply(self, group: Group) -> bool:

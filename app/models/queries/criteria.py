@@ -9,7 +9,6 @@ from itertools import product
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from app.domain.enums import Instant, OperationKind, OperationStatus, Presence, ReasonCode
-from app.models.dialect import among
 from app.models.queries.reading import Statement, on_postgres
 
 ENDPOINT_BY_NAME: Final = "(SELECT n.id FROM endpoint n WHERE n.name = {name} LIMIT 1)"
@@ -84,7 +83,7 @@ def _of_endpoints(criteria: OperationCriteria, names: Collection[str], statement
     """Return the condition on endpoints by names. PostgreSQL uses an array as a list of keys for the index; for a
     subquery it may join whole tables."""
     table = _table_of_endpoint(criteria)
-    select = f"SELECT n.id FROM endpoint n WHERE {among('n.name', statement.add(list(names)), 'text')}"  # noqa: S608
+    select = f"SELECT n.id FROM endpoint n WHERE n.name = ANY({statement.add(list(names))}::text[])"  # noqa: S608
     return [Condition(table, f"{table}.endpoint_id {f'= ANY(ARRAY({select}))' if on_postgres() else f'IN ({select})'}")]
 
 

@@ -8,7 +8,6 @@ from typing import Final
 from app.domain.enums import Presence
 from app.domain.object_models import object_versions
 from app.models.cursors import parse_page_cursor
-from app.models.dialect import among
 from app.models.fields import load_json
 from app.models.ledger.queues import NOTHING
 from app.models.queries.criteria import EndpointCriteria, below, contains
@@ -70,10 +69,10 @@ async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]
     Raises:
         ReadUnavailable: the database cannot be reached.
     """
-    sql = f"""
+    sql = """
         SELECT name, object_links, lwm2m_version FROM endpoint
-        WHERE object_links IS NOT NULL AND {among("name", "$1", "text")}
-    """  # noqa: S608
+        WHERE object_links IS NOT NULL AND name = ANY($1::text[])
+    """
     rows = await fetch(sql, [list(names)])
     return {name: object_versions(load_json(links), lwm2m_version) for name, links, lwm2m_version in map(tuple, rows)}
 
@@ -103,7 +102,7 @@ async def endpoints_by_id(ids: Collection[int], large: Large = Large.ALL) -> dic
     """Return endpoints by their rows' ids; unknown ones are omitted."""
     if not ids:
         return {}
-    sql = f"SELECT {_columns(large)} FROM endpoint e WHERE {among('e.id', '$1', 'bigint')}"  # noqa: S608
+    sql = f"SELECT {_columns(large)} FROM endpoint e WHERE e.id = ANY($1::bigint[])"  # noqa: S608
     return {view.id: view for view in map(EndpointView.load, await fetch(sql, [list(ids)]))}
 
 
@@ -116,7 +115,7 @@ async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
             SELECT o.seq FROM operation o WHERE o.endpoint_id = e.id AND o.status = 'QUEUED'
             ORDER BY o.priority DESC, o.seq LIMIT 1
         ) ELSE nullif(e.next_operation, {NOTHING}) END
-        FROM endpoint e WHERE {among("e.id", "$1", "bigint")} AND e.queued > 0
+        FROM endpoint e WHERE e.id = ANY($1::bigint[]) AND e.queued > 0
     """  # noqa: S608
     rows = await fetch(sql, [list(endpoint_ids)])
     return {id_: head for id_, head in map(tuple, rows) if head is not None}
@@ -138,7 +137,7 @@ async def resource_states(
 
 async def resource_values(endpoint_id: int, paths: Collection[str]) -> dict[str, str]:
     """Return the stored JSON of these resources, by path."""
-    sql = f"SELECT path, value FROM resource_state WHERE endpoint_id = $1 AND {among('path', '$2', 'text')}"  # noqa: S608
+    sql = "SELECT path, value FROM resource_state WHERE endpoint_id = $1 AND path = ANY($2::text[])"
     return {row[0]: row[1] for row in await fetch(sql, [endpoint_id, list(paths)])}
 
 

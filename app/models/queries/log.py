@@ -14,7 +14,6 @@ from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 from app.domain.enums import OperationStatus
-from app.models.dialect import among
 from app.models.operation import Operation
 from app.models.queries.criteria import ENDPOINT_BY_NAME, below
 from app.models.queries.reading import MAX_SEQ, Statement, fetch, on_postgres
@@ -71,7 +70,7 @@ async def read_transitions(
         conditions.append("p.endpoint_id = " + ENDPOINT_BY_NAME.format(name=statement.add(endpoint)))
         windowed = True
     if operation_seqs is not None:
-        conditions.append(among("l.operation_id", statement.add(list(operation_seqs)), "bigint"))
+        conditions.append(f"l.operation_id = ANY({statement.add(list(operation_seqs))}::bigint[])")
         windowed = False
     elif to_statuses is not None:
         windowed = True

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from app.models.dialect import among
 from app.models.queries.criteria import RETRIED, OperationCriteria
 from app.models.queries.operations import operation_branches
 from app.models.queries.reading import Lane, Statement, fetch, reading_through
@@ -40,7 +39,7 @@ async def not_retried(seqs: Collection[int]) -> list[int]:
 
 def not_retried_statement(seqs: Collection[int]) -> Statement:
     """Return the statement of :func:`not_retried`."""
-    sql = f"SELECT o.seq FROM operation o WHERE {among('o.seq', '$1', 'bigint')} AND NOT {RETRIED} ORDER BY o.seq"
+    sql = f"SELECT o.seq FROM operation o WHERE o.seq = ANY($1::bigint[]) AND NOT {RETRIED} ORDER BY o.seq"
     return Statement(sql, [list(seqs)])
 
 

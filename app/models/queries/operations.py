@@ -8,7 +8,6 @@ from typing import Final
 
 from app.domain.enums import OperationStatus
 from app.models.cursors import parse_seq_cursor
-from app.models.dialect import among
 from app.models.operation import Operation
 from app.models.operation_index import FILING
 from app.models.queries.criteria import Condition, OperationCriteria
@@ -113,7 +112,7 @@ async def operations_by_id(ids: Collection[str], large: Large = Large.ALL) -> di
     canonical = {text: known for text in ids if (known := _uuid(text)) is not None}
     if not canonical:
         return {}
-    sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.id', '$1', 'uuid')}"  # noqa: S608
+    sql = f"SELECT {_columns(large)} FROM operation o WHERE o.id = ANY($1::uuid[])"  # noqa: S608
     rows = await fetch(sql, [list(set(canonical.values()))])
     found = {view.id: view for view in map(Operation.load, rows)}
     return {text: found[known] for text, known in canonical.items() if known in found}
@@ -130,5 +129,5 @@ async def operations_by_seq(seqs: Collection[int], large: Large = Large.ALL) -> 
     """Return operations by their ``seq``; unknown ones are omitted."""
     if not seqs:
         return {}
-    sql = f"SELECT {_columns(large)} FROM operation o WHERE {among('o.seq', '$1', 'bigint')}"  # noqa: S608
+    sql = f"SELECT {_columns(large)} FROM operation o WHERE o.seq = ANY($1::bigint[])"  # noqa: S608
     return {view.seq: view for view in map(Operation.load, await fetch(sql, [list(seqs)]))}

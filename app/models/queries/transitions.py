@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Final
 
 from app.models.cursors import parse_seq_cursor
-from app.models.dialect import among
 from app.models.queries.pages import COUNT_LIMIT, Page, capped
 from app.models.queries.reading import fetch
 from app.models.queries.views import TransitionView, columns
@@ -40,5 +39,5 @@ async def transitions_by_seq(seqs: Collection[int]) -> dict[int, TransitionView]
     """Return transitions by their ``seq``, as in ``Operation.last_seq``; unknown ones are omitted."""
     if not seqs:
         return {}
-    sql = f"SELECT {_COLUMNS} FROM transition t WHERE {among('t.seq', '$1', 'bigint')}"  # noqa: S608
+    sql = f"SELECT {_COLUMNS} FROM transition t WHERE t.seq = ANY($1::bigint[])"  # noqa: S608
     return {view.seq: view for view in map(TransitionView.load, await fetch(sql, [list(seqs)]))}

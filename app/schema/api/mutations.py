@@ -11,7 +11,7 @@ from typing import Annotated, Final, NamedTuple, TypeVar
 import strawberry
 
 from app.domain.enums import OperationStatus
-from app.domain.object_models import ObjectModel, model_from_json, object_versions
+from app.domain.object_models import ObjectModel, object_versions
 from app.models.ledger import Cancel, Configure, Create, Created, Provision
 from app.models.operation import NewOperation
 from app.models.queries import (
@@ -254,9 +254,7 @@ async def _known_endpoint(name: str, field: str) -> EndpointView:
 async def _objects_of(endpoint: EndpointView) -> _Objects:
     versions = object_versions(endpoint.object_links, endpoint.lwm2m_version)
     stored = await object_models(versions)
-    models = {
-        id_: model_from_json(stored[id_, version]) for id_, version in versions.items() if (id_, version) in stored
-    }
+    models = {id_: stored[id_, version] for id_, version in versions.items() if (id_, version) in stored}
     return _Objects(models, versions.keys() if endpoint.registered else None)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.domain.enums import OperationKind, OperationStatus, Presence, ValueType
+from app.domain.object_models import ObjectModel, model_to_json
 from app.domain.values import TypedValue
 from app.models import queries
 from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log_cursor
@@ -191,10 +192,13 @@ async def test_resources_and_models(world: LedgerWorld) -> None:
     assert [state.path for state in states] == sorted(values)
     assert {(state.type, state.value) for state in states} == {(ValueType.INTEGER, "7")}
     assert [state.path for state in await queries.resource_states(endpoint.id, "/3")] == ["/3/0/13", "/3/0/9"]
-    await world.ledgers[0].submit(
-        StoreObjectModels([StoredModel(3, "1.1", {"id": 3}), StoredModel(9, "1.0", {"id": 9})])
+    device, other = (
+        ObjectModel(id_, "1.1", name, multiple=False, resources={}) for id_, name in ((3, "Device"), (9, "Software"))
     )
-    assert await queries.object_models([3, 4]) == {(3, "1.1"): {"id": 3}}
+    await world.ledgers[0].submit(
+        StoreObjectModels([StoredModel(one.id, one.version, model_to_json(one)) for one in (device, other)])
+    )
+    assert await queries.object_models([3, 4]) == {(3, "1.1"): device}
 
 
 @pytest.mark.asyncio
