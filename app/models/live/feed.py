@@ -34,32 +34,19 @@ class Ending(Enum):
     EXPIRED = auto()
 
 
-class Subscriber(Generic[V]):
-    """One subscriber's queue, bounded. It has received the events up to ``floor`` already: its cursor may be ahead of
-    the feed."""
+class Subscriber(BoundedQueue[V, Ending]):
+    """One subscriber's queue. It has received the events up to ``floor`` already: its cursor may be ahead of the
+    feed."""
 
     def __init__(self, criteria: Any, floor: int, limit: int) -> None:
+        super().__init__(limit)
         self.criteria = criteria
         self._floor = floor
-        self._queue: BoundedQueue[V, Ending] = BoundedQueue(limit)
 
-    @property
-    def ending(self) -> Ending | None:
-        """Return the reason why the subscription has ended; None until then."""
-        return self._queue.ending
-
-    def put(self, event: V) -> None:
+    def offer(self, event: V) -> None:
         """Enqueue an event; one that exceeds the limit ends the subscription."""
-        if event.seq > self._floor and not self._queue.put(event):
-            self.end(Ending.LAGGED)
-
-    def end(self, ending: Ending) -> None:
-        """End the subscription and drop the events that were not consumed yet."""
-        self._queue.end(ending, drop=True)
-
-    async def take(self) -> V | None:
-        """Return the next event, or None once the subscription has ended."""
-        return await self._queue.take()
+        if event.seq > self._floor and not self.put(event):
+            self.end(Ending.LAGGED, drop=True)
 
 
 class Feed(Generic[V]):
@@ -126,7 +113,7 @@ class Feed(Generic[V]):
                 for subscriber in self._by_key.get(key, ()):
                     delivered += 1
                     if subscriber.criteria.admits(event):
-                        subscriber.put(event)
+                        subscriber.offer(event)
             # set for each event: a subscriber that attaches during the pause below must get the current position
             self.position = event.seq
             if delivered >= TURN:
@@ -136,7 +123,7 @@ class Feed(Generic[V]):
     def end(self, ending: Ending) -> None:
         """End all subscriptions."""
         for subscriber in self._subscribers:
-            subscriber.end(ending)
+            subscriber.end(ending, drop=True)
         self._subscribers.clear()
         self._by_key.clear()
         self.position = None

@@ -103,7 +103,7 @@ class SharedExecution:
         self.members: set[SharedSubscriber] = set()
         self.task: asyncio.Task[None] = asyncio.create_task(run(self), name="shared-subscription")
 
-    def tell(self, payload: Payload, seq: int) -> None:
+    def publish(self, payload: Payload, seq: int) -> None:
         for member in self.members:
             member.put(payload, seq)
 
@@ -183,7 +183,7 @@ class Fanout:
             end = Ended([ApiError(Code.INTERNAL, "The subscription failed; subscribe again.").formatted])
         finally:
             self._forget(key, group)
-            group.tell(end, 0)
+            group.publish(end, 0)
 
     async def _execute(self, group: SharedExecution, ask: SubscribeRequest, viewer: Viewer) -> Ended:
         context = ExecutionContext.create(self._services, viewer, ask.operation_name)
@@ -198,7 +198,7 @@ class Fanout:
                 payload = payload_of(result)
                 if isinstance(payload, Ended):
                     return payload
-                group.tell(payload, context.last_seq)
+                group.publish(payload, context.last_seq)
         return Ended()
 
 
