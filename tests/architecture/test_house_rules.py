@@ -73,7 +73,7 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
         ("a path of one machine", ("file:///", "work/x")),
     ],
 )
-def test_the_check_finds_what_it_looks_for(what: str, parts: tuple[str, ...]) -> None:
+def test_the_check_finds_its_patterns(what: str, parts: tuple[str, ...]) -> None:
     assert RULES[what].search("".join(parts))  # in parts, because otherwise this file would break the rule
 
 

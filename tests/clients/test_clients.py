@@ -48,7 +48,7 @@ def test_the_types_of_the_package_fit_its_clients(node: Node) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_package_has_what_its_manifest_names(node: Node) -> None:
+def test_the_package_contains_what_its_manifest_names(node: Node) -> None:
     package = FOLDER / "node_modules/@reveille/client"
     files = {path.name for path in package.iterdir()}
     assert files == {"README.md", "index.d.ts", "index.js", "package.json"}

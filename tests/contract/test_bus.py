@@ -145,7 +145,7 @@ async def test_redis_killed_and_restarted(own_valkey: ValkeyServer) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_health_of_a_bus_is_well_again_though_nobody_publishes(own_valkey: ValkeyServer) -> None:
+async def test_the_health_of_a_bus_recovers_without_publishers(own_valkey: ValkeyServer) -> None:
     async with open_bus(own_valkey.url) as bus:
         await eventually(lambda: bus.health().ok)
         own_valkey.server.kill()
@@ -156,7 +156,7 @@ async def test_the_health_of_a_bus_is_well_again_though_nobody_publishes(own_val
 
 
 @pytest.mark.asyncio
-async def test_redis_that_answers_nothing_blocks_nobody(own_valkey: ValkeyServer) -> None:
+async def test_an_unresponsive_redis_blocks_no_caller(own_valkey: ValkeyServer) -> None:
     async with open_bus(own_valkey.url) as bus:
         await eventually(lambda: bus.health().ok)
         with bus.subscribe(Channel.WAKE) as wake:
@@ -179,7 +179,7 @@ def nowhere() -> Iterator[str]:
 
 
 @pytest.mark.asyncio
-async def test_without_redis_everything_is_merely_silent(nowhere: str) -> None:
+async def test_without_redis_no_notification_is_received(nowhere: str) -> None:
     async with open_bus(nowhere) as bus:
         with bus.subscribe(Channel.WAKE) as wake:
             bus.notify(Channel.WAKE)

@@ -33,7 +33,7 @@ THEIRS = definitions(CONTRACT)
 
 
 @pytest.mark.parametrize("name", THEIRS)
-def test_a_type_of_the_contract_is_kept(name: str) -> None:
+def test_a_type_of_the_contract_is_unchanged(name: str) -> None:
     ours, theirs = OURS[name], THEIRS[name]
     assert type(ours) is type(theirs)
     missing = set(facts(theirs)) - set(facts(ours))
@@ -92,7 +92,7 @@ def named_fields(nodes: Mapping[str, TypeDefinitionNode]) -> set[str]:
     return fields | {name for name, node in nodes.items() if isinstance(node, InputObjectTypeDefinitionNode)}
 
 
-def test_nothing_is_required_that_the_contract_leaves_out() -> None:
+def test_no_argument_is_required_that_the_contract_omits() -> None:
     """Compare only the fields and input types that the contract names: an unknown field may require any argument."""
     known = named_fields(THEIRS)
     assert {one for one in required_inputs(OURS) if one.rpartition(".")[0] in known} == required_inputs(THEIRS)

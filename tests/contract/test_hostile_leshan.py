@@ -146,7 +146,7 @@ REGISTRATIONS: Final = {
 
 
 @pytest.mark.parametrize("kind", REGISTRATIONS)
-async def test_an_answer_that_is_not_the_registration_asked_for_is_none(kind: str) -> None:
+async def test_an_answer_with_another_registration_is_none(kind: str) -> None:
     body = REGISTRATIONS[kind]
     async with hostile(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as (leshan, _):
         assert await leshan.registration("dev", time.monotonic() + 5) is None
@@ -177,7 +177,7 @@ LISTS: Final = {
 
 @pytest.mark.parametrize("framing", ["until closed", "chunks"])
 @pytest.mark.parametrize("kind", LISTS)
-async def test_a_list_of_registrations_that_never_ends_is_given_up(
+async def test_an_endless_list_of_registrations_is_aborted(
     kind: str, framing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registrations, "MAX_ENTRY", MIB // 2)
@@ -195,7 +195,7 @@ async def test_a_list_of_registrations_that_never_ends_is_given_up(
         assert server.sent < 16 * MIB
 
 
-async def test_a_list_with_too_many_registrations_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_with_too_many_registrations_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registrations, "MAX_REGISTRATIONS", 1_000)
     async with hostile(UNTIL_CLOSED, b"[" + b",".join([ENTRY] * 1_000) + b"]") as (leshan, _):
         assert await read_list(leshan) == 1_000
@@ -204,7 +204,7 @@ async def test_a_list_with_too_many_registrations_is_given_up(monkeypatch: pytes
             await read_list(leshan)
 
 
-async def test_a_list_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_list_of_registrations_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on single reads would restart with each byte."""
     monkeypatch.setattr(registrations, "LIST_SECONDS", 0.2)
 
@@ -248,7 +248,7 @@ async def test_a_compressed_answer_is_refused() -> None:
     [(b"[", b"{}," * 10_000), (b"[", b"[" * 32_000), (b'[{"id":3,"name":"', b"x" * 32_000), (b"", b" " * 32_000)],
     ids=["models", "depth", "name", "blanks"],
 )
-async def test_object_models_without_end_are_given_up(begin: bytes, piece: bytes) -> None:
+async def test_endless_object_models_are_aborted(begin: bytes, piece: bytes) -> None:
     async with hostile(UNTIL_CLOSED, begin, repeat(piece)) as (leshan, server):
 
         async def read() -> None:
@@ -293,7 +293,7 @@ EVENTS: Final = {
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-async def test_an_event_of_any_size_costs_itself_alone(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_oversized_event_affects_only_itself(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "MAX_EVENT", 256 * 1024)
     async with hostile(STREAM, EVENTS[kind]) as (leshan, _):
         event, peak = await peak_of(_first_event(leshan))
@@ -308,7 +308,7 @@ async def test_a_stream_that_never_opens_is_lost(monkeypatch: pytest.MonkeyPatch
             await _first_event(leshan)
 
 
-async def test_chunks_of_one_byte_leave_other_tasks_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_chunks_of_one_byte_do_not_block_other_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = count()
 
     async def other() -> None:
@@ -355,7 +355,7 @@ def _nested(depth: int) -> Any:
     return [_nested(depth - 1)] if depth else []
 
 
-async def test_a_content_with_too_many_members_is_read_as_far_as_the_limit() -> None:
+async def test_a_content_with_too_many_members_is_read_up_to_the_limit() -> None:
     instance = {"id": 0, "kind": "instance", "resources": [0] * 300_000}
     decoded = decode_content("/3/0", instance, lambda _: None)
     assert len(decoded.problems) == MAX_PROBLEMS + 1
@@ -381,7 +381,7 @@ async def test_links_and_locations_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("status", [0, -1, 2**40, 600])
-async def test_a_status_of_a_past_call_that_is_no_http_status_is_not_believed(status: int) -> None:
+async def test_an_invalid_status_of_a_past_call_is_ignored(status: int) -> None:
     body = orjson.dumps({"state": "DONE", "answer": {"status": status, "body": "{}"}})
     assert read_state(OperationKind.READ, Exchange(left=True, status=200, body=body)) is CallStatus.NO_IDS
 

@@ -181,7 +181,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("kind", ENDLESS)
 @pytest.mark.usefixtures("memory")
-async def test_what_never_ends_is_cut_off_with_bounded_memory(kind: str) -> None:
+async def test_endless_input_is_cut_off_with_bounded_memory(kind: str) -> None:
     """The client would send 64 MiB; without limits the server would store all of it."""
     begin, piece = ENDLESS[kind]
     async with server() as one:
@@ -228,7 +228,7 @@ async def test_pipelined_requests_are_answered_in_order_one_at_a_time(method: st
 
 
 @pytest.mark.parametrize("cut", [1, 5, 15, len(START), len(GET) - 1])
-async def test_a_pipelined_request_that_is_cut_is_served(cut: int) -> None:
+async def test_a_pipelined_request_in_two_pieces_is_served(cut: int) -> None:
     post = b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
     async with server() as one:
         for first in (GET, post):
@@ -238,7 +238,7 @@ async def test_a_pipelined_request_that_is_cut_is_served(cut: int) -> None:
             assert (await response(reader)).startswith(b"200 ")
 
 
-async def test_more_pipelined_bytes_than_the_limit_close_the_connection_after_the_response() -> None:
+async def test_pipelined_bytes_above_the_limit_close_after_the_response() -> None:
     async with server() as one:
         reader, writer = await one.connect(GET.replace(b"/name", b"/wait"))
         await eventually(lambda: one.app.served == 1)
@@ -248,7 +248,7 @@ async def test_more_pipelined_bytes_than_the_limit_close_the_connection_after_th
         assert one.app.served < 2 * MAX_PIPELINED // len(GET)
 
 
-async def test_a_request_behind_a_chunked_one_in_the_same_piece_is_not_served_unseen() -> None:
+async def test_a_request_behind_a_chunked_one_in_a_slice_closes_the_connection() -> None:
     """The server does not check the second head there: it closes the connection, and the client sends the request
     again."""
     async with server() as one:
@@ -294,12 +294,12 @@ NO_HTTP = [b"nonsense\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", GET[
 
 
 @pytest.mark.parametrize("bytes_", NO_HTTP)
-async def test_what_is_no_http_is_400(bytes_: bytes) -> None:
+async def test_invalid_http_is_400(bytes_: bytes) -> None:
     async with server() as one:
         assert (await one.ask(bytes_)).startswith(b"400 ")
 
 
-async def test_a_websocket_passes_and_one_with_too_many_fields_does_not() -> None:
+async def test_a_websocket_request_has_the_same_limit_of_fields() -> None:
     async with server() as one:
         async with connect(f"ws://127.0.0.1:{one.port}/socket", proxy=None) as websocket:
             assert await websocket.recv() == "hello"
@@ -347,7 +347,7 @@ async def test_a_body_that_is_not_complete_in_time_is_408(monkeypatch: pytest.Mo
             await one.app.broken_off.wait()
 
 
-async def test_a_body_that_is_not_complete_soon_after_the_shutdown_began_is_503(
+async def test_a_body_that_is_incomplete_soon_after_the_shutdown_is_503(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(http_protocol, "SHUTDOWN_BODY_SECONDS", 0.2)

@@ -80,7 +80,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
         ("PUT /clients/errors/3442/0/110", "x" * 2_000_000, (413, "TOO_LARGE", "NOT_SENT")),
     ],
 )
-async def test_what_was_not_sent(
+async def test_requests_that_were_not_sent(
     rest: httpx.AsyncClient, make: Made, request_line: str, body: str | None, expected: tuple[int, str, str]
 ) -> None:
     device = await make("errors")
@@ -90,14 +90,14 @@ async def test_what_was_not_sent(
     assert await asyncio.to_thread(device.received) == []
 
 
-async def test_errors_are_text_for_who_does_not_ask_for_json(rest: httpx.AsyncClient) -> None:
+async def test_errors_are_text_unless_json_is_accepted(rest: httpx.AsyncClient) -> None:
     answer = await rest.get("/clients/nobody/3/0/0", headers={"Accept": "*/*"})
     assert (answer.status_code, answer.text) == (400, "No registered client with id 'nobody'")
     answer = await rest.get("/security/clients/nobody", headers={"Accept": "*/*"})
     assert (answer.status_code, answer.text) == (404, "No security information of this client")
 
 
-async def test_a_body_that_is_too_large_is_so_with_a_request_id_too(rest: httpx.AsyncClient, make: Made) -> None:
+async def test_a_body_that_is_too_large_is_413_with_a_request_id_too(rest: httpx.AsyncClient, make: Made) -> None:
     device = await make("large")
     headers = {"Content-Type": "application/json", "Reveille-Request": "large/1"}
     answer = await rest.put("/clients/large/3442/0/110", content="x" * 2_000_000, headers=headers)
@@ -112,7 +112,7 @@ async def test_a_silent_device_may_have_been_reached(rest: httpx.AsyncClient, ma
     assert error_of(answer) == (504, "REQUEST_TIMEOUT", "MAY_HAVE_REACHED")
 
 
-async def test_a_client_that_sleeps_is_not_asked(rest: httpx.AsyncClient, make: Made) -> None:
+async def test_a_sleeping_client_is_not_called(rest: httpx.AsyncClient, make: Made) -> None:
     device = await make("sleeper", queue_mode=True)
     before = time.time() * 1000
     await asyncio.to_thread(device.sleep)
@@ -125,7 +125,7 @@ async def test_a_client_that_sleeps_is_not_asked(rest: httpx.AsyncClient, make: 
     assert [each.method for each in await asyncio.to_thread(device.received)] == ["READ"]
 
 
-async def test_more_calls_than_the_server_takes(leshan_devices: Devices) -> None:
+async def test_more_calls_than_the_limit(leshan_devices: Devices) -> None:
     with leshan_server(options=["--max-open-calls", 1]) as server:
         slow = await asyncio.to_thread(leshan_devices.create, "slow", server=server.coap_uri)
         other = await asyncio.to_thread(leshan_devices.create, "other", server=server.coap_uri)
@@ -164,7 +164,7 @@ async def test_a_name_with_a_control_character_is_refused(
     assert name not in [each["endpoint"] for each in await asyncio.to_thread(production_leshan.clients)]
 
 
-async def test_arguments_may_come_in_chunks(rest: httpx.AsyncClient, make: Made) -> None:
+async def test_arguments_may_arrive_in_chunks(rest: httpx.AsyncClient, make: Made) -> None:
     device = await make("chunked")
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -214,7 +214,7 @@ async def test_object_models_by_object_and_version(rest: httpx.AsyncClient, make
     assert (await rest.get("/objectspecs?object=4711")).json() == []
 
 
-async def test_object_models_that_are_known_already(rest: httpx.AsyncClient) -> None:
+async def test_unchanged_object_models_are_304(rest: httpx.AsyncClient) -> None:
     first = await rest.get("/objectspecs?object=3&version=1.1")
     again = await rest.get("/objectspecs?object=3&version=1.1", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
@@ -222,7 +222,7 @@ async def test_object_models_that_are_known_already(rest: httpx.AsyncClient) -> 
     assert other.status_code == 200
 
 
-async def test_what_the_server_says_of_itself(rest: httpx.AsyncClient, our_leshan: LeshanServer) -> None:
+async def test_the_server_reports_its_capabilities(rest: httpx.AsyncClient, our_leshan: LeshanServer) -> None:
     told = (await rest.get("/server/info")).json()
     assert (told["name"], told["leshan"], told["mode"]) == ("reveille-leshan-server", "2.0.0-M18", "production")
     assert told["features"]["requestIds"] is True
@@ -235,7 +235,7 @@ async def test_what_the_server_says_of_itself(rest: httpx.AsyncClient, our_lesha
 # --- shutdown
 
 
-async def test_at_its_end_the_server_waits_for_calls_and_takes_no_more(leshan_devices: Devices) -> None:
+async def test_a_stopping_server_waits_for_calls_and_accepts_no_new_ones(leshan_devices: Devices) -> None:
     with leshan_server() as server:
         slow = await asyncio.to_thread(leshan_devices.create, "slow-end", server=server.coap_uri)
         other = await asyncio.to_thread(leshan_devices.create, "other-end", server=server.coap_uri)

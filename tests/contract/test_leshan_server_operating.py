@@ -101,12 +101,12 @@ def test_a_file_of_a_newer_server_ends_the_start(tmp_path: Path) -> None:
     assert refused("--data", tmp_path).startswith("--data: a newer version of this server wrote the file (layout 2, ")
 
 
-def test_a_misspelt_variable_ends_the_start(tmp_path: Path) -> None:
+def test_a_misspelled_variable_aborts_the_start(tmp_path: Path) -> None:
     line = refused("--data", tmp_path, environment={"LESHAN_SERVER_HTTP_PROT": "0"})
     assert line.startswith("Unknown variable LESHAN_SERVER_HTTP_PROT. Did you mean LESHAN_SERVER_HTTP_PORT?")
 
 
-def test_a_copy_made_while_the_server_runs_starts_another_one(tmp_path: Path, leshan_devices: Devices) -> None:
+def test_a_copy_made_while_the_server_runs_starts_another_server(tmp_path: Path, leshan_devices: Devices) -> None:
     """The procedure is that of docs/backup.md."""
     psk = {"endpoint": "kept", "tls": {"mode": "psk", "details": {"identity": "kept-id", "key": "00" * 16}}}
     copies = tmp_path / "copies"
@@ -175,7 +175,7 @@ def test_metrics_count_refusals_handshakes_errors_and_listeners(
 # --- reload
 
 
-def test_tokens_are_reloaded_and_a_bad_file_keeps_them(tmp_path: Path) -> None:
+def test_tokens_are_reloaded_and_an_invalid_file_preserves_them(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("first\n")
     with leshan_server(options=["--api-token-file", file]) as server:
@@ -334,7 +334,7 @@ def decider() -> Iterator[Decider]:
     decider.server.server_close()
 
 
-def test_a_webhook_decides_who_registers(decider: Decider, leshan_devices: Devices) -> None:
+def test_a_webhook_decides_which_devices_register(decider: Decider, leshan_devices: Devices) -> None:
     options = ["--coaps-port", 0, "--registration-webhook", decider.url]
     with leshan_server(options=options) as server:
         told = {"endpoint": "secure", "tls": {"mode": "psk", "details": {"identity": "secure-id", "key": "00" * 16}}}
@@ -367,9 +367,7 @@ def test_a_webhook_decides_who_registers(decider: Decider, leshan_devices: Devic
             device.remove()
 
 
-def test_a_webhook_that_does_not_answer_keeps_no_other_device_waiting(
-    decider: Decider, leshan_devices: Devices
-) -> None:
+def test_an_unresponsive_webhook_delays_no_other_device(decider: Decider, leshan_devices: Devices) -> None:
     with leshan_server(options=["--registration-webhook", decider.url]) as server:
         known = leshan_devices.create("known", server=server.coap_uri)
         decider.answers.clear()

@@ -70,7 +70,7 @@ async def executed(device: Device) -> list[str | None]:
     return [each.value for each in await asyncio.to_thread(device.received, method="EXECUTE")]
 
 
-async def test_the_same_id_at_once_is_one_request(rest: Rest, device: Device) -> None:
+async def test_concurrent_calls_with_one_id_are_one_request(rest: Rest, device: Device) -> None:
     await asyncio.to_thread(device.answer_late, 300)
     answers = await asyncio.gather(*(rest.execute(device, "at-once/1") for _ in range(10)))
     assert {(answer.status_code, answer.text) for answer in answers} == {(200, answers[0].text)}
@@ -78,7 +78,7 @@ async def test_the_same_id_at_once_is_one_request(rest: Rest, device: Device) ->
     assert await executed(device) == ["5"]
 
 
-async def test_a_repeat_is_answered_what_the_first_was(rest: Rest, device: Device) -> None:
+async def test_a_repeat_receives_the_result_of_the_first_call(rest: Rest, device: Device) -> None:
     await asyncio.to_thread(device.refuse, "4.05", times=1)
     first = await rest.execute(device, "repeat/1")
     again = await rest.execute(device, "repeat/1")
@@ -91,7 +91,7 @@ async def test_a_repeat_is_answered_what_the_first_was(rest: Rest, device: Devic
     assert told["receivedAt"] <= told["finishedAt"]
 
 
-async def test_an_error_is_kept_as_well(rest: Rest, device: Device) -> None:
+async def test_an_error_is_recorded_as_well(rest: Rest, device: Device) -> None:
     await asyncio.to_thread(device.never_answer)
     first = await rest.execute(device, "silent/1", seconds=1)
     assert (first.status_code, first.json()["code"], first.json()["delivery"]) == (
@@ -113,7 +113,7 @@ async def test_another_request_under_the_same_id_is_refused(rest: Rest, device: 
     assert await executed(device) == ["5"]
 
 
-async def test_a_refused_call_may_come_again(rest: Rest, device: Device) -> None:
+async def test_a_refused_call_may_be_repeated(rest: Rest, device: Device) -> None:
     await asyncio.to_thread(device.answer_late, 1000)
     first = asyncio.create_task(rest.execute(device, "busy/1"))
     await eventually(lambda: device.received(method="EXECUTE") != [])
@@ -125,7 +125,7 @@ async def test_a_refused_call_may_come_again(rest: Rest, device: Device) -> None
     assert len(await executed(device)) == 2
 
 
-async def test_a_call_without_an_answer_keeps_the_device_busy_for_a_limited_time(leshan_devices: Devices) -> None:
+async def test_an_unanswered_call_occupies_the_device_for_a_limited_time(leshan_devices: Devices) -> None:
     with leshan_server(options=["--busy-seconds", 1]) as server:
         slow = await asyncio.to_thread(leshan_devices.create, "slow-busy", server=server.coap_uri)
         await asyncio.to_thread(slow.answer_late, 6000, path="/3442/0/3")
@@ -153,7 +153,7 @@ async def read(client: httpx.AsyncClient, device: Device) -> httpx.Response:
     return await client.get(f"/clients/{device.name}/3/0/0?timeout=20")
 
 
-async def test_a_repeat_after_the_device_has_gone_is_answered_all_the_same(rest: Rest, device: Device) -> None:
+async def test_a_repeat_is_answered_after_the_device_deregistered(rest: Rest, device: Device) -> None:
     first = await rest.execute(device, "gone/1")
     await asyncio.to_thread(device.deregister)
     assert (await rest.execute(device, "gone/1")).text == first.text
@@ -161,7 +161,7 @@ async def test_a_repeat_after_the_device_has_gone_is_answered_all_the_same(rest:
     assert (never.status_code, never.json()["code"], never.json()["delivery"]) == (400, "NOT_REGISTERED", "NOT_SENT")
 
 
-async def test_waiting_for_a_call_that_runs(rest: Rest, device: Device) -> None:
+async def test_waiting_for_a_running_call(rest: Rest, device: Device) -> None:
     await asyncio.to_thread(device.answer_late, 1000)
     call = asyncio.create_task(rest.execute(device, "wait/1"))
     await eventually(lambda: device.received(method="EXECUTE") != [])
@@ -172,7 +172,7 @@ async def test_waiting_for_a_call_that_runs(rest: Rest, device: Device) -> None:
     assert (done["state"], done["answer"]["body"]) == ("DONE", (await call).text)
 
 
-async def test_an_id_that_was_given_up_is_never_sent(rest: Rest, device: Device) -> None:
+async def test_an_abandoned_id_is_never_sent(rest: Rest, device: Device) -> None:
     assert await rest.told("late/1") == {"id": "late/1", "state": "NOT_RECEIVED"}
     assert await rest.told("late/1", close=True) == {"id": "late/1", "state": "NOT_RECEIVED"}
     late = await rest.execute(device, "late/1")
@@ -184,7 +184,7 @@ async def test_an_id_that_was_given_up_is_never_sent(rest: Rest, device: Device)
 
 
 @pytest.mark.parametrize("request_id", ["one", "a/b/c", "../1", "1/..", "a b/1", "a/", "/1"])
-async def test_what_is_no_id(rest: Rest, device: Device, request_id: str) -> None:
+async def test_invalid_ids(rest: Rest, device: Device, request_id: str) -> None:
     refused = await rest.execute(device, request_id)
     assert (refused.status_code, refused.json()["code"], refused.json()["delivery"]) == (
         400,
@@ -194,7 +194,7 @@ async def test_what_is_no_id(rest: Rest, device: Device, request_id: str) -> Non
     assert await executed(device) == []
 
 
-async def test_a_request_without_retransmission_goes_out_once(rest: Rest, device: Device) -> None:
+async def test_a_request_without_retransmission_is_sent_once(rest: Rest, device: Device) -> None:
     """The device does not receive it; a request of the usual kind is retransmitted after 2 to 3 s."""
     await asyncio.to_thread(device.sleep)
     before = (await asyncio.to_thread(device.datagrams))["dropped"]
@@ -212,7 +212,7 @@ async def test_a_late_answer_to_a_request_without_retransmission(rest: Rest, dev
     assert (await rest.execute(device, "once-late/1", retransmit=0)).json()["success"]
 
 
-async def test_after_a_restart_what_was_done_is_answered_and_what_ran_is_interrupted(
+async def test_after_a_restart_done_calls_are_answered_open_ones_interrupted(
     leshan_devices: Devices, tmp_path: Path
 ) -> None:
     with leshan_server(data=tmp_path) as first:

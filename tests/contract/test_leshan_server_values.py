@@ -112,7 +112,7 @@ async def test_unsigned_integers_by_tlv_over_their_whole_range(rest: httpx.Async
 
 
 @pytest.mark.parametrize("only", ["SENML_JSON", "SENML_CBOR", "JSON"])
-async def test_a_write_goes_out_in_a_format_that_the_device_registered(
+async def test_a_write_is_sent_in_a_format_that_the_device_registered(
     rest: httpx.AsyncClient, make: Made, only: str
 ) -> None:
     device = await make(f"only-{only}", formats=(only,))
@@ -156,7 +156,7 @@ NO_VALUES: Final[list[tuple[str, str]]] = [
 ]
 
 
-async def test_what_is_no_value_is_refused_and_changes_nothing(rest: httpx.AsyncClient, make: Made) -> None:
+async def test_an_invalid_value_is_refused_and_changes_nothing(rest: httpx.AsyncClient, make: Made) -> None:
     device = await make("no-values")
     before = await read(rest, device, "/3442/0", format="SENML_CBOR")
     assert before["resources"]

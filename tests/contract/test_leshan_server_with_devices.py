@@ -115,9 +115,7 @@ async def asleep(server: LeshanServer, name: str) -> bool:
     return sleeping
 
 
-async def test_the_stream_speaks_with_cr_lf_and_only_to_those_who_ask_for_it(
-    server: LeshanServer, devices: Devices
-) -> None:
+async def test_the_stream_uses_cr_lf_and_requires_its_accept_header(server: LeshanServer, devices: Devices) -> None:
     async with httpx.AsyncClient(timeout=10) as client:
         assert (await client.get(f"{server.url}/event")).status_code == 405
         async with client.stream("GET", f"{server.url}/event?ep=crlf", headers=EVENT_STREAM) as response:
@@ -128,9 +126,7 @@ async def test_the_stream_speaks_with_cr_lf_and_only_to_those_who_ask_for_it(
     created.remove()
 
 
-async def test_a_request_for_a_sleeping_client_is_kept_and_the_newest_wins(
-    server: LeshanServer, devices: Devices
-) -> None:
+async def test_the_newest_request_for_a_sleeping_client_is_held(server: LeshanServer, devices: Devices) -> None:
     async with listening(server, "queue") as stream:
         queue = await told(lambda: devices.create("queue", queue_mode=True))
         await stream.until("AWAKE", "REGISTRATION", "SLEEPING")
@@ -145,7 +141,7 @@ async def test_a_request_for_a_sleeping_client_is_kept_and_the_newest_wins(
         assert [write.value for write in queue.received(method="WRITE")] == ["second"]
 
 
-async def test_a_silent_client_in_queue_mode_is_taken_as_asleep_at_once(server: LeshanServer, devices: Devices) -> None:
+async def test_a_silent_client_in_queue_mode_counts_as_asleep_at_once(server: LeshanServer, devices: Devices) -> None:
     async with listening(server, "deaf") as stream:
         deaf = await told(lambda: devices.create("deaf", queue_mode=True))
         await stream.until("REGISTRATION")
@@ -174,7 +170,7 @@ async def test_observers_are_notified_also_of_an_equal_value(server: LeshanServe
 
 
 @pytest.mark.parametrize("code", ["4.00", "4.04", "4.05", "4.08", "4.29", "5.00", "5.01", "5.03"])
-async def test_a_device_refuses_with_the_code_it_was_told(server: LeshanServer, device: Device, code: str) -> None:
+async def test_a_device_refuses_with_the_configured_code(server: LeshanServer, device: Device, code: str) -> None:
     device.refuse(code, path="/3442/0", text="not now", times=1)
     refused = (await call(server, "PUT", f"{device.name}/3442/0/110", text(110, "x"))).json()
     assert refused["status"].endswith(f"({code.replace('.', '')})")
@@ -185,7 +181,7 @@ async def test_a_device_refuses_with_the_code_it_was_told(server: LeshanServer, 
     assert [write.value for write in device.received(method="WRITE")] == ["x", "y"]
 
 
-async def test_a_silent_device_has_done_what_it_was_asked(server: LeshanServer, device: Device) -> None:
+async def test_a_silent_device_has_executed_the_request(server: LeshanServer, device: Device) -> None:
     device.never_answer(path="/3442", times=1)
     assert (await call(server, "PUT", f"{device.name}/3442/0/110?timeout=1", text(110, "done"))).status_code == 504
     await eventually(lambda: device.value("/3442/0/110") == text(110, "done"))
@@ -195,9 +191,7 @@ async def test_a_silent_device_has_done_what_it_was_asked(server: LeshanServer, 
     assert device.value("/3442/0/110") == text(110, "done")
 
 
-async def test_a_late_answer_comes_once_however_often_the_request_is_retransmitted(
-    server: LeshanServer, device: Device
-) -> None:
+async def test_a_late_answer_is_sent_once_over_all_retransmissions(server: LeshanServer, device: Device) -> None:
     device.answer_late(5_000, path="/3/0/4")
     late = (await call(server, "POST", f"{device.name}/3/0/4?timeout=20")).json()
     assert late["success"] is True
@@ -205,7 +199,7 @@ async def test_a_late_answer_comes_once_however_often_the_request_is_retransmitt
     assert len(device.received(method="EXECUTE")) == 1
 
 
-async def test_what_is_held_arrives_when_the_device_hears_again(server: LeshanServer, device: Device) -> None:
+async def test_a_held_request_arrives_when_the_device_receives_again(server: LeshanServer, device: Device) -> None:
     device.sleep(hold=True)
     assert (await call(server, "PUT", f"{device.name}/3442/0/110?timeout=1", text(110, "held"))).status_code == 504
     await eventually(lambda: device.datagrams()["requests"] == 1)
@@ -226,7 +220,7 @@ async def test_a_registration_from_a_new_port_cancels_an_open_call(server: Lesha
     assert device.state()["port"] != before
 
 
-async def test_more_open_calls_than_threads_hold_up_nobody(server: LeshanServer, devices: Devices) -> None:
+async def test_more_open_calls_than_threads_block_no_other_call(server: LeshanServer, devices: Devices) -> None:
     silent = await told(lambda: devices.create_many(f"silent-{number}" for number in range(60)))
     healthy = await told(lambda: devices.create("healthy"))
     for each in silent:
@@ -246,20 +240,20 @@ async def test_more_open_calls_than_threads_hold_up_nobody(server: LeshanServer,
         each.remove()
 
 
-async def test_values_of_64_kib_go_through(server: LeshanServer, device: Device) -> None:
+async def test_values_of_64_kib_are_transferred(server: LeshanServer, device: Device) -> None:
     value = "x" * 65_536
     assert (await call(server, "PUT", f"{device.name}/3442/0/110?timeout=20", text(110, value))).json()["success"]
     assert (await call(server, "GET", f"{device.name}/3442/0/110?timeout=20")).json()["content"]["value"] == value
 
 
-async def test_a_device_without_firmware_object_does_not_find_it(server: LeshanServer, devices: Devices) -> None:
+async def test_a_device_without_firmware_object_returns_not_found(server: LeshanServer, devices: Devices) -> None:
     bare = await told(lambda: devices.create("bare", objects=[3]))
     node = text(1, "https://url.com/fw.bin")
     assert (await call(server, "PUT", "bare/5/0/1", node)).json()["status"] == "NOT_FOUND(404)"
     bare.remove()
 
 
-async def test_a_device_that_vanishes_is_deregistered_when_its_lifetime_has_run_out(
+async def test_a_vanished_device_is_deregistered_when_its_lifetime_expires(
     server: LeshanServer, devices: Devices
 ) -> None:
     async with listening(server, "mortal") as stream:
@@ -268,7 +262,7 @@ async def test_a_device_that_vanishes_is_deregistered_when_its_lifetime_has_run_
         await stream.until("REGISTRATION", "DEREGISTRATION")
 
 
-async def test_after_a_restart_of_the_server_a_device_registers_anew_at_its_next_update(devices: Devices) -> None:
+async def test_after_a_server_restart_a_device_registers_at_its_next_update(devices: Devices) -> None:
     with leshan_server(mode="stock") as first:
         wanderer = await told(lambda: devices.create("wanderer", server=first.coap_uri))
     with leshan_server(mode="stock", http_port=first.http_port, coap_port=first.coap_port) as second:

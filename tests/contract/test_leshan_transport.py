@@ -221,7 +221,9 @@ LOST: list[tuple[Answer, Failure]] = [
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kept", [False, True], ids=["fresh", "kept"])
 @pytest.mark.parametrize(("answer", "failure"), LOST, ids=[answer.__name__ for answer, _ in LOST])
-async def test_a_lost_answer_leaves_one_arrival(method: str, kept: bool, answer: Answer, failure: Failure) -> None:
+async def test_a_lost_answer_means_one_request_received(
+    method: str, kept: bool, answer: Answer, failure: Failure
+) -> None:
     async with serving(*([answer_well] if kept else []), answer) as server, transport(server.url) as sender:
         if kept:
             assert (await sender.exchange(request(method), soon())).failure is None
@@ -238,7 +240,7 @@ async def test_a_lost_answer_leaves_one_arrival(method: str, kept: bool, answer:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_kept_connection_that_died_before_is_never_used_silently_twice(method: str) -> None:
+async def test_a_stale_kept_connection_never_causes_a_second_request(method: str) -> None:
     """The server closes while the connection idles: the request is sent on a new connection, or counts as perhaps
     read."""
 
@@ -253,7 +255,7 @@ async def test_a_kept_connection_that_died_before_is_never_used_silently_twice(m
             assert exchange.failure is None or exchange.left
 
 
-async def test_a_good_answer_comes_whole_with_what_was_asked() -> None:
+async def test_a_valid_answer_is_returned_whole_with_its_request() -> None:
     async with (
         serving(answer_well) as server,
         transport(server.url, headers={"Authorization": "Bearer abc", "X-Own": "1"}) as sender,
@@ -277,7 +279,7 @@ async def test_every_whole_form_of_an_answer_is_read(answer: Answer) -> None:
             assert exchange.body == BODY
 
 
-async def test_a_second_answer_is_never_taken_for_the_next_call_s() -> None:
+async def test_a_second_answer_is_never_returned_to_the_next_call() -> None:
     async with serving(two_answers, one_more_later, answer_well) as server, transport(server.url) as sender:
         for arrived in (1, 2):
             assert (await sender.exchange(request("PUT"), soon())).body == BODY
@@ -287,7 +289,7 @@ async def test_a_second_answer_is_never_taken_for_the_next_call_s() -> None:
     assert (len(server.requests), server.connections) == (3, 3)
 
 
-async def test_what_would_end_a_line_of_the_head_is_not_sent() -> None:
+async def test_text_that_would_end_a_header_line_is_not_sent() -> None:
     async with serving(answer_well) as server, transport(server.url) as sender:
         split = LeshanRequest("GET", "/clients/dev\r\nX-Own: 1")
         assert not (await sender.exchange(split, soon())).left
@@ -296,21 +298,21 @@ async def test_what_would_end_a_line_of_the_head_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_refused_did_not_leave(method: str, unused_port: int) -> None:
+async def test_a_refused_connection_sends_nothing(method: str, unused_port: int) -> None:
     async with transport(f"http://127.0.0.1:{unused_port}/api") as sender:
         exchange = await sender.exchange(request(method), soon())
     assert (exchange.left, exchange.failure) == (False, Failure.UNREACHABLE)
     assert outcome_of(OperationKind.WRITE, exchange).kind is OutcomeKind.UNREACHABLE
 
 
-async def test_an_unknown_host_did_not_leave() -> None:
+async def test_an_unknown_host_receives_nothing() -> None:
     async with transport("http://leshan.invalid/api") as sender:
         exchange = await sender.exchange(request("PUT"), soon())
     assert (exchange.left, exchange.failure) == (False, Failure.UNREACHABLE)
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_past_the_deadline_nothing_is_sent(method: str) -> None:
+async def test_nothing_is_sent_after_the_deadline(method: str) -> None:
     async with serving(answer_well) as server, transport(server.url) as sender:
         exchange = await sender.exchange(request(method), time.monotonic() - 0.001)
         assert server.requests == []
@@ -319,9 +321,7 @@ async def test_past_the_deadline_nothing_is_sent(method: str) -> None:
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["fresh", "kept"])
-async def test_a_process_that_froze_until_past_the_deadline_sends_nothing(
-    kept: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_process_frozen_past_the_deadline_sends_nothing(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock jumps after the claim and before the write, as after SIGSTOP or on a suspended machine."""
     async with serving(answer_well) as server, transport(server.url) as sender:
         if kept:
@@ -336,7 +336,7 @@ async def test_a_process_that_froze_until_past_the_deadline_sends_nothing(
     assert exchange.failure in {Failure.TOO_LATE, Failure.UNREACHABLE}
 
 
-async def test_waiting_for_a_free_connection_past_the_deadline_sends_nothing() -> None:
+async def test_waiting_past_the_deadline_for_a_connection_sends_nothing() -> None:
     async with serving(never) as server, transport(server.url, max_in_flight=1) as sender:
         first = asyncio.create_task(sender.exchange(request("POST"), soon(TO_SEND)))
         await eventually(lambda: len(server.requests) == 1)
@@ -346,7 +346,7 @@ async def test_waiting_for_a_free_connection_past_the_deadline_sends_nothing() -
     assert len(server.requests) == 1
 
 
-async def test_with_another_kept_connection_at_hand_nothing_is_sent_twice() -> None:
+async def test_another_kept_connection_causes_no_second_request() -> None:
     """The connection closes after the request was read while another one idles in the pool."""
     both = asyncio.Barrier(2)
 
@@ -362,7 +362,7 @@ async def test_with_another_kept_connection_at_hand_nothing_is_sent_twice() -> N
     assert (len(server.requests), server.connections) == (3, 2)
 
 
-async def test_lost_and_late_calls_give_their_place_back() -> None:
+async def test_lost_and_late_calls_release_their_connections() -> None:
     async with serving(*[close] * 10, never, answer_well) as server, transport(server.url, max_in_flight=1) as sender:
         for _ in range(10):
             assert (await sender.exchange(request("PUT"), soon())).failure is Failure.LOST
@@ -373,7 +373,7 @@ async def test_lost_and_late_calls_give_their_place_back() -> None:
     assert len(server.requests) == 12
 
 
-async def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
+async def test_redirects_are_not_followed_and_cookies_not_stored() -> None:
     async with serving(redirect, cookie, answer_well) as server, transport(server.url) as sender:
         assert (await sender.exchange(request("DELETE"), soon())).status == 307
         assert len(server.requests) == 1
@@ -382,7 +382,7 @@ async def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
     assert b"cookie" not in server.requests[2].lower()
 
 
-async def test_a_canceled_call_leaves_no_connection_behind_that_could_mix_answers() -> None:
+async def test_a_canceled_call_leaves_no_connection_that_could_mix_answers() -> None:
     async with serving(never, answer_well) as server, transport(server.url) as sender:
         task = asyncio.create_task(sender.exchange(request("PUT"), soon()))
         await eventually(lambda: len(server.requests) == 1)
@@ -410,7 +410,7 @@ async def test_a_proxy_in_the_environment_is_not_used(monkeypatch: pytest.Monkey
         assert (await sender.exchange(request("GET"), soon())).status == 200
 
 
-async def test_a_server_that_is_not_trusted_gets_nothing(certificate: tuple[Path, Path]) -> None:
+async def test_an_untrusted_server_receives_nothing(certificate: tuple[Path, Path]) -> None:
     async with serving(answer_well, tls=server_tls(*certificate)) as server:
         url = f"https://localhost:{server.port}/api"
         async with transport(url, tls=tls_context(None, None, None)) as sender:

@@ -40,7 +40,7 @@ async def test_every_test_has_a_database_of_its_own(empty_database_url: str, dat
 
 
 @pytest.mark.asyncio
-async def test_a_test_finds_a_migrated_database(database_url: str) -> None:
+async def test_a_test_has_a_migrated_database(database_url: str) -> None:
     assert await migrate(database_url) == []
 
 

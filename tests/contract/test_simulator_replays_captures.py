@@ -190,7 +190,7 @@ def shape(data: Any) -> Any:
     return normalised(data)
 
 
-async def test_wakes_as_the_stock_server_tells_it() -> None:
+async def test_wakes_are_reported_as_by_the_stock_server() -> None:
     """Expect AWAKE, REGISTRATION, SLEEPING; then AWAKE, UPDATED, and REQUEST_RESPONSE of the last of the delayed
     requests."""
     captured = [(name, data) for name, data in captured_events() if "queue-3" in data]

@@ -75,7 +75,7 @@ async def test_any_offer_but_a_websocket_is_ignored(offer: bytes) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, len(HEAD) - 3, len(HEAD) - 1, len(HEAD), len(HEAD) + 5])
-async def test_a_post_with_the_offer_keeps_its_body(cut: int) -> None:
+async def test_a_post_with_the_offer_has_its_body(cut: int) -> None:
     """The body is complete wherever the bytes are cut, and again on the same connection, which Java's client reuses."""
     ear = Ear()
     async with serving(ear) as port, connected(port) as (reader, writer):
@@ -96,7 +96,7 @@ async def test_two_posts_in_one_piece() -> None:
         assert [await answer(reader), await answer(reader)] == [TAKEN, TAKEN]
 
 
-async def test_a_body_that_speaks_of_an_offer_is_left_alone() -> None:
+async def test_a_body_that_contains_an_offer_is_unchanged() -> None:
     ear = Ear()
     body = b'{"ep":"dev","obj_id":3303,"val":null,"x":"\\r\\nUpgrade: h2c"}\r\nUpgrade: h2c\r\n'
     head = HEAD.replace(b"Content-Length: %d" % len(BODY), b"Content-Length: %d" % len(body))

@@ -42,7 +42,7 @@ async def post(port: int, message: bytes) -> str:
 
 @pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("fields", [[f"Authorization: Bearer {TOKEN}"], []], ids=["known", "strangers"])
-async def test_a_thousand_posts_at_once_are_taken_beside_a_hundred_slow_ones(path: str, fields: list[str]) -> None:
+async def test_a_thousand_concurrent_posts_are_accepted_beside_slow_ones(path: str, fields: list[str]) -> None:
     heard: list[Batch] = []
 
     async def ingest(batch: Batch) -> None:

@@ -73,7 +73,7 @@ async def test_a_viewer_reads_and_an_operator_also_acts(guarded: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_socket_takes_the_token_of_its_first_message(guarded: str) -> None:
+async def test_a_socket_accepts_the_token_of_its_first_message(guarded: str) -> None:
     for token in (VIEWER, OPERATOR):
         async with live(guarded, token) as connection:
             await connection.subscribe(STEPS)
@@ -81,7 +81,7 @@ async def test_a_socket_takes_the_token_of_its_first_message(guarded: str) -> No
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("payload", "code"), [({}, 4401), ({"token": "a-token-that-nobody-has"}, 4403)])
-async def test_a_socket_without_a_good_token_is_closed(guarded: str, payload: dict[str, str], code: int) -> None:
+async def test_a_socket_without_a_valid_token_is_closed(guarded: str, payload: dict[str, str], code: int) -> None:
     async with socket(guarded) as connection:
         await connection.send(json.dumps({"type": "connection_init", "payload": payload}))
         with pytest.raises(ConnectionClosed):
@@ -111,7 +111,7 @@ async def test_the_page_health_and_metrics_need_no_token(guarded: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_page_of_another_origin_gets_no_socket(reveille_url: str, guarded: str) -> None:
+async def test_a_page_of_another_origin_cannot_open_a_socket(reveille_url: str, guarded: str) -> None:
     for url in (reveille_url, guarded):
         with pytest.raises((InvalidStatus, ConnectionClosed)):
             await _init(url, "https://evil.example")
@@ -125,7 +125,7 @@ async def _init(url: str, origin: str) -> str:
         return str(json.loads(await connection.recv())["type"])
 
 
-def test_a_page_of_another_origin_cannot_ask_by_a_form(reveille_url: str) -> None:
+def test_a_page_of_another_origin_cannot_post_a_form(reveille_url: str) -> None:
     """A browser sends this to another origin without a preflight: it is not a JSON type, so nothing of it is
     executed."""
     name = f"form-{uuid4().hex}"
@@ -154,7 +154,7 @@ async def test_without_tokens_only_this_machine_s_names_are_answered(reveille_ur
                 pass
 
 
-def test_every_answer_tells_browsers_to_be_careful(reveille_url: str) -> None:
+def test_every_response_has_the_security_headers(reveille_url: str) -> None:
     headers = httpx.get(reveille_url, trust_env=False).headers
     assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
     assert "server" not in headers
@@ -177,7 +177,7 @@ def signed(body: bytes, at: float | None = None, secret: str = SECRET) -> dict[s
     return {"webhook_id": id_, "webhook_timestamp": str(int(moment.timestamp())), "webhook_signature": signature}
 
 
-def test_the_webhook_takes_what_is_signed_or_bears_the_token(guarded: str) -> None:
+def test_the_webhook_accepts_signed_posts_and_posts_with_the_token(guarded: str) -> None:
     url, body = f"{guarded}/leshan/events", json.dumps(AWAKE).encode()
     assert post(url, body, **signed(body)) == 202
     assert post(url, body, authorization=f"Bearer {TOKEN}") == 202
@@ -200,7 +200,7 @@ def test_the_older_addresses_need_the_token(guarded: str) -> None:
         assert post(f"{guarded}/w/{TOKEN}/{address}", body, **elsewhere) == 202
 
 
-def test_without_secret_and_token_events_are_taken_from_this_machine_alone(reveille_url: str) -> None:
+def test_without_secret_and_token_only_this_machine_may_post_events(reveille_url: str) -> None:
     url = f"{reveille_url}/leshan/events"
     assert post(url, AWAKE) == 202
     assert post(url, AWAKE, x_forwarded_for="198.51.100.7") == 403

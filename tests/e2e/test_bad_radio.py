@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
 
 @pytest.mark.timeout(300)
-async def test_over_bad_radios_all_operations_end_and_no_execute_is_received_twice() -> None:
+async def test_over_bad_radios_operations_end_and_no_execute_is_repeated() -> None:
     result = await run(Plan(operations=60, devices=8, hold=6.0, within=180.0))
     assert result.broken == []
     assert sum(result.ends.values()) == 60

@@ -41,7 +41,7 @@ def test_a_line_of_the_table_is_measured_and_written(line: str, tmp_path: Path) 
     assert {file.name for file in out.iterdir()} == {"README.md", "figures.json", f"{line}.svg"}
 
 
-def test_the_sql_of_a_transition_does_not_grow_with_those_who_listen(tmp_path: Path) -> None:
+def test_the_statements_of_a_transition_do_not_grow_with_subscribers(tmp_path: Path) -> None:
     options = ("--database", KIND, "--subscribers", "1", "40", "--transitions", "10")
     told = run(tmp_path, "bench.scale.statements", *options)
     # a notification may arrive between two reads of one commit and cause a read or two more than needed

@@ -59,7 +59,9 @@ def test_every_verb_has_help(own_processes: Processes, verb: str) -> None:
         ("check", "database_url", "sqlite:///dev", "REVEILLE_DATABASE_URL"),
     ],
 )
-def test_a_bad_setting_is_one_line(own_processes: Processes, verb: str, setting: str, value: str, said: str) -> None:
+def test_an_invalid_setting_is_reported_in_one_line(
+    own_processes: Processes, verb: str, setting: str, value: str, said: str
+) -> None:
     done = own_processes.run(verb, **{setting: value})
     assert done.returncode == 2
     assert done.stdout == ""
@@ -75,14 +77,14 @@ def test_a_bad_setting_is_one_line(own_processes: Processes, verb: str, setting:
         ("serve", "postgres://nobody@127.0.0.1:1/x"),
     ],
 )
-def test_a_database_that_cannot_be_used_is_one_line(own_processes: Processes, verb: str, url: str) -> None:
+def test_an_unusable_database_is_reported_in_one_line(own_processes: Processes, verb: str, url: str) -> None:
     done = own_processes.run(verb, database_url=url)
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("reveille: REVEILLE_DATABASE_URL: ")
 
 
-def test_a_file_that_is_no_database_is_one_line(own_processes: Processes, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_in_one_line(own_processes: Processes, tmp_path: Path) -> None:
     """A file whose first bytes show that it is no database is a bad setting."""
     header = "SQLite format 3\0"
     for begin, code in (("", 2), (header, 1)):
@@ -96,7 +98,9 @@ def test_a_file_that_is_no_database_is_one_line(own_processes: Processes, tmp_pa
 
 
 @pytest.mark.parametrize("verb", ["migrate", "serve", "check"])
-def test_a_path_that_only_sqlite_refuses_is_one_line(own_processes: Processes, tmp_path: Path, verb: str) -> None:
+def test_a_path_that_sqlite_refuses_is_reported_in_one_line(
+    own_processes: Processes, tmp_path: Path, verb: str
+) -> None:
     """Two links point to each other."""
     for name, other in (("a.db", "b.db"), ("b.db", "a.db")):
         (tmp_path / name).symlink_to(other)
@@ -125,7 +129,7 @@ def test_a_connection_pooler_is_refused_in_one_line(
     assert done.stderr == f"reveille: REVEILLE_DATABASE_URL: {POOLER}\n"
 
 
-def test_an_unusable_postgresql_is_one_line(own_processes: Processes, tmp_path: Path) -> None:
+def test_an_unusable_postgresql_is_reported_in_one_line(own_processes: Processes, tmp_path: Path) -> None:
     """The cases are a wrong password, a missing database, and a server that accepts connections and never responds."""
     with postgres() as server, socket.create_server(("127.0.0.1", 0)) as silent:
         server.stop()
@@ -147,7 +151,7 @@ def test_an_unusable_postgresql_is_one_line(own_processes: Processes, tmp_path: 
 
 
 @pytest.mark.asyncio
-async def test_a_postgresql_that_is_too_old_is_one_line(
+async def test_a_postgresql_that_is_too_old_is_reported_in_one_line(
     own_processes: Processes, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     """A wire makes the server report that it is PostgreSQL 14."""
@@ -160,7 +164,7 @@ async def test_a_postgresql_that_is_too_old_is_one_line(
 
 
 @pytest.mark.parametrize("verb", ["serve", "simulate"])
-def test_a_taken_port_is_one_line(own_processes: Processes, sqlite: str, verb: str) -> None:
+def test_an_occupied_port_is_reported_in_one_line(own_processes: Processes, sqlite: str, verb: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         options = ["--port", str(port)] if verb == "simulate" else []
@@ -170,7 +174,7 @@ def test_a_taken_port_is_one_line(own_processes: Processes, sqlite: str, verb: s
     assert str(port) in done.stderr
 
 
-def test_migrating_twice_does_nothing_twice(own_processes: Processes, sqlite: str) -> None:
+def test_a_second_migration_changes_nothing(own_processes: Processes, sqlite: str) -> None:
     first, second = (own_processes.run("migrate", database_url=sqlite) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout.startswith("applied 1_")
@@ -178,7 +182,7 @@ def test_migrating_twice_does_nothing_twice(own_processes: Processes, sqlite: st
     assert own_processes.run("check", database_url=sqlite).stdout == "all invariants hold\n"
 
 
-def test_the_exported_schema_is_the_present_one(own_processes: Processes) -> None:
+def test_the_exported_schema_is_up_to_date(own_processes: Processes) -> None:
     done = own_processes.run("schema", str(ROOT / "schema.graphql"), "--check")
     assert done.returncode == 0, done.stderr
 
@@ -211,7 +215,7 @@ def _refused(group: Processes, process: Process) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_everything_in_order(own_processes: Processes, sqlite: str, how: signal.Signals) -> None:
+def test_a_signal_stops_all_processes_in_order(own_processes: Processes, sqlite: str, how: signal.Signals) -> None:
     """While the event stream is open, a browser keeps its connection, and another peer never completes its request."""
     process = own_processes.start("serve", database_url=sqlite, simulate_devices=2)
     address = urlsplit(process.url)

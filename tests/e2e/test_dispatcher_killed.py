@@ -37,7 +37,7 @@ def killed_ones(tmp_path: Path, pycache: Path, started: list[Processes]) -> Iter
         started.remove(group)
 
 
-async def test_what_a_killed_dispatcher_asked_of_a_device_is_fetched_and_not_asked_again(
+async def test_the_result_of_a_killed_dispatchers_call_is_fetched_not_repeated(
     production_leshan: LeshanServer, leshan_devices: Devices, killed_ones: Processes
 ) -> None:
     """No event reports the result: the Leshan server posts to no webhook here, and no stream is read."""

@@ -18,7 +18,7 @@ MUTATION, SUBSCRIPTION, QUERY = re.findall(r"```graphql\n(.*?)```", README, re.D
 
 
 @pytest.mark.asyncio
-async def test_the_readme_s_first_operation_goes_queued_sending_confirmed(reveille_url: str) -> None:
+async def test_the_first_operation_of_the_readme_is_confirmed(reveille_url: str) -> None:
     async with api(reveille_url) as client, live(reveille_url) as connection:
         before = await client.subscribers()
         subscription = await connection.subscribe(SUBSCRIPTION)
@@ -44,7 +44,7 @@ def test_the_python_client_waits_for_its_operation(reveille_url: str) -> None:
     assert steps == ["QUEUED", "SENDING", "CONFIRMED"]
 
 
-def test_the_python_client_says_what_is_wrong(reveille_url: str) -> None:
+def test_the_python_client_reports_errors(reveille_url: str) -> None:
     done = _create_and_wait("nobody-of-this-name", reveille_url)
     assert done.returncode == 1
     assert done.stderr.startswith("NOT_FOUND: ")

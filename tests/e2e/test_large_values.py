@@ -105,7 +105,7 @@ async def test_one_byte_more_is_refused_by_its_field(world: LeshanWorld, api: Ap
     assert str(MAX_OPAQUE_BYTES) in error["message"]
 
 
-async def test_an_answer_above_the_servers_limit_ends_the_operation_and_wakes_nobody(
+async def test_an_answer_above_the_servers_limit_fails_and_counts_as_no_wake(
     database_url: str, production_leshan: LeshanServer, leshan_devices: Devices
 ) -> None:
     async with LeshanWorld.begin(database_url, production_leshan, leshan_devices) as world:

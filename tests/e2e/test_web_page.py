@@ -169,7 +169,7 @@ async def test_the_steps_of_an_operation_are_shown_on_demand(watched: Watched, a
     await expect(page.locator("#history .operation")).to_have_count(1, timeout=BOUND_MS)
 
 
-async def test_what_is_wrong_is_said_at_the_field_and_announced(watched: Watched, api: Api) -> None:
+async def test_an_input_error_is_shown_at_its_field_and_announced(watched: Watched, api: Api) -> None:
     page = watched.page
     await open_endpoint(page, api, await provision(api))
     await fill_write(page, "nonsense", "x")
@@ -186,7 +186,7 @@ async def test_what_is_wrong_is_said_at_the_field_and_announced(watched: Watched
     await expect(field).not_to_have_attribute("aria-invalid", "true")
 
 
-async def test_a_64_bit_integer_is_not_rounded_on_its_way(watched: Watched, api: Api) -> None:
+async def test_a_64_bit_integer_is_not_rounded(watched: Watched, api: Api) -> None:
     page = watched.page
     await open_endpoint(page, api, await provision(api))
     await page.get_by_role("button", name="New operation").click()
@@ -210,7 +210,7 @@ async def test_names_and_values_of_devices_stay_text(watched: Watched, api: Api)
     assert watched.complaints == []
 
 
-async def test_what_others_do_appears_by_itself(watched: Watched, api: Api) -> None:
+async def test_changes_of_other_users_appear_automatically(watched: Watched, api: Api) -> None:
     name = await provision(api)
     page = watched.page
     await open_endpoint(page, api, name)
@@ -219,7 +219,7 @@ async def test_what_others_do_appears_by_itself(watched: Watched, api: Api) -> N
     await expect(page.locator("#feed li", has_text=name)).to_have_count(1, timeout=BOUND_MS)
 
 
-async def test_nothing_is_missed_and_nothing_repeated_while_the_socket_was_down(watched: Watched, api: Api) -> None:
+async def test_no_transition_is_lost_or_repeated_over_a_reconnect(watched: Watched, api: Api) -> None:
     name = await provision(api)
     page = watched.page
     down = False
@@ -249,7 +249,7 @@ async def test_nothing_is_missed_and_nothing_repeated_while_the_socket_was_down(
     await expect(steps).to_have_count(3)
 
 
-async def test_the_page_asks_nobody_else_and_complains_of_nothing(watched: Watched, api: Api) -> None:
+async def test_the_page_requests_no_other_host_and_logs_no_errors(watched: Watched, api: Api) -> None:
     await open_endpoint(watched.page, api, await provision(api))
     origin = urlsplit(api.url).netloc
     assert {urlsplit(url).netloc for url in watched.requested} == {origin}

@@ -89,7 +89,7 @@ GUARDS: Final = (
         "app/models/ledger/leases.py",
         "elif verdict.presence is not None and slept_on and endpoint.presence",
         "elif verdict.presence is not None and endpoint.presence",
-        "tests/integration/ledger/test_settling.py::test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile",
+        "tests/integration/ledger/test_settling.py::test_a_verdict_keeps_the_presence_of_a_device_that_woke_meanwhile",
     ),
     Guard(
         "the transport sends once, whatever becomes of the answer",
@@ -99,7 +99,7 @@ GUARDS: Final = (
         "                answer = await self._send(self._request_bytes(request, headers), attempt)\n"
         "            except Exception:\n"
         "                answer = await self._send(self._request_bytes(request, headers), attempt)\n",
-        "tests/contract/test_leshan_transport.py::test_a_lost_answer_leaves_one_arrival",
+        "tests/contract/test_leshan_transport.py::test_a_lost_answer_means_one_request_received",
     ),
 )
 

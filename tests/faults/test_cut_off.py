@@ -37,7 +37,7 @@ def behind(whole: Cluster, own: Path) -> tuple[Path, dict[str, str]]:
     return Path(folder) / PORT, {"database_url": whole.settings["database_url"].replace(folder, str(own))}
 
 
-async def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(site: Site, tmp_path: Path) -> None:
+async def test_a_commit_with_a_lost_response_is_neither_lost_nor_repeated(site: Site, tmp_path: Path) -> None:
     """PostgreSQL commits, and the response never arrives: for every third COMMIT of an API and a dispatcher."""
     whole = site.whole
     names = await whole.devices("swallowed", 5)
@@ -66,7 +66,7 @@ def _pair(name: str, number: int) -> list[dict[str, Any]]:
     return [execute(name, timeoutSeconds=30), write(name, idempotencyKey=f"swallowed/{number}")]
 
 
-async def test_who_is_cut_off_from_postgres_past_its_lease_changes_nothing(site: Site, tmp_path: Path) -> None:
+async def test_a_process_cut_off_from_postgres_past_its_lease_changes_nothing(site: Site, tmp_path: Path) -> None:
     """Leshan responds meanwhile, and the result cannot be stored: the others settle the expired lease, and the
     dispatcher learns so."""
     whole = site.whole
@@ -89,7 +89,7 @@ async def test_who_is_cut_off_from_postgres_past_its_lease_changes_nothing(site:
     assert await violations(whole) == []
 
 
-async def test_who_is_cut_off_from_leshan_sends_nothing_and_burns_nothing(site: Site) -> None:
+async def test_a_process_cut_off_from_leshan_sends_nothing_and_counts_nothing(site: Site) -> None:
     """The breaker is shared: it opens, probes find Leshan again, and all waiting operations are sent."""
     whole = site.whole
     names = await whole.devices("unreachable", 3)
@@ -133,7 +133,7 @@ async def test_without_redis_for_a_whole_run_all_is_confirmed_only_later(site: S
 
 
 @pytest.mark.parametrize("ahead", [300, -300])
-async def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(site: Site, ahead: int) -> None:
+async def test_a_wrong_clock_of_a_process_decides_nothing(site: Site, ahead: int) -> None:
     """Five minutes ahead or behind, an API, a dispatcher and a bridge do all the work among others whose clocks are
     right."""
     whole = site.whole
@@ -167,7 +167,7 @@ async def _heard_within(whole: Cluster, names: list[str], begun: int) -> bool:
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(300, 401), (-300, 202)])
-async def test_a_signed_event_that_a_wrong_clock_takes_is_as_old_as_its_sender_says(
+async def test_an_event_signed_by_a_wrong_clock_has_the_age_the_sender_states(
     site: Site, ahead: int, status: int
 ) -> None:
     """A signature is valid for five minutes. A rejected event is sent again, to a process whose clock is right."""
@@ -190,7 +190,7 @@ async def test_a_signed_event_that_a_wrong_clock_takes_is_as_old_as_its_sender_s
     assert await violations(whole) == []
 
 
-async def test_a_bridge_that_was_frozen_past_its_hold_tells_nothing_twice(site: Site) -> None:
+async def test_a_bridge_frozen_past_its_lease_reports_nothing_twice(site: Site) -> None:
     """The bridge that took over has processed the events that remained in the frozen one's socket: they are dropped at
     the thaw."""
     whole = site.whole

@@ -25,7 +25,7 @@ def execute(device: str, **more: Any) -> dict[str, Any]:
     return {"endpoint": device, "kind": "EXECUTE", "path": "/3442/0/0", **more}
 
 
-async def test_what_a_frozen_dispatcher_holds_is_neither_sent_nor_believed_when_it_thaws(site: Site) -> None:
+async def test_a_thawed_dispatcher_neither_sends_nor_settles_its_claims(site: Site) -> None:
     whole = site.whole
     unsent, executed, written = await whole.devices("frozen", 3)
     for name in (executed, written):

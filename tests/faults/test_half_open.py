@@ -57,7 +57,9 @@ async def frozen(site: Site, _folder: Path) -> AsyncIterator[tuple[Process, Call
 
 
 @pytest.mark.parametrize("silence", [swallowed, frozen])
-async def test_every_caller_is_answered_while_postgres_says_nothing(site: Site, tmp_path: Path, silence: Any) -> None:
+async def test_every_caller_is_answered_while_postgres_is_unresponsive(
+    site: Site, tmp_path: Path, silence: Any
+) -> None:
     whole = site.whole
     (name,) = await whole.devices(f"silent-{silence.__name__}", 1)
     async with silence(site, tmp_path) as (process, begin, end), api(process.url) as client:
@@ -81,7 +83,7 @@ async def test_every_caller_is_answered_while_postgres_says_nothing(site: Site, 
     assert await violations(whole) == []
 
 
-async def test_a_wire_that_drops_only_what_was_open_costs_one_answer(site: Site, tmp_path: Path) -> None:
+async def test_dropped_open_connections_cost_one_response(site: Site, tmp_path: Path) -> None:
     """A firewall loses its connections: new ones get through, and all old ones are discarded after the first
     failure."""
     whole = site.whole
@@ -100,7 +102,7 @@ async def test_a_wire_that_drops_only_what_was_open_costs_one_answer(site: Site,
     assert await violations(whole) == []
 
 
-async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> None:
+async def test_the_whole_site_recovers_from_a_frozen_postgres(site: Site) -> None:
     """Dispatchers and bridge discard their connections, and continue without a restart."""
     whole = site.whole
     names = await whole.devices("thawed", 2)
@@ -123,7 +125,7 @@ async def test_a_frozen_postgres_is_survived_by_the_whole_site(site: Site) -> No
     assert await violations(whole) == []
 
 
-async def test_migrate_ends_with_one_line_while_postgres_says_nothing(site: Site, tmp_path: Path) -> None:
+async def test_migrate_ends_with_one_line_while_postgres_is_unresponsive(site: Site, tmp_path: Path) -> None:
     """While another process migrates, it waits for as long as that takes."""
     whole = site.whole
     socket, through = behind(whole, tmp_path)

@@ -77,7 +77,7 @@ async def test_a_write_is_never_lost(site: Site, moment: str) -> None:
 
 @pytest.mark.parametrize("how", ["freeze", "kill"])
 @pytest.mark.parametrize("moment", ["inside_create", "committing_create"])
-async def test_what_an_api_was_asked_for_is_there_once_whole(site: Site, moment: str, how: str) -> None:
+async def test_a_mutation_is_stored_once_and_whole(site: Site, moment: str, how: str) -> None:
     """The client retries with its keys, at another process; a batch without keys is stored wholly or not at all."""
     whole = site.whole
     (name,) = await whole.devices(f"{moment}-{how}", 1)
@@ -99,7 +99,7 @@ async def test_what_an_api_was_asked_for_is_there_once_whole(site: Site, moment:
 
 @pytest.mark.parametrize("how", ["freeze", "kill"])
 @pytest.mark.parametrize("moment", ["inside_hear", "committing_hear"])
-async def test_what_a_webhook_told_takes_effect_once(site: Site, moment: str, how: str) -> None:
+async def test_an_event_of_a_webhook_takes_effect_once(site: Site, moment: str, how: str) -> None:
     """The sender receives no response, and posts again, to another process: an update without a date is new each
     time."""
     whole = site.whole
@@ -133,7 +133,7 @@ async def _tell(url: str, name: str) -> int | None:
 
 
 @pytest.mark.parametrize("moment", ["inside_create", "inside_claim", "inside_settle"])
-async def test_others_write_on_while_one_is_frozen_inside_its_transaction(site: Site, moment: str) -> None:
+async def test_others_continue_to_write_while_one_is_frozen_in_a_transaction(site: Site, moment: str) -> None:
     """They write within 5 seconds, the time that a ledger waits for the lock before it reports UNAVAILABLE."""
     whole = site.whole
     name, other = await whole.devices(f"{moment}-locked", 2)
@@ -156,7 +156,7 @@ async def test_others_write_on_while_one_is_frozen_inside_its_transaction(site: 
     assert await violations(whole) == []
 
 
-async def test_others_write_on_while_one_is_frozen_between_the_rows_of_a_statement(site: Site) -> None:
+async def test_others_continue_to_write_while_one_is_frozen_in_a_statement(site: Site) -> None:
     """Its session is neither idle nor in a statement: a process that waits for the lock terminates it."""
     whole = site.whole
     name, other = await whole.devices("rows", 2)

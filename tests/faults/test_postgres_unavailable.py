@@ -52,7 +52,7 @@ class Client:
                     await asyncio.sleep(0.05)
 
 
-async def test_a_restart_under_load_is_survived_by_all(site: Site) -> None:
+async def test_all_processes_recover_from_a_restart_under_load(site: Site) -> None:
     whole = site.whole
     devices = await whole.devices("load", BATCH)
     clients = [Client(site, slot, devices, f"client {n}") for n, slot in enumerate(site.of("api"))]
@@ -107,7 +107,7 @@ async def _running(*clients: Client) -> AsyncIterator[None]:
             assert isinstance(result, asyncio.CancelledError), result
 
 
-async def test_others_write_on_while_a_writer_stands_still_with_the_lock(site: Site) -> None:
+async def test_others_continue_to_write_while_the_lock_holder_is_frozen(site: Site) -> None:
     """A session like the ledger's acquires the append lock and then stays idle: PostgreSQL terminates it."""
     whole = site.whole
     (name,) = await whole.devices("locked", 1)
@@ -123,7 +123,7 @@ async def test_others_write_on_while_a_writer_stands_still_with_the_lock(site: S
     assert await violations(whole) == []
 
 
-async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transaction(site: Site) -> None:
+async def test_others_continue_to_write_while_a_dispatcher_is_frozen(site: Site) -> None:
     whole = site.whole
     (name,) = await whole.devices("inside", 1)
     victim, other = (slot.process.server for slot in site.of("dispatch"))
@@ -154,7 +154,7 @@ async def test_others_write_on_while_a_dispatcher_is_frozen_inside_its_transacti
     assert await violations(whole) == []
 
 
-async def test_a_database_that_can_only_be_read_makes_no_process_ready(site: Site) -> None:
+async def test_a_read_only_database_makes_every_process_not_ready(site: Site) -> None:
     """A standby, or a database that an administrator has closed, behaves like this: reads continue, and nothing can be
     stored."""
     whole = site.whole

@@ -29,13 +29,13 @@ def job() -> Iterator[Job]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_lost_and_nothing_done_twice(job: Job, seed: int) -> None:
+def test_no_operation_is_lost_or_repeated(job: Job, seed: int) -> None:
     job.begin(seed)
     result = job.result()
     assert result.broken == []
     assert sum(result.ends.values()) > 50
 
 
-def test_a_seed_stands_for_one_plan() -> None:
+def test_a_seed_determines_the_plan() -> None:
     assert plan(7) == plan(7)
     assert plan(7) != plan(8)

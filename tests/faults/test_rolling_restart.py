@@ -27,7 +27,7 @@ class Executing(Client):
         return [execute(self._devices[0], timeoutSeconds=30, idempotencyKey=first["idempotencyKey"]), *others]
 
 
-async def test_a_rolling_restart_of_every_process_loses_and_repeats_nothing(site: Site) -> None:
+async def test_a_rolling_restart_of_all_processes_loses_and_repeats_nothing(site: Site) -> None:
     whole = site.whole
     devices = await whole.devices("rolling", 3)
     for name in devices:
@@ -59,7 +59,7 @@ async def test_a_rolling_restart_of_every_process_loses_and_repeats_nothing(site
     assert await violations(whole) == []
 
 
-async def test_a_dispatcher_that_is_told_to_end_waits_for_its_open_calls(site: Site) -> None:
+async def test_a_stopping_dispatcher_waits_for_its_open_calls(site: Site) -> None:
     whole = site.whole
     name, other = await whole.devices("ending", 2)
     await whole.tell("behaviour", name, kind="success", delay_ms=1_500, times=1)

@@ -45,7 +45,7 @@ async def client(embedded: Process) -> AsyncIterator[Api]:
         yield asking
 
 
-async def test_a_full_disk_is_told_and_survived(client: Api, embedded: Process, group: Processes) -> None:
+async def test_a_full_disk_is_reported_and_recovered_from(client: Api, embedded: Process, group: Processes) -> None:
     file = group.folder / "reveille.db"
     before = await client.create(*(write("d", text="x" * 8_000) for _ in range(40)))
     batch = [write("d", text="y" * 8_000, idempotencyKey=f"full/{number}") for number in range(10)]
@@ -63,7 +63,7 @@ async def test_a_full_disk_is_told_and_survived(client: Api, embedded: Process, 
     assert (done.returncode, done.stdout) == (0, "all invariants hold\n")
 
 
-async def test_an_answer_that_comes_while_the_disk_is_full_is_stored_when_there_is_room_again(
+async def test_an_answer_received_on_a_full_disk_is_stored_later(
     group: Processes,
 ) -> None:
     """The device has executed it, so it may be neither reported as failed nor executed again."""

@@ -173,7 +173,7 @@ async def test_an_impossible_row_is_refused(peopled: Store, sql: str) -> None:
         await peopled.execute(sql)
 
 
-async def test_transitions_go_with_their_operation(peopled: Store) -> None:
+async def test_transitions_are_deleted_with_their_operation(peopled: Store) -> None:
     await peopled.execute(TRANSITION.format("1, NULL, 'QUEUED'"))
     await peopled.execute("DELETE FROM operation WHERE seq = 2")
     assert list(await peopled.fetch("SELECT * FROM transition")) == []
@@ -182,7 +182,7 @@ async def test_transitions_go_with_their_operation(peopled: Store) -> None:
 FILED: Final = "seq, endpoint_id, kind, path, batch, created_by, created_at"
 
 
-async def test_what_an_operation_is_filed_by_is_there_as_long_as_it_is(peopled: Store) -> None:
+async def test_an_operation_has_its_index_row_as_long_as_it_exists(peopled: Store) -> None:
     if not peopled.postgres:
         pytest.skip("SQLite has these indexes on the operations themselves")
     for seqs in ([2, 4], [4], []):
@@ -203,7 +203,7 @@ _MIGRATE: Final = (
 )
 
 
-async def test_of_processes_that_start_at_once_one_migrates_and_the_others_wait(empty_database_url: str) -> None:
+async def test_of_processes_that_start_at_once_one_migrates(empty_database_url: str) -> None:
     def start() -> subprocess.Popen[str]:
         command = [sys.executable, "-c", _MIGRATE, empty_database_url]
         root = Path(__file__).parents[2]
@@ -215,7 +215,7 @@ async def test_of_processes_that_start_at_once_one_migrates_and_the_others_wait(
     assert sorted(output for output, _ in outputs) == ["0\n", "0\n", f"{REVISIONS}\n"]
 
 
-async def test_a_migration_that_was_cut_off_is_taken_up_again(empty_database_url: str) -> None:
+async def test_an_interrupted_migration_is_continued(empty_database_url: str) -> None:
     """SQLite runs a migration outside of any transaction: the process may have ended after the first tables. PostgreSQL
     runs it inside of one: an interrupted migration has left nothing."""
     store = open_store(empty_database_url, unsafe=True)
@@ -236,7 +236,7 @@ async def test_a_migration_that_was_cut_off_is_taken_up_again(empty_database_url
     await store.close()
 
 
-async def test_a_downgrade_takes_everything_back_and_an_upgrade_brings_it_again(empty_database_url: str) -> None:
+async def test_a_downgrade_removes_everything_and_an_upgrade_restores_it(empty_database_url: str) -> None:
     await migrate(empty_database_url)
     dialect = "sqlite" if is_sqlite(empty_database_url) else "postgres"
     config = tortoise_config(empty_database_url, writable=True)
@@ -275,7 +275,7 @@ WRITTEN_BY_THE_FIRST: Final = (
 """The statements of version 0.1.0: it names its own columns, and knows no others."""
 
 
-async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(empty_database_url: str) -> None:
+async def test_a_database_of_the_first_version_is_upgraded_with_its_rows(empty_database_url: str) -> None:
     await to_revision(1, empty_database_url)
     store = open_store(empty_database_url, unsafe=True)
     await store.open()
@@ -295,7 +295,7 @@ async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(
     assert await migrate(empty_database_url) == []
 
 
-async def test_the_first_version_works_on_beside_the_present_one(store: Store) -> None:
+async def test_the_first_version_works_beside_the_current_one(store: Store) -> None:
     """Old and new processes share one database: the present schema accepts the statements of the old ones."""
     for sql in WRITTEN_BY_THE_FIRST:
         await store.execute(sql)
@@ -304,7 +304,7 @@ async def test_the_first_version_works_on_beside_the_present_one(store: Store) -
     assert server["bridge_open_since"] is None, "a bridge of the old version does not tell, which is not the same as no"
 
 
-async def test_a_migration_of_the_second_revision_that_was_cut_off_is_taken_up_again(empty_database_url: str) -> None:
+async def test_an_interrupted_migration_of_the_second_revision_is_continued(empty_database_url: str) -> None:
     if not is_sqlite(empty_database_url):
         pytest.skip("PostgreSQL runs a migration inside of a transaction")
     await to_revision(1, empty_database_url)
@@ -316,7 +316,7 @@ async def test_a_migration_of_the_second_revision_that_was_cut_off_is_taken_up_a
     await store.close()
 
 
-async def test_a_device_that_was_held_back_without_an_end_can_be_called_after_the_upgrade(
+async def test_a_device_that_was_held_back_forever_can_be_called_after_upgrade(
     empty_database_url: str,
 ) -> None:
     """Revision 5: a response had cleared the retry time of a device without queue mode, but not the end of its turn."""

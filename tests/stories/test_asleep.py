@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio
 TEMPERATURE = "/3303/0/5700"
 
 
-async def test_an_operation_created_while_the_device_sleeps_waits_for_its_next_update(world: SimulatedWorld) -> None:
+async def test_an_operation_of_a_sleeping_device_waits_for_its_next_update(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("WRITE", "/3442/0/110", "later")
     await world.settled()
@@ -25,7 +25,7 @@ async def test_an_operation_created_while_the_device_sleeps_waits_for_its_next_u
     assert world.simulator.value("dev", "/3442/0/110") == "later"
 
 
-async def test_notifications_and_sends_of_a_sleeper_wake_nobody(world: SimulatedWorld) -> None:
+async def test_notifications_and_sends_of_a_sleeping_device_are_no_wake(world: SimulatedWorld) -> None:
     """A stock Leshan considers such a client asleep and would delay or refuse the call."""
     await world.asleep()
     op = await world.create("READ", "/3/0/0")
@@ -40,7 +40,7 @@ async def test_notifications_and_sends_of_a_sleeper_wake_nobody(world: Simulated
     await world.confirmed(op)
 
 
-async def test_a_server_that_says_that_notifications_wake_is_believed(begin: Begin) -> None:
+async def test_a_server_that_reports_that_notifications_wake_is_trusted(begin: Begin) -> None:
     async with begin(simulated={"mode": Mode.REVEILLE}, leshan_notifications_wake=True) as world:
         await world.asleep()
         op = await world.create("READ", "/3/0/0")
@@ -51,7 +51,7 @@ async def test_a_server_that_says_that_notifications_wake_is_believed(begin: Beg
         await world.confirmed(op)
 
 
-async def test_an_operation_for_a_device_that_is_awake_goes_at_once(world: SimulatedWorld) -> None:
+async def test_an_operation_for_a_device_that_is_awake_is_sent_at_once(world: SimulatedWorld) -> None:
     await world.wake()
     first = await world.create("READ", "/3/0/0")
     await world.confirmed(first)
@@ -62,7 +62,7 @@ async def test_an_operation_for_a_device_that_is_awake_goes_at_once(world: Simul
     assert row.wake_seq == 1, "one wake served both"
 
 
-async def test_more_operations_than_fit_into_one_window_go_out_in_one_wake(begin: Begin) -> None:
+async def test_more_operations_than_one_window_holds_are_sent_in_one_wake(begin: Begin) -> None:
     """Half of a window of 5 s is usable; six calls of half a second each fit, because every response renews it."""
     async with begin(awake_window=5, simulated={"awake_window_seconds": 5}) as world:
         world.simulator.behave("dev", Behaviour(delay_ms=500))
@@ -75,7 +75,7 @@ async def test_more_operations_than_fit_into_one_window_go_out_in_one_wake(begin
         assert [one.status for one in world.received()] == [200] * 6
 
 
-async def test_a_window_ends_by_the_clock_though_nobody_tells(begin: Begin) -> None:
+async def test_a_window_ends_by_time_without_an_event(begin: Begin) -> None:
     """SLEEPING may be lost: the sweeper stores the end by the clock, and a claim checks the clock itself."""
     async with begin(awake_window=93) as world:
         await world.wake()
@@ -90,7 +90,7 @@ async def test_a_window_ends_by_the_clock_though_nobody_tells(begin: Begin) -> N
         await world.confirmed(op)
 
 
-async def test_a_lifetime_ends_by_the_clock(begin: Begin) -> None:
+async def test_a_lifetime_ends_by_time(begin: Begin) -> None:
     async with begin("dev", simulated={"queue_mode_share": 0.0, "lifetime_seconds": 120}) as world:
         await world.wake()
         world.move_clock(121)

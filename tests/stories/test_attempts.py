@@ -58,7 +58,7 @@ async def test_one_wake_is_one_attempt(world: SimulatedWorld) -> None:
     await world.confirmed(op, *later)
 
 
-async def test_being_offline_burns_no_attempt(world: SimulatedWorld) -> None:
+async def test_being_offline_counts_no_attempt(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await unanswered(world, attempt=1)
     world.simulator.deregister("dev")
@@ -75,7 +75,7 @@ async def test_being_offline_burns_no_attempt(world: SimulatedWorld) -> None:
     assert (await world.operation(op)).attempts == 1
 
 
-async def test_what_was_surely_not_sent_does_not_count(world: SimulatedWorld) -> None:
+async def test_an_attempt_that_was_not_sent_does_not_count(world: SimulatedWorld) -> None:
     """Leshan reports that the client is not registered, sleeps, or is not connected: the operation waits, however often
     this happens."""
     await world.asleep()
@@ -96,7 +96,7 @@ async def test_what_was_surely_not_sent_does_not_count(world: SimulatedWorld) ->
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_a_device_that_never_sleeps_is_tried_again_after_a_pause(begin: Begin) -> None:
+async def test_a_device_without_queue_mode_is_retried_after_a_pause(begin: Begin) -> None:
     """The device has no wake to wait for: the retries follow 30 s and 2 minutes later."""
     async with begin("dev", simulated={"queue_mode_share": 0.0, "lifetime_seconds": 3600}) as world:
         await world.wake()
@@ -110,7 +110,7 @@ async def test_a_device_that_never_sleeps_is_tried_again_after_a_pause(begin: Be
         await world.becomes(op, "FAILED", "NO_ANSWER", attempts=3)
 
 
-async def test_maximum_attempts_are_the_operations_own(world: SimulatedWorld) -> None:
+async def test_an_operation_has_its_own_maximum_of_attempts(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", SILENT)
     op = await world.create("READ", "/3/0/0", timeout=1, max_attempts=1)

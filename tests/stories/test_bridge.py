@@ -53,7 +53,7 @@ def listening(components: Components) -> bool:
     return components.bridge is not None and components.bridge.listening
 
 
-async def test_a_wake_that_was_missed_is_found_when_the_stream_is_back(world: SimulatedWorld) -> None:
+async def test_a_missed_wake_is_found_when_the_stream_reconnects(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("WRITE", "/3442/0/110", "x")
     async with stream_down(world):
@@ -64,7 +64,7 @@ async def test_a_wake_that_was_missed_is_found_when_the_stream_is_back(world: Si
     await world.confirmed(op)
 
 
-async def test_a_registration_that_was_missed_is_found_too(world: SimulatedWorld) -> None:
+async def test_a_missed_registration_is_found(world: SimulatedWorld) -> None:
     await world.provision()
     op = await world.create("WRITE", "/3442/0/110", "x")
     async with stream_down(world):
@@ -72,7 +72,7 @@ async def test_a_registration_that_was_missed_is_found_too(world: SimulatedWorld
     await world.confirmed(op)
 
 
-async def test_who_is_gone_meanwhile_is_offline(world: SimulatedWorld) -> None:
+async def test_a_device_that_deregistered_meanwhile_is_offline(world: SimulatedWorld) -> None:
     await world.wake()
     async with stream_down(world):
         world.simulator.deregister("dev")
@@ -84,7 +84,7 @@ async def test_who_is_gone_meanwhile_is_offline(world: SimulatedWorld) -> None:
     await world.confirmed(op)
 
 
-async def test_who_fell_asleep_meanwhile_is_asleep(world: SimulatedWorld) -> None:
+async def test_a_device_that_fell_asleep_meanwhile_is_asleep(world: SimulatedWorld) -> None:
     """Leshan lists the device as sleeping, so its window is over, whatever our clock says."""
     await world.wake()
     async with stream_down(world):
@@ -99,7 +99,7 @@ async def test_who_fell_asleep_meanwhile_is_asleep(world: SimulatedWorld) -> Non
     await world.confirmed(op)
 
 
-async def test_an_event_that_is_never_taken_costs_itself_alone(begin: Begin) -> None:
+async def test_an_event_that_is_never_accepted_affects_only_itself(begin: Begin) -> None:
     async with begin("poison", "dev") as world:
         with refused(world, "poison") as together:
             for name in ("poison", "poison", "dev"):
@@ -110,7 +110,7 @@ async def test_an_event_that_is_never_taken_costs_itself_alone(begin: Begin) -> 
         await world.wake("poison")
 
 
-async def test_a_registration_that_is_never_taken_does_not_hide_the_others(begin: Begin) -> None:
+async def test_a_registration_that_is_never_accepted_hides_no_other(begin: Begin) -> None:
     async with begin("poison", "dev") as world:
         with refused(world, "poison") as together:
             together.set()
@@ -121,7 +121,7 @@ async def test_a_registration_that_is_never_taken_does_not_hide_the_others(begin
         assert await world.endpoint("poison") is None
 
 
-async def test_nobody_listens_once_the_hold_of_a_bridge_ran_out(begin: Begin) -> None:
+async def test_no_bridge_listens_after_its_lease_expired(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
         await world.components.ledger.submit(RenewBridgeLease("one that lives", 10 * SECOND, open_for=0))
         assert (await world.components.health.checks())["bridge"].ok
@@ -130,7 +130,7 @@ async def test_nobody_listens_once_the_hold_of_a_bridge_ran_out(begin: Begin) ->
         assert not (await world.components.health.checks())["bridge"].ok
 
 
-async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: SimulatedWorld) -> None:
+async def test_a_bridge_without_a_stream_is_distinguished(world: SimulatedWorld) -> None:
     """The bridge that holds the lease reports at once that the stream has opened or ended: in the readiness of every
     process."""
 
@@ -145,7 +145,7 @@ async def test_a_bridge_that_hears_nothing_is_told_from_one_that_does(world: Sim
     await eventually(lambda: told("the event stream is open since "), "the stream is open again")
 
 
-async def test_leshan_restarts_and_its_devices_come_back(world: SimulatedWorld) -> None:
+async def test_leshan_restarts_and_its_devices_register_again(world: SimulatedWorld) -> None:
     """All registrations are lost without an event; each device returns with a new one."""
     await world.wake()
     world.simulator.restart()
@@ -174,7 +174,7 @@ async def test_of_two_bridges_one_listens_and_the_other_takes_over(begin: Begin)
             await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_a_standby_takes_over_while_it_stands_by(begin: Begin) -> None:
+async def test_a_standby_bridge_takes_over_while_it_waits(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
         ends = contextlib.AsyncExitStack()
         first = await ends.enter_async_context(world.another(Role.BRIDGE))
@@ -187,7 +187,7 @@ async def test_a_standby_takes_over_while_it_stands_by(begin: Begin) -> None:
             await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_a_bridge_that_died_is_replaced_when_its_hold_runs_out(begin: Begin) -> None:
+async def test_a_dead_bridge_is_replaced_when_its_lease_expires(begin: Begin) -> None:
     async with begin(roles=Role.DISPATCH) as world:
         await world.components.ledger.submit(RenewBridgeLease("one that died", 10 * SECOND))
         async with world.another(Role.BRIDGE) as standby:

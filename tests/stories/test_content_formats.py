@@ -83,7 +83,7 @@ async def test_senml_cbor_is_requested_where_it_was_registered(world: SimulatedW
 
 @pytest.mark.parametrize("code", REFUSALS)
 @pytest.mark.parametrize("kind", OPERATIONS)
-async def test_a_refused_format_is_followed_by_the_other_one_in_the_same_attempt(
+async def test_a_refused_format_is_followed_by_the_other_in_the_same_attempt(
     ours: SimulatedWorld, kind: str, code: int
 ) -> None:
     await ours.wake()
@@ -96,7 +96,7 @@ async def test_a_refused_format_is_followed_by_the_other_one_in_the_same_attempt
     assert [one.request_id for one in ours.received()] == [f"{id_}/1", f"{id_}/1.2"]
 
 
-async def test_what_worked_is_remembered_for_the_registration(world: SimulatedWorld) -> None:
+async def test_the_accepted_format_is_remembered_for_the_registration(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=406, times=1))
     for _ in range(2):
@@ -126,7 +126,7 @@ async def test_a_format_that_the_operation_names_is_not_replaced(world: Simulate
 
 
 @pytest.mark.parametrize("code", [400, 404, 500])
-async def test_no_other_refusal_is_followed_by_a_second_call(world: SimulatedWorld, code: int) -> None:
+async def test_no_other_refusal_causes_a_second_call(world: SimulatedWorld, code: int) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=code))
     op = await OPERATIONS["READ"](world)
@@ -151,7 +151,7 @@ async def test_a_write_whose_answer_leshan_cannot_decode_is_not_repeated(world: 
     assert formats(world) == ["SENML_CBOR"]
 
 
-async def test_the_refusals_own_event_does_not_end_the_attempt(begin: Begin) -> None:
+async def test_the_event_of_a_refusal_does_not_end_the_attempt(begin: Begin) -> None:
     """The event is published while the second call is still waiting for the device, longer than the runner's grace."""
     async with begin(simulated={"mode": Mode.REVEILLE}, timing=replace(FAST, late_response=0.0)) as ours:
         await ours.server_info_known()
@@ -190,7 +190,7 @@ async def test_a_dispatcher_that_dies_between_the_calls_repeats_nothing(ours: Si
 
 
 @pytest.mark.parametrize("code", REFUSALS)
-async def test_a_kind_without_formats_is_not_called_again(world: SimulatedWorld, code: int) -> None:
+async def test_a_kind_without_formats_causes_no_second_call(world: SimulatedWorld, code: int) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=code))
     await world.becomes(await world.create("EXECUTE", "/3442/0/0"), "FAILED", "DEVICE_REFUSED")
@@ -205,7 +205,7 @@ async def test_the_widest_unsigned_integer_is_written_and_read(world: SimulatedW
     assert await world.answer(read) == {"/3442/0/125": WIDEST}
 
 
-async def test_an_unsigned_integer_that_would_arrive_as_another_is_refused_with_the_reason(
+async def test_an_unsigned_integer_that_would_change_is_refused_with_a_reason(
     world: SimulatedWorld,
 ) -> None:
     await world.wake()

@@ -40,7 +40,7 @@ async def wanted(world: SimulatedWorld, kind: str) -> Op:
 
 
 @KINDS
-async def test_the_answer_comes_after_the_wake(world: SimulatedWorld, kind: str) -> None:
+async def test_the_response_arrives_after_the_wake(world: SimulatedWorld, kind: str) -> None:
     op = await delayed(world, kind)
     await world.settled()
     await world.wake()
@@ -50,7 +50,7 @@ async def test_the_answer_comes_after_the_wake(world: SimulatedWorld, kind: str)
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_what_the_device_said_is_the_verdict(world: SimulatedWorld) -> None:
+async def test_the_devices_response_decides_the_verdict(world: SimulatedWorld) -> None:
     op = await delayed(world, "WRITE")
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=405, times=1))
     await world.wake()
@@ -58,7 +58,7 @@ async def test_what_the_device_said_is_the_verdict(world: SimulatedWorld) -> Non
     assert (await world.operation(op)).device_status == "METHOD_NOT_ALLOWED(405)"
 
 
-async def test_nothing_else_goes_to_the_device_meanwhile(world: SimulatedWorld) -> None:
+async def test_no_other_operation_is_sent_to_the_device_meanwhile(world: SimulatedWorld) -> None:
     """A newer request would displace the one that Leshan holds, without any event."""
     op = await delayed(world, "WRITE")
     later = [await world.create("READ", "/3/0/0", priority=priority) for priority in (0, 10)]
@@ -69,7 +69,7 @@ async def test_nothing_else_goes_to_the_device_meanwhile(world: SimulatedWorld) 
 
 
 @KINDS
-async def test_the_answer_comes_before_we_stored_that_it_is_delayed(world: SimulatedWorld, kind: str) -> None:
+async def test_the_response_arrives_before_delayed_is_stored(world: SimulatedWorld, kind: str) -> None:
     """The device wakes right then: REQUEST_RESPONSE overtakes the response ``delayed`` itself."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, delay_ms=1_500, times=1))
@@ -83,7 +83,7 @@ async def test_the_answer_comes_before_we_stored_that_it_is_delayed(world: Simul
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_a_write_without_any_answer_goes_again_at_the_next_wake(world: SimulatedWorld) -> None:
+async def test_a_write_without_a_response_is_sent_again_at_the_next_wake(world: SimulatedWorld) -> None:
     """Leshan publishes nothing when the later attempt times out."""
     op = await delayed(world, "WRITE")
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
@@ -94,7 +94,7 @@ async def test_a_write_without_any_answer_goes_again_at_the_next_wake(world: Sim
     await world.confirmed(op)
 
 
-async def test_an_execute_without_any_answer_has_an_unknown_outcome(world: SimulatedWorld) -> None:
+async def test_an_execute_without_a_response_has_an_unknown_outcome(world: SimulatedWorld) -> None:
     op = await delayed(world, "EXECUTE")
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
     await world.wake()
@@ -103,7 +103,7 @@ async def test_an_execute_without_any_answer_has_an_unknown_outcome(world: Simul
 
 
 @KINDS
-async def test_a_new_registration_drops_what_leshan_held(world: SimulatedWorld, kind: str) -> None:
+async def test_a_new_registration_drops_the_held_request(world: SimulatedWorld, kind: str) -> None:
     """The request was kept with the old registration and never sent, so it is sent again and does not count."""
     op = await delayed(world, kind)
     world.simulator.register("dev")
@@ -115,7 +115,7 @@ async def test_a_new_registration_drops_what_leshan_held(world: SimulatedWorld, 
 
 
 @KINDS
-async def test_a_registration_that_is_heard_late_drops_nothing(
+async def test_the_late_event_of_a_registration_drops_nothing(
     world: SimulatedWorld, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The device registered again before the call, and the event stream was behind: Leshan holds the request under the
@@ -141,7 +141,7 @@ async def test_a_registration_that_is_heard_late_drops_nothing(
 
 
 @KINDS
-async def test_a_device_that_leaves_drops_it_too(world: SimulatedWorld, kind: str) -> None:
+async def test_a_deregistration_drops_the_held_request(world: SimulatedWorld, kind: str) -> None:
     op = await delayed(world, kind)
     world.simulator.deregister("dev")
     await world.becomes(op, "QUEUED", "RELEASED", attempts=0)
@@ -150,7 +150,7 @@ async def test_a_device_that_leaves_drops_it_too(world: SimulatedWorld, kind: st
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_leshan_restarted_in_between_and_a_write_goes_again(world: SimulatedWorld) -> None:
+async def test_after_a_restart_of_leshan_a_write_is_sent_again(world: SimulatedWorld) -> None:
     """Events were missed, so perhaps the request was sent before the restart: it counts."""
     op = await delayed(world, "WRITE")
     world.simulator.restart()
@@ -159,13 +159,13 @@ async def test_leshan_restarted_in_between_and_a_write_goes_again(world: Simulat
     await world.confirmed(op)
 
 
-async def test_leshan_restarted_in_between_and_an_execute_is_not_risked(world: SimulatedWorld) -> None:
+async def test_after_a_restart_of_leshan_an_execute_is_not_sent_again(world: SimulatedWorld) -> None:
     op = await delayed(world, "EXECUTE")
     world.simulator.restart()
     await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
 
 
-async def test_a_wake_that_was_missed_with_its_answer(world: SimulatedWorld) -> None:
+async def test_a_wake_that_was_missed_with_its_response(world: SimulatedWorld) -> None:
     """The stream was down while the device woke: the update is found in the list of registrations, the response
     nowhere."""
     op = await delayed(world, "EXECUTE")
@@ -201,7 +201,7 @@ def written(world: SimulatedWorld) -> list[str]:
 
 
 @KINDS
-async def test_what_leshan_holds_is_canceled_and_never_reaches_the_device(world: SimulatedWorld, kind: str) -> None:
+async def test_a_held_request_is_canceled_and_never_received(world: SimulatedWorld, kind: str) -> None:
     op = await held(world, kind)
     await cancel(world, op)
     await world.becomes(op, "CANCELED", "CANCELED_BY_USER")
@@ -210,7 +210,7 @@ async def test_what_leshan_holds_is_canceled_and_never_reaches_the_device(world:
     assert written(world) == []
 
 
-async def test_what_leshan_holds_expires_and_never_reaches_the_device(world: SimulatedWorld) -> None:
+async def test_a_held_request_expires_and_is_never_received(world: SimulatedWorld) -> None:
     op = await held(world, ttl_seconds=60)
     world.move_clock(60)
     await world.becomes(op, "EXPIRED", "EXPIRED")
@@ -219,7 +219,7 @@ async def test_what_leshan_holds_expires_and_never_reaches_the_device(world: Sim
     assert written(world) == []
 
 
-async def test_of_what_leshan_holds_and_what_supersedes_it_only_the_newer_reaches_the_device(
+async def test_of_a_held_request_and_its_superseder_only_the_newer_is_received(
     world: SimulatedWorld,
 ) -> None:
     op = await held(world)
@@ -230,7 +230,7 @@ async def test_of_what_leshan_holds_and_what_supersedes_it_only_the_newer_reache
     assert len(written(world)) == 1
 
 
-async def test_a_device_that_wakes_before_the_cancellation_decides_the_outcome(world: SimulatedWorld) -> None:
+async def test_a_wake_before_the_cancellation_decides_the_outcome(world: SimulatedWorld) -> None:
     """Leshan has sent the request before another one can displace it."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))

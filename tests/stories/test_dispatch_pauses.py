@@ -35,7 +35,7 @@ async def test_a_paused_endpoint_waits_while_the_others_are_served(world: Simula
     await world.confirmed(op)
 
 
-async def test_the_whole_brake_holds_every_process_without_a_bus(begin: Begin) -> None:
+async def test_the_brake_for_all_stops_every_process_without_a_bus(begin: Begin) -> None:
     """Two processes share only the database, because each has its own bus: as when Redis is away."""
     async with begin("a", "b") as world:
         await world.joined_by(Role.DISPATCH)
@@ -53,7 +53,7 @@ async def test_the_whole_brake_holds_every_process_without_a_bus(begin: Begin) -
         assert (await world.components.health.checks())["pauses"].ok
 
 
-async def test_a_pause_outlives_the_process_that_was_asked_for_it(begin: Begin) -> None:
+async def test_a_pause_outlives_the_process_that_set_it(begin: Begin) -> None:
     async with begin(roles=Role.BRIDGE) as world:
         await world.wake()
         async with world.another(Role.API) as asked:
@@ -67,7 +67,7 @@ async def test_a_pause_outlives_the_process_that_was_asked_for_it(begin: Begin) 
             await world.confirmed(op)
 
 
-async def test_what_is_paused_expires(world: SimulatedWorld) -> None:
+async def test_a_paused_operation_expires(world: SimulatedWorld) -> None:
     await world.wake()
     await pause(world, EVERYTHING)
     op = await world.create("READ", "/3/0/0", ttl_seconds=60)

@@ -30,7 +30,9 @@ PERHAPS = [
 
 
 @pytest.mark.parametrize("behaviour", PERHAPS, ids=lambda behaviour: behaviour.kind)
-async def test_what_perhaps_reached_the_device_is_not_sent_again(world: SimulatedWorld, behaviour: Behaviour) -> None:
+async def test_an_execute_that_may_have_been_received_is_not_sent_again(
+    world: SimulatedWorld, behaviour: Behaviour
+) -> None:
     await world.wake()
     world.simulator.behave("dev", behaviour)
     op = await world.create("EXECUTE", RESET, timeout=1)
@@ -42,7 +44,7 @@ async def test_what_perhaps_reached_the_device_is_not_sent_again(world: Simulate
     assert world.simulator.device("dev").counters["handedOver"] == 2, "the EXECUTE once, the READ once"
 
 
-async def test_what_surely_did_not_reach_it_is_sent_again(world: SimulatedWorld) -> None:
+async def test_an_execute_that_was_not_received_is_sent_again(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.SLEEPING, times=1))
     op = await world.create("EXECUTE", RESET)
@@ -52,7 +54,7 @@ async def test_what_surely_did_not_reach_it_is_sent_again(world: SimulatedWorld)
     assert world.simulator.device("dev").counters["handedOver"] == 1
 
 
-async def test_its_creator_may_say_that_twice_is_as_once(world: SimulatedWorld) -> None:
+async def test_an_execute_created_as_repeatable_is_repeated(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("EXECUTE", RESET, timeout=1, repeatable=True)
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
@@ -63,7 +65,7 @@ async def test_its_creator_may_say_that_twice_is_as_once(world: SimulatedWorld) 
     assert world.simulator.device("dev").counters["handedOver"] == 2
 
 
-async def test_a_trigger_of_registration_update_may_always_be_repeated(world: SimulatedWorld) -> None:
+async def test_a_registration_update_trigger_is_always_repeatable(world: SimulatedWorld) -> None:
     """EXECUTE 1/x/8 makes the device update, which is also the wake that a second attempt needs."""
     await world.asleep()
     op = await world.create("EXECUTE", "/1/0/8", timeout=1)

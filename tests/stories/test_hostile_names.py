@@ -35,7 +35,7 @@ async def listed(world: SimulatedWorld, *names: str) -> None:
         await world.registration_known(name)
 
 
-async def test_a_name_that_can_be_addressed_reaches_its_own_device_and_no_other(begin: Begin) -> None:
+async def test_an_addressable_name_reaches_its_own_device_and_no_other(begin: Begin) -> None:
     async with begin(*ADDRESSABLE, *VICTIMS) as world:
         await listed(world, *ADDRESSABLE, *VICTIMS)
         ops = [await world.create("READ", "/3/0/0", device=name) for name in ADDRESSABLE]
@@ -45,7 +45,7 @@ async def test_a_name_that_can_be_addressed_reaches_its_own_device_and_no_other(
         assert world.simulator.stats.unknown_clients == 0
 
 
-async def test_a_name_that_cannot_be_addressed_ends_its_operations_and_no_call_is_made(begin: Begin) -> None:
+async def test_a_name_that_cannot_be_addressed_fails_without_a_call(begin: Begin) -> None:
     async with begin(*UNADDRESSABLE, *VICTIMS) as world:
         await listed(world, *UNADDRESSABLE, *VICTIMS)
         ops = [await world.create("EXECUTE", "/3/0/4", device=name) for name in UNADDRESSABLE]
@@ -57,7 +57,7 @@ async def test_a_name_that_cannot_be_addressed_ends_its_operations_and_no_call_i
         assert (await world.components.health.checks())["leshan"].ok
 
 
-async def test_a_broken_event_costs_one_log_line_and_the_next_one_is_heard(begin: Begin) -> None:
+async def test_a_broken_event_costs_one_log_line_and_the_next_is_received(begin: Begin) -> None:
     """Stock Leshan concatenates AWAKE, SLEEPING and NOTIFICATION as text: a quote in a name breaks their JSON."""
     async with begin('a"b', "dev") as world:
         await listed(world, 'a"b', "dev")

@@ -24,7 +24,7 @@ async def presences(world: SimulatedWorld, name: str = "dev") -> list[str]:
     return [str(row.presence) for row in rows]
 
 
-async def test_sleeping_that_comes_late_from_a_source_without_order_is_not_believed(world: SimulatedWorld) -> None:
+async def test_a_late_sleeping_of_an_unordered_source_is_ignored(world: SimulatedWorld) -> None:
     await world.asleep()
     sleeping = world.published("SLEEPING")
     await world.wake()
@@ -34,7 +34,7 @@ async def test_sleeping_that_comes_late_from_a_source_without_order_is_not_belie
     assert await presences(world) == ["ONLINE", "ASLEEP", "ONLINE"]
 
 
-async def test_sleeping_of_a_source_that_keeps_order_is_believed(world: SimulatedWorld) -> None:
+async def test_a_sleeping_of_an_ordered_source_is_applied(world: SimulatedWorld) -> None:
     await world.wake()
     await world.post_event("SLEEPING", {"ep": "dev"}, ordered=True)
     op = await world.create("READ", "/3/0/0")
@@ -44,7 +44,7 @@ async def test_sleeping_of_a_source_that_keeps_order_is_believed(world: Simulate
     await world.confirmed(op)
 
 
-async def test_an_update_that_is_ten_minutes_late_wakes_nobody(begin: Begin) -> None:
+async def test_an_update_that_is_ten_minutes_late_opens_no_window(begin: Begin) -> None:
     async with begin(simulated={"lifetime_seconds": 86_400}) as world:
         await world.wake()
         updated = {"registration": world.published("REGISTRATION"), "update": {}}
@@ -64,7 +64,7 @@ async def test_an_update_that_is_ten_minutes_late_wakes_nobody(begin: Begin) -> 
         await world.confirmed(op)
 
 
-async def test_a_registration_that_is_ten_minutes_late_wakes_nobody(world: SimulatedWorld) -> None:
+async def test_a_registration_that_is_ten_minutes_late_opens_no_window(world: SimulatedWorld) -> None:
     await world.wake()
     registration = world.published("REGISTRATION") | {"endpoint": "late", "registrationId": "late-1"}
     world.simulator.add("late")
@@ -88,7 +88,7 @@ async def test_the_end_of_an_old_registration_changes_nothing(world: SimulatedWo
     assert await presences(world) == ["ONLINE"]
 
 
-async def test_an_old_registrations_events_do_not_bring_it_back(world: SimulatedWorld) -> None:
+async def test_events_of_an_old_registration_do_not_restore_it(world: SimulatedWorld) -> None:
     await world.wake()
     old = world.published("REGISTRATION")
     world.simulator.register("dev")
@@ -104,7 +104,7 @@ async def test_an_old_registrations_events_do_not_bring_it_back(world: Simulated
     await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_a_device_that_registers_anew_is_never_told_to_be_offline(world: SimulatedWorld) -> None:
+async def test_a_device_that_registers_again_is_never_reported_offline(world: SimulatedWorld) -> None:
     """The old registration's end arrives right before the new one: subscribers receive OFFLINE only after 2 s."""
     await world.wake()
     for _ in range(3):
@@ -114,7 +114,7 @@ async def test_a_device_that_registers_anew_is_never_told_to_be_offline(world: S
     assert await presences(world) == ["ONLINE"]
 
 
-async def test_a_device_that_is_really_gone_is_told_to_be_offline(world: SimulatedWorld) -> None:
+async def test_a_device_that_deregistered_is_reported_offline(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.deregister("dev")
     await world.presence_is("dev", Presence.OFFLINE)
@@ -124,7 +124,7 @@ async def test_a_device_that_is_really_gone_is_told_to_be_offline(world: Simulat
     assert await presences(world) == ["ONLINE", "OFFLINE"]
 
 
-async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: SimulatedWorld) -> None:
+async def test_a_repeated_delivery_is_acknowledged_and_changes_nothing(world: SimulatedWorld) -> None:
     """Standard Webhooks repeat a delivery under its own id until it is accepted."""
     await world.wake()
     value = {"ep": "dev", "kind": "single", "res": "/3/0/9"}
@@ -138,7 +138,7 @@ async def test_a_doubled_delivery_is_acknowledged_and_changes_nothing(world: Sim
     assert await tables.WebhookDelivery.all().count() == 1
 
 
-async def test_an_event_that_the_database_never_takes_costs_itself_alone(world: SimulatedWorld) -> None:
+async def test_an_event_that_the_database_refuses_affects_only_itself(world: SimulatedWorld) -> None:
     """Such a delivery used to receive 500 forever, and everything else from its sender waited behind it."""
     await world.wake()
     ingest = presence.apply

@@ -44,7 +44,7 @@ async def turn(world: SimulatedWorld) -> None:
         await world.swept()
 
 
-async def test_every_update_is_a_wake_though_all_look_alike(world: SimulatedWorld) -> None:
+async def test_every_update_is_a_wake_although_all_are_alike(world: SimulatedWorld) -> None:
     await wakes(world, REGISTERED)
     world.simulator.sleep("dev")
     op = await world.create("WRITE", "/3442/0/110", "x")
@@ -56,7 +56,7 @@ async def test_every_update_is_a_wake_though_all_look_alike(world: SimulatedWorl
     assert row.wake_seq == 2
 
 
-async def test_an_update_that_comes_late_costs_one_refused_call(world: SimulatedWorld) -> None:
+async def test_an_update_that_arrives_late_costs_one_refused_call(world: SimulatedWorld) -> None:
     """This form contains no time of the event, so its arrival counts: Leshan itself reports that the device sleeps, and
     no attempt counts."""
     await wakes(world, REGISTERED)
@@ -70,7 +70,7 @@ async def test_an_update_that_comes_late_costs_one_refused_call(world: Simulated
     await world.confirmed(op)
 
 
-async def test_unregistered_of_the_old_registration_after_the_new_one_changes_nothing(world: SimulatedWorld) -> None:
+async def test_the_unregister_event_of_an_old_registration_changes_nothing(world: SimulatedWorld) -> None:
     await wakes(world, REGISTERED, FIRST)
     await says(world, REGISTERED, SECOND)
     await says(world, UNREGISTERED, FIRST)
@@ -78,7 +78,7 @@ async def test_unregistered_of_the_old_registration_after_the_new_one_changes_no
     await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_unregistered_before_the_new_registration_is_no_farewell(world: SimulatedWorld) -> None:
+async def test_an_unregister_event_before_the_registration_shows_no_offline(world: SimulatedWorld) -> None:
     await wakes(world, REGISTERED, FIRST)
     await says(world, UNREGISTERED, FIRST)
     await world.presence_is("dev", Presence.OFFLINE)
@@ -87,7 +87,7 @@ async def test_unregistered_before_the_new_registration_is_no_farewell(world: Si
     await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_it_goes_offline_only_by_its_unregister_event(world: SimulatedWorld) -> None:
+async def test_a_device_becomes_offline_only_by_its_unregister_event(world: SimulatedWorld) -> None:
     """No lifetime is reported, so none expires."""
     await wakes(world, REGISTERED)
     world.move_clock(3 * 24 * 3600)
@@ -98,6 +98,6 @@ async def test_it_goes_offline_only_by_its_unregister_event(world: SimulatedWorl
     await world.presence_is("dev", Presence.OFFLINE)
 
 
-async def test_an_update_of_a_device_that_nobody_knows_makes_it_known(world: SimulatedWorld) -> None:
+async def test_an_update_of_an_unknown_device_registers_it(world: SimulatedWorld) -> None:
     await wakes(world, UPDATED)
     await world.confirmed(await world.create("READ", "/3/0/0"))

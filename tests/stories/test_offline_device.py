@@ -12,7 +12,7 @@ from tests.support.simulated_world import FIRMWARE, SimulatedWorld
 pytestmark = pytest.mark.asyncio
 
 
-async def test_a_write_for_an_offline_device_is_sent_when_it_comes_online(world: SimulatedWorld) -> None:
+async def test_a_write_for_an_offline_device_is_sent_when_it_is_online(world: SimulatedWorld) -> None:
     await world.provision()
     op = await world.create("WRITE", "/5/0/1", FIRMWARE)
     await world.settled()
@@ -27,7 +27,7 @@ async def test_a_write_for_an_offline_device_is_sent_when_it_comes_online(world:
     assert (call.method, call.target.partition("?")[0]) == ("PUT", "/api/clients/dev/5/0/1")
 
 
-async def test_the_same_for_one_that_was_known_and_went_away(world: SimulatedWorld) -> None:
+async def test_a_write_for_a_known_device_that_went_offline_is_sent_too(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.deregister("dev")
     await world.presence_is("dev", Presence.OFFLINE)
@@ -39,7 +39,7 @@ async def test_the_same_for_one_that_was_known_and_went_away(world: SimulatedWor
     await world.confirmed(op)
 
 
-async def test_a_device_without_the_object_refuses_and_its_own_words_are_kept(begin: Begin) -> None:
+async def test_a_device_without_the_object_refuses_and_its_code_is_stored(begin: Begin) -> None:
     async with begin(simulated={"objects": (1, 3)}) as world:
         await world.wake()
         op = await world.create("WRITE", "/5/0/1", FIRMWARE)
@@ -51,7 +51,7 @@ async def test_a_device_without_the_object_refuses_and_its_own_words_are_kept(be
         assert row.attempts == 0, "an answer is no attempt that failed"
 
 
-async def test_a_refusals_text_is_kept_too(world: SimulatedWorld) -> None:
+async def test_the_text_of_a_refusal_is_stored(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=405, text="not while I am charging"))
     op = await world.create("WRITE", "/5/0/1", FIRMWARE)
@@ -60,7 +60,7 @@ async def test_a_refusals_text_is_kept_too(world: SimulatedWorld) -> None:
     assert (row.device_status, row.detail) == ("METHOD_NOT_ALLOWED(405)", "not while I am charging")
 
 
-async def test_an_operation_says_what_it_waits_for(world: SimulatedWorld) -> None:
+async def test_an_operation_reports_what_it_waits_for(world: SimulatedWorld) -> None:
     await world.asleep()
     first, second = await world.create("READ", "/3/0/0"), await world.create("READ", "/3/0/1")
     assert [await world.waits_for(op) for op in (first, second)] == ["DEVICE_WAKE", "DEVICE_WAKE"]

@@ -124,7 +124,7 @@ async def test_each_outcome_gives_its_row(begin: Begin, row: Row, kept: bool) ->
             assert (await world.operation(delete)).attempts == row.attempts
 
 
-async def test_a_refused_port_sends_nothing_and_everything_goes_out_later(begin: Begin) -> None:
+async def test_a_refused_port_receives_nothing_and_operations_are_sent_later(begin: Begin) -> None:
     async with begin(*DEVICES) as world:
         await world.wake(*DEVICES)
         await world.leshan_down()
@@ -137,7 +137,7 @@ async def test_a_refused_port_sends_nothing_and_everything_goes_out_later(begin:
         assert [(await world.operation(op)).attempts for op in ops] == [0, 0, 0]
 
 
-async def test_a_delete_that_was_done_without_an_answer_is_confirmed_by_the_next_one(begin: Begin) -> None:
+async def test_a_delete_executed_without_a_response_is_confirmed_by_the_next(begin: Begin) -> None:
     """The second attempt receives 4.04, because the first one succeeded. The device reports by an update that it has
     one instance less, which is a wake during the call: the second attempt may begin in the commit that ends the
     first."""
@@ -151,7 +151,7 @@ async def test_a_delete_that_was_done_without_an_answer_is_confirmed_by_the_next
         assert (await world.operation(op)).detail == "already gone"
 
 
-async def test_cancelling_an_observation_that_is_not_there_is_confirmed(begin: Begin) -> None:
+async def test_canceling_an_observation_that_does_not_exist_is_confirmed(begin: Begin) -> None:
     async with begin() as world:
         await world.wake()
         await world.confirmed(await world.create("CANCEL_OBSERVE", "/3303/0/5700"))

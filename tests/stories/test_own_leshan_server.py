@@ -49,7 +49,7 @@ async def test_a_sleeping_device_that_notifies_is_called_at_once(world: Simulate
     await world.confirmed(op)
 
 
-async def test_a_device_is_called_as_long_as_the_server_says(begin: Begin) -> None:
+async def test_a_device_is_called_while_the_server_reports_it_awake(begin: Begin) -> None:
     """The server's own awake window is shorter than the assumed one."""
     async with begin(simulated={"mode": Mode.REVEILLE, "awake_window_seconds": 20.0}) as world:
         await world.server_info_known()
@@ -82,7 +82,7 @@ async def test_events_of_a_stream_that_was_down_are_replayed(world: SimulatedWor
     assert await tables.ResourceState.filter(endpoint__name="dev", path="/3303/0/5700").count() == 1
 
 
-async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: SimulatedWorld) -> None:
+async def test_all_samples_of_a_send_are_stored_with_the_devices_times(world: SimulatedWorld) -> None:
     """This holds even for a device whose clock is ahead: no sample is dated later than its arrival."""
     await world.wake()
     times = [1_700_000_000_000 + 3_600_000 * hour for hour in range(24)] + [4_000_000_000_000, None]
@@ -100,7 +100,7 @@ async def test_all_samples_of_a_send_are_kept_with_the_devices_times(world: Simu
     assert float((await tables.ResourceState.get(path=PATH)).value) == 25
 
 
-async def test_what_the_server_dropped_is_found_in_the_list(world: SimulatedWorld) -> None:
+async def test_events_that_the_server_dropped_are_recovered_from_the_list(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("READ", "/3/0/0")
     with mock.patch.object(world.simulator.events, "publish"):
@@ -116,7 +116,7 @@ async def test_what_the_server_dropped_is_found_in_the_list(world: SimulatedWorl
     await eventually(made_up_for, "the list is read to its end, and nothing is missed any more")
 
 
-async def test_an_answer_that_only_an_event_told_settles_the_attempt(world: SimulatedWorld) -> None:
+async def test_a_response_known_only_by_its_event_settles_the_attempt(world: SimulatedWorld) -> None:
     """The attempt's dispatcher is gone, and its lease is far from its end."""
     await world.wake()
 
@@ -130,7 +130,7 @@ async def test_an_answer_that_only_an_event_told_settles_the_attempt(world: Simu
     assert await tables.EarlyResponse.all().count() == 0
 
 
-async def test_an_error_that_only_an_event_told_settles_it_too(world: SimulatedWorld) -> None:
+async def test_an_error_known_only_by_its_event_settles_the_attempt(world: SimulatedWorld) -> None:
     await world.wake()
 
     async def gone(*_: object) -> None:
@@ -144,7 +144,7 @@ async def test_an_error_that_only_an_event_told_settles_it_too(world: SimulatedW
     await world.confirmed(op)
 
 
-async def test_an_answer_that_is_told_again_changes_nothing(world: SimulatedWorld) -> None:
+async def test_a_response_reported_again_changes_nothing(world: SimulatedWorld) -> None:
     await world.wake()
     op = await world.create("EXECUTE", RESET)
     await world.confirmed(op)
@@ -156,7 +156,7 @@ async def test_an_answer_that_is_told_again_changes_nothing(world: SimulatedWorl
     assert await tables.EarlyResponse.all().count() == 0
 
 
-async def test_a_registration_that_is_told_late_does_not_hide_the_one_that_is_listed(world: SimulatedWorld) -> None:
+async def test_a_late_registration_event_does_not_hide_the_listed_one(world: SimulatedWorld) -> None:
     """While Reveille was away the device registered twice; the list reported the newer registration before the outbox
     delivered the older one."""
     await world.asleep()

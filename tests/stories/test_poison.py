@@ -35,7 +35,7 @@ async def test_an_address_that_is_not_served_ends_as_an_invalid_request(begin: B
         assert len(world.received()) == 2
 
 
-async def test_an_answer_that_is_always_an_html_500_uses_its_attempts_up(begin: Begin) -> None:
+async def test_an_answer_that_is_always_an_html_500_uses_up_its_attempts(begin: Begin) -> None:
     async with begin("dev", *OTHERS) as world:
         await world.wake(WITNESS, *OTHERS)
         page = "<html><head><title>Oops</title></head></html>"
@@ -54,7 +54,7 @@ async def test_an_answer_that_is_always_an_html_500_uses_its_attempts_up(begin: 
         await world.confirmed(after)
 
 
-async def test_an_operation_that_the_device_answers_with_an_error_blocks_only_its_own_instance(
+async def test_an_operation_with_a_device_error_blocks_only_its_own_instance(
     world: SimulatedWorld,
 ) -> None:
     """The failing operation needs three wakes, and the others one."""
@@ -76,7 +76,7 @@ async def test_an_operation_that_the_device_answers_with_an_error_blocks_only_it
     assert len(world.received()) == 3 + len(others) + 1
 
 
-async def test_a_device_that_does_not_sleep_goes_on_once_the_retry_was_answered(begin: Begin) -> None:
+async def test_a_device_without_queue_mode_continues_after_the_retry(begin: Begin) -> None:
     async with begin("dev", simulated={"queue_mode_share": 0.0, "lifetime_seconds": 86_400}) as world:
         world.simulator.behave("dev", Behaviour(kind=Kind.REFUSE, code=500, times=1))
         await world.wake()
@@ -89,7 +89,7 @@ async def test_a_device_that_does_not_sleep_goes_on_once_the_retry_was_answered(
         await world.confirmed(first, *behind)
 
 
-async def test_composites_that_a_device_never_answers_cost_one_time_out_each(begin: Begin) -> None:
+async def test_composites_never_answered_cost_one_timeout_each(begin: Begin) -> None:
     """Wakaama's example client does this: it only acknowledges the request."""
     async with begin("dev", simulated={"queue_mode_share": 0.0, "lifetime_seconds": 300}) as world:
         world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, method="READ_COMPOSITE"))

@@ -23,7 +23,7 @@ async def order(world: SimulatedWorld, **ops: Op) -> list[str]:
     return list(dict.fromkeys(arrived))
 
 
-async def test_a_higher_priority_waits_for_the_one_that_is_out_then_goes_first(world: SimulatedWorld) -> None:
+async def test_a_higher_priority_is_sent_after_the_open_call(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(delay_ms=400, times=1))
     await world.wake()
     first = await world.create("READ", "/3/0/0")
@@ -41,7 +41,7 @@ async def test_a_higher_priority_waits_for_the_one_that_is_out_then_goes_first(w
     ]
 
 
-async def test_what_comes_back_to_the_queue_stays_its_head_unless_something_is_more_urgent(
+async def test_a_requeued_operation_stays_head_unless_outranked(
     world: SimulatedWorld,
 ) -> None:
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
@@ -56,7 +56,7 @@ async def test_what_comes_back_to_the_queue_stays_its_head_unless_something_is_m
     assert [one.target.split("?")[0][-1] for one in world.received()] == ["0", "2", "0", "1"]
 
 
-async def test_a_write_after_a_reboot_is_received_after_the_new_registration_once(begin: Begin) -> None:
+async def test_a_write_after_a_reboot_is_received_once_after_the_registration(begin: Begin) -> None:
     async with begin(simulated={"reboot_seconds": None}) as world:
         await world.wake()
         reboot = await world.create("EXECUTE", REBOOT)
@@ -72,7 +72,7 @@ async def test_a_write_after_a_reboot_is_received_after_the_new_registration_onc
         assert world.simulator.value("dev", NAME) == "after"
 
 
-async def test_a_reboot_without_an_answer_is_not_repeated_and_ends_the_turn_too(begin: Begin) -> None:
+async def test_an_unanswered_reboot_is_not_repeated_and_ends_the_turn(begin: Begin) -> None:
     async with begin(simulated={"reboot_seconds": 0.3}) as world:
         await world.wake()
         world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
@@ -85,7 +85,7 @@ async def test_a_reboot_without_an_answer_is_not_repeated_and_ends_the_turn_too(
         assert world.simulator.device("dev").counters["carriedOut"] == 2
 
 
-async def test_a_device_that_never_went_down_is_called_again_a_minute_later(begin: Begin) -> None:
+async def test_a_device_that_did_not_go_down_is_called_again_a_minute_later(begin: Begin) -> None:
     """An UPDATED right after a reboot may come from before it; one a minute later proves that the device is there."""
     async with begin(simulated={"reboot_seconds": None, "lifetime_seconds": 3600}) as world:
         await world.wake()
@@ -101,7 +101,7 @@ async def test_a_device_that_never_went_down_is_called_again_a_minute_later(begi
         await world.confirmed(write)
 
 
-async def test_a_ttl_that_passes_while_it_is_out_waits_for_the_result(world: SimulatedWorld) -> None:
+async def test_a_ttl_that_ends_while_sending_waits_for_the_result(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
     await world.wake()
     op = await world.create("WRITE", NAME, "x", timeout=4, ttl_seconds=6)
@@ -113,7 +113,7 @@ async def test_a_ttl_that_passes_while_it_is_out_waits_for_the_result(world: Sim
     assert await world.transitions(op) == ["QUEUED", "SENDING", "QUEUED NO_ANSWER", "EXPIRED EXPIRED"]
 
 
-async def test_a_result_that_comes_after_the_ttl_still_counts(world: SimulatedWorld) -> None:
+async def test_a_result_after_the_ttl_counts(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(delay_ms=1_500, times=1))
     await world.wake()
     op = await world.create("WRITE", NAME, "x", ttl_seconds=6)
@@ -122,7 +122,7 @@ async def test_a_result_that_comes_after_the_ttl_still_counts(world: SimulatedWo
     await world.confirmed(op)
 
 
-async def test_a_ttl_that_passes_in_the_queue_expires_it(world: SimulatedWorld) -> None:
+async def test_a_ttl_that_ends_in_the_queue_expires_the_operation(world: SimulatedWorld) -> None:
     await world.asleep()
     op = await world.create("WRITE", NAME, "x", ttl_seconds=60)
     world.move_clock(61)
@@ -132,7 +132,7 @@ async def test_a_ttl_that_passes_in_the_queue_expires_it(world: SimulatedWorld) 
     assert world.received() == []
 
 
-async def test_a_newer_write_takes_the_place_of_older_ones(world: SimulatedWorld) -> None:
+async def test_a_newer_write_supersedes_older_ones(world: SimulatedWorld) -> None:
     await world.asleep()
     old = [await world.create("WRITE", NAME, value) for value in ("1", "2")]
     other = await world.create("WRITE", "/3/0/14", "+02:00")
@@ -145,7 +145,7 @@ async def test_a_newer_write_takes_the_place_of_older_ones(world: SimulatedWorld
     assert world.simulator.value("dev", NAME) == "3"
 
 
-async def test_a_superseded_write_that_is_out_ends_should_it_come_back(world: SimulatedWorld) -> None:
+async def test_a_superseded_write_that_is_sending_ends_if_it_is_requeued(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, times=1))
     await world.wake()
     old = await world.create("WRITE", NAME, "old", timeout=1)
@@ -158,7 +158,7 @@ async def test_a_superseded_write_that_is_out_ends_should_it_come_back(world: Si
     assert len(world.received()) == 2
 
 
-async def test_a_superseded_write_that_is_out_and_answered_is_confirmed(world: SimulatedWorld) -> None:
+async def test_a_superseded_write_that_is_sending_and_answered_is_confirmed(world: SimulatedWorld) -> None:
     world.simulator.behave("dev", Behaviour(delay_ms=300, times=1))
     await world.wake()
     old = await world.create("WRITE", NAME, "old")

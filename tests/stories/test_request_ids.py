@@ -80,7 +80,7 @@ LOST_ON_THE_WAY = [
 
 
 @pytest.mark.parametrize("behaviour", LOST_ON_THE_WAY, ids=lambda behaviour: behaviour.kind)
-async def test_an_answer_that_was_lost_on_the_way_is_fetched(world: SimulatedWorld, behaviour: Behaviour) -> None:
+async def test_a_lost_answer_is_fetched(world: SimulatedWorld, behaviour: Behaviour) -> None:
     await world.wake()
     world.simulator.behave("dev", behaviour)
     op = await world.create("EXECUTE", RESET, timeout=1)
@@ -89,7 +89,7 @@ async def test_an_answer_that_was_lost_on_the_way_is_fetched(world: SimulatedWor
     assert handed_over(world) == 1
 
 
-async def test_what_the_server_never_had_goes_out_again_even_if_it_may_not_be_repeated(world: SimulatedWorld) -> None:
+async def test_a_call_that_the_server_never_received_is_sent_again(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.CLOSE, carry_out=False, times=1))
     op = await world.create("EXECUTE", RESET)
@@ -99,7 +99,7 @@ async def test_what_the_server_never_had_goes_out_again_even_if_it_may_not_be_re
     assert (await world.operation(op)).attempts == 0
 
 
-async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(world: SimulatedWorld) -> None:
+async def test_a_call_without_a_recorded_end_has_an_unknown_outcome(world: SimulatedWorld) -> None:
     """The Leshan server stopped with the call open: it is unknown whether the device received it."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
@@ -112,7 +112,7 @@ async def test_a_call_of_which_the_server_knows_no_end_has_an_unknown_outcome(wo
     assert (await world.operation(op)).detail == "Leshan stopped while the call was open"
 
 
-async def test_a_call_that_is_still_open_is_waited_for(begin: Begin) -> None:
+async def test_an_open_call_is_waited_for(begin: Begin) -> None:
     """Reveille's own timeout passed before the device's."""
     async with begin(simulated={"mode": Mode.REVEILLE}, timing=replace(FAST, response_margin=-1.5)) as world:
         await world.server_info_known()
@@ -123,7 +123,7 @@ async def test_a_call_that_is_still_open_is_waited_for(begin: Begin) -> None:
         assert handed_over(world) == 1
 
 
-async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_fetched(world: SimulatedWorld) -> None:
+async def test_the_result_of_a_dead_dispatchers_call_is_fetched(world: SimulatedWorld) -> None:
     await world.wake()
     with stuck(SETTLES):
         op = await world.create("EXECUTE", RESET)
@@ -134,7 +134,7 @@ async def test_of_a_dispatcher_that_died_with_its_request_out_the_answer_is_fetc
     assert handed_over(world) == 1
 
 
-async def test_of_a_dispatcher_that_died_before_its_request_left_the_operation_goes_again(
+async def test_a_call_that_a_dead_dispatcher_did_not_send_is_sent(
     world: SimulatedWorld,
 ) -> None:
     await world.wake()
@@ -148,7 +148,7 @@ async def test_of_a_dispatcher_that_died_before_its_request_left_the_operation_g
     assert handed_over(world) == 1
 
 
-async def test_a_dispatcher_that_thaws_has_no_say_any_more(world: SimulatedWorld) -> None:
+async def test_a_dispatcher_that_resumes_after_a_freeze_changes_nothing(world: SimulatedWorld) -> None:
     """The dispatcher froze after it had sent its request; the result that it submits after the thaw changes nothing."""
     await world.wake()
     with stuck(SETTLES) as late, stuck(ASKS):
@@ -165,7 +165,7 @@ async def test_a_dispatcher_that_thaws_has_no_say_any_more(world: SimulatedWorld
     assert await world.transitions(op) == [*ASKED, "CONFIRMED"]
 
 
-async def test_of_several_dispatchers_one_asks(world: SimulatedWorld) -> None:
+async def test_of_several_dispatchers_one_queries(world: SimulatedWorld) -> None:
     await world.wake()
     await world.joined_by(Role.DISPATCH)
     with stuck(SETTLES), stuck(ASKS) as asked:
@@ -183,7 +183,7 @@ async def test_of_several_dispatchers_one_asks(world: SimulatedWorld) -> None:
     assert handed_over(world) == 1
 
 
-async def test_a_server_that_is_away_is_asked_when_it_is_back(world: SimulatedWorld) -> None:
+async def test_an_unavailable_server_is_queried_when_it_is_back(world: SimulatedWorld) -> None:
     """The event of the result was lost, too."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.CLOSE, carry_out=True, delay_ms=60_000, times=1))
@@ -198,7 +198,7 @@ async def test_a_server_that_is_away_is_asked_when_it_is_back(world: SimulatedWo
     assert handed_over(world) == 1
 
 
-async def test_a_server_that_stays_away_does_not_hold_the_endpoint_for_ever(world: SimulatedWorld) -> None:
+async def test_an_unavailable_server_holds_the_endpoint_for_a_limited_time(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.SILENT, carry_out=True, times=1))
     op = await world.create("EXECUTE", RESET, timeout=1)
@@ -212,7 +212,7 @@ async def test_a_server_that_stays_away_does_not_hold_the_endpoint_for_ever(worl
     await world.confirmed(await world.create("READ", "/3/0/0"))
 
 
-async def test_a_server_that_keeps_ids_no_more_is_not_asked(world: SimulatedWorld) -> None:
+async def test_a_server_that_no_longer_records_ids_is_not_queried(world: SimulatedWorld) -> None:
     """A stock server replaced it while a call was open."""
     await world.wake()
     with stuck(SETTLES):
@@ -223,7 +223,7 @@ async def test_a_server_that_keeps_ids_no_more_is_not_asked(world: SimulatedWorl
         await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
 
 
-async def test_our_own_limit_is_the_servers(begin: Begin) -> None:
+async def test_the_servers_own_limit_applies(begin: Begin) -> None:
     names = [f"d{number}" for number in range(6)]
     simulated = {"mode": Mode.REVEILLE, "max_open_calls": 2, "answer_seconds": (0.05, 0.05)}
     async with begin(*names, simulated=simulated) as world:

@@ -29,7 +29,7 @@ async def all_wake(world: SimulatedWorld, *names: str) -> None:
         await world.registration_known(name)
 
 
-async def test_the_dead_do_not_starve_the_living(begin: Begin, valkey_server: ValkeyServer) -> None:
+async def test_unresponsive_devices_do_not_starve_the_others(begin: Begin, valkey_server: ValkeyServer) -> None:
     """300 devices were silent at their last wake. They wake again together with 50 healthy ones, two dispatchers run,
     and every healthy device is served before the first of the silent ones has timed out."""
     settings = {"leshan_max_in_flight": LIMIT, "redis_url": valkey_server.url}

@@ -45,7 +45,7 @@ async def registers_by_webhook(world: SimulatedWorld) -> None:
     await eventually(lambda: world.components.object_models.of({})(3303) is not None, "its object models are known")
 
 
-async def test_what_a_read_answers(world: SimulatedWorld) -> None:
+async def test_values_of_a_read(world: SimulatedWorld) -> None:
     await world.wake()
     op = await world.create("READ", "/3/0")
     await world.confirmed(op)
@@ -56,7 +56,7 @@ async def test_what_a_read_answers(world: SimulatedWorld) -> None:
     assert answer["/3/0/9"] == "87"
 
 
-async def test_what_an_observation_answers_and_what_it_brings_later(world: SimulatedWorld) -> None:
+async def test_values_of_an_observation_and_its_notifications(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.set_value("dev", TEMPERATURE, "20.5")
     await world.confirmed(await world.create("OBSERVE", TEMPERATURE))
@@ -67,7 +67,7 @@ async def test_what_an_observation_answers_and_what_it_brings_later(world: Simul
     assert await history(TEMPERATURE) == [20.5, 21.5, 22.5, 23.5], "in order, none left out"
 
 
-async def test_what_a_send_brings(world: SimulatedWorld) -> None:
+async def test_values_of_a_send(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.set_value("dev", TEMPERATURE, "19.5")
     world.simulator.send("dev", [TEMPERATURE, "/3/0/9"])
@@ -75,7 +75,7 @@ async def test_what_a_send_brings(world: SimulatedWorld) -> None:
     await becomes(world, "/3/0/9", "INTEGER", "87")
 
 
-async def test_what_a_held_request_answers(world: SimulatedWorld) -> None:
+async def test_values_of_a_held_request(world: SimulatedWorld) -> None:
     """REQUEST_RESPONSE contains the response to a request that Leshan delayed."""
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
@@ -87,7 +87,7 @@ async def test_what_a_held_request_answers(world: SimulatedWorld) -> None:
     assert await world.answer(op) == {"/3/0/9": "87"}
 
 
-async def test_what_the_webhook_brings_when_no_stream_is_heard(begin: Begin) -> None:
+async def test_values_of_the_webhook_without_a_stream(begin: Begin) -> None:
     async with begin(leshan_events="webhook") as world:
         node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "24.5"}
         await world.post_event("NOTIFICATION", {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": node})
@@ -96,7 +96,7 @@ async def test_what_the_webhook_brings_when_no_stream_is_heard(begin: Begin) -> 
         assert await latest(world, TEMPERATURE) == ("FLOAT", 25.5)
 
 
-async def test_with_a_stream_the_webhooks_readings_are_left_out(world: SimulatedWorld) -> None:
+async def test_with_a_stream_the_readings_of_the_webhook_are_ignored(world: SimulatedWorld) -> None:
     """The stream brings the same values, in order."""
     await world.wake()
     node = {"kind": "singleResource", "id": 5700, "type": "FLOAT", "value": "99.5"}
@@ -147,7 +147,7 @@ async def test_a_value_that_cannot_be_represented_is_named_in_the_detail(world: 
     assert "/3442/0/110: no readable STRING: at most 131072 bytes" in (last.detail or "")
 
 
-async def test_a_value_that_cannot_be_read_costs_only_itself(world: SimulatedWorld) -> None:
+async def test_a_value_that_cannot_be_read_affects_only_itself(world: SimulatedWorld) -> None:
     await world.wake()
     data = world.simulator.events
     bad = b'{"ep":"dev","val":{"/3303/0/5700":{"kind":"singleResource","id":5700,"type":"FLOAT","value":"NaN"},'
@@ -156,7 +156,7 @@ async def test_a_value_that_cannot_be_read_costs_only_itself(world: SimulatedWor
     assert await latest(world, TEMPERATURE) is None
 
 
-async def test_values_that_come_while_the_database_is_away_are_asked_for_again(world: SimulatedWorld) -> None:
+async def test_values_received_without_a_database_are_redelivered(world: SimulatedWorld) -> None:
     """The types of a device's objects are read before its values are written: a failure of this read is no reason for a
     500."""
     event = {"event": "NOTIFICATION", "data": {"ep": "dev", "kind": "single", "res": TEMPERATURE, "val": None}}

@@ -13,7 +13,7 @@ SLOW = Behaviour(delay_ms=25_000, times=1)
 
 
 @pytest.mark.parametrize("anew", [False, True], ids=["a new port", "a new registration"])
-async def test_leshan_cancels_the_open_call_and_it_goes_out_again(world: SimulatedWorld, anew: bool) -> None:
+async def test_leshan_cancels_the_open_call_and_it_is_sent_again(world: SimulatedWorld, anew: bool) -> None:
     """500 ``Request cancelled`` arrives together with the event, in any order. The device perhaps executed it, so the
     attempt counts; because of the wake in the meantime it is sent again at once."""
     await world.wake()

@@ -59,7 +59,7 @@ class Socket:
     async def say(self, message: Any) -> None:
         await self.connection.send(message if isinstance(message, str) else json.dumps(message))
 
-    async def ingest(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         async with asyncio.timeout(BOUND):
             message: dict[str, Any] = json.loads(await self.connection.recv())
         return message
@@ -73,14 +73,14 @@ class Socket:
 
     async def begin(self, token: str = OPERATOR) -> None:
         await self.say({"type": "connection_init", "payload": {"token": token}})
-        assert (await self.ingest())["type"] == "connection_ack"
+        assert (await self.receive())["type"] == "connection_ack"
 
     async def subscribe(self, id_: str, query: str, **variables: Any) -> None:
         await self.say({"type": "subscribe", "id": id_, "payload": {"query": query, "variables": variables}})
 
     async def data(self, id_: str) -> dict[str, Any]:
         """Return the data of the next event, which must belong to this subscription."""
-        message = await self.ingest()
+        message = await self.receive()
         assert (message["id"], message["type"]) == (id_, "next"), message
         assert "errors" not in message["payload"], message
         data: dict[str, Any] = message["payload"]["data"]

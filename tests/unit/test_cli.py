@@ -19,7 +19,7 @@ from app.cli import cli
         ("bridge", "--health-port", "-1"),
     ],
 )
-def test_an_option_that_cannot_be(verb: str, option: str, value: str) -> None:
+def test_an_impossible_option_is_refused(verb: str, option: str, value: str) -> None:
     result = CliRunner().invoke(cli, [verb, option, value])
     assert result.exit_code == 2
     assert option in result.output

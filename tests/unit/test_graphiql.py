@@ -14,18 +14,18 @@ from app.schema.transport import graphiql
 ASSETS = re.findall(r"(?:src|href)=\"(/[^\"]+)\"\s+integrity=\"sha384-([^\"]+)\"", graphiql.graphiql_page())
 
 
-def test_the_page_asks_nobody_else() -> None:
+def test_the_page_requests_no_other_host() -> None:
     assert not re.findall(r"(?:src|href)=\"(?!/static/graphiql/|data:)[^\"]*", graphiql.graphiql_page())
     assert len(ASSETS) == 7
 
 
 @pytest.mark.parametrize(("address", "integrity"), ASSETS)
-def test_every_file_is_the_one_the_page_means(address: str, integrity: str) -> None:
+def test_every_file_is_the_one_that_the_page_names(address: str, integrity: str) -> None:
     content = (graphiql.FILES / address.removeprefix(graphiql.ADDRESS + "/")).read_bytes()
     assert base64.b64encode(hashlib.sha384(content).digest()).decode() == integrity
 
 
-def test_the_policy_allows_the_page_s_own_scripts_alone() -> None:
+def test_the_policy_allows_only_the_pages_own_scripts() -> None:
     page = graphiql.graphiql_page()
     policy = dict(part.strip().split(" ", 1) for part in graphiql.graphiql_policy(page).split(";"))
     inline = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)

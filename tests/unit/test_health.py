@@ -29,7 +29,7 @@ def health() -> Health:
     return Health(1, lambda: BusHealth(ok=True, detail="connected"), stored, uses_stream=True)
 
 
-async def test_without_a_database_nothing_but_the_bus_is_well(health: Health) -> None:
+async def test_without_a_database_only_the_check_of_the_bus_passes(health: Health) -> None:
     BREAKER_OPEN.labels("leshan").set(1)
     assert (await get(health, "/health/live")).status_code == 200
     for only in ("", "?only=database", "?only=dispatcher", "?only=bus,bridge", "?only=leshan"):
@@ -42,7 +42,7 @@ async def test_without_a_database_nothing_but_the_bus_is_well(health: Health) ->
     assert REGISTRY.get_sample_value("reveille_breaker_open", {"server": "leshan"}) is None
 
 
-async def test_only_viewers_see_what_drivers_say() -> None:
+async def test_only_viewers_see_messages_of_drivers() -> None:
     bus = BusHealth(ok=True, detail="connected")
     health = Health(1, lambda: bus, stored, uses_stream=True, authenticates=lambda token: token == "of-a-viewer")
     shown = {}
@@ -57,14 +57,14 @@ async def test_only_viewers_see_what_drivers_say() -> None:
     assert shown["of-a-viewer"].startswith("it cannot be written or read: RuntimeError: No TortoiseContext")
 
 
-async def test_a_check_that_is_not_there_is_no_good_news(health: Health) -> None:
+async def test_an_unknown_check_is_refused(health: Health) -> None:
     answer = await get(health, "/health/ready?only=databse")
     assert (answer.status_code, answer.json()["status"]) == (400, "unknown")
     assert "database, bus, leshan, dispatcher, pauses, bridge" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("opened", [True, False])
-async def test_a_scrape_tells_of_the_breaker(health: Health, monkeypatch: pytest.MonkeyPatch, opened: bool) -> None:
+async def test_a_scrape_reports_the_breaker(health: Health, monkeypatch: pytest.MonkeyPatch, opened: bool) -> None:
     async def told() -> dict[str, Check]:
         BREAKER_OPEN.labels("leshan").set(opened)
         return {}

@@ -176,7 +176,7 @@ def _scope(kind: str, path: str, headers: dict[str, str], caller: str) -> dict[s
 
 @pytest.mark.parametrize("configured", SETTINGS)
 @pytest.mark.parametrize("name", ROUTES)
-async def test_every_route_by_who_asks_without_a_token(name: str, configured: str) -> None:
+async def test_every_route_by_callers_without_a_token(name: str, configured: str) -> None:
     process = Process(**SETTINGS[configured])
     served = await process.status(ROUTES[name], HERE) < 300
     assert served == (name in SERVED[configured])
@@ -199,7 +199,7 @@ async def test_every_route_by_who_asks_without_a_token(name: str, configured: st
         ("all", "closed 4401", "closed 4401"),
     ],
 )
-async def test_a_websocket_by_who_asks_without_a_token(configured: str, here: str, elsewhere: str) -> None:
+async def test_a_websocket_by_callers_without_a_token(configured: str, here: str, elsewhere: str) -> None:
     process = Process(**SETTINGS[configured])
     assert await process.socket(HERE) == here
     for header in FORWARDED:
@@ -209,7 +209,7 @@ async def test_a_websocket_by_who_asks_without_a_token(configured: str, here: st
 
 @pytest.mark.parametrize("form", WITH_TOKEN)
 @pytest.mark.parametrize("caller", ["127.0.0.1", "198.51.100.7"])
-async def test_the_older_addresses_take_the_token_from_anywhere(form: str, caller: str) -> None:
+async def test_the_older_addresses_accept_the_token_from_any_machine(form: str, caller: str) -> None:
     process = Process(**SETTINGS["all"])
     assert await process.status(WITH_TOKEN[form], {"x-forwarded-for": "198.51.100.7"}, caller) == 202
     assert await process.status(WEBHOOK[form], {"authorization": f"Bearer {TOKEN}"}, caller) == 401
@@ -228,7 +228,7 @@ async def test_a_worker_s_health_port_is_as_an_api_s(name: str) -> None:
         assert forwarded == (403 if configured == "nothing" else 200)
 
 
-async def test_by_another_name_nothing_is_served_without_tokens() -> None:
+async def test_under_another_host_name_nothing_is_served_without_tokens() -> None:
     """A web page elsewhere whose name points to 127.0.0.1 sends that name as the host."""
     process = Process()
     for route in ROUTES.values():

@@ -92,7 +92,7 @@ def watch(api: Api, *ids: str, to: tuple[str, ...] = ()) -> None:
     watching.watch(api, list(ids), criteria, after=None, as_json=False)
 
 
-def test_while_the_database_is_away_the_road_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_database_the_status_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     api = FakeApi(refused("UNAVAILABLE"), database=False)
     assert status.status(api, as_json=False, live=False) == status.BLOCKED
     told = capsys.readouterr().out
@@ -101,13 +101,13 @@ def test_while_the_database_is_away_the_road_is_drawn(capsys: pytest.CaptureFixt
     assert status.status(api, as_json=True, live=False) == status.BLOCKED
 
 
-def test_a_database_that_went_just_now_is_in_the_way_as_well() -> None:
+def test_a_database_that_just_became_unavailable_fails_the_status() -> None:
     assert status.status(FakeApi(refused("UNAVAILABLE")), as_json=False, live=False) == status.BLOCKED
     assert status.status(FakeApi(TOLD), as_json=False, live=False) == 0
 
 
 @pytest.mark.parametrize("trouble", [Unreachable("it cannot be reached"), refused("UNAUTHENTICATED")])
-def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
+def test_a_live_status_continues_while_reveille_is_unavailable(
     trouble: CommandError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api, answers = FakeApi(TOLD), iter([trouble, TOLD])
@@ -129,7 +129,7 @@ def test_whoever_stays_to_look_stays_through_a_reveille_that_is_away(
 
 
 @pytest.mark.parametrize(("act", "fact"), [(many.cancel, "canceled"), (many.retry, "created")])
-def test_a_failure_halfway_tells_how_many_were_done(act: Any, fact: str) -> None:
+def test_a_failure_halfway_reports_how_many_were_done(act: Any, fact: str) -> None:
     api = FakeApi(refused("UNAVAILABLE", **{fact: 3_000}))
     with pytest.raises(CommandError, match=f"{fact} before the error: 3000"):
         act(api, [], {"batch": "night"}, expected=5_000, confirmed=True, as_json=False)
@@ -137,7 +137,7 @@ def test_a_failure_halfway_tells_how_many_were_done(act: Any, fact: str) -> None
         act(FakeApi(refused("CONFLICT", count=1)), [], {"batch": "night"}, expected=2, confirmed=True, as_json=False)
 
 
-def test_a_watch_for_what_is_confirmed_ends_when_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_watch_for_confirmed_ends_when_the_operation_failed(capsys: pytest.CaptureFixture[str]) -> None:
     """The CLI requested only CONFIRMED, so that the server never reported another end, and the watch never ended."""
     api = FakeApi()
     api.operations = {"a": "QUEUED", "b": "SENDING"}

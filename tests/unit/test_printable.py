@@ -23,21 +23,21 @@ ESCAPED = [
 
 
 @pytest.mark.parametrize(("text", "shown"), ESCAPED)
-def test_what_is_not_printable_is_escaped(text: str, shown: str) -> None:
+def test_text_that_is_not_printable_is_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
 @pytest.mark.parametrize("text", ["", "urn:imei:1", "Gerät 7", "温度", "🌡", "a b"])
-def test_printable_text_stays(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert printable(text) == printable_lines(text) == printable_json(text) == text
 
 
-def test_lines_stay_lines() -> None:
+def test_lines_are_preserved() -> None:
     assert printable_lines("first\n\tsecond\x1b[2J") == "first\n        second\\x1b[2J"
 
 
 @pytest.mark.parametrize("text", [text for text, _ in ESCAPED])
-def test_json_keeps_its_value(text: str) -> None:
+def test_json_preserves_its_value(text: str) -> None:
     shown = printable_json(json.dumps({"name": text}, ensure_ascii=False))
     assert shown.isprintable()
     assert json.loads(shown) == {"name": text}

@@ -95,7 +95,7 @@ def test_how_many_of_the_known_ranges_are_checked() -> None:
         (T.CORELINK, "0..3", ["</>"], ["</3>"]),
     ],
 )
-def test_what_a_range_allows(type_: ValueType, text: str, within: list[Any], outside: list[Any]) -> None:
+def test_values_that_a_range_allows(type_: ValueType, text: str, within: list[Any], outside: list[Any]) -> None:
     meant = value_range(type_, text)
     assert meant is not None
     assert [value for value in within if meant.violation(value) is not None] == []
@@ -114,5 +114,5 @@ def test_what_a_range_allows(type_: ValueType, text: str, within: list[Any], out
         (T.INTEGER, "1," * 250 + "1"),
     ],
 )
-def test_a_text_that_is_not_sure_restricts_nothing(type_: ValueType, text: str) -> None:
+def test_an_ambiguous_text_restricts_nothing(type_: ValueType, text: str) -> None:
     assert value_range(type_, text) is None

@@ -17,7 +17,7 @@ from app.security import (
 ACCESSES = parse_access("eve:viewer:aaaaaaaaaaaaaaaa,joe:operator:bbbbbbbbbbbbbbbb")
 
 
-def test_an_operator_may_what_a_viewer_may() -> None:
+def test_an_operator_has_the_rights_of_a_viewer() -> None:
     joe, eve = Viewer("joe", Role.OPERATOR), Viewer("eve", Role.VIEWER)
     assert joe.may(Role.VIEWER)
     assert joe.may(Role.OPERATOR)

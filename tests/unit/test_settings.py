@@ -23,7 +23,7 @@ def load(environment: pytest.MonkeyPatch, **values: str) -> Settings:
     return load_settings()
 
 
-def test_the_defaults_serve_this_machine_alone(clean_environment: pytest.MonkeyPatch) -> None:
+def test_the_defaults_serve_only_this_machine(clean_environment: pytest.MonkeyPatch) -> None:
     settings = load(clean_environment)
     assert settings.database_url == "sqlite://.reveille/reveille.db"
     assert settings.redis_url == "memory://"
@@ -125,7 +125,7 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
         ("LESHAN_ULR", "http://leshan", "unknown setting; did you mean REVEILLE_LESHAN_URL?"),
     ],
 )
-def test_a_bad_setting_is_named_in_one_line_without_its_secret(
+def test_an_invalid_setting_is_named_in_one_line_without_its_secret(
     clean_environment: pytest.MonkeyPatch, name: str, value: str, says: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -138,12 +138,12 @@ def test_a_bad_setting_is_named_in_one_line_without_its_secret(
     assert TOKEN not in line
 
 
-def test_all_bad_settings_are_named_at_once(clean_environment: pytest.MonkeyPatch) -> None:
+def test_all_invalid_settings_are_named_at_once(clean_environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"REVEILLE_RETENTION: .*; REVEILLE_PORT: "):
         load(clean_environment, PORT="x", RETENTION="y")
 
 
-def test_an_open_door_must_be_asked_for(clean_environment: pytest.MonkeyPatch) -> None:
+def test_open_access_must_be_configured_explicitly(clean_environment: pytest.MonkeyPatch) -> None:
     assert load(clean_environment, HOST="0.0.0.0", ALLOW_OPEN="true").allow_open
 
 
@@ -170,7 +170,7 @@ def test_the_table_has_every_setting() -> None:
     assert [row.split("`")[1] for row in rows] == [variable(name) for name in Settings.model_fields]
 
 
-def test_the_readme_has_the_present_table() -> None:
+def test_the_readme_has_the_current_table() -> None:
     text = README.read_text()
     assert filled(text) == text, "run `make schema`"
 

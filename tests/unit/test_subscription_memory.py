@@ -7,7 +7,7 @@ from graphql import parse
 from app.schema.execution.schema import Execution, schema
 
 
-def test_what_was_collected_for_one_event_is_not_kept_for_the_next() -> None:
+def test_rows_collected_for_one_event_are_released_before_the_next() -> None:
     document = parse("subscription { operationTransitions { operation { id } } }")
     whole = Execution.build(schema.graphql_schema, document)
     assert isinstance(whole, Execution)

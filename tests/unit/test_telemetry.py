@@ -65,7 +65,7 @@ def test_a_trace_shows_no_local_variables(capsys: pytest.CaptureFixture[str], *,
     assert "a-secret" not in shown
 
 
-def test_text_lines_escape_what_is_not_printable(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_lines_escape_unprintable_characters(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
     log = get_logger("app.test")
     log.info("endpoint registered", endpoint="dev\x1b]0;title\x07", problems=["\u202e"])

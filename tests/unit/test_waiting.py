@@ -150,7 +150,7 @@ def test_capacity_is_never_named_while_calls_are_free(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_device_that_does_not_sleep_is_not_waited_for_to_wake_while_it_can_be_called(case: Case) -> None:
+def test_a_callable_device_without_queue_mode_does_not_wait_for_a_wake(case: Case) -> None:
     operation, endpoint, server, head, *_ = case
     always_on = {**endpoint, **ALWAYS_ON, "awake_until": NOW + 3600 * SECOND, "down_since": None}
     views = views_of((operation, always_on, server, head, None, WaitingFor.CLAIM))

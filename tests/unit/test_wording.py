@@ -27,7 +27,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_household_words_are_found_in_prose_alone(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_household_words_are_found_only_in_prose(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / name).write_text(FILES[name])
     monkeypatch.setattr(wording, "ROOT", tmp_path)
     monkeypatch.setattr(wording, "CHECKED", (re.compile(".*"),))

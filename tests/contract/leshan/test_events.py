@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 TEMPERATURE = "/3303/0/5700"
 
 
-async def test_a_registration_tells_what_is_known_of_the_device(contract: Contract) -> None:
+async def test_a_registration_event_has_the_facts_of_the_device(contract: Contract) -> None:
     device = await contract.device(queue_mode=True)
     told = (await contract.ear.hears(Registered, device.name)).registration
     assert told.registration_id
@@ -49,7 +49,7 @@ async def test_wake_and_sleep_of_a_device_in_queue_mode(contract: Contract) -> N
     assert states[device.name] is False
 
 
-async def test_each_update_is_newer_than_the_one_before(contract: Contract) -> None:
+async def test_each_update_has_a_later_last_update(contract: Contract) -> None:
     device = await contract.device()
     newest = (await contract.ear.hears(Registered, device.name)).registration.last_update or 0
     count = 0
@@ -66,7 +66,7 @@ async def test_each_update_is_newer_than_the_one_before(contract: Contract) -> N
         newest = told
 
 
-async def test_a_device_that_registers_anew_has_another_registration(contract: Contract) -> None:
+async def test_a_new_registration_has_a_new_id(contract: Contract) -> None:
     device = await contract.device()
     first = (await contract.ear.hears(Registered, device.name)).registration
     await device.register(new_address=True)
@@ -79,7 +79,7 @@ async def test_a_device_that_registers_anew_has_another_registration(contract: C
     assert gone.registration.registration_id == second.registration_id
 
 
-async def test_an_observed_value_is_told_and_a_cancelled_one_is_not(contract: Contract) -> None:
+async def test_an_observed_value_is_reported_until_the_observation_is_canceled(contract: Contract) -> None:
     device = await contract.device()
     models = {model.id: model for model in await contract.client.object_models(device.name)}
     assert (await contract.call(device, "OBSERVE", TEMPERATURE)).kind is OutcomeKind.SUCCESS
@@ -94,7 +94,7 @@ async def test_an_observed_value_is_told_and_a_cancelled_one_is_not(contract: Co
 
 
 @pytest.mark.without(Difference.NO_COMPOSITES)
-async def test_a_composite_observation_tells_all_its_paths(contract: Contract) -> None:
+async def test_a_composite_observation_reports_all_its_paths(contract: Contract) -> None:
     device = await contract.device()
     paths = (TEMPERATURE, "/3303/0/5701")
     assert (await contract.call(device, "OBSERVE_COMPOSITE", paths=paths)).kind is OutcomeKind.SUCCESS
@@ -104,7 +104,7 @@ async def test_a_composite_observation_tells_all_its_paths(contract: Contract) -
 
 
 @pytest.mark.without(Difference.NO_SEND)
-async def test_a_send_is_told(contract: Contract) -> None:
+async def test_a_send_is_reported(contract: Contract) -> None:
     device = await contract.device()
     await device.send(TEMPERATURE)
     event = await contract.ear.hears(Reported, device.name)
@@ -112,7 +112,7 @@ async def test_a_send_is_told(contract: Contract) -> None:
 
 
 @pytest.mark.only_with(Difference.NO_SEND)
-async def test_a_send_is_taken_and_nobody_is_told(contract: Contract) -> None:
+async def test_a_send_is_accepted_and_not_reported(contract: Contract) -> None:
     device = await contract.device()
     await device.send(TEMPERATURE)
     await device.wake()
@@ -121,7 +121,7 @@ async def test_a_send_is_taken_and_nobody_is_told(contract: Contract) -> None:
 
 
 @pytest.mark.only_with(Difference.NOTIFICATIONS_WAKE)
-async def test_a_notification_of_a_sleeping_device_says_that_it_is_awake(contract: Contract) -> None:
+async def test_a_notification_of_a_sleeping_device_is_followed_by_awake(contract: Contract) -> None:
     device = await contract.device(queue_mode=True)
     assert (await contract.call(device, "OBSERVE", TEMPERATURE)).kind is OutcomeKind.SUCCESS
     await contract.send_to_sleep(device)
@@ -131,7 +131,7 @@ async def test_a_notification_of_a_sleeping_device_says_that_it_is_awake(contrac
 
 
 @pytest.mark.without(Difference.NOTIFICATIONS_WAKE)
-async def test_a_notification_of_a_sleeping_device_wakes_nobody(contract: Contract) -> None:
+async def test_a_notification_of_a_sleeping_device_causes_no_awake(contract: Contract) -> None:
     device = await contract.device(queue_mode=True)
     assert (await contract.call(device, "OBSERVE", TEMPERATURE)).kind is OutcomeKind.SUCCESS
     await contract.send_to_sleep(device)
@@ -144,7 +144,7 @@ async def test_a_notification_of_a_sleeping_device_wakes_nobody(contract: Contra
     assert len(contract.ear.of(Awake, device.name)) == 1
 
 
-async def test_every_answer_of_a_device_keeps_it_awake(contract: Contract) -> None:
+async def test_every_response_of_a_device_extends_its_awake_window(contract: Contract) -> None:
     device = await contract.device(queue_mode=True)
     for _ in range(5):
         assert (await contract.call(device, "READ", "/3/0/0")).kind is OutcomeKind.SUCCESS

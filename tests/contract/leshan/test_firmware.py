@@ -171,7 +171,7 @@ async def test_a_download_that_fails(make: Callable[..., Updated], packages: str
     await one.comes_to(DOWNLOADED, "0")
 
 
-async def test_an_update_that_fails_leaves_what_was_downloaded(make: Callable[..., Updated]) -> None:
+async def test_a_failed_update_preserves_the_download(make: Callable[..., Updated]) -> None:
     one = make()
     one.write(0, PACKAGES["/broken"].hex())
     await one.comes_to(DOWNLOADED, "0")
@@ -182,7 +182,7 @@ async def test_an_update_that_fails_leaves_what_was_downloaded(make: Callable[..
 
 
 @pytest.mark.parametrize(("resource", "nothing"), [(0, "00"), (1, "")])
-async def test_writing_nothing_resets_the_state_machine(
+async def test_an_empty_write_resets_the_state_machine(
     make: Callable[..., Updated], resource: int, nothing: str
 ) -> None:
     one = make()

@@ -67,7 +67,7 @@ async def check_refused(contract: Contract, kind: OperationKind) -> None:
 
 
 @pytest.mark.parametrize("kind", SINGLES)
-async def test_done(contract: Contract, kind: OperationKind) -> None:
+async def test_success(contract: Contract, kind: OperationKind) -> None:
     await check_done(contract, kind)
 
 
@@ -78,7 +78,7 @@ async def test_refused_by_the_device(contract: Contract, kind: OperationKind) ->
 
 @composites
 @pytest.mark.parametrize("kind", COMPOSITES)
-async def test_a_composite_done(contract: Contract, kind: OperationKind) -> None:
+async def test_success_of_a_composite(contract: Contract, kind: OperationKind) -> None:
     await check_done(contract, kind)
 
 
@@ -88,14 +88,14 @@ async def test_a_composite_refused_by_the_device(contract: Contract, kind: Opera
     await check_refused(contract, kind)
 
 
-async def test_what_is_not_there(contract: Contract) -> None:
+async def test_not_found(contract: Contract) -> None:
     device = await contract.device()
     for kind, path in (("READ", "/3/0/2000"), ("READ", "/9999/0"), ("DISCOVER", "/9999"), ("DELETE", "/3442/77")):
         outcome = await contract.call(device, kind, path)
         assert facts(outcome) == (OutcomeKind.DEVICE_ANSWERED_NO, "NOT_FOUND(404)"), path
 
 
-async def test_what_is_not_allowed(contract: Contract) -> None:
+async def test_method_not_allowed(contract: Contract) -> None:
     device = await contract.device()
     for kind, path, more in (
         ("READ", "/3/0/4", {}),
@@ -120,7 +120,7 @@ async def test_the_arguments_of_an_execute_arrive(contract: Contract, arguments:
     assert (reached.kind, reached.path, reached.value or "") == ("EXECUTE", "/3442/0/3", arguments)
 
 
-async def test_a_created_instance_tells_its_path_when_the_device_chose_it(contract: Contract) -> None:
+async def test_the_path_of_a_created_instance_is_returned_if_the_device_chose_it(contract: Contract) -> None:
     device = await contract.device()
     given = await contract.call(device, "CREATE", "/3442", value={"id": 5, **INSTANCE})
     chosen = await contract.call(device, "CREATE", "/3442", value=dict(INSTANCE))
@@ -158,7 +158,7 @@ async def test_the_content_of_a_read_is_typed_by_the_object_models(contract: Con
 
 
 @pytest.mark.without(Difference.FEW_MODELS)
-async def test_leshan_has_the_model_of_each_object_in_the_version_that_we_take_it_to_have(contract: Contract) -> None:
+async def test_leshan_has_each_object_model_in_the_assumed_version(contract: Contract) -> None:
     """Object 1 is registered without ``ver``: both sides take the version of the LwM2M release that the device
     reported."""
     registration = await contract.registration(await contract.device(name := "device-with-versions"))
@@ -182,7 +182,7 @@ async def test_a_whole_object_is_read(contract: Contract) -> None:
 
 
 @pytest.mark.only_with(Difference.FEW_MODELS)
-async def test_values_of_objects_that_leshan_does_not_know_are_hex(contract: Contract) -> None:
+async def test_values_of_objects_unknown_to_leshan_are_hex(contract: Contract) -> None:
     device = await contract.device()
     known = {model.id for model in await contract.client.object_models(device.name)}
     assert 3442 not in known
@@ -191,7 +191,7 @@ async def test_values_of_objects_that_leshan_does_not_know_are_hex(contract: Con
 
 
 @composites
-async def test_a_composite_read_leaves_out_what_is_missing(contract: Contract) -> None:
+async def test_a_composite_read_omits_missing_resources(contract: Contract) -> None:
     device = await contract.device()
     some = await contract.call(device, "READ_COMPOSITE", paths=("/3/0/0", "/3/0/2000", "/9999/0", "/3303/0"))
     assert facts(some) == (OutcomeKind.SUCCESS, "CONTENT(205)")
@@ -201,7 +201,7 @@ async def test_a_composite_read_leaves_out_what_is_missing(contract: Contract) -
 
 
 @composites
-async def test_a_composite_write_with_one_bad_path_changes_nothing(contract: Contract) -> None:
+async def test_a_composite_write_with_one_invalid_path_changes_nothing(contract: Contract) -> None:
     device = await contract.device()
     done = await contract.call(device, "WRITE_COMPOSITE", paths=tuple(WRITTEN), values=WRITTEN)
     assert facts(done) == (OutcomeKind.SUCCESS, "CHANGED(204)")
@@ -214,7 +214,7 @@ async def test_a_composite_write_with_one_bad_path_changes_nothing(contract: Con
 
 
 @pytest.mark.only_with(Difference.NO_COMPOSITES)
-async def test_without_composites_nothing_is_sent(contract: Contract) -> None:
+async def test_nothing_is_sent_if_composites_are_not_supported(contract: Contract) -> None:
     device = await contract.device()
     found = {kind: await contract.call(device, kind, **KINDS[kind][2]) for kind in COMPOSITES}
     assert {kind: outcome.kind for kind, outcome in found.items()} == {
@@ -225,12 +225,12 @@ async def test_without_composites_nothing_is_sent(contract: Contract) -> None:
     assert await device.reached() == []
 
 
-async def test_a_cancel_is_done_whether_anything_was_observed_or_not(contract: Contract) -> None:
+async def test_a_cancel_succeeds_with_and_without_an_observation(contract: Contract) -> None:
     await check_cancel(contract, "OBSERVE", "/3303/0/5700", ("/3303/0/5700",))
 
 
 @composites
-async def test_a_composite_cancel_is_done_whether_anything_was_observed_or_not(contract: Contract) -> None:
+async def test_a_composite_cancel_succeeds_with_and_without_an_observation(contract: Contract) -> None:
     await check_cancel(contract, "OBSERVE_COMPOSITE", None, SOME)
 
 

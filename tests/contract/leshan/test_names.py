@@ -16,7 +16,7 @@ NOT_ADDRESSABLE = ["..", ".", "x/3/0/4?a=1#", "x%2F3", "x;y", "x\\y", "victim/3/
 
 
 @pytest.mark.parametrize("name", ADDRESSABLE)
-async def test_a_strange_name_reaches_its_own_device(contract: Contract, name: str) -> None:
+async def test_an_unusual_name_reaches_its_own_device(contract: Contract, name: str) -> None:
     device = await contract.device(name)
     outcome = await contract.call(name, "EXECUTE", "/3442/0/3", arguments="5")
     assert (outcome.kind, outcome.device_status) == (OutcomeKind.SUCCESS, "CHANGED(204)")
@@ -25,7 +25,7 @@ async def test_a_strange_name_reaches_its_own_device(contract: Contract, name: s
 
 
 @pytest.mark.parametrize("name", NOT_ADDRESSABLE)
-async def test_a_hostile_name_reaches_nobody(contract: Contract, name: str) -> None:
+async def test_a_hostile_name_reaches_no_device(contract: Contract, name: str) -> None:
     devices = [await contract.device(each) for each in ("x", "victim", name)]
     for kind, path in (("EXECUTE", "/3/0/4"), ("READ", "/3/0/0"), ("DELETE", "/3442/0")):
         outcome = await contract.call(name, kind, path)
@@ -35,7 +35,7 @@ async def test_a_hostile_name_reaches_nobody(contract: Contract, name: str) -> N
 
 
 @pytest.mark.without(Difference.EVERY_NAME_IS_TOLD)
-async def test_a_name_that_breaks_an_event_costs_that_event(contract: Contract) -> None:
+async def test_a_name_that_breaks_an_event_affects_only_that_event(contract: Contract) -> None:
     broken = contract.ear.broken
     device = await contract.device('quote"quote', queue_mode=True)
     after = await contract.device(queue_mode=True)

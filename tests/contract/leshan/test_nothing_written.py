@@ -32,7 +32,7 @@ def facts(outcome: Outcome) -> tuple[OutcomeKind, str | None]:
 @typed_json
 @pytest.mark.parametrize("format_", [*FORMATS, None])
 @pytest.mark.parametrize("case", MULTIPLE, ids=lambda case: str(case.typed.type))
-async def test_a_multiple_resource_is_cleared_by_its_own_path(
+async def test_a_multiple_resource_is_cleared_by_its_path(
     contract: Contract, case: Case, format_: ContentFormat | None
 ) -> None:
     device = await contract.device()
@@ -52,7 +52,7 @@ async def test_a_multiple_resource_is_cleared_by_its_own_path(
 
 
 @typed_json
-async def test_it_is_cleared_with_another_type_as_well(contract: Contract) -> None:
+async def test_a_multiple_resource_of_another_type_is_cleared(contract: Contract) -> None:
     """An empty value has no type, and without a model the resource's type is unknown."""
     device = await contract.device()
     for type_, value in ((ValueType.INTEGER, {"0": "1"}), (ValueType.STRING, {})):
@@ -92,7 +92,7 @@ async def test_an_instance_is_created_without_resources(contract: Contract) -> N
 
 @typed_json
 @pytest.mark.parametrize("format_", FORMATS)
-async def test_a_link_to_nothing(contract: Contract, format_: ContentFormat) -> None:
+async def test_the_null_link_is_written(contract: Contract, format_: ContentFormat) -> None:
     device = await contract.device()
     more: dict[str, Any] = {"value_type": ValueType.OBJLNK, "value": NULL_LINK, "format": format_}
     assert facts(await contract.call(device, "WRITE", "/3442/0/170", **more)) == CHANGED
@@ -109,7 +109,7 @@ async def test_a_link_with_one_reserved_id_is_not_sent(contract: Contract, value
     assert await device.reached() == []
 
 
-async def test_the_reserved_instance_is_not_asked_for(contract: Contract) -> None:
+async def test_the_reserved_instance_is_not_requested(contract: Contract) -> None:
     device = await contract.device()
     assert (await contract.call(device, "READ", "/3442/65535")).kind is not OutcomeKind.SUCCESS
     assert await device.reached() == []

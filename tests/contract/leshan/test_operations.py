@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 JSON = {"Accept": "application/json"}
 
 
-async def test_metrics_tell_of_calls_registrations_and_the_machine(
+async def test_metrics_report_calls_registrations_and_the_machine(
     production_leshan: LeshanServer, leshan_devices: Devices
 ) -> None:
     device = leshan_devices.create("measured", server=production_leshan.coap_uri)
@@ -45,7 +45,7 @@ async def test_a_server_that_works_is_alive_and_ready(production_leshan: LeshanS
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": {}})
 
 
-async def test_at_its_end_a_server_lets_open_calls_end_and_takes_no_more(leshan_devices: Devices) -> None:
+async def test_a_stopping_server_finishes_open_calls_and_accepts_no_new_ones(leshan_devices: Devices) -> None:
     with leshan_server(mode="production") as server:
         slow = leshan_devices.create("slow", server=server.coap_uri)
         other = leshan_devices.create("other", server=server.coap_uri)
@@ -65,7 +65,7 @@ async def test_at_its_end_a_server_lets_open_calls_end_and_takes_no_more(leshan_
     other.remove()
 
 
-async def test_a_server_does_not_wait_for_ever_for_a_device(leshan_devices: Devices) -> None:
+async def test_a_stopping_server_waits_for_a_device_for_a_limited_time(leshan_devices: Devices) -> None:
     with leshan_server(mode="production", options=["--drain-seconds", 1]) as server:
         silent = leshan_devices.create("silent", server=server.coap_uri)
         silent.never_answer()
@@ -77,7 +77,7 @@ async def test_a_server_does_not_wait_for_ever_for_a_device(leshan_devices: Devi
     silent.remove()
 
 
-async def test_credentials_are_there_again_after_a_restart(leshan_devices: Devices, tmp_path: Path) -> None:
+async def test_credentials_persist_over_a_restart(leshan_devices: Devices, tmp_path: Path) -> None:
     identity, key = "kept-identity", secrets.token_hex(16)
     credential = {"endpoint": "kept", "tls": {"mode": "psk", "details": {"identity": identity, "key": key}}}
     forgotten = {"endpoint": "gone/100%", "tls": {"mode": "x509"}}

@@ -82,7 +82,7 @@ async def test_device_silent(contract: Contract, queue_mode: bool) -> None:
     assert (await contract.registration(device)).get("sleeping", False) is queue_mode
 
 
-async def test_answer_lost_because_the_device_came_from_a_new_address(contract: Contract) -> None:
+async def test_answer_lost_because_the_device_has_a_new_address(contract: Contract) -> None:
     """Leshan cancels the call when the device registers again, although the device may have received the request."""
     device = await contract.device()
     await device.fall_silent()
@@ -117,7 +117,7 @@ async def test_not_connected(contract: Contract) -> None:
 
 
 @pytest.mark.without(Difference.REFUSES_WHEN_ASLEEP)
-async def test_delayed_and_the_newest_one_is_answered_at_the_wake(contract: Contract) -> None:
+async def test_of_delayed_requests_the_newest_is_answered_at_the_wake(contract: Contract) -> None:
     device = await contract.sleeper()
     first = saw(await contract.call(device, "WRITE", WRITE, **TEXT), OutcomeKind.DELAYED)
     newest = saw(await contract.call(device, "WRITE", WRITE, **{**TEXT, "value": "newest"}), OutcomeKind.DELAYED)
@@ -137,7 +137,7 @@ async def test_delayed_and_the_newest_one_is_answered_at_the_wake(contract: Cont
 
 
 @pytest.mark.without(Difference.REFUSES_WHEN_ASLEEP)
-async def test_delayed_is_dropped_with_its_registration(contract: Contract) -> None:
+async def test_a_delayed_request_is_dropped_with_its_registration(contract: Contract) -> None:
     device = await contract.sleeper()
     saw(await contract.call(device, "WRITE", WRITE, **TEXT), OutcomeKind.DELAYED)
     await device.register()
@@ -200,7 +200,7 @@ async def test_too_late(contract: Contract) -> None:
         ("504 Gateway Timeout", OutcomeKind.PROXY_ERROR),
     ],
 )
-async def test_a_proxy_speaks(status: str, kind: OutcomeKind) -> None:
+async def test_a_proxy_error(status: str, kind: OutcomeKind) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 7\r\nConnection: close\r\n\r\n<html/>".encode())
@@ -230,7 +230,7 @@ LARGE: Final = "x" * 140_000
 
 
 @pytest.mark.only_with(Difference.NEVER_DELAYED)
-async def test_an_answer_above_the_body_limit_is_an_error_of_its_own_at_once(contract: Contract) -> None:
+async def test_our_server_rejects_an_answer_above_the_body_limit_at_once(contract: Contract) -> None:
     """The error comes long before the timeout, and the device, which has answered, still counts as awake."""
     device = await contract.device(queue_mode=True)
     await device.notify("/3442/0/110", LARGE)
@@ -244,7 +244,7 @@ async def test_an_answer_above_the_body_limit_is_an_error_of_its_own_at_once(con
 
 @pytest.mark.only_with(Difference.NO_DTLS)
 @pytest.mark.without(Difference.NEVER_DELAYED)
-async def test_an_answer_above_the_body_limit_of_a_stock_server_is_no_answer_that_says_why(contract: Contract) -> None:
+async def test_an_answer_above_a_stock_servers_limit_is_lost_with_the_reason(contract: Contract) -> None:
     device = await contract.device()
     await device.notify("/3442/0/110", LARGE)
     outcome = await contract.call(device, "READ", "/3442/0/110", timeout_seconds=2)

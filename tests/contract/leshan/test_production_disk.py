@@ -123,7 +123,7 @@ def test_while_the_file_is_locked_devices_register_and_a_gap_follows(
 
 
 @pytest.mark.parametrize("size", [None, "4k", "64k", "80k", "88k"])
-def test_a_start_without_room_ends_with_one_line(tmp_path: Path, size: str | None) -> None:
+def test_a_start_on_a_full_disk_ends_with_one_line(tmp_path: Path, size: str | None) -> None:
     build()
     shell: list[str | Path]
     if size is None:

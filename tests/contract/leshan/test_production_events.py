@@ -78,7 +78,7 @@ def registration_id(device: Device) -> str:
     return path.removeprefix("/rd/")
 
 
-def test_each_contact_says_until_when_the_device_is_awake(told: ToldEvents, leshan_devices: Devices) -> None:
+def test_each_contact_event_has_the_end_of_the_awake_window(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("awake", queue_mode=True, server=told.server.coap_uri)
     first = told.one("AWAKE", device, cause="REGISTRATION")
     assert first["registrationId"] == registration_id(device)
@@ -112,7 +112,7 @@ def test_a_device_without_queue_mode_has_no_presence(told: ToldEvents, leshan_de
     assert told.names(device) == ["REGISTRATION", "UPDATED", "DEREGISTRATION"]
 
 
-def test_a_sleeping_device_that_speaks_is_awake_again(told: ToldEvents, leshan_devices: Devices) -> None:
+def test_a_message_of_a_sleeping_device_makes_it_awake(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("sleepy", queue_mode=True, server=told.server.coap_uri)
     told.call("POST", device, f"{TEMPERATURE}/observe")
     ways: list[Callable[[], object]] = [
@@ -130,7 +130,7 @@ def test_a_sleeping_device_that_speaks_is_awake_again(told: ToldEvents, leshan_d
         assert told.call("GET", device, "/3/0/0").is_success
 
 
-def test_a_device_that_is_heard_during_a_call_is_awake_after_it(told: ToldEvents, leshan_devices: Devices) -> None:
+def test_a_contact_during_a_call_makes_the_device_awake_after_it(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("woken", queue_mode=True, server=told.server.coap_uri)
     device.never_answer(carry_out=False)
     with ThreadPoolExecutor(1) as callers:
@@ -153,7 +153,7 @@ def test_a_device_falls_asleep_when_its_time_is_over(told: ToldEvents, leshan_de
     assert sleeping["registrationId"] == registration_id(device)
 
 
-def test_a_deregistration_says_why(told: ToldEvents, leshan_devices: Devices) -> None:
+def test_a_deregistration_has_its_reason(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("leaver", server=told.server.coap_uri)
     old = registration_id(device)
     device.register()
@@ -166,7 +166,7 @@ def test_a_deregistration_says_why(told: ToldEvents, leshan_devices: Devices) ->
     assert told.one("DEREGISTRATION", gone)["reason"] == "EXPIRED"
 
 
-def test_observations_begin_and_end(told: ToldEvents, leshan_devices: Devices) -> None:
+def test_observations_are_reported_as_added_and_ended(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("observed", server=told.server.coap_uri)
     about = {"registrationId": registration_id(device), "kind": "single", "res": TEMPERATURE}
     told.call("POST", device, f"{TEMPERATURE}/observe")
@@ -210,7 +210,7 @@ def test_a_send_of_many_samples_is_as_many_timed_values(
     assert send["val"][TEMPERATURE]["value"] == "31.5"
 
 
-def test_a_send_that_is_too_large_for_a_post_is_several(
+def test_a_send_that_is_too_large_for_a_post_is_split(
     told: ToldEvents, receiver: Receiver, leshan_devices: Devices
 ) -> None:
     device = leshan_devices.create("large", server=told.server.coap_uri)
@@ -238,7 +238,7 @@ def test_a_name_with_a_quotation_mark_is_whole(told: ToldEvents, leshan_devices:
     assert told.one("AWAKE", device)["ep"] == 'quo"te'
 
 
-def test_listeners_who_come_back_are_told_what_they_missed(
+def test_reconnecting_stream_clients_receive_missed_events(
     told: ToldEvents, receiver: Receiver, leshan_devices: Devices
 ) -> None:
     device = leshan_devices.create("listened", queue_mode=True, server=told.server.coap_uri)
@@ -259,7 +259,7 @@ def test_listeners_who_come_back_are_told_what_they_missed(
         assert [data for _, _, data in heard] == [event if envelope else event["data"] for event in rest]
 
 
-def test_all_that_was_told_has_its_order(receiver: Receiver, told: ToldEvents) -> None:
+def test_all_reported_events_are_ordered(receiver: Receiver, told: ToldEvents) -> None:
     assert receiver.events
     assert wrong(receiver.events) == []
 

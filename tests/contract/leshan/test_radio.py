@@ -96,9 +96,7 @@ def of(heard: list[tuple[str, Any]], name: str) -> list[Any]:
 # --- the network
 
 
-async def test_what_is_lost_on_the_way_there_comes_with_the_next_transmission(
-    rest: httpx.AsyncClient, make: MakeDevice
-) -> None:
+async def test_a_lost_request_is_received_with_the_next_transmission(rest: httpx.AsyncClient, make: MakeDevice) -> None:
     device = make()
     device.radio(down={"loss": 100})
     call = asyncio.create_task(execute(rest, device))
@@ -144,7 +142,7 @@ async def test_later_requests_overtake_earlier_ones(rest: httpx.AsyncClient, mak
     assert arrived != texts
 
 
-async def test_what_is_held_while_it_sleeps_arrives_in_order_when_it_wakes(
+async def test_messages_held_during_sleep_arrive_in_order_at_the_wake(
     rest: httpx.AsyncClient, make: MakeDevice
 ) -> None:
     device = make()
@@ -160,7 +158,7 @@ async def test_what_is_held_while_it_sleeps_arrives_in_order_when_it_wakes(
     assert [each.value for each in device.received(method="WRITE")] == ["first", "second"]
 
 
-async def test_the_same_seed_brings_the_same_weather(make: MakeDevice) -> None:
+async def test_the_same_seed_gives_the_same_radio_conditions(make: MakeDevice) -> None:
     fates = []
     for _ in range(2):
         device = make()
@@ -170,7 +168,7 @@ async def test_the_same_seed_brings_the_same_weather(make: MakeDevice) -> None:
     assert 0 < fates[0][-1][1] < 12
 
 
-async def test_a_new_source_port_is_known_from_the_next_update(
+async def test_a_new_source_port_is_known_after_the_next_update(
     rest: httpx.AsyncClient, make: MakeDevice, our_leshan: LeshanServer
 ) -> None:
     device = make()
@@ -215,7 +213,9 @@ async def test_a_reboot_before_the_answer_loses_the_state_and_not_the_count(
     assert f"/rd/{registration(our_leshan, device)['registrationId']}" == device.registration_id
 
 
-async def test_after_a_reboot_it_takes_a_retransmission_for_new(rest: httpx.AsyncClient, make: MakeDevice) -> None:
+async def test_after_a_reboot_a_retransmission_is_executed_as_a_new_request(
+    rest: httpx.AsyncClient, make: MakeDevice
+) -> None:
     """The reason that an EXECUTE that may end the device's turn must not be retransmitted; here the registration is
     lost, too."""
     device = make()
@@ -249,7 +249,7 @@ async def test_a_device_without_observe_answers_a_plain_read(rest: httpx.AsyncCl
         assert of(heard, "NOTIFICATION") == []
 
 
-async def test_a_format_that_it_does_not_know(rest: httpx.AsyncClient, make: MakeDevice) -> None:
+async def test_an_unsupported_content_format(rest: httpx.AsyncClient, make: MakeDevice) -> None:
     device = make()
     device.refuse("4.15", content_format="TLV")
     node = {"id": 110, "kind": "singleResource", "type": "STRING", "value": "x"}
@@ -260,7 +260,7 @@ async def test_a_format_that_it_does_not_know(rest: httpx.AsyncClient, make: Mak
     assert statuses == ["UNSUPPORTED_CONTENT_FORMAT(415)", "CHANGED(204)"]
 
 
-async def test_a_day_s_samples_in_one_send_by_a_wrong_clock(rest: httpx.AsyncClient, make: MakeDevice) -> None:
+async def test_samples_of_a_day_in_one_send_with_a_wrong_clock(rest: httpx.AsyncClient, make: MakeDevice) -> None:
     device = make()
     now = int(time.time()) * 1000
     samples = [Sample(now - hour * HOUR, {TEMPERATURE: f"{hour}.5"}) for hour in range(24)]

@@ -35,7 +35,7 @@ async def test_a_chunked_body_is_bounded(production_leshan: LeshanServer, our_le
             assert (await http.get(f"{server.url}/clients")).status_code == 200
 
 
-async def test_bodies_that_stall_hold_up_no_other_request(production_leshan: LeshanServer) -> None:
+async def test_stalled_bodies_delay_no_other_request(production_leshan: LeshanServer) -> None:
     async with contextlib.AsyncExitStack() as stack, httpx.AsyncClient(trust_env=False, timeout=10) as http:
         for _ in range(STALLED):
             await stack.enter_async_context(_stalled(production_leshan.http_port))

@@ -63,7 +63,7 @@ def site(tmp_path: Path, leshan_devices: Devices) -> Iterator[Site]:
             device.remove()
 
 
-async def test_a_planned_restart_keeps_connections_registrations_and_observations(site: Site) -> None:
+async def test_a_planned_restart_preserves_connections_and_observations(site: Site) -> None:
     with site.server() as server:
         devices = await asyncio.to_thread(site.settle, server)
         for device in devices:
@@ -105,7 +105,7 @@ async def test_after_a_crash_devices_make_a_new_handshake_and_register(site: Sit
         await eventually(lambda: set(registrations(server)) == {device.name for device in devices})
 
 
-async def test_what_a_planned_stop_keeps_is_used_once(site: Site) -> None:
+async def test_the_saved_state_of_a_planned_stop_is_used_once(site: Site) -> None:
     """A DTLS connection that is restored twice would reuse its nonces."""
     with site.server() as server:
         devices = await asyncio.to_thread(site.settle, server)

@@ -131,7 +131,7 @@ async def test_a_device_with_a_wrong_key_does_not_register(
     device.remove()
 
 
-async def test_a_name_belongs_to_its_identity(
+async def test_a_name_is_bound_to_its_identity(
     server: LeshanServer, leshan_devices: Devices, known: Provisioned
 ) -> None:
     other = Provisioned(server, f"{known.name}-other")
@@ -167,7 +167,7 @@ async def test_a_device_with_a_certificate_registers_under_the_name_in_it(
     other.remove()
 
 
-async def test_a_certificate_of_another_authority_is_worth_nothing(
+async def test_a_certificate_of_another_authority_is_rejected(
     server: LeshanServer, leshan_devices: Devices, pki: Pki, tmp_path: Path
 ) -> None:
     put(server, {"endpoint": "forged", "tls": {"mode": "x509"}})
@@ -178,7 +178,7 @@ async def test_a_certificate_of_another_authority_is_worth_nothing(
     device.remove()
 
 
-async def test_a_device_whose_address_changed_goes_on_without_a_handshake(
+async def test_a_changed_address_needs_no_new_handshake(
     server: LeshanServer, leshan_devices: Devices, known: Provisioned
 ) -> None:
     async with routed(server.coaps_port) as router:
@@ -233,7 +233,7 @@ async def test_deleted_credentials_end_the_device_s_registration(
     device.remove()
 
 
-async def test_secrets_are_told_to_nobody(server: LeshanServer, leshan_devices: Devices, known: Provisioned) -> None:
+async def test_secrets_are_never_returned(server: LeshanServer, leshan_devices: Devices, known: Provisioned) -> None:
     device, uplink = await arrive(leshan_devices, known.name, server.coaps_uri, known.credentials)
     assert uplink.code == 201
     told_form = {"endpoint": known.name, "tls": {"mode": "psk", "details": {"identity": known.identity}}}
@@ -260,7 +260,7 @@ def parts(key: bytes) -> list[str]:
     return [text[start : start + 12] for text in texts for start in range(len(text) - 11)]
 
 
-async def test_the_server_tells_its_certificate(server: LeshanServer, pki: Pki) -> None:
+async def test_the_server_returns_its_certificate(server: LeshanServer, pki: Pki) -> None:
     pem = "".join(pki.server.certificate.read_text().splitlines()[1:-1])
     for path in ("server/security", "security/server"):
         certificate = (await ask(server, "GET", path)).json()["certificate"]

@@ -49,14 +49,14 @@ def guarded(pki: Pki) -> Iterator[LeshanServer]:
         yield running
 
 
-async def test_who_has_the_token_is_let_in(guarded: LeshanServer, pki: Pki) -> None:
+async def test_a_caller_with_the_token_is_admitted(guarded: LeshanServer, pki: Pki) -> None:
     answer = await ask(guarded, "/api/clients", pki, authorization=f"Bearer {TOKEN}")
     assert (answer.status_code, answer.json()) == (200, [])
 
 
 @pytest.mark.parametrize("shown", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x"])
 @pytest.mark.parametrize("path", ["/api/clients", "/api/event", "/api/security/clients", "/metrics", "/", "/nothing"])
-async def test_who_has_not_is_told_so_and_nothing_else(
+async def test_a_caller_without_the_token_receives_401_and_nothing_else(
     guarded: LeshanServer, pki: Pki, path: str, shown: str | None
 ) -> None:
     answer = await ask(guarded, path, pki, authorization=shown, accept="application/json")
@@ -67,7 +67,7 @@ async def test_who_has_not_is_told_so_and_nothing_else(
     assert (plain.status_code, plain.headers["content-type"]) == (401, "text/plain;charset=utf-8")
 
 
-async def test_health_can_be_asked_without_the_token(guarded: LeshanServer, pki: Pki) -> None:
+async def test_health_needs_no_token(guarded: LeshanServer, pki: Pki) -> None:
     for path in ("/health/live", "/health/ready"):
         assert (await ask(guarded, path, pki)).status_code == 200
     for path in ("/health/live/../../api/clients", "/health/ready;/api/clients", "/health/live/"):
@@ -81,7 +81,7 @@ async def test_the_token_is_not_in_the_log(guarded: LeshanServer, pki: Pki) -> N
 
 
 @pytest.mark.parametrize("origin", ["https://attacker.example", "null", "http://attacker.example:8080"])
-async def test_a_web_page_of_elsewhere_cannot_use_an_open_server(
+async def test_a_web_page_of_another_origin_cannot_use_an_open_server(
     production_leshan: LeshanServer, our_leshan: LeshanServer, leshan_devices: Devices, origin: str
 ) -> None:
     for server in (production_leshan, our_leshan):
@@ -111,7 +111,7 @@ async def test_a_page_whose_name_points_here_cannot_read_an_open_server(
             assert [(await http.get(url, headers={"Host": host})).status_code for url in urls] == [200, 200, 200]
 
 
-async def test_an_open_server_is_reached_by_the_names_that_it_was_given() -> None:
+async def test_an_open_server_is_reached_by_its_configured_names() -> None:
     with leshan_both(options=["--http-name", "leshan.example", "--control-name", "one.example,two.example"]) as ports:
         async with httpx.AsyncClient(trust_env=False, timeout=BOUND) as http:
 
@@ -125,14 +125,14 @@ async def test_an_open_server_is_reached_by_the_names_that_it_was_given() -> Non
             assert await status(ports["control"], "/devices", "leshan.example") == 403
 
 
-async def test_a_page_that_has_the_token_is_let_in(guarded: LeshanServer, pki: Pki) -> None:
+async def test_a_web_page_with_the_token_is_admitted(guarded: LeshanServer, pki: Pki) -> None:
     answer = await ask(
         guarded, "/api/clients", pki, authorization=f"Bearer {TOKEN}", origin="https://dashboard.example"
     )
     assert answer.status_code == 200
 
 
-async def test_callers_with_a_certificate_of_the_authority_are_let_in(pki: Pki) -> None:
+async def test_callers_with_a_certificate_of_the_authority_are_admitted(pki: Pki) -> None:
     with leshan_server(
         options=[
             *("--http-host", EVERYWHERE, "--https-cert", pki.server.certificate, "--https-key", pki.server.key),
@@ -149,7 +149,7 @@ async def test_callers_with_a_certificate_of_the_authority_are_let_in(pki: Pki) 
             await ask(server, "/api/clients", pki)
 
 
-async def test_a_token_file_can_hold_the_old_and_the_new_one(tmp_path: Path) -> None:
+async def test_a_token_file_may_contain_the_old_and_the_new_token(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("old-token\n\nnew-token\n")
     with leshan_server(options=["--api-token-file", tokens]) as server:
@@ -168,12 +168,12 @@ async def test_a_token_file_can_hold_the_old_and_the_new_one(tmp_path: Path) -> 
         (["--no-coap"], "leaves no port for devices"),
     ],
 )
-async def test_what_would_be_open_to_everybody_does_not_start(options: list[str], sentence: str) -> None:
+async def test_a_server_open_to_all_networks_does_not_start(options: list[str], sentence: str) -> None:
     with pytest.raises(ServerFailed, match=sentence), leshan_server(options=options):
         pass
 
 
-async def test_a_server_that_cannot_have_one_of_its_ports_does_not_start_with_the_others() -> None:
+async def test_a_server_with_one_unavailable_port_does_not_start() -> None:
     with leshan_server(options=["--coaps-port", 0]) as server:
         with pytest.raises(ServerFailed, match=f"CoAP is not served at coap://127.0.0.1:{server.coap_port}"):
             leshan_server(coap_port=server.coap_port, options=["--coaps-port", 0]).__enter__()
@@ -184,14 +184,14 @@ async def test_a_server_that_cannot_have_one_of_its_ports_does_not_start_with_th
         assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": {}})
 
 
-async def test_an_open_network_has_to_be_asked_for() -> None:
+async def test_an_open_network_must_be_configured_explicitly() -> None:
     with leshan_server(options=["--coap-host", EVERYWHERE, "--insecure-coap"]) as server:
         assert server.coap_port > 0
     with leshan_server(options=["--coap-host", EVERYWHERE, "--no-coap", "--coaps-port", 0]) as server:
         assert (server.coap_port, server.coaps_port > 0) == (0, True)
 
 
-async def test_the_devices_control_address_is_on_loopback_whatever_the_server_binds() -> None:
+async def test_the_control_address_of_devices_is_always_on_loopback() -> None:
     for options, there, not_there in (
         (["--host", "127.0.0.2"], "127.0.0.1", "127.0.0.2"),
         (["--host", "127.0.0.2", "--control-host", "127.0.0.3"], "127.0.0.3", "127.0.0.1"),

@@ -158,7 +158,7 @@ async def test_unsigned_integers_of_a_composite_and_of_a_new_instance(contract: 
 
 
 @typed_json
-async def test_a_time_is_cut_to_whole_seconds_on_its_way(contract: Contract) -> None:
+async def test_a_time_is_truncated_to_whole_seconds(contract: Contract) -> None:
     device = await contract.device()
     moment = "2026-11-23T10:00:00.987000Z"
     await contract.call(device, "WRITE", "/3442/0/160", value_type=ValueType.TIME, value=moment)
@@ -199,7 +199,7 @@ async def test_64_kib_of_text(contract: Contract) -> None:
 
 
 @pytest.mark.only_with(Difference.UNTYPED_JSON)
-async def test_without_types_an_integer_is_refused_as_senml_and_stored_wrong_as_tlv(contract: Contract) -> None:
+async def test_without_types_an_integer_is_refused_in_senml_and_wrong_in_tlv(contract: Contract) -> None:
     device = await contract.device()
     more = {"value_type": ValueType.INTEGER, "value": "42"}
     senml = await contract.call(device, "WRITE", "/3442/0/120", **more, format=ContentFormat.SENML_CBOR)
@@ -211,7 +211,7 @@ async def test_without_types_an_integer_is_refused_as_senml_and_stored_wrong_as_
 
 
 @pytest.mark.only_with(Difference.UNTYPED_JSON)
-async def test_without_types_an_integer_of_a_known_object_is_not_taken(contract: Contract) -> None:
+async def test_without_types_an_integer_of_a_known_object_is_not_accepted(contract: Contract) -> None:
     device = await contract.device()
     outcome = await contract.call(device, "WRITE", "/1/0/1", value_type=ValueType.INTEGER, value="7200")
     assert outcome.kind is OutcomeKind.BAD_REQUEST
@@ -220,13 +220,13 @@ async def test_without_types_an_integer_of_a_known_object_is_not_taken(contract:
 
 
 @pytest.mark.only_with(Difference.UNTYPED_JSON)
-async def test_without_types_texts_arrive_all_the_same(contract: Contract) -> None:
+async def test_without_types_texts_arrive_unchanged(contract: Contract) -> None:
     await check_texts(contract, "/3442/0/110", "x", OutcomeKind.SUCCESS)
     await check_texts(contract, "/3442/0/1110", {"0": "x", "7": "y"}, OutcomeKind.SUCCESS)
 
 
 @pytest.mark.only_with(Difference.NO_RESOURCE_INSTANCES)
-async def test_an_instance_of_a_multiple_resource_is_refused_where_leshan_knows_none(contract: Contract) -> None:
+async def test_a_resource_instance_is_refused_if_leshan_does_not_support_it(contract: Contract) -> None:
     await check_texts(contract, "/3442/0/1110/0", "x", OutcomeKind.DEVICE_ANSWERED_NO)
 
 
@@ -240,7 +240,7 @@ async def test_a_server_is_recognized_by_its_answer_about_a_client(contract: Con
 
 
 @pytest.mark.only_with(Difference.UNTYPED_JSON)
-async def test_what_would_be_stored_wrong_without_types_is_refused_with_the_reason(contract: Contract) -> None:
+async def test_a_value_that_untyped_writes_would_change_is_refused_with_reason(contract: Contract) -> None:
     device = await contract.device()
     cases = [case for case in (*SINGLE, *MULTIPLE) if case.typed.type not in UNTYPED_WRITES]
     async with recognized(contract) as client:
@@ -264,7 +264,7 @@ async def test_what_would_be_stored_wrong_without_types_is_refused_with_the_reas
 
 @pytest.mark.only_with(Difference.UNTYPED_JSON)
 @pytest.mark.parametrize("format_", [ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.TLV])
-async def test_what_needs_no_type_arrives_without_types_too(contract: Contract, format_: ContentFormat) -> None:
+async def test_a_value_that_needs_no_type_is_written_without_types(contract: Contract, format_: ContentFormat) -> None:
     device = await contract.device()
     async with recognized(contract) as client:
         for case in (*SINGLE, *MULTIPLE):

@@ -49,9 +49,7 @@ def test_an_answer_that_does_not_end_delays_delivery_and_no_more(receiver: Recei
         device.remove()
 
 
-def test_events_that_were_refused_are_redelivered_to_callers_with_the_token(
-    receiver: Receiver, leshan_devices: Devices
-) -> None:
+def test_refused_events_are_redelivered_to_callers_with_the_token(receiver: Receiver, leshan_devices: Devices) -> None:
     receiver.status = lambda events: 422 if any(event["event"] == "SEND" for event in events) else 204
     options = ["--webhook-url", receiver.url]
     with signed(), leshan_server(options=options, environment={"LESHAN_SERVER_API_TOKEN": TOKEN}) as server:

@@ -313,7 +313,7 @@ async def _all(futures: list[Any]) -> list[Any]:
 
 
 @pytest.mark.timeout(600)
-def test_any_interleaving_keeps_to_the_lifecycle_table(database_url: str) -> None:
+def test_any_interleaving_follows_the_lifecycle_table(database_url: str) -> None:
     machine = type("Here", (Ledgers,), {"url": database_url})
     bounded = settings(
         max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None

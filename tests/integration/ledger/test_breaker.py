@@ -33,7 +33,7 @@ async def is_open(world: LedgerWorld) -> bool:
     return (await world.server())["breaker_opened_at"] is not None
 
 
-async def test_it_opens_at_once_when_leshan_cannot_be_reached(world: LedgerWorld) -> None:
+async def test_it_opens_at_once_when_leshan_is_unreachable(world: LedgerWorld) -> None:
     await queue(world, "d")
     await world.attempt(UNREACHABLE)
     server = await world.server()
@@ -41,16 +41,14 @@ async def test_it_opens_at_once_when_leshan_cannot_be_reached(world: LedgerWorld
 
 
 @pytest.mark.parametrize("report", [PROXY, FROZEN], ids=["proxy error", "passed deadline"])
-async def test_it_opens_after_five_troubles_in_a_row_over_different_endpoints(
-    world: LedgerWorld, report: Report
-) -> None:
+async def test_it_opens_after_failures_of_five_different_endpoints_in_a_row(world: LedgerWorld, report: Report) -> None:
     await queue(world, *(f"d{n}" for n in range(5)))
     for count, claimed in enumerate(await world.claim(), start=1):
         await world.settle(claimed, report)
         assert await is_open(world) is (count == 5)
 
 
-async def test_a_good_answer_in_between_begins_the_row_anew(world: LedgerWorld) -> None:
+async def test_a_success_in_between_resets_the_row(world: LedgerWorld) -> None:
     await queue(world, *(f"d{n}" for n in range(9)))
     claims = await world.claim()
     for claimed in claims[:4]:
@@ -62,7 +60,7 @@ async def test_a_good_answer_in_between_begins_the_row_anew(world: LedgerWorld) 
 
 
 @pytest.mark.parametrize("report", [LOST, SILENT], ids=["broken connections", "silent devices"])
-async def test_what_says_nothing_of_leshan_never_opens_it(world: LedgerWorld, report: Report) -> None:
+async def test_an_outcome_unrelated_to_leshan_never_opens_it(world: LedgerWorld, report: Report) -> None:
     await queue(world, *(f"d{n}" for n in range(9)))
     for claimed in await world.claim():
         await world.settle(claimed, report)
@@ -87,7 +85,7 @@ async def troubles_in_turn(world: LedgerWorld, *names: str) -> None:
         await world.ingest(updated(claimed.request.endpoint, n + 2))
 
 
-async def test_few_poison_endpoints_in_turn_have_leshan_probed_and_go_on(world: LedgerWorld) -> None:
+async def test_alternating_failures_of_few_endpoints_only_cause_a_probe(world: LedgerWorld) -> None:
     await troubles_in_turn(world, "one", "two")
     assert not await is_open(world)
     assert await world.ledgers[0].submit(TakeProbe()) is not None
@@ -98,7 +96,7 @@ async def test_few_poison_endpoints_in_turn_have_leshan_probed_and_go_on(world: 
     assert len(await world.claim()) == 2
 
 
-async def test_where_few_devices_are_all_there_is_a_bad_probe_opens_it(world: LedgerWorld) -> None:
+async def test_on_a_site_of_few_devices_a_failed_probe_opens_it(world: LedgerWorld) -> None:
     await troubles_in_turn(world, "one")
     assert await world.ledgers[0].submit(TakeProbe()) == "one"
     await world.ledgers[0].submit(Probed(healthy=False, detail="no answer before the deadline"))
@@ -106,7 +104,7 @@ async def test_where_few_devices_are_all_there_is_a_bad_probe_opens_it(world: Le
     assert (await world.server())["breaker_reason"] == "no answer before the deadline"
 
 
-async def test_a_good_answer_takes_the_wish_for_a_probe_back(world: LedgerWorld) -> None:
+async def test_a_success_cancels_a_requested_probe(world: LedgerWorld) -> None:
     await troubles_in_turn(world, "one")
     await world.ingest(registered("well"))
     await world.create(new("well", priority=1))
@@ -117,7 +115,7 @@ async def test_a_good_answer_takes_the_wish_for_a_probe_back(world: LedgerWorld)
     assert not await is_open(world)
 
 
-async def test_an_endpoint_pauses_longer_with_each_trouble_of_leshans(world: LedgerWorld) -> None:
+async def test_an_endpoints_pause_grows_with_each_failure_of_leshan(world: LedgerWorld) -> None:
     await queue(world, "d")
     for pause in (1, 2, 4):
         await world.attempt(PROXY)
@@ -127,7 +125,7 @@ async def test_an_endpoint_pauses_longer_with_each_trouble_of_leshans(world: Led
     assert len(await world.claim()) == 1
 
 
-async def test_one_process_has_the_right_to_probe_and_names_an_endpoint(empty_world: LedgerWorld) -> None:
+async def test_one_process_may_probe_and_names_an_endpoint(empty_world: LedgerWorld) -> None:
     one, two = [await empty_world.ledger() for _ in range(2)]
     assert await one.submit(TakeProbe()) is None
     await queue(empty_world, "d")
@@ -137,7 +135,7 @@ async def test_one_process_has_the_right_to_probe_and_names_an_endpoint(empty_wo
     assert [await one.submit(TakeProbe()), await two.submit(TakeProbe())] == ["d", None]
 
 
-async def test_probes_come_less_often_the_longer_it_lasts_and_never_stop(world: LedgerWorld) -> None:
+async def test_probes_become_rarer_with_time_and_never_stop(world: LedgerWorld) -> None:
     await queue(world, "d")
     await world.attempt(UNREACHABLE)
     pauses = []
@@ -153,7 +151,7 @@ async def test_probes_come_less_often_the_longer_it_lasts_and_never_stop(world: 
     assert (await world.server())["breaker_reason"] == "still refused"
 
 
-async def test_a_good_probe_closes_it_and_wakes_the_dispatchers(world: LedgerWorld) -> None:
+async def test_a_successful_probe_closes_it_and_notifies_the_dispatchers(world: LedgerWorld) -> None:
     await queue(world, "d")
     await world.attempt(UNREACHABLE)
     world.published.clear()
@@ -164,7 +162,7 @@ async def test_a_good_probe_closes_it_and_wakes_the_dispatchers(world: LedgerWor
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
-async def test_what_was_out_when_it_opened_is_settled_all_the_same(world: LedgerWorld) -> None:
+async def test_calls_that_were_open_when_it_opened_are_settled(world: LedgerWorld) -> None:
     await queue(world, "a", "b")
     one, two = await world.claim()
     await world.settle(one, UNREACHABLE)

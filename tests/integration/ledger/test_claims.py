@@ -22,7 +22,7 @@ async def test_one_operation_of_an_endpoint_is_claimed_at_a_time(world: LedgerWo
     assert await world.claim() == []
 
 
-async def test_higher_priority_goes_first_then_queue_order(world: LedgerWorld) -> None:
+async def test_higher_priority_is_claimed_first_then_queue_order(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     low, high, second_high = await world.create(new("d"), new("d", priority=5), new("d", priority=5))
     order = []
@@ -33,7 +33,7 @@ async def test_higher_priority_goes_first_then_queue_order(world: LedgerWorld) -
     assert order == [high, second_high, low]
 
 
-async def test_a_higher_priority_that_arrives_while_another_is_sending_waits_its_turn(world: LedgerWorld) -> None:
+async def test_a_higher_priority_waits_for_the_operation_that_is_sending(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (low,) = await world.create(new("d"))
     sending = await world.claim_one()
@@ -44,7 +44,7 @@ async def test_a_higher_priority_that_arrives_while_another_is_sending_waits_its
     assert await world.status(low) == "CONFIRMED"
 
 
-async def test_a_failed_head_stays_head_unless_a_higher_priority_arrives(world: LedgerWorld) -> None:
+async def test_a_failed_head_remains_head_unless_a_higher_priority_arrives(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, _ = await world.create(new("d"), new("d"))
     await world.attempt(SILENT)
@@ -68,7 +68,7 @@ async def test_calls_of_two_processes_together_never_pass_the_limit(empty_world:
     assert len(await empty_world.claim(ledger=two)) == 1
 
 
-async def test_no_more_is_claimed_than_there_are_slots(world: LedgerWorld) -> None:
+async def test_no_more_operations_are_claimed_than_slots(world: LedgerWorld) -> None:
     await world.ingest(*(registered(f"d{n}") for n in range(5)))
     await world.create(*(new(f"d{n}") for n in range(5)))
     assert len(await world.claim(slots=2)) == 2
@@ -83,7 +83,7 @@ async def test_a_lowered_limit_claims_nothing_before_enough_calls_have_ended(emp
     assert await empty_world.claim(ledger=lowered) == []
 
 
-async def test_endpoints_that_were_silent_share_a_quarter_of_the_calls(empty_world: LedgerWorld) -> None:
+async def test_silent_endpoints_share_a_quarter_of_the_calls(empty_world: LedgerWorld) -> None:
     await empty_world.ledger(max_in_flight=8)
     silent = [f"s{n}" for n in range(6)]
     await empty_world.ingest(*(registered(name) for name in silent))
@@ -98,7 +98,7 @@ async def test_endpoints_that_were_silent_share_a_quarter_of_the_calls(empty_wor
     assert len(first + second) == 8
 
 
-async def test_the_quarter_of_the_silent_is_at_least_one_call(empty_world: LedgerWorld) -> None:
+async def test_the_quarter_of_silent_endpoints_is_at_least_one_call(empty_world: LedgerWorld) -> None:
     await empty_world.ledger(max_in_flight=2)
     await empty_world.ingest(registered("s"))
     await empty_world.create(new("s"))
@@ -117,7 +117,7 @@ async def test_an_answer_ends_an_endpoints_silence(world: LedgerWorld) -> None:
     assert not (await world.endpoint("s"))["silent"]
 
 
-async def test_endpoints_whose_window_ends_first_go_first(world: LedgerWorld) -> None:
+async def test_endpoints_whose_window_ends_first_are_claimed_first(world: LedgerWorld) -> None:
     for name, age in (("late", 0), ("early", 60), ("middle", 30)):
         await world.ingest(registered(name, age=age))
         await world.create(new(name))
@@ -125,9 +125,7 @@ async def test_endpoints_whose_window_ends_first_go_first(world: LedgerWorld) ->
 
 
 @pytest.mark.parametrize(("seconds", "margin"), [(30, 5), (2, 2)])
-async def test_no_call_starts_with_less_of_the_window_left_than_five_seconds_or_its_timeout(
-    world: LedgerWorld, seconds: int, margin: int
-) -> None:
+async def test_no_call_starts_with_less_than_the_minimum_window(world: LedgerWorld, seconds: int, margin: int) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", timeout=seconds))
     world.now = (await world.endpoint("d"))["awake_until"] - margin * SECOND + 1
@@ -136,7 +134,7 @@ async def test_no_call_starts_with_less_of_the_window_left_than_five_seconds_or_
     assert len(await world.claim()) == 1
 
 
-async def test_windows_that_are_nearly_over_hide_nobody(world: LedgerWorld) -> None:
+async def test_endpoints_with_nearly_ended_windows_hide_no_others(world: LedgerWorld) -> None:
     """Many devices woke together and did not get their turn: those that wake now are served all the same."""
     ending = [f"e{n:02}" for n in range(40)]
     await world.ingest(*(registered(name) for name in ending))
@@ -147,7 +145,7 @@ async def test_windows_that_are_nearly_over_hide_nobody(world: LedgerWorld) -> N
     assert await world.heads(await world.claim(slots=5)) == ["fresh"]
 
 
-async def test_nothing_is_claimed_after_its_time_to_live_though_nobody_swept_yet(world: LedgerWorld) -> None:
+async def test_an_expired_operation_is_not_claimed_before_the_sweep(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     old, alive = await world.create(new("d", ttl_seconds=5), new("d"))
     world.pass_(6)
@@ -165,7 +163,7 @@ async def test_nothing_is_claimed_while_the_breaker_is_open(world: LedgerWorld) 
     assert await world.claim() == []
 
 
-async def test_an_endpoint_whose_window_is_over_is_not_claimed_though_it_still_says_online(world: LedgerWorld) -> None:
+async def test_an_ended_window_is_not_claimed_although_presence_is_online(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     world.pass_(91)
@@ -173,7 +171,7 @@ async def test_an_endpoint_whose_window_is_over_is_not_claimed_though_it_still_s
     assert await world.claim() == []
 
 
-async def test_a_claim_answers_what_the_leshan_client_needs(world: LedgerWorld) -> None:
+async def test_a_claim_returns_the_facts_that_the_leshan_client_needs(world: LedgerWorld) -> None:
     await world.ingest(registered("d", object_links=[{"url": "/", "attributes": {"ct": "112"}}]))
     operation = new("d")
     await world.create(operation)

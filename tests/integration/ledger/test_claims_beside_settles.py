@@ -59,14 +59,14 @@ async def test_the_next_operation_of_the_same_endpoint_is_claimed(world: LedgerW
 
 
 @pytest.mark.parametrize("report", [SILENT, BUSY, UNREACHABLE])
-async def test_an_endpoint_whose_turn_is_over_is_not_claimed(world: LedgerWorld, report: Report) -> None:
+async def test_an_endpoint_whose_turn_ended_is_not_claimed(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"), new("d"))
     _, claimed = await together(world.ledgers[0], settle(await world.claim_one(), report), claim())
     assert claimed == []
 
 
-async def test_nothing_is_claimed_of_a_device_that_goes_down(world: LedgerWorld) -> None:
+async def test_nothing_is_claimed_for_a_device_that_goes_down(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     _, claimed = await together(world.ledgers[0], settle(await world.claim_one()), claim())
@@ -82,7 +82,7 @@ async def test_a_pause_of_the_same_commit_holds(world: LedgerWorld, scope: Scope
     assert claimed == []
 
 
-async def test_too_little_left_of_the_window_is_told_apart(world: LedgerWorld) -> None:
+async def test_a_window_that_is_too_short_is_distinguished(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     world.pass_(87)  # of 90
     _, claimed = await together(world.ledgers[0], Create([new("d", timeout=30)]), claim())
@@ -91,7 +91,7 @@ async def test_too_little_left_of_the_window_is_told_apart(world: LedgerWorld) -
     assert [one.seq for one in claimed] == [short.seq]
 
 
-async def test_what_is_canceled_or_created_in_the_same_commit_counts(world: LedgerWorld) -> None:
+async def test_cancels_and_creates_of_the_same_commit_count(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     _, canceled = await world.create(new("d"), new("d"))
     called = await world.claim_one()
@@ -105,7 +105,7 @@ async def test_what_is_canceled_or_created_in_the_same_commit_counts(world: Ledg
     assert [one.seq for one in claimed] == [created.seq]
 
 
-async def test_the_freed_place_is_taken_and_no_more_than_the_limit(empty_world: LedgerWorld) -> None:
+async def test_the_freed_slot_is_claimed_within_the_limit(empty_world: LedgerWorld) -> None:
     ledger = await empty_world.ledger(max_in_flight=2)
     await empty_world.ingest(*(registered(name) for name in "abc"))
     await empty_world.create(*(new(name) for name in "abc" for _ in range(2)))
@@ -116,7 +116,7 @@ async def test_the_freed_place_is_taken_and_no_more_than_the_limit(empty_world: 
     assert (await empty_world.server())["sending"] == 2
 
 
-async def test_those_go_first_whose_window_ends_first_wherever_they_are_known_from(world: LedgerWorld) -> None:
+async def test_the_order_of_windows_holds_for_loaded_and_queried_endpoints(world: LedgerWorld) -> None:
     await world.ingest(registered("late"))
     await world.create(new("late"), new("late"))
     called = await world.claim_one()
@@ -127,7 +127,7 @@ async def test_those_go_first_whose_window_ends_first_wherever_they_are_known_fr
     assert await world.heads(claimed) == ["later"]
 
 
-async def test_a_commit_carries_one_claim(empty_world: LedgerWorld) -> None:
+async def test_a_commit_contains_one_claim(empty_world: LedgerWorld) -> None:
     """The operations of the first claim are called while the second one is committed."""
     ledger = await empty_world.ledger()
     await empty_world.ingest(*(registered(f"d{number}") for number in range(4)))
@@ -155,7 +155,7 @@ class _Counting:
         return await ask(*given)
 
 
-async def test_a_commit_that_ends_calls_and_begins_others_asks_eight_times(empty_world: LedgerWorld) -> None:
+async def test_a_commit_that_ends_and_begins_calls_makes_eight_round_trips(empty_world: LedgerWorld) -> None:
     """The number of calls does not matter: each wait is one more round trip in which no call begins."""
     store = _Counting(open_store(empty_world.url, unsafe=True))
     ledger = await empty_world.ledger(cast("Store", store))
@@ -173,7 +173,7 @@ async def test_a_commit_that_ends_calls_and_begins_others_asks_eight_times(empty
     ]
 
 
-async def test_what_one_commit_writes_together_is_all_written(world: LedgerWorld) -> None:
+async def test_all_changes_of_one_commit_are_written(world: LedgerWorld) -> None:
     """An endpoint whose registration and presence both change is one row of one statement."""
     await world.ingest(registered("d"), registered("e"))
     await world.create(new("d"), new("e"))

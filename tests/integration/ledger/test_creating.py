@@ -55,7 +55,7 @@ async def test_the_same_key_with_the_same_input_is_the_same_operation(world: Led
     assert await world.create(new("d", idempotency_key="k")) == [seq]
 
 
-async def test_the_same_key_with_another_input_is_a_conflict_that_names_the_operation(world: LedgerWorld) -> None:
+async def test_the_same_key_with_other_input_is_a_conflict_with_the_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     operation = new("d", idempotency_key="k")
     await world.create(operation)
@@ -65,7 +65,7 @@ async def test_the_same_key_with_another_input_is_a_conflict_that_names_the_oper
     assert await count(world) == 1
 
 
-async def test_a_key_belongs_to_its_endpoint(world: LedgerWorld) -> None:
+async def test_a_key_is_scoped_to_its_endpoint(world: LedgerWorld) -> None:
     await world.ingest(registered("a"), registered("b"))
     one, two = await world.create(new("a", idempotency_key="k"), new("b", idempotency_key="k", value="other"))
     assert one != two
@@ -92,14 +92,14 @@ async def test_a_key_twice_in_one_commit_is_one_operation(world: LedgerWorld) ->
     assert len({(await future)[0].seq for future in futures}) == 1
 
 
-async def test_the_same_operation_handed_in_twice_is_stored_once(world: LedgerWorld) -> None:
+async def test_an_operation_submitted_twice_is_stored_once(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     operation = new("d")
     assert await world.create(operation) == await world.create(operation)
     assert await count(world) == 1
 
 
-async def test_a_retry_names_what_it_retries(world: LedgerWorld) -> None:
+async def test_a_retry_names_the_retried_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(REFUSED)
@@ -107,7 +107,7 @@ async def test_a_retry_names_what_it_retries(world: LedgerWorld) -> None:
     assert (await world.operation(retry))["retry_of"] == seq
 
 
-async def test_only_what_has_ended_can_be_retried_and_once_at_a_time(world: LedgerWorld) -> None:
+async def test_only_an_ended_operation_can_be_retried_and_once_at_a_time(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     assert (await refusal(world, new("d", retry_of=seq))).facts["status"] == "QUEUED"
@@ -119,7 +119,7 @@ async def test_only_what_has_ended_can_be_retried_and_once_at_a_time(world: Ledg
     await world.create(new("d", retry_of=seq))
 
 
-async def test_only_what_is_queued_can_be_canceled(world: LedgerWorld) -> None:
+async def test_only_a_queued_operation_can_be_canceled(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, second = new("d"), new("d")
     await world.create(first, second)
@@ -138,7 +138,7 @@ async def test_only_what_is_queued_can_be_canceled(world: LedgerWorld) -> None:
         await ledger.submit(Cancel(str(uuid.uuid4())))
 
 
-async def test_an_operation_comes_back_as_it_was_asked_for(world: LedgerWorld) -> None:
+async def test_an_operation_is_returned_as_it_was_created(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     operation = new("d", value="grüße \u0000 €")
     asked = replace(operation, request=replace(operation.request, value={"n": [1.5, 2**63, None, "\u0000"]}))
@@ -146,7 +146,7 @@ async def test_an_operation_comes_back_as_it_was_asked_for(world: LedgerWorld) -
     assert (await world.claim_one()).request == asked.request
 
 
-async def test_thousands_of_operations_in_one_commit_cost_what_they_are(world: LedgerWorld) -> None:
+async def test_thousands_of_operations_in_one_commit_take_linear_time(world: LedgerWorld) -> None:
     """Each operation used to search for itself among all others of the commit: 20,000 took minutes, and the process
     responded to no request."""
     await world.ingest(registered("d"))

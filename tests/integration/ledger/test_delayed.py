@@ -58,7 +58,7 @@ async def test_a_delayed_request_stays_sending_and_the_device_is_asleep(world: L
     assert await world.presence("d") == "ASLEEP"
 
 
-async def test_it_takes_none_of_the_open_calls(empty_world: LedgerWorld) -> None:
+async def test_a_held_request_occupies_no_open_call(empty_world: LedgerWorld) -> None:
     await empty_world.ledger(max_in_flight=1)
     await hold(empty_world, new("d"))
     await empty_world.ingest(registered("other"))
@@ -66,7 +66,7 @@ async def test_it_takes_none_of_the_open_calls(empty_world: LedgerWorld) -> None
     assert len(await empty_world.claim()) == 1
 
 
-async def test_nothing_else_goes_to_the_endpoint_meanwhile(world: LedgerWorld, make: Make) -> None:
+async def test_no_other_operation_is_sent_to_the_endpoint_meanwhile(world: LedgerWorld, make: Make) -> None:
     await hold(world, make())
     await world.create(new("d", priority=100))
     await world.ingest(updated("d", 2))
@@ -74,7 +74,7 @@ async def test_nothing_else_goes_to_the_endpoint_meanwhile(world: LedgerWorld, m
 
 
 @pytest.mark.parametrize(("report", "status"), [(SUCCESS, "CONFIRMED"), (REFUSED, "FAILED")])
-async def test_the_answer_event_after_our_commit_ends_it(
+async def test_a_response_event_after_our_commit_ends_it(
     world: LedgerWorld, make: Make, report: Report, status: str
 ) -> None:
     seq = await hold(world, make())
@@ -83,7 +83,7 @@ async def test_the_answer_event_after_our_commit_ends_it(
     assert await world.presence("d") == "ONLINE"
 
 
-async def test_the_answer_event_before_our_commit_is_kept_and_found(world: LedgerWorld, make: Make) -> None:
+async def test_a_response_event_before_our_commit_is_stored_and_found(world: LedgerWorld, make: Make) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(make())
     claimed = await world.claim_one()
@@ -93,7 +93,7 @@ async def test_the_answer_event_before_our_commit_is_kept_and_found(world: Ledge
     assert [status for status, _ in await world.steps(seq)] == ["QUEUED", "SENDING", "SENDING", "CONFIRMED"]
 
 
-async def test_the_answer_event_in_the_same_commit_is_found(world: LedgerWorld, make: Make) -> None:
+async def test_a_response_event_in_the_same_commit_is_found(world: LedgerWorld, make: Make) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(make())
     claimed = await world.claim_one()
@@ -105,7 +105,7 @@ async def test_the_answer_event_in_the_same_commit_is_found(world: LedgerWorld, 
     assert await world.status(seq) == "CONFIRMED"
 
 
-async def test_no_answer_after_the_wake_is_perhaps(world: LedgerWorld, make: Make) -> None:
+async def test_without_a_response_after_the_wake_it_is_perhaps(world: LedgerWorld, make: Make) -> None:
     seq = await hold(world, make())
     await world.ingest(updated("d", 2))
     world.pass_(34)
@@ -121,7 +121,7 @@ async def test_no_answer_after_the_wake_is_perhaps(world: LedgerWorld, make: Mak
     assert row["delivery"] == "MAY_HAVE_REACHED"
 
 
-async def test_a_second_wake_does_not_put_the_answers_end_off(world: LedgerWorld) -> None:
+async def test_a_second_wake_does_not_extend_the_limit_of_the_response(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(updated("d", 2))
     world.pass_(30)
@@ -131,7 +131,7 @@ async def test_a_second_wake_does_not_put_the_answers_end_off(world: LedgerWorld
     assert await world.status(seq) == "QUEUED"
 
 
-async def test_a_wake_during_the_call_that_was_answered_delayed_counts_as_its_wake(world: LedgerWorld) -> None:
+async def test_a_wake_during_the_call_that_was_delayed_counts_as_its_wake(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -142,7 +142,7 @@ async def test_a_wake_during_the_call_that_was_answered_delayed_counts_as_its_wa
     assert await world.status(seq) == "QUEUED"
 
 
-async def test_after_a_perhaps_the_next_wake_brings_the_next_attempt(world: LedgerWorld) -> None:
+async def test_after_a_perhaps_the_next_attempt_follows_at_the_next_wake(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(updated("d", 2))
     world.pass_(35)
@@ -152,7 +152,7 @@ async def test_after_a_perhaps_the_next_wake_brings_the_next_attempt(world: Ledg
     assert (await world.claim_one()).seq == seq
 
 
-async def test_without_a_wake_it_waits_as_long_as_the_registration_lives(world: LedgerWorld) -> None:
+async def test_without_a_wake_it_waits_until_the_registration_ends(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     world.pass_(3_500)
     await world.sweep()
@@ -185,7 +185,7 @@ async def listen(world: LedgerWorld, open_for: float) -> None:
 
 
 @pytest.mark.parametrize("under", ["r2", None], ids=["a newer registration", "an unknown registration"])
-async def test_the_end_of_an_older_registration_that_is_heard_late_drops_nothing(
+async def test_the_late_event_of_an_older_registrations_end_drops_nothing(
     world: LedgerWorld, make: Make, under: str | None
 ) -> None:
     """The device had registered again before the call: Leshan holds the request under the new registration."""
@@ -205,9 +205,7 @@ async def test_the_end_of_an_older_registration_that_is_heard_late_drops_nothing
 
 
 @pytest.mark.parametrize("how", ["replaced", "gone"])
-async def test_with_a_stream_that_was_open_all_the_time_it_was_dropped_unsent(
-    world: LedgerWorld, make: Make, how: str
-) -> None:
+async def test_with_an_uninterrupted_stream_it_was_dropped_unsent(world: LedgerWorld, make: Make, how: str) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
     await world.ingest(registered("d", "r2") if how == "replaced" else deregistered("d"))
@@ -216,7 +214,7 @@ async def test_with_a_stream_that_was_open_all_the_time_it_was_dropped_unsent(
 
 
 @pytest.mark.parametrize("how", ["replaced", "gone"])
-async def test_with_a_stream_that_was_closed_meanwhile_what_may_not_be_repeated_is_perhaps(
+async def test_with_an_interrupted_stream_a_non_repeatable_one_is_perhaps(
     world: LedgerWorld, make: Make, how: str
 ) -> None:
     """The wake and the response may be among the missed events; the list has not been read yet."""
@@ -230,9 +228,7 @@ async def test_with_a_stream_that_was_closed_meanwhile_what_may_not_be_repeated_
     assert (row["status"], row["reason"]) == expected
 
 
-async def test_a_lifetime_that_ran_out_is_left_to_the_word_of_leshan_where_somebody_listens(
-    world: LedgerWorld, make: Make
-) -> None:
+async def test_with_an_event_source_an_expired_lifetime_needs_leshans_event(world: LedgerWorld, make: Make) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
     world.pass_(3_601)
@@ -243,9 +239,7 @@ async def test_a_lifetime_that_ran_out_is_left_to_the_word_of_leshan_where_someb
     assert (row["status"], row["reason"], row["delivery"]) == ("QUEUED", "RELEASED", "NOT_SENT")
 
 
-async def test_where_leshan_says_nothing_of_a_lifetime_that_ran_out_it_is_perhaps(
-    world: LedgerWorld, make: Make
-) -> None:
+async def test_without_leshans_event_an_expired_lifetime_makes_it_perhaps(world: LedgerWorld, make: Make) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
     world.pass_(3_601)
@@ -255,14 +249,14 @@ async def test_where_leshan_says_nothing_of_a_lifetime_that_ran_out_it_is_perhap
     assert (await world.operation(seq))["delivery"] == "MAY_HAVE_REACHED"
 
 
-async def test_what_was_dropped_goes_out_under_the_new_registration(world: LedgerWorld, make: Make) -> None:
+async def test_a_dropped_operation_is_sent_under_the_new_registration(world: LedgerWorld, make: Make) -> None:
     seq = await hold(world, make())
     await world.ingest(registered("d", "r2"))
     claimed: Claimed = await world.claim_one()
     assert (claimed.seq, claimed.attempt) == (seq, 2)
 
 
-async def test_a_registration_replaced_after_a_wake_is_perhaps_in_its_time(world: LedgerWorld, make: Make) -> None:
+async def test_a_registration_replaced_after_a_wake_makes_it_perhaps_in_time(world: LedgerWorld, make: Make) -> None:
     seq = await hold(world, make())
     await world.ingest(updated("d", 2), registered("d", "r2"))
     assert await world.status(seq) == "SENDING"
@@ -279,13 +273,13 @@ async def test_events_missed_meanwhile_make_it_perhaps_at_once(world: LedgerWorl
     assert (row["status"], row["delivery"]) == ("QUEUED" if row["repeatable"] else "FAILED", "MAY_HAVE_REACHED")
 
 
-async def test_missed_events_of_a_device_that_did_not_wake_mean_nothing(world: LedgerWorld) -> None:
+async def test_missed_events_of_a_device_that_did_not_wake_have_no_effect(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(registered("d"), missed=True)
     assert await world.status(seq) == "SENDING"
 
 
-async def test_an_answer_event_of_an_attempt_that_is_over_changes_nothing(world: LedgerWorld) -> None:
+async def test_a_response_event_of_an_ended_attempt_changes_nothing(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(registered("d", "r2"))
     await world.ingest(response("d", "q1", SUCCESS))
@@ -295,7 +289,7 @@ async def test_an_answer_event_of_an_attempt_that_is_over_changes_nothing(world:
     assert await world.status(seq) == "SENDING"
 
 
-async def test_a_passing_device_error_in_the_answer_event_waits_for_the_next_wake(world: LedgerWorld) -> None:
+async def test_a_retryable_device_error_in_the_event_waits_for_the_next_wake(world: LedgerWorld) -> None:
     seq = await hold(world, new("d"))
     await world.ingest(updated("d", 2), response("d", "q1", BUSY))
     assert await world.status(seq) == "QUEUED"
@@ -340,7 +334,7 @@ END = {
 
 
 @pytest.mark.parametrize("why", END)
-async def test_what_is_not_wanted_any_more_ends_when_leshan_dropped_it(world: LedgerWorld, why: str) -> None:
+async def test_an_unwanted_operation_ends_when_leshan_dropped_it(world: LedgerWorld, why: str) -> None:
     seq = await hold(world, new("d", ttl_seconds=60))
     assert await withdraw(world, OutcomeKind.DELAYED) is None
     await unwanted_by(world, seq, why)
@@ -353,14 +347,14 @@ async def test_what_is_not_wanted_any_more_ends_when_leshan_dropped_it(world: Le
     assert await withdraw(world, OutcomeKind.DELAYED) is None
 
 
-async def test_an_execute_that_is_held_can_be_canceled_too(world: LedgerWorld) -> None:
+async def test_a_held_execute_can_be_canceled(world: LedgerWorld) -> None:
     seq = await hold(world, new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     await unwanted_by(world, seq, "cancel")
     assert await withdraw(world, OutcomeKind.DELAYED) == "CANCELED"
 
 
 @pytest.mark.parametrize("answered", [True, False])
-async def test_when_the_wake_comes_first_the_outcome_is_what_the_device_did(world: LedgerWorld, answered: bool) -> None:
+async def test_if_the_wake_precedes_the_device_decides_the_outcome(world: LedgerWorld, answered: bool) -> None:
     seq = await hold(world, new("d"))
     await unwanted_by(world, seq, "cancel")
     await world.ingest(updated("d", 2))
@@ -376,7 +370,7 @@ async def test_when_the_wake_comes_first_the_outcome_is_what_the_device_did(worl
 
 
 @pytest.mark.parametrize("outcome", [OutcomeKind.SUCCESS, OutcomeKind.DEVICE_ANSWERED_NO, OutcomeKind.DEVICE_SILENT])
-async def test_a_displacing_request_that_was_sent_at_once_found_the_device_awake(
+async def test_a_displacing_request_that_was_sent_found_the_device_awake(
     world: LedgerWorld, outcome: OutcomeKind
 ) -> None:
     """Its wake has not been received yet. Leshan had sent the held request before, and its response is due."""
@@ -399,7 +393,7 @@ async def test_once_found_awake_a_later_displacement_proves_nothing(world: Ledge
     assert (row["status"], row["reason"], row["delivery"]) == ("FAILED", "OUTCOME_UNKNOWN", "MAY_HAVE_REACHED")
 
 
-async def test_those_tried_just_now_keep_no_other_one_waiting(world: LedgerWorld) -> None:
+async def test_withdrawals_just_tried_do_not_delay_others(world: LedgerWorld) -> None:
     first = await hold(world, new("d"))
     await world.ingest(registered("e"))
     (second,) = await world.create(new("e"))
@@ -414,7 +408,7 @@ async def test_those_tried_just_now_keep_no_other_one_waiting(world: LedgerWorld
 
 
 @pytest.mark.parametrize("outcome", [OutcomeKind.UNREACHABLE, OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR])
-async def test_a_displacing_request_that_says_nothing_changes_nothing(world: LedgerWorld, outcome: OutcomeKind) -> None:
+async def test_a_displacing_request_without_a_result_changes_nothing(world: LedgerWorld, outcome: OutcomeKind) -> None:
     seq = await hold(world, new("d"))
     await unwanted_by(world, seq, "cancel")
     before = await world.operation(seq), await world.endpoint("d")
@@ -422,7 +416,7 @@ async def test_a_displacing_request_that_says_nothing_changes_nothing(world: Led
     assert (await world.operation(seq), await world.endpoint("d")) == before
 
 
-async def test_where_events_may_have_been_missed_a_withdrawn_request_is_perhaps(world: LedgerWorld, make: Make) -> None:
+async def test_if_events_may_be_missing_a_withdrawn_request_is_perhaps(world: LedgerWorld, make: Make) -> None:
     await listen(world, 10)
     seq = await hold(world, make())
     world.pass_(5)
@@ -439,7 +433,7 @@ async def test_where_events_may_have_been_missed_a_withdrawn_request_is_perhaps(
     [registration("r1", 2), registration("r1", None), registration("r2", 1)],
     ids=["updated", "no time of the update", "replaced"],
 )
-async def test_a_wake_that_leshan_knows_of_and_we_do_not_makes_a_withdrawn_request_perhaps(
+async def test_a_wake_known_only_to_leshan_makes_a_withdrawn_request_perhaps(
     world: LedgerWorld, make: Make, told: Registration
 ) -> None:
     """Its event is on the way: Leshan may have sent the held request before it accepted the newer one."""
@@ -452,7 +446,7 @@ async def test_a_wake_that_leshan_knows_of_and_we_do_not_makes_a_withdrawn_reque
     assert (row["status"], row["reason"], row["delivery"]) == (*expected, "MAY_HAVE_REACHED")
 
 
-async def test_a_call_that_is_out_is_not_withdrawn(world: LedgerWorld) -> None:
+async def test_an_open_call_is_not_withdrawn(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -464,7 +458,7 @@ async def test_a_call_that_is_out_is_not_withdrawn(world: LedgerWorld) -> None:
     assert await world.status(seq) == "SENDING"
 
 
-async def test_a_kept_answer_is_forgotten_after_ten_minutes(world: LedgerWorld) -> None:
+async def test_a_stored_response_is_deleted_after_ten_minutes(world: LedgerWorld) -> None:
     await world.ingest(registered("d"), response("d", "q1", SUCCESS))
     world.pass_(599)
     await world.ledgers[0].submit(Prune())
@@ -474,5 +468,5 @@ async def test_a_kept_answer_is_forgotten_after_ten_minutes(world: LedgerWorld) 
     assert await world.rows("SELECT * FROM early_response") == []
 
 
-async def test_a_kept_answer_keeps_what_its_verdict_needs() -> None:
+async def test_a_stored_response_has_the_facts_for_its_verdict() -> None:
     assert report_from_json(report_to_json(REFUSED)).outcome.device_code == 404

@@ -30,7 +30,7 @@ async def two_that_are_ready(world: LedgerWorld) -> None:
 
 
 @pytest.mark.parametrize(("scope", "free"), [(EVERYTHING, []), (SERVER, []), (ENDPOINT, ["b"])])
-async def test_what_is_paused_is_not_claimed(world: LedgerWorld, scope: Scope, free: list[str]) -> None:
+async def test_a_paused_endpoint_is_not_claimed(world: LedgerWorld, scope: Scope, free: list[str]) -> None:
     await two_that_are_ready(world)
     await pause(world, scope)
     claimed = await world.claim()
@@ -50,7 +50,7 @@ async def test_a_wake_does_not_end_a_pause(world: LedgerWorld) -> None:
     assert [one.request.endpoint for one in await world.claim()] == ["b"]
 
 
-async def test_another_process_and_the_next_start_know_of_it(world: LedgerWorld) -> None:
+async def test_a_pause_applies_to_other_processes_and_after_a_restart(world: LedgerWorld) -> None:
     await two_that_are_ready(world)
     await pause(world, EVERYTHING)
     other = await world.ledger()
@@ -59,7 +59,7 @@ async def test_another_process_and_the_next_start_know_of_it(world: LedgerWorld)
     assert await world.claim(ledger=await world.ledger()) == []
 
 
-async def test_a_call_that_is_out_ends_as_ever(world: LedgerWorld) -> None:
+async def test_an_open_call_ends_as_usual(world: LedgerWorld) -> None:
     await world.ingest(registered("a"))
     await world.create(new("a"), new("a"))
     claimed = await world.claim_one()
@@ -68,7 +68,7 @@ async def test_a_call_that_is_out_ends_as_ever(world: LedgerWorld) -> None:
     assert await world.claim() == []
 
 
-async def test_what_is_paused_can_be_canceled_and_expires(world: LedgerWorld) -> None:
+async def test_a_paused_operation_can_be_canceled_and_expires(world: LedgerWorld) -> None:
     await world.ingest(registered("a"))
     await world.create(canceled := new("a"), new("a", ttl_seconds=60))
     await pause(world, ENDPOINT)
@@ -79,7 +79,7 @@ async def test_what_is_paused_can_be_canceled_and_expires(world: LedgerWorld) ->
     assert [row["status"] for row in rows] == ["CANCELED", "EXPIRED"]
 
 
-async def test_a_pause_keeps_who_when_and_why_and_pausing_again_changes_nothing(world: LedgerWorld) -> None:
+async def test_a_pause_has_who_when_and_why_and_a_second_one_changes_nothing(world: LedgerWorld) -> None:
     await two_that_are_ready(world)
     first = await pause(world, SERVER)
     world.pass_(5)
@@ -92,7 +92,7 @@ async def test_a_pause_keeps_who_when_and_why_and_pausing_again_changes_nothing(
     assert await pause(world, SERVER) != first
 
 
-async def test_each_scope_is_paused_and_resumed_by_itself(world: LedgerWorld) -> None:
+async def test_each_scope_is_paused_and_resumed_separately(world: LedgerWorld) -> None:
     await two_that_are_ready(world)
     for scope in (EVERYTHING, SERVER, ENDPOINT):
         await pause(world, scope)
@@ -103,20 +103,20 @@ async def test_each_scope_is_paused_and_resumed_by_itself(world: LedgerWorld) ->
 
 
 @pytest.mark.parametrize("scope", [Scope(server="elsewhere"), Scope(endpoint="nobody")])
-async def test_what_does_not_exist_is_neither_paused_nor_resumed(world: LedgerWorld, scope: Scope) -> None:
+async def test_an_unknown_scope_is_neither_paused_nor_resumed(world: LedgerWorld, scope: Scope) -> None:
     for command in (PauseDispatch(scope, "olga", "smoke"), ResumeDispatch(scope, "olga")):
         with pytest.raises(NotFound):
             await world.ledgers[0].submit(command)
 
 
-async def test_what_is_not_paused_cannot_be_resumed(world: LedgerWorld) -> None:
+async def test_a_scope_that_is_not_paused_cannot_be_resumed(world: LedgerWorld) -> None:
     await two_that_are_ready(world)
     await pause(world, ENDPOINT)
     with pytest.raises(NotFound):
         await resume(world, EVERYTHING)
 
 
-async def test_a_resume_wakes_the_dispatchers(world: LedgerWorld) -> None:
+async def test_a_resume_notifies_the_dispatchers(world: LedgerWorld) -> None:
     await two_that_are_ready(world)
     for scope in (EVERYTHING, ENDPOINT):
         await pause(world, scope)
@@ -125,7 +125,7 @@ async def test_a_resume_wakes_the_dispatchers(world: LedgerWorld) -> None:
         assert "wake" in world.published
 
 
-async def test_many_are_canceled_as_each_would_be_alone(world: LedgerWorld) -> None:
+async def test_cancel_many_has_the_effect_of_single_cancels(world: LedgerWorld) -> None:
     await world.ingest(registered("a"), registered("b"))
     seqs = await world.create(*(new(name) for name in "abababab"))
     out = await world.claim()

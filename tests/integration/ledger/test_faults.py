@@ -60,7 +60,7 @@ class Slow(Command[None]):
         await group.store.fetch("SELECT pg_sleep(600)")
 
 
-async def test_a_statement_without_an_answer_is_given_up_and_its_connection_discarded(
+async def test_an_unanswered_statement_discards_its_connection(
     own: tuple[LedgerWorld, PostgresServer],
 ) -> None:
     world, server = own
@@ -73,7 +73,7 @@ async def test_a_statement_without_an_answer_is_given_up_and_its_connection_disc
     assert await violations(world.url, now=0) == []
 
 
-async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tuple[LedgerWorld, PostgresServer]) -> None:
+async def test_submits_recover_from_ended_sessions_and_are_stored_once(own: tuple[LedgerWorld, PostgresServer]) -> None:
     world, server = own
     await world.ingest(*(registered(f"d{n}") for n in range(5)))
     for _ in range(4):
@@ -86,7 +86,7 @@ async def test_submits_recover_from_ended_sessions_and_store_each_once(own: tupl
     assert await violations(world.url, now=0) == []
 
 
-async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(
+async def test_an_unavailable_server_is_reported_and_nothing_half_stored(
     own: tuple[LedgerWorld, PostgresServer],
 ) -> None:
     world, server = own
@@ -98,7 +98,7 @@ async def test_a_server_that_is_gone_is_told_and_nothing_is_half_stored(
         await world.ledgers[0].submit(Create(operations))
 
 
-async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(
+async def test_the_ledger_continues_after_a_restart_of_the_server(
     own: tuple[LedgerWorld, PostgresServer],
 ) -> None:
     world, server = own
@@ -115,7 +115,7 @@ async def test_after_a_restart_of_the_server_the_ledger_goes_on_by_itself(
     assert await violations(world.url, now=0) == []
 
 
-async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long(
+async def test_a_process_frozen_with_the_append_lock_is_ended_soon(
     own: tuple[LedgerWorld, PostgresServer],
 ) -> None:
     world, _server = own
@@ -130,7 +130,7 @@ async def test_a_process_that_freezes_with_the_append_lock_stops_nobody_for_long
     await frozen.close()
 
 
-async def test_a_holder_that_has_just_ended_a_long_statement_is_left_alone(
+async def test_a_holder_that_has_just_ended_a_long_statement_is_not_ended(
     own: tuple[LedgerWorld, PostgresServer],
 ) -> None:
     world, _server = own
@@ -168,7 +168,7 @@ async def test_every_ledger_transaction_takes_the_append_lock_first(own: tuple[L
     await store.close()
 
 
-async def test_a_database_that_forgets_commits_is_refused(own: tuple[LedgerWorld, PostgresServer]) -> None:
+async def test_a_database_without_durable_commits_is_refused(own: tuple[LedgerWorld, PostgresServer]) -> None:
     world, _server = own
     with pytest.raises(UnsafeDatabase, match="fsync"):
         await open_store(world.url).open()
@@ -180,7 +180,7 @@ async def test_a_database_that_cannot_be_reached_is_unavailable(address: str) ->
         await open_store(address).open()
 
 
-async def test_a_database_that_is_not_there_is_unavailable(own: tuple[LedgerWorld, PostgresServer]) -> None:
+async def test_a_missing_database_is_unavailable(own: tuple[LedgerWorld, PostgresServer]) -> None:
     _world, server = own
     with pytest.raises(StoreUnavailable):
         await open_store(server.url("nowhere"), unsafe=True).open()

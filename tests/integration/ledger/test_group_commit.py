@@ -66,14 +66,14 @@ async def losing(empty_world: LedgerWorld) -> Losing:
     return Losing(empty_world, store)
 
 
-async def test_a_create_whose_commit_was_answered_by_nobody_is_stored_once(losing: Losing) -> None:
+async def test_a_create_whose_commit_was_not_answered_is_stored_once(losing: Losing) -> None:
     with losing.lost():
         (created,) = await losing.world.ledgers[0].submit(Create([new("d")]))
     assert created.created
     assert (await losing.world.endpoint("d"))["queued"] == 1
 
 
-async def test_a_keyed_create_is_found_after_a_lost_commit_and_says_that_it_was_made(losing: Losing) -> None:
+async def test_a_keyed_create_is_found_after_a_lost_commit_as_created(losing: Losing) -> None:
     with losing.lost():
         (created,) = await losing.world.ledgers[0].submit(Create([new("d", idempotency_key="k")]))
     assert created.created
@@ -91,7 +91,7 @@ async def test_a_claim_is_found_by_its_token_after_a_lost_commit(losing: Losing)
     assert await world.settle(claimed, SUCCESS) == "CONFIRMED"
 
 
-async def test_a_settle_is_carried_out_once_over_a_lost_commit(losing: Losing) -> None:
+async def test_a_settle_is_applied_once_over_a_lost_commit(losing: Losing) -> None:
     world = losing.world
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -100,7 +100,7 @@ async def test_a_settle_is_carried_out_once_over_a_lost_commit(losing: Losing) -
     assert len(await world.steps(seq)) == 3
 
 
-async def test_a_cancel_is_no_conflict_with_itself_over_a_lost_commit(losing: Losing) -> None:
+async def test_a_cancel_does_not_conflict_with_itself_over_a_lost_commit(losing: Losing) -> None:
     operation = new("d")
     (seq,) = await losing.world.create(operation)
     with losing.lost():
@@ -126,7 +126,7 @@ async def values(world: LedgerWorld) -> int:
     return int((await world.row("SELECT count(*) AS n FROM resource_change"))["n"])
 
 
-async def test_what_a_stream_told_takes_effect_once_over_a_lost_commit(losing: Losing) -> None:
+async def test_events_of_a_stream_take_effect_once_over_a_lost_commit(losing: Losing) -> None:
     world = losing.world
     with losing.lost():
         await world.ledgers[0].submit(told(StreamPosition("#a")))
@@ -158,7 +158,7 @@ class BadAfterAll(Command[None]):
             raise RuntimeError("bad after all")
 
 
-async def test_after_a_lost_commit_a_bad_member_makes_nobody_forget_that_it_was_lost(losing: Losing) -> None:
+async def test_a_bad_command_after_a_lost_commit_does_not_hide_the_loss(losing: Losing) -> None:
     operation, ledger = new("d"), losing.world.ledgers[0]
     (seq,) = await losing.world.create(operation)
     with losing.lost():
@@ -168,14 +168,14 @@ async def test_after_a_lost_commit_a_bad_member_makes_nobody_forget_that_it_was_
     assert isinstance(results[1], RuntimeError)
 
 
-async def test_a_connection_that_breaks_before_the_commit_is_made_anew_and_nothing_is_lost(losing: Losing) -> None:
+async def test_a_connection_lost_before_the_commit_is_replaced_without_loss(losing: Losing) -> None:
     losing.store.before_commit = 2
     (seq,) = await losing.world.create(new("d"))
     assert await losing.world.status(seq) == "QUEUED"
     assert losing.store.opened == 3
 
 
-async def test_a_database_that_stays_away_is_told_and_what_comes_later_is_stored(losing: Losing) -> None:
+async def test_an_outage_is_reported_and_later_commands_are_stored(losing: Losing) -> None:
     losing.store.before_commit = 4
     with pytest.raises(LedgerUnavailable):
         await losing.world.create(new("d"))
@@ -184,7 +184,7 @@ async def test_a_database_that_stays_away_is_told_and_what_comes_later_is_stored
     assert (await losing.world.endpoint("d"))["queued"] == 1
 
 
-async def test_a_refused_member_fails_alone(world: LedgerWorld) -> None:
+async def test_a_refused_command_fails_without_the_others(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", idempotency_key="k"))
     ledger = world.ledgers[0]
@@ -196,7 +196,7 @@ async def test_a_refused_member_fails_alone(world: LedgerWorld) -> None:
         await bad
 
 
-async def test_a_member_that_the_database_refuses_fails_alone(world: LedgerWorld) -> None:
+async def test_a_command_that_the_database_refuses_fails_without_the_others(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     good = [ledger.enqueue(Create([new("d")])) for _ in range(3)]
@@ -210,7 +210,7 @@ async def test_a_member_that_the_database_refuses_fails_alone(world: LedgerWorld
 
 
 @pytest.mark.parametrize("name", ["n\ud800", "d" * 100], ids=["half a surrogate pair", "a number too large"])
-async def test_input_that_the_driver_refuses_fails_alone(world: LedgerWorld, name: str) -> None:
+async def test_input_that_the_driver_refuses_fails_without_the_others(world: LedgerWorld, name: str) -> None:
     await world.ingest(registered("d"))
     ledger = world.ledgers[0]
     good = ledger.enqueue(Create([new("d")]))
@@ -223,7 +223,7 @@ async def test_input_that_the_driver_refuses_fails_alone(world: LedgerWorld, nam
     assert await world.rows("SELECT * FROM endpoint WHERE name = 'whole'") == []
 
 
-async def test_callers_who_leave_change_nothing_for_the_others(world: LedgerWorld) -> None:
+async def test_canceled_callers_change_nothing_for_the_others(world: LedgerWorld) -> None:
     await world.ingest(*(registered(f"d{n}") for n in range(10)))
     ledger = world.ledgers[0]
     waiting = [asyncio.create_task(ledger.submit(Create([new(f"d{n % 10}")]))) for n in range(1_000)]
@@ -239,7 +239,7 @@ async def test_callers_who_leave_change_nothing_for_the_others(world: LedgerWorl
     assert len(await world.claim()) == 10
 
 
-async def test_members_of_one_commit_are_applied_events_first_and_claims_last(world: LedgerWorld) -> None:
+async def test_commands_of_one_commit_are_applied_events_first_claims_last(world: LedgerWorld) -> None:
     """The order of submission does not matter: a device that registers in this commit can be called in this commit."""
     ledger = world.ledgers[0]
     claim = ledger.enqueue(Claim(10, str(uuid.uuid4())))
@@ -266,7 +266,7 @@ async def test_a_claim_has_begun_before_anything_of_its_group_is_read(world: Led
     assert begun == [True]
 
 
-async def test_publishing_comes_after_the_commit_and_only_when_there_is_something_to_say(world: LedgerWorld) -> None:
+async def test_notifications_are_published_after_the_commit_if_needed(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     world.published.clear()
     await world.ingest(registered("d"))
@@ -277,7 +277,7 @@ async def test_publishing_comes_after_the_commit_and_only_when_there_is_somethin
     assert head["seq"] > seq
 
 
-async def test_closing_writes_what_is_waiting_and_takes_nothing_more(empty_world: LedgerWorld) -> None:
+async def test_closing_writes_the_waiting_commands_and_accepts_no_new_ones(empty_world: LedgerWorld) -> None:
     ledger = await empty_world.ledger()
     futures = [ledger.enqueue(IngestEvents([DecodedEvent(registered(f"d{n}"))])) for n in range(50)]
     await ledger.close()
@@ -311,7 +311,7 @@ class SwallowingStore:
         return getattr(self.store, name)
 
 
-async def test_what_is_queued_still_when_its_caller_was_answered_is_dropped(empty_world: LedgerWorld) -> None:
+async def test_a_queued_command_whose_caller_was_answered_is_dropped(empty_world: LedgerWorld) -> None:
     store = SwallowingStore(open_store(empty_world.url, unsafe=True))
     ledger = await empty_world.ledger(store)
     store.swallows = True
@@ -332,7 +332,7 @@ async def test_what_is_queued_still_when_its_caller_was_answered_is_dropped(empt
     assert [row["name"] for row in rows] == ["after", "begun", "left"]
 
 
-async def test_a_ledger_closes_though_the_database_says_nothing(
+async def test_the_ledger_closes_although_the_database_is_unresponsive(
     empty_world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.ledger.ledger.CLOSE_SECONDS", 0)
@@ -350,7 +350,7 @@ async def test_a_ledger_closes_though_the_database_says_nothing(
     assert await empty_world.rows("SELECT name FROM endpoint") == []
 
 
-async def test_more_than_can_be_written_soon_is_refused_before_it_is_taken(
+async def test_more_commands_than_can_be_written_soon_are_refused(
     world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.ledger.ledger.MAX_WAITING", 2)
@@ -361,7 +361,7 @@ async def test_more_than_can_be_written_soon_is_refused_before_it_is_taken(
     await asyncio.gather(*futures)
 
 
-async def test_long_lists_do_not_make_one_endless_transaction(losing: Losing, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_lists_are_split_into_several_transactions(losing: Losing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.models.ledger.ledger.MAX_WEIGHT", 5)
     with mock.patch.object(losing.store, "commit", wraps=losing.store.commit) as commits:
         lists = [[registered(f"d{n}") for n in range(length)] for length in (3, 3, 2, 7)]
@@ -370,7 +370,7 @@ async def test_long_lists_do_not_make_one_endless_transaction(losing: Losing, mo
     assert (await losing.world.row("SELECT count(*) AS n FROM endpoint"))["n"] == 8
 
 
-async def test_a_whisper_that_fails_repeats_nothing(empty_world: LedgerWorld) -> None:
+async def test_a_failed_notification_repeats_nothing(empty_world: LedgerWorld) -> None:
     """Committed commands are not executed again when their notification fails."""
 
     def notify(_channel: str) -> None:
@@ -385,7 +385,7 @@ async def test_a_whisper_that_fails_repeats_nothing(empty_world: LedgerWorld) ->
     assert await ledger.submit(Settle(claimed.seq, claimed.attempt, SUCCESS)) == "CONFIRMED"
 
 
-async def test_a_reader_never_sees_a_number_appear_below_one_that_it_has_seen(empty_world: LedgerWorld) -> None:
+async def test_a_reader_never_sees_a_number_below_one_that_it_has_seen(empty_world: LedgerWorld) -> None:
     """Two processes write at once: the order of numbers is the order of commits."""
     ledgers = [await empty_world.ledger(clock=False) for _ in range(2)]
     await empty_world.ingest(*(registered(f"d{n}") for n in range(4)))

@@ -45,7 +45,7 @@ BREACHES = {
 
 
 @pytest.mark.parametrize(("number", "breach"), BREACHES.values(), ids=BREACHES.keys())
-async def test_a_violated_invariant_is_named(world: LedgerWorld, number: int, breach: str) -> None:
+async def test_a_violated_invariant_is_reported(world: LedgerWorld, number: int, breach: str) -> None:
     await busy(world)
     assert await violations(world.url, now=world.now) == []
     await world.reader.execute("BEGIN")
@@ -59,7 +59,7 @@ async def test_a_violated_invariant_is_named(world: LedgerWorld, number: int, br
     await make_whole(world)
 
 
-async def test_transitions_of_no_operation_are_named(world: LedgerWorld) -> None:
+async def test_transitions_without_an_operation_are_reported(world: LedgerWorld) -> None:
     await busy(world)
     seqs = [row["seq"] for row in await world.rows("SELECT seq FROM operation ORDER BY seq")]
     nobody = next(seq for seq in range(seqs[0], seqs[-1]) if seq not in seqs)
@@ -88,7 +88,7 @@ async def make_whole(world: LedgerWorld) -> None:
         "UPDATE operation SET status = 'SENDING' WHERE status = 'QUEUED'",  # invariant 3
     ],
 )
-async def test_what_can_be_told_by_one_row_the_database_refuses_itself(world: LedgerWorld, breach: str) -> None:
+async def test_violations_within_one_row_are_refused_by_the_database(world: LedgerWorld, breach: str) -> None:
     await busy(world)
     with pytest.raises(StoreRefused):
         await world.reader.execute(breach)
@@ -112,7 +112,7 @@ UNGUARDED = {
         ("UPDATE operation SET attempts = attempt + 1 WHERE status = 'SENDING'", 4),
     ],
 )
-async def test_what_a_database_without_its_own_guards_took_is_named(
+async def test_violations_in_a_database_without_constraints_are_reported(
     world: LedgerWorld, breach: str, number: int
 ) -> None:
     await busy(world)
@@ -129,7 +129,7 @@ async def test_what_a_database_without_its_own_guards_took_is_named(
     await make_whole(world)
 
 
-async def test_what_may_not_be_repeated_and_was_is_named(world: LedgerWorld) -> None:
+async def test_a_repeated_non_repeatable_operation_is_reported(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", repeatable=False))
     claimed = await world.claim_one()
@@ -152,7 +152,7 @@ OVERTAKEN = "one of its endpoint and priority that was queued later was sent bef
 
 
 @pytest.mark.parametrize("settled", [True, False], ids=["sent in the end", "never sent"])
-async def test_an_operation_that_was_overtaken_is_named(world: LedgerWorld, settled: bool) -> None:
+async def test_an_operation_that_was_overtaken_is_reported(world: LedgerWorld, settled: bool) -> None:
     await world.ingest(registered("d"))
     first, _, _ = await world.create(new("d"), new("d", priority=1), new("d"))
     await world.attempt(SUCCESS)
@@ -167,7 +167,7 @@ async def test_an_operation_that_was_overtaken_is_named(world: LedgerWorld, sett
 READING = OperationKind.READ
 
 
-async def test_what_waits_for_its_retry_and_what_it_holds_back_are_passed_over_by_right(world: LedgerWorld) -> None:
+async def test_waiting_retries_and_operations_held_back_may_be_overtaken(world: LedgerWorld) -> None:
     """This holds for other object instances; if one of the same instance is sent meanwhile, the operation that it
     passed is reported."""
     await world.ingest(registered("d"))
@@ -192,7 +192,7 @@ async def test_what_waits_for_its_retry_and_what_it_holds_back_are_passed_over_b
     assert await world.status(last) == "CONFIRMED"
 
 
-async def test_silence_excuses_nobody_who_is_passed_over(world: LedgerWorld) -> None:
+async def test_silence_does_not_justify_overtaking(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, _, _ = await world.create(new("d"), new("d", READING, "/5/0/3"), new("d", READING, "/3/0/0", priority=1))
     await world.attempt(SUCCESS)
@@ -202,7 +202,7 @@ async def test_silence_excuses_nobody_who_is_passed_over(world: LedgerWorld) -> 
     await make_whole(world)
 
 
-async def test_an_operation_that_had_expired_is_passed_over_by_right(world: LedgerWorld) -> None:
+async def test_an_expired_operation_may_be_overtaken(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, _ = await world.create(new("d", ttl_seconds=5), new("d"))
     world.pass_(5)
@@ -213,7 +213,7 @@ async def test_an_operation_that_had_expired_is_passed_over_by_right(world: Ledg
     await world.reader.execute("UPDATE operation SET expires_at = expires_at - 1 WHERE seq = $1", first)
 
 
-async def test_what_was_sent_to_a_device_that_goes_down_is_named(world: LedgerWorld) -> None:
+async def test_an_operation_sent_to_a_device_that_goes_down_is_reported(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     _, then = await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(SUCCESS)
@@ -228,7 +228,7 @@ async def test_what_was_sent_to_a_device_that_goes_down_is_named(world: LedgerWo
     await make_whole(world)
 
 
-async def test_a_cancelled_observation_needs_no_word_of_the_device(world: LedgerWorld) -> None:
+async def test_a_canceled_observation_needs_no_response_of_the_device(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
     assert await world.attempt(Report(Outcome(OutcomeKind.SUCCESS, 200))) == "CONFIRMED"
@@ -239,7 +239,7 @@ async def at_once() -> None:
     """Do not wait before late endpoints are checked again."""
 
 
-async def test_what_is_forgotten_is_named(world: LedgerWorld) -> None:
+async def test_overdue_rows_are_reported(world: LedgerWorld) -> None:
     await world.ingest(registered("lost"), registered("waits"), registered("expires"))
     await world.create(new("lost"))
     await world.claim()
@@ -268,7 +268,7 @@ ALWAYS_ON: dict[str, Any] = {"queue_mode": False, "lifetime_seconds": 86_400}
         "UPDATE endpoint SET ready_at = NULL, held_wake_seq = wake_seq, retry_at = 1",
     ],
 )
-async def test_a_device_that_is_forgotten_is_named_whatever_is_derived_of_it(world: LedgerWorld, breach: str) -> None:
+async def test_an_overdue_device_is_reported_whatever_the_derived_columns_say(world: LedgerWorld, breach: str) -> None:
     """A derived value that says "not now" forever misleads the dispatcher and the invariant alike, if both read it."""
     await world.ingest(registered("d", **ALWAYS_ON))
     await world.create(new("d"))
@@ -290,7 +290,7 @@ async def test_a_device_that_is_forgotten_is_named_whatever_is_derived_of_it(wor
         "UPDATE leshan_server SET breaker_opened_at = 1",
     ],
 )
-async def test_a_device_that_waits_by_the_raw_facts_is_not_named(world: LedgerWorld, fact: str) -> None:
+async def test_a_device_that_waits_by_the_raw_facts_is_not_reported(world: LedgerWorld, fact: str) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     await world.create(new("d"))
     world.pass_(11)
@@ -298,7 +298,7 @@ async def test_a_device_that_waits_by_the_raw_facts_is_not_named(world: LedgerWo
     assert await violations(world.url, now=world.now, pause=at_once) == []
 
 
-async def test_what_waits_for_its_retry_is_not_forgotten_and_what_nothing_holds_back_is(world: LedgerWorld) -> None:
+async def test_a_waiting_retry_is_not_overdue_and_an_unblocked_operation_is(world: LedgerWorld) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     await world.create(new("d", max_attempts=9), new("d", READING, "/5/0/3"))
     for seconds in (30, 120, 600):
@@ -312,7 +312,7 @@ async def test_what_waits_for_its_retry_is_not_forgotten_and_what_nothing_holds_
     assert (await world.claim_one()).seq == free
 
 
-async def test_who_is_late_for_a_moment_only_is_not_named(world: LedgerWorld) -> None:
+async def test_a_device_that_is_late_for_a_moment_is_not_reported(world: LedgerWorld) -> None:
     await world.ingest(registered("served"), registered("waits"))
     await world.create(new("served"), new("waits"))
     world.pass_(11)
@@ -324,7 +324,7 @@ async def test_who_is_late_for_a_moment_only_is_not_named(world: LedgerWorld) ->
     assert broken == [f"invariant 7: waits: {FORGOTTEN}"]
 
 
-async def test_the_silent_wait_for_their_share_by_right(world: LedgerWorld) -> None:
+async def test_silent_devices_may_wait_for_their_share(world: LedgerWorld) -> None:
     await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"), new("b"))
     await world.claim(1)
@@ -355,7 +355,7 @@ async def test_endpoints_with_many_operations_are_walked_in_smaller_pieces(
     await world.reader.execute("UPDATE endpoint SET confirmed = 0")
 
 
-async def test_a_long_table_is_walked_in_pieces_and_a_long_list_is_cut(
+async def test_a_long_table_is_walked_in_pieces_and_a_long_list_truncated(
     world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.invariant_check.PIECE", 7)

@@ -44,7 +44,7 @@ SAMPLES = ((1.0, FIRST), (2.0, SECOND_), (3.0, THIRD))
 
 @pytest.mark.parametrize("order", list(itertools.permutations(SAMPLES)), ids=lambda order: str([v for v, _ in order]))
 @pytest.mark.parametrize("apart", ["commits", "events", "samples"])
-async def test_the_greatest_time_stays_in_whatever_order_values_come(
+async def test_the_greatest_time_remains_in_any_order_of_arrival(
     world: LedgerWorld, order: Sequence[tuple[float, Instant]], apart: str
 ) -> None:
     await world.ingest(registered("d"))
@@ -61,7 +61,7 @@ async def test_the_greatest_time_stays_in_whatever_order_values_come(
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_of_equal_times_the_later_arrival_stays(world: LedgerWorld, together: bool) -> None:
+async def test_of_equal_times_the_later_arrival_remains(world: LedgerWorld, together: bool) -> None:
     await world.ingest(registered("d"))
     events = [reported(reading(value, FIRST)) for value in (1.0, 2.0)]
     if together:
@@ -82,7 +82,7 @@ async def test_a_late_sample_changes_nothing_after_an_answer(world: LedgerWorld)
     assert await changes(world) == ["9.0", "1.0", "2.0"]
 
 
-async def test_an_answer_that_comes_late_changes_nothing_after_a_newer_value(world: LedgerWorld) -> None:
+async def test_a_late_response_changes_nothing_after_a_newer_value(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.READ, PATH))
     claimed = await world.claim_one()

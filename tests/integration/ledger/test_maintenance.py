@@ -39,7 +39,7 @@ pytestmark = pytest.mark.asyncio
 DAY = 24 * 3600
 
 
-async def test_a_lease_that_ran_out_is_perhaps(world: LedgerWorld) -> None:
+async def test_an_expired_lease_is_perhaps(world: LedgerWorld) -> None:
     await world.ingest(registered("d"), registered("e"))
     repeatable, once = await world.create(new("d"), new("e", OperationKind.EXECUTE, "/3303/0/5605"))
     await world.claim()
@@ -53,7 +53,7 @@ async def test_a_lease_that_ran_out_is_perhaps(world: LedgerWorld) -> None:
     assert (await world.operation(once))["reason"] == "OUTCOME_UNKNOWN"
 
 
-async def test_an_answer_after_the_lease_ran_out_changes_nothing(world: LedgerWorld) -> None:
+async def test_a_response_after_the_lease_expired_changes_nothing(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -63,14 +63,14 @@ async def test_an_answer_after_the_lease_ran_out_changes_nothing(world: LedgerWo
     assert await world.status(seq) == "QUEUED"
 
 
-async def test_a_lease_is_as_long_as_its_operations_timeout_asks(world: LedgerWorld) -> None:
+async def test_a_lease_lasts_as_long_as_the_timeout_of_its_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", timeout=600))
     await world.claim_one()
     assert (await world.endpoint("d"))["lease_until"] == world.now + 615 * 1_000_000
 
 
-async def test_what_waits_beyond_its_time_to_live_expires(world: LedgerWorld) -> None:
+async def test_an_operation_past_its_time_to_live_expires(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     short, long = await world.create(new("d", ttl_seconds=10), new("d", ttl_seconds=11))
     world.pass_(10)
@@ -86,7 +86,7 @@ async def test_thousands_expire_in_pieces(world: LedgerWorld) -> None:
     assert (await world.endpoint("d"))["expired"] == PIECE + 10
 
 
-async def test_a_window_that_ended_is_asleep(world: LedgerWorld) -> None:
+async def test_an_ended_window_makes_the_device_asleep(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     world.pass_(89)
     await world.sweep()
@@ -97,7 +97,7 @@ async def test_a_window_that_ended_is_asleep(world: LedgerWorld) -> None:
     assert await world.presence_changes("d") == ["ONLINE", "ASLEEP"]
 
 
-async def test_a_lifetime_that_ran_out_is_offline_until_an_update_revives_it(world: LedgerWorld) -> None:
+async def test_an_expired_lifetime_makes_the_device_offline_until_an_update(world: LedgerWorld) -> None:
     await world.ingest(registered("d", lifetime_seconds=100))
     world.pass_(100)
     await world.sweep()
@@ -117,14 +117,14 @@ async def test_a_device_that_does_not_sleep_is_online_until_its_lifetime_ends(wo
     assert await world.presence("d") == "OFFLINE"
 
 
-async def test_an_endpoint_known_from_the_older_webhook_is_never_offline_by_the_clock(world: LedgerWorld) -> None:
+async def test_a_device_of_the_older_webhook_is_never_offline_by_time(world: LedgerWorld) -> None:
     await world.ingest(old_registered("d", 100))
     world.pass_(365 * DAY)
     await world.sweep()
     assert await world.presence("d") == "ASLEEP"
 
 
-async def test_a_device_that_registers_anew_within_two_seconds_was_never_gone(world: LedgerWorld) -> None:
+async def test_a_registration_within_two_seconds_shows_no_offline(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.ingest(deregistered("d"))
     world.pass_(1)
@@ -134,7 +134,7 @@ async def test_a_device_that_registers_anew_within_two_seconds_was_never_gone(wo
     assert await world.presence_changes("d") == ["ONLINE"]
 
 
-async def test_a_farewell_is_told_after_two_seconds(world: LedgerWorld) -> None:
+async def test_a_deregistration_is_published_after_two_seconds(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.ingest(deregistered("d"))
     await world.sweep()
@@ -144,7 +144,7 @@ async def test_a_farewell_is_told_after_two_seconds(world: LedgerWorld) -> None:
     assert await world.presence_changes("d") == ["ONLINE", "OFFLINE"]
 
 
-async def test_a_listing_ends_only_registrations_that_were_silent_since_before_it(world: LedgerWorld) -> None:
+async def test_a_listing_ends_only_registrations_silent_since_before_it(world: LedgerWorld) -> None:
     ledger = world.ledgers[0]
     await world.ingest(registered("gone"), registered("listed"), registered("heard"), old_registered("older", 1))
     world.pass_(10)
@@ -157,7 +157,7 @@ async def test_a_listing_ends_only_registrations_that_were_silent_since_before_i
     assert [await world.presence(name) for name in names] == ["OFFLINE", "ONLINE", "ONLINE", "ONLINE"]
 
 
-async def test_a_device_that_a_listing_missed_is_back_with_its_next_update(world: LedgerWorld) -> None:
+async def test_a_device_missing_in_a_listing_returns_with_its_next_update(world: LedgerWorld) -> None:
     ledger = world.ledgers[0]
     await world.ingest(registered("d"))
     world.pass_(10)
@@ -166,7 +166,7 @@ async def test_a_device_that_a_listing_missed_is_back_with_its_next_update(world
     assert await world.presence("d") == "ONLINE"
 
 
-async def test_one_bridge_listens_until_it_gives_up_or_is_silent(empty_world: LedgerWorld) -> None:
+async def test_one_bridge_listens_until_it_releases_its_lease_or_is_silent(empty_world: LedgerWorld) -> None:
     one, two = [await empty_world.ledger() for _ in range(2)]
     assert await one.submit(RenewBridgeLease("one", 10_000_000))
     assert not await two.submit(RenewBridgeLease("two", 10_000_000))
@@ -179,7 +179,7 @@ async def test_one_bridge_listens_until_it_gives_up_or_is_silent(empty_world: Le
     assert await one.submit(RenewBridgeLease("one", 10_000_000))
 
 
-async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon_moves(
+async def test_operations_before_the_retention_are_pruned_with_their_log(
     empty_world: LedgerWorld,
 ) -> None:
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
@@ -202,7 +202,7 @@ async def test_what_ended_before_the_retention_goes_with_its_log_and_the_horizon
     assert (endpoint["failed"], endpoint["confirmed"], endpoint["queued"]) == (0, 1, 1)
 
 
-async def test_nothing_that_a_cursor_after_the_horizon_would_read_is_pruned(empty_world: LedgerWorld) -> None:
+async def test_no_row_after_the_horizon_is_pruned(empty_world: LedgerWorld) -> None:
     """The transitions of an operation that took days are both older and younger than others': the horizon covers
     all."""
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
@@ -232,7 +232,7 @@ async def test_a_long_list_of_presence_changes_is_pruned_to_its_end(
     assert await empty_world.rows("SELECT * FROM presence_change") == []
 
 
-async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empty_world: LedgerWorld) -> None:
+async def test_a_bridge_frozen_past_its_lease_is_not_listened_to(empty_world: LedgerWorld) -> None:
     """It forwards the events that its socket kept before it learns that another bridge listens by now, and has
     processed all of them."""
     one, two = [await empty_world.ledger() for _ in range(2)]
@@ -254,7 +254,7 @@ async def test_a_bridge_that_was_frozen_past_its_hold_is_not_heard_any_more(empt
     assert (server["bridge_holder"], server["bridge_until"], server["stream_id"]) == (None, None, "9")
 
 
-async def test_receipts_are_forgotten_in_pieces_to_their_end(
+async def test_receipts_are_deleted_in_pieces_to_their_end(
     empty_world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.ledger.maintenance.RECEIPTS_PIECE", 3)
@@ -271,7 +271,7 @@ async def test_receipts_are_forgotten_in_pieces_to_their_end(
     assert await empty_world.rows("SELECT request_id FROM early_response") == [{"request_id": "late"}]
 
 
-async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world: LedgerWorld) -> None:
+async def test_a_device_whose_clock_says_2010_expires_no_cursor(empty_world: LedgerWorld) -> None:
     ledger = await empty_world.ledger(retention=DAY * 1_000_000)
     await empty_world.ingest(registered("d", lifetime_seconds=10 * DAY))
     value = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=EARLIEST_CLOCK)
@@ -297,7 +297,7 @@ async def test_a_device_whose_clock_says_2010_makes_no_cursor_expire(empty_world
     ],
     ids=["an operation that is gone", "an operation that is not SENDING"],
 )
-async def test_a_row_that_cannot_be_tended_costs_itself_alone(
+async def test_a_row_that_maintenance_cannot_process_affects_only_itself(
     world: LedgerWorld, breach: str, repair: str, request_ids: bool
 ) -> None:
     await world.ingest(registered("bad"), registered("good", lifetime_seconds=60))

@@ -50,7 +50,7 @@ async def done(world: LedgerWorld, operation: NewOperation, report: Report = SUC
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", ["/3303", "/3303/0", PATH])
-async def test_a_confirmed_observe_stands_for_all_below_its_path(world: LedgerWorld, path: str) -> None:
+async def test_a_confirmed_observe_covers_all_paths_below_its_path(world: LedgerWorld, path: str) -> None:
     await world.ingest(registered("d", address=HERE))
     assert not await observed(world)
     await done(world, new("d", O.OBSERVE, path))
@@ -63,7 +63,7 @@ async def test_a_confirmed_observe_stands_for_all_below_its_path(world: LedgerWo
 
 
 @pytest.mark.asyncio
-async def test_a_composite_is_ended_by_its_own_paths_alone(world: LedgerWorld) -> None:
+async def test_a_composite_is_ended_only_by_its_own_paths(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await done(world, composite(O.OBSERVE_COMPOSITE, PATH, OTHER))
     await done(world, new("d", O.OBSERVE, PATH))
@@ -75,7 +75,7 @@ async def test_a_composite_is_ended_by_its_own_paths_alone(world: LedgerWorld) -
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("report", [REFUSED, SILENT])
-async def test_one_that_was_not_confirmed_does_not_stand(world: LedgerWorld, report: Report) -> None:
+async def test_an_unconfirmed_observe_does_not_count(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH), report)
     assert not await observed(world)
@@ -104,7 +104,7 @@ def ended(**facts: object) -> Event:
     ],
     ids=repr,
 )
-async def test_what_ends_an_observation(world: LedgerWorld, event: Event, stands: bool) -> None:
+async def test_events_that_end_an_observation(world: LedgerWorld, event: Event, stands: bool) -> None:
     await world.ingest(registered("d", address=HERE))
     await done(world, new("d", O.OBSERVE, PATH))
     await world.ingest(event)
@@ -112,7 +112,7 @@ async def test_what_ends_an_observation(world: LedgerWorld, event: Event, stands
 
 
 @pytest.mark.asyncio
-async def test_a_repeated_observe_stands_in_whatever_order_its_events_come(world: LedgerWorld) -> None:
+async def test_a_repeated_observe_counts_in_any_order_of_its_events(world: LedgerWorld) -> None:
     """Our own server reports the end of the observation that the newer one replaced, then the newer one."""
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH))
@@ -122,7 +122,7 @@ async def test_a_repeated_observe_stands_in_whatever_order_its_events_come(world
 
 
 @pytest.mark.asyncio
-async def test_an_answer_from_before_the_present_registration_makes_none_stand(world: LedgerWorld) -> None:
+async def test_a_response_before_the_current_registration_does_not_count(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", O.OBSERVE, PATH))
     claimed = await world.claim_one()
@@ -133,7 +133,7 @@ async def test_an_answer_from_before_the_present_registration_makes_none_stand(w
 
 
 @pytest.mark.asyncio
-async def test_one_that_leshan_held_stands_after_the_wake(world: LedgerWorld) -> None:
+async def test_an_observe_held_by_leshan_counts_after_the_wake(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH), delayed("q1"))
     world.pass_(100)
@@ -151,7 +151,7 @@ async def test_a_value_outlives_its_observation(world: LedgerWorld) -> None:
     assert not await observed(world)
 
 
-def test_of_very_many_observations_the_newest_are_kept() -> None:
+def test_of_too_many_observations_the_newest_are_stored() -> None:
     stored = None
     for number in range(MOST + 1):
         stored = with_observation(stored, observation_of([f"/3303/{number}"], composite=False))

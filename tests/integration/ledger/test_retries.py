@@ -51,9 +51,7 @@ async def sent(world: LedgerWorld, report: Report = SUCCESS) -> list[int]:
 
 
 @pytest.mark.parametrize("report", [ERROR, BUSY, SILENT], ids=["5.00", "5.03", "silent"])
-async def test_a_device_that_does_not_sleep_goes_on_after_its_retry_was_answered(
-    world: LedgerWorld, report: Report
-) -> None:
+async def test_a_device_without_queue_mode_continues_after_its_retry(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     first, *others = await world.create(new("d"), new("d"), new("d", path="/3/0/15"))
     await world.attempt(report)
@@ -71,7 +69,7 @@ async def open_call(world: LedgerWorld) -> Any:
 
 
 @pytest.mark.parametrize("report", [SUCCESS, REFUSED], ids=["confirmed", "refused"])
-async def test_any_answer_gives_a_silent_device_its_turn_back(world: LedgerWorld, report: Report) -> None:
+async def test_any_response_restores_the_turn_of_a_silent_device(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     _, second = await world.create(new("d"), new("d"))
     await world.attempt(SILENT)
@@ -81,7 +79,7 @@ async def test_any_answer_gives_a_silent_device_its_turn_back(world: LedgerWorld
 
 
 @pytest.mark.parametrize("report", [UNCONNECTED, ASLEEP], ids=["not connected", "asleep"])
-async def test_a_device_that_does_not_sleep_and_cannot_be_called_now_is_called_again_after_a_pause(
+async def test_without_queue_mode_an_unreachable_device_is_called_after_a_pause(
     world: LedgerWorld, report: Report
 ) -> None:
     """The device has no wake to wait for: its next update may be a day away."""
@@ -97,7 +95,7 @@ async def test_a_device_that_does_not_sleep_and_cannot_be_called_now_is_called_a
     assert (await world.operation(seq))["attempts"] == 0
 
 
-async def test_a_reboot_whose_answer_is_settled_after_the_new_registration_holds_nothing_back(
+async def test_a_reboot_settled_after_the_new_registration_holds_nothing_back(
     world: LedgerWorld,
 ) -> None:
     """The process died, or the database was away: the device was back before its response was known."""
@@ -114,9 +112,7 @@ async def test_a_reboot_whose_answer_is_settled_after_the_new_registration_holds
 
 
 @pytest.mark.parametrize("report", [ERROR, BUSY], ids=["5.00", "5.03"])
-async def test_operations_of_other_instances_go_on_in_the_same_wake_in_priority_and_queue_order(
-    world: LedgerWorld, report: Report
-) -> None:
+async def test_operations_of_other_instances_continue_in_the_same_wake(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     poison, behind, other, second, urgent, low = await world.create(
         new("d"),
@@ -150,7 +146,7 @@ async def test_operations_of_other_instances_go_on_in_the_same_wake_in_priority_
         ({"kind": EXECUTE, "path": "/3/0/4", "repeatable": True}, {"path": "/3303/0/1"}),
     ],
 )
-async def test_what_touches_the_same_instance_waits(world: LedgerWorld, first: Any, later: Any) -> None:
+async def test_operations_of_the_same_instance_wait(world: LedgerWorld, first: Any, later: Any) -> None:
     await world.ingest(registered("d"))
     poison, behind = await world.create(new("d", **first), new("d", **later))
     await world.attempt(ERROR)
@@ -160,7 +156,7 @@ async def test_what_touches_the_same_instance_waits(world: LedgerWorld, first: A
     assert await world.status(behind) == "QUEUED"
 
 
-async def test_what_is_held_back_holds_its_own_instances_too(world: LedgerWorld) -> None:
+async def test_an_operation_held_back_holds_back_its_own_instances(world: LedgerWorld) -> None:
     """Within one object instance the order of the queue always holds."""
     await world.ingest(registered("d"))
     poison, composite, reading, free = await world.create(
@@ -175,7 +171,7 @@ async def test_what_is_held_back_holds_its_own_instances_too(world: LedgerWorld)
     assert await sent(world) == [poison, composite, reading]
 
 
-async def test_a_reboot_does_not_pass_what_is_held_back(world: LedgerWorld) -> None:
+async def test_a_reboot_does_not_overtake_operations_held_back(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     poison, before, reboot, after = await world.create(
         new("d"), new("d", READ, "/3303/0/1"), new("d", *REBOOT), new("d", READ, "/4/0/0")
@@ -188,7 +184,7 @@ async def test_a_reboot_does_not_pass_what_is_held_back(world: LedgerWorld) -> N
     assert await sent(world) == [after]
 
 
-async def test_silence_still_ends_the_turn(world: LedgerWorld) -> None:
+async def test_a_missing_response_ends_the_turn(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     poison, other, third = await world.create(new("d"), new("d", READ, "/3/0/0"), new("d", READ, "/4/0/0"))
     await world.attempt(ERROR)
@@ -198,7 +194,7 @@ async def test_silence_still_ends_the_turn(world: LedgerWorld) -> None:
     assert await sent(world) == [poison, other, third]
 
 
-async def test_where_the_device_does_not_sleep_each_operation_has_its_own_pauses(world: LedgerWorld) -> None:
+async def test_without_queue_mode_each_operation_has_its_own_pauses(world: LedgerWorld) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     first, second, free = await world.create(new("d"), new("d", path="/3/0/15"), new("d", READ, "/4/0/0"))
     await world.attempt(ERROR)
@@ -220,7 +216,7 @@ async def test_where_the_device_does_not_sleep_each_operation_has_its_own_pauses
     assert (row["status"], row["reason"], row["attempts"]) == ("FAILED", "DEVICE_ERROR", 3)
 
 
-async def test_a_wake_gives_every_operation_its_retry_at_once(world: LedgerWorld) -> None:
+async def test_a_wake_allows_every_retry_at_once(world: LedgerWorld) -> None:
     await world.ingest(registered("d", **ALWAYS_ON))
     first, second = await world.create(new("d"), new("d", path="/3/0/15"))
     await sent(world, ERROR)
@@ -238,7 +234,7 @@ async def test_a_wake_during_the_attempt_is_the_retrys_wake(world: LedgerWorld) 
 
 
 @pytest.mark.parametrize("how", ["canceled", "expired", "superseded"])
-async def test_what_ends_while_it_waits_holds_nothing_back_any_more(world: LedgerWorld, how: str) -> None:
+async def test_an_operation_that_ends_while_waiting_holds_nothing_back(world: LedgerWorld, how: str) -> None:
     await world.ingest(registered("d"))
     poison, behind = await world.create(new("d", ttl_seconds=20), new("d", EXECUTE, "/5/0/3"))
     await world.attempt(ERROR)
@@ -253,7 +249,7 @@ async def test_what_ends_while_it_waits_holds_nothing_back_any_more(world: Ledge
     assert (await world.claim_one()).seq == behind
 
 
-async def test_what_is_created_meanwhile_goes_if_nothing_holds_it_back(world: LedgerWorld) -> None:
+async def test_a_new_operation_is_sent_if_none_holds_it_back(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(ERROR)
@@ -266,7 +262,7 @@ async def test_what_is_created_meanwhile_goes_if_nothing_holds_it_back(world: Le
     assert await sent(world) == [free]
 
 
-async def test_the_retry_is_not_claimed_early_by_a_process_that_has_not_loaded_the_endpoint(world: LedgerWorld) -> None:
+async def test_a_process_without_the_endpoint_loaded_claims_no_early_retry(world: LedgerWorld) -> None:
     """The endpoint's row stores its next operation; when that one has expired, the next one is determined again."""
     await world.ingest(registered("d"))
     poison, short, free = await world.create(
@@ -281,16 +277,14 @@ async def test_the_retry_is_not_claimed_early_by_a_process_that_has_not_loaded_t
     assert await world.status(poison) == "QUEUED"
 
 
-async def test_a_long_queue_is_looked_at_as_far_as_it_is_in_sight(
-    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_queue_is_walked_up_to_the_limit(world: LedgerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"), *(new("d") for _ in range(499)), new("d", READ, "/3/0/0"))
     await world.attempt(ERROR)
     assert await world.claim() == []
 
 
-async def test_an_awake_without_an_update_gives_no_retry(world: LedgerWorld) -> None:
+async def test_an_awake_event_without_an_update_allows_no_retry(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(ERROR)
@@ -306,7 +300,7 @@ class CountingStore(LosingStore):
         return await self.store.fetch(sql, *values)
 
 
-async def test_only_an_endpoint_where_something_waits_costs_a_claim_one_more_statement(
+async def test_only_endpoints_with_waiting_retries_cost_one_more_statement(
     empty_world: LedgerWorld,
 ) -> None:
     store = CountingStore(open_store(empty_world.url, unsafe=True))
@@ -351,7 +345,7 @@ async def test_a_composite_that_a_device_never_answers_is_tried_once(world: Ledg
     assert await world.status(second) == "FAILED"
 
 
-async def test_a_composite_goes_first_and_the_device_answers_only_later(world: LedgerWorld) -> None:
+async def test_a_composite_sent_first_whose_device_responds_only_later(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, second = await composites(world)
     assert await world.attempt(SILENT) == "QUEUED", "nothing says that it is not the device that is silent"
@@ -366,7 +360,7 @@ async def test_a_composite_goes_first_and_the_device_answers_only_later(world: L
     assert await world.status(urgent) == "CONFIRMED"
 
 
-async def test_a_device_that_is_silent_to_everything_has_all_its_attempts(world: LedgerWorld) -> None:
+async def test_a_device_that_answers_nothing_has_all_its_attempts(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(SUCCESS)
@@ -401,7 +395,7 @@ async def test_a_composite_refused_in_one_format_counts_as_answered(world: Ledge
     assert await world.attempt(SILENT) == "QUEUED"
 
 
-async def test_an_answer_that_is_too_large_shows_that_a_device_answers_others(world: LedgerWorld) -> None:
+async def test_an_answer_that_is_too_large_shows_that_the_device_answers(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
     await world.attempt(TOO_LARGE)
@@ -416,7 +410,7 @@ async def test_other_kinds_have_all_their_attempts(world: LedgerWorld) -> None:
     assert await world.attempt(SILENT) == "QUEUED"
 
 
-async def test_a_new_registration_forgets_which_composites_were_not_answered(world: LedgerWorld) -> None:
+async def test_a_new_registration_resets_the_unanswered_composites(world: LedgerWorld) -> None:
     """A firmware update may have added support for them."""
     await world.ingest(registered("d"))
     await world.create(new("d", READ, "/3/0/0"))
@@ -431,7 +425,7 @@ async def test_a_new_registration_forgets_which_composites_were_not_answered(wor
 
 
 @pytest.mark.parametrize("of_the_endpoint", [False, True], ids=["setting", "endpoint"])
-async def test_in_every_window_from_the_shortest_on_something_is_sent(
+async def test_in_every_window_from_the_shortest_on_an_operation_is_sent(
     empty_world: LedgerWorld, of_the_endpoint: bool
 ) -> None:
     for seconds in range(5, 61):
@@ -450,7 +444,7 @@ async def test_in_every_window_from_the_shortest_on_something_is_sent(
         empty_world.ledgers.clear()
 
 
-async def test_a_claim_beside_the_wake_knows_the_short_window_too(empty_world: LedgerWorld) -> None:
+async def test_a_claim_in_the_wakes_commit_uses_the_short_windows_margin(empty_world: LedgerWorld) -> None:
     """The endpoint is loaded in the claim's own group: the margin is nevertheless that of the window."""
     await empty_world.ledger(awake_window=5 * SECOND)
     await empty_world.ingest(registered("d"))
@@ -459,7 +453,7 @@ async def test_a_claim_beside_the_wake_knows_the_short_window_too(empty_world: L
     assert len(await empty_world.claim()) == 1
 
 
-async def test_a_claim_that_came_too_early_costs_nothing(world: LedgerWorld) -> None:
+async def test_a_claim_that_is_too_early_costs_no_attempt(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(ASLEEP)

@@ -34,7 +34,7 @@ FORGOTTEN = Report(Outcome(OutcomeKind.SUCCESS, 200))
 """The report of an observation that Leshan canceled without the device."""
 
 
-async def test_a_success_is_one_road_of_three_steps(world: LedgerWorld) -> None:
+async def test_a_success_has_three_transitions(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     assert await world.attempt(SUCCESS) == "CONFIRMED"
@@ -79,7 +79,7 @@ async def test_a_wake_during_the_attempt_is_not_lost(world: LedgerWorld) -> None
     assert len(await world.claim()) == 1
 
 
-async def test_no_notification_doubled_event_or_new_operation_burns_an_attempt(world: LedgerWorld) -> None:
+async def test_events_and_new_operations_count_no_attempt(world: LedgerWorld) -> None:
     await world.ingest(registered("d"), updated("d", 2))
     (seq,) = await world.create(new("d"))
     await world.attempt(LOST)
@@ -91,7 +91,7 @@ async def test_no_notification_doubled_event_or_new_operation_burns_an_attempt(w
     assert (await world.operation(seq))["attempts"] == 1
 
 
-async def test_three_unanswered_attempts_over_three_updates_are_the_end(world: LedgerWorld) -> None:
+async def test_three_unanswered_attempts_over_three_updates_fail_it(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     for wake in (2, 3, 4):
@@ -107,7 +107,7 @@ async def test_three_unanswered_attempts_over_three_updates_are_the_end(world: L
 
 
 @pytest.mark.parametrize("report", [ASLEEP, UNREGISTERED], ids=["asleep", "not registered"])
-async def test_being_away_burns_no_attempts(world: LedgerWorld, report: Report) -> None:
+async def test_being_offline_counts_no_attempts(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     for wake in range(2, 8):
@@ -118,14 +118,14 @@ async def test_being_away_burns_no_attempts(world: LedgerWorld, report: Report) 
     assert (row["attempts"], row["attempt"], row["delivery"]) == (0, 6, "NOT_SENT")
 
 
-async def test_what_may_not_be_repeated_ends_unknown_after_one_perhaps(world: LedgerWorld) -> None:
+async def test_a_non_repeatable_operation_ends_unknown_after_one_perhaps(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     assert await world.attempt(LOST) == "FAILED"
     assert (await world.operation(seq))["reason"] == "OUTCOME_UNKNOWN"
 
 
-async def test_what_may_not_be_repeated_is_tried_again_when_the_device_says_it_was_not_done(world: LedgerWorld) -> None:
+async def test_a_non_repeatable_operation_is_retried_if_it_was_not_done(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.EXECUTE, "/3303/0/5605"))
     assert await world.attempt(BUSY) == "QUEUED"
@@ -133,7 +133,7 @@ async def test_what_may_not_be_repeated_is_tried_again_when_the_device_says_it_w
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
-async def test_a_device_that_does_not_sleep_is_tried_again_by_the_clock(world: LedgerWorld) -> None:
+async def test_a_device_without_queue_mode_is_retried_after_pauses(world: LedgerWorld) -> None:
     await world.ingest(registered("d", queue_mode=False, lifetime_seconds=86_400))
     (seq,) = await world.create(new("d", max_attempts=9))
     for pause in (30, 120, 600, 600):
@@ -145,7 +145,7 @@ async def test_a_device_that_does_not_sleep_is_tried_again_by_the_clock(world: L
     assert (await world.claim_one()).seq == seq
 
 
-async def test_a_wake_gives_a_device_that_does_not_sleep_its_turn_at_once_and_short_pauses_again(
+async def test_a_wake_restores_the_turn_without_queue_mode_and_resets_pauses(
     world: LedgerWorld,
 ) -> None:
     await world.ingest(registered("d", queue_mode=False))
@@ -159,7 +159,7 @@ async def test_a_wake_gives_a_device_that_does_not_sleep_its_turn_at_once_and_sh
     assert len(await world.claim()) == 1
 
 
-async def test_a_wake_that_ends_a_pause_is_told_to_the_dispatchers(world: LedgerWorld) -> None:
+async def test_a_wake_that_ends_a_pause_notifies_the_dispatchers(world: LedgerWorld) -> None:
     await world.ingest(registered("d", queue_mode=False))
     await world.create(new("d"))
     await world.attempt(SILENT)
@@ -168,7 +168,7 @@ async def test_a_wake_that_ends_a_pause_is_told_to_the_dispatchers(world: Ledger
     assert "wake" in world.published
 
 
-async def test_a_wake_is_told_though_the_sweeper_has_not_yet_seen_the_window_end(world: LedgerWorld) -> None:
+async def test_a_wake_is_published_before_the_sweep_ends_the_window(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     world.pass_(95)
@@ -177,7 +177,7 @@ async def test_a_wake_is_told_though_the_sweeper_has_not_yet_seen_the_window_end
     assert "wake" in world.published
 
 
-async def test_a_wake_of_an_endpoint_with_nothing_queued_is_told_to_nobody(world: LedgerWorld) -> None:
+async def test_a_wake_with_an_empty_queue_notifies_no_dispatcher(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     world.published.clear()
     await world.ingest(updated("d", 2))
@@ -196,9 +196,7 @@ async def test_delivery_is_the_highest_of_all_attempts(world: LedgerWorld) -> No
 
 
 @pytest.mark.parametrize("report", [SILENT, ASLEEP, UNREGISTERED], ids=["silent", "asleep", "not registered"])
-async def test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile(
-    world: LedgerWorld, report: Report
-) -> None:
+async def test_a_verdict_keeps_the_presence_of_a_device_that_woke_meanwhile(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -210,7 +208,9 @@ async def test_a_verdict_takes_no_presence_from_a_device_that_woke_meanwhile(
 @pytest.mark.parametrize(
     ("report", "presence"), [(SILENT, "ASLEEP"), (ASLEEP, "ASLEEP"), (UNREGISTERED, "OFFLINE"), (REFUSED, "ONLINE")]
 )
-async def test_a_verdict_writes_the_presence_that_it_tells(world: LedgerWorld, report: Report, presence: str) -> None:
+async def test_a_verdict_writes_the_presence_that_it_publishes(
+    world: LedgerWorld, report: Report, presence: str
+) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     await world.attempt(report)
@@ -227,9 +227,7 @@ async def test_an_answer_renews_the_window(world: LedgerWorld) -> None:
 
 
 @pytest.mark.parametrize("report", [SILENT, LOST, ASLEEP, UNREGISTERED, FORGOTTEN])
-async def test_last_seen_is_not_moved_by_a_call_that_the_device_did_not_answer(
-    world: LedgerWorld, report: Report
-) -> None:
+async def test_last_seen_is_not_moved_by_a_call_without_a_response(world: LedgerWorld, report: Report) -> None:
     await world.ingest(registered("d"))
     seen_at = world.now
     await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
@@ -238,7 +236,7 @@ async def test_last_seen_is_not_moved_by_a_call_that_the_device_did_not_answer(
     assert (await world.endpoint("d"))["last_seen_at"] == seen_at
 
 
-async def test_last_seen_moves_with_an_answer_and_no_further_than_the_end_of_its_call(world: LedgerWorld) -> None:
+async def test_last_seen_moves_with_a_response_at_most_to_the_calls_end(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
     await world.settle(await world.claim_one(), REFUSED)
@@ -253,7 +251,7 @@ async def test_last_seen_moves_with_an_answer_and_no_further_than_the_end_of_its
 
 
 @pytest.mark.parametrize("kept", [False, True])
-async def test_the_late_answer_to_a_held_request_counts_as_of_its_own_time(world: LedgerWorld, kept: bool) -> None:
+async def test_the_late_response_to_a_held_request_counts_as_of_its_own_time(world: LedgerWorld, kept: bool) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -269,7 +267,7 @@ async def test_the_late_answer_to_a_held_request_counts_as_of_its_own_time(world
     assert (row["last_seen_at"], row["awake_until"]) == (world.now - 3 * SECOND, world.now + 87 * SECOND)
 
 
-async def test_an_answer_after_the_deregistration_does_not_bring_the_device_back(world: LedgerWorld) -> None:
+async def test_a_response_after_the_deregistration_does_not_set_it_online(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -278,7 +276,7 @@ async def test_an_answer_after_the_deregistration_does_not_bring_the_device_back
     assert await world.presence("d") == "OFFLINE"
 
 
-async def test_an_answers_values_become_the_latest_known(world: LedgerWorld) -> None:
+async def test_the_values_of_a_response_become_the_latest_known(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", OperationKind.READ, "/3303/0/5700"))
     value = TypedValue(ValueType.FLOAT, 21.5)
@@ -297,7 +295,7 @@ async def test_a_newer_write_supersedes_a_queued_one_at_once(world: LedgerWorld)
 
 
 @pytest.mark.parametrize(("report", "status"), [(SILENT, "CANCELED"), (SUCCESS, "CONFIRMED"), (REFUSED, "FAILED")])
-async def test_a_newer_write_ends_one_that_is_sending_only_if_it_comes_back(
+async def test_a_newer_write_ends_a_sending_one_only_if_it_is_queued_again(
     world: LedgerWorld, report: Report, status: str
 ) -> None:
     await world.ingest(registered("d"))
@@ -311,7 +309,7 @@ async def test_a_newer_write_ends_one_that_is_sending_only_if_it_comes_back(
     assert row["delivery"] == ("MAY_HAVE_REACHED" if report is SILENT else "ANSWERED")
 
 
-async def test_a_settle_answers_the_status_that_the_operation_has_now(world: LedgerWorld) -> None:
+async def test_a_settle_returns_the_current_status_of_the_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d"))
     claimed = await world.claim_one()
@@ -319,7 +317,7 @@ async def test_a_settle_answers_the_status_that_the_operation_has_now(world: Led
     assert await world.settle(claimed, SILENT) == "CANCELED"
 
 
-async def test_a_time_to_live_that_passes_while_sending_waits_for_the_result(world: LedgerWorld) -> None:
+async def test_a_time_to_live_that_ends_while_sending_waits_for_the_result(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", ttl_seconds=5))
     claimed = await world.claim_one()
@@ -332,7 +330,7 @@ async def test_a_time_to_live_that_passes_while_sending_waits_for_the_result(wor
     assert (row["status"], row["delivery"]) == ("EXPIRED", "MAY_HAVE_REACHED")
 
 
-async def test_an_attempt_given_back_is_not_counted(world: LedgerWorld) -> None:
+async def test_a_released_attempt_is_not_counted(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     claimed = await world.claim_one()
@@ -354,7 +352,7 @@ async def test_after_a_reboot_nothing_is_sent_until_the_device_registers(world: 
     assert await world.attempt(SUCCESS) == "CONFIRMED"
 
 
-async def test_after_a_reboot_an_update_sixty_seconds_later_will_do(world: LedgerWorld) -> None:
+async def test_after_a_reboot_an_update_sixty_seconds_later_suffices(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
     await world.attempt(SUCCESS)
@@ -370,7 +368,7 @@ async def test_a_reboot_that_was_refused_holds_nothing_back(world: LedgerWorld) 
     assert len(await world.claim()) == 1
 
 
-async def test_a_device_that_rebooted_and_registered_before_its_silence_was_known_is_back(world: LedgerWorld) -> None:
+async def test_a_device_that_registered_before_its_silence_is_settled_is_back(world: LedgerWorld) -> None:
     """The device goes down without a response, is back after 10 s, and only then the call is canceled."""
     await world.ingest(registered("d"))
     await world.create(new("d", *REBOOT), new("d"))
@@ -391,7 +389,7 @@ async def test_text_that_no_database_can_store_is_cleaned(world: LedgerWorld) ->
     assert (len(row["detail"]), len(row["device_status"])) == (1_000, 64)
 
 
-async def test_a_success_without_a_device_status_shows_none_of_an_earlier_attempt(world: LedgerWorld) -> None:
+async def test_a_success_without_a_device_status_shows_no_earlier_one(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", OperationKind.CANCEL_OBSERVE))
     await world.attempt(BUSY)
@@ -400,7 +398,7 @@ async def test_a_success_without_a_device_status_shows_none_of_an_earlier_attemp
     assert (await world.operation(seq))["device_status"] is None
 
 
-async def test_what_expired_while_it_was_out_is_not_queued_again(world: LedgerWorld) -> None:
+async def test_an_operation_that_expired_while_sending_is_not_queued_again(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d", ttl_seconds=5))
     called = await world.claim_one()

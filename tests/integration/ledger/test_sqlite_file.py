@@ -21,7 +21,7 @@ from tests.support.ledger import LedgerWorld, new, registered
 pytestmark = pytest.mark.asyncio
 
 
-async def test_a_file_that_is_read_only_for_a_while_is_told_and_nothing_half_stored() -> None:
+async def test_a_temporarily_read_only_file_is_reported_without_half_writes() -> None:
     with tempfile.TemporaryDirectory() as own:
         file = Path(own) / "reveille.db"
         url = f"sqlite://{file}"
@@ -43,7 +43,7 @@ async def test_a_file_that_is_read_only_for_a_while_is_told_and_nothing_half_sto
         assert await violations(url, now=world.now) == []
 
 
-async def test_readiness_says_so_and_that_it_can_be_written_again() -> None:
+async def test_readiness_reports_the_read_only_file_and_its_recovery() -> None:
     with tempfile.TemporaryDirectory() as own:
         url = f"sqlite://{Path(own) / 'reveille.db'}"
         await migrate(url)

@@ -142,7 +142,7 @@ async def test_several_statuses_are_walked_in_order_and_not_sorted(database_url:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_whoever_retries_given_operations_is_found_by_an_index(database_url: str, analyze: bool) -> None:
+async def test_retries_of_given_operations_are_found_by_an_index(database_url: str, analyze: bool) -> None:
     await migrate(database_url)
     await fill(database_url, analyze=analyze)
     async with reading(database_url):

@@ -126,7 +126,7 @@ class Gate:
 
 
 @pytest.mark.asyncio
-async def test_a_commit_that_is_slow_is_neither_skipped_nor_told_twice(world: LedgerWorld, live: LiveLog) -> None:
+async def test_a_slow_commit_is_neither_skipped_nor_read_twice(world: LedgerWorld, live: LiveLog) -> None:
     """The slow commit has drawn its numbers first, so nothing of the quick one may be visible before it."""
     await world.ingest(registered("d"))
     gate = Gate(open_store(world.url, unsafe=True))

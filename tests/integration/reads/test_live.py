@@ -100,7 +100,9 @@ async def test_a_subscriber_far_behind_is_served_in_pieces(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("live_part", [True, False])
-async def test_who_asked_for_what(world: LedgerWorld, live: LiveLog, live_part: bool) -> None:
+async def test_subscribers_receive_what_their_filters_select(
+    world: LedgerWorld, live: LiveLog, live_part: bool
+) -> None:
     await world.ingest(registered("d"), registered("e"))
     (first,) = await world.create(new("d"))
     (second,) = await world.create(new("e"))
@@ -165,7 +167,7 @@ async def test_presence_and_resources(world: LedgerWorld, live: LiveLog) -> None
 
 
 @pytest.mark.asyncio
-async def test_who_takes_too_slowly_is_told_where_to_go_on(world: LedgerWorld) -> None:
+async def test_a_slow_subscriber_receives_the_cursor_to_resume_from(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     async with live_log(queue_limit=4) as live:
         start = await queries.log_position()
@@ -185,7 +187,7 @@ async def test_who_takes_too_slowly_is_told_where_to_go_on(world: LedgerWorld) -
 
 
 @pytest.mark.asyncio
-async def test_one_slow_subscriber_holds_nobody_up(world: LedgerWorld) -> None:
+async def test_one_slow_subscriber_delays_no_other(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     async with live_log(queue_limit=4) as live, aclosing(live.transitions(ALL)) as stuck:
         first = asyncio.ensure_future(anext(stuck))
@@ -218,7 +220,9 @@ async def test_a_pruned_cursor_is_refused(world: LedgerWorld, live: LiveLog) -> 
 
 
 @pytest.mark.asyncio
-async def test_pruning_while_the_log_is_read_is_noticed(world: LedgerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pruning_during_a_read_of_the_log_is_detected(
+    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await world.ingest(registered("d"))
     start = await queries.log_position()
     for _ in range(5):
@@ -233,7 +237,7 @@ async def test_pruning_while_the_log_is_read_is_noticed(world: LedgerWorld, monk
 
 
 @pytest.mark.asyncio
-async def test_a_reader_that_was_overtaken_by_pruning_says_so(world: LedgerWorld) -> None:
+async def test_a_reader_overtaken_by_pruning_reports_it(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     started = asyncio.Event()
 
@@ -277,7 +281,7 @@ async def test_closing_ends_every_subscription_without_an_error(world: LedgerWor
 
 
 @pytest.mark.asyncio
-async def test_a_database_that_is_away_is_waited_for(
+async def test_an_unavailable_database_is_retried(
     world: LedgerWorld, live: LiveLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("d"))
@@ -303,7 +307,7 @@ async def test_a_database_that_is_away_is_waited_for(
 
 
 @pytest.mark.asyncio
-async def test_the_answer_of_a_delayed_request_is_told_in_order(world: LedgerWorld, live: LiveLog) -> None:
+async def test_the_response_to_a_delayed_request_is_read_in_order(world: LedgerWorld, live: LiveLog) -> None:
     """One group may move an operation twice; each step is a separate event."""
     await world.ingest(registered("d"))
     follower = Follower(live.transitions(ALL))

@@ -71,7 +71,7 @@ CRITERIA = ("endpoint", "statuses", "kinds", "path_prefix", "created_after", "cr
 
 
 @pytest.mark.asyncio
-async def test_every_combination_of_filters_says_what_it_means(world: LedgerWorld) -> None:
+async def test_every_combination_of_filters_selects_its_rows(world: LedgerWorld) -> None:
     seqs = await busy(world)
     known = await queries.operations_by_seq(seqs)
     names = {e.id: e.name for e in (await queries.endpoints_by_id({o.endpoint_id for o in known.values()})).values()}
@@ -212,14 +212,14 @@ async def test_the_clock_is_the_ledgers(world: LedgerWorld) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "é", "bG9n", page_cursor("operation", "-1"), page_cursor("endpoint", 1), "=="]
 )
-async def test_a_cursor_of_something_else_is_refused(world: LedgerWorld, text: str) -> None:
+async def test_a_cursor_of_another_list_is_refused(world: LedgerWorld, text: str) -> None:
     with pytest.raises(InvalidCursor):
         await queries.operation_page(OperationCriteria(), 1, text)
     with pytest.raises(InvalidCursor):
         parse_log_cursor(text)
 
 
-def test_cursors_come_back_as_they_went() -> None:
+def test_cursors_are_decoded_as_they_were_encoded() -> None:
     assert parse_log_cursor(log_cursor(2**63 - 1)) == 2**63 - 1
     with pytest.raises(InvalidCursor):
         parse_log_cursor(log_cursor(2**63))

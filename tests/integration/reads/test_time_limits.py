@@ -71,7 +71,7 @@ async def test_a_sqlite_file_that_cannot_be_opened_is_unavailable(tmp_path: Path
         await reading.fetch("SELECT 1")
 
 
-async def test_a_bad_statement_is_no_unavailable_sqlite(sqlite_reader: SqliteReader) -> None:
+async def test_a_bad_statement_does_not_count_as_an_unavailable_sqlite(sqlite_reader: SqliteReader) -> None:
     with pytest.raises(OperationalError, match="no such column"):
         await reading.fetch("SELECT missing")
     assert not sqlite_reader.busy
@@ -90,7 +90,7 @@ async def postgres_reader(postgres_server: PostgresServer) -> AsyncIterator[Boun
     client.discard_pool()
 
 
-async def test_a_statement_that_began_late_costs_no_other_connection(postgres_reader: BoundedClient) -> None:
+async def test_a_statement_that_began_late_terminates_no_other_connection(postgres_reader: BoundedClient) -> None:
     pool = postgres_reader._pool
     assert pool is not None
     async with pool.acquire() as other:
@@ -105,7 +105,7 @@ async def test_a_statement_that_began_late_costs_no_other_connection(postgres_re
     assert await asyncio.gather(*(postgres_reader.execute_query("SELECT 1") for _ in range(4)))
 
 
-async def test_a_statement_without_an_answer_discards_all_connections(postgres_reader: BoundedClient) -> None:
+async def test_an_unanswered_statement_discards_all_connections(postgres_reader: BoundedClient) -> None:
     pool = postgres_reader._pool
     assert pool is not None
     async with pool.acquire():

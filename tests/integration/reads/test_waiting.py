@@ -34,7 +34,7 @@ async def waits(world: LedgerWorld, seq: int) -> WaitingFor:
 
 
 @pytest.mark.asyncio
-async def test_a_life(world: LedgerWorld) -> None:
+async def test_each_step_of_an_operation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, second = await world.create(new("d"), new("d", path="/5/0/2"))
     assert await waits(world, first) is WaitingFor.DISPATCHER
@@ -47,7 +47,7 @@ async def test_a_life(world: LedgerWorld) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_unanswered_device_is_waited_for_until_it_wakes(world: LedgerWorld) -> None:
+async def test_an_unanswered_device_waits_for_its_wake(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(SILENT)
@@ -61,7 +61,7 @@ async def test_an_unanswered_device_is_waited_for_until_it_wakes(world: LedgerWo
 
 
 @pytest.mark.asyncio
-async def test_a_device_without_queue_mode_is_tried_again_after_a_pause(world: LedgerWorld) -> None:
+async def test_a_device_without_queue_mode_is_retried_after_a_pause(world: LedgerWorld) -> None:
     await world.ingest(registered("d", queue_mode=False))
     (seq,) = await world.create(new("d"))
     await world.attempt(SILENT)
@@ -73,7 +73,7 @@ async def test_a_device_without_queue_mode_is_tried_again_after_a_pause(world: L
 
 
 @pytest.mark.asyncio
-async def test_after_a_reboot_the_return_is_waited_for(world: LedgerWorld) -> None:
+async def test_after_a_reboot_it_waits_for_the_registration(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     kind, path = REBOOT
     _, after = await world.create(new("d", kind, path), new("d"))
@@ -92,7 +92,7 @@ async def test_the_breaker(world: LedgerWorld) -> None:
 
 
 @pytest.mark.asyncio
-async def test_capacity_is_named_where_all_calls_are_open_and_only_there(world: LedgerWorld) -> None:
+async def test_capacity_is_reported_only_where_all_calls_are_open(world: LedgerWorld) -> None:
     await world.ledger(max_in_flight=2)
     names = ("a", "b", "c")
     await world.ingest(*map(registered, names))
@@ -121,7 +121,7 @@ async def test_silent_devices_share_a_part_of_the_calls(world: LedgerWorld) -> N
 
 
 @pytest.mark.asyncio
-async def test_what_leshan_holds_is_waited_for_as_an_answer_once_the_device_woke(world: LedgerWorld) -> None:
+async def test_a_held_request_waits_for_the_answer_once_the_device_woke(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     (seq,) = await world.create(new("d"))
     await world.attempt(delayed("r"))
@@ -131,7 +131,7 @@ async def test_what_leshan_holds_is_waited_for_as_an_answer_once_the_device_woke
 
 
 @pytest.mark.asyncio
-async def test_what_waits_for_its_retry_and_what_it_holds_back(world: LedgerWorld) -> None:
+async def test_a_waiting_retry_and_the_operations_it_holds_back(world: LedgerWorld) -> None:
     await world.ingest(registered("q"), registered("a", queue_mode=False))
     for name, own in (("q", WaitingFor.DEVICE_WAKE), ("a", WaitingFor.RETRY_DELAY)):
         poison, behind = await world.create(new(name), new(name, path="/5/0/2"))

@@ -91,7 +91,7 @@ async def test_a_variable_nested_without_end_is_refused(api: Api) -> None:
     assert await api.error(COUNT, VIEWER, filter=nested(200)) == {"code": "BAD_USER_INPUT", "field": "filter"}
 
 
-async def test_the_uses_of_a_variable_multiply_its_cost(api: Api) -> None:
+async def test_each_use_of_a_variable_adds_its_cost(api: Api) -> None:
     names = [f"device-{index}" for index in range(MAX_LIST)]
     fields = " ".join(f"a{index}: deviceOperations(filter: $filter) {{ edges {{ cursor }} }}" for index in range(50))
     query = f"query($filter: DeviceOperationFilter) {{ {fields} }}"
@@ -124,7 +124,7 @@ async def test_a_forbidden_mutation_is_null_with_its_error(api: Api, accept: str
 
 
 @pytest.mark.parametrize("more", ["__typename", "resumeDispatch @skip(if: true) { reason }"])
-async def test_a_forbidden_mutation_leaves_other_fields(api: Api, world: LedgerWorld, more: str) -> None:
+async def test_a_forbidden_mutation_does_not_affect_other_fields(api: Api, world: LedgerWorld, more: str) -> None:
     told = await api.answer(f'mutation {{ provisionEndpoint(name: "x") {{ name }} {more} }}', VIEWER)
     expected = {"__typename": "Mutation"} if "__typename" in more else {}
     assert told["data"] == {"provisionEndpoint": None, **expected}
@@ -168,7 +168,7 @@ async def test_a_value_as_a_literal_may_be_as_large_as_values_may_be(world: Ledg
     assert (await api.ask(query))["createDeviceOperation"] == {"operation": {"value": digits}}
 
 
-async def test_a_document_is_parsed_while_the_event_loop_goes_on(api: Api) -> None:
+async def test_a_document_is_parsed_without_blocking_the_event_loop(api: Api) -> None:
     """A document that takes long to parse is parsed in a thread."""
     turns = 0
 
@@ -222,7 +222,7 @@ async def test_the_operations_of_a_websocket_begin_in_their_order(address: str, 
             await ws.subscribe(str(index), text)
         ended = 0
         while ended < len(TEXTS):
-            ended += (await ws.ingest())["type"] == "complete"
+            ended += (await ws.receive())["type"] == "complete"
     assert await provisioned(world) == ORDERED
 
 
@@ -268,7 +268,7 @@ async def test_fragments_are_measured_wherever_they_are_spread(api: Api) -> None
     assert (await api.ask(query.replace("id " * 60, "id " * 50), VIEWER)) == {"endpoint": None}
 
 
-async def test_what_the_command_line_asks_for_is_admitted(world: LedgerWorld, api: Api) -> None:
+async def test_the_queries_of_the_command_line_are_admitted(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     seqs = await world.create(*(new("d") for _ in range(watching.CHUNK)))
     ids = [operation_id(str((await world.operation(seq))["id"])) for seq in seqs]
@@ -282,7 +282,7 @@ async def test_what_the_command_line_asks_for_is_admitted(world: LedgerWorld, ap
     assert len((await api.ask(cli.CREATE, inputs=inputs))["createDeviceOperations"]) == MAX_CREATED
 
 
-async def test_a_page_by_a_variable_costs_what_it_asks_for(api: Api) -> None:
+async def test_a_page_size_from_a_variable_determines_the_cost(api: Api) -> None:
     query = """query($n: Int, $m: Int = 200) { endpoints(first: $n) { edges { node {
         name operations(first: $m) { edges { node { id kind path status createdAt } } } } } } }"""
     assert await api.error(query, VIEWER, n=150) == TOO_COSTLY
@@ -305,7 +305,7 @@ async def test_a_get_request_and_a_websocket_have_the_same_limits(address: str) 
             ("{ __typename " + "@x " * 10_000 + "}", {}, 10_000),
         ):
             await ws.subscribe("1", query, **variables)
-            message = await ws.ingest()
+            message = await ws.receive()
             assert (message["type"], message["payload"][0]["extensions"]) == (
                 "error",
                 {
@@ -356,7 +356,7 @@ SENSIBLE = {
 
 
 @pytest.mark.parametrize("query", SENSIBLE.values(), ids=SENSIBLE)
-async def test_a_sensible_query_is_admitted(api: Api, query: str) -> None:
+async def test_a_usual_query_is_admitted(api: Api, query: str) -> None:
     assert await api.ask(query, VIEWER)
 
 
@@ -428,7 +428,7 @@ def sqlite_counts() -> int:
     return int(get_connection(Lane.SEARCH).busy)  # type: ignore[attr-defined]
 
 
-async def test_a_count_without_end_keeps_no_reader_waiting(
+async def test_an_endless_count_delays_no_reader(
     counting: asyncio.Task[httpx.Response], api: Api, world: LedgerWorld
 ) -> None:
     assert (await api.ask("{ operationCounts { count } deviceOperations { edges { cursor } } }"))["operationCounts"]
@@ -440,7 +440,7 @@ async def test_a_count_without_end_keeps_no_reader_waiting(
     assert await running_counts(world) == 1
 
 
-async def test_a_count_ends_when_its_client_hangs_up(
+async def test_a_count_ends_when_its_client_disconnects(
     counting: asyncio.Task[httpx.Response], world: LedgerWorld
 ) -> None:
     counting.cancel()
@@ -462,7 +462,7 @@ async def test_a_count_ends_when_its_websocket_completes_it_or_closes(
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-async def test_a_request_has_so_much_time(address: str, slow_count: None, world: LedgerWorld, accept: str) -> None:
+async def test_a_request_has_a_time_limit(address: str, slow_count: None, world: LedgerWorld, accept: str) -> None:
     headers = {**AUTHORIZED, "accept": accept}
     with patch.object(budget, "MAX_SECONDS", 1):
         async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=BOUND) as client:
@@ -471,19 +471,19 @@ async def test_a_request_has_so_much_time(address: str, slow_count: None, world:
     await counted(world, 0)
 
 
-async def test_a_websocket_operation_has_so_much_time(address: str, slow_count: None, world: LedgerWorld) -> None:
+async def test_a_websocket_operation_has_a_time_limit(address: str, slow_count: None, world: LedgerWorld) -> None:
     with patch.object(budget, "MAX_SECONDS", 1):
         async with socket(address) as ws:
             await ws.begin(VIEWER)
             await ws.subscribe("1", "{ deviceOperationCount }")
-            message = await ws.ingest()
+            message = await ws.receive()
             assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "LIMIT_EXCEEDED")
             await ws.subscribe("2", "{ transitionCursor }")
-            assert (await ws.ingest())["type"] == "next"
+            assert (await ws.receive())["type"] == "next"
     await counted(world, 0)
 
 
-async def test_a_mutation_is_done_although_its_client_hung_up(address: str, world: LedgerWorld) -> None:
+async def test_a_mutation_completes_although_its_client_disconnected(address: str, world: LedgerWorld) -> None:
     submitted, gone = asyncio.Event(), asyncio.Event()
 
     async def held(context: Any, command: Any) -> Any:

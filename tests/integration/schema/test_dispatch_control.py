@@ -68,7 +68,7 @@ async def waits(api: Api) -> list[str]:
     return [operation["waitingFor"] for operation in await listed(api)]
 
 
-async def test_a_pause_is_told_wherever_somebody_looks(world: LedgerWorld, api: Api) -> None:
+async def test_a_pause_is_shown_everywhere(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"), new("b"))
     paused = (await api.ask(PAUSE, endpoint="a"))["pauseDispatch"]
@@ -99,7 +99,7 @@ async def test_a_pause_is_told_wherever_somebody_looks(world: LedgerWorld, api: 
         (CANCEL, {"filter": {"endpoints": ["a"] * 1001}, "count": 0}, ("LIMIT_EXCEEDED", None)),
     ],
 )
-async def test_what_cannot_be_meant_is_refused(
+async def test_an_invalid_scope_or_filter_is_refused(
     world: LedgerWorld, api: Api, query: str, variables: dict[str, Any], refusal: tuple[str, str | None]
 ) -> None:
     await world.ingest(registered("a"))
@@ -116,11 +116,11 @@ async def test_what_cannot_be_meant_is_refused(
         (RETRY, {"filter": {"batch": "b"}}),
     ],
 )
-async def test_a_viewer_may_not(api: Api, query: str, variables: dict[str, Any]) -> None:
+async def test_a_viewer_is_forbidden(api: Api, query: str, variables: dict[str, Any]) -> None:
     assert (await api.error(query, VIEWER, **variables))["code"] == "FORBIDDEN"
 
 
-async def test_each_filter_means_what_it_says(world: LedgerWorld, api: Api) -> None:
+async def test_each_filter_selects_its_operations(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"), registered("b"), registered("c"))
     await world.create(new("a", path="/1/0/1", batch="night", created_by="olga"))
     await world.attempt(REFUSED)
@@ -138,7 +138,7 @@ async def test_each_filter_means_what_it_says(world: LedgerWorld, api: Api) -> N
         assert sorted(one["path"] for one in await listed(api, **filter_)) == paths.split(), filter_
 
 
-async def test_many_are_canceled_if_they_are_as_many_as_was_said(
+async def test_many_are_canceled_if_the_expected_number_matches(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch_control, "PIECE", 2)
@@ -156,7 +156,7 @@ async def test_many_are_canceled_if_they_are_as_many_as_was_said(
     assert again["cancelDeviceOperations"]["canceled"] == 0
 
 
-async def test_what_is_sent_meanwhile_is_passed_over(
+async def test_operations_sent_meanwhile_are_skipped(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("a"))
@@ -193,7 +193,7 @@ async def test_many_are_retried_once_each_in_their_order(world: LedgerWorld, api
     }
 
 
-async def test_a_retry_that_somebody_else_made_is_passed_over(
+async def test_an_operation_already_retried_is_skipped(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("a"))
@@ -212,7 +212,7 @@ async def test_a_retry_that_somebody_else_made_is_passed_over(
     assert done["retryDeviceOperations"] == {"created": 1, "passedOver": 1}
 
 
-async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions(
+async def test_a_repeated_retry_of_many_takes_few_transactions(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It used to take one transaction per operation: the ledger reports one conflicting operation at a time, and all of
@@ -242,7 +242,7 @@ async def test_the_same_retry_of_many_made_twice_takes_a_handful_of_transactions
     assert len(tries) == 2
 
 
-async def test_more_than_may_be_at_once_is_refused(
+async def test_more_operations_than_the_limit_are_refused(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch_control, "MAX_CANCELED", 2)
@@ -253,7 +253,7 @@ async def test_more_than_may_be_at_once_is_refused(
     assert (await api.error(CANCEL, filter={"endpoint": "a"}, count=2))["count"] == 3
 
 
-async def test_the_status_says_what_waits_for_what(world: LedgerWorld, api: Api) -> None:
+async def test_the_status_reports_what_waits_and_why(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"), registered("b"))
     await world.create(new("a"))
     await world.claim_one()
@@ -273,7 +273,7 @@ async def test_the_status_says_what_waits_for_what(world: LedgerWorld, api: Api)
     assert server["dispatcherSeenAt"] is not None
 
 
-async def test_the_batch_is_kept_and_is_part_of_what_was_asked(world: LedgerWorld, api: Api) -> None:
+async def test_the_batch_is_stored_and_part_of_the_input(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("a"))
     create = """
       mutation($batch: String) {

@@ -58,7 +58,7 @@ async def test_an_endpoint_and_its_registration(world: LedgerWorld, api: Api) ->
     assert node == {"name": "d"}
 
 
-async def test_one_that_is_no_longer_registered_has_no_registration(world: LedgerWorld, api: Api) -> None:
+async def test_an_endpoint_that_is_not_registered_has_no_registration(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     await world.ingest(deregistered("d"))
     endpoint = (await api.ask(ENDPOINT, name="d"))["endpoint"]
@@ -74,7 +74,7 @@ async def test_an_endpoint_is_provisioned_once(world: LedgerWorld, api: Api) -> 
     assert error == {"code": "BAD_USER_INPUT", "field": "name"}
 
 
-async def test_the_awake_window_is_set_kept_and_taken_back(world: LedgerWorld, api: Api) -> None:
+async def test_the_awake_window_is_set_stored_and_reset(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     for given, told in (({"awakeWindowSeconds": 20}, 20), ({}, 20), ({"awakeWindowSeconds": None}, None)):
         updated = (await api.ask(UPDATE, name="d", input=given))["updateEndpoint"]
@@ -158,7 +158,7 @@ async def test_the_latest_value_of_every_resource(world: LedgerWorld, api: Api) 
     ]
 
 
-async def test_a_resource_says_whether_it_is_observed(world: LedgerWorld, api: Api) -> None:
+async def test_a_resource_reports_whether_it_is_observed(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     values = {path: TypedValue(ValueType.FLOAT, 21.5) for path in ("/3303/0/5700", "/3303/1/5700")}
     await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))

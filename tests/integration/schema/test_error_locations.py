@@ -38,7 +38,7 @@ IN_VARIABLES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "field"), IN_VARIABLES)
-async def test_of_a_variable_and_of_a_batch_s_member(api: Api, wrong: dict[str, Any], field: str) -> None:
+async def test_of_a_variable_and_of_an_item_of_a_batch(api: Api, wrong: dict[str, Any], field: str) -> None:
     expected = {"code": "BAD_USER_INPUT", "field": field}
     assert await api.error(CREATE, input=write(**wrong)) == expected
     assert await api.error(CREATE_MANY, inputs=[write(), write(**wrong)]) == {**expected, "index": 1}

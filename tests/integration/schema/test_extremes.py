@@ -189,7 +189,7 @@ async def test_every_text_that_can_be_stored_can_be_shown(world: LedgerWorld, ap
     ],
     ids=repr,
 )
-async def test_any_lifetime_that_leshan_tells_can_be_shown(
+async def test_any_lifetime_that_leshan_reports_can_be_shown(
     world: LedgerWorld, api: Api, lifetime: Any, seconds: int | None, queue_mode: bool
 ) -> None:
     facts = {"endpoint": "odd", "registrationId": "r", "queuemode": queue_mode, "lifetime": lifetime}
@@ -209,7 +209,7 @@ async def test_any_lifetime_that_leshan_tells_can_be_shown(
         assert listed[0]["node"]["awakeUntil"] == "9999-12-31T00:00:00Z"
 
 
-async def test_the_columns_that_hold_a_time_are_among_those_that_are_tried() -> None:
+async def test_all_columns_that_hold_a_time_are_tested() -> None:
     tried = {(model, name) for model in MODELS for name in shown(model)}
     missing = {
         (model, name)

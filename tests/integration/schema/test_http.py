@@ -37,20 +37,20 @@ def errors(response: httpx.Response) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("token", ["", "somebody-elses-token"])
-async def test_without_a_valid_token_nothing_is_answered(api: Api, token: str | None) -> None:
+async def test_without_a_valid_token_every_request_is_refused(api: Api, token: str | None) -> None:
     response = await api.post({"query": "{ transitionCursor }"}, token)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
     assert errors(response) == [{"code": "UNAUTHENTICATED"}]
 
 
-async def test_a_viewer_reads_and_does_not_act(world: LedgerWorld, api: Api) -> None:
+async def test_a_viewer_can_query_and_cannot_mutate(world: LedgerWorld, api: Api) -> None:
     await api.ask("{ operationCounts { count } }", VIEWER)
     assert await api.error(PROVISION, VIEWER) == {"code": "FORBIDDEN"}
     assert (await api.ask('query { endpoint(name: "d") { id } }', VIEWER))["endpoint"] is None
 
 
-async def test_one_failing_field_does_not_take_the_others_with_it(api: Api) -> None:
+async def test_one_failing_field_does_not_affect_the_others(api: Api) -> None:
     answer = await api.answer('{ bad: endpoints(after: "x") { edges { cursor } } operationCounts { count } }')
     assert answer["data"]["bad"] is None
     assert len(answer["data"]["operationCounts"]) == 6
@@ -81,7 +81,7 @@ TOO_MUCH: list[tuple[str, int]] = [
 
 
 @pytest.mark.parametrize(("query", "limit"), TOO_MUCH, ids=range(len(TOO_MUCH)))
-async def test_what_asks_for_too_much_is_refused_and_named(api: Api, query: str, limit: int) -> None:
+async def test_a_request_above_a_limit_is_refused_and_the_limit_named(api: Api, query: str, limit: int) -> None:
     assert await api.error(query) == {"code": "LIMIT_EXCEEDED", "limit": limit}
 
 
@@ -114,7 +114,7 @@ BROKEN: list[tuple[Any, int]] = [
 
 
 @pytest.mark.parametrize(("body", "status"), BROKEN, ids=range(len(BROKEN)))
-async def test_a_request_that_is_none_is_refused(api: Api, body: Any, status: int) -> None:
+async def test_an_invalid_request_is_refused(api: Api, body: Any, status: int) -> None:
     response = await api.post(body)
     assert response.status_code == status
     assert errors(response)[0]["code"] == "BAD_USER_INPUT"
@@ -160,7 +160,7 @@ async def test_get_is_for_queries(api: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "HEAD", "OPTIONS", "DELETE"])
-async def test_another_method_is_told_which_are_allowed(api: Api, method: str) -> None:
+async def test_another_method_receives_the_allowed_ones(api: Api, method: str) -> None:
     headers = {"authorization": f"Bearer {OPERATOR}"}
     refused = await api.http.request(method, "/graphql", headers=headers)
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
@@ -173,7 +173,7 @@ async def test_a_media_type_has_no_case(api: Api, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
-async def test_what_a_foreign_page_can_send_unasked_is_refused(api: Api, kind: str) -> None:
+async def test_requests_that_a_foreign_page_can_send_are_refused(api: Api, kind: str) -> None:
     response = await api.post({"query": PROVISION}, content_type=kind)
     assert response.status_code == 415
     assert (await api.ask('{ endpoint(name: "d") { id } }'))["endpoint"] is None
@@ -202,7 +202,9 @@ async def test_errors_of_ours_are_masked_with_a_reference(
     assert len(error["extensions"]["reference"]) == 12
 
 
-async def test_a_database_that_is_away_says_so(world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unavailable_database_is_unavailable(
+    world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def away(*_: Any, **__: Any) -> None:
         raise LedgerUnavailable("connection refused")
 
@@ -210,7 +212,7 @@ async def test_a_database_that_is_away_says_so(world: LedgerWorld, api: Api, mon
     assert await api.error(PROVISION) == {"code": "UNAVAILABLE"}
 
 
-async def test_the_cursor_is_read_before_everything_else(
+async def test_the_cursor_is_read_before_all_other_fields(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every change during the execution of the document comes after its cursor."""
@@ -265,7 +267,7 @@ async def test_introspection_is_answered(api: Api) -> None:
     assert (await api.ask(get_introspection_query()))["__schema"]["queryType"]["name"] == "Query"
 
 
-async def test_a_listed_page_elsewhere_may_ask_and_no_other(world: LedgerWorld, live: LiveLog) -> None:
+async def test_only_a_listed_origin_may_use_the_api(world: LedgerWorld, live: LiveLog) -> None:
     listed, other = "https://dashboard.example", "https://evil.example"
     transport = httpx.ASGITransport(app=app_of(world, live, allowed_origins=(listed,)))
     asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
@@ -313,7 +315,7 @@ async def test_several_accept_headers_are_one_list(api: Api) -> None:
 
 @pytest.mark.parametrize("accept", OTHER_MEDIA_TYPES)
 @pytest.mark.parametrize("batch", [False, True])
-async def test_nothing_is_executed_that_cannot_be_answered(
+async def test_a_request_that_cannot_be_answered_is_not_executed(
     world: LedgerWorld, api: Api, accept: str, batch: bool
 ) -> None:
     request = {"query": PROVISION}
@@ -347,7 +349,7 @@ async def test_an_accept_of_thousands_of_characters_is_refused(api: Api) -> None
     assert errors(response) == [{"code": "LIMIT_EXCEEDED", "limit": 2_000}]
 
 
-async def test_errors_of_one_operation_of_a_batch_are_its_own(world: LedgerWorld, api: Api) -> None:
+async def test_errors_of_one_operation_of_a_batch_affect_only_it(world: LedgerWorld, api: Api) -> None:
     """The other operations are executed, so their results must be delivered."""
     batch = [{"query": PROVISION}, {"query": SUBSCRIPTION}, {}, {"query": "{ a }", "operationName": "B"}, hash_only()]
     response = await api.post(batch)

@@ -87,7 +87,7 @@ async def test_a_value_counts_as_often_as_it_is_selected(world: LedgerWorld, api
     assert (await api.ask(ONE % "answer", VIEWER, id=id_))["deviceOperation"] == {"answer": value(2 * MEBIBYTE)}
 
 
-async def test_a_batch_and_the_aliases_of_a_document_share_the_room(world: LedgerWorld, api: Api) -> None:
+async def test_a_batch_and_the_aliases_of_a_document_share_the_budget(world: LedgerWorld, api: Api) -> None:
     (id_,) = await answered(world, 3 * MEBIBYTE)
     one = {"query": ONE % "answer", "variables": {"id": id_}}
     answers = (await api.post([one] * 10, VIEWER)).json()

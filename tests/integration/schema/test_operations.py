@@ -76,7 +76,7 @@ async def create(api: Api, **more: Any) -> dict[str, Any]:
     return operation
 
 
-async def test_one_that_leshan_holds_is_canceled_when_leshan_drops_it(
+async def test_a_held_operation_is_canceled_when_leshan_drops_it(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.ingest(registered("d"))
@@ -98,7 +98,7 @@ async def test_one_that_leshan_holds_is_canceled_when_leshan_drops_it(
     assert (canceled["status"], canceled["reason"]) == ("CANCELED", "CANCELED_BY_USER")
 
 
-async def test_one_whose_device_woke_before_leshan_dropped_it_is_a_conflict(
+async def test_a_held_operation_whose_device_woke_first_is_a_conflict(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mutations, "WITHDRAW_SECONDS", BOUND)
@@ -127,7 +127,7 @@ async def test_counted_and_all_attempts_are_two_numbers(world: LedgerWorld, api:
     assert operation["status"] == "CONFIRMED"
 
 
-async def test_an_operation_is_read_back_as_it_was_asked_for(world: LedgerWorld, api: Api) -> None:
+async def test_an_operation_is_read_as_it_was_created(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     payload = (await api.ask(CREATE, input=write("5/0/1", priority=7, ttlSeconds=60, format="TLV")))[
         "createDeviceOperation"
@@ -172,7 +172,7 @@ VALUES: list[tuple[dict[str, Any], str, Any]] = [
 
 
 @pytest.mark.parametrize(("value", "type_", "told"), VALUES)
-async def test_every_type_of_value_keeps_every_digit(
+async def test_every_type_of_value_preserves_every_digit(
     world: LedgerWorld, api: Api, value: dict[str, Any], type_: str, told: Any
 ) -> None:
     await world.ledgers[0].submit(Provision("d"))
@@ -180,7 +180,7 @@ async def test_every_type_of_value_keeps_every_digit(
     assert (operation["valueType"], operation["value"]) == (type_, told)
 
 
-async def test_composites_tell_values_by_path(world: LedgerWorld, api: Api) -> None:
+async def test_composites_have_values_by_path(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     values = [{"path": "3/0/14", "value": {"string": "+01"}}, {"path": "/3442/0/1120/2", "value": {"integer": 4}}]
     given = {"endpoint": "d", "kind": "WRITE_COMPOSITE", "values": values}
@@ -190,7 +190,7 @@ async def test_composites_tell_values_by_path(world: LedgerWorld, api: Api) -> N
     assert operation["values"] == {"/3/0/14": "+01", "/3442/0/1120/2": "4"}
 
 
-async def test_the_answer_and_the_steps_of_what_was_done(world: LedgerWorld, api: Api) -> None:
+async def test_the_answer_and_the_transitions_of_a_confirmed_operation(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     operation = await create(api)
     await world.attempt(SUCCESS)
@@ -216,7 +216,7 @@ async def test_an_unknown_endpoint_is_not_found(world: LedgerWorld, api: Api) ->
     assert await api.error(CREATE, input=write()) == {"code": "NOT_FOUND", "field": "endpoint"}
 
 
-async def test_the_same_key_and_input_answers_the_operation_made_before(world: LedgerWorld, api: Api) -> None:
+async def test_the_same_key_and_input_returns_the_existing_operation(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     first = await api.ask(CREATE, input=write(idempotencyKey="k"))
     again = (await api.ask(CREATE, input=write(idempotencyKey="k")))["createDeviceOperation"]
@@ -226,7 +226,7 @@ async def test_the_same_key_and_input_answers_the_operation_made_before(world: L
     assert conflict == {"code": "CONFLICT", "field": "idempotencyKey", "id": id_}
 
 
-async def test_a_batch_with_a_bad_member_stores_nothing_and_names_it(world: LedgerWorld, api: Api) -> None:
+async def test_a_batch_with_an_invalid_item_stores_nothing_and_names_it(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(Provision("d"))
     inputs = [write(), write("/5/0"), write()]
     error = await api.error(CREATE_MANY, inputs=inputs)
@@ -281,7 +281,7 @@ async def test_a_retry_is_a_new_operation_with_the_same_request(world: LedgerWor
     assert unfinished == {"code": "CONFLICT", "id": operation["id"], "status": "QUEUED"}
 
 
-async def test_the_devices_own_model_decides_before_anything_is_queued(world: LedgerWorld, api: Api) -> None:
+async def test_an_operation_is_validated_by_the_devices_own_model(world: LedgerWorld, api: Api) -> None:
     resource = ResourceModel(1, "Package URI", "RW", multiple=False, mandatory=True, type=ValueType.STRING)
     model = ObjectModel(5, "1.1", "Firmware Update", multiple=False, resources={1: resource})
     await world.ledgers[0].submit(StoreObjectModels([StoredModel(5, "1.1", model_to_json(model))]))
@@ -299,7 +299,7 @@ async def keep_lifetime(world: LedgerWorld, version: str = "1.1", range_: str = 
     await world.ledgers[0].submit(StoreObjectModels([StoredModel(1, version, model_to_json(model))]))
 
 
-async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world: LedgerWorld, api: Api) -> None:
+async def test_a_value_out_of_range_is_queued_only_on_request(world: LedgerWorld, api: Api) -> None:
     await keep_lifetime(world, range_="60..86400")
     links = [{"url": "/1/0", "attributes": {}}]
     await world.ingest(registered("d", object_links=links, lwm2m_version="1.1"))
@@ -320,7 +320,7 @@ async def test_a_value_out_of_range_is_queued_only_where_that_is_asked_for(world
 
 
 @pytest.mark.parametrize(("release", "version"), [("1.0", "1.0"), ("1.1", "1.1"), ("1.2", "1.2")])
-async def test_a_core_object_without_ver_is_validated_by_the_model_of_the_release(
+async def test_a_core_object_without_ver_has_the_model_of_the_release(
     world: LedgerWorld, api: Api, release: str, version: str
 ) -> None:
     await keep_lifetime(world, version)
@@ -346,9 +346,7 @@ async def test_an_object_that_the_device_has_not_registered_is_refused(world: Le
     await create(api, kind="READ", path="/9999", value=None)
 
 
-async def test_a_multiple_resource_is_cleared_and_an_instance_created_without_values(
-    world: LedgerWorld, api: Api
-) -> None:
+async def test_a_multiple_resource_is_cleared_and_an_empty_instance_created(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     cleared = await create(api, path="/3442/0/1110", value={"multiple": []})
     assert (cleared["value"], cleared["valueType"], cleared["validated"]) == ({}, "STRING", False)
@@ -358,7 +356,7 @@ async def test_a_multiple_resource_is_cleared_and_an_instance_created_without_va
     assert error == {"code": "BAD_USER_INPUT", "field": "replace"}
 
 
-async def test_a_page_costs_the_same_number_of_statements_however_long_it_is(
+async def test_a_page_takes_the_same_number_of_statements_at_any_length(
     world: LedgerWorld, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in range(12):

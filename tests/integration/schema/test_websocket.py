@@ -30,7 +30,7 @@ STEPS = """
 CURSOR = "{ transitionCursor }"
 
 
-async def test_every_step_is_told_live_with_its_operation(
+async def test_every_transition_is_sent_live_with_its_operation(
     world: LedgerWorld, live: LiveLog, api: Api, address: str
 ) -> None:
     await world.ingest(registered("d"))
@@ -81,19 +81,19 @@ async def test_filters_by_endpoint_operation_and_status(
         await world.create(new("e"))
         assert (await ws.data("endpoint"))["operationTransitions"]["operation"]["endpoint"]["name"] == "e"
         await world.claim()
-        told = await ws.ingest()
+        told = await ws.receive()
         while told["id"] != "status":
-            told = await ws.ingest()
+            told = await ws.receive()
         assert told["payload"]["data"]["operationTransitions"]["toStatus"] == "SENDING"
         await ws.subscribe("id", STEPS, ids=["nonsense"])
-        error = await ws.ingest()
+        error = await ws.receive()
         while error["id"] != "id":
-            error = await ws.ingest()
+            error = await ws.receive()
         assert error["type"] == "error"
         assert error["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "operationIds.0"}
 
 
-async def test_presence_is_told(world: LedgerWorld, live: LiveLog, address: str) -> None:
+async def test_presence_changes_are_sent(world: LedgerWorld, live: LiveLog, address: str) -> None:
     await world.ledgers[0].submit(Provision("d"))
     async with socket(address) as ws:
         await ws.begin()
@@ -105,15 +105,15 @@ async def test_presence_is_told(world: LedgerWorld, live: LiveLog, address: str)
 
 
 @pytest.mark.parametrize("after", ["nonsense", "bG9nOjk5OTk5OTk5"])
-async def test_a_cursor_that_is_none_is_an_error_of_that_subscription(address: str, after: str) -> None:
+async def test_an_invalid_cursor_is_an_error_of_that_subscription(address: str, after: str) -> None:
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS, after=after)
-        message = await ws.ingest()
+        message = await ws.receive()
         assert (message["id"], message["type"]) == ("1", "error")
         assert message["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "after"}
         await ws.say({"type": "ping"})
-        assert (await ws.ingest())["type"] == "pong"
+        assert (await ws.receive())["type"] == "pong"
 
 
 async def test_a_cursor_from_before_the_horizon_is_expired(world: LedgerWorld, address: str) -> None:
@@ -126,17 +126,17 @@ async def test_a_cursor_from_before_the_horizon_is_expired(world: LedgerWorld, a
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS, after="bG9nOjE")
-        message = await ws.ingest()
+        message = await ws.receive()
         assert message["type"] == "error"
         assert message["payload"][0]["extensions"]["code"] == "CURSOR_EXPIRED"
 
 
-async def test_queries_and_mutations_run_over_the_socket_too(world: LedgerWorld, address: str) -> None:
+async def test_queries_and_mutations_run_over_the_socket(world: LedgerWorld, address: str) -> None:
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("m", 'mutation { provisionEndpoint(name: "x") { name } }')
         assert await ws.data("m") == {"provisionEndpoint": {"name": "x"}}
-        assert await ws.ingest() == {"id": "m", "type": "complete"}
+        assert await ws.receive() == {"id": "m", "type": "complete"}
 
 
 async def test_identical_subscriptions_are_executed_once(world: LedgerWorld, live: LiveLog, address: str) -> None:
@@ -150,7 +150,7 @@ async def test_identical_subscriptions_are_executed_once(world: LedgerWorld, liv
         await eventually(lambda: live.subscribers == 2)
         await world.create(new("d"))
         for ws in (one, two):
-            told = {message["id"]: message for message in [await ws.ingest(), await ws.ingest()]}
+            told = {message["id"]: message for message in [await ws.receive(), await ws.receive()]}
             assert "a" in told or "other" in told
             assert all(message["type"] == "next" for message in told.values())
         await one.connection.close()
@@ -181,14 +181,14 @@ async def test_a_broken_message_closes_with_4400(address: str, message: Any) -> 
         assert await ws.closed() == 4400
 
 
-async def test_a_syntax_error_costs_only_its_own_operation(world: LedgerWorld, live: LiveLog, address: str) -> None:
+async def test_a_syntax_error_affects_only_its_own_operation(world: LedgerWorld, live: LiveLog, address: str) -> None:
     await world.ingest(registered("d"))
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("good", STEPS)
         await eventually(lambda: live.subscribers == 1)
         await ws.subscribe("bad", "subscription {")
-        message = await ws.ingest()
+        message = await ws.receive()
         assert (message["id"], message["type"]) == ("bad", "error")
         assert message["payload"][0]["extensions"]["code"] == "BAD_USER_INPUT"
         await world.create(new("d"))
@@ -204,7 +204,7 @@ async def test_a_hash_without_its_query_is_an_error_of_its_operation(
     async with socket(address) as ws:
         await ws.begin()
         await ws.say({"type": "subscribe", "id": "1", "payload": {**query, "extensions": extensions}})
-        (error,) = (await ws.ingest())["payload"]
+        (error,) = (await ws.receive())["payload"]
         assert error == {
             "message": "PersistedQueryNotSupported",
             "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"},
@@ -213,7 +213,7 @@ async def test_a_hash_without_its_query_is_an_error_of_its_operation(
         assert await ws.data("1") == {"__typename": "Query"}
 
 
-async def test_who_may_connect(address: str) -> None:
+async def test_only_valid_tokens_may_connect(address: str) -> None:
     async with socket(address) as ws:
         await ws.say({"type": "connection_init"})
         assert await ws.closed() == 4401
@@ -225,16 +225,16 @@ async def test_who_may_connect(address: str) -> None:
         assert await ws.closed() == 4401
     async with socket(address) as ws:
         await ws.say({"type": "connection_init", "payload": {"Authorization": f"Bearer {VIEWER}"}})
-        assert (await ws.ingest())["type"] == "connection_ack"
+        assert (await ws.receive())["type"] == "connection_ack"
         await ws.subscribe("m", 'mutation { provisionEndpoint(name: "x") { name } }')
-        (error,) = (await ws.ingest())["payload"]["errors"]
+        (error,) = (await ws.receive())["payload"]["errors"]
         assert error["extensions"]["code"] == "FORBIDDEN"
     async with socket(address, additional_headers={"Authorization": f"Bearer {OPERATOR}"}) as ws:
         await ws.say({"type": "connection_init"})
-        assert (await ws.ingest())["type"] == "connection_ack"
+        assert (await ws.receive())["type"] == "connection_ack"
 
 
-async def test_a_page_from_elsewhere_may_not_connect(address: str) -> None:
+async def test_a_page_of_another_origin_may_not_connect(address: str) -> None:
     with pytest.raises(InvalidStatus):
         async with socket(address, origin="http://evil.example"):
             pass
@@ -250,7 +250,7 @@ async def test_too_many_operations_on_one_connection(
         await ws.begin()
         for id_ in ("1", "2", "3"):
             await ws.subscribe(id_, STEPS)
-        message = await ws.ingest()
+        message = await ws.receive()
         assert (message["id"], message["type"]) == ("3", "error")
         assert message["payload"][0]["extensions"] == {"code": "LIMIT_EXCEEDED", "limit": 2}
 
@@ -261,7 +261,7 @@ async def test_a_silent_connection_is_closed(world: LedgerWorld, live: LiveLog) 
         assert await ws.closed() == 4408
 
 
-async def test_clients_that_leave_leave_nothing_behind(world: LedgerWorld, live: LiveLog, address: str) -> None:
+async def test_disconnected_clients_leave_no_tasks_behind(world: LedgerWorld, live: LiveLog, address: str) -> None:
     async def visit(number: int) -> None:
         async with socket(address) as ws:
             await ws.begin()
@@ -274,23 +274,23 @@ async def test_clients_that_leave_leave_nothing_behind(world: LedgerWorld, live:
     await world.ledgers[0].submit(Provision("afterwards"))
 
 
-async def test_shutting_the_log_completes_every_subscription(world: LedgerWorld, live: LiveLog, address: str) -> None:
+async def test_closing_the_log_completes_every_subscription(world: LedgerWorld, live: LiveLog, address: str) -> None:
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS)
         await eventually(lambda: live.subscribers == 1)
         await live.close()
-        assert await ws.ingest() == {"id": "1", "type": "complete"}
+        assert await ws.receive() == {"id": "1", "type": "complete"}
 
 
-async def test_who_falls_behind_is_told_where_to_go_on(world: LedgerWorld) -> None:
+async def test_a_slow_client_receives_the_cursor_to_resume_from(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     async with live_log(queue_limit=5) as live, served(app_of(world, live)) as address, socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS)
         await eventually(lambda: live.subscribers == 1)
         await world.create(*(new("d", path=f"/5/0/{index}") for index in range(20)))
-        message = await ws.ingest()
+        message = await ws.receive()
         assert (message["id"], message["type"]) == ("1", "error")
         facts = message["payload"][0]["extensions"]
         assert facts["code"] == "LAGGED"
@@ -301,7 +301,7 @@ async def test_who_falls_behind_is_told_where_to_go_on(world: LedgerWorld) -> No
 
 @pytest.mark.parametrize("variable", ["endpoint", "ids", "statuses", "after"])
 @pytest.mark.parametrize("kind", ["nested", "large"])
-async def test_variables_that_cannot_be_compared_are_bad_input(
+async def test_variables_that_cannot_be_compared_are_bad_user_input(
     world: LedgerWorld, live: LiveLog, address: str, variable: str, kind: str
 ) -> None:
     """Equal subscriptions share an execution; a variable that cannot be part of their key is validated by the
@@ -313,7 +313,7 @@ async def test_variables_that_cannot_be_compared_are_bad_input(
     async with socket(address) as ws:
         await ws.begin()
         await ws.subscribe("1", STEPS, **{variable: value})
-        message = await ws.ingest()
+        message = await ws.receive()
         assert (message["type"], message["id"]) == ("error", "1")
         (error,) = message["payload"]
         assert error["extensions"]["code"] in {"BAD_USER_INPUT", "NOT_FOUND"}

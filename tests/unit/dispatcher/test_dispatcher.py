@@ -79,7 +79,7 @@ def always_ready() -> Iterator[None]:
         yield
 
 
-async def test_it_stops_though_the_database_does_not_answer_its_claim() -> None:
+async def test_it_stops_although_the_database_does_not_answer_its_claim() -> None:
     ledger, runner = Ledger(), Runner()
     dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5)  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run())
@@ -93,7 +93,7 @@ async def test_it_stops_though_the_database_does_not_answer_its_claim() -> None:
     assert running.cancelled()
 
 
-async def test_what_a_claim_got_whose_answer_was_lost_is_taken_up_by_its_token() -> None:
+async def test_a_claim_whose_answer_was_lost_is_recovered_by_its_token() -> None:
     ledger, runner = Ledger(), Runner()
     dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5)  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run())
@@ -171,7 +171,7 @@ async def test_slots_join_the_newest_claim_until_it_has_begun() -> None:
     assert ledger.asked_slots == [2, 1]
 
 
-async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
+async def test_operations_claimed_while_it_stops_are_released() -> None:
     ledger, runner = Ledger(), Runner()
     dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5)  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run())
@@ -187,7 +187,7 @@ async def test_what_a_claim_gets_while_it_stops_goes_back() -> None:
     assert not runner.ran.done()
 
 
-async def test_what_was_claimed_and_has_not_begun_goes_back_when_it_stops() -> None:
+async def test_claimed_operations_that_have_not_begun_are_released_at_the_stop() -> None:
     """Calls start a few at a time in each turn of the event loop; a dispatcher that is stopping starts no more."""
     ledger, ran = Ledger(), list[int]()
     runner = mock.AsyncMock()
@@ -205,7 +205,7 @@ async def test_what_was_claimed_and_has_not_begun_goes_back_when_it_stops() -> N
     assert sorted(ran + released) == list(range(100))
 
 
-async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() -> None:
+async def test_operations_of_a_lost_claim_are_released_when_it_stops() -> None:
     ledger, runner = Ledger(), Runner()
     dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=1)  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run())
@@ -224,7 +224,7 @@ async def test_what_a_claim_got_whose_answer_was_lost_goes_back_when_it_stops() 
     assert not runner.ran.done()
 
 
-async def test_it_stops_though_the_database_says_nothing_at_all() -> None:
+async def test_it_stops_although_the_database_is_unresponsive() -> None:
     ledger, runner = Ledger(), Runner()
     dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=5, timing=Timing(release=0))  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run())
@@ -243,7 +243,7 @@ class Hanging(Runner):
         await asyncio.get_running_loop().create_future()
 
 
-async def test_a_call_that_stays_open_keeps_its_lease_and_no_process_from_ending() -> None:
+async def test_an_open_call_keeps_its_lease_and_does_not_block_the_stop() -> None:
     ledger, runner = Ledger(), Hanging()
     dispatcher = Dispatcher(ledger, MemoryBus(), runner, slots=1, timing=Timing(drain=0))  # type: ignore[arg-type]
     running = asyncio.create_task(dispatcher.run())

@@ -54,7 +54,7 @@ def open_calls() -> float | None:
     return REGISTRY.get_sample_value("reveille_open_calls", {"server": SERVER})
 
 
-async def test_the_gauge_of_open_calls_counts_calls_that_are_out() -> None:
+async def test_the_gauge_of_open_calls_counts_open_calls() -> None:
     leshan = Leshan()
     runner = runner_of(leshan)
     assert open_calls() == 0
@@ -66,7 +66,7 @@ async def test_the_gauge_of_open_calls_counts_calls_that_are_out() -> None:
     assert open_calls() == 0
 
 
-async def test_a_call_that_is_given_up_is_open_no_longer() -> None:
+async def test_an_abandoned_call_is_not_open() -> None:
     runner = runner_of(Leshan())
     call = asyncio.create_task(runner.run(ONE, asyncio.get_running_loop().time(), Mock()))
     await asyncio.sleep(0.01)
@@ -103,7 +103,7 @@ class Unrecognized(Leshan):
         return Outcome(OutcomeKind.SUCCESS)
 
 
-async def test_what_an_old_server_would_change_is_not_written_before_its_version_is_known() -> None:
+async def test_a_value_that_m4_would_change_waits_for_the_servers_version() -> None:
     leshan = Unrecognized(unanswered=1)
     runner = runner_of(leshan)
     settled: list[Any] = []
@@ -122,13 +122,13 @@ async def test_what_an_old_server_would_change_is_not_written_before_its_version
     ],
     ids=["text", "execute"],
 )
-async def test_what_every_server_does_alike_does_not_wait_for_its_version(claimed: Claimed) -> None:
+async def test_requests_common_to_all_servers_do_not_wait_for_the_version(claimed: Claimed) -> None:
     leshan = Unrecognized(unanswered=1)
     await runner_of(leshan).run(claimed, asyncio.get_running_loop().time(), Mock())
     assert (leshan.calls, leshan.typed) == (1, None)
 
 
-async def test_before_the_version_is_known_the_device_chooses_the_format_of_a_read() -> None:
+async def test_without_a_known_version_the_device_chooses_the_format_of_a_read() -> None:
     leshan = Unrecognized(unanswered=1)
     read = replace(ONE, object_links='[{"url":"/","attributes":{"ct":"112"}}]')
     runner = runner_of(leshan)
@@ -190,7 +190,7 @@ async def test_a_refused_format_is_not_requested_first_again(second: OutcomeKind
     assert leshan.calls == [CBOR, JSON, JSON]
 
 
-async def test_where_both_formats_are_refused_the_order_stays() -> None:
+async def test_the_order_of_formats_is_unchanged_if_both_are_refused() -> None:
     leshan = Answering(REFUSED, REFUSED)
     assert [outcome.device_code for outcome in await run_all(leshan, COMPOSITE)] == [406]
     assert leshan.calls == [CBOR, JSON], "two calls at most"
@@ -199,13 +199,13 @@ async def test_where_both_formats_are_refused_the_order_stays() -> None:
     assert leshan.calls == [CBOR, JSON, CBOR]
 
 
-async def test_a_format_that_is_refused_later_gives_way_to_the_first_one_again() -> None:
+async def test_a_format_refused_later_is_replaced_by_the_first_one_again() -> None:
     leshan = Answering(REFUSED, Outcome(OutcomeKind.SUCCESS), REFUSED)
     await run_all(leshan, COMPOSITE, COMPOSITE, COMPOSITE)
     assert leshan.calls == [CBOR, JSON, JSON, CBOR, CBOR]
 
 
-async def test_a_refusal_of_one_endpoint_says_nothing_about_another() -> None:
+async def test_a_refusal_of_one_endpoint_does_not_affect_another() -> None:
     """Endpoints that are known from the older webhooks have no registration id."""
     one = replace(COMPOSITE, registration_id=None)
     other = replace(one, request=replace(one.request, endpoint="e"))
@@ -214,7 +214,7 @@ async def test_a_refusal_of_one_endpoint_says_nothing_about_another() -> None:
     assert leshan.calls == [CBOR, JSON, CBOR, JSON]
 
 
-async def test_the_second_calls_outcome_says_that_the_device_answered_before() -> None:
+async def test_the_second_call_records_that_the_device_answered_before() -> None:
     leshan = Answering(REFUSED, Outcome(OutcomeKind.DEVICE_SILENT))
     first, second = await run_all(leshan, COMPOSITE, COMPOSITE)
     assert (first.kind, first.of_the_device) == (OutcomeKind.DEVICE_SILENT, True)

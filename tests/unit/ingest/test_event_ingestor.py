@@ -43,7 +43,7 @@ def delivery(*names: str, id_: str | None = "msg_1") -> Batch:
 
 
 @pytest.mark.asyncio
-async def test_of_a_delivery_that_is_never_taken_the_bad_event_is_dropped_and_the_rest_is_heard() -> None:
+async def test_the_bad_event_of_a_refused_delivery_is_dropped_the_rest_applied() -> None:
     """Our Leshan server, like many other senders, redelivers a post without end if it was answered with 5xx."""
     kept, before = Kept(), BROKEN_EVENTS.labels("webhook")._value.get()
     await hearing_of(kept).from_webhook(delivery("a", "bad", "b"))
@@ -54,7 +54,7 @@ async def test_of_a_delivery_that_is_never_taken_the_bad_event_is_dropped_and_th
 
 
 @pytest.mark.asyncio
-async def test_of_such_a_delivery_nothing_is_taken_twice_when_the_database_goes_away_halfway() -> None:
+async def test_an_outage_halfway_through_a_refused_delivery_repeats_no_event() -> None:
     kept = Kept()
     kept.most, ingestor = 1, hearing_of(kept)
     with pytest.raises(IngestUnavailable):
@@ -67,7 +67,7 @@ async def test_of_such_a_delivery_nothing_is_taken_twice_when_the_database_goes_
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", [None, "/3/0/0,/3303/0/5700"])
-async def test_the_late_answer_of_a_composite_tells_all_its_values(path: str | None) -> None:
+async def test_the_late_response_of_a_composite_has_all_its_values(path: str | None) -> None:
     """No recording shows how a stock server names the paths of a composite that it held."""
     content = {
         "/3/0/0": {"kind": "singleResource", "id": 0, "type": "STRING", "value": "Zephyr"},
@@ -100,7 +100,7 @@ class Refusing(Kept):
 
 
 @pytest.mark.asyncio
-async def test_the_stream_stands_at_its_place_once_the_last_of_a_bad_batch_was_taken() -> None:
+async def test_the_stream_position_advances_with_the_last_event_of_a_bad_batch() -> None:
     kept, timing = Refusing(), Timing(ingest_retry=0)
     ingestor = EventIngestor(cast(Ledger, kept), ObjectModelCache(1), webhook_readings=True, timing=timing)
     events = [Registered(endpoint=name, registration=Registration(registration_id="r1")) for name in "abc"]

@@ -50,7 +50,7 @@ class RefusingLedger:
         raise RuntimeError("a CHECK refuses it")
 
 
-async def test_a_model_that_cannot_be_stored_stops_nothing() -> None:
+async def test_a_model_that_cannot_be_stored_does_not_stop_the_others() -> None:
     leshan, ledger = Leshan(), RefusingLedger()
     fetcher = ModelFetcher(ObjectModelCache(1), leshan, ledger)  # type: ignore[arg-type]
     fetcher.want("one", {3: "1.1"})
@@ -63,14 +63,14 @@ async def test_a_model_that_cannot_be_stored_stops_nothing() -> None:
     await asyncio.gather(fetching, return_exceptions=True)
 
 
-async def test_an_object_is_asked_about_once() -> None:
+async def test_an_object_is_requested_once() -> None:
     fetcher = ModelFetcher(ObjectModelCache(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
     for name in ("one", "two"):
         fetcher.want(name, {3: "1.1", 5: "1.0"})
     assert len(fetcher._wanted) == 1
 
 
-async def test_devices_that_name_ever_new_objects_fill_no_memory() -> None:
+async def test_devices_with_ever_new_objects_use_bounded_memory() -> None:
     fetcher = ModelFetcher(ObjectModelCache(1), Leshan(), RefusingLedger())  # type: ignore[arg-type]
     for version in range(MAX_REQUESTED + 1):
         fetcher._requested[version, "1.0"] = _NEVER
@@ -85,7 +85,7 @@ class Taking:
         return
 
 
-async def test_leshan_is_asked_ever_more_rarely_for_a_model_that_it_does_not_have() -> None:
+async def test_a_model_that_leshan_lacks_is_requested_at_growing_intervals() -> None:
     shelf, leshan = ObjectModelCache(1), Leshan()
     fetcher = ModelFetcher(shelf, leshan, Taking())  # type: ignore[arg-type]
     now = 1_000.0
@@ -116,7 +116,7 @@ class Away(Leshan):
         raise LeshanUnavailable("away")
 
 
-async def test_a_leshan_that_is_away_is_asked_again_after_a_minute() -> None:
+async def test_an_unavailable_leshan_is_requested_again_after_a_minute() -> None:
     leshan = Away()
     fetcher = ModelFetcher(ObjectModelCache(1), leshan, Taking())  # type: ignore[arg-type]
     now = 1_000.0

@@ -47,35 +47,35 @@ LAMP_2 = model(3416, "2.0", (1, T.INTEGER), (26, T.INTEGER))
 
 
 @pytest.mark.parametrize("known", [[LAMP_2], [LAMP_2, model(3416, "2.1", (26, T.INTEGER))]])
-def test_a_later_major_version_does_not_stand_in(known: list[ObjectModel]) -> None:
+def test_a_later_major_version_is_not_used(known: list[ObjectModel]) -> None:
     """Object 3416: a resource that is STRING in 1.0, here ``2700``, is INTEGER in 2.0. Leshan has no model of 1.0."""
     assert read(shelf_of(*known), {3416: "1.0"}, "/3416/0/26", "OPAQUE", "32373030") == TypedValue(T.OPAQUE, "32373030")
 
 
-def test_the_exact_model_is_used_whatever_others_say() -> None:
+def test_the_exact_model_is_preferred_over_others() -> None:
     shelf = shelf_of(LAMP_2, LAMP_1)
     assert read(shelf, {3416: "1.0"}, "/3416/0/26", "OPAQUE", "32373030") == TypedValue(T.STRING, "2700")
     assert read(shelf, {3416: "2.0"}, "/3416/0/26", "OPAQUE", "0a8c") == TypedValue(T.INTEGER, "2700")
 
 
-def test_a_compatible_version_stands_in() -> None:
+def test_a_compatible_version_is_used() -> None:
     shelf = shelf_of(model(3303, "1.1", (5700, T.FLOAT), (5518, T.TIME)))
     assert read(shelf, {3303: "1.0"}, "/3303/0/5700", "OPAQUE", "4039800000000000") == TypedValue(T.FLOAT, 25.5)
 
 
 @pytest.mark.parametrize("other", [(2, T.STRING), (2, T.INTEGER, True)], ids=["type", "multiplicity"])
-def test_compatible_versions_that_disagree_do_not_stand_in(other: tuple[int, ValueType]) -> None:
+def test_compatible_versions_that_disagree_are_not_used(other: tuple[int, ValueType]) -> None:
     shelf = shelf_of(model(7, "1.0", (1, T.INTEGER), (2, T.INTEGER)), model(7, "1.1", (1, T.INTEGER), other))
     assert read(shelf, {7: "1.2"}, "/7/0/1", "OPAQUE", "05") == TypedValue(T.INTEGER, "5")
     assert read(shelf, {7: "1.2"}, "/7/0/2", "OPAQUE", "05") == TypedValue(T.OPAQUE, "05")
 
 
-def test_a_device_of_unknown_version_is_read_by_what_all_versions_agree_on() -> None:
+def test_a_device_of_unknown_version_is_decoded_by_common_definitions() -> None:
     shelf = shelf_of(LAMP_1, LAMP_2)
     assert read(shelf, {}, "/3416/0/1", "OPAQUE", "05") == TypedValue(T.INTEGER, "5")
     assert read(shelf, {}, "/3416/0/26", "OPAQUE", "32373030") == TypedValue(T.OPAQUE, "32373030")
 
 
-def test_a_newer_text_of_a_version_takes_its_place() -> None:
+def test_a_newer_text_of_a_version_replaces_it() -> None:
     shelf = shelf_of(model(7, "1.0", (2, T.INTEGER)), model(7, "1.0", (2, T.STRING)))
     assert read(shelf, {7: "1.1"}, "/7/0/2", "OPAQUE", "35") == TypedValue(T.STRING, "5")

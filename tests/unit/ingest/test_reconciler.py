@@ -59,7 +59,7 @@ async def reconciling_by(slow: Slow) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_site_that_needs_longer_than_one_hold_is_read_to_its_end() -> None:
+async def test_a_listing_longer_than_one_lease_is_read_to_its_end() -> None:
     holds = Holds(left=1_000_000)
     slow = Slow(holds)
     began = asyncio.get_running_loop().time()
@@ -70,7 +70,7 @@ async def test_a_site_that_needs_longer_than_one_hold_is_read_to_its_end() -> No
     assert (slow.begun, slow.ended, slow.broken_off) == (1, 1, 0)
 
 
-async def test_whoever_cannot_renew_its_hold_stops() -> None:
+async def test_a_bridge_that_cannot_renew_its_lease_stops() -> None:
     slow = Slow(Holds(left=3))
     async with reconciling_by(slow):
         await eventually(lambda: slow.broken_off == 1)

@@ -48,7 +48,7 @@ def test_a_value_that_cannot_be_represented_is_named_with_the_reason(type_: str,
     assert why in told.outcome.detail
 
 
-def test_an_answer_of_nothing_else_is_empty_and_says_why() -> None:
+def test_an_answer_without_valid_values_is_empty_and_has_the_reason() -> None:
     told = report(single("FLOAT", "NaN"))
     assert told.answer == {}
     assert f"{INSTANCE}/1: " in (told.outcome.detail or "")
@@ -66,7 +66,7 @@ def test_an_opaque_value_up_to_the_limit_is_answered() -> None:
     assert report(single("OPAQUE", value)).answer == {f"{INSTANCE}/1": value}
 
 
-def test_of_a_multiple_resource_each_instance_counts_by_itself() -> None:
+def test_instances_of_a_multiple_resource_count_separately() -> None:
     multiple = {"kind": "multiResource", "id": 1, "type": "FLOAT", "values": {"0": "1.5", "3": "NaN", "7": "2.5"}}
     told = report(multiple)
     assert told.answer == {f"{INSTANCE}/1": {"0": 1.5, "7": 2.5}}
@@ -74,7 +74,7 @@ def test_of_a_multiple_resource_each_instance_counts_by_itself() -> None:
     assert told.outcome.detail == f"left out of the answer: {INSTANCE}/1/3: {why}"
 
 
-def test_a_long_list_of_reasons_says_how_many_more_there_are() -> None:
+def test_a_long_list_of_reasons_has_the_number_of_the_omitted_ones() -> None:
     told = report(*(single("FLOAT", "NaN", id_) for id_ in range(200)))
     detail = told.outcome.detail or ""
     assert len(detail) <= MAX_DETAIL
@@ -83,7 +83,7 @@ def test_a_long_list_of_reasons_says_how_many_more_there_are() -> None:
     assert detail.endswith(f"; and {200 - shown} more")
 
 
-def test_an_answer_that_is_no_node_says_so() -> None:
+def test_an_answer_that_is_no_node_has_the_reason() -> None:
     told = report_of(None, Outcome(OutcomeKind.SUCCESS, 200, content="nonsense"), lambda _: None)
     assert (told.answer, told.outcome.detail) == (
         {},

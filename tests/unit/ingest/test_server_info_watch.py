@@ -94,14 +94,14 @@ async def asked(leshan: Leshan, count: int) -> None:
     await eventually(lambda: len(leshan.asked) >= count)
 
 
-async def test_a_stock_server_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stock_server_is_requested_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watching(monkeypatch) as (watch, leshan, database):
         await reads(database, 20)
         await watch.refresh()  # as each reconciliation does
         assert leshan.asked == ["GET /api/server/info"]
 
 
-async def test_a_stock_server_without_types_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stock_server_without_types_is_requested_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watching(monkeypatch) as (watch, leshan, database):
         await reads(database, 2)
         await leshan.client.recognize("d")
@@ -114,7 +114,7 @@ async def test_a_stock_server_without_types_is_asked_once(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("away", [False, True])
-async def test_it_is_asked_again_after_the_breaker_and_by_the_bridge(
+async def test_it_is_requested_again_after_the_breaker_and_by_the_bridge(
     monkeypatch: pytest.MonkeyPatch, away: bool
 ) -> None:
     async with watching(monkeypatch) as (watch, leshan, database):
@@ -127,7 +127,7 @@ async def test_it_is_asked_again_after_the_breaker_and_by_the_bridge(
         assert len(leshan.asked) == 3
 
 
-async def test_a_first_boot_id_has_it_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_first_boot_id_causes_one_more_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late event of a server that was replaced by a stock one also carries a ``bootId``: it causes one request."""
     async with watching(monkeypatch) as (_, leshan, database):
         await reads(database, 2)
@@ -137,7 +137,7 @@ async def test_a_first_boot_id_has_it_asked_once_more(monkeypatch: pytest.Monkey
         assert len(leshan.asked) == 2
 
 
-async def test_an_upgraded_server_is_noticed_and_watched_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_upgraded_server_is_detected_and_watched_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watching(monkeypatch) as (_, leshan, database):
         await reads(database, 2)
         leshan.info = OURS

@@ -41,9 +41,9 @@ def test_terminal_operations_never_move() -> None:
     assert all(not MOVES[status] for status in TERMINAL)
 
 
-def test_the_document_shows_the_moves_that_the_code_has() -> None:
+def test_the_document_shows_the_moves_of_the_code() -> None:
     assert moves_table() in DOCUMENT
 
 
-def test_the_document_shows_the_verdicts_that_the_code_gives() -> None:
+def test_the_document_shows_the_verdicts_of_the_code() -> None:
     assert verdict_table() in DOCUMENT

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from app.models.ledger.outage import Outage
 
 
-def test_an_outage_is_told_when_it_begins_and_when_it_ends() -> None:
+def test_the_begin_and_the_end_of_an_outage_are_logged() -> None:
     outage = Outage()
     with capture_logs() as lines:
         outage.ended()

@@ -33,7 +33,7 @@ NOW, WAKE = 1_000, 5
         (K.READ, "/3/0/4", ("/3/0/4",), {(3, 0)}),
     ],
 )
-def test_an_operation_touches_the_instances_of_its_paths(
+def test_an_operation_uses_the_instances_of_its_paths(
     kind: OperationKind, path: str | None, paths: tuple[str, ...], expected: set[Any] | None
 ) -> None:
     assert instances_of(kind, path, paths) == expected
@@ -53,7 +53,7 @@ def test_an_operation_touches_the_instances_of_its_paths(
         (None, None, True),
     ],
 )
-def test_operations_conflict_where_they_touch_the_same_instance(one: Any, other: Any, expected: bool) -> None:
+def test_operations_conflict_if_they_use_the_same_instance(one: Any, other: Any, expected: bool) -> None:
     assert conflict(one, other) is conflict(other, one) is expected
 
 
@@ -62,7 +62,7 @@ def queued(seq: int, path: str, kind: OperationKind = K.READ, **facts: Any) -> Q
     return Queued(1, seq, kind, path, dump_json([path]) or "", 0, 30, **values)
 
 
-def test_where_nothing_waits_the_first_goes() -> None:
+def test_without_waiting_operations_the_first_is_next() -> None:
     found = next_of([queued(1, "/5/0/1"), queued(2, "/5/0/1")], WAKE, NOW)
     assert (found.operation, found.at, found.waiting) == (1, 0, False)
 
@@ -87,19 +87,19 @@ def test_of_those_that_wait_for_a_time_the_first_to_be_due_is_next() -> None:
     assert (found.operation, found.at) == (2, NOW + 10)
 
 
-def test_what_waits_further_behind_is_not_forgotten() -> None:
+def test_operations_that_wait_further_behind_are_considered() -> None:
     """An urgent operation is first: the one that waits behind it must not become the head of a plain queue."""
     found = next_of([queued(1, "/3/0/1"), queued(2, "/5/0/1", held_wake_seq=WAKE)], WAKE, NOW)
     assert (found.operation, found.waiting) == (1, True)
 
 
-def test_an_expired_operation_neither_goes_nor_holds_back() -> None:
+def test_an_expired_operation_is_neither_sent_nor_holds_back() -> None:
     queue = [queued(1, "/5/0/1", held_wake_seq=WAKE, expires_at=NOW), queued(2, "/5/0/2")]
     assert next_of(queue, WAKE, NOW).operation == 2
 
 
 @pytest.mark.parametrize("seconds", range(AWAKE_WINDOW[0], 61))
-def test_half_of_a_short_window_and_all_but_the_margins_of_a_long_one_remain_to_start_a_call(seconds: int) -> None:
+def test_the_minimum_window_to_start_a_call(seconds: int) -> None:
     window = seconds * 1_000_000
     remaining = window - window_margin(window) - start_margin(window)
     assert remaining >= window // 2
@@ -116,7 +116,7 @@ def step(seq: int, number: int, to_status: str, last_seq: int, path: str = "/3/0
     }  # fmt: skip
 
 
-def test_of_a_long_history_only_what_is_known_as_a_whole_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operations_sent_during_omitted_history_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """An operation that was sent while omitted operations were queued is not judged: one of them may have held it
     back."""
     history = [

@@ -128,16 +128,14 @@ def test_a_row_gives_its_verdict(case: Case, repeatable: bool) -> None:
 
 
 @each_case
-def test_the_last_counted_attempt_ends_it_and_an_uncounted_one_never_does(case: Case) -> None:
+def test_the_last_counted_attempt_ends_it_and_an_uncounted_one_does_not(case: Case) -> None:
     verdict = judge(replace(FIRST, attempts=2), Report(case.outcome, leshan_healthy=case.healthy))
     assert (verdict.status, verdict.reason) == (case.used_up or case.twice)
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
 @pytest.mark.parametrize("delivery", Delivery)
-def test_a_delete_answered_not_found_was_done_by_an_earlier_attempt_that_may_have_reached(
-    delivery: Delivery, repeatable: bool
-) -> None:
+def test_a_delete_answered_not_found_after_a_perhaps_is_confirmed(delivery: Delivery, repeatable: bool) -> None:
     attempt = replace(FIRST, kind=OperationKind.DELETE, delivery=delivery, repeatable=repeatable)
     verdict = judge(attempt, Report(device(404)))
     if delivery is _D.MAY_HAVE_REACHED:
@@ -146,17 +144,17 @@ def test_a_delete_answered_not_found_was_done_by_an_earlier_attempt_that_may_hav
         assert (verdict.status, verdict.reason) == (_S.FAILED, _R.DEVICE_REFUSED)
 
 
-def test_only_a_delete_can_be_already_gone() -> None:
+def test_without_a_delete_not_found_is_a_failure() -> None:
     attempt = replace(FIRST, delivery=_D.MAY_HAVE_REACHED)
     assert judge(attempt, Report(device(404))).status is _S.FAILED
 
 
-def test_a_silent_device_without_queue_mode_is_not_taken_as_asleep() -> None:
+def test_a_silent_device_without_queue_mode_does_not_count_as_asleep() -> None:
     assert judge(replace(FIRST, queue_mode=False), Report(Outcome(_K.DEVICE_SILENT))).presence is None
 
 
 @pytest.mark.parametrize("kind", [OperationKind.CANCEL_OBSERVE, OperationKind.CANCEL_OBSERVE_COMPOSITE])
-def test_an_observation_that_leshan_forgot_by_itself_is_confirmed_and_the_device_not_heard(kind: OperationKind) -> None:
+def test_an_observation_canceled_by_leshan_is_confirmed_without_contact(kind: OperationKind) -> None:
     verdict = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200)))
     assert (verdict.status, verdict.contact) == (_S.CONFIRMED, False)
     answered = judge(replace(FIRST, kind=kind), Report(Outcome(_K.SUCCESS, 200, 205, "CONTENT(205)")))
@@ -164,7 +162,7 @@ def test_an_observation_that_leshan_forgot_by_itself_is_confirmed_and_the_device
 
 
 @pytest.mark.parametrize("kind", [_K.NOT_CONNECTED, _K.ASLEEP])
-def test_a_device_without_queue_mode_that_cannot_be_called_now_is_called_again_after_a_pause(kind: OutcomeKind) -> None:
+def test_without_queue_mode_an_uncallable_device_is_called_after_a_pause(kind: OutcomeKind) -> None:
     verdict = judge(replace(FIRST, queue_mode=False), Report(Outcome(kind)))
     assert (verdict.status, verdict.presence, verdict.ends_turn, verdict.counted) == (_S.QUEUED, None, True, False)
 
@@ -181,18 +179,18 @@ def test_a_composite_that_the_device_never_answers_is_tried_once(queue_mode: boo
     assert verdict.presence is (Presence.ASLEEP if queue_mode else None)
 
 
-def test_only_silence_ends_a_composite_early() -> None:
+def test_only_a_missing_response_fails_a_composite_at_once() -> None:
     attempt = replace(FIRST, kind=OperationKind.READ_COMPOSITE, answers_others_only=True)
     for outcome in (Outcome(_K.ANSWER_LOST), Outcome(_K.LEASE_LOST), device(503)):
         assert judge(attempt, Report(outcome)).status is _S.QUEUED
 
 
-def test_a_leshan_of_which_nothing_is_known_is_not_called_healthy() -> None:
+def test_an_unprobed_leshan_does_not_count_as_healthy() -> None:
     assert judge(FIRST, Report(Outcome(_K.UNEXPECTED, 404))).status is _S.QUEUED
 
 
 @pytest.mark.parametrize(
     "kind", [_K.PROXY_ERROR, _K.UNREACHABLE, _K.LESHAN_REFUSED, _K.LESHAN_BUSY, _K.NOT_SENT, _K.UNEXPECTED]
 )
-def test_leshans_own_trouble_lets_the_endpoint_pause(kind: OutcomeKind) -> None:
+def test_a_failure_of_leshan_pauses_the_endpoint(kind: OutcomeKind) -> None:
     assert judge(FIRST, Report(Outcome(kind))).set_back

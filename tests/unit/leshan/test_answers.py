@@ -52,7 +52,7 @@ EXCHANGES = [
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_every_recorded_answer_gives_its_outcome(exchange: dict[str, Any]) -> None:
+def test_every_recorded_answer_has_its_outcome(exchange: dict[str, Any]) -> None:
     kind, response = kind_of(exchange["request"]), exchange["response"]
     headers = {"Content-Type": response["contentType"]} if response["contentType"] else {}
     body = response["body"]
@@ -167,19 +167,19 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("status", "text", "kind"), ROWS)
-def test_rows(status: int, text: str, kind: OutcomeKind) -> None:
+def test_rows_of_the_answer_table(status: int, text: str, kind: OutcomeKind) -> None:
     assert read(OperationKind.WRITE, status, text) is kind
 
 
 @pytest.mark.parametrize("kind", sorted(CANCELS))
-def test_an_observation_that_is_not_there_is_canceled(kind: OperationKind) -> None:
+def test_an_observation_that_does_not_exist_is_canceled(kind: OperationKind) -> None:
     assert read(kind, 404, "no observation for path /3 for  client 'x'") is OutcomeKind.SUCCESS
     assert read(kind, 404, "no composite observation for paths [/3]") is OutcomeKind.SUCCESS
     assert read(kind, 404, "<html><title>Error 404 Not Found</title></html>") is OutcomeKind.UNEXPECTED
     assert read(kind, 200, "") is OutcomeKind.SUCCESS
 
 
-def test_a_page_is_told_by_its_title_and_in_its_charset() -> None:
+def test_an_html_page_is_reported_by_its_title_in_its_charset() -> None:
     page = "<html><head><title>Error 404\n Nicht gefunden \xfc</title></head></html>".encode("latin-1")
     outcome = read_answer(OperationKind.READ, 404, {"Content-Type": "text/html;charset=iso-8859-1"}, page)
     assert outcome.detail == "Error 404 Nicht gefunden ü"
@@ -192,7 +192,7 @@ def test_a_device_text_without_end_or_with_nul_can_be_stored() -> None:
     assert outcome.detail == "x" * MAX_DETAIL
 
 
-def test_the_answer_of_a_delayed_request_reads_like_a_direct_one() -> None:
+def test_the_response_of_a_delayed_request_is_read_like_a_direct_one() -> None:
     answer = {"status": "CHANGED(204)", "valid": True, "success": True, "failure": False}
     assert read_response_object(OperationKind.WRITE, answer).kind is OutcomeKind.SUCCESS
     refused = {"status": "NOT_FOUND(404)", "success": False}

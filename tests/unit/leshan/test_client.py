@@ -73,7 +73,7 @@ REGISTRATION = next(one["response"]["body"] for one in answered("m18-rest.json")
         ("503 Service Unavailable", "", False),
     ],
 )
-async def test_a_probe_believes_leshans_own_words_only(status: str, body: str, healthy: bool) -> None:
+async def test_a_probe_accepts_only_leshans_own_responses(status: str, body: str, healthy: bool) -> None:
     async with serving(answer(status, body.encode())) as (client, requests):
         probe = await client.probe("x")
     assert probe.healthy is healthy
@@ -82,7 +82,7 @@ async def test_a_probe_believes_leshans_own_words_only(status: str, body: str, h
     assert b"x-key: k" in requests[0].lower()
 
 
-async def test_a_probe_of_a_name_that_cannot_be_spoken_asks_for_another() -> None:
+async def test_a_probe_of_a_name_that_cannot_be_sent_uses_another() -> None:
     async with serving(answer("400 Bad Request", b"No registered client with id 'reveille-probe'")) as (
         client,
         requests,
@@ -91,7 +91,7 @@ async def test_a_probe_of_a_name_that_cannot_be_spoken_asks_for_another() -> Non
     assert b"/clients/reveille-probe " in requests[0]
 
 
-async def test_a_probe_of_a_name_that_a_proxy_dislikes_asks_for_another() -> None:
+async def test_a_probe_of_a_name_that_a_proxy_refuses_uses_another() -> None:
     class Proxy:
         async def exchange(self, request: LeshanRequest, *_: object) -> Exchange:
             if "script" in request.target:
@@ -106,7 +106,7 @@ async def test_a_probe_of_a_name_that_a_proxy_dislikes_asks_for_another() -> Non
     await client.aclose()
 
 
-async def test_a_probe_has_room_beside_calls_that_are_never_answered() -> None:
+async def test_a_probe_has_a_slot_beside_unanswered_calls() -> None:
     called = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -156,7 +156,7 @@ async def test_registrations_with_their_clock() -> None:
     ],
     ids=range(7),
 )
-async def test_a_list_that_is_not_whole_is_no_list(pieces: list[bytes]) -> None:
+async def test_an_incomplete_list_is_rejected(pieces: list[bytes]) -> None:
     async with serving(pieces) as (client, _):
         with pytest.raises(LeshanUnavailable):
             await everyone(client)
@@ -167,7 +167,7 @@ async def everyone(client: LeshanClient) -> int:
         return len([None async for _ in found])
 
 
-async def test_nobody_there_is_said() -> None:
+async def test_an_unreachable_server_is_reported() -> None:
     client = LeshanClient("http://127.0.0.1:1")
     with pytest.raises(LeshanUnavailable):
         await everyone(client)
@@ -235,14 +235,14 @@ async def call(op: OperationRequest, exchange: Exchange) -> tuple[OutcomeKind, W
 
 
 @pytest.mark.parametrize("name", ["x/3/0/4?a=1#", "..", "a;b"])
-async def test_a_name_that_cannot_be_spoken_ends_the_operation_without_a_call(name: str) -> None:
+async def test_a_name_that_cannot_be_sent_ends_the_operation_without_a_call(name: str) -> None:
     kind, wire, detail = await call(OperationRequest(name, OperationKind.READ, path="/3"), Exchange(left=True))
     assert kind is OutcomeKind.BAD_REQUEST
     assert wire.sent == []
     assert "Leshan cannot be queried" in (detail or "")
 
 
-async def test_an_operation_that_makes_no_request_ends_without_a_call() -> None:
+async def test_an_operation_without_a_request_ends_without_a_call() -> None:
     for op in (
         OperationRequest("a", OperationKind.READ),
         OperationRequest("a", OperationKind.CREATE, path="/3", value=None),

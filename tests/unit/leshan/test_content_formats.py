@@ -111,7 +111,7 @@ def test_the_registered_formats_are_requested(
         ({CBOR}, "1.0", (CBOR, JSON)),
     ],
 )
-def test_a_composite_prefers_senml_cbor_and_has_the_other_in_reserve(
+def test_a_composite_prefers_senml_cbor_with_the_other_in_reserve(
     kind: K, registered: set[ContentFormat] | None, lwm2m: str | None, formats: Formats
 ) -> None:
     operation = op(kind, paths=("/3/0", "/4/0"))
@@ -139,7 +139,7 @@ def test_a_composite_prefers_senml_cbor_and_has_the_other_in_reserve(
         ({TLV}, "1.1", LESHANS_CHOICE),
     ],
 )
-def test_a_value_that_tlv_changes_never_goes_out_as_tlv(
+def test_a_value_that_tlv_changes_is_never_sent_as_tlv(
     operation: OperationRequest, registered: set[ContentFormat] | None, lwm2m: str, formats: Formats
 ) -> None:
     chosen = formats_for(operation, None if registered is None else frozenset(registered), lwm2m)
@@ -162,7 +162,7 @@ def _in(operation: OperationRequest, format_: ContentFormat | None) -> Operation
 
 
 @pytest.mark.parametrize("value", ["0", str(GARBLED_IN_TLV - 1)])
-def test_a_value_that_tlv_keeps_may_go_out_as_tlv(value: str) -> None:
+def test_a_value_that_tlv_preserves_may_be_sent_as_tlv(value: str) -> None:
     assert request_for(write(value)).target.endswith("?timeout=30")
 
 
@@ -180,7 +180,7 @@ def test_a_value_that_tlv_keeps_may_go_out_as_tlv(value: str) -> None:
         (op(K.CANCEL_OBSERVE_COMPOSITE, paths=("/3/0",)), "no composite operations"),
     ],
 )
-def test_a_server_that_ignores_types_is_not_given_what_it_would_change(operation: OperationRequest, why: str) -> None:
+def test_a_server_that_ignores_types_receives_no_value_it_would_change(operation: OperationRequest, why: str) -> None:
     with pytest.raises(Unwritable, match=why):
         request_for(operation, typed=False)
 
@@ -196,5 +196,5 @@ def test_a_server_that_ignores_types_is_not_given_what_it_would_change(operation
         op(K.EXECUTE, "/3/0/4"),
     ],
 )
-def test_a_server_that_ignores_types_is_given_the_rest(operation: OperationRequest) -> None:
+def test_a_server_that_ignores_types_receives_all_other_values(operation: OperationRequest) -> None:
     assert request_for(operation, typed=False).target.startswith("/clients/dev/3")

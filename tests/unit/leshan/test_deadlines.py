@@ -12,7 +12,7 @@ from app.leshan.transport import Deadlines
 pytestmark = pytest.mark.asyncio
 
 
-async def test_each_is_told_once_in_the_order_of_deadlines_and_not_before() -> None:
+async def test_each_deadline_is_reported_once_in_order_and_not_before() -> None:
     told: list[tuple[str, float]] = []
     deadlines: Deadlines[str] = Deadlines(lambda name: told.append((name, time.monotonic())))
     now = time.monotonic()
@@ -24,7 +24,7 @@ async def test_each_is_told_once_in_the_order_of_deadlines_and_not_before() -> N
     assert all(at >= until[name] for name, at in told)
 
 
-async def test_who_was_forgotten_is_not_told_and_the_others_are() -> None:
+async def test_a_removed_deadline_is_not_reported_and_the_others_are() -> None:
     told: list[str] = []
     deadlines: Deadlines[str] = Deadlines(told.append)
     now = time.monotonic()
@@ -36,7 +36,7 @@ async def test_who_was_forgotten_is_not_told_and_the_others_are() -> None:
     assert told == ["silent"]
 
 
-async def test_one_that_comes_after_the_timer_has_run_out_is_watched_too() -> None:
+async def test_a_deadline_added_after_the_timer_expired_is_watched() -> None:
     told: list[str] = []
     deadlines: Deadlines[str] = Deadlines(told.append)
     deadlines.watch("first", time.monotonic() + 0.01)
@@ -46,7 +46,7 @@ async def test_one_that_comes_after_the_timer_has_run_out_is_watched_too() -> No
     assert told == ["first", "second"]
 
 
-async def test_after_a_frozen_time_all_that_passed_are_told() -> None:
+async def test_after_a_freeze_all_passed_deadlines_are_reported() -> None:
     told: list[str] = []
     deadlines: Deadlines[str] = Deadlines(told.append)
     for number in range(3):
@@ -56,7 +56,7 @@ async def test_after_a_frozen_time_all_that_passed_are_told() -> None:
     assert told == ["call-0", "call-1", "call-2"]
 
 
-async def test_nobody_is_told_after_the_end_and_watching_may_begin_anew() -> None:
+async def test_no_deadline_is_reported_after_the_end_and_watching_may_restart() -> None:
     told: list[str] = []
     deadlines: Deadlines[str] = Deadlines(told.append)
     deadlines.watch("open", time.monotonic() + 0.01)

@@ -85,7 +85,7 @@ async def test_the_recorded_stream_with_its_broken_event() -> None:
     assert (last.endpoint, last.ordered) == ('a"b', True)
 
 
-async def test_heartbeats_and_pieces_cut_anywhere() -> None:
+async def test_heartbeats_and_pieces_of_any_size() -> None:
     stream = b"\r\n\r\n" + event("AWAKE", '{"ep":"\u00e9\u2028x"}') + b"\r\n" + event("SLEEPING", '{"ep":"b"}', "\n")
     async with serving(*(stream[index : index + 1] for index in range(len(stream)))) as (client, _):
         heard, reason = await listen(client)
@@ -93,7 +93,7 @@ async def test_heartbeats_and_pieces_cut_anywhere() -> None:
     assert "closed" in reason
 
 
-async def test_broken_events_cost_themselves_alone() -> None:
+async def test_broken_events_affect_only_themselves() -> None:
     broken, count = counter()
     pieces = [
         event("AWAKE", '{"ep":"a"b"}'),
@@ -109,7 +109,7 @@ async def test_broken_events_cost_themselves_alone() -> None:
     assert len(broken) == 4
 
 
-async def test_an_event_without_end_is_dropped_and_the_next_is_read() -> None:
+async def test_an_endless_event_is_dropped_and_the_next_is_read() -> None:
     broken, count = counter()
     surplus = [b"event: AWAKE\r\ndata: ", *[b"x" * 1_000_000] * (MAX_EVENT // 1_000_000 + 3), b"\r\n\r\n"]
     lines = [b"data: x\r\n" * 100_000] * (MAX_EVENT // 900_000 + 2)
@@ -119,7 +119,7 @@ async def test_an_event_without_end_is_dropped_and_the_next_is_read() -> None:
     assert len(broken) == 2
 
 
-async def test_what_came_of_another_users_call_is_not_broken() -> None:
+async def test_the_result_of_another_users_call_is_not_broken() -> None:
     theirs = event("REQUEST_RESPONSE", '{"ep":"a","requestId":"nightly-job/1","delayed":false,"response":{}}')
     broken, count = counter()
     async with serving(theirs, event("AWAKE", '{"ep":"a"}')) as (client, _):
@@ -144,13 +144,13 @@ async def test_silence_ends_the_stream() -> None:
         (b"nonsense\r\n\r\n", "RemoteProtocolError"),
     ],
 )
-async def test_what_is_no_stream_is_said(head: bytes, reason: str) -> None:
+async def test_an_invalid_stream_is_reported(head: bytes, reason: str) -> None:
     async with serving(head=head) as (client, _):
         _, lost = await listen(client)
     assert reason in lost
 
 
-async def test_nobody_there_is_said() -> None:
+async def test_an_unreachable_server_is_reported() -> None:
     async with serving() as (client, _):
         pass
     async with httpx.AsyncClient(base_url="http://127.0.0.1:1/api", trust_env=False) as client:
@@ -158,7 +158,7 @@ async def test_nobody_there_is_said() -> None:
     assert (heard, "ConnectError" in reason) == ([], True)
 
 
-async def test_whether_notifications_wake_is_the_servers_matter() -> None:
+async def test_the_server_decides_whether_notifications_wake() -> None:
     async with serving(event("SEND", '{"ep":"a","val":{}}')) as (client, _):
         heard, _ = await listen(client, notifications_wake=True)
     assert heard[1:] == [Reported(endpoint="a", nodes={}, wakes=True, ordered=True)]
@@ -170,7 +170,7 @@ ENVELOPE = (
 )
 
 
-async def test_an_envelope_tells_when_it_was_and_the_stream_goes_on_after_an_id() -> None:
+async def test_an_envelope_has_its_time_and_the_stream_resumes_after_an_id() -> None:
     cursor = Cursor("3")
     frames = f"id: 7\r\nevent: AWAKE\r\ndata: {ENVELOPE}\r\n\r\n\r\n\r\n"
     # 1795448700 is 15:45 of that day

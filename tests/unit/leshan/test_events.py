@@ -117,7 +117,7 @@ def test_the_attribute_at(at: Any, millis: int | None) -> None:
     assert told.awake_millis == millis
 
 
-def test_what_was_not_told_or_makes_no_sense_is_none() -> None:
+def test_missing_or_implausible_facts_are_none() -> None:
     told = registration_of(
         registration(
             lifetime="soon",
@@ -149,7 +149,7 @@ def test_links_are_stored_with_plain_attributes_only() -> None:
 @pytest.mark.parametrize(
     ("reason", "by_device"), [("CLIENT", True), ("EXPIRED", False), ("REPLACED", False), (None, False)]
 )
-def test_a_deregistration_is_the_devices_where_the_server_says_so(reason: str | None, by_device: bool) -> None:
+def test_a_deregistration_is_the_devices_if_the_server_reports_so(reason: str | None, by_device: bool) -> None:
     told = parse_event("DEREGISTRATION", registration(reason=reason))
     assert isinstance(told, Deregistered)
     assert told.by_device is by_device
@@ -162,7 +162,7 @@ def test_a_name_that_cannot_be_stored_is_broken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ['a"b', "x/3/0/4?a=1#", "..", "x" * 255, "é😀"])
-def test_a_strange_name_is_a_name(name: str) -> None:
+def test_an_unusual_name_is_accepted(name: str) -> None:
     assert parse_event("AWAKE", {"ep": name}) == Awake(endpoint=name)
 
 
@@ -206,7 +206,7 @@ def test_unknown_and_broken_events() -> None:
 ID = "0b1e0c1e-0000-4000-8000-000000000000"
 
 
-def test_what_our_own_server_tells_beside_stock() -> None:
+def test_facts_that_our_own_server_reports_beside_stock() -> None:
     awake = {"ep": "a", "until": 61_000, "cause": "NOTIFICATION"}
     assert parse_event("AWAKE", awake, time=1_000, boot_id="b") == Awake(endpoint="a", window=60_000_000, boot_id="b")
     assert parse_event("AWAKE", {**awake, "cause": "ANSWER"}, time=1_000) is None
@@ -214,7 +214,7 @@ def test_what_our_own_server_tells_beside_stock() -> None:
     assert parse_event("GAP", {"dropped": 7}) == Gap()
 
 
-def test_a_notification_that_the_server_could_not_decode_is_taken_and_changes_nothing() -> None:
+def test_a_notification_that_the_server_could_not_decode_has_no_effect() -> None:
     """If its name were unknown, the event would be refused, and the server's outbox would set it aside."""
     about = {"ep": "a", "registrationId": "r", "kind": "single", "res": "/3/0/9"}
     told = {**about, "contentFormat": 112, "bytes": 1, "payload": "ff", "error": "x", "reason": "y"}
@@ -233,7 +233,7 @@ def test_observations_as_our_own_server_reports_them(name: str, stands: bool) ->
         assert parse_event(name, {**about, **odd}) is None
 
 
-def test_what_an_attempt_of_ours_came_to() -> None:
+def test_the_result_of_an_attempt_of_ours() -> None:
     told = {"ep": "a", "path": "/3/0", "requestId": f"{ID}/2", "delayed": False}
     ended = AttemptEnded(endpoint="a", operation_id=ID, attempt=2)
     assert parse_event("REQUEST_RESPONSE", {**told, "response": {"x": 1}}) == replace(ended, response={"x": 1})
@@ -244,7 +244,7 @@ def test_what_an_attempt_of_ours_came_to() -> None:
             parse_event("REQUEST_RESPONSE", {**told, "requestId": bad, "response": {}})
 
 
-def test_what_a_call_of_somebody_else_came_to_is_theirs_to_know() -> None:
+def test_the_result_of_another_users_call_is_ignored() -> None:
     """Our Leshan server accepts any two segments as an id, from any caller."""
     told = {"ep": "a", "path": "/3/0", "delayed": False, "response": {}}
     for theirs in ("nightly-job/2", f"{ID}/0", f"{ID}", f"{ID}/2/3", "x" * 1_000):

@@ -153,7 +153,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("told", "raw", "wanted", "value"), KEPT)
-def test_what_cannot_be_converted_is_kept_as_told(
+def test_a_value_that_cannot_be_converted_is_unchanged(
     told: ValueType | None, raw: Any, wanted: ValueType, value: TypedValue
 ) -> None:
     assert read_value(told, raw, wanted) == value
@@ -191,14 +191,14 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD, ids=[json.dumps(bad)[:60] for bad in BAD])
-def test_a_bad_resource_does_not_lose_its_neighbours(bad: Any) -> None:
+def test_a_bad_resource_does_not_affect_its_neighbors(bad: Any) -> None:
     instance = {"kind": "instance", "id": 0, "resources": [single(7, "INTEGER", "7"), bad, single(9, "STRING", "ok")]}
     decoded = decode_content(None, {"/3310/0": instance}, nothing)
     assert decoded.values == {"/3310/0/7": TypedValue(T.INTEGER, "7"), "/3310/0/9": TypedValue(T.STRING, "ok")}
     assert len(decoded.problems) == 1
 
 
-def test_a_bad_path_or_node_does_not_lose_the_others() -> None:
+def test_a_bad_path_or_node_does_not_affect_the_others() -> None:
     nodes = {"/x": single(1, "STRING", "a"), "/3/0/1/0/0": {}, "/3/0/2": single(2, "STRING", "b"), "/3/0/3": None}
     decoded = decode_content(None, nodes, nothing)
     assert set(decoded.values) == {"/3/0/2"}
@@ -210,7 +210,7 @@ def test_a_content_that_is_no_map_is_refused() -> None:
         decode_content(None, [1], nothing)
 
 
-def test_a_node_that_stands_at_the_wrong_depth_is_refused() -> None:
+def test_a_node_at_the_wrong_depth_is_refused() -> None:
     decoded = decode_content(
         None, {"/3/0/1": {"kind": "obj", "id": 3, "instances": []}, "/": single(1, "STRING", "a")}, nothing
     )
@@ -237,7 +237,7 @@ JSON = st.recursive(
 
 @settings(max_examples=300)
 @given(st.sampled_from(["/", "/3", "/3/0", "/3442/0/120", "/3442/0/1120/1", "x"]), JSON)
-def test_no_content_breaks_the_reader(path: str, content: Any) -> None:
+def test_no_content_raises_an_unexpected_error(path: str, content: Any) -> None:
     for value in decode_content(path, content, models).values.values():
         for one in value.value.values() if value.multiple and value.type is not T.OBJLNK else [value.value]:
             assert canonical(value.type, one) == one

@@ -23,7 +23,7 @@ def test_the_recorded_models() -> None:
     assert {resource.type for resource in test_object.resources.values()} == {*ValueType, None}
 
 
-def test_a_model_survives_being_stored() -> None:
+def test_a_stored_model_is_read_unchanged() -> None:
     for model in parse_object_specs(load("m18-objectspecs.json")):
         assert model_from_json(json.loads(json.dumps(model_to_json(model)))) == model
 
@@ -40,18 +40,18 @@ def test_a_model_survives_being_stored() -> None:
         {"id": 3, "resourcedefs": [], "version": "1.1-a-version-of-our-own"},
     ],
 )
-def test_a_model_without_sense_is_left_out(spec: Any) -> None:
+def test_an_invalid_model_is_omitted(spec: Any) -> None:
     assert parse_object_specs([spec]) == []
 
 
-def test_a_resource_without_sense_is_left_out() -> None:
+def test_an_invalid_resource_is_omitted() -> None:
     spec = {"id": 3, "resourcedefs": [{"id": -1}, "x", {"id": 1, "type": "wave", "operations": None}]}
     model = parse_object_specs([spec])[0]
     assert model.version == "1.0"
     assert [(one.id, one.type, one.operations) for one in model.resources.values()] == [(1, None, "")]
 
 
-def test_no_list_is_refused() -> None:
+def test_a_content_that_is_no_list_is_refused() -> None:
     with pytest.raises(InvalidModels):
         parse_object_specs({"id": 3})
 
@@ -93,7 +93,7 @@ def test_a_core_object_without_ver_has_the_version_of_the_lwm2m_release(
     assert object_versions([{"url": "/4/0"}, {"url": "/4", "attributes": {"ver": "1.1"}}], release) == {4: "1.1"}
 
 
-def test_an_update_that_leaves_the_formats_out_keeps_those_we_know() -> None:
+def test_an_update_without_formats_preserves_the_known_ones() -> None:
     known = [{"url": "/", "attributes": {"rt": '"oma.lwm2m"', "ct": '"110 112"'}}, {"url": "/3/0", "attributes": {}}]
     told = [{"url": "/", "attributes": {"rt": '"oma.lwm2m"'}}, {"url": "/3442/7", "attributes": {}}]
     assert with_known_formats(known, told) == [known[0], told[1]]

@@ -53,7 +53,7 @@ def test_every_recorded_post_is_read(post: dict[str, Any]) -> None:
         (11, TypedValue(ValueType.FLOAT, 25.5)),
     ],
 )
-def test_values_are_typed_by_the_model_when_it_is_known(number: int, value: TypedValue) -> None:
+def test_values_are_typed_by_the_model_if_it_is_known(number: int, value: TypedValue) -> None:
     body = POSTS[number]["body"]
     event = parse_single(body)
     assert isinstance(event, Reported)
@@ -62,7 +62,7 @@ def test_values_are_typed_by_the_model_when_it_is_known(number: int, value: Type
     assert read.value == pytest.approx(value.value)
 
 
-def test_the_form_tells_no_instance_so_zero_is_taken() -> None:
+def test_the_form_has_no_instance_so_zero_is_assumed() -> None:
     def nodes(val: Any) -> list[str]:
         event = parse_single({"ep": "a", "obj_id": 3303, "val": val})
         assert isinstance(event, Reported)
@@ -93,13 +93,13 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("body", "field"), BROKEN)
-def test_what_is_at_fault_is_named(body: Any, field: str) -> None:
+def test_the_invalid_field_is_named(body: Any, field: str) -> None:
     with pytest.raises(UnreadableEvent) as error:
         parse_single(body)
     assert error.value.field == field
 
 
-def test_a_composite_without_content_is_heard() -> None:
+def test_a_composite_without_content_is_accepted() -> None:
     assert parse_composite({"ep": "a", "val": None}) == Reported(endpoint="a", nodes={})
     with pytest.raises(MissingField):
         parse_composite({"ep": "a", "val": [1]})

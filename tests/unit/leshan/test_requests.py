@@ -83,7 +83,7 @@ def recorded(label: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("label", "operation"), RECORDED, ids=[label for label, _ in RECORDED])
-def test_the_recorded_requests_are_what_we_send(label: str, operation: OperationRequest) -> None:
+def test_requests_are_as_recorded(label: str, operation: OperationRequest) -> None:
     told, ours = recorded(label), request_for(operation)
     assert ours.method == told["method"]
     path, _, query = ours.target.partition("?")
@@ -98,7 +98,7 @@ def test_the_recorded_requests_are_what_we_send(label: str, operation: Operation
         assert (ours.body, ours.content_type) == (told["body"].encode(), "text/plain; charset=utf-8")
 
 
-def test_a_whole_instance_takes_its_id_from_the_path() -> None:
+def test_a_whole_instance_has_the_id_of_its_path() -> None:
     sent = request_for(op(K.WRITE, "/3442/4", value={"resources": []}, timeout_seconds=7))
     assert sent.target == "/clients/plain-2/3442/4?timeout=7"
     assert json.loads(sent.body or b"") == {"kind": "instance", "resources": [], "id": 4}
@@ -132,7 +132,7 @@ def test_cancels_are_passive_and_execute_always_has_a_body() -> None:
     assert request_for(op(K.EXECUTE, "/3/0/4")).body == b""
 
 
-def test_questions_about_the_server() -> None:
+def test_requests_about_the_server() -> None:
     assert clients_request().target == "/clients"
     assert probe_request("urn:imei:1").target == "/clients/urn%3Aimei%3A1"
     assert objectspecs_request("a b").target == "/objectspecs/a%20b"
@@ -149,12 +149,12 @@ def test_a_name_is_one_segment(name: str) -> None:
     "name", ["", ".", "..", "a/b", "x/3/0/4?a=1#", "50%", "a;x=1", "a\\b", "a\x00", "a\nb", "\ud800"]
 )
 @pytest.mark.parametrize("kind", [K.READ, K.EXECUTE])
-def test_a_name_that_could_reach_another_path_is_not_spoken(name: str, kind: OperationKind) -> None:
+def test_a_name_that_could_reach_another_path_is_not_sent(name: str, kind: OperationKind) -> None:
     with pytest.raises(Unaddressable):
         request_for(OperationRequest(name, kind, path="/3/0/4"))
 
 
-def test_a_server_that_says_so_is_asked_about_any_name() -> None:
+def test_a_server_that_reports_so_accepts_any_name() -> None:
     def target(name: str) -> str:
         return request_for(OperationRequest(name, K.READ, path="/3/0/4", timeout_seconds=5), any_name=True).target
 
@@ -167,7 +167,7 @@ def test_a_server_that_says_so_is_asked_about_any_name() -> None:
 @pytest.mark.parametrize(
     ("path", "once", "retransmit"), [("/3/0/4", True, "&retransmit=0"), ("/3/0/4", False, ""), ("/3/0/12", True, "")]
 )
-def test_what_takes_a_device_down_leaves_as_one_datagram(path: str, once: bool, retransmit: str) -> None:
+def test_a_request_that_takes_a_device_down_is_sent_as_one_datagram(path: str, once: bool, retransmit: str) -> None:
     request = request_for(OperationRequest("a", K.EXECUTE, path=path, timeout_seconds=5), once=once)
     assert request.target == f"/clients/a{path}?timeout=5{retransmit}"
 

@@ -60,7 +60,7 @@ def test_all_features_are_read() -> None:
         (200, '{"features": {"requestIds": "yes", "eventEnvelope": 2}, "limits": {"openCalls": true}, "bootId": 1}'),
     ],
 )
-def test_anything_else_is_a_stock_server(status: int, body: str) -> None:
+def test_any_other_response_is_of_a_stock_server(status: int, body: str) -> None:
     assert read_server_info(status, body.encode()) == STOCK
 
 
@@ -89,7 +89,7 @@ async def answering(status: int, body: Any) -> AsyncIterator[tuple[LeshanClient,
 
 
 @pytest.mark.asyncio
-async def test_a_look_is_remembered() -> None:
+async def test_a_recognized_server_is_remembered() -> None:
     async with answering(200, INFO) as (client, asked):
         assert await client.look() == client.info == ALL
         assert asked == ["GET /api/server/info"]
@@ -100,7 +100,7 @@ M4, M18 = b"no registered client with id 'd'", b"No registered client with id 'd
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("before", "after"), [(M4, M18), (M18, M4)], ids=["upgraded", "downgraded"])
-async def test_a_stock_server_is_recognized_again_after_each_look(before: bytes, after: bytes) -> None:
+async def test_a_stock_server_is_recognized_again_after_each_reset(before: bytes, after: bytes) -> None:
     answers = [before, after]
     async with answering(400, lambda target: {} if target.endswith("/info") else answers.pop(0)) as (client, _):
         for answer in (before, after):
@@ -111,7 +111,7 @@ async def test_a_stock_server_is_recognized_again_after_each_look(before: bytes,
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_says_what_it_can_reads_types() -> None:
+async def test_a_server_that_reports_its_capabilities_reads_types() -> None:
     async with answering(200, INFO) as (client, _):
         client.typed = False
         await client.look()
@@ -120,7 +120,7 @@ async def test_a_server_that_says_what_it_can_reads_types() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [401, 429, 502, 503])
-async def test_who_turns_us_away_says_nothing_of_what_the_server_can(status: int) -> None:
+async def test_a_refusal_says_nothing_about_the_capabilities(status: int) -> None:
     async with answering(status, {}) as (client, _):
         client.info = ALL
         with pytest.raises(LeshanUnavailable):
@@ -154,7 +154,7 @@ REFUSED = {
         (401, {}, CallStatus.AWAY),
     ],
 )
-async def test_what_became_of_a_call(status: int, told: Any, expected: OutcomeKind | CallStatus) -> None:
+async def test_the_result_of_a_past_call(status: int, told: Any, expected: OutcomeKind | CallStatus) -> None:
     async with answering(status, told) as (client, asked):
         found = await client.call_status(OperationKind.WRITE, "0b1e/2", 3)
     assert (found if isinstance(found, CallStatus) else found.kind) is expected
@@ -162,7 +162,7 @@ async def test_what_became_of_a_call(status: int, told: Any, expected: OutcomeKi
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_cannot_be_asked_is_away() -> None:
+async def test_an_unreachable_server_is_away() -> None:
     client = LeshanClient("http://127.0.0.1:1")
     assert await client.call_status(OperationKind.WRITE, "0b1e/2", 0) is CallStatus.AWAY
     await client.aclose()
@@ -207,5 +207,5 @@ def test_attributes_of_a_device_do_not_make_its_server_untyped() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"No", b'"registrationDate": "x"'])
-def test_any_other_answer_about_a_client_is_of_a_server_that_reads_types(body: bytes) -> None:
+def test_any_other_answer_about_a_client_is_of_a_typed_server(body: bytes) -> None:
     assert reads_types(body)

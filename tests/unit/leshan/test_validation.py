@@ -121,18 +121,18 @@ NO_NODES = [
 
 
 @pytest.mark.parametrize("request_", CHECKED, ids=str)
-def test_what_the_model_allows_is_checked(request_: OperationRequest) -> None:
+def test_constraints_of_the_model_are_checked(request_: OperationRequest) -> None:
     assert validate(request_, model_of) is True
     assert validate(request_, lambda _object_id: None) is False
 
 
 @pytest.mark.parametrize("request_", UNKNOWN, ids=str)
-def test_what_no_model_knows_is_accepted_unchecked(request_: OperationRequest) -> None:
+def test_paths_without_a_model_are_accepted_unchecked(request_: OperationRequest) -> None:
     assert validate(request_, model_of) is False
 
 
 @pytest.mark.parametrize(("request_", "field", "message"), REFUSED)
-def test_what_the_model_excludes_is_refused(request_: OperationRequest, field: str, message: str) -> None:
+def test_operations_that_the_model_excludes_are_refused(request_: OperationRequest, field: str, message: str) -> None:
     with pytest.raises(InvalidOperation, match=message) as refusal:
         validate(request_, model_of)
     assert refusal.value.field == field
@@ -141,7 +141,7 @@ def test_what_the_model_excludes_is_refused(request_: OperationRequest, field: s
 
 @pytest.mark.parametrize("kind_path", [(K.CREATE, "/5"), (K.WRITE, "/5/0")])
 @pytest.mark.parametrize("node", NO_NODES, ids=str)
-def test_what_is_no_instance_node_is_refused_even_without_a_model(
+def test_an_invalid_instance_node_is_refused_even_without_a_model(
     kind_path: tuple[OperationKind, str], node: Any
 ) -> None:
     with pytest.raises(InvalidOperation) as refusal:
@@ -172,7 +172,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize(("request_", "field"), ELSEWHERE)
-def test_what_the_device_has_not_registered_is_refused(request_: OperationRequest, field: str) -> None:
+def test_objects_that_the_device_has_not_registered_are_refused(request_: OperationRequest, field: str) -> None:
     with pytest.raises(InvalidOperation, match=r"the device has not registered object 999[89]") as refusal:
         validate(request_, model_of, registered={3, 3442})
     assert refusal.value.field == field
@@ -192,7 +192,7 @@ def test_what_the_device_has_not_registered_is_refused(request_: OperationReques
     ],
     ids=str,
 )
-def test_what_a_real_device_may_do_is_accepted(request_: OperationRequest) -> None:
+def test_requests_that_real_devices_support_are_accepted(request_: OperationRequest) -> None:
     """Security and OSCORE are never registered; a composite read omits missing paths; a cancel ends at Leshan."""
     validate(request_, model_of, registered={3, 3442})
 
@@ -250,9 +250,7 @@ OUT_OF_RANGE = [
 
 
 @pytest.mark.parametrize(("request_", "field", "message"), OUT_OF_RANGE)
-def test_a_value_out_of_range_is_refused_unless_that_is_not_wanted(
-    request_: OperationRequest, field: str, message: str
-) -> None:
+def test_a_value_out_of_range_is_refused_unless_disabled(request_: OperationRequest, field: str, message: str) -> None:
     with pytest.raises(InvalidOperation, match=message) as refusal:
         validate(request_, {7777: RANGED}.get)
     assert refusal.value.field == field
@@ -261,7 +259,7 @@ def test_a_value_out_of_range_is_refused_unless_that_is_not_wanted(
     assert validate(request_, lambda _object_id: None) is False
 
 
-def test_what_is_in_range_or_has_no_clear_range_is_accepted() -> None:
+def test_a_value_in_range_or_without_a_clear_range_is_accepted() -> None:
     for request_ in (
         write("/7777/0/1", T.INTEGER, "100"),
         write("/7777/0/2", T.FLOAT, {"0": 0.0, "7": 1.0}),

@@ -81,7 +81,7 @@ async def test_a_list_is_one_batch(ear: Ear) -> None:
     assert len(ear.batches) == 1
 
 
-async def test_a_list_is_taken_whole_or_not_at_all(ear: Ear) -> None:
+async def test_a_list_is_accepted_whole_or_not_at_all(ear: Ear) -> None:
     answer = await post(ear, [AWAKE, {"event": "AWAKE", "data": {}}])
     assert (answer.status_code, answer.json()["field"]) == (422, "[1].data.ep")
     assert ear.batches == []
@@ -111,7 +111,7 @@ async def test_a_list_is_taken_whole_or_not_at_all(ear: Ear) -> None:
         (b" " * (4 * 1024 * 1024 + 1), 413, None),
     ],
 )
-async def test_bad_bodies_get_a_sentence(ear: Ear, body: Any, status: int, field: str | None) -> None:
+async def test_invalid_bodies_are_answered_with_a_sentence(ear: Ear, body: Any, status: int, field: str | None) -> None:
     answer = await post(ear, body)
     assert answer.status_code == status
     assert answer.json().get("field") == field
@@ -120,12 +120,12 @@ async def test_bad_bodies_get_a_sentence(ear: Ear, body: Any, status: int, field
     assert ear.batches == []
 
 
-async def test_a_number_without_end_is_no_harm(ear: Ear) -> None:
+async def test_an_endless_number_is_refused(ear: Ear) -> None:
     body = b'{"event":"AWAKE","data":{"ep":"a"},"time":' + b"9" * 5000 + b"}"
     assert (await post(ear, body)).status_code in {400, 422}
 
 
-async def test_the_age_is_measured_by_leshans_clock_alone(ear: Ear) -> None:
+async def test_the_age_is_measured_only_by_the_senders_clock(ear: Ear) -> None:
     body = {**AWAKE, "time": 1_795_448_700_000, "seq": 3}
     await post(ear, body, headers={"webhook-timestamp": "1795449300"})
     await post(ear, body)
@@ -134,7 +134,7 @@ async def test_the_age_is_measured_by_leshans_clock_alone(ear: Ear) -> None:
     assert [(event.age, event.ordered) for event in events] == [(600_000_000, True), (0, True), (0, False)]
 
 
-async def test_a_signature_lets_pass(ear: Ear) -> None:
+async def test_a_valid_signature_is_accepted(ear: Ear) -> None:
     body = json.dumps(AWAKE).encode()
     answer = await post(ear, body, headers=signed(body), caller="203.0.113.7", secrets=[OTHER, SECRET])
     assert answer.status_code == 202
@@ -153,14 +153,14 @@ async def test_a_signature_lets_pass(ear: Ear) -> None:
         {"webhook-id": "msg_2"},
     ],
 )
-async def test_a_wrong_signature_does_not(ear: Ear, change: dict[str, str]) -> None:
+async def test_a_wrong_signature_is_refused(ear: Ear, change: dict[str, str]) -> None:
     body = json.dumps(AWAKE).encode()
     answer = await post(ear, body, headers={**signed(body), **change}, secrets=[SECRET])
     assert answer.status_code == 401
     assert ear.batches == []
 
 
-async def test_an_old_signature_does_not(ear: Ear) -> None:
+async def test_an_old_signature_is_refused(ear: Ear) -> None:
     body = json.dumps(AWAKE).encode()
     assert (await post(ear, body, headers=signed(body, at=time.time() - 3600), secrets=[SECRET])).status_code == 401
 
@@ -169,7 +169,7 @@ async def test_a_signed_body_that_is_no_text_is_refused(ear: Ear) -> None:
     assert (await post(ear, b"\xff\xfe", headers=signed(b"x"), secrets=[SECRET])).status_code == 401
 
 
-async def test_a_bearer_token_lets_pass_and_a_wrong_one_does_not(ear: Ear) -> None:
+async def test_a_valid_bearer_token_is_accepted_and_a_wrong_one_refused(ear: Ear) -> None:
     right, wrong = {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": "Bearer wrong"}
     assert (await post(ear, headers=right, caller="203.0.113.7", token=TOKEN)).status_code == 202
     assert (await post(ear, headers=wrong, token=TOKEN)).status_code == 401
@@ -177,7 +177,7 @@ async def test_a_bearer_token_lets_pass_and_a_wrong_one_does_not(ear: Ear) -> No
     assert (await post(ear, headers=right, secrets=[SECRET])).status_code == 401
 
 
-async def test_without_secret_and_token_this_machine_alone(ear: Ear) -> None:
+async def test_without_secret_and_token_only_this_machine_is_accepted(ear: Ear) -> None:
     assert (await post(ear, caller="203.0.113.7")).status_code == 401
     assert (await post(ear, headers={"X-Forwarded-For": "203.0.113.7"})).status_code == 401
     assert (await post(ear, caller="::1")).status_code == 202
@@ -187,7 +187,7 @@ async def test_a_delivery_id_that_cannot_be_stored_is_refused(ear: Ear) -> None:
     assert (await post(ear, headers={"webhook-id": "x" * 256})).status_code == 400
 
 
-async def test_the_database_down_is_said(ear: Ear) -> None:
+async def test_an_unavailable_database_is_503(ear: Ear) -> None:
     ear.unavailable = True
     answer = await post(ear)
     assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
@@ -198,7 +198,7 @@ POSTS = load("old-webhooks.json")
 
 
 @pytest.mark.parametrize("old", POSTS, ids=range(len(POSTS)))
-async def test_every_older_post_is_taken(ear: Ear, old: dict[str, Any]) -> None:
+async def test_every_older_post_is_accepted(ear: Ear, old: dict[str, Any]) -> None:
     pretty = json.dumps(old["body"], indent=2).encode()
     headers = {
         "Content-Type": "application/json",
@@ -217,7 +217,7 @@ async def test_every_older_post_is_taken(ear: Ear, old: dict[str, Any]) -> None:
 SINGLE = {"ep": "dev", "obj_id": 10240, "val": {"kind": "singleResource", "id": 0, "type": "TIME", "value": 5}}
 
 
-async def test_from_elsewhere_the_older_address_needs_the_token(ear: Ear) -> None:
+async def test_the_older_address_needs_the_token_from_other_machines(ear: Ear) -> None:
     path = "/leshan_api/resource/single"
     elsewhere: dict[str, Any] = {"caller": "203.0.113.7", "token": TOKEN}
     assert (await post(ear, SINGLE, path=path, **elsewhere)).status_code == 401
@@ -232,7 +232,7 @@ async def test_from_elsewhere_the_older_address_needs_the_token(ear: Ear) -> Non
 
 
 @pytest.mark.parametrize("path", ["/leshan/events", "/leshan_api/resource/single"])
-async def test_what_a_web_page_posts_is_not_taken_for_this_machines(ear: Ear, path: str) -> None:
+async def test_a_post_of_a_web_page_does_not_count_as_this_machines(ear: Ear, path: str) -> None:
     """A browser lets any page post text to 127.0.0.1, and sends the page's origin."""
     headers = {"Content-Type": "text/plain", "Origin": "https://evil.example"}
     assert (await post(ear, SINGLE, path=path, headers=headers)).status_code == 401
@@ -245,21 +245,21 @@ async def test_an_older_post_that_cannot_be_read_names_the_field(ear: Ear) -> No
     assert (await post(ear, b"{", path="/leshan_api/resource/single")).status_code == 400
 
 
-async def test_what_came_of_another_users_call_is_no_reason_to_refuse_the_others(ear: Ear) -> None:
+async def test_the_result_of_another_users_call_does_not_refuse_the_others(ear: Ear) -> None:
     theirs = {"ep": "dev", "requestId": "nightly-job/1", "delayed": False, "response": {}}
     answer = await post(ear, [{"event": "REQUEST_RESPONSE", "data": theirs}, AWAKE])
     assert answer.status_code == 202
     assert [batch.events for batch in ear.batches] == [[Awake(endpoint="dev")]]
 
 
-async def test_whether_notifications_wake_is_the_servers_matter(ear: Ear) -> None:
+async def test_the_server_decides_whether_notifications_wake(ear: Ear) -> None:
     event = {"event": "SEND", "data": {"ep": "dev", "val": {}}}
     await post(ear, event)
     await post(ear, event, notifications_wake=True)
     assert [one.wakes for batch in ear.batches for one in batch.events if isinstance(one, Reported)] == [False, True]
 
 
-async def test_an_event_that_is_larger_than_a_usual_post_is_taken(ear: Ear) -> None:
+async def test_an_event_that_is_larger_than_a_usual_post_is_accepted(ear: Ear) -> None:
     """Our Leshan server posts it alone; if refused, it would be set aside."""
     values = {"/3303/0/5700": {"kind": "singleResource", "id": 5700, "type": "STRING", "value": "x" * 3_000_000}}
     answer = await post(ear, [{"event": "SEND", "data": {"ep": "dev", "val": values}}])
@@ -296,7 +296,7 @@ def limited(monkeypatch: pytest.MonkeyPatch, verified: int, unverified: int) -> 
     monkeypatch.setattr(AdmissionLimiter.__init__, "__defaults__", (verified, unverified))
 
 
-async def test_no_more_bytes_are_read_at_once_than_the_budget(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_bodies_are_bounded_by_the_budget(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     limited(monkeypatch, 1_000, 1_000)
     body = SlowBody(b" " * 980, b"[]")
     async with client_of(ear) as client:
@@ -310,7 +310,7 @@ async def test_no_more_bytes_are_read_at_once_than_the_budget(ear: Ear, monkeypa
 
 
 @pytest.mark.parametrize("path", ["/leshan/events", "/leshan_api/resource/single"])
-async def test_the_number_of_slow_callers_is_no_limit(ear: Ear, path: str) -> None:
+async def test_the_number_of_slow_callers_is_unlimited(ear: Ear, path: str) -> None:
     body = AWAKE if path == "/leshan/events" else SINGLE
     slow = [SlowBody(b" ", json.dumps(body).encode()) for _ in range(300)]
     async with client_of(ear) as client:
@@ -325,7 +325,7 @@ async def test_the_number_of_slow_callers_is_no_limit(ear: Ear, path: str) -> No
 @pytest.mark.parametrize(
     "path", ["/leshan/events", "/leshan_api/resource/single", f"/w/{TOKEN}/leshan_api/resource/composite"]
 )
-async def test_a_body_that_is_not_complete_in_time_is_given_up(
+async def test_a_body_that_is_incomplete_at_its_time_limit_is_408(
     ear: Ear, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(webhook_http, "BODY_SECONDS", 0.02)
@@ -351,7 +351,7 @@ async def test_a_body_that_is_not_complete_in_time_is_given_up(
         ("/w/wrong/leshan_api/resource/composite", {}),
     ],
 )
-async def test_a_caller_that_cannot_be_verified_is_refused_before_its_body_is_read(
+async def test_an_unverifiable_caller_is_refused_before_its_body_is_read(
     ear: Ear, path: str, headers: dict[str, str]
 ) -> None:
     body = SlowBody(b"[")
@@ -362,14 +362,14 @@ async def test_a_caller_that_cannot_be_verified_is_refused_before_its_body_is_re
     assert not body.asked
 
 
-async def test_a_body_that_says_that_it_is_too_large_is_not_read(ear: Ear) -> None:
+async def test_a_body_that_is_declared_too_large_is_not_read(ear: Ear) -> None:
     body = SlowBody(b"[")
     async with client_of(ear) as client:
         answer = await client.post("/leshan/events", content=body, headers={"content-length": str(5 * 1024 * 1024)})
     assert (answer.status_code, body.asked) == (413, False)
 
 
-async def test_unverified_bytes_take_nothing_from_callers_with_the_token(
+async def test_unverified_bytes_do_not_use_the_budget_of_token_callers(
     ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited(monkeypatch, 1_000, 1_000)
@@ -384,7 +384,7 @@ async def test_unverified_bytes_take_nothing_from_callers_with_the_token(
         assert (await held).status_code == 401
 
 
-async def test_a_signed_body_takes_the_place_of_the_one_that_is_read_for_longest(
+async def test_a_signed_body_replaces_the_one_that_is_read_for_longest(
     ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A forged signature is detected once the body is complete; forged bodies that are held back cannot block honest

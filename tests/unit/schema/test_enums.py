@@ -73,12 +73,12 @@ def test_other_integers_are_refused(value: Any) -> None:
         read_big_int(value)
 
 
-def test_the_fields_that_are_measured_are_those_that_take_first() -> None:
+def test_the_measured_fields_are_those_with_first() -> None:
     types = [one for one in schema.graphql_schema.type_map.values() if isinstance(one, GraphQLObjectType)]
     assert {name for one in types for name, field in one.fields.items() if "first" in field.args} == PAGED
 
 
-def test_fragments_that_double_at_every_level_are_measured_in_no_time() -> None:
+def test_fragments_that_double_at_every_level_are_measured_quickly() -> None:
     """Expanded at every spread, these fragments would be 2^100 selections."""
     fragments = " ".join(f"fragment F{i} on Query {{ ...F{i + 1} a: __typename ...F{i + 1} }}" for i in range(100))
     document = parse(f"query {{ ...F0 }} {fragments} fragment F100 on Query {{ __typename }}")

@@ -30,7 +30,7 @@ async def shareable(query: str, variables: dict[str, Any] | None = None, name: s
         (WITH_VARIABLE, {"after": None}),
     ],
 )
-async def test_what_begins_now_is_shared(query: str, variables: dict[str, Any] | None) -> None:
+async def test_a_subscription_that_begins_now_is_shared(query: str, variables: dict[str, Any] | None) -> None:
     assert await shareable(query, variables)
 
 
@@ -46,7 +46,9 @@ async def test_what_begins_now_is_shared(query: str, variables: dict[str, Any] |
         ("subscription {", None),
     ],
 )
-async def test_what_has_a_past_or_is_none_is_not(query: str, variables: dict[str, Any] | None) -> None:
+async def test_a_subscription_with_a_past_or_an_invalid_one_is_not_shared(
+    query: str, variables: dict[str, Any] | None
+) -> None:
     assert not await shareable(query, variables)
 
 
@@ -58,7 +60,7 @@ async def test_of_several_operations_the_named_one_counts() -> None:
     assert not await shareable(both, name="C")
 
 
-async def test_a_socket_that_takes_nothing_is_let_go_where_it_stands() -> None:
+async def test_a_socket_that_reads_nothing_is_closed_with_its_cursor() -> None:
     member = SharedSubscriber()
     for seq in range(10, 10 + MAX_QUEUED + 5):
         member.put(str(seq), seq)
@@ -84,7 +86,7 @@ async def test_the_bytes_that_wait_for_a_socket_are_bounded() -> None:
     assert end.errors[0]["extensions"] == {"code": "LAGGED", "cursor": log_cursor(12)}
 
 
-async def test_what_came_before_the_end_is_taken_first() -> None:
+async def test_messages_before_the_end_are_delivered_first() -> None:
     member = SharedSubscriber()
     member.put("1", 1)
     member.put(Ended(), 0)

@@ -208,12 +208,12 @@ def test_a_refusal_names_its_field(asked: CreateDeviceOperationInput, field: str
     assert refused(asked) == ("BAD_USER_INPUT", field)
 
 
-def test_a_path_is_answered_with_its_slash() -> None:
+def test_a_path_is_returned_with_its_slash() -> None:
     asked = request(K.READ, "5/0/1")
     assert (asked.path, asked.paths) == ("/5/0/1", ("/5/0/1",))
 
 
-def test_paths_of_a_composite_that_only_look_alike_are_taken() -> None:
+def test_paths_of_a_composite_that_only_look_alike_are_accepted() -> None:
     paths = ["/3/0/1", "/3/0/11", "/3/1", "/33"]
     assert request(K.READ_COMPOSITE, paths=paths).paths == tuple(paths)
 
@@ -245,7 +245,7 @@ def test_an_empty_list_for_a_single_resource_is_refused() -> None:
         new_operation(asked, Defaults(), {3442: model}.get, id_="1", created_by="olga")
 
 
-def test_the_null_link_is_taken() -> None:
+def test_the_null_link_is_accepted() -> None:
     asked = request(
         path="/3442/0/170", value=value(object_link=ObjectLinkInput(object_id=65_535, object_instance_id=65_535))
     )
@@ -259,7 +259,7 @@ def test_kind_and_replace_have_their_defaults_also_when_null() -> None:
     assert (asked.kind, asked.replace, asked.timeout_seconds) == (K.WRITE, True, 7)
 
 
-def test_a_node_keeps_nothing_that_leshan_does_not_know() -> None:
+def test_a_node_drops_fields_unknown_to_leshan() -> None:
     resource = {"id": 1, "kind": "singleResource", "type": "STRING", "value": "x"}
     asked = request(path="/5/0", value=value(node={"more": 1, "resources": [{**resource, "more": [[[]]]}]}))
     assert asked.value == {"kind": "instance", "id": 0, "resources": [resource]}
@@ -277,7 +277,7 @@ def test_arguments_in_lwm2ms_form(arguments: str) -> None:
     assert request(K.EXECUTE, "/3/0/4", arguments=arguments).arguments == arguments
 
 
-def test_only_given_attributes_are_asked_for() -> None:
+def test_only_given_attributes_are_requested() -> None:
     asked = request(K.WRITE_ATTRIBUTES, "/3/0/9", attributes=AttributesInput(pmin=0, gt=5.5, lt=1.0, st=2.0))
     assert asked.attributes == {"pmin": 0, "gt": 5.5, "lt": 1.0, "st": 2.0}
 
@@ -286,7 +286,7 @@ def made(asked: CreateDeviceOperationInput, **defaults: int) -> Any:
     return new_operation(asked, Defaults(**defaults), no_model, id_="1", created_by="olga")
 
 
-def test_repeatable_follows_the_kind_unless_it_is_said() -> None:
+def test_repeatable_follows_the_kind_unless_given() -> None:
     assert made(given(K.READ, "/3")).repeatable
     assert not made(given(K.EXECUTE, "/3/0/4")).repeatable
     assert made(given(K.EXECUTE, "/1/0/8")).repeatable
@@ -319,7 +319,7 @@ def test_a_body_has_room_for_an_opaque_value_of_the_largest_size() -> None:
     assert body_limit(1_048_576) == 2 * 1_048_576 + 65_536
 
 
-def test_a_changed_setting_makes_no_other_input() -> None:
+def test_a_changed_setting_does_not_change_the_input() -> None:
     one, two = made(given(K.READ, "/3")), made(given(K.READ, "3"), timeout_seconds=60, max_attempts=9)
     assert one.fingerprint == two.fingerprint
     assert made(given(K.READ, "/3", timeout_seconds=30)).fingerprint != one.fingerprint

@@ -43,7 +43,7 @@ def simulator(**settings: Any) -> Simulator:
     ],
     ids=lambda value: value.kind.value if isinstance(value, Behaviour) else "",
 )
-async def test_answers_what_it_was_told_to(behaviour: Behaviour, status: int, text: str) -> None:
+async def test_answers_as_configured(behaviour: Behaviour, status: int, text: str) -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.behave("dev", behaviour)
@@ -80,7 +80,7 @@ async def test_resets_after_the_request_was_read() -> None:
             await raw(sim.url, "PUT", PATH, WRITE)
 
 
-async def test_sends_half_a_body_of_what_was_done() -> None:
+async def test_sends_half_a_body_after_executing_the_request() -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(kind=Kind.HALF_BODY))
@@ -91,7 +91,7 @@ async def test_sends_half_a_body_of_what_was_done() -> None:
         assert sim.received("dev")[0].carried_out
 
 
-async def test_never_answers_and_notices_that_the_caller_left() -> None:
+async def test_never_answers_and_detects_that_the_caller_disconnected() -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(kind=Kind.NEVER))
@@ -102,7 +102,7 @@ async def test_never_answers_and_notices_that_the_caller_left() -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.CLOSE, Kind.SILENT, Kind.RESET])
-async def test_a_lost_answer_may_have_been_carried_out(kind: Kind) -> None:
+async def test_a_request_with_a_lost_answer_may_have_been_executed(kind: Kind) -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(kind=kind, carry_out=True))
@@ -112,7 +112,7 @@ async def test_a_lost_answer_may_have_been_carried_out(kind: Kind) -> None:
         assert sim.device("dev").counters["handedOver"] == 1
 
 
-async def test_a_slow_answer_beyond_the_timeout_is_504_and_carried_out_all_the_same() -> None:
+async def test_an_answer_slower_than_the_timeout_is_504_and_executed() -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(delay_ms=50))
@@ -121,7 +121,7 @@ async def test_a_slow_answer_beyond_the_timeout_is_504_and_carried_out_all_the_s
         await eventually(lambda: sim.value("dev", "/3442/0/110") == "x")
 
 
-async def test_behaviours_for_some_requests_come_in_turn_then_the_one_for_good() -> None:
+async def test_limited_behaviors_are_used_first_then_the_permanent_one() -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(kind=Kind.HTTP, status=403))
@@ -131,7 +131,7 @@ async def test_behaviours_for_some_requests_come_in_turn_then_the_one_for_good()
         assert statuses == [404, 405, 405, 403, 403]
 
 
-async def test_a_behaviour_can_be_about_a_path_and_a_kind() -> None:
+async def test_a_behavior_can_apply_to_a_path_and_a_kind() -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(kind=Kind.REFUSE, path="/3442/0", method="WRITE"))
@@ -155,7 +155,7 @@ async def test_a_new_registration_or_address_cancels_open_calls() -> None:
             assert (seen.status, seen.text.split(":")[0]) == (500, "Request cancelled")
 
 
-async def test_the_whole_server_can_hang_or_be_hidden_by_a_proxy() -> None:
+async def test_the_whole_server_can_hang_or_be_behind_a_failing_proxy() -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.server_behaves(Behaviour(kind=Kind.HTTP, status=502))
@@ -170,7 +170,7 @@ async def test_the_whole_server_can_hang_or_be_hidden_by_a_proxy() -> None:
             sim.server_behaves(Behaviour(kind=Kind.REFUSE))
 
 
-async def test_a_request_that_was_held_is_not_met_by_what_stands_between() -> None:
+async def test_a_held_request_does_not_use_the_behavior_of_the_next_call() -> None:
     """A behavior for the next call remains for the next call; the device executes the request that Leshan held for
     it."""
     async with simulator().serve() as sim:

@@ -42,7 +42,7 @@ def test_bad_arguments_are_refused(text: str) -> None:
         read_arguments(text)
 
 
-def test_chance_follows_from_seed_and_name_alone() -> None:
+def test_random_numbers_depend_only_on_seed_and_name() -> None:
     def drawn(dice: Dice) -> list[object]:
         return [dice.number(), dice.text(10), dice.uuid(), dice.within((1.0, 2.0))]
 
@@ -51,7 +51,7 @@ def test_chance_follows_from_seed_and_name_alone() -> None:
     assert drawn(Dice(1, "a")) != drawn(Dice(2, "a"))
 
 
-def test_a_behaviour_is_read_from_json_and_checked() -> None:
+def test_a_behavior_is_read_from_json_and_checked() -> None:
     assert Behaviour.from_json({"kind": "silent", "times": 2}) == Behaviour(kind=Kind.SILENT, times=2)
     with pytest.raises(ValueError, match="odd"):
         Behaviour.from_json({"kind": "odd"})

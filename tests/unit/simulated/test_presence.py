@@ -25,7 +25,7 @@ def names(sim: Simulator) -> list[str]:
     return [name for name, _ in sim.events.newest]
 
 
-async def test_awake_and_sleeping_are_told_only_when_they_change() -> None:
+async def test_awake_and_sleeping_are_reported_only_when_they_change() -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.wake("dev")
@@ -35,7 +35,7 @@ async def test_awake_and_sleeping_are_told_only_when_they_change() -> None:
         assert names(sim) == ["AWAKE", "REGISTRATION", "UPDATED", "SLEEPING", "AWAKE", "UPDATED"]
 
 
-async def test_the_window_ends_by_itself_and_an_answer_begins_it_anew() -> None:
+async def test_the_window_ends_by_time_and_an_answer_restarts_it() -> None:
     async with simulator(awake_window_seconds=0.2).serve() as sim:
         sim.register("dev")
         before = sim.device("dev").awake_until
@@ -57,7 +57,7 @@ async def test_notification_and_send_do_not_wake_a_stock_server_and_wake_ours() 
 
 
 @pytest.mark.parametrize(("mode", "status"), [(Mode.M16, 400), (Mode.M18, 200), (Mode.REVEILLE, 409)])
-async def test_a_sleeping_client_is_answered_as_the_mode_says(mode: Mode, status: int) -> None:
+async def test_a_sleeping_client_is_answered_according_to_the_mode(mode: Mode, status: int) -> None:
     async with simulator(mode=mode).serve() as sim:
         sim.register("dev")
         sim.sleep("dev")
@@ -88,7 +88,7 @@ async def test_a_delayed_request_that_times_out_ends_without_an_event() -> None:
         assert sim.events.counters["REQUEST_RESPONSE"] == 0
 
 
-async def test_a_delayed_request_is_gone_with_its_registration() -> None:
+async def test_a_delayed_request_is_dropped_with_its_registration() -> None:
     for ended in ("register", "restart"):
         async with simulator().serve() as sim:
             sim.register("dev")
@@ -102,7 +102,7 @@ async def test_a_delayed_request_is_gone_with_its_registration() -> None:
             assert sim.value("dev", "/3442/0/110") == "initial value"
 
 
-async def test_504_takes_a_queue_mode_client_as_asleep() -> None:
+async def test_after_504_a_queue_mode_client_counts_as_asleep() -> None:
     async with simulator().serve() as sim:
         sim.register("dev")
         sim.deafen("dev")
@@ -111,7 +111,7 @@ async def test_504_takes_a_queue_mode_client_as_asleep() -> None:
         assert (await ask(sim.url, "GET", PATH)).json["delayed"] is True
 
 
-async def test_a_replaced_registration_is_deregistered_before_or_after_the_new_one() -> None:
+async def test_a_replaced_registration_is_deregistered_before_or_after() -> None:
     async with simulator(queue_mode_share=0.0).serve() as sim:
         sim.register("dev")
         sim.register("dev")
@@ -119,14 +119,14 @@ async def test_a_replaced_registration_is_deregistered_before_or_after_the_new_o
         assert names(sim) == ["REGISTRATION", "DEREGISTRATION", "REGISTRATION", "REGISTRATION", "DEREGISTRATION"]
 
 
-async def test_a_client_that_vanishes_is_deregistered_when_its_lifetime_ran_out() -> None:
+async def test_a_vanished_client_is_deregistered_when_its_lifetime_expires() -> None:
     async with simulator(lifetime_seconds=1).serve() as sim:
         sim.register("dev")
         sim.deafen("dev")
         await eventually(lambda: "DEREGISTRATION" in names(sim))
 
 
-async def test_a_reboot_deregisters_and_comes_back() -> None:
+async def test_a_reboot_deregisters_and_registers_again() -> None:
     async with simulator(reboot_seconds=0.01).serve() as sim:
         sim.register("dev")
         first = sim.device("dev").registration
@@ -135,7 +135,7 @@ async def test_a_reboot_deregisters_and_comes_back() -> None:
         assert "DEREGISTRATION" in names(sim)
 
 
-async def test_devices_live_by_themselves_and_the_same_seed_gives_the_same_devices() -> None:
+async def test_devices_act_autonomously_and_the_same_seed_gives_the_same() -> None:
     config = SimulatorConfig(
         devices=20,
         seed=7,
@@ -153,7 +153,7 @@ async def test_devices_live_by_themselves_and_the_same_seed_gives_the_same_devic
     assert len({queue_mode for _, queue_mode in drawn[0]}) == 2
 
 
-async def test_chance_refuses_and_leaves_unanswered_at_the_set_rates() -> None:
+async def test_random_refusals_and_silence_follow_the_configured_rates() -> None:
     async with simulator(refuse_rate=1.0, queue_mode_share=0.0).serve() as sim:
         sim.register("dev")
         assert (await ask(sim.url, "GET", PATH)).json["success"] is False

@@ -48,7 +48,7 @@ async def test_streams_events_with_cr_lf_and_a_bare_heartbeat() -> None:
         assert lines[3] == b"event: REGISTRATION\r\n"
 
 
-async def test_streams_one_client_only_where_asked() -> None:
+async def test_streams_one_client_only_on_request() -> None:
     async with Simulator(SimulatorConfig.manual("a", "b")).serve() as sim, stream(sim, "?ep=b") as content:
         sim.register("a")
         sim.register("b")
@@ -56,7 +56,7 @@ async def test_streams_one_client_only_where_asked() -> None:
         assert await content.readline() == b'data: {"ep":"b"}\r\n'
 
 
-async def test_needs_the_accept_header_and_notices_who_left() -> None:
+async def test_needs_the_accept_header_and_detects_disconnected_clients() -> None:
     async with Simulator(SimulatorConfig.manual("dev")).serve() as sim:
         assert (await ask(sim.url, "GET", "/api/event")).status == 405
         async with stream(sim):
@@ -83,7 +83,7 @@ async def webhook_receiver(taken: list[Any], statuses: list[int]) -> AsyncIterat
         await runner.cleanup()
 
 
-async def test_posts_signed_events_in_order_until_they_are_taken() -> None:
+async def test_posts_signed_events_in_order_until_they_are_accepted() -> None:
     taken: list[Any] = []
     async with webhook_receiver(taken, [503]) as url:
         config = SimulatorConfig.manual("dev", webhook_url=url, webhook_secret=SECRET, server_name="one")
@@ -108,7 +108,7 @@ async def test_lists_all_registrations_however_many() -> None:
         assert listed[0] == (await ask(sim.url, "GET", "/api/clients/dev-0000")).json
 
 
-async def test_any_name_can_be_addressed_in_our_own_mode_only() -> None:
+async def test_any_name_can_be_addressed_only_in_our_own_mode() -> None:
     name, path = "x/3/0/4?a=1#%", "/api/clients/x%2F3%2F0%2F4%3Fa=1%23%25/3/0/0"
     for mode, status in ((Mode.M18, 400), (Mode.REVEILLE, 200)):
         async with (
@@ -155,7 +155,7 @@ async def test_is_controlled_over_http() -> None:
         assert (await ask(url, "GET", "/sim/stats")).json["devices"] == 2
 
 
-async def test_its_figures_name_what_was_done_to_requests() -> None:
+async def test_its_figures_count_what_was_done_to_requests() -> None:
     async with Simulator(SimulatorConfig.manual("dev")).serve() as sim:
         sim.register("dev")
         sim.behave("dev", Behaviour(kind=Kind.INVALID, times=1))
@@ -164,7 +164,7 @@ async def test_its_figures_name_what_was_done_to_requests() -> None:
         assert (figures["outcomes"], figures["statuses"]) == ({"invalid": 1}, {"400": 1})
 
 
-async def test_says_what_is_wrong_with_a_control_request() -> None:
+async def test_reports_errors_of_a_control_request() -> None:
     async with Simulator(SimulatorConfig.manual("dev")).serve() as sim:
         assert (await ask(sim.url, "POST", "/sim/wake?ep=nobody")).status == 404
         assert (await ask(sim.url, "POST", "/sim/behaviour", {"kind": "odd"})).status == 400
