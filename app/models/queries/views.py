@@ -26,14 +26,14 @@ Row = Sequence[Any]
 """A row of either driver, its columns in the order of a view's fields."""
 
 
-def _words(of: type[StrEnum]) -> dict[str | None, Any]:
+def _members(of: type[StrEnum]) -> dict[str | None, Any]:
     """Map texts to members: calling the enumeration costs ten times as much. The tables' CHECKs exclude other texts."""
     return {None: None, **{str(word): word for word in of}}
 
 
-_STATUS: Final = _words(OperationStatus)
-_PRESENCE: Final = _words(Presence)
-_REASON: Final = _words(ReasonCode)
+_STATUS: Final = _members(OperationStatus)
+_PRESENCE: Final = _members(Presence)
+_REASON: Final = _members(ReasonCode)
 
 
 INLINE: Final = 2_048

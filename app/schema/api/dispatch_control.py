@@ -57,7 +57,7 @@ PIECE: Final = 1_000
 LONGEST: Final = 20
 """Number of operations in ``longestWaiting``."""
 
-RETRIED_UNLESS_SAID: Final = (OperationStatus.FAILED, OperationStatus.EXPIRED)
+RETRIED_BY_DEFAULT: Final = (OperationStatus.FAILED, OperationStatus.EXPIRED)
 """Statuses of a bulk retry by default; CONFIRMED and CANCELED operations are retried only if the filter names them."""
 
 
@@ -175,7 +175,7 @@ class DispatchMutation:
         ] = None,
     ) -> RetryDeviceOperationsPayload | None:
         by = info.context.viewer.name
-        criteria = replace(_restricted(filter, TERMINAL, RETRIED_UNLESS_SAID), retried=False)
+        criteria = replace(_restricted(filter, TERMINAL, RETRIED_BY_DEFAULT), retried=False)
         seqs = await _expected(criteria, expected_count, MAX_RETRIED)
         created = await _piece_by_piece(seqs, lambda piece: _retry(info.context, piece, by), "created")
         return RetryDeviceOperationsPayload(created=created, passed_over=len(seqs) - created)
@@ -255,7 +255,7 @@ async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
     The ledger reports only the first of those, and a duplicate of this request may have retried all of them: so on a
     conflict, the operations without a retry are read again.
     """
-    while news := await _asked_again(seqs, by):
+    while news := await _retries(seqs, by):
         try:
             stored: list[Created] = await submit(context, Create(news))
             return len(stored)
@@ -267,7 +267,7 @@ async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
     return 0
 
 
-async def _asked_again(seqs: Sequence[int], by: str) -> list[NewOperation]:
+async def _retries(seqs: Sequence[int], by: str) -> list[NewOperation]:
     """Return the retries of those operations that still exist."""
     views = await operations_by_seq(seqs)
     endpoints = await endpoints_by_id({view.endpoint_id for view in views.values()})

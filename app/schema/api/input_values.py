@@ -138,26 +138,26 @@ def attributes(given: AttributesInput, depth: int, field: str) -> dict[str, int 
     Raises:
         ApiError: BAD_USER_INPUT: no attribute, or attributes that are invalid by themselves or in combination.
     """
-    told = {name: value for name in _ATTRIBUTES if (value := getattr(given, name)) is not None}
-    if not told:
+    values = {name: value for name in _ATTRIBUTES if (value := getattr(given, name)) is not None}
+    if not values:
         raise bad_input("Missing attributes; at least one is expected.", field)
-    for name, value in told.items():
+    for name, value in values.items():
         if name in _SECONDS and value < 0:
             raise bad_input(f"`{name}` is {value}; 0 s or more are expected.", f"{field}.{name}")
         if name not in _SECONDS and depth < 3:
             message = f"`{name}` applies to resources only; a path of a resource or a resource instance is expected."
             raise bad_input(message, f"{field}.{name}")
     for least, most in (("pmin", "pmax"), ("epmin", "epmax")):
-        if told.get(least, 0) > told.get(most, told.get(least, 0)):
+        if values.get(least, 0) > values.get(most, values.get(least, 0)):
             raise bad_input(f"`{least}` must be at most `{most}` (LwM2M Core 1.1, 7.3).", f"{field}.{least}")
-    _check_thresholds(told, field)
-    return told
+    _check_thresholds(values, field)
+    return values
 
 
-def _check_thresholds(told: Mapping[str, float], field: str) -> None:
-    if "st" in told and told["st"] <= 0:
+def _check_thresholds(values: Mapping[str, float], field: str) -> None:
+    if "st" in values and values["st"] <= 0:
         raise bad_input("`st` must be greater than 0 (LwM2M Core 1.1, 7.3).", f"{field}.st")
-    if "lt" in told and "gt" in told and told["lt"] + 2 * told.get("st", 0) >= told["gt"]:
+    if "lt" in values and "gt" in values and values["lt"] + 2 * values.get("st", 0) >= values["gt"]:
         raise bad_input("`lt + 2*st` must be less than `gt` (LwM2M Core 1.1, 7.3.2).", f"{field}.lt")
 
 

@@ -76,8 +76,8 @@ class Pipeline(SchemaExtension):
 
     def _present_errors(self, result: Any) -> None:
         if result is not None and result.errors:
-            places = ErrorPaths(self.execution_context.graphql_document)
-            result.errors = [presentable(error, places) for error in result.errors]
+            locations = ErrorPaths(self.execution_context.graphql_document)
+            result.errors = [presentable(error, locations) for error in result.errors]
 
 
 def admit(context: ExecutionContext, variables: Mapping[str, Any]) -> None:

@@ -108,8 +108,8 @@ def prepare(schema: GraphQLSchema, text: str) -> Prepared:
         errors = [error]
     definitions = document.definitions if document else ()
     operations = tuple(one for one in definitions if isinstance(one, OperationDefinitionNode))
-    places = ErrorPaths(document)
-    return Prepared(document, tuple(presentable(one, places) for one in errors), operations, names)
+    locations = ErrorPaths(document)
+    return Prepared(document, tuple(presentable(one, locations) for one in errors), operations, names)
 
 
 _known: Final[dict[tuple[GraphQLSchema, str], Prepared]] = {}

@@ -38,38 +38,38 @@ class ErrorPaths:
 
     def __init__(self, document: DocumentNode | None) -> None:
         self._document = document
-        self._found: _Places | None = None
+        self._found: _Locations | None = None
 
-    def found(self) -> _Places:
+    def found(self) -> _Locations:
         if self._found is None:
-            self._found = _Places()
+            self._found = _Locations()
             if self._document is not None:
                 visit(self._document, self._found)
         return self._found
 
 
-def location_of(error: GraphQLError, places: ErrorPaths) -> dict[str, Any]:
+def location_of(error: GraphQLError, locations: ErrorPaths) -> dict[str, Any]:
     """Return ``field`` and, for a member of a batch, ``index`` of an error; both are None if they are not known."""
-    place = _place(error, places)
-    index = int(place[0]) if place and place[0].isdigit() else None
-    return {"field": ".".join(place if index is None else place[1:]) or None, "index": index}
+    location = _located(error, locations)
+    index = int(location[0]) if location and location[0].isdigit() else None
+    return {"field": ".".join(location if index is None else location[1:]) or None, "index": index}
 
 
-def _place(error: GraphQLError, known: ErrorPaths) -> ErrorPath:
+def _located(error: GraphQLError, known: ErrorPaths) -> ErrorPath:
     node = error.nodes[0] if error.nodes else None
-    places = known.found() if node is not None else _Places()
+    locations = known.found() if node is not None else _Locations()
     if isinstance(node, VariableDefinitionNode):
         within = _WITHIN.search(error.message)
-        start = places.of_variables.get(node.variable.name.value, ())
-        place = (*start, *re.findall(r"\w+", within[1] if within else ""))
+        start = locations.of_variables.get(node.variable.name.value, ())
+        location = (*start, *re.findall(r"\w+", within[1] if within else ""))
     else:
-        place = places.of_nodes.get(id(node), ())
+        location = locations.of_nodes.get(id(node), ())
     lacking = _LACKING.search(error.message)
     name = (lacking[1] or lacking[2]) if lacking else None
-    return place if name is None or place[-1:] == (name,) else (*place, name)
+    return location if name is None or location[-1:] == (name,) else (*location, name)
 
 
-class _Places(Visitor):
+class _Locations(Visitor):
     """Visitor that collects the locations of all values, by node, and of the first use of each variable."""
 
     def __init__(self) -> None:
@@ -78,24 +78,24 @@ class _Places(Visitor):
         self.of_variables: dict[str, ErrorPath] = {}
 
     def enter_argument(self, node: ArgumentNode, *_args: Any) -> None:
-        place = () if node.name.value in _BARE else (node.name.value,)
-        self.of_nodes[id(node)] = place
-        for value, at in _values(node.value, place):
+        location = () if node.name.value in _BARE else (node.name.value,)
+        self.of_nodes[id(node)] = location
+        for value, at in _values(node.value, location):
             self.of_nodes[id(value)] = at
             if isinstance(value, VariableNode):
                 self.of_variables.setdefault(value.name.value, at)
 
 
-def _values(node: ValueNode, place: ErrorPath) -> Iterator[tuple[Node, ErrorPath]]:
-    yield node, place
+def _values(node: ValueNode, location: ErrorPath) -> Iterator[tuple[Node, ErrorPath]]:
+    yield node, location
     if isinstance(node, ListValueNode):
         for index, member in enumerate(node.values):
-            yield from _values(member, (*place, str(index)))
+            yield from _values(member, (*location, str(index)))
     elif isinstance(node, ObjectValueNode):
         for field in node.fields:
-            yield from _field(field, (*place, field.name.value))
+            yield from _field(field, (*location, field.name.value))
 
 
-def _field(node: ObjectFieldNode, place: ErrorPath) -> Iterator[tuple[Node, ErrorPath]]:
-    yield node, place
-    yield from _values(node.value, place)
+def _field(node: ObjectFieldNode, location: ErrorPath) -> Iterator[tuple[Node, ErrorPath]]:
+    yield node, location
+    yield from _values(node.value, location)

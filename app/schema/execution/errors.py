@@ -50,23 +50,23 @@ _TOO_LONG: Final = "Document contains more than"
 _NOWHERE: Final = ErrorPaths(None)
 
 
-def presentable(error: GraphQLError, places: ErrorPaths = _NOWHERE) -> GraphQLError:
-    """Return the error with a code, masked if it is internal. ``places`` are those of its document."""
+def presentable(error: GraphQLError, locations: ErrorPaths = _NOWHERE) -> GraphQLError:
+    """Return the error with a code, masked if it is internal. ``locations`` are those of its document."""
     if error.extensions and "code" in error.extensions:
         return error
     cause = error.original_error
     if isinstance(cause, _REQUEST_ERRORS):
         return _like(error, request_error(cause))
-    if (api_error := _foreseen(cause)) is not None:
+    if (api_error := _expected_error(cause)) is not None:
         return _like(error, api_error)
     if isinstance(error, GraphQLSyntaxError) and _TOO_LONG in error.message:
         return _like(error, over_limit(error.message, MAX_TOKENS))
     if cause is None or isinstance(cause, GraphQLError):
-        return _like(error, bad_input(error.message[:MAX_MESSAGE], **location_of(error, places)))
+        return _like(error, bad_input(error.message[:MAX_MESSAGE], **location_of(error, locations)))
     return _like(error, _masked(error, cause))
 
 
-def _foreseen(cause: Exception | None) -> ApiError | None:
+def _expected_error(cause: Exception | None) -> ApiError | None:
     """Return the GraphQL error of an exception that is expected; None for any other."""
     match cause:
         case LedgerError() | LedgerUnavailable():

@@ -124,34 +124,34 @@ class Fanout:
         """Number of executions that serve all shared subscriptions."""
         return len(self._groups)
 
-    async def shareable(self, ask: SubscribeRequest) -> bool:
+    async def shareable(self, request: SubscribeRequest) -> bool:
         """Return whether it is a valid subscription without a cursor, with comparable variables and a document that is
         short enough for the cache."""
-        if len(ask.query) > LONGEST_REMEMBERED:
+        if len(request.query) > LONGEST_REMEMBERED:
             return False
         try:
-            ready = await RequestDocuments().prepared(self._schema.graphql_schema, ask.query)
+            ready = await RequestDocuments().prepared(self._schema.graphql_schema, request.query)
         except ApiError:
             return False
-        if ready.errors or (len(ready.operations) > 1 and ask.operation_name is None):
+        if ready.errors or (len(ready.operations) > 1 and request.operation_name is None):
             return False
-        operation = ready.operation(ask.operation_name)
+        operation = ready.operation(request.operation_name)
         return (
             operation is not None
             and operation.operation is OperationType.SUBSCRIPTION
-            and _begins_now(operation, ask.variables or {})
-            and _comparable(ask.variables) is not None
+            and _begins_now(operation, request.variables or {})
+            and _comparable(request.variables) is not None
         )
 
     @contextmanager
-    def join(self, ask: SubscribeRequest, viewer: Viewer) -> Iterator[SharedSubscriber]:
+    def join(self, request: SubscribeRequest, viewer: Viewer) -> Iterator[SharedSubscriber]:
         """Share an execution for the duration of the context. The request must be :meth:`shareable`."""
-        variables = _comparable(ask.variables)
+        variables = _comparable(request.variables)
         assert variables is not None  # noqa: S101 - otherwise it is not shareable
-        key = (viewer.role, ask.query, ask.operation_name, variables)
+        key = (viewer.role, request.query, request.operation_name, variables)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = SharedExecution(lambda group: self._run(key, group, ask, viewer))
+            group = self._groups[key] = SharedExecution(lambda group: self._run(key, group, request, viewer))
         else:
             SUBSCRIBERS.inc()  # the execution counts as one
         member = SharedSubscriber()
@@ -174,10 +174,10 @@ class Fanout:
         if self._groups.get(key) is group:
             del self._groups[key]
 
-    async def _run(self, key: Key, group: SharedExecution, ask: SubscribeRequest, viewer: Viewer) -> None:
+    async def _run(self, key: Key, group: SharedExecution, request: SubscribeRequest, viewer: Viewer) -> None:
         end = Ended()
         try:
-            end = await self._execute(group, ask, viewer)
+            end = await self._execute(group, request, viewer)
         except Exception as error:
             log.exception("shared_subscription_failed", error=str(error))
             end = Ended([ApiError(Code.INTERNAL, "The subscription failed; subscribe again.").formatted])
@@ -185,13 +185,13 @@ class Fanout:
             self._forget(key, group)
             group.publish(end, 0)
 
-    async def _execute(self, group: SharedExecution, ask: SubscribeRequest, viewer: Viewer) -> Ended:
-        context = ExecutionContext.create(self._services, viewer, ask.operation_name)
+    async def _execute(self, group: SharedExecution, request: SubscribeRequest, viewer: Viewer) -> Ended:
+        context = ExecutionContext.create(self._services, viewer, request.operation_name)
         results = await self._schema.stream(
-            ask.query,
-            variable_values=dict(ask.variables) if ask.variables is not None else None,
+            request.query,
+            variable_values=dict(request.variables) if request.variables is not None else None,
             context_value=context,
-            operation_name=ask.operation_name,
+            operation_name=request.operation_name,
         )
         async with aclosing(results):
             async for result in results:

@@ -124,19 +124,19 @@ class ClientWatch:
     ) -> None:
         self._budget, self._receive, self._complete = budget, receive, complete
         self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._look)
+        self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._start_watch)
 
     def stop(self) -> None:
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
-    def _look(self) -> None:
+    def _start_watch(self) -> None:
         loop = asyncio.get_running_loop()
         if self._complete():
             self._task = loop.create_task(self._watch(), name="client-watch")
         else:
-            self._timer = loop.call_later(WATCHED_AFTER, self._look)
+            self._timer = loop.call_later(WATCHED_AFTER, self._start_watch)
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -306,10 +306,10 @@ class GraphQLView(WebSocketView):
         return sub_response
 
     async def process_result(self, request: Any, result: Any) -> Any:
-        told = await super().process_result(request, result)
+        response = await super().process_result(request, result)
         if isinstance(result, PreExecutionError) or _is_request_error(result):
-            told.pop("data", None)  # nothing was executed
-        return told
+            response.pop("data", None)  # nothing was executed
+        return response
 
     def create_response(self, response_data: Any, sub_response: Response) -> Response:
         response = super().create_response(response_data, sub_response)

@@ -105,12 +105,12 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
 
     async def run_operation(self, operation: Operation[Requester, None]) -> None:
         """Run one operation to its end, in its own or in a shared execution."""
-        ask = SubscribeRequest(operation.query, operation.variables, operation.operation_name)
+        request = SubscribeRequest(operation.query, operation.variables, operation.operation_name)
         try:
             async with self._preparing:
-                shared = await self.view.fanout.shareable(ask)
+                shared = await self.view.fanout.shareable(request)
                 results = None if shared else await self._prepare(operation)
-            end = await (self._share(operation, ask) if results is None else self._execute(operation, results))
+            end = await (self._share(operation, request) if results is None else self._execute(operation, results))
             await self._finish(operation, end)
         except WebSocketDisconnected:
             return
@@ -120,11 +120,11 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
                 failed = ApiError(Code.INTERNAL, "The operation failed; send it again.")
                 await self._finish(operation, Ended([failed.formatted]))
 
-    async def _share(self, operation: Operation[Requester, None], ask: SubscribeRequest) -> Ended:
+    async def _share(self, operation: Operation[Requester, None], request: SubscribeRequest) -> Ended:
         viewer = self.context.viewer
         assert viewer is not None  # noqa: S101 - set before the acknowledgment
         prefix = _prefix(operation.id)
-        with self.view.fanout.join(ask, viewer) as member:
+        with self.view.fanout.join(request, viewer) as member:
             while True:
                 payload = await member.take()
                 if isinstance(payload, Ended):
