@@ -67,9 +67,7 @@ COUNTED: Final = {
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of a file's prose with their numbers, without inline code."""
-    text = path.read_text()
-    lines = {".md": _markdown, ".graphql": _descriptions, ".py": _docstrings, ".java": _comments}[path.suffix](text)
-    for number, line in lines:
+    for number, line in PROSE[path.suffix](path.read_text()):
         yield number, _CODE.sub("`..`", line)
 
 
@@ -106,6 +104,10 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
             yield from enumerate(comment.splitlines(), start=text.count("\n", 0, match.start()) + 1)
 
 
+PROSE: Final = {".md": _markdown, ".graphql": _descriptions, ".py": _docstrings, ".java": _comments}
+"""The prose of a file's text, as numbered lines, by its suffix."""
+
+
 def findings() -> Iterator[str]:
     """Yield one line for each household word in :data:`CHECKED`."""
     for file in tracked_files():
@@ -128,11 +130,15 @@ def counts(paths: Iterable[Path]) -> Iterator[tuple[str, float]]:
         yield name, 10_000 * found[name] / max(1, words)
 
 
+def with_prose(path: Path) -> list[Path]:
+    """Return the files with prose in a folder; a file itself."""
+    return [path] if path.is_file() else sorted(file for file in path.rglob("*.*") if file.suffix in PROSE)
+
+
 def main() -> int:
     """Check the wording, or print the counts of the files and folders that follow ``--counts``."""
     if sys.argv[1:2] == ["--counts"]:
-        given = [Path(argument) for argument in sys.argv[2:]]
-        files = [file for path in given for file in ([path] if path.is_file() else sorted(path.rglob("*.py")))]
+        files = [file for argument in sys.argv[2:] for file in with_prose(Path(argument))]
         print("  ".join(f"{name} {count:.0f}" for name, count in counts(files)))
         return 0
     found = list(findings())
