@@ -54,8 +54,11 @@ class PostgresServer:
         return f"postgres://postgres@/{database}?host={self.server.folder}"
 
     async def create(self, database: str, template: str = "template0") -> str:
-        """Create a database as a copy of the template, which must have no connections, and return its address."""
-        await self._run(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        """Create a database as a copy of the template, which must have no connections, and return its address.
+
+        The template's files are copied: a copy through the log takes twice as long.
+        """
+        await self._run(f'CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(database)
 
     async def drop(self, database: str) -> None:
