@@ -18,6 +18,8 @@ const CLIENTS = {
       url: url.replace(/^http/, "ws"),
       connectionParams: HEADERS,
       retryWait: atOnce,
+      // a cut during the opening handshake is an error event, after which graphql-ws does not retry by default
+      shouldRetry: () => true,
     }),
   "graphql-sse": (url) => createEvents({ url, headers: HEADERS, retry: atOnce }),
 };
