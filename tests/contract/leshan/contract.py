@@ -102,12 +102,17 @@ class Contract:
         if register:
             await device.register()
             if queue_mode:
-                await self._counts_as_awake(device)
+                await self.counts_as_awake(device)
         return device
 
-    async def _counts_as_awake(self, device: ControlledDevice) -> None:
-        """Wait until Leshan treats the device as awake: it answers a registration earlier, and until then it delays
-        requests."""
+    async def wake(self, device: ControlledDevice) -> None:
+        """Let a device in queue mode send a registration update, and wait until Leshan treats it as awake."""
+        await device.wake()
+        await self.counts_as_awake(device)
+
+    async def counts_as_awake(self, device: ControlledDevice) -> None:
+        """Wait until Leshan treats the device as awake: it answers a registration or an update earlier, and until then
+        it delays or refuses requests."""
         async with asyncio.timeout(BOUND):
             while (await self.registration(device))["sleeping"]:  # noqa: ASYNC110 - a condition of another process
                 await asyncio.sleep(0.005)

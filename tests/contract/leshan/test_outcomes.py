@@ -141,6 +141,7 @@ async def test_a_delayed_request_is_dropped_with_its_registration(contract: Cont
     device = await contract.sleeper()
     saw(await contract.call(device, "WRITE", WRITE, **TEXT), OutcomeKind.DELAYED)
     await device.register()
+    await contract.counts_as_awake(device)
     saw(await contract.call(device, "READ", "/3/0/0"), OutcomeKind.SUCCESS)
     assert await written(device) == []
     assert contract.ear.of(RequestResponse, device.name) == []
@@ -152,7 +153,7 @@ async def test_asleep(contract: Contract) -> None:
     outcome = saw(await contract.call(device, "WRITE", WRITE, **TEXT), OutcomeKind.ASLEEP)
     never_delays = Difference.NEVER_DELAYED in contract.differences
     assert outcome.http_status == (409 if never_delays else 400)
-    await device.wake()
+    await contract.wake(device)
     saw(await contract.call(device, "READ", "/3/0/0"), OutcomeKind.SUCCESS)
     assert await written(device) == []
 
