@@ -27,7 +27,7 @@ class Timing:
         ingest_retry: pause after which events are ingested again while the database is unavailable.
         late_response: time that an attempt's own runner has for settling it before a response from an event does.
         bridge_lease: the bridge's lease. A whole number.
-        bridge_renewal: interval at which the lease is renewed, and at which a standby asks for it.
+        bridge_renewal: interval at which the lease is renewed, and at which a standby requests it.
         reconnect: pauses before the event stream is opened again; the last one repeats.
         reconcile_retry: pause after a reconciliation that failed.
         reconcile_check: interval at which a process without an event stream checks whether to reconcile.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
+
+import pytest
 
 from app.domain.enums import SECOND, ContentFormat, OperationKind, OperationStatus, ValueType
 from app.domain.operations import OperationRequest
+from app.models import operation as operation_module
 from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, OPERATION_VALUES, NewOperation, Operation
 
 REQUEST = OperationRequest(
@@ -51,6 +55,15 @@ def test_a_created_operation_has_every_field_of_the_new_one() -> None:
     shared = {field.name for field in fields(NewOperation)} & set(OPERATION_COLUMNS)
     assert shared == {field.name for field in fields(NewOperation)} - {"request", "ttl_seconds", "supersede"}
     assert all(getattr(operation, name) == getattr(NEW, name) for name in shared)
+
+
+@pytest.mark.parametrize(
+    ("hint", "stored", "loaded"), [(bool, 1, True), (bool | None, 0, False), (bool | None, None, None)]
+)
+def test_a_nullable_boolean_stays_null(hint: Any, stored: Any, loaded: bool | None) -> None:
+    convert = operation_module._conversion(hint)
+    assert convert is not None
+    assert convert(stored) is loaded
 
 
 def test_its_request_is_the_one_that_it_was_created_with() -> None:

@@ -6,9 +6,8 @@ A JSON column is stored as its text: most rows are only passed through, and noth
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self
 
 from app.domain.enums import (
     Instant,
@@ -17,20 +16,13 @@ from app.domain.enums import (
     ReasonCode,
     ValueType,
 )
+from app.models.fields import members_of
 
 STATUS_COLUMNS: Final = {status: status.lower() for status in OperationStatus}
 """The column that counts operations of a status, on the endpoint and on the Leshan server."""
 
 
-_Member = TypeVar("_Member", bound=StrEnum)
-
-
-def _members(type_: type[_Member]) -> dict[str, _Member]:
-    """Map texts to the enumeration's members: calling the enumeration looks them up as well, in five times the time."""
-    return {member.value: member for member in type_}
-
-
-_PRESENCES: Final = _members(Presence)
+_PRESENCES: Final = members_of(Presence)
 
 
 NOT_OPEN: Final[Instant] = 0

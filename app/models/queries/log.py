@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
+from itertools import accumulate, pairwise
 from typing import Any, Final, Generic, TypeVar
 
 from app.domain.enums import OperationStatus
@@ -119,17 +120,14 @@ async def _read(
     head, horizon = found[0][0], found[0][1]
     if horizon > after:
         raise Expired(f"The log has been pruned up to {horizon}; read the list again, then subscribe.")
-    rows, last = [], 0
-    for row in found:
-        if row[2] is not None:
-            values, start, last = tuple(row), 2, row[2]
-            entry = []
-            for shape in shapes:
-                end = start + _width(shape)
-                entry.append(shape.load(values[start:end]))
-                start = end
-            rows.append(tuple(entry))
-    upto = last if len(rows) >= limit else min(until, head)
+    ends = list(accumulate(map(_width, shapes), initial=2))
+    parts = [(shape, slice(*bounds)) for shape, bounds in zip(shapes, pairwise(ends), strict=True)]
+    rows = [
+        tuple(shape.load(values[part]) for shape, part in parts)
+        for values in map(tuple, found)
+        if values[2] is not None
+    ]
+    upto = rows[-1][0].seq if len(rows) >= limit else min(until, head)
     return Piece(rows, max(upto, after), head)
 
 
@@ -146,8 +144,8 @@ _RELATED: Final[Mapping[Any, tuple[str, str, str]]] = {
 
 
 def _joined(alias: str, table: str, condition: str, *, postgres: bool) -> str:
-    """Return the join of a row that an index finds. PostgreSQL would hash a whole table for a few hundred rows of which
-    it does not know how few they are."""
+    """Return the join of a row by its key. Without LATERAL, PostgreSQL may read the whole table instead of its index:
+    it does not know that there are a few hundred rows only."""
     if postgres:
         return f"LEFT JOIN LATERAL (SELECT * FROM {table} {alias} WHERE {condition} LIMIT 1) {alias} ON TRUE"  # noqa: S608
     return f"LEFT JOIN {table} {alias} ON {condition}"

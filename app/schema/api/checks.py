@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Callable, Collection, Hashable
+from functools import cache
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
@@ -42,11 +43,21 @@ def checked_values(given: Any, prefix: str = "", *, settings: bool = False) -> d
         ApiError: as the fields' checks do.
     """
     values: dict[str, Any] = {}
-    for field in given.__strawberry_definition__.fields:
-        value = getattr(given, field.python_name)
-        if value is not None and "check" in field.metadata and field.metadata["setting"] >= settings:
-            values[field.python_name] = field.metadata["check"](value, prefix + to_camel_case(field.python_name))
+    for name, graphql_name, check, setting in _checked_fields(cast("Hashable", type(given))):
+        value = getattr(given, name)
+        if value is not None and setting >= settings:
+            values[name] = check(value, prefix + graphql_name)
     return values
+
+
+@cache
+def _checked_fields(input_type: Hashable) -> tuple[tuple[str, str, Check, bool], ...]:
+    """Return Python name, GraphQL name, check and ``setting`` of each checked field of an input type."""
+    return tuple(
+        (field.python_name, to_camel_case(field.python_name), field.metadata["check"], field.metadata["setting"])
+        for field in input_type.__strawberry_definition__.fields  # type: ignore[attr-defined]
+        if "check" in field.metadata
+    )
 
 
 def _any(value: T, _field: str) -> T:

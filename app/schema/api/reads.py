@@ -1,7 +1,7 @@
 """Rows for the resolvers of one document; related rows are read for all rows of a list at once.
 
-So a page needs a constant number of statements. Related rows are read if the name
-of their field occurs anywhere in the document: possibly without need, but never once per row.
+So a page needs a constant number of statements. Related rows are read if the name of their field occurs anywhere in the
+document: possibly without need, but never once per row.
 """
 
 from __future__ import annotations

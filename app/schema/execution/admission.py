@@ -28,6 +28,7 @@ from app.schema.execution.error_locations import ErrorPaths
 from app.schema.execution.errors import presentable
 from app.schema.execution.measure import count_values, fragments_of
 from app.schema.limits import MAX_TOKENS, VALUES_FOR_ONE
+from app.security import Role
 
 
 class Pipeline(SchemaExtension):
@@ -54,7 +55,8 @@ class Pipeline(SchemaExtension):
         errors = list(context.prepared.errors)
         if not errors:
             try:
-                admit(context, execution.variables or {})
+                roles = execution.schema.mutation_roles  # type: ignore[attr-defined]
+                admit(context, roles, execution.variables or {})
             except ApiError as error:
                 errors = [error]
         execution.pre_execution_errors = errors
@@ -80,13 +82,13 @@ class Pipeline(SchemaExtension):
             result.errors = [presentable(error, locations) for error in result.errors]
 
 
-def admit(context: ExecutionContext, variables: Mapping[str, Any]) -> None:
+def admit(context: ExecutionContext, roles: Mapping[str, Role], variables: Mapping[str, Any]) -> None:
     """Check the role and charge the cost of an operation, before its variables are coerced.
 
     Raises:
         ApiError: LIMIT_EXCEEDED; BAD_USER_INPUT: several operations and no ``operationName``.
     """
-    ready, budget = context.prepared, context.budget
+    ready, budget = context.prepared, context.documents.budget
     assert ready is not None  # noqa: S101 - it was parsed
     if len(ready.operations) > 1 and context.operation_name is None:
         raise bad_input("The document has several operations; operationName is expected.", "operationName")
@@ -95,7 +97,7 @@ def admit(context: ExecutionContext, variables: Mapping[str, Any]) -> None:
     measure = ready.measure(operation, variables)
     if operation.operation is OperationType.MUTATION:
         assert ready.document is not None  # noqa: S101 - the operation is part of it
-        context.forbidden = forbidden(context, operation, fragments_of(ready.document))
+        context.forbidden = forbidden(context, roles, operation, fragments_of(ready.document))
         if context.forbidden is not None:
             return
     cost, values = measure.cost, measure.values
@@ -112,6 +114,7 @@ def admit(context: ExecutionContext, variables: Mapping[str, Any]) -> None:
 
 def forbidden(
     context: ExecutionContext,
+    roles: Mapping[str, Role],
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
 ) -> ExecutionResult | None:
@@ -120,7 +123,7 @@ def forbidden(
     nodes: dict[str, list[FieldNode]] = {}
     errors: dict[str, GraphQLError] = {}
     for field_ in _root_fields(operation.selection_set, fragments):
-        role = None if field_ is None else context.mutation_roles.get(field_.name.value)
+        role = None if field_ is None else roles.get(field_.name.value)
         if field_ is None or role is None:
             return None
         key = field_.alias.value if field_.alias else field_.name.value

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from graphql import ExecutionResult
 
 from app.schema.api.context import RequestContext, SchemaContext
 from app.schema.api.reads import Reads
-from app.schema.budget import RequestBudget
 from app.schema.execution.documents import Prepared, RequestDocuments
 from app.schema.execution.measure import Measure
-from app.security import Role, Viewer
+from app.security import Viewer
 
 _UNMEASURED: Final = Measure()
 
@@ -39,18 +37,15 @@ class ExecutionContext(RequestContext):
 
     Attributes:
         operation_name: ``operationName`` of the request.
-        documents, budget: documents and budget of the request, which the operations of a batch share.
+        documents: documents of the request, with the budget that the operations of a batch share.
         prepared: the document.
-        mutation_roles: the required role of each field of the mutation root.
         measure: measure of the operation; set when it is admitted.
         forbidden: result of a mutation whose root fields are all forbidden, which is not executed.
     """
 
     operation_name: str | None
     documents: RequestDocuments
-    budget: RequestBudget
     prepared: Prepared | None = None
-    mutation_roles: Mapping[str, Role] = field(default_factory=dict)
     measure: Measure = _UNMEASURED
     forbidden: ExecutionResult | None = None
 
@@ -71,5 +66,4 @@ class ExecutionContext(RequestContext):
             reads,
             operation_name=operation_name,
             documents=documents,
-            budget=documents.budget,
         )

@@ -114,7 +114,9 @@ class Schema(strawberry.Schema):
                 allowed_operation_types=allowed_operation_types,
                 operation_extensions=operation_extensions,
             )
-            executed: ExecutionResult = await (context.budget.bounded(result) if _reads(operation) else result)
+            executed: ExecutionResult = await (
+                context.documents.budget.bounded(result) if _reads(operation) else result
+            )
         except ApiError as error:
             return PreExecutionError(data=None, errors=[error])
         return executed
@@ -143,7 +145,7 @@ class Schema(strawberry.Schema):
             operation_extensions=operation_extensions,
             allowed_operation_types=allowed_operation_types,
         )
-        return _bounded(results, context.budget) if _reads(operation) else results
+        return _bounded(results, context.documents.budget) if _reads(operation) else results
 
     async def _prepare(self, context: ExecutionContext, query: str | None) -> OperationDefinitionNode | None:
         """Prepare the document for the extensions and return its operation. Raises as
@@ -151,7 +153,6 @@ class Schema(strawberry.Schema):
         if not query:
             return None  # Strawberry rejects it
         context.prepared = await context.documents.prepared(self._schema, query)
-        context.mutation_roles = self.mutation_roles
         return context.prepared.operation(context.operation_name)
 
     def process_errors(
