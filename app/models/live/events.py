@@ -34,43 +34,39 @@ class CursorExpired(ValueError):
 
 
 @dataclass(slots=True)
-class LiveTransition:
-    """A transition with its operation (never older than it) and the operation's endpoint."""
+class LiveEvent:
+    """An entry of the log. ``seq`` is its position."""
 
     seq: int
+
+    @property
+    def cursor(self) -> str:
+        return log_cursor(self.seq)
+
+
+@dataclass(slots=True)
+class LiveTransition(LiveEvent):
+    """A transition with its operation (never older than it) and the operation's endpoint."""
+
     transition: TransitionView
     operation: Operation
     endpoint: EndpointView
 
-    @property
-    def cursor(self) -> str:
-        return log_cursor(self.seq)
-
 
 @dataclass(slots=True)
-class LivePresence:
+class LivePresence(LiveEvent):
     """A change of presence with its endpoint, which may have changed again since."""
 
-    seq: int
     change: PresenceChangeView
     endpoint: EndpointView
 
-    @property
-    def cursor(self) -> str:
-        return log_cursor(self.seq)
-
 
 @dataclass(slots=True)
-class LiveResource:
+class LiveResource(LiveEvent):
     """A value that a resource had, with its endpoint."""
 
-    seq: int
     change: ResourceChangeView
     endpoint: EndpointView
-
-    @property
-    def cursor(self) -> str:
-        return log_cursor(self.seq)
 
 
 EVERYTHING: Final = ("everything", "")

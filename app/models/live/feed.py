@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum, auto
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from app.bounded_queue import BoundedQueue
-from app.models.live.events import Key, Source
+from app.models.live.events import Key, LiveEvent, Source
 from app.models.queries.log import Expired
 from app.models.queries.reading import MAX_SEQ
 
 TURN: Final = 2_000
 """Deliveries after which the event loop runs other tasks: subscribers consume their events, and other requests are
 served."""
-
-
-class LiveEvent(Protocol):
-    """An event of a feed."""
-
-    @property
-    def seq(self) -> int: ...
 
 
 V = TypeVar("V", bound=LiveEvent)
