@@ -272,7 +272,7 @@ class Ledger:
             await self._write([one], again=again)
 
     async def _commit(self, pending: Sequence[_Pending], *, again: bool) -> None:
-        """Write one transaction; after its commit publish it, and return the results to the callers."""
+        """Write one transaction; after its commit return the results to the callers, and publish it."""
         if self._given_up:
             raise StoreUnavailable("the ledger is closed")
         if self.outage.suspect:
@@ -297,9 +297,9 @@ class Ledger:
             raise
         if self.outage.failing:
             self.outage.ended()
-        self._publish(group, Committed(len(pending), loop.time() - started, group.moves))
         for one, result in zip(pending, results, strict=True):
             one.resolve(result)
+        self._publish(group, Committed(len(pending), loop.time() - started, group.moves))
 
     async def _begin(self, seconds: float, *, again: bool) -> Group:
         await self._store.begin(seconds)

@@ -128,7 +128,7 @@ class LiveLog:
 
     async def _run(self) -> None:
         while True:
-            reads = self.subscribers > 0
+            reads = any(map(len, self._feeds))
             try:
                 more = [await feed.advance() for feed in self._feeds]
             except ReadUnavailable as error:
@@ -139,7 +139,7 @@ class LiveLog:
                 log.exception("live_log_failed")
                 await self._pause()
             else:
-                if reads:
+                if reads and self._outage.failing:
                     self._outage.ended(READING)
                 if not any(more):
                     await self._wait(self._poll)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate, pairwise
 from typing import Any, Final, Generic, TypeVar
 
@@ -115,7 +115,7 @@ async def _read(
     after, until, limit = statement.values[:3]
     if windowed:
         until = statement.values[1] = min(until, after + WINDOW)
-    statement.sql = log_sql(shapes, source, conditions)
+    statement.sql = log_sql(shapes, source, tuple(conditions), postgres=on_postgres())
     found = await fetch(statement.sql, statement.values)
     head, horizon = found[0][0], found[0][1]
     if horizon > after:
@@ -151,10 +151,10 @@ def _joined(alias: str, table: str, condition: str, *, postgres: bool) -> str:
     return f"LEFT JOIN {table} {alias} ON {condition}"
 
 
-def log_sql(shapes: tuple[Any, ...], source: str, conditions: list[str]) -> str:
+@lru_cache(maxsize=256)
+def log_sql(shapes: tuple[Any, ...], source: str, conditions: tuple[str, ...] = (), *, postgres: bool) -> str:
     """Return the statement of a piece: head and horizon precede every row, and form the only row if there is no
     other. ``shapes`` are the entry's own and those of the rows that it belongs to."""
-    postgres = on_postgres()
     view, *related = shapes
     where = " AND ".join(["l.seq > $1", "l.seq <= $2", *conditions])
     large = Large.SHORT if hasattr(view, "LARGE") else Large.ALL

@@ -23,9 +23,9 @@ from app.telemetry import get_logger
 log = get_logger(__name__)
 
 
-def is_hash_only(query: object, extensions: object) -> bool:
-    """Return whether a request has a persisted query's hash but no query, as Apollo and urql send it first."""
-    return not query and isinstance(extensions, dict) and "persistedQuery" in extensions
+def is_persisted(extensions: object) -> bool:
+    """Return whether a request names a persisted query. Without a query it is what Apollo and urql send first."""
+    return isinstance(extensions, dict) and "persistedQuery" in extensions
 
 
 def persisted_query_not_supported() -> ApiError:

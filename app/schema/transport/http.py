@@ -33,7 +33,7 @@ from app.schema.budget import RequestBudget
 from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.execution.context import Requester
 from app.schema.execution.documents import Prepared, RequestDocuments
-from app.schema.execution.errors import is_hash_only, persisted_query_not_supported, request_error
+from app.schema.execution.errors import is_persisted, persisted_query_not_supported, request_error
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_BATCH, body_limit
 from app.schema.transport.content_negotiation import (
@@ -251,7 +251,7 @@ class GraphQLView(WebSocketView):
                 with suppress(ApiError):  # its execution reports the error
                     await _prepare(one, context)
             return await asyncio.gather(*(self._execute_member(one, context) for one in request_data))
-        if is_hash_only(request_data.query, request_data.extensions):
+        if not request_data.query and is_persisted(request_data.extensions):
             # 200 for the old media type: Apollo's link reads the body with this status only
             status = 200 if formats.json == PLAIN_JSON else 400
             raise Refused(status, persisted_query_not_supported(), Cache_Control="no-store")
@@ -268,7 +268,7 @@ class GraphQLView(WebSocketView):
 
     async def _execute_member(self, request_data: GraphQLRequestData, context: Requester) -> Any:
         """Execute one operation of a batch. Its errors do not affect the others, which may already be executed."""
-        if is_hash_only(request_data.query, request_data.extensions):
+        if not request_data.query and is_persisted(request_data.extensions):
             return PreExecutionError(data=None, errors=[persisted_query_not_supported()])
         try:
             return await _execute(request_data, context, "POST")

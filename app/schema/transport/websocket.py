@@ -32,7 +32,7 @@ from app.schema.api.context import SchemaContext
 from app.schema.errors import ApiError, Code, over_limit
 from app.schema.execution.context import Requester
 from app.schema.execution.documents import RequestDocuments
-from app.schema.execution.errors import is_hash_only, persisted_query_not_supported
+from app.schema.execution.errors import is_persisted, persisted_query_not_supported
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_SUBSCRIPTIONS
 from app.schema.transport.fanout import Ended, Fanout, SubscribeRequest, payload_of
@@ -99,7 +99,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
         if len(self.operations) >= MAX_SUBSCRIPTIONS:
             message = f"Too many open operations on the connection; at most {MAX_SUBSCRIPTIONS} are allowed."
             return over_limit(message, MAX_SUBSCRIPTIONS)
-        if is_hash_only(payload.get("query"), payload.get("extensions")):
+        if not payload.get("query") and is_persisted(payload.get("extensions")):
             return persisted_query_not_supported()
         return None
 
@@ -174,9 +174,11 @@ def _well_formed(message: Any) -> bool:
 
 
 def _is_request(payload: Any) -> bool:
+    if not isinstance(payload, dict):
+        return False
+    query = payload.get("query")
     return (
-        isinstance(payload, dict)
-        and (isinstance(payload.get("query"), str) or is_hash_only(payload.get("query"), payload.get("extensions")))
+        (isinstance(query, str) or (not query and is_persisted(payload.get("extensions"))))
         and isinstance(payload.get("variables"), dict | None)
         and isinstance(payload.get("operationName"), str | None)
     )

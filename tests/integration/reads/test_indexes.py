@@ -179,17 +179,16 @@ async def test_the_log_is_read_along_its_indexes(database_url: str, analyze: boo
         pathed = Statement("", [])
         prefix = f"({' OR '.join(below('l.path', '/5/0', pathed))})".replace("$3", "$6").replace("$2", "$5")
         prefix = prefix.replace("$1", "$4")
-        for sql, values in (
-            (log_sql(TRANSITIONS, "transition l", []), []),
-            (
-                log_sql(TRANSITIONS, "transition l JOIN operation p ON p.seq = l.operation_id", ["p.endpoint_id = $4"]),
-                [7],
-            ),
-            (log_sql(TRANSITIONS, "transition l", ["l.operation_id = $4"]), [1010]),
-            (log_sql(PRESENCES, "presence_change l", []), []),
-            (log_sql(PRESENCES, "presence_change l", ["l.endpoint_id = $4"]), [7]),
-            (log_sql(RESOURCES, "resource_change l", ["l.endpoint_id = $4"]), [7]),
-            (log_sql(RESOURCES, "resource_change l", [prefix]), pathed.values),
+        of_endpoint, of_operation = ("l.endpoint_id = $4",), ("l.operation_id = $4",)
+        for shapes, source, conditions, values in (
+            (TRANSITIONS, "transition l", (), []),
+            (TRANSITIONS, "transition l JOIN operation p ON p.seq = l.operation_id", ("p.endpoint_id = $4",), [7]),
+            (TRANSITIONS, "transition l", of_operation, [1010]),
+            (PRESENCES, "presence_change l", (), []),
+            (PRESENCES, "presence_change l", of_endpoint, [7]),
+            (RESOURCES, "resource_change l", of_endpoint, [7]),
+            (RESOURCES, "resource_change l", (prefix,), pathed.values),
         ):
+            sql = log_sql(shapes, source, conditions, postgres=on_postgres())
             lines = await plan(Statement(sql, [129_000, 129_500, 500, *values]))
             assert not whole_tables(lines), (sql, lines)

@@ -292,13 +292,11 @@ def operation_of(loaded: LoadedOperation) -> DeviceOperation:
     row = loaded.row
     operation = DeviceOperation(
         **dict(zip(_COPIED, _copied_values(row), strict=True)),
+        paths=load_json(row.paths),
         id=strawberry.ID(operation_id(row.id)),
         endpoint=_ABSENT if loaded.endpoint is None else endpoint_of(loaded.endpoint),
-        paths=load_json(row.paths),
         value=stored_json(row.value),
-        values=None
-        if row.composite is None
-        else JSON({path: typed["value"] for path, typed in load_json(row.composite).items()}),
+        values=_values(row.composite),
         replace=row.replace if row.kind is OperationKind.WRITE else None,
         attributes=stored_json(row.attributes),
         delivery_attempts=row.attempt,
