@@ -21,13 +21,14 @@ from app.dispatcher.withdrawing import Withdrawer
 from app.domain.enums import SECOND, Instant
 from app.health import DATABASE_SECONDS, Health
 from app.ingest.event_ingestor import EventIngestor
-from app.ingest.object_model_cache import ModelFetcher, ObjectModelCache
+from app.ingest.model_fetcher import ModelFetcher
 from app.ingest.reconciler import Reconciler
 from app.ingest.server_info import ServerInfoWatch
 from app.ingest.stream_bridge import Bridge
 from app.leshan.client import LeshanClient
 from app.models.database import reading
 from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
+from app.models.object_models import ObjectModelCache
 from app.settings import LeshanEvents, Settings, viewer_of
 from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, TRANSITIONS
 from app.timing import DEFAULT, Timing

@@ -95,6 +95,7 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
         context = SchemaContext(
             ledger=components.ledger,
             live=live,
+            object_models=components.object_models,
             authenticate=partial(viewer_of, settings),
             defaults=Defaults(settings.leshan_timeout, settings.max_attempts, settings.max_opaque),
             allowed_origins=settings.allowed_origins,

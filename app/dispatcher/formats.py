@@ -13,9 +13,9 @@ from typing import Final, TypeAlias
 
 from app.domain.enums import ContentFormat, OperationKind
 from app.domain.kinds import READS
-from app.ingest.object_model_cache import stored_links
 from app.leshan.content_formats import Formats, formats_for, registered_formats
 from app.models.ledger import Claimed
+from app.models.object_models import stored_links
 
 MOST_REMEMBERED: Final = 10_000
 

@@ -12,12 +12,12 @@ import structlog
 
 from app.backoff import Backoff
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.ingest.object_model_cache import ObjectModelCache, stored_versions
 from app.ingest.reports import report_of
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import may_be_called_again
 from app.leshan.past_calls import CallStatus
 from app.models.ledger import Claimed, Ledger, LedgerUnavailable, Settle, TakeLost
+from app.models.object_models import ObjectModelCache, stored_versions
 
 log = structlog.get_logger(__name__)
 

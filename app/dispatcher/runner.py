@@ -17,7 +17,7 @@ from app.domain.enums import ContentFormat
 from app.domain.kinds import READS
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.ingest.object_model_cache import ModelFetcher, ObjectModelCache, stored_versions
+from app.ingest.model_fetcher import ModelFetcher
 from app.ingest.reports import report_of
 from app.leshan.client import LeshanClient
 from app.leshan.content_formats import depends_on_types, may_be_called_again
@@ -25,6 +25,7 @@ from app.leshan.past_calls import CallStatus
 from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import Unaddressable
 from app.models.ledger import Claimed, HandOver, Ledger, LedgerUnavailable, Settle
+from app.models.object_models import ObjectModelCache, stored_versions
 from app.telemetry import ATTEMPTS, CALL_SECONDS, OPEN_CALLS
 from app.timing import DEFAULT, Timing
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from app.domain.enums import ValueType
 from app.domain.paths import MAX_ID
@@ -36,6 +36,12 @@ class ObjectModel:
     multiple: bool
     resources: Mapping[int, ResourceModel]
 
+
+Models: TypeAlias = Callable[[int], ObjectModel | None]
+"""A function that returns the model of an object by its id, or None if it is not known."""
+
+Versions: TypeAlias = Mapping[int, str]
+"""Versions of a device's objects, by object id."""
 
 DEFAULT_VERSION: Final = "1.0"
 """The default version of an object whose link has no ``ver``, unless the LwM2M release itself defines it (see

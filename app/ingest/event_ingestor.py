@@ -28,7 +28,6 @@ from app.domain.events import (
 from app.domain.object_models import object_versions
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.ingest.late_responses import LateResponses
-from app.ingest.object_model_cache import ObjectModelCache
 from app.ingest.reports import report_of
 from app.leshan.answers import read_response_object
 from app.leshan.nodes import decode_content
@@ -42,6 +41,7 @@ from app.models.ledger import (
     Reading,
     StreamPosition,
 )
+from app.models.object_models import ObjectModelCache
 from app.models.queries import ReadUnavailable, object_versions_of
 from app.telemetry import BROKEN_EVENTS, INGESTED_EVENTS
 from app.timing import DEFAULT, Timing

@@ -16,12 +16,12 @@ import structlog
 
 from app.domain.events import AttemptEnded
 from app.domain.outcomes import Outcome
-from app.ingest.object_model_cache import ObjectModelCache
 from app.ingest.reports import report_of
 from app.leshan.answers import read_answer, read_own_error, read_response_object
 from app.leshan.content_formats import may_be_called_again
 from app.models import tables
 from app.models.ledger import Ledger, LedgerUnavailable, Settle
+from app.models.object_models import ObjectModelCache
 from app.models.queries import ReadUnavailable, object_versions_of
 from app.models.ready import open_attempts
 from app.timing import DEFAULT, Timing

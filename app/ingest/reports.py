@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import structlog
 
+from app.domain.object_models import Models
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.values import JsonValue
 from app.domain.verdicts import Report
 from app.leshan.answers import MAX_DETAIL
-from app.leshan.nodes import Decoded, InvalidNode, Models, decode_content
+from app.leshan.nodes import Decoded, InvalidNode, decode_content
 
 log = structlog.get_logger(__name__)
 

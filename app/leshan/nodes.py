@@ -13,17 +13,14 @@ import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
 from app.domain.enums import ValueType
-from app.domain.object_models import ObjectModel
+from app.domain.object_models import Models
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.domain.values import InvalidValue, JsonValue, TypedValue, canonical, time_from_millis, time_to_millis
-
-Models: TypeAlias = Callable[[int], ObjectModel | None]
-"""Returns the object model that an endpoint uses for an object id, None if it is not known."""
 
 MAX_RESOURCES: Final = 20_000
 """Maximum number of resources, and instances of multiple ones, read from one content. More than any object has; the

@@ -13,6 +13,7 @@ from tortoise.connection import get_connection
 
 from app.models.database import reading
 from app.models.live import LiveLog
+from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
 from app.schema.execution.context import Requester
 from app.schema.execution.schema import schema
@@ -69,7 +70,9 @@ async def _house(system: Site) -> AsyncIterator[SchemaContext]:
     live = LiveLog(asyncio.sleep)
     await live.start()
     try:
-        yield SchemaContext(ledger=system.ledger, live=live, authenticate=lambda _: OPEN_VIEWER)
+        yield SchemaContext(
+            ledger=system.ledger, live=live, object_models=ObjectModelCache(1), authenticate=lambda _: OPEN_VIEWER
+        )
     finally:
         await live.close()
 

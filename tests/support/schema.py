@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from app.models.live import LiveLog
+from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
 from app.schema.transport.http import graphql_routes
 from app.security import Access, Role, Viewer, find_viewer
@@ -32,7 +33,9 @@ def authenticate(token: str | None) -> Viewer | None:
 
 
 def app_of(world: LedgerWorld, live: LiveLog, **settings: Any) -> Starlette:
-    context = SchemaContext(ledger=world.ledgers[0], live=live, authenticate=authenticate, **settings)
+    context = SchemaContext(
+        ledger=world.ledgers[0], live=live, object_models=ObjectModelCache(1), authenticate=authenticate, **settings
+    )
     return Starlette(routes=graphql_routes(context))
 
 

@@ -19,6 +19,7 @@ from app.health import Health
 from app.leshan.webhook import Batch, webhook_routes
 from app.models.ledger import Ledger, Rules
 from app.models.live import LiveLog
+from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
 from app.schema.transport.http import graphql_routes
 from app.settings import Settings, viewer_of
@@ -97,6 +98,7 @@ class Process:
         context = SchemaContext(
             ledger=cast(Ledger, SimpleNamespace(rules=Rules(judge))),
             live=cast(LiveLog, None),
+            object_models=ObjectModelCache(1),
             authenticate=partial(viewer_of, given),
         )
         webhook = webhook_routes(

@@ -26,7 +26,6 @@ from app.models.queries.server import (
     database_now,
     log_head,
     log_position,
-    object_models,
     operation_counts,
     server_view,
 )
@@ -77,7 +76,6 @@ __all__ = [
     "log_position",
     "longest_waiting",
     "not_retried",
-    "object_models",
     "object_versions_of",
     "open_calls",
     "operation_by_id",

@@ -1,16 +1,12 @@
-"""State of the log and the Leshan server: heads, counters, object models, the database's time."""
+"""State of the log and the Leshan server: heads, counters, the database's time."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from app.domain.enums import Instant, OperationStatus
-from app.domain.object_models import ObjectModel, model_from_json
 from app.models.dialect import POSTGRES_NOW, sqlite_now
-from app.models.fields import load_json
 from app.models.ledger.pauses import SERVER_PAUSE
 from app.models.queries.reading import fetch, on_postgres
 from app.models.queries.views import ServerView
@@ -71,17 +67,3 @@ async def operation_counts(endpoint: str | None = None) -> dict[OperationStatus,
     else:
         rows = await fetch(f"SELECT {_SUMS} FROM endpoint WHERE name = $1", [endpoint])  # noqa: S608
     return dict(zip(OperationStatus, rows[0], strict=True))
-
-
-async def object_models(object_ids: Collection[int]) -> dict[tuple[int, str], ObjectModel]:
-    """Return object models by object id and version."""
-    if not object_ids:
-        return {}
-    sql = "SELECT object_id, version, model FROM object_model WHERE object_id = ANY($1::int[])"
-    rows = await fetch(sql, [list(object_ids)])
-    return {(object_id, version): _parsed(model) for object_id, version, model in map(tuple, rows)}
-
-
-@lru_cache(maxsize=512)
-def _parsed(model: str) -> ObjectModel:
-    return model_from_json(load_json(model))

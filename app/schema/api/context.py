@@ -11,6 +11,7 @@ import strawberry
 
 from app.models.ledger import Ledger
 from app.models.live import LiveLog
+from app.models.object_models import ObjectModelCache
 from app.schema.api.input_validation import Defaults
 from app.schema.api.reads import Reads
 from app.security import Viewer
@@ -29,6 +30,7 @@ class SchemaContext:
 
     ledger: Ledger
     live: LiveLog
+    object_models: ObjectModelCache
     authenticate: Callable[[str | None], Viewer | None]
     defaults: Defaults = field(default_factory=Defaults)
     allowed_origins: tuple[str, ...] = ()

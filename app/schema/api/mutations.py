@@ -11,14 +11,14 @@ from typing import Annotated, Final, NamedTuple, TypeVar
 import strawberry
 
 from app.domain.enums import OperationStatus
-from app.domain.object_models import ObjectModel, object_versions
+from app.domain.object_models import ObjectModel
 from app.models.ledger import Cancel, Configure, Create, Created, Provision
+from app.models.object_models import stored_versions
 from app.models.operation import NewOperation
 from app.models.queries import (
     EndpointView,
     endpoint_by_id,
     endpoint_by_name,
-    object_models,
     operation_by_id,
 )
 from app.schema.api.checks import plain_text
@@ -230,10 +230,13 @@ async def _new(
     known: dict[str, _Objects],
 ) -> NewOperation:
     """Validate one input. ``known`` caches the objects of endpoints for the further inputs."""
-    name = plain_text(given.endpoint, "endpoint")
-    if name not in known:
-        known[name] = await _objects_of(await _known_endpoint(name, "endpoint"))
-    objects = known[name]
+    objects = known.get(given.endpoint)
+    if objects is None:
+        endpoint = await _known_endpoint(given.endpoint, "endpoint")
+        versions = stored_versions(endpoint.object_links_json, endpoint.lwm2m_version)
+        registered = versions.keys() if endpoint.registered else None
+        objects = _Objects(await context.services.object_models.exact(versions), registered)
+        known[given.endpoint] = objects
     return new_operation(
         given,
         context.services.defaults,
@@ -245,17 +248,10 @@ async def _new(
 
 
 async def _known_endpoint(name: str, field: str) -> EndpointView:
-    view = await endpoint_by_name(name)
+    view = await endpoint_by_name(plain_text(name, field))
     if view is None:
         raise ApiError(Code.NOT_FOUND, f"Unknown endpoint {name!r}; create it with provisionEndpoint.", field=field)
     return view
-
-
-async def _objects_of(endpoint: EndpointView) -> _Objects:
-    versions = object_versions(endpoint.object_links, endpoint.lwm2m_version)
-    stored = await object_models(versions)
-    models = {id_: stored[id_, version] for id_, version in versions.items() if (id_, version) in stored}
-    return _Objects(models, versions.keys() if endpoint.registered else None)
 
 
 def _at(error: ApiError, index: int) -> ApiError:

@@ -15,6 +15,7 @@ from app.domain.values import TypedValue
 from app.models import queries
 from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log_cursor
 from app.models.ledger import Cancel, DecodedEvent, Reading, StoredModel, StoreObjectModels
+from app.models.object_models import ObjectModelCache
 from app.models.operation import Operation
 from app.models.queries import EndpointCriteria, OperationCriteria, Page
 from tests.support.ledger import REFUSED, SUCCESS, LedgerWorld, deregistered, new, registered
@@ -198,7 +199,7 @@ async def test_resources_and_models(world: LedgerWorld) -> None:
     await world.ledgers[0].submit(
         StoreObjectModels([StoredModel(one.id, one.version, model_to_json(one)) for one in (device, other)])
     )
-    assert await queries.object_models([3, 4]) == {(3, "1.1"): device}
+    assert await ObjectModelCache(1).exact({3: "1.1", 4: "1.2", 9: "1.0"}) == {3: device}
 
 
 @pytest.mark.asyncio

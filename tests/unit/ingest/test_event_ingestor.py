@@ -8,9 +8,9 @@ import pytest
 
 from app.domain.events import Awake, Event, Registered, Registration, RequestResponse
 from app.ingest.event_ingestor import EventIngestor
-from app.ingest.object_model_cache import ObjectModelCache
 from app.leshan.webhook_http import Batch, IngestUnavailable
 from app.models.ledger import IngestEvents, Ledger, LedgerUnavailable, StreamPosition
+from app.models.object_models import ObjectModelCache
 from app.telemetry import BROKEN_EVENTS
 from app.timing import Timing
 

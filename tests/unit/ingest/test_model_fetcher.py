@@ -9,17 +9,17 @@ from unittest import mock
 import pytest
 
 from app.domain.object_models import ObjectModel
-from app.ingest import object_model_cache
-from app.ingest.object_model_cache import (
+from app.ingest import model_fetcher
+from app.ingest.model_fetcher import (
     _NEVER,
     MAX_REQUESTED,
     REFETCH_LIMIT_SECONDS,
     REFETCH_SECONDS,
     ModelFetcher,
-    ObjectModelCache,
     _Requested,
 )
 from app.leshan.registrations import LeshanUnavailable
+from app.models.object_models import ObjectModelCache
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -90,7 +90,7 @@ async def test_a_model_that_leshan_lacks_is_requested_at_growing_intervals() -> 
     fetcher = ModelFetcher(shelf, leshan, Taking())  # type: ignore[arg-type]
     now = 1_000.0
     with (
-        mock.patch.object(object_model_cache, "time", mock.Mock(monotonic=lambda: now)),
+        mock.patch.object(model_fetcher, "time", mock.Mock(monotonic=lambda: now)),
         mock.patch.object(shelf, "refresh", mock.AsyncMock()),
     ):
         fetching = asyncio.create_task(fetcher._fetch())
@@ -120,7 +120,7 @@ async def test_an_unavailable_leshan_is_requested_again_after_a_minute() -> None
     leshan = Away()
     fetcher = ModelFetcher(ObjectModelCache(1), leshan, Taking())  # type: ignore[arg-type]
     now = 1_000.0
-    with mock.patch.object(object_model_cache, "time", mock.Mock(monotonic=lambda: now)):
+    with mock.patch.object(model_fetcher, "time", mock.Mock(monotonic=lambda: now)):
         fetching = asyncio.create_task(fetcher._fetch())
         for times in range(1, 4):
             fetcher.want("one", {1: "1.0"})

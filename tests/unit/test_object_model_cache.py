@@ -7,8 +7,8 @@ import pytest
 from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.values import TypedValue
-from app.ingest.object_model_cache import ObjectModelCache
 from app.leshan.nodes import decode_content
+from app.models.object_models import ObjectModelCache
 
 T = ValueType
 
