@@ -26,6 +26,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(LOCK) $(PIP) install --quiet
 
 export PIP_REQUIRE_VIRTUALENV := true
+# Bytecode is written wherever Python runs from here: compiling is most of a start, and half of pytest's collection.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 
 ##@ Use

@@ -21,7 +21,7 @@ from app.models.database import migrate
 from app.models.ledger import Ledger, Rules, open_store
 from app.models.ledger.store import Store
 from bench.measuring import Used, used_by
-from tests.support.processes import ROOT, Process, Processes, environment, processes
+from tests.support.processes import ROOT, Command, Process, Processes, environment, processes
 from tests.support.servers.postgres import PostgresServer, postgres
 from tests.support.servers.process import Server, start
 from tests.support.servers.valkey import valkey
@@ -156,14 +156,8 @@ def python(module: str, *arguments: str, folder: Path) -> Server:
         [sys.executable, "-m", module, *arguments],
         folder,
         ready=lambda: "address=" in (folder / "server.log").read_text(),
-        environment=environment(bytecode(folder), {}),
+        environment=environment({}),
     )
-
-
-def bytecode(folder: Path) -> Path:
-    """Return the folder for the processes' bytecode: that of this process if one was set, so that a second run does not
-    compile it again."""
-    return Path(sys.pycache_prefix) if sys.pycache_prefix else folder / "bytecode"
 
 
 def address_of(server: Server) -> str:
@@ -195,7 +189,7 @@ async def site(kind: str, *, max_in_flight: int = 120) -> AsyncIterator[Site]:
         server = stack.enter_context(postgres(POSTGRES)) if kind == "postgres" else None
         bus_url = stack.enter_context(valkey()).url
         url = await server.create("reveille") if server else f"sqlite://{folder / 'bench.db'}"
-        started = stack.enter_context(processes(folder, bytecode(folder)))
+        started = stack.enter_context(processes(folder, Command()))
         own = Site(kind, url, bus_url, folder, started, server)
         await migrate(url)
         bus = await stack.enter_async_context(open_bus(bus_url))

@@ -15,8 +15,8 @@ from typing import Final
 
 from bench.filling import fill
 from bench.scale.common import Measured, judge, options, run
-from bench.site import Site, bytecode, site
-from tests.support.processes import COMMAND, environment
+from bench.site import Site, site
+from tests.support.processes import Command, environment
 
 BREAK: Final = "UPDATE operation SET version = version + 1 WHERE seq = $1"
 LAST: Final = "SELECT max(seq) FROM operation"
@@ -76,9 +76,9 @@ async def _check(system: Site, within: float) -> Checked:
 
 def _run_check(system: Site, within: float) -> Checked:
     """Run the check as an operator does; the kernel reports the resources that it used."""
-    values = environment(bytecode(system.folder), {"database_url": system.database_url})
+    values = environment({"database_url": system.database_url})
     begun = time.monotonic()
-    process = subprocess.Popen([*COMMAND, "check"], env=values, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*Command().words, "check"], env=values, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     said = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)

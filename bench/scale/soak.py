@@ -27,11 +27,10 @@ from app.models.invariant_check import violations
 from app.telemetry import configure_logging
 from bench.scale.common import judge
 from bench.scale.soaking import Sample, courses, growing, held_by, table
-from bench.site import bytecode
 from tests.faults import checks
 from tests.support.api import live, write
 from tests.support.cluster import Cluster, cluster
-from tests.support.processes import environment, processes
+from tests.support.processes import processes
 from tests.support.servers.forks import fork_server
 
 JUDGED_FROM: Final = 5.0
@@ -162,16 +161,18 @@ def main() -> None:
 
 
 async def _soak(arguments: argparse.Namespace) -> list[str]:
-    with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
-        compiled = bytecode(Path(own))
-        with fork_server(environment(compiled, {})) as forks, processes(Path(own), compiled, forks.launch) as group:
-            async with cluster(group) as whole:
-                names = await whole.devices("soak", arguments.devices)
-                soak = Soak(whole, names, arguments.wakes, arguments.operations)
-                await soak.run(arguments.minutes * 60, arguments.every)
-                found = courses(soak.samples)
-                await soak.let_everything_end()
-                broken, ends = await soak.breaches()
+    with (
+        tempfile.TemporaryDirectory(prefix="reveille-bench-") as own,
+        fork_server() as forks,
+        processes(Path(own), forks) as group,
+    ):
+        async with cluster(group) as whole:
+            names = await whole.devices("soak", arguments.devices)
+            soak = Soak(whole, names, arguments.wakes, arguments.operations)
+            await soak.run(arguments.minutes * 60, arguments.every)
+            found = courses(soak.samples)
+            await soak.let_everything_end()
+            broken, ends = await soak.breaches()
     console = Console(width=120, file=sys.stdout)
     console.print(table(found))
     console.print(f"{len(soak.samples)} samples; {', '.join(f'{count:,} {what}' for what, count in soak.did.items())}")

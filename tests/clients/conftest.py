@@ -6,17 +6,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.clients.node import FOLDER, Node
 from tests.conftest import missing
-from tests.support.process_fixtures import pycache, pytest_runtest_makereport, started
-from tests.support.processes import ROOT, Processes, processes
+from tests.support.process_fixtures import ProcessesIn, forks, processes_in, pytest_runtest_makereport, started
+from tests.support.processes import ROOT
 
-__all__ = ["pycache", "pytest_runtest_makereport", "started"]
+__all__ = ["forks", "processes_in", "pytest_runtest_makereport", "started"]
 
 TOKEN: Final = "a-token-of-javascript-clients"
 
@@ -58,13 +57,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
 
 
 @pytest.fixture(scope="session")
-def clients(
-    node: Node, tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]
-) -> Iterator[Node]:
+def clients(node: Node, tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) -> Iterator[Node]:
     """Node.js with the address of one ``reveille serve``: SQLite, the built-in simulator, one token."""
-    with processes(tmp_path_factory.mktemp("serve"), pycache) as group:
-        started.append(group)
+    with processes_in(tmp_path_factory.mktemp("serve")) as group:
         database = f"sqlite://{group.folder / 'reveille.db'}"
         url = group.start("serve", database_url=database, auth=f"clients:operator:{TOKEN}").url
         yield Node({**node.environment, "REVEILLE_CLIENTS_URL": f"{url}/graphql", "REVEILLE_CLIENTS_TOKEN": TOKEN})
-        started.remove(group)

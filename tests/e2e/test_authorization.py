@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -18,7 +17,8 @@ from standardwebhooks import Webhook
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.api import Api, api, live, socket
-from tests.support.processes import Processes, processes
+from tests.support.process_fixtures import ProcessesIn
+from tests.support.processes import Processes
 
 VIEWER: Final = "a-viewer-s-token-of-tests"
 OPERATOR: Final = "an-operator-s-token-of-tests"
@@ -34,10 +34,9 @@ JSON: Final = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]) -> Iterator[str]:
+def guarded(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) -> Iterator[str]:
     """The address of an API process with tokens, reachable by any name."""
-    with processes(tmp_path_factory.mktemp("guarded"), pycache) as group:
-        started.append(group)
+    with processes_in(tmp_path_factory.mktemp("guarded")) as group:
         yield group.start(
             "api",
             database_url=f"sqlite://{group.folder / 'reveille.db'}",
@@ -46,7 +45,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: li
             webhook_secret=SECRET,
             webhook_token=TOKEN,
         ).url
-        started.remove(group)
 
 
 async def errors(client: Api, query: str, **variables: Any) -> tuple[int, str | None]:

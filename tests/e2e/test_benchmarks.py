@@ -19,11 +19,11 @@ from tests.support.waiting import BOUND
 pytestmark = [pytest.mark.database, pytest.mark.slow, pytest.mark.timeout(4 * BOUND)]
 
 
-def run(folder: Path, *arguments: str) -> str:
+def run(*arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
-        env=environment(folder, {}),
+        env=environment({}),
         capture_output=True,
         text=True,
         timeout=3 * BOUND,
@@ -36,20 +36,20 @@ def run(folder: Path, *arguments: str) -> str:
 @pytest.mark.parametrize("line", ["wake", "pages"])
 def test_a_line_of_the_table_is_measured_and_written(line: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    told = run(tmp_path, "bench", "--small", "--only", line, "--database", KIND, "--out", str(out))
+    told = run("bench", "--small", "--only", line, "--database", KIND, "--out", str(out))
     assert f"{line}, {KIND}" in told
     assert {file.name for file in out.iterdir()} == {"README.md", "figures.json", f"{line}.svg"}
 
 
-def test_the_statements_of_a_transition_do_not_grow_with_subscribers(tmp_path: Path) -> None:
+def test_the_statements_of_a_transition_do_not_grow_with_subscribers() -> None:
     options = ("--database", KIND, "--subscribers", "1", "40", "--transitions", "10")
-    told = run(tmp_path, "bench.scale.statements", *options)
+    told = run("bench.scale.statements", *options)
     # a notification may arrive between two reads of one commit and cause a read or two more than needed
     one, many = (float(figure) for figure in re.findall(r"subscribers\s*│\s*([\d.]+)", told))
     assert many <= one + 3
 
 
-def test_the_plans_with_many_rows_are_shown(tmp_path: Path) -> None:
-    told = run(tmp_path, "bench.scale.plans", "--database", KIND, "--rows", "2000", "--plans")
+def test_the_plans_with_many_rows_are_shown() -> None:
+    told = run("bench.scale.plans", "--database", KIND, "--rows", "2000", "--plans")
     assert "2,000 queued: claim" in told
     assert "ix_endpoint_ready" in told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -25,29 +24,29 @@ def servers() -> None:
 
 
 @pytest.mark.database
-def test_cursors_remain_valid_while_old_rows_are_pruned(pycache: Path) -> None:
+def test_cursors_remain_valid_while_old_rows_are_pruned() -> None:
     sizes = ("--operations", "3000", "--wakes", "10", "--most", "200")
-    assert WELL in run(pycache, "bench.scale.prune", "--database", KIND, *sizes)
+    assert WELL in run("bench.scale.prune", "--database", KIND, *sizes)
 
 
 @pytest.mark.database
-def test_the_check_reports_a_violation_at_the_end_of_the_table(pycache: Path) -> None:
-    told = run(pycache, "bench.scale.invariants", "--database", KIND, "--operations", "12000")
+def test_the_check_reports_a_violation_at_the_end_of_the_table() -> None:
+    told = run("bench.scale.invariants", "--database", KIND, "--operations", "12000")
     assert WELL in told
     assert re.search(r"named at the very end of the table\s*│ invariant 1: \d+: its transitions", told)
 
 
 @pytest.mark.parametrize("mode", ["M18", "reveille"])
-def test_reconciling_reports_only_missing_devices_as_offline(mode: str, pycache: Path) -> None:
+def test_reconciling_reports_only_missing_devices_as_offline(mode: str) -> None:
     sizes = ("--registrations", "1500", "--gone", "7")
-    told = run(pycache, "bench.scale.reconcile", "--mode", mode, *sizes)
+    told = run("bench.scale.reconcile", "--mode", mode, *sizes)
     assert WELL in told
     assert re.search(r"reported OFFLINE\s*│ 7 of 7 that are", told)
 
 
-def test_all_processes_are_measured_under_load(pycache: Path) -> None:
+def test_all_processes_are_measured_under_load() -> None:
     sizes = ("--minutes", "0.1", "--devices", "30", "--wakes", "8", "--operations", "4", "--every", "1")
-    told = run(pycache, "bench.scale.soak", *sizes)
+    told = run("bench.scale.soak", *sizes)
     assert WELL in told
     for name in ("api", "dispatch", "bridge", "PostgreSQL", "Valkey"):
         assert len(re.findall(rf"│ {name}\S*\s*│ (?:memory, MiB|files|sockets)", told)) >= 3

@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +16,8 @@ import pytest
 from app.models.postgres import POOLER
 from tests.conftest import missing
 from tests.faults.proxy import before_socket
-from tests.support.processes import ROOT, Process, Processes
+from tests.support.process_fixtures import ProcessesIn
+from tests.support.processes import ROOT, Command, Process, Processes
 from tests.support.servers.pgbouncer import binary as pgbouncer_binary
 from tests.support.servers.pgbouncer import pgbouncer
 from tests.support.servers.postgres import PostgresServer, postgres
@@ -23,6 +25,13 @@ from tests.support.servers.process import ServerFailed
 from tests.support.waiting import BOUND
 
 VERBS = ("serve", "api", "dispatch", "bridge", "migrate", "check", "simulate", "schema")
+
+
+@pytest.fixture
+def own_processes(tmp_path: Path, processes_in: ProcessesIn) -> Iterator[Processes]:
+    """Processes of one test, started by their command."""
+    with processes_in(tmp_path, Command()) as group:
+        yield group
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from tests.support.api import Api, api
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer
-from tests.support.processes import Processes, environment, processes
-from tests.support.servers.forks import fork_server
+from tests.support.process_fixtures import ProcessesIn
+from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java"), pytest.mark.slow]
@@ -28,13 +28,11 @@ query($id: ID!) {
 
 
 @pytest.fixture
-def killed_ones(tmp_path: Path, pycache: Path, started: list[Processes]) -> Iterator[Processes]:
+def killed_ones(tmp_path: Path, processes_in: ProcessesIn) -> Iterator[Processes]:
     """Processes whose leases end 3 s after the device's time, so that a test does not wait 15 s for the end of a
     lease."""
-    with fork_server(environment(pycache, {})) as forks, processes(tmp_path, pycache, forks.launch) as group:
-        started.append(group)
+    with processes_in(tmp_path) as group:
         yield group
-        started.remove(group)
 
 
 async def test_the_result_of_a_killed_dispatchers_call_is_fetched_not_repeated(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,18 +11,17 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.support.processes import Process, Processes, processes
+from tests.support.process_fixtures import ProcessesIn
+from tests.support.processes import Process
 
 TOKEN = "a-token-of-a-viewer-0123456789"
 MANY = 50
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]) -> Iterator[Process]:
-    with processes(tmp_path_factory.mktemp("log"), pycache) as group:
-        started.append(group)
+def served(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) -> Iterator[Process]:
+    with processes_in(tmp_path_factory.mktemp("log")) as group:
         yield group.start("serve", log_level="debug", auth=f"page:viewer:{TOKEN}", simulate_devices=0)
-        started.remove(group)
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/leshan/events", "/leshan_api/resource/single"])

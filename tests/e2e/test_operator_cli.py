@@ -14,7 +14,8 @@ import pytest
 
 from tests.conftest import missing
 from tests.support.cluster import DURABLE
-from tests.support.processes import COMMAND, Processes, environment, processes
+from tests.support.process_fixtures import ProcessesIn
+from tests.support.processes import Command, Processes, environment
 from tests.support.servers.postgres import binaries, postgres
 from tests.support.waiting import BOUND, wait_until
 
@@ -47,14 +48,10 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def served(
-    tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]
-) -> Iterator[tuple[Processes, str]]:
-    with processes(tmp_path_factory.mktemp("operator"), pycache) as group:
-        started.append(group)
+def served(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) -> Iterator[tuple[Processes, str]]:
+    with processes_in(tmp_path_factory.mktemp("operator")) as group:
         url = f"sqlite://{group.folder / 'reveille.db'}"
         yield group, group.start("serve", database_url=url, auth=AUTH, simulate_devices=3).url
-        started.remove(group)
 
 
 @pytest.fixture
@@ -201,8 +198,8 @@ def test_a_watch_resumes_when_reveille_is_available_again(own_processes: Process
     first = own_processes.start("serve", simulate_devices=3, **settings)
     shell = Shell(own_processes, first.url)
     log = tmp_path / "watched"
-    command = [*COMMAND, "ops", "watch", "--json", "-e", DEVICE]
-    values = environment(own_processes.pycache, {"url": first.url})
+    command = [*Command().words, "ops", "watch", "--json", "-e", DEVICE]
+    values = environment({"url": first.url})
     with log.open("w") as output:
         watching = subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, env=values, cwd=tmp_path)
     try:

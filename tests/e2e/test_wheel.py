@@ -16,8 +16,9 @@ import pytest
 from uv import find_uv_bin
 
 from tests.support.api import api, write
-from tests.support.processes import ROOT, Processes, processes
-from tests.support.servers.process import Server, start
+from tests.support.process_fixtures import ProcessesIn
+from tests.support.processes import ROOT, Command, Processes
+from tests.support.servers.process import Server
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -46,20 +47,21 @@ def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
     return venv
 
 
+class Outside(Command):
+    """The launcher of a program that does not see the clone."""
+
+    def launch(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Server:
+        return super().launch(arguments, folder, _without_clone(environment))
+
+
 @pytest.fixture(scope="module")
 def installed(
-    environment: Path, tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]
+    environment: Path, tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn
 ) -> Iterator[Processes]:
     """Processes of the installed program, which do not see the clone."""
 
-    def launch(arguments: Sequence[str], folder: Path, values: Mapping[str, str]) -> Server:
-        command = [str(environment / "bin" / "reveille"), *arguments]
-        return start(command, folder, ready=lambda: True, environment=_without_clone(values))
-
-    with processes(tmp_path_factory.mktemp("outside"), pycache, launch) as group:
-        started.append(group)
+    with processes_in(tmp_path_factory.mktemp("outside"), Outside((str(environment / "bin" / "reveille"),))) as group:
         yield group
-        started.remove(group)
 
 
 def test_the_wheel_holds_migrations_the_page_and_licenses(wheel: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 from tests.faults.plan import plan
 from tests.faults.run import Result, run
 from tests.faults.site import Site, site
+from tests.support.servers.forks import ForkServer, fork_server
 from tests.support.servers.process import die_with_parent
 
 KEPT: Final = Path("test-results") / "faults"
@@ -70,8 +71,8 @@ def work(seeds: Queue[int | None], results: Queue[str], parent: int) -> None:
 
 
 async def _work(seeds: Queue[int | None], results: Queue[str]) -> None:
-    with tempfile.TemporaryDirectory(prefix="reveille-faults-") as own:
-        kept = KeptSite(Path(own), Path(own) / "pycache")
+    with tempfile.TemporaryDirectory(prefix="reveille-faults-") as own, fork_server() as forks:
+        kept = KeptSite(Path(own), forks)
         try:
             while (seed := await asyncio.to_thread(seeds.get)) is not None:
                 results.put(json.dumps(asdict(await kept.run(seed))))
@@ -82,9 +83,9 @@ async def _work(seeds: Queue[int | None], results: Queue[str]) -> None:
 class KeptSite:
     """A site that is kept from run to run, until a run fails or requires another Leshan server."""
 
-    def __init__(self, folder: Path, pycache: Path) -> None:
+    def __init__(self, folder: Path, forks: ForkServer) -> None:
         self._folder = folder
-        self._pycache = pycache
+        self._forks = forks
         self._present: tuple[Site, str, Path] | None = None
         self._stack = contextlib.AsyncExitStack()
 
@@ -110,7 +111,7 @@ class KeptSite:
         if self._present is None or self._present[1] != like:
             await self.close()
             folder = Path(tempfile.mkdtemp(dir=self._folder))
-            self._present = await self._stack.enter_async_context(site(folder, self._pycache, like)), like, folder
+            self._present = await self._stack.enter_async_context(site(folder, self._forks, like)), like, folder
         return self._present[0], self._present[2]
 
     async def close(self) -> None:

@@ -15,8 +15,8 @@ import httpx
 
 from tests.support.api import Api
 from tests.support.cluster import Cluster, cluster
-from tests.support.processes import Process, environment, processes
-from tests.support.servers.forks import fork_server
+from tests.support.processes import Process, processes
+from tests.support.servers.forks import ForkServer
 from tests.support.servers.process import ServerFailed
 
 ROLES: Final = ("api", "dispatch", "bridge")
@@ -150,9 +150,9 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, pycache: Path, like: str = "M18", **settings: str) -> AsyncIterator[Site]:
+async def site(folder: Path, forks: ForkServer, like: str = "M18", **settings: str) -> AsyncIterator[Site]:
     """Run a cluster until the block ends. Its processes are forked, because they are replaced all the time."""
-    with fork_server(environment(pycache, {})) as forks, processes(folder, pycache, forks.launch) as group:
+    with processes(folder, forks) as group:
         async with cluster(group, like, **settings) as whole, adopted(whole) as ready:
             yield ready
 

@@ -15,7 +15,8 @@ import pytest
 import pytest_asyncio
 
 from tests.support.api import CREATE, Api, api, write
-from tests.support.processes import Process, Processes, processes
+from tests.support.process_fixtures import ProcessesIn
+from tests.support.processes import Process, Processes
 from tests.support.waiting import BOUND, eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -25,11 +26,9 @@ PROVISION = 'mutation { provisionEndpoint(name: "d") { name } }'
 
 
 @pytest.fixture
-def group(tmp_path: Path, pycache: Path, started: list[Processes]) -> Iterator[Processes]:
-    with processes(tmp_path, pycache) as own:
-        started.append(own)
+def group(tmp_path: Path, processes_in: ProcessesIn) -> Iterator[Processes]:
+    with processes_in(tmp_path) as own:
         yield own
-        started.remove(own)
 
 
 @pytest.fixture

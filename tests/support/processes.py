@@ -1,6 +1,8 @@
-"""Reveille's own processes, started as by a person or a service manager: ``reveille serve``, ``api``, ``dispatch`` ..
+"""Reveille's own processes: ``reveille serve``, ``api``, ``dispatch`` ..
 
-Each uses a free port, is ready according to its log and its health, and dies with the test run.
+Each uses a free port, is ready according to its log and its health, and dies with the test run. A launcher starts them:
+:class:`Command` as a person or a service manager does, a fork server (``servers/forks.py``) without the cost of their
+imports.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
@@ -24,10 +26,6 @@ from tests.support.servers.process import Server, ServerFailed, start
 from tests.support.waiting import BOUND
 
 ROOT: Final = Path(__file__).parents[2]
-COMMAND: Final = (sys.executable, "-m", "app.cli")
-"""The command that the console script ``reveille`` runs; a clone that is only being tested need not have installed
-it."""
-
 _ADDRESS: Final = {
     "serve": re.compile(r"\bpage=(http://\S+?)/\s"),
     "api": re.compile(r"\bpage=(http://\S+?)/\s"),
@@ -37,11 +35,12 @@ _ADDRESS: Final = {
 }
 
 
-def environment(pycache: Path, settings: Mapping[str, object]) -> dict[str, str]:
-    """Return the environment of a child process: no settings but these, and bytecode that is compiled once for all."""
+def environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the environment of a child process: no settings but these, and bytecode is written: compiling is most of a
+    start."""
     own = {name: value for name, value in os.environ.items() if not name.upper().startswith("REVEILLE_")}
     own.pop("PYTHONDONTWRITEBYTECODE", None)
-    own |= {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(pycache), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
+    own |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
     return own | {f"REVEILLE_{name.upper()}": str(value) for name, value in settings.items()}
 
 
@@ -79,13 +78,40 @@ class Process:
         return self.server.process.wait(within)
 
 
-Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Server]
-"""Start ``reveille ..`` with these arguments in its own folder, with this environment, without waiting for it."""
+class Launcher(Protocol):
+    """Starts ``reveille ..`` with arguments in a folder, with an environment."""
+
+    def launch(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Server:
+        """Start it without waiting for it; the folder is its own."""
+
+    def run(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
 
 
-def command(arguments: Sequence[str], folder: Path, values: Mapping[str, str]) -> Server:
-    """Start the process as a service manager does."""
-    return start([*COMMAND, *arguments], folder, ready=lambda: True, environment=values)
+@dataclass(frozen=True)
+class Command:
+    """The launcher that starts a command, by default what the console script ``reveille`` runs: a clone that is only
+    being tested need not have installed it."""
+
+    words: Sequence[str] = (sys.executable, "-m", "app.cli")
+
+    def launch(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Server:
+        return start([*self.words, *arguments], folder, ready=lambda: True, environment=environment)
+
+    def run(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.words, *arguments],
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=BOUND,
+            check=False,
+        )
 
 
 @dataclass
@@ -93,8 +119,7 @@ class Processes:
     """The processes that were started, so that all are stopped and a failed test can show their logs."""
 
     folder: Path
-    pycache: Path
-    launch: Launch = command
+    launcher: Launcher
     running: list[Process] = field(default_factory=list)
 
     def start(self, verb: str, *options: str, **settings: object) -> Process:
@@ -114,8 +139,7 @@ class Processes:
             options = ("--port", "0", *options)
         else:
             settings = {"port": 0} | settings
-        values = environment(self.pycache, settings)
-        server = self.launch([verb, *options], own, values)
+        server = self.launcher.launch([verb, *options], own, environment(settings))
         process = Process(name, server)
         self.running.append(process)
         return process
@@ -137,15 +161,7 @@ class Processes:
 
     def run(self, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run ``reveille ..`` to its end."""
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            env=environment(self.pycache, settings),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=BOUND,
-            check=False,
-        )
+        return self.launcher.run(arguments, self.folder, environment(settings))
 
     def end_all(self) -> None:
         """Stop all running processes, the newest first: a dispatcher stops before the server that it calls."""
@@ -157,9 +173,9 @@ class Processes:
 
 
 @contextmanager
-def processes(folder: Path, pycache: Path, launch: Launch = command) -> Iterator[Processes]:
+def processes(folder: Path, launcher: Launcher) -> Iterator[Processes]:
     """Provide processes that end with the block."""
-    started = Processes(folder, pycache, launch)
+    started = Processes(folder, launcher)
     try:
         yield started
     finally:

@@ -28,7 +28,7 @@ from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
 from tests.support.leshan.outage import OBSERVED, Report, act, figure, missing, observe, signed, waiting
 from tests.support.leshan.receiver import SECRET, Envelope, endpoint_of, wrong
-from tests.support.processes import Process, Processes, processes
+from tests.support.processes import Command, Process, Processes, processes
 from tests.support.waiting import wait_until
 
 PIECE: Final = 500
@@ -284,8 +284,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        tempfile.TemporaryDirectory() as pycache,
-        processes(Path(folder), Path(pycache)) as group,
+        processes(Path(folder), Command()) as group,
     ):
         how = {"devices": arguments.devices, "rate": arguments.rate, "awake": arguments.awake}
         report = reveille_unavailable(group, seconds=arguments.minutes * 60, **how)

@@ -16,7 +16,6 @@ from typing import Any, Final
 import app.entrypoints  # noqa: F401 - most of the startup time
 from app.cli import main
 from tests.faults.moments import arm
-from tests.support.servers.forks import EXIT
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -44,7 +43,7 @@ def _become(order: dict[str, Any]) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        Path(order["folder"], EXIT).write_text(str(code))
+        Path(order["code"]).write_text(str(code))
         os._exit(code)
 
 
@@ -54,10 +53,9 @@ def _leave_the_nest(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     os.chdir(order["folder"])
-    log = os.open("server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for ours, theirs in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(ours, theirs)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for path, theirs in zip(order["outputs"], (1, 2), strict=True):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), theirs)
     faulthandler.register(signal.SIGUSR1)  # a process that hangs can be made to print its stack
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - the input buffered from the orders belongs to the parent
 

@@ -291,7 +291,7 @@ class RequestLogTest {
         long end = System.nanoTime() + 30_000_000_000L;
         while (!condition.getAsBoolean()) {
             assertTrue(System.nanoTime() < end, "did not come true within 30 s");
-            Thread.sleep(1);
+            Thread.onSpinWait();
         }
     }
 
