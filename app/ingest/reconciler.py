@@ -54,6 +54,8 @@ class Reconciler:
     ) -> None:
         self._timing = timing
         self._ledger, self._ingestor, self._client, self._watch = ledger, ingestor, client, watch
+        self.completed = 0
+        """Number of reconciliations since the process started."""
 
     async def is_wanted(self) -> bool:
         """Return whether events may have been missed since the last reconciliation; False if the database cannot be
@@ -129,6 +131,7 @@ class Reconciler:
         while marked := await self._ledger.submit(EndListing(begun_at)):
             gone += marked
         await self._ledger.submit(Reconciled(begun_at))
+        self.completed += 1
         log.info("reconciled", registered=count, gone=gone, skipped=listed.skipped)
 
     def _as_event(self, known: KnownRegistration, server_millis: int | None) -> Updated:

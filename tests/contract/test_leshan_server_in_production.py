@@ -113,6 +113,9 @@ async def test_a_silent_device_may_have_been_reached(rest: httpx.AsyncClient, ma
 
 
 async def test_a_sleeping_client_is_not_called(rest: httpx.AsyncClient, make: Made) -> None:
+    async def awake() -> bool:
+        return not (await rest.get("/clients/sleeper")).json()["sleeping"]
+
     device = await make("sleeper", queue_mode=True)
     before = time.time() * 1000
     await asyncio.to_thread(device.sleep)
@@ -121,6 +124,7 @@ async def test_a_sleeping_client_is_not_called(rest: httpx.AsyncClient, make: Ma
     assert error_of(asleep) == (409, "CLIENT_SLEEPING", "NOT_SENT")
     assert before - 1000 <= asleep.json()["awakeUntil"] <= time.time() * 1000
     await asyncio.to_thread(device.wake)
+    await eventually(awake, "the server treats it as awake, which is after its answer to the update")
     assert (await rest.get("/clients/sleeper/3/0/0?timeout=20")).json()["success"]
     assert [each.method for each in await asyncio.to_thread(device.received)] == ["READ"]
 

@@ -73,9 +73,11 @@ class LeshanWorld(World):
                     await asyncio.to_thread(device.remove)
 
     async def listens(self) -> None:
-        """Wait until the event stream is open."""
+        """Wait until the event stream is open and all registrations have been read: one that the list reports before
+        the stream does is another contact of its device."""
         bridge = self.components.bridge
-        await eventually(lambda: bridge is not None and bridge.listening, "the bridge listens")
+        assert bridge is not None
+        await eventually(lambda: bridge.listening and bridge._reconciler.completed > 0, "the bridge listens")
 
     # --- devices
 

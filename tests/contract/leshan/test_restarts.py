@@ -80,6 +80,7 @@ async def test_a_planned_restart_preserves_connections_and_observations(site: Si
         for device in devices:
             woken = await asyncio.to_thread(device.wake)
             assert (woken.operation, woken.code) == ("UPDATE", 204)
+        await eventually(lambda: not any(each.get("sleeping") for each in server.clients()), "both count as awake")
         assert (await ask(server, "GET", f"/clients/{secure.name}/3/0/0")).json()["success"]
         headers = {"Accept": "text/event-stream"}
         async with httpx.AsyncClient(timeout=30, headers=headers) as client, events(client, server) as stream:

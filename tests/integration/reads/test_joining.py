@@ -47,9 +47,11 @@ async def load(world: LedgerWorld, *ledgers: Ledger) -> AsyncIterator[None]:
         await asyncio.gather(*tasks)
 
 
-async def join(live: LiveLog, most: int) -> tuple[int, dict[int, tuple[int, OperationStatus]], list[Any]]:
-    """Join as a frontend does: read the cursor first, then the list, then all events since the cursor, merged by
-    version."""
+async def join(
+    live: LiveLog, most: int | None = None, upto: asyncio.Future[int] | None = None
+) -> tuple[int, dict[int, tuple[int, OperationStatus]], list[Any]]:
+    """Join as a frontend does: read the cursor first, then the list, then events since the cursor, merged by version:
+    ``most`` of them, or those up to the ``seq`` that the future returns."""
     cursor = await queries.log_position()
     page = await queries.operation_page(OperationCriteria(), PAGE)
     merged = {operation.seq: (operation.version, operation.status) for operation in page.items}
@@ -60,7 +62,7 @@ async def join(live: LiveLog, most: int) -> tuple[int, dict[int, tuple[int, Oper
             known = merged.get(event.operation.seq, (0, OperationStatus.QUEUED))
             merged[event.operation.seq] = max(known, (event.operation.version, event.operation.status))
             assert event.operation.version >= event.transition.number
-            if len(events) == most:
+            if len(events) == most or (upto is not None and upto.done() and event.seq >= upto.result()):
                 break
     return cursor, merged, events
 
@@ -94,15 +96,17 @@ async def test_a_thousand_joins_under_load(
 async def test_the_merged_state_is_the_databases(world: LedgerWorld) -> None:
     """Two processes have live logs; subscribers stay until all is written, and compare with the database."""
     async with live_log() as one, live_log() as other:
+        last = asyncio.get_running_loop().create_future()
         async with load(world, world.ledgers[0]):
             staying = []
             for n in range(50):
-                staying.append(asyncio.create_task(join((one, other)[n % 2], -1)))
+                staying.append(asyncio.create_task(join((one, other)[n % 2], upto=last)))
                 await eventually(lambda n=n: one.subscribers + other.subscribers > n)  # type: ignore[misc]
-        last = (await steps(world))[-1]
-        await eventually(lambda: all((live._transitions.position or 0) >= last for live in (one, other)))
+        last.set_result((await steps(world))[-1] + 1)
+        await world.ledgers[0].submit(Create([new(ENDPOINTS[0])]))
+        joined = await asyncio.gather(*staying)
     log = await steps(world)
-    for cursor, merged, events in await asyncio.gather(*staying):
+    for cursor, merged, events in joined:
         assert [event.seq for event in events] == [seq for seq in log if seq > cursor]
         rows = await queries.operations_by_seq(list(merged))
         assert merged == {seq: (row.version, row.status) for seq, row in rows.items()}
