@@ -1,6 +1,6 @@
 """Settings: read once, validated at startup, passed down as values. No other module reads the environment.
 
-Every setting is one field of :class:`Settings`; the README's table is rendered from the same fields.
+Every setting is one field of :class:`Settings`; tools/settings_table.py renders the README's table from the same fields.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.values import MAX_OPAQUE_BYTES
@@ -305,6 +304,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_certificates(self) -> Self:
         """Check the certificates at startup: at the first call, the error would not name the setting."""
+        if not (self.leshan_ca or self.leshan_cert):
+            return self
         try:
             context = ssl.create_default_context(cafile=self.leshan_ca)
         except OSError:
@@ -384,17 +385,3 @@ def _messages(error: ValidationError) -> Iterator[str]:
 def _undecoded(error: ValueError) -> str:
     field = re.search(r'field "(\w+)"', str(error))
     return f"{variable(field[1]) if field else PREFIX + '*'}: expected a JSON object"
-
-
-def settings_table() -> str:
-    """Return the README's table in Markdown: one row per setting, in the order of the fields."""
-    fields = Settings.model_fields.items()
-    rows = [f"| `{variable(name)}` | {_default(field)} | {field.description} |" for name, field in fields]
-    return "\n".join(["| Setting | Default | Description |", "|---|---|---|", *rows])
-
-
-def _default(field: FieldInfo) -> str:
-    value: Any = field.get_default(call_default_factory=True, validated_data={})
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return "" if value in (None, (), {}) else f"`{value}`"

@@ -8,12 +8,28 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from app.settings import settings_table
+from pydantic.fields import FieldInfo
+
+from app.settings import Settings, variable
 
 README: Final = Path(__file__).parents[1] / "README.md"
 _TABLE: Final = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+
+
+def settings_table() -> str:
+    """Return the README's table in Markdown: one row per setting, in the order of the fields."""
+    fields = Settings.model_fields.items()
+    rows = [f"| `{variable(name)}` | {_default(field)} | {field.description} |" for name, field in fields]
+    return "\n".join(["| Setting | Default | Description |", "|---|---|---|", *rows])
+
+
+def _default(field: FieldInfo) -> str:
+    value: Any = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "" if value in (None, (), {}) else f"`{value}`"
 
 
 def filled(text: str) -> str:

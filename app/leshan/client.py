@@ -39,7 +39,7 @@ from app.leshan.requests import (
     request_for,
 )
 from app.leshan.server_info import STOCK, ServerInfo, read_server_info, reads_types
-from app.leshan.transport import ACCEPT, PooledTransport, Transport, tls_context
+from app.leshan.transport import ACCEPT, WITHOUT_TLS, PooledTransport, Transport, tls_context
 
 PROBE_SECONDS: Final = 10.0
 PROBES: Final = 4
@@ -122,7 +122,7 @@ class LeshanClient:
         self._cold = httpx.AsyncClient(
             base_url=root,
             headers={"Accept": ACCEPT, "Accept-Encoding": "identity", **(headers or {})},
-            verify=tls or True,
+            verify=tls or WITHOUT_TLS,
             timeout=COLD_TIMEOUT,
             trust_env=False,
             follow_redirects=False,

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_server
 from tests.support.waiting import eventually
@@ -28,7 +29,7 @@ async def rest(production_leshan: LeshanServer) -> AsyncIterator[httpx.AsyncClie
 
 def asking(server: LeshanServer) -> httpx.AsyncClient:
     """Return a client that requests errors as JSON."""
-    return httpx.AsyncClient(base_url=server.url, headers={"Accept": "application/json"}, timeout=60, trust_env=False)
+    return loopback.AsyncClient(base_url=server.url, headers={"Accept": "application/json"}, timeout=60)
 
 
 class Made:

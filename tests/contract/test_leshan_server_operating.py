@@ -17,10 +17,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pytest
 
 from tests.conftest import missing
+from tests.support import loopback
 from tests.support.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
 from tests.support.leshan.devices import Devices
 from tests.support.leshan.launch import LeshanServer, leshan_server, script
@@ -70,7 +70,7 @@ def reload(server: LeshanServer) -> str:
 
 def metric(server: LeshanServer, series: str) -> float:
     """Return the value of a series, 0 if it does not exist yet."""
-    text = httpx.get(server.url.replace("/api", "/metrics")).text
+    text = loopback.get(server.url.replace("/api", "/metrics")).text
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{series} "))
 
 
@@ -112,14 +112,14 @@ def test_a_copy_made_while_the_server_runs_starts_another_server(tmp_path: Path,
     copies = tmp_path / "copies"
     copies.mkdir()
     with leshan_server(data=tmp_path / "data") as server:
-        assert httpx.put(f"{server.url}/security/clients", json=psk).is_success
+        assert loopback.put(f"{server.url}/security/clients", json=psk).is_success
         device = leshan_devices.create("during", server=server.coap_uri)
         with closing(sqlite3.connect(tmp_path / "data" / "leshan.sqlite")) as file:
             file.execute("VACUUM INTO ?", (str(copies / "leshan.sqlite"),))
         device.remove(deregister=True)
     with leshan_server(data=copies, options=["--coaps-port", 0]) as server:
-        assert httpx.get(f"{server.url}/security/clients/kept").json()["endpoint"] == "kept"
-        assert httpx.get(server.url.replace("/api", "/health/ready")).is_success
+        assert loopback.get(f"{server.url}/security/clients/kept").json()["endpoint"] == "kept"
+        assert loopback.get(server.url.replace("/api", "/health/ready")).is_success
 
 
 # --- logs and metrics
@@ -144,7 +144,7 @@ def test_metrics_count_refusals_handshakes_errors_and_listeners(
     with leshan_server(options=["--coaps-port", 0]) as server:
         for identity, key in (("good", "00" * 16), ("bad", "11" * 16)):
             told = {"endpoint": identity, "tls": {"mode": "psk", "details": {"identity": identity, "key": key}}}
-            assert httpx.put(f"{server.url}/security/clients", json=told).is_success
+            assert loopback.put(f"{server.url}/security/clients", json=told).is_success
         psk = {"psk": {"identity": "good", "key": "00" * 16}}
         good = leshan_devices.create("good", server=server.coaps_uri, credentials=psk)
         thief = leshan_devices.create("bad", server=server.coap_uri, register=False)
@@ -159,14 +159,14 @@ def test_metrics_count_refusals_handshakes_errors_and_listeners(
         assert metric(server, 'leshan_registrations_refused_total{reason="credentials"}') == 1
         assert metric(server, 'leshan_coap_errors_total{code="4.03",direction="sent"}') == 1
         good.refuse("4.05", path="/3")
-        httpx.get(f"{server.url}/clients/good/3/0/0?timeout=20", timeout=30)
+        loopback.get(f"{server.url}/clients/good/3/0/0?timeout=20", timeout=30)
         assert metric(server, 'leshan_coap_errors_total{code="4.05",direction="received"}') == 1
         within(lambda: metric(server, "leshan_dtls_connections") >= 1)
-        httpx.get(f"{server.url}/nowhere")
+        loopback.get(f"{server.url}/nowhere")
         assert metric(server, 'leshan_http_responses_total{status="404"}') == 1
         assert metric(server, "leshan_store_write_seconds_count") > 0
         assert metric(server, "process_files_open_files") > 0
-        with httpx.stream("GET", f"{server.url}/event", headers={"Accept": "text/event-stream"}):
+        with loopback.stream("GET", f"{server.url}/event", headers={"Accept": "text/event-stream"}):
             assert metric(server, "leshan_event_listeners") == 1
         for device in (good, thief, wrong):
             device.remove()
@@ -181,7 +181,7 @@ def test_tokens_are_reloaded_and_an_invalid_file_preserves_them(tmp_path: Path) 
     with leshan_server(options=["--api-token-file", file]) as server:
 
         def status(token: str) -> int:
-            return httpx.get(f"{server.url}/clients", headers={"Authorization": f"Bearer {token}"}).status_code
+            return loopback.get(f"{server.url}/clients", headers={"Authorization": f"Bearer {token}"}).status_code
 
         assert (status("first"), status("second")) == (200, 401)
         file.write_text("second\n")
@@ -240,7 +240,7 @@ def test_the_certificate_and_authorities_of_coaps_are_reloaded(
     with leshan_server(options=options) as server:
 
         def registers(name: str, signer: Certificate, shown: Certificate) -> bool:
-            httpx.put(f"{server.url}/security/clients", json={"endpoint": name, "tls": {"mode": "x509"}})
+            loopback.put(f"{server.url}/security/clients", json={"endpoint": name, "tls": {"mode": "x509"}})
             (tmp_path / name).mkdir()
             own = signed_by(signer, tmp_path / name, name)
             files = {"certificate": own.certificate, "key": own.key, "server": shown.certificate}
@@ -268,7 +268,7 @@ def test_retransmissions_follow_the_settings_of_californium(leshan_devices: Devi
         device = leshan_devices.create("deaf", server=server.coap_uri)
         device.sleep()
         started = time.monotonic()
-        answer = httpx.get(f"{server.url}/clients/deaf/3/0/0?timeout=20", timeout=30)
+        answer = loopback.get(f"{server.url}/clients/deaf/3/0/0?timeout=20", timeout=30)
         assert (answer.status_code, time.monotonic() - started < 5) == (504, True)
         assert device.datagrams() == {"requests": 2, "dropped": 2}
         device.remove()
@@ -338,7 +338,7 @@ def test_a_webhook_decides_which_devices_register(decider: Decider, leshan_devic
     options = ["--coaps-port", 0, "--registration-webhook", decider.url]
     with leshan_server(options=options) as server:
         told = {"endpoint": "secure", "tls": {"mode": "psk", "details": {"identity": "secure-id", "key": "00" * 16}}}
-        assert httpx.put(f"{server.url}/security/clients", json=told).is_success
+        assert loopback.put(f"{server.url}/security/clients", json=told).is_success
         credentials = {"psk": {"identity": "secure-id", "key": "00" * 16}}
         secure = leshan_devices.create("secure", server=server.coaps_uri, credentials=credentials)
         (post,) = decider.posts
@@ -380,7 +380,7 @@ def test_an_unresponsive_webhook_delays_no_other_device(decider: Decider, leshan
         started = time.monotonic()
         assert known.wake().ok
         assert known.register().ok
-        assert httpx.get(f"{server.url}/clients/known/3/0/0?timeout=20", timeout=30).json()["success"]
+        assert loopback.get(f"{server.url}/clients/known/3/0/0?timeout=20", timeout=30).json()["success"]
         assert time.monotonic() - started < 3, "nobody waits for the webhook but those it decides on"
         for thread in threads:
             thread.join(30)

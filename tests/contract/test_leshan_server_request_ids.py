@@ -14,6 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_server
 from tests.support.waiting import eventually
@@ -47,7 +48,7 @@ class Rest:
 
 
 def rest_of(server: LeshanServer) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, headers={"Accept": "application/json"}, timeout=60, trust_env=False)
+    return loopback.AsyncClient(base_url=server.url, headers={"Accept": "application/json"}, timeout=60)
 
 
 @pytest_asyncio.fixture(loop_scope="function")

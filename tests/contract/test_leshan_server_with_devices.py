@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
 from tests.support.waiting import eventually
@@ -76,7 +77,7 @@ async def listening(server: LeshanServer, name: str) -> AsyncIterator[Stream]:
     """Keep the event stream of one client open for the duration of the block."""
     stream = Stream()
     async with (
-        httpx.AsyncClient(timeout=httpx.Timeout(10, read=HEARTBEAT * 3)) as client,
+        loopback.AsyncClient(timeout=httpx.Timeout(10, read=HEARTBEAT * 3)) as client,
         client.stream("GET", f"{server.url}/event", params={"ep": name}, headers=EVENT_STREAM) as response,
     ):
         reader = asyncio.create_task(_read(response, stream))
@@ -97,7 +98,7 @@ async def _read(response: httpx.Response, stream: Stream) -> None:
 
 
 async def call(server: LeshanServer, method: str, path: str, node: object | None = None) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with loopback.AsyncClient(timeout=30) as client:
         return await client.request(method, f"{server.url}/clients/{path}", json=node)
 
 
@@ -116,7 +117,7 @@ async def asleep(server: LeshanServer, name: str) -> bool:
 
 
 async def test_the_stream_uses_cr_lf_and_requires_its_accept_header(server: LeshanServer, devices: Devices) -> None:
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with loopback.AsyncClient(timeout=10) as client:
         assert (await client.get(f"{server.url}/event")).status_code == 405
         async with client.stream("GET", f"{server.url}/event?ep=crlf", headers=EVENT_STREAM) as response:
             created = await told(lambda: devices.create("crlf"))
@@ -225,7 +226,7 @@ async def test_more_open_calls_than_threads_block_no_other_call(server: LeshanSe
     healthy = await told(lambda: devices.create("healthy"))
     for each in silent:
         each.never_answer()
-    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits()) as client:
+    async with loopback.AsyncClient(timeout=60, limits=httpx.Limits()) as client:
         reads = [
             f"{server.url}/clients/{each.name}/3/0/{resource}?timeout=40" for each in silent for resource in range(5)
         ]

@@ -16,6 +16,7 @@ import pytest
 from standardwebhooks import Webhook
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.support import loopback
 from tests.support.api import Api, api, live, socket
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.processes import Processes
@@ -129,9 +130,9 @@ def test_a_page_of_another_origin_cannot_post_a_form(reveille_url: str) -> None:
     name = f"form-{uuid4().hex}"
     body = json.dumps({"query": PROVISION, "variables": {"name": name}})
     headers = {"content-type": "text/plain", "origin": "https://evil.example"}
-    assert httpx.post(f"{reveille_url}/graphql", content=body, headers=headers, trust_env=False).status_code == 415
+    assert loopback.post(f"{reveille_url}/graphql", content=body, headers=headers).status_code == 415
     preflight = {"origin": "https://evil.example", "access-control-request-method": "POST"}
-    answer = httpx.options(f"{reveille_url}/graphql", headers=preflight, trust_env=False)
+    answer = httpx.options(f"{reveille_url}/graphql", headers=preflight)
     assert "access-control-allow-origin" not in answer.headers
 
 
@@ -153,7 +154,7 @@ async def test_without_tokens_only_this_machine_s_names_are_answered(reveille_ur
 
 
 def test_every_response_has_the_security_headers(reveille_url: str) -> None:
-    headers = httpx.get(reveille_url, trust_env=False).headers
+    headers = loopback.get(reveille_url).headers
     assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
     assert "server" not in headers
 
@@ -164,7 +165,7 @@ def test_every_response_has_the_security_headers(reveille_url: str) -> None:
 def post(url: str, body: Any, **headers: str) -> int:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {**JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return httpx.post(url, content=content, headers=sent, trust_env=False).status_code
+    return loopback.post(url, content=content, headers=sent).status_code
 
 
 def signed(body: bytes, at: float | None = None, secret: str = SECRET) -> dict[str, str]:

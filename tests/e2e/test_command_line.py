@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from app.models.postgres import POOLER
 from tests.conftest import missing
 from tests.faults.proxy import before_socket
+from tests.support import loopback
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.processes import ROOT, Command, Process, Processes
 from tests.support.servers.pgbouncer import binary as pgbouncer_binary
@@ -229,7 +229,7 @@ def test_a_signal_stops_all_processes_in_order(own_processes: Processes, sqlite:
     process = own_processes.start("serve", database_url=sqlite, simulate_devices=2)
     address = urlsplit(process.url)
     with (
-        httpx.Client(base_url=process.url, trust_env=False, timeout=BOUND) as kept,
+        loopback.Client(base_url=process.url, timeout=BOUND) as kept,
         socket.create_connection((address.hostname, address.port)) as silent,
     ):
         silent.sendall(b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{")

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final
 
-import httpx
 import pytest
 
 from tests.conftest import missing
+from tests.support import loopback
 from tests.support.leshan.launch import leshan_devices
 from tests.support.processes import ROOT
 
@@ -113,9 +113,9 @@ def test_the_archive_runs_by_its_readme_as_an_unprivileged_user(archive: Path, e
             with leshan_devices(f"coap://127.0.0.1:{ports['coap']}") as devices:
                 device = devices.create("first")
                 url = f"http://127.0.0.1:{ports['http']}"
-                read = httpx.get(f"{url}/api/clients/first/3/0/0?timeout=20", timeout=60)
+                read = loopback.get(f"{url}/api/clients/first/3/0/0?timeout=20", timeout=60)
                 assert read.json()["success"]
-                assert httpx.get(f"{url}/health/ready").is_success
+                assert loopback.get(f"{url}/health/ready").is_success
                 device.remove()
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 
+from tests.support import loopback
 from tests.support.api import Api
 from tests.support.cluster import Cluster, cluster
 from tests.support.processes import Process, processes
@@ -125,7 +126,7 @@ class Site:
 
     @staticmethod
     def _client(url: str) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=url, trust_env=False, timeout=CLIENT_SECONDS)
+        return loopback.AsyncClient(base_url=url, timeout=CLIENT_SECONDS)
 
     async def close(self) -> None:
         for client in (*self.clients.values(), *(new.http for new in self.later)):

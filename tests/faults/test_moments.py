@@ -14,6 +14,7 @@ import pytest
 from app.models.ledger.postgres_store import AT_ONCE
 from tests.faults.checks import violations
 from tests.faults.site import Site
+from tests.support import loopback
 from tests.support.api import CREATE, write
 from tests.support.cluster import key
 from tests.support.processes import Process
@@ -125,7 +126,7 @@ async def _tell(url: str, name: str) -> int | None:
         {"event": "REGISTRATION", "data": registration},
         {"event": "UPDATED", "data": {"registration": registration}},
     ]
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
+    async with loopback.AsyncClient(base_url=url, timeout=60) as client:
         try:
             return (await client.post("/leshan/events", json=events, headers={"webhook-id": name})).status_code
         except httpx.HTTPError:
@@ -221,7 +222,7 @@ def _state(process: Process) -> str:
 
 async def _ask(api: Process, inputs: list[dict[str, Any]]) -> list[str] | None:
     """Return the ids in the response, or None if the process dies meanwhile."""
-    async with httpx.AsyncClient(base_url=api.url, trust_env=False, timeout=60) as client:
+    async with loopback.AsyncClient(base_url=api.url, timeout=60) as client:
         try:
             answer = await client.post("/graphql", json={"query": CREATE, "variables": {"inputs": inputs}})
         except httpx.HTTPError:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.support import loopback
 from tests.support.api import CREATE, Api, api, write
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.processes import Process, Processes
@@ -71,7 +72,7 @@ async def test_an_answer_received_on_a_full_disk_is_stored_later(
     process = group.start("serve", database_url=url, leshan_url=leshan.url, leshan_events="stream")
     async with (
         api(process.url) as client,
-        httpx.AsyncClient(base_url=leshan.url, trust_env=False, timeout=BOUND) as sim,
+        loopback.AsyncClient(base_url=leshan.url, timeout=BOUND) as sim,
     ):
         for verb, body in (("behaviour", {"kind": "success", "delay_ms": 1_500, "times": 1}), ("register", {})):
             (await sim.post(f"/sim/{verb}", params={"ep": DEVICE}, json=body)).raise_for_status()

@@ -15,6 +15,7 @@ import httpx
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support import loopback
 from tests.support.waiting import BOUND
 
 JSON_HEADERS: Final = {"content-type": "application/json"}
@@ -35,13 +36,13 @@ class Api:
     @classmethod
     def at(cls, url: str, token: str | None = None) -> Self:
         """Return a client of a running process."""
-        return cls(httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND), token)
+        return cls(loopback.AsyncClient(base_url=url, timeout=BOUND), token)
 
     @classmethod
     def within(cls, app: Starlette, token: str | None = None) -> Self:
         """Return a client of an application in this process, without a socket."""
         transport = httpx.ASGITransport(app)
-        return cls(httpx.AsyncClient(transport=transport, base_url="http://reveille", timeout=BOUND), token)
+        return cls(loopback.AsyncClient(transport=transport, base_url="http://reveille", timeout=BOUND), token)
 
     @property
     def url(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
+from tests.support import loopback
 from tests.support.api import Api, api
 from tests.support.processes import Process, Processes
 from tests.support.servers.postgres import PostgresServer, postgres
@@ -172,7 +173,7 @@ async def cluster(processes: Processes, like: str = "M18", **more: str) -> Async
         processes.ready(*(process for both in roles.values() for process in both))
         first, second = roles["api"]
         async with (
-            httpx.AsyncClient(base_url=simulator.url, trust_env=False, timeout=BOUND, limits=FRESH) as sim,
+            loopback.AsyncClient(base_url=simulator.url, timeout=BOUND, limits=FRESH) as sim,
             api(first.url) as one,
             api(second.url) as other,
         ):

@@ -26,6 +26,7 @@ from app.models.operation import NewOperation
 from app.process import Role, running
 from app.settings import Settings
 from app.timing import DEFAULT, Timing
+from tests.support import loopback
 from tests.support.ledger import new_operation
 from tests.support.leshan.devices import Delivery, Device, Devices, Uplink
 from tests.support.leshan.launch import LeshanServer
@@ -58,7 +59,7 @@ class LeshanWorld(World):
         url = leshan.url.removesuffix("/api")
         chosen = Settings(database_url=database_url, leshan_url=url, **settings)
         async with (
-            httpx.AsyncClient(base_url=leshan.url, timeout=30, trust_env=False) as rest,
+            loopback.AsyncClient(base_url=leshan.url, timeout=30) as rest,
             running(chosen, Role.EVERYTHING, unsafe=True, timing=timing) as components,
         ):
             world = cls(database_url, leshan, devices, rest)

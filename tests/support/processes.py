@@ -22,6 +22,7 @@ from typing import Final, Protocol
 
 import httpx
 
+from tests.support import loopback
 from tests.support.servers.process import Server, ServerFailed, start
 from tests.support.waiting import BOUND
 
@@ -201,4 +202,4 @@ def _answers(url: str) -> bool:
 @functools.cache
 def _http() -> httpx.Client:
     """Return one client for all: each would read all certificate authorities again."""
-    return httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
+    return loopback.Client(timeout=5, limits=httpx.Limits(max_keepalive_connections=0))

@@ -39,6 +39,7 @@ from app.process import Components, Role, running
 from app.settings import Settings
 from app.timing import Timing
 from simulator import Received, Simulator, SimulatorConfig
+from tests.support import loopback
 from tests.support.ledger import new_operation
 from tests.support.waiting import eventually
 from tests.support.world import Op, World
@@ -133,7 +134,7 @@ class SimulatedWorld(World):
         """Return a client of our webhook, on this machine."""
         app = Starlette(routes=webhook_routes(self.components.ingestor.from_webhook))
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 4711))
-        return httpx.AsyncClient(transport=transport, base_url="http://reveille")
+        return loopback.AsyncClient(transport=transport, base_url="http://reveille")
 
     async def post_event(self, event: str, data: JsonValue, *, late: int = 0, ordered: bool = False) -> None:
         """Post one event to ``/leshan/events``, which arrives ``late`` seconds after it happened."""

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from app.bus import BusHealth
 from app.health import Check, Health
 from app.telemetry import BREAKER_OPEN
+from tests.support import loopback
 
 pytestmark = pytest.mark.asyncio
 
@@ -20,7 +21,7 @@ async def stored() -> None:
 
 async def get(health: Health, path: str) -> httpx.Response:
     transport = httpx.ASGITransport(app=Starlette(routes=list(health.routes())))
-    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+    async with loopback.AsyncClient(transport=transport, base_url="http://reveille") as client:
         return await client.get(path)
 
 
@@ -49,7 +50,7 @@ async def test_only_viewers_see_messages_of_drivers() -> None:
     for token in ("of-a-viewer", "of-nobody", ""):
         transport = httpx.ASGITransport(app=Starlette(routes=list(health.routes())))
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        async with httpx.AsyncClient(transport=transport, base_url="http://reveille", headers=headers) as client:
+        async with loopback.AsyncClient(transport=transport, base_url="http://reveille", headers=headers) as client:
             answer = await client.get("/health/ready?only=database")
         assert answer.status_code == 503
         shown[token] = answer.json()["checks"]["database"]["detail"]

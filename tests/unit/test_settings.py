@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.security import Role
-from app.settings import LeshanEvents, Settings, SettingsError, load_settings, settings_table, variable
+from app.settings import LeshanEvents, Settings, SettingsError, load_settings, variable
 from tests.integration.ledger.test_sqlite_file import read_only
-from tools.settings_table import README, filled
+from tools.settings_table import README, filled, settings_table
 
 TOKEN = "correct-horse-battery"
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()

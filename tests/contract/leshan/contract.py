@@ -22,6 +22,7 @@ from app.leshan.event_stream import Opened, event_stream
 from simulator import Simulator
 from tests.contract.leshan.controlled_devices import ControlledDevice, RealDevice, SimulatedDevice
 from tests.contract.leshan.differences import Difference
+from tests.support import loopback
 from tests.support.leshan.devices import Devices
 from tests.support.waiting import BOUND, eventually
 
@@ -180,7 +181,7 @@ async def contracted(
     client = LeshanClient(root)
     try:
         async with (
-            httpx.AsyncClient(base_url=root, timeout=60, trust_env=False) as rest,
+            loopback.AsyncClient(base_url=root, timeout=60) as rest,
             Ear().listening(client.cold) as ear,
         ):
             yield Contract(name, differences, root, client, rest, ear, make)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.firmware import package, repository
 from tests.support.leshan.launch import LeshanServer
@@ -82,7 +83,7 @@ class Updated:
 @pytest.fixture
 def make(our_leshan: LeshanServer, leshan_devices: Devices) -> Iterator[Callable[..., Updated]]:
     made: list[Device] = []
-    with httpx.Client(base_url=our_leshan.url, params={"timeout": PATIENCE}, timeout=60, trust_env=False) as rest:
+    with loopback.Client(base_url=our_leshan.url, params={"timeout": PATIENCE}, timeout=60) as rest:
 
         def updated(**spec: Any) -> Updated:
             name = f"firmware-{next(_numbers)}"
@@ -129,7 +130,7 @@ async def test_observers_see_each_state(make: Callable[..., Updated], our_leshan
 
     def listen() -> None:
         url, headers = f"{our_leshan.url}/event", {"Accept": "text/event-stream"}
-        with httpx.stream("GET", url, params={"ep": one.device.name}, headers=headers, timeout=30) as stream:
+        with loopback.stream("GET", url, params={"ep": one.device.name}, headers=headers, timeout=30) as stream:
             listening.set()
             for line in stream.iter_lines():
                 if '"res":"/5/0/3"' in line:

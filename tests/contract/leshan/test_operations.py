@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_server
 from tests.support.waiting import eventually
@@ -118,5 +119,5 @@ async def refusal(server: LeshanServer, device: Device) -> dict[str, Any]:
 
 
 async def ask(server: LeshanServer, path: str, method: str = "GET", **more: Any) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=60, headers=JSON) as client:
+    async with loopback.AsyncClient(timeout=60, headers=JSON) as client:
         return await client.request(method, f"http://127.0.0.1:{server.http_port}{path}", **more)

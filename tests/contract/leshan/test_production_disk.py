@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, build, leshan_server, script
 from tests.support.leshan.outage import signed
@@ -171,23 +172,23 @@ def locked(file: Path) -> Iterator[None]:
 def execute(server: LeshanServer, device: Device, request_id: str) -> httpx.Response:
     headers = {"Reveille-Request": request_id, "Accept": "application/json"}
     url = f"{server.url}/clients/{device.name}{COUNT}"
-    return httpx.post(url, content="5", headers=headers, timeout=60)
+    return loopback.post(url, content="5", headers=headers, timeout=60)
 
 
 def state(server: LeshanServer, request_id: str) -> str:
-    told: str = httpx.get(f"{server.url}/requests/{request_id}", timeout=60).raise_for_status().json()["state"]
+    told: str = loopback.get(f"{server.url}/requests/{request_id}", timeout=60).raise_for_status().json()["state"]
     return told
 
 
 def ready(server: LeshanServer) -> dict[str, Any]:
-    told: dict[str, Any] = httpx.get(server.url.removesuffix("/api") + "/health/ready", timeout=60).json()
+    told: dict[str, Any] = loopback.get(server.url.removesuffix("/api") + "/health/ready", timeout=60).json()
     return told
 
 
 def put_credentials(server: LeshanServer, name: str) -> httpx.Response:
     details = {"identity": name, "key": "30313233343536373839616263646566"}
     body = {"endpoint": name, "tls": {"mode": "psk", "details": details}}
-    return httpx.put(f"{server.url}/security/clients", json=body, timeout=60)
+    return loopback.put(f"{server.url}/security/clients", json=body, timeout=60)
 
 
 def values(events: list[Envelope]) -> list[float]:
@@ -207,7 +208,7 @@ def streamed(server: LeshanServer, count: int, endpoint: str | None = None) -> l
     params = {"envelope": "true"} | ({} if endpoint is None else {"ep": endpoint})
     headers = {"Accept": "text/event-stream", "Last-Event-ID": "0"}
     found: list[Envelope] = []
-    with httpx.stream("GET", f"{server.url}/event", params=params, headers=headers, timeout=60) as answer:
+    with loopback.stream("GET", f"{server.url}/event", params=params, headers=headers, timeout=60) as answer:
         for line in answer.iter_lines():
             if line.startswith("data: "):
                 found.append(json.loads(line.removeprefix("data: ")))

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, Devices, Sample
 from tests.support.leshan.kills import kills
 from tests.support.leshan.launch import LeshanServer, leshan_server
@@ -68,7 +69,7 @@ class ToldEvents:
 
     def call(self, method: str, device: Device, path: str) -> httpx.Response:
         """Send a request to the REST API."""
-        return httpx.request(method, f"{self.server.url}/clients/{device.name}{path}", timeout=20)
+        return loopback.request(method, f"{self.server.url}/clients/{device.name}{path}", timeout=20)
 
 
 def registration_id(device: Device) -> str:
@@ -252,7 +253,7 @@ def test_reconnecting_stream_clients_receive_missed_events(
     for envelope in (False, True):
         params = {"envelope": "true"} if envelope else {}
         url = f"{told.server.url}/event"
-        with httpx.stream("GET", url, params=params, headers=headers, timeout=20) as stream:
+        with loopback.stream("GET", url, params=params, headers=headers, timeout=20) as stream:
             heard = _read(stream, len(rest))
         assert [number for number, _, _ in heard] == [event["seq"] for event in rest]
         assert [name for _, name, _ in heard] == [event["event"] for event in rest]

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, DeviceError, Devices, Sample
 from tests.support.leshan.launch import LeshanServer
 from tests.support.waiting import eventually
@@ -35,7 +36,7 @@ _numbers = itertools.count()
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def rest(our_leshan: LeshanServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=our_leshan.url, timeout=PATIENCE + 30, trust_env=False) as client:
+    async with loopback.AsyncClient(base_url=our_leshan.url, timeout=PATIENCE + 30) as client:
         yield client
 
 

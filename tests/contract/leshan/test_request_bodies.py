@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import quote
 
-import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.leshan.devices import Devices
 from tests.support.leshan.launch import LeshanServer
 from tests.support.waiting import BOUND
@@ -28,7 +28,7 @@ async def test_a_chunked_body_is_bounded(production_leshan: LeshanServer, our_le
             yield b"x" * 65_536
 
     for server in (production_leshan, our_leshan):
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+        async with loopback.AsyncClient(timeout=60) as http:
             answer = await http.put(f"{server.url}{path}", content=chunks())
             assert (answer.status_code, answer.text) == (413, "Too large: a body may have 1000000 bytes")
             # The connection is not reused, and the server continues.
@@ -36,7 +36,7 @@ async def test_a_chunked_body_is_bounded(production_leshan: LeshanServer, our_le
 
 
 async def test_stalled_bodies_delay_no_other_request(production_leshan: LeshanServer) -> None:
-    async with contextlib.AsyncExitStack() as stack, httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with contextlib.AsyncExitStack() as stack, loopback.AsyncClient(timeout=10) as http:
         for _ in range(STALLED):
             await stack.enter_async_context(_stalled(production_leshan.http_port))
         root = production_leshan.url.removesuffix("/api")
@@ -51,7 +51,7 @@ async def test_a_query_that_is_not_percent_encoded_utf_8_is_400(
     production_leshan: LeshanServer, leshan_devices: Devices, query: str
 ) -> None:
     device = leshan_devices.create(f"query-{query}", server=production_leshan.coap_uri)
-    async with httpx.AsyncClient(trust_env=False, headers={"Accept": "application/json"}, timeout=BOUND) as http:
+    async with loopback.AsyncClient(headers={"Accept": "application/json"}, timeout=BOUND) as http:
         for path in (f"clients/{quote(device.name)}/3/0/0", "requests/a/1"):
             answer = await http.get(f"{production_leshan.url}/{path}?{query}")
             assert (answer.status_code, answer.json()["delivery"]) == (400, "NOT_SENT")

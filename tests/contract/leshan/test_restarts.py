@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_server
 from tests.support.waiting import eventually
@@ -40,7 +41,7 @@ class Site:
         self._ports = server.http_port, server.coap_port, server.coaps_port
         key = {"identity": "restarted-identity", "key": secrets.token_hex(16)}
         body = {"endpoint": "restarted-psk", "tls": {"mode": "psk", "details": key}}
-        assert httpx.put(f"{server.url}/security/clients", json=body).status_code == 200
+        assert loopback.put(f"{server.url}/security/clients", json=body).status_code == 200
         return [
             self._devices.create("restarted", server=server.coap_uri, lifetime=300),
             self._devices.create(
@@ -83,7 +84,7 @@ async def test_a_planned_restart_preserves_connections_and_observations(site: Si
         await eventually(lambda: not any(each.get("sleeping") for each in server.clients()), "both count as awake")
         assert (await ask(server, "GET", f"/clients/{secure.name}/3/0/0")).json()["success"]
         headers = {"Accept": "text/event-stream"}
-        async with httpx.AsyncClient(timeout=30, headers=headers) as client, events(client, server) as stream:
+        async with loopback.AsyncClient(timeout=30, headers=headers) as client, events(client, server) as stream:
             for device in devices:
                 await asyncio.to_thread(device.notify, OBSERVED, "31.5")
             heard = set[str]()
@@ -135,5 +136,5 @@ def events(client: httpx.AsyncClient, server: LeshanServer) -> AbstractAsyncCont
 
 
 async def ask(server: LeshanServer, method: str, path: str) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=30, headers=JSON) as client:
+    async with loopback.AsyncClient(timeout=30, headers=JSON) as client:
         return await client.request(method, f"{server.url}{path}")

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import missing
+from tests.support import loopback
 from tests.support.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
 from tests.support.leshan.devices import Device, Devices, Uplink
 from tests.support.leshan.launch import LeshanServer, leshan_server
@@ -87,7 +88,7 @@ def psk(name: str, identity: str, key: str) -> dict[str, Any]:
 
 
 def put(server: LeshanServer, body: dict[str, Any]) -> None:
-    answer = httpx.put(f"{server.url}/{CREDENTIALS}", json=body)
+    answer = loopback.put(f"{server.url}/{CREDENTIALS}", json=body)
     assert (answer.status_code, answer.text) == (200, "")
 
 
@@ -217,7 +218,7 @@ async def test_deleted_credentials_end_the_device_s_registration(
     assert uplink.code == 201
     await eventually(lambda: registered(server, known.name))
     async with (
-        httpx.AsyncClient(timeout=30, headers={"Accept": "text/event-stream"}) as client,
+        loopback.AsyncClient(timeout=30, headers={"Accept": "text/event-stream"}) as client,
         client.stream("GET", f"{server.url}/event?ep={known.name}") as stream,
         asyncio.timeout(20),
     ):
@@ -275,5 +276,5 @@ async def read(server: LeshanServer, name: str) -> dict[str, Any]:
 
 async def ask(server: LeshanServer, method: str, path: str, **more: Any) -> httpx.Response:
     """Send a request to the REST API."""
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with loopback.AsyncClient(timeout=30) as client:
         return await client.request(method, f"{server.url}/{path}", **more)

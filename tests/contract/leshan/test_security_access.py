@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.conftest import missing
+from tests.support import loopback
 from tests.support.leshan.certificates import Certificate, authority, openssl_is_missing, signed_by
 from tests.support.leshan.devices import Devices
 from tests.support.leshan.launch import LeshanServer, leshan_both, leshan_server
@@ -87,7 +88,7 @@ async def test_a_web_page_of_another_origin_cannot_use_an_open_server(
     for server in (production_leshan, our_leshan):
         device = await asyncio.to_thread(leshan_devices.create, "paged", server=server.coap_uri)
         urls = [f"{server.url}/clients/paged/3442/0/3", f"{leshan_devices.url}/devices/paged/reboot"]
-        async with httpx.AsyncClient(trust_env=False, timeout=BOUND) as http:
+        async with loopback.AsyncClient(timeout=BOUND) as http:
             answers = [await http.post(url, headers={"Origin": origin}) for url in urls]
             assert [answer.status_code for answer in answers] == [403, 403]
             assert await asyncio.to_thread(device.received) == []
@@ -103,7 +104,7 @@ async def test_a_page_whose_name_points_here_cannot_read_an_open_server(
     production_leshan: LeshanServer, our_leshan: LeshanServer, leshan_devices: Devices, headers: dict[str, str]
 ) -> None:
     urls = [f"{production_leshan.url}/clients", f"{our_leshan.url}/clients", f"{leshan_devices.url}/devices"]
-    async with httpx.AsyncClient(trust_env=False, timeout=BOUND) as http:
+    async with loopback.AsyncClient(timeout=BOUND) as http:
         assert [(await http.get(url, headers=headers)).status_code for url in urls] == [403, 403, 403]
         refused = await http.get(urls[0], headers=headers | {"Accept": "application/json"})
         assert (refused.json()["code"], refused.json()["delivery"]) == ("FORBIDDEN", "NOT_SENT")
@@ -113,7 +114,7 @@ async def test_a_page_whose_name_points_here_cannot_read_an_open_server(
 
 async def test_an_open_server_is_reached_by_its_configured_names() -> None:
     with leshan_both(options=["--http-name", "leshan.example", "--control-name", "one.example,two.example"]) as ports:
-        async with httpx.AsyncClient(trust_env=False, timeout=BOUND) as http:
+        async with loopback.AsyncClient(timeout=BOUND) as http:
 
             async def status(port: int, path: str, name: str) -> int:
                 headers = {"Host": name, "Origin": f"http://{name}"}
@@ -153,7 +154,7 @@ async def test_a_token_file_may_contain_the_old_and_the_new_token(tmp_path: Path
     tokens = tmp_path / "tokens"
     tokens.write_text("old-token\n\nnew-token\n")
     with leshan_server(options=["--api-token-file", tokens]) as server:
-        async with httpx.AsyncClient(base_url=server.url, timeout=BOUND) as client:
+        async with loopback.AsyncClient(base_url=server.url, timeout=BOUND) as client:
             for token, status in (("old-token", 200), ("new-token", 200), ("other", 401)):
                 answer = await client.get("/clients", headers={"Authorization": f"Bearer {token}"})
                 assert answer.status_code == status, token
@@ -179,7 +180,7 @@ async def test_a_server_with_one_unavailable_port_does_not_start() -> None:
             leshan_server(coap_port=server.coap_port, options=["--coaps-port", 0]).__enter__()
         with pytest.raises(ServerFailed, match="Port already in use"):
             leshan_server(http_port=server.http_port).__enter__()
-        async with httpx.AsyncClient(timeout=BOUND) as client:
+        async with loopback.AsyncClient(timeout=BOUND) as client:
             ready = await client.get(f"http://127.0.0.1:{server.http_port}/health/ready")
         assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": {}})
 
@@ -197,7 +198,7 @@ async def test_the_control_address_of_devices_is_always_on_loopback() -> None:
         (["--host", "127.0.0.2", "--control-host", "127.0.0.3"], "127.0.0.3", "127.0.0.1"),
     ):
         with leshan_both(options=options) as ports:
-            async with httpx.AsyncClient(trust_env=False, timeout=BOUND) as http:
+            async with loopback.AsyncClient(timeout=BOUND) as http:
                 assert (await http.get(f"http://127.0.0.2:{ports['http']}/api/clients")).json() == []
                 assert (await http.get(f"http://{there}:{ports['control']}/devices")).json() == []
                 with pytest.raises(httpx.ConnectError):
@@ -208,7 +209,7 @@ async def test_options_come_from_the_environment_and_from_a_file(tmp_path: Path)
     settings = tmp_path / "settings"
     settings.write_text('# where devices are\n--coap-host\n"127.0.0.2"\n')
     with leshan_server(options=[f"@{settings}"], environment={"LESHAN_SERVER_COAPS_PORT": "0"}) as server:
-        async with httpx.AsyncClient(base_url=server.url, timeout=BOUND) as client:
+        async with loopback.AsyncClient(base_url=server.url, timeout=BOUND) as client:
             uris = [endpoint["uri"] for endpoint in (await client.get("/server/endpoint")).json()]
     assert sorted((uri["scheme"], uri["host"]) for uri in uris) == [("coap", "127.0.0.2"), ("coaps", "127.0.0.2")]
 
@@ -230,7 +231,7 @@ async def ask(
         context.load_cert_chain(caller.certificate, caller.key)
     headers: dict[str, Any] = {"Accept": accept} | ({"Authorization": authorization} if authorization else {})
     headers |= ({"Origin": origin} if origin else {}) | ({"Sec-Fetch-Site": site} if site else {})
-    async with httpx.AsyncClient(verify=context, timeout=BOUND) as client:
+    async with loopback.AsyncClient(verify=context, timeout=BOUND) as client:
         request = client.build_request("GET", f"https://127.0.0.1:{server.http_port}", headers=headers)
         request.url = request.url.copy_with(raw_path=path.encode())
         return await client.send(request)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.leshan.devices import Devices
 from tests.support.leshan.launch import LeshanServer, leshan_server
 from tests.support.leshan.outage import figure, signed, waiting
@@ -79,7 +80,7 @@ def test_without_a_webhook_nothing_is_redelivered(production_leshan: LeshanServe
 
 def _redeliver(server: LeshanServer, token: str | None) -> httpx.Response:
     headers = {"Accept": "application/json"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
-    return httpx.post(f"{server.url}/events/refused/redeliver", headers=headers, timeout=20)
+    return loopback.post(f"{server.url}/events/refused/redeliver", headers=headers, timeout=20)
 
 
 def _posts(outcome: str) -> str:

@@ -32,6 +32,7 @@ from app.schema.execution.documents import prepare
 from app.schema.execution.measure import count_values
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST
+from tests.support import loopback
 from tests.support.api import JSON_HEADERS, Api
 from tests.support.ledger import LedgerWorld, new
 from tests.support.schema import OPERATOR, VIEWER, socket
@@ -294,7 +295,7 @@ async def test_a_page_size_from_a_variable_determines_the_cost(api: Api) -> None
 
 async def test_a_get_request_and_a_websocket_have_the_same_limits(address: str) -> None:
     too_long = {"filter": {"endpoints": ["a"] * (MAX_LIST + 1)}}
-    async with httpx.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED, timeout=BOUND) as client:
+    async with loopback.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED, timeout=BOUND) as client:
         answer = await client.get("/graphql", params={"query": COUNT, "variables": json.dumps(too_long)})
         assert [one["extensions"] for one in answer.json()["errors"]] == [LONG_LIST]
     async with socket(address) as ws:
@@ -399,7 +400,7 @@ def slow_count() -> Iterator[None]:
 @pytest_asyncio.fixture
 async def counting(address: str, slow_count: None, world: LedgerWorld) -> AsyncIterator[asyncio.Task[httpx.Response]]:
     """The request of a client that waits for a count that never ends."""
-    async with httpx.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED, timeout=BOUND) as client:
+    async with loopback.AsyncClient(base_url=f"http://{address}", headers=AUTHORIZED, timeout=BOUND) as client:
         task = asyncio.create_task(client.post("/graphql", json={"query": "{ deviceOperationCount }"}))
         await counted(world, 1)
         yield task
@@ -465,7 +466,7 @@ async def test_a_count_ends_when_its_websocket_completes_it_or_closes(
 async def test_a_request_has_a_time_limit(address: str, slow_count: None, world: LedgerWorld, accept: str) -> None:
     headers = {**AUTHORIZED, "accept": accept}
     with patch.object(budget, "MAX_SECONDS", 1):
-        async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=BOUND) as client:
+        async with loopback.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=BOUND) as client:
             answer = await client.post("/graphql", json={"query": "{ deviceOperationCount }"})
     assert '"code":"LIMIT_EXCEEDED","limit":1' in answer.text
     await counted(world, 0)
@@ -503,7 +504,7 @@ async def test_a_mutation_completes_although_its_client_disconnected(address: st
         patch("app.schema.api.mutations.submit", held),
         patch.object(budget.RequestBudget, "end", ended),
     ):
-        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=BOUND) as client:
+        async with loopback.AsyncClient(base_url=f"http://{address}", timeout=BOUND) as client:
             task = asyncio.create_task(client.post("/graphql", json=body, headers=headers))
             await submitted.wait()
             task.cancel()

@@ -13,6 +13,7 @@ from graphql import get_introspection_query
 from app.models.ledger import Ledger, LedgerUnavailable
 from app.models.live import LiveLog
 from app.models.queries import operation_counts
+from tests.support import loopback
 from tests.support.api import Api
 from tests.support.ledger import LedgerWorld, new, registered
 from tests.support.schema import OPERATOR, VIEWER, app_of
@@ -249,7 +250,7 @@ async def test_a_subscription_over_http(  # noqa: PLR0917 - fixtures
     await world.ingest(registered("d"))
     query = "subscription { operationTransitions { toStatus operation { path } } }"
     headers = {"authorization": f"Bearer {VIEWER}", "accept": accept}
-    async with httpx.AsyncClient() as client, asyncio.timeout(BOUND):
+    async with loopback.AsyncClient() as client, asyncio.timeout(BOUND):
         stream = client.stream("POST", f"http://{address}/graphql", json={"query": query}, headers=headers)
         async with stream as response:
             assert response.headers["content-type"] == media_type
@@ -271,7 +272,7 @@ async def test_only_a_listed_origin_may_use_the_api(world: LedgerWorld, live: Li
     listed, other = "https://dashboard.example", "https://evil.example"
     transport = httpx.ASGITransport(app=app_of(world, live, allowed_origins=(listed,)))
     asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+    async with loopback.AsyncClient(transport=transport, base_url="http://reveille") as client:
         for origin, may in ((listed, True), (other, False)):
             preflight = await client.options("/graphql", headers={"origin": origin, **asks})
             answer = await Api(client).post({"query": "{ transitionCursor }"}, VIEWER, origin=origin)

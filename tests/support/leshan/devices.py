@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 
 import httpx
 
+from tests.support import loopback
+
 CONTROL_TIMEOUT = 120.0
 """Seconds; the device gives up a request to a server that does not respond after 10."""
 
@@ -207,7 +209,7 @@ class Devices:
     def __init__(self, url: str, pid: int | None = None) -> None:
         self.url = url
         self.pid = pid
-        self._http = httpx.Client(base_url=url, timeout=CONTROL_TIMEOUT)
+        self._http = loopback.Client(base_url=url, timeout=CONTROL_TIMEOUT)
 
     def create(
         self,

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 import httpx
 
+from tests.support import loopback
 from tests.support.leshan.devices import Devices
 from tests.support.servers.process import Server, start
 
@@ -64,7 +65,7 @@ class LeshanServer:
 
     def clients(self) -> list[dict[str, Any]]:
         """Return all registrations from `GET /clients`."""
-        answer = httpx.get(f"{self.url}/clients", timeout=10).raise_for_status()
+        answer = loopback.get(f"{self.url}/clients", timeout=10).raise_for_status()
         clients: list[dict[str, Any]] = answer.json()
         return clients
 
@@ -173,7 +174,7 @@ def _ready_line(folder: Path) -> dict[str, int] | None:
 def _answers(url: str) -> Callable[[], bool]:
     def answers() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(url, timeout=10).is_success
+            return loopback.get(url, timeout=10).is_success
         return False
 
     return answers

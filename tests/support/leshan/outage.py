@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from unittest import mock
 
-import httpx
-
+from tests.support import loopback
 from tests.support.leshan.devices import Device
 from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
 from tests.support.leshan.receiver import SECRET, Envelope, Receiver, wrong
@@ -94,7 +93,7 @@ def outage(*, devices: int, seconds: float, rate: float = 100, threads: int = 8)
 def observe(server: LeshanServer, members: list[Device], report: Report) -> None:
     """Make the server observe a value of each device."""
     report.observed |= {device.name for device in members}
-    with httpx.Client(base_url=server.url, timeout=60) as http:
+    with loopback.Client(base_url=server.url, timeout=60) as http:
         for device in members:
             http.post(f"/clients/{device.name}{OBSERVED}/observe").raise_for_status()
 
@@ -140,7 +139,7 @@ def waiting(server: LeshanServer) -> int:
 
 def figure(server: LeshanServer, name: str) -> int:
     """Return the sum of the server's metrics whose line begins so."""
-    metrics = httpx.get(f"http://127.0.0.1:{server.http_port}/metrics", timeout=30).raise_for_status().text
+    metrics = loopback.get(f"http://127.0.0.1:{server.http_port}/metrics", timeout=30).raise_for_status().text
     return sum(int(float(line.split()[-1])) for line in metrics.splitlines() if line.startswith(name))
 
 

@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
+from tests.support import loopback
 from tests.support.api import CREATE
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
@@ -101,7 +100,7 @@ class Reveille:
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
         body = {"query": query, "variables": variables}
         url, headers = f"http://127.0.0.1:{self.port}/graphql", {"Authorization": f"Bearer {TOKEN}"}
-        answer = httpx.post(url, json=body, headers=headers, timeout=60).json()
+        answer = loopback.post(url, json=body, headers=headers, timeout=60).json()
         if answer.get("errors"):
             raise RuntimeError(f"it was refused: {answer['errors'][0]}")
         data: dict[str, Any] = answer["data"]
@@ -194,7 +193,7 @@ def _told(server: LeshanServer) -> list[Envelope]:
     """Return every event of the server, which keeps them after their delivery."""
     count, told = figure(server, "leshan_events_total"), list[Envelope]()
     headers = {"Accept": "text/event-stream", "Last-Event-ID": "0"}
-    with httpx.stream("GET", f"{server.url}/event?envelope=true", headers=headers, timeout=60) as stream:
+    with loopback.stream("GET", f"{server.url}/event?envelope=true", headers=headers, timeout=60) as stream:
         for line in stream.iter_lines():
             if line.startswith("data:") and line.removeprefix("data:").strip():
                 told.append(json.loads(line.removeprefix("data:")))

@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.events import Awake, EndpointEvent, LeshanEvent, Reported, Sleeping
 from app.leshan.event_stream import MAX_EVENT, Cursor, Opened, StreamLost, event_stream
+from tests.support import loopback
 from tests.unit.leshan.captures import FOLDER
 
 pytestmark = pytest.mark.asyncio
@@ -40,7 +41,7 @@ async def serving(
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api", trust_env=False) as client:
+    async with loopback.AsyncClient(base_url=f"http://127.0.0.1:{port}/api") as client:
         try:
             yield client, requests
         finally:
@@ -153,7 +154,7 @@ async def test_an_invalid_stream_is_reported(head: bytes, reason: str) -> None:
 async def test_an_unreachable_server_is_reported() -> None:
     async with serving() as (client, _):
         pass
-    async with httpx.AsyncClient(base_url="http://127.0.0.1:1/api", trust_env=False) as client:
+    async with loopback.AsyncClient(base_url="http://127.0.0.1:1/api") as client:
         heard, reason = await listen(client)
     assert (heard, "ConnectError" in reason) == ([], True)
 

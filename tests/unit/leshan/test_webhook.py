@@ -20,6 +20,7 @@ from app.domain.events import Awake, EndpointEvent, Registered, Reported
 from app.leshan import webhook_http
 from app.leshan.webhook import Batch, Form, IngestUnavailable, webhook_routes
 from app.leshan.webhook_http import AdmissionLimiter
+from tests.support import loopback
 from tests.unit.leshan.captures import load
 
 pytestmark = pytest.mark.asyncio
@@ -59,7 +60,7 @@ async def post(
 ) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear, **settings)), client=(caller, 40_000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+    async with loopback.AsyncClient(transport=transport, base_url="http://reveille") as client:
         return await client.post(path, content=content, headers=headers)
 
 
@@ -285,7 +286,7 @@ class SlowBody:
 @asynccontextmanager
 async def client_of(ear: Ear, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(Starlette(routes=webhook_routes(ear, **settings)), client=("127.0.0.1", 40_000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://reveille") as client:
+    async with loopback.AsyncClient(transport=transport, base_url="http://reveille") as client:
         yield client
 
 
