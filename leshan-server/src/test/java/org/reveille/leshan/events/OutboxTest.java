@@ -3,6 +3,7 @@ package org.reveille.leshan.events;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.reveille.leshan.Conditions.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;

@@ -2,13 +2,13 @@ package org.reveille.leshan.events;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.reveille.leshan.Conditions.await;
 
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -170,13 +170,5 @@ class WebhookFaultsTest {
 
     private static List<Integer> numbers(RawReceiver receiver) {
         return receiver.taken().stream().map(event -> event.get("data").get("n").asInt()).toList();
-    }
-
-    private static void await(BooleanSupplier condition) throws InterruptedException {
-        long end = System.nanoTime() + Duration.ofSeconds(40).toNanos();
-        while (!condition.getAsBoolean()) {
-            assertTrue(System.nanoTime() < end, "did not come true within 40 s");
-            Thread.sleep(5);
-        }
     }
 }

@@ -3,6 +3,7 @@ package org.reveille.leshan.events;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.reveille.leshan.Conditions.await;
 
 import com.standardwebhooks.Webhook;
 import java.net.URI;

@@ -2,12 +2,12 @@ package org.reveille.leshan.events;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.reveille.leshan.Conditions.await;
 
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.function.BooleanSupplier;
 import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -104,13 +104,5 @@ class WebhookTlsTest {
         outbox = new Outbox(store, new Outbox.Options("test", webhook, List.of(), null, 1 << 20, Duration.ofDays(1),
                 1 << 20, Duration.ofHours(1), Duration.ofSeconds(10), tls));
         outbox.publish("dev", "SEND", Json.object().put("n", 1)).join();
-    }
-
-    private static void await(BooleanSupplier condition) throws InterruptedException {
-        long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
-        while (!condition.getAsBoolean()) {
-            assertTrue(System.nanoTime() < end, "did not come true within 20 s");
-            Thread.sleep(5);
-        }
     }
 }
