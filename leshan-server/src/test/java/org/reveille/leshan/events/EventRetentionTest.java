@@ -10,9 +10,12 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.reveille.leshan.json.Json;
 
 /** Tests the limits of stored events: their size, their age, and what is dropped first. */
+@Execution(ExecutionMode.CONCURRENT)
 class EventRetentionTest extends OutboxFixture {
     @Test
     void presenceIsCoalescedBeforeOtherEventsAreDropped() throws Exception {

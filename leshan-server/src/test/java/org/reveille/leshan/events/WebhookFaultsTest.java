@@ -15,6 +15,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -22,6 +24,7 @@ import org.reveille.leshan.json.Json;
 import org.reveille.leshan.store.Store;
 
 /** Tests that delivery continues after responses that stall, never end, end too early or are not HTTP. */
+@Execution(ExecutionMode.CONCURRENT)
 class WebhookFaultsTest {
     /** Short where it must elapse; the other one is long, since it must not. */
     private static final Duration TIMEOUT = Duration.ofMillis(1_500);

@@ -13,9 +13,12 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.reveille.leshan.json.Json;
 
 /** Tests posts to the webhook: signatures, retries, and receivers that refuse everything. */
+@Execution(ExecutionMode.CONCURRENT)
 class WebhookSenderTest extends OutboxFixture {
     private static final String OLD = "whsec_b2xkIHNlY3JldCBvZiB0aGUgb3V0Ym94IQ==";
     private static final String NEW = "whsec_bmV3IHNlY3JldCBvZiB0aGUgb3V0Ym94IQ==";
