@@ -1,6 +1,6 @@
 """Settings: read once, validated at startup, passed down as values. No other module reads the environment.
 
-Every setting is one field of :class:`Settings`; tools/settings_table.py renders the README's table from the same fields.
+Every setting is one field of :class:`Settings`; ``tools/settings_table.py`` renders the README's table from them.
 """
 
 from __future__ import annotations
