@@ -73,6 +73,7 @@ LONGEST: Final = (
     "random runs",
     "our Leshan server in production mode",
     "tests/contract/",
+    "tests/e2e/",
 )
 """The groups that take longest: they start first, so that no process works on one of them after the others' end."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -22,6 +23,8 @@ _PR_SET_PDEATHSIG: Final = 1
 
 def _serve() -> None:
     """Fork for each line of standard input."""
+    gc.collect()
+    gc.freeze()  # otherwise each fork's first collection would copy all objects
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # exit codes are not collected here: no child becomes a zombie
     for line in sys.stdin:
         order = json.loads(line)
