@@ -10,6 +10,7 @@ from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.operations import OperationRequest
 from app.models.ledger.commands import Command, Conflict, NotFound, Phase
 from app.models.ledger.group import Group, Needs
+from app.models.ledger.queues import may_be_passed_over
 from app.models.ledger.rows import EndpointRow
 from app.models.lifecycle import TERMINAL
 from app.models.operation import NewOperation, Operation
@@ -26,8 +27,11 @@ class Created:
 
 @dataclass(slots=True)
 class Create(Command[list[Created]]):
-    """Create operations as QUEUED. Raise NotFound for an unknown endpoint or a pruned operation to retry, Conflict for
-    a key used with another input or an operation that cannot be retried; both carry ``index``."""
+    """Create operations as QUEUED; those of a sequence that has stopped are CANCELED in the same commit.
+
+    Raise NotFound for an unknown endpoint or a pruned operation to retry, Conflict for a key used with another input or
+    an operation that cannot be retried; both carry ``index``.
+    """
 
     phase: ClassVar[Phase] = Phase.CREATE
     operations: Sequence[NewOperation]
@@ -117,6 +121,8 @@ def _store(group: Group, new: NewOperation) -> Created:
     if new.supersede:
         _supersede(group, endpoint, new.request)
     group.new_operation(operation)
+    if endpoint.next_operation is None and may_be_passed_over(operation, group.now):
+        endpoint.next_operation = operation.seq  # must be found before the endpoint is written
     return Created(operation.id, operation.seq, created=True)
 
 
