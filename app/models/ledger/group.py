@@ -90,6 +90,7 @@ class Needs:
     idempotency_keys: set[str] = field(default_factory=set)
     superseded_paths: set[str] = field(default_factory=set)
     retried_seqs: set[int] = field(default_factory=set)
+    sequences: set[tuple[str, str]] = field(default_factory=set)
     delivery_ids: set[str] = field(default_factory=set)
 
 
@@ -111,8 +112,9 @@ class Group:
     ``now`` is the database's time, read once after the append lock was acquired; ``seq`` continues the single counter.
     ``again`` is set when the group is retried because the response to its COMMIT was lost. ``next`` is the next
     operation of endpoints whose queue is not always sent from its head. ``sequences``, by endpoint id and name, may
-    have to be stopped: an operation was added, or ended otherwise than CONFIRMED. The log's new rows are in
-    ``transitions``, ``presence_changes`` and ``resource_changes``; ``statements`` are written beside them.
+    have to be stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of
+    those to which operations are added. The log's new rows are in ``transitions``, ``presence_changes`` and
+    ``resource_changes``; ``statements`` are written beside them.
     """
 
     store: Store
@@ -134,6 +136,7 @@ class Group:
     delivered: set[str] = field(default_factory=set)
     next: dict[int, Next] = field(default_factory=dict)
     sequences: set[tuple[int, str]] = field(default_factory=set)
+    members: Counter[tuple[int, str]] = field(default_factory=Counter)
     transitions: list[TransitionRow] = field(default_factory=list)
     presence_changes: list[PresenceChange] = field(default_factory=list)
     resource_changes: list[ResourceChange] = field(default_factory=list)
@@ -236,6 +239,7 @@ class Group:
         self.move(operation, OperationStatus.QUEUED, None)
         if operation.sequence is not None:
             self.sequences.add((operation.endpoint_id, operation.sequence))
+            self.members[operation.endpoint_id, operation.sequence] += 1
 
     def move(
         self, operation: Operation, to: OperationStatus, reason: ReasonCode | None, detail: str | None = None

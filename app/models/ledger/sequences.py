@@ -9,6 +9,7 @@ WRITE stops the reboot behind it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import chain
 from typing import Final
 
@@ -17,6 +18,29 @@ from app.models.ledger.group import Group
 from app.models.lifecycle import STOPPING
 
 _TOGETHER: Final = 100
+
+
+MAX_QUEUED: Final = 5_000
+"""Maximum of QUEUED operations of a sequence, because all are canceled in one transaction: half a second."""
+
+_MEMBERS: Final = """
+    SELECT {index} AS pair, count(*) AS queued FROM (
+        SELECT seq FROM operation
+        WHERE endpoint_id = ${number} AND sequence = ${after} AND status = 'QUEUED' LIMIT {most}
+    ) AS members_{index}
+"""
+
+
+async def count_members(group: Group, sequences: Collection[tuple[str, str]]) -> None:
+    """Count the QUEUED operations of sequences, each given by the name of a loaded endpoint and its own."""
+    pairs = sorted((group.names[endpoint].id, name) for endpoint, name in sequences if endpoint in group.names)
+    for some in (pairs[start : start + _TOGETHER] for start in range(0, len(pairs), _TOGETHER)):
+        parts = (
+            _MEMBERS.format(index=index, number=2 * index + 1, after=2 * index + 2, most=MAX_QUEUED)
+            for index in range(len(some))
+        )
+        for row in await group.store.fetch(" UNION ALL ".join(parts), *chain.from_iterable(some)):
+            group.members[some[row["pair"]]] = row["queued"]
 
 
 def stopped_sql(number: int) -> str:

@@ -235,8 +235,8 @@ class CreateDeviceOperationInput:
         description=(
             "Name of a sequence within the endpoint, 1 to 255 characters, to be used once, for example a UUID. Its "
             "operations are sent one after the other in the order of their creation, whatever their priorities. Once "
-            "one ends otherwise than CONFIRMED, those behind it, also new ones, are CANCELED (SEQUENCE_STOPPED). "
-            "Default: none."
+            "one ends otherwise than CONFIRMED, those behind it, also new ones, are CANCELED (SEQUENCE_STOPPED). At "
+            "most 5,000 of them may be QUEUED. Default: none."
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.domain.enums import SECOND
-from app.models.ledger import Cancel, Create, Prune, Settle, open_store
+from app.models.ledger import Cancel, Create, LimitExceeded, Prune, Settle, open_store
 from app.models.operation import OPERATION_COLUMNS, NewOperation, Operation
 from tests.support.ledger import (
     ERROR,
@@ -271,6 +272,25 @@ async def test_a_thousand_operations_are_stopped_in_one_commit_in_linear_time(wo
     rows = await world.row("SELECT count(*) AS n FROM operation WHERE reason = 'SEQUENCE_STOPPED'")
     assert rows["n"] == 1_250
     assert seconds[1_000] < 4 * 3 * seconds[250] + 0.2
+
+
+async def test_a_sequence_has_a_maximum_of_queued_operations(
+    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.ledger.sequences.MAX_QUEUED", 3)
+    await world.ingest(registered("d"))
+    await world.create(of(), of("t"), of())
+    with pytest.raises(LimitExceeded) as refused:
+        await world.create(new("d"), of(), of())
+    assert refused.value.facts == {"index": 2, "limit": 3}
+    ledger = world.ledgers[0]
+    results = await asyncio.gather(*(ledger.submit(Create([of()])) for _ in range(2)), return_exceptions=True)
+    assert sorted(isinstance(one, LimitExceeded) for one in results) == [False, True], "one commit counts both"
+    await world.attempt(SUCCESS)
+    await world.create(of())
+    assert await ledger.submit(Create([])) == []
+    rows = await world.row("SELECT count(*) AS n FROM operation WHERE sequence = 's' AND status = 'QUEUED'")
+    assert rows["n"] == 3
 
 
 async def test_operations_without_a_sequence_cost_no_statement(
