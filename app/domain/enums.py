@@ -77,11 +77,13 @@ class ReasonCode(_NamedEnum):
     EXPIRED = auto()
     CANCELED_BY_USER = auto()
     SUPERSEDED = auto()
+    SEQUENCE_STOPPED = auto()
 
 
 class WaitingFor(_NamedEnum):
     """The event that has to happen next, so that every stuck operation shows why."""
 
+    NOT_BEFORE = auto()
     DEVICE_WAKE = auto()
     TURN = auto()
     CLAIM = auto()

@@ -12,7 +12,7 @@ from typing import Final
 from app.domain.enums import Instant, OperationStatus, ReasonCode
 from app.models.ledger.rows import STATUS_COLUMNS
 from app.models.ledger.rules import SILENT_SHARE
-from app.models.lifecycle import MOVES, TERMINAL
+from app.models.lifecycle import MOVES, STOPPING, TERMINAL
 from app.models.queue_order import HISTORY, QUEUE, Rows, left_waiting, overtaken
 
 
@@ -327,6 +327,46 @@ INVARIANTS: Final = (
                 AND NOT (kind = 'DELETE' AND coalesce(detail, '') = 'already gone')
                 AND NOT (kind IN ('CANCEL_OBSERVE', 'CANCEL_OBSERVE_COMPOSITE') AND device_status IS NULL))
         )
+        """,
+        Walk.OPERATIONS,
+    ),
+    Invariant(
+        10,
+        "it goes on although an earlier operation of its sequence ended otherwise than CONFIRMED",
+        f"""
+        SELECT seq AS who FROM (
+            SELECT o.seq, o.status, sum(CASE WHEN o.status IN ({_words([*STOPPING])}) THEN 1 ELSE 0 END) OVER (
+                PARTITION BY o.endpoint_id, o.sequence ORDER BY o.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS stopping
+            FROM operation o WHERE o.endpoint_id > $1 AND o.endpoint_id <= $2 AND o.sequence IS NOT NULL
+        ) members
+        WHERE status IN ('QUEUED', 'SENDING') AND stopping > 0
+        """,
+        Walk.ENDPOINTS,
+    ),
+    Invariant(
+        10,
+        "it was sent before the end of the operation before it in its sequence",
+        """
+        SELECT seq AS who FROM (
+            SELECT o.seq, t.seq AS sent, lag(o.seq) OVER earlier AS before,
+                   lag(o.finished_at) OVER earlier AS finished_at, lag(o.last_seq) OVER earlier AS ended
+            FROM operation o LEFT JOIN transition t
+                 ON t.operation_id = o.seq AND t.number = 2 AND t.to_status = 'SENDING'
+            WHERE o.endpoint_id > $1 AND o.endpoint_id <= $2 AND o.sequence IS NOT NULL
+            WINDOW earlier AS (PARTITION BY o.endpoint_id, o.sequence ORDER BY o.seq)
+        ) steps
+        WHERE sent IS NOT NULL AND before IS NOT NULL AND (finished_at IS NULL OR ended > sent)
+        """,
+        Walk.ENDPOINTS,
+    ),
+    Invariant(
+        11,
+        "an attempt began before its notBefore",
+        """
+        SELECT DISTINCT o.seq AS who FROM operation o JOIN transition t ON t.operation_id = o.seq
+        WHERE o.seq > $1 AND o.seq <= $2 AND o.not_before IS NOT NULL
+          AND t.from_status = 'QUEUED' AND t.to_status = 'SENDING' AND t.at < o.not_before
         """,
         Walk.OPERATIONS,
     ),

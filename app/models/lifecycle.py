@@ -4,7 +4,7 @@
 |---|---|---|
 | (none) | QUEUED | the ledger's ``create`` |
 | QUEUED | SENDING | ``claim``: committed before the request is sent |
-| QUEUED | CANCELED | ``cancel``, or a newer operation that supersedes it |
+| QUEUED | CANCELED | ``cancel``, a newer operation that supersedes it, or an earlier one of its sequence that failed |
 | QUEUED | EXPIRED | ``sweep``, when ``expiresAt`` has passed |
 | SENDING | SENDING | ``settle``: a stock Leshan returned "delayed" and holds the request until the next wake |
 | SENDING | CONFIRMED, FAILED, QUEUED | ``settle``, by the verdict; ``sweep`` for an expired lease |
@@ -30,3 +30,6 @@ MOVES: Final[dict[OperationStatus | None, frozenset[OperationStatus]]] = {
 
 TERMINAL: Final = frozenset(status for status, onward in MOVES.items() if status is not None and not onward)
 """Final statuses; a retry creates a new operation."""
+
+STOPPING: Final = TERMINAL - {_S.CONFIRMED}
+"""Final statuses that stop the sequence of an operation."""

@@ -36,6 +36,8 @@ class NewOperation:
     Attributes:
         id: a UUID created before the transaction, so that a retry after a lost COMMIT finds the operation.
         batch: the caller's own label for operations that belong together.
+        not_before: it is not sent before this.
+        sequence: of operations of the endpoint that are sent one after the other, until one is not CONFIRMED.
         fingerprint: a digest of the whole input: an idempotency key may be repeated only with the same one.
     """
 
@@ -52,6 +54,8 @@ class NewOperation:
     created_by: str | None = None
     retry_of: int | None = None
     batch: str | None = None
+    not_before: Instant | None = None
+    sequence: str | None = None
 
     @property
     def weight(self) -> int:
@@ -96,6 +100,8 @@ class Operation:
     fingerprint: str | None
     retry_of: int | None
     batch: str | None = None
+    not_before: Instant | None = None
+    sequence: str | None = None
     status: OperationStatus = OperationStatus.QUEUED
     version: int = 0
     last_seq: int = 0
@@ -154,7 +160,11 @@ class Operation:
     def retry(
         self, endpoint: str, *, id_: str, fingerprint: str, created_by: str, idempotency_key: str | None
     ) -> NewOperation:
-        """Return a new operation with the same request and settings; its time to live starts again."""
+        """Return a new operation with the same request and settings; its time to live starts again.
+
+        It has no ``not_before``, because it is wanted now, and no ``sequence``: there it would be behind the operation
+        that it retries, and stopped by it.
+        """
         return NewOperation(
             id=id_,
             request=self.request(endpoint),
@@ -206,7 +216,7 @@ _CONVERSIONS: Final[tuple[tuple[int, Callable[[Any], Any]], ...]] = (
 _JSON: Final = ("paths", "value", "composite", "attributes")
 _OF_REQUEST: Final = tuple(name for name in _names(OperationRequest) if name in OPERATION_COLUMNS and name not in _JSON)
 _OF_NEW: Final = tuple(name for name in _names(NewOperation) if name in OPERATION_COLUMNS)
-_OF_THIS_ONE: Final = ("id", "idempotency_key", "fingerprint", "created_by", "retry_of")
+_OF_THIS_ONE: Final = ("id", "idempotency_key", "fingerprint", "created_by", "retry_of", "not_before", "sequence")
 _RETRIED: Final = tuple(name for name in _OF_NEW if name not in _OF_THIS_ONE)
 _request_values: Final[_Getter] = attrgetter(*_OF_REQUEST)
 _new_values: Final[_Getter] = attrgetter(*_OF_NEW)

@@ -1,7 +1,8 @@
 """Check an endpoint's queue by its raw rows (invariants 6 and 7): operations that were overtaken, or could be sent.
 
-Both checks know which object instances an operation that waits for its retry holds back (``docs/lifecycle.md``). They
-share the conflict rule with the ledger, and none of its derived state.
+Both checks know which object instances an operation that waits for its retry holds back (``docs/lifecycle.md``), and
+that one that waits for its ``notBefore`` or its sequence holds back none. They share the conflict rule with the ledger,
+and none of its derived state.
 """
 
 # ruff: noqa: S608 - every interpolated name is a constant of this project
@@ -17,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from app.domain.enums import Instant, OperationKind, OperationStatus, ReasonCode
 from app.domain.operations import Instances, conflict, instances_of
 from app.models.fields import load_json
-from app.models.ledger.queues import IN_SIGHT
+from app.models.ledger.queues import FIRST_OF_SEQUENCES, IN_SIGHT
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -29,7 +30,7 @@ ENDED: Final = 20_000
 
 HISTORY: Final = f"""
     SELECT o.seq, o.priority, o.kind, o.path, o.paths, o.expires_at, o.finished_at, o.last_seq,
-           t.seq AS step, t.to_status, t.reason, t.at
+           o.not_before, o.sequence, t.seq AS step, t.to_status, t.reason, t.at
     FROM (
         SELECT seq FROM (
             SELECT seq FROM operation WHERE endpoint_id = $1 AND finished_at IS NOT NULL
@@ -43,11 +44,12 @@ HISTORY: Final = f"""
 
 QUEUE: Final = f"""
     SELECT e.name, e.wake_seq, o.priority, o.seq, o.kind, o.path, o.paths, o.created_at, o.expires_at,
-           o.held_wake_seq, o.retry_at
+           o.held_wake_seq, o.retry_at, o.not_before
     FROM endpoint e JOIN operation o ON o.endpoint_id = e.id
-    WHERE e.id = $1 AND o.status = 'QUEUED' ORDER BY o.priority DESC, o.seq LIMIT {IN_SIGHT}
+    WHERE e.id = $1 AND o.status = 'QUEUED' AND (o.sequence IS NULL OR o.seq IN ({FIRST_OF_SEQUENCES.format(number=1)}))
+    ORDER BY o.priority DESC, o.seq LIMIT {IN_SIGHT}
 """
-"""An endpoint's queue, as :func:`left_waiting` reads it."""
+"""An endpoint's queue, of each sequence only the first operation, as :func:`left_waiting` reads it."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,8 @@ class _Queued:
     priority: int
     instances: Instances
     expires_at: Instant | None
+    not_before: Instant | None
+    sequence: str | None
     waits: bool = False
 
     @property
@@ -67,8 +71,9 @@ def overtaken(history: Rows, _now: Instant, _overdue: Instant) -> list[int]:
     """Return the operations (``seq``) that were overtaken by one behind them, from the log of one endpoint.
 
     An operation may be overtaken if the device answered it with an error and it waits for its retry, if it touches an
-    object instance of one that is overtaken, or if it had expired. No operation of the same object instance may
-    overtake it at all. Between operations of different priorities only this last rule is checked.
+    object instance of one that is overtaken, if it had expired, or if it waits for its ``notBefore`` or for an earlier
+    one of its sequence. Except in the last two cases, no operation of the same object instance may overtake it at all.
+    Between operations of different priorities only this last rule is checked.
     """
     # the step from which the history is complete: before it, operations that are not included were queued, too
     ends = {row["seq"]: row["last_seq"] for row in history if row["finished_at"] is not None}
@@ -78,7 +83,10 @@ def overtaken(history: Rows, _now: Instant, _overdue: Instant) -> list[int]:
     found: list[int] = []
     for row in history:
         one = known.get(row["seq"]) or known.setdefault(
-            row["seq"], _Queued(row["seq"], row["priority"], _instances(row), row["expires_at"])
+            row["seq"],
+            _Queued(
+                row["seq"], row["priority"], _instances(row), row["expires_at"], row["not_before"], row["sequence"]
+            ),
         )
         at = bisect_left(queue, one.order, key=_ORDER)
         queued = at < len(queue) and queue[at] is one
@@ -87,7 +95,7 @@ def overtaken(history: Rows, _now: Instant, _overdue: Instant) -> list[int]:
             insort(queue, one, key=_ORDER)
             continue
         if queued and row["to_status"] == OperationStatus.SENDING and row["step"] >= since:
-            found += _passed(queue[:at], one, row["at"])
+            found += _passed([other for other in queue[:at] if not _is_behind(other, queue)], one, row["at"])
         if queued:
             del queue[at]
     return sorted(set(found))
@@ -97,11 +105,18 @@ def _instances(row: Mapping[str, Any]) -> Instances:
     return instances_of(OperationKind(row["kind"]), row["path"], load_json(row["paths"]))
 
 
+def _is_behind(one: _Queued, queue: Sequence[_Queued]) -> bool:
+    """Return whether an earlier operation of its sequence is in the queue."""
+    return one.sequence is not None and any(o.sequence == one.sequence and o.seq < one.seq for o in queue)
+
+
 def _passed(earlier: Sequence[_Queued], sent: _Queued, at: Instant) -> list[int]:
     """Return those of the earlier operations that this one may not overtake."""
     held: dict[Instances, int] = {}
     for one in earlier:
         if one.expires_at is not None and one.expires_at <= at:
+            continue
+        if one.not_before is not None and one.not_before > at:
             continue
         if one.waits or any(conflict(one.instances, instances) for instances in held):
             held.setdefault(one.instances, one.seq)
@@ -116,6 +131,8 @@ def left_waiting(queue: Rows, now: Instant, overdue: Instant) -> list[str]:
     for row in queue:
         if row["expires_at"] is not None and row["expires_at"] <= now:
             continue
+        if row["not_before"] is not None and row["not_before"] > now:
+            continue
         instances = _instances(row)
         free = not any(conflict(instances, one) for one in earlier)
         if free and row["created_at"] < overdue and not _waits(row, overdue):
@@ -125,6 +142,8 @@ def left_waiting(queue: Rows, now: Instant, overdue: Instant) -> list[str]:
 
 
 def _waits(row: Mapping[str, Any], overdue: Instant) -> bool:
+    if row["not_before"] is not None and row["not_before"] >= overdue:
+        return True
     if row["held_wake_seq"] is None or row["wake_seq"] > row["held_wake_seq"]:
         return False
     return row["retry_at"] is None or bool(row["retry_at"] >= overdue)

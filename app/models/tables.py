@@ -174,6 +174,8 @@ class Operation(Model):
     fingerprint = fields.CharField(max_length=64, null=True)
     retry_of = fields.BigIntField(null=True)
     batch = fields.CharField(max_length=255, null=True)
+    not_before: fields.Field[int | None] = InstantField(null=True)
+    sequence = fields.CharField(max_length=255, null=True)
 
     status = fields.CharEnumField(OperationStatus, max_length=9)
     version = fields.IntField()

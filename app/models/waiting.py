@@ -58,12 +58,13 @@ def waiting_for(
     | it is SENDING, Leshan returned "delayed", and the device has not woken since | LESHAN_HOLDS_IT |
     | it is SENDING | DEVICE_ANSWER |
     | the endpoint, its Leshan server or everything is paused: only resuming changes that | PAUSED |
+    | its ``notBefore`` has not come | NOT_BEFORE |
     | no dispatcher swept for 10 s: none would even detect that Leshan is back | DISPATCHER |
     | the breaker is open: no device can be called | LESHAN |
     | another operation of the endpoint is SENDING | TURN |
     | the endpoint is not sendable, is down, or sleeps and its turn is over until the next wake | DEVICE_WAKE |
     | the device answered it with an error: retry at the next wake, or after a pause | DEVICE_WAKE, RETRY_DELAY |
-    | another operation of the endpoint goes first, or holds it back | TURN |
+    | another operation of the endpoint or of its sequence goes first, or holds it back | TURN |
     | the endpoint pauses after a failure | RETRY_DELAY |
     | none of these, and all calls that it may use are open | CAPACITY |
     | none of these | CLAIM |
@@ -76,6 +77,8 @@ def waiting_for(
         return WaitingFor.LESHAN_HOLDS_IT if leshan_holds(endpoint, operation.seq) else WaitingFor.DEVICE_ANSWER
     if endpoint.paused or server.paused:
         return WaitingFor.PAUSED
+    if operation.not_before is not None and operation.not_before > now:
+        return WaitingFor.NOT_BEFORE
     if server.swept_at is None or now - server.swept_at > DISPATCHER_SPAN:
         return WaitingFor.DISPATCHER
     if server.breaker_opened_at is not None:

@@ -32,6 +32,25 @@ ValidateRange: TypeAlias = Annotated[
         help="Reject values outside the ranges of the device's object models, or send them; also of a file.",
     ),
 ]
+ValueTypeName: TypeAlias = Annotated[
+    str,
+    typer.Option("--type", "-t", help="Type of the value: string, integer, float, boolean, opaque, time, node, .."),
+]
+NotBefore: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--not-before", help="Time before which it is not sent: 2026-12-01T08:00:00Z, or +90s, +30m, +2h, +1d."
+    ),
+]
+Sequence: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--sequence", help="Name of its sequence, to be used once: an operation that fails stops those behind."
+    ),
+]
+Key: TypeAlias = Annotated[
+    str | None, typer.Option("--idempotency-key", help="Repeating the call with the same key creates nothing twice.")
+]
 InputFile: TypeAlias = Annotated[
     str | None,
     typer.Option("--file", "-f", help="File of inputs as in the API: a JSON list, or one object per line; - is stdin."),
@@ -211,23 +230,19 @@ def create(
     ] = None,
     *,
     value: Annotated[str | None, typer.Option("--value", "-v", help="Value of a WRITE or CREATE.")] = None,
-    type_: Annotated[
-        str,
-        typer.Option("--type", "-t", help="Type of the value: string, integer, float, boolean, opaque, time, node, .."),
-    ] = "string",
+    type_: ValueTypeName = "string",
     arguments: Annotated[str | None, typer.Option("--arguments", help="Arguments of an EXECUTE: 0='a',1")] = None,
     priority: Annotated[int | None, typer.Option("--priority", help="Priority, -100 to 100.")] = None,
     ttl: Annotated[int | None, typer.Option("--ttl", help="Seconds after which it expires in the queue.")] = None,
     timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds to wait for the device's response.")] = None,
     max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="Maximum attempts, 1 to 100.")] = None,
     supersede: Annotated[bool, typer.Option("--supersede", help="Cancel older queued writes to this path.")] = False,
+    not_before: NotBefore = None,
+    sequence: Sequence = None,
     validate_range: ValidateRange = True,
     file: InputFile = None,
     batch: Annotated[str | None, typer.Option("--batch", "-b", help="Name of the batch.")] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--idempotency-key", help="Repeating the call with the same key creates nothing twice."),
-    ] = None,
+    key: Key = None,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Watch until all operations have ended, then show the outcome of each.")
     ] = False,
@@ -249,6 +264,7 @@ def create(
         facts: dict[str, Any] = {
             "endpoint": endpoint, "kind": (kind or "").upper(), "arguments": arguments, "priority": priority,
             "ttlSeconds": ttl, "timeoutSeconds": timeout, "maxAttempts": max_attempts, "supersede": supersede or None,
+            "notBefore": None if not_before is None else creating.time_of(not_before), "sequence": sequence,
             "value": None if value is None else creating.value_of(value, type_),
         }  # fmt: skip
         inputs = [creating.single_input(facts, paths or [])]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,9 @@ from app.operator_cli.tables import echo, operations_table, print_json, show
 MAX_OPERATIONS: Final = 1_000
 """Maximum operations in one mutation."""
 MAX_BYTES: Final = 500_000
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SPAN: Final = re.compile(r"\+(\d{1,6})([smhd])", re.ASCII)
 
 Input = dict[str, Any]
 
@@ -34,6 +39,21 @@ def value_of(text: str, type_: str) -> dict[str, Any]:
         return {type_: json.loads(text)}
     except json.JSONDecodeError:
         raise CommandError(f"--value: invalid {type_} {text!r}; expected JSON", 2) from None
+
+
+def time_of(text: str, now: datetime | None = None) -> str:
+    """Return a ``DateTime``: that of the text, or for ``+2h`` the time so much after ``now``.
+
+    Raises:
+        CommandError: the text begins with + and is no span of time.
+    """
+    if not text.startswith("+"):
+        return text
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        raise CommandError(f"--not-before: invalid time {text!r}; expected for example +90s, +30m, +2h or +1d", 2)
+    at = (now or datetime.now(UTC)) + timedelta(seconds=int(span[1]) * _UNITS[span[2]])
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def single_input(facts: Input, paths: list[str]) -> Input:

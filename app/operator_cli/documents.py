@@ -12,7 +12,7 @@ ROW: Final = """
 """
 EVERYTHING: Final = f"""
   {ROW} valueType value values arguments attributes delivery priority repeatable validated timeoutSeconds format
-  lastAttemptAt expiresAt deviceStatus answer idempotencyKey version retryOf {{ id }}
+  notBefore sequence lastAttemptAt expiresAt deviceStatus answer idempotencyKey version retryOf {{ id }}
 """
 LIST: Final = f"""
 query($filter: DeviceOperationFilter, $first: Int, $after: String) {{

@@ -82,6 +82,8 @@ PRIORITY: Final[Range] = (-100, 100)
 ATTEMPTS: Final[Range] = (1, 100)
 TIMEOUT_SECONDS: Final[Range] = (1, 600)
 TTL_SECONDS: Final[Range] = (1, 2**31 - 1)
+MAX_DAYS_AHEAD: Final = 3_653
+"""Maximum number of days from now to ``notBefore``: ten years."""
 
 
 def body_limit(max_opaque: int) -> int:

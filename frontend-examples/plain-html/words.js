@@ -19,6 +19,7 @@ const STATUS_TONES = {
 const PRESENCE_TONES = { ONLINE: "good", ASLEEP: "waiting", OFFLINE: "idle" };
 
 const WAITING = {
+  NOT_BEFORE: "Is not sent before the time that was given for it.",
   DEVICE_WAKE: "Waits for the device to wake: its next registration or update.",
   TURN: "Waits its turn: another operation of this device goes first.",
   CLAIM: "Ready. A dispatcher takes it within moments.",
@@ -47,6 +48,7 @@ const REASONS = {
   EXPIRED: "Its time ran out before it could be sent",
   CANCELED_BY_USER: "Canceled by a user",
   SUPERSEDED: "A newer write to the same path took its place",
+  SEQUENCE_STOPPED: "An earlier operation of its sequence was not confirmed",
 };
 
 const DELIVERIES = {

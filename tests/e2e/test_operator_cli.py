@@ -80,6 +80,18 @@ def test_an_operation_is_created_watched_listed_and_shown(shell: Shell) -> None:
     assert "CONFIRMED" in shell.type("ops", "show", listed["id"])
 
 
+def test_a_time_and_a_sequence_are_given_and_shown(shell: Shell) -> None:
+    sequence = str(uuid.uuid4())
+    first = shell.created(DEVICE, "READ", "/3/0/0", "--not-before", "+2h", "--sequence", sequence)
+    second = shell.created(DEVICE, "EXECUTE", "/3/0/4", "--sequence", sequence)
+    shown = shell.json("ops", "show", first)
+    assert (shown["sequence"], shown["waitingFor"]) == (sequence, "NOT_BEFORE")
+    assert shown["notBefore"] > shown["createdAt"]
+    assert "NOT_BEFORE" in shell.type("ops", "show", first)
+    shell.type("ops", "cancel", first)
+    assert shell.json("ops", "show", second)["reason"] == "SEQUENCE_STOPPED"
+
+
 def test_the_same_key_creates_once(shell: Shell) -> None:
     words = ("ops", "create", DEVICE, "READ", "/3/0/0", "--idempotency-key", str(uuid.uuid4()))
     first, again = shell.json(*words), shell.json(*words)

@@ -40,6 +40,8 @@ NEW = NewOperation(
     created_by="me",
     retry_of=4,
     batch="b",
+    not_before=50,
+    sequence="s",
 )
 
 
@@ -90,4 +92,6 @@ def test_a_retry_has_the_same_request_and_settings_and_its_own_identity() -> Non
         fingerprint="g",
         created_by="you",
         retry_of=old.seq,
+        not_before=None,
+        sequence=None,
     )

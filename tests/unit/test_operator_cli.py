@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import typer
 
 from app.command_error import CommandError
-from app.operator_cli import documents, many, status, watching
+from app.operator_cli import creating, documents, many, status, watching
 from app.operator_cli.connection import Api, Refused, Unreachable
 from app.operator_cli.options import TRANSITION_FILTER, FilterOption
 from app.operator_cli.tables import operations_table, pauses_table, show
@@ -245,3 +246,23 @@ def test_more_are_watched_than_a_subscription_may_name(capsys: pytest.CaptureFix
     assert len(api.asked) == 1 + math.ceil(1_001 / watching.CHUNK)
     with pytest.raises(CommandError, match="unknown: unknown operation id"):
         watch(api, "op-1", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-12-01T08:00:00Z", "2026-12-01T08:00:00Z"),
+        ("+90s", "2026-11-23T10:01:30Z"),
+        ("+30m", "2026-11-23T10:30:00Z"),
+        ("+2h", "2026-11-23T12:00:00Z"),
+        ("+1d", "2026-11-24T10:00:00Z"),
+    ],
+)
+def test_a_time_is_given_as_it_is_or_from_now(text: str, expected: str) -> None:
+    assert creating.time_of(text, datetime(2026, 11, 23, 10, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize("text", ["+", "+2", "+h", "+2w", "+1h30m", "+-1h", "+1234567d"])
+def test_an_invalid_span_of_time_is_refused(text: str) -> None:
+    with pytest.raises(CommandError, match="invalid time"):
+        creating.time_of(text)

@@ -2,7 +2,7 @@
 
 from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
-from app.models.ledger.commands import Conflict, LedgerError, NotFound
+from app.models.ledger.commands import Conflict, LedgerError, LimitExceeded, NotFound
 from app.models.ledger.create import Create, Created
 from app.models.ledger.ingest import MADE_UP, DecodedEvent, IngestEvents, Reading, StreamPosition
 from app.models.ledger.ledger import ANSWER_SECONDS, Committed, Ledger, LedgerOverloaded, LedgerUnavailable
@@ -46,6 +46,7 @@ __all__ = [
     "LedgerError",
     "LedgerOverloaded",
     "LedgerUnavailable",
+    "LimitExceeded",
     "Listed",
     "NotFound",
     "Outage",

@@ -15,6 +15,7 @@ from app.models.ledger.group import Group
 from app.models.ledger.leases import take_lease
 from app.models.ledger.pauses import SERVER_PAUSE
 from app.models.ledger.presence import window_of
+from app.models.ledger.queues import may_be_passed_over
 from app.models.ledger.readiness import callable_at
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import MARGIN_PARTS, START_MARGIN, silent_share, start_margin
@@ -166,10 +167,19 @@ class Claim(Command[list[Claimed]]):
         # where the next operation has ended or expired, it has to be found again: writing a loaded endpoint does so
         if headless := [row["id"] for row in found if row["what"] == "READY" and row["operation"] is None]:
             await group.load_endpoints(headless)
+        self._distrust_heads(group)
         await walk_queues(group)
         if group.next:
             self.chosen = [head for one in self.chosen if (head := _current(group, one)) is not None]
             await group.load_operations([head.operation for head in self.chosen], with_endpoints=True)
+
+    def _distrust_heads(self, group: Group) -> None:
+        """Let the queues be walked whose chosen head may have to be passed over: a process of an older version, which
+        does not know of that, may have written the endpoint."""
+        for head in self.chosen:
+            endpoint = group.endpoints[head.endpoint]
+            if endpoint.next_operation is None and may_be_passed_over(group.operations[head.operation], group.now):
+                endpoint.next_operation = head.operation
 
     def apply(self, group: Group) -> list[Claimed]:
         taken = [claimed(group, group.operations[seq]) for seq in self.held]

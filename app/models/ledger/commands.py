@@ -63,5 +63,9 @@ class NotFound(LedgerError):
     """No such endpoint or operation."""
 
 
+class LimitExceeded(LedgerError):
+    """More rows than a limit allows."""
+
+
 class Conflict(LedgerError):
     """A conflict with the operation's current status, or with an idempotency key that was used for another input."""

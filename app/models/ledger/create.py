@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from app.domain.enums import OperationStatus, ReasonCode
 from app.domain.operations import OperationRequest
-from app.models.ledger.commands import Command, Conflict, NotFound, Phase
+from app.models.ledger import sequences
+from app.models.ledger.commands import Command, Conflict, LimitExceeded, NotFound, Phase
 from app.models.ledger.group import Group, Needs
+from app.models.ledger.queues import may_be_passed_over
 from app.models.ledger.rows import EndpointRow
 from app.models.lifecycle import TERMINAL
 from app.models.operation import NewOperation, Operation
@@ -26,8 +29,11 @@ class Created:
 
 @dataclass(slots=True)
 class Create(Command[list[Created]]):
-    """Create operations as QUEUED. Raise NotFound for an unknown endpoint or a pruned operation to retry, Conflict for
-    a key used with another input or an operation that cannot be retried; both carry ``index``."""
+    """Create operations as QUEUED; those of a sequence that has stopped are CANCELED in the same commit.
+
+    Raise NotFound for an unknown endpoint or a pruned operation to retry, Conflict for a key used with another input or
+    an operation that cannot be retried, LimitExceeded for a sequence with too many; all carry ``index``.
+    """
 
     phase: ClassVar[Phase] = Phase.CREATE
     operations: Sequence[NewOperation]
@@ -43,6 +49,8 @@ class Create(Command[list[Created]]):
                 needs.idempotency_keys.add(new.idempotency_key)
             if new.supersede and new.request.path is not None:
                 needs.superseded_paths.add(new.request.path)
+            if new.sequence is not None:
+                needs.sequences.add((new.request.endpoint, new.sequence))
             if new.retry_of is not None:
                 needs.retried_seqs.add(new.retry_of)
                 needs.operation_seqs.add(new.retry_of)
@@ -50,7 +58,20 @@ class Create(Command[list[Created]]):
     def apply(self, group: Group) -> list[Created]:
         self._check_keys()
         found = [_find(group, index, new) for index, new in enumerate(self.operations)]
+        self._check_sequences(group, found)
         return [known or _take(group, new) for new, known in zip(self.operations, found, strict=True)]
+
+    def _check_sequences(self, group: Group, found: Sequence[Created | None]) -> None:
+        """Raise LimitExceeded if a sequence would have too many QUEUED operations."""
+        added: Counter[tuple[int, str]] = Counter()
+        for index, (new, known) in enumerate(zip(self.operations, found, strict=True)):
+            if new.sequence is not None and known is None:
+                pair = group.names[new.request.endpoint].id, new.sequence
+                added[pair] += 1
+                if group.members[pair] + added[pair] > sequences.MAX_QUEUED:
+                    most = sequences.MAX_QUEUED
+                    message = f"Too many operations wait in the sequence; at most {most} are allowed."
+                    raise LimitExceeded(message, index=index, limit=most)
 
     def _check_keys(self) -> None:
         """Raise Conflict if the batch has a key twice with different inputs."""
@@ -117,6 +138,8 @@ def _store(group: Group, new: NewOperation) -> Created:
     if new.supersede:
         _supersede(group, endpoint, new.request)
     group.new_operation(operation)
+    if endpoint.next_operation is None and may_be_passed_over(operation, group.now):
+        endpoint.next_operation = operation.seq  # must be found before the endpoint is written
     return Created(operation.id, operation.seq, created=True)
 
 

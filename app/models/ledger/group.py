@@ -26,7 +26,7 @@ from app.models.ledger.rows import (
 )
 from app.models.ledger.rules import Rules
 from app.models.ledger.store import Row, Store
-from app.models.lifecycle import MOVES, TERMINAL
+from app.models.lifecycle import MOVES, STOPPING, TERMINAL
 from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, Operation
 
 MAX_DETAIL: Final = 1_000
@@ -90,6 +90,7 @@ class Needs:
     idempotency_keys: set[str] = field(default_factory=set)
     superseded_paths: set[str] = field(default_factory=set)
     retried_seqs: set[int] = field(default_factory=set)
+    sequences: set[tuple[str, str]] = field(default_factory=set)
     delivery_ids: set[str] = field(default_factory=set)
 
 
@@ -110,8 +111,10 @@ class Group:
 
     ``now`` is the database's time, read once after the append lock was acquired; ``seq`` continues the single counter.
     ``again`` is set when the group is retried because the response to its COMMIT was lost. ``next`` is the next
-    operation of endpoints with an operation that waits for its retry. The log's new rows are in ``transitions``,
-    ``presence_changes`` and ``resource_changes``; ``statements`` are written beside them.
+    operation of endpoints whose queue is not always sent from its head. ``sequences``, by endpoint id and name, may
+    have to be stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of
+    those to which operations are added. The log's new rows are in ``transitions``, ``presence_changes`` and
+    ``resource_changes``; ``statements`` are written beside them.
     """
 
     store: Store
@@ -132,6 +135,8 @@ class Group:
     early: dict[str, Any] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
     next: dict[int, Next] = field(default_factory=dict)
+    sequences: set[tuple[int, str]] = field(default_factory=set)
+    members: Counter[tuple[int, str]] = field(default_factory=Counter)
     transitions: list[TransitionRow] = field(default_factory=list)
     presence_changes: list[PresenceChange] = field(default_factory=list)
     resource_changes: list[ResourceChange] = field(default_factory=list)
@@ -232,6 +237,9 @@ class Group:
         """Add a new operation as QUEUED."""
         self._index(operation)
         self.move(operation, OperationStatus.QUEUED, None)
+        if operation.sequence is not None:
+            self.sequences.add((operation.endpoint_id, operation.sequence))
+            self.members[operation.endpoint_id, operation.sequence] += 1
 
     def move(
         self, operation: Operation, to: OperationStatus, reason: ReasonCode | None, detail: str | None = None
@@ -248,6 +256,8 @@ class Group:
         operation.version += 1
         operation.last_seq = seq = self.draw()
         operation.finished_at = self.now if to in TERMINAL else None
+        if operation.sequence is not None and to in STOPPING and reason is not ReasonCode.SEQUENCE_STOPPED:
+            self.sequences.add((operation.endpoint_id, operation.sequence))
         self.count(operation, before, to)
         self.next.pop(operation.endpoint_id, None)
         self.moves[before, to, reason] += 1

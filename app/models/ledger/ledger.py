@@ -22,6 +22,7 @@ from app.models.ledger.metadata import ProveWritable
 from app.models.ledger.outage import WRITING, Outage
 from app.models.ledger.rows import SERVER_COLUMNS, SERVER_VALUES, ServerRow
 from app.models.ledger.rules import Rules, rules_of_server
+from app.models.ledger.sequences import count_members
 from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
 from app.models.ledger.writing import flush, write_operations
 from app.models.postgres import no_answer
@@ -339,6 +340,8 @@ async def apply_all(group: Group, commands: Sequence[Command[Any]]) -> list[Any]
     for command in commands:
         command.needs(needs)
     await group.load(needs)
+    if needs.sequences:
+        await count_members(group, needs.sequences)
     results: list[Any] = [None] * len(commands)
     for index in sorted(range(len(commands)), key=lambda i: commands[i].phase):
         command = commands[index]

@@ -184,7 +184,7 @@ def _wake(endpoint: EndpointRow, reported: Registration, at: Instant, now: Insta
     if endpoint.down_since is not None and at >= endpoint.down_since + TURN_ENDER_PAUSE:
         endpoint.down_since = None
     endpoint.wake_seq += 1
-    endpoint.retries, endpoint.retry_at, endpoint.next_operation = 0, None, None
+    endpoint.retries, endpoint.retry_at = 0, None
     if endpoint.lifetime_seconds is not None:
         endpoint.lifetime_ends_at = min(at + endpoint.lifetime_seconds * SECOND, NO_END)
     open_window(endpoint, at, now, rules)

@@ -32,6 +32,7 @@ from app.models.ledger.rows import (
     ServerRow,
     TransitionRow,
 )
+from app.models.ledger.sequences import stop_sequences
 from app.models.ledger.store import Write, Writing
 from app.models.operation import CHANGING_COLUMNS, CHANGING_VALUES, OPERATION_COLUMNS, OPERATION_VALUES, Operation
 
@@ -97,6 +98,8 @@ UPDATE_HEAD: Final = _update("ledger_head", LedgerHead, LedgerHead._fields[1:], 
 
 async def flush(group: Group) -> None:
     """Write the changes so far; may be called again after further changes."""
+    if group.sequences:
+        await write_operations(group)
     for endpoint in group.endpoints.values():
         if endpoint.presence is endpoint.told_presence:
             endpoint.announce_at = None
@@ -119,13 +122,20 @@ async def write_operations(group: Group) -> None:
     A claim checks the loaded endpoints before it reads others from the database, so that an endpoint whose call ended
     and whose next one begins in the same group is written once.
     """
+    await _write_all_operations(group)
+    if group.sequences:
+        await stop_sequences(group)
+        await _write_all_operations(group)
+
+
+async def _write_all_operations(group: Group) -> None:
     write, rows = await _write_but_sending(group)
     if rows:
         await group.store.execute_many(write.each, rows, write.at_once)
 
 
 async def walk_queues(group: Group) -> None:
-    """Find the next operation of callable endpoints that have an operation waiting for its retry."""
+    """Find the next operation of callable endpoints whose queue is not always sent from its head."""
     walked = {
         endpoint.id: endpoint
         for endpoint in group.endpoints.values()
@@ -134,15 +144,15 @@ async def walk_queues(group: Group) -> None:
     if not walked:
         return
     await write_operations(group)
-    for id_, queue in (await read_queues(group.store, walked)).items():
+    for id_, queue in (await read_queues(group.store, walked, group.now)).items():
         endpoint = walked[id_]
         group.next[id_] = found = next_of(queue, endpoint.wake_seq, group.now)
         endpoint.next_operation = found.operation if found.waiting else None
 
 
 def next_ready_at(group: Group, endpoint: EndpointRow) -> Instant | None:
-    """Return the earliest time at which the endpoint may be claimed, with operations that wait for their retry: call
-    :func:`walk_queues` before."""
+    """Return the earliest time at which the endpoint may be claimed, with operations that wait for their retry, their
+    ``notBefore`` or their sequence: call :func:`walk_queues` before."""
     earliest = ready_at(endpoint)
     if endpoint.next_operation is None or earliest is None:
         return earliest

@@ -25,7 +25,7 @@ _STATUSES: Final = {
     "SENDING": "An attempt is in progress, or a stock Leshan server holds the request until the device wakes.",
     "CONFIRMED": "Final: the operation succeeded.",
     "FAILED": "Final: the operation failed or its outcome is unknown, according to `reason`.",
-    "CANCELED": "Final: a user canceled the operation, or a newer write superseded it.",
+    "CANCELED": "Final: a user canceled the operation, a newer write superseded it, or its `sequence` stopped.",
     "EXPIRED": "Final: the time to live (`ttlSeconds`) ended while the operation was QUEUED.",
 }
 _PRESENCES: Final = {
@@ -51,11 +51,13 @@ _REASONS: Final = {
     "EXPIRED": "The time to live (`ttlSeconds`) ended.",
     "CANCELED_BY_USER": "A user canceled the operation.",
     "SUPERSEDED": "A newer write to the same path, created with `supersede`, replaced the operation.",
+    "SEQUENCE_STOPPED": "An earlier operation of the same `sequence` ended otherwise than CONFIRMED.",
 }
 _WAITS: Final = {
+    "NOT_BEFORE": "The time given as `notBefore`.",
     "DEVICE_WAKE": "The device's next registration or registration update.",
-    "TURN": "Another operation of the same endpoint: one that goes first, or one whose retry has to precede this "
-    "operation.",
+    "TURN": "Another operation of the same endpoint: one that goes first, one whose retry has to precede this "
+    "operation, or an earlier one of its `sequence`.",
     "CLAIM": "A dispatcher, which claims the operation within moments: nothing blocks it.",
     "CAPACITY": "The end of another call to Leshan: the limit of open calls is reached, or their share for devices "
     "that did not answer last time.",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from app.domain.enums import ContentFormat, OperationKind, ValueType
+from app.domain.enums import SECOND, ContentFormat, Instant, OperationKind, ValueType
 from app.domain.kinds import COMPOSITES, INPUT_PARTS, KINDS
 from app.domain.operations import OperationRequest, repeatable_by_kind
 from app.domain.paths import InvalidPath, LwM2mPath, overlap, path_for
@@ -24,7 +24,7 @@ from app.schema.api.checks import checked_values, plain_text, within
 from app.schema.api.input_values import attributes, instance_node, resource_value, single_value
 from app.schema.api.inputs import CompositeValueInput, CreateDeviceOperationInput, ResourceValueInput
 from app.schema.errors import bad_input
-from app.schema.limits import MAX_ARGUMENTS, MAX_PATHS, TIMEOUT_SECONDS
+from app.schema.limits import MAX_ARGUMENTS, MAX_DAYS_AHEAD, MAX_PATHS, TIMEOUT_SECONDS
 
 _K: Final = OperationKind
 
@@ -211,12 +211,14 @@ def new_operation(
     registered: Collection[int] | None = None,
     id_: str,
     created_by: str,
+    now: Instant,
 ) -> NewOperation:
     """Return the operation for the ledger to create.
 
     Args:
         model_of: returns the endpoint's object model of an object id; None if it is not known.
         registered: ids of the objects that the endpoint has registered; None if it is not registered.
+        now: the current time, from which ``notBefore`` is limited.
 
     Raises:
         ApiError: BAD_USER_INPUT with ``field``.
@@ -228,6 +230,7 @@ def new_operation(
     except InvalidOperation as error:
         raise bad_input(str(error), error.field) from None
     settings = checked_values(given, settings=True)
+    _check_not_before(given, now)
     by_default = {
         "max_attempts": defaults.max_attempts,
         "repeatable": repeatable_by_kind(request.kind, request.path),
@@ -240,6 +243,16 @@ def new_operation(
         created_by=created_by,
         **(by_default | settings),
     )
+
+
+def _check_not_before(given: CreateDeviceOperationInput, now: Instant) -> None:
+    if given.not_before is None:
+        return
+    if given.not_before > now + MAX_DAYS_AHEAD * 86_400 * SECOND:
+        raise bad_input(f"Time too late; at most {MAX_DAYS_AHEAD} days from now are expected.", "notBefore")
+    if given.ttl_seconds is not None and given.not_before >= now + given.ttl_seconds * SECOND:
+        message = "`notBefore` is not before the end of `ttlSeconds`: the operation would expire before it is sent."
+        raise bad_input(message, "notBefore")
 
 
 def _check_opaque(request: OperationRequest, most: int) -> None:

@@ -221,6 +221,24 @@ class CreateDeviceOperationInput:
             "Name of a group of operations, 1 to 255 characters, by which filters select them. Default: none."
         ),
     )
+    not_before: DateTime | None = checked_field(
+        setting=True,
+        description=(
+            "Time before which the operation is not sent, at most ten years ahead and before the end of `ttlSeconds`, "
+            "which count from the creation. Until then it is QUEUED and holds back no other operation, except those of "
+            "its `sequence`. Default: none."
+        ),
+    )
+    sequence: str | None = checked_field(
+        plain_text,
+        setting=True,
+        description=(
+            "Name of a sequence within the endpoint, 1 to 255 characters, to be used once, for example a UUID. Its "
+            "operations are sent one after the other in the order of their creation, whatever their priorities. Once "
+            "one ends otherwise than CONFIRMED, those behind it, also new ones, are CANCELED (SEQUENCE_STOPPED). At "
+            "most 5,000 of them may be QUEUED. Default: none."
+        ),
+    )
 
 
 @strawberry.input(description="Settings of an endpoint. An omitted field is not changed; null restores the default.")

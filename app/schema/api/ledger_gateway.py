@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from app.models.ledger import ANSWER_SECONDS, Conflict, LedgerError, LedgerUnavailable, NotFound
+from app.models.ledger import ANSWER_SECONDS, LedgerError, LedgerUnavailable, LimitExceeded, NotFound
 from app.models.ledger.commands import Command
 from app.models.operation import NewOperation, Operation
 from app.schema.api.checks import optional_text
@@ -39,7 +39,7 @@ def refusal(error: LedgerError | LedgerUnavailable) -> ApiError:
     """Return a ledger's error as a GraphQL error."""
     if isinstance(error, LedgerUnavailable):
         return ApiError(Code.UNAVAILABLE, UNAVAILABLE)
-    codes: Mapping[type[LedgerError], Code] = {NotFound: Code.NOT_FOUND, Conflict: Code.CONFLICT}
+    codes: Mapping[type[LedgerError], Code] = {NotFound: Code.NOT_FOUND, LimitExceeded: Code.LIMIT_EXCEEDED}
     facts = dict(error.facts)
     if "id" in facts:
         facts["id"] = operation_id(facts["id"])

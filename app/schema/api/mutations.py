@@ -244,6 +244,7 @@ async def _new(
         registered=objects.registered,
         id_=str(uuid.uuid4()),
         created_by=created_by,
+        now=time.time_ns() // 1000,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from app.domain.enums import OperationKind, OperationStatus
+from app.domain.enums import SECOND, OperationKind, OperationStatus
 from app.models.invariant_check import violations
 from app.models.ledger import (
     Cancel,
@@ -119,7 +119,18 @@ class Ledgers(RuleBasedStateMachine):
     def _new(self, name: str, data: st.DataObject) -> NewOperation:
         kind, path = data.draw(st.sampled_from(KINDS))
         ttl, most = data.draw(st.sampled_from((None, None, 5))), data.draw(st.integers(1, 3))
-        return new(name, kind, path, ttl_seconds=ttl, max_attempts=most, supersede=data.draw(st.booleans()))
+        later = data.draw(st.sampled_from((None, None, -1, 3)))
+        return new(
+            name,
+            kind,
+            path,
+            ttl_seconds=ttl,
+            max_attempts=most,
+            supersede=data.draw(st.booleans()),
+            priority=data.draw(st.sampled_from((0, 0, 5))),
+            not_before=None if later is None else self.world.now + later * SECOND,
+            sequence=data.draw(st.sampled_from((None, None, "s", "t"))),
+        )
 
     @rule(slots=st.integers(1, 3))
     def both_claim_at_once(self, slots: int) -> None:

@@ -11,7 +11,7 @@ from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.models.invariant_check import violations
 from app.models.ledger.store import StoreRefused
-from tests.support.ledger import ERROR, REBOOT, SILENT, SUCCESS, LedgerWorld, new, registered, updated
+from tests.support.ledger import ERROR, REBOOT, REFUSED, SILENT, SUCCESS, LedgerWorld, new, registered, updated
 from tests.support.servers.databases import KIND
 
 pytestmark = pytest.mark.asyncio
@@ -233,6 +233,64 @@ async def test_a_canceled_observation_needs_no_response_of_the_device(world: Led
     await world.create(new("d", OperationKind.CANCEL_OBSERVE, "/3303/0/5700"))
     assert await world.attempt(Report(Outcome(OutcomeKind.SUCCESS, 200))) == "CONFIRMED"
     assert await violations(world.url, now=world.now) == []
+
+
+GOES_ON = "it goes on although an earlier operation of its sequence ended otherwise than CONFIRMED"
+EARLY = "it was sent before the end of the operation before it in its sequence"
+
+
+@pytest.mark.parametrize("status", ["QUEUED", "SENDING"])
+async def test_an_operation_behind_a_stopped_one_is_reported(world: LedgerWorld, status: str) -> None:
+    await world.ingest(registered("d"))
+    _, second = await world.create(new("d", sequence="s"), new("d"))
+    await world.attempt(REFUSED)
+    if status == "SENDING":
+        await world.claim_one()
+    assert await violations(world.url, now=world.now) == []
+    await world.reader.execute("UPDATE operation SET sequence = 's' WHERE seq = $1", second)
+    assert await violations(world.url, now=world.now) == [f"invariant 10: {second}: {GOES_ON}"]
+    await make_whole(world)
+
+
+async def test_an_operation_that_overtook_another_of_its_sequence_is_reported(world: LedgerWorld) -> None:
+    await world.ingest(registered("d"))
+    first, second = await world.create(new("d"), new("d", priority=5))
+    await world.attempt(SUCCESS)
+    for _ in range(2):
+        await world.reader.execute("UPDATE operation SET sequence = 's'")
+        assert await violations(world.url, now=world.now) == [f"invariant 10: {second}: {EARLY}"]
+        await world.reader.execute("UPDATE operation SET sequence = NULL")
+        if await world.status(first) == "QUEUED":
+            await world.attempt(SUCCESS)
+    assert await violations(world.url, now=world.now) == []
+
+
+async def test_an_attempt_before_its_time_is_reported(world: LedgerWorld) -> None:
+    await world.ingest(registered("d"))
+    (seq,) = await world.create(new("d", not_before=world.now))
+    await world.attempt(SUCCESS)
+    assert await violations(world.url, now=world.now) == []
+    await world.reader.execute("UPDATE operation SET not_before = not_before + 1")
+    assert await violations(world.url, now=world.now) == [f"invariant 11: {seq}: an attempt began before its notBefore"]
+    await make_whole(world)
+
+
+async def test_operations_that_wait_for_their_time_or_their_sequence_may_be_overtaken(world: LedgerWorld) -> None:
+    await world.ingest(registered("d", **ALWAYS_ON))
+    later = world.now + 20 * SECOND
+    first, second, _ = await world.create(
+        new("d", not_before=later, sequence="s", priority=1), new("d", sequence="s", priority=1), new("d", priority=1)
+    )
+    await world.attempt(SUCCESS)
+    world.pass_(15)
+    assert await violations(world.url, now=world.now, pause=at_once) == [], "neither overtaken nor overdue"
+    await world.reader.execute("UPDATE operation SET sequence = NULL WHERE seq = $1", second)
+    assert f"invariant 6: {second}: {OVERTAKEN}" in await violations(world.url, now=world.now, pause=at_once)
+    await world.reader.execute("UPDATE operation SET sequence = 's' WHERE seq = $1", second)
+    await world.reader.execute("UPDATE operation SET not_before = 1 WHERE seq = $1", first)
+    late = [f"invariant 6: {first}: {OVERTAKEN}", f"invariant 7: d: {FORGOTTEN}"]
+    assert await violations(world.url, now=world.now, pause=at_once) == late
+    await make_whole(world)
 
 
 async def at_once() -> None:

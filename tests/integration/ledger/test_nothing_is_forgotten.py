@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any, Final
 
 import pytest
@@ -111,7 +112,10 @@ class Histories(RuleBasedStateMachine):
             "priority": data.draw(st.sampled_from((0, 0, 0, 5))),
             "ttl_seconds": data.draw(st.sampled_from((None, None, 20))),
             "max_attempts": data.draw(st.sampled_from((3, 3, 1))),
+            "sequence": data.draw(st.sampled_from((None, None, None, "s"))),
         }
+        later = data.draw(st.sampled_from((None, None, None, 1, 10)))
+        more["not_before"] = None if later is None else self.world.now + later * SECOND
         self.submit(Create([new(name, kind, path, paths=paths, **more) for kind, path, paths in wishes]))
 
     @precondition(lambda self: self.out)
@@ -243,7 +247,15 @@ def may_be_called(endpoint: Mapping[str, Any], now: int) -> bool:
 
 def sendable(queue: list[dict[str, Any]], endpoint: Mapping[str, Any], now: int) -> Iterator[int]:
     """Yield the operations that do not wait for their retry, and that no earlier one of the same object instance
-    precedes."""
+    precedes. Those that wait for their time or for an earlier one of their sequence precede none."""
+    first: dict[str | None, int] = {}
+    for one in sorted(queue, key=itemgetter("seq")):
+        first.setdefault(one["sequence"], one["seq"])
+    queue = [
+        one
+        for one in queue
+        if (one["not_before"] or 0) <= now and (one["sequence"] is None or first[one["sequence"]] == one["seq"])
+    ]
     for place, operation in enumerate(queue):
         held = operation.get("held_wake_seq")
         if held is not None and endpoint["wake_seq"] <= held:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from app.domain.enums import OperationKind
+from app.domain.enums import SECOND, OperationKind
 from app.domain.operations import TURN_ENDERS
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
@@ -127,6 +127,10 @@ class Walker:
                 ttl_seconds=self.dice.choice([None, None, 5, 300]),
                 supersede=self.dice.random() < 0.2,
                 idempotency_key=key,
+                not_before=self.world.now + self.dice.choice([-5, 5, 60]) * SECOND
+                if self.dice.random() < 0.2
+                else None,
+                sequence=self.dice.choice([None, None, None, "s", "t"]),
             )
             self.ids.append(operation.id)
             operations.append(operation)

@@ -11,6 +11,7 @@ import pytest
 
 from app.domain.enums import OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.database import migrate, reading
+from app.models.ledger import open_store, queues, sequences
 from app.models.operation import Operation
 from app.models.queries import EndpointCriteria, OperationCriteria
 from app.models.queries.criteria import below
@@ -149,6 +150,32 @@ async def test_retries_of_given_operations_are_found_by_an_index(database_url: s
         lines = await plan(not_retried_statement(range(1_000, 2_000)))
         assert not whole_tables(lines), lines
         assert "ix_operation_retry" in used_indexes(lines), lines
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_sequences_and_times_are_found_by_their_indexes(database_url: str, analyze: bool) -> None:
+    await migrate(database_url)
+    await fill(database_url, analyze=False)
+    store = open_store(database_url, unsafe=True)
+    await store.open()
+    # a long queue with many sequences, so that a plan that reads it whole is worse
+    await store.execute("UPDATE operation SET endpoint_id = 31 WHERE status IN ('QUEUED', 'FAILED')")
+    await store.execute("UPDATE operation SET sequence = 'sequence-' || (seq % 50) WHERE endpoint_id = 31")
+    await store.execute("UPDATE operation SET not_before = created_at WHERE endpoint_id = 31 AND seq % 100 = 0")
+    if analyze:
+        await store.execute("ANALYZE")
+    await store.close()
+    async with reading(database_url):
+        lines = await plan(Statement(queues._QUEUE.format(number=2), [FIRST, 31]))
+        assert not whole_tables(lines), lines
+        of_the_queue = {"ix_operation_queue", "ix_operation_endpoint_status"}
+        assert used_indexes(lines) <= {*of_the_queue, "ix_operation_not_before", "ix_operation_sequence"}, lines
+        # with statistics SQLite may read all of a queue, which it takes for a short one
+        assert "ix_operation_not_before" in used_indexes(lines) or (analyze and not on_postgres()), lines
+        lines = await plan(Statement(sequences.stopped_sql(1), [31, "sequence-17"]))
+        assert not whole_tables(lines), lines
+        assert used_indexes(lines) == {"ix_operation_sequence"}, lines
 
 
 @pytest.mark.asyncio

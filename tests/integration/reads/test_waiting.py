@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.enums import WaitingFor
+from app.domain.enums import SECOND, WaitingFor
 from app.models import queries
 from app.models.waiting import Calls, may_be_full, needs_head, waiting_for
 from tests.support.ledger import (
@@ -80,6 +80,33 @@ async def test_after_a_reboot_it_waits_for_the_registration(world: LedgerWorld) 
     await world.attempt(SUCCESS)
     await world.sweep()
     assert await waits(world, after) is WaitingFor.DEVICE_WAKE
+
+
+@pytest.mark.asyncio
+async def test_until_its_time_it_waits_for_that_alone(world: LedgerWorld) -> None:
+    await world.ingest(registered("d"))
+    timed, behind, free = await world.create(
+        new("d", not_before=world.now + 20 * SECOND, sequence="s"), new("d", sequence="s"), new("d")
+    )
+    await world.sweep()
+    expected = [WaitingFor.NOT_BEFORE, WaitingFor.TURN]
+    assert [await waits(world, seq) for seq in (timed, behind, free)] == [*expected, WaitingFor.CLAIM]
+    await world.attempt(SUCCESS)
+    assert [await waits(world, seq) for seq in (timed, behind)] == expected
+    world.pass_(20)
+    await world.sweep()
+    assert [await waits(world, seq) for seq in (timed, behind)] == [WaitingFor.CLAIM, WaitingFor.TURN]
+
+
+@pytest.mark.asyncio
+async def test_the_turn_of_a_silent_device_is_over_whatever_is_created_then(world: LedgerWorld) -> None:
+    await world.ingest(registered("d"))
+    await world.create(new("d"))
+    await world.attempt(SILENT)
+    timed, plain = await world.create(new("d", not_before=world.now + SECOND), new("d"))
+    world.pass_(2)
+    await world.sweep()
+    assert [await waits(world, seq) for seq in (timed, plain)] == [WaitingFor.DEVICE_WAKE] * 2
 
 
 @pytest.mark.asyncio

@@ -338,6 +338,7 @@ FULL_INPUT = {
     "endpoint": "d", "kind": "WRITE", "path": "/5/0/1", "paths": None, "value": {"string": "a"}, "values": None,
     "replace": True, "arguments": None, "attributes": None, "format": "TLV", "priority": 1, "maxAttempts": 2,
     "repeatable": True, "timeoutSeconds": 5, "ttlSeconds": 60, "supersede": False, "validateRange": True, "batch": "b",
+    "notBefore": "2026-01-01T00:00:00Z", "sequence": "s",
 }  # fmt: skip
 COMPOSITE = {
     "endpoint": "d",

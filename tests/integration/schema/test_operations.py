@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ FIELDS = """
   id kind path paths valueType value values replace arguments attributes status version delivery
   attempts maxAttempts deliveryAttempts priority repeatable validated timeoutSeconds format
   createdAt lastAttemptAt finishedAt expiresAt reason detail waitingFor deviceStatus answer
-  idempotencyKey createdBy endpoint { name presence } retryOf { id }
+  idempotencyKey createdBy notBefore sequence endpoint { name presence } retryOf { id }
   lastTransition { cursor number fromStatus toStatus attempt reason at operation { id } }
 """
 CREATE = f"""
@@ -224,6 +225,53 @@ async def test_the_same_key_and_input_returns_the_existing_operation(world: Ledg
     assert (again["created"], again["operation"]["id"]) == (False, id_)
     conflict = await api.error(CREATE, input=write(text="b", idempotencyKey="k"))
     assert conflict == {"code": "CONFLICT", "field": "idempotencyKey", "id": id_}
+
+
+async def test_a_time_and_a_sequence_are_returned(world: LedgerWorld, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    there = tomorrow.astimezone(timezone(timedelta(hours=2))).isoformat()
+    given: dict[str, Any] = {"notBefore": there, "sequence": "s", "ttlSeconds": 2 * 86_400, "idempotencyKey": "k"}
+    operation = await create(api, **given)
+    assert (operation["notBefore"], operation["sequence"]) == (tomorrow.isoformat().replace("+00:00", "Z"), "s")
+    assert (operation["status"], operation["waitingFor"]) == ("QUEUED", "NOT_BEFORE")
+    assert (await create(api, **given))["id"] == operation["id"]
+    conflict = await api.error(CREATE, input=write(**{**given, "sequence": "t"}))
+    assert conflict == {"code": "CONFLICT", "field": "idempotencyKey", "id": operation["id"]}
+    plain = await create(api)
+    assert (plain["notBefore"], plain["sequence"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"notBefore": "2999-01-01T00:00:00Z"}, "notBefore"),
+        ({"notBefore": (datetime.now(UTC) + timedelta(days=1)).isoformat(), "ttlSeconds": 60}, "notBefore"),
+        ({"notBefore": "tomorrow"}, "notBefore"),
+        ({"sequence": ""}, "sequence"),
+        ({"sequence": "x" * 256}, "sequence"),
+    ],
+)
+async def test_an_invalid_time_or_sequence_is_refused(
+    world: LedgerWorld, api: Api, given: dict[str, Any], field: str
+) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    error = await api.error(CREATE, input=write(**given))
+    assert error["code"] == "BAD_USER_INPUT"
+    assert error.get("field", "").endswith(field)
+
+
+async def test_an_operation_behind_a_canceled_one_is_canceled_unlike_its_retry(world: LedgerWorld, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    first, second = [await create(api, sequence="s") for _ in range(2)]
+    await api.ask(CANCEL, id=first["id"])
+    late = await create(api, sequence="s")
+    stopped = (await api.ask(READ, id=second["id"]))["deviceOperation"]
+    for operation in (stopped, late):
+        assert (operation["status"], operation["reason"]) == ("CANCELED", "SEQUENCE_STOPPED")
+    retried = (await api.ask(RETRY, id=second["id"]))["retryDeviceOperation"]["operation"]
+    again = (await api.ask(READ, id=retried["id"]))["deviceOperation"]
+    assert (again["status"], again["sequence"]) == ("QUEUED", None)
 
 
 async def test_a_batch_with_an_invalid_item_stores_nothing_and_names_it(world: LedgerWorld, api: Api) -> None:

@@ -10,7 +10,7 @@ import pytest
 from app.domain.enums import OperationKind
 from app.domain.operations import conflict, instances_of
 from app.models.fields import dump_json
-from app.models.ledger.queues import NOTHING, Queued, next_of
+from app.models.ledger.queues import NOTHING, Queued, due_at, next_of
 from app.models.ledger.rules import START_MARGIN, WINDOW_MARGIN, start_margin, window_margin
 from app.models.queue_order import overtaken
 from app.settings import AWAKE_WINDOW
@@ -58,7 +58,9 @@ def test_operations_conflict_if_they_use_the_same_instance(one: Any, other: Any,
 
 
 def queued(seq: int, path: str, kind: OperationKind = K.READ, **facts: Any) -> Queued:
-    values: dict[str, Any] = {"expires_at": None, "held_wake_seq": None, "retry_at": None, **facts}
+    values: dict[str, Any] = (
+        dict.fromkeys(("expires_at", "held_wake_seq", "retry_at", "not_before", "sequence")) | facts
+    )
     return Queued(1, seq, kind, path, dump_json([path]) or "", 0, 30, **values)
 
 
@@ -98,6 +100,43 @@ def test_an_expired_operation_is_neither_sent_nor_holds_back() -> None:
     assert next_of(queue, WAKE, NOW).operation == 2
 
 
+@pytest.mark.parametrize(
+    ("not_before", "expected"),
+    [(NOW - 1, (1, NOW - 1, False)), (NOW, (1, NOW, False)), (NOW + 1, (2, 0, True))],
+    ids=["past", "now", "later"],
+)
+def test_an_operation_is_passed_over_until_its_time_and_holds_back_none(
+    not_before: int, expected: tuple[int, int, bool]
+) -> None:
+    found = next_of([queued(1, "/5/0/1", not_before=not_before), queued(2, "/5/0/1")], WAKE, NOW)
+    assert (found.operation, found.at, found.waiting) == expected
+
+
+def test_a_time_that_comes_before_any_retry_is_next() -> None:
+    retried = queued(1, "/5/0/1", held_wake_seq=WAKE, retry_at=NOW + 30)
+    found = next_of([retried, queued(2, "/5/0/1", not_before=NOW + 10)], WAKE, NOW)
+    assert (found.operation, found.at, found.waiting) == (2, NOW + 10, True)
+
+
+def test_the_later_of_its_time_and_its_retry_counts() -> None:
+    one = queued(1, "/5/0/1", held_wake_seq=WAKE, retry_at=NOW + 30, not_before=NOW + 40)
+    assert due_at(one, WAKE) == NOW + 40
+    assert due_at(one, WAKE + 1) == NOW + 40
+    assert due_at(queued(1, "/5/0/1", held_wake_seq=WAKE, not_before=NOW + 40), WAKE) is None
+
+
+def test_a_queue_with_a_sequence_is_always_walked() -> None:
+    """Its operations behind the first one are not read: the head of the plain queue may be one of them."""
+    found = next_of([queued(1, "/5/0/1"), queued(2, "/5/0/1", sequence="s")], WAKE, NOW)
+    assert (found.operation, found.waiting) == (1, True)
+
+
+@pytest.mark.parametrize("facts", [{"sequence": "s"}, {"not_before": NOW + 9}], ids=["sequence", "time"])
+def test_an_expired_operation_that_hides_others_keeps_the_queue_walked(facts: dict[str, Any]) -> None:
+    found = next_of([queued(1, "/5/0/1", expires_at=NOW, **facts)], WAKE, NOW)
+    assert (found.operation, found.at, found.waiting) == (NOTHING, None, True)
+
+
 @pytest.mark.parametrize("seconds", range(AWAKE_WINDOW[0], 61))
 def test_the_minimum_window_to_start_a_call(seconds: int) -> None:
     window = seconds * 1_000_000
@@ -112,7 +151,8 @@ def test_the_minimum_window_to_start_a_call(seconds: int) -> None:
 def step(seq: int, number: int, to_status: str, last_seq: int, path: str = "/3/0/0") -> dict[str, Any]:
     return {
         "seq": seq, "priority": 0, "kind": "READ", "path": path, "paths": dump_json([path]), "expires_at": None,
-        "finished_at": 1, "last_seq": last_seq, "step": number, "to_status": to_status, "reason": None, "at": 1,
+        "not_before": None, "sequence": None, "finished_at": 1, "last_seq": last_seq, "step": number,
+        "to_status": to_status, "reason": None, "at": 1,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from strawberry import Some
 
-from app.domain.enums import ContentFormat, OperationKind, ValueType
+from app.domain.enums import SECOND, ContentFormat, OperationKind, ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
 from app.domain.operations import OperationRequest
 from app.schema.api.input_validation import Defaults, new_operation, operation_request
@@ -19,10 +19,14 @@ from app.schema.api.inputs import (
     ResourceInstanceInput,
     ResourceValueInput,
 )
+from app.schema.api.scalars import DateTime
 from app.schema.errors import ApiError
 from app.schema.limits import MAX_BODY, body_limit
 
 K = OperationKind
+
+
+NOW = 1_700_000_000 * SECOND
 
 
 def no_model(_object_id: int) -> ObjectModel | None:
@@ -48,7 +52,7 @@ def request(*args: Any, **more: Any) -> OperationRequest:
 def refused(asked: CreateDeviceOperationInput) -> tuple[str, str]:
     """Return (code, field) of the refusal."""
     with pytest.raises(ApiError) as error:
-        new_operation(asked, Defaults(), no_model, id_="1", created_by="olga")
+        new_operation(asked, Defaults(), no_model, id_="1", created_by="olga", now=NOW)
     extensions: dict[str, Any] = error.value.extensions or {}
     return extensions["code"], extensions["field"]
 
@@ -230,7 +234,7 @@ def test_an_empty_list_clears_a_multiple_resource() -> None:
     asked = given(path="/3442/0/1120", value=instances())
     resource = ResourceModel(1120, "Integers", "RW", multiple=True, mandatory=False, type=ValueType.INTEGER)
     model = ObjectModel(3442, "1.0", "Test", multiple=True, resources={1120: resource})
-    known = new_operation(asked, Defaults(), {3442: model}.get, id_="1", created_by="olga")
+    known = new_operation(asked, Defaults(), {3442: model}.get, id_="1", created_by="olga", now=NOW)
     unknown = made(asked)
     assert (known.request.value, known.request.value_type, known.validated) == ({}, ValueType.INTEGER, True)
     assert (unknown.request.value, unknown.request.value_type, unknown.validated) == ({}, ValueType.STRING, False)
@@ -242,7 +246,7 @@ def test_an_empty_list_for_a_single_resource_is_refused() -> None:
     model = ObjectModel(3442, "1.0", "Test", multiple=True, resources={120: resource})
     asked = given(path="/3442/0/120", value=instances())
     with pytest.raises(ApiError, match="single resource"):
-        new_operation(asked, Defaults(), {3442: model}.get, id_="1", created_by="olga")
+        new_operation(asked, Defaults(), {3442: model}.get, id_="1", created_by="olga", now=NOW)
 
 
 def test_the_null_link_is_accepted() -> None:
@@ -283,7 +287,40 @@ def test_only_given_attributes_are_requested() -> None:
 
 
 def made(asked: CreateDeviceOperationInput, **defaults: int) -> Any:
-    return new_operation(asked, Defaults(**defaults), no_model, id_="1", created_by="olga")
+    return new_operation(asked, Defaults(**defaults), no_model, id_="1", created_by="olga", now=NOW)
+
+
+def test_a_time_and_a_sequence_reach_the_operation() -> None:
+    asked = made(given(K.READ, "/3", not_before=DateTime(NOW + 5), sequence="s", ttl_seconds=1))
+    assert (asked.not_before, asked.sequence) == (NOW + 5, "s")
+    plain = made(given(K.READ, "/3"))
+    assert len({made(given(K.READ, "/3", **more)).fingerprint for more in ({"sequence": "s"}, {"sequence": "t"})}) == 2
+    assert (plain.not_before, plain.sequence) == (None, None)
+
+
+TEN_YEARS = 3_653 * 86_400 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("not_before", "ttl"),
+    [(NOW + TEN_YEARS + 1, None), (NOW + 60 * SECOND, 60), (NOW + 61 * SECOND, 60)],
+    ids=["too far ahead", "at the end of its time to live", "after it"],
+)
+def test_a_time_at_which_it_could_not_be_sent_is_refused(not_before: int, ttl: int | None) -> None:
+    asked = given(K.READ, "/3", not_before=DateTime(not_before), ttl_seconds=ttl)
+    assert refused(asked) == ("BAD_USER_INPUT", "notBefore")
+
+
+@pytest.mark.parametrize(
+    ("not_before", "ttl"), [(0, None), (NOW - 1, 1), (NOW + TEN_YEARS, None), (NOW + 60 * SECOND - 1, 60)]
+)
+def test_any_other_time_is_accepted(not_before: int, ttl: int | None) -> None:
+    assert made(given(K.READ, "/3", not_before=DateTime(not_before), ttl_seconds=ttl)).not_before == not_before
+
+
+@pytest.mark.parametrize("sequence", ["", "x" * 256, "a\0b"])
+def test_the_name_of_a_sequence_is_checked(sequence: str) -> None:
+    assert refused(given(K.READ, "/3", sequence=sequence)) == ("BAD_USER_INPUT", "sequence")
 
 
 def test_repeatable_follows_the_kind_unless_given() -> None:

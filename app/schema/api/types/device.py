@@ -210,6 +210,12 @@ class DeviceOperation(Node):
         description="Name of the user who created the operation (`REVEILLE_AUTH`); null if it is not known."
     )
     batch: str | None = strawberry.field(description="Batch name given at creation; null if none.")
+    not_before: DateTime | None = strawberry.field(
+        description="Time before which the operation is not sent; null if none was given."
+    )
+    sequence: str | None = strawberry.field(
+        description="Name of the sequence of operations of this endpoint to which the operation belongs; null if none."
+    )
     last_transition: OperationTransition = strawberry.field(description="Latest transition.")
     row: strawberry.Private[Operation]
 
