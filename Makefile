@@ -12,7 +12,7 @@ NPM := $(shell command -v npm)
 MAVEN := $(and $(shell command -v java),$(shell command -v mvn))
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait most of the time. Tests that share servers run in one worker (tests/conftest.py).
-WORKERS ?= 4
+WORKERS ?= 6
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The first Python that is new enough and can make a virtual environment: `python3` may be a version manager's shim
