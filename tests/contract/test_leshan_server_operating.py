@@ -143,8 +143,8 @@ def test_metrics_count_refusals_handshakes_errors_and_listeners(
 ) -> None:
     with leshan_server(options=["--coaps-port", 0]) as server:
         for identity, key in (("good", "00" * 16), ("bad", "11" * 16)):
-            told = {"endpoint": identity, "tls": {"mode": "psk", "details": {"identity": identity, "key": key}}}
-            assert loopback.put(f"{server.url}/security/clients", json=told).is_success
+            entry = {"endpoint": identity, "tls": {"mode": "psk", "details": {"identity": identity, "key": key}}}
+            assert loopback.put(f"{server.url}/security/clients", json=entry).is_success
         psk = {"psk": {"identity": "good", "key": "00" * 16}}
         good = leshan_devices.create("good", server=server.coaps_uri, credentials=psk)
         thief = leshan_devices.create("bad", server=server.coap_uri, register=False)
@@ -337,8 +337,8 @@ def decider() -> Iterator[Decider]:
 def test_a_webhook_decides_which_devices_register(decider: Decider, leshan_devices: Devices) -> None:
     options = ["--coaps-port", 0, "--registration-webhook", decider.url]
     with leshan_server(options=options) as server:
-        told = {"endpoint": "secure", "tls": {"mode": "psk", "details": {"identity": "secure-id", "key": "00" * 16}}}
-        assert loopback.put(f"{server.url}/security/clients", json=told).is_success
+        entry = {"endpoint": "secure", "tls": {"mode": "psk", "details": {"identity": "secure-id", "key": "00" * 16}}}
+        assert loopback.put(f"{server.url}/security/clients", json=entry).is_success
         credentials = {"psk": {"identity": "secure-id", "key": "00" * 16}}
         secure = leshan_devices.create("secure", server=server.coaps_uri, credentials=credentials)
         (post,) = decider.posts

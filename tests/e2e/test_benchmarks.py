@@ -36,20 +36,20 @@ def run(*arguments: str) -> str:
 @pytest.mark.parametrize("line", ["wake", "pages"])
 def test_a_line_of_the_table_is_measured_and_written(line: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    told = run("bench", "--small", "--only", line, "--database", KIND, "--out", str(out))
-    assert f"{line}, {KIND}" in told
+    output = run("bench", "--small", "--only", line, "--database", KIND, "--out", str(out))
+    assert f"{line}, {KIND}" in output
     assert {file.name for file in out.iterdir()} == {"README.md", "figures.json", f"{line}.svg"}
 
 
 def test_the_statements_of_a_transition_do_not_grow_with_subscribers() -> None:
     options = ("--database", KIND, "--subscribers", "1", "40", "--transitions", "10")
-    told = run("bench.scale.statements", *options)
+    output = run("bench.scale.statements", *options)
     # a notification may arrive between two reads of one commit and cause a read or two more than needed
-    one, many = (float(figure) for figure in re.findall(r"subscribers\s*│\s*([\d.]+)", told))
+    one, many = (float(figure) for figure in re.findall(r"subscribers\s*│\s*([\d.]+)", output))
     assert many <= one + 3
 
 
 def test_the_plans_with_many_rows_are_shown() -> None:
-    told = run("bench.scale.plans", "--database", KIND, "--rows", "2000", "--plans")
-    assert "2,000 queued: claim" in told
-    assert "ix_endpoint_ready" in told
+    output = run("bench.scale.plans", "--database", KIND, "--rows", "2000", "--plans")
+    assert "2,000 queued: claim" in output
+    assert "ix_endpoint_ready" in output

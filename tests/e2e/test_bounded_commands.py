@@ -31,22 +31,22 @@ def test_cursors_remain_valid_while_old_rows_are_pruned() -> None:
 
 @pytest.mark.database
 def test_the_check_reports_a_violation_at_the_end_of_the_table() -> None:
-    told = run("bench.scale.invariants", "--database", KIND, "--operations", "12000")
-    assert WELL in told
-    assert re.search(r"named at the very end of the table\s*│ invariant 1: \d+: its transitions", told)
+    output = run("bench.scale.invariants", "--database", KIND, "--operations", "12000")
+    assert WELL in output
+    assert re.search(r"named at the very end of the table\s*│ invariant 1: \d+: its transitions", output)
 
 
 @pytest.mark.parametrize("mode", ["M18", "reveille"])
 def test_reconciling_reports_only_missing_devices_as_offline(mode: str) -> None:
     sizes = ("--registrations", "1500", "--gone", "7")
-    told = run("bench.scale.reconcile", "--mode", mode, *sizes)
-    assert WELL in told
-    assert re.search(r"reported OFFLINE\s*│ 7 of 7 that are", told)
+    output = run("bench.scale.reconcile", "--mode", mode, *sizes)
+    assert WELL in output
+    assert re.search(r"reported OFFLINE\s*│ 7 of 7 that are", output)
 
 
 def test_all_processes_are_measured_under_load() -> None:
     sizes = ("--minutes", "0.1", "--devices", "30", "--wakes", "8", "--operations", "4", "--every", "1")
-    told = run("bench.scale.soak", *sizes)
-    assert WELL in told
+    output = run("bench.scale.soak", *sizes)
+    assert WELL in output
     for name in ("api", "dispatch", "bridge", "PostgreSQL", "Valkey"):
-        assert len(re.findall(rf"│ {name}\S*\s*│ (?:memory, MiB|files|sockets)", told)) >= 3
+        assert len(re.findall(rf"│ {name}\S*\s*│ (?:memory, MiB|files|sockets)", output)) >= 3

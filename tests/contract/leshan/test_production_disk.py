@@ -176,13 +176,13 @@ def execute(server: LeshanServer, device: Device, request_id: str) -> httpx.Resp
 
 
 def state(server: LeshanServer, request_id: str) -> str:
-    told: str = loopback.get(f"{server.url}/requests/{request_id}", timeout=60).raise_for_status().json()["state"]
-    return told
+    state: str = loopback.get(f"{server.url}/requests/{request_id}", timeout=60).raise_for_status().json()["state"]
+    return state
 
 
 def ready(server: LeshanServer) -> dict[str, Any]:
-    told: dict[str, Any] = loopback.get(server.url.removesuffix("/api") + "/health/ready", timeout=60).json()
-    return told
+    readiness: dict[str, Any] = loopback.get(server.url.removesuffix("/api") + "/health/ready", timeout=60).json()
+    return readiness
 
 
 def put_credentials(server: LeshanServer, name: str) -> httpx.Response:
