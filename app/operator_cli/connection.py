@@ -53,8 +53,9 @@ class Api:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         # a system-wide proxy seldom has a route to this machine
         self._local = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}
+        plain = self._local and self.url.startswith("http:")
         # to read all certificate authorities takes 40 ms
-        self._verify = not (self._local and self.url.startswith("http:")) or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True
 
     def execute(self, document: str, **variables: Any) -> Answer:
         """Return the data of a query or a mutation.

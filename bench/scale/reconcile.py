@@ -23,6 +23,7 @@ from bench.measuring import used_by
 from bench.scale.common import Measured, judge, options, run
 from bench.site import FakeLeshan, Site, address_of, python, site
 from simulator import Mode
+from tests.support import loopback
 
 PIECE: Final = 2_000
 OFFLINE: Final = """
@@ -98,7 +99,7 @@ async def _simulated(arguments: argparse.Namespace) -> AsyncIterator[tuple[FakeL
         server = await asyncio.to_thread(python, "bench.scale.simulated", *own, folder=Path(folder))
         try:
             address = address_of(server)
-            async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=arguments.within) as sim:
+            async with loopback.AsyncClient(base_url=address, timeout=arguments.within) as sim:
                 for start in range(0, arguments.registrations, PIECE):
                     count = min(PIECE, arguments.registrations - start)
                     (await sim.post("/sim/devices", json={"count": count})).raise_for_status()

@@ -235,6 +235,14 @@ class LedgerWorld:
         """Claim the one operation that is ready, and settle it with this report."""
         return await self.settle(await self.claim_one(), report)
 
+    async def send_all(self) -> list[int]:
+        """Claim and confirm operations as long as one can be sent; return their ``seq`` in the order of sending."""
+        order: list[int] = []
+        while claimed := await self.claim():
+            order.append(claimed[0].seq)
+            await self.settle(claimed[0], SUCCESS)
+        return order
+
     async def clear(self) -> None:
         """Delete everything but the Leshan server's own row."""
         for table in TABLES:

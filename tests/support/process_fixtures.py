@@ -24,9 +24,7 @@ class ProcessesIn(Protocol):
     """Provides processes that end with the block; each has its own folder within the given one."""
 
     def __call__(self, folder: Path, launcher: Launcher | None = None) -> AbstractContextManager[Processes]:
-        """Args:
-        launcher: how to start them; None forks them.
-        """
+        """Start them by this launcher; None forks them."""
 
 
 @pytest.fixture(scope="session")

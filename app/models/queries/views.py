@@ -6,7 +6,7 @@ They are values: no code changes one. Large columns are omitted unless requested
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import Enum, auto
 from functools import cache
@@ -104,12 +104,6 @@ class EndpointView(_Counted):
     def registered(self) -> bool:
         """Whether a registration is known that Leshan has not ended."""
         return self.registered_at is not None
-
-    @property
-    def object_links(self) -> list[Mapping[str, JsonValue]] | None:
-        """The links of the registration, as Leshan sent them."""
-        links: list[Mapping[str, JsonValue]] | None = load_json(self.object_links_json)
-        return links
 
     @classmethod
     def load(cls, row: Row) -> Self:

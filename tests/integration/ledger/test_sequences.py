@@ -35,19 +35,10 @@ def of(sequence: str = "s", endpoint: str = "d", **more: Any) -> NewOperation:
     return new(endpoint, sequence=sequence, **more)
 
 
-async def sent(world: LedgerWorld) -> list[int]:
-    """Claim and confirm the endpoint's operations as long as one can be sent; return their order."""
-    order: list[int] = []
-    while claimed := await world.claim():
-        order.append(claimed[0].seq)
-        await world.settle(claimed[0], SUCCESS)
-    return order
-
-
 async def test_operations_are_sent_in_the_order_of_creation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     low, high, other = await world.create(of(priority=-5), of(priority=50), new("d"))
-    assert await sent(world) == [other, low, high]
+    assert await world.send_all() == [other, low, high]
 
 
 async def test_an_operation_added_during_the_call_does_not_overtake_its_retry(world: LedgerWorld) -> None:
@@ -57,25 +48,25 @@ async def test_an_operation_added_during_the_call_does_not_overtake_its_retry(wo
     (second,) = await world.create(of(priority=50))
     await world.settle(claimed, SILENT)
     await world.ingest(updated("d", 2))
-    assert await sent(world) == [first, second]
+    assert await world.send_all() == [first, second]
 
 
 async def test_a_retry_after_an_error_holds_back_its_sequence_and_no_other_instance(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     first, second, other = await world.create(of(), of(path="/3/0/15"), new("d", path="/3/0/15"))
     await world.attempt(ERROR)
-    assert await sent(world) == [other]
+    assert await world.send_all() == [other]
     await world.ingest(updated("d", 2))
-    assert await sent(world) == [first, second]
+    assert await world.send_all() == [first, second]
 
 
 async def test_an_operation_waits_for_the_time_of_the_one_before_it(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     later = world.now + 20 * SECOND
     first, second, other = await world.create(of(not_before=later), of(), new("d"))
-    assert await sent(world) == [other]
+    assert await world.send_all() == [other]
     world.pass_(20)
-    assert await sent(world) == [first, second]
+    assert await world.send_all() == [first, second]
 
 
 async def test_a_refused_operation_stops_those_behind_it(world: LedgerWorld) -> None:
@@ -89,7 +80,7 @@ async def test_a_refused_operation_stops_those_behind_it(world: LedgerWorld) -> 
     ]
     (reboot,) = await world.create(new("d", *REBOOT, sequence="s"))
     assert await world.steps(reboot) == STOPPED
-    assert await sent(world) == []
+    assert await world.send_all() == []
 
 
 async def cancel(world: LedgerWorld, first: NewOperation) -> None:
@@ -213,7 +204,7 @@ async def test_a_retry_belongs_to_no_sequence(world: LedgerWorld) -> None:
     )
     assert (again.sequence, again.not_before) == (None, None)
     (retry,) = await world.create(again)
-    assert await sent(world) == [retry]
+    assert await world.send_all() == [retry]
 
 
 async def test_a_pruned_sequence_begins_anew(world: LedgerWorld) -> None:

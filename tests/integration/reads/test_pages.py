@@ -14,6 +14,7 @@ from app.domain.object_models import ObjectModel, model_to_json
 from app.domain.values import TypedValue
 from app.models import queries
 from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log_cursor
+from app.models.fields import load_json
 from app.models.ledger import Cancel, DecodedEvent, Reading, StoredModel, StoreObjectModels
 from app.models.object_models import ObjectModelCache
 from app.models.operation import Operation
@@ -153,7 +154,7 @@ async def test_rows_by_their_keys(world: LedgerWorld) -> None:
     assert endpoint is not None
     assert endpoint == await queries.endpoint_by_id(operation.endpoint_id)
     assert (endpoint.presence, endpoint.queue_mode, endpoint.pending) == (Presence.ONLINE, True, 1)
-    assert endpoint.object_links == [{"url": "/3/0"}]
+    assert load_json(endpoint.object_links_json) == [{"url": "/3/0"}]
     assert await queries.endpoint_by_name("e") is None
     assert await queries.operation_counts("d") == {**dict.fromkeys(S, 0), S.QUEUED: 1}
     assert await queries.operation_counts("e") == dict.fromkeys(S, 0)
