@@ -12,8 +12,8 @@ NPM := $(shell command -v npm)
 MAVEN := $(and $(shell command -v java),$(shell command -v mvn))
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait most of the time. Tests that share servers run in one worker (tests/conftest.py).
-WORKERS ?= 6
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+WORKERS ?= 5
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The first Python that is new enough and can make a virtual environment: `python3` may be a version manager's shim
 # that runs nothing, or an old one beside a new `python3.12`. PYTHON=.. chooses another one.
@@ -61,9 +61,19 @@ migrate: $(INSTALLED) ## migrate the database of REVEILLE_DATABASE_URL to the cu
 ##@ Development
 
 .PHONY: test
-test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) $(if $(MAVEN),leshan-build) ## run all tests on SQLite, then those that use a database on PostgreSQL
+test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) $(if $(MAVEN),leshan-build) ## run all tests on SQLite, and beside them those that use a database on PostgreSQL
+	@$(MAKE) --jobs=2 --keep-going test-sqlite test-postgres
+
+.PHONY: test-sqlite
+test-sqlite:
 	REVEILLE_TEST_DATABASE=sqlite $(PYTEST) $(PARALLEL) $(TESTS)
-	REVEILLE_TEST_DATABASE=postgres $(PYTEST) $(PARALLEL) -m database $(TESTS)
+
+.PHONY: test-postgres
+test-postgres: WORKERS = 2
+test-postgres: # its output is printed at its end, because the other half's is live
+	@mkdir -p test-results
+	@REVEILLE_TEST_DATABASE=postgres $(PYTEST) $(PARALLEL) -m database $(TESTS) >test-results/postgres.txt 2>&1; status=$$?; \
+		cat test-results/postgres.txt; exit $$status
 
 .PHONY: leshan-test
 leshan-test: $(INSTALLED_DEV) ## run the tests of Leshan servers: the contract suite and the Java tests, a part of `make test`
