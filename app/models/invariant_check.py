@@ -19,8 +19,10 @@ from tortoise.context import TortoiseContext
 from app.domain.enums import SECOND, Instant
 from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
 from app.models.dialect import POSTGRES_NOW, for_sqlite, sqlite_now
-from app.models.invariants import INVARIANTS, Invariant, Judge, Walk
+from app.models.invariant import Invariant, Judge, Walk
+from app.models.invariants import INVARIANTS
 from app.models.ledger.rules import START_MARGIN
+from app.models.operation_index import FILING, filing
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
@@ -145,4 +147,6 @@ class _Checker:
             above = row["last"]
 
     async def _rows(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
-        return await self.reader.execute_query_dict(for_sqlite(sql) if self.sqlite else sql, values)
+        if self.sqlite:
+            sql = for_sqlite(sql.replace(FILING, filing(postgres=False)))
+        return await self.reader.execute_query_dict(sql, values)

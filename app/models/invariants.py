@@ -4,69 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
 from typing import Final
 
-from app.domain.enums import Instant, OperationStatus, ReasonCode
+from app.domain.enums import OperationStatus, ReasonCode
+from app.models.invariant import Invariant, Judge, Walk
 from app.models.ledger.rows import STATUS_COLUMNS
 from app.models.ledger.rules import SILENT_SHARE
 from app.models.lifecycle import MOVES, STOPPING, TERMINAL
-from app.models.queue_order import HISTORY, QUEUE, Rows, left_waiting, overtaken
-
-
-class Walk(StrEnum):
-    """The unit in which a table is read in pieces: its key, by which a query's ``$1`` (above) and ``$2`` (up to) bound
-    it.
-
-    A query of endpoints reads all of their operations, so a piece has few endpoints if these have many: no statement
-    may take longer than a reader's ten seconds.
-    """
-
-    OPERATIONS = "SELECT seq AS key FROM operation WHERE seq > $1 ORDER BY seq LIMIT {piece}"
-    ENDPOINTS = f"""
-        SELECT id AS key FROM (SELECT id, sum(held) OVER (ORDER BY id) - held AS before FROM (
-            SELECT id, {" + ".join(STATUS_COLUMNS.values())} AS held FROM endpoint
-            WHERE id > $1 ORDER BY id LIMIT {{piece}}
-        ) e) q WHERE before < {{rows}}
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """Decide about a suspect if SQL alone cannot.
-
-    Attributes:
-        rows: the statement that reads a suspect's rows; ``$1`` is its id.
-        violators: returns the violators of the invariant, from these rows, the current time, and the time before which
-            a task is late.
-    """
-
-    rows: str
-    violators: Callable[[Rows, Instant, Instant], Sequence[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """A query whose rows (``who``) violate an invariant. ``given`` names the times and limits that follow ``$1`` and
-    ``$2`` of a walk, or are the only parameters without one. With a ``judge`` the rows are endpoints (``id``) that may
-    violate it."""
-
-    number: int
-    breach: str
-    sql: str
-    walk: Walk | None = None
-    given: tuple[str, ...] = ()
-    judge: Judge | None = None
-
-    @property
-    def of_lateness(self) -> bool:
-        """Whether the current time decides."""
-        return "overdue" in self.given
-
-    def named(self, who: object) -> str:
-        return f"invariant {self.number}: {who}: {self.breach}"
+from app.models.operation_index import FILING
+from app.models.queue_order import HISTORY, QUEUE, left_waiting, overtaken
 
 
 def _words(statuses: Sequence[OperationStatus | ReasonCode]) -> str:
@@ -204,6 +151,21 @@ INVARIANTS: Final = (
         )
         """,
         Walk.ENDPOINTS,
+    ),
+    Invariant(
+        2,
+        "a batch's counter does not equal its operations, as far as none was pruned",
+        f"""
+        SELECT name AS who FROM (
+            SELECT b.name, b.created, b.id > h.horizon AS complete, (
+                SELECT count(*) FROM {FILING} f JOIN operation o ON o.seq = f.seq
+                WHERE f.batch = b.name AND o.fingerprint = b.fingerprint
+            ) AS stored
+            FROM operation_batch b CROSS JOIN ledger_head h WHERE b.id > $1 AND b.id <= $2
+        ) batches
+        WHERE stored > created OR (complete AND stored < created)
+        """,
+        Walk.BATCHES,
     ),
     Invariant(
         3,
@@ -369,5 +331,17 @@ INVARIANTS: Final = (
           AND t.from_status = 'QUEUED' AND t.to_status = 'SENDING' AND t.at < o.not_before
         """,
         Walk.OPERATIONS,
+    ),
+    Invariant(
+        12,
+        "an endpoint has more than one operation of a batch that was created by a filter",
+        """
+        SELECT e.name AS who FROM operation o
+        JOIN operation_batch b ON b.name = o.batch AND b.fingerprint = o.fingerprint
+        JOIN endpoint e ON e.id = o.endpoint_id
+        WHERE o.endpoint_id > $1 AND o.endpoint_id <= $2 AND o.batch IS NOT NULL
+        GROUP BY e.name, b.id HAVING count(*) > 1
+        """,
+        Walk.ENDPOINTS,
     ),
 )

@@ -199,6 +199,29 @@ class Operation(Model):
         table = "operation"
 
 
+class OperationBatch(Model):
+    """The creation of one operation for each endpoint of a filter, in pieces by name: up to ``last_endpoint`` it is
+    done. ``endpoint_filter`` and ``template`` are the input; its operations have its name as their ``batch``, and its
+    fingerprint."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    name = fields.CharField(max_length=255, unique=True)
+    endpoint_filter = JsonField()
+    template = JsonField()
+    fingerprint = fields.CharField(max_length=64)
+    last_endpoint = fields.CharField(max_length=255, null=True)
+    created = fields.IntField(default=0)
+    passed_over = fields.IntField(default=0)
+    begun_by = fields.CharField(max_length=255)
+    begun_at: fields.Field[int] = InstantField()
+    continued_at: fields.Field[int] = InstantField()
+    finished_at: fields.Field[int | None] = InstantField(null=True)
+
+    class Meta:
+        table = "operation_batch"
+        indexes = (Index(fields=("continued_at",), name="ix_operation_batch_continued"),)
+
+
 class Transition(Model):
     """One step of one operation: the log that subscribers follow."""
 

@@ -122,6 +122,10 @@ OPERATION: Final = (
 TRANSITION: Final = (
     "INSERT INTO transition (seq, operation_id, number, from_status, to_status, attempt, at) VALUES (3, 2, {}, 0, 1)"
 )
+BATCH: Final = (
+    "INSERT INTO operation_batch (id, name, endpoint_filter, template, fingerprint, created, begun_by, begun_at, "
+    "continued_at) VALUES {}"
+)
 IDS: Final = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
 
 IMPOSSIBLE: Final = {
@@ -153,6 +157,10 @@ IMPOSSIBLE: Final = {
     "a later step from nowhere": TRANSITION.format("2, NULL, 'QUEUED'"),
     "a move that the lifecycle has not": TRANSITION.format("2, 'QUEUED', 'CONFIRMED'"),
     "a move out of an end": TRANSITION.format("2, 'FAILED', 'QUEUED'"),
+    "a batch with less than no operations": BATCH.format("(1, 'a', '{}', '{}', 'f', -1, 'olga', 1, 1)"),
+    "two batches of one name": BATCH.format(
+        "(1, 'a', '{}', '{}', 'f', 0, 'olga', 1, 1), (2, 'a', '{}', '{}', 'f', 0, 'olga', 1, 1)"
+    ),
     "an endpoint gone before its operations": "DELETE FROM endpoint",
 }
 

@@ -1,5 +1,6 @@
 """The ledger: the only module that writes. Callers submit commands; :class:`Ledger` commits them in groups."""
 
+from app.models.ledger.batches import Batch, BeginBatch, ContinueBatch
 from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.commands import Conflict, LedgerError, LimitExceeded, NotFound
@@ -29,6 +30,8 @@ __all__ = [
     "ANSWER_SECONDS",
     "MADE_UP",
     "READING",
+    "Batch",
+    "BeginBatch",
     "Cancel",
     "CancelMany",
     "Claim",
@@ -36,6 +39,7 @@ __all__ = [
     "Committed",
     "Configure",
     "Conflict",
+    "ContinueBatch",
     "Create",
     "Created",
     "DecodedEvent",

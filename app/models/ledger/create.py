@@ -43,14 +43,10 @@ class Create(Command[list[Created]]):
 
     def needs(self, needs: Needs) -> None:
         for new in self.operations:
-            needs.endpoint_names.add(new.request.endpoint)
+            need(needs, new)
             needs.operation_ids.add(new.id)
             if new.idempotency_key is not None:
                 needs.idempotency_keys.add(new.idempotency_key)
-            if new.supersede and new.request.path is not None:
-                needs.superseded_paths.add(new.request.path)
-            if new.sequence is not None:
-                needs.sequences.add((new.request.endpoint, new.sequence))
             if new.retry_of is not None:
                 needs.retried_seqs.add(new.retry_of)
                 needs.operation_seqs.add(new.retry_of)
@@ -114,7 +110,7 @@ def _of_key(group: Group, endpoint: EndpointRow, new: NewOperation) -> Operation
 def _take(group: Group, new: NewOperation) -> Created:
     """Store the operation, unless an earlier one of this batch has the same key."""
     earlier = _of_key(group, group.names[new.request.endpoint], new)
-    return _store(group, new) if earlier is None else Created(earlier.id, earlier.seq, created=False)
+    return store_operation(group, new) if earlier is None else Created(earlier.id, earlier.seq, created=False)
 
 
 def _check_retry(group: Group, index: int, new: NewOperation) -> None:
@@ -132,7 +128,17 @@ def _check_retry(group: Group, index: int, new: NewOperation) -> None:
             raise Conflict(message, index=index, id=operation.id, status=operation.status)
 
 
-def _store(group: Group, new: NewOperation) -> Created:
+def need(needs: Needs, new: NewOperation) -> None:
+    """Add the rows that :func:`store_operation` needs."""
+    needs.endpoint_names.add(new.request.endpoint)
+    if new.supersede and new.request.path is not None:
+        needs.superseded_paths.add(new.request.path)
+    if new.sequence is not None:
+        needs.sequences.add((new.request.endpoint, new.sequence))
+
+
+def store_operation(group: Group, new: NewOperation) -> Created:
+    """Create an operation of a known endpoint, and cancel those that it supersedes."""
     endpoint = group.names[new.request.endpoint]
     operation = Operation.create(new, seq=group.draw(), endpoint_id=endpoint.id, now=group.now)
     if new.supersede:

@@ -149,6 +149,7 @@ class Prune(Command[bool]):
         await self._find_changes(group, edge)
         await self._forget_receipts(group, "webhook_delivery", "id", group.now - DELIVERY_SPAN)
         await self._forget_receipts(group, "early_response", "request_id", group.now - EARLY_RESPONSE_SPAN)
+        await self._find_batches(group, edge)
         group.statements.append(("DELETE FROM dispatch_pause WHERE resumed_at < $1", [(edge,)]))
 
     async def _find_operations(self, group: Group, edge: Instant) -> None:
@@ -169,6 +170,14 @@ class Prune(Command[bool]):
         old = max([group.horizon, *(row["seq"] for row in created)])
         values = await group.store.fetch(_OLDEST_VALUES, old, PRUNE_PIECE)
         self._forget_log(group, "resource_change", [row["seq"] for row in values])
+
+    async def _find_batches(self, group: Group, edge: Instant) -> None:
+        """Find batches that were not continued for so long, and of which no operation is stored any more: without its
+        row, the name would begin a new batch."""
+        sql = BATCHES.format(filing=filing(postgres=group.store.postgres))
+        gone = [row["id"] for row in await group.store.fetch(sql, edge, PRUNE_PIECE)]
+        self.more |= len(gone) == PRUNE_PIECE
+        group.statements.append(("DELETE FROM operation_batch WHERE id = $1", [(id_,) for id_ in gone]))
 
     def _forget_log(self, group: Group, table: str, gone: list[int]) -> None:
         self.more |= len(gone) == PRUNE_PIECE
@@ -198,6 +207,11 @@ _ENDED: Final = (
 _OLDEST_PRESENCES: Final = "SELECT seq, at FROM presence_change ORDER BY seq LIMIT $1"
 _CREATED: Final = "SELECT seq FROM {filing} WHERE created_at < $1 ORDER BY created_at DESC LIMIT 1"
 _OLDEST_VALUES: Final = "SELECT seq FROM resource_change WHERE seq <= $1 ORDER BY seq LIMIT $2"
+BATCHES: Final = """
+    SELECT b.id FROM operation_batch b WHERE b.continued_at < $1
+      AND NOT EXISTS (SELECT 1 FROM {filing} o WHERE o.batch = b.name)
+    ORDER BY b.continued_at LIMIT $2
+"""
 _RECEIPTS: Final = "SELECT {key} AS key FROM {table} WHERE at < $1 ORDER BY at LIMIT $2"
 
 

@@ -62,6 +62,26 @@ def _branches(criteria: EndpointCriteria, statement: Statement, selected: str) -
     ]
 
 
+async def endpoints_after(criteria: EndpointCriteria, name: str, limit: int) -> list[EndpointView]:
+    """Return the first ``limit`` endpoints that match and whose names come after ``name``, by name.
+
+    Raises:
+        ReadUnavailable: the database cannot be reached.
+    """
+    statement = endpoint_statement(criteria, name, limit)
+    with reading_through(Lane.SEARCH):
+        return [EndpointView.load(row) for row in await fetch(statement.sql, statement.values)]
+
+
+async def exact_endpoint_count(criteria: EndpointCriteria) -> int:
+    """Return the number of endpoints that match, counted to the end. Raise as :func:`endpoints_after` does."""
+    statement = Statement("", [])
+    branches = " UNION ALL ".join(_branches(criteria, statement, "1"))
+    with reading_through(Lane.SEARCH):
+        ((count,),) = await fetch(f"SELECT count(*) FROM ({branches}) b", statement.values)  # noqa: S608
+    return int(count)
+
+
 async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]]:
     """Return the objects that these endpoints registered with their versions, by name; endpoints without object links
     are omitted.

@@ -10,6 +10,7 @@ from app.domain.enums import SECOND, OperationKind
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.models.invariant_check import violations
+from app.models.ledger import BeginBatch, ContinueBatch
 from app.models.ledger.store import StoreRefused
 from tests.support.ledger import ERROR, REBOOT, REFUSED, SILENT, SUCCESS, LedgerWorld, new, registered, updated
 from tests.support.servers.databases import KIND
@@ -273,6 +274,31 @@ async def test_an_attempt_before_its_time_is_reported(world: LedgerWorld) -> Non
     await world.reader.execute("UPDATE operation SET not_before = not_before + 1")
     assert await violations(world.url, now=world.now) == [f"invariant 11: {seq}: an attempt began before its notBefore"]
     await make_whole(world)
+
+
+MISCOUNTED = "a batch's counter does not equal its operations, as far as none was pruned"
+
+
+async def test_a_miscounted_batch_and_a_second_operation_of_it_are_reported(world: LedgerWorld) -> None:
+    await world.ingest(registered("d"))
+    mark = "f" * 64
+    begin = BeginBatch(name="night", endpoint_filter="{}", template="{}", fingerprint=mark, by="olga")
+    begun = await world.ledgers[0].submit(begin)
+    member = new("d", batch="night", fingerprint=mark)
+    await world.ledgers[0].submit(ContinueBatch(begun, [member], passed_over=0, last_endpoint="d", last=True))
+    await world.create(new("d", batch="night"))
+    assert await violations(world.url, now=world.now) == [], "another operation may have the name of a batch"
+    for wrong in (0, 2):
+        await world.reader.execute("UPDATE operation_batch SET created = $1", wrong)
+        assert await violations(world.url, now=world.now) == [f"invariant 2: night: {MISCOUNTED}"]
+    await world.create(new("d", batch="night", fingerprint=mark))
+    assert await violations(world.url, now=world.now) == [
+        "invariant 12: d: an endpoint has more than one operation of a batch that was created by a filter"
+    ]
+    await world.reader.execute("UPDATE ledger_head SET horizon = seq")
+    await world.reader.execute("UPDATE operation_batch SET created = 3")
+    assert len(await violations(world.url, now=world.now)) == 1, "one may have been pruned"
+    await world.reader.execute("DELETE FROM operation_batch")
 
 
 async def test_operations_that_wait_for_their_time_or_their_sequence_may_be_overtaken(world: LedgerWorld) -> None:

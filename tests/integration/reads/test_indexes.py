@@ -11,8 +11,9 @@ import pytest
 
 from app.domain.enums import OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.database import migrate, reading
-from app.models.ledger import open_store, queues, sequences
+from app.models.ledger import batches, maintenance, open_store, queues, sequences
 from app.models.operation import Operation
+from app.models.operation_index import filing
 from app.models.queries import EndpointCriteria, OperationCriteria
 from app.models.queries.criteria import below
 from app.models.queries.endpoints import endpoint_statement
@@ -176,6 +177,37 @@ async def test_sequences_and_times_are_found_by_their_indexes(database_url: str,
         lines = await plan(Statement(sequences.stopped_sql(1), [31, "sequence-17"]))
         assert not whole_tables(lines), lines
         assert used_indexes(lines) == {"ix_operation_sequence"}, lines
+
+
+_BATCHES = """
+    INSERT INTO operation_batch
+        (id, name, endpoint_filter, template, fingerprint, begun_by, begun_at, continued_at, finished_at)
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+    SELECT i, 'batch-' || i, '{}', '{}', 'f', 'olga', i, i, i FROM n
+"""
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_batches_are_found_by_their_indexes(database_url: str, analyze: bool) -> None:
+    await migrate(database_url)
+    await fill(database_url, analyze=False)
+    store = open_store(database_url, unsafe=True)
+    await store.open()
+    await store.execute(_BATCHES)
+    if analyze:
+        await store.execute("ANALYZE")
+    await store.close()
+    async with reading(database_url):
+        for condition, value, index in (("name = $1", "batch-17", "name"), ("id = $1", 17, "pkey")):
+            lines = await plan(Statement(batches.BY + condition, [value]))
+            assert not any("SCAN" in line or "Seq Scan" in line for line in lines), lines
+            expected = f"{'uq_' if index == 'name' else ''}operation_batch_{index}"
+            assert used_indexes(lines) == {expected if on_postgres() else "operation_batch_pkey"}, lines
+        old = maintenance.BATCHES.format(filing=filing(postgres=on_postgres()))
+        lines = await plan(Statement(old, [100, 200]))
+        assert not whole_tables(lines), lines
+        assert used_indexes(lines) <= {"ix_operation_batch_continued", *filed("batch")}, lines
 
 
 @pytest.mark.asyncio
