@@ -22,7 +22,12 @@ from app.domain.values import MAX_OPAQUE_BYTES, JsonValue
 from app.models.operation import NewOperation
 from app.schema.api.checks import checked_values, plain_text, within
 from app.schema.api.input_values import attributes, instance_node, resource_value, single_value
-from app.schema.api.inputs import CompositeValueInput, CreateDeviceOperationInput, ResourceValueInput
+from app.schema.api.inputs import (
+    CompositeValueInput,
+    CreateDeviceOperationInput,
+    DeviceOperationTemplateInput,
+    ResourceValueInput,
+)
 from app.schema.errors import bad_input
 from app.schema.limits import MAX_ARGUMENTS, MAX_DAYS_AHEAD, MAX_PATHS, TIMEOUT_SECONDS
 
@@ -45,8 +50,8 @@ class Defaults:
 _timeout: Final = within(TIMEOUT_SECONDS)
 
 
-def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -> OperationRequest:
-    """Return the request to the device.
+def operation_request(given: DeviceOperationTemplateInput, default_timeout: int) -> OperationRequest:
+    """Return the request to the device; that of a template has no endpoint.
 
     Raises:
         ApiError: BAD_USER_INPUT with ``field``.
@@ -54,7 +59,7 @@ def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -
     kind = given.kind or OperationKind.WRITE
     _check_parts(given, kind)
     request = OperationRequest(
-        endpoint=plain_text(given.endpoint, "endpoint"),
+        endpoint=plain_text(given.endpoint, "endpoint") if isinstance(given, CreateDeviceOperationInput) else "",
         kind=kind,
         replace=given.replace is not False,
         format=_format(given.format, kind),
@@ -67,7 +72,7 @@ def operation_request(given: CreateDeviceOperationInput, default_timeout: int) -
     return request
 
 
-def _check_parts(given: CreateDeviceOperationInput, kind: OperationKind) -> None:
+def _check_parts(given: DeviceOperationTemplateInput, kind: OperationKind) -> None:
     row = KINDS[kind]
     for part in INPUT_PARTS:
         there = getattr(given, part) not in (None, False)
@@ -84,12 +89,12 @@ def _path(kind: OperationKind, text: str, field: str) -> LwM2mPath:
         raise bad_input(str(error), field) from None
 
 
-def _with_path(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+def _with_path(request: OperationRequest, given: DeviceOperationTemplateInput) -> OperationRequest:
     path = str(_path(request.kind, given.path or "", "path"))
     return replace(request, path=path, paths=(path,))
 
 
-def _write(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+def _write(request: OperationRequest, given: DeviceOperationTemplateInput) -> OperationRequest:
     request = _with_path(request, given)
     path = LwM2mPath.parse(request.path or "")
     value = _required(given.value)
@@ -99,7 +104,7 @@ def _write(request: OperationRequest, given: CreateDeviceOperationInput) -> Oper
     return replace(request, value_type=typed.type, value=typed.value)
 
 
-def _create(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+def _create(request: OperationRequest, given: DeviceOperationTemplateInput) -> OperationRequest:
     """Complete a CREATE. Without a value, the device sets all resources of the new instance."""
     value = {"kind": "instance", "resources": []} if given.value is None else instance_node(given.value, None, "value")
     return replace(_with_path(request, given), value=value)
@@ -111,7 +116,7 @@ def _required(value: ResourceValueInput | None) -> ResourceValueInput:
     return value
 
 
-def _execute(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+def _execute(request: OperationRequest, given: DeviceOperationTemplateInput) -> OperationRequest:
     return replace(_with_path(request, given), arguments=_arguments(given.arguments) if given.arguments else None)
 
 
@@ -127,7 +132,7 @@ def _arguments(text: str) -> str:
     return text
 
 
-def _write_attributes(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+def _write_attributes(request: OperationRequest, given: DeviceOperationTemplateInput) -> OperationRequest:
     request = _with_path(request, given)
     if given.attributes is None:
         raise bad_input("Missing `attributes`.", "attributes")
@@ -135,7 +140,7 @@ def _write_attributes(request: OperationRequest, given: CreateDeviceOperationInp
     return replace(request, attributes=attributes(given.attributes, depth, "attributes"))
 
 
-def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+def _with_paths(request: OperationRequest, given: DeviceOperationTemplateInput) -> OperationRequest:
     texts = given.paths or []
     if not 1 <= len(texts) <= MAX_PATHS:
         raise bad_input(f"Invalid number of paths ({len(texts)}); 1 to {MAX_PATHS} are expected.", "paths")
@@ -144,7 +149,7 @@ def _with_paths(request: OperationRequest, given: CreateDeviceOperationInput) ->
     return replace(request, paths=tuple(map(str, paths)))
 
 
-def _write_composite(request: OperationRequest, given: CreateDeviceOperationInput) -> OperationRequest:
+def _write_composite(request: OperationRequest, given: DeviceOperationTemplateInput) -> OperationRequest:
     commands = given.values or []
     if not 1 <= len(commands) <= MAX_PATHS:
         raise bad_input(f"Invalid number of values ({len(commands)}); 1 to {MAX_PATHS} are expected.", "values")
@@ -171,7 +176,9 @@ def _check_apart(paths: list[LwM2mPath], field: str) -> None:
         raise bad_input(message, f"{field}.{index}")
 
 
-_COMPLETE: Final[Mapping[OperationKind, Callable[[OperationRequest, CreateDeviceOperationInput], OperationRequest]]] = {
+_COMPLETE: Final[
+    Mapping[OperationKind, Callable[[OperationRequest, DeviceOperationTemplateInput], OperationRequest]]
+] = {
     **dict.fromkeys(COMPOSITES, _with_paths),
     _K.WRITE: _write,
     _K.CREATE: _create,
@@ -203,6 +210,62 @@ def _check_replace(request: OperationRequest) -> None:
 _LINK: Final = {"objectId", "objectInstanceId"}
 
 
+@dataclass(frozen=True, slots=True)
+class OperationTemplate:
+    """The input of an operation, checked as far as it does not depend on the endpoint.
+
+    Attributes:
+        settings: the given settings of :class:`NewOperation`, and the defaults of the others.
+        ranges: whether values must be in the ranges of the object models.
+    """
+
+    request: OperationRequest
+    settings: Mapping[str, Any]
+    ranges: bool
+    fingerprint: str
+
+    def fitted(self, model_of: ModelOf, registered: Collection[int] | None) -> tuple[OperationRequest, bool]:
+        """Return the request to an endpoint with these object models, and whether all of it was checked against them.
+
+        Args:
+            model_of: returns the endpoint's object model of an object id; None if it is not known.
+            registered: ids of the objects that the endpoint has registered; None if it is not registered.
+
+        Raises:
+            ApiError: BAD_USER_INPUT with ``field``.
+        """
+        try:
+            validated = validate(self.request, model_of, registered=registered, ranges=self.ranges)
+        except InvalidOperation as error:
+            raise bad_input(str(error), error.field) from None
+        return typed_by_model(self.request, model_of), validated
+
+
+def operation_template(given: DeviceOperationTemplateInput, defaults: Defaults, now: Instant) -> OperationTemplate:
+    """Return the checked input of an operation.
+
+    Args:
+        now: the current time, from which ``notBefore`` is limited.
+
+    Raises:
+        ApiError: BAD_USER_INPUT with ``field``.
+    """
+    request = operation_request(given, defaults.timeout_seconds)
+    _check_opaque(request, defaults.max_opaque)
+    settings = checked_values(given, settings=True)
+    _check_not_before(given, now)
+    by_default = {
+        "max_attempts": defaults.max_attempts,
+        "repeatable": repeatable_by_kind(request.kind, request.path),
+    }
+    return OperationTemplate(
+        request=request,
+        settings=by_default | settings,
+        ranges=given.validate_range is not False,
+        fingerprint=fingerprint(request, given, settings),
+    )
+
+
 def new_operation(
     given: CreateDeviceOperationInput,
     defaults: Defaults,
@@ -216,36 +279,25 @@ def new_operation(
     """Return the operation for the ledger to create.
 
     Args:
-        model_of: returns the endpoint's object model of an object id; None if it is not known.
-        registered: ids of the objects that the endpoint has registered; None if it is not registered.
-        now: the current time, from which ``notBefore`` is limited.
+        model_of, registered: as for :meth:`OperationTemplate.fitted`.
+        now: as for :func:`operation_template`.
 
     Raises:
         ApiError: BAD_USER_INPUT with ``field``.
     """
-    request = operation_request(given, defaults.timeout_seconds)
-    _check_opaque(request, defaults.max_opaque)
-    try:
-        validated = validate(request, model_of, registered=registered, ranges=given.validate_range is not False)
-    except InvalidOperation as error:
-        raise bad_input(str(error), error.field) from None
-    settings = checked_values(given, settings=True)
-    _check_not_before(given, now)
-    by_default = {
-        "max_attempts": defaults.max_attempts,
-        "repeatable": repeatable_by_kind(request.kind, request.path),
-    }
+    template = operation_template(given, defaults, now)
+    request, validated = template.fitted(model_of, registered)
     return NewOperation(
         id=id_,
-        request=typed_by_model(request, model_of),
+        request=request,
         validated=validated,
-        fingerprint=fingerprint(request, given, settings),
+        fingerprint=template.fingerprint,
         created_by=created_by,
-        **(by_default | settings),
+        **template.settings,
     )
 
 
-def _check_not_before(given: CreateDeviceOperationInput, now: Instant) -> None:
+def _check_not_before(given: DeviceOperationTemplateInput, now: Instant) -> None:
     if given.not_before is None:
         return
     if given.not_before > now + MAX_DAYS_AHEAD * 86_400 * SECOND:
@@ -276,7 +328,7 @@ def _opaque_values(request: OperationRequest) -> Iterator[str]:
         yield from (value for value in values if node.get("type") == ValueType.OPAQUE and isinstance(value, str))
 
 
-def fingerprint(request: OperationRequest, given: CreateDeviceOperationInput, settings: Mapping[str, Any]) -> str:
+def fingerprint(request: OperationRequest, given: DeviceOperationTemplateInput, settings: Mapping[str, Any]) -> str:
     """Return a digest of the input. Defaults from the settings are excluded, so that a changed setting does not make it
     a different input."""
     facts: dict[str, Any] = {

@@ -120,13 +120,10 @@ class AttributesInput:
 
 
 @strawberry.input(
-    description="An operation to create. A field that does not apply to the kind must be omitted, else the error is "
-    "BAD_USER_INPUT."
+    description="An operation to create for each of several endpoints. A field that does not apply to the kind must be "
+    "omitted, else the error is BAD_USER_INPUT."
 )
-class CreateDeviceOperationInput:
-    endpoint: str = strawberry.field(
-        description="Exact name of the endpoint, which must exist (see `provisionEndpoint`)."
-    )
+class DeviceOperationTemplateInput:
     kind: OperationKind | None = strawberry.field(
         default=OperationKind.WRITE, description="Kind of LwM2M operation. Default: WRITE."
     )
@@ -206,21 +203,6 @@ class CreateDeviceOperationInput:
         description="Whether a WRITE cancels older QUEUED writes to the same path of the endpoint (SUPERSEDED). "
         "Default: false.",
     )
-    idempotency_key: str | None = checked_field(
-        plain_text,
-        setting=True,
-        description=(
-            "Key of this input, unique within the endpoint, 1 to 255 characters: the same key and input return the "
-            "existing operation, another input is CONFLICT. Default: none."
-        ),
-    )
-    batch: str | None = checked_field(
-        plain_text,
-        setting=True,
-        description=(
-            "Name of a group of operations, 1 to 255 characters, by which filters select them. Default: none."
-        ),
-    )
     not_before: DateTime | None = checked_field(
         setting=True,
         description=(
@@ -237,6 +219,31 @@ class CreateDeviceOperationInput:
             "operations are sent one after the other in the order of their creation, whatever their priorities. Once "
             "one ends otherwise than CONFIRMED, those behind it, also new ones, are CANCELED (SEQUENCE_STOPPED). At "
             "most 5,000 of them may be QUEUED. Default: none."
+        ),
+    )
+
+
+@strawberry.input(
+    description="An operation to create. A field that does not apply to the kind must be omitted, else the error is "
+    "BAD_USER_INPUT."
+)
+class CreateDeviceOperationInput(DeviceOperationTemplateInput):
+    endpoint: str = strawberry.field(
+        description="Exact name of the endpoint, which must exist (see `provisionEndpoint`)."
+    )
+    idempotency_key: str | None = checked_field(
+        plain_text,
+        setting=True,
+        description=(
+            "Key of this input, unique within the endpoint, 1 to 255 characters: the same key and input return the "
+            "existing operation, another input is CONFLICT. Default: none."
+        ),
+    )
+    batch: str | None = checked_field(
+        plain_text,
+        setting=True,
+        description=(
+            "Name of a group of operations, 1 to 255 characters, by which filters select them. Default: none."
         ),
     )
 

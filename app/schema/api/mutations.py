@@ -29,6 +29,7 @@ from app.schema.api.ids import NoSuchId, operation_id, parse_operation_id
 from app.schema.api.input_validation import new_operation
 from app.schema.api.inputs import CreateDeviceOperationInput, UpdateEndpointInput
 from app.schema.api.ledger_gateway import retry_of, submit
+from app.schema.api.operation_batches import OperationBatchMutation
 from app.schema.api.types.change import DeviceOperationPayload
 from app.schema.api.types.device import DeviceOperation, Endpoint, endpoint_of, operation_of
 from app.schema.errors import ApiError, Code, bad_input, over_limit
@@ -46,7 +47,7 @@ TURN: Final = 50
 
 
 @strawberry.type(description="Mutations, which require the role operator: without it, the error is FORBIDDEN.")
-class Mutation(DispatchMutation):
+class Mutation(DispatchMutation, OperationBatchMutation):
     @resolved(
         "Create an operation with status QUEUED. NOT_FOUND if the endpoint does not exist, CONFLICT if the idempotency "
         "key was used with another input.",

@@ -7,7 +7,14 @@ from typing import Annotated
 import strawberry
 
 from app.models.cursors import log_cursor
-from app.models.queries import EndpointView, endpoint_by_id, endpoint_by_name, endpoint_page, operation_counts
+from app.models.queries import (
+    EndpointView,
+    endpoint_by_id,
+    endpoint_by_name,
+    endpoint_page,
+    exact_endpoint_count,
+    operation_counts,
+)
 from app.schema.api.arguments import PageCursor, PageSize
 from app.schema.api.checks import optional_text, plain_text
 from app.schema.api.context import Info
@@ -76,6 +83,16 @@ class Query(DispatchQuery):
         reads = info.context.reads
         page = await endpoint_page(endpoint_criteria(filter), page_size(first), after, reads.large)
         return endpoint_connection(page, await reads.whole_endpoints(page.items))
+
+    @resolved("Exact number of endpoints that match a filter. Costly: at most 10 of these fields fit in a request.")
+    async def endpoint_count(
+        self,
+        filter: Annotated[  # noqa: A002
+            EndpointFilter | None,
+            strawberry.argument(description="Criteria for the endpoints. Default: all endpoints."),
+        ] = None,
+    ) -> int | None:
+        return clamped_int(await exact_endpoint_count(endpoint_criteria(filter)))
 
     @resolved("Operation with this global id; null if there is none.")
     async def device_operation(

@@ -42,3 +42,13 @@ class DeviceOperationPayload:
     created: bool = strawberry.field(
         description="Whether the operation is new; false if it already existed with the same idempotency key."
     )
+
+
+@strawberry.type(description="Result of creating one operation for each endpoint that matches a filter.")
+class CreateForPayload:
+    created: int = strawberry.field(description="Number of operations that were created, by all requests of the batch.")
+    passed_over: int = strawberry.field(
+        description="Number of endpoints without an operation: its registration or object model excludes it, its "
+        "`sequence` is full, or the endpoint was deleted meanwhile."
+    )
+    batch: str = strawberry.field(description="Name of the batch.")
