@@ -11,6 +11,7 @@ import typer
 from app.command_error import CommandError
 from app.operator_cli.options import (
     DEFAULT_URL,
+    ENDPOINT_FILTER,
     OPERATION_FILTER,
     QUEUED_FILTER,
     TRANSITION_FILTER,
@@ -56,10 +57,21 @@ InputFile: TypeAlias = Annotated[
     typer.Option("--file", "-f", help="File of inputs as in the API: a JSON list, or one object per line; - is stdin."),
 ]
 
+Value: TypeAlias = Annotated[str | None, typer.Option("--value", "-v", help="Value of a WRITE or CREATE.")]
+Arguments: TypeAlias = Annotated[str | None, typer.Option("--arguments", help="Arguments of an EXECUTE: 0='a',1")]
+Priority: TypeAlias = Annotated[int | None, typer.Option("--priority", help="Priority, -100 to 100.")]
+Ttl: TypeAlias = Annotated[int | None, typer.Option("--ttl", help="Seconds after which it expires in the queue.")]
+Timeout: TypeAlias = Annotated[int | None, typer.Option("--timeout", help="Seconds to wait for the device's response.")]
+MaxAttempts: TypeAlias = Annotated[int | None, typer.Option("--max-attempts", help="Maximum attempts, 1 to 100.")]
+Supersede: TypeAlias = Annotated[bool, typer.Option("--supersede", help="Cancel older queued writes to this path.")]
+Paths: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(metavar="path", help="One path, or several for a composite.")
+]
+
 ops = typer.Typer(
     name="ops",
-    help="Operations of a running Reveille: list, show, watch, cancel, retry, create. Connects to --url, else "
-    "REVEILLE_URL, else this machine.",
+    help="Operations of a running Reveille: list, show, watch, cancel, retry, create, create-for. Connects to --url, "
+    "else REVEILLE_URL, else this machine.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -225,18 +237,16 @@ def retry(
 def create(
     endpoint: Annotated[str | None, typer.Argument(help="Name of the endpoint.")] = None,
     kind: Annotated[str | None, typer.Argument(help="READ, WRITE, EXECUTE, ..")] = None,
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="path", help="One path, or several for a composite.")
-    ] = None,
+    paths: Paths = None,
     *,
-    value: Annotated[str | None, typer.Option("--value", "-v", help="Value of a WRITE or CREATE.")] = None,
+    value: Value = None,
     type_: ValueTypeName = "string",
-    arguments: Annotated[str | None, typer.Option("--arguments", help="Arguments of an EXECUTE: 0='a',1")] = None,
-    priority: Annotated[int | None, typer.Option("--priority", help="Priority, -100 to 100.")] = None,
-    ttl: Annotated[int | None, typer.Option("--ttl", help="Seconds after which it expires in the queue.")] = None,
-    timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds to wait for the device's response.")] = None,
-    max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="Maximum attempts, 1 to 100.")] = None,
-    supersede: Annotated[bool, typer.Option("--supersede", help="Cancel older queued writes to this path.")] = False,
+    arguments: Arguments = None,
+    priority: Priority = None,
+    ttl: Ttl = None,
+    timeout: Timeout = None,
+    max_attempts: MaxAttempts = None,
+    supersede: Supersede = False,
     not_before: NotBefore = None,
     sequence: Sequence = None,
     validate_range: ValidateRange = True,
@@ -261,16 +271,63 @@ def create(
     if file is not None:
         inputs = creating.read_inputs(file)
     else:
-        facts: dict[str, Any] = {
-            "endpoint": endpoint, "kind": (kind or "").upper(), "arguments": arguments, "priority": priority,
-            "ttlSeconds": ttl, "timeoutSeconds": timeout, "maxAttempts": max_attempts, "supersede": supersede or None,
-            "notBefore": None if not_before is None else creating.time_of(not_before), "sequence": sequence,
-            "value": None if value is None else creating.value_of(value, type_),
-        }  # fmt: skip
-        inputs = [creating.single_input(facts, paths or [])]
+        facts = creating.facts_of(
+            kind=kind, value=value, type_=type_, arguments=arguments, priority=priority, ttl=ttl, timeout=timeout,
+            max_attempts=max_attempts, supersede=supersede, not_before=not_before, sequence=sequence,
+        )  # fmt: skip
+        inputs = [{"endpoint": endpoint, **creating.single_input(facts, paths or [])}]
     common: dict[str, Any] = {} if batch is None else {"batch": batch}
     if not validate_range:
         common["validateRange"] = False
     ids = creating.create(api, creating.with_keys(inputs, key, common), as_json=as_json)
     if wait and ids:
         outcomes(api, ids, as_json=as_json)
+
+
+@ops.command("create-for")
+@filtered_by(ENDPOINT_FILTER)
+def create_for(
+    kind: Annotated[str, typer.Argument(help="READ, WRITE, EXECUTE, ..")],
+    paths: Paths = None,
+    *,
+    batch: Annotated[str, typer.Option("--batch", "-b", help="Name of the batch, by which the command continues.")],
+    criteria: Filter,
+    value: Value = None,
+    type_: ValueTypeName = "string",
+    arguments: Arguments = None,
+    priority: Priority = None,
+    ttl: Ttl = None,
+    timeout: Timeout = None,
+    max_attempts: MaxAttempts = None,
+    supersede: Supersede = False,
+    not_before: Annotated[
+        str | None, typer.Option("--not-before", help="Time before which none is sent: 2026-12-01T08:00:00Z.")
+    ] = None,
+    sequence: Sequence = None,
+    validate_range: ValidateRange = True,
+    expect: Annotated[
+        int | None,
+        typer.Option(
+            "--expect", min=0, help="Proceed without confirmation, only if exactly this number of endpoints matches."
+        ),
+    ] = None,
+    yes: Confirmed = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Create one operation for each endpoint that matches the options, if their number is the one that you confirm.
+    Repeat the same command to continue after an interruption: no endpoint gets a second operation."""
+    from app.operator_cli import creating
+    from app.operator_cli.connection import Api
+
+    if not_before is not None and not_before.startswith("+"):
+        raise CommandError("--not-before: expected a time; with a span, a repeated command would differ", 2)
+    facts = creating.facts_of(
+        kind=kind, value=value, type_=type_, arguments=arguments, priority=priority, ttl=ttl, timeout=timeout,
+        max_attempts=max_attempts, supersede=supersede, not_before=not_before, sequence=sequence,
+    )  # fmt: skip
+    template = creating.single_input(facts, paths or [])
+    if not validate_range:
+        template["validateRange"] = False
+    creating.create_for(Api(url, token), criteria, template, batch, expected=expect, confirmed=yes, as_json=as_json)

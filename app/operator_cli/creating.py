@@ -1,9 +1,11 @@
-"""``reveille ops create``: one operation from arguments, or many from a file."""
+"""``reveille ops create`` and ``create-for``: one operation from arguments, many from a file, or one for each endpoint
+of a filter."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,8 @@ import typer
 
 from app.command_error import CommandError
 from app.operator_cli import documents
-from app.operator_cli.connection import Api, Refused
+from app.operator_cli.connection import RECONNECT_SECONDS, UNAVAILABLE, Api, Refused, Unreachable
+from app.operator_cli.options import Filter
 from app.operator_cli.tables import echo, operations_table, print_json, show
 
 MAX_OPERATIONS: Final = 1_000
@@ -54,6 +57,39 @@ def time_of(text: str, now: datetime | None = None) -> str:
         raise CommandError(f"--not-before: invalid time {text!r}; expected for example +90s, +30m, +2h or +1d", 2)
     at = (now or datetime.now(UTC)) + timedelta(seconds=int(span[1]) * _UNITS[span[2]])
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def facts_of(
+    *,
+    kind: str | None,
+    value: str | None,
+    type_: str,
+    arguments: str | None,
+    priority: int | None,
+    ttl: int | None,
+    timeout: int | None,
+    max_attempts: int | None,
+    supersede: bool,
+    not_before: str | None,
+    sequence: str | None,
+) -> Input:
+    """Return the fields of an operation's input, without its paths; those that are not given are None.
+
+    Raises:
+        CommandError: as :func:`value_of` and :func:`time_of` do.
+    """
+    return {
+        "kind": (kind or "").upper(),
+        "arguments": arguments,
+        "priority": priority,
+        "ttlSeconds": ttl,
+        "timeoutSeconds": timeout,
+        "maxAttempts": max_attempts,
+        "supersede": supersede or None,
+        "notBefore": None if not_before is None else time_of(not_before),
+        "sequence": sequence,
+        "value": None if value is None else value_of(value, type_),
+    }
 
 
 def single_input(facts: Input, paths: list[str]) -> Input:
@@ -146,3 +182,59 @@ def _chunks(inputs: list[Input]) -> Iterator[list[Input]]:
         size += length
     if chunk:
         yield chunk
+
+
+def create_for(
+    api: Api,
+    criteria: Filter,
+    template: Input,
+    batch: str,
+    *,
+    expected: int | None,
+    confirmed: bool,
+    as_json: bool,
+) -> None:
+    """Create one operation for each endpoint that matches, after the user has confirmed their number.
+
+    Raises:
+        CommandError: no criteria and no expected number. Refused: another number, or another batch of this name.
+    """
+    if not criteria and expected is None:
+        raise CommandError("expected filter options, or --expect with the number of all endpoints: see --help", 2)
+    count = expected
+    if count is None:
+        count = int(api.execute(documents.ENDPOINT_COUNT, filter=criteria)["endpointCount"])
+        if not confirmed:
+            typer.confirm(f"create an operation for each of {count} endpoints?", abort=True, err=True)
+    payload = _until_finished(api, quiet=as_json, filter=criteria, input=template, batch=batch, count=count)
+    if as_json:
+        print_json(payload)
+        return
+    over = payload["passedOver"]
+    reasons = "their objects exclude it, their sequence is full, or they are gone"
+    echo(f"{payload['created']} created" + (f", {over} endpoints passed over: {reasons}" if over else ""))
+
+
+def _until_finished(api: Api, *, quiet: bool, **variables: Any) -> Input:
+    """Repeat the mutation until all endpoints are done, and return its payload. Each request does a part; failures
+    without progress are retried with pauses."""
+    done, pauses = 0, iter(RECONNECT_SECONDS)
+    while True:
+        try:
+            answer = api.execute(documents.CREATE_FOR, **variables)
+        except (Refused, Unreachable) as error:
+            if isinstance(error, Refused) and error.code != UNAVAILABLE:
+                raise
+            facts = error.facts if isinstance(error, Refused) else {}
+            before, done = done, max(done, int(facts.get("created", 0)) + int(facts.get("passedOver", 0)))
+            if done > before:
+                pauses = iter(RECONNECT_SECONDS)
+                if not quiet:
+                    echo(f"{done} of {variables['count']} endpoints done", err=True)
+            elif (pause := next(pauses, None)) is not None:
+                time.sleep(pause)
+            else:
+                raise CommandError(f"{error}; repeat the command to continue") from None
+        else:
+            payload: Input = answer["createDeviceOperationsFor"]
+            return payload

@@ -65,6 +65,13 @@ CREATE: Final = f"""
 mutation($inputs: [CreateDeviceOperationInput!]!) {{
   createDeviceOperations(inputs: $inputs) {{ created operation {{ {ROW} }} }}
 }}"""
+ENDPOINT_COUNT: Final = "query($filter: EndpointFilter) { endpointCount(filter: $filter) }"
+CREATE_FOR: Final = """
+mutation($filter: EndpointFilter!, $input: DeviceOperationTemplateInput!, $batch: String!, $count: Int!) {
+  createDeviceOperationsFor(filter: $filter, input: $input, batch: $batch, expectedCount: $count) {
+    created passedOver batch
+  }
+}"""
 _PAUSE: Final = "leshanServerName endpointName reason pausedBy pausedAt resumedBy resumedAt"
 PAUSE: Final = f"""
 mutation($reason: String!, $server: String, $endpoint: String) {{

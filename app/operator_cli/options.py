@@ -32,7 +32,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
 Command: TypeAlias = Callable[..., None]
 Filter: TypeAlias = dict[str, Any]
-"""Fields of a ``DeviceOperationFilter``, or arguments of a subscription."""
+"""Fields of a ``DeviceOperationFilter`` or an ``EndpointFilter``, or arguments of a subscription."""
 
 _SCALARS: Final[Mapping[str, type]] = {"String": str, "ID": str, "DateTime": str, "Int": int, "Boolean": bool}
 """GraphQL types whose values are passed on unchanged, and the types of their options; all others are enums."""
@@ -88,6 +88,12 @@ OPERATION_FILTER: Final = (
 
 QUEUED_FILTER: Final = tuple(option for option in OPERATION_FILTER if option is not STATUS)
 """The filter of commands that apply to QUEUED operations only."""
+
+ENDPOINT_FILTER: Final = (
+    FilterOption("nameContains", "String", ("--name-contains",), "Endpoints whose names contain this text."),
+    FilterOption("presences", "[Presence!]", ("--presence",), "ONLINE, ASLEEP or OFFLINE; repeatable."),
+)
+"""The fields of ``EndpointFilter``: a new filter is one more entry."""
 
 TRANSITION_FILTER: Final = (
     FilterOption("endpoint", "String", ("--endpoint", "-e"), "Only of this endpoint."),

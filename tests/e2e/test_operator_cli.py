@@ -59,7 +59,9 @@ def shell(served: tuple[Processes, str]) -> Shell:
     return Shell(*served)
 
 
-@pytest.mark.parametrize("command", ["status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel"])
+@pytest.mark.parametrize(
+    "command", ["status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel", "ops create-for"]
+)
 def test_every_command_has_help(own_processes: Processes, command: str) -> None:
     done = own_processes.run(*command.split(), "--help")
     assert (done.returncode, f"Usage: reveille {command}" in done.stdout) == (0, True)
@@ -90,6 +92,27 @@ def test_a_time_and_a_sequence_are_given_and_shown(shell: Shell) -> None:
     assert "NOT_BEFORE" in shell.type("ops", "show", first)
     shell.type("ops", "cancel", first)
     assert shell.json("ops", "show", second)["reason"] == "SEQUENCE_STOPPED"
+
+
+def test_an_operation_is_created_for_each_endpoint_once(shell: Shell) -> None:
+    batch = f"for-{uuid.uuid4()}"
+    words = ("ops", "create-for", "READ", "/3/0/0", "--name-contains", "dev-000", "-b", batch)
+    first = list[subprocess.CompletedProcess[str]]()
+
+    def all_have_registered() -> bool:
+        first.append(shell.processes.run(*words, "--expect", "3", url=shell.url, token=TOKEN))
+        return first[-1].returncode == 0
+
+    wait_until(all_have_registered)
+    assert first[-1].stdout == "3 created\n"
+    assert "CONFLICT" in shell.type(*words[:-1], f"{batch}-2", "--expect", "2", code=1)
+    assert shell.json(*words, "--yes") == {"created": 3, "passedOver": 0, "batch": batch}
+    names = sorted(one["endpoint"]["name"] for one in shell.json("ops", "list", "-b", batch))
+    assert names == ["dev-0000", "dev-0001", "dev-0002"]
+    assert "CONFLICT" in shell.type(*words, "--priority", "1", "--yes", code=1)
+    assert "--expect" in shell.type("ops", "create-for", "READ", "/3/0/0", "-b", batch, code=2)
+    assert "--not-before" in shell.type(*words, "--not-before", "+2h", "--yes", code=2)
+    assert "Aborted" in shell.type(*words, code=1)
 
 
 def test_the_same_key_creates_once(shell: Shell) -> None:

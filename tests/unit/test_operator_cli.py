@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -266,3 +267,68 @@ def test_a_time_is_given_as_it_is_or_from_now(text: str, expected: str) -> None:
 def test_an_invalid_span_of_time_is_refused(text: str) -> None:
     with pytest.raises(CommandError, match="invalid time"):
         creating.time_of(text)
+
+
+class SlowApi(FakeApi):
+    """A Reveille that does a part of a batch at each request."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__()
+        self.parts = list(parts)
+
+    def execute(self, document: str, **variables: Any) -> dict[str, Any]:
+        if document == documents.ENDPOINT_COUNT:
+            return {"endpointCount": 1_000}
+        self.asked.append(variables)
+        part = self.parts.pop(0)
+        if isinstance(part, Exception):
+            raise part
+        return {"createDeviceOperationsFor": part}
+
+
+FINISHED = {"created": 990, "passedOver": 10, "batch": "night"}
+
+
+def create_for(api: Api, *, as_json: bool = False, **more: Any) -> None:
+    given: dict[str, Any] = {"expected": None, "confirmed": True, **more}
+    creating.create_for(api, {"nameContains": "dev"}, {"kind": "READ"}, "night", as_json=as_json, **given)
+
+
+def test_a_batch_is_continued_with_its_progress_until_it_is_finished(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    parts = [refused("UNAVAILABLE", created=number, passedOver=10) for number in (200, 600)]
+    api = SlowApi(*parts, Unreachable("gone"), refused("UNAVAILABLE"), FINISHED)
+    create_for(api)
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == ["210 of 1000 endpoints done", "610 of 1000 endpoints done"]
+    assert printed.out.startswith("990 created, 10 endpoints passed over: ")
+    assert len(slept) == 2, "only failures without progress are followed by a pause"
+    assert all(one == api.asked[0] for one in api.asked), "each request is the same"
+    assert api.asked[0]["count"] == 1_000
+
+
+def test_a_batch_without_progress_is_given_up_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    with pytest.raises(CommandError, match="repeat the command to continue"):
+        create_for(SlowApi(*(refused("UNAVAILABLE") for _ in range(10))))
+
+
+def test_a_refused_batch_is_not_repeated() -> None:
+    api = SlowApi(refused("CONFLICT", count=7), FINISHED)
+    with pytest.raises(Refused):
+        create_for(api, expected=5)
+    assert [one["count"] for one in api.asked] == [5]
+
+
+def test_a_batch_as_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    create_for(SlowApi(refused("UNAVAILABLE", created=1, passedOver=0), FINISHED), as_json=True)
+    printed = capsys.readouterr()
+    assert (json.loads(printed.out), printed.err) == (FINISHED, "")
+
+
+def test_a_batch_for_all_endpoints_needs_their_number() -> None:
+    with pytest.raises(CommandError, match="--expect"):
+        creating.create_for(SlowApi(), {}, {}, "b", expected=None, confirmed=True, as_json=False)
