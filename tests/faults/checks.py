@@ -7,6 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 import asyncpg
@@ -19,7 +20,7 @@ from tests.support.cluster import Cluster
 _OPERATIONS: Final = """
     SELECT o.id::text AS id, o.seq, e.name, o.kind, o.path, o.paths, o.repeatable,
            o.priority, o.attempt, o.status, o.reason, o.delivery,
-           o.detail, o.finished_at, o.idempotency_key AS key
+           o.detail, o.finished_at, o.idempotency_key AS key, o.batch, o.not_before, o.sequence
     FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = ANY($1::text[]) ORDER BY o.seq
 """
 _TRANSITIONS: Final = """
@@ -70,6 +71,7 @@ def breaches(evidence: Evidence) -> list[str]:
         *_done_twice(evidence),
         *_said_wrongly(evidence),
         *_out_of_order(evidence),
+        *_out_of_sequence(evidence),
     ]
 
 
@@ -135,7 +137,7 @@ def _withdraws(request: dict[str, Any]) -> bool:
 def _out_of_order(evidence: Evidence) -> Iterator[str]:
     """Yield the violations of the queue order, by the log and by the device's own list: first sends of an endpoint
     and priority happen in queue order, except where an earlier operation of the same object instance waited for its
-    retry."""
+    retry, and for operations with a time or a sequence."""
     sent = [row["id"] for row in evidence.transitions if row["to_status"] == "SENDING"]
     yield from _unordered(evidence, sent, "was first sent")
     for requests in evidence.received.values():
@@ -151,9 +153,28 @@ def _unordered(evidence: Evidence, ids: Iterable[str], what: str) -> Iterator[st
             continue
         before = earlier[row["name"]]
         passed = [one for one in before if one["priority"] == row["priority"] and one["seq"] > row["seq"]]
-        if passed and not any(_goes_before(one, row) and _conflict(one, row) for one in before):
+        free = row["not_before"] is not None or row["sequence"] is not None
+        if passed and not free and not any(_goes_before(one, row) and _conflict(one, row) for one in before):
             yield f"{_name(row)} {what} after {_name(passed[0])}, which was queued later"
         before.append(row)
+
+
+def _out_of_sequence(evidence: Evidence) -> Iterator[str]:
+    """Yield the operations that arrived at a device although one before them in their sequence is not CONFIRMED, or had
+    not arrived."""
+    sequences: dict[tuple[str, str], list[asyncpg.Record]] = defaultdict(list)
+    for row in evidence.operations.values():
+        if row["sequence"] is not None:
+            sequences[row["name"], row["sequence"]].append(row)
+    for (device, _), members in sequences.items():
+        arrived = list(dict.fromkeys(str(one["request_id"]).partition("/")[0] for one in evidence.received[device]))
+        for before, row in pairwise(members):
+            if row["id"] not in arrived:
+                continue
+            if before["status"] != "CONFIRMED":
+                yield f"{_name(row)} arrived, and {_name(before)} before it in its sequence is {before['status']}"
+            elif before["id"] not in arrived[: arrived.index(row["id"])]:
+                yield f"{_name(row)} first arrived before {_name(before)}, which is before it in its sequence"
 
 
 def _goes_before(one: asyncpg.Record, other: asyncpg.Record) -> bool:

@@ -42,7 +42,7 @@ FROZEN_PAST_THE_LEASE: Final = "freeze_dispatch_past_lease"
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Operations that are created together. ``twice``: requested from both API processes at once, with the same
-    keys."""
+    keys. ``notBefore`` of the inputs is in seconds after the beginning of the run."""
 
     at: float
     inputs: list[Json]
@@ -52,6 +52,16 @@ class Batch:
     def keyed(self) -> bool:
         """Return whether the request can be repeated without a second execution."""
         return all("idempotencyKey" in one for one in self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterBatch:
+    """A batch with one operation for each device, requested from both API processes at once if ``twice``."""
+
+    at: float
+    name: str
+    template: Json
+    twice: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,7 @@ class Plan:
     awake: frozenset[str]
     """Devices without queue mode."""
     batches: list[Batch]
+    filter_batches: list[FilterBatch]
     moves: list[Move]
     faults: list[Fault]
 
@@ -99,7 +110,12 @@ def plan(seed: int) -> Plan:
     awake = frozenset(dice.sample(devices, 3))
     batches = sorted((_batch(dice, devices, number) for number in range(BATCHES)), key=lambda batch: batch.at)
     moves = [_move(dice, device) for device in devices for _ in range(dice.randint(4, 9))]
-    return Plan(seed, devices, awake, batches, sorted(moves, key=lambda move: move.at), _faults(dice))
+    faults = _faults(dice)
+    for batch in batches:
+        for one in batch.inputs:
+            one.update(_intent(dice, one))
+    for_each = [_filter_batch(dice, f"{seed}/{number}") for number in range(dice.randint(1, 2))]
+    return Plan(seed, devices, awake, batches, for_each, sorted(moves, key=lambda move: move.at), faults)
 
 
 def _batch(dice: random.Random, devices: list[str], number: int) -> Batch:
@@ -114,6 +130,22 @@ def _batch(dice: random.Random, devices: list[str], number: int) -> Batch:
         if keyed:
             one["idempotencyKey"] = f"{number}/{index}"
     return Batch(dice.uniform(0, SPAN), inputs, twice=keyed and dice.random() < 0.2)
+
+
+def _intent(dice: random.Random, one: Json) -> Json:
+    """Return a time or a sequence for some operations; with ``ttlSeconds``, a time might be too late."""
+    intent: Json = {}
+    if "ttlSeconds" not in one and dice.random() < 0.15:
+        intent["notBefore"] = dice.uniform(0, SPAN + 3)
+    if dice.random() < 0.4:
+        intent["sequence"] = dice.choice(("a", "a", "b"))
+    return intent
+
+
+def _filter_batch(dice: random.Random, name: str) -> FilterBatch:
+    kind = dice.choice(("READ", "WRITE", "EXECUTE"))
+    template = {"kind": kind, "timeoutSeconds": 1, **_OPERATIONS[kind](dice)}
+    return FilterBatch(dice.uniform(0, SPAN), name, template | _intent(dice, template), twice=dice.random() < 0.5)
 
 
 def _operation(dice: random.Random, device: str) -> Json:

@@ -7,12 +7,13 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from app.models import invariant_check
 from tests.faults import checks
 from tests.faults.kinds import happen
-from tests.faults.plan import Batch, Move, Plan
+from tests.faults.plan import Batch, FilterBatch, Json, Move, Plan
 from tests.faults.site import Site, Unanswered
 from tests.faults.subscribers import watchers
 from tests.support.api import CREATE
@@ -26,6 +27,11 @@ SUBSCRIBERS: Final = 2
 REGISTRATION_EVERY: Final = 4
 """Rounds of wakes until a device registers again: one that went down after a turn-ender returns only then."""
 
+CREATE_FOR: Final = """
+  mutation($filter: EndpointFilter!, $input: DeviceOperationTemplateInput!, $batch: String!) {
+    createDeviceOperationsFor(filter: $filter, input: $input, batch: $batch) { created passedOver }
+  }
+"""
 _UNFINISHED: Final = """
     SELECT DISTINCT e.name FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
     WHERE o.finished_at IS NULL AND e.name = ANY($1::text[])
@@ -52,6 +58,8 @@ class _Promises:
     ids: set[str] = field(default_factory=set)
     perhaps: int = 0
     """Number of operations in batches without keys or response: each batch is stored wholly or not at all."""
+    counted: dict[str, int] = field(default_factory=dict)
+    """Number of operations in batches of a filter, by name."""
     broken: list[str] = field(default_factory=list)
 
 
@@ -94,9 +102,12 @@ async def _devices(site: Site, plan: Plan) -> None:
 
 
 async def _trouble(site: Site, plan: Plan, promises: _Promises) -> None:
+    client = _Client(site, plan, promises, datetime.now(UTC))
     async with asyncio.TaskGroup() as tasks:
         for batch in plan.batches:
-            tasks.create_task(_at(batch.at, _create, site, plan, batch, promises))
+            tasks.create_task(_at(batch.at, client.create, batch))
+        for one in plan.filter_batches:
+            tasks.create_task(_at(one.at, client.create_for_each, one))
         for move in plan.moves:
             tasks.create_task(_at(move.at, _move, site, move))
         for fault in plan.faults:
@@ -115,39 +126,80 @@ async def _move(site: Site, move: Move) -> None:
 # --- creating
 
 
-async def _create(site: Site, plan: Plan, batch: Batch, promises: _Promises) -> None:
-    clients = range(1 + batch.twice)
-    answers = await asyncio.gather(*(_answered(site, plan, batch, client, promises) for client in clients))
-    for ids in answers:
-        if ids is None:
-            promises.perhaps += len(batch.inputs)
-        else:
-            promises.ids.update(ids)
-            if ids != answers[0]:
-                promises.broken.append(f"the same idempotency keys were answered {ids} and {answers[0]}")
+@dataclass
+class _Client:
+    """Creates the operations of a plan at its API processes, and notes what they answered."""
 
+    site: Site
+    plan: Plan
+    promises: _Promises
+    begun: datetime
 
-async def _answered(site: Site, plan: Plan, batch: Batch, number: int, promises: _Promises) -> list[str] | None:
-    """Return the ids in a client's response; with keys it retries until it gets one, at either API process."""
-    dice = random.Random(f"{plan.seed}/{batch.at}/{number}")
-    async with asyncio.timeout(ANSWERED_WITHIN):
-        while True:
-            try:
-                data = await site.ask(dice.choice(site.of("api")), CREATE, inputs=batch.inputs)
-            except Unanswered:
-                if not batch.keyed:
-                    return None
-                await asyncio.sleep(0.2)
-            except ValueError as error:
-                promises.broken.append(f"a client was refused: {error}")
-                return None
+    async def create(self, batch: Batch) -> None:
+        clients = range(1 + batch.twice)
+        inputs = [self._dated(one) for one in batch.inputs]
+        answers = await asyncio.gather(
+            *(self._answered(f"{batch.at}/{number}", CREATE, keyed=batch.keyed, inputs=inputs) for number in clients)
+        )
+        created = [answer and _ids(answer) for answer in answers]
+        for ids in created:
+            if ids is None:
+                self.promises.perhaps += len(batch.inputs)
             else:
-                return [key(payload["operation"]["id"]) for payload in data["createDeviceOperations"]]
+                self.promises.ids.update(ids)
+                if ids != created[0]:
+                    self.promises.broken.append(f"the same idempotency keys were answered {ids} and {created[0]}")
+
+    async def create_for_each(self, batch: FilterBatch) -> None:
+        given = {"filter": {"nameContains": f"s{self.plan.seed}-"}, "input": self._dated(batch.template)}
+        answers = await asyncio.gather(
+            *(
+                self._answered(f"{batch.at}/{number}", CREATE_FOR, keyed=True, batch=batch.name, **given)
+                for number in range(1 + batch.twice)
+            )
+        )
+        for answer in answers:
+            payload = answer and answer["createDeviceOperationsFor"]
+            if payload and payload["created"] + payload["passedOver"] != len(self.plan.devices):
+                self.promises.broken.append(f"batch {batch.name} was answered {payload}")
+            self.promises.counted[batch.name] = payload["created"] if payload else 0
+
+    def _dated(self, one: Json) -> Json:
+        """Return an input with its time as a DateTime."""
+        if "notBefore" not in one:
+            return one
+        return {**one, "notBefore": (self.begun + timedelta(seconds=one["notBefore"])).isoformat()}
+
+    async def _answered(self, which: str, document: str, *, keyed: bool, **variables: Any) -> Json | None:
+        """Return the data of a client's response; if the request can be repeated, retry until there is one, at either
+        API process."""
+        dice = random.Random(f"{self.plan.seed}/{which}")
+        async with asyncio.timeout(ANSWERED_WITHIN):
+            while True:
+                try:
+                    return await self.site.ask(dice.choice(self.site.of("api")), document, **variables)
+                except Unanswered:
+                    if not keyed:
+                        return None
+                    await asyncio.sleep(0.2)
+                except ValueError as error:
+                    self.promises.broken.append(f"a client was refused: {error}")
+                    return None
+
+
+def _ids(answer: Json) -> list[str]:
+    return [key(payload["operation"]["id"]) for payload in answer["createDeviceOperations"]]
 
 
 def _unkept(promises: _Promises, evidence: checks.Evidence) -> list[str]:
-    there = set(evidence.operations)
-    broken = [f"operation {id_} was answered and is not there" for id_ in promises.ids - there]
+    there = {id_ for id_, row in evidence.operations.items() if row["batch"] is None}
+    counted = Counter(row["batch"] for row in evidence.operations.values() if row["batch"] is not None)
+    broken = [
+        f"batch {name} was answered {count}, and has {counted[name]} operations"
+        for name, count in promises.counted.items()
+        if count != counted[name]
+    ]
+    broken += [f"operation {id_} was answered and is not there" for id_ in promises.ids - there]
     unasked = there - promises.ids
     if len(unasked) > promises.perhaps:
         broken.append(f"{len(unasked)} operations are there that nobody was told of, of at most {promises.perhaps}")
