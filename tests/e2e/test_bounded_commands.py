@@ -30,6 +30,12 @@ def test_cursors_remain_valid_while_old_rows_are_pruned() -> None:
 
 
 @pytest.mark.database
+def test_operations_for_many_endpoints_are_created_while_devices_wake() -> None:
+    sizes = ("--endpoints", "1200", "--wakes", "10", "--most", "200")
+    assert WELL in run("bench.scale.batch", "--database", KIND, *sizes)
+
+
+@pytest.mark.database
 def test_the_check_reports_a_violation_at_the_end_of_the_table() -> None:
     output = run("bench.scale.invariants", "--database", KIND, "--operations", "12000")
     assert WELL in output
