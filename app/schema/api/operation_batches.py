@@ -39,7 +39,7 @@ from app.schema.errors import ApiError, Code, bad_input
 from app.schema.limits import MAX_SECONDS
 from app.security import Role
 
-PIECE: Final = 500
+PIECE: Final = 200
 """Maximum number of endpoints of a piece: its transaction holds the append lock."""
 PIECE_BYTES: Final = 1_048_576
 """Maximum number of bytes of the values of a piece, unless it has only one operation."""
