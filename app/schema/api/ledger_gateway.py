@@ -18,7 +18,8 @@ from app.schema.errors import ApiError, Code
 Result = TypeVar("Result")
 
 UNAVAILABLE: Final = (
-    "The database cannot be reached; retry with the same idempotencyKey, because the mutation may have been executed."
+    "The database cannot be reached; retry with the same idempotencyKey or batch, because the mutation may have been "
+    "executed."
 )
 
 
