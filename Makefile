@@ -61,8 +61,13 @@ migrate: $(INSTALLED) ## migrate the database of REVEILLE_DATABASE_URL to the cu
 ##@ Development
 
 .PHONY: test
-test: $(INSTALLED_DEV) $(if $(NPM),$(CLIENTS)) $(if $(MAVEN),leshan-build) ## run all tests on SQLite, and beside them those that use a database on PostgreSQL
+test: ## run all tests on SQLite, and beside them those that use a database on PostgreSQL
+	@$(MAKE) --jobs=3 test-bytecode $(if $(NPM),$(CLIENTS)) $(if $(MAVEN),leshan-build)
 	@$(MAKE) --jobs=2 --keep-going test-sqlite test-postgres
+
+.PHONY: test-bytecode
+test-bytecode: $(INSTALLED_DEV) # otherwise each of pytest's processes would compile all tests in a new clone
+	@test -n "$$(find tests -name '*-pytest-*.pyc' -print -quit)" || $(PYTEST) --collect-only --quiet >/dev/null || :
 
 .PHONY: test-sqlite
 test-sqlite:
@@ -135,7 +140,7 @@ graphiql: $(INSTALLED_DEV) ## copy GraphiQL's built files again (Node.js and npm
 
 .PHONY: clean
 clean: ## remove build results and installed packages, but no databases
-	rm -rf $(VENV) .venv.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results
+	rm -rf $(VENV) .venv.lock .npm.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results
 	rm -rf dist leshan-server/target tools/graphiql/node_modules tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -166,5 +171,5 @@ $(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
 
 $(CLIENTS): tests/clients/package.json tests/clients/package-lock.json
 	@echo "Installing the JavaScript clients of tests/clients (once)"
-	@$(LOCK) sh -c 'cd tests/clients && npm ci --loglevel=error'
+	@$(LOCK:.venv.lock=.npm.lock) sh -c 'cd tests/clients && npm ci --loglevel=error'
 	@touch $@
