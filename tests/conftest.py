@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -121,7 +122,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the Java programs before the first test that needs them: on a new machine Maven downloads for minutes,
-    which must not count toward the time of any test."""
+    which must not count toward the time of any test. Exclude all modules and tests from garbage collection: they live
+    until the end, and each full collection would examine them again."""
+    gc.collect()
+    gc.freeze()
     needed = any(item.get_closest_marker("leshan") for item in session.items)
     if needed and not session.config.getoption("collectonly") and not launch.missing_tools():
         launch.build()
