@@ -35,7 +35,7 @@ class ObjectModelsTest {
     @Test
     void theRegistryIsKnownInEveryVersionAndValid() throws Exception {
         Set<String> known = new HashSet<>();
-        ObjectModels.allVersions().forEach(
+        ObjectModels.ofProgram().all().forEach(
                 model -> assertTrue(known.add(model.id + " " + model.version), model.toString()));
         Path registry = Path.of(ObjectModels.class.getResource("/registry/models").toURI());
         int files = 0;
@@ -56,11 +56,11 @@ class ObjectModelsTest {
     void aFileOfTheOperatorReplacesTheObjectsVersionAndAddsOthers() throws Exception {
         Files.writeString(folder.resolve("3304.xml"), humidity("1.1", "Integer"));
         Files.writeString(folder.resolve("3304-1_9.xml"), humidity("1.9", "String"));
-        List<ObjectModel> models = ObjectModels.allVersions(folder);
+        List<ObjectModel> models = ObjectModels.with(folder).all();
         assertEquals(Type.FLOAT, model(models, 3304, "1.0").resources.get(5700).type);
         assertEquals(Type.INTEGER, model(models, 3304, "1.1").resources.get(5700).type);
         assertEquals(Type.STRING, model(models, 3304, "1.9").resources.get(5700).type);
-        assertEquals(ObjectModels.allVersions().size() + 1, models.size());
+        assertEquals(ObjectModels.ofProgram().all().size() + 1, models.size());
     }
 
     @Test
@@ -76,8 +76,8 @@ class ObjectModelsTest {
         Logger logger = (Logger) LoggerFactory.getLogger(ObjectModels.class);
         logger.addAppender(log);
         try {
-            List<ObjectModel> models = ObjectModels.allVersions(folder);
-            assertEquals(ObjectModels.allVersions().size() + 1, models.size());
+            List<ObjectModel> models = ObjectModels.with(folder).all();
+            assertEquals(ObjectModels.ofProgram().all().size() + 1, models.size());
         } finally {
             logger.detachAppender(log);
         }
@@ -93,19 +93,19 @@ class ObjectModelsTest {
     void aFolderThatCannotBeListedEndsTheStart() throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "");
         for (Path bad : List.of(folder.resolve("none"), file)) {
-            SettingException refused = assertThrows(SettingException.class, () -> ObjectModels.allVersions(bad));
+            SettingException refused = assertThrows(SettingException.class, () -> ObjectModels.with(bad));
             assertTrue(refused.getMessage().startsWith("--models"), refused.getMessage());
         }
     }
 
     @Test
     void everyModelCanBeWrittenAsJson() {
-        ObjectModels.allVersions().forEach(ObjectSpecWriter::write);
+        ObjectModels.ofProgram().all().forEach(ObjectSpecWriter::write);
     }
 
     @Test
     void aClientsObjectsHaveOneVersion() throws Exception {
-        List<ObjectModel> newest = ObjectModels.newest();
+        List<ObjectModel> newest = List.copyOf(ObjectModels.newest().getObjectModels());
         assertEquals(newest.size(), newest.stream().map(model -> model.id).distinct().count());
         assertEquals("1.1", newest.stream().filter(model -> model.id == 3304).findFirst().orElseThrow().version);
         new DefaultObjectModelValidator().validate(newest, "newest");

@@ -4,7 +4,6 @@ import org.eclipse.californium.elements.util.ExecutorsUtil;
 import org.eclipse.californium.elements.util.NamedThreadFactory;
 import org.eclipse.californium.elements.util.ProtocolScheduledExecutorService;
 import org.eclipse.leshan.core.model.LwM2mModel;
-import org.eclipse.leshan.core.model.StaticModel;
 import org.reveille.leshan.ObjectModels;
 
 /**
@@ -21,7 +20,7 @@ record SharedResources(
     static SharedResources create(int maxBody) {
         return new SharedResources(
                 ExecutorsUtil.newProtocolScheduledThreadPool(THREADS, new NamedThreadFactory("devices#")),
-                new StaticModel(ObjectModels.newest()),
+                ObjectModels.newest(),
                 DatagramReactor.open(),
                 maxBody);
     }

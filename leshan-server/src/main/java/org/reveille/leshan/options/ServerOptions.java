@@ -113,7 +113,7 @@ public final class ServerOptions {
             Reload reload) throws IOException {
         return new ServerProgram(new ServerProgram.Options(
                 web, coap.settings(coapHost(), credentials, limits, reload), coap.awakeMillis(), name,
-                models == null ? ObjectModels.allVersions() : ObjectModels.allVersions(models), production));
+                models == null ? ObjectModels.ofProgram() : ObjectModels.with(models), production));
     }
 
     public String coapHost() {

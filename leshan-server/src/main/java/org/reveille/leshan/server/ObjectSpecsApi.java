@@ -4,7 +4,6 @@ import io.javalin.http.Context;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
@@ -12,13 +11,14 @@ import java.util.zip.CRC32;
 import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.registration.Registration;
+import org.reveille.leshan.ObjectModels;
 import org.reveille.leshan.json.Json;
 import org.reveille.leshan.json.ObjectSpecWriter;
 
 /** Serves `/api/objectspecs`: the object models of this server. */
 final class ObjectSpecsApi {
     private final LeshanServer server;
-    private final List<ObjectModel> models;
+    private final ObjectModels models;
     /** The JSON of each model that was requested once; that of all models has 1.2 MB. */
     private final Map<ObjectModel, String> written = new ConcurrentHashMap<>();
 
@@ -27,7 +27,7 @@ final class ObjectSpecsApi {
      *
      * @param models every version of every object
      */
-    ObjectSpecsApi(LeshanServer server, List<ObjectModel> models) {
+    ObjectSpecsApi(LeshanServer server, ObjectModels models) {
         this.server = server;
         this.models = models;
     }
@@ -46,7 +46,7 @@ final class ObjectSpecsApi {
     HttpAnswer known(Context context) {
         String object = context.queryParam("object");
         String version = context.queryParam("version");
-        return list(models.stream()
+        return list(models.all().stream()
                 .filter(model -> object == null || object.equals(String.valueOf(model.id)))
                 .filter(model -> version == null || version.equals(model.version)).toList());
     }

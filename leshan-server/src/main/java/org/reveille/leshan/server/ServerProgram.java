@@ -4,15 +4,14 @@ import io.javalin.Javalin;
 import io.javalin.util.JavalinException;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import org.eclipse.leshan.core.endpoint.Protocol;
-import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.endpoint.LwM2mServerEndpoint;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
 import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
+import org.reveille.leshan.ObjectModels;
 import org.reveille.leshan.events.Outbox;
 import org.reveille.leshan.monitoring.CoapMetrics;
 import org.reveille.leshan.monitoring.Health;
@@ -36,7 +35,7 @@ public final class ServerProgram implements AutoCloseable {
      * @param production null for the stock server's behavior
      */
     public record Options(
-            HttpSettings http, CoapSettings coap, int awakeMillis, String name, List<ObjectModel> models,
+            HttpSettings http, CoapSettings coap, int awakeMillis, String name, ObjectModels models,
             Production production) {
         /** Returns a builder of the LwM2M server with the settings that both modes have. */
         LeshanServerBuilder builder(ClientAwakeTimeProvider awakeTimes) {

@@ -15,7 +15,6 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.eclipse.leshan.core.model.LwM2mModel;
-import org.eclipse.leshan.core.model.StaticModel;
 import org.eclipse.leshan.core.node.LwM2mMultipleResource;
 import org.eclipse.leshan.core.node.LwM2mNode;
 import org.eclipse.leshan.core.node.LwM2mObject;
@@ -37,7 +36,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.reveille.leshan.ObjectModels;
 
 class CodecsTest {
-    private static final LwM2mModel MODEL = new StaticModel(ObjectModels.newest());
+    private static final LwM2mModel MODEL = ObjectModels.newest();
     private static final LwM2mPath UNSIGNED = new LwM2mPath("/3442/0/125");
     private static final LwM2mPath UNSIGNEDS = new LwM2mPath("/3442/0/1125");
     private static final LwM2mPath INTEGER = new LwM2mPath("/3442/0/120");

@@ -31,7 +31,7 @@ class FirmwareTest {
 
     @BeforeEach
     void setModel() {
-        ObjectModel model = ObjectModels.newest().stream().filter(each -> each.id == 5).findFirst().orElseThrow();
+        ObjectModel model = ObjectModels.newest().getObjectModel(5);
         firmware.setModel(model);
     }
 

@@ -52,7 +52,7 @@ class ServerEventsTest {
                 new CaliforniumServerEndpointsProvider.Builder(new CoapServerProtocolProvider())
                         .addEndpoint(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), Protocol.COAP).build();
         server = new LeshanServerBuilder().setEndpointsProviders(endpoints)
-                .setObjectModelProvider(new VersionedModelProvider(ObjectModels.allVersions()))
+                .setObjectModelProvider(new VersionedModelProvider(ObjectModels.ofProgram()))
                 .setClientAwakeTimeProvider(contacts).build();
         AcknowledgedSendResource.install(endpoints.getCoapServer(), ServerEvents.listen(server, outbox, contacts));
         server.start();

@@ -83,7 +83,7 @@ class CoapSettingsTest {
                 "127.0.0.1", 0, 0, Identity.NONE, credentials, MAX_BODY, MAX_REGISTRATION, UNREGISTERED_RATE,
                 californium -> { });
         LeshanServerBuilder builder =
-                new LeshanServerBuilder().setObjectModelProvider(new VersionedModelProvider(ObjectModels.allVersions()));
+                new LeshanServerBuilder().setObjectModelProvider(new VersionedModelProvider(ObjectModels.ofProgram()));
         settings.applyTo(builder, new CoapMetrics(new Metrics()), refusals);
         server = builder.build();
         settings.limitRate(server, refusals);
