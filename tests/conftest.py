@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 import pytest
 import pytest_asyncio
+import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -118,6 +119,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((place for place, longest in enumerate(LONGEST) if group.startswith(longest)), len(LONGEST))
 
     items.sort(key=place)
+
+
+def pytest_configure() -> None:
+    """Log tracebacks without local variables, as Reveille's processes do: with them one takes 0.4 s of CPU."""
+    structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
