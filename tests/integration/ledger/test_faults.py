@@ -18,11 +18,13 @@ from app.models.ledger.group import Group
 from app.models.ledger.postgres_store import _END_SILENT_HOLDER, APPEND_LOCK
 from app.models.ledger.store import StoreUnavailable
 from tests.support.ledger import LedgerWorld, new, registered
+from tests.support.servers.databases import KIND, DatabaseKind
 from tests.support.servers.postgres import PostgresServer, postgres
 
 pytestmark = [
     pytest.mark.asyncio,
     pytest.mark.database,
+    pytest.mark.skipif(KIND is not DatabaseKind.POSTGRES, reason="its own PostgreSQL; Tortoise knows one dialect"),
 ]
 
 
