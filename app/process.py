@@ -18,7 +18,7 @@ from app.dispatcher.runner import Runner
 from app.dispatcher.sweeper import Sweeper
 from app.dispatcher.verdict import judge
 from app.dispatcher.withdrawing import Withdrawer
-from app.domain.enums import SECOND, Instant
+from app.domain.enums import DAY, SECOND, Instant
 from app.health import DATABASE_SECONDS, Health
 from app.ingest.event_ingestor import EventIngestor
 from app.ingest.model_fetcher import ModelFetcher
@@ -37,8 +37,6 @@ log = structlog.get_logger(__name__)
 
 SERVER_ID: Final = 1
 """The id of the only Leshan server. Rows carry the id of their server already."""
-
-DAY: Final = 24 * 3600 * SECOND
 
 
 class Role(Flag):
@@ -73,6 +71,8 @@ def rules_of(settings: Settings) -> Rules:
         awake_window=settings.awake_window * SECOND,
         max_in_flight=settings.leshan_max_in_flight,
         retention=settings.retention * DAY,
+        reading_retention=settings.reading_retention * DAY,
+        aggregate_retention=settings.aggregate_retention * DAY,
         honours_at=settings.leshan_notifications_wake,
     )
 

@@ -263,6 +263,10 @@ class Settings(BaseSettings):
         "`/5/0/0` needs more than the default, and a Leshan server and device that accept it",
     )
     retention: int = Field(90, ge=1, le=36_500, description="Days to keep ended operations and their transitions")
+    reading_retention: int = Field(
+        30, ge=1, le=36_500, description="Days to keep readings; each day is a partition on PostgreSQL"
+    )
+    aggregate_retention: int = Field(730, ge=1, le=36_500, description="Days to keep the hourly aggregates of readings")
     webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
         None, description="Secret that signs webhook calls (Standard Webhooks, `whsec_..`)"
     )

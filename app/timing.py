@@ -24,6 +24,7 @@ class Timing:
             attempt is left to the sweep.
         sweep: interval of the sweep and of the probe, over all dispatchers.
         prune: interval of pruning.
+        aggregate: interval at which readings are added to the hourly aggregates.
         ingest_retry: pause after which events are ingested again while the database is unavailable.
         late_response: time that an attempt's own runner has for settling it before a response from an event does.
         bridge_lease: the bridge's lease. A whole number.
@@ -47,6 +48,7 @@ class Timing:
     unreachable: float = 3.0
     sweep: float = 0.5
     prune: float = 60.0
+    aggregate: float = 30.0
     ingest_retry: float = 0.5
     late_response: float = 2.0
     bridge_lease: int = 10

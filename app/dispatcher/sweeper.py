@@ -15,7 +15,17 @@ from app.dispatcher.withdrawing import Withdrawer
 from app.domain.enums import Instant
 from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
-from app.models.ledger import Ledger, LedgerUnavailable, Probed, Prune, Sweep, TakeProbe
+from app.models.ledger import (
+    AggregateReadings,
+    Command,
+    Ledger,
+    LedgerUnavailable,
+    Probed,
+    Prune,
+    PruneReadings,
+    Sweep,
+    TakeProbe,
+)
 from app.models.queries import ReadUnavailable
 from app.models.ready import due_for_probe, due_for_sweep
 from app.timing import DEFAULT, Timing
@@ -24,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 BETWEEN_PIECES: Final = 0.05
 BUSY_SHARE: Final = 4
-"""Pruning takes one part in this many of the time: on a slow database it pauses for longer."""
+"""Pruning and aggregation take one part in this many of the time: on a slow database it pauses for longer."""
 
 
 class Sweeper:
@@ -50,6 +60,7 @@ class Sweeper:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(self._timing.sweep, self._sweep))
             tasks.create_task(self._every(self._timing.sweep, self._probe))
+            tasks.create_task(self._every(self._timing.aggregate, self._aggregate))
             tasks.create_task(self._every(self._timing.prune, self._prune))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -87,9 +98,16 @@ class Sweeper:
             await self._ledger.submit(Probed(probe.healthy, probe.detail))
 
     async def _prune(self) -> None:
-        """Prune in shorter transactions with longer pauses: no caller waits for pruning."""
+        await self._in_pieces(Prune)
+        await self._in_pieces(PruneReadings)
+
+    async def _aggregate(self) -> None:
+        await self._in_pieces(AggregateReadings)
+
+    async def _in_pieces(self, command: Callable[[], Command[bool]]) -> None:
+        """Submit commands until there is no more work, with pauses in which others are written: no caller waits."""
         more = True
         while more:
             begun = time.monotonic()
-            more = await self._ledger.submit(Prune())
+            more = await self._ledger.submit(command())
             await asyncio.sleep(max(BETWEEN_PIECES, (BUSY_SHARE - 1) * (time.monotonic() - begun)))

@@ -13,7 +13,9 @@ Instant: TypeAlias = int
 
 MILLISECOND: Final = 1_000
 SECOND: Final = 1_000_000
-"""Microseconds in a second; ``5 * SECOND`` is a duration that can be added to an :data:`Instant`."""
+HOUR: Final = 3_600 * SECOND
+DAY: Final = 24 * HOUR
+"""Microseconds; ``5 * SECOND`` is a duration that can be added to an :data:`Instant`."""
 
 
 class _NamedEnum(StrEnum):
@@ -57,6 +59,23 @@ class Presence(_NamedEnum):
     ONLINE = auto()
     ASLEEP = auto()
     OFFLINE = auto()
+
+
+class TimeSource(_NamedEnum):
+    """Whose clock gave the time of a reading. The database stores the position in this list: append only."""
+
+    DEVICE = auto()
+    SERVER = auto()
+
+
+class ReadingOrigin(_NamedEnum):
+    """The kind of message that carried a reading. The database stores the position in this list: append only."""
+
+    NOTIFICATION = auto()
+    SEND = auto()
+    READ = auto()
+    OBSERVE = auto()
+    LEGACY_WEBHOOK = auto()
 
 
 class ReasonCode(_NamedEnum):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from app.domain.enums import ReadingOrigin
 from app.domain.values import JsonValue
 
 
@@ -103,6 +104,7 @@ class Reported(EndpointEvent):
     """
 
     nodes: Mapping[str, JsonValue]
+    origin: ReadingOrigin = ReadingOrigin.NOTIFICATION
     wakes: bool = False
     samples: tuple[Sample, ...] = ()
 

@@ -64,6 +64,22 @@ def is_multiple(value: JsonValue) -> bool:
     return isinstance(value, dict) and all(key.isdigit() for key in value)
 
 
+def number_of(type_: ValueType, value: JsonValue) -> float | None:
+    """Return a value in the contract's form as a number: INTEGER, UNSIGNED_INTEGER and FLOAT, BOOLEAN as 0 or 1, TIME
+    in seconds since the epoch; None for other types and for a multiple resource."""
+    if type_ not in _NUMERIC or isinstance(value, dict):
+        return None
+    try:
+        return time_to_millis(value) / 1000 if type_ is ValueType.TIME else float(value)
+    except (TypeError, ValueError):  # a device's value that was kept as received
+        return None
+
+
+_NUMERIC: Final = frozenset(
+    {ValueType.FLOAT, ValueType.INTEGER, ValueType.UNSIGNED_INTEGER, ValueType.BOOLEAN, ValueType.TIME}
+)
+
+
 def canonical(type_: ValueType, value: JsonValue) -> JsonValue:
     """Check one value (not a multiple) and return it in the contract's form.
 

@@ -38,8 +38,8 @@ from app.models.ledger import (
     IngestEvents,
     Ledger,
     LedgerUnavailable,
-    Reading,
     StreamPosition,
+    TypedSample,
 )
 from app.models.object_models import ObjectModelCache
 from app.models.queries import ReadUnavailable, object_versions_of
@@ -205,15 +205,15 @@ class EventIngestor:
         """Decode the values of an event with the object models of its device."""
         if isinstance(event, Reported):
             models = self._object_models.of(self._versions.get(event.endpoint, {}))
-            readings = [
-                Reading(
+            samples = [
+                TypedSample(
                     decode_content(None, sample.nodes, models).values,
                     None if sample.time is None else sample.time * MILLISECOND,
                 )
                 for sample in event.samples or (Sample(None, event.nodes),)
                 if sample.nodes
             ]
-            return DecodedEvent(event, readings=tuple(readings))
+            return DecodedEvent(event, samples=tuple(samples))
         if isinstance(event, RequestResponse):
             models = self._object_models.of(self._versions.get(event.endpoint, {}))
             outcome = read_response_object(OperationKind.READ, event.response)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final, NamedTuple
 
-from app.domain.enums import SECOND
+from app.domain.enums import SECOND, ReadingOrigin
 from app.domain.events import (
     AttemptEnded,
     Awake,
@@ -199,8 +199,14 @@ def _report(name: str, data: Mapping[str, JsonValue], source: _Source) -> Leshan
             for each in samples[:MAX_SAMPLES]
             if isinstance(each, Mapping) and isinstance(each.get("val"), Mapping)
         )
-    wakes = source.notifications_wake
-    return Reported(endpoint=_endpoint(data), nodes=nodes, wakes=wakes, samples=kept, **source.common)
+    return Reported(
+        endpoint=_endpoint(data),
+        nodes=nodes,
+        origin=ReadingOrigin(name),
+        wakes=source.notifications_wake,
+        samples=kept,
+        **source.common,
+    )
 
 
 def _response(_name: str, data: Mapping[str, JsonValue], source: _Source) -> LeshanEvent | None:

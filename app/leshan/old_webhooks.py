@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
+from app.domain.enums import ReadingOrigin
 from app.domain.events import Deregistered, Event, Registered, Registration, Reported, Updated
 from app.domain.paths import MAX_ID
 from app.domain.values import JsonValue
@@ -33,7 +34,7 @@ def parse_single(body: JsonValue) -> Event:
     node = body["val"]
     if object_id == REGISTRATION_OBJECT:
         return _registration_event(endpoint, node)
-    return Reported(endpoint=endpoint, nodes={_path(object_id, node): node})
+    return Reported(endpoint=endpoint, nodes={_path(object_id, node): node}, origin=ReadingOrigin.LEGACY_WEBHOOK)
 
 
 def parse_composite(body: JsonValue) -> Event:
@@ -48,7 +49,7 @@ def parse_composite(body: JsonValue) -> Event:
         nodes = {}
     if not isinstance(nodes, Mapping):
         raise MissingField("val")
-    return Reported(endpoint=endpoint, nodes=nodes)
+    return Reported(endpoint=endpoint, nodes=nodes, origin=ReadingOrigin.LEGACY_WEBHOOK)
 
 
 def _common(body: JsonValue) -> tuple[str, Mapping[str, JsonValue]]:

@@ -31,6 +31,11 @@ def members_of(enum: type[StrEnum]) -> Mapping[str | None, Any]:
     return {None: None, **{member.value: member for member in enum}}
 
 
+def codes_of(enum: type[StrEnum]) -> Mapping[StrEnum, int]:
+    """Map the members of an enumeration to their positions, which a SMALLINT column stores."""
+    return {member: code for code, member in enumerate(enum)}
+
+
 def storable_text(text: str, most: int) -> str:
     """Return text from elsewhere (a device, Leshan, a proxy) as both databases can store it: no NUL, no half of a
     surrogate pair, at most ``most`` characters."""

@@ -16,11 +16,14 @@ from app.models.fields import InstantField, JsonField
 
 
 class LedgerHead(Model):
-    """One row: the log's last number (``seq``), and the number up to which it has been pruned (``horizon``)."""
+    """One row: the log's last number (``seq``), the number up to which it has been pruned (``horizon``, of readings
+    ``reading_horizon``), and the number up to which readings are counted in the hourly aggregates (``aggregated``)."""
 
     id = fields.SmallIntField(primary_key=True, generated=False)
     seq = fields.BigIntField()
     horizon = fields.BigIntField()
+    reading_horizon = fields.BigIntField(default=0)
+    aggregated = fields.BigIntField(default=0)
 
     class Meta:
         table = "ledger_head"
@@ -255,7 +258,8 @@ class PresenceChange(Model):
 
 
 class ResourceState(Model):
-    """The latest known value of one resource of one endpoint."""
+    """The latest known value of one resource of one endpoint: its reading with the greatest (``at``, arrival).
+    ``received_at`` is null where a version before revision 8 wrote it: the same as ``at``."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
     endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.CASCADE)
@@ -263,24 +267,61 @@ class ResourceState(Model):
     type = fields.CharEnumField(ValueType, max_length=16)
     value = JsonField()
     at: fields.Field[int] = InstantField()
+    received_at: fields.Field[int | None] = InstantField(null=True)
+    origin = fields.SmallIntField(default=0)
+    time_source = fields.SmallIntField(default=1)
 
     class Meta:
         table = "resource_state"
         unique_together = (("endpoint", "path"),)
 
 
-class ResourceChange(Model):
-    """One value that a resource had, in the order of arrival; ``resourceChanges`` is resumed from these rows."""
+class Reading(Model):
+    """One value of one resource at one time (``at``), in the order of arrival: ``resourceChanges`` is resumed from
+    these rows. Rows of one message have the same ``report``: the ``seq`` of its first one.
+
+    ``number`` is the value as a number if it has one that can be summed. On PostgreSQL ``stored_at``, the time of the
+    commit, chooses the partition, and no foreign key delays the arrival of values.
+    """
 
     seq = fields.BigIntField(primary_key=True, generated=False)
-    endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.CASCADE)
+    endpoint_id = fields.BigIntField()
+    at: fields.Field[int] = InstantField()
+    received_at: fields.Field[int] = InstantField()
+    stored_at: fields.Field[int] = InstantField()
+    report = fields.BigIntField()
+    number = fields.FloatField(null=True)
+    origin = fields.SmallIntField()
+    time_source = fields.SmallIntField()
     path = fields.CharField(max_length=32)
     type = fields.CharEnumField(ValueType, max_length=16)
     value = JsonField()
-    at: fields.Field[int] = InstantField()
 
     class Meta:
-        table = "resource_change"
+        table = "reading"
+        indexes = (Index(fields=("endpoint_id", "path", "at", "seq"), name="ix_reading_path"),)
+
+
+class ReadingHour(Model):
+    """The readings of one resource whose ``at`` is within one hour, which begins at ``hour``.
+
+    ``numbers``, ``low``, ``high`` and ``total`` are of those that are numbers; ``last_..`` is the reading with the
+    greatest (``at``, arrival). The table's key is (``endpoint_id``, ``path``, ``hour``), which Tortoise cannot declare.
+    """
+
+    endpoint_id = fields.BigIntField(primary_key=True, generated=False)
+    path = fields.CharField(max_length=32)
+    hour: fields.Field[int] = InstantField()
+    count = fields.BigIntField()
+    numbers = fields.BigIntField()
+    low = fields.FloatField(null=True)
+    high = fields.FloatField(null=True)
+    total = fields.FloatField(null=True)
+    last_at: fields.Field[int] = InstantField()
+    last_value = JsonField()
+
+    class Meta:
+        table = "reading_hour"
 
 
 class ObjectModelRow(Model):

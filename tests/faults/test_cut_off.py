@@ -215,7 +215,7 @@ async def _listeners(whole: Cluster, count: int) -> bool:
 
 async def _values(whole: Cluster, name: str, count: int) -> bool:
     """Return whether so many values of the device are stored; fail if there are more."""
-    sql = "SELECT 1 FROM resource_change c JOIN endpoint e ON e.id = c.endpoint_id WHERE e.name = $1"
+    sql = "SELECT 1 FROM reading c JOIN endpoint e ON e.id = c.endpoint_id WHERE e.name = $1"
     found = len(await whole.rows(sql, name))
     assert found <= count
     return found == count

@@ -90,10 +90,10 @@ async def test_all_samples_of_a_send_are_stored_with_the_devices_times(world: Si
     world.simulator.events.publish("SEND", "dev", _json({"ep": "dev", "val": samples[-1]["val"], "samples": samples}))
 
     async def told() -> bool:
-        return await tables.ResourceChange.filter(path=PATH).count() == len(samples)
+        return await tables.Reading.filter(path=PATH).count() == len(samples)
 
     await eventually(told, "every sample is in the log")
-    changes = await tables.ResourceChange.filter(path=PATH).order_by("seq")
+    changes = await tables.Reading.filter(path=PATH).order_by("seq")
     assert [float(change.value) for change in changes] == [float(n) for n in range(26)]
     assert [change.at // 1000 for change in changes[:24]] == times[:24]
     assert changes[24].at == changes[25].at

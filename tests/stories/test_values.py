@@ -28,7 +28,7 @@ async def latest(world: SimulatedWorld, path: str, name: str = "dev") -> tuple[s
 
 async def history(path: str) -> list[JsonValue]:
     """Return all stored values, in the order of arrival."""
-    return [row.value for row in await tables.ResourceChange.filter(path=path).order_by("seq")]
+    return [row.value for row in await tables.Reading.filter(path=path).order_by("seq")]
 
 
 async def becomes(world: SimulatedWorld, path: str, type_: str, value: JsonValue) -> None:

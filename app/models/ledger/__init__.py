@@ -1,11 +1,12 @@
 """The ledger: the only module that writes. Callers submit commands; :class:`Ledger` commits them in groups."""
 
+from app.models.ledger.aggregates import AggregateReadings, RebuildAggregates
 from app.models.ledger.batches import Batch, BeginBatch, ContinueBatch
 from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
-from app.models.ledger.commands import Conflict, LedgerError, LimitExceeded, NotFound
+from app.models.ledger.commands import Command, Conflict, LedgerError, LimitExceeded, NotFound
 from app.models.ledger.create import Create, Created
-from app.models.ledger.ingest import MADE_UP, DecodedEvent, IngestEvents, Reading, StreamPosition
+from app.models.ledger.ingest import MADE_UP, DecodedEvent, IngestEvents, StreamPosition
 from app.models.ledger.ledger import ANSWER_SECONDS, Committed, Ledger, LedgerOverloaded, LedgerUnavailable
 from app.models.ledger.listing import EndListing, Listed, ReadLedgerTime, Reconciled
 from app.models.ledger.lost import HandOver, TakeLost
@@ -21,6 +22,7 @@ from app.models.ledger.metadata import (
 )
 from app.models.ledger.outage import READING, Outage
 from app.models.ledger.pauses import PauseDispatch, ResumeDispatch, Scope
+from app.models.ledger.readings import PruneReadings, TypedSample
 from app.models.ledger.rules import Rules
 from app.models.ledger.settle import Release, Settle
 from app.models.ledger.store import StoreUnavailable, UnsafeDatabase
@@ -30,12 +32,14 @@ __all__ = [
     "ANSWER_SECONDS",
     "MADE_UP",
     "READING",
+    "AggregateReadings",
     "Batch",
     "BeginBatch",
     "Cancel",
     "CancelMany",
     "Claim",
     "Claimed",
+    "Command",
     "Committed",
     "Configure",
     "Conflict",
@@ -59,8 +63,9 @@ __all__ = [
     "ProveWritable",
     "Provision",
     "Prune",
+    "PruneReadings",
     "ReadLedgerTime",
-    "Reading",
+    "RebuildAggregates",
     "Reconciled",
     "Release",
     "RenewBridgeLease",
@@ -75,6 +80,7 @@ __all__ = [
     "Sweep",
     "TakeLost",
     "TakeProbe",
+    "TypedSample",
     "UnsafeDatabase",
     "UpdateServerInfo",
     "Withdraw",

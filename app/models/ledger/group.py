@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from app.domain.enums import Instant, OperationStatus, ReasonCode
-from app.domain.values import TypedValue
-from app.models.fields import dump_json, load_json, storable_text
+from app.models.fields import load_json, storable_text
 from app.models.ledger.queues import Next
 from app.models.ledger.rows import (
     ENDPOINT_COLUMNS,
@@ -20,7 +19,7 @@ from app.models.ledger.rows import (
     STATUS_COLUMNS,
     EndpointRow,
     PresenceChange,
-    ResourceChange,
+    ReadingRow,
     ServerRow,
     TransitionRow,
 )
@@ -114,7 +113,7 @@ class Group:
     operation of endpoints whose queue is not always sent from its head. ``sequences``, by endpoint id and name, may
     have to be stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of
     those to which operations are added. The log's new rows are in ``transitions``, ``presence_changes`` and
-    ``resource_changes``; ``statements`` are written beside them.
+    ``readings``; ``statements`` are written beside them.
     """
 
     store: Store
@@ -139,7 +138,7 @@ class Group:
     members: Counter[tuple[int, str]] = field(default_factory=Counter)
     transitions: list[TransitionRow] = field(default_factory=list)
     presence_changes: list[PresenceChange] = field(default_factory=list)
-    resource_changes: list[ResourceChange] = field(default_factory=list)
+    readings: list[ReadingRow] = field(default_factory=list)
     statements: list[tuple[str, list[Values]]] = field(default_factory=list)
     moves: Counter[Move] = field(default_factory=Counter)
     logged: bool = False
@@ -274,12 +273,6 @@ class Group:
                 if status is not None:
                     column = STATUS_COLUMNS[status]
                     setattr(row, column, getattr(row, column) + by)
-
-    def report(self, endpoint: EndpointRow, values: Mapping[str, TypedValue], at: Instant) -> None:
-        """Publish values to subscribers, in order of arrival; the latest by (time, arrival) is a resource's state."""
-        for path, typed in values.items():
-            value = dump_json(typed.value)
-            self.resource_changes.append(ResourceChange(self.draw(), endpoint.id, path, typed.type, value, at))
 
     def publish_presence(self, endpoint: EndpointRow) -> None:
         """Publish an endpoint's presence to subscribers."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from app.domain.enums import SECOND, Instant, OperationStatus
-from app.domain.events import Deregistered, Event, Registered, RequestResponse, Updated
+from app.domain.enums import OperationStatus, ReadingOrigin
+from app.domain.events import Deregistered, Event, Registered, Reported, RequestResponse, Updated
 from app.domain.outcomes import OutcomeKind
-from app.domain.values import TypedValue
 from app.domain.verdicts import Report
 from app.models.fields import dump_json
 from app.models.ledger import presence
@@ -17,6 +16,7 @@ from app.models.ledger.commands import Command, Phase
 from app.models.ledger.early_responses import report_to_json
 from app.models.ledger.group import Group, Needs
 from app.models.ledger.leases import drop_held, end_attempt, expect_answer, give_up_held
+from app.models.ledger.readings import TypedSample, report
 from app.models.ledger.rows import EndpointRow
 
 _STORE_EARLY: Final = (
@@ -26,24 +26,13 @@ _STORE_DELIVERY: Final = "INSERT INTO webhook_delivery (id, at) VALUES ($1, $2) 
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """Values of one moment: ``at`` of the device's clock, or None for the time of their receipt."""
-
-    values: Mapping[str, TypedValue]
-    at: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class DecodedEvent:
     """An event with its values typed, oldest first, and for a RequestResponse the report on the request."""
 
     event: Event
-    readings: Sequence[Reading] = ()
+    samples: Sequence[TypedSample] = ()
     report: Report | None = None
 
-
-EARLIEST_CLOCK: Final[Instant] = 1_262_304_000 * SECOND
-"""2010-01-01: a device's clock that is earlier was never set."""
 
 MADE_UP: Final = "#"
 """Prefix of a :attr:`StreamPosition.id` that the Leshan server does not know."""
@@ -81,7 +70,7 @@ class IngestEvents(Command[int]):
     again: bool = False
 
     def __post_init__(self) -> None:
-        self.weight = sum(max(1, len(decoded.readings)) for decoded in self.events)
+        self.weight = sum(max(1, len(decoded.samples)) for decoded in self.events)
 
     def needs(self, needs: Needs) -> None:
         needs.endpoint_names.update(decoded.event.endpoint for decoded in self.events)
@@ -135,9 +124,9 @@ class IngestEvents(Command[int]):
             self._apply_to_held(
                 group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim
             )
-        received_at = group.now - event.age
-        for reading in decoded.readings:
-            group.report(endpoint, reading.values, _time_of(reading, received_at))
+        if decoded.samples:
+            origin = event.origin if isinstance(event, Reported) else ReadingOrigin.READ
+            report(group, endpoint, decoded.samples, origin, group.now - event.age)
 
     def _apply_to_held(self, group: Group, endpoint: EndpointRow, *, replaced: bool, woke: bool, calm: bool) -> None:
         """Apply an event to a request that Leshan holds. ``calm`` means that no wake has come since it was delayed."""
@@ -147,14 +136,6 @@ class IngestEvents(Command[int]):
             drop_held(group, endpoint, "the registration ended while Leshan held the request")
         elif woke:
             expect_answer(group, endpoint)
-
-
-def _time_of(reading: Reading, received_at: Instant) -> Instant:
-    """Return the device's time if its clock can be right. A value cannot be newer than its receipt, and one dated 1970
-    by a clock that was never set must not remain behind all earlier ones forever."""
-    if reading.at is None or reading.at < EARLIEST_CLOCK:
-        return received_at
-    return min(reading.at, received_at)
 
 
 def _replaced(known: tuple[str | None, int | None], endpoint: EndpointRow) -> bool:

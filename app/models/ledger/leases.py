@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.domain.enums import SECOND, Delivery, Instant, OperationStatus, Presence, ReasonCode
+from app.domain.enums import SECOND, Delivery, Instant, OperationStatus, Presence, ReadingOrigin, ReasonCode
 from app.domain.kinds import COMPOSITES, KINDS
 from app.domain.operations import is_turn_ender
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Attempt, Report, Verdict
 from app.models.fields import dump_json, load_json, storable_text
-from app.models.ledger import breaker
+from app.models.ledger import breaker, readings
 from app.models.ledger.group import Group
 from app.models.ledger.presence import is_registered_under, observe, open_window, seen
 from app.models.ledger.queues import NOTHING
@@ -54,7 +54,8 @@ def end_attempt(group: Group, operation: Operation, report: Report) -> None:
         endpoint.silent = verdict.reason in _SILENCE
     if verdict.contact:
         endpoint.silent = False
-        group.report(endpoint, report.values, answered_at)
+        origin = ReadingOrigin.OBSERVE if KINDS[operation.kind].observes else ReadingOrigin.READ
+        readings.report(group, endpoint, [readings.TypedSample(report.values)], origin, answered_at)
     if verdict.status is OperationStatus.CONFIRMED:
         _record_observation(endpoint, operation)
     operation.answer = dump_json(report.answer) if verdict.status is OperationStatus.CONFIRMED else operation.answer

@@ -17,7 +17,6 @@ from app.models.ledger.lost import can_be_queried
 from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
 from app.models.ledger.store import LONG_STATEMENT_SECONDS
-from app.models.operation_index import filing
 
 PIECE: Final = 500
 """Maximum of rows of each kind in one sweep: a long list is processed in several short transactions."""
@@ -146,7 +145,7 @@ class Prune(Command[bool]):
         edge = group.now - group.rules.retention
         self.more = False
         await self._find_operations(group, edge)
-        await self._find_changes(group, edge)
+        await self._find_presences(group, edge)
         await self._forget_receipts(group, "webhook_delivery", "id", group.now - DELIVERY_SPAN)
         await self._forget_receipts(group, "early_response", "request_id", group.now - EARLY_RESPONSE_SPAN)
         await self._find_batches(group, edge)
@@ -160,17 +159,6 @@ class Prune(Command[bool]):
         await group.load_endpoints({group.operations[seq].endpoint_id for seq in self.operations})
         group.horizon = max([group.horizon, *(group.operations[seq].last_seq for seq in self.operations)])
 
-    async def _find_changes(self, group: Group, edge: Instant) -> None:
-        """Find presence changes and values to prune. The age of values follows from the other tables: their own time is
-        the device's, and one dated 1970 would move the horizon past every live cursor. So they are pruned only once
-        something logged after them is old: an operation, or a presence change."""
-        presences = await group.store.fetch(_OLDEST_PRESENCES, PRUNE_PIECE)
-        self._forget_log(group, "presence_change", [row["seq"] for row in presences if row["at"] < edge])
-        created = await group.store.fetch(_CREATED.format(filing=filing(postgres=group.store.postgres)), edge)
-        old = max([group.horizon, *(row["seq"] for row in created)])
-        values = await group.store.fetch(_OLDEST_VALUES, old, PRUNE_PIECE)
-        self._forget_log(group, "resource_change", [row["seq"] for row in values])
-
     async def _find_batches(self, group: Group, edge: Instant) -> None:
         """Find batches that were not continued for so long, and of which no operation is stored any more: without its
         row, the name would begin a new batch."""
@@ -179,10 +167,12 @@ class Prune(Command[bool]):
         self.more |= len(gone) == PRUNE_PIECE
         group.statements.append(("DELETE FROM operation_batch WHERE id = $1", [(id_,) for id_ in gone]))
 
-    def _forget_log(self, group: Group, table: str, gone: list[int]) -> None:
+    async def _find_presences(self, group: Group, edge: Instant) -> None:
+        rows = await group.store.fetch(_OLDEST_PRESENCES, PRUNE_PIECE)
+        gone = [row["seq"] for row in rows if row["at"] < edge]
         self.more |= len(gone) == PRUNE_PIECE
         group.horizon = max([group.horizon, *gone])
-        group.statements.append((f"DELETE FROM {table} WHERE seq = $1", [(seq,) for seq in gone]))  # noqa: S608
+        group.statements.append(("DELETE FROM presence_change WHERE seq = $1", [(seq,) for seq in gone]))
 
     async def _forget_receipts(self, group: Group, table: str, key: str, edge: Instant) -> None:
         """Delete receipts, also a limited number at a time: with millions at once, the statement timed out again and
@@ -205,8 +195,6 @@ _ENDED: Final = (
     "SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
 )
 _OLDEST_PRESENCES: Final = "SELECT seq, at FROM presence_change ORDER BY seq LIMIT $1"
-_CREATED: Final = "SELECT seq FROM {filing} WHERE created_at < $1 ORDER BY created_at DESC LIMIT 1"
-_OLDEST_VALUES: Final = "SELECT seq FROM resource_change WHERE seq <= $1 ORDER BY seq LIMIT $2"
 BATCHES: Final = """
     SELECT b.id FROM operation_batch b WHERE b.continued_at < $1
       AND NOT EXISTS (SELECT 1 FROM {filing} o WHERE o.batch = b.name)

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import asyncpg
 
+from app.domain.enums import DAY, Instant
 from app.models.dialect import PLACEHOLDER, POSTGRES_NOW
+from app.models.ledger.reading_partitions import create_partitions, drop_oldest
 from app.models.ledger.store import (
     LONG_STATEMENT_SECONDS,
     STATEMENT_SECONDS,
@@ -119,6 +121,7 @@ class PostgresStore:
         self._unsafe = unsafe
         self._connection: asyncpg.Connection[Any] | None = None
         self._seconds = STATEMENT_SECONDS
+        self._partitions_end: Instant = 0
 
     async def open(self) -> None:
         settings = LEDGER_TIMEOUTS | LEDGER_PLANS
@@ -147,6 +150,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
+        self._partitions_end = 0
         if connection is not None:
             connection.terminate()
 
@@ -171,6 +175,7 @@ class PostgresStore:
             await connection.execute("COMMIT")
 
     async def rollback(self) -> None:
+        self._partitions_end = 0  # those that were created in this transaction are gone
         with self._answer() as connection:
             await connection.execute("ROLLBACK")
 
@@ -198,6 +203,15 @@ class PostgresStore:
             columns = [column for _, rows in due for column in _columns(rows)]
             with self._answer() as connection:
                 await connection.execute(_together(*(sql for sql, _ in due)), *columns)
+
+    async def prepare_readings(self, now: Instant) -> None:
+        if now + DAY > self._partitions_end:
+            with self._answer() as connection:
+                self._partitions_end = await create_partitions(connection, now)
+
+    async def drop_readings(self, edge: Instant, aggregated: int) -> int | None:
+        with self._answer() as connection:
+            return await drop_oldest(connection, edge, aggregated)
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:

@@ -186,15 +186,21 @@ class PresenceChange(NamedTuple):
     at: Instant
 
 
-class ResourceChange(NamedTuple):
-    """A reported value, as it is written to the log; the latest of a path is also its resource's state."""
+class ReadingRow(NamedTuple):
+    """A reported value. Columns as in ``app.models.tables.Reading``."""
 
     seq: int
     endpoint_id: int
+    at: Instant
+    received_at: Instant
+    stored_at: Instant
+    report: int
+    number: float | None
+    origin: int
+    time_source: int
     path: str
     type: ValueType
     value: str | None
-    at: Instant
 
 
 SERVER_VALUES: Final = attrgetter(*SERVER_COLUMNS)

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass, replace
 from typing import Final
 
-from app.domain.enums import SECOND, Instant
+from app.domain.enums import DAY, SECOND, Instant
 from app.domain.verdicts import Judge
 
 WINDOW_MARGIN: Final = 3 * SECOND
@@ -53,8 +53,8 @@ FAILURES_IN_A_ROW: Final = 5
 PROBE_FIRST: Final = SECOND
 PROBE_LIMIT: Final = 30 * SECOND
 EARLY_RESPONSE_SPAN: Final = 600 * SECOND
-DELIVERY_SPAN: Final = 24 * 3600 * SECOND
-HELD_BY_LESHAN_LIMIT: Final = 24 * 3600 * SECOND
+DELIVERY_SPAN: Final = DAY
+HELD_BY_LESHAN_LIMIT: Final = DAY
 """How long a delayed request is retained beyond the registration's lifetime, or from now if none is known."""
 
 
@@ -73,7 +73,8 @@ class Rules:
     Attributes:
         awake_window: how long a queue-mode device is awake after a contact (microseconds).
         max_in_flight: calls that may be open at the Leshan server, over all processes.
-        retention: how long ended operations and the log are stored (microseconds).
+        retention: how long ended operations, their transitions and presence changes are stored (microseconds).
+        reading_retention, aggregate_retention: the same of readings, and of their hourly aggregates.
         honours_at: whether the Leshan server honors the registration attribute ``at``.
         notifications_wake: whether it reports that it considers a device awake after a notification or a SEND.
     """
@@ -81,7 +82,9 @@ class Rules:
     judge: Judge
     awake_window: Instant = 93 * SECOND
     max_in_flight: int = 120
-    retention: Instant = 90 * 24 * 3600 * SECOND
+    retention: Instant = 90 * DAY
+    reading_retention: Instant = 30 * DAY
+    aggregate_retention: Instant = 730 * DAY
     honours_at: bool = False
     notifications_wake: bool = False
 

@@ -11,11 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from app.domain.enums import Instant
 from app.models.dialect import for_sqlite
 from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing
 
 MOST_IN_A_TURN: Final = 200
 """Rows, some milliseconds' worth, that SQLite writes before other tasks of the process can run."""
+
+READINGS_PIECE: Final = 1_000
+_OLDEST_READINGS: Final = "SELECT seq, stored_at FROM reading WHERE seq <= $1 ORDER BY seq LIMIT $2"
 
 _Done = TypeVar("_Done")
 
@@ -118,6 +122,17 @@ class SqliteStore:
                 if self._in_this_turn >= MOST_IN_A_TURN:
                     await asyncio.sleep(0)
                     self._in_this_turn = 0
+
+    async def prepare_readings(self, now: Instant) -> None:
+        """Do nothing: the table has no partitions."""
+
+    async def drop_readings(self, edge: Instant, aggregated: int) -> int | None:
+        oldest = await self.fetch(_OLDEST_READINGS, aggregated, READINGS_PIECE)
+        gone = [row["seq"] for row in oldest if row["stored_at"] < edge]
+        if not gone:
+            return None
+        await self.execute("DELETE FROM reading WHERE seq <= $1", gone[-1])
+        return int(gone[-1])
 
     async def execute_together(self, writings: Iterable[Writing]) -> None:
         for write, rows in writings:

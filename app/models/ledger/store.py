@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
+from app.domain.enums import Instant
+
 STATEMENT_SECONDS: Final = 5.0
 LONG_STATEMENT_SECONDS: Final = 11.0
 """How long the ledger waits for PostgreSQL's response to a statement, COMMIT and ROLLBACK included. The long limit is
@@ -65,3 +67,9 @@ class Store(Protocol):
     async def execute(self, sql: str, *values: Any) -> None: ...
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None: ...
     async def execute_together(self, writings: Iterable[Writing]) -> None: ...
+    async def prepare_readings(self, now: Instant) -> None:
+        """Make sure that readings that are stored at ``now`` have a place. Call it before they are inserted."""
+
+    async def drop_readings(self, edge: Instant, aggregated: int) -> int | None:
+        """Delete some of the readings that were stored before ``edge`` and whose ``seq`` is at most ``aggregated``,
+        oldest first; return the greatest ``seq`` that is gone, or None if there were none."""

@@ -16,6 +16,7 @@ from app.domain.enums import Instant, OperationStatus, Presence
 from app.models.ledger.group import Group, Values
 from app.models.ledger.queues import next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at
+from app.models.ledger.readings import latest
 from app.models.ledger.rows import (
     ENDPOINT_COLUMNS,
     ENDPOINT_VALUES,
@@ -28,7 +29,7 @@ from app.models.ledger.rows import (
     EndpointRow,
     LedgerHead,
     PresenceChange,
-    ResourceChange,
+    ReadingRow,
     ServerRow,
     TransitionRow,
 )
@@ -49,7 +50,7 @@ def _kinds(row: type[Any]) -> dict[str, str]:
     kinds = {"id": "bigint"}
     for name, hint in get_type_hints(row).items():
         types = {hint, *get_args(hint)}
-        kinds[name] = "bool" if bool in types else "bigint" if int in types else "text"
+        kinds[name] = "bool" if bool in types else "float8" if float in types else "bigint" if int in types else "text"
     return kinds | {"id": "uuid"} if row is Operation else kinds
 
 
@@ -75,9 +76,11 @@ def _update(table: str, row: type[Any], columns: tuple[str, ...], key: str) -> W
     )
 
 
-_STATE_COLUMNS: Final = ("id", *ResourceChange._fields[1:])
+_STATE_COLUMNS: Final = ("endpoint_id", "path", "type", "value", "at", "received_at", "origin", "time_source")
+_STATE_VALUES: Final = attrgetter("seq", *_STATE_COLUMNS)
 _NEWER: Final = (
-    "ON CONFLICT (endpoint_id, path) DO UPDATE SET type = excluded.type, value = excluded.value, at = excluded.at "
+    "ON CONFLICT (endpoint_id, path) DO UPDATE SET "
+    f"{', '.join(f'{column} = excluded.{column}' for column in _STATE_COLUMNS[2:])} "
     "WHERE resource_state.at <= excluded.at"
 )
 """Of two values of a resource the one with the greater time remains; with equal times the one that arrived later."""
@@ -89,8 +92,8 @@ INSERT_OPERATION: Final = _insert("operation", Operation, OPERATION_COLUMNS)
 UPDATE_OPERATION: Final = _update("operation", Operation, CHANGING_COLUMNS, "seq")
 INSERT_TRANSITION: Final = _insert("transition", TransitionRow, _TRANSITION_COLUMNS)
 INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChange._fields)
-INSERT_CHANGE: Final = _insert("resource_change", ResourceChange, ResourceChange._fields)
-UPSERT_STATE: Final = _insert("resource_state", ResourceChange, _STATE_COLUMNS, _NEWER)
+INSERT_READING: Final = _insert("reading", ReadingRow, ReadingRow._fields)
+UPSERT_STATE: Final = _insert("resource_state", ReadingRow, ("id", *_STATE_COLUMNS), _NEWER)
 
 UPDATE_SERVER: Final = _update("leshan_server", ServerRow, SERVER_COLUMNS[1:], "id")
 UPDATE_HEAD: Final = _update("ledger_head", LedgerHead, LedgerHead._fields[1:], "id")
@@ -113,6 +116,8 @@ async def flush(group: Group) -> None:
             # the clock decides whether dispatchers could find it before, because the sweeper may be late
             group.woken = known is None or not callable_at(known[_READY_AT], known[_AWAKE_UNTIL], group.now)
     sending = await _write_but_sending(group)
+    if group.readings:
+        await group.store.prepare_readings(group.now)
     await group.store.execute_together([sending, *_changed_endpoints(group), *_log_entries(group), *_heads(group)])
 
 
@@ -209,21 +214,15 @@ def _changed_endpoints(group: Group) -> Iterator[Writing]:
 
 
 def _log_entries(group: Group) -> Iterator[Writing]:
-    """Yield the log's new rows, and the latest value of each resource by (time, arrival): one statement must not change
-    a row twice."""
-    if not (group.transitions or group.presence_changes or group.resource_changes):
+    """Yield the log's new rows, and the states of the resources that they are about."""
+    if not (group.transitions or group.presence_changes or group.readings):
         return
     group.logged = True
-    latest: dict[tuple[int, str], ResourceChange] = {}
-    for change in group.resource_changes:
-        known = latest.setdefault((change.endpoint_id, change.path), change)
-        if known.at <= change.at:
-            latest[change.endpoint_id, change.path] = change
     yield INSERT_TRANSITION, [_TRANSITION_VALUES(transition) for transition in group.transitions]
     yield INSERT_PRESENCE, group.presence_changes
-    yield INSERT_CHANGE, group.resource_changes
-    yield UPSERT_STATE, list(latest.values())
-    group.transitions, group.presence_changes, group.resource_changes = [], [], []
+    yield INSERT_READING, group.readings
+    yield UPSERT_STATE, [_STATE_VALUES(reading) for reading in latest(group.readings)]
+    group.transitions, group.presence_changes, group.readings = [], [], []
 
 
 def _heads(group: Group) -> Iterator[Writing]:

@@ -14,7 +14,7 @@ from app.models.cursors import log_cursor
 from app.models.operation import Operation
 from app.models.queries.log import Piece, read_presences, read_resources, read_transitions
 from app.models.queries.operations import operations_by_id
-from app.models.queries.views import EndpointView, Large, PresenceChangeView, ResourceChangeView, TransitionView
+from app.models.queries.views import EndpointView, Large, PresenceChangeView, ReadingView, TransitionView
 
 PIECE: Final = 500
 """Maximum of events read at once."""
@@ -65,7 +65,7 @@ class LivePresence(LiveEvent):
 class LiveResource(LiveEvent):
     """A value that a resource had, with its endpoint."""
 
-    change: ResourceChangeView
+    change: ReadingView
     endpoint: EndpointView
 
 

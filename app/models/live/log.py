@@ -36,7 +36,7 @@ from app.models.live.events import (
 from app.models.live.feed import Ending, Feed, V
 from app.models.queries.log import Expired, Piece
 from app.models.queries.reading import ReadUnavailable
-from app.models.queries.server import LogHead, log_head
+from app.models.queries.server import log_head
 
 log = structlog.get_logger(__name__)
 
@@ -156,7 +156,7 @@ class LiveLog:
         if head is None:
             return
         served = head.seq if after is None else after
-        _check(served, head)
+        _check(served, head.seq, head.reading_horizon if feed is self._resources else head.horizon)
         while head.seq - served > NEAR:
             async with contextlib.aclosing(self._stored(feed, criteria, served, head.seq)) as stored:
                 async for event in stored:
@@ -216,8 +216,8 @@ async def _read(feed: Feed[V], criteria: Any, after: int, until: int) -> Piece[V
         raise CursorExpired(str(error)) from None
 
 
-def _check(after: int, head: LogHead) -> None:
-    if after > head.seq:
+def _check(after: int, head: int, horizon: int) -> None:
+    if after > head:
         raise InvalidCursor("The cursor is beyond the end of the log; a cursor of this database is expected.")
-    if after < head.horizon:
+    if after < horizon:
         raise CursorExpired("The log has been pruned beyond the cursor; read the list again, then subscribe.")

@@ -13,7 +13,6 @@ from app.models.queries.endpoints import (
     exact_endpoint_count,
     heads_of,
     object_versions_of,
-    resource_change_value,
     resource_states,
     resource_values,
 )
@@ -23,6 +22,7 @@ from app.models.queries.operations import operation_by_id, operation_page, opera
 from app.models.queries.pages import COUNT_LIMIT, Page
 from app.models.queries.pauses import pause_by_id, pauses
 from app.models.queries.reading import Lane, ReadUnavailable, reading_errors, reading_through
+from app.models.queries.readings import reading_value
 from app.models.queries.server import (
     LogHead,
     database_now,
@@ -39,7 +39,7 @@ from app.models.queries.views import (
     Large,
     PauseView,
     PresenceChangeView,
-    ResourceChangeView,
+    ReadingView,
     ResourceStateView,
     ServerView,
     TransitionView,
@@ -61,7 +61,7 @@ __all__ = [
     "Piece",
     "PresenceChangeView",
     "ReadUnavailable",
-    "ResourceChangeView",
+    "ReadingView",
     "ResourceStateView",
     "ServerView",
     "TransitionView",
@@ -95,7 +95,7 @@ __all__ = [
     "read_transitions",
     "reading_errors",
     "reading_through",
-    "resource_change_value",
+    "reading_value",
     "resource_states",
     "resource_values",
     "server_view",

@@ -159,9 +159,3 @@ async def resource_values(endpoint_id: int, paths: Collection[str]) -> dict[str,
     """Return the stored JSON of these resources, by path."""
     sql = "SELECT path, value FROM resource_state WHERE endpoint_id = $1 AND path = ANY($2::text[])"
     return {row[0]: row[1] for row in await fetch(sql, [endpoint_id, list(paths)])}
-
-
-async def resource_change_value(seq: int) -> str | None:
-    """Return the stored JSON of a value that a resource had; None if it was pruned."""
-    rows = await fetch("SELECT value FROM resource_change WHERE seq = $1", [seq])
-    return rows[0][0] if rows else None

@@ -22,7 +22,7 @@ from app.models.queries.views import (
     EndpointView,
     Large,
     PresenceChangeView,
-    ResourceChangeView,
+    ReadingView,
     TransitionView,
     columns,
 )
@@ -92,15 +92,15 @@ async def read_presences(
 
 async def read_resources(
     after: int, limit: int, *, until: int = MAX_SEQ, endpoint: str | None = None, path_prefix: str | None = None
-) -> Piece[tuple[ResourceChangeView, EndpointView]]:
+) -> Piece[tuple[ReadingView, EndpointView]]:
     """Return values with ``after < seq <= until``, each with its endpoint. Raise as :func:`read_transitions` does."""
     statement = Statement("", [after, until, limit])
     conditions = _of_endpoint(endpoint, statement)
-    windowed = path_prefix is not None
+    windowed = endpoint is not None or path_prefix is not None
     if path_prefix is not None:
         conditions.append(f"({' OR '.join(below('l.path', path_prefix, statement))})")
-    shapes = (ResourceChangeView, EndpointView)
-    return await _read(shapes, "resource_change l", conditions, statement, windowed=windowed)
+    shapes = (ReadingView, EndpointView)
+    return await _read(shapes, "reading l", conditions, statement, windowed=windowed)
 
 
 def _of_endpoint(endpoint: str | None, statement: Statement) -> list[str]:
@@ -166,4 +166,5 @@ def log_sql(shapes: tuple[Any, ...], source: str, conditions: tuple[str, ...] = 
         condition = condition.format(source="o" if Operation in related else "r")
         selected.append(columns(shape, alias, Large.SHORT, postgres=postgres))
         joins.append(_joined(alias, table, condition, postgres=postgres))
-    return f"SELECT h.seq, h.horizon, {', '.join(selected)} FROM {' '.join(joins)} ORDER BY r.seq"  # noqa: S608
+    horizon = getattr(view, "HORIZON", "horizon")
+    return f"SELECT h.seq, h.{horizon}, {', '.join(selected)} FROM {' '.join(joins)} ORDER BY r.seq"  # noqa: S608

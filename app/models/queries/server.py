@@ -18,16 +18,17 @@ _SUMS: Final = ", ".join(f"CAST(coalesce(sum({status.lower()}), 0) AS BIGINT)" f
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """The newest committed ``seq``, and the one up to which the log has been pruned."""
+    """The newest committed ``seq``, and the one up to which the log has been pruned, of readings and of all else."""
 
     seq: int
     horizon: int
+    reading_horizon: int
 
 
 async def log_head() -> LogHead:
     """Return the log's current head and horizon."""
-    ((seq, horizon),) = await fetch("SELECT seq, horizon FROM ledger_head")
-    return LogHead(seq, horizon)
+    (row,) = await fetch("SELECT seq, horizon, reading_horizon FROM ledger_head")
+    return LogHead(*row)
 
 
 async def log_position() -> int:

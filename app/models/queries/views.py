@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import Enum, auto
 from functools import cache
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, cast
 
 from app.domain.enums import (
     Instant,
     OperationStatus,
     Presence,
+    ReadingOrigin,
     ReasonCode,
+    TimeSource,
     ValueType,
 )
-from app.domain.values import JsonValue
+from app.domain.values import JsonValue, number_of
 from app.models.fields import load_json, members_of
 
 Row = Sequence[Any]
@@ -153,7 +155,7 @@ class PresenceChangeView:
         return cls(seq, endpoint_id, Presence(presence), at)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ResourceStateView:
     """The latest known value of a resource."""
 
@@ -162,6 +164,9 @@ class ResourceStateView:
     type: ValueType
     value_json: str | None
     at: Instant
+    received_at: Instant
+    origin: ReadingOrigin
+    time_source: TimeSource
     weight: int = 0
 
     @property
@@ -169,39 +174,38 @@ class ResourceStateView:
         """The value in the contract's form."""
         return load_json(self.value_json)
 
+    @property
+    def number(self) -> float | None:
+        """The value as a number, if its type has one."""
+        return None if self.value_json is None else number_of(self.type, self.value)
+
     @classmethod
     def load(cls, row: Row) -> Self:
-        path, type_, value, at, weight = row
-        return cls(path, ValueType(type_), value, at, weight)
+        """Load a row selected by :func:`columns`."""
+        values = dict(zip(_names(cast(Any, cls)), row, strict=True))
+        values["type"] = ValueType(values["type"])
+        values["received_at"] = values["at"] if values["received_at"] is None else values["received_at"]
+        values["origin"], values["time_source"] = _ORIGINS[values["origin"]], _TIME_SOURCES[values["time_source"]]
+        return cls(**values)
 
 
-@dataclass(slots=True)
-class ResourceChangeView:
-    """One value that a resource had."""
+@dataclass(slots=True, kw_only=True)
+class ReadingView(ResourceStateView):
+    """One value that a resource had. ``report`` is the ``seq`` of the first value of the same message."""
 
-    LARGE: ClassVar = ("value",)
+    HORIZON: ClassVar = "reading_horizon"
     seq: int
     endpoint_id: int
-    path: str
-    type: ValueType
-    value_json: str | None
-    at: Instant
-    weight: int = 0
+    report: int
 
-    @property
-    def value(self) -> JsonValue:
-        """The value in the contract's form."""
-        return load_json(self.value_json)
 
-    @property
-    def state(self) -> ResourceStateView:
-        """The resource's state at the time of this change."""
-        return ResourceStateView(self.path, self.type, self.value_json, self.at, self.weight)
+@cache
+def _names(view: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(view))
 
-    @classmethod
-    def load(cls, row: Row) -> Self:
-        seq, endpoint_id, path, type_, value, at, weight = row
-        return cls(seq, endpoint_id, path, ValueType(type_), value, at, weight)
+
+_ORIGINS: Final = tuple(ReadingOrigin)
+_TIME_SOURCES: Final = tuple(TimeSource)
 
 
 @dataclass(slots=True)

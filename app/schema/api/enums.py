@@ -14,7 +14,9 @@ from app.domain.enums import (
     OperationKind,
     OperationStatus,
     Presence,
+    ReadingOrigin,
     ReasonCode,
+    TimeSource,
     ValueType,
     WaitingFor,
 )
@@ -52,6 +54,18 @@ _REASONS: Final = {
     "CANCELED_BY_USER": "A user canceled the operation.",
     "SUPERSEDED": "A newer write to the same path, created with `supersede`, replaced the operation.",
     "SEQUENCE_STOPPED": "An earlier operation of the same `sequence` ended otherwise than CONFIRMED.",
+}
+_TIME_SOURCES: Final = {
+    "DEVICE": "The device's own timestamp, which is plausible: not before 2010, and at most 5 minutes after "
+    "its receipt.",
+    "SERVER": "The time of receipt: the device sent no timestamp, or an implausible one.",
+}
+_ORIGINS: Final = {
+    "NOTIFICATION": "A notification of an observation.",
+    "SEND": "A Send of the device.",
+    "READ": "The answer to a READ or READ_COMPOSITE.",
+    "OBSERVE": "The answer to an OBSERVE or OBSERVE_COMPOSITE.",
+    "LEGACY_WEBHOOK": "A call of one of the older webhooks.",
 }
 _WAITS: Final = {
     "NOT_BEFORE": "The time given as `notBefore`.",
@@ -116,6 +130,8 @@ _describe(
 )
 _describe(ContentFormat, "Content format of LwM2M payloads.", _FORMATS)
 _describe(ValueType, "LwM2M data type of a value (Core 1.1, appendix C).", _TYPES)
+_describe(TimeSource, "Whose clock gave the time of a value.", _TIME_SOURCES)
+_describe(ReadingOrigin, "Kind of message that carried a value.", _ORIGINS)
 
 __all__ = [
     "ContentFormat",
@@ -123,7 +139,9 @@ __all__ = [
     "OperationKind",
     "OperationStatus",
     "Presence",
+    "ReadingOrigin",
     "ReasonCode",
+    "TimeSource",
     "ValueType",
     "WaitingFor",
 ]

@@ -21,7 +21,7 @@ from app.models.queries import (
     Large,
     OperationCriteria,
     Page,
-    ResourceChangeView,
+    ReadingView,
     ResourceStateView,
     TransitionView,
     endpoint_by_name,
@@ -32,7 +32,7 @@ from app.models.queries import (
     operation_page,
     operations_by_id,
     operations_by_seq,
-    resource_change_value,
+    reading_value,
     resource_states,
     resource_values,
     server_view,
@@ -222,12 +222,12 @@ class Reads:
         values = await resource_values(endpoint_id, heavy) if (heavy := _heavy(states)) else {}
         return [replace(state, value_json=values.get(state.path, state.value_json)) for state in states]
 
-    async def resource_state(self, change: ResourceChangeView) -> ResourceStateView:
+    async def resource_state(self, change: ReadingView) -> ResourceStateView:
         """Return the state with the value of a change, which is null if it was deleted meanwhile."""
         if not self.repeats or change.weight <= INLINE:
-            return change.state
+            return change
         self.reserve(change.weight)
-        return replace(change.state, value_json=await resource_change_value(change.seq))
+        return replace(change, value_json=await reading_value(change.seq))
 
     async def _waits(self, views: Sequence[Operation], endpoints: Mapping[int, EndpointView]) -> dict[int, WaitingFor]:
         server = await server_view()

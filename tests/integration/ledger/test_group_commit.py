@@ -29,10 +29,10 @@ from app.models.ledger import (
     Ledger,
     LedgerOverloaded,
     LedgerUnavailable,
-    Reading,
     Rules,
     Settle,
     StreamPosition,
+    TypedSample,
     open_store,
 )
 from app.models.ledger.commands import Command, Phase
@@ -116,14 +116,14 @@ async def test_a_delivery_takes_effect_once_over_a_lost_commit(losing: Losing) -
 
 
 def told(place: StreamPosition, *, again: bool = False) -> IngestEvents:
-    reading = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)})
+    reading = TypedSample({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)})
     return IngestEvents(
-        [DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,))], position=place, again=again
+        [DecodedEvent(Reported(endpoint="d", nodes={}), samples=(reading,))], position=place, again=again
     )
 
 
 async def values(world: LedgerWorld) -> int:
-    return int((await world.row("SELECT count(*) AS n FROM resource_change"))["n"])
+    return int((await world.row("SELECT count(*) AS n FROM reading"))["n"])
 
 
 async def test_events_of_a_stream_take_effect_once_over_a_lost_commit(losing: Losing) -> None:

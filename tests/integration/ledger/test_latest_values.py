@@ -12,8 +12,8 @@ from app.domain.enums import SECOND, Instant, OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.models.ledger import DecodedEvent, IngestEvents, Reading
-from app.models.ledger.ingest import EARLIEST_CLOCK
+from app.models.ledger import DecodedEvent, IngestEvents, TypedSample
+from app.models.ledger.readings import EARLIEST_CLOCK
 from tests.support.ledger import START, SUCCESS, LedgerWorld, new, registered
 
 pytestmark = pytest.mark.asyncio
@@ -22,12 +22,12 @@ PATH = "/3303/0/5700"
 FIRST, SECOND_, THIRD = START - 60 * SECOND, START - 40 * SECOND, START - 20 * SECOND
 
 
-def reading(value: float, at: Instant | None) -> Reading:
-    return Reading({PATH: TypedValue(ValueType.FLOAT, value)}, at)
+def reading(value: float, at: Instant | None) -> TypedSample:
+    return TypedSample({PATH: TypedValue(ValueType.FLOAT, value)}, at)
 
 
-def reported(*readings: Reading, age: int = 0) -> DecodedEvent:
-    return DecodedEvent(Reported(endpoint="d", nodes={}, age=age), readings=readings)
+def reported(*readings: TypedSample, age: int = 0) -> DecodedEvent:
+    return DecodedEvent(Reported(endpoint="d", nodes={}, age=age), samples=readings)
 
 
 async def state(world: LedgerWorld) -> tuple[str, Instant]:
@@ -36,7 +36,7 @@ async def state(world: LedgerWorld) -> tuple[str, Instant]:
 
 
 async def changes(world: LedgerWorld) -> list[str]:
-    return [row["value"] for row in await world.rows("SELECT value FROM resource_change ORDER BY seq")]
+    return [row["value"] for row in await world.rows("SELECT value FROM reading ORDER BY seq")]
 
 
 SAMPLES = ((1.0, FIRST), (2.0, SECOND_), (3.0, THIRD))

@@ -8,20 +8,22 @@ from app.domain.enums import SECOND, OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.models.ledger import (
+    AggregateReadings,
     DecodedEvent,
     EndListing,
     IngestEvents,
     Listed,
     Prune,
-    Reading,
+    PruneReadings,
     ReadLedgerTime,
     RenewBridgeLease,
     StreamPosition,
     TakeLost,
+    TypedSample,
     UpdateServerInfo,
 )
-from app.models.ledger.ingest import EARLIEST_CLOCK
 from app.models.ledger.maintenance import PIECE
+from app.models.ledger.readings import EARLIEST_CLOCK
 from tests.support.ledger import (
     REFUSED,
     SUCCESS,
@@ -271,21 +273,25 @@ async def test_receipts_are_deleted_in_pieces_to_their_end(
     assert await empty_world.rows("SELECT request_id FROM early_response") == [{"request_id": "late"}]
 
 
-async def test_a_device_whose_clock_says_2010_expires_no_cursor(empty_world: LedgerWorld) -> None:
-    ledger = await empty_world.ledger(retention=DAY * 1_000_000)
-    await empty_world.ingest(registered("d", lifetime_seconds=10 * DAY))
-    value = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=EARLIEST_CLOCK)
-    await empty_world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(value,)))
-    while await ledger.submit(Prune()):
+async def test_readings_are_kept_by_the_time_of_their_commit(empty_world: LedgerWorld) -> None:
+    """A device's clock may say 2010: neither its value nor a cursor expires because of that."""
+    ledger = await empty_world.ledger(reading_retention=DAY * SECOND, aggregate_retention=36_500 * DAY * SECOND)
+    await empty_world.ingest(registered("d", lifetime_seconds=100 * DAY))
+    value = TypedSample({"/3303/0/5700": TypedValue(ValueType.FLOAT, 21.5)}, at=EARLIEST_CLOCK)
+    await empty_world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), samples=(value,)))
+    assert not await ledger.submit(PruneReadings())
+    (reading,) = await empty_world.rows("SELECT seq FROM reading")
+    empty_world.pass_(3_650 * DAY)  # past the partition of the migration
+    assert not await ledger.submit(PruneReadings()), "it is in no aggregate yet"
+    assert len(await empty_world.rows("SELECT seq FROM reading")) == 1
+    assert not await ledger.submit(AggregateReadings())
+    while await ledger.submit(PruneReadings()):
         pass
-    assert len(await empty_world.rows("SELECT seq FROM resource_change")) == 1
-    assert (await empty_world.row("SELECT horizon FROM ledger_head"))["horizon"] == 0
-    await empty_world.create(new("d"))
-    empty_world.pass_(DAY + 1)
-    while await ledger.submit(Prune()):
-        pass
-    assert await empty_world.rows("SELECT seq FROM resource_change") == [], "an operation after it is old by now"
-    assert (await empty_world.row("SELECT horizon FROM ledger_head"))["horizon"] > 0
+    assert await empty_world.rows("SELECT seq FROM reading") == []
+    head = await empty_world.row("SELECT horizon, reading_horizon FROM ledger_head")
+    assert (head["horizon"], head["reading_horizon"]) == (0, reading["seq"])
+    (hour,) = await empty_world.rows("SELECT hour, count, low, last_value FROM reading_hour")
+    assert (hour["count"], hour["low"], hour["last_value"]) == (1, 21.5, "21.5")
 
 
 @pytest.mark.parametrize("request_ids", [False, True], ids=["a lost lease", "a lost call that is asked about"])

@@ -11,7 +11,7 @@ from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Event, ObservationChanged, Reported
 from app.domain.values import TypedValue
 from app.domain.verdicts import Report
-from app.models.ledger import DecodedEvent, Reading
+from app.models.ledger import DecodedEvent, TypedSample
 from app.models.observations import MOST, Observed, observation_of, with_observation
 from app.models.operation import NewOperation
 from tests.support.ledger import (
@@ -145,8 +145,8 @@ async def test_an_observe_held_by_leshan_counts_after_the_wake(world: LedgerWorl
 async def test_a_value_outlives_its_observation(world: LedgerWorld) -> None:
     await world.ingest(registered("d"))
     await done(world, new("d", O.OBSERVE, PATH))
-    reading = Reading({PATH: TypedValue(ValueType.FLOAT, 21.5)})
-    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,)), registered("d", "r2"))
+    reading = TypedSample({PATH: TypedValue(ValueType.FLOAT, 21.5)})
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), samples=(reading,)), registered("d", "r2"))
     assert (await world.row("SELECT value FROM resource_state"))["value"] == "21.5"
     assert not await observed(world)
 

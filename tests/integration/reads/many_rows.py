@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+from app.domain.enums import DAY
 from app.models.ledger import open_store
 
 ENDPOINTS = 3_000
@@ -54,8 +57,11 @@ async def fill(database_url: str, *, analyze: bool) -> None:
     few, many = _NUMBERS.format(count=ENDPOINTS), _NUMBERS.format(count=OPERATIONS)
     facts = {"id": id_, "endpoints": ENDPOINTS, "status": _STATUS, "presence": _PRESENCE}
     presence = {"table": "presence_change", "columns": "seq, endpoint_id, presence, at", "values": "'ONLINE'"}
-    value = {"table": "resource_change", "columns": "seq, endpoint_id, path, type, value, at"}
-    value["values"] = "'/5/0/' || (i % 30), 'STRING', '\"x\"'"
+    value = {
+        "table": "reading",
+        "columns": "seq, endpoint_id, path, type, value, report, origin, time_source, received_at, stored_at, at",
+        "values": f"'/5/0/' || (i % 30), 'STRING', '\"x\"', 1, 0, 1, 1, {time.time_ns() // 1000} + (i % 5 - 1) * {DAY}",
+    }
     await store.begin()
     await store.execute("INSERT INTO leshan_server (id, name) VALUES (1, 'leshan')")
     await store.execute(_ENDPOINTS.format(numbers=few, **facts))

@@ -21,7 +21,7 @@ from app.models.queries.log import log_sql
 from app.models.queries.many import not_retried_statement
 from app.models.queries.operations import operation_statement
 from app.models.queries.reading import Statement, fetch, on_postgres
-from app.models.queries.views import EndpointView, PresenceChangeView, ResourceChangeView, TransitionView
+from app.models.queries.views import EndpointView, PresenceChangeView, ReadingView, TransitionView
 from tests.integration.reads.many_rows import fill
 from tests.support.servers.databases import KIND, DatabaseKind
 
@@ -226,7 +226,7 @@ async def test_endpoints_are_walked_by_name(database_url: str, analyze: bool) ->
 
 TRANSITIONS = (TransitionView, Operation, EndpointView)
 PRESENCES = (PresenceChangeView, EndpointView)
-RESOURCES = (ResourceChangeView, EndpointView)
+RESOURCES = (ReadingView, EndpointView)
 
 
 @pytest.mark.asyncio
@@ -245,8 +245,8 @@ async def test_the_log_is_read_along_its_indexes(database_url: str, analyze: boo
             (TRANSITIONS, "transition l", of_operation, [1010]),
             (PRESENCES, "presence_change l", (), []),
             (PRESENCES, "presence_change l", of_endpoint, [7]),
-            (RESOURCES, "resource_change l", of_endpoint, [7]),
-            (RESOURCES, "resource_change l", (prefix,), pathed.values),
+            (RESOURCES, "reading l", of_endpoint, [7]),
+            (RESOURCES, "reading l", (prefix,), pathed.values),
         ):
             sql = log_sql(shapes, source, conditions, postgres=on_postgres())
             lines = await plan(Statement(sql, [129_000, 129_500, 500, *values]))

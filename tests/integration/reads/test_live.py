@@ -13,7 +13,7 @@ from app.domain.enums import OperationStatus, Presence, ValueType
 from app.domain.values import TypedValue
 from app.models import queries
 from app.models.cursors import InvalidCursor, parse_log_cursor
-from app.models.ledger import DecodedEvent, Prune, Reading
+from app.models.ledger import AggregateReadings, DecodedEvent, Prune, PruneReadings, TypedSample
 from app.models.live import CursorExpired, Lagged, LiveLog, TransitionCriteria
 from app.models.queries import reading
 from tests.support.ledger import SUCCESS, LedgerWorld, delayed, deregistered, new, registered, response, updated
@@ -145,8 +145,8 @@ async def test_presence_and_resources(world: LedgerWorld, live: LiveLog) -> None
     await eventually(lambda: live.subscribers == 4)
     values = {path: TypedValue(ValueType.INTEGER, path) for path in ("/3/0/9", "/3303/0/5700")}
     for name in ("e", "d"):
-        await world.ingest(DecodedEvent(registered(name), readings=[Reading(values)]))
-    await world.ingest(DecodedEvent(updated("d", 2), readings=[Reading(values)]), deregistered("e"))
+        await world.ingest(DecodedEvent(registered(name), samples=[TypedSample(values)]))
+    await world.ingest(DecodedEvent(updated("d", 2), samples=[TypedSample(values)]), deregistered("e"))
     world.pass_(3)
     await world.sweep()
     last = await queries.log_position()
@@ -206,10 +206,13 @@ async def test_a_pruned_cursor_is_refused(world: LedgerWorld, live: LiveLog) -> 
     await world.ingest(registered("d"))
     old = await queries.log_position()
     edge = await confirmed(world)
-    world.pass_(91 * 24 * 3600)
-    await world.ingest(updated("d", 2))
-    while await world.ledgers[0].submit(Prune()):
-        pass
+    value = TypedSample({"/3/0/9": TypedValue(ValueType.INTEGER, "7")})
+    await world.ingest(DecodedEvent(updated("d", 2), samples=[value]))
+    world.pass_(3_650 * 24 * 3600)  # past the partition of the migration
+    await world.ingest(updated("d", 3))
+    for command in (Prune, AggregateReadings, PruneReadings):
+        while await world.ledgers[0].submit(command()):
+            pass
     for events in (live.transitions(ALL, old), live.presences(None, old), live.resources(None, None, old)):
         with pytest.raises(CursorExpired):
             await anext(events)

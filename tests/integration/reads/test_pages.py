@@ -15,7 +15,7 @@ from app.domain.values import TypedValue
 from app.models import queries
 from app.models.cursors import InvalidCursor, log_cursor, page_cursor, parse_log_cursor
 from app.models.fields import load_json
-from app.models.ledger import Cancel, DecodedEvent, Reading, StoredModel, StoreObjectModels
+from app.models.ledger import Cancel, DecodedEvent, StoredModel, StoreObjectModels, TypedSample
 from app.models.object_models import ObjectModelCache
 from app.models.operation import Operation
 from app.models.queries import EndpointCriteria, OperationCriteria, Page
@@ -187,7 +187,7 @@ async def test_transitions_of_an_operation(world: LedgerWorld) -> None:
 @pytest.mark.asyncio
 async def test_resources_and_models(world: LedgerWorld) -> None:
     values = {path: TypedValue(ValueType.INTEGER, "7") for path in ("/3/0/9", "/30/0/1", "/3303/0/5700", "/3/0/13")}
-    await world.ingest(DecodedEvent(registered("d"), readings=[Reading(values)]))
+    await world.ingest(DecodedEvent(registered("d"), samples=[TypedSample(values)]))
     endpoint = await queries.endpoint_by_name("d")
     assert endpoint is not None
     states = await queries.resource_states(endpoint.id)

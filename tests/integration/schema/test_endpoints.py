@@ -9,7 +9,7 @@ import pytest
 from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
-from app.models.ledger import DecodedEvent, Provision, Reading
+from app.models.ledger import DecodedEvent, Provision, TypedSample
 from tests.support.api import Api
 from tests.support.ledger import REBOOT, SUCCESS, LedgerWorld, deregistered, new, registered
 
@@ -149,7 +149,7 @@ async def test_an_endpoints_own_operations_and_counts(world: LedgerWorld, api: A
 async def test_the_latest_value_of_every_resource(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     values = {"/3/0/9": TypedValue(ValueType.INTEGER, "42"), "/3303/0/5700": TypedValue(ValueType.FLOAT, 1e300)}
-    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), samples=[TypedSample(values)]))
     query = 'query($prefix: String) { endpoint(name: "d") { resources(pathPrefix: $prefix) { path type value } } }'
     resources = (await api.ask(query))["endpoint"]["resources"]
     assert {resource["path"]: resource["value"] for resource in resources} == {"/3/0/9": "42", "/3303/0/5700": 1e300}
@@ -161,7 +161,7 @@ async def test_the_latest_value_of_every_resource(world: LedgerWorld, api: Api) 
 async def test_a_resource_reports_whether_it_is_observed(world: LedgerWorld, api: Api) -> None:
     await world.ingest(registered("d"))
     values = {path: TypedValue(ValueType.FLOAT, 21.5) for path in ("/3303/0/5700", "/3303/1/5700")}
-    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=[Reading(values)]))
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), samples=[TypedSample(values)]))
     query = '{ endpoint(name: "d") { resources { path observed } } }'
 
     async def observed() -> list[bool]:

@@ -17,7 +17,7 @@ from app.domain.values import TypedValue
 from app.leshan.events import registration_of
 from app.models import tables
 from app.models.fields import InstantField, dump_json
-from app.models.ledger import DecodedEvent, PauseDispatch, Reading, Scope
+from app.models.ledger import DecodedEvent, PauseDispatch, Scope, TypedSample
 from tests.support.api import Api
 from tests.support.ledger import REFUSED, LedgerWorld, new, registered
 
@@ -59,8 +59,8 @@ async def fill(world: LedgerWorld) -> None:
     await world.ingest(registered("d", object_links=[{"url": "/3/0", "attributes": {}}]))
     await world.create(new("d"), new("d", OperationKind.READ, "/3/0/0"))
     await world.attempt(REFUSED)
-    reading = Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 20.5)})
-    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), readings=(reading,)))
+    reading = TypedSample({"/3303/0/5700": TypedValue(ValueType.FLOAT, 20.5)})
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), samples=(reading,)))
     await world.ledgers[0].submit(PauseDispatch(Scope(), "olga", "why"))
 
 

@@ -37,7 +37,7 @@ WITNESS: Final = "witness"
 """A device that never sleeps: once its operation is sent, every other device that could be called has been called."""
 
 _VALUES: Final = """
-    SELECT endpoint.name, change.value FROM resource_change change JOIN endpoint ON endpoint.id = change.endpoint_id
+    SELECT endpoint.name, change.value FROM reading change JOIN endpoint ON endpoint.id = change.endpoint_id
     WHERE change.path = ? ORDER BY change.seq
 """
 TOKEN: Final = "a-token-of-the-measuring-operator"

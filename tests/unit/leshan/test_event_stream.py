@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.domain.enums import ReadingOrigin
 from app.domain.events import Awake, EndpointEvent, LeshanEvent, Reported, Sleeping
 from app.leshan.event_stream import MAX_EVENT, Cursor, Opened, StreamLost, event_stream
 from tests.support import loopback
@@ -162,7 +163,7 @@ async def test_an_unreachable_server_is_reported() -> None:
 async def test_the_server_decides_whether_notifications_wake() -> None:
     async with serving(event("SEND", '{"ep":"a","val":{}}')) as (client, _):
         heard, _ = await listen(client, notifications_wake=True)
-    assert heard[1:] == [Reported(endpoint="a", nodes={}, wakes=True, ordered=True)]
+    assert heard[1:] == [Reported(endpoint="a", nodes={}, origin=ReadingOrigin.SEND, wakes=True, ordered=True)]
 
 
 ENVELOPE = (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.enums import ReadingOrigin
 from app.domain.events import (
     AttemptEnded,
     Awake,
@@ -74,7 +75,8 @@ def test_a_notification_a_send_and_an_answer() -> None:
     assert parse_event("NOTIFICATION", composite, notifications_wake=True) == Reported(
         endpoint="a", nodes={"/3/0/9": node}, wakes=True
     )
-    assert parse_event("SEND", {"ep": "a", "val": {"/3/0/9": node}}) == Reported(endpoint="a", nodes={"/3/0/9": node})
+    sent = parse_event("SEND", {"ep": "a", "val": {"/3/0/9": node}})
+    assert sent == Reported(endpoint="a", nodes={"/3/0/9": node}, origin=ReadingOrigin.SEND)
     response = {"status": "CHANGED(204)", "success": True}
     answer = parse_event("REQUEST_RESPONSE", {"ep": "a", "requestId": "r", "response": response, "delayed": True})
     assert answer == RequestResponse(endpoint="a", request_id="r", response=response)

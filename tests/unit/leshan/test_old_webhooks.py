@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.enums import ValueType
+from app.domain.enums import ReadingOrigin, ValueType
 from app.domain.events import Deregistered, Registered, Registration, Reported, Updated
 from app.domain.object_models import ObjectModel
 from app.domain.values import TypedValue
@@ -100,6 +100,8 @@ def test_the_invalid_field_is_named(body: Any, field: str) -> None:
 
 
 def test_a_composite_without_content_is_accepted() -> None:
-    assert parse_composite({"ep": "a", "val": None}) == Reported(endpoint="a", nodes={})
+    assert parse_composite({"ep": "a", "val": None}) == Reported(
+        endpoint="a", nodes={}, origin=ReadingOrigin.LEGACY_WEBHOOK
+    )
     with pytest.raises(MissingField):
         parse_composite({"ep": "a", "val": [1]})

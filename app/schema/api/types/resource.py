@@ -7,8 +7,13 @@ import strawberry
 
 from app.models.observations import Observed
 from app.models.queries import EndpointView, ResourceStateView
-from app.schema.api.enums import Presence, ValueType
+from app.schema.api.enums import Presence, ReadingOrigin, TimeSource, ValueType
 from app.schema.api.scalars import JSON, DateTime
+
+NUMBER = (
+    "The value as a number: INTEGER, UNSIGNED_INTEGER and FLOAT, BOOLEAN as 0 or 1, TIME in seconds since the epoch. "
+    "Null for other types and for a multiple-instance resource."
+)
 
 
 @strawberry.type(description="Latest known value of a resource.")
@@ -22,6 +27,10 @@ class ResourceState:
         description="Time of the value: the device's timestamp if it is plausible, otherwise the time of receipt. The "
         "state is the value with the greatest `at`; of equal times, the value that arrived last."
     )
+    received_at: DateTime = strawberry.field(description="Time at which Leshan received the value.")
+    time_source: TimeSource = strawberry.field(description="Whose clock gave `at`.")
+    origin: ReadingOrigin = strawberry.field(description="The kind of message that carried the value.")
+    number: float | None = strawberry.field(description=NUMBER)
     observed: bool = strawberry.field(
         description="Whether an observation (OBSERVE or OBSERVE_COMPOSITE) under the current registration covers the "
         "resource, so that changes are reported. False after a new registration, an update from another address, a "
@@ -35,6 +44,10 @@ def resource_state(view: ResourceStateView, observed: Observed) -> ResourceState
         type=view.type,
         value=JSON(_stored(view.value_json)),
         at=DateTime(view.at),
+        received_at=DateTime(view.received_at),
+        time_source=view.time_source,
+        origin=view.origin,
+        number=view.number,
         observed=observed.covers(view.path),
     )
 
