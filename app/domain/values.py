@@ -67,6 +67,8 @@ def is_multiple(value: JsonValue) -> bool:
 def number_of(type_: ValueType, value: JsonValue) -> float | None:
     """Return a value in the contract's form as a number: INTEGER, UNSIGNED_INTEGER and FLOAT, BOOLEAN as 0 or 1, TIME
     in seconds since the epoch; None for other types and for a multiple resource."""
+    if type(value) is float:
+        return value
     if type_ not in _NUMERIC or isinstance(value, dict):
         return None
     try:

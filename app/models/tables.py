@@ -299,7 +299,7 @@ class Reading(Model):
 
     class Meta:
         table = "reading"
-        indexes = (Index(fields=("endpoint_id", "path", "at", "seq"), name="ix_reading_path"),)
+        indexes = (Index(fields=("endpoint_id", "path", "at"), name="ix_reading_path"),)
 
 
 class ReadingHour(Model):

@@ -23,6 +23,7 @@ from app.models.ledger.store import (
     StoreRefused,
     StoreUnavailable,
     UnsafeDatabase,
+    Write,
     Writing,
 )
 from app.models.postgres import UnsupportedDatabase, connect, no_answer
@@ -204,10 +205,16 @@ class PostgresStore:
             with self._answer() as connection:
                 await connection.execute(_together(*(sql for sql, _ in due)), *columns)
 
-    async def prepare_readings(self, now: Instant) -> None:
-        if now + DAY > self._partitions_end:
-            with self._answer() as connection:
+    async def insert_readings(
+        self, write: Write, columns: Sequence[str], rows: Sequence[Sequence[Any]], now: Instant
+    ) -> None:
+        with self._answer() as connection:
+            if now + DAY > self._partitions_end:
                 self._partitions_end = await create_partitions(connection, now)
+            if len(rows) < AT_ONCE:
+                await connection.executemany(write.each, rows)
+            else:  # two thirds of the time of arrays
+                await connection.copy_records_to_table("reading", records=rows, columns=columns)
 
     async def drop_readings(self, edge: Instant, aggregated: int) -> int | None:
         with self._answer() as connection:

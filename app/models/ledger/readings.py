@@ -47,35 +47,26 @@ def report(
 ) -> None:
     """Add the values of one message to the history, in order of arrival; the greatest by (``at``, arrival) is its
     resource's state."""
-    first = group.seq + 1
+    seq, report_, origin_ = group.seq, group.seq + 1, _ORIGINS[origin]
     for sample in samples:
         at, source = _time_of(sample, received_at)
+        message = endpoint.id, at, received_at, group.now, report_
         for path, typed in sample.values.items():
             number = number_of(typed.type, typed.value)
-            group.readings.append(
-                ReadingRow(
-                    seq=group.draw(),
-                    endpoint_id=endpoint.id,
-                    at=at,
-                    received_at=received_at,
-                    stored_at=group.now,
-                    report=first,
-                    number=number if number is None or -MAX_NUMBER <= number <= MAX_NUMBER else None,
-                    origin=_ORIGINS[origin],
-                    time_source=_TIME_SOURCES[source],
-                    path=path,
-                    type=typed.type,
-                    value=dump_json(typed.value),
-                )
-            )
+            if number is not None and not -MAX_NUMBER <= number <= MAX_NUMBER:
+                number = None
+            seq += 1
+            value = dump_json(typed.value)
+            group.readings.append(ReadingRow(seq, *message, number, origin_, source, path, typed.type, value))
+    group.seq = seq
 
 
-def _time_of(sample: TypedSample, received_at: Instant) -> tuple[Instant, TimeSource]:
-    """Return the device's time if its clock can be right: a value dated 1970 would remain behind all earlier ones
-    forever, and one dated 2038 before all later ones."""
+def _time_of(sample: TypedSample, received_at: Instant) -> tuple[Instant, int]:
+    """Return the time of a sample, and its source: the device's if its clock can be right. A value dated 1970 would
+    remain behind all earlier ones forever, and one dated 2038 before all later ones."""
     if sample.at is None or not EARLIEST_CLOCK <= sample.at <= received_at + CLOCK_AHEAD:
-        return received_at, TimeSource.SERVER
-    return sample.at, TimeSource.DEVICE
+        return received_at, _TIME_SOURCES[TimeSource.SERVER]
+    return sample.at, _TIME_SOURCES[TimeSource.DEVICE]
 
 
 def latest(readings: Sequence[ReadingRow]) -> Iterable[ReadingRow]:

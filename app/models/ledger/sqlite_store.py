@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from app.domain.enums import Instant
 from app.models.dialect import for_sqlite
-from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Writing
+from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Write, Writing
 
 MOST_IN_A_TURN: Final = 200
 """Rows, some milliseconds' worth, that SQLite writes before other tasks of the process can run."""
@@ -123,8 +123,14 @@ class SqliteStore:
                     await asyncio.sleep(0)
                     self._in_this_turn = 0
 
-    async def prepare_readings(self, now: Instant) -> None:
-        """Do nothing: the table has no partitions."""
+    async def insert_readings(
+        self,
+        write: Write,
+        columns: Sequence[str],  # noqa: ARG002 - those of the statement
+        rows: Sequence[Sequence[Any]],
+        now: Instant,  # noqa: ARG002 - there are no partitions
+    ) -> None:
+        await self.execute_many(write.each, rows)
 
     async def drop_readings(self, edge: Instant, aggregated: int) -> int | None:
         oldest = await self.fetch(_OLDEST_READINGS, aggregated, READINGS_PIECE)

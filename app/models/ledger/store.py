@@ -67,8 +67,10 @@ class Store(Protocol):
     async def execute(self, sql: str, *values: Any) -> None: ...
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]], at_once: str | None = None) -> None: ...
     async def execute_together(self, writings: Iterable[Writing]) -> None: ...
-    async def prepare_readings(self, now: Instant) -> None:
-        """Make sure that readings that are stored at ``now`` have a place. Call it before they are inserted."""
+    async def insert_readings(
+        self, write: Write, columns: Sequence[str], rows: Sequence[Sequence[Any]], now: Instant
+    ) -> None:
+        """Insert readings that are stored at ``now``; ``write`` is the statement that inserts one."""
 
     async def drop_readings(self, edge: Instant, aggregated: int) -> int | None:
         """Delete some of the readings that were stored before ``edge`` and whose ``seq`` is at most ``aggregated``,

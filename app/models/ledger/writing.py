@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final, get_args, get_type_hints
 
 from app.domain.enums import Instant, OperationStatus, Presence
@@ -77,7 +77,7 @@ def _update(table: str, row: type[Any], columns: tuple[str, ...], key: str) -> W
 
 
 _STATE_COLUMNS: Final = ("endpoint_id", "path", "type", "value", "at", "received_at", "origin", "time_source")
-_STATE_VALUES: Final = attrgetter("seq", *_STATE_COLUMNS)
+_STATE_VALUES: Final = itemgetter(*(ReadingRow._fields.index(column) for column in ("seq", *_STATE_COLUMNS)))
 _NEWER: Final = (
     "ON CONFLICT (endpoint_id, path) DO UPDATE SET "
     f"{', '.join(f'{column} = excluded.{column}' for column in _STATE_COLUMNS[2:])} "
@@ -117,7 +117,7 @@ async def flush(group: Group) -> None:
             group.woken = known is None or not callable_at(known[_READY_AT], known[_AWAKE_UNTIL], group.now)
     sending = await _write_but_sending(group)
     if group.readings:
-        await group.store.prepare_readings(group.now)
+        await group.store.insert_readings(INSERT_READING, ReadingRow._fields, group.readings, group.now)
     await group.store.execute_together([sending, *_changed_endpoints(group), *_log_entries(group), *_heads(group)])
 
 
@@ -220,7 +220,6 @@ def _log_entries(group: Group) -> Iterator[Writing]:
     group.logged = True
     yield INSERT_TRANSITION, [_TRANSITION_VALUES(transition) for transition in group.transitions]
     yield INSERT_PRESENCE, group.presence_changes
-    yield INSERT_READING, group.readings
     yield UPSERT_STATE, [_STATE_VALUES(reading) for reading in latest(group.readings)]
     group.transitions, group.presence_changes, group.readings = [], [], []
 

@@ -70,7 +70,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             type VARCHAR(16) NOT NULL,
             value TEXT NOT NULL
         );
-        CREATE INDEX IF NOT EXISTS ix_reading_path ON reading (endpoint_id, path, at, seq);
+        CREATE INDEX IF NOT EXISTS ix_reading_path ON reading (endpoint_id, path, at);
         {old}
         CREATE TABLE IF NOT EXISTS reading_hour (
             endpoint_id BIGINT NOT NULL,
