@@ -24,6 +24,7 @@ class ResourceModel:
     type: ValueType | None
     range: str = ""
     units: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class ObjectModel:
     name: str
     multiple: bool
     resources: Mapping[int, ResourceModel]
+    mandatory: bool = False
+    description: str = ""
 
 
 Models: TypeAlias = Callable[[int], ObjectModel | None]
@@ -63,7 +66,7 @@ VERSION: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 """The form of an object version, whether a device or Leshan reports it."""
 
 _LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})")
-_INSTANCE_LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})/[0-9]{1,5}")
+_INSTANCE_LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})/([0-9]{1,5})")
 
 
 def model_to_json(model: ObjectModel) -> dict[str, JsonValue]:
@@ -72,19 +75,28 @@ def model_to_json(model: ObjectModel) -> dict[str, JsonValue]:
         {**asdict(resource), "type": str(resource.type) if resource.type else None}
         for resource in model.resources.values()
     ]
+    # apart from the resources: a version that does not know descriptions reads these rows, too
+    descriptions = {str(resource["id"]): resource.pop("description") for resource in resources}
     return {
         "id": model.id,
         "version": model.version,
         "name": model.name,
         "multiple": model.multiple,
+        "mandatory": model.mandatory,
+        "description": model.description,
+        "descriptions": descriptions,
         "resources": resources,
     }
 
 
 def model_from_json(stored: Mapping[str, JsonValue]) -> ObjectModel:
     """Return the model that :func:`model_to_json` stored."""
+    descriptions = stored.get("descriptions", {})
     resources = [
-        ResourceModel(**{**resource, "type": ValueType(resource["type"]) if resource["type"] else None})
+        ResourceModel(
+            **{**resource, "type": ValueType(resource["type"]) if resource["type"] else None},
+            description=descriptions.get(str(resource["id"]), ""),
+        )
         for resource in stored["resources"]
     ]
     return ObjectModel(
@@ -92,6 +104,8 @@ def model_from_json(stored: Mapping[str, JsonValue]) -> ObjectModel:
         version=stored["version"],
         name=stored["name"],
         multiple=stored["multiple"],
+        mandatory=stored.get("mandatory", False),
+        description=stored.get("description", ""),
         resources={resource.id: resource for resource in resources},
     )
 
@@ -115,6 +129,15 @@ def object_versions(
         if version or object_id not in versions:
             versions[object_id] = version or defaults.get(object_id, DEFAULT_VERSION)
     return versions
+
+
+def object_instances(object_links: Sequence[Mapping[str, JsonValue]] | None) -> dict[int, list[int]]:
+    """Return the instances of a registration's objects, sorted; objects without an instance are omitted."""
+    instances: dict[int, set[int]] = {}
+    for link in object_links or ():
+        if named := _INSTANCE_LINK.fullmatch(str(link.get("url", ""))):
+            instances.setdefault(int(named[1]), set()).add(int(named[2]))
+    return {object_id: sorted(found) for object_id, found in instances.items()}
 
 
 def _version(attributes: JsonValue) -> str | None:

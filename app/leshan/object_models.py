@@ -15,7 +15,7 @@ MAX_RESOURCES: Final = 20_000
 """Maximum object models of one endpoint and resources of all of them; the OMA registry has 751 and some 8,000."""
 
 MAX_TEXT: Final = 1_000
-"""Maximum characters kept of a name, a range or a unit."""
+"""Maximum characters kept of a name, a description, a range or a unit."""
 
 
 class InvalidModels(ValueError):
@@ -52,6 +52,8 @@ def _object_model(spec: Mapping[str, JsonValue]) -> ObjectModel | None:
         version=version,
         name=_text(spec, "name"),
         multiple=spec.get("instancetype") == "multiple",
+        mandatory=spec.get("mandatory") is True,
+        description=_text(spec, "description"),
         resources={resource.id: resource for resource in resources if resource is not None},
     )
 
@@ -69,6 +71,7 @@ def _resource_model(definition: Mapping[str, JsonValue]) -> ResourceModel | None
         type=_value_type(_text(definition, "type")),
         range=_text(definition, "range"),
         units=_text(definition, "units"),
+        description=_text(definition, "description"),
     )
 
 

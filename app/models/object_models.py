@@ -110,6 +110,20 @@ class ObjectModelCache:
         """Return the objects and versions whose models are not cached."""
         return set(versions.items()) - self._models.keys()
 
+    async def one(self, object_id: int, version: str | None = None) -> ObjectModel | None:
+        """Return the stored model of an object in this version, or in the newest known one. The database is read only
+        if no process of this cache has read it.
+
+        Raises:
+            ReadUnavailable: the database cannot be reached.
+        """
+        if object_id not in self._versions or (version and version not in self._versions[object_id]):
+            await self._read(object_id=object_id)
+        known = self._versions.get(object_id, {})
+        if version is None and known:
+            version = max(known, key=lambda text: [int(part) for part in text.split(".")])
+        return known.get(version or "")
+
     async def exact(self, versions: Versions) -> dict[int, ObjectModel]:
         """Return the stored models of exactly these versions, by object id. The database is read only for missing ones,
         which another process may have stored since the last refresh.

@@ -259,7 +259,8 @@ class PresenceChange(Model):
 
 class ResourceState(Model):
     """The latest known value of one resource of one endpoint: its reading with the greatest (``at``, arrival).
-    ``received_at`` is null where a version before revision 8 wrote it: the same as ``at``."""
+    ``received_at``, ``seq`` and ``report`` are null where a version before revision 8 wrote it: the same as ``at`` and
+    ``id``."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
     endpoint: fields.ForeignKeyRelation[Endpoint] = fields.ForeignKeyField("models.Endpoint", on_delete=fields.CASCADE)
@@ -268,12 +269,15 @@ class ResourceState(Model):
     value = JsonField()
     at: fields.Field[int] = InstantField()
     received_at: fields.Field[int | None] = InstantField(null=True)
+    seq = fields.BigIntField(null=True)
+    report = fields.BigIntField(null=True)
     origin = fields.SmallIntField(default=0)
     time_source = fields.SmallIntField(default=1)
 
     class Meta:
         table = "resource_state"
         unique_together = (("endpoint", "path"),)
+        indexes = (Index(fields=("path", "endpoint_id"), name="ix_resource_state_path"),)
 
 
 class Reading(Model):

@@ -63,6 +63,13 @@ Range: TypeAlias = tuple[int, int]
 
 MAX_PAGE: Final = 200
 DEFAULT_PAGE: Final = 50
+READING_PAGE: Final = 100
+"""Number of readings of a page by default."""
+MAX_SERIES: Final = 20
+"""Maximum number of resources of ``readingSeries``."""
+MAX_POINTS: Final = 2_000
+"""Maximum number of intervals of ``readingSeries``."""
+DEFAULT_POINTS: Final = 300
 MAX_NAMES: Final = 1_000
 """Maximum number of endpoint names in a filter."""
 MAX_CREATED: Final = 1_000

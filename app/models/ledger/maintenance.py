@@ -17,6 +17,7 @@ from app.models.ledger.lost import can_be_queried
 from app.models.ledger.rows import ENDPOINT_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
 from app.models.ledger.store import LONG_STATEMENT_SECONDS
+from app.models.operation_index import filing
 
 PIECE: Final = 500
 """Maximum of rows of each kind in one sweep: a long list is processed in several short transactions."""

@@ -76,7 +76,18 @@ def _update(table: str, row: type[Any], columns: tuple[str, ...], key: str) -> W
     )
 
 
-_STATE_COLUMNS: Final = ("endpoint_id", "path", "type", "value", "at", "received_at", "origin", "time_source")
+_STATE_COLUMNS: Final = (
+    "endpoint_id",
+    "path",
+    "type",
+    "value",
+    "at",
+    "received_at",
+    "seq",
+    "report",
+    "origin",
+    "time_source",
+)
 _STATE_VALUES: Final = itemgetter(*(ReadingRow._fields.index(column) for column in ("seq", *_STATE_COLUMNS)))
 _NEWER: Final = (
     "ON CONFLICT (endpoint_id, path) DO UPDATE SET "

@@ -13,6 +13,7 @@ from app.models.queries.endpoints import (
     exact_endpoint_count,
     heads_of,
     object_versions_of,
+    registered_objects,
     resource_states,
     resource_values,
 )
@@ -22,7 +23,15 @@ from app.models.queries.operations import operation_by_id, operation_page, opera
 from app.models.queries.pages import COUNT_LIMIT, Page
 from app.models.queries.pauses import pause_by_id, pauses
 from app.models.queries.reading import Lane, ReadUnavailable, reading_errors, reading_through
-from app.models.queries.readings import reading_value
+from app.models.queries.readings import (
+    Bucket,
+    Interval,
+    ReadingCriteria,
+    latest_page,
+    reading_page,
+    reading_series,
+    reading_values,
+)
 from app.models.queries.server import (
     LogHead,
     database_now,
@@ -48,9 +57,11 @@ from app.models.queries.views import (
 __all__ = [
     "COUNT_LIMIT",
     "INLINE",
+    "Bucket",
     "EndpointCriteria",
     "EndpointView",
     "Expired",
+    "Interval",
     "Lane",
     "Large",
     "Leases",
@@ -61,6 +72,7 @@ __all__ = [
     "Piece",
     "PresenceChangeView",
     "ReadUnavailable",
+    "ReadingCriteria",
     "ReadingView",
     "ResourceStateView",
     "ServerView",
@@ -75,6 +87,7 @@ __all__ = [
     "exact_count",
     "exact_endpoint_count",
     "heads_of",
+    "latest_page",
     "leases",
     "log_head",
     "log_position",
@@ -94,8 +107,11 @@ __all__ = [
     "read_resources",
     "read_transitions",
     "reading_errors",
+    "reading_page",
+    "reading_series",
     "reading_through",
-    "reading_value",
+    "reading_values",
+    "registered_objects",
     "resource_states",
     "resource_values",
     "server_view",

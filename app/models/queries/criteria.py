@@ -176,6 +176,16 @@ class EndpointCriteria:
     name_contains: str | None = None
     presences: Collection[Presence] | None = None
 
+    def conditions(self, alias: str, statement: Statement, *, postgres: bool) -> list[str]:  # noqa: ARG002
+        """Return the conditions on a row of the table of endpoints with this alias, which must all hold."""
+        found = ["TRUE"]
+        if self.name_contains:
+            found.append(contains(f"{alias}.name", self.name_contains, statement))
+        if self.presences is not None and set(self.presences) != set(Presence):
+            wanted = [f"{alias}.presence = '{presence}'" for presence in Presence if presence in self.presences]
+            found.append(f"({' OR '.join(wanted) or 'FALSE'})")
+        return found
+
 
 def contains(column: str, part: str, statement: Statement) -> str:
     """Return the condition that the text contains ``part`` literally."""

@@ -97,6 +97,15 @@ async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]
     return {name: object_versions(load_json(links), lwm2m_version) for name, links, lwm2m_version in map(tuple, rows)}
 
 
+async def registered_objects(ids: Collection[int]) -> dict[int, tuple[str, str | None]]:
+    """Return the stored object links of endpoints with their LwM2M versions, by the endpoints' rows' ids; endpoints
+    without object links are omitted."""
+    sql = (
+        "SELECT id, object_links, lwm2m_version FROM endpoint WHERE object_links IS NOT NULL AND id = ANY($1::bigint[])"
+    )
+    return {id_: (links, version) for id_, links, version in map(tuple, await fetch(sql, [list(ids)]))}
+
+
 async def count_endpoints(criteria: EndpointCriteria) -> tuple[int, bool]:
     """Return the number of endpoints, counted up to 10,000."""
     statement = Statement("", [COUNT_LIMIT + 1])

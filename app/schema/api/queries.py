@@ -23,6 +23,7 @@ from app.schema.api.fields import resolved
 from app.schema.api.filters import endpoint_criteria, operation_criteria
 from app.schema.api.ids import OPERATION, NoSuchId, parse_id
 from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
+from app.schema.api.readings import ReadingQuery
 from app.schema.api.scalars import clamped_int
 from app.schema.api.types.change import OperationCount
 from app.schema.api.types.device import (
@@ -43,7 +44,7 @@ from app.schema.limits import DEFAULT_PAGE, page_size
     description="Queries. Each field is nullable: one that fails is null, with an error, and does not affect the "
     "others."
 )
-class Query(DispatchQuery):
+class Query(DispatchQuery, ReadingQuery):
     @resolved("Endpoint or operation with this global id; null if there is none.")
     async def node(
         self,

@@ -32,7 +32,8 @@ from app.models.queries import (
     operation_page,
     operations_by_id,
     operations_by_seq,
-    reading_value,
+    reading_values,
+    registered_objects,
     resource_states,
     resource_values,
     server_view,
@@ -69,12 +70,13 @@ class Reads:
         self.steps_repeat = False
         self._budget = budget
         self._rules = rules
+        self._registered: DataLoader[int, tuple[str | None, str | None]] | None = None
         self._by_seq: DataLoader[int, LoadedOperation | None] | None = None
         """Created on demand, because it refers to this object: a reference cycle has to be garbage collected."""
 
     def forget(self) -> None:
         """Drop cached rows, after a mutation and for each event of a subscription."""
-        self._by_seq = None
+        self._by_seq = self._registered = None
 
     def begin_event(self) -> None:
         """Drop cached rows and reset the budget of the response for the next event of a subscription."""
@@ -226,8 +228,21 @@ class Reads:
         """Return the state with the value of a change, which is null if it was deleted meanwhile."""
         if not self.repeats or change.weight <= INLINE:
             return change
-        self.reserve(change.weight)
-        return replace(change, value_json=await reading_value(change.seq))
+        return (await self.whole_readings([change]))[0]
+
+    async def whole_readings(self, views: Sequence[ReadingView]) -> list[ReadingView]:
+        """Return the same readings with their large values. Raises as :meth:`reserve` does."""
+        self.reserve(sum(view.weight for view in views))
+        heavy = [view.seq for view in views if view.weight > INLINE]
+        values = await reading_values(heavy) if heavy and self.repeats else {}
+        return [replace(view, value_json=values.get(view.seq, view.value_json)) for view in views]
+
+    async def registered_objects(self, endpoint_id: int) -> tuple[str | None, str | None]:
+        """Return the stored object links of an endpoint and its LwM2M version, read in a batch with concurrent calls;
+        both None if it has not registered."""
+        if self._registered is None:
+            self._registered = DataLoader(load_fn=_load_registered)
+        return await self._registered.load(endpoint_id)
 
     async def _waits(self, views: Sequence[Operation], endpoints: Mapping[int, EndpointView]) -> dict[int, WaitingFor]:
         server = await server_view()
@@ -255,6 +270,11 @@ def _size(views: Sequence[Operation], endpoints: Mapping[int, EndpointView]) -> 
     """Return the size in bytes of the large values of operations, and of their endpoints if those were read."""
     size = sum(view.weight + len(view.detail or "") + len(view.paths) for view in views)
     return size + (sum(endpoints[view.endpoint_id].weight for view in views) if endpoints else 0)
+
+
+async def _load_registered(endpoint_ids: list[int]) -> list[tuple[str | None, str | None]]:
+    found = await registered_objects(set(endpoint_ids))
+    return [found.get(id_, (None, None)) for id_ in endpoint_ids]
 
 
 def _heavy(states: Sequence[ResourceStateView]) -> list[str]:

@@ -126,7 +126,9 @@ async def _resources(
             yield ResourceChange(
                 cursor=event.cursor,
                 endpoint=endpoint_of(whole),
-                resource=resource_state(await info.context.reads.resource_state(event.change), observed_of(whole)),
+                resource=resource_state(
+                    await info.context.reads.resource_state(event.change), whole.id, observed_of(whole)
+                ),
             )
 
 

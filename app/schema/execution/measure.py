@@ -41,21 +41,25 @@ from app.schema.limits import (
     MAX_SELECTIONS,
     MAX_VALUE_DEPTH,
     MAX_VALUES,
+    READING_PAGE,
     page_size,
 )
 
-PAGED: Final = frozenset({"endpoints", "deviceOperations", "operations", "transitions"})
+PAGED: Final = frozenset({"endpoints", "deviceOperations", "operations", "transitions", "readings", "latestReadings"})
 """Fields with the argument ``first`` (a test compares them with the schema)."""
 
 STATEMENTS: Final[Mapping[str, int]] = {
     "deviceOperations": 500,
     "endpoints": 500,
     "createDeviceOperationsFor": 25_000,  # at most one in a request: it works for some seconds
+    "latestReadings": 500,
+    "readings": 500,
+    "readingSeries": 2_000,
     "deviceOperationCount": 4_900,  # at most ten in a request
     "endpointCount": 4_900,
     "dispatchStatus": 2_000,
     "dispatchPauses": 500,
-    **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor"), 50),
+    **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor", "objectModel"), 50),
 }
 """Cost of the statements of a root field. Counts read every row that matches their filter; the others end after a page,
 or use one index."""
@@ -68,7 +72,9 @@ _WITHIN: Final[Mapping[str, int]] = {
     "totalCountCapped": 50,
 }
 """Cost of the statements of a field of an object, for each row that it is resolved for."""
-LARGE: Final = frozenset({"answer", "arguments", "attributes", "detail", "objectLinks", "paths", "value", "values"})
+LARGE: Final = frozenset(
+    {"answer", "arguments", "attributes", "detail", "last", "objectLinks", "paths", "value", "values"}
+)
 """Fields that may have large values."""
 _LOADING: Final = frozenset({"operations", "retryOf", "resources"})
 """Fields of objects that read further rows, as all root fields do."""
@@ -78,6 +84,9 @@ MUTATION_COST: Final = 200
 _ROWS: Final[Mapping[str, int]] = {
     "dispatchPauses": 200,
     "resources": 20,
+    "readingSeries": 3,
+    "buckets": 100,
+    "objects": 10,
     "longestWaiting": 20,
     "operationCounts": 6,
     "types": 60,
@@ -221,7 +230,7 @@ class _Walk:
     def _rows(self, node: FieldNode) -> int:
         name = node.name.value
         if name in PAGED:
-            return self._size(node, "first", DEFAULT_PAGE, MAX_PAGE)
+            return self._size(node, "first", READING_PAGE if name == "readings" else DEFAULT_PAGE, MAX_PAGE)
         if name == "createDeviceOperations":
             return self._size(node, "inputs", 1, MAX_CREATED)
         return _ROWS.get(name, 1)

@@ -37,9 +37,12 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         UPDATE ledger_head SET reading_horizon = horizon;
         ALTER TABLE resource_state
             ADD COLUMN received_at BIGINT,
+            ADD COLUMN seq BIGINT,
+            ADD COLUMN report BIGINT,
             ADD COLUMN origin SMALLINT NOT NULL DEFAULT 0 CHECK (origin BETWEEN 0 AND 4),
             ADD COLUMN time_source SMALLINT NOT NULL DEFAULT 1 CHECK (time_source BETWEEN 0 AND 1),
             SET (fillfactor = 50);
+        CREATE INDEX ix_resource_state_path ON resource_state (path, endpoint_id);
         CREATE TABLE reading (
             seq BIGINT NOT NULL,
             endpoint_id BIGINT NOT NULL,
@@ -58,7 +61,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         CREATE INDEX ix_reading_path ON reading (endpoint_id, path, at, seq);
         {partitions}
         INSERT INTO reading
-            SELECT seq, endpoint_id, at, at, {start_of(today) - 1}, seq,
+            SELECT seq, endpoint_id, at, at, greatest({start_of(today) - 1}, least(at, {POSTGRES_NOW})), seq,
                 CASE WHEN type IN ('FLOAT', 'INTEGER', 'UNSIGNED_INTEGER') AND value !~ '^[{{]'
                     AND abs(trim('"' FROM value)::numeric) < 1e300 THEN trim('"' FROM value)::float8
                     WHEN type = 'BOOLEAN' THEN CASE value WHEN 'true' THEN 1 WHEN 'false' THEN 0 END
@@ -113,7 +116,8 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         UPDATE ledger_head SET horizon = greatest(horizon, reading_horizon);
         DROP TABLE reading_hour;
         DROP TABLE reading;
-        ALTER TABLE resource_state DROP COLUMN received_at, DROP COLUMN origin, DROP COLUMN time_source,
+        DROP INDEX ix_resource_state_path;
+        ALTER TABLE resource_state DROP COLUMN received_at, DROP COLUMN seq, DROP COLUMN report, DROP COLUMN origin, DROP COLUMN time_source,
             RESET (fillfactor);
         ALTER TABLE ledger_head
             DROP CONSTRAINT ck_ledger_head_readings, DROP COLUMN reading_horizon, DROP COLUMN aggregated;

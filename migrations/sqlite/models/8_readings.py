@@ -17,6 +17,8 @@ RUN_IN_TRANSACTION = False
 COLUMNS = {
     "resource_state": {
         "received_at": "BIGINT",
+        "seq": "BIGINT",
+        "report": "BIGINT",
         "origin": "SMALLINT NOT NULL DEFAULT 0 CHECK (origin BETWEEN 0 AND 4)",
         "time_source": "SMALLINT NOT NULL DEFAULT 1 CHECK (time_source BETWEEN 0 AND 1)",
     },
@@ -56,6 +58,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
     return f"""
         {" ".join(added)}
         UPDATE ledger_head SET reading_horizon = horizon WHERE reading_horizon = 0;
+        CREATE INDEX IF NOT EXISTS ix_resource_state_path ON resource_state (path, endpoint_id);
         CREATE TABLE IF NOT EXISTS reading (
             seq INTEGER NOT NULL PRIMARY KEY,
             endpoint_id BIGINT NOT NULL,
@@ -108,5 +111,6 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
             WHERE endpoint_id IN (SELECT id FROM endpoint);
         DROP TABLE reading_hour;
         DROP TABLE reading;
+        DROP INDEX IF EXISTS ix_resource_state_path;
         {" ".join(dropped)}
     """

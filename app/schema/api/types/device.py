@@ -9,8 +9,10 @@ from typing import Annotated, Any, Final, cast
 
 import strawberry
 
+from app.domain.object_models import object_instances
 from app.models.cursors import log_cursor
 from app.models.fields import load_json
+from app.models.object_models import stored_links, stored_versions
 from app.models.operation import OPERATION_COLUMNS, Operation
 from app.models.queries import EndpointView, Page, TransitionView, transition_page
 from app.schema.api.arguments import PageCursor, PageSize, PathPrefix
@@ -33,6 +35,7 @@ from app.schema.api.inputs import DeviceOperationFilter
 from app.schema.api.reads import LoadedOperation
 from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json
 from app.schema.api.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
+from app.schema.api.types.object_model import EndpointObject, object_model_of
 from app.schema.api.types.registration import Registration, registration_of
 from app.schema.api.types.resource import ResourceState, observed_of, resource_state
 from app.schema.limits import DEFAULT_PAGE, page_size
@@ -84,7 +87,23 @@ class Endpoint(Node):
     async def resources(self, info: Info, path_prefix: PathPrefix = None) -> list[ResourceState]:
         states = await info.context.reads.resource_states(self.view.id, checked_prefix(path_prefix, "pathPrefix"))
         observed = observed_of(self.view)
-        return [resource_state(state, observed) for state in states]
+        return [resource_state(state, self.view.id, observed) for state in states]
+
+    @resolved("Objects that the device registered, sorted by id; those of its last registration while it is OFFLINE.")
+    async def objects(self, info: Info) -> list[EndpointObject]:
+        links, lwm2m_version = await info.context.reads.registered_objects(self.view.id)
+        versions = stored_versions(links, lwm2m_version)
+        instances = object_instances(stored_links(links))
+        models = await info.context.services.object_models.exact(versions)
+        return [
+            EndpointObject(
+                object_id=id_,
+                version=versions[id_],
+                instances=instances.get(id_, []),
+                model=object_model_of(models[id_]) if id_ in models else None,
+            )
+            for id_ in sorted(versions)
+        ]
 
 
 @strawberry.type(description="Entry of a page of endpoints.")
