@@ -22,6 +22,7 @@ from app.process import Components
 from app.resources import folder
 from app.schema.api.context import SchemaContext
 from app.schema.api.input_validation import Defaults
+from app.schema.transport.export import export_routes
 from app.schema.transport.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.transport.graphiql import FILES as GRAPHIQL_FILES
 from app.schema.transport.http import graphql_routes
@@ -101,7 +102,7 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
             allowed_origins=settings.allowed_origins,
         )
         try:
-            yield list(graphql_routes(context))
+            yield [*graphql_routes(context), *export_routes(context)]
         finally:
             await live.close()
 

@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
+from app.schema.transport.export import export_routes
 from app.schema.transport.http import graphql_routes
 from app.security import Access, Role, Viewer, find_viewer
 from tests.support.ledger import LedgerWorld
@@ -36,7 +37,7 @@ def app_of(world: LedgerWorld, live: LiveLog, **settings: Any) -> Starlette:
     context = SchemaContext(
         ledger=world.ledgers[0], live=live, object_models=ObjectModelCache(1), authenticate=authenticate, **settings
     )
-    return Starlette(routes=graphql_routes(context))
+    return Starlette(routes=[*graphql_routes(context), *export_routes(context)])
 
 
 @asynccontextmanager

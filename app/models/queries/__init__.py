@@ -28,9 +28,11 @@ from app.models.queries.readings import (
     Interval,
     ReadingCriteria,
     latest_page,
+    oldest_readings,
     reading_page,
     reading_series,
     reading_values,
+    resource_paths,
 )
 from app.models.queries.server import (
     LogHead,
@@ -94,6 +96,7 @@ __all__ = [
     "longest_waiting",
     "not_retried",
     "object_versions_of",
+    "oldest_readings",
     "open_calls",
     "operation_by_id",
     "operation_counts",
@@ -112,6 +115,7 @@ __all__ = [
     "reading_through",
     "reading_values",
     "registered_objects",
+    "resource_paths",
     "resource_states",
     "resource_values",
     "server_view",

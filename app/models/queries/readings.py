@@ -52,7 +52,7 @@ async def reading_page(
     """
     position = None if after is None else _parse_position(after)
     found: list[ReadingView] = []
-    paths = await _paths(criteria)
+    paths = await resource_paths(criteria)
     for begin in range(0, len(paths), _PATHS_AT_ONCE):
         statement = page_statement(criteria, paths[begin : begin + _PATHS_AT_ONCE], first + 1, position, large)
         rows = [ReadingView.load(row) for row in await fetch(statement.sql, statement.values)]
@@ -99,12 +99,26 @@ def _within(start: Instant | None, end: Instant | None, statement: Statement) ->
     return conditions
 
 
-async def _paths(criteria: ReadingCriteria) -> list[str]:
-    """Return the paths of the endpoint's resources that match: each that ever had a value has a state."""
+async def resource_paths(criteria: ReadingCriteria) -> list[str]:
+    """Return the paths of the endpoint's resources that match, sorted: each that ever had a value has a state."""
     statement = Statement("SELECT r.path FROM resource_state r WHERE r.endpoint_id = $1", [criteria.endpoint_id])
     if criteria.path is not None:
         statement.sql += f" AND ({' OR '.join(below('r.path', criteria.path, statement))})"
-    return [row[0] for row in await fetch(statement.sql, statement.values)]
+    return [row[0] for row in await fetch(f"{statement.sql} ORDER BY r.path", statement.values)]
+
+
+async def oldest_readings(
+    criteria: ReadingCriteria, path: str, limit: int, after: tuple[int, int] | None = None
+) -> list[ReadingView]:
+    """Return readings of one resource in order of (``at``, arrival), after a position. Large values are left out."""
+    statement = Statement("", [criteria.endpoint_id, path, limit])
+    conditions = ["l.endpoint_id = $1", "l.path = $2", *_within(criteria.start, criteria.end, statement)]
+    if after is not None:
+        at, seq = map(statement.add, after)
+        conditions.append(f"(l.at, l.seq) > ({at}, {seq})")
+    where = " AND ".join(conditions)
+    statement.sql = f"SELECT {_columns(Large.SHORT)} FROM reading l WHERE {where} ORDER BY l.at, l.seq LIMIT $3"
+    return [ReadingView.load(row) for row in await fetch(statement.sql, statement.values)]
 
 
 def _newest_first(view: ReadingView) -> tuple[int, int]:
