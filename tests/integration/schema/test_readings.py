@@ -139,7 +139,7 @@ async def test_a_series_counts_every_reading_once(world: LedgerWorld, api: Api) 
             await aggregate(world)
     for points, width in ((10, HOUR), (5, 2 * HOUR), (1, 10 * HOUR), (600, 60 * SECOND)):
         start, end = begin - 4 * HOUR, begin + 6 * HOUR
-        variables = {"from": time(start), "to": time(end), "points": points, "paths": [TEMPERATURE]}
+        variables: dict[str, Any] = {"from": time(start), "to": time(end), "points": points, "paths": [TEMPERATURE]}
         (series,) = (await api.ask(SERIES, **variables))["readingSeries"]
         assert series["bucketSeconds"] == width / SECOND
         buckets: dict[int, list[tuple[Instant, float]]] = {}
@@ -163,7 +163,12 @@ async def test_a_series_outlives_its_readings(world: LedgerWorld, api: Api) -> N
     while await keeps.submit(PruneReadings()):
         pass
     assert await pages(api, PAGE, "readings") == []
-    variables = {"from": time(START - 24 * HOUR), "to": time(START + 24 * HOUR), "points": 10, "paths": [TEMPERATURE]}
+    variables: dict[str, Any] = {
+        "from": time(START - 24 * HOUR),
+        "to": time(START + 24 * HOUR),
+        "points": 10,
+        "paths": [TEMPERATURE],
+    }
     ((bucket,),) = [series["buckets"] for series in (await api.ask(SERIES, **variables))["readingSeries"]]
     assert (bucket["count"], bucket["min"], bucket["max"], bucket["mean"], bucket["last"]) == (
         2,
@@ -178,7 +183,7 @@ async def test_values_that_are_no_numbers_have_a_last_one(world: LedgerWorld, ap
     await world.ingest(registered("d"))
     typed = TypedSample({"/3/0/0": TypedValue(ValueType.STRING, "Acme")})
     await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), samples=[typed]))
-    variables = {"from": time(START - HOUR), "to": time(START + HOUR), "paths": ["/3/0/0", "/3/0/1"]}
+    variables: dict[str, Any] = {"from": time(START - HOUR), "to": time(START + HOUR), "paths": ["/3/0/0", "/3/0/1"]}
     known, unknown = (await api.ask(SERIES, **variables))["readingSeries"]
     (bucket,) = known["buckets"]
     assert (bucket["count"], bucket["min"], bucket["mean"], bucket["last"]) == (1, None, None, "Acme")
