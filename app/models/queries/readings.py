@@ -11,7 +11,7 @@ from functools import partial
 from itertools import groupby, islice
 from typing import Final
 
-from app.domain.enums import HOUR, SECOND, Instant
+from app.domain.enums import DAY, HOUR, SECOND, Instant
 from app.models.cursors import InvalidCursor, page_cursor, parse_page_cursor
 from app.models.queries.criteria import EndpointCriteria, below
 from app.models.queries.pages import Page, capped, merged
@@ -20,6 +20,9 @@ from app.models.queries.views import Large, ReadingView, Row, columns
 
 CLOCK_AHEAD: Final = 300 * SECOND
 """A reading's ``at`` is at most this much after its receipt, and so after the time that chooses its partition."""
+
+LONG: Final = 2 * DAY
+"""The interval from which a series is made of hourly aggregates: a value every second is 172,800 readings."""
 
 _KIND: Final = "reading"
 _LATEST: Final = "latest"
@@ -131,7 +134,7 @@ def _position(view: ReadingView) -> str:
 
 def _parse_position(cursor: str) -> tuple[int, int]:
     at, _, seq = parse_page_cursor(_KIND, cursor).partition(".")
-    if not (at.isascii() and at.isdecimal() and seq.isascii() and seq.isdecimal() and len(at) < 19 > len(seq)):
+    if not (at.isascii() and at.isdecimal() and seq.isascii() and seq.isdecimal() and max(len(at), len(seq)) <= 18):
         raise InvalidCursor(f"Invalid cursor {cursor[:100]!r}; a cursor of this list is expected.")
     return int(at), int(seq)
 
@@ -170,10 +173,10 @@ class Interval:
 
     @classmethod
     def of(cls, start: Instant, end: Instant, points: int) -> Interval:
-        """Return at most ``points`` buckets (one more with whole hours). Those of an hour or more are whole hours, and
+        """Return at most ``points`` buckets (one more with whole hours). From :data:`LONG` on they are whole hours, and
         begin at one: they are made of the hourly aggregates."""
         width = max(1, -(-(end - start) // points))
-        if width < HOUR:
+        if width < HOUR and end - start < LONG:
             return cls(start, end, width)
         return cls(start // HOUR * HOUR, -(-end // HOUR) * HOUR, -(-width // HOUR) * HOUR)
 

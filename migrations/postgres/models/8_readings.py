@@ -7,6 +7,8 @@ the server. ``seq`` remains, so cursors of ``resourceChanges`` remain valid.
 ``resource_change`` remains as a view for processes of the previous version, which may run beside new ones during an
 upgrade: they read it and insert into it.
 
+A series of a plot is read from the index alone: the rows of one endpoint lie on a page each.
+
 Every value updates its row of ``resource_state``, and no index of it: with room left in each page the new row is
 written there (HOT), in half the time.
 """
@@ -58,7 +60,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             value TEXT NOT NULL
         ) PARTITION BY RANGE (stored_at);
         CREATE INDEX ix_reading_seq ON reading (seq);
-        CREATE INDEX ix_reading_path ON reading (endpoint_id, path, at, seq);
+        CREATE INDEX ix_reading_path ON reading (endpoint_id, path, at, seq) INCLUDE (number, stored_at);
         {partitions}
         INSERT INTO reading
             SELECT seq, endpoint_id, at, at, greatest({start_of(today) - 1}, least(at, {POSTGRES_NOW})), seq,
