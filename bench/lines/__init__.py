@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bench.lines import brake, claims, dispatch, fanout, pages, slow, wake, webhook
+from bench.lines import brake, claims, dispatch, fanout, pages, readings, slow, wake, webhook
 from bench.measuring import Figure
 from bench.size import Size
 
@@ -14,6 +14,7 @@ Line = Callable[[str, Size], Awaitable[list[list[Figure]]]]
 
 LINES: Final[dict[str, Line]] = {
     "webhook": webhook.measure,
+    "readings": readings.measure,
     "dispatch": dispatch.measure,
     "slow": slow.measure,
     "wake": wake.measure,
