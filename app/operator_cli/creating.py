@@ -4,11 +4,10 @@ of a filter."""
 from __future__ import annotations
 
 import json
-import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +18,11 @@ from app.operator_cli import documents
 from app.operator_cli.connection import RECONNECT_SECONDS, UNAVAILABLE, Api, Refused, Unreachable
 from app.operator_cli.options import Filter
 from app.operator_cli.tables import echo, operations_table, print_json, show
+from app.operator_cli.times import rfc3339, span_of
 
 MAX_OPERATIONS: Final = 1_000
 """Maximum operations in one mutation."""
 MAX_BYTES: Final = 500_000
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_SPAN: Final = re.compile(r"\+(\d{1,6})([smhd])", re.ASCII)
 
 Input = dict[str, Any]
 
@@ -52,11 +49,10 @@ def time_of(text: str, now: datetime | None = None) -> str:
     """
     if not text.startswith("+"):
         return text
-    span = _SPAN.fullmatch(text)
+    span = span_of(text[1:])
     if span is None:
         raise CommandError(f"--not-before: invalid time {text!r}; expected for example +90s, +30m, +2h or +1d", 2)
-    at = (now or datetime.now(UTC)) + timedelta(seconds=int(span[1]) * _UNITS[span[2]])
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rfc3339(((now or datetime.now(UTC)) + span).replace(microsecond=0))
 
 
 def facts_of(
