@@ -25,6 +25,7 @@ from app.operator_cli.options import (
     filtered_by,
     global_id,
 )
+from app.operator_cli.reading_command import readings
 
 ValidateRange: TypeAlias = Annotated[
     bool,
@@ -80,7 +81,7 @@ ops = typer.Typer(
 def add_to(cli: typer.Typer) -> None:
     """Add these commands to those of the processes."""
     cli.add_typer(ops)
-    for command in (status, pause, resume):
+    for command in (status, pause, resume, readings):
         cli.command()(command)
 
 

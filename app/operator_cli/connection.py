@@ -89,12 +89,42 @@ class Api:
 
     def _exchange(self, method: str, path: str, body: Answer | None) -> Answer:
         try:
-            with httpx.Client(
-                timeout=RESPONSE_SECONDS, trust_env=not self._local, verify=self._verify, headers=self._headers
-            ) as client:
+            with self._client() as client:
                 response = client.request(method, self.url + path, json=body)
         except httpx.HTTPError as error:
-            raise Unreachable(f"{self.url} cannot be reached: {_line(error)} (--url or REVEILLE_URL)") from None
+            raise self._unreachable(error) from None
+        return self._answer(response)
+
+    def download(self, path: str, media_type: str, parameters: Mapping[str, str]) -> Iterator[bytes]:
+        """Yield the body of a response of this type and of any length, as it arrives.
+
+        Raises:
+            Refused: before the first part of the body.
+            Unreachable: no response came, or the connection was lost: the body is incomplete.
+        """
+        try:
+            with self._client() as client, client.stream("GET", self.url + path, params=parameters) as response:
+                if response.status_code != 200 or not response.headers.get("content-type", "").startswith(media_type):
+                    response.read()
+                    raise Refused(self._answer(response)["errors"][0])
+                yield from response.iter_bytes()
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            timeout=RESPONSE_SECONDS, trust_env=not self._local, verify=self._verify, headers=self._headers
+        )
+
+    def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
+        return Unreachable(f"{self.url} cannot be reached: {_line(error)} (--url or REVEILLE_URL)")
+
+    def _answer(self, response: httpx.Response) -> Answer:
+        """Return the JSON of a response.
+
+        Raises:
+            Refused, Unreachable
+        """
         try:
             answer = response.json()
         except ValueError:

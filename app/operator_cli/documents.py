@@ -72,6 +72,28 @@ mutation($filter: EndpointFilter!, $input: DeviceOperationTemplateInput!, $batch
     created passedOver batch
   }
 }"""
+RESOURCES: Final = """
+query($endpoint: String!, $path: String) {
+  endpoint(name: $endpoint) {
+    resources(pathPrefix: $path) { path name units type value number at receivedAt timeSource origin }
+  }
+}"""
+RESOURCE_NAMES: Final = """
+query($endpoint: String!, $path: String) {
+  endpoint(name: $endpoint) { resources(pathPrefix: $path) { path name units } }
+}"""
+SERIES: Final = """
+query($endpoint: String!, $paths: [String!]!, $from: DateTime!, $to: DateTime!, $points: Int!) {
+  readingSeries(endpoint: $endpoint, paths: $paths, from: $from, to: $to, points: $points) {
+    path bucketSeconds buckets { from count min max mean }
+  }
+}"""
+READINGS: Final = """
+query($endpoint: String!, $path: String, $from: DateTime, $to: DateTime, $first: Int, $after: String) {
+  readings(endpoint: $endpoint, path: $path, from: $from, to: $to, first: $first, after: $after) {
+    pageInfo { hasNextPage endCursor } edges { node { path type value number at receivedAt timeSource origin } }
+  }
+}"""
 _PAUSE: Final = "leshanServerName endpointName reason pausedBy pausedAt resumedBy resumedAt"
 PAUSE: Final = f"""
 mutation($reason: String!, $server: String, $endpoint: String) {{

@@ -19,6 +19,7 @@ from app.printable import printable, printable_json
 Answer = Mapping[str, Any]
 WIDTH: Final = 200
 """Width of tables that are written to a file or a pipe; on a terminal they are as wide as it is."""
+_LEVELS: Final = "▁▂▃▄▅▆▇█"
 
 _COLORS: Final = {
     **dict.fromkeys(("CONFIRMED", "ONLINE"), "green"),
@@ -41,10 +42,14 @@ def echo(line: str, *, err: bool = False) -> None:
     typer.echo(printable(line), err=err)
 
 
+def console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
 def show(*components: Any) -> None:
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    output = console()
     for part in components:
-        console.print(part)
+        output.print(part)
 
 
 def short_id(id_: str) -> str:
@@ -63,7 +68,7 @@ def cell_text(text: Any) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    made = Table(*columns, title=title, title_justify="left", header_style="bold", expand=False)
+    made = Table(*columns, title=escape(printable(title)), title_justify="left", header_style="bold", expand=False)
     for column in made.columns:
         column.overflow = "fold"
     for row in rows:
@@ -76,11 +81,14 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def age(text: str | None, now: datetime | None = None) -> str:
-    """Return the elapsed time in the two largest units: ``3h 12m``."""
+    """Return the elapsed time as :func:`duration` does."""
     at = parse_time(text)
-    if at is None:
-        return ""
-    seconds = max(0, int(((now or datetime.now(UTC)) - at).total_seconds()))
+    return "" if at is None else duration(((now or datetime.now(UTC)) - at).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its two largest units: ``3h 12m``."""
+    seconds = max(0, int(seconds))
     units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
     components: list[str] = []
     for size, unit in units:
@@ -88,6 +96,20 @@ def age(text: str | None, now: datetime | None = None) -> str:
             components.append(f"{seconds // size}{unit}")
             seconds %= size
     return " ".join(components[:2])
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Return one character per value, from the lowest to the highest of them; None is a gap. Equal values are all in
+    the middle."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, high = min(known) / 2, max(known) / 2  # halved, so that the span of the greatest values is finite
+
+    def level(value: float) -> int:
+        return round((value / 2 - low) / (high - low) * (len(_LEVELS) - 1)) if high > low else 3
+
+    return "".join(" " if value is None else _LEVELS[level(value)] for value in values)
 
 
 def path_text(operation: Answer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import socket
 import subprocess
@@ -60,7 +61,8 @@ def shell(served: tuple[Processes, str]) -> Shell:
 
 
 @pytest.mark.parametrize(
-    "command", ["status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel", "ops create-for"]
+    "command",
+    ["status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel", "ops create-for", "readings"],
 )
 def test_every_command_has_help(own_processes: Processes, command: str) -> None:
     done = own_processes.run(*command.split(), "--help")
@@ -202,11 +204,38 @@ def test_an_end_that_is_no_success_is_an_exit_code(shell: Shell) -> None:
         (("ops", "list", "--url", "reveille"), 2, "--url"),
         (("status", "--url", "http://127.0.0.1:1"), 1, "cannot be reached"),
         (("ops", "watch", "--url", "http://127.0.0.1:1"), 1, "cannot be reached"),
+        (("readings", "nobody"), 1, "nobody: unknown endpoint"),
+        (("readings", "nobody", "--csv"), 1, "NOT_FOUND"),
+        (("readings", DEVICE, "x", "--ndjson"), 1, "Invalid LwM2M path"),
+        (("readings", DEVICE, "--csv", "--json"), 2, "--json and --csv exclude each other"),
+        (("readings", DEVICE, "--since", "yesterday"), 2, "--since: invalid time"),
+        (("readings", DEVICE, "--csv", "--token", "an-unknown-token-of-tests"), 1, "--token"),
+        (("readings", DEVICE, "--csv", "--url", "http://127.0.0.1:1"), 1, "cannot be reached"),
     ],
 )
 def test_a_refusal_is_one_line(shell: Shell, words: tuple[str, ...], code: int, said: str) -> None:
     told = shell.type(*words, code=code)
     assert (len(told.splitlines()), said in told) == (1, True), told
+
+
+def test_readings_are_shown_listed_and_exported(shell: Shell) -> None:
+    temperature = "/3303/0/5700"
+    for _ in range(3):
+        shell.type("ops", "create", DEVICE, "READ", "/3303", "--wait")
+    listed = shell.json("readings", DEVICE, temperature, "--list", "10")
+    values = [one["value"] for one in listed]
+    assert (len(listed), {one["origin"] for one in listed}) == (3, {"READ"})
+    assert "the newest 2 readings, and there are more" in shell.type("readings", DEVICE, "--list", "2")
+    wait_until(lambda: shell.json("readings", DEVICE, temperature)["resources"][0]["name"])  # by its object model
+    (resource,) = shell.json("readings", DEVICE, temperature)["resources"]
+    assert (resource["count"], resource["min"], resource["max"]) == (3, min(values), max(values))
+    (row,) = (line for line in shell.type("readings", DEVICE, "/3303").splitlines() if temperature in line)
+    assert [cell.strip() for cell in row.split("│")[2:4]] == ["Sensor Value", str(values[0])]
+    assert any(level in row for level in "▁▂▃▄▅▆▇█")
+    rows = list(csv.DictReader(shell.type("readings", DEVICE, temperature, "--csv").splitlines()))
+    lines = [json.loads(line) for line in shell.type("readings", DEVICE, temperature, "--ndjson").splitlines()]
+    assert [float(row["value"]) for row in rows] == [line["value"] for line in lines] == values[::-1]
+    assert shell.type("readings", DEVICE, temperature, "--ndjson", "--until", "1h") == ""
 
 
 @pytest.mark.asyncio

@@ -22,7 +22,7 @@ from app.models.ledger import ProveWritable, Provision
 from app.models.queries import Lane
 from app.models.queries.reading import on_postgres
 from app.operator_cli import documents as cli
-from app.operator_cli import watching
+from app.operator_cli import readings, watching
 from app.schema import budget
 from app.schema.api import ledger_gateway
 from app.schema.api.ids import operation_id
@@ -31,7 +31,7 @@ from app.schema.execution import documents
 from app.schema.execution.documents import prepare
 from app.schema.execution.measure import count_values
 from app.schema.execution.schema import schema
-from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST
+from app.schema.limits import MAX_COST, MAX_CREATED, MAX_DOCUMENT, MAX_ERRORS, MAX_LIST, MAX_POINTS
 from tests.support import loopback
 from tests.support.api import JSON_HEADERS, Api
 from tests.support.ledger import LedgerWorld, new
@@ -279,6 +279,12 @@ async def test_the_queries_of_the_command_line_are_admitted(world: LedgerWorld, 
     await api.ask(cli.SHOW, VIEWER, id=ids[0])
     await api.ask(cli.LIST, VIEWER, first=200)
     await api.ask(cli.STATUS, VIEWER)
+    range_ = {"from": "2026-11-22T10:00:00Z", "to": "2026-11-23T10:00:00Z"}
+    paths = [f"/3303/{instance}/5700" for instance in range(readings.PATHS)]
+    await api.ask(cli.SERIES, VIEWER, endpoint="d", paths=paths, points=MAX_POINTS, **range_)
+    await api.ask(cli.READINGS, VIEWER, endpoint="d", first=readings.PAGE, **range_)
+    for resources in (cli.RESOURCES, cli.RESOURCE_NAMES):
+        await api.ask(resources, VIEWER, endpoint="d")
     inputs = [{"endpoint": "d", "path": "/5/0/1", "value": {"string": "a"}}] * MAX_CREATED
     assert len((await api.ask(cli.CREATE, inputs=inputs))["createDeviceOperations"]) == MAX_CREATED
 
