@@ -1,0 +1,76 @@
+"""Readings are read along the indexes that ``docs/queries.md`` names; no table is read whole."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.domain.enums import DAY, HOUR, Presence
+from app.models.database import migrate, reading
+from app.models.ledger import open_store
+from app.models.queries import EndpointCriteria, Interval, ReadingCriteria
+from app.models.queries.reading import Statement, on_postgres
+from app.models.queries.readings import latest_statement, page_statement, series_statement
+from tests.integration.reads.many_rows import fill
+from tests.integration.reads.test_indexes import ANALYZED, FIRST, plan, used_indexes, whole_tables
+
+PATHS = ["/5/0/1", "/5/0/2"]
+ENDPOINT = 7
+
+_STATES = """
+    INSERT INTO resource_state (id, endpoint_id, path, type, value, at)
+    SELECT i * 10000 + id, id, '/5/0/' || i, 'STRING', '"x"', 1
+    FROM endpoint, (SELECT 1 AS i UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) paths
+"""
+_HOURS = f"""
+    INSERT INTO reading_hour (endpoint_id, path, hour, count, numbers, last_at, last_value)
+    SELECT endpoint_id, path, {FIRST // HOUR * HOUR} + seq / 3000 * {HOUR}, 1, 0, at, '"x"' FROM reading
+"""  # noqa: S608 - constants
+
+READINGS = {"ix_reading_path"}
+HOURS = {"ix_reading_path", "ix_reading_seq", "reading_hour_pkey"}
+BY_PATH = {"ix_resource_state_path", "endpoint_pkey"}
+BY_NAME = {"ix_endpoint_name", "ix_endpoint_presence", "uq_resource_state_endpoint_path", "resource_state_pkey"}
+
+
+def statements() -> list[tuple[Statement, set[str]]]:
+    """Return the statements with their indexes."""
+    day = ReadingCriteria(ENDPOINT, None, FIRST, FIRST + DAY)
+    return [
+        (page_statement(ReadingCriteria(ENDPOINT), PATHS[:1], 101), READINGS),
+        (page_statement(ReadingCriteria(ENDPOINT), PATHS, 101, (FIRST, 5)), READINGS),
+        (page_statement(day, PATHS, 101, (FIRST + HOUR, 5)), READINGS),
+        (series_statement(ENDPOINT, PATHS, Interval.of(FIRST, FIRST + DAY, 300)), READINGS),
+        (series_statement(ENDPOINT, PATHS, Interval.of(FIRST, FIRST + 30 * DAY, 300)), HOURS),
+        (latest_statement(PATHS[0], EndpointCriteria(), "device-1100", 51), BY_PATH | BY_NAME),
+        (latest_statement(PATHS[0], EndpointCriteria("17", [Presence.ONLINE]), "device-1100", 51), BY_PATH | BY_NAME),
+    ]
+
+
+def named(lines: list[str]) -> set[str]:
+    """Return the indexes of a plan. PostgreSQL gives those of a partition the names of their columns."""
+    names = "\n".join(used_indexes(lines))
+    names = re.sub(r"reading_\d{8}_endpoint_id_path_at.*", "ix_reading_path", names)
+    return {*re.sub(r"reading_\d{8}_seq_idx", "ix_reading_seq", names).split("\n")} - {""}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_readings_are_found_by_their_indexes(database_url: str, analyze: bool) -> None:
+    await migrate(database_url)
+    await fill(database_url, analyze=False)
+    store = open_store(database_url, unsafe=True)
+    await store.open()
+    for rows in (_STATES, _HOURS):
+        await store.execute(rows)
+    if analyze:
+        await store.execute("ANALYZE")
+    await store.close()
+    async with reading(database_url):
+        for statement, admitted in statements():
+            lines = await plan(statement)
+            assert not whole_tables(lines), lines
+            assert named(lines) <= admitted, lines
+            assert named(lines), lines
+        assert on_postgres() or "SEARCH h USING PRIMARY KEY" in "\n".join(await plan(statements()[4][0]))
