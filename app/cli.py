@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import sys
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -127,16 +129,56 @@ def check(
 ) -> None:
     """Verify the database invariants. Print the violations, and exit with 1 if there are any."""
     settings = _settings()
+    from app.domain.enums import DAY
     from app.models.invariant_check import violations
 
     async def checked() -> None:
-        calls = settings.leshan_max_in_flight
-        broken = await violations(settings.database_url, max_in_flight=calls, restored=restored)
+        broken = await violations(
+            settings.database_url,
+            max_in_flight=settings.leshan_max_in_flight,
+            aggregate_retention=settings.aggregate_retention * DAY,
+            restored=restored,
+        )
         typer.echo(printable_lines("\n".join(broken)) or "all invariants hold")
         if broken:
             raise SystemExit(1)
 
     _run(checked())
+
+
+@cli.command()
+def aggregate(
+    *,
+    since: Annotated[
+        str, typer.Option("--since", help="Time of the first hour (RFC 3339, like 2026-11-23T10:00:00Z).")
+    ],
+    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="Only of this endpoint.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compute the hourly aggregates of readings again from the readings. Other processes may run meanwhile."""
+    begin = _instant(since)
+    settings = _settings()
+    from app.entrypoints import run_aggregation
+    from app.models.rebuild import ReadingsPruned, UnknownEndpoint
+
+    def progress(done: int, resources: int) -> None:
+        if sys.stderr.isatty():
+            typer.echo(f"\r{done} of {resources} resources", err=True, nl=done >= resources)
+
+    async def aggregated() -> None:
+        try:
+            rebuilt = await run_aggregation(settings, begin, endpoint, progress)
+        except UnknownEndpoint:
+            raise CommandError(f"--endpoint: unknown endpoint {endpoint!r}", 2) from None
+        except ReadingsPruned as error:
+            first = error.complete_from
+            kept = "no readings are stored" if first is None else f"expected {_time(first)} or later"
+            raise CommandError(f"--since: readings of that time have been deleted; {kept}", 2) from None
+        facts = {"since": _time(rebuilt.since), "resources": rebuilt.resources, "readings": rebuilt.readings}
+        line = "computed the hours since {since} of {resources} resources from {readings} readings".format(**facts)
+        typer.echo(json.dumps(facts) if as_json else line)
+
+    _run(aggregated())
 
 
 @cli.command()
@@ -195,6 +237,27 @@ def schema(
 add_to(cli)
 
 
+def _instant(text: str) -> int:
+    """Return the instant of an RFC 3339 time.
+
+    Raises:
+        CommandError: it is none, or before 1970.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        instant = round(moment.timestamp()) * 1_000_000
+    except (ValueError, OverflowError):
+        moment, instant = None, -1
+    if moment is None or moment.tzinfo is None or instant < 0:
+        expected = "expected a time with an offset from UTC, like 2026-11-23T10:00:00Z"
+        raise CommandError(f"--since: invalid time {text!r}; {expected}", 2)
+    return instant
+
+
+def _time(instant: int) -> str:
+    return datetime.fromtimestamp(instant // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
+
+
 def _settings(*, needs_leshan: bool = False) -> Settings:
     """Return the validated settings, and configure logging accordingly.
 
@@ -248,11 +311,11 @@ def _of_the_database(error: Exception) -> bool:
     from asyncpg import InterfaceError, PostgresError
     from tortoise.exceptions import BaseORMException
 
-    from app.models.ledger import UnsafeDatabase
+    from app.models.ledger import LedgerUnavailable, UnsafeDatabase
     from app.models.postgres import UnsupportedDatabase
     from app.serving import AddressUnusable
 
-    unusable = (UnsafeDatabase, UnsupportedDatabase)
+    unusable = (UnsafeDatabase, UnsupportedDatabase, LedgerUnavailable)
     expected = (OSError, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, *unusable)
     return isinstance(error, expected) and not isinstance(error, AddressUnusable)
 

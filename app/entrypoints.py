@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from app.domain.enums import Instant
 from app.leshan.webhook import webhook_routes
 from app.models.database import migrate
-from app.models.ledger import Provision
-from app.process import Components, Role, running
+from app.models.ledger import Ledger, Provision, open_store
+from app.models.rebuild import Progress, Rebuilt, rebuild_aggregates
+from app.process import SERVER_ID, Components, Role, rules_of, running
 from app.schema.limits import body_limit
 from app.serving import listen, serving, termination_signal
 from app.settings import Settings, viewer_of
@@ -69,6 +71,23 @@ async def run_worker(settings: Settings, role: Role, health_port: int | None) ->
             log.info("health", port=listening.getsockname()[1])
         log.info("running", role=role.name)
         await _until_stopped(terminated, components)
+
+
+async def run_aggregation(settings: Settings, since: Instant, endpoint: str | None, progress: Progress) -> Rebuilt:
+    """Compute the hourly aggregates again, beside running processes. Raise the exceptions of
+    :func:`rebuild_aggregates`."""
+    ledger = Ledger(
+        open_store(settings.database_url),
+        rules_of(settings),
+        notify=lambda _channel: None,
+        server_id=SERVER_ID,
+        server_name=settings.leshan_name,
+    )
+    await ledger.start()
+    try:
+        return await rebuild_aggregates(ledger, settings.database_url, since, endpoint, progress)
+    finally:
+        await ledger.close()
 
 
 @contextlib.asynccontextmanager

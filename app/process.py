@@ -30,7 +30,7 @@ from app.models.database import reading
 from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
 from app.models.object_models import ObjectModelCache
 from app.settings import LeshanEvents, Settings, viewer_of
-from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, TRANSITIONS
+from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, READINGS, TRANSITIONS
 from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
@@ -167,6 +167,8 @@ def _ledger(
         LEDGER_GROUP_SECONDS.observe(committed.seconds)
         for (before, to, reason), times in committed.moves.items():
             TRANSITIONS.labels(before or "", to, reason or "").inc(times)
+        for origin, values in committed.readings.items():
+            READINGS.labels(origin).inc(values)
 
     return Ledger(
         open_store(settings.database_url, unsafe=unsafe),

@@ -35,6 +35,7 @@ BREAKER_OPEN: Final = Gauge(
 )
 INGESTED_EVENTS: Final = Counter("reveille_heard_events_total", "Events received from Leshan", ["source", "event"])
 BROKEN_EVENTS: Final = Counter("reveille_broken_events_total", "Events that could not be parsed", ["source"])
+READINGS: Final = Counter("reveille_readings_total", "Reported values that were stored", ["origin"])
 LEDGER_GROUP_SIZE: Final = Histogram(
     "reveille_ledger_group_size", "Commands committed together", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -31,6 +31,8 @@ from app.models.ready import due_for_probe, due_for_sweep
 from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
+
+Piece = TypeVar("Piece", bound=Command[bool])
 
 BETWEEN_PIECES: Final = 0.05
 BUSY_SHARE: Final = 4
@@ -99,15 +101,23 @@ class Sweeper:
 
     async def _prune(self) -> None:
         await self._in_pieces(Prune)
-        await self._in_pieces(PruneReadings)
+        pruned = await self._in_pieces(PruneReadings)
+        horizon, hours = max(piece.horizon or 0 for piece in pruned), sum(piece.hours for piece in pruned)
+        if horizon or hours:
+            log.info("readings_pruned", up_to=horizon or None, hours=hours)
 
     async def _aggregate(self) -> None:
-        await self._in_pieces(AggregateReadings)
+        if readings := sum(piece.added for piece in await self._in_pieces(AggregateReadings)):
+            log.info("readings_aggregated", readings=readings)
 
-    async def _in_pieces(self, command: Callable[[], Command[bool]]) -> None:
-        """Submit commands until there is no more work, with pauses in which others are written: no caller waits."""
+    async def _in_pieces(self, piece: Callable[[], Piece]) -> list[Piece]:
+        """Submit commands until there is no more work, with pauses in which others are written: no caller waits. Return
+        the commands."""
+        pieces: list[Piece] = []
         more = True
         while more:
             begun = time.monotonic()
-            more = await self._ledger.submit(command())
+            pieces.append(piece())
+            more = await self._ledger.submit(pieces[-1])
             await asyncio.sleep(max(BETWEEN_PIECES, (BUSY_SHARE - 1) * (time.monotonic() - begun)))
+        return pieces

@@ -28,6 +28,8 @@ class Walk(StrEnum):
             WHERE id > $1 ORDER BY id LIMIT {{piece}}
         ) e) q WHERE before < {{rows}}
     """
+    ENDPOINTS_WITH_READINGS = "SELECT id AS key FROM endpoint WHERE id > $1 ORDER BY id LIMIT 5"
+    """Few, because an endpoint may have a million readings; the index on them makes a short piece cheap."""
     BATCHES = """
         SELECT id AS key FROM (SELECT id, sum(created) OVER (ORDER BY id) - created AS before FROM (
             SELECT id, created FROM operation_batch WHERE id > $1 ORDER BY id LIMIT {piece}

@@ -16,13 +16,14 @@ from typing import Any, Final, Protocol
 
 from tortoise.context import TortoiseContext
 
-from app.domain.enums import SECOND, Instant
+from app.domain.enums import DAY, SECOND, Instant
 from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
 from app.models.dialect import POSTGRES_NOW, for_sqlite, sqlite_now
 from app.models.invariant import Invariant, Judge, Walk
 from app.models.invariants import INVARIANTS
 from app.models.ledger.rules import START_MARGIN
 from app.models.operation_index import FILING, filing
+from app.models.reading_invariants import READING_INVARIANTS
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
@@ -51,6 +52,7 @@ async def violations(
     *,
     now: Instant | None = None,
     max_in_flight: int = 120,
+    aggregate_retention: Instant = 730 * DAY,
     restored: bool = False,
     pause: Callable[[], Awaitable[None]] = _a_while,
 ) -> list[str]:
@@ -59,6 +61,7 @@ async def violations(
     Args:
         now: the database host's time; tests that shift the ledger's clock pass it.
         max_in_flight: how many calls may be open at a Leshan server (invariant 7).
+        aggregate_retention: the age from which hourly aggregates are deleted (invariant 12).
         restored: no dispatcher works on this copy, so lateness is not checked.
         pause: awaited before late objects are checked again.
     """
@@ -66,10 +69,10 @@ async def violations(
     async with TortoiseContext() as context:
         await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
         reader: _Reader = context.connections.get("default")
-        checker = _Checker(reader, is_sqlite(database_url), now, max_in_flight)
+        checker = _Checker(reader, is_sqlite(database_url), now, max_in_flight, aggregate_retention)
         found = [
             (invariant, await checker.breaches(invariant))
-            for invariant in INVARIANTS
+            for invariant in (*INVARIANTS, *READING_INVARIANTS)
             if not (restored and invariant.of_lateness)
         ]
         if any(violators for invariant, violators in found if invariant.of_lateness):
@@ -87,6 +90,7 @@ class _Checker:
     sqlite: bool
     fixed: Instant | None
     calls: int
+    aggregate_retention: Instant
 
     async def breaches(self, invariant: Invariant) -> list[Any]:
         """Return the violators of this invariant, at most :data:`MOST`."""
@@ -121,7 +125,12 @@ class _Checker:
 
     async def _given(self, invariant: Invariant) -> list[int]:
         now = await self._time() if invariant.given else 0
-        given = {"overdue": now - OVERDUE, "window": now + START_MARGIN, "calls": self.calls}
+        given = {
+            "overdue": now - OVERDUE,
+            "window": now + START_MARGIN,
+            "calls": self.calls,
+            "aggregates": now - self.aggregate_retention,
+        }
         return [given[name] for name in invariant.given]
 
     async def _time(self) -> Instant:

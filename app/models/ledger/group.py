@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from app.domain.enums import Instant, OperationStatus, ReasonCode
+from app.domain.enums import Instant, OperationStatus, ReadingOrigin, ReasonCode
 from app.models.fields import load_json, storable_text
 from app.models.ledger.queues import Next
 from app.models.ledger.rows import (
@@ -141,6 +141,7 @@ class Group:
     readings: list[ReadingRow] = field(default_factory=list)
     statements: list[tuple[str, list[Values]]] = field(default_factory=list)
     moves: Counter[Move] = field(default_factory=Counter)
+    reported: Counter[ReadingOrigin] = field(default_factory=Counter)
     logged: bool = False
     woken: bool = False
 

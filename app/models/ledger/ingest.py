@@ -33,6 +33,14 @@ class DecodedEvent:
     samples: Sequence[TypedSample] = ()
     report: Report | None = None
 
+    @property
+    def values(self) -> int:
+        """The number of reported values."""
+        return sum(len(sample.values) for sample in self.samples)
+
+
+VALUES: Final = 10
+"""Values that weigh as much as one event: many messages with thousands of values each must not share a transaction."""
 
 MADE_UP: Final = "#"
 """Prefix of a :attr:`StreamPosition.id` that the Leshan server does not know."""
@@ -70,7 +78,7 @@ class IngestEvents(Command[int]):
     again: bool = False
 
     def __post_init__(self) -> None:
-        self.weight = sum(max(1, len(decoded.samples)) for decoded in self.events)
+        self.weight = sum(max(1, len(decoded.samples), decoded.values // VALUES) for decoded in self.events)
 
     def needs(self, needs: Needs) -> None:
         needs.endpoint_names.update(decoded.event.endpoint for decoded in self.events)

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from app.domain.enums import Instant
+from app.domain.enums import Instant, ReadingOrigin
 from app.models.ledger.commands import Command, LedgerError, Phase
 from app.models.ledger.group import Group, Move, Needs, Stored
 from app.models.ledger.metadata import ProveWritable
@@ -63,11 +63,13 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Facts about a committed group: the number of its commands, its duration, and the number of moves of each kind."""
+    """Facts about a committed group: the number of its commands, its duration, and the number of moves of each kind and
+    of readings of each origin."""
 
     commands: int
     seconds: float
     moves: Mapping[Move, int]
+    readings: Mapping[ReadingOrigin, int]
 
 
 class LedgerUnavailable(RuntimeError):
@@ -300,7 +302,7 @@ class Ledger:
             self.outage.ended()
         for one, result in zip(pending, results, strict=True):
             one.resolve(result)
-        self._publish(group, Committed(len(pending), loop.time() - started, group.moves))
+        self._publish(group, Committed(len(pending), loop.time() - started, group.moves, group.reported))
 
     async def _begin(self, seconds: float, *, again: bool) -> Group:
         await self._store.begin(seconds)

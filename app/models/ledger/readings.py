@@ -58,6 +58,7 @@ def report(
             seq += 1
             value = dump_json(typed.value)
             group.readings.append(ReadingRow(seq, *message, number, origin_, source, path, typed.type, value))
+    group.reported[origin] += seq - group.seq
     group.seq = seq
 
 
@@ -85,7 +86,8 @@ _DELETE_HOUR: Final = "DELETE FROM reading_hour WHERE endpoint_id = $1 AND path 
 
 @dataclass(slots=True)
 class PruneReadings(Command[bool]):
-    """Delete readings and hourly aggregates older than their retention; return whether there are more.
+    """Delete readings and hourly aggregates older than their retention, a limited number at a time; return whether
+    there may be more.
 
     Readings that are not in the aggregates yet remain. ``reading_horizon`` moves with the deletion, so that an older
     cursor is refused (CURSOR_EXPIRED) and never silently skips.
@@ -93,18 +95,19 @@ class PruneReadings(Command[bool]):
 
     phase: ClassVar[Phase] = Phase.MAINTENANCE
     seconds: ClassVar[float] = LONG_STATEMENT_SECONDS
-    more: bool = field(default=False, init=False)
+    horizon: int | None = field(default=None, init=False)
+    hours: int = field(default=0, init=False)
 
     async def find(self, group: Group) -> None:
         store, rules = group.store, group.rules
         edge, hour_edge = group.now - rules.reading_retention, group.now - rules.aggregate_retention
         (head,) = await store.fetch("SELECT aggregated FROM ledger_head")
-        horizon = await store.drop_readings(edge, head["aggregated"])
-        if horizon is not None:
-            await store.execute("UPDATE ledger_head SET reading_horizon = $1 WHERE reading_horizon < $1", horizon)
+        self.horizon = await store.drop_readings(edge, head["aggregated"])
+        if self.horizon is not None:
+            await store.execute("UPDATE ledger_head SET reading_horizon = $1 WHERE reading_horizon < $1", self.horizon)
         hours = await store.fetch(_OLD_HOURS, hour_edge, PIECE)
         await store.execute_many(_DELETE_HOUR, [tuple(hour) for hour in hours])
-        self.more = horizon is not None or len(hours) == PIECE
+        self.hours = len(hours)
 
     def apply(self, group: Group) -> bool:  # noqa: ARG002 - find() does the work
-        return self.more
+        return self.horizon is not None or self.hours == PIECE

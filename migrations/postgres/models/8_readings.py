@@ -26,6 +26,17 @@ from app.models.ledger.reading_partitions import DAYS_AHEAD, create_statements, 
 RUN_IN_TRANSACTION = True
 
 
+def number_of(type_: str, value: str) -> str:
+    """Return the expression for a reading's ``number``: a value that is not one number has none."""
+    return f"""CASE
+                    WHEN {type_} IN ('FLOAT', 'INTEGER', 'UNSIGNED_INTEGER')
+                        AND {value} ~ '^"?-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?"?$'
+                        AND abs(trim('"' FROM {value})::numeric) <= 1e300 THEN trim('"' FROM {value})::numeric::float8
+                    WHEN {type_} = 'BOOLEAN' THEN CASE {value} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END
+                    WHEN {type_} = 'TIME' AND {value} LIKE '"%'
+                        THEN extract(epoch FROM trim('"' FROM {value})::timestamptz) END"""
+
+
 async def upgrade(db: BaseDBAsyncClient) -> str:
     today = day_of(time.time_ns() // 1000)
     before = create_statements(today - timedelta(days=1), "MINVALUE")
@@ -64,18 +75,15 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         {partitions}
         INSERT INTO reading
             SELECT seq, endpoint_id, at, at, greatest({start_of(today) - 1}, least(at, {POSTGRES_NOW})), seq,
-                CASE WHEN type IN ('FLOAT', 'INTEGER', 'UNSIGNED_INTEGER') AND value !~ '^[{{]'
-                    AND abs(trim('"' FROM value)::numeric) < 1e300 THEN trim('"' FROM value)::float8
-                    WHEN type = 'BOOLEAN' THEN CASE value WHEN 'true' THEN 1 WHEN 'false' THEN 0 END
-                    WHEN type = 'TIME' AND value !~ '^[{{]'
-                    THEN extract(epoch FROM trim('"' FROM value)::timestamptz) END,
+                {number_of('type', 'value')},
                 0, 1, path, type, value
             FROM resource_change;
         DROP TABLE resource_change;
         CREATE VIEW resource_change AS SELECT seq, endpoint_id, path, type, value, at FROM reading;
         CREATE FUNCTION resource_change_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-            INSERT INTO reading (seq, endpoint_id, at, received_at, stored_at, report, origin, time_source, path, type, value)
-                VALUES (NEW.seq, NEW.endpoint_id, NEW.at, NEW.at, {POSTGRES_NOW}, NEW.seq, 0, 1, NEW.path, NEW.type, NEW.value);
+            INSERT INTO reading VALUES (NEW.seq, NEW.endpoint_id, NEW.at, NEW.at, {POSTGRES_NOW}, NEW.seq,
+                {number_of('NEW.type', 'NEW.value')},
+                0, 1, NEW.path, NEW.type, NEW.value);
             RETURN NEW;
         END $$;
         CREATE FUNCTION resource_change_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
