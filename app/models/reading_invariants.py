@@ -15,7 +15,7 @@ _DERIVED: Final = SUMMED.format(
     condition="endpoint_id > $1 AND endpoint_id <= $2 AND seq <= (SELECT aggregated FROM ledger_head)",
 )
 _CHECKED: Final = f"hour >= ({COMPLETE_FROM}) AND hour >= $3"
-_NAMED: Final = f"e.name || ' ' || h.path || ', hour from ' || h.hour / {SECOND} || ' s since the epoch'"
+_NAMED: Final = f"e.name || ' ' || h.path || ', hour from ' || (h.hour / {SECOND}) || ' s since the epoch'"
 
 READING_INVARIANTS: Final = (
     Invariant(
