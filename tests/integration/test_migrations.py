@@ -18,6 +18,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
 from tortoise.models import Model
 
+from app.domain.enums import ValueType
 from app.models import tables
 from app.models.database import MIGRATIONS, is_sqlite, migrate, tortoise_config
 from app.models.invariant_check import violations
@@ -361,3 +362,117 @@ async def test_reading_connections_cannot_write(database_url: str) -> None:
         await context.init(config=tortoise_config(database_url))
         with pytest.raises(Exception, match=r"read-?only"):
             await context.connections.get("default").execute_query("UPDATE ledger_head SET seq = 1")
+
+
+AT: Final = 1_700_000_000_000_000
+CHANGES: Final[list[tuple[ValueType, str, float | None]]] = [
+    (ValueType.FLOAT, "21.5", 21.5),
+    (ValueType.FLOAT, "-1e-07", -1e-07),
+    (ValueType.FLOAT, "1.5e300", None),
+    (ValueType.FLOAT, "1e300", 1e300),
+    (ValueType.FLOAT, "5e-324", 5e-324),
+    (ValueType.FLOAT, "1e16", 1e16),
+    (ValueType.FLOAT, "null", None),
+    (ValueType.FLOAT, '"kept as received"', None),
+    (ValueType.FLOAT, '{"0":1.5}', None),
+    (ValueType.INTEGER, '"-9223372036854775808"', -(2.0**63)),
+    (ValueType.INTEGER, '{"0":"7"}', None),
+    (ValueType.UNSIGNED_INTEGER, '"18446744073709551615"', 2.0**64),
+    (ValueType.BOOLEAN, "true", 1.0),
+    (ValueType.BOOLEAN, "false", 0.0),
+    (ValueType.BOOLEAN, '{"0":true}', None),
+    (ValueType.TIME, '"2026-11-23T10:00:00.250000Z"', 1_795_428_000.25),
+    (ValueType.TIME, '"0001-01-01T00:00:00Z"', -62_135_596_800.0),
+    (ValueType.TIME, '"9999-12-31T23:59:59Z"', 253_402_300_799.0),
+    (ValueType.TIME, '{"0":"2026-11-23T10:00:00Z"}', None),
+    (ValueType.STRING, '"21.5"', None),
+    (ValueType.OPAQUE, '"00ff"', None),
+    (ValueType.OBJLNK, '{"objectId":3,"objectInstanceId":0}', None),
+    (ValueType.CORELINK, '"</3>"', None),
+]
+"""Values as revision 7 stores them, and the number that a reading has of each."""
+
+OLD_CHANGE: Final = (
+    "INSERT INTO resource_change (seq, endpoint_id, path, type, value, at) VALUES ($1, 1, $2, $3, $4, $5)"
+)
+OLD_STATE: Final = "INSERT INTO resource_state (id, endpoint_id, path, type, value, at) VALUES ($1, 1, $2, $3, $4, $5)"
+
+
+async def test_the_values_of_revision_7_become_readings(empty_database_url: str) -> None:
+    await to_revision(7, empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    for sql in (SERVER, ENDPOINT, "UPDATE ledger_head SET seq = 1000, horizon = 90"):
+        await store.execute(sql)
+    for number, (type_, value, _) in enumerate(CHANGES):
+        row = 100 + 7 * number, f"/3303/0/{number}", type_, value, AT + number
+        await store.execute(OLD_CHANGE, *row)
+        await store.execute(OLD_STATE, *row)
+    await migrate(empty_database_url)
+    rows = await store.fetch("SELECT * FROM reading ORDER BY seq")
+    assert [row["seq"] for row in rows] == [100 + 7 * number for number in range(len(CHANGES))]
+    for number, (row, (type_, value, as_number)) in enumerate(zip(rows, CHANGES, strict=True)):
+        assert (row["endpoint_id"], row["path"], row["type"], row["value"]) == (1, f"/3303/0/{number}", type_, value)
+        assert row["number"] == as_number, value
+        assert (row["at"], row["received_at"], row["report"]) == (AT + number, AT + number, row["seq"])
+        assert (row["origin"], row["time_source"]) == (0, 1)
+    (head,) = await store.fetch("SELECT seq, horizon, reading_horizon, aggregated FROM ledger_head")
+    assert tuple(head) == (1000, 90, 90, 0)
+    states = await store.fetch("SELECT value, received_at, origin, time_source FROM resource_state ORDER BY id")
+    assert [tuple(state) for state in states] == [(value, None, 0, 1) for _, value, _ in CHANGES]
+    await store.close()
+    assert await violations(empty_database_url, now=1) == []
+
+
+async def test_an_interrupted_migration_of_revision_8_is_continued(empty_database_url: str) -> None:
+    """The process ended after the copy, before the old table was dropped."""
+    if not is_sqlite(empty_database_url):
+        pytest.skip("PostgreSQL runs a migration inside of a transaction")
+    await to_revision(7, empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    for sql in (SERVER, ENDPOINT, "UPDATE ledger_head SET seq = 9"):
+        await store.execute(sql)
+    await store.execute(OLD_CHANGE, 5, "/3303/0/5700", "FLOAT", "1.5", AT)
+    await migrate(empty_database_url)
+    await store.execute("DELETE FROM aerich WHERE version LIKE '8%'")
+    await store.execute(
+        "CREATE TABLE resource_change AS SELECT seq, endpoint_id, path, type, value, at FROM reading WHERE seq = 5"
+    )
+    assert len(await migrate(empty_database_url)) >= 1
+    assert [row["seq"] for row in await store.fetch("SELECT seq FROM reading")] == [5]
+    assert await columns_of(store, "resource_change") == {}
+    await store.close()
+
+
+async def test_a_process_of_revision_7_writes_and_prunes_values_beside_new_ones(store: Store) -> None:
+    if not store.postgres:
+        pytest.skip("on SQLite the versions cannot share a database")
+    for sql in (SERVER, ENDPOINT, "UPDATE ledger_head SET seq = 1000"):
+        await store.execute(sql)
+    for number, (type_, value, _) in enumerate(CHANGES):
+        await store.execute(OLD_CHANGE, number + 1, "/3303/0/1", type_, value, AT)
+    count = len(CHANGES)
+    await store.execute(
+        "WITH w0 AS (UPDATE ledger_head SET seq = $1::bigint RETURNING seq), "
+        "w1 AS (INSERT INTO resource_change (seq, endpoint_id, path, type, value, at) SELECT * FROM unnest("
+        "$2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[])) "
+        "UPDATE endpoint SET queued = 0",
+        2_000,
+        [count + 1, count + 2],
+        [1, 1],
+        ["/3303/0/2", "/3303/0/2"],
+        ["FLOAT", "FLOAT"],
+        ["2.5", "3.5"],
+        [AT, AT + 1],
+    )
+    await store.execute("DELETE FROM resource_change WHERE seq = $1", 1)
+    rows = await store.fetch(
+        "SELECT seq, number, stored_at, report, tableoid::regclass AS part FROM reading ORDER BY seq"
+    )
+    assert [(row["seq"], row["number"]) for row in rows] == list(
+        enumerate([*(number for _, _, number in CHANGES), 2.5, 3.5], start=1)
+    )
+    assert all(row["report"] == row["seq"] and row["stored_at"] > AT for row in rows)
+    shown = await store.fetch("SELECT seq, value FROM resource_change WHERE seq > $1 ORDER BY seq", count)
+    assert [tuple(row) for row in shown] == [(count + 1, "2.5"), (count + 2, "3.5")]

@@ -31,10 +31,10 @@ COLUMNS = {
 OLD_READINGS = """
         INSERT OR IGNORE INTO reading
             SELECT seq, endpoint_id, at, at, {stored_at}, seq,
-                CASE WHEN type IN ('FLOAT', 'INTEGER', 'UNSIGNED_INTEGER') AND value NOT LIKE '{{%'
+                CASE WHEN type IN ('FLOAT', 'INTEGER', 'UNSIGNED_INTEGER') AND value NOT GLOB '*[^-+0-9.eE"]*'
                     AND abs(CAST(trim(value, '"') AS REAL)) <= 1e300 THEN CAST(trim(value, '"') AS REAL)
                     WHEN type = 'BOOLEAN' THEN CASE value WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 END
-                    WHEN type = 'TIME' AND value NOT LIKE '{{%' THEN
+                    WHEN type = 'TIME' AND value LIKE '"%' THEN
                     round((julianday(trim(value, '"')) - 2440587.5) * 86400, 3) END,
                 0, 1, path, type, value
             FROM resource_change;

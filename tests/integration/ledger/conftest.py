@@ -11,8 +11,10 @@ from app.models.ledger import open_store
 from tests.support.ledger import LedgerWorld
 from tests.support.servers.databases import KIND, DatabaseKind
 
-# SQLite has no server that could die, and PostgreSQL has no file of ours
-collect_ignore = ["test_faults.py"] if KIND is DatabaseKind.SQLITE else ["test_sqlite_file.py"]
+# SQLite has no server that could die and no partitions, and PostgreSQL has no file of ours
+collect_ignore = (
+    ["test_faults.py", "test_reading_partitions.py"] if KIND is DatabaseKind.SQLITE else ["test_sqlite_file.py"]
+)
 
 
 @pytest_asyncio.fixture
