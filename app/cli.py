@@ -312,10 +312,11 @@ def _of_the_database(error: Exception) -> bool:
     from tortoise.exceptions import BaseORMException
 
     from app.models.ledger import LedgerUnavailable, UnsafeDatabase
+    from app.models.ledger.store import StoreRefused
     from app.models.postgres import UnsupportedDatabase
     from app.serving import AddressUnusable
 
-    unusable = (UnsafeDatabase, UnsupportedDatabase, LedgerUnavailable)
+    unusable = (UnsafeDatabase, UnsupportedDatabase, LedgerUnavailable, StoreRefused)
     expected = (OSError, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, *unusable)
     return isinstance(error, expected) and not isinstance(error, AddressUnusable)
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import re
 import signal
 import socket
+import sqlite3
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +29,7 @@ from tests.support.servers.postgres import PostgresServer, postgres
 from tests.support.servers.process import ServerFailed
 from tests.support.waiting import BOUND
 
-VERBS = ("serve", "api", "dispatch", "bridge", "migrate", "check", "simulate", "schema")
+VERBS = ("serve", "api", "dispatch", "bridge", "migrate", "check", "aggregate", "simulate", "schema")
 
 
 @pytest.fixture
@@ -189,6 +194,59 @@ def test_a_second_migration_changes_nothing(own_processes: Processes, sqlite: st
     assert first.stdout.startswith("applied 1_")
     assert second.stdout == "nothing to do: the schema is up to date\n"
     assert own_processes.run("check", database_url=sqlite).stdout == "all invariants hold\n"
+
+
+def test_aggregates_are_computed_again(own_processes: Processes, sqlite: str) -> None:
+    """Two readings of one hour are stored, of which an aggregate was never made."""
+    assert own_processes.run("migrate", database_url=sqlite).returncode == 0
+    hour = int(time.time()) // 3_600 * 3_600 - 36_000
+    with contextlib.closing(sqlite3.connect(sqlite.removeprefix("sqlite://"))) as database, database:
+        database.executescript(f"""
+            INSERT INTO leshan_server (id, name) VALUES (1, 'leshan');
+            INSERT INTO endpoint (id, server_id, name, presence, told_presence)
+                VALUES (1, 1, 'd', 'OFFLINE', 'OFFLINE');
+            INSERT INTO reading VALUES (2, 1, {hour}000000, 1, 1, 2, 1.5, 0, 1, '/3303/0/5700', 'FLOAT', '1.5'),
+                (3, 1, {hour}000001, 1, 1, 3, 2.5, 0, 1, '/3303/0/5700', 'FLOAT', '2.5');
+            INSERT INTO resource_state (id, endpoint_id, path, type, value, at)
+                VALUES (3, 1, '/3303/0/5700', 'FLOAT', '2.5', {hour}000001);
+            UPDATE ledger_head SET seq = 3, aggregated = 3;
+        """)  # noqa: S608 - a number
+    broken = own_processes.run("check", database_url=sqlite)
+    assert broken.returncode == 1
+    assert broken.stdout.startswith(f"invariant 12: d /3303/0/5700, hour from {hour} s since the epoch")
+    since = ("--since", datetime.fromtimestamp(hour + 1_800, UTC).isoformat())
+    first = datetime.fromtimestamp(hour, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    done = own_processes.run("aggregate", *since, "--json", database_url=sqlite)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"since": first, "resources": 1, "readings": 2}
+    assert own_processes.run("check", database_url=sqlite).stdout == "all invariants hold\n"
+    done = own_processes.run("aggregate", *since, "-e", "d", database_url=sqlite)
+    assert done.stdout == f"computed the hours since {first} of 1 resources from 2 readings\n"
+    done = own_processes.run("aggregate", *since, "-e", "nobody", database_url=sqlite)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "reveille: --endpoint: unknown endpoint 'nobody'\n"
+
+
+def test_aggregates_of_pruned_readings_are_not_computed(own_processes: Processes, sqlite: str) -> None:
+    assert own_processes.run("migrate", database_url=sqlite).returncode == 0
+    with contextlib.closing(sqlite3.connect(sqlite.removeprefix("sqlite://"))) as database, database:
+        database.execute("UPDATE ledger_head SET seq = 3, reading_horizon = 1")
+        database.commit()
+        for kept in ("no readings are stored", "expected 2023-11-14T23:00:00Z or later"):
+            done = own_processes.run("aggregate", "--since", "2023-11-14T22:30:00+00:00", database_url=sqlite)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr == f"reveille: --since: readings of that time have been deleted; {kept}\n"
+            stored = "(2, 1, 1, 1, 1700000000000000, 2, 1.5, 0, 1, '/3/0/9', 'FLOAT', '1.5')"
+            database.execute(f"INSERT OR IGNORE INTO reading VALUES {stored}")  # noqa: S608 - a constant
+            database.commit()
+
+
+def test_aggregates_of_an_unusable_database_are_refused_in_one_line(own_processes: Processes, sqlite: str) -> None:
+    since = ("--since", "2023-11-14T22:30:00Z")
+    for url, code in (("postgres://nobody@127.0.0.1:1/x", 1), ("sqlite:///dev", 2), (sqlite, 1)):
+        done = own_processes.run("aggregate", *since, database_url=url)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (code, "", 1), done.stderr
+        assert done.stderr.startswith("reveille: REVEILLE_DATABASE_URL: ")
 
 
 def test_the_exported_schema_is_up_to_date(own_processes: Processes) -> None:

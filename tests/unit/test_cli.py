@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
+from app.command_error import CommandError
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,11 @@ def test_an_impossible_option_is_refused(verb: str, option: str, value: str) -> 
     result = CliRunner().invoke(cli, [verb, option, value])
     assert result.exit_code == 2
     assert option in result.output
+
+
+@pytest.mark.parametrize("time", ["", "yesterday", "2026-11-23", "2026-11-23T10:00:00", "0001-01-01T00:00:00Z", "+2h"])
+def test_a_time_that_is_no_instant_is_refused(time: str) -> None:
+    result = CliRunner().invoke(cli, ["aggregate", "--since", time])
+    assert isinstance(result.exception, CommandError)
+    assert result.exception.exit_code == 2
+    assert str(result.exception).startswith(f"--since: invalid time {time!r}; expected a time with an offset from UTC")
