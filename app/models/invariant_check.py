@@ -61,7 +61,7 @@ async def violations(
     Args:
         now: the database host's time; tests that shift the ledger's clock pass it.
         max_in_flight: how many calls may be open at a Leshan server (invariant 7).
-        aggregate_retention: the age from which hourly aggregates are deleted (invariant 12).
+        aggregate_retention: the age from which hourly aggregates are deleted (invariant 15).
         restored: no dispatcher works on this copy, so lateness is not checked.
         pause: awaited before late objects are checked again.
     """

@@ -19,7 +19,7 @@ _NAMED: Final = f"e.name || ' ' || h.path || ', hour from ' || (h.hour / {SECOND
 
 READING_INVARIANTS: Final = (
     Invariant(
-        12,
+        15,
         "the hourly aggregate does not equal its readings",
         f"""
         WITH derived AS (
@@ -47,7 +47,7 @@ READING_INVARIANTS: Final = (
         given=("aggregates",),
     ),
     Invariant(
-        13,
+        16,
         "the state does not equal the newest reading",
         """
         SELECT e.name || ' ' || s.path AS who FROM resource_state s JOIN endpoint e ON e.id = s.endpoint_id
@@ -63,7 +63,7 @@ READING_INVARIANTS: Final = (
         Walk.ENDPOINTS_WITH_READINGS,
     ),
     Invariant(
-        14,
+        17,
         "the mark of aggregated readings, the horizon of readings or a reading is beyond the log's head",
         """
         SELECT seq AS who FROM ledger_head

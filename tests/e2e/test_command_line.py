@@ -213,7 +213,7 @@ def test_aggregates_are_computed_again(own_processes: Processes, sqlite: str) ->
         """)  # noqa: S608 - a number
     broken = own_processes.run("check", database_url=sqlite)
     assert broken.returncode == 1
-    assert broken.stdout.startswith(f"invariant 12: d /3303/0/5700, hour from {hour} s since the epoch")
+    assert broken.stdout.startswith(f"invariant 15: d /3303/0/5700, hour from {hour} s since the epoch")
     since = ("--since", datetime.fromtimestamp(hour + 1_800, UTC).isoformat())
     first = datetime.fromtimestamp(hour, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     done = own_processes.run("aggregate", *since, "--json", database_url=sqlite)

@@ -385,22 +385,22 @@ async def test_a_rebuild_ends_with_an_error_if_the_database_is_unavailable(empty
 # --- the invariants of readings: each is violated by hand, and named
 
 BREACHES: Final = {
-    "a wrong count": (12, "UPDATE reading_hour SET count = count + 1"),
-    "a wrong number of numbers": (12, "UPDATE reading_hour SET numbers = numbers - 1"),
-    "a wrong minimum": (12, "UPDATE reading_hour SET low = low - 1"),
-    "a wrong maximum": (12, "UPDATE reading_hour SET high = NULL"),
-    "a wrong sum": (12, "UPDATE reading_hour SET total = total * 1.00001"),
-    "a wrong last value": (12, "UPDATE reading_hour SET last_value = '7.5'"),
-    "a wrong last time": (12, "UPDATE reading_hour SET last_at = last_at + 1"),
-    "a missing hour": (12, "DELETE FROM reading_hour"),
-    "an hour without readings": (12, "UPDATE reading_hour SET hour = hour + 3600000000"),
-    "a reading that was counted and is gone": (12, "DELETE FROM reading WHERE value = '1.0'"),
-    "a reading that was never counted": (12, "UPDATE ledger_head SET aggregated = seq"),
-    "a state with another value": (13, "UPDATE resource_state SET value = '7.5'"),
-    "a state with another type": (13, "UPDATE resource_state SET type = 'INTEGER'"),
-    "a state that is too old": (13, "UPDATE resource_state SET at = at - 1"),
-    "a state that is too new": (13, "UPDATE resource_state SET at = at + 1"),
-    "a reading beyond the head": (14, "UPDATE reading SET seq = seq + 100 WHERE value = '3.0'"),
+    "a wrong count": (15, "UPDATE reading_hour SET count = count + 1"),
+    "a wrong number of numbers": (15, "UPDATE reading_hour SET numbers = numbers - 1"),
+    "a wrong minimum": (15, "UPDATE reading_hour SET low = low - 1"),
+    "a wrong maximum": (15, "UPDATE reading_hour SET high = NULL"),
+    "a wrong sum": (15, "UPDATE reading_hour SET total = total * 1.00001"),
+    "a wrong last value": (15, "UPDATE reading_hour SET last_value = '7.5'"),
+    "a wrong last time": (15, "UPDATE reading_hour SET last_at = last_at + 1"),
+    "a missing hour": (15, "DELETE FROM reading_hour"),
+    "an hour without readings": (15, "UPDATE reading_hour SET hour = hour + 3600000000"),
+    "a reading that was counted and is gone": (15, "DELETE FROM reading WHERE value = '1.0'"),
+    "a reading that was never counted": (15, "UPDATE ledger_head SET aggregated = seq"),
+    "a state with another value": (16, "UPDATE resource_state SET value = '7.5'"),
+    "a state with another type": (16, "UPDATE resource_state SET type = 'INTEGER'"),
+    "a state that is too old": (16, "UPDATE resource_state SET at = at - 1"),
+    "a state that is too new": (16, "UPDATE resource_state SET at = at + 1"),
+    "a reading beyond the head": (17, "UPDATE reading SET seq = seq + 100 WHERE value = '3.0'"),
 }
 
 
@@ -415,7 +415,7 @@ async def test_a_violated_invariant_of_readings_is_named(world: LedgerWorld, num
     broken = await violations(world.url, now=world.now)
     named = [sentence for sentence in broken if sentence.startswith(f"invariant {number}: ")]
     assert named, broken
-    if number != 14:
+    if number != 17:
         assert all(sentence.startswith(f"invariant {number}: d {PATH}") for sentence in named)
     await world.clear()
 
@@ -431,7 +431,7 @@ async def test_a_mark_beyond_the_head_is_named(world: LedgerWorld, column: str) 
     await world.reader.execute(UNGUARDED[world.reader.postgres])
     await world.reader.execute(f"UPDATE ledger_head SET {column} = seq + 1")  # noqa: S608
     (broken,) = await violations(world.url, now=world.now)
-    assert broken.startswith("invariant 14: ")
+    assert broken.startswith("invariant 17: ")
     await world.reader.execute(f"UPDATE ledger_head SET {column} = 0")  # noqa: S608
 
 
