@@ -16,7 +16,7 @@ from app.models.dialect import for_sqlite
 from app.models.ledger import Ledger, RebuildAggregates
 from app.models.ledger.aggregates import COMPLETE_FROM, NEVER
 
-READINGS: Final = 20_000
+READINGS: Final = 10_000
 """Readings whose hours one transaction computes, unless a single hour has more."""
 
 RESOURCES: Final = 50

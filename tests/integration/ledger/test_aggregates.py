@@ -295,7 +295,7 @@ async def damaged(world: LedgerWorld) -> list[dict[str, Any]]:
     return right
 
 
-@pytest.mark.parametrize("limit", [1, 4, 20_000])
+@pytest.mark.parametrize("limit", [1, 4, 10_000])
 async def test_a_rebuild_restores_hours_from_their_readings(
     world: LedgerWorld, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
