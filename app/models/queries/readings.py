@@ -241,7 +241,8 @@ def _not_aggregated(table: str) -> str:
     mark = "(SELECT aggregated FROM ledger_head)"
     if not on_postgres():
         return f"{table}.seq > {mark}"
-    oldest = f"SELECT n.stored_at FROM reading n WHERE n.seq > {mark} ORDER BY n.seq LIMIT 1"
+    # an hour less: the database's clock may have been set back since
+    oldest = f"SELECT n.stored_at - {HOUR} FROM reading n WHERE n.seq > {mark} ORDER BY n.seq LIMIT 1"
     return f"{table}.seq > {mark} AND {table}.stored_at >= ({oldest})"
 
 
