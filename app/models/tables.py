@@ -64,7 +64,8 @@ class LeshanServer(Model):
 
 class Endpoint(Model):
     """A device by its LwM2M endpoint client name: presence, registration, lease, and the facts that delay its next
-    call."""
+    call. A name is unique among those that are not deleted. ``overdue_check_at`` is when it can be overdue at the
+    earliest, ``seen_hour`` the hour of ``last_seen_at`` (since the epoch)."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
     server: fields.ForeignKeyRelation[LeshanServer] = fields.ForeignKeyField(
@@ -81,6 +82,9 @@ class Endpoint(Model):
     awake_window_seconds = fields.IntField(null=True)
     wake_seq = fields.BigIntField(default=0)
     listed_at: fields.Field[int | None] = InstantField(null=True)
+    overdue_check_at: fields.Field[int | None] = InstantField(null=True)
+    overdue = fields.BooleanField(default=False)
+    seen_hour = fields.IntField(null=True)
 
     lease_operation = fields.BigIntField(null=True)
     lease_token = fields.CharField(max_length=36, null=True)
@@ -121,10 +125,14 @@ class Endpoint(Model):
     object_links = JsonField(null=True)
     observations = JsonField(null=True)
     composites = JsonField(null=True)
+    first_seen_at: fields.Field[int | None] = InstantField(null=True)
+    contacts = JsonField(null=True)
+    tags = JsonField(null=True)
+    deleted_at: fields.Field[int | None] = InstantField(null=True)
+    deleted_seq = fields.BigIntField(null=True)
 
     class Meta:
         table = "endpoint"
-        unique_together = (("server", "name"),)
         indexes = (Index(fields=("name",), name="ix_endpoint_name"),)
 
 

@@ -21,6 +21,7 @@ from tortoise.models import Model
 from app.domain.enums import ValueType
 from app.models import tables
 from app.models.database import MIGRATIONS, is_sqlite, migrate, tortoise_config
+from app.models.endpoint_index import OBJECTS, TAGS
 from app.models.invariant_check import violations
 from app.models.ledger import open_store
 from app.models.ledger.rows import ENDPOINT_COLUMNS, SERVER_COLUMNS
@@ -36,7 +37,8 @@ MODELS: Final = [
     if isinstance(model, type) and issubclass(model, Model) and model is not Model
 ]
 
-REVISIONS: Final = len(list((MIGRATIONS / "sqlite" / "models").glob("[0-9]*.py")))
+NUMBERS: Final = [int(file.name.split("_")[0]) for file in (MIGRATIONS / "sqlite" / "models").glob("[0-9]*.py")]
+REVISIONS: Final = len(NUMBERS)
 
 _TYPES: Final[dict[type[fields.Field[Any]], set[str]]] = {
     fields.BigIntField: {"BIGINT"},
@@ -105,7 +107,8 @@ async def test_every_migrated_table_is_declared(store: Store) -> None:
     else:
         sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     names = {row["name"] for row in await store.fetch(sql)}
-    assert names == {model._meta.db_table for model in MODELS} | {"aerich"} | ({FILING} if store.postgres else set())
+    indexes = {TAGS, OBJECTS, FILING} if store.postgres else {TAGS, OBJECTS}
+    assert names == {model._meta.db_table for model in MODELS} | {"aerich"} | indexes
 
 
 async def test_the_ledgers_rows_name_columns_that_exist(store: Store) -> None:
@@ -261,7 +264,8 @@ async def test_a_downgrade_removes_everything_and_an_upgrade_restores_it(empty_d
         await command.downgrade(version=1, delete=False)
     store = open_store(empty_database_url, unsafe=True)
     await store.open()
-    assert all([not await columns_of(store, table) for table in (FILING, *(model._meta.db_table for model in MODELS))])
+    tables_made = (FILING, TAGS, OBJECTS, *(model._meta.db_table for model in MODELS))
+    assert all([not await columns_of(store, table) for table in tables_made])
     await store.close()
     assert len(await migrate(empty_database_url)) == REVISIONS
 
@@ -274,8 +278,8 @@ async def to_revision(number: int, database_url: str) -> None:
     async with TortoiseContext() as context:
         await context.init(config=config)
         command = Command(config, app="models", location=str(MIGRATIONS / dialect))
-        if number < REVISIONS:
-            await command.downgrade(version=number + 1, delete=False)
+        if later := [one for one in NUMBERS if one > number]:
+            await command.downgrade(version=min(later), delete=False)
 
 
 WRITTEN_BY_THE_FIRST: Final = (
@@ -355,6 +359,72 @@ STUCK: Final = (
     ONE_MORE.format(8, "sleeps", "TRUE", "NULL"),
     ONE_MORE.format(9, "waits", "FALSE", "99"),
 )
+
+
+REGISTERED: Final = (
+    "UPDATE endpoint SET presence = 'ONLINE', awake_until = 9, registered_at = 3600000005, last_seen_at = 7200000007",
+    """UPDATE endpoint SET lifetime_ends_at = 8, object_links = '[{"url": "/3/0"}, {"url": "/5"}]'""",
+    ENDPOINT.replace("(1, 1, 'd'", "(7, 1, 'never seen'"),
+)
+
+
+async def test_endpoints_are_found_by_object_and_last_contact_after_upgrade(empty_database_url: str) -> None:
+    """Revision 9: the tables and columns of the filters are filled from the rows."""
+    await to_revision(8, empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    for sql in (*WRITTEN_BY_THE_FIRST, *REGISTERED):
+        await store.execute(sql)
+    await migrate(empty_database_url)
+    (seen, unseen) = await store.fetch("SELECT * FROM endpoint ORDER BY id")
+    objects = await store.fetch("SELECT endpoint_id, object_id, name FROM endpoint_object ORDER BY object_id")
+    (operation,) = await store.fetch("SELECT endpoint_id FROM operation")
+    await store.close()
+    found = (seen["first_seen_at"], seen["seen_hour"], seen["overdue_check_at"], bool(seen["overdue"]), seen["queued"])
+    assert found == (3_600_000_005, 2, 8, False, 1)
+    assert [unseen[name] for name in ("first_seen_at", "seen_hour", "overdue_check_at", "tags")] == [None] * 4
+    assert [tuple(row) for row in objects] == [(1, 3, "d"), (1, 5, "d")]
+    assert operation["endpoint_id"] == 1
+    assert await violations(empty_database_url, now=1) == []
+
+
+async def test_an_interrupted_migration_of_the_ninth_revision_is_continued(empty_database_url: str) -> None:
+    if not is_sqlite(empty_database_url):
+        pytest.skip("PostgreSQL runs a migration inside of a transaction")
+    await to_revision(8, empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    for sql in WRITTEN_BY_THE_FIRST:
+        await store.execute(sql)
+    await store.execute("ALTER TABLE endpoint ADD COLUMN overdue BOOL NOT NULL DEFAULT 0")
+    await migrate(empty_database_url)
+    with pytest.raises(StoreRefused):
+        await store.execute(ENDPOINT.replace("(1, 1,", "(9, 1,"))
+    await store.execute("UPDATE endpoint SET deleted_at = 1")
+    await store.execute(ENDPOINT.replace("(1, 1,", "(9, 1,"))
+    await store.execute("DELETE FROM endpoint WHERE id = 9")
+    with pytest.raises(StoreRefused):
+        await store.execute("DELETE FROM endpoint")
+    await store.close()
+
+
+async def test_a_downgrade_removes_deleted_endpoints_with_their_operations(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    for sql in WRITTEN_BY_THE_FIRST:
+        await store.execute(sql)
+    await store.execute("UPDATE endpoint SET deleted_at = 1")
+    await store.execute(ENDPOINT.replace("(1, 1,", "(9, 1,"))
+    await to_revision(8, empty_database_url)
+    with pytest.raises(StoreRefused):
+        await store.execute(ENDPOINT.replace("(1, 1,", "(10, 1,"))
+    assert [row["id"] for row in await store.fetch("SELECT id FROM endpoint")] == [9]
+    (server,) = await store.fetch("SELECT queued FROM leshan_server")
+    assert server["queued"] == 0
+    await migrate(empty_database_url)
+    await store.close()
+    assert await violations(empty_database_url, now=1) == []
 
 
 async def test_reading_connections_cannot_write(database_url: str) -> None:

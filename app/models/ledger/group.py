@@ -14,6 +14,7 @@ from app.models.fields import load_json, storable_text
 from app.models.ledger.queues import Next
 from app.models.ledger.rows import (
     ENDPOINT_COLUMNS,
+    INDEXED_VALUES,
     LIVE_COLUMNS,
     REGISTRATION_COLUMNS,
     STATUS_COLUMNS,
@@ -102,6 +103,7 @@ class Stored:
     live: dict[int, Values] = field(default_factory=dict)
     registrations: dict[int, Values] = field(default_factory=dict)
     operations: dict[int, Values] = field(default_factory=dict)
+    indexed: dict[int, Values] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -207,6 +209,7 @@ class Group:
                 self.endpoints[endpoint.id] = self.names[endpoint.name] = endpoint
                 self.stored.live[endpoint.id] = row[_LIVE]
                 self.stored.registrations[endpoint.id] = row[_REGISTRATION]
+                self.stored.indexed[endpoint.id] = INDEXED_VALUES(endpoint)
 
     def add_operations(self, rows: Iterable[Row]) -> None:
         """Add operations from rows selected by ``OPERATION_COLUMNS``; those that are loaded already remain

@@ -49,11 +49,13 @@ _DEREGISTERED: Final = """
     SELECT id FROM endpoint WHERE server_id = $3 AND announce_at IS NOT NULL AND announce_at <= $1 LIMIT $2
 """
 
+_OVERDUE: Final = "SELECT id FROM endpoint WHERE server_id = $3 AND overdue_check_at <= $1 LIMIT $2"
+
 
 @dataclass(slots=True)
 class Sweep(Command[bool]):
-    """Apply expiry, lost leases, ends of windows and lifetimes, and delayed deregistrations. This is also the heartbeat
-    of the dispatchers.
+    """Apply expiry, lost leases, ends of windows and lifetimes, delayed deregistrations, and missing contacts. This is
+    also the heartbeat of the dispatchers.
 
     Return whether more is due now.
     """
@@ -64,6 +66,7 @@ class Sweep(Command[bool]):
     windows: list[int] = field(default_factory=list)
     lifetimes: list[int] = field(default_factory=list)
     deregistered: list[int] = field(default_factory=list)
+    overdue: list[int] = field(default_factory=list)
 
     async def find(self, group: Group) -> None:
         fetch, now, server = group.store.fetch, group.now, group.server.id
@@ -72,9 +75,10 @@ class Sweep(Command[bool]):
         self.windows = [row["id"] for row in await fetch(_WINDOWS, now, PIECE, server)]
         self.lifetimes = [row["id"] for row in await fetch(_LIFETIMES, now, PIECE, server)]
         self.deregistered = [row["id"] for row in await fetch(_DEREGISTERED, now, PIECE, server)]
+        self.overdue = [row["id"] for row in await fetch(_OVERDUE, now, PIECE, server)]
         await group.load_operations({*self.expired, *(seq for _, seq in self.lost)})
         owners = {operation.endpoint_id for operation in group.operations.values()}
-        await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.deregistered))
+        await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.deregistered, self.overdue))
         await group.load_held()
         self.lost = [
             (id_, seq)
@@ -102,7 +106,10 @@ class Sweep(Command[bool]):
                 presence.fall_asleep(endpoint)
         for id_ in self.deregistered:
             group.publish_presence(group.endpoints[id_])
-        return any(len(found) == PIECE for found in (self.expired, self.lost, self.windows, self.lifetimes))
+        for id_ in self.overdue:
+            presence.check_contact(group.endpoints[id_], group.now)
+        found = (self.expired, self.lost, self.windows, self.lifetimes, self.overdue)
+        return any(len(rows) == PIECE for rows in found)
 
     def _lose(self, group: Group, endpoint_id: int, seq: int) -> None:
         endpoint, operation = group.endpoints[endpoint_id], group.operations[seq]

@@ -24,6 +24,7 @@ from app.domain.events import (
     Updated,
 )
 from app.domain.object_models import with_known_formats
+from app.models.contacts import usual_interval, with_contact
 from app.models.fields import dump_json, load_json
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import DEREGISTRATION_DELAY, TURN_ENDER_PAUSE, Rules, window_margin
@@ -35,6 +36,11 @@ NO_END: Final[Instant] = 2**62
 LATE: Final[Instant] = 5 * SECOND
 """An event that is older than this was buffered: by an outbox, or while a stream was down."""
 
+HOUR: Final[Instant] = 3_600 * SECOND
+
+MISSED_CONTACTS: Final = 2
+"""Number of usual contact intervals without a message after which an endpoint is overdue."""
+
 _REMEMBERED: Final = 8
 """The number of ended registrations whose late events are still recognized."""
 
@@ -44,8 +50,17 @@ _KNOWN: Final = ("registration_id", "leshan_registered_at", "leshan_last_update"
 def apply(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
     """Apply an event to the endpoint's presence."""
     at = now - event.age
+    seen_before = endpoint.last_seen_at
     if isinstance(event, Awake | Reported | RequestResponse):
         seen(endpoint, at)
+    if isinstance(event, Awake | Reported):
+        endpoint.contacts = with_contact(endpoint.contacts, at, window_of(endpoint, rules))
+    _change(endpoint, event, at, now, rules)
+    if endpoint.last_seen_at != seen_before:
+        expect_contact(endpoint)
+
+
+def _change(endpoint: EndpointRow, event: Event, at: Instant, now: Instant, rules: Rules) -> None:
     match event:
         case Registered():
             _registered(endpoint, event.registration, at, now, rules)
@@ -71,6 +86,32 @@ def apply(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> No
 def seen(endpoint: EndpointRow, at: Instant) -> None:
     """Record that the device sent a message at ``at``. Not for Leshan's own conclusions: SLEEPING, an expiry."""
     endpoint.last_seen_at = max(endpoint.last_seen_at or 0, at)
+    endpoint.seen_hour = endpoint.last_seen_at // HOUR
+    endpoint.first_seen_at = at if endpoint.first_seen_at is None else min(endpoint.first_seen_at, at)
+
+
+def expect_contact(endpoint: EndpointRow) -> None:
+    """Record after a message of the device that it is not overdue, and when to check that again. A check that is due
+    earlier remains: it finds the later time, so that not every message changes an index."""
+    due, check_at = overdue_from(endpoint), endpoint.overdue_check_at
+    endpoint.overdue = False
+    if due is None or check_at is None or due < check_at:
+        endpoint.overdue_check_at = due
+
+
+def check_contact(endpoint: EndpointRow, now: Instant) -> None:
+    """Apply the time to whether the endpoint is overdue."""
+    due = overdue_from(endpoint)
+    endpoint.overdue = due is not None and due <= now
+    endpoint.overdue_check_at = None if endpoint.overdue else due
+
+
+def overdue_from(endpoint: EndpointRow) -> Instant | None:
+    """Return when the endpoint is overdue if it sends nothing more: after :data:`MISSED_CONTACTS` usual intervals, or
+    at the end of its registration's lifetime. None if neither is known."""
+    usual = usual_interval(endpoint.contacts)
+    silent = None if usual is None else (endpoint.last_seen_at or 0) + MISSED_CONTACTS * usual
+    return min((due for due in (silent, endpoint.lifetime_ends_at) if due is not None), default=None)
 
 
 def observe(endpoint: EndpointRow, paths: Iterable[str], *, composite: bool, stands: bool) -> None:
@@ -184,6 +225,7 @@ def _wake(endpoint: EndpointRow, reported: Registration, at: Instant, now: Insta
     if endpoint.down_since is not None and at >= endpoint.down_since + TURN_ENDER_PAUSE:
         endpoint.down_since = None
     endpoint.wake_seq += 1
+    endpoint.contacts = with_contact(endpoint.contacts, at, SECOND)
     endpoint.retries, endpoint.retry_at = 0, None
     if endpoint.lifetime_seconds is not None:
         endpoint.lifetime_ends_at = min(at + endpoint.lifetime_seconds * SECOND, NO_END)
@@ -228,6 +270,8 @@ def _deregistered(endpoint: EndpointRow, event: Deregistered, at: Instant, now: 
         return
     if event.by_device:
         seen(endpoint, at)
+    elif (endpoint.lifetime_ends_at or NO_END) <= at:
+        check_contact(endpoint, at)  # it expired: the device is overdue also without a registration
     _forget_registration(endpoint)
     go_offline(endpoint)
     endpoint.announce_at = now + DEREGISTRATION_DELAY

@@ -85,6 +85,9 @@ class EndpointRow:
     awake_window_seconds: int | None = None
     wake_seq: int = 0
     listed_at: Instant | None = None
+    overdue_check_at: Instant | None = None
+    overdue: bool = False
+    seen_hour: int | None = None
     lease_operation: int | None = None
     lease_token: str | None = None
     lease_until: Instant | None = None
@@ -122,6 +125,11 @@ class EndpointRow:
     object_links: str | None = None
     observations: str | None = None
     composites: str | None = None
+    first_seen_at: Instant | None = None
+    contacts: str | None = None
+    tags: str | None = None
+    deleted_at: Instant | None = None
+    deleted_seq: int | None = None
 
     @classmethod
     def load(cls, row: Any) -> Self:
@@ -132,6 +140,7 @@ class EndpointRow:
         endpoint.call_open = bool(endpoint.call_open)
         endpoint.silent = bool(endpoint.silent)
         endpoint.paused = bool(endpoint.paused)
+        endpoint.overdue = bool(endpoint.overdue)
         endpoint.queue_mode = None if endpoint.queue_mode is None else bool(endpoint.queue_mode)
         return endpoint
 
@@ -151,7 +160,7 @@ _REGISTRATION_START: Final = ENDPOINT_COLUMNS.index("registration_id")
 LIVE_COLUMNS: Final = ENDPOINT_COLUMNS[3:_REGISTRATION_START]
 """Columns that change with every contact and every attempt."""
 REGISTRATION_COLUMNS: Final = ENDPOINT_COLUMNS[_REGISTRATION_START:]
-"""Columns that change with registrations and updates only."""
+"""Columns that change with registrations, updates and settings only."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -186,6 +195,23 @@ class PresenceChange(NamedTuple):
     at: Instant
 
 
+class TagRow(NamedTuple):
+    """A tag of an endpoint, as a row of its own."""
+
+    endpoint_id: int
+    tag: str
+    overdue: bool
+    name: str
+
+
+class ObjectRow(NamedTuple):
+    """An object that an endpoint registered, as a row of its own."""
+
+    endpoint_id: int
+    object_id: int
+    name: str
+
+
 class ReadingRow(NamedTuple):
     """A reported value. Columns as in ``app.models.tables.Reading``."""
 
@@ -207,3 +233,7 @@ SERVER_VALUES: Final = attrgetter(*SERVER_COLUMNS)
 ENDPOINT_VALUES: Final = attrgetter(*ENDPOINT_COLUMNS)
 LIVE_VALUES: Final = attrgetter(*LIVE_COLUMNS)
 REGISTRATION_VALUES: Final = attrgetter(*REGISTRATION_COLUMNS)
+INDEXED_VALUES: Final = attrgetter("tags", "overdue", "object_links")
+"""Columns that rows of other tables repeat (``models/endpoint_index.py``)."""
+NOT_INDEXED: Final = (None, False, None)
+"""The same of an endpoint that has no such rows."""

@@ -13,6 +13,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final, get_args, get_type_hints
 
 from app.domain.enums import Instant, OperationStatus, Presence
+from app.models.endpoint_index import object_ids, tags_of
 from app.models.ledger.group import Group, Values
 from app.models.ledger.queues import next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at
@@ -20,17 +21,21 @@ from app.models.ledger.readings import latest
 from app.models.ledger.rows import (
     ENDPOINT_COLUMNS,
     ENDPOINT_VALUES,
+    INDEXED_VALUES,
     LIVE_COLUMNS,
     LIVE_VALUES,
+    NOT_INDEXED,
     REGISTRATION_COLUMNS,
     REGISTRATION_VALUES,
     SERVER_COLUMNS,
     SERVER_VALUES,
     EndpointRow,
     LedgerHead,
+    ObjectRow,
     PresenceChange,
     ReadingRow,
     ServerRow,
+    TagRow,
     TransitionRow,
 )
 from app.models.ledger.sequences import stop_sequences
@@ -76,6 +81,13 @@ def _update(table: str, row: type[Any], columns: tuple[str, ...], key: str) -> W
     )
 
 
+def _delete(table: str, row: type[Any], key: tuple[str, ...]) -> Write:
+    each = " AND ".join(f"{column} = ${number}" for number, column in enumerate(key, start=1))
+    joined = " AND ".join(f"t.{column} = v.{column}" for column in key)
+    rows = f"unnest({_arrays(row, key)}) AS v({', '.join(key)})"
+    return Write(f"DELETE FROM {table} WHERE {each}", f"DELETE FROM {table} t USING {rows} WHERE {joined}")
+
+
 _STATE_COLUMNS: Final = (
     "endpoint_id",
     "path",
@@ -106,6 +118,11 @@ INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChan
 INSERT_READING: Final = _insert("reading", ReadingRow, ReadingRow._fields)
 UPSERT_STATE: Final = _insert("resource_state", ReadingRow, ("id", *_STATE_COLUMNS), _NEWER)
 
+INSERT_TAG: Final = _insert("endpoint_tag", TagRow, TagRow._fields)
+INSERT_OBJECT: Final = _insert("endpoint_object", ObjectRow, ObjectRow._fields)
+DELETE_TAG: Final = _delete("endpoint_tag", TagRow, TagRow._fields[:2])
+DELETE_OBJECT: Final = _delete("endpoint_object", ObjectRow, ObjectRow._fields[:2])
+
 UPDATE_SERVER: Final = _update("leshan_server", ServerRow, SERVER_COLUMNS[1:], "id")
 UPDATE_HEAD: Final = _update("ledger_head", LedgerHead, LedgerHead._fields[1:], "id")
 
@@ -127,6 +144,7 @@ async def flush(group: Group) -> None:
             # the clock decides whether dispatchers could find it before, because the sweeper may be late
             group.woken = known is None or not callable_at(known[_READY_AT], known[_AWAKE_UNTIL], group.now)
     sending = await _write_but_sending(group)
+    await _write_index_rows(group)
     if group.readings:
         await group.store.insert_readings(INSERT_READING, ReadingRow._fields, group.readings, group.now)
     await group.store.execute_together([sending, *_changed_endpoints(group), *_log_entries(group), *_heads(group)])
@@ -206,6 +224,31 @@ async def _write_but_sending(group: Group) -> Writing:
         await store.execute_many(sql, given)
     group.statements.clear()
     return UPDATE_OPERATION, sending
+
+
+async def _write_index_rows(group: Group) -> None:
+    """Write the rows by which endpoints are found by tag and by object, where they differ from the endpoints'."""
+    removed: dict[Write, list[Values]] = {DELETE_TAG: [], DELETE_OBJECT: []}
+    added: dict[Write, list[Values]] = {INSERT_TAG: [], INSERT_OBJECT: []}
+    for endpoint in group.endpoints.values():
+        before, now = group.stored.indexed.get(endpoint.id, NOT_INDEXED), INDEXED_VALUES(endpoint)
+        if before == now:
+            continue
+        group.stored.indexed[endpoint.id] = now
+        old_tags, new_tags = _tag_rows(endpoint, *before[:2]), _tag_rows(endpoint, *now[:2])
+        removed[DELETE_TAG] += [row[:2] for row in old_tags - new_tags]
+        added[INSERT_TAG] += new_tags - old_tags
+        if before[2] != now[2]:
+            old, new = object_ids(before[2]), object_ids(now[2])
+            removed[DELETE_OBJECT] += [(endpoint.id, object_id) for object_id in old - new]
+            added[INSERT_OBJECT] += [ObjectRow(endpoint.id, object_id, endpoint.name) for object_id in new - old]
+    for write, rows in (*removed.items(), *added.items()):
+        if rows:
+            await group.store.execute_many(write.each, rows, write.at_once)
+
+
+def _tag_rows(endpoint: EndpointRow, tags: str | None, overdue: bool) -> set[TagRow]:
+    return {TagRow(endpoint.id, tag, overdue, endpoint.name) for tag in tags_of(tags)}
 
 
 def _changed_endpoints(group: Group) -> Iterator[Writing]:

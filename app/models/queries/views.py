@@ -22,6 +22,8 @@ from app.domain.enums import (
     ValueType,
 )
 from app.domain.values import JsonValue, number_of
+from app.models.contacts import usual_interval
+from app.models.endpoint_index import tags_of
 from app.models.fields import load_json, members_of
 
 Row = Sequence[Any]
@@ -95,7 +97,26 @@ class EndpointView(_Counted):
     address: str | None
     object_links_json: str | None
     observations_json: str | None
+    overdue: bool
+    first_seen_at: Instant | None
+    contacts_json: str | None
+    tags_json: str | None
     weight: int = 0
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags, sorted."""
+        return tags_of(self.tags_json)
+
+    @property
+    def next_contact_by(self) -> Instant | None:
+        """The end of the registration's lifetime; None while it is not registered, or without a known lifetime."""
+        return self.lifetime_ends_at if self.registered else None
+
+    @property
+    def usual_contact_interval(self) -> Instant | None:
+        """The median of the intervals between the last contacts; None before the third contact."""
+        return usual_interval(self.contacts_json)
 
     @property
     def pending(self) -> int:
@@ -114,6 +135,7 @@ class EndpointView(_Counted):
         values[_CALL_OPEN_AT] = bool(values[_CALL_OPEN_AT])
         values[_SILENT_AT] = bool(values[_SILENT_AT])
         values[_PAUSED_AT] = bool(values[_PAUSED_AT])
+        values[_OVERDUE_AT] = bool(values[_OVERDUE_AT])
         if values[_QUEUE_MODE_AT] is not None:
             values[_QUEUE_MODE_AT] = bool(values[_QUEUE_MODE_AT])
         return cls(*values)
@@ -285,4 +307,5 @@ _PRESENCE_AT: Final = _ENDPOINT_FIELDS.index("presence")
 _CALL_OPEN_AT: Final = _ENDPOINT_FIELDS.index("call_open")
 _SILENT_AT: Final = _ENDPOINT_FIELDS.index("silent")
 _PAUSED_AT: Final = _ENDPOINT_FIELDS.index("paused")
+_OVERDUE_AT: Final = _ENDPOINT_FIELDS.index("overdue")
 _QUEUE_MODE_AT: Final = _ENDPOINT_FIELDS.index("queue_mode")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, cast
 
 import strawberry
 
+from app.domain.enums import SECOND
 from app.domain.object_models import object_instances
 from app.models.cursors import log_cursor
 from app.models.fields import load_json
@@ -67,6 +68,25 @@ class Endpoint(Node):
         description="Current registration; null while the device is not registered."
     )
     pending_operations: int = strawberry.field(description="Number of operations that are QUEUED or SENDING.")
+    tags: list[str] = strawberry.field(
+        description='Tags of the endpoint, sorted: free text, conventionally "key:value".'
+    )
+    first_seen_at: DateTime | None = strawberry.field(
+        description="Time of the first message that the device itself sent; null before it."
+    )
+    next_contact_by: DateTime | None = strawberry.field(
+        description="Time of the last registration or update plus the lifetime; null while the device is not "
+        "registered, or if its lifetime is not known."
+    )
+    usual_contact_interval_seconds: int | None = strawberry.field(
+        description="Median of the intervals between the last contacts that the device made by itself (registrations, "
+        "updates, notifications), in seconds; null before the third contact. Messages within the awake window of a "
+        "contact belong to it."
+    )
+    overdue: bool = strawberry.field(
+        description="Whether nothing was received from the device for more than twice the usual contact interval, or "
+        "`nextContactBy` has passed. Updated within a second."
+    )
     view: strawberry.Private[EndpointView]
 
     @resolved("Operations of the endpoint, newest first.")
@@ -290,6 +310,7 @@ class OperationTransitionConnection:
 
 
 def endpoint_of(view: EndpointView) -> Endpoint:
+    usual = view.usual_contact_interval
     return Endpoint(
         id=strawberry.ID(endpoint_id(view.id)),
         name=view.name,
@@ -299,6 +320,11 @@ def endpoint_of(view: EndpointView) -> Endpoint:
         last_seen_at=cast("DateTime | None", view.last_seen_at),
         registration=registration_of(view),
         pending_operations=clamped_int(view.queued + view.sending),
+        tags=view.tags,
+        first_seen_at=cast("DateTime | None", view.first_seen_at),
+        next_contact_by=cast("DateTime | None", view.next_contact_by),
+        usual_contact_interval_seconds=None if usual is None else clamped_int(round(usual / SECOND)),
+        overdue=view.overdue,
         view=view,
     )
 
