@@ -15,6 +15,9 @@ from app.models.fields import load_json
 TAGS: Final = "endpoint_tag"
 OBJECTS: Final = "endpoint_object"
 
+MAX_TAGS: Final = 50
+"""Maximum number of tags of an endpoint."""
+
 
 def tags_of(tags: str | None) -> list[str]:
     """Return the tags of an endpoint, sorted, from its column."""

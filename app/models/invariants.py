@@ -248,6 +248,12 @@ INVARIANTS: Final = (
     ),
     Invariant(
         7,
+        "whether it is overdue was to be checked long ago",
+        "SELECT name AS who FROM endpoint WHERE overdue_check_at < $1",
+        given=("overdue",),
+    ),
+    Invariant(
+        7,
         "an endpoint could have been called for long, while calls were free",
         f"""
         WITH calls AS (
@@ -343,5 +349,35 @@ INVARIANTS: Final = (
         GROUP BY e.name, b.id HAVING count(*) > 1
         """,
         Walk.ENDPOINTS,
+    ),
+    Invariant(
+        15,
+        "its rows in the table of tags do not equal its tags",
+        """
+        SELECT e.name AS who FROM endpoint e LEFT JOIN (
+            SELECT endpoint_id, count(*) AS rows, sum(CASE WHEN overdue THEN 1 ELSE 0 END) AS overdue,
+                   min(name) AS first, max(name) AS last
+            FROM endpoint_tag WHERE endpoint_id > $1 AND endpoint_id <= $2 GROUP BY endpoint_id
+        ) t ON t.endpoint_id = e.id
+        WHERE e.id > $1 AND e.id <= $2 AND (
+            coalesce(t.rows, 0) <> CASE WHEN e.tags IS NULL THEN 0
+                ELSE 1 + (length(e.tags) - length(replace(e.tags, '","', ''))) / 3 END
+            OR t.overdue <> CASE WHEN e.overdue THEN t.rows ELSE 0 END OR t.first <> e.name OR t.last <> e.name
+        )
+        """,
+        Walk.ENDPOINTS,
+    ),
+    Invariant(
+        15,
+        "it is deleted, and has a registration, a lease, a tag, an object or a contact to come",
+        """
+        SELECT e.name AS who FROM endpoint e
+        WHERE e.deleted_at IS NOT NULL AND (
+            e.presence <> 'OFFLINE' OR e.registered_at IS NOT NULL OR e.lease_operation IS NOT NULL
+            OR e.ready_at IS NOT NULL OR e.paused OR e.overdue OR e.overdue_check_at IS NOT NULL
+            OR e.tags IS NOT NULL OR e.object_links IS NOT NULL
+            OR EXISTS (SELECT 1 FROM endpoint_object x WHERE x.endpoint_id = e.id)
+        )
+        """,
     ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from app.domain.values import MAX_TEXT_BYTES
+from app.models import endpoint_index
 from app.schema.errors import bad_input, over_limit
 
 # --- documents
@@ -77,6 +78,12 @@ MAX_CREATED: Final = 1_000
 MAX_CANCELED: Final = 200_000
 MAX_RETRIED: Final = 10_000
 """Maximum number of operations that one mutation retries, as :data:`MAX_CANCELED` for cancellation."""
+MAX_TAGS: Final = endpoint_index.MAX_TAGS
+"""Maximum number of tags of an endpoint, of a filter, and of the arguments of a mutation."""
+MAX_TAG: Final = 100
+"""Maximum length of a tag in characters."""
+MAX_TAGGED: Final = 200_000
+"""Maximum number of endpoints whose tags one mutation changes."""
 MAX_NAME: Final = 255
 """Maximum length in characters of a name, a key or a reason."""
 MAX_PATHS: Final = 100

@@ -18,6 +18,7 @@ from app.models.ledger.metadata import (
     RenewBridgeLease,
     StoredModel,
     StoreObjectModels,
+    TagEndpoints,
     UpdateServerInfo,
 )
 from app.models.ledger.outage import READING, Outage
@@ -78,6 +79,7 @@ __all__ = [
     "StoredModel",
     "StreamPosition",
     "Sweep",
+    "TagEndpoints",
     "TakeLost",
     "TakeProbe",
     "TypedSample",

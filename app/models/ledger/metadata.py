@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from app.domain.enums import Instant
+from app.models.endpoint_index import MAX_TAGS, tags_of
 from app.models.fields import dump_json
-from app.models.ledger.commands import Command, NotFound, Phase
+from app.models.ledger.commands import Command, LimitExceeded, NotFound, Phase
 from app.models.ledger.group import Group, Needs
-from app.models.ledger.rows import NOT_OPEN
+from app.models.ledger.rows import NOT_OPEN, EndpointRow
 from app.models.ledger.writing import HEAD_ID
 
 _STORE_MODEL: Final = (
@@ -33,13 +34,19 @@ class Provision(Command[int]):
         return (group.names.get(self.name) or group.new_endpoint(self.name)).id
 
 
+KEEP: Final = 0
+"""Value of ``awake_window_seconds`` that leaves the setting unchanged: no window has this length."""
+
+
 @dataclass(slots=True)
 class Configure(Command[int]):
-    """Set an endpoint's own awake window (seconds; None removes it). Return its id. Raise NotFound."""
+    """Set an endpoint's own awake window (seconds; None removes it) and its tags (None leaves them unchanged). Return
+    its id. Raise NotFound."""
 
     phase: ClassVar[Phase] = Phase.CREATE
     name: str
-    awake_window_seconds: int | None
+    awake_window_seconds: int | None = KEEP
+    tags: Collection[str] | None = None
 
     def needs(self, needs: Needs) -> None:
         needs.endpoint_names.add(self.name)
@@ -48,8 +55,50 @@ class Configure(Command[int]):
         endpoint = group.names.get(self.name)
         if endpoint is None:
             raise NotFound(f"Unknown endpoint {self.name!r}.", field="name")
-        endpoint.awake_window_seconds = self.awake_window_seconds
+        if self.awake_window_seconds != KEEP:
+            endpoint.awake_window_seconds = self.awake_window_seconds
+        if self.tags is not None:
+            endpoint.tags = _tags_column(self.tags)
         return endpoint.id
+
+
+@dataclass(slots=True)
+class TagEndpoints(Command[int]):
+    """Add tags to endpoints, and remove others. Skip endpoints that do not exist any more. Return the number of those
+    that were changed. It is one short transaction: split a long list. Raise LimitExceeded if one would have more than
+    ``MAX_TAGS``; then none is changed."""
+
+    phase: ClassVar[Phase] = Phase.CREATE
+    ids: Sequence[int]
+    add: Collection[str]
+    remove: Collection[str]
+
+    def __post_init__(self) -> None:
+        self.weight = len(self.ids)
+
+    def needs(self, needs: Needs) -> None:
+        needs.endpoint_ids.update(self.ids)
+
+    def apply(self, group: Group) -> int:
+        changed: list[tuple[EndpointRow, str | None]] = []
+        for id_ in self.ids:
+            endpoint = group.endpoints.get(id_)
+            if endpoint is None or endpoint.deleted_at is not None:
+                continue
+            tags = {*tags_of(endpoint.tags), *self.add}.difference(self.remove)
+            if len(tags) > MAX_TAGS:
+                message = f"Endpoint {endpoint.name!r} would have {len(tags)} tags; at most {MAX_TAGS} are allowed."
+                raise LimitExceeded(message, limit=MAX_TAGS)
+            column = _tags_column(tags)
+            if column != endpoint.tags:
+                changed.append((endpoint, column))
+        for endpoint, column in changed:
+            endpoint.tags = column
+        return len(changed)
+
+
+def _tags_column(tags: Collection[str]) -> str | None:
+    return dump_json(sorted(set(tags))) if tags else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from app.domain.enums import SECOND, Instant, Presence
+from app.domain.enums import HOUR, SECOND, Instant, Presence
 from app.domain.events import (
     Awake,
     Deregistered,
@@ -35,8 +35,6 @@ NO_END: Final[Instant] = 2**62
 
 LATE: Final[Instant] = 5 * SECOND
 """An event that is older than this was buffered: by an outbox, or while a stream was down."""
-
-HOUR: Final[Instant] = 3_600 * SECOND
 
 MISSED_CONTACTS: Final = 2
 """Number of usual contact intervals without a message after which an endpoint is overdue."""

@@ -5,8 +5,11 @@ All of them use Tortoise's connections for reading, which cannot write (``app.mo
 
 from app.models.queries.criteria import EndpointCriteria, OperationCriteria
 from app.models.queries.endpoints import (
+    count_endpoints,
     endpoint_by_id,
     endpoint_by_name,
+    endpoint_keys,
+    endpoint_matches,
     endpoint_page,
     endpoints_after,
     endpoints_by_id,
@@ -80,9 +83,12 @@ __all__ = [
     "ServerView",
     "TransitionView",
     "Waiting",
+    "count_endpoints",
     "database_now",
     "endpoint_by_id",
     "endpoint_by_name",
+    "endpoint_keys",
+    "endpoint_matches",
     "endpoint_page",
     "endpoints_after",
     "endpoints_by_id",

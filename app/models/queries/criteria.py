@@ -1,5 +1,7 @@
 """The filters of lists, and their SQL conditions."""
 
+# ruff: noqa: S608 - every interpolated name is a constant of this project
+
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
@@ -8,10 +10,12 @@ from enum import StrEnum
 from itertools import product
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from app.domain.enums import Instant, OperationKind, OperationStatus, Presence, ReasonCode
+from app.domain.enums import HOUR, Instant, OperationKind, OperationStatus, Presence, ReasonCode
+from app.models.endpoint_index import OBJECTS, TAGS
 from app.models.queries.reading import Statement, on_postgres
 
-ENDPOINT_BY_NAME: Final = "(SELECT n.id FROM endpoint n WHERE n.name = {name} LIMIT 1)"
+ENDPOINT_BY_NAME: Final = "(SELECT max(n.id) FROM endpoint n WHERE n.name = {name})"
+"""The endpoint of a name: of those that had it, the newest one, so a deleted one only while no other has its name."""
 
 RETRIED: Final = "EXISTS (SELECT 1 FROM operation r WHERE r.retry_of = o.seq)"
 """Condition: an operation exists that retries the operation ``o``."""
@@ -83,7 +87,7 @@ def _of_endpoints(criteria: OperationCriteria, names: Collection[str], statement
     """Return the condition on endpoints by names. PostgreSQL uses an array as a list of keys for the index; for a
     subquery it may join whole tables."""
     table = _table_of_endpoint(criteria)
-    select = f"SELECT n.id FROM endpoint n WHERE n.name = ANY({statement.add(list(names))}::text[])"  # noqa: S608
+    select = f"SELECT n.id FROM endpoint n WHERE n.name = ANY({statement.add(list(names))}::text[])"
     return [Condition(table, f"{table}.endpoint_id {f'= ANY(ARRAY({select}))' if on_postgres() else f'IN ({select})'}")]
 
 
@@ -171,10 +175,64 @@ class OperationCriteria:
 
 @dataclass(frozen=True, slots=True)
 class EndpointCriteria:
-    """A filter of endpoints. ``name_contains`` is matched literally and case-sensitively, without wildcards."""
+    """A filter of endpoints: an endpoint has to match all criteria. None means any; an empty list of presences or names
+    means none.
+
+    Attributes:
+        name_contains: matched literally and case-sensitively, without wildcards.
+        names: exact names, of which one must match.
+        tags: the endpoint has all of them.
+        object_id: the endpoint has registered the object.
+        last_seen_after, last_seen_before: both exclusive, microseconds since the epoch.
+        has_pending: whether it has operations that have not ended.
+    """
 
     name_contains: str | None = None
     presences: Collection[Presence] | None = None
+    names: Collection[str] | None = None
+    tags: Collection[str] = ()
+    object_id: int | None = None
+    last_seen_after: Instant | None = None
+    last_seen_before: Instant | None = None
+    has_pending: bool | None = None
+    overdue: bool | None = None
+
+    @property
+    def indexed(self) -> bool:
+        """Whether one index serves a page in order: that of presences, or of the names of a tag's endpoints."""
+        tagged = EndpointCriteria(tags=self.tags, overdue=self.overdue)
+        return self == EndpointCriteria(presences=self.presences) or (self == tagged and len(self.tags) <= 1)
+
+    def conditions(self, alias: str, statement: Statement, *, postgres: bool) -> list[str]:
+        """Return the conditions on a row of the table of endpoints with this alias, which must all hold. A condition
+        that the endpoint is not deleted is the first one."""
+        return [f"{alias}.deleted_at IS NULL", *self._given(alias, statement, postgres=postgres)]
+
+    def _given(self, alias: str, statement: Statement, *, postgres: bool) -> Iterator[str]:
+        if self.name_contains:
+            yield contains(f"{alias}.name", self.name_contains, statement, postgres=postgres)
+        if self.names is not None:
+            yield f"{alias}.name = ANY({statement.add(list(self.names))}::text[])"
+        if self.presences is not None and set(self.presences) != set(Presence):
+            wanted = [f"{alias}.presence = '{presence}'" for presence in Presence if presence in self.presences]
+            yield f"({' OR '.join(wanted) or 'FALSE'})"
+        for tag in self.tags:
+            yield f"EXISTS (SELECT 1 FROM {TAGS} x WHERE x.endpoint_id = {alias}.id AND x.tag = {statement.add(tag)})"
+        if self.object_id is not None:
+            registered = f"x.endpoint_id = {alias}.id AND x.object_id = {statement.add(self.object_id)}"
+            yield f"EXISTS (SELECT 1 FROM {OBJECTS} x WHERE {registered})"
+        yield from self._last_seen(alias, statement)
+        if self.has_pending is not None:
+            yield f"{alias}.queued + {alias}.sending {'>' if self.has_pending else '='} 0"
+        if self.overdue is not None:
+            yield f"{alias}.overdue = {str(self.overdue).lower()}"
+
+    def _last_seen(self, alias: str, statement: Statement) -> Iterator[str]:
+        """Yield the exact conditions, each with one on the indexed hour."""
+        for given, operator in ((self.last_seen_after, ">"), (self.last_seen_before, "<")):
+            if given is not None:
+                yield f"{alias}.seen_hour {operator}= {statement.add(given // HOUR)}"
+                yield f"{alias}.last_seen_at {operator} {statement.add(given)}"
 
     def conditions(self, alias: str, statement: Statement, *, postgres: bool) -> list[str]:  # noqa: ARG002
         """Return the conditions on a row of the table of endpoints with this alias, which must all hold."""
@@ -187,6 +245,6 @@ class EndpointCriteria:
         return found
 
 
-def contains(column: str, part: str, statement: Statement) -> str:
+def contains(column: str, part: str, statement: Statement, *, postgres: bool) -> str:
     """Return the condition that the text contains ``part`` literally."""
-    return f"{'strpos' if on_postgres() else 'instr'}({column}, {statement.add(part)}) > 0"
+    return f"{'strpos' if postgres else 'instr'}({column}, {statement.add(part)}) > 0"

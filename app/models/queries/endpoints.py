@@ -1,13 +1,17 @@
 """Endpoints: pages by name, rows by their keys, the heads of their queues, and their resources."""
 
+# ruff: noqa: S608 - every interpolated name is a constant of this project
+
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from app.domain.enums import Presence
 from app.domain.object_models import object_versions
 from app.models.cursors import parse_page_cursor
+from app.models.endpoint_index import OBJECTS, TAGS
 from app.models.fields import load_json
 from app.models.ledger.queues import NOTHING
 from app.models.queries.criteria import EndpointCriteria, below, contains
@@ -16,6 +20,7 @@ from app.models.queries.reading import Lane, Statement, fetch, on_postgres, read
 from app.models.queries.views import EndpointView, Large, ResourceStateView, columns
 
 _KIND: Final = "endpoint"
+_NAMED: Final = "e.name = $1 AND e.deleted_at IS NULL"
 
 
 def _columns(large: Large) -> str:
@@ -33,33 +38,76 @@ async def endpoint_page(
     """
     name = "" if after is None else parse_page_cursor(_KIND, after)
     statement = endpoint_statement(criteria, name, first + 1, large)
-    with reading_through(Lane.SEARCH if criteria.name_contains else Lane.SMALL):
+    with reading_through(_lane(criteria)):
         found = [EndpointView.load(row) for row in await fetch(statement.sql, statement.values)]
 
     async def total() -> tuple[int, bool]:
-        return await count_endpoints(criteria)
+        return capped(await count_endpoints(criteria, COUNT_LIMIT + 1))
 
     return Page.of(_KIND, found, first, lambda e: e.name, continued=after is not None, total=total)
 
 
+def _lane(criteria: EndpointCriteria) -> Lane:
+    return Lane.SMALL if criteria.indexed else Lane.SEARCH
+
+
 def endpoint_statement(criteria: EndpointCriteria, after: str, limit: int, large: Large = Large.ALL) -> Statement:
     """Return the statement of one page: ``limit`` endpoints whose names come after ``after``."""
+    return _page_statement(criteria, _columns(large), after, limit)
+
+
+async def endpoint_keys(criteria: EndpointCriteria, limit: int, after: str = "") -> list[tuple[int, str]]:
+    """Return id and name of the first ``limit`` endpoints that match the criteria and whose names come after ``after``,
+    by name.
+
+    Raises:
+        ReadUnavailable: the database cannot be reached.
+    """
+    statement = _page_statement(criteria, "e.id, e.name", after, limit)
+    with reading_through(_lane(criteria)):
+        return [(row[0], row[1]) for row in await fetch(statement.sql, statement.values)]
+
+
+def _page_statement(criteria: EndpointCriteria, selected: str, after: str, limit: int) -> Statement:
     statement = Statement("", [after, limit])
-    branches = [f"{branch} AND e.name > $1" for branch in _branches(criteria, statement, _columns(large))]
-    order = "e.name" if len(branches) == 1 else "name"
-    statement.sql = merged(branches, order, "$2")
+    table, branches = _branches(criteria, statement)
+    columns_ = selected.replace("e.name", f"{table}.name AS name")  # the column by which the index is in order
+    parts = [f"SELECT {columns_} FROM {branch} AND {table}.name > $1" for branch in branches]
+    statement.sql = merged(parts, "name", "$2")
     return statement
 
 
-def _branches(criteria: EndpointCriteria, statement: Statement, selected: str) -> list[str]:
-    part = criteria.name_contains
-    named = "TRUE" if not part else contains("e.name", part, statement)
-    select = f"SELECT {selected} FROM endpoint e WHERE {named}"  # noqa: S608
-    if criteria.presences is None or set(criteria.presences) == set(Presence):
-        return [select]
-    return [f"{select} AND e.presence = '{presence}'" for presence in Presence if presence in criteria.presences] or [
-        f"{select} AND FALSE"
-    ]
+def _branches(criteria: EndpointCriteria, statement: Statement) -> tuple[str, list[str]]:
+    """Return the alias of the table whose index has the names in order, and disjoint sources with their conditions.
+
+    The first tag, the object or a presence leads to such an index; the other criteria are checked for each of its rows.
+    """
+    if criteria.names is None and criteria.tags:
+        tag, *others = criteria.tags
+        overdue = (True, False) if criteria.overdue is None else (criteria.overdue,)
+        source = _joined(TAGS, "tag", tag, replace(criteria, tags=others, overdue=None), statement)
+        return "t", [f"{source} AND t.overdue = {str(one).lower()}" for one in overdue]
+    if criteria.names is None and criteria.object_id is not None:
+        others_ = replace(criteria, object_id=None)
+        return "t", [_joined(OBJECTS, "object_id", criteria.object_id, others_, statement)]
+    wanted = [presence for presence in Presence if presence in (criteria.presences or ())]
+    if 0 < len(wanted) < len(Presence) and criteria == EndpointCriteria(criteria.name_contains, criteria.presences):
+        where = _where(replace(criteria, presences=None), statement)
+        return "e", [f"endpoint e WHERE {where} AND e.presence = '{presence}'" for presence in wanted]
+    return "e", [f"endpoint e WHERE {_where(criteria, statement)}"]
+
+
+def _joined(table: str, column: str, value: object, others: EndpointCriteria, statement: Statement) -> str:
+    """Return the endpoints that have a row with this value in a table of ``models/endpoint_index.py``. The name is
+    compared in that row, before the endpoint is looked up."""
+    source = f"{table} t JOIN endpoint e ON e.id = t.endpoint_id WHERE t.{column} = {statement.add(value)}"
+    if others.name_contains:
+        source += f" AND {contains('t.name', others.name_contains, statement, postgres=on_postgres())}"
+    return f"{source} AND {_where(replace(others, name_contains=None), statement)}"
+
+
+def _where(criteria: EndpointCriteria, statement: Statement) -> str:
+    return " AND ".join(criteria.conditions("e", statement, postgres=on_postgres()))
 
 
 async def endpoints_after(criteria: EndpointCriteria, name: str, limit: int) -> list[EndpointView]:
@@ -76,9 +124,9 @@ async def endpoints_after(criteria: EndpointCriteria, name: str, limit: int) -> 
 async def exact_endpoint_count(criteria: EndpointCriteria) -> int:
     """Return the number of endpoints that match, counted to the end. Raise as :func:`endpoints_after` does."""
     statement = Statement("", [])
-    branches = " UNION ALL ".join(_branches(criteria, statement, "1"))
+    branches = " UNION ALL ".join(f"SELECT 1 FROM {branch}" for branch in _branches(criteria, statement)[1])
     with reading_through(Lane.SEARCH):
-        ((count,),) = await fetch(f"SELECT count(*) FROM ({branches}) b", statement.values)  # noqa: S608
+        ((count,),) = await fetch(f"SELECT count(*) FROM ({branches}) b", statement.values)
     return int(count)
 
 
@@ -91,7 +139,7 @@ async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]
     """
     sql = """
         SELECT name, object_links, lwm2m_version FROM endpoint
-        WHERE object_links IS NOT NULL AND name = ANY($1::text[])
+        WHERE object_links IS NOT NULL AND name = ANY($1::text[]) AND deleted_at IS NULL
     """
     rows = await fetch(sql, [list(names)])
     return {name: object_versions(load_json(links), lwm2m_version) for name, links, lwm2m_version in map(tuple, rows)}
@@ -106,32 +154,40 @@ async def registered_objects(ids: Collection[int]) -> dict[int, tuple[str, str |
     return {id_: (links, version) for id_, links, version in map(tuple, await fetch(sql, [list(ids)]))}
 
 
-async def count_endpoints(criteria: EndpointCriteria) -> tuple[int, bool]:
-    """Return the number of endpoints, counted up to 10,000."""
-    statement = Statement("", [COUNT_LIMIT + 1])
-    branches = " UNION ALL ".join(_branches(criteria, statement, "1"))
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c"  # noqa: S608
+async def count_endpoints(criteria: EndpointCriteria, most: int) -> int:
+    """Return the number of endpoints that match the criteria, counted up to ``most``. Raise ReadUnavailable."""
+    statement = Statement("", [most])
+    branches = " UNION ALL ".join(f"SELECT 1 FROM {branch}" for branch in _branches(criteria, statement)[1])
+    statement.sql = f"SELECT count(*) FROM (SELECT 1 FROM ({branches}) b LIMIT $1) c"
     with reading_through(Lane.SEARCH):
-        ((count,),) = await fetch(sql, statement.values)
-    return capped(count)
+        ((count,),) = await fetch(statement.sql, statement.values)
+    return int(count)
+
+
+async def endpoint_matches(criteria: EndpointCriteria, endpoint_id: int) -> bool:
+    """Return whether this endpoint matches the criteria; a deleted one does not. Raise ReadUnavailable."""
+    statement = Statement("", [endpoint_id])
+    statement.sql = f"SELECT 1 FROM endpoint e WHERE e.id = $1 AND {_where(criteria, statement)}"
+    return bool(await fetch(statement.sql, statement.values))
 
 
 async def endpoint_by_name(name: str, large: Large = Large.ALL) -> EndpointView | None:
     """Return an endpoint by its LwM2M endpoint client name."""
-    rows = await fetch(f"SELECT {_columns(large)} FROM endpoint e WHERE e.name = $1 LIMIT 1", [name])  # noqa: S608
+    rows = await fetch(f"SELECT {_columns(large)} FROM endpoint e WHERE {_NAMED} LIMIT 1", [name])
     return EndpointView.load(rows[0]) if rows else None
 
 
 async def endpoint_by_id(id_: int, large: Large = Large.ALL) -> EndpointView | None:
-    """Return an endpoint by its row's id."""
-    return (await endpoints_by_id([id_], large)).get(id_)
+    """Return an endpoint by its row's id; None for a deleted one."""
+    view = (await endpoints_by_id([id_], large)).get(id_)
+    return None if view is None or view.deleted_at is not None else view
 
 
 async def endpoints_by_id(ids: Collection[int], large: Large = Large.ALL) -> dict[int, EndpointView]:
-    """Return endpoints by their rows' ids; unknown ones are omitted."""
+    """Return endpoints by their rows' ids, also deleted ones; unknown ones are omitted."""
     if not ids:
         return {}
-    sql = f"SELECT {_columns(large)} FROM endpoint e WHERE e.id = ANY($1::bigint[])"  # noqa: S608
+    sql = f"SELECT {_columns(large)} FROM endpoint e WHERE e.id = ANY($1::bigint[])"
     return {view.id: view for view in map(EndpointView.load, await fetch(sql, [list(ids)]))}
 
 
@@ -145,7 +201,7 @@ async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:
             ORDER BY o.priority DESC, o.seq LIMIT 1
         ) ELSE nullif(e.next_operation, {NOTHING}) END
         FROM endpoint e WHERE e.id = ANY($1::bigint[]) AND e.queued > 0
-    """  # noqa: S608
+    """
     rows = await fetch(sql, [list(endpoint_ids)])
     return {id_: head for id_, head in map(tuple, rows) if head is not None}
 
@@ -160,7 +216,7 @@ async def resource_states(
     if path_prefix is not None:
         where += f" AND ({' OR '.join(below('r.path', path_prefix, statement))})"
     selected = columns(ResourceStateView, "r", large, postgres=on_postgres())
-    sql = f"SELECT {selected} FROM resource_state r WHERE {where} ORDER BY r.path"  # noqa: S608
+    sql = f"SELECT {selected} FROM resource_state r WHERE {where} ORDER BY r.path"
     return [ResourceStateView.load(row) for row in await fetch(sql, statement.values)]
 
 

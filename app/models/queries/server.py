@@ -8,6 +8,7 @@ from typing import Final
 from app.domain.enums import Instant, OperationStatus
 from app.models.dialect import POSTGRES_NOW, sqlite_now
 from app.models.ledger.pauses import SERVER_PAUSE
+from app.models.queries.criteria import ENDPOINT_BY_NAME
 from app.models.queries.reading import fetch, on_postgres
 from app.models.queries.views import ServerView
 
@@ -66,5 +67,6 @@ async def operation_counts(endpoint: str | None = None) -> dict[OperationStatus,
     if endpoint is None:
         rows = await fetch(f"SELECT {_SUMS} FROM leshan_server")  # noqa: S608
     else:
-        rows = await fetch(f"SELECT {_SUMS} FROM endpoint WHERE name = $1", [endpoint])  # noqa: S608
+        id_ = ENDPOINT_BY_NAME.format(name="$1")
+        rows = await fetch(f"SELECT {_SUMS} FROM endpoint WHERE id = {id_}", [endpoint])  # noqa: S608
     return dict(zip(OperationStatus, rows[0], strict=True))

@@ -101,6 +101,7 @@ class EndpointView(_Counted):
     first_seen_at: Instant | None
     contacts_json: str | None
     tags_json: str | None
+    deleted_at: Instant | None
     weight: int = 0
 
     @property

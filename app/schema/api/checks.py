@@ -12,7 +12,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from app.domain.paths import InvalidPath, LwM2mPath
 from app.schema.errors import bad_input, over_limit
-from app.schema.limits import MAX_NAME, MAX_NAMES, Range
+from app.schema.limits import MAX_NAME, MAX_NAMES, MAX_TAG, MAX_TAGS, Range
 
 T = TypeVar("T")
 Check: TypeAlias = Callable[[Any, str], Any]
@@ -113,6 +113,21 @@ def distinct_names(names: Collection[str], field: str) -> tuple[str, ...]:
     if len(names) > MAX_NAMES:
         raise over_limit(f"Too many endpoint names ({len(names)}); at most {MAX_NAMES} are allowed.", MAX_NAMES)
     return distinct([plain_text(name, field) for name in names], field)
+
+
+def checked_tags(tags: Collection[str], field: str) -> tuple[str, ...]:
+    """Check tags as :func:`plain_text` does, but for their length, and return them sorted, without repetitions.
+
+    Raises:
+        ApiError: LIMIT_EXCEEDED: too many of them.
+    """
+    found = tuple(sorted(set(tags)))
+    if len(found) > MAX_TAGS:
+        raise over_limit(f"Too many tags ({len(found)}); at most {MAX_TAGS} are allowed.", MAX_TAGS)
+    for tag in found:
+        if len(plain_text(tag, field)) > MAX_TAG:
+            raise bad_input(f"Invalid length of {len(tag)} characters; tags of 1 to {MAX_TAG} are expected.", field)
+    return found
 
 
 def checked_prefix(text: str | None, field: str) -> str | None:

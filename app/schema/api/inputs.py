@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import strawberry
 
+from app.domain.paths import MAX_ID
 from app.schema.api.arguments import PREFIX
-from app.schema.api.checks import checked_field, checked_prefix, distinct, distinct_names, plain_text, substring, within
+from app.schema.api.checks import (
+    checked_field,
+    checked_prefix,
+    checked_tags,
+    distinct,
+    distinct_names,
+    plain_text,
+    substring,
+    within,
+)
 from app.schema.api.enums import ContentFormat, OperationKind, OperationStatus, Presence, ReasonCode
 from app.schema.api.scalars import JSON, BigInt, DateTime
 from app.schema.limits import ATTEMPTS, PRIORITY, TTL_SECONDS
@@ -44,6 +54,23 @@ class EndpointFilter:
     presences: list[Presence] | None = checked_field(
         distinct, description="Any of these presences; an empty list matches nothing."
     )
+    names: list[str] | None = checked_field(
+        distinct_names, description="Any of these exact names, at most 1,000; an empty list matches nothing."
+    )
+    tags: list[str] | None = checked_field(
+        checked_tags, description="All of these tags, at most 50; an empty list matches every endpoint."
+    )
+    object_id: int | None = checked_field(
+        within((0, MAX_ID)), description="Id of an object that the endpoint's current registration has."
+    )
+    last_seen_after: DateTime | None = checked_field(description="`lastSeenAt`, exclusive minimum.")
+    last_seen_before: DateTime | None = checked_field(
+        description="`lastSeenAt`, exclusive maximum. Endpoints that were never seen do not match."
+    )
+    has_pending: bool | None = checked_field(
+        description="Whether the endpoint has operations that are QUEUED or SENDING."
+    )
+    overdue: bool | None = checked_field(description="Whether the endpoint is overdue (`Endpoint.overdue`).")
 
 
 @strawberry.input(description="A link to an object instance.")
@@ -253,4 +280,7 @@ class UpdateEndpointInput:
     awake_window_seconds: strawberry.Maybe[int | None] = strawberry.field(
         description="Awake window in seconds, 5 to 86400: how long the device listens after a contact. Null restores "
         "the default: the registration attribute `at` if the server supports it, else `REVEILLE_AWAKE_WINDOW`."
+    )
+    tags: strawberry.Maybe[list[str] | None] = strawberry.field(
+        description="Tags, replacing all present ones: at most 50, each of 1 to 100 characters. Null removes all."
     )

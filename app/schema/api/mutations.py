@@ -12,30 +12,24 @@ import strawberry
 
 from app.domain.enums import OperationStatus
 from app.domain.object_models import ObjectModel
-from app.models.ledger import Cancel, Configure, Create, Created, Provision
+from app.models.ledger import Cancel, Create, Created
 from app.models.object_models import stored_versions
 from app.models.operation import NewOperation
-from app.models.queries import (
-    EndpointView,
-    endpoint_by_id,
-    endpoint_by_name,
-    operation_by_id,
-)
-from app.schema.api.checks import plain_text
+from app.models.queries import endpoint_by_id, operation_by_id
 from app.schema.api.context import Info, RequestContext
 from app.schema.api.dispatch_control import DispatchMutation
+from app.schema.api.endpoint_mutations import EndpointMutation, known_endpoint
 from app.schema.api.fields import resolved
 from app.schema.api.ids import NoSuchId, operation_id, parse_operation_id
 from app.schema.api.input_validation import new_operation
-from app.schema.api.inputs import CreateDeviceOperationInput, UpdateEndpointInput
+from app.schema.api.inputs import CreateDeviceOperationInput
 from app.schema.api.ledger_gateway import retry_of, submit
 from app.schema.api.operation_batches import OperationBatchMutation
 from app.schema.api.types.change import DeviceOperationPayload
-from app.schema.api.types.device import DeviceOperation, Endpoint, endpoint_of, operation_of
-from app.schema.errors import ApiError, Code, bad_input, over_limit
+from app.schema.api.types.device import DeviceOperation, operation_of
+from app.schema.errors import ApiError, Code, over_limit
 from app.schema.limits import MAX_CREATED
 from app.security import Role
-from app.settings import AWAKE_WINDOW, AWAKE_WINDOW_REASON
 
 Result = TypeVar("Result")
 
@@ -47,7 +41,7 @@ TURN: Final = 50
 
 
 @strawberry.type(description="Mutations, which require the role operator: without it, the error is FORBIDDEN.")
-class Mutation(DispatchMutation, OperationBatchMutation):
+class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation):
     @resolved(
         "Create an operation with status QUEUED. NOT_FOUND if the endpoint does not exist, CONFLICT if the idempotency "
         "key was used with another input.",
@@ -131,43 +125,6 @@ class Mutation(DispatchMutation, OperationBatchMutation):
         new = retry_of(old, endpoint.name, idempotency_key, created_by)
         return (await _stored(context, [new]))[0]
 
-    @resolved(
-        "Create an endpoint before its first registration. Returns the existing endpoint if there is one.",
-        Role.OPERATOR,
-    )
-    async def provision_endpoint(
-        self,
-        info: Info,
-        name: Annotated[str, strawberry.argument(description="LwM2M endpoint client name, 1 to 255 characters.")],
-    ) -> Endpoint | None:
-        return await _endpoint(await submit(info.context, Provision(plain_text(name, "name"))))
-
-    @resolved("Change the settings of an endpoint.", Role.OPERATOR)
-    async def update_endpoint(
-        self,
-        info: Info,
-        name: Annotated[
-            str, strawberry.argument(description="Exact name of the endpoint. NOT_FOUND if there is none.")
-        ],
-        input: Annotated[  # noqa: A002
-            UpdateEndpointInput, strawberry.argument(description="Settings to change.")
-        ],
-    ) -> Endpoint | None:
-        plain_text(name, "name")
-        if input.awake_window_seconds is None:
-            return endpoint_of(await _known_endpoint(name, "name"))
-        seconds = input.awake_window_seconds.value
-        if seconds is not None and not AWAKE_WINDOW[0] <= seconds <= AWAKE_WINDOW[1]:
-            least, most = AWAKE_WINDOW
-            message = f"Invalid awake window of {seconds} s; {least} to {most} s are expected: {AWAKE_WINDOW_REASON}."
-            raise bad_input(message, "awakeWindowSeconds")
-        return await _endpoint(await submit(info.context, Configure(name, seconds)))
-
-
-async def _endpoint(id_: int) -> Endpoint | None:
-    view = await endpoint_by_id(id_)
-    return endpoint_of(view) if view else None
-
 
 async def _withdrawn(key: str) -> None:
     """Wait for the end of an operation whose cancellation was requested while Leshan held it.
@@ -233,7 +190,7 @@ async def _new(
     """Validate one input. ``known`` caches the objects of endpoints for the further inputs."""
     objects = known.get(given.endpoint)
     if objects is None:
-        endpoint = await _known_endpoint(given.endpoint, "endpoint")
+        endpoint = await known_endpoint(given.endpoint, "endpoint")
         versions = stored_versions(endpoint.object_links_json, endpoint.lwm2m_version)
         registered = versions.keys() if endpoint.registered else None
         objects = _Objects(await context.services.object_models.exact(versions), registered)
@@ -247,13 +204,6 @@ async def _new(
         created_by=created_by,
         now=time.time_ns() // 1000,
     )
-
-
-async def _known_endpoint(name: str, field: str) -> EndpointView:
-    view = await endpoint_by_name(plain_text(name, field))
-    if view is None:
-        raise ApiError(Code.NOT_FOUND, f"Unknown endpoint {name!r}; create it with provisionEndpoint.", field=field)
-    return view
 
 
 def _at(error: ApiError, index: int) -> ApiError:

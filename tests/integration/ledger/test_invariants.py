@@ -10,7 +10,7 @@ from app.domain.enums import SECOND, OperationKind
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.models.invariant_check import violations
-from app.models.ledger import BeginBatch, ContinueBatch
+from app.models.ledger import BeginBatch, Configure, ContinueBatch
 from app.models.ledger.store import StoreRefused
 from tests.support.ledger import ERROR, REBOOT, REFUSED, SILENT, SUCCESS, LedgerWorld, new, registered, updated
 from tests.support.servers.databases import KIND
@@ -58,6 +58,42 @@ async def test_a_violated_invariant_is_reported(world: LedgerWorld, number: int,
     rows = {str(row["seq"]) for row in await world.rows("SELECT seq FROM operation")} | {"d", "leshan", "2"}
     assert {sentence.split(": ")[1] for sentence in named} <= rows, "each names its row"
     await make_whole(world)
+
+
+ENDPOINT_BREACHES = {
+    "a missing row of a tag": "DELETE FROM endpoint_tag WHERE tag = 'b,\"c'",
+    "a row of a tag too many": "INSERT INTO endpoint_tag SELECT id, 'd', FALSE, name FROM endpoint",
+    "another overdue of a tag": "UPDATE endpoint_tag SET overdue = TRUE WHERE tag = 'a'",
+    "another name of a tag": "UPDATE endpoint_tag SET name = 'e' WHERE tag = 'a'",
+    "a deleted endpoint with tags": "UPDATE endpoint SET deleted_at = 1",
+}
+
+
+@pytest.mark.parametrize("breach", ENDPOINT_BREACHES.values(), ids=ENDPOINT_BREACHES.keys())
+async def test_a_violation_of_the_rows_of_an_endpoint_is_reported(world: LedgerWorld, breach: str) -> None:
+    await world.ingest(registered("d"))
+    await world.ledgers[0].submit(Configure("d", tags=["a", 'b,"c']))
+    assert await violations(world.url, now=world.now) == []
+    await world.reader.execute(breach)
+    broken = await violations(world.url, now=world.now)
+    assert broken, breach
+    assert all(sentence.startswith("invariant 15: d: ") for sentence in broken), broken
+    await make_whole(world)
+
+
+async def test_a_late_check_of_contacts_is_reported(world: LedgerWorld) -> None:
+    await world.ingest(registered("d", lifetime_seconds=60))
+    world.pass_(69)
+    assert await violations(world.url, now=world.now, pause=no_pause) == []
+    world.pass_(2)
+    late = await violations(world.url, now=world.now, pause=no_pause)
+    assert late == ["invariant 7: d: whether it is overdue was to be checked long ago"]
+    await world.sweep()
+    assert await violations(world.url, now=world.now, pause=no_pause) == []
+
+
+async def no_pause() -> None:
+    """Check late objects again at once."""
 
 
 async def test_transitions_without_an_operation_are_reported(world: LedgerWorld) -> None:

@@ -6,12 +6,11 @@ from dataclasses import fields
 
 import pytest
 
-from app.domain.enums import SECOND
+from app.domain.enums import HOUR, SECOND
 from app.domain.events import Deregistered, Event, Reported, RequestResponse
 from app.models.contacts import MAX_INTERVALS, usual_interval, with_contact
 from app.models.fields import load_json
 from app.models.ledger.presence import (
-    HOUR,
     apply,
     check_contact,
     expect_contact,
@@ -24,8 +23,6 @@ from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import Rules
 from tests.support.ledger import START, awake, deregistered, registered, registration, sleeping, updated
 from tests.unit.ledger.test_presence import RULES, after
-
-HOURLY = 3_600 * SECOND
 
 
 def contacts(*seconds: float) -> str | None:
@@ -82,9 +79,9 @@ def test_a_contact_older_than_the_newest_one_is_ignored() -> None:
 def test_every_new_registration_and_update_is_a_contact() -> None:
     assert usual_interval(visited(60, 120).contacts) == 60 * SECOND
     endpoint = after(registered("d"))
-    for number in (2, 3):  # a device that registers anew at every wake
-        after(registered("d", f"r{number}", number), endpoint=endpoint, now=START + number * HOURLY)
-    assert usual_interval(endpoint.contacts) == 1.5 * HOURLY
+    for number in (2, 3):  # a device that registers again at every wake
+        after(registered("d", f"r{number}", number), endpoint=endpoint, now=START + number * HOUR)
+    assert usual_interval(endpoint.contacts) == 1.5 * HOUR
 
 
 def test_a_repeated_update_is_no_contact() -> None:
@@ -98,8 +95,8 @@ def test_messages_within_the_window_belong_to_its_contact() -> None:
     endpoint = visited()
     for hour in range(4):
         for second in (0, 1, 20, 80):
-            after(reported(), awake("d"), endpoint=endpoint, now=START + hour * HOURLY + second * SECOND)
-    assert usual_interval(endpoint.contacts) == HOURLY
+            after(reported(), awake("d"), endpoint=endpoint, now=START + hour * HOUR + second * SECOND)
+    assert usual_interval(endpoint.contacts) == HOUR
 
 
 def test_an_answer_to_a_call_is_no_contact_of_the_devices_own() -> None:
@@ -118,7 +115,7 @@ def test_an_answer_to_a_call_is_no_contact_of_the_devices_own() -> None:
 def test_the_first_contact_is_recorded_once() -> None:
     endpoint = visited(60)
     assert endpoint.first_seen_at == START
-    after(deregistered("d"), registered("d", "r2", 9), endpoint=endpoint, now=START + HOURLY)
+    after(deregistered("d"), registered("d", "r2", 9), endpoint=endpoint, now=START + HOUR)
     assert endpoint.first_seen_at == START
 
 
@@ -149,7 +146,7 @@ SEEN = ("last_seen_at", "seen_hour", "first_seen_at", "contacts")
 def test_a_conclusion_is_no_message_of_the_device(conclude: object) -> None:
     endpoint = visited(60, 120, lifetime=3_600)
     known = [getattr(endpoint, name) for name in SEEN]
-    conclude(endpoint, START + 2 * HOURLY)  # type: ignore[operator]
+    conclude(endpoint, START + 2 * HOUR)  # type: ignore[operator]
     assert [getattr(endpoint, name) for name in SEEN] == known
     assert {*SEEN} <= {field.name for field in fields(EndpointRow)}
 
@@ -175,18 +172,18 @@ def test_a_device_is_overdue_at_the_end_of_its_lifetime() -> None:
 
 def test_a_message_ends_being_overdue() -> None:
     endpoint = visited(60, 120)
-    check_contact(endpoint, START + HOURLY)
+    check_contact(endpoint, START + HOUR)
     assert endpoint.overdue
-    after(reported(), endpoint=endpoint, now=START + HOURLY)
+    after(reported(), endpoint=endpoint, now=START + HOUR)
     assert (endpoint.overdue, endpoint.overdue_check_at) == (False, overdue_from(endpoint))
 
 
 def test_an_answer_also_ends_being_overdue() -> None:
     endpoint = visited(60, 120)
-    check_contact(endpoint, START + HOURLY)
-    seen(endpoint, START + HOURLY)
+    check_contact(endpoint, START + HOUR)
+    seen(endpoint, START + HOUR)
     expect_contact(endpoint)
-    assert (endpoint.overdue, endpoint.overdue_check_at) == (False, START + HOURLY + 120 * SECOND)
+    assert (endpoint.overdue, endpoint.overdue_check_at) == (False, START + HOUR + 120 * SECOND)
 
 
 def test_a_later_due_time_is_found_by_the_check_of_the_earlier_one() -> None:
@@ -217,5 +214,5 @@ def test_a_device_that_deregisters_is_not_overdue_for_its_lifetime() -> None:
     endpoint = visited(lifetime=300)
     event = Deregistered(endpoint="d", registration=registration("r1"), by_device=True)
     apply(endpoint, event, START + 100 * SECOND, RULES)
-    check_contact(endpoint, START + HOURLY)
+    check_contact(endpoint, START + HOUR)
     assert not endpoint.overdue
