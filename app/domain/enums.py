@@ -99,6 +99,7 @@ class ReasonCode(_NamedEnum):
     CANCELED_BY_USER = auto()
     SUPERSEDED = auto()
     SEQUENCE_STOPPED = auto()
+    ENDPOINT_DELETED = auto()
 
 
 class WaitingFor(_NamedEnum):

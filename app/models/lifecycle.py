@@ -4,7 +4,7 @@
 |---|---|---|
 | (none) | QUEUED | the ledger's ``create`` |
 | QUEUED | SENDING | ``claim``: committed before the request is sent |
-| QUEUED | CANCELED | ``cancel``, a newer operation that supersedes it, or an earlier one of its sequence that failed |
+| QUEUED | CANCELED | ``cancel``, one that supersedes it, an earlier one of its sequence, the endpoint's deletion |
 | QUEUED | EXPIRED | ``sweep``, when ``expiresAt`` has passed |
 | SENDING | SENDING | ``settle``: a stock Leshan returned "delayed" and holds the request until the next wake |
 | SENDING | CONFIRMED, FAILED, QUEUED | ``settle``, by the verdict; ``sweep`` for an expired lease |

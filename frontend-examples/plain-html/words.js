@@ -49,6 +49,7 @@ const REASONS = {
   CANCELED_BY_USER: "Canceled by a user",
   SUPERSEDED: "A newer write to the same path took its place",
   SEQUENCE_STOPPED: "An earlier operation of its sequence was not confirmed",
+  ENDPOINT_DELETED: "The endpoint was deleted",
 };
 
 const DELIVERIES = {

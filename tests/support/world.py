@@ -39,8 +39,8 @@ class World:
     # --- devices
 
     async def endpoint(self, device: str | Device = "dev") -> tables.Endpoint | None:
-        """Return the device's present row, if any."""
-        return await tables.Endpoint.get_or_none(name=name_of(device))
+        """Return the device's present row, if any; not a deleted one."""
+        return await tables.Endpoint.get_or_none(name=name_of(device), deleted_at=None)
 
     async def presence_is(self, device: str | Device, presence: Presence) -> None:
         """Wait until the endpoint has this presence."""

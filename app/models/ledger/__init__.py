@@ -6,6 +6,7 @@ from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.commands import Command, Conflict, LedgerError, LimitExceeded, NotFound
 from app.models.ledger.create import Create, Created
+from app.models.ledger.deletion import Deleted, DeleteEndpoint, RemoveRest
 from app.models.ledger.ingest import MADE_UP, DecodedEvent, IngestEvents, StreamPosition
 from app.models.ledger.ledger import ANSWER_SECONDS, Committed, Ledger, LedgerOverloaded, LedgerUnavailable
 from app.models.ledger.listing import EndListing, Listed, ReadLedgerTime, Reconciled
@@ -48,6 +49,8 @@ __all__ = [
     "Create",
     "Created",
     "DecodedEvent",
+    "DeleteEndpoint",
+    "Deleted",
     "EndListing",
     "HandOver",
     "IngestEvents",
@@ -69,6 +72,7 @@ __all__ = [
     "RebuildAggregates",
     "Reconciled",
     "Release",
+    "RemoveRest",
     "RenewBridgeLease",
     "ResumeDispatch",
     "Rules",

@@ -95,7 +95,7 @@ def _find(group: Group, index: int, new: NewOperation) -> Created | None:
         return Created(same.id, same.seq, created=True)
     earlier = _of_key(group, endpoint, new)
     if earlier is None:
-        _check_retry(group, index, new)
+        _check_retry(group, index, new, endpoint)
         return None
     if earlier.fingerprint != new.fingerprint:
         message = "The idempotency key was used with another input."
@@ -113,12 +113,14 @@ def _take(group: Group, new: NewOperation) -> Created:
     return store_operation(group, new) if earlier is None else Created(earlier.id, earlier.seq, created=False)
 
 
-def _check_retry(group: Group, index: int, new: NewOperation) -> None:
+def _check_retry(group: Group, index: int, new: NewOperation, endpoint: EndpointRow) -> None:
     if new.retry_of is None:
         return
     old = group.operations.get(new.retry_of)
     if old is None:
         raise NotFound("The operation to be retried was deleted at the end of the retention.", index=index)
+    if old.endpoint_id != endpoint.id:
+        raise NotFound("The endpoint of the operation to be retried was deleted.", index=index)
     if old.status not in TERMINAL:
         message = f"The operation is {old.status}. Only an operation that has ended can be retried."
         raise Conflict(message, index=index, id=old.id, status=old.status)

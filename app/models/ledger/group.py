@@ -35,6 +35,9 @@ MANY: Final = 250
 """More operations than the calls that end together come from a cancellation by filter, many of them of the same
 endpoint: then endpoints are read once, in a statement of their own."""
 
+_STOPPED_BEFORE: Final = frozenset({ReasonCode.SEQUENCE_STOPPED, ReasonCode.ENDPOINT_DELETED})
+"""Reasons of operations whose sequence ends with them, so that no other has to be canceled."""
+
 _REGISTRATION: Final = slice(len(ENDPOINT_COLUMNS) - len(REGISTRATION_COLUMNS), None)
 _LIVE: Final = slice(_REGISTRATION.start - len(LIVE_COLUMNS), _REGISTRATION.start)
 _CHANGING: Final = slice(len(OPERATION_COLUMNS) - len(CHANGING_COLUMNS), None)
@@ -111,10 +114,11 @@ class Group:
     """The working set of one transaction. Commands find rows here and change them.
 
     ``now`` is the database's time, read once after the append lock was acquired; ``seq`` continues the single counter.
-    ``again`` is set when the group is retried because the response to its COMMIT was lost. ``next`` is the next
-    operation of endpoints whose queue is not always sent from its head. ``sequences``, by endpoint id and name, may
-    have to be stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of
-    those to which operations are added. The log's new rows are in ``transitions``, ``presence_changes`` and
+    ``again`` is set when the group is retried because the response to its COMMIT was lost. ``names`` are the endpoints
+    that are not deleted, ``tombstones`` the newest deleted one of each name. ``next`` is the next operation of
+    endpoints whose queue is not always sent from its head. ``sequences``, by endpoint id and name, may have to be
+    stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of those to
+    which operations are added. The log's new rows are in ``transitions``, ``presence_changes`` and
     ``readings``; ``statements`` are written beside them.
     """
 
@@ -128,6 +132,7 @@ class Group:
     again: bool = False
     endpoints: dict[int, EndpointRow] = field(default_factory=dict)
     names: dict[str, EndpointRow] = field(default_factory=dict)
+    tombstones: dict[str, EndpointRow] = field(default_factory=dict)
     operations: dict[int, Operation] = field(default_factory=dict)
     ids: dict[str, Operation] = field(default_factory=dict)
     keys: dict[tuple[int, str], Operation] = field(default_factory=dict)
@@ -206,7 +211,10 @@ class Group:
         for row in rows:
             if row[0] not in self.endpoints:
                 endpoint = EndpointRow.load(row)
-                self.endpoints[endpoint.id] = self.names[endpoint.name] = endpoint
+                self.endpoints[endpoint.id] = endpoint
+                named = self.names if endpoint.deleted_at is None else self.tombstones
+                if endpoint.name not in named or named[endpoint.name].id < endpoint.id:
+                    named[endpoint.name] = endpoint
                 self.stored.live[endpoint.id] = row[_LIVE]
                 self.stored.registrations[endpoint.id] = row[_REGISTRATION]
                 self.stored.indexed[endpoint.id] = INDEXED_VALUES(endpoint)
@@ -259,7 +267,8 @@ class Group:
         operation.version += 1
         operation.last_seq = seq = self.draw()
         operation.finished_at = self.now if to in TERMINAL else None
-        if operation.sequence is not None and to in STOPPING and reason is not ReasonCode.SEQUENCE_STOPPED:
+        stops = to in STOPPING and reason not in _STOPPED_BEFORE
+        if stops and operation.sequence is not None:
             self.sequences.add((operation.endpoint_id, operation.sequence))
         self.count(operation, before, to)
         self.next.pop(operation.endpoint_id, None)

@@ -120,9 +120,12 @@ class IngestEvents(Command[int]):
 
     def _apply_one(self, group: Group, decoded: DecodedEvent) -> None:
         event = decoded.event
-        endpoint = group.names.get(event.endpoint) or group.new_endpoint(event.endpoint)
         if isinstance(event, RequestResponse):
             _answered(group, event, decoded.report)
+        endpoint, deleted = group.names.get(event.endpoint), group.tombstones.get(event.endpoint)
+        if endpoint is None and deleted is not None and presence.is_over(deleted, event, group.now):
+            return
+        endpoint = endpoint or group.new_endpoint(event.endpoint)
         before = endpoint.wake_seq
         held_since_claim = before == endpoint.lease_wake_seq
         known = endpoint.registration_id, endpoint.leshan_registered_at

@@ -10,11 +10,12 @@ from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.models.ledger import breaker, presence
 from app.models.ledger.commands import Command, Phase
+from app.models.ledger.deletion import cancel_of_deleted
 from app.models.ledger.group import Group
 from app.models.ledger.isolation import isolated
 from app.models.ledger.leases import drop_held, end_attempt, give_up_held
 from app.models.ledger.lost import can_be_queried
-from app.models.ledger.rows import ENDPOINT_COLUMNS
+from app.models.ledger.rows import ENDPOINT_COLUMNS, STATUS_COLUMNS
 from app.models.ledger.rules import DELIVERY_SPAN, EARLY_RESPONSE_SPAN, PROBE_LIMIT
 from app.models.ledger.store import LONG_STATEMENT_SECONDS
 from app.models.operation_index import filing
@@ -49,6 +50,10 @@ _DEREGISTERED: Final = """
     SELECT id FROM endpoint WHERE server_id = $3 AND announce_at IS NOT NULL AND announce_at <= $1 LIMIT $2
 """
 
+_OF_DELETED: Final = """
+    SELECT o.seq FROM endpoint e JOIN operation o ON o.endpoint_id = e.id AND o.status = 'QUEUED'
+    WHERE e.server_id = $2 AND e.deleted_at IS NOT NULL AND e.queued > 0 LIMIT $1
+"""
 _OVERDUE: Final = "SELECT id FROM endpoint WHERE server_id = $3 AND overdue_check_at <= $1 LIMIT $2"
 
 
@@ -67,6 +72,7 @@ class Sweep(Command[bool]):
     lifetimes: list[int] = field(default_factory=list)
     deregistered: list[int] = field(default_factory=list)
     overdue: list[int] = field(default_factory=list)
+    of_deleted: list[int] = field(default_factory=list)
 
     async def find(self, group: Group) -> None:
         fetch, now, server = group.store.fetch, group.now, group.server.id
@@ -76,7 +82,8 @@ class Sweep(Command[bool]):
         self.lifetimes = [row["id"] for row in await fetch(_LIFETIMES, now, PIECE, server)]
         self.deregistered = [row["id"] for row in await fetch(_DEREGISTERED, now, PIECE, server)]
         self.overdue = [row["id"] for row in await fetch(_OVERDUE, now, PIECE, server)]
-        await group.load_operations({*self.expired, *(seq for _, seq in self.lost)})
+        self.of_deleted = [row["seq"] for row in await fetch(_OF_DELETED, PIECE, server)]
+        await group.load_operations({*self.expired, *self.of_deleted, *(seq for _, seq in self.lost)})
         owners = {operation.endpoint_id for operation in group.operations.values()}
         await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.deregistered, self.overdue))
         await group.load_held()
@@ -108,7 +115,8 @@ class Sweep(Command[bool]):
             group.publish_presence(group.endpoints[id_])
         for id_ in self.overdue:
             presence.check_contact(group.endpoints[id_], group.now)
-        found = (self.expired, self.lost, self.windows, self.lifetimes, self.overdue)
+        cancel_of_deleted(group, self.of_deleted)
+        found = (self.expired, self.lost, self.windows, self.lifetimes, self.overdue, self.of_deleted)
         return any(len(rows) == PIECE for rows in found)
 
     def _lose(self, group: Group, endpoint_id: int, seq: int) -> None:
@@ -154,6 +162,7 @@ class Prune(Command[bool]):
         self.more = False
         await self._find_operations(group, edge)
         await self._find_presences(group, edge)
+        await self._find_endpoints(group, edge)
         await self._forget_receipts(group, "webhook_delivery", "id", group.now - DELIVERY_SPAN)
         await self._forget_receipts(group, "early_response", "request_id", group.now - EARLY_RESPONSE_SPAN)
         await self._find_batches(group, edge)
@@ -174,6 +183,13 @@ class Prune(Command[bool]):
         gone = [row["id"] for row in await group.store.fetch(sql, edge, PRUNE_PIECE)]
         self.more |= len(gone) == PRUNE_PIECE
         group.statements.append(("DELETE FROM operation_batch WHERE id = $1", [(id_,) for id_ in gone]))
+
+    async def _find_endpoints(self, group: Group, edge: Instant) -> None:
+        """Find deleted endpoints without operations. What was logged about them was so before their deletion."""
+        rows = await group.store.fetch(_DELETED, edge, PRUNE_PIECE)
+        self.more |= len(rows) == PRUNE_PIECE
+        group.horizon = max([group.horizon, *(row["deleted_seq"] for row in rows)])
+        group.statements.append(("DELETE FROM endpoint WHERE id = $1", [(row["id"],) for row in rows]))
 
     async def _find_presences(self, group: Group, edge: Instant) -> None:
         rows = await group.store.fetch(_OLDEST_PRESENCES, PRUNE_PIECE)
@@ -202,6 +218,10 @@ class Prune(Command[bool]):
 _ENDED: Final = (
     "SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
 )
+_DELETED: Final = f"""
+    SELECT id, deleted_seq FROM endpoint
+    WHERE deleted_at < $1 AND {" + ".join(STATUS_COLUMNS.values())} = 0 ORDER BY deleted_at LIMIT $2
+"""  # noqa: S608 - constant names
 _OLDEST_PRESENCES: Final = "SELECT seq, at FROM presence_change ORDER BY seq LIMIT $1"
 BATCHES: Final = """
     SELECT b.id FROM operation_batch b WHERE b.continued_at < $1

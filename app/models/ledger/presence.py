@@ -174,7 +174,7 @@ def _registered(endpoint: EndpointRow, new: Registration, at: Instant, now: Inst
 
 
 def _begin(endpoint: EndpointRow, new: Registration, at: Instant, now: Instant, rules: Rules) -> None:
-    _forget_registration(endpoint)
+    forget_registration(endpoint)
     endpoint.registration_id = new.registration_id
     endpoint.leshan_registered_at = new.registered_at
     endpoint.registered_at = at
@@ -270,17 +270,28 @@ def _deregistered(endpoint: EndpointRow, event: Deregistered, at: Instant, now: 
         seen(endpoint, at)
     elif (endpoint.lifetime_ends_at or NO_END) <= at:
         check_contact(endpoint, at)  # it expired: the device is overdue also without a registration
-    _forget_registration(endpoint)
+    forget_registration(endpoint)
     go_offline(endpoint)
     endpoint.announce_at = now + DEREGISTRATION_DELAY
 
 
-def _forget_registration(endpoint: EndpointRow) -> None:
+def forget_registration(endpoint: EndpointRow) -> None:
+    """End the current registration. Its late events are still recognized."""
     if endpoint.registration_id is not None:
         endpoint.past_registrations = dump_json([endpoint.registration_id, *_past(endpoint)][:_REMEMBERED])
     for column in (*_KNOWN, *_REPORTED, "object_links", "observations", "composites"):
         setattr(endpoint, column, None)
     endpoint.lifetime_ends_at = None
+
+
+def is_over(tombstone: EndpointRow, event: Event, now: Instant) -> bool:
+    """Return whether an event about a deleted endpoint is no contact after its deletion: it is older, or no
+    registration or update, or reports the registration that was known then."""
+    if not isinstance(event, Registered | Updated) or now - event.age < (tombstone.deleted_at or 0):
+        return True
+    reported = event.registration
+    same = reported.registration_id is not None and reported.registration_id == tombstone.registration_id
+    return same and not _is_news(tombstone, reported)
 
 
 def is_registered_under(endpoint: EndpointRow, reported: Registration) -> bool:

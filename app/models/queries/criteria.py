@@ -17,6 +17,14 @@ from app.models.queries.reading import Statement, on_postgres
 ENDPOINT_BY_NAME: Final = "(SELECT max(n.id) FROM endpoint n WHERE n.name = {name})"
 """The endpoint of a name: of those that had it, the newest one, so a deleted one only while no other has its name."""
 
+
+def of_name(column: str, name: str, statement: Statement) -> str:
+    """Return the condition that a column refers to an endpoint that has this name, or had it when it was deleted.
+    PostgreSQL uses an array as a list of keys for the index; for a subquery it may join whole tables."""
+    select = f"SELECT n.id FROM endpoint n WHERE n.name = {statement.add(name)}"
+    return f"{column} {f'= ANY(ARRAY({select}))' if on_postgres() else f'IN ({select})'}"
+
+
 RETRIED: Final = "EXISTS (SELECT 1 FROM operation r WHERE r.retry_of = o.seq)"
 """Condition: an operation exists that retries the operation ``o``."""
 
@@ -233,16 +241,6 @@ class EndpointCriteria:
             if given is not None:
                 yield f"{alias}.seen_hour {operator}= {statement.add(given // HOUR)}"
                 yield f"{alias}.last_seen_at {operator} {statement.add(given)}"
-
-    def conditions(self, alias: str, statement: Statement, *, postgres: bool) -> list[str]:  # noqa: ARG002
-        """Return the conditions on a row of the table of endpoints with this alias, which must all hold."""
-        found = ["TRUE"]
-        if self.name_contains:
-            found.append(contains(f"{alias}.name", self.name_contains, statement))
-        if self.presences is not None and set(self.presences) != set(Presence):
-            wanted = [f"{alias}.presence = '{presence}'" for presence in Presence if presence in self.presences]
-            found.append(f"({' OR '.join(wanted) or 'FALSE'})")
-        return found
 
 
 def contains(column: str, part: str, statement: Statement, *, postgres: bool) -> str:

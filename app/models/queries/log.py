@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from app.domain.enums import OperationStatus
 from app.models.operation import Operation
-from app.models.queries.criteria import ENDPOINT_BY_NAME, below
+from app.models.queries.criteria import ENDPOINT_BY_NAME, below, of_name
 from app.models.queries.reading import MAX_SEQ, Statement, fetch, on_postgres
 from app.models.queries.views import (
     EndpointView,
@@ -68,7 +68,7 @@ async def read_transitions(
     conditions = []
     if endpoint is not None:
         source += " JOIN operation p ON p.seq = l.operation_id"
-        conditions.append("p.endpoint_id = " + ENDPOINT_BY_NAME.format(name=statement.add(endpoint)))
+        conditions.append(of_name("p.endpoint_id", endpoint, statement))
         windowed = True
     if operation_seqs is not None:
         conditions.append(f"l.operation_id = ANY({statement.add(list(operation_seqs))}::bigint[])")
@@ -86,7 +86,7 @@ async def read_presences(
     """Return presence changes with ``after < seq <= until``, each with its endpoint. Raise as :func:`read_transitions`
     does."""
     statement = Statement("", [after, until, limit])
-    conditions = _of_endpoint(endpoint, statement)
+    conditions = [] if endpoint is None else [of_name("l.endpoint_id", endpoint, statement)]
     return await _read((PresenceChangeView, EndpointView), "presence_change l", conditions, statement)
 
 

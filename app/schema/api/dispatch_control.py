@@ -268,8 +268,8 @@ async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
 
 
 async def _retries(seqs: Sequence[int], by: str) -> list[NewOperation]:
-    """Return the retries of those operations that still exist."""
+    """Return the retries of those operations that still exist, and whose endpoints do."""
     views = await operations_by_seq(seqs)
     endpoints = await endpoints_by_id({view.endpoint_id for view in views.values()})
-    olds = [views[seq] for seq in seqs if seq in views]
+    olds = [views[seq] for seq in seqs if seq in views and endpoints[views[seq].endpoint_id].deleted_at is None]
     return [retry_of(old, endpoints[old.endpoint_id].name, None, by) for old in olds]

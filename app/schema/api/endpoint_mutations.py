@@ -1,6 +1,7 @@
-"""Mutations of endpoints: creation, settings and tags.
+"""Mutations of endpoints: creation, settings, tags and deletion.
 
-``tagEndpoints`` runs in consecutive short transactions, so that other commands are served in between.
+``tagEndpoints`` and ``deleteEndpoint`` run in consecutive short transactions, so that other commands are served in
+between.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Annotated, Final
 
 import strawberry
 
-from app.models.ledger import Configure, Provision, TagEndpoints
+from app.models.ledger import Configure, DeleteEndpoint, Provision, RemoveRest, TagEndpoints
 from app.models.ledger.metadata import KEEP
 from app.models.queries import (
     EndpointCriteria,
@@ -23,6 +24,7 @@ from app.schema.api.checks import checked_tags, plain_text
 from app.schema.api.context import Info
 from app.schema.api.fields import resolved
 from app.schema.api.filters import endpoint_criteria
+from app.schema.api.ids import endpoint_id
 from app.schema.api.inputs import EndpointFilter, UpdateEndpointInput
 from app.schema.api.ledger_gateway import submit
 from app.schema.api.scalars import clamped_int
@@ -108,6 +110,26 @@ class EndpointMutation:
                 raise ApiError(Code(facts.pop("code")), error.message, **{**facts, "changed": total}) from None
             after = keys[-1][1]
         return clamped_int(total)
+
+    @resolved(
+        "Delete an endpoint: its QUEUED operations are CANCELED (ENDPOINT_DELETED), its resources are deleted, and it "
+        "is in no list any more. Its operations remain for `REVEILLE_RETENTION` days. A later registration or update "
+        "of the device creates it as a new endpoint. Returns the id that it had. CONFLICT while a call to it is open, "
+        "with the operation in `extensions.id`.",
+        Role.OPERATOR,
+    )
+    async def delete_endpoint(
+        self,
+        info: Info,
+        name: Annotated[
+            str, strawberry.argument(description="Exact name of the endpoint. NOT_FOUND if there is none.")
+        ],
+    ) -> strawberry.ID | None:
+        by = info.context.viewer.name
+        deleted = await submit(info.context, DeleteEndpoint(plain_text(name, "name"), by))
+        while deleted.more:
+            deleted = await submit(info.context, RemoveRest(deleted.id))
+        return strawberry.ID(endpoint_id(deleted.id))
 
 
 async def known_endpoint(name: str, field: str) -> EndpointView:

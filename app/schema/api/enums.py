@@ -54,6 +54,7 @@ _REASONS: Final = {
     "CANCELED_BY_USER": "A user canceled the operation.",
     "SUPERSEDED": "A newer write to the same path, created with `supersede`, replaced the operation.",
     "SEQUENCE_STOPPED": "An earlier operation of the same `sequence` ended otherwise than CONFIRMED.",
+    "ENDPOINT_DELETED": "The endpoint was deleted.",
 }
 _TIME_SOURCES: Final = {
     "DEVICE": "The device's own timestamp, which is plausible: not before 2010, and at most 5 minutes after "

@@ -120,8 +120,10 @@ class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation):
         created_by = context.viewer.name
         old = await operation_by_id(_operation_key(id))
         endpoint = await endpoint_by_id(old.endpoint_id) if old else None
-        if old is None or endpoint is None:
+        if old is None:
             raise ApiError(Code.NOT_FOUND, "Unknown operation id.", field="id")
+        if endpoint is None:
+            raise ApiError(Code.NOT_FOUND, "The endpoint of the operation was deleted.", field="id")
         new = retry_of(old, endpoint.name, idempotency_key, created_by)
         return (await _stored(context, [new]))[0]
 

@@ -1,4 +1,4 @@
-"""Contacts, tags and filters of endpoints through GraphQL."""
+"""Contacts, tags, filters and deletion of endpoints through GraphQL."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from app.models.ledger import Configure
+from app.models.live import LiveLog
 from app.schema.api import endpoint_mutations
 from tests.support.api import Api
 from tests.support.ledger import LedgerWorld, new, registered, updated
+from tests.support.schema import VIEWER, app_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -170,3 +172,69 @@ BAD_TAGS = [
 async def test_bad_tags_are_rejected(api: Api, given: dict[str, Any], field: str) -> None:
     error = await api.error(TAG, filter={}, **given)
     assert (error["code"], error["field"]) == ("BAD_USER_INPUT", field)
+
+
+DELETE = "mutation($name: String!) { deleteEndpoint(name: $name) }"
+OPERATION = """
+  query($id: ID!, $endpoint: ID!, $name: String!) {
+    deviceOperation(id: $id) { status reason endpoint { id name presence tags registration { registrationId } } }
+    node(id: $endpoint) { id } endpoint(name: $name) { id }
+    endpoints { edges { node { name } } totalCount }
+    deviceOperations(filter: {endpoint: $name}) { edges { node { id } } totalCount }
+    operationCounts(endpoint: $name) { status count }
+  }
+"""
+
+
+async def test_a_deleted_endpoint_is_in_no_list_and_its_operations_remain(world: LedgerWorld, api: Api) -> None:
+    await world.ingest(registered("d"), registered("other"))
+    (id_,) = await api.create({"endpoint": "d", "kind": "READ", "path": "/3/0/0"})
+    endpoint = (await api.ask('{ endpoint(name: "d") { id } }'))["endpoint"]["id"]
+    assert (await api.ask(DELETE, name="d"))["deleteEndpoint"] == endpoint
+    found = await api.ask(OPERATION, id=id_, endpoint=endpoint, name="d")
+    assert found["deviceOperation"] == {
+        "status": "CANCELED",
+        "reason": "ENDPOINT_DELETED",
+        "endpoint": {"id": endpoint, "name": "d", "presence": "OFFLINE", "tags": [], "registration": None},
+    }
+    assert found["node"] is found["endpoint"] is None
+    assert found["endpoints"] == {"edges": [{"node": {"name": "other"}}], "totalCount": 1}
+    assert found["deviceOperations"] == {"edges": [{"node": {"id": id_}}], "totalCount": 1}
+    assert {"status": "CANCELED", "count": 1} in found["operationCounts"]
+
+    await world.ingest(registered("d", "r2", 9))
+    found = await api.ask(OPERATION, id=id_, endpoint=endpoint, name="d")
+    assert found["endpoint"]["id"] != endpoint
+    assert found["node"] is None
+    assert found["deviceOperations"]["totalCount"] == 0, "those of the new endpoint"
+    assert found["deviceOperation"]["endpoint"]["id"] == endpoint
+
+
+async def test_operations_of_a_deleted_endpoint_are_not_retried(world: LedgerWorld, api: Api) -> None:
+    await world.ingest(registered("d"))
+    (id_,) = await api.create({"endpoint": "d", "kind": "READ", "path": "/3/0/0"})
+    await api.ask(DELETE, name="d")
+    await world.ingest(registered("d", "r2", 9))
+    retry = "mutation($id: ID!) { retryDeviceOperation(id: $id) { created } }"
+    error = await api.error(retry, id=id_)
+    assert (error["code"], error["field"]) == ("NOT_FOUND", "id")
+    many = "mutation { retryDeviceOperations(filter: {statuses: [CANCELED]}) { created passedOver } }"
+    assert (await api.ask(many))["retryDeviceOperations"] == {"created": 0, "passedOver": 1}
+
+
+async def test_an_endpoint_with_an_open_call_is_not_deleted(world: LedgerWorld, api: Api) -> None:
+    await world.ingest(registered("d"))
+    (id_,) = await api.create({"endpoint": "d", "kind": "READ", "path": "/3/0/0"})
+    await world.claim()
+    error = await api.error(DELETE, name="d")
+    assert (error["code"], error["id"]) == ("CONFLICT", id_)
+    assert (await api.error(DELETE, name="unknown"))["code"] == "NOT_FOUND"
+    assert (await api.error(DELETE, name=""))["field"] == "name"
+
+
+async def test_a_viewer_neither_tags_nor_deletes(world: LedgerWorld, live: LiveLog) -> None:
+    await world.ingest(registered("d"))
+    viewer = Api.within(app_of(world, live), VIEWER)
+    async with viewer.http:
+        assert (await viewer.error(DELETE, name="d"))["code"] == "FORBIDDEN"
+        assert (await viewer.error(TAG, filter={}, add=["a"]))["code"] == "FORBIDDEN"
