@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from app.command_error import CommandError
+from app.operator_cli.endpoint_commands import endpoints
 from app.operator_cli.options import (
     DEFAULT_URL,
     ENDPOINT_FILTER,
@@ -81,6 +82,7 @@ ops = typer.Typer(
 def add_to(cli: typer.Typer) -> None:
     """Add these commands to those of the processes."""
     cli.add_typer(ops)
+    cli.add_typer(endpoints)
     for command in (status, pause, resume, readings):
         cli.command()(command)
 

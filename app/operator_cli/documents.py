@@ -29,6 +29,34 @@ query($id: ID!) {{
 }}"""
 
 
+ENDPOINT_ROW: Final = """
+  name presence overdue tags pendingOperations firstSeenAt lastSeenAt nextContactBy usualContactIntervalSeconds
+"""
+ENDPOINTS: Final = f"""
+query($filter: EndpointFilter, $first: Int, $after: String) {{
+  endpoints(filter: $filter, first: $first, after: $after) {{
+    totalCount totalCountCapped pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {ENDPOINT_ROW} }} }}
+  }}
+}}"""
+ENDPOINT: Final = f"""
+query($name: String!) {{
+  endpoint(name: $name) {{
+    id {ENDPOINT_ROW} awakeUntil awakeWindowSeconds
+    registration {{
+      registrationId registeredAt lastUpdateAt lifetimeSeconds lwm2mVersion bindingMode queueMode address objectLinks
+    }}
+    resources {{ path value at observed }}
+  }}
+}}"""
+ENDPOINT_COUNT: Final = """
+query($filter: EndpointFilter) { endpoints(filter: $filter, first: 1) { totalCount totalCountCapped } }
+"""
+TAG: Final = """
+mutation($filter: EndpointFilter!, $add: [String!], $remove: [String!], $count: Int) {
+  tagEndpoints(filter: $filter, add: $add, remove: $remove, expectedCount: $count)
+}"""
+DELETE_ENDPOINT: Final = "mutation($name: String!) { deleteEndpoint(name: $name) }"
+
 STEP: Final = "cursor number fromStatus toStatus attempt reason detail at"
 
 

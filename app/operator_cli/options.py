@@ -40,7 +40,8 @@ _SCALARS: Final[Mapping[str, type]] = {"String": str, "ID": str, "DateTime": str
 
 @dataclass(frozen=True, slots=True)
 class FilterOption:
-    """An option that limits a command to some operations, and the GraphQL field or argument that receives its value.
+    """An option that limits a command to some operations or endpoints, and the GraphQL field or argument that receives
+    its value.
 
     Attributes:
         type: type of the field in GraphQL; an option whose field is a list may be repeated.
@@ -92,8 +93,14 @@ QUEUED_FILTER: Final = tuple(option for option in OPERATION_FILTER if option is 
 ENDPOINT_FILTER: Final = (
     FilterOption("nameContains", "String", ("--name-contains",), "Endpoints whose names contain this text."),
     FilterOption("presences", "[Presence!]", ("--presence",), "ONLINE, ASLEEP or OFFLINE; repeatable."),
+    FilterOption("tags", "[String!]", ("--tag",), "Has this tag; repeatable: has all of them."),
+    FilterOption("objectId", "Int", ("--object",), "Has registered this object, like 3303."),
+    FilterOption("lastSeenAfter", "DateTime", ("--seen-after",), "Last seen after this time (RFC 3339)."),
+    FilterOption("lastSeenBefore", "DateTime", ("--seen-before",), "Last seen before this time."),
+    FilterOption("hasPending", "Boolean", ("--pending/--no-pending",), "Has operations that have not ended, or none."),
+    FilterOption("overdue", "Boolean", ("--overdue/--no-overdue",), "Is overdue, or is not."),
 )
-"""The fields of ``EndpointFilter``: a new filter is one more entry."""
+"""The fields of ``EndpointFilter``, but for ``names``, which are arguments of the commands."""
 
 TRANSITION_FILTER: Final = (
     FilterOption("endpoint", "String", ("--endpoint", "-e"), "Only of this endpoint."),

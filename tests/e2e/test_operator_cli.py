@@ -60,10 +60,13 @@ def shell(served: tuple[Processes, str]) -> Shell:
     return Shell(*served)
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel", "ops create-for", "readings"],
-)
+COMMANDS = [
+    *("status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel", "ops create-for", "readings"),
+    *("endpoints list", "endpoints show", "endpoints tag", "endpoints delete"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(own_processes: Processes, command: str) -> None:
     done = own_processes.run(*command.split(), "--help")
     assert (done.returncode, f"Usage: reveille {command}" in done.stdout) == (0, True)
@@ -115,6 +118,31 @@ def test_an_operation_is_created_for_each_endpoint_once(shell: Shell) -> None:
     assert "--expect" in shell.type("ops", "create-for", "READ", "/3/0/0", "-b", batch, code=2)
     assert "--not-before" in shell.type(*words, "--not-before", "+2h", "--yes", code=2)
     assert "Aborted" in shell.type(*words, code=1)
+
+
+def test_endpoints_are_listed_tagged_shown_and_deleted(shell: Shell) -> None:
+    wait_until(lambda: len(shell.json("endpoints", "list")) >= 3)
+    everyone = [row["name"] for row in shell.json("endpoints", "list")]
+    assert DEVICE in everyone
+    assert shell.json("endpoints", "tag", *everyone, "--add", "site:x") == {"changed": len(everyone)}
+    filter_ = ("--tag", "site:x", "--name-contains", DEVICE)
+    assert "1 changed" in shell.type("endpoints", "tag", *filter_, "-a", "model:y", "--expect", "1")
+    assert "matches 1 endpoints, not 2" in shell.type("endpoints", "tag", DEVICE, "nobody", "-a", "z", code=1)
+    (listed,) = shell.json("endpoints", "list", "--tag", "model:y", "--no-overdue", "--object", "3")
+    assert (listed["name"], listed["tags"]) == (DEVICE, ["model:y", "site:x"])
+    assert "model:y site:x" in shell.type("endpoints", "list", DEVICE)
+    shown = shell.json("endpoints", "show", DEVICE)
+    assert shown["registration"]["lifetimeSeconds"] > 0
+    assert shown["firstSeenAt"] <= shown["lastSeenAt"]
+    assert "nextContactBy" in shell.type("endpoints", "show", DEVICE)
+    assert "unknown endpoint" in shell.type("endpoints", "show", "nobody", code=1)
+    assert "unknown endpoint" in shell.type("endpoints", "delete", "nobody", "--yes", code=1)
+    assert "tags of 1 to 100 are expected" in shell.type("endpoints", "tag", DEVICE, "-a", "x" * 101, code=1)
+    assert "expected names" in shell.type("endpoints", "delete", code=2)
+    gone = next(name for name in everyone if name != DEVICE)
+    waiting = shell.created(gone, "READ", "/3/0/0", "--not-before", "+2h")
+    wait_until(lambda: shell.json("endpoints", "delete", gone, "--yes") == {"deleted": [gone], "refused": []})
+    assert shell.json("ops", "show", waiting)["reason"] == "ENDPOINT_DELETED"
 
 
 def test_the_same_key_creates_once(shell: Shell) -> None:
