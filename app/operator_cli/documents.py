@@ -48,9 +48,6 @@ query($name: String!) {{
     resources {{ path value at observed }}
   }}
 }}"""
-ENDPOINT_COUNT: Final = """
-query($filter: EndpointFilter) { endpoints(filter: $filter, first: 1) { totalCount totalCountCapped } }
-"""
 TAG: Final = """
 mutation($filter: EndpointFilter!, $add: [String!], $remove: [String!], $count: Int) {
   tagEndpoints(filter: $filter, add: $add, remove: $remove, expectedCount: $count)

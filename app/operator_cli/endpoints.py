@@ -138,13 +138,11 @@ def _pages(api: Api, filter_: Filter, first: int | None = None) -> Iterator[dict
         left = None if left is None else left - len(page["edges"])
 
 
-def _count(api: Api, filter_: Filter, verb: str, *, expected: int | None, confirmed: bool) -> int | None:
-    """Return the number of endpoints that match, after the user has confirmed it; None if it was not counted to the
-    end."""
+def _count(api: Api, filter_: Filter, verb: str, *, expected: int | None, confirmed: bool) -> int:
+    """Return the number of endpoints that match, after the user has confirmed it."""
     if expected is not None:
         return expected
-    counted = api.execute(documents.ENDPOINT_COUNT, filter=filter_)["endpoints"]
-    count, more = int(counted["totalCount"]), counted["totalCountCapped"]
+    count = int(api.execute(documents.ENDPOINT_COUNT, filter=filter_)["endpointCount"])
     if not confirmed and count:
-        typer.confirm(f"{verb} {'more than ' if more else ''}{count} endpoints?", abort=True, err=True)
-    return None if more else count
+        typer.confirm(f"{verb} {count} endpoints?", abort=True, err=True)
+    return count

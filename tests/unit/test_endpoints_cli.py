@@ -44,7 +44,7 @@ class FakeApi(Api):
         found = [name for name in self.names if wanted is None or name in wanted]
         counts = {"totalCount": len(found), "totalCountCapped": False}
         if document == documents.ENDPOINT_COUNT:
-            return {"endpoints": counts}
+            return {"endpointCount": len(found)}
         start = int(variables["after"] or 0)
         more = {"hasNextPage": start + 2 < len(found), "endCursor": str(start + 2)}
         edges = [{"node": {**ROW, "name": name}} for name in found[start : start + min(2, variables["first"])]]

@@ -118,8 +118,10 @@ INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChan
 INSERT_READING: Final = _insert("reading", ReadingRow, ReadingRow._fields)
 UPSERT_STATE: Final = _insert("resource_state", ReadingRow, ("id", *_STATE_COLUMNS), _NEWER)
 
-INSERT_TAG: Final = _insert("endpoint_tag", TagRow, TagRow._fields)
-INSERT_OBJECT: Final = _insert("endpoint_object", ObjectRow, ObjectRow._fields)
+_SAME_TAG: Final = "ON CONFLICT (endpoint_id, tag) DO UPDATE SET overdue = excluded.overdue"
+INSERT_TAG: Final = _insert("endpoint_tag", TagRow, TagRow._fields, _SAME_TAG)
+INSERT_OBJECT: Final = _insert("endpoint_object", ObjectRow, ObjectRow._fields, "ON CONFLICT DO NOTHING")
+"""A process of an earlier version changes the row of an endpoint, and not these rows."""
 DELETE_TAG: Final = _delete("endpoint_tag", TagRow, TagRow._fields[:2])
 DELETE_OBJECT: Final = _delete("endpoint_object", ObjectRow, ObjectRow._fields[:2])
 

@@ -34,7 +34,7 @@ from app.schema.limits import MAX_TAGGED
 from app.security import Role
 from app.settings import AWAKE_WINDOW, AWAKE_WINDOW_REASON
 
-PIECE: Final = 500
+PIECE: Final = 200
 """Maximum number of endpoints in one transaction, which holds the append lock."""
 
 
@@ -71,7 +71,7 @@ class EndpointMutation:
 
     @resolved(
         "Add tags to the endpoints that match a filter, and remove others, at most 200,000 endpoints in transactions "
-        "of 500. Returns the number of endpoints that were changed. LIMIT_EXCEEDED if one would have more than 50 "
+        "of 200. Returns the number of endpoints that were changed. LIMIT_EXCEEDED if one would have more than 50 "
         "tags. An error in a later transaction gives the number changed before it in `extensions.changed`; repeating "
         "the mutation changes the rest.",
         Role.OPERATOR,

@@ -508,7 +508,7 @@ async def test_a_mutation_completes_although_its_client_disconnected(address: st
         gone.set()
 
     with (
-        patch("app.schema.api.mutations.submit", held),
+        patch("app.schema.api.endpoint_mutations.submit", held),
         patch.object(budget.RequestBudget, "end", ended),
     ):
         async with loopback.AsyncClient(base_url=f"http://{address}", timeout=BOUND) as client:
