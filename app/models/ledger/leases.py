@@ -12,7 +12,7 @@ from app.domain.verdicts import Attempt, Report, Verdict
 from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger import breaker, readings
 from app.models.ledger.group import Group
-from app.models.ledger.presence import expect_contact, is_registered_under, observe, open_window, seen
+from app.models.ledger.presence import after_contact, is_registered_under, observe, open_window, seen
 from app.models.ledger.queues import NOTHING
 from app.models.ledger.rows import NOT_OPEN, EndpointRow
 from app.models.ledger.rules import ANSWER_MARGIN, HELD_BY_LESHAN_LIMIT, LEASE_MARGIN, RETRY_PAUSES, SETBACK_LIMIT
@@ -185,8 +185,9 @@ def _change_presence(
     group: Group, endpoint: EndpointRow, verdict: Verdict, answered_at: Instant, *, slept_on: bool
 ) -> None:
     if verdict.contact:
+        known = endpoint.contacts, endpoint.lifetime_ends_at, endpoint.last_seen_at
         seen(endpoint, answered_at)
-        expect_contact(endpoint)
+        after_contact(endpoint, *known)
         endpoint.setbacks, endpoint.not_before = 0, None
         endpoint.held_wake_seq, endpoint.retries, endpoint.retry_at = None, 0, None
         open_window(endpoint, answered_at, group.now, group.rules)

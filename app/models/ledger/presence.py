@@ -48,14 +48,13 @@ _KNOWN: Final = ("registration_id", "leshan_registered_at", "leshan_last_update"
 def apply(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> None:
     """Apply an event to the endpoint's presence."""
     at = now - event.age
-    seen_before = endpoint.last_seen_at
+    known = endpoint.contacts, endpoint.lifetime_ends_at, endpoint.last_seen_at
     if isinstance(event, Awake | Reported | RequestResponse):
         seen(endpoint, at)
     if isinstance(event, Awake | Reported):
         endpoint.contacts = with_contact(endpoint.contacts, at, window_of(endpoint, rules))
     _change(endpoint, event, at, now, rules)
-    if endpoint.last_seen_at != seen_before:
-        expect_contact(endpoint)
+    after_contact(endpoint, *known)
 
 
 def _change(endpoint: EndpointRow, event: Event, at: Instant, now: Instant, rules: Rules) -> None:
@@ -88,9 +87,16 @@ def seen(endpoint: EndpointRow, at: Instant) -> None:
     endpoint.first_seen_at = at if endpoint.first_seen_at is None else min(endpoint.first_seen_at, at)
 
 
-def expect_contact(endpoint: EndpointRow) -> None:
-    """Record after a message of the device that it is not overdue, and when to check that again. A check that is due
-    earlier remains: it finds the later time, so that not every message changes an index."""
+def after_contact(
+    endpoint: EndpointRow, contacts: str | None, lifetime_ends_at: Instant | None, last_seen_at: Instant | None
+) -> None:
+    """Record after a message that the device is not overdue, and when to check that again; the arguments are the
+    columns as they were before. A check that is due earlier remains: it finds the later time, so that not every message
+    changes an index."""
+    if endpoint.last_seen_at == last_seen_at:
+        return
+    if not endpoint.overdue and (endpoint.contacts, endpoint.lifetime_ends_at) == (contacts, lifetime_ends_at):
+        return  # it can only be due later than before
     due, check_at = overdue_from(endpoint), endpoint.overdue_check_at
     endpoint.overdue = False
     if due is None or check_at is None or due < check_at:

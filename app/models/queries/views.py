@@ -63,7 +63,7 @@ class _Counted:
 class EndpointView(_Counted):
     """A device. Columns that readers do not need (Leshan's own dates, setbacks) are omitted."""
 
-    LARGE: ClassVar = ("object_links",)
+    LARGE: ClassVar = ("object_links", "tags")
     id: int
     server_id: int
     name: str

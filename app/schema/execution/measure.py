@@ -73,7 +73,7 @@ _WITHIN: Final[Mapping[str, int]] = {
 }
 """Cost of the statements of a field of an object, for each row that it is resolved for."""
 LARGE: Final = frozenset(
-    {"answer", "arguments", "attributes", "detail", "last", "objectLinks", "paths", "value", "values"}
+    {"answer", "arguments", "attributes", "detail", "last", "objectLinks", "paths", "tags", "value", "values"}
 )
 """Fields that may have large values."""
 _LOADING: Final = frozenset({"operations", "retryOf", "resources"})

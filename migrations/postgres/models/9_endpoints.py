@@ -29,7 +29,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         UPDATE endpoint SET first_seen_at = LEAST(registered_at, last_seen_at), seen_hour = last_seen_at / 3600000000,
             overdue_check_at = lifetime_ends_at WHERE last_seen_at IS NOT NULL;
         CREATE UNIQUE INDEX IF NOT EXISTS uq_endpoint_name ON endpoint (name, server_id) WHERE deleted_at IS NULL;
-        CREATE INDEX IF NOT EXISTS ix_endpoint_overdue ON endpoint (overdue, name) WHERE deleted_at IS NULL;
+        CREATE INDEX IF NOT EXISTS ix_endpoint_overdue ON endpoint (name) WHERE overdue = TRUE;
         CREATE INDEX IF NOT EXISTS ix_endpoint_overdue_check ON endpoint (server_id, overdue_check_at)
             WHERE overdue_check_at IS NOT NULL;
         CREATE INDEX IF NOT EXISTS ix_endpoint_seen ON endpoint (seen_hour);
@@ -75,6 +75,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         DROP TABLE IF EXISTS endpoint_object;
         DROP TABLE IF EXISTS endpoint_tag;
         DROP INDEX IF EXISTS uq_endpoint_name;
+        DROP INDEX IF EXISTS ix_endpoint_overdue;
         ALTER TABLE endpoint
             DROP COLUMN IF EXISTS overdue_check_at,
             DROP COLUMN IF EXISTS overdue,

@@ -69,7 +69,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
     await db.execute_script(await _made_anew(db, f"{UNIQUE},", ""))
     await db.execute_script("""
         CREATE UNIQUE INDEX IF NOT EXISTS uq_endpoint_name ON endpoint (name, server_id) WHERE deleted_at IS NULL;
-        CREATE INDEX IF NOT EXISTS ix_endpoint_overdue ON endpoint (overdue, name) WHERE deleted_at IS NULL;
+        CREATE INDEX IF NOT EXISTS ix_endpoint_overdue ON endpoint (name) WHERE overdue = TRUE;
         CREATE INDEX IF NOT EXISTS ix_endpoint_overdue_check ON endpoint (server_id, overdue_check_at)
             WHERE overdue_check_at IS NOT NULL;
         CREATE INDEX IF NOT EXISTS ix_endpoint_seen ON endpoint (seen_hour);

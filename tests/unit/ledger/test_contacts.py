@@ -11,9 +11,9 @@ from app.domain.events import Deregistered, Event, Reported, RequestResponse
 from app.models.contacts import MAX_INTERVALS, usual_interval, with_contact
 from app.models.fields import load_json
 from app.models.ledger.presence import (
+    after_contact,
     apply,
     check_contact,
-    expect_contact,
     fall_asleep,
     go_offline,
     overdue_from,
@@ -181,8 +181,9 @@ def test_a_message_ends_being_overdue() -> None:
 def test_an_answer_also_ends_being_overdue() -> None:
     endpoint = visited(60, 120)
     check_contact(endpoint, START + HOUR)
+    known = endpoint.contacts, endpoint.lifetime_ends_at, endpoint.last_seen_at
     seen(endpoint, START + HOUR)
-    expect_contact(endpoint)
+    after_contact(endpoint, *known)
     assert (endpoint.overdue, endpoint.overdue_check_at) == (False, START + HOUR + 120 * SECOND)
 
 
