@@ -46,8 +46,12 @@ _ENDPOINT_COLUMNS: Final = ", ".join(f"e.{column}" for column in ENDPOINT_COLUMN
 _OPERATION_COLUMNS: Final = ", ".join(f"o.{column}" for column in OPERATION_COLUMNS)
 _ENDPOINTS: Final = f"SELECT {_ENDPOINT_COLUMNS} FROM endpoint e WHERE e.id = ANY($1::bigint[])"
 _ENDPOINTS_BY_NAME: Final = f"""
-    SELECT {_ENDPOINT_COLUMNS} FROM endpoint e WHERE e.server_id = $2 AND e.name = ANY($1::text[])
+    SELECT {_ENDPOINT_COLUMNS} FROM endpoint e
+    WHERE e.name = ANY($1::text[]) AND e.server_id = $2 AND e.deleted_at IS {{deleted}}NULL
 """
+_KNOWN: Final = _ENDPOINTS_BY_NAME.format(deleted="")
+_DELETED: Final = _ENDPOINTS_BY_NAME.format(deleted="NOT ")
+"""Two statements, because each has an index of its own, and the names of deleted endpoints are seldom needed."""
 _OPERATIONS: Final = f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE "
 _BY_SEQ: Final = "o.seq = ANY($1::bigint[])"
 _BY_ID: Final = "o.id = ANY($1::uuid[])"
@@ -168,8 +172,7 @@ class Group:
             if keys:
                 self.add_operations(await fetch(_OPERATIONS + condition, list(keys)))
         await self.load_endpoints(needs.endpoint_ids.union(o.endpoint_id for o in self.operations.values()))
-        if names := needs.endpoint_names - self.names.keys():
-            self.add_endpoints(await fetch(_ENDPOINTS_BY_NAME, list(names), self.server.id))
+        await self._load_names(needs.endpoint_names)
         # operations with which a new one may conflict: same key, same path to be superseded, retries of the same one
         if needs.idempotency_keys:
             keyed = await fetch(_OPERATIONS + _BY_KEY, list(self.endpoints), list(needs.idempotency_keys))
@@ -185,6 +188,12 @@ class Group:
             self.early.update({row["request_id"]: load_json(row["outcome"]) for row in rows})
         if needs.delivery_ids:
             self.delivered.update(row["id"] for row in await fetch(_DELIVERED, list(needs.delivery_ids)))
+
+    async def _load_names(self, names: set[str]) -> None:
+        """Load the endpoints of these names, and for the other names the deleted ones that had them."""
+        for statement in (_KNOWN, _DELETED):
+            if missing := names - self.names.keys():
+                self.add_endpoints(await self.store.fetch(statement, list(missing), self.server.id))
 
     async def load_endpoints(self, ids: Iterable[int]) -> None:
         if missing := set(ids) - self.endpoints.keys():

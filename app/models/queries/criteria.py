@@ -14,8 +14,11 @@ from app.domain.enums import HOUR, Instant, OperationKind, OperationStatus, Pres
 from app.models.endpoint_index import OBJECTS, TAGS
 from app.models.queries.reading import Statement, on_postgres
 
-ENDPOINT_BY_NAME: Final = "(SELECT max(n.id) FROM endpoint n WHERE n.name = {name})"
-"""The endpoint of a name: of those that had it, the newest one, so a deleted one only while no other has its name."""
+ENDPOINT_BY_NAME: Final = """coalesce(
+    (SELECT n.id FROM endpoint n WHERE n.name = {name} AND n.deleted_at IS NULL LIMIT 1),
+    (SELECT max(n.id) FROM endpoint n WHERE n.name = {name} AND n.deleted_at IS NOT NULL)
+)"""
+"""The endpoint of a name: the newest deleted one while no other has its name."""
 
 
 def of_name(column: str, name: str, statement: Statement) -> str:

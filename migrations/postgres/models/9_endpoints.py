@@ -35,6 +35,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         CREATE INDEX IF NOT EXISTS ix_endpoint_seen ON endpoint (seen_hour);
         CREATE INDEX IF NOT EXISTS ix_endpoint_pending ON endpoint (name) WHERE queued + sending > 0;
         CREATE INDEX IF NOT EXISTS ix_endpoint_deleted ON endpoint (deleted_at) WHERE deleted_at IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS ix_endpoint_tombstone ON endpoint (name) WHERE deleted_at IS NOT NULL;
         CREATE INDEX IF NOT EXISTS ix_endpoint_deleting ON endpoint (server_id)
             WHERE deleted_at IS NOT NULL AND queued > 0;
 

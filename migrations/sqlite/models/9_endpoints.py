@@ -75,6 +75,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         CREATE INDEX IF NOT EXISTS ix_endpoint_seen ON endpoint (seen_hour);
         CREATE INDEX IF NOT EXISTS ix_endpoint_pending ON endpoint (name) WHERE queued + sending > 0;
         CREATE INDEX IF NOT EXISTS ix_endpoint_deleted ON endpoint (deleted_at) WHERE deleted_at IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS ix_endpoint_tombstone ON endpoint (name) WHERE deleted_at IS NOT NULL;
         CREATE INDEX IF NOT EXISTS ix_endpoint_deleting ON endpoint (server_id)
             WHERE deleted_at IS NOT NULL AND queued > 0;
 
@@ -126,6 +127,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
         DROP INDEX IF EXISTS ix_endpoint_seen;
         DROP INDEX IF EXISTS ix_endpoint_pending;
         DROP INDEX IF EXISTS ix_endpoint_deleted;
+        DROP INDEX IF EXISTS ix_endpoint_tombstone;
         DROP INDEX IF EXISTS ix_endpoint_deleting;
         {dropped}
     """)

@@ -69,12 +69,13 @@ def filed(column: str) -> set[str]:
     return {f"ix_filing_{column}" if ON_POSTGRES else f"ix_operation_{column}"}
 
 
+BY_NAME = {"ix_endpoint_name", "uq_endpoint_name", "ix_endpoint_tombstone"}
 BROUGHT: dict[str, set[str]] = {
-    "endpoint": {*filed("endpoint"), "uq_operation_sending", "ix_endpoint_name"},
+    "endpoint": {*filed("endpoint"), "uq_operation_sending", *BY_NAME},
     "statuses": {"ix_operation_status", "uq_operation_sending", "ix_operation_queue"},
     "kinds": filed("kind"),
     "path_prefix": filed("path"),
-    "endpoints": {*filed("endpoint"), "ix_endpoint_name"},
+    "endpoints": {*filed("endpoint"), *BY_NAME},
     "batch": filed("batch"),
     "created_by": filed("creator"),
     "reasons": {"ix_operation_reason"},
