@@ -17,8 +17,6 @@ HOUR: Final = 3_600 * SECOND
 DAY: Final = 24 * HOUR
 """Microseconds; ``5 * SECOND`` is a duration that can be added to an :data:`Instant`."""
 
-HOUR: Final = 3_600 * SECOND
-
 
 class _NamedEnum(StrEnum):
     @staticmethod

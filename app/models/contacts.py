@@ -9,10 +9,9 @@ from __future__ import annotations
 from statistics import median
 from typing import Final
 
-from app.domain.enums import Instant
+from app.domain.enums import MILLISECOND, Instant
 from app.models.fields import dump_json, load_json
 
-MILLISECOND: Final[Instant] = 1_000
 MAX_INTERVALS: Final = 11
 """Maximum number of intervals that are stored. The usual one is their median, so half of them may be exceptions."""
 MIN_INTERVALS: Final = 2

@@ -21,7 +21,6 @@ from app.models.ledger import (
     PauseDispatch,
     Provision,
     Prune,
-    Reading,
     ReadLedgerTime,
     RemoveRest,
     Scope,
@@ -29,6 +28,7 @@ from app.models.ledger import (
     deletion,
     open_store,
 )
+from app.models.ledger.readings import TypedSample
 from app.models.ledger.store import Store
 from tests.support.ledger import (
     SUCCESS,
@@ -65,7 +65,7 @@ async def rows_of(world: LedgerWorld, name: str = "d") -> list[dict[str, Any]]:
 
 def reported(name: str = "d") -> DecodedEvent:
     return DecodedEvent(
-        Reported(endpoint=name, nodes={}), [Reading({"/3303/0/5700": TypedValue(ValueType.FLOAT, 1.5)})]
+        Reported(endpoint=name, nodes={}), [TypedSample({"/3303/0/5700": TypedValue(ValueType.FLOAT, 1.5)})]
     )
 
 

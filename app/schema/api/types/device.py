@@ -68,25 +68,18 @@ class Endpoint(Node):
         description="Current registration; null while the device is not registered."
     )
     pending_operations: int = strawberry.field(description="Number of operations that are QUEUED or SENDING.")
-    tags: list[str] = strawberry.field(
-        description='Tags of the endpoint, sorted: free text, conventionally "key:value".'
-    )
+    tags: list[str] = strawberry.field(description='Tags, sorted: free text, conventionally "key:value".')
     first_seen_at: DateTime | None = strawberry.field(
         description="Time of the first message that the device itself sent; null before it."
     )
     next_contact_by: DateTime | None = strawberry.field(
-        description="Time of the last registration or update plus the lifetime; null while the device is not "
-        "registered, or if its lifetime is not known."
+        description="Time of the last registration or update plus the lifetime; null if either is not known."
     )
     usual_contact_interval_seconds: int | None = strawberry.field(
-        description="Median of the intervals between the last contacts that the device made by itself (registrations, "
-        "updates, notifications), in seconds; null before the third contact. Messages within the awake window of a "
-        "contact belong to it."
+        description="Median of the intervals between the last contacts that the device made by itself, not counting "
+        "messages within the awake window of another contact; in seconds, null before the third contact."
     )
-    overdue: bool = strawberry.field(
-        description="Whether nothing was received from the device for more than twice the usual contact interval, or "
-        "`nextContactBy` has passed. Updated within a second."
-    )
+    overdue: bool = strawberry.field(description="Not heard of for two usual intervals, or past `nextContactBy`.")
     view: strawberry.Private[EndpointView]
 
     @resolved("Operations of the endpoint, newest first.")
