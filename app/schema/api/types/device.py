@@ -79,7 +79,7 @@ class Endpoint(Node):
         description="Median of the intervals between the last contacts that the device made by itself, not counting "
         "messages within the awake window of another contact; in seconds, null before the third contact."
     )
-    overdue: bool = strawberry.field(description="Not heard of for two usual intervals, or past `nextContactBy`.")
+    overdue: bool = strawberry.field(description="No message for two usual intervals, or past `nextContactBy`.")
     view: strawberry.Private[EndpointView]
 
     @resolved("Operations of the endpoint, newest first.")
