@@ -31,7 +31,10 @@ _HOURS = f"""
 READINGS = {"ix_reading_path"}
 HOURS = {"ix_reading_path", "ix_reading_seq", "reading_hour_pkey"}
 BY_PATH = {"ix_resource_state_path", "endpoint_pkey"}
-BY_NAME = {"ix_endpoint_name", "ix_endpoint_presence", "uq_resource_state_endpoint_path", "resource_state_pkey"}
+BY_NAME = {
+    *("uq_endpoint_name", "ix_endpoint_name", "ix_endpoint_presence"),
+    *("uq_resource_state_endpoint_path", "resource_state_pkey"),
+}
 
 
 def statements() -> list[tuple[Statement, set[str]]]:
