@@ -351,7 +351,7 @@ INVARIANTS: Final = (
         Walk.ENDPOINTS,
     ),
     Invariant(
-        15,
+        13,
         "its rows in the table of tags do not equal its tags",
         """
         SELECT e.name AS who FROM endpoint e LEFT JOIN (
@@ -368,7 +368,7 @@ INVARIANTS: Final = (
         Walk.ENDPOINTS,
     ),
     Invariant(
-        15,
+        13,
         "it is deleted, and has a registration, a lease, a tag, an object or a contact to come",
         """
         SELECT e.name AS who FROM endpoint e
