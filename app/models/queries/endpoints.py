@@ -16,7 +16,7 @@ from app.models.fields import load_json
 from app.models.ledger.queues import NOTHING
 from app.models.queries.criteria import EndpointCriteria, below, contains
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import Lane, Statement, fetch, on_postgres, reading_through
+from app.models.queries.reading import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.views import EndpointView, Large, ResourceStateView, columns
 
 _KIND: Final = "endpoint"
@@ -121,15 +121,6 @@ async def endpoints_after(criteria: EndpointCriteria, name: str, limit: int) -> 
         return [EndpointView.load(row) for row in await fetch(statement.sql, statement.values)]
 
 
-async def exact_endpoint_count(criteria: EndpointCriteria) -> int:
-    """Return the number of endpoints that match, counted to the end. Raise as :func:`endpoints_after` does."""
-    statement = Statement("", [])
-    branches = " UNION ALL ".join(f"SELECT 1 FROM {branch}" for branch in _branches(criteria, statement)[1])
-    with reading_through(Lane.SEARCH):
-        ((count,),) = await fetch(f"SELECT count(*) FROM ({branches}) b", statement.values)
-    return int(count)
-
-
 async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]]:
     """Return the objects that these endpoints registered with their versions, by name; endpoints without object links
     are omitted.
@@ -154,7 +145,7 @@ async def registered_objects(ids: Collection[int]) -> dict[int, tuple[str, str |
     return {id_: (links, version) for id_, links, version in map(tuple, await fetch(sql, [list(ids)]))}
 
 
-async def count_endpoints(criteria: EndpointCriteria, most: int) -> int:
+async def count_endpoints(criteria: EndpointCriteria, most: int = MAX_SEQ) -> int:
     """Return the number of endpoints that match the criteria, counted up to ``most``. Raise ReadUnavailable."""
     statement = Statement("", [most])
     branches = " UNION ALL ".join(f"SELECT 1 FROM {branch}" for branch in _branches(criteria, statement)[1])

@@ -26,7 +26,7 @@ from app.models.fields import dump_json
 from app.models.ledger import ANSWER_SECONDS, Batch, BeginBatch, ContinueBatch
 from app.models.object_models import stored_versions
 from app.models.operation import NewOperation
-from app.models.queries import EndpointCriteria, EndpointView, endpoints_after, exact_endpoint_count
+from app.models.queries import EndpointCriteria, EndpointView, count_endpoints, endpoints_after
 from app.schema.api.checks import plain_text
 from app.schema.api.context import Info, RequestContext
 from app.schema.api.fields import resolved
@@ -104,7 +104,7 @@ class OperationBatchMutation:
             fingerprint=digest({"filter": given, "template": template.fingerprint}),
             by=context.viewer.name,
             expected=expected_count,
-            matching=None if expected_count is None else await exact_endpoint_count(criteria),
+            matching=None if expected_count is None else await count_endpoints(criteria),
         )
         stored = await _continued(_Pieces(context, criteria, template), await submit(context, begin))
         return CreateForPayload(created=stored.created, passed_over=stored.passed_over, batch=stored.name)

@@ -9,10 +9,10 @@ import strawberry
 from app.models.cursors import log_cursor
 from app.models.queries import (
     EndpointView,
+    count_endpoints,
     endpoint_by_id,
     endpoint_by_name,
     endpoint_page,
-    exact_endpoint_count,
     operation_counts,
 )
 from app.schema.api.arguments import PageCursor, PageSize
@@ -93,7 +93,7 @@ class Query(DispatchQuery, ReadingQuery):
             strawberry.argument(description="Criteria for the endpoints. Default: all endpoints."),
         ] = None,
     ) -> int | None:
-        return clamped_int(await exact_endpoint_count(endpoint_criteria(filter)))
+        return clamped_int(await count_endpoints(endpoint_criteria(filter)))
 
     @resolved("Operation with this global id; null if there is none.")
     async def device_operation(
